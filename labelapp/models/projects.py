@@ -1,0 +1,134 @@
+"""A labelling campaign and the people in it."""
+
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+# What a labeller is shown at once: InstructGPT's 4 to 9 (arXiv 2203.02155, section 3.1).
+MIN_RESPONSES = 4
+MAX_RESPONSES = 9
+
+
+class User(AbstractUser):
+    """A login. A model of our own from the start, so that it can grow without a migration of keys."""
+
+    if TYPE_CHECKING:
+        objects: "models.Manager[User]"  # type: ignore[assignment]
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """The projects a person may open: their own, or every one for a superuser."""
+        if user.is_superuser:
+            return self
+        return self.filter(members__user_id=user.pk)
+
+
+class Project(models.Model):
+    """A labelling campaign: what is ranked, by which rules, and how often."""
+
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(unique=True)
+    guidelines = models.TextField(
+        blank=True, help_text="What makes a response better here. Markdown; labellers see it."
+    )
+    responses_per_ranking = models.PositiveSmallIntegerField(
+        default=MAX_RESPONSES,
+        validators=[MinValueValidator(MIN_RESPONSES), MaxValueValidator(MAX_RESPONSES)],
+        help_text="K, from 4 to 9: of a prompt with more responses, this many are drawn.",
+    )
+    rankings_per_prompt = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1)],
+        help_text="How many labellers rank each prompt.",
+    )
+    ties_allowed = models.BooleanField(
+        default=True, help_text="May two responses share a rank?", verbose_name="ties allowed"
+    )
+    rating_scale = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(7)],
+        help_text="Highest score a labeller may give a response, at most 7; 0 asks for none.",
+    )
+    flags = models.JSONField(
+        default=list, blank=True, help_text="Names of the flags a labeller may put on a response."
+    )
+    lease_minutes = models.PositiveSmallIntegerField(
+        default=60,
+        validators=[MinValueValidator(1)],
+        help_text="How long a labeller keeps a prompt before another may get it.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                name="project_responses_between_4_and_9",
+                condition=Q(responses_per_ranking__range=(MIN_RESPONSES, MAX_RESPONSES)),
+            ),
+            models.CheckConstraint(
+                name="project_wants_a_ranking", condition=Q(rankings_per_prompt__gte=1)
+            ),
+            models.CheckConstraint(
+                name="project_rating_scale_at_most_7", condition=Q(rating_scale__lte=7)
+            ),
+            models.CheckConstraint(
+                name="project_lease_lasts", condition=Q(lease_minutes__gte=1)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("project", args=[self.slug])
+
+
+class Role(models.TextChoices):
+    LABELLER = "labeller"
+    REVIEWER = "reviewer"
+    MANAGER = "manager"
+
+
+class Member(models.Model):
+    """A person in a project. Imported rankings have a member with a name and no login."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="members")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="memberships",
+        null=True,
+        blank=True,
+    )
+    name = models.CharField(max_length=150)
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.LABELLER)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(name="member_once_per_user", fields=["project", "user"]),
+            models.UniqueConstraint(name="member_once_per_name", fields=["project", "name"]),
+            models.CheckConstraint(name="member_role_known", condition=Q(role__in=Role.values)),
+            models.CheckConstraint(name="member_has_a_name", condition=~Q(name="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def sees_scores(self) -> bool:
+        """Scores and sources would bias a labeller; managers and reviewers see them."""
+        return self.role in (Role.MANAGER, Role.REVIEWER)
+
+    @property
+    def manages(self) -> bool:
+        return self.role == Role.MANAGER

@@ -1,0 +1,102 @@
+"""What is asked, and the responses to it."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import F, Q
+
+from labelapp.models.projects import Member, Project
+
+if TYPE_CHECKING:
+    from labelapp.models.runs import TrainingRun
+
+Message = dict[str, str]  # {"role": "user", "content": "..."}
+
+
+def hash_text(text: str) -> str:
+    """SHA-256 of a text, in hexadecimal: what makes a response the same response."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hash_messages(messages: list[Message]) -> str:
+    """SHA-256 of a prompt's messages, in hexadecimal: what makes a prompt the same prompt."""
+    return hash_text(json.dumps([[m["role"], m["content"]] for m in messages], ensure_ascii=False))
+
+
+class PromptQuerySet(models.QuerySet["Prompt"]):
+    def waiting(self) -> Self:
+        """Prompts that still need a labeller."""
+        return self.filter(rankings_needed__gt=0)
+
+    def awaiting(self, member: Member) -> Self:
+        """Prompts that this member may be given next, the most urgent first."""
+        return (
+            self.waiting()
+            .filter(project_id=member.project_id)
+            .exclude(assignments__member=member)
+            .order_by("-priority", "pk")
+        )
+
+    def by_disagreement(self, run: "TrainingRun") -> Self:
+        """Prompts that a run scored, those first where model and people disagree most."""
+        return self.filter(agreements__run=run).order_by(
+            F("agreements__disagreement").desc(nulls_last=True), "-agreements__against", "pk"
+        )
+
+
+class Prompt(models.Model):
+    """One or several chat messages to respond to."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="prompts")
+    messages = models.JSONField()
+    content_hash = models.CharField(max_length=64)
+    external_id = models.CharField(max_length=200, null=True, blank=True)
+    priority = models.IntegerField(default=0)
+    rankings_wanted = models.PositiveSmallIntegerField(default=0)
+    # rankings_wanted less the slots that are taken; kept as a column so that the queue is an
+    # index and never a scan over finished work.
+    rankings_needed = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PromptQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="prompt_external_id", fields=["project", "external_id"]),
+            models.UniqueConstraint(name="prompt_content", fields=["project", "content_hash"]),
+            models.CheckConstraint(
+                name="prompt_needs_at_most_wanted",
+                condition=Q(rankings_needed__gte=0, rankings_needed__lte=F("rankings_wanted")),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="prompt_queue",
+                fields=["project", "-priority", "id"],
+                condition=Q(rankings_needed__gt=0),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        text = str(self.messages[-1]["content"])
+        return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+class Response(models.Model):
+    """One response to a prompt. Its source is never shown to a labeller."""
+
+    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="responses")
+    text = models.TextField()
+    source = models.CharField(max_length=200, blank=True)
+    external_id = models.CharField(max_length=200, blank=True)
+    content_hash = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="response_content", fields=["prompt", "content_hash"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.text if len(self.text) <= 80 else f"{self.text[:79]}…"

@@ -1,0 +1,134 @@
+"""A prompt lent to a labeller, and the verdict that comes back."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from labelapp.models.projects import MAX_RESPONSES, Member
+from labelapp.models.prompts import Prompt, Response
+
+
+class Assignment(models.Model):
+    """A prompt lent to a labeller until a time.
+
+    It holds one of the prompt's slots, numbered from 1 to rankings_wanted. When its lease has
+    run out the slot may be handed on (slot becomes null); the row stays, so that a late
+    submission still finds the order it was shown in and is kept.
+    """
+
+    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="assignments")
+    member = models.ForeignKey(Member, models.CASCADE, related_name="assignments")
+    # What the page carries instead of a database id; also what makes a second submit harmless.
+    token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    slot = models.PositiveSmallIntegerField(null=True)
+    order = models.JSONField()  # response ids, in the shuffled order that was shown
+    draft = models.JSONField(default=dict, blank=True)  # {letter: rank} entered so far
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    submitted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="assignment_once_per_member", fields=["prompt", "member"]),
+            models.UniqueConstraint(name="assignment_slot_once", fields=["prompt", "slot"]),
+            models.CheckConstraint(name="assignment_slot_from_1", condition=Q(slot__gte=1)),
+        ]
+        indexes = [
+            models.Index(
+                name="assignment_open",
+                fields=["expires_at"],
+                condition=Q(submitted_at=None, slot__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prompt_id} lent to {self.member_id}"
+
+
+class Origin(models.TextChoices):
+    HERE = "here", "ranked here"
+    IMPORTED = "imported"
+    ADJUDICATED = "adjudicated"
+
+
+class Ranking(models.Model):
+    """One labeller's verdict on a prompt. An edit adds a version; nothing is overwritten.
+
+    One member may rank several sets of responses to the same prompt (a prompt with more than
+    nine responses, or rankings made elsewhere), so what is current once is the member's verdict
+    on one set of responses.
+    """
+
+    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="rankings")
+    member = models.ForeignKey(Member, models.PROTECT, related_name="rankings")
+    responses_hash = models.CharField(max_length=64)  # of the set of responses, in any order
+    version = models.PositiveSmallIntegerField(default=1)
+    is_current = models.BooleanField(default=True)
+    origin = models.CharField(max_length=11, choices=Origin.choices, default=Origin.HERE)
+    surplus = models.BooleanField(default=False)  # came after its lease had been handed on
+    seconds = models.FloatField(null=True, blank=True)
+    note = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="ranking_one_current",
+                fields=["prompt", "member", "responses_hash"],
+                condition=Q(is_current=True),
+            ),
+            models.UniqueConstraint(
+                name="ranking_version_once",
+                fields=["prompt", "member", "responses_hash", "version"],
+            ),
+            models.CheckConstraint(
+                name="ranking_origin_known", condition=Q(origin__in=Origin.values)
+            ),
+            models.CheckConstraint(
+                name="ranking_seconds_not_negative", condition=Q(seconds__gte=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"ranking {self.pk} of prompt {self.prompt_id}"
+
+
+class Placement(models.Model):
+    """One response's rank in a ranking. 1 is best; tied responses share a rank; no rank is skipped."""
+
+    ranking = models.ForeignKey(Ranking, models.CASCADE, related_name="placements")
+    response = models.ForeignKey(Response, models.PROTECT, related_name="placements")
+    rank = models.PositiveSmallIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="placement_once", fields=["ranking", "response"]),
+            models.CheckConstraint(
+                name="placement_rank_from_1", condition=Q(rank__gte=1, rank__lte=MAX_RESPONSES)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.response_id} at {self.rank}"
+
+
+class Rating(models.Model):
+    """A labeller's score and flags for one response of a ranking."""
+
+    ranking = models.ForeignKey(Ranking, models.CASCADE, related_name="ratings")
+    response = models.ForeignKey(Response, models.PROTECT, related_name="ratings")
+    score = models.PositiveSmallIntegerField(null=True, blank=True)
+    flags = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="rating_once", fields=["ranking", "response"]),
+            models.CheckConstraint(
+                name="rating_score_1_to_7", condition=Q(score__gte=1, score__lte=7)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.response_id} rated {self.score}"

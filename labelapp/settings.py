@@ -1,0 +1,207 @@
+"""Settings, read from the environment and nothing else. docs/configuration.md lists every variable.
+
+A bad value stops the start with one clear line, and no default is insecure: DEBUG is off, the
+secret key is made on the first start, and only this machine may connect until ALLOWED_HOSTS says more.
+"""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import dj_database_url
+from csp.constants import NONE, SELF
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def stop(message: str) -> NoReturn:
+    sys.exit(f"podium: {message}")
+
+
+def switch(name: str) -> bool:
+    """An on/off variable; off when unset."""
+    value = os.environ.get(name, "").strip().lower()
+    if value in ("", "0", "off", "false", "no"):
+        return False
+    if value in ("1", "on", "true", "yes"):
+        return True
+    stop(f"{name}={value!r} is neither on nor off; use {name}=on or leave it out")
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A comma-separated variable."""
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def data_dir() -> Path:
+    path = Path(os.environ.get("DATA_DIR") or "var")
+    path = path if path.is_absolute() else BASE_DIR / path
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        stop(f"DATA_DIR={path} cannot be made: {error.strerror}")
+    return path
+
+
+def secret_key(folder: Path) -> str:
+    """SECRET_KEY, or the key generated on the first start into DATA_DIR (mode 0600)."""
+    if key := os.environ.get("SECRET_KEY"):
+        if len(key) < 32:
+            stop("SECRET_KEY is shorter than 32 characters; use a long random value")
+        return key
+    path = folder / "secret_key"
+    try:
+        # O_EXCL: of two processes that start at once, one writes and the other reads.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(64))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        stop(f"no SECRET_KEY, and {path} cannot be written: {error.strerror}")
+    if not (key := path.read_text().strip()):
+        stop(f"{path} is empty; delete it and start again")
+    return key
+
+
+def database(folder: Path) -> dict[str, object]:
+    url = os.environ.get("DATABASE_URL") or f"sqlite:///{folder / 'podium.sqlite3'}"
+    if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
+        stop("DATABASE_URL must begin with sqlite:///, postgres:// or postgresql://")
+    try:
+        config: dict[str, object] = dict(dj_database_url.parse(url, conn_health_checks=True))
+    except ValueError:
+        stop("DATABASE_URL cannot be read; its form is postgres://user:password@host:port/name")
+    if url.startswith("sqlite"):
+        config["OPTIONS"] = {
+            # A transaction that will write takes the lock at its start, so it never fails half way
+            # because another writer came between; the busy timeout makes it wait its turn.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            # Readers never wait for a writer. synchronous stays FULL: an acknowledged ranking
+            # survives a power cut.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+        config["TEST"] = {"NAME": str(folder / "test.sqlite3")}  # a file: subprocesses read it too
+    else:
+        config["CONN_MAX_AGE"] = 60
+    return config
+
+
+DATA_DIR = data_dir()
+SECRET_KEY = secret_key(DATA_DIR)
+DEBUG = switch("DEBUG")
+ALLOWED_HOSTS = words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+HTTPS = switch("HTTPS")
+
+INSTALLED_APPS = [
+    "labelapp",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_tasks",
+    "django_tasks_db",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "labelapp.urls"
+WSGI_APPLICATION = "labelapp.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": database(DATA_DIR)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+
+AUTH_USER_MODEL = "labelapp.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "projects"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en-gb"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# Responses are hostile text: besides the allow-list of HTML, nothing may be loaded from elsewhere
+# and no inline script runs.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {"labelapp": {"level": "INFO"}},
+}
