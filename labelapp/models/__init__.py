@@ -1,5 +1,5 @@
 from labelapp.models.projects import MAX_RESPONSES, MIN_RESPONSES, Member, Project, Role, User
-from labelapp.models.prompts import Message, Prompt, Response, hash_messages, hash_text
+from labelapp.models.prompts import Message, Prompt, Response, hash_messages, hash_responses, hash_text
 from labelapp.models.rankings import Assignment, Origin, Placement, Ranking, Rating
 from labelapp.models.runs import PromptAgreement, Score, State, TrainingRun
 
@@ -23,5 +23,6 @@ __all__ = [
     "TrainingRun",
     "User",
     "hash_messages",
+    "hash_responses",
     "hash_text",
 ]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
@@ -23,6 +24,11 @@ def hash_text(text: str) -> str:
 def hash_messages(messages: list[Message]) -> str:
     """SHA-256 of a prompt's messages, in hexadecimal: what makes a prompt the same prompt."""
     return hash_text(json.dumps([[m["role"], m["content"]] for m in messages], ensure_ascii=False))
+
+
+def hash_responses(content_hashes: Iterable[str]) -> str:
+    """SHA-256 of a set of responses, given their hashes in any order."""
+    return hash_text("\n".join(sorted(content_hashes)))
 
 
 class PromptQuerySet(models.QuerySet["Prompt"]):

@@ -1,0 +1,52 @@
+"""Who may open what: the guard in front of every page of a project.
+
+A project that is not yours does not exist (404); a page of it that your role does not open is
+refused in words (403).
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, cast
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+
+from labelapp.models import Member, Project, Role, User
+
+View = Callable[..., HttpResponse]
+
+
+def signed_in(request: HttpRequest) -> User:
+    """The request's user. LoginRequiredMiddleware has sent everybody else to the sign-in page."""
+    return cast(User, request.user)
+
+
+def membership(user: User, slug: str) -> Member:
+    """The person's membership in the project; superusers manage projects they are not members of.
+
+    Raises Http404 for everybody else, so that a stranger cannot tell which projects exist.
+    """
+    own = Member.objects.select_related("project").filter(user=user, project__slug=slug).first()
+    if own is not None:
+        return own
+    if not user.is_superuser:
+        raise Http404
+    project = get_object_or_404(Project, slug=slug)
+    return Member(project=project, user=user, name=user.username, role=Role.MANAGER)
+
+
+def member_view(*roles: Role) -> Callable[[View], View]:
+    """Call the view as view(request, member, ...) for members with one of the roles (or any)."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponse:
+            member = membership(signed_in(request), slug)
+            if roles and member.role not in roles:
+                raise PermissionDenied(f"This page is for a {' or '.join(roles)} of the project.")
+            return view(request, member, **kwargs)
+
+        return guarded
+
+    return decorate

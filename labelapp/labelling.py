@@ -1,0 +1,222 @@
+"""Labelling: lend a prompt to a labeller, and store the verdict that comes back.
+
+Nothing is lost and nothing is doubled: a prompt's slots are numbered and unique in the database, a
+claim is one conditional write, and a second submit of the same task finds the first one's ranking.
+"""
+
+import random
+import string
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from labelapp.models import (
+    Assignment,
+    Member,
+    Placement,
+    Prompt,
+    Ranking,
+    Response,
+    hash_responses,
+)
+
+# Expired leases handed on at one claim; a bound, so that no labeller pays for a long absence of all.
+RELEASE_AT_ONCE = 100
+
+
+class NotYours(Exception):
+    """The task is lent to somebody else."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A response as a labeller sees it: a letter by the shown order, and the text."""
+
+    letter: str
+    response: Response
+
+
+def cards(assignment: Assignment) -> list[Card]:
+    """The assignment's responses in the order shown, lettered A, B, C, ..."""
+    by_id = Response.objects.in_bulk(assignment.order)
+    return [
+        Card(letter, by_id[pk])
+        for letter, pk in zip(string.ascii_uppercase, assignment.order, strict=False)
+    ]
+
+
+def letters(assignment: Assignment) -> list[str]:
+    return list(string.ascii_uppercase[: len(assignment.order)])
+
+
+def current_assignment(member: Member) -> Assignment | None:
+    """What the member is to rank now: the task that is open, else a newly claimed one.
+
+    None when every prompt of the project has, or is getting, the rankings it wants from others
+    or has been ranked by this member.
+    """
+    with transaction.atomic():
+        return resume(member) or claim(member)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a labeller is, in prompts. Tells nothing of anybody's verdicts."""
+
+    done: int  # ranked by this member
+    left: int  # could still be given to this member
+
+
+def progress(member: Member) -> Progress:
+    """The member's own progress."""
+    return Progress(
+        done=member.assignments.exclude(submitted_at=None).count(),
+        left=Prompt.objects.awaiting(member).count(),
+    )
+
+
+def resume(member: Member) -> Assignment | None:
+    """The member's unsubmitted task, its lease renewed, if it still has or can again get a slot."""
+    open_tasks = member.assignments.filter(submitted_at=None).select_related("prompt")
+    for assignment in open_tasks.order_by("-created_at"):
+        if assignment.slot is None and not take_slot(assignment.prompt, assignment):
+            continue  # handed on meanwhile, and the prompt needs nobody else
+        if assignment.expires_at < timezone.now() + lease(member) / 2:
+            assignment.expires_at = timezone.now() + lease(member)
+            assignment.save(update_fields=["expires_at"])
+        return assignment
+    return None
+
+
+def claim(member: Member) -> Assignment | None:
+    """Lend the most urgent waiting prompt to the member. Call inside a transaction."""
+    release_expired(member)
+    prompt = Prompt.objects.awaiting(member).select_for_update(skip_locked=True).first()
+    if prompt is None:
+        return None
+    assignment = Assignment(
+        prompt=prompt,
+        member=member,
+        order=draw_order(prompt, member),
+        expires_at=timezone.now() + lease(member),
+    )
+    return assignment if take_slot(prompt, assignment) else None
+
+
+def draw_order(prompt: Prompt, member: Member) -> list[int]:
+    """Which responses to show, shuffled; a draw of K where the prompt has more."""
+    pks = list(prompt.responses.order_by("pk").values_list("pk", flat=True))
+    return random.sample(pks, min(len(pks), member.project.responses_per_ranking))
+
+
+def take_slot(prompt: Prompt, assignment: Assignment) -> bool:
+    """Give the assignment the prompt's lowest free slot; False when none is free.
+
+    The conditional update locks the prompt's row, so two claims of its last slot cannot both win.
+    """
+    waiting = Prompt.objects.filter(pk=prompt.pk, rankings_needed__gt=0)
+    if not waiting.update(rankings_needed=F("rankings_needed") - 1):
+        return False
+    taken = set(prompt.assignments.exclude(slot=None).values_list("slot", flat=True))
+    assignment.slot = next(n for n in range(1, len(taken) + 2) if n not in taken)
+    assignment.save()
+    return True
+
+
+def release_expired(member: Member) -> None:
+    """Free the slots of the project's leases that have run out, except the member's own."""
+    expired = (
+        Assignment.objects.filter(
+            prompt__project_id=member.project_id,
+            submitted_at=None,
+            slot__isnull=False,
+            expires_at__lt=timezone.now(),
+        )
+        .exclude(member=member)
+        .select_for_update(skip_locked=True, of=("self",))
+    )
+    for assignment in expired.order_by("expires_at")[:RELEASE_AT_ONCE]:
+        Assignment.objects.filter(pk=assignment.pk).update(slot=None)
+        Prompt.objects.filter(pk=assignment.prompt_id).update(
+            rankings_needed=F("rankings_needed") + 1
+        )
+
+
+def lease(member: Member) -> timedelta:
+    return timedelta(minutes=member.project.lease_minutes)
+
+
+def find_assignment(member: Member, token: uuid.UUID) -> Assignment:
+    """The member's task with this token.
+
+    Raises Assignment.DoesNotExist where the project has no such task, NotYours where it is lent
+    to somebody else.
+    """
+    assignment = Assignment.objects.select_related("prompt").get(
+        token=token, prompt__project_id=member.project_id
+    )
+    if assignment.member_id != member.pk:
+        raise NotYours
+    return assignment
+
+
+def keep_draft(assignment: Assignment, ranks: Mapping[str, int]) -> None:
+    """Remember what was entered, for when the page comes up again."""
+    if assignment.submitted_at is None:
+        Assignment.objects.filter(pk=assignment.pk).update(draft=dict(ranks))
+
+
+def submit(
+    *, assignment: Assignment, ranks: Mapping[str, int], note: str = ""
+) -> Ranking:
+    """Store the verdict on an assignment: the rank of each letter, 1 = best, ties sharing one.
+
+    Gaps close: ranks 1, 1, 4 are stored as 1, 1, 2. A second submit of the same assignment stores
+    nothing and gives back the first ranking. After the lease was handed on, the ranking is kept
+    and marked as surplus.
+    Raises ValueError unless every shown response, and nothing else, has a rank.
+    """
+    if sorted(ranks) != letters(assignment):
+        raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(ranks)}")
+    by_response = {
+        pk: ranks[letter] for letter, pk in zip(letters(assignment), assignment.order, strict=True)
+    }
+    with transaction.atomic():
+        # The lock makes the second of two simultaneous submits wait, and then see the first.
+        locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
+        shown = Response.objects.filter(pk__in=locked.order)
+        responses_hash = hash_responses(shown.values_list("content_hash", flat=True))
+        if locked.submitted_at is not None:
+            return Ranking.objects.get(
+                prompt_id=locked.prompt_id,
+                member_id=locked.member_id,
+                responses_hash=responses_hash,
+                is_current=True,
+            )
+        ranking = Ranking.objects.create(
+            prompt_id=locked.prompt_id,
+            member_id=locked.member_id,
+            responses_hash=responses_hash,
+            surplus=locked.slot is None,
+            seconds=max(0.0, (timezone.now() - locked.created_at).total_seconds()),
+            note=note,
+        )
+        place(ranking, by_response)
+        locked.submitted_at = timezone.now()
+        locked.draft = {}
+        locked.save(update_fields=["submitted_at", "draft"])
+    return ranking
+
+
+def place(ranking: Ranking, by_response: Mapping[int, int]) -> None:
+    """Write a ranking's placements, ranks made dense."""
+    dense = {rank: i for i, rank in enumerate(sorted(set(by_response.values())), start=1)}
+    Placement.objects.bulk_create(
+        Placement(ranking=ranking, response_id=pk, rank=dense[rank])
+        for pk, rank in by_response.items()
+    )

@@ -1,0 +1,61 @@
+"""Projects and the people in them."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from labelapp.models import Member, Project, Prompt, Ranking, Response, Role, User
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A project in figures."""
+
+    prompts: int
+    responses: int
+    rankings: int  # current ones, imported ones included
+    waiting: int  # prompts that still need a labeller
+    members: int  # people who can sign in
+
+
+@dataclass(frozen=True)
+class ProjectCard:
+    project: Project
+    role: str
+    rankings: int
+    waiting: int
+
+
+def counts(project: Project) -> Counts:
+    prompts = Prompt.objects.filter(project=project)
+    return Counts(
+        prompts=prompts.count(),
+        responses=Response.objects.filter(prompt__project=project).count(),
+        rankings=Ranking.objects.filter(prompt__project=project, is_current=True).count(),
+        waiting=prompts.waiting().count(),
+        members=project.members.exclude(user=None).count(),
+    )
+
+
+def overview(user: User) -> list[ProjectCard]:
+    """The projects a person may open, with their role and what there is to do."""
+    roles = dict(user.memberships.values_list("project_id", "role"))
+    return [
+        ProjectCard(
+            project=project,
+            role=roles.get(project.pk, "administrator"),
+            rankings=Ranking.objects.filter(prompt__project=project, is_current=True).count(),
+            waiting=Prompt.objects.filter(project=project).waiting().count(),
+        )
+        for project in Project.objects.visible_to(user)
+    ]
+
+
+def create(*, manager: User, project: Project) -> Project:
+    """Save a new project with its first manager."""
+    with transaction.atomic():
+        project.save()
+        Member.objects.create(
+            project=project, user=manager, name=manager.username, role=Role.MANAGER
+        )
+    return project
