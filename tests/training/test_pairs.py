@@ -1,0 +1,116 @@
+"""Rankings as comparisons, and the split by prompt."""
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.pairs import (
+    Comparison,
+    Ranking,
+    agreement,
+    comparisons,
+    held_out_hashes,
+    prompt_hash,
+    split_position,
+)
+
+ranks = st.lists(st.integers(1, 5), max_size=9)
+hashes = st.lists(st.text("0123456789abcdef", min_size=4, max_size=8), max_size=40, unique=True)
+
+
+def test_the_better_response_comes_first():
+    assert comparisons([2, 1]) == [Comparison(better=1, worse=0, target=1.0)]
+
+
+def test_tied_pairs_are_dropped():
+    assert comparisons([1, 2, 2]) == [(0, 1, 1.0), (0, 2, 1.0)]
+
+
+def test_tied_pairs_can_be_half():
+    assert comparisons([1, 2, 2], ties="half") == [(0, 1, 1.0), (0, 2, 1.0), (1, 2, 0.5)]
+
+
+@pytest.mark.parametrize("ties", ["drop", "half"])
+def test_an_all_tied_ranking_has_no_comparison(ties):
+    assert comparisons([1, 1, 1, 1], ties) == []
+
+
+@given(ranks)
+def test_every_pair_of_different_ranks_is_there_once(ranks):
+    expected = {
+        (i, j) if ranks[i] < ranks[j] else (j, i)
+        for i, j in combinations(range(len(ranks)), 2)
+        if ranks[i] != ranks[j]
+    }
+    found = comparisons(ranks)
+    assert len(found) == len(expected)
+    assert {(pair.better, pair.worse) for pair in found} == expected
+
+
+@given(ranks)
+def test_half_adds_the_tied_pairs_and_nothing_else(ranks):
+    dropped, kept = comparisons(ranks), comparisons(ranks, "half")
+    assert [pair for pair in kept if pair.target == 1.0] == dropped
+    if dropped:
+        assert len(kept) == len(ranks) * (len(ranks) - 1) // 2
+
+
+def test_a_rank_for_each_response():
+    with pytest.raises(ValueError, match="2 responses but 1 ranks"):
+        Ranking(responses=("a", "b"), ranks=(1,))
+
+
+def test_ranks_start_at_one():
+    with pytest.raises(ValueError, match="at least 1"):
+        Ranking(responses=("a", "b"), ranks=(0, 1))
+
+
+def test_agreement_counts_equal_scores_half():
+    assert agreement([1, 2, 3], [5.0, 1.0, 1.0]) == (2.5, 3)
+
+
+def test_agreement_leaves_ties_out():
+    assert agreement([1, 1, 2], [0.0, 9.0, 5.0]) == (1.0, 2)
+
+
+@given(ranks)
+def test_scores_in_order_of_rank_agree_wholly(ranks):
+    found = agreement(ranks, [-rank for rank in ranks])
+    assert found.agreed == found.comparisons
+
+
+def test_a_prompts_hash_is_that_of_roles_and_contents():
+    plain = [{"role": "user", "content": "héllo"}]
+    assert prompt_hash(plain) == prompt_hash([{"content": "héllo", "role": "user", "name": "x"}])
+    assert prompt_hash(plain) != prompt_hash([{"role": "system", "content": "héllo"}])
+
+
+@given(hashes, st.floats(0.01, 0.9))
+def test_neither_side_is_empty_from_two_prompts_on(hashes, fraction):
+    held_out = held_out_hashes(hashes, fraction)
+    assert held_out <= set(hashes)
+    if len(hashes) >= 2:
+        assert 0 < len(held_out) < len(hashes)
+
+
+@given(hashes, hashes)
+def test_a_prompt_keeps_its_side_as_data_grows(first, second):
+    fraction = 0.5
+    before, after = held_out_hashes(first, fraction), held_out_hashes(first + second, fraction)
+    on_both_sides = any(split_position(text) < fraction for text in first) and any(
+        split_position(text) >= fraction for text in first
+    )
+    if on_both_sides:
+        assert before == after & set(first)
+
+
+def test_about_the_fraction_is_held_out():
+    hashes = [prompt_hash([{"role": "user", "content": str(number)}]) for number in range(2000)]
+    assert 340 < len(held_out_hashes(hashes, 0.2)) < 460
+
+
+def test_another_split_holds_out_other_prompts():
+    hashes = [str(number) for number in range(100)]
+    assert held_out_hashes(hashes, 0.2, split=0) != held_out_hashes(hashes, 0.2, split=1)
