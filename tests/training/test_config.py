@@ -1,0 +1,75 @@
+"""Settings check themselves, and the command line is made from them."""
+
+import argparse
+import dataclasses
+import json
+
+import pytest
+
+from training.config import TrainConfig, add_arguments, from_arguments, option
+
+
+def parse(*arguments: str) -> TrainConfig:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return from_arguments(parser.parse_args(arguments))
+
+
+def test_a_backbone_brings_its_own_defaults():
+    scratch, pretrained = TrainConfig(), TrainConfig(backbone="pretrained")
+    assert pretrained.learning_rate == 9e-6
+    assert (pretrained.epochs, pretrained.rankings_per_step) == (1, 64)
+    assert pretrained.model == "gpt2"
+    assert scratch.learning_rate > pretrained.learning_rate
+
+
+def test_a_given_value_beats_the_backbones():
+    assert TrainConfig(backbone="pretrained", epochs=3).epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"backbone": "cnn"}, "backbone must be one of transformer, pretrained, got 'cnn'"),
+        ({"epochs": 0}, "epochs must be at least 1 and at most 10000, got 0"),
+        ({"epochs": 1.5}, "epochs must be of type int, got 1.5"),
+        ({"epochs": True}, "epochs must be of type int, got True"),
+        ({"learning_rate": -1}, "learning_rate must be above 0 and at most 1, got -1.0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0 and at most 1, got nan"),
+        ({"max_grad_norm": float("inf")}, "max_grad_norm must be above 0, got inf"),
+        ({"width": 130}, r"width must be even and a multiple of heads \(4\), got 130"),
+        ({"backbone": "pretrained", "model": ""}, "model must be the name or the folder"),
+        ({"learningrate": 1}, "unknown setting 'learningrate'; known are: backbone, model"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line(values, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        TrainConfig.from_json(values)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_survive_json():
+    config = TrainConfig(ties="half", learning_rate=1e-4)
+    assert TrainConfig.from_json(json.dumps(config.to_json())) == config
+
+
+def test_every_field_is_an_option():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    text = parser.format_help()
+    for field in dataclasses.fields(TrainConfig):
+        assert f"{option(field.name)} " in text
+
+
+def test_options_become_settings():
+    config = parse("--ties", "half", "--epochs", "3", "--learning-rate", "0.01")
+    assert config == TrainConfig(ties="half", epochs=3, learning_rate=0.01)
+
+
+def test_settings_become_options():
+    config = TrainConfig(backbone="pretrained", model="/some folder", seed=7, precision="bf16")
+    assert parse(*config.to_arguments()) == config
+
+
+def test_every_field_says_what_it_is():
+    assert all(field.metadata["help"] for field in dataclasses.fields(TrainConfig))

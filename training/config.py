@@ -1,0 +1,252 @@
+"""The settings of a training run. Standard library only: the web imports this file."""
+# ruff: noqa: RUF009 - setting() makes a dataclass field; nothing is shared between instances
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+from training.pairs import Ties
+
+Backbone = Literal["transformer", "pretrained"]
+LayoutChoice = Literal["auto", "shared", "padded"]
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bf16"]
+
+# What a setting of None stands for. The first column was chosen on several splits of small sets of
+# rankings (docs/training.md); the second follows InstructGPT, arXiv 2203.02155, appendix C.
+BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
+    "transformer": {
+        "model": "",
+        "epochs": 8,
+        "rankings_per_step": 16,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.1,
+        "tokens_per_batch": 8192,
+    },
+    "pretrained": {
+        "model": "gpt2",
+        "epochs": 1,
+        "rankings_per_step": 64,
+        "learning_rate": 9e-6,
+        "weight_decay": 0.0,
+        "tokens_per_batch": 16384,
+    },
+}
+
+
+def setting(
+    default: Any,
+    text: str,
+    *,
+    group: str,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+) -> Any:
+    """A field of TrainConfig with its one-line description, its group in `--help` and its range."""
+    limits = {"least": least, "above": above, "most": most}
+    return dataclasses.field(default=default, metadata={"help": text, "group": group, **limits})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what a run computes. A bad value raises ValueError, naming it.
+
+    A field whose default is None takes its backbone's value from BACKBONE_DEFAULTS on
+    construction, so a TrainConfig that exists has every value filled in.
+    """
+
+    backbone: Backbone = setting(
+        "transformer",
+        "transformer: from scratch, no download. pretrained: any Hugging Face model",
+        group="model",
+    )
+    model: str = setting(
+        None,
+        "pretrained: name or folder of the Hugging Face model (safetensors)",
+        group="model",
+    )
+    layers: int = setting(
+        2, "transformer: layers that read a response", group="model", least=1, most=48
+    )
+    prompt_layers: int = setting(
+        1, "transformer: layers that read the prompt", group="model", least=1, most=48
+    )
+    width: int = setting(
+        128, "transformer: hidden size, a multiple of heads", group="model", least=8, most=8192
+    )
+    heads: int = setting(4, "transformer: attention heads", group="model", least=1, most=128)
+    vocabulary: int = setting(
+        4096, "transformer: tokens in the vocabulary", group="model", least=300, most=262144
+    )
+
+    ties: Ties = setting(
+        "drop", "drop tied pairs, or give them a soft label of one half", group="data"
+    )
+    held_out_fraction: float = setting(
+        0.15, "share of the prompts to judge the model on", group="data", above=0, most=0.9
+    )
+    split: int = setting(
+        0, "which split: another number holds out other prompts", group="data", least=0
+    )
+    max_prompt_tokens: int = setting(
+        512, "tokens kept of a prompt; the oldest are cut", group="data", least=8, most=1048576
+    )
+    max_response_tokens: int = setting(
+        512, "tokens kept of a response; its end is cut", group="data", least=8, most=1048576
+    )
+
+    epochs: int = setting(None, "passes over the rankings", group="training", least=1, most=10000)
+    rankings_per_step: int = setting(
+        None, "rankings in one optimiser step", group="training", least=1, most=65536
+    )
+    learning_rate: float = setting(None, "step size at its peak", group="training", above=0, most=1)
+    final_lr_ratio: float = setting(
+        0.1, "share of the learning rate left at the end", group="training", least=0, most=1
+    )
+    warmup_ratio: float = setting(
+        0.05, "share of the steps over which the rate rises", group="training", least=0, most=0.9
+    )
+    beta1: float = setting(
+        0.9, "AdamW: memory of the gradient", group="training", least=0, most=0.9999
+    )
+    beta2: float = setting(
+        0.95, "AdamW: memory of its square", group="training", least=0, most=0.99999
+    )
+    weight_decay: float = setting(
+        None, "AdamW: pull of the matrices to zero", group="training", least=0, most=10
+    )
+    max_grad_norm: float = setting(
+        1.0, "gradients longer than this are shortened to it", group="training", above=0
+    )
+    seed: int = setting(0, "seed of weights and order", group="training", least=0, most=2**32 - 1)
+
+    layout: LayoutChoice = setting(
+        "auto", "shared: a prompt once per ranking. padded: once per response", group="machine"
+    )
+    tokens_per_batch: int = setting(
+        None, "tokens computed at a time, padding counted", group="machine", least=16
+    )
+    device: DeviceChoice = setting("auto", "auto: cuda where there is one", group="machine")
+    precision: Precision = setting("auto", "auto: bf16 on cuda, else float32", group="machine")
+
+    evaluate_every: int = setting(
+        0, "steps between held-out evaluations; 0: after each epoch", group="log", least=0
+    )
+    log_every: int = setting(1, "steps between logged values", group="log", least=1)
+
+    def __post_init__(self) -> None:
+        types = get_type_hints(type(self))
+        _check("backbone", self.backbone, types["backbone"], {})
+        defaults = BACKBONE_DEFAULTS[self.backbone]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is None and field.name in defaults:
+                value = defaults[field.name]
+            value = _check(field.name, value, types[field.name], field.metadata)
+            object.__setattr__(self, field.name, value)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(
+                f"width must be even and a multiple of heads ({self.heads}), got {self.width}"
+            )
+        if self.backbone == "pretrained" and not self.model:
+            raise ValueError("model must be the name or the folder of a model, got ''")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, every field."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, source: str | Mapping[str, Any]) -> TrainConfig:
+        """From a JSON object or its text. Raises ValueError for an unknown field or a bad value."""
+        values = json.loads(source) if isinstance(source, str) else source
+        if not isinstance(values, Mapping):
+            raise ValueError(f"settings must be a JSON object, got {type(values).__name__}")
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                raise ValueError(f"unknown setting {name!r}; known are: {', '.join(names)}")
+        return cls(**values)
+
+    def to_arguments(self) -> list[str]:
+        """The command line that gives this configuration, one `--name=value` a field."""
+        return [f"{option(name)}={value}" for name, value in self.to_json().items()]
+
+
+def option(name: str) -> str:
+    """A field's name on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each field of TrainConfig, in its group."""
+    types = get_type_hints(TrainConfig)
+    groups: dict[str, Any] = {}
+    for field in dataclasses.fields(TrainConfig):
+        title = field.metadata["group"]
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        choices = get_args(types[field.name]) or None
+        groups[title].add_argument(
+            option(field.name),
+            dest=field.name,
+            type=str if choices else types[field.name],
+            choices=choices,
+            metavar=None if choices else types[field.name].__name__.upper(),
+            default=argparse.SUPPRESS,
+            help=f"{field.metadata['help']} (default: {_default_text(field)})".replace("%", "%%"),
+        )
+
+
+def from_arguments(arguments: argparse.Namespace) -> TrainConfig:
+    """The configuration that parsed arguments ask for. Raises ValueError as TrainConfig does."""
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    return TrainConfig(**{name: value for name, value in vars(arguments).items() if name in names})
+
+
+def _default_text(field: dataclasses.Field[Any]) -> str:
+    if field.default is not None:
+        return str(field.default)
+    values = {name: defaults[field.name] for name, defaults in BACKBONE_DEFAULTS.items()}
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value != "")
+
+
+def _check(name: str, value: Any, expected: Any, limits: Mapping[str, Any]) -> Any:
+    """The value, an int made a float where one is due. Raises ValueError with what is allowed."""
+    choices = get_args(expected)
+    if choices:
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        return value
+    if expected is float and type(value) is int:
+        value = float(value)
+    if type(value) is not expected:
+        raise ValueError(f"{name} must be of type {expected.__name__}, got {value!r}")
+    if expected is not str:
+        _check_range(name, value, limits)
+    return value
+
+
+def _check_range(name: str, value: float, limits: Mapping[str, Any]) -> None:
+    least, above, most = limits["least"], limits["above"], limits["most"]
+    if least is not None:
+        low, allowed = value < least, [f"at least {least:g}"]
+    elif above is not None:
+        low, allowed = value <= above, [f"above {above:g}"]
+    else:
+        low, allowed = False, []
+    high = most is not None and value > most
+    if most is not None:
+        allowed.append(f"at most {most:g}")
+    if low or high or not math.isfinite(value):
+        allowed = allowed or ["finite"]
+        raise ValueError(f"{name} must be {' and '.join(allowed)}, got {value}")
