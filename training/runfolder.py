@@ -1,0 +1,207 @@
+"""The files of one run: their names, how they are written, how they are read meanwhile.
+
+Standard library only: the web imports this file. A file that is missing, half written or of another
+shape reads as None (or as no lines): whoever looks at a run must never fail because of it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from training.config import TrainConfig
+from training.pairs import Identifier
+
+State = Literal["loading", "training", "evaluating", "saving", "scoring", "done", "failed"]
+
+CONFIG = "config.json"
+MANIFEST = "manifest.json"
+HELD_OUT = "held_out.json"
+PROGRESS = "progress.json"
+METRIC_LINES = "metrics.jsonl"
+METRICS = "metrics.json"
+SCORES = "scores.jsonl"
+TENSORBOARD = "tensorboard"
+MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is. Values that are not known (yet) are None."""
+
+    state: State
+    step: int = 0
+    steps: int = 0
+    """In state "scoring", responses scored and responses to score."""
+    loss: float | None = None
+    accuracy: float | None = None
+    tokens_per_second: float | None = None
+    reason: str | None = None
+    """Why it failed, in words."""
+    updated: str | None = None
+    """When this was written: ISO 8601, UTC."""
+
+
+class RunFolder:
+    """One run's folder. Methods named read_* never raise for what is in the folder."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / TENSORBOARD
+
+    @property
+    def model(self) -> Path:
+        return self.path / MODEL
+
+    @property
+    def scores(self) -> Path:
+        return self.path / SCORES
+
+    # Reading
+
+    def read_config(self) -> TrainConfig | None:
+        try:
+            return TrainConfig.from_json(_read_object(self.path / CONFIG) or {"absent": True})
+        except ValueError:
+            return None
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        return _read_object(self.path / MANIFEST)
+
+    def read_metrics(self) -> dict[str, Any] | None:
+        return _read_object(self.path / METRICS)
+
+    def read_progress(self) -> Progress | None:
+        found = _read_object(self.path / PROGRESS)
+        if found is None or found.get("state") not in get_args(State):
+            return None
+        known = {field.name for field in fields(Progress)}
+        return Progress(**{name: value for name, value in found.items() if name in known})
+
+    def held_out_prompts(self) -> list[Identifier] | None:
+        """Ids of the prompts that the run did not learn from."""
+        found = _read_json(self.path / HELD_OUT)
+        return found if isinstance(found, list) else None
+
+    def metric_lines(self, since: int = 0) -> list[dict[str, Any]]:
+        """The logged steps but the first `since`. A line being written is left for later."""
+        lines = _iter_lines(self.path / METRIC_LINES)
+        return [line for number, line in enumerate(lines) if number >= since]
+
+    def iter_scores(self) -> Iterator[tuple[Identifier, float]]:
+        """(response id, reward) of every scored response. Nothing when there are no scores."""
+        for line in _iter_lines(self.path / SCORES):
+            if isinstance(line.get("reward"), int | float) and "response" in line:
+                yield line["response"], float(line["reward"])
+
+    # Writing
+
+    def start(self) -> None:
+        """Make the folder, and take away what an earlier run left in it. Raises OSError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name in (CONFIG, MANIFEST, HELD_OUT, PROGRESS, METRIC_LINES, METRICS, SCORES):
+            (self.path / name).unlink(missing_ok=True)
+        for name in (TENSORBOARD, MODEL):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def write_config(self, config: TrainConfig) -> None:
+        _write_json(self.path / CONFIG, config.to_json())
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        _write_json(self.path / MANIFEST, manifest)
+
+    def write_held_out(self, prompts: Iterable[Identifier]) -> None:
+        _write_json(self.path / HELD_OUT, list(prompts))
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        _write_json(self.path / METRICS, metrics)
+
+    def write_progress(self, progress: Progress) -> None:
+        """Stamped with the time of writing."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        _write_json(self.path / PROGRESS, asdict(progress) | {"updated": now})
+
+    def append_metric_line(self, values: Mapping[str, Any]) -> None:
+        """One write of one line: a reader sees all of it, or a tail without its newline."""
+        with open(self.path / METRIC_LINES, "a", encoding="utf-8") as file:
+            file.write(json.dumps(finite(values), allow_nan=False) + "\n")
+
+    def write_scores(self, scores: Iterable[tuple[Identifier, float]]) -> int:
+        """Write all scores, then put them in place in one move. Returns how many."""
+        count = 0
+        part = self.scores.with_name(SCORES + ".part")
+        with open(part, "w", encoding="utf-8") as file:
+            for response, reward in scores:
+                file.write(json.dumps(finite({"response": response, "reward": reward})) + "\n")
+                count += 1
+        os.replace(part, self.scores)
+        return count
+
+    @contextmanager
+    def new_model(self) -> Iterator[Path]:
+        """A folder to save into; it becomes `model/` if the block ends without an exception."""
+        part = self.path / (MODEL + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            yield part
+            shutil.rmtree(self.model, ignore_errors=True)
+            os.replace(part, self.model)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def finite(value: Any) -> Any:
+    """The value with None for every number that JSON cannot hold (NaN, infinity), at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def _write_json(path: Path, value: Any) -> None:
+    """Replace the file in one move: a reader sees the old one or the new one."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    found = _read_json(path)
+    return found if isinstance(found, dict) else None
+
+
+def _iter_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a JSONL file, up to the first line that is not whole."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                if not line.endswith("\n"):
+                    return
+                found = json.loads(line)
+                if not isinstance(found, dict):
+                    return
+                yield found
+    except (OSError, ValueError):
+        return
