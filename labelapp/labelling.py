@@ -171,9 +171,7 @@ def keep_draft(assignment: Assignment, ranks: Mapping[str, int]) -> None:
         Assignment.objects.filter(pk=assignment.pk).update(draft=dict(ranks))
 
 
-def submit(
-    *, assignment: Assignment, ranks: Mapping[str, int], note: str = ""
-) -> Ranking:
+def submit(*, assignment: Assignment, ranks: Mapping[str, int], note: str = "") -> Ranking:
     """Store the verdict on an assignment: the rank of each letter, 1 = best, ties sharing one.
 
     Gaps close: ranks 1, 1, 4 are stored as 1, 1, 2. A second submit of the same assignment stores

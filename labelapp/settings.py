@@ -1,7 +1,8 @@
 """Settings, read from the environment and nothing else. docs/configuration.md lists every variable.
 
 A bad value stops the start with one clear line, and no default is insecure: DEBUG is off, the
-secret key is made on the first start, and only this machine may connect until ALLOWED_HOSTS says more.
+secret key is made on the first start, and only this machine may connect until ALLOWED_HOSTS says
+more.
 """
 
 import os

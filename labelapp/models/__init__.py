@@ -1,5 +1,12 @@
 from labelapp.models.projects import MAX_RESPONSES, MIN_RESPONSES, Member, Project, Role, User
-from labelapp.models.prompts import Message, Prompt, Response, hash_messages, hash_responses, hash_text
+from labelapp.models.prompts import (
+    Message,
+    Prompt,
+    Response,
+    hash_messages,
+    hash_responses,
+    hash_text,
+)
 from labelapp.models.rankings import Assignment, Origin, Placement, Ranking, Rating
 from labelapp.models.runs import PromptAgreement, Score, State, TrainingRun
 

@@ -15,7 +15,7 @@ MAX_RESPONSES = 9
 
 
 class User(AbstractUser):
-    """A login. A model of our own from the start, so that it can grow without a migration of keys."""
+    """A login. A model of our own from the start, so that it can grow without moving keys."""
 
     if TYPE_CHECKING:
         objects: "models.Manager[User]"  # type: ignore[assignment]
@@ -80,9 +80,7 @@ class Project(models.Model):
             models.CheckConstraint(
                 name="project_rating_scale_at_most_7", condition=Q(rating_scale__lte=7)
             ),
-            models.CheckConstraint(
-                name="project_lease_lasts", condition=Q(lease_minutes__gte=1)
-            ),
+            models.CheckConstraint(name="project_lease_lasts", condition=Q(lease_minutes__gte=1)),
         ]
 
     def __str__(self) -> str:

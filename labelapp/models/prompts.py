@@ -48,7 +48,7 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
     def by_disagreement(self, run: "TrainingRun") -> Self:
         """Prompts that a run scored, those first where model and people disagree most."""
         return self.filter(agreements__run=run).order_by(
-            F("agreements__disagreement").desc(nulls_last=True), "-agreements__against", "pk"
+            "-agreements__disagreement", "-agreements__against", "pk"
         )
 
 
@@ -58,7 +58,7 @@ class Prompt(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name="prompts")
     messages = models.JSONField()
     content_hash = models.CharField(max_length=64)
-    external_id = models.CharField(max_length=200, null=True, blank=True)
+    external_id = models.CharField(max_length=500, null=True, blank=True)
     priority = models.IntegerField(default=0)
     rankings_wanted = models.PositiveSmallIntegerField(default=0)
     # rankings_wanted less the slots that are taken; kept as a column so that the queue is an
@@ -95,8 +95,8 @@ class Response(models.Model):
 
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="responses")
     text = models.TextField()
-    source = models.CharField(max_length=200, blank=True)
-    external_id = models.CharField(max_length=200, blank=True)
+    source = models.CharField(max_length=500, blank=True)
+    external_id = models.CharField(max_length=500, blank=True)
     content_hash = models.CharField(max_length=64)
 
     class Meta:

@@ -96,7 +96,7 @@ class Ranking(models.Model):
 
 
 class Placement(models.Model):
-    """One response's rank in a ranking. 1 is best; tied responses share a rank; no rank is skipped."""
+    """One response's rank in a ranking. 1 is best; ties share a rank; no rank is skipped."""
 
     ranking = models.ForeignKey(Ranking, models.CASCADE, related_name="placements")
     response = models.ForeignKey(Response, models.PROTECT, related_name="placements")

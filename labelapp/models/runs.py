@@ -113,7 +113,7 @@ class PromptAgreement(models.Model):
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="agreements")
     comparisons = models.PositiveIntegerField()
     against = models.PositiveIntegerField()  # comparisons that the model orders the other way
-    disagreement = models.FloatField(null=True)  # against / comparisons; null without comparisons
+    disagreement = models.FloatField()  # against / comparisons; 0 without comparisons
     held_out = models.BooleanField()  # the model was not trained on this prompt
 
     class Meta:
@@ -124,11 +124,7 @@ class PromptAgreement(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                models.F("run"),
-                models.F("disagreement").desc(nulls_last=True),
-                name="agreement_worst_first",
-            ),
+            models.Index(name="agreement_worst_first", fields=["run", "-disagreement"]),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,95 @@
+"""`manage.py import_rankings FILE --project SLUG`: rankings made elsewhere, and prompts to label."""
+
+import argparse
+import time
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from labelapp.importing import Refused, Summary, import_lines
+from labelapp.models import Project
+from labelapp.rankingfile import RankingFile, RankingFileError, open_ranking_file
+
+
+class Command(BaseCommand):
+    help = (
+        "Import a file of rankings (JSONL, gzip or not, or the three-column CSV) into a project. "
+        "A line without a ranking becomes a prompt to be labelled. "
+        "With a bad line nothing is imported, unless --skip-bad-lines is given."
+    )
+    rankings: ClassVar[bool] = True
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("file", help="the file to read; - for standard input")
+        parser.add_argument("--project", required=True, metavar="SLUG")
+        parser.add_argument(
+            "--skip-bad-lines",
+            action="store_true",
+            help="import the good lines and say how many were left",
+        )
+        parser.add_argument("--format", choices=["jsonl", "csv"], help="default: by the file name")
+        parser.add_argument("--delimiter", default="|", help="between columns of a CSV; default |")
+        parser.add_argument(
+            "--labeller", help="who made the rankings of lines that name nobody", metavar="NAME"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = Project.objects.filter(slug=options["project"]).first()
+        if project is None:
+            raise CommandError(
+                f"there is no project {options['project']!r}; "
+                f"make it with: manage.py create_project {options['project']}"
+            )
+        if len(options["delimiter"]) != 1:
+            raise CommandError("--delimiter takes one character")
+        start = time.monotonic()
+        try:
+            with open_ranking_file(
+                options["file"],
+                format=options["format"],
+                delimiter=options["delimiter"],
+                labeller=options["labeller"],
+            ) as file:
+                summary = self.import_file(project, file, options["skip_bad_lines"])
+        except RankingFileError as error:
+            raise CommandError(f"{error}; nothing was imported") from error
+        except Refused as error:
+            raise CommandError(
+                f"{error}. Mend them, or import the other lines with --skip-bad-lines."
+            ) from error
+        self.stdout.write(describe(summary, time.monotonic() - start))
+
+    def import_file(self, project: Project, file: RankingFile, skip_bad_lines: bool) -> Summary:
+        with tqdm(
+            total=file.size, unit="B", unit_scale=True, disable=None, desc=project.slug
+        ) as bar:
+
+            def lines() -> Any:
+                for line in file:
+                    yield line
+                    if file.size is not None and file.raw.tell() > bar.n:
+                        bar.update(file.raw.tell() - bar.n)
+
+            return import_lines(
+                project,
+                lines(),
+                report=lambda bad: tqdm.write(str(bad), file=self.stderr._out),
+                rankings=self.rankings,
+                skip_bad_lines=skip_bad_lines,
+            )
+
+
+def describe(summary: Summary, seconds: float) -> str:
+    """What an import did, in words."""
+    parts = [
+        f"{summary.lines:,} lines in {seconds:.1f} s: added {summary.prompts:,} prompts, "
+        f"{summary.responses:,} responses, {summary.rankings:,} rankings; "
+        f"{summary.queued:,} prompts now wait for labellers.",
+        f"{summary.already_there:,} lines were there already." if summary.already_there else "",
+        f"{summary.rankings_left:,} rankings were not read; import_rankings reads them."
+        if summary.rankings_left
+        else "",
+        f"{summary.bad_lines:,} bad lines were left out." if summary.bad_lines else "",
+    ]
+    return " ".join(part for part in parts if part)

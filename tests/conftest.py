@@ -1,0 +1,120 @@
+"""People with roles, a project, and prompts for them to rank."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from labelapp.models import (
+    Member,
+    Placement,
+    Project,
+    Prompt,
+    Ranking,
+    Response,
+    Role,
+    User,
+    hash_messages,
+    hash_responses,
+    hash_text,
+)
+
+PASSWORD = "a long enough password"
+
+AddPrompt = Callable[..., Prompt]
+AddRanking = Callable[..., Ranking]
+
+
+@pytest.fixture
+def project(db: None) -> Project:
+    return Project.objects.create(name="Kitchen", slug="kitchen", guidelines="Prefer *short*.")
+
+
+def join(project: Project, name: str, role: Role) -> Member:
+    user = User.objects.create_user(name, password=PASSWORD)
+    return Member.objects.create(project=project, user=user, name=name, role=role)
+
+
+@pytest.fixture
+def manager(project: Project) -> Member:
+    return join(project, "manager", Role.MANAGER)
+
+
+@pytest.fixture
+def reviewer(project: Project) -> Member:
+    return join(project, "reviewer", Role.REVIEWER)
+
+
+@pytest.fixture
+def labeller(project: Project) -> Member:
+    return join(project, "labeller", Role.LABELLER)
+
+
+@pytest.fixture
+def outsider(db: None) -> User:
+    """Somebody who can sign in, and is in no project."""
+    return User.objects.create_user("outsider", password=PASSWORD)
+
+
+def sign_in(person: Member | User) -> Client:
+    """A browser in which this person is signed in."""
+    user = person.user if isinstance(person, Member) else person
+    assert user is not None
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def add_prompt(project: Project) -> AddPrompt:
+    """Adds a prompt with responses, wanted by a number of labellers."""
+
+    def add(
+        text: str = "Why is the sky blue?",
+        responses: Sequence[str] = ("Scattering.", "Paint.", "The sea.", "Nobody knows."),
+        wanted: int = 1,
+        **fields: object,
+    ) -> Prompt:
+        messages = [{"role": "user", "content": text}]
+        prompt = Prompt.objects.create(
+            project=project,
+            messages=messages,
+            content_hash=hash_messages(messages),
+            rankings_wanted=wanted,
+            rankings_needed=wanted,
+            **fields,
+        )
+        Response.objects.bulk_create(
+            Response(prompt=prompt, text=t, source=f"model-{i}", content_hash=hash_text(t))
+            for i, t in enumerate(responses)
+        )
+        return prompt
+
+    return add
+
+
+@pytest.fixture
+def add_ranking() -> AddRanking:
+    """Adds a member's ranking of all responses of a prompt; ranks in the responses' order."""
+
+    def add(prompt: Prompt, member: Member, ranks: Sequence[int], **fields: object) -> Ranking:
+        responses = list(prompt.responses.order_by("pk"))
+        ranking = Ranking.objects.create(
+            prompt=prompt,
+            member=member,
+            responses_hash=hash_responses(r.content_hash for r in responses),
+            **fields,
+        )
+        Placement.objects.bulk_create(
+            Placement(ranking=ranking, response=response, rank=rank)
+            for response, rank in zip(responses, ranks, strict=True)
+        )
+        return ranking
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def on_postgresql() -> bool:
+    return connection.vendor == "postgresql"

