@@ -5,7 +5,7 @@ line is reported with its number and reason; unless bad lines are to be skipped,
 the whole import back. What is there already is left as it is, so a second import adds nothing.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -21,17 +21,17 @@ from labelapp.models import (
     Prompt,
     Ranking,
     Response,
-    hash_messages,
     hash_responses,
     hash_text,
 )
 from labelapp.rankingfile import BadLine, Line
+from training.pairs import prompt_hash
 
 BATCH = 500  # lines written at a time: few statements, little memory
 UNKNOWN_LABELLER = "unknown"
 
 
-class Refused(Exception):
+class ImportRefusedError(Exception):
     """The file has bad lines and nothing of it was imported."""
 
     def __init__(self, summary: "Summary") -> None:
@@ -78,7 +78,7 @@ def import_lines(
     With `rankings`, a line that has a ranking adds it and a line that has none adds a prompt to
     be labelled; without, every line adds a prompt to be labelled and rankings are left alone.
     Calls `report` for each bad line as it comes.
-    Raises Refused where there are bad lines and `skip_bad_lines` is not set.
+    Raises ImportRefusedError where there are bad lines and `skip_bad_lines` is not set.
     """
     importer = Importer(project, report, rankings)
     with transaction.atomic():
@@ -88,7 +88,7 @@ def import_lines(
         while batch := list(islice(stream, BATCH)):
             importer.write(batch)
         if importer.summary.bad_lines and not skip_bad_lines:
-            raise Refused(importer.summary)
+            raise ImportRefusedError(importer.summary)
     return importer.summary
 
 
@@ -130,7 +130,7 @@ class Importer:
             else:
                 yield Entry(
                     line,
-                    hash_messages(line.messages),
+                    prompt_hash(line.messages),
                     {response.id: hash_text(response.text) for response in line.responses},
                 )
 
@@ -188,7 +188,7 @@ class Importer:
         """Find each entry's responses, or add them."""
         prompts = {entry.prompt_id for entry in entries}
         known = response_ids(prompts)
-        new: dict[tuple[int, str], tuple[object, ...]] = {}
+        new: dict[tuple[int, str], tuple[str | int, ...]] = {}
         for entry in entries:
             for response in entry.line.responses:
                 key = (entry.prompt_id, entry.responses[response.id])
@@ -304,18 +304,19 @@ def response_ids(prompts: set[int]) -> dict[tuple[int, str], int]:
 
 
 def insert_rows(
-    model: type[Model], fields: Sequence[str], rows: Collection[Sequence[object]]
+    model: type[Model], fields: Sequence[str], rows: Iterable[Sequence[str | int]]
 ) -> None:
     """Insert rows of plain values that need no key back.
 
     bulk_create would spend half of an import on building model instances and their SQL.
     """
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(model._meta.get_field(name).column) for name in fields)
-    values = ", ".join(["%s"] * len(fields))
+    table = model._meta.db_table
+    columns = [str(model._meta.get_field(name).get_attname_column()[1]) for name in fields]  # type: ignore[union-attr]
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ({values})",  # noqa: S608
+            f"INSERT INTO {quote(table)} ({', '.join(map(quote, columns))}) "  # noqa: S608
+            f"VALUES ({', '.join(['%s'] * len(columns))})",
             list(rows),
         )
 

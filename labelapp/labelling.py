@@ -25,11 +25,11 @@ from labelapp.models import (
     hash_responses,
 )
 
-# Expired leases handed on at one claim; a bound, so that no labeller pays for a long absence of all.
+# Expired leases handed on at one claim: no labeller pays for a long absence of all.
 RELEASE_AT_ONCE = 100
 
 
-class NotYours(Exception):
+class NotYoursError(Exception):
     """The task is lent to somebody else."""
 
 
@@ -154,14 +154,14 @@ def lease(member: Member) -> timedelta:
 def find_assignment(member: Member, token: uuid.UUID) -> Assignment:
     """The member's task with this token.
 
-    Raises Assignment.DoesNotExist where the project has no such task, NotYours where it is lent
-    to somebody else.
+    Raises Assignment.DoesNotExist where the project has no such task, NotYoursError where it is
+    lent to somebody else.
     """
     assignment = Assignment.objects.select_related("prompt").get(
         token=token, prompt__project_id=member.project_id
     )
     if assignment.member_id != member.pk:
-        raise NotYours
+        raise NotYoursError
     return assignment
 
 

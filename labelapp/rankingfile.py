@@ -106,7 +106,7 @@ def open_ranking_file(
                 raise RankingFileError(f"{path} cannot be opened: {error.strerror}") from error
         buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
         zipped = buffered.peek(2)[:2] == b"\x1f\x8b"
-        stream: IO[bytes] = gzip.open(buffered) if zipped else buffered  # type: ignore[assignment]
+        stream: IO[bytes] = gzip.GzipFile(fileobj=buffered) if zipped else buffered  # type: ignore[assignment]
         names = [suffix.lower() for suffix in Path(path).suffixes[-2:]]
         yield RankingFile(
             raw=buffered,
@@ -281,7 +281,7 @@ def read_csv(
     """
     csv.field_size_limit(MAX_LINE_BYTES)
     # Bytes that are not UTF-8 become lone surrogates here, which the check of the row refuses.
-    lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")  # type: ignore[type-var]
+    lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     rows = csv.reader(lines, delimiter=delimiter)
     width = 0
     while True:

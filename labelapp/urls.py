@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from labelapp.views import labelling, projects
+from labelapp.views import labelling, projects, reviewing, runs
 
 urlpatterns = [
     path("", projects.index, name="projects"),
@@ -13,5 +13,12 @@ urlpatterns = [
     path("projects/new/", projects.new, name="project_new"),
     path("projects/<slug:slug>/", projects.detail, name="project"),
     path("projects/<slug:slug>/labelling/", labelling.task, name="labelling"),
+    path("projects/<slug:slug>/runs/", runs.index, name="runs"),
+    path("projects/<slug:slug>/runs/<int:pk>/", runs.detail, name="run"),
+    path("projects/<slug:slug>/runs/<int:pk>/progress/", runs.progress, name="run_progress"),
+    path("projects/<slug:slug>/runs/<int:pk>/stop/", runs.stop, name="run_stop"),
+    path("projects/<slug:slug>/runs/<int:pk>/log/", runs.log, name="run_log"),
+    path("projects/<slug:slug>/reviewing/", reviewing.index, name="reviewing"),
+    path("projects/<slug:slug>/reviewing/<int:pk>/", reviewing.detail, name="reviewing_prompt"),
     path("admin/", admin.site.urls),
 ]

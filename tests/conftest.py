@@ -15,10 +15,10 @@ from labelapp.models import (
     Response,
     Role,
     User,
-    hash_messages,
     hash_responses,
     hash_text,
 )
+from training.pairs import prompt_hash
 
 PASSWORD = "a long enough password"
 
@@ -80,7 +80,7 @@ def add_prompt(project: Project) -> AddPrompt:
         prompt = Prompt.objects.create(
             project=project,
             messages=messages,
-            content_hash=hash_messages(messages),
+            content_hash=prompt_hash(messages),
             rankings_wanted=wanted,
             rankings_needed=wanted,
             **fields,

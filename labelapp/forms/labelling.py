@@ -71,4 +71,4 @@ class RankingForm(forms.Form):
     @property
     def problems(self) -> list[str]:
         """Every error, in words."""
-        return [message for messages in self.errors.values() for message in messages]
+        return [str(message) for messages in self.errors.values() for message in messages]

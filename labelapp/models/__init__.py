@@ -3,7 +3,6 @@ from labelapp.models.prompts import (
     Message,
     Prompt,
     Response,
-    hash_messages,
     hash_responses,
     hash_text,
 )
@@ -29,7 +28,6 @@ __all__ = [
     "State",
     "TrainingRun",
     "User",
-    "hash_messages",
     "hash_responses",
     "hash_text",
 ]

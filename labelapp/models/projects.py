@@ -1,6 +1,6 @@
 """A labelling campaign and the people in it."""
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
@@ -16,9 +16,6 @@ MAX_RESPONSES = 9
 
 class User(AbstractUser):
     """A login. A model of our own from the start, so that it can grow without moving keys."""
-
-    if TYPE_CHECKING:
-        objects: "models.Manager[User]"  # type: ignore[assignment]
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):

@@ -1,17 +1,13 @@
 """What is asked, and the responses to it."""
 
 import hashlib
-import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
 
 from labelapp.models.projects import Member, Project
-
-if TYPE_CHECKING:
-    from labelapp.models.runs import TrainingRun
 
 Message = dict[str, str]  # {"role": "user", "content": "..."}
 
@@ -19,11 +15,6 @@ Message = dict[str, str]  # {"role": "user", "content": "..."}
 def hash_text(text: str) -> str:
     """SHA-256 of a text, in hexadecimal: what makes a response the same response."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def hash_messages(messages: list[Message]) -> str:
-    """SHA-256 of a prompt's messages, in hexadecimal: what makes a prompt the same prompt."""
-    return hash_text(json.dumps([[m["role"], m["content"]] for m in messages], ensure_ascii=False))
 
 
 def hash_responses(content_hashes: Iterable[str]) -> str:
@@ -43,12 +34,6 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
             .filter(project_id=member.project_id)
             .exclude(assignments__member=member)
             .order_by("-priority", "pk")
-        )
-
-    def by_disagreement(self, run: "TrainingRun") -> Self:
-        """Prompts that a run scored, those first where model and people disagree most."""
-        return self.filter(agreements__run=run).order_by(
-            "-agreements__disagreement", "-agreements__against", "pk"
         )
 
 

@@ -103,6 +103,12 @@ class Score(models.Model):
         return f"{self.reward:+.2f}"
 
 
+class PromptAgreementQuerySet(models.QuerySet["PromptAgreement"]):
+    def worst_first(self, run: TrainingRun) -> Self:
+        """A run's prompts, those first where model and people disagree most."""
+        return self.filter(run=run).order_by("-disagreement", "-against", "prompt_id")
+
+
 class PromptAgreement(models.Model):
     """How a run's scores agree with the people on one prompt.
 
@@ -115,6 +121,8 @@ class PromptAgreement(models.Model):
     against = models.PositiveIntegerField()  # comparisons that the model orders the other way
     disagreement = models.FloatField()  # against / comparisons; 0 without comparisons
     held_out = models.BooleanField()  # the model was not trained on this prompt
+
+    objects = PromptAgreementQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -84,7 +84,7 @@ def submit(request: HttpRequest, member: Member) -> HttpResponse:
         assignment = labelling.find_assignment(member, token)
     except Assignment.DoesNotExist:
         return refuse(request, 404, "This task is no longer here. Reload the page for another.")
-    except labelling.NotYours:
+    except labelling.NotYoursError:
         return refuse(request, 403, "This task is lent to somebody else; nothing was stored.")
     form = RankingForm(
         request.POST, assignment=assignment, ties_allowed=member.project.ties_allowed

@@ -1,4 +1,4 @@
-"""`manage.py import_rankings FILE --project SLUG`: rankings made elsewhere, and prompts to label."""
+"""`manage.py import_rankings FILE --project SLUG`: rankings made elsewhere, prompts to label."""
 
 import argparse
 import time
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from labelapp.importing import Refused, Summary, import_lines
+from labelapp.importing import ImportRefusedError, Summary, import_lines
 from labelapp.models import Project
 from labelapp.rankingfile import RankingFile, RankingFileError, open_ranking_file
 
@@ -54,7 +54,7 @@ class Command(BaseCommand):
                 summary = self.import_file(project, file, options["skip_bad_lines"])
         except RankingFileError as error:
             raise CommandError(f"{error}; nothing was imported") from error
-        except Refused as error:
+        except ImportRefusedError as error:
             raise CommandError(
                 f"{error}. Mend them, or import the other lines with --skip-bad-lines."
             ) from error
@@ -82,14 +82,16 @@ class Command(BaseCommand):
 
 def describe(summary: Summary, seconds: float) -> str:
     """What an import did, in words."""
+    added = f"{summary.prompts:,} prompts, {summary.responses:,} responses"
     parts = [
-        f"{summary.lines:,} lines in {seconds:.1f} s: added {summary.prompts:,} prompts, "
-        f"{summary.responses:,} responses, {summary.rankings:,} rankings; "
+        f"{summary.lines:,} lines in {seconds:.1f} s:",
+        f"added {added}, {summary.rankings:,} rankings;",
         f"{summary.queued:,} prompts now wait for labellers.",
-        f"{summary.already_there:,} lines were there already." if summary.already_there else "",
-        f"{summary.rankings_left:,} rankings were not read; import_rankings reads them."
-        if summary.rankings_left
-        else "",
-        f"{summary.bad_lines:,} bad lines were left out." if summary.bad_lines else "",
     ]
-    return " ".join(part for part in parts if part)
+    if summary.already_there:
+        parts.append(f"{summary.already_there:,} lines were there already.")
+    if summary.rankings_left:
+        parts.append(f"{summary.rankings_left:,} rankings were not read; import_rankings does.")
+    if summary.bad_lines:
+        parts.append(f"{summary.bad_lines:,} bad lines were left out.")
+    return " ".join(parts)

@@ -1,0 +1,69 @@
+# Podium: two commands. `make demo` shows everything; `make test` proves it.
+# Needs Python 3.11 or newer, and make.
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+MANAGE := $(PY) manage.py
+DEMO   := DATA_DIR=var/demo $(MANAGE)
+
+.PHONY: demo run test check fix clean help
+
+help:
+	@echo "make demo    real rankings, a trained model, pages at http://127.0.0.1:8000"
+	@echo "make run     an empty installation, for real use"
+	@echo "make test    every test        make check   format, lint, types        make fix   mend format and lint"
+
+# The whole journey: import -> label -> train -> score -> review. Run again, it starts at once.
+demo: var/demo/ready
+	@cat var/demo/people
+	@$(DEMO) serve
+
+var/demo/ready: $(VENV)/installed
+	$(DEMO) migrate --verbosity 0
+	$(DEMO) collectstatic --noinput --verbosity 0
+	$(DEMO) create_project pandalm --name "PandaLM instructions" --guidelines-file examples/guidelines.md
+	$(DEMO) import_rankings examples/pandalm.jsonl.gz --project pandalm
+	$(DEMO) import_prompts examples/pandalm.jsonl.gz --project pandalm
+	$(DEMO) train_reward --project pandalm --unless-trained
+	$(DEMO) add_member manager --project pandalm --role manager
+	$(DEMO) add_member labeller --project pandalm --role labeller
+	@touch $@
+
+# An empty installation under var/.
+run: $(VENV)/installed
+	$(MANAGE) migrate --verbosity 0
+	$(MANAGE) collectstatic --noinput --verbosity 0
+	$(MANAGE) serve
+
+test: $(VENV)/installed-dev
+	$(VENV)/bin/pytest
+	TEST_DATABASE=postgresql $(VENV)/bin/pytest -m django_db --ignore tests/browser
+
+check: $(VENV)/installed-dev
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/djade --check --target-version 5.2 $$(git ls-files 'templates/*.html')
+	$(MANAGE) makemigrations --check --dry-run
+	HTTPS=on $(MANAGE) check --deploy --fail-level WARNING
+
+fix: $(VENV)/installed-dev
+	$(VENV)/bin/ruff format
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/djade --target-version 5.2 $$(git ls-files 'templates/*.html')
+
+clean:
+	rm -rf $(VENV) var
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Podium needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.txt requirements-web.txt | $(VENV)/bin/python
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,43 @@
+"""The settings of a run that a manager chooses in the page; the rest keep their defaults."""
+
+from typing import Any
+
+from django import forms
+
+from training.config import TrainConfig
+
+BACKBONES = [
+    ("transformer", "Small transformer, from scratch"),
+    ("pretrained", "Pretrained Hugging Face model"),
+]
+TIES = [("drop", "Leave them out"), ("half", "Count them as half and half")]
+
+
+class TrainForm(forms.Form):
+    backbone = forms.ChoiceField(choices=BACKBONES, initial="transformer")
+    model = forms.CharField(
+        required=False,
+        max_length=300,
+        help_text="For a pretrained model: its name, or a folder on this machine. Default: gpt2.",
+    )
+    epochs = forms.IntegerField(
+        required=False, min_value=1, help_text="Passes over the rankings. Empty: the default."
+    )
+    learning_rate = forms.FloatField(
+        required=False, help_text="Step size at its peak. Empty: the default."
+    )
+    ties = forms.ChoiceField(choices=TIES, initial="drop", label="Tied responses")
+    seed = forms.IntegerField(initial=0, min_value=0)
+
+    def clean(self) -> dict[str, Any]:
+        if not self.errors:
+            given = {
+                name: value for name, value in self.cleaned_data.items() if value not in (None, "")
+            }
+            if given["backbone"] == "transformer":
+                given.pop("model", None)
+            try:
+                self.config = TrainConfig.from_json(given)
+            except ValueError as error:
+                self.add_error(None, f"{error}.")
+        return self.cleaned_data

@@ -1,0 +1,45 @@
+"""`manage.py add_member NAME --project SLUG --role ROLE`: a person with a login in a project."""
+
+import argparse
+import secrets
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from labelapp.models import Member, Project, Role, User
+
+
+class Command(BaseCommand):
+    help = (
+        "Add a person to a project. A login that is not there yet is made with a random "
+        "password, which is printed this once."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("username")
+        parser.add_argument("--project", required=True, metavar="SLUG")
+        parser.add_argument("--role", choices=Role.values, default=Role.LABELLER)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        username, role = options["username"], options["role"]
+        project = Project.objects.filter(slug=options["project"]).first()
+        if project is None:
+            raise CommandError(f"there is no project {options['project']!r}")
+        password = secrets.token_urlsafe(12)
+        with transaction.atomic():
+            user = User.objects.filter(username=username).first()
+            new = user is None
+            if user is None:
+                user = User.objects.create_user(username, password=password)
+            member = Member.objects.filter(project=project, user=user).first()
+            if member is None and project.members.filter(name=username).exists():
+                raise CommandError(f"somebody named {username!r} is in {project.slug} already")
+            if member is None:
+                Member.objects.create(project=project, user=user, name=username, role=role)
+        if member is not None:
+            self.stdout.write(f"{username} is in {project.slug} already, as {member.role}.")
+        elif new:
+            self.stdout.write(f"{role:9} sign in as {username}, password {password}")
+        else:
+            self.stdout.write(f"{username} is now a {role} of {project.slug}.")

@@ -1,0 +1,158 @@
+"""Reviewing: what the model says of the responses, beside what people said."""
+
+import string
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.utils.safestring import SafeString
+
+from labelapp.models import (
+    Placement,
+    Prompt,
+    PromptAgreement,
+    Ranking,
+    Response,
+    Score,
+    TrainingRun,
+)
+from labelapp.text import render
+from training.pairs import comparisons
+
+EXCERPT = 240  # characters
+
+
+@dataclass(frozen=True)
+class HumanRank:
+    name: str
+    rank: int
+
+
+@dataclass(frozen=True)
+class ReviewedResponse:
+    letter: str
+    response: Response
+    reward: float
+    centred: float  # reward less the mean of the held-out responses
+    percent: float  # where the reward lies on the page's scale, 0 to 100
+    ranks: list[HumanRank]
+    contested: bool  # in a comparison that the model orders otherwise than a labeller
+
+    @property
+    def html(self) -> SafeString:
+        return render(self.response.text)
+
+    @property
+    def source(self) -> str:
+        return self.response.source
+
+    @property
+    def excerpt(self) -> str:
+        text = " ".join(self.response.text.split())
+        return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
+
+
+@dataclass(frozen=True)
+class ReviewedPrompt:
+    prompt: Prompt
+    agreement: PromptAgreement
+    responses: list[ReviewedResponse]  # best reward first
+    zero_percent: float  # where the mean held-out response lies on the scale
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From rewards to places on the page: 0 to 100 from the lowest to the highest reward."""
+
+    low: float
+    high: float
+    mean: float
+
+    def percent(self, reward: float) -> float:
+        width = self.high - self.low
+        # A margin at both ends, so that no dot hangs over the edge.
+        return round(4 + 92 * (reward - self.low) / width, 1) if width else 50.0
+
+
+def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[ReviewedPrompt]:
+    """What a run and the people say of some prompts, in a fixed number of queries.
+
+    The agreements must come with their prompts (select_related).
+    """
+    prompts = [agreement.prompt_id for agreement in agreements]
+    scores = defaultdict(list)
+    for score in Score.objects.filter(run=run, response__prompt__in=prompts).select_related(
+        "response"
+    ):
+        scores[score.response.prompt_id].append(score)
+    rankings = defaultdict(list)
+    for ranking in (
+        Ranking.objects.filter(prompt__in=prompts, is_current=True)
+        .select_related("member")
+        .prefetch_related("placements")
+        .order_by("member__name", "pk")
+    ):
+        rankings[ranking.prompt_id].append(ranking)
+    scale = make_scale(run, [score.reward for of_prompt in scores.values() for score in of_prompt])
+    return [
+        ReviewedPrompt(
+            prompt=agreement.prompt,
+            agreement=agreement,
+            responses=review_responses(
+                scores[agreement.prompt_id], rankings[agreement.prompt_id], scale
+            ),
+            zero_percent=scale.percent(scale.mean),
+        )
+        for agreement in agreements
+    ]
+
+
+def make_scale(run: TrainingRun, rewards: Iterable[float]) -> Scale:
+    mean = run.metrics.get("held_out", {}).get("reward_mean") or 0.0
+    shown = [mean, *rewards]
+    return Scale(low=min(shown), high=max(shown), mean=mean)
+
+
+def review_responses(
+    scores: Sequence[Score], rankings: Sequence[Ranking], scale: Scale
+) -> list[ReviewedResponse]:
+    """A prompt's responses, best reward first, lettered in the order they were added."""
+    rewards = {score.response_id: score.reward for score in scores}
+    by_response: dict[int, list[HumanRank]] = defaultdict(list)
+    contested: set[int] = set()
+    for ranking in rankings:
+        placements = list(ranking.placements.all())
+        contested |= find_contested(placements, rewards)
+        for placement in placements:
+            rank = HumanRank(ranking.member.name, placement.rank)
+            by_response[placement.response_id].append(rank)
+    letters = {pk: letter(i) for i, pk in enumerate(sorted(rewards))}
+    return [
+        ReviewedResponse(
+            letter=letters[score.response_id],
+            response=score.response,
+            reward=score.reward,
+            centred=score.reward - scale.mean,
+            percent=scale.percent(score.reward),
+            ranks=by_response[score.response_id],
+            contested=score.response_id in contested,
+        )
+        for score in sorted(scores, key=lambda score: -score.reward)
+    ]
+
+
+def letter(index: int) -> str:
+    """A, B, ..., Z, AA, AB, ...: prompts gathered from many rankings have many responses."""
+    first, last = divmod(index, 26)
+    return (letter(first - 1) if first else "") + string.ascii_uppercase[last]
+
+
+def find_contested(placements: Sequence[Placement], rewards: dict[int, float]) -> set[int]:
+    """The responses of a ranking that stand in a comparison which the model orders otherwise."""
+    known = [placement for placement in placements if placement.response_id in rewards]
+    pks = [placement.response_id for placement in known]
+    contested: set[int] = set()
+    for pair in comparisons([placement.rank for placement in known]):
+        if rewards[pks[pair.better]] <= rewards[pks[pair.worse]]:
+            contested |= {pks[pair.better], pks[pair.worse]}
+    return contested

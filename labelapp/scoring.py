@@ -1,0 +1,75 @@
+"""Scoring: a run's rewards into the database, and how they agree with the people."""
+
+from collections.abc import Iterator
+from itertools import groupby, islice
+from operator import itemgetter
+
+from django.db import transaction
+
+from labelapp.models import Placement, Prompt, PromptAgreement, Response, Score, TrainingRun
+from training.pairs import comparisons
+from training.runfolder import RunFolder
+
+BATCH = 2000
+
+
+def store(run: TrainingRun, folder: RunFolder) -> None:
+    """Put the scores of a run folder in place of the run's old ones, all or none."""
+    held_out = frozenset(folder.held_out_prompts() or ())
+    with transaction.atomic():
+        run.scores.all().delete()
+        run.agreements.all().delete()
+        store_scores(run, folder)
+        store_agreements(run, held_out)
+
+
+def store_scores(run: TrainingRun, folder: RunFolder) -> None:
+    """Write the rewards. Responses that were deleted meanwhile are passed over."""
+    rewards = folder.iter_scores()
+    while batch := list(islice(rewards, BATCH)):
+        known = set(
+            Response.objects.filter(
+                prompt__project_id=run.project_id, pk__in=[pk for pk, _ in batch]
+            ).values_list("pk", flat=True)
+        )
+        Score.objects.bulk_create(
+            Score(run=run, response_id=pk, reward=reward) for pk, reward in batch if pk in known
+        )
+
+
+def store_agreements(run: TrainingRun, held_out: frozenset[int | str]) -> None:
+    """Write, for every prompt with scores, how many comparisons the model orders otherwise."""
+    found = dict(count_agreements(run))
+    scored = Prompt.objects.filter(responses__scores__run=run).order_by("pk").distinct()
+    prompts = scored.values_list("pk", flat=True).iterator(BATCH)
+    while batch := list(islice(prompts, BATCH)):
+        PromptAgreement.objects.bulk_create(
+            PromptAgreement(
+                run=run,
+                prompt_id=pk,
+                comparisons=(total := found.get(pk, (0, 0))[0]),
+                against=(against := found.get(pk, (0, 0))[1]),
+                disagreement=against / total if total else 0.0,
+                held_out=pk in held_out,
+            )
+            for pk in batch
+        )
+
+
+def count_agreements(run: TrainingRun) -> Iterator[tuple[int, tuple[int, int]]]:
+    """(prompt, (comparisons, those that the model orders otherwise)) over all current rankings."""
+    rows = (
+        Placement.objects.filter(ranking__is_current=True, response__scores__run=run)
+        .order_by("ranking__prompt_id", "ranking_id")
+        .values_list("ranking__prompt_id", "ranking_id", "rank", "response__scores__reward")
+    )
+    for prompt, of_prompt in groupby(rows.iterator(BATCH), key=itemgetter(0)):
+        total = against = 0
+        for _, placements in groupby(of_prompt, key=itemgetter(1)):
+            ranks, rewards = zip(
+                *((rank, reward) for _, _, rank, reward in placements), strict=True
+            )
+            pairs = comparisons(ranks)
+            total += len(pairs)
+            against += sum(rewards[pair.better] <= rewards[pair.worse] for pair in pairs)
+        yield prompt, (total, against)
