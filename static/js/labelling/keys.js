@@ -1,0 +1,47 @@
+/** The keys of the ranking page. They rest while something is being written and with Ctrl, Alt, Meta. */
+
+/** @typedef {import("./page.js").Task} Task */
+
+/**
+ * What each key does to the task. Answers false where the key is left to the browser.
+ * @type {Record<string, (task: Task, focused: Element | null) => boolean | void>}
+ */
+const KEYS = {
+  j: ({ cards }) => cards.move(1),
+  k: ({ cards }) => cards.move(-1),
+  ArrowDown: ({ cards }) => cards.move(1),
+  ArrowUp: ({ cards }) => cards.move(-1),
+  u: (task) => task.undo(),
+  n: (task) => task.writeNote(),
+  0: ({ ranking, cards }) => ranking.place(cards.letter, null),
+  Backspace: ({ ranking, cards }) => ranking.place(cards.letter, null),
+  Enter: (task, focused) => (focused?.closest("button, a, summary") ? false : task.submit()),
+  Escape: ({ rail }) => (rail.picked ? rail.pick(null) : false),
+};
+
+/** @param {Element | null} element */
+function isWriting(element) {
+  return Boolean(element?.closest("textarea, select, input:not([type=radio]), [contenteditable]"));
+}
+
+/**
+ * @param {KeyboardEvent} event
+ * @param {Task} task
+ */
+export function press(event, task) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  const focused = document.activeElement;
+  if (document.querySelector("dialog[open]")) return;
+  if (isWriting(focused)) {
+    if (event.key === "Escape" && focused instanceof HTMLElement) task.leaveNote();
+    return;
+  }
+  if (event.key === "?") {
+    document.querySelector("#keys")?.showModal();
+  } else if (/^[1-9]$/.test(event.key) && Number(event.key) <= task.ranking.letters.length) {
+    task.ranking.place(task.cards.letter, Number(event.key));
+  } else if (!Object.hasOwn(KEYS, event.key) || KEYS[event.key](task, focused) === false) {
+    return;
+  }
+  event.preventDefault();
+}

@@ -1,0 +1,111 @@
+/** The ranking page: puts ranking, rail, cards and keys together for each task that comes in. */
+
+import { Cards } from "./cards.js";
+import { press } from "./keys.js";
+import { Rail } from "./rail.js";
+import { Ranking, listed } from "./ranking.js";
+
+const said = document.getElementById("said");
+
+/** Tell a screen reader. @param {string} sentence */
+function say(sentence) {
+  if (said) said.textContent = sentence;
+}
+
+export class Task {
+  /** @param {HTMLFormElement} form */
+  constructor(form) {
+    this.form = form;
+    this.ranking = new Ranking(form);
+    this.cards = new Cards(this.ranking);
+    this.rail = new Rail(this.ranking, say);
+    this.ranking.onchange = (change) => this.#changed(change);
+    form.addEventListener("change", (event) => {
+      const card = event.target instanceof Element && event.target.closest(".response");
+      if (card instanceof HTMLElement) this.ranking.settle(card.dataset.letter);
+    });
+    form.addEventListener("click", (event) => this.#clicked(event));
+  }
+
+  undo() {
+    const letter = this.ranking.undo();
+    if (letter) this.cards.mark(this.cards.card(letter));
+    else say("Nothing to undo.");
+  }
+
+  submit() {
+    this.form.requestSubmit();
+  }
+
+  /** @returns {boolean} whether the form may go out now */
+  get ready() {
+    if (this.form.classList.contains("htmx-request")) return false;
+    const { missing, complete } = this.ranking;
+    if (!complete) {
+      say(`Not yet: ${listed(missing)} still to rank.`);
+      this.cards.show(this.cards.card(missing[0]));
+    }
+    return complete;
+  }
+
+  writeNote() {
+    this.form.querySelector("#note").open = true;
+    this.form.querySelector("#note-text").focus();
+  }
+
+  leaveNote() {
+    this.cards.marked.focus({ preventScroll: true });
+  }
+
+  /** @param {string} change */
+  #changed(change) {
+    this.rail.draw();
+    this.form.querySelector(".stored")?.remove();
+    say(this.ranking.complete ? `${change} Every response has a rank: press Enter to submit.` : change);
+  }
+
+  /** @param {MouseEvent} event */
+  #clicked(event) {
+    const button = event.target instanceof Element && event.target.closest("button");
+    if (!(button instanceof HTMLElement)) return;
+    if (button.matches(".undo")) this.undo();
+    if (button.matches(".unrank")) {
+      this.ranking.place(button.dataset.letter, null);
+      button.closest(".response")?.focus({ preventScroll: true });
+    }
+    if (button.matches("[data-opens]")) document.getElementById(button.dataset.opens)?.showModal();
+  }
+}
+
+/** @type {Task | undefined} */
+let task;
+
+/** Take up the task that stands in the page, unless it has been. */
+function begin() {
+  const form = document.getElementById("task");
+  if (form === task?.form) return;
+  task = form instanceof HTMLFormElement ? new Task(form) : undefined;
+  if (form && "stored" in form.dataset) {
+    say(task ? "Ranking stored. The next task is here." : "Ranking stored. Nothing else waits for you.");
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  if (task) press(event, task);
+});
+// Before htmx and the browser see it: an incomplete ranking does not go out, nor one twice.
+document.addEventListener(
+  "submit",
+  (event) => {
+    if (event.target !== task?.form || task.ready) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  },
+  { capture: true },
+);
+document.addEventListener("htmx:afterSwap", begin);
+// Coming back with the browser's Back shows radios that it restored by itself.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
+begin();

@@ -1,0 +1,141 @@
+/** The rail: lanes and tray as a view of the radios, and the two ways of ranking that it offers. */
+
+import { listed } from "./ranking.js";
+
+/** @typedef {import("./ranking.js").Ranking} Ranking */
+
+export class Rail {
+  /**
+   * @param {Ranking} ranking
+   * @param {(sentence: string) => void} say
+   */
+  constructor(ranking, say) {
+    this.ranking = ranking;
+    this.form = ranking.form;
+    this.say = say;
+    /** @type {string | null} the letter that the next click on a lane will place */
+    this.picked = null;
+    /** @type {HTMLElement[]} */
+    this.places = [...this.form.querySelectorAll(".lane, .tray")];
+    this.chips = new Map(
+      [...this.form.querySelectorAll("button.chip")].map((chip) => [chip.dataset.letter, chip]),
+    );
+    this.form.addEventListener("click", (event) => this.#clicked(event));
+    this.#letDrag();
+    this.draw();
+  }
+
+  /** Make everything beside the radios show what the radios hold. */
+  draw() {
+    const focused = document.activeElement;
+    for (const place of this.places) this.#drawPlace(place);
+    if (focused instanceof HTMLElement && focused.classList.contains("chip")) focused.focus();
+    this.#drawCards();
+    this.#drawSubmit();
+  }
+
+  /** @param {string | null} letter */
+  pick(letter) {
+    this.picked = letter;
+    this.form.toggleAttribute("data-picking", letter !== null);
+    for (const [own, chip] of this.chips) chip.setAttribute("aria-pressed", String(own === letter));
+    this.draw();
+    if (letter) this.say(`${letter} chosen. Now choose its rank.`);
+  }
+
+  /** @param {HTMLElement} place */
+  #drawPlace(place) {
+    const rank = rankOf(place);
+    const letters = this.ranking.at(rank);
+    for (const letter of letters) {
+      const chip = this.chips.get(letter);
+      chip.setAttribute("aria-label", rank ? `Response ${letter}, rank ${rank}` : `Response ${letter}, not ranked`);
+      if (rank === null) place.querySelector(".missing").before(chip);
+      else place.append(chip);
+    }
+    place.classList.toggle("filled", letters.length > 0);
+    place.querySelector(".place").setAttribute("aria-label", this.#placeLabel(rank, letters));
+  }
+
+  /** @param {number | null} rank @param {string[]} letters */
+  #placeLabel(rank, letters) {
+    const held = letters.length ? `: ${listed(letters)}` : ", empty";
+    if (rank === null) return this.picked ? `Take the rank of ${this.picked} back` : `Not ranked${held}`;
+    return this.picked ? `Give ${this.picked} rank ${rank}` : `Rank ${rank}${held}`;
+  }
+
+  #drawCards() {
+    for (const card of this.form.querySelectorAll(".response")) {
+      card.classList.toggle("ranked", this.ranking.rankOf(card.dataset.letter) !== null);
+    }
+  }
+
+  #drawSubmit() {
+    const { missing, complete } = this.ranking;
+    const submit = this.form.querySelector(".submit");
+    submit.setAttribute("aria-disabled", String(!complete));
+    const text = this.form.querySelector(".missing");
+    text.textContent = complete ? "Every response has a rank" : "still to rank";
+    submit.title = complete ? "" : `Still to rank: ${listed(missing)}`;
+    this.form.querySelector(".undo").disabled = this.ranking.history.length === 0;
+  }
+
+  /** @param {MouseEvent} event */
+  #clicked(event) {
+    if (!(event.target instanceof Element)) return;
+    const chip = event.target.closest("button.chip");
+    const place = event.target.closest(".lane, .tray");
+    if (chip instanceof HTMLElement && this.#picks(chip)) {
+      this.pick(chip.dataset.letter === this.picked ? null : chip.dataset.letter);
+    } else if (place instanceof HTMLElement) {
+      if (this.picked) this.#drop(this.picked, place);
+      else this.say("Choose a letter first, then its rank.");
+    }
+  }
+
+  /**
+   * A click on a chip in a lane, while another is picked, means that lane: it makes a tie.
+   * @param {HTMLElement} chip
+   */
+  #picks(chip) {
+    return this.picked === null || chip.dataset.letter === this.picked || chip.closest(".tray");
+  }
+
+  /** @param {string} letter @param {HTMLElement} place */
+  #drop(letter, place) {
+    this.pick(null);
+    this.ranking.place(letter, rankOf(place));
+  }
+
+  #letDrag() {
+    if (typeof Sortable === "undefined") return;
+    const options = {
+      draggable: ".chip",
+      sort: false,
+      forceFallback: true, // one way for mouse, pen and finger, in every browser
+      fallbackOnBody: true, // the rail scrolls where it is long: a dragged chip must leave it
+      fallbackTolerance: 4, // less is a click
+      onStart: () => this.form.setAttribute("data-picking", ""),
+      onEnd: (event) => this.#dragged(event),
+    };
+    for (const place of this.places) Sortable.create(place, { ...options, group: "rail" });
+    for (const handle of this.form.querySelectorAll(".handle")) {
+      const group = { name: "rail", pull: "clone", put: false };
+      Sortable.create(handle, { ...options, group });
+    }
+  }
+
+  /** @param {{ item: HTMLElement, from: HTMLElement, to: HTMLElement }} event */
+  #dragged({ item, from, to }) {
+    this.form.toggleAttribute("data-picking", false);
+    if (from.classList.contains("handle")) from.replaceChildren(item); // its card keeps its letter
+    const letter = from.dataset.letter ?? item.dataset.letter;
+    if (to !== from && letter) this.#drop(letter, to);
+    this.draw();
+  }
+}
+
+/** @param {HTMLElement} place @returns {number | null} */
+function rankOf(place) {
+  return place.dataset.rank ? Number(place.dataset.rank) : null;
+}

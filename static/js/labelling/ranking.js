@@ -1,0 +1,120 @@
+/**
+ * The ranking of one task. The radio groups of the cards hold it and nothing else does: every way
+ * of ranking (radio, key, click, drag) sets radios, and every view is drawn from them.
+ */
+
+/** @typedef {Map<string, number | null>} Ranks by letter; null while not ranked */
+
+export class Ranking {
+  /** @param {HTMLFormElement} form */
+  constructor(form) {
+    this.form = form;
+    this.tiesAllowed = form.dataset.ties === "allowed";
+    /** @type {string[]} */
+    this.letters = [...form.querySelectorAll(".response")].map((card) => card.dataset.letter);
+    /** @type {Ranks[]} */
+    this.history = [];
+    this.last = this.ranks();
+    /** @type {(change: string) => void} called with a sentence after every change */
+    this.onchange = () => {};
+  }
+
+  /** @param {string} letter */
+  radios(letter) {
+    return [...this.form.querySelectorAll(`input[name="rank-${letter}"]`)];
+  }
+
+  /**
+   * @param {string} letter
+   * @returns {number | null}
+   */
+  rankOf(letter) {
+    const checked = this.radios(letter).find((radio) => radio.checked);
+    return checked ? Number(checked.value) : null;
+  }
+
+  /** @returns {Ranks} */
+  ranks() {
+    return new Map(this.letters.map((letter) => [letter, this.rankOf(letter)]));
+  }
+
+  /** @param {number | null} rank */
+  at(rank) {
+    return this.letters.filter((letter) => this.rankOf(letter) === rank);
+  }
+
+  get missing() {
+    return this.at(null);
+  }
+
+  get complete() {
+    return this.missing.length === 0;
+  }
+
+  /**
+   * Give a response a rank, or take it back with null.
+   * @param {string} letter
+   * @param {number | null} rank
+   */
+  place(letter, rank) {
+    this.#check(letter, rank);
+    this.settle(letter);
+  }
+
+  /**
+   * Make a change of one response's radios, however it came about, part of the history.
+   * Where ties are not allowed, whoever held the rank goes back to the tray.
+   * @param {string} letter
+   */
+  settle(letter) {
+    const rank = this.rankOf(letter);
+    if (rank === this.last.get(letter)) return;
+    const others = rank === null ? [] : this.at(rank).filter((other) => other !== letter);
+    if (!this.tiesAllowed) for (const other of others) this.#check(other, null);
+    this.history.push(this.last);
+    this.last = this.ranks();
+    this.onchange(sentence(letter, rank, others, this.tiesAllowed));
+  }
+
+  /** Take the last change back. @returns {string | undefined} a letter that changed */
+  undo() {
+    const before = this.history.pop();
+    if (!before) return undefined;
+    const changed = this.letters.filter((letter) => before.get(letter) !== this.last.get(letter));
+    for (const letter of changed) this.#check(letter, before.get(letter) ?? null);
+    this.last = before;
+    const words = changed.map((letter) => state(letter, before.get(letter) ?? null));
+    this.onchange(`Undone: ${words.join(", ")}.`);
+    return changed[0];
+  }
+
+  /** @param {string} letter @param {number | null} rank */
+  #check(letter, rank) {
+    for (const radio of this.radios(letter)) radio.checked = Number(radio.value) === rank;
+  }
+}
+
+/** @param {string} letter @param {number | null} rank */
+function state(letter, rank) {
+  return rank === null ? `${letter} not ranked` : `${letter} ranked ${rank}`;
+}
+
+/**
+ * @param {string} letter
+ * @param {number | null} rank
+ * @param {string[]} others
+ * @param {boolean} tiesAllowed
+ */
+function sentence(letter, rank, others, tiesAllowed) {
+  if (others.length === 0) return `${state(letter, rank)}.`;
+  if (tiesAllowed) return `${state(letter, rank)}, tied with ${listed(others)}.`;
+  return `${state(letter, rank)}. ${listed(others)} back to still to rank: no ties in this project.`;
+}
+
+/**
+ * "A", "A and B", "A, B and C"
+ * @param {string[]} words
+ */
+export function listed(words) {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+}

@@ -1,0 +1,71 @@
+/** What the page does when a request of htmx goes wrong: it says so, and leaves everything as it is. */
+
+const UNREACHABLE = "Podium cannot be reached. What you entered is still here; try again.";
+const FAULT = "Podium had a fault. What you entered is still here; try again.";
+const SIGNED_OUT =
+  "You are signed out. What you entered is still here: sign in in another tab, then try again.";
+
+const region = document.getElementById("problem");
+const text = region?.querySelector("p");
+
+/** @param {string} sentence */
+function show(sentence) {
+  if (!region || !text || text.textContent === sentence) return;
+  text.textContent = sentence;
+  region.dataset.shown = "yes";
+}
+
+function clear() {
+  if (!region || !text) return;
+  text.textContent = "";
+  delete region.dataset.shown;
+}
+
+/**
+ * The words of a refusal page or fragment, as text.
+ * @param {string} html
+ */
+function refusal(html) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  return page.getElementById("refusal")?.textContent?.trim().replace(/\s+/g, " ");
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr } = event.detail;
+  const landed = new URL(xhr.responseURL || location.href).pathname;
+  if (landed === document.body.dataset.signIn && landed !== location.pathname) {
+    event.detail.shouldSwap = false; // a redirect that htmx followed: the session is over
+    show(SIGNED_OUT);
+  } else if (xhr.status >= 400 && xhr.status !== 422) {
+    event.detail.shouldSwap = false;
+    show(refusal(xhr.responseText) ?? FAULT);
+  } else {
+    clear();
+  }
+});
+document.addEventListener("htmx:sendError", () => show(UNREACHABLE));
+document.addEventListener("htmx:timeout", () => show(UNREACHABLE));
+
+// Signing in again in another tab makes a new token; the page goes on with the cookie's.
+document.addEventListener("htmx:configRequest", (event) => {
+  const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1];
+  if (!token) return;
+  event.detail.headers["x-csrftoken"] = token;
+  if (event.detail.formData.has("csrfmiddlewaretoken")) {
+    event.detail.formData.set("csrfmiddlewaretoken", token);
+  }
+});
+
+// What a reader has unfolded stays so when the part around it is fetched again.
+/** @type {string[]} */
+let unfolded = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const open = event.detail.target.querySelectorAll("details[id][open]");
+  unfolded = [...open].map((details) => details.id);
+});
+document.addEventListener("htmx:afterSwap", () => {
+  for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+  unfolded = [];
+});
+
+region?.querySelector("button")?.addEventListener("click", clear);
