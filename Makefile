@@ -7,7 +7,7 @@ PY     := $(VENV)/bin/python
 MANAGE := $(PY) manage.py
 DEMO   := DATA_DIR=var/demo $(MANAGE)
 
-.PHONY: demo run test check fix clean help
+.PHONY: demo run test chromium check fix clean help
 
 help:
 	@echo "make demo    real rankings, a trained model, pages at http://127.0.0.1:8000"
@@ -16,12 +16,12 @@ help:
 
 # The whole journey: import -> label -> train -> score -> review. Run again, it starts at once.
 demo: var/demo/ready
-	@cat var/demo/people
+	@$(DEMO) migrate --verbosity 0
+	@$(DEMO) collectstatic --noinput --verbosity 0
 	@$(DEMO) serve
 
 var/demo/ready: $(VENV)/installed
 	$(DEMO) migrate --verbosity 0
-	$(DEMO) collectstatic --noinput --verbosity 0
 	$(DEMO) create_project pandalm --name "PandaLM instructions" --guidelines-file examples/guidelines.md
 	$(DEMO) import_rankings examples/pandalm.jsonl.gz --project pandalm
 	$(DEMO) import_prompts examples/pandalm.jsonl.gz --project pandalm
@@ -36,9 +36,16 @@ run: $(VENV)/installed
 	$(MANAGE) collectstatic --noinput --verbosity 0
 	$(MANAGE) serve
 
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-dev chromium
 	$(VENV)/bin/pytest
 	TEST_DATABASE=postgresql $(VENV)/bin/pytest -m django_db --ignore tests/browser
+
+# The browser tests use a Chromium that is there (or the one that CHROMIUM names), else install one.
+chromium: $(VENV)/installed-dev
+	@if [ -n "$$CHROMIUM" ] || command -v chromium chromium-browser google-chrome >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
+	else $(VENV)/bin/playwright install chromium; fi
 
 check: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check

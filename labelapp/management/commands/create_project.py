@@ -15,7 +15,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("slug")
         parser.add_argument("--name", help="default: the slug")
-        parser.add_argument("--guidelines", default="", help="Markdown that labellers see")
+        parser.add_argument(
+            "--guidelines-file",
+            type=argparse.FileType(encoding="utf-8"),
+            metavar="FILE",
+            help="Markdown that labellers see",
+        )
         parser.add_argument("--rankings-per-prompt", type=int, default=1)
         parser.add_argument("--no-ties", action="store_true", help="every rank only once")
 
@@ -27,7 +32,7 @@ class Command(BaseCommand):
         project = Project(
             slug=slug,
             name=options["name"] or slug,
-            guidelines=options["guidelines"],
+            guidelines=file.read() if (file := options["guidelines_file"]) else "",
             rankings_per_prompt=options["rankings_per_prompt"],
             ties_allowed=not options["no_ties"],
         )

@@ -1,0 +1,273 @@
+"""Importing: files of rankings and prompts, good lines and bad ones."""
+
+import gzip
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from labelapp.models import Member, Placement, Project, Prompt, Ranking, Response
+
+FOUR = ("a", "b", "c", "d")
+
+
+def line(prompt: Any = "Why?", ids: tuple[str, ...] = FOUR, **fields: Any) -> dict[str, Any]:
+    responses = [{"id": id_, "text": f"text {id_}", "source": f"model {id_}"} for id_ in ids]
+    return {"prompt": prompt, "responses": responses} | fields
+
+
+def ranked(*groups: list[str], **fields: Any) -> dict[str, Any]:
+    ids = tuple(id_ for group in groups for id_ in group)
+    return line(**({"ids": tuple(sorted(ids)), "labeller": "ann"} | fields), ranking=list(groups))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., str]:
+    """Writes lines to a file: objects as JSON, bytes as they are."""
+
+    def write(*lines: Any, name: str = "rankings.jsonl") -> str:
+        raw = b"".join(
+            (x if isinstance(x, bytes) else json.dumps(x).encode()) + b"\n" for x in lines
+        )
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+        return str(path)
+
+    return write
+
+
+def run(command: str, path: str, *options: str) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    call_command(command, path, "--project", "kitchen", *options, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def refused(command: str, path: str, *options: str) -> tuple[str, str]:
+    """(the error, the bad lines) of an import that must be refused."""
+    err = io.StringIO()
+    with pytest.raises(CommandError) as error:
+        call_command(command, path, "--project", "kitchen", *options, stderr=err)
+    return str(error.value), err.getvalue()
+
+
+def ranks(ranking: Ranking) -> dict[str, int]:
+    return dict(ranking.placements.values_list("response__external_id", "rank"))
+
+
+def test_a_ranking_with_ties_is_stored_as_one_thing(project: Project, write: Any) -> None:
+    run("import_rankings", write(ranked(["b"], ["a", "d"], ["c"])))
+    ranking = Ranking.objects.get()
+    assert ranks(ranking) == {"b": 1, "a": 2, "d": 2, "c": 3}
+    assert ranking.origin == "imported"
+    assert ranking.member.name == "ann"
+    assert ranking.member.user is None
+    assert ranking.prompt.messages == [{"role": "user", "content": "Why?"}]
+    assert ranking.placements.get(rank=1).response.source == "model b"
+
+
+def test_one_prompt_ranked_by_two_people_is_one_prompt(project: Project, write: Any) -> None:
+    run(
+        "import_rankings",
+        write(ranked(["a"], ["b"]), ranked(["b"], ["a"], labeller="bob")),
+    )
+    assert Prompt.objects.count() == 1
+    assert Response.objects.count() == 2
+    assert Ranking.objects.count() == 2
+
+
+def test_one_person_may_rank_two_sets_of_responses_to_one_prompt(
+    project: Project, write: Any
+) -> None:
+    run("import_rankings", write(ranked(["a"], ["b"]), ranked(["a"], ["c"])))
+    assert Ranking.objects.count() == 2
+    assert Response.objects.count() == 3
+
+
+def test_a_line_without_a_ranking_waits_for_labellers(project: Project, write: Any) -> None:
+    project.rankings_per_prompt = 3
+    project.save()
+    out, _ = run("import_rankings", write(line()))
+    assert "1 prompts now wait for labellers" in out
+    assert Prompt.objects.get().rankings_needed == 3
+
+
+def test_a_ranked_prompt_does_not_wait_unless_its_prompts_are_imported(
+    project: Project, write: Any
+) -> None:
+    path = write(ranked(["a"], ["b"], ["c"], ["d"]))
+    run("import_rankings", path)
+    assert not Prompt.objects.waiting().exists()
+    out, _ = run("import_prompts", path)
+    assert Prompt.objects.waiting().count() == 1
+    assert "1 rankings were not read; import_rankings does" in out
+
+
+def test_importing_twice_adds_nothing(project: Project, write: Any) -> None:
+    path = write(ranked(["a"], ["b"]), line("Other?", id="p1"), line("Third?"))
+    run("import_rankings", path)
+    counts = [m.objects.count() for m in (Prompt, Response, Ranking, Placement, Member)]
+    out, _ = run("import_rankings", path)
+    assert "3 lines were there already" in out
+    assert [m.objects.count() for m in (Prompt, Response, Ranking, Placement, Member)] == counts
+
+
+def test_importing_again_does_not_reopen_what_was_labelled(project: Project, write: Any) -> None:
+    path = write(line())
+    run("import_prompts", path)
+    Prompt.objects.update(rankings_needed=0)  # somebody has it
+    run("import_prompts", path)
+    assert Prompt.objects.get().rankings_needed == 0
+
+
+def test_chat_history_is_kept(project: Project, write: Any) -> None:
+    chat = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello"},
+        {"role": "user", "content": "Why?"},
+    ]
+    run("import_rankings", write(line(chat)))
+    assert Prompt.objects.get().messages == chat
+
+
+def test_gzip_is_read_whatever_the_name(project: Project, write: Any, tmp_path: Path) -> None:
+    path = Path(write(line(), name="x.jsonl.gz")).rename(tmp_path / "plain")
+    run("import_rankings", str(path))
+    assert Prompt.objects.count() == 1
+
+
+def test_standard_input_is_read(
+    project: Project, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open(write(line()), "rb") as raw:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(raw))
+        run("import_rankings", "-")
+    assert Prompt.objects.count() == 1
+
+
+def test_the_classic_csv_is_read(project: Project, write: Any) -> None:
+    header = b"Prompt|Most preferable response|Somewhat preferable response|Least preferable response"
+    path = write(header, b'Why?|best|"two\nlines"|worst', name="rankings.csv")
+    run("import_rankings", path, "--labeller", "tutor")
+    ranking = Ranking.objects.get()
+    by_rank = ranking.placements.order_by("rank").values_list("response__text", flat=True)
+    assert list(by_rank) == ["best", "two\nlines", "worst"]
+    assert ranking.member.name == "tutor"
+
+
+def test_the_separator_of_a_csv_can_be_chosen(project: Project, write: Any) -> None:
+    path = write(b"Prompt,Most,Least", b"Why?,best,worst", name="rankings.csv")
+    message, _ = refused("import_rankings", path)
+    assert "Give the separator with --delimiter" in message
+    run("import_rankings", path, "--delimiter", ",")
+    assert Ranking.objects.count() == 1
+
+
+def test_bad_rows_of_a_csv_are_reported(project: Project, write: Any) -> None:
+    path = write(
+        b"Prompt|1|2|3", b"Why?|a|b|c", b"Why?|a|b", b"Why?|a||c", b"Why?|a|\xff|c", name="x.csv"
+    )
+    _, report = refused("import_rankings", path)
+    assert report.splitlines() == [
+        "line 3: has 3 columns where the header has 4",
+        "line 4: has an empty response: 'column 3'",
+        "line 5: is not UTF-8",
+    ]
+    assert not Prompt.objects.exists()
+
+
+NINE = tuple("abcdefghi")
+
+BAD = {
+    b"{not json": "is not JSON: Expecting property name enclosed in double quotes at column 2",
+    b"[1, 2]": "is not a JSON object with prompt and responses",
+    b'{"prompt": "\xff"}': "is not UTF-8 (byte 13 of the line)",
+    b"[" * 100_000: "is not a ranking: it is nested too deeply",
+    json.dumps(ranked(["a"], ["x"], ids=("a", "b"))): "has a rank for 'x', which is not among its",
+    json.dumps(ranked(["a"], ids=("a", "b"))): "has no rank for the response 'b'",
+    json.dumps(ranked(["a"], ["b", "a"], ids=("a", "b"))): "ranks the response 'a' twice",
+    json.dumps(ranked(["a"], [], ["b"])): "has a ranking that is not groups of tied ids",
+    json.dumps(line() | {"ranking": "a>b"}): "has a ranking that is not groups of tied ids",
+    json.dumps(line(ids=("a", "a", "b", "c"))): "has two responses with the id 'a'",
+    json.dumps(line(ids=("a", "b", "c"))): "has 3 responses, and a prompt to be labelled needs at",
+    json.dumps(ranked(*([id_] for id_ in (*NINE, "j")))): "ranks 10 responses; a ranking has 2 to 9",
+    json.dumps(ranked(["a"])): "ranks 1 responses; a ranking has 2 to 9",
+    json.dumps(line("")): "has an empty prompt",
+    json.dumps(line([{"role": "user"}])): "has a prompt message without role and content",
+    json.dumps(line(None)): "has no prompt",
+    json.dumps(line("nul \0")): "has a NUL character in the prompt",
+    json.dumps(line("half \ud800")): "has a character in the prompt that is not Unicode text",
+    json.dumps({"prompt": "Why?"}): "has no responses",
+    json.dumps({"prompt": "Why?", "responses": ["a"]}): "has a response that is not an object",
+    json.dumps(
+        {"prompt": "Why?", "responses": [{"id": i, "text": t} for i, t in enumerate("abb ")]}
+    ): "has an empty response: '3'",
+    json.dumps(
+        {"prompt": "Why?", "responses": [{"id": i, "text": t} for i, t in enumerate("abbc")]}
+    ): "has a duplicate: '1' and '2' are the same text",
+    json.dumps(line(labeller="x" * 151)): "has a labeller of more than 150 characters",
+    json.dumps(line(labeller=7)): "has a labeller that is not a text",
+}
+
+
+@pytest.mark.parametrize(("bad", "reason"), BAD.items(), ids=list(BAD.values()))
+def test_a_bad_line_is_named_and_nothing_is_imported(
+    project: Project, write: Any, bad: str | bytes, reason: str
+) -> None:
+    path = write(line("Good?"), bad if isinstance(bad, bytes) else bad.encode())
+    message, report = refused("import_rankings", path)
+    assert report.startswith(f"line 2: {reason}")
+    assert report.count("\n") == 1
+    assert message.startswith("1 bad lines; nothing was imported")
+    assert not Prompt.objects.exists()
+    assert not Member.objects.exists()
+
+
+def test_the_good_lines_are_imported_if_asked(project: Project, write: Any) -> None:
+    path = write(line("One?"), b"nonsense", b"", line("Two?"), ranked(["a"], ["x"], ids=("a", "b")))
+    out, report = run("import_rankings", path, "--skip-bad-lines")
+    assert report.startswith("line 2: is not JSON")
+    assert "line 5: has a rank for 'x'" in report
+    assert "2 bad lines were left out" in out
+    assert Prompt.objects.count() == 2
+
+
+def test_a_second_different_verdict_is_refused(project: Project, write: Any) -> None:
+    run("import_rankings", write(ranked(["a"], ["b"])))
+    _, report = refused("import_rankings", write(ranked(["b"], ["a"])))
+    assert report == "line 1: is a second, different ranking of these responses by 'ann'\n"
+    assert ranks(Ranking.objects.get()) == {"a": 1, "b": 2}
+
+
+def test_an_id_stands_for_one_prompt(project: Project, write: Any) -> None:
+    _, report = refused("import_rankings", write(line("One?", id="p"), line("Two?", id="p")))
+    assert report == "line 2: has the id 'p' of another prompt\n"
+
+
+def test_a_gzip_file_cut_short_imports_nothing(project: Project, write: Any) -> None:
+    path = Path(write(*(line(f"{i}?") for i in range(2000)), name="x.jsonl.gz"))
+    path.write_bytes(path.read_bytes()[:-20])
+    message, _ = refused("import_rankings", str(path))
+    assert "the gzip file is damaged or cut short" in message
+    assert not Prompt.objects.exists()
+
+
+def test_a_file_or_project_that_is_not_there_is_named(project: Project) -> None:
+    message, _ = refused("import_rankings", "/nowhere/x.jsonl")
+    assert message == "/nowhere/x.jsonl cannot be opened: No such file or directory; nothing was imported"
+    with pytest.raises(CommandError, match="make it with: manage.py create_project attic"):
+        call_command("import_rankings", "x", "--project", "attic")
+
+
+def test_a_huge_line_does_not_fill_the_memory(project: Project, write: Any) -> None:
+    path = write(b'{"prompt": "' + b"x" * (17 * 2**20) + b'"}', line())
+    _, report = refused("import_rankings", path)
+    assert report == "line 1: is longer than 16 MiB\n"
+
+
+def test_more_than_nine_responses_may_wait_for_labellers(project: Project, write: Any) -> None:
+    run("import_prompts", write(line(ids=tuple("abcdefghijkl"))))
+    assert Response.objects.count() == 12
