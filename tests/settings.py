@@ -26,4 +26,5 @@ from labelapp.settings import *  # noqa: E402, F403
 from labelapp.settings import STORAGES  # noqa: E402
 
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+STATIC_ROOT.mkdir(exist_ok=True)  # noqa: F405 - so that whitenoise does not miss it
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

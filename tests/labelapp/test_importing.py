@@ -149,7 +149,9 @@ def test_standard_input_is_read(
 
 
 def test_the_classic_csv_is_read(project: Project, write: Any) -> None:
-    header = b"Prompt|Most preferable response|Somewhat preferable response|Least preferable response"
+    header = (
+        b"Prompt|Most preferable response|Somewhat preferable response|Least preferable response"
+    )
     path = write(header, b'Why?|best|"two\nlines"|worst', name="rankings.csv")
     run("import_rankings", path, "--labeller", "tutor")
     ranking = Ranking.objects.get()
@@ -193,7 +195,9 @@ BAD = {
     json.dumps(line() | {"ranking": "a>b"}): "has a ranking that is not groups of tied ids",
     json.dumps(line(ids=("a", "a", "b", "c"))): "has two responses with the id 'a'",
     json.dumps(line(ids=("a", "b", "c"))): "has 3 responses, and a prompt to be labelled needs at",
-    json.dumps(ranked(*([id_] for id_ in (*NINE, "j")))): "ranks 10 responses; a ranking has 2 to 9",
+    json.dumps(
+        ranked(*([id_] for id_ in (*NINE, "j")))
+    ): "ranks 10 responses; a ranking has 2 to 9",
     json.dumps(ranked(["a"])): "ranks 1 responses; a ranking has 2 to 9",
     json.dumps(line("")): "has an empty prompt",
     json.dumps(line([{"role": "user"}])): "has a prompt message without role and content",
@@ -257,7 +261,10 @@ def test_a_gzip_file_cut_short_imports_nothing(project: Project, write: Any) -> 
 
 def test_a_file_or_project_that_is_not_there_is_named(project: Project) -> None:
     message, _ = refused("import_rankings", "/nowhere/x.jsonl")
-    assert message == "/nowhere/x.jsonl cannot be opened: No such file or directory; nothing was imported"
+    assert (
+        message
+        == "/nowhere/x.jsonl cannot be opened: No such file or directory; nothing was imported"
+    )
     with pytest.raises(CommandError, match="make it with: manage.py create_project attic"):
         call_command("import_rankings", "x", "--project", "attic")
 

@@ -1,0 +1,141 @@
+"""The walls of the house. Each test here fails when somebody breaks one."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What of `training` the web may import: files that need the standard library alone.
+SHARED = {"training.config", "training.pairs", "training.runfolder"}
+STAGES = {"importing", "labelling", "runs", "scoring", "reviewing", "projects"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, as a dotted name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            module = node.module or ""
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def sources(folder: str) -> list[Path]:
+    found = sorted((ROOT / folder).rglob("*.py"))
+    assert found
+    return found
+
+
+def modules_after(statement: str) -> set[str]:
+    """The modules that a fresh process holds after a statement."""
+    program = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def broken_by(path: Path, forbidden: set[str]) -> list[str]:
+    return [name for name in imports(path) if name.split(".")[0] in forbidden]
+
+
+@pytest.mark.parametrize("path", sources("training"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_training_never_imports_django_or_the_pages(path: Path) -> None:
+    assert broken_by(path, {"django", "labelapp"}) == []
+
+
+def test_the_wall_test_sees_a_broken_wall(tmp_path: Path) -> None:
+    guilty = tmp_path / "guilty.py"
+    guilty.write_text("def f():\n    from labelapp.models import Prompt\n    import torch.nn\n")
+    assert broken_by(guilty, {"django", "labelapp"}) == [
+        "labelapp.models",
+        "labelapp.models.Prompt",
+    ]
+    assert broken_by(guilty, {"torch"}) == ["torch.nn"]
+
+
+def test_training_runs_without_django() -> None:
+    loaded = modules_after("import training.train, training.score")
+    assert "torch" in loaded
+    assert not {name for name in loaded if name.split(".")[0] in {"django", "labelapp"}}
+
+
+@pytest.mark.parametrize("path", sources("labelapp"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_pages_import_of_training_only_what_needs_no_torch(path: Path) -> None:
+    assert broken_by(path, {"torch", "transformers", "sqlalchemy", "pandas", "tensorboard"}) == []
+    trained = {name for name in imports(path) if name.startswith("training.")}
+    assert {".".join(name.split(".")[:2]) for name in trained} <= SHARED
+
+
+def test_the_web_process_never_loads_torch() -> None:
+    loaded = modules_after(
+        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings'\n"
+        "import labelapp.wsgi, labelapp.urls, labelapp.tasks\n"
+        "from django.core.management import get_commands, load_command_class\n"
+        "[load_command_class('labelapp', c) for c, a in get_commands().items() if a == 'labelapp']"
+    )
+    assert "labelapp.views.runs" in loaded
+    heavy = {"torch", "transformers", "sqlalchemy", "pandas", "tensorboard", "numpy"}
+    assert not loaded & heavy
+
+
+@pytest.mark.parametrize("module", sorted(SHARED))
+def test_what_both_sides_import_needs_the_standard_library_alone(module: str) -> None:
+    loaded = {name.split(".")[0] for name in modules_after(f"import {module}")}
+    before = {name.split(".")[0] for name in modules_after("pass")}
+    assert loaded - before <= sys.stdlib_module_names | {"training"}
+
+
+@pytest.mark.parametrize("folder", ["models", "views", "forms"])
+def test_imports_point_one_way(folder: str) -> None:
+    """Models import no stage, stages import no view and no form, forms import no view."""
+    above = {
+        "models": {"forms", "views", *STAGES},
+        "forms": {"views"},
+        "views": set(),
+    }[folder]
+    for path in sources(f"labelapp/{folder}"):
+        assert {
+            name.split(".")[1]
+            for name in imports(path)
+            if name.count(".") >= 1 and name.startswith("labelapp.")
+        } & above == set(), path
+    for stage in STAGES:
+        named = {
+            n.split(".")[1]
+            for n in imports(ROOT / f"labelapp/{stage}.py")
+            if n.startswith("labelapp.")
+        }
+        assert named & {"forms", "views", "management"} == set(), stage
+
+
+def test_stages_use_of_each_other_only_what_is_public() -> None:
+    """No stage reaches for a name of another that begins with an underscore."""
+    for stage in STAGES:
+        for name in imports(ROOT / f"labelapp/{stage}.py"):
+            assert not any(part.startswith("_") for part in name.split(".")), (stage, name)
+
+
+@pytest.mark.parametrize(
+    "path", sources("training") + sources("labelapp"), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_nothing_imports_inside_a_function(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inner = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
+            assert inner == [], f"{path}:{node.lineno}"
+
+
+def test_packages_hand_names_on_and_nothing_else() -> None:
+    for path in [*sources("training"), *sources("labelapp")]:
+        if path.name == "__init__.py":
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            allowed = ast.Import | ast.ImportFrom | ast.Assign
+            assert all(isinstance(node, allowed) for node in body), path
