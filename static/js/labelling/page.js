@@ -29,8 +29,9 @@ export class Task {
 
   undo() {
     const letter = this.ranking.undo();
-    if (letter) this.cards.mark(this.cards.card(letter));
-    else say("Nothing to undo.");
+    if (!letter) say("Nothing to undo.");
+    else if (document.activeElement?.closest(".response")) this.cards.show(this.cards.card(letter));
+    else this.cards.mark(this.cards.card(letter));
   }
 
   submit() {

@@ -125,14 +125,26 @@ export class Rail {
     }
   }
 
-  /** @param {{ item: HTMLElement, from: HTMLElement, to: HTMLElement }} event */
-  #dragged({ item, from, to }) {
+  /**
+   * What counts is the place under the pointer at the end: Sortable itself looks only now and then,
+   * and misses a quick movement.
+   * @param {{ item: HTMLElement, from: HTMLElement, originalEvent: MouseEvent | TouchEvent }} event
+   */
+  #dragged({ item, from, originalEvent }) {
     this.form.toggleAttribute("data-picking", false);
     if (from.classList.contains("handle")) from.replaceChildren(item); // its card keeps its letter
     const letter = from.dataset.letter ?? item.dataset.letter;
-    if (to !== from && letter) this.#drop(letter, to);
-    this.draw();
+    const place = placeUnder(originalEvent);
+    if (place && place !== from && letter) this.#drop(letter, place);
+    else this.draw();
   }
+}
+
+/** @param {MouseEvent | TouchEvent} event */
+function placeUnder(event) {
+  const { clientX, clientY } = "changedTouches" in event ? event.changedTouches[0] : event;
+  const place = document.elementFromPoint(clientX, clientY)?.closest(".lane, .tray");
+  return place instanceof HTMLElement ? place : null;
 }
 
 /** @param {HTMLElement} place @returns {number | null} */
