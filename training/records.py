@@ -1,0 +1,37 @@
+"""What a source of rankings gives: prompts with their responses and the rankings of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from training.pairs import Identifier, Ranking
+
+Message = dict[str, str]
+"""{"role": ..., "content": ...}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    id: Identifier
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt. A source may give the same prompt, by its hash, several times."""
+
+    id: Identifier
+    content_hash: str
+    messages: list[Message]
+    responses: tuple[Response, ...]
+    rankings: tuple[Ranking, ...]
+
+
+class Source(Protocol):
+    """Where rankings come from. It is read several times, as a stream, in the same order."""
+
+    name: str
+
+    def prompts(self) -> Iterator[Prompt]: ...
