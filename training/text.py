@@ -1,0 +1,179 @@
+"""Prompts and responses as token ids.
+
+A prompt and its responses are tokenised separately, so that the prompt's tokens are the same for
+all of them. Contents are hostile: what looks like a special token in them stays ordinary text. Only
+the chat template writes special tokens.
+
+Shapes: P prompt tokens, R response tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from training.errors import UserError
+from training.layout import Tokens
+from training.records import Message
+
+# Private-use characters that stand for contents while a template is filled in; contents themselves
+# never pass through a template.
+PLACEHOLDER = re.compile("\ue000(\\d+)\ue001")
+ROLE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+PAD = "<|pad|>"
+
+
+class TemplateRefusedError(ValueError):
+    """The chat template does not take these messages: roles that do not alternate, say."""
+
+
+class TextEncoder:
+    """Turns messages and responses into token ids, and counts what it had to cut.
+
+    The tokenizer must have been through `prepare_tokenizer`, or have been trained by us.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_prompt_tokens: int,
+        max_response_tokens: int,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.max_prompt_tokens = max_prompt_tokens
+        self.max_response_tokens = max_response_tokens
+        self.end = end_token_id(tokenizer)
+        self.prompts_cut = 0
+        self.responses_cut = 0
+        self._refuse_parsed_specials()
+
+    def prompt(self, messages: Sequence[Message]) -> Tokens:
+        """Token ids (P,) up to where the response begins; the oldest are cut if too many.
+
+        Raises TemplateRefusedError.
+        """
+        tokens: list[int] = []
+        for piece, is_content in self._pieces(messages):
+            tokens += self._encode([piece], special=not is_content)[0]
+        surplus = len(tokens) - self.max_prompt_tokens
+        if surplus > 0:
+            self.prompts_cut += 1
+            begin = {self.tokenizer.bos_token_id, self.tokenizer.cls_token_id} - {None}
+            kept = 1 if tokens[0] in begin else 0
+            tokens = tokens[:kept] + tokens[kept + surplus :]
+        return np.array(tokens, dtype=np.int32)
+
+    def responses(self, texts: Sequence[str]) -> list[Tokens]:
+        """Token ids (R,) of each response, the end token appended. Ends are cut where too long."""
+        found = []
+        for tokens in self._encode(texts, special=False):
+            if len(tokens) >= self.max_response_tokens:
+                self.responses_cut += 1
+            found.append(
+                np.array([*tokens[: self.max_response_tokens - 1], self.end], dtype=np.int32)
+            )
+        return found
+
+    def _pieces(self, messages: Sequence[Message]) -> list[tuple[str, bool]]:
+        """The filled-in template as (text, is content) pieces."""
+        stand_ins = [
+            {
+                "role": message["role"] if ROLE.fullmatch(message["role"]) else "user",
+                "content": f"\ue000{place}\ue001",
+            }
+            for place, message in enumerate(messages)
+        ]
+        try:
+            filled = self.tokenizer.apply_chat_template(
+                stand_ins, tokenize=False, add_generation_prompt=True
+            )
+        except (TemplateError, TypeError, ValueError) as error:
+            raise TemplateRefusedError(
+                f"the chat template refuses the messages: {error}"
+            ) from error
+        parts = PLACEHOLDER.split(str(filled))
+        return [
+            (messages[int(part)]["content"], True) if place % 2 else (part, False)
+            for place, part in enumerate(parts)
+            if part
+        ]
+
+    def _encode(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
+        """Token ids of each text; special tokens are read in it only where `special` is true."""
+        # JSON can carry half a surrogate pair, which is not text.
+        whole = [text.encode("utf-8", "replace").decode() for text in texts]
+        if not whole:
+            return []
+        encoded = self.tokenizer(
+            whole,
+            add_special_tokens=False,
+            split_special_tokens=not special,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        found: list[list[int]] = encoded["input_ids"]
+        return found
+
+    def _refuse_parsed_specials(self) -> None:
+        """Raises UserError for a tokenizer that reads special tokens in text though told not to."""
+        specials = set(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
+        texts = [f"a{token}b" for token in self.tokenizer.all_special_tokens]
+        if any(specials.intersection(tokens) for tokens in self._encode(texts, special=False)):
+            raise UserError(
+                "this model's tokenizer reads special tokens in any text; choose another model"
+            )
+
+
+def end_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token appended to a response: end of sequence, or the separator of models like BERT."""
+    for token in (tokenizer.eos_token_id, tokenizer.sep_token_id):
+        if isinstance(token, int):
+            return token
+    raise UserError("this model's tokenizer has no end-of-sequence token; choose another model")
+
+
+def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give a pretrained tokenizer what we rely on: a pad token of its own, and a chat template.
+
+    With pad == eos whoever looks for padding to find a sequence's last token finds the wrong one.
+    """
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == end_token_id(tokenizer):
+        tokenizer.add_special_tokens({"pad_token": PAD})
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = plain_template(tokenizer)
+
+
+def plain_template(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A chat template for models that have none: each role's name, a colon and a line break.
+
+        User:⏎ What is the tallest mountain?⏎⏎ Assistant:⏎ Mount Everest.<end>
+
+    (without the spaces), led by the token that the tokenizer puts at the start of a text, if any;
+    models with a closing token of their own (BERT's [SEP]) have it between prompt and response.
+    """
+    around = tokenizer.convert_ids_to_tokens(tokenizer("", verbose=False)["input_ids"])
+    begin = around[0] if around else ""
+    between = around[-1] if len(around) > 1 else ""
+    end = tokenizer.convert_ids_to_tokens(end_token_id(tokenizer))
+    content = "message['content']"
+    for token in tokenizer.all_special_tokens:
+        # Text that went through the template is parsed for special tokens: break them up.
+        content += f" | replace({token!r}, {token[:1] + ' ' + token[1:]!r})"
+    opening = f"'Assistant:\\n' + {between!r}"
+    return (
+        f"{{{{- {begin!r} -}}}}"
+        "{%- for message in messages -%}"
+        f"{{%- set content = {content} -%}}"
+        "{%- if loop.last and message['role'] == 'assistant' and not add_generation_prompt -%}"
+        f"{{{{- {opening} + content + {end!r} -}}}}"
+        "{%- else -%}"
+        "{{- message['role'] | capitalize + ':\\n' + content + '\\n\\n' -}}"
+        "{%- endif -%}"
+        "{%- endfor -%}"
+        f"{{%- if add_generation_prompt -%}}{{{{- {opening} -}}}}{{%- endif -%}}"
+    )
