@@ -1,0 +1,36 @@
+"""The backbone that a configuration asks for, new or from a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from training.backbones.backbone import Backbone
+from training.backbones.pretrained import PretrainedBackbone
+from training.backbones.scratch import ScratchBackbone
+from training.backbones.transformer import PodiumTransformerConfig
+from training.config import TrainConfig
+from training.errors import UserError
+
+
+def create_backbone(config: TrainConfig, texts: Iterator[str]) -> Backbone:
+    """A model to train. `texts` is read only by backbones that make their own tokenizer."""
+    if config.backbone == "pretrained":
+        return PretrainedBackbone.create(config)
+    return ScratchBackbone.create(config, texts)
+
+
+def load_backbone(folder: Path, layout: str) -> Backbone:
+    """A model that we saved. Raises UserError where the folder does not hold one."""
+    try:
+        model_type = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+        if model_type == PodiumTransformerConfig.model_type:
+            return ScratchBackbone.load(folder, layout)
+        return PretrainedBackbone.load(folder, layout)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise UserError(
+            f"{folder} does not hold a trained model: {error}".splitlines()[0]
+        ) from error
