@@ -1,0 +1,125 @@
+"""What the commands share: options, one-line errors, exit codes, signals.
+
+Exit codes: 0 done; 1 a fault of ours; 2 something that the user can mend; 130 and 143 stopped by
+SIGINT and SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import NoReturn
+
+import torch
+from transformers.utils import logging as transformers_logging
+
+from training.database import DatabaseSource
+from training.errors import StoppedError, UserError
+from training.runfolder import Progress, RunFolder
+
+Work = Callable[[argparse.Namespace, RunFolder], None]
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(prog, description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message)
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what and where")
+    group.add_argument("--run-folder", required=True, help="folder of the run")
+    group.add_argument("--project", metavar="SLUG", help="project in the database")
+    group.add_argument(
+        "--database-url",
+        metavar="URL",
+        help="sqlite:////path or postgresql://user:password@host/name (default: $DATABASE_URL)",
+    )
+    group.add_argument(
+        "--progress-bar",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="auto: where standard error is a terminal; else a line now and then (default: auto)",
+    )
+    group.add_argument("--traceback", action="store_true", help="show where an error came from")
+
+
+def database_source(arguments: argparse.Namespace) -> DatabaseSource:
+    """The project that the arguments name. Raises UserError."""
+    database_url = arguments.database_url or os.environ.get("DATABASE_URL")
+    if not arguments.project:
+        raise UserError("--project is missing: the slug of a project in the database")
+    if not database_url:
+        raise UserError("no database: give --database-url, or set DATABASE_URL")
+    return DatabaseSource(database_url, arguments.project)
+
+
+def wants_bar(arguments: argparse.Namespace) -> bool:
+    if arguments.progress_bar == "auto":
+        return sys.stderr.isatty()
+    return bool(arguments.progress_bar == "yes")
+
+
+def run(parser: Parser, argv: Sequence[str] | None, work: Work) -> int:
+    """Parse, work, and turn every way of ending into an exit code, a line and progress.json."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    folder: RunFolder | None = None
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    previous = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        arguments = parser.parse_args(given)
+        folder = RunFolder(arguments.run_folder)
+        work(arguments, folder)
+    except Exception as error:  # noqa: BLE001 - the end of the program: every error ends here
+        if "--traceback" in given:
+            traceback.print_exc()
+        code, reason = _explain(error)
+        _leave_word(folder, reason)
+        print(f"stopped: {reason}" if code > 2 else f"error: {reason}", file=sys.stderr)
+        return code
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """Exit code and a line of words."""
+    line = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, StoppedError):
+        return error.exit_code, line
+    if isinstance(error, UserError):
+        return 2, line
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return 2, "out of memory: lower --tokens-per-batch, or choose a smaller model"
+    if isinstance(error, OSError):
+        return 2, f"{error.strerror or line}{f': {error.filename}' if error.filename else ''}"
+    return 1, f"unexpected {type(error).__name__}: {line} (--traceback shows where)"
+
+
+def _leave_word(folder: RunFolder | None, reason: str) -> None:
+    """progress.json says that the run failed, if that can be written at all."""
+    if folder is None:
+        return
+    last = folder.read_progress() or Progress("failed")
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write_progress(
+            Progress("failed", step=last.step, steps=last.steps, loss=last.loss, reason=reason)
+        )
+    except OSError as error:
+        print(f"progress.json cannot be written: {error}", file=sys.stderr)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise StoppedError(signal.Signals(number).name, 128 + number)

@@ -1,0 +1,337 @@
+"""Train a reward model from rankings: load, split, tokenise, loop, save, judge.
+
+    python -m training.train --project SLUG --run-folder FOLDER
+
+Shapes: N rankings, K responses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import platform
+import random
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from torch.optim import AdamW
+
+from training.backbones.backbone import Backbone
+from training.backbones.choose import create_backbone
+from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
+from training.config import TrainConfig, add_arguments, from_arguments
+from training.dataset import Dataset, Survey, TokenizedRanking, survey, tokenize, training_texts
+from training.errors import UserError
+from training.evaluate import Verdict, evaluate, held_out_metrics, texts_table
+from training.layout import buckets
+from training.loss import pad_ranks, ranking_losses
+from training.machine import Machine
+from training.pairs import agreement
+from training.rankingfile import FileSource
+from training.records import Source
+from training.reporting import MetricLog, Reporter
+from training.runfolder import RunFolder
+from training.text import TextEncoder
+from training.verify import save_verified
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser("python -m training.train", "Train a reward model from rankings.")
+    add_shared_arguments(parser)
+    parser.add_argument(
+        "--rankings", metavar="FILE", help="ranking JSONL (.gz too) instead of a database"
+    )
+    add_arguments(parser)
+    return run(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
+    try:
+        config = from_arguments(arguments)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    folder.start()
+    reporter = Reporter(folder, bar=wants_bar(arguments))
+    try:
+        if arguments.rankings:
+            train(config, FileSource(arguments.rankings), folder, reporter)
+        else:
+            train(config, database_source(arguments), folder, reporter)
+    finally:
+        reporter.close()
+
+
+def train(config: TrainConfig, source: Source, folder: RunFolder, reporter: Reporter) -> None:
+    """One run, top to bottom. Raises UserError."""
+    started = time.monotonic()
+    reporter.enter("loading")
+    machine = Machine.choose(config)
+    torch.manual_seed(config.seed)
+    folder.write_config(config)
+
+    # 1. Load: what is there, which prompts are held out, a model, and everything as token ids
+    looked = survey(source, config)
+    backbone = create_backbone(config, training_texts(source, looked))
+    torch.nn.Module.to(backbone.model, machine.device).train()
+    encoder = TextEncoder(
+        backbone.tokenizer,
+        max_prompt_tokens=config.max_prompt_tokens,
+        max_response_tokens=config.max_response_tokens,
+    )
+    dataset = tokenize(source, looked, encoder)
+    folder.write_held_out(prompt.id for prompt in dataset.held_out_prompts())
+    folder.write_manifest(manifest(config, source, looked, backbone, machine))
+
+    # 2. Loop: evaluate, save, stop, step, log
+    optimizer = make_optimizer(backbone, config)
+    log = MetricLog(folder)
+    steps_per_epoch = math.ceil(len(dataset.train) / config.rankings_per_step)
+    steps = steps_per_epoch * config.epochs
+    evaluate_every = config.evaluate_every or steps_per_epoch
+    steps_of_rankings = in_random_order(dataset.train, config)
+    last_epoch = Tally()
+    tokens = 0
+    reporter.say(describe(dataset, backbone, machine, steps))
+    reporter.enter("training", steps=steps)
+    for step in range(steps + 1):
+        last = step == steps
+
+        if last or step % evaluate_every == 0:
+            reporter.enter("evaluating")
+            verdict = evaluate(
+                backbone, dataset, config, machine, tick=lambda responses: reporter.alive()
+            )
+            log.held_out(step, {"loss": verdict.loss, "accuracy": verdict.accuracy})
+            reporter.enter("training")
+
+        if last:
+            reporter.enter("saving")
+            save_verified(backbone, folder, dataset)
+
+        if last:
+            break
+
+        if step % steps_per_epoch == 0:
+            last_epoch = Tally()
+        learning_rate = learning_rate_at(step, steps, config)
+        step_started = time.monotonic()
+        done = take_step(
+            backbone, optimizer, next(steps_of_rankings), learning_rate, config, machine
+        )
+        if not math.isfinite(done.loss):
+            raise UserError(
+                f"the loss is not a number at step {step + 1};"
+                " lower --learning-rate, or use --precision float32"
+            )
+        last_epoch += done
+        tokens += done.tokens
+
+        tokens_per_second = done.tokens / (time.monotonic() - step_started)
+        values = {
+            "loss": done.loss,
+            "accuracy": done.accuracy,
+            "learning_rate": learning_rate,
+            "tokens_per_second": tokens_per_second,
+        }
+        reporter.step(
+            step + 1,
+            loss=done.loss,
+            accuracy=done.accuracy,
+            tokens_per_second=tokens_per_second,
+        )
+        if (step + 1) % config.log_every == 0:
+            log.training_step(step + 1, values, time.monotonic() - started)
+
+    # 3. Judge: what the run is worth
+    show_texts(log, dataset, verdict, steps)
+    log.close()
+    metrics = {
+        "train": last_epoch.metrics(dataset.counts.train_prompts),
+        "held_out": held_out_metrics(verdict),
+        "steps": steps,
+        "seconds": round(time.monotonic() - started, 3),
+        "tokens": tokens,
+        "parameters": sum(weight.numel() for weight in backbone.model.parameters()),
+    }
+    folder.write_metrics(metrics)
+    reporter.enter("done")
+    reporter.close()
+    reporter.say(summary(metrics))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums over rankings as they were learned from, each before the update that it caused."""
+
+    rankings: int = 0
+    comparisons: int = 0
+    agreed: float = 0.0
+    loss_sum: float = 0.0
+    tokens: int = 0
+
+    def __iadd__(self, other: Tally) -> Tally:
+        for name, value in asdict(other).items():
+            setattr(self, name, getattr(self, name) + value)
+        return self
+
+    @property
+    def loss(self) -> float:
+        return self.loss_sum / self.rankings
+
+    @property
+    def accuracy(self) -> float:
+        return self.agreed / self.comparisons
+
+    def metrics(self, prompts: int) -> dict[str, Any]:
+        return {
+            "prompts": prompts,
+            "rankings": self.rankings,
+            "comparisons": self.comparisons,
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+        }
+
+
+def in_random_order(
+    rankings: Sequence[TokenizedRanking], config: TrainConfig
+) -> Iterator[list[TokenizedRanking]]:
+    """The rankings of each step, for ever: every epoch has all of them, in an order of its own."""
+    epoch = 0
+    while True:
+        order = list(range(len(rankings)))
+        random.Random(f"{config.seed}-{epoch}").shuffle(order)
+        for start in range(0, len(order), config.rankings_per_step):
+            yield [rankings[i] for i in order[start : start + config.rankings_per_step]]
+        epoch += 1
+
+
+def take_step(
+    backbone: Backbone,
+    optimizer: AdamW,
+    rankings: Sequence[TokenizedRanking],
+    learning_rate: float,
+    config: TrainConfig,
+    machine: Machine,
+) -> Tally:
+    """One update from the mean loss over these rankings, however many batches they are computed in.
+
+    Where the loss is not finite no weight is touched.
+    """
+    done = backward(backbone, rankings, config, machine)
+    norm = torch.nn.utils.clip_grad_norm_(backbone.model.parameters(), config.max_grad_norm)
+    if math.isfinite(done.loss) and bool(torch.isfinite(norm)):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
+    else:
+        done.loss_sum = math.nan
+    optimizer.zero_grad(set_to_none=True)
+    return done
+
+
+def backward(
+    backbone: Backbone, rankings: Sequence[TokenizedRanking], config: TrainConfig, machine: Machine
+) -> Tally:
+    """Add the gradient of the mean loss over all the rankings, batch by batch."""
+    done = Tally()
+    examples = [ranking.example() for ranking in rankings]
+    for bucket in buckets(examples, backbone.size, config.tokens_per_batch):
+        ranks = [rankings[place].ranks for place in bucket]
+        with machine.autocast():
+            rewards_NK = backbone.rewards([examples[place] for place in bucket])
+        losses_N = ranking_losses(rewards_NK, pad_ranks(ranks, rewards_NK.device), config.ties)
+        (losses_N.sum() / len(rankings)).backward()
+        done.rankings += len(bucket)
+        done.loss_sum += float(losses_N.detach().sum())
+        done.tokens += sum(examples[place].tokens for place in bucket)
+        for row, row_ranks in zip(rewards_NK.tolist(), ranks, strict=True):
+            found = agreement(row_ranks, row)
+            done.agreed += found.agreed
+            done.comparisons += found.comparisons
+    return done
+
+
+def make_optimizer(backbone: Backbone, config: TrainConfig) -> AdamW:
+    """AdamW. Biases and the scales of norms are not decayed."""
+    weights = [weight for weight in backbone.model.parameters() if weight.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [weight for weight in weights if weight.dim() >= 2]},
+        {"params": [weight for weight in weights if weight.dim() < 2], "weight_decay": 0.0},
+    ]
+    return AdamW(
+        groups,
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
+    )
+
+
+def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
+    """Rises in a line over the warm-up, then falls along a cosine to its final share."""
+    warmup = round(config.warmup_ratio * steps)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, steps - 1 - warmup)
+    cosine = 0.5 * (1 + math.cos(math.pi * done))
+    return config.learning_rate * (config.final_lr_ratio + (1 - config.final_lr_ratio) * cosine)
+
+
+def manifest(
+    config: TrainConfig, source: Source, looked: Survey, backbone: Backbone, machine: Machine
+) -> dict[str, Any]:
+    """What the run learned from, and on what it ran."""
+    return {
+        "project": source.name,
+        **asdict(looked.counts),
+        "rankings_sha256": looked.sha256,
+        "layout": backbone.layout,
+        "device": machine.describe(),
+        "seed": config.seed,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def show_texts(log: MetricLog, dataset: Dataset, verdict: Verdict, step: int) -> None:
+    shown = [prompt for prompt in dataset.held_out_prompts() if prompt.messages is not None]
+    for prompt in shown:
+        rewards = verdict.rewards[prompt.content_hash]
+        # Ids may hold anything in a file; a tag must not.
+        name = prompt.id if isinstance(prompt.id, int) else prompt.content_hash[:12]
+        log.text(f"held_out/prompt_{name}", texts_table(prompt, rewards, dataset.held_out), step)
+
+
+def describe(dataset: Dataset, backbone: Backbone, machine: Machine, steps: int) -> str:
+    counts = dataset.counts
+    parameters = sum(weight.numel() for weight in backbone.model.parameters())
+    return (
+        f"{counts.train_rankings} rankings of {counts.train_prompts} prompts to learn from,"
+        f" {counts.held_out_rankings} of {counts.held_out_prompts} held out;"
+        f" {counts.all_tied} all tied, {counts.dropped_rankings} dropped;"
+        f" cut: {counts.truncated_prompts} prompts, {counts.truncated_responses} responses\n"
+        f"{parameters:,} parameters, {backbone.layout} layout, {machine.describe()}, {steps} steps"
+    )
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    found = metrics["held_out"]
+    return (
+        f"held out: accuracy {found['accuracy']:.3f}"
+        f" ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f}),"
+        f" loss {found['loss']:.3f}, {found['comparisons']} comparisons;"
+        f" the longer one wins: {found['longer_wins']:.3f}; {metrics['seconds']:.0f} seconds"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
