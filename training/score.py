@@ -1,0 +1,102 @@
+"""Score every response of a project's prompts with a trained model.
+
+python -m training.score --run-folder FOLDER --project SLUG
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from training.backbones.backbone import Backbone
+from training.backbones.choose import load_backbone
+from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
+from training.config import TrainConfig
+from training.database import DatabaseSource
+from training.errors import UserError
+from training.inference import compute_rewards
+from training.layout import Example
+from training.machine import Machine
+from training.pairs import Identifier
+from training.records import Prompt
+from training.reporting import Reporter
+from training.runfolder import RunFolder
+from training.text import TemplateRefusedError, TextEncoder
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser(
+        "python -m training.score", "Score every response of a project with a run's model."
+    )
+    add_shared_arguments(parser)
+    return run(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
+    config = folder.read_config()
+    if config is None:
+        raise UserError(f"{folder.path} is not the folder of a run: it has no readable config.json")
+    source = database_source(arguments)
+    reporter = Reporter(folder, bar=wants_bar(arguments))
+    try:
+        score(config, source, folder, reporter)
+    finally:
+        reporter.close()
+
+
+def score(
+    config: TrainConfig, source: DatabaseSource, folder: RunFolder, reporter: Reporter
+) -> None:
+    """Write scores.jsonl, in order of prompt and response. Raises UserError."""
+    reporter.enter("scoring", steps=source.count_responses())
+    machine = Machine.choose(config)
+    backbone = load_backbone(folder.model, config.layout)
+    torch.nn.Module.to(backbone.model, machine.device).eval()
+    written = folder.write_scores(scores(config, source, backbone, machine, reporter))
+    reporter.enter("done")
+    reporter.say(f"{written} responses scored: {folder.scores}")
+
+
+def scores(
+    config: TrainConfig,
+    source: DatabaseSource,
+    backbone: Backbone,
+    machine: Machine,
+    reporter: Reporter,
+) -> Iterator[tuple[Identifier, float]]:
+    """(response id, reward) of all responses; those of prompts that the model refuses are left out."""
+    encoder = TextEncoder(
+        backbone.tokenizer,
+        max_prompt_tokens=config.max_prompt_tokens,
+        max_response_tokens=config.max_response_tokens,
+    )
+    waiting: list[Prompt] = []
+    done = 0
+
+    def examples() -> Iterator[Example]:
+        for prompt in source.prompts():
+            if not prompt.responses:
+                continue
+            try:
+                tokens = encoder.prompt(prompt.messages)
+            except TemplateRefusedError:
+                continue
+            waiting.append(prompt)
+            texts = [response.text for response in prompt.responses]
+            yield Example(tokens, encoder.responses(texts))
+
+    def tick(responses: int) -> None:
+        nonlocal done
+        done += responses
+        reporter.step(done)
+
+    for rewards in compute_rewards(backbone, examples(), machine, config.tokens_per_batch, tick):
+        prompt = waiting.pop(0)
+        yield from zip((response.id for response in prompt.responses), rewards, strict=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
