@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Count
 
 from labelapp.models import Member, Project, Prompt, Ranking, Response, Role, User
 
@@ -39,15 +40,20 @@ def counts(project: Project) -> Counts:
 
 def overview(user: User) -> list[ProjectCard]:
     """The projects a person may open, with their role and what there is to do."""
+    projects = list(Project.objects.visible_to(user))
     roles = dict(user.memberships.values_list("project_id", "role"))
+    current = Ranking.objects.filter(prompt__project__in=projects, is_current=True)
+    rankings = dict(current.values_list("prompt__project").annotate(Count("pk")))
+    prompts = Prompt.objects.filter(project__in=projects).waiting()
+    waiting = dict(prompts.values_list("project").annotate(Count("pk")))
     return [
         ProjectCard(
             project=project,
             role=roles.get(project.pk, "administrator"),
-            rankings=Ranking.objects.filter(prompt__project=project, is_current=True).count(),
-            waiting=Prompt.objects.filter(project=project).waiting().count(),
+            rankings=rankings.get(project.pk, 0),
+            waiting=waiting.get(project.pk, 0),
         )
-        for project in Project.objects.visible_to(user)
+        for project in projects
     ]
 
 

@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
@@ -151,7 +152,7 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
             arguments,
             cwd=settings.BASE_DIR,
             # The database's password goes by the environment, which other users cannot read.
-            env=os.environ | {"DATABASE_URL": database_url()},
+            env=os.environ | {"DATABASE_URL": database_url(connection.settings_dict)},
             stdin=subprocess.DEVNULL,
             stdout=None if show else log,
             stderr=None if show else log,
@@ -241,19 +242,16 @@ def finish(run: TrainingRun, state: State, reason: str = "") -> None:
     run.refresh_from_db()
 
 
-def database_url() -> str:
-    """The database that Django uses, as a URL for another process."""
-    database = connection.settings_dict
+def database_url(database: Mapping[str, Any]) -> str:
+    """A database of Django's, as a URL for another process. Takes a connection's settings."""
     name = str(database["NAME"])
-    if connection.vendor == "sqlite":
+    if database["ENGINE"].endswith("sqlite3"):
         return f"sqlite:///{os.path.abspath(name)}"
     user = quote(str(database["USER"] or ""), safe="")
     password = quote(str(database["PASSWORD"] or ""), safe="")
     login = f"{user}:{password}@" if password else f"{user}@" if user else ""
     host, port = str(database["HOST"] or ""), str(database["PORT"] or "")
-    options = {
-        key: value for key, value in database.get("OPTIONS", {}).items() if isinstance(value, str)
-    }
+    options = {k: v for k, v in database.get("OPTIONS", {}).items() if isinstance(v, str)}
     if host.startswith("/"):  # a socket's folder
         options["host"], host = host, ""
     query = f"?{urlencode(options)}" if options else ""

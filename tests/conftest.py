@@ -1,10 +1,12 @@
 """People with roles, a project, and prompts for them to rank."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from labelapp.models import (
     Member,
@@ -24,6 +26,12 @@ PASSWORD = "a long enough password"
 
 AddPrompt = Callable[..., Prompt]
 AddRanking = Callable[..., Ranking]
+
+
+@pytest.fixture(autouse=True)
+def data_dir(settings: Settings, tmp_path: Path) -> None:
+    """Run folders go where nothing is left of another test."""
+    settings.DATA_DIR = tmp_path
 
 
 @pytest.fixture

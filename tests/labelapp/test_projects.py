@@ -1,0 +1,188 @@
+"""Projects: the list, one's front page, a new one, and signing in."""
+
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from labelapp.models import Member, Project, User
+from tests.conftest import PASSWORD, AddPrompt, AddRanking, sign_in
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    return User.objects.create_superuser("root", password=PASSWORD)
+
+
+def page(person: Member | User, url: str) -> str:
+    response = sign_in(person).get(url)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+# Signing in
+
+
+def test_everybody_else_is_sent_to_sign_in(db: None) -> None:
+    for url in ("/", "/projects/kitchen/", "/projects/new/"):
+        assert Client().get(url)["Location"] == f"/sign-in/?next={url}"
+
+
+def test_signing_in_and_out(labeller: Member) -> None:
+    client = Client()
+    wrong = client.post("/sign-in/", {"username": "labeller", "password": "wrong"})
+    assert "correct username and password" in wrong.content.decode()
+    right = client.post("/sign-in/", {"username": "labeller", "password": PASSWORD})
+    assert right["Location"] == "/"
+    assert client.get("/").status_code == 200
+    assert client.get("/sign-out/").status_code == 405
+    client.post("/sign-out/")
+    assert client.get("/").status_code == 302
+
+
+def test_an_empty_installation_says_how_to_begin(db: None) -> None:
+    assert "createsuperuser" in Client().get("/sign-in/").content.decode()
+
+
+def test_sign_in_does_not_lead_elsewhere(labeller: Member) -> None:
+    data = {"username": "labeller", "password": PASSWORD, "next": "https://evil.example/"}
+    assert Client().post("/sign-in/", data)["Location"] == "/"
+
+
+# The list
+
+
+def test_a_person_sees_their_own_projects(
+    labeller: Member, outsider: User, root: User, add_prompt: AddPrompt
+) -> None:
+    add_prompt()
+    assert "Kitchen" in page(labeller, "/")
+    assert "Kitchen" not in page(outsider, "/")
+    assert "Kitchen" in page(root, "/")
+
+
+@pytest.mark.parametrize("projects", [1, 12])
+def test_the_list_makes_the_same_queries_for_many_projects(labeller: Member, projects: int) -> None:
+    for i in range(projects):
+        project = Project.objects.create(name=f"P{i}", slug=f"p{i}")
+        Member.objects.create(project=project, user=labeller.user, name="labeller")
+    client = sign_in(labeller)
+    with CaptureQueriesContext(connection) as queries:
+        client.get("/")
+    assert len(queries) == 6
+
+
+# A project's front page
+
+
+def test_the_front_page_shows_what_there_is(
+    add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member, manager: Member
+) -> None:
+    add_ranking(add_prompt("One?"), labeller, [1, 2, 3, 4])
+    add_prompt("Two?")
+    html = page(manager, "/projects/kitchen/")
+    assert "<em>short</em>" in html  # the guidelines
+    for count in ("2", "8", "1"):
+        assert f">{count}<" in html
+
+
+def test_labellers_see_no_way_to_scores(labeller: Member, reviewer: Member) -> None:
+    for person, sees in ((labeller, False), (reviewer, True)):
+        html = page(person, "/projects/kitchen/")
+        assert ("/projects/kitchen/reviewing/" in html) is sees
+        assert ("/projects/kitchen/runs/" in html) is sees
+
+
+def test_a_project_that_is_not_yours_does_not_exist(project: Project, outsider: User) -> None:
+    for slug in ("kitchen", "attic"):
+        assert sign_in(outsider).get(f"/projects/{slug}/").status_code == 404
+
+
+def test_a_superuser_manages_every_project(project: Project, root: User) -> None:
+    assert "/projects/kitchen/runs/" in page(root, "/projects/kitchen/")
+    assert sign_in(root).get("/projects/kitchen/runs/").status_code == 200
+
+
+# A new project
+
+FORM: dict[str, Any] = {
+    "name": "Attic",
+    "slug": "attic",
+    "responses_per_ranking": "6",
+    "rankings_per_prompt": "2",
+    "lease_minutes": "30",
+}
+
+
+def test_an_administrator_starts_a_project_and_manages_it(root: User) -> None:
+    response = sign_in(root).post("/projects/new/", FORM)
+    assert response["Location"] == "/projects/attic/"
+    project = Project.objects.get(slug="attic")
+    assert (project.responses_per_ranking, project.ties_allowed) == (6, False)
+    assert project.members.get().user == root
+    assert project.members.get().manages
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("slug", "new", "is taken"),
+        ("slug", "kitchen", "already exists"),
+        ("slug", "two words", "slug"),
+        ("responses_per_ranking", "10", "less than or equal to 9"),
+        ("responses_per_ranking", "3", "greater than or equal to 4"),
+        ("name", "", "required"),
+    ],
+)
+def test_a_bad_new_project_is_refused_in_words(
+    project: Project, root: User, field: str, value: str, message: str
+) -> None:
+    response = sign_in(root).post("/projects/new/", FORM | {field: value})
+    assert response.status_code == 422
+    assert message in response.content.decode()
+    assert Project.objects.count() == 1
+
+
+def test_only_administrators_start_projects(manager: Member) -> None:
+    assert sign_in(manager).get("/projects/new/").status_code == 403
+    assert sign_in(manager).post("/projects/new/", FORM).status_code == 403
+
+
+# The commands
+
+
+def test_create_project_makes_one_once(db: None, capsys: Any, tmp_path: Any) -> None:
+    guidelines = tmp_path / "guidelines.md"
+    guidelines.write_text("Be *kind*.")
+    options = ["--name", "Attic", "--guidelines-file", str(guidelines), "--no-ties"]
+    call_command("create_project", "attic", *options)
+    project = Project.objects.get()
+    assert (project.name, project.guidelines, project.ties_allowed) == (
+        "Attic",
+        "Be *kind*.",
+        False,
+    )
+    call_command("create_project", "attic")
+    assert "is there already" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="valid “slug”"):
+        call_command("create_project", "two words")
+
+
+def test_add_member_prints_a_password_once(project: Project, capsys: Any) -> None:
+    call_command("add_member", "zoe", "--project", "kitchen", "--role", "manager")
+    password = capsys.readouterr().out.split()[-1]
+    assert Client().login(username="zoe", password=password)
+    assert project.members.get().manages
+    call_command("add_member", "zoe", "--project", "kitchen")
+    assert "zoe is in kitchen already, as manager." in capsys.readouterr().out
+    assert Client().login(username="zoe", password=password)
+
+
+def test_add_member_refuses_a_name_that_imported_rankings_have(project: Project) -> None:
+    Member.objects.create(project=project, name="ann")
+    with pytest.raises(CommandError, match="somebody named 'ann'"):
+        call_command("add_member", "ann", "--project", "kitchen")
+    assert not User.objects.exists()

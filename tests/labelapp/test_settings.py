@@ -1,0 +1,73 @@
+"""Settings: read from the environment, strictly; no insecure default."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def start(
+    folder: Path, statement: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """A fresh process that reads the settings under this environment alone."""
+    program = f"from labelapp import settings as s; {statement or 'print(s.DATA_DIR)'}"
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"DEBUG": "maybe"}, "DEBUG='maybe' is neither on nor off; use DEBUG=on or leave it out"),
+        (
+            {"SECRET_KEY": "short"},
+            "SECRET_KEY is shorter than 32 characters; use a long random value",
+        ),
+        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL must begin with sqlite:///, postgres:// or"),
+        ({"DATABASE_URL": "postgres://h:port/x"}, "DATABASE_URL cannot be read; its form is"),
+        ({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR=/proc/nowhere cannot be made: No such file"),
+    ],
+)
+def test_a_bad_value_stops_the_start_with_one_line(
+    tmp_path: Path, environment: dict[str, str], message: str
+) -> None:
+    done = start(tmp_path, **environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"podium: {message}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_secret_key_is_made_once_and_is_ours_alone(tmp_path: Path) -> None:
+    first, second = (start(tmp_path, "print(s.SECRET_KEY)").stdout for _ in range(2))
+    assert first == second
+    assert len(first) > 50
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+
+
+def test_the_defaults_are_safe(tmp_path: Path) -> None:
+    done = start(tmp_path, "print(s.DEBUG, s.ALLOWED_HOSTS)")
+    assert done.stdout == "False ['127.0.0.1', 'localhost', '[::1]']\n"
+
+
+def test_postgresql_is_used_if_so_asked(tmp_path: Path) -> None:
+    url = "postgres://ann:s%40fe@db.example:5433/podium"
+    done = start(
+        tmp_path, "d = s.DATABASES['default']; print(d['HOST'], d['PASSWORD'])", DATABASE_URL=url
+    )
+    assert done.stdout == "db.example s@fe\n"
+
+
+def test_https_turns_on_what_needs_it(tmp_path: Path) -> None:
+    done = start(tmp_path, "print(s.SESSION_COOKIE_SECURE, s.SECURE_SSL_REDIRECT)", HTTPS="on")
+    assert done.stdout == "True True\n"
