@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from training.attention import shared_prefix_mask
+from training.backbones.hub import is_local
 from training.config import TrainConfig
 from training.errors import UserError
 from training.layout import (
@@ -36,7 +37,6 @@ from training.layout import (
 )
 from training.text import prepare_tokenizer
 
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 SHARED_TOLERANCE = 1e-4
 
 
@@ -56,12 +56,13 @@ class PretrainedBackbone:
     @classmethod
     def create(cls, config: TrainConfig) -> PretrainedBackbone:
         """Weights by name or from a folder, with a new head. Raises UserError."""
-        _refuse_pickles(config.model)
+        local = is_local(config.model)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(config.model)
-            model = _load_without_dropout(config.model)
-        except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
-            raise UserError(_what_to_do(config.model, error)) from error
+            tokenizer = AutoTokenizer.from_pretrained(config.model, local_files_only=local)
+            model = _load_without_dropout(config.model, local)
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(f"model {config.model} cannot be loaded: {reason}") from error
         prepare_tokenizer(tokenizer)
         if len(tokenizer) > _embedding_rows(model):
             model.resize_token_embeddings(len(tokenizer))
@@ -171,8 +172,8 @@ def _attends_to_all(config: Any) -> bool:
     return getattr(text, "sliding_window", None) is None
 
 
-def _load_without_dropout(name: str) -> PreTrainedModel:
-    config = AutoConfig.from_pretrained(name, num_labels=1)
+def _load_without_dropout(name: str, local: bool) -> PreTrainedModel:
+    config = AutoConfig.from_pretrained(name, num_labels=1, local_files_only=local)
     for part in {
         id(config): config,
         id(config.get_text_config()): config.get_text_config(),
@@ -185,6 +186,7 @@ def _load_without_dropout(name: str) -> PreTrainedModel:
         config=config,
         use_safetensors=True,
         trust_remote_code=False,
+        local_files_only=local,
         dtype=torch.float32,
         output_loading_info=True,
     )
@@ -196,17 +198,6 @@ def _load_without_dropout(name: str) -> PreTrainedModel:
 
 def _embedding_rows(model: PreTrainedModel) -> int:
     return model.get_input_embeddings().get_parameter("weight").shape[0]
-
-
-def _refuse_pickles(name: str) -> None:
-    """A pickle runs code when it is opened."""
-    folder = Path(name)
-    if not folder.is_dir() or any(folder.glob("*.safetensors")):
-        return
-    if any(True for pattern in PICKLES for _ in folder.glob(pattern)):
-        raise UserError(
-            f"model folder {name} holds pickles only, which can run code; save it as safetensors"
-        )
 
 
 def _refuse_unfit(model: PreTrainedModel, config: TrainConfig) -> None:
@@ -221,19 +212,3 @@ def _refuse_unfit(model: PreTrainedModel, config: TrainConfig) -> None:
             f"max_prompt_tokens + max_response_tokens is {wanted}, but {config.model} reads at most"
             f" {longest} tokens; lower them"
         )
-
-
-def _what_to_do(name: str, error: Exception) -> str:
-    """One line on why a model could not be loaded."""
-    folder = Path(name)
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if folder.is_dir():
-        return f"model folder {name} cannot be loaded: {reason}"
-    looks_like_folder = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if looks_like_folder:
-        return f"model folder {name} does not exist"
-    return (
-        f"model {name} cannot be loaded: no such folder, and the Hugging Face hub has no such model"
-        " with safetensors or cannot be reached; give a folder with --model, or use"
-        " --backbone transformer"
-    )
