@@ -219,7 +219,10 @@ def _sqlite_engine(database_url: str) -> Engine:
         raise UserError(f"database file {path} does not exist")
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     return create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True, timeout=30), poolclass=NullPool
+        "sqlite://",
+        # Training a tokenizer reads from a thread of its own; never from two at a time.
+        creator=lambda: sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False),
+        poolclass=NullPool,
     )
 
 

@@ -130,13 +130,20 @@ def survey(source: Source, config: TrainConfig) -> Survey:
 
 
 def training_texts(source: Source, looked: Survey) -> Iterator[str]:
-    """Prompts and ranked responses of the training side: what a tokenizer may be trained on."""
+    """Prompts and ranked responses of the training side: what a tokenizer may be trained on.
+
+    Each once, also where a source gives a prompt several times.
+    """
+    seen: set[int] = set()
     for prompt in source.prompts():
-        if prompt.content_hash in looked.usable and prompt.content_hash not in looked.held_out:
-            for message in prompt.messages:
-                yield message["content"]
-            for response in _ranked(prompt):
-                yield response.text
+        if prompt.content_hash not in looked.usable or prompt.content_hash in looked.held_out:
+            continue
+        texts = [message["content"] for message in prompt.messages]
+        for text in [*texts, *(response.text for response in _ranked(prompt))]:
+            name = hash((prompt.content_hash, text))
+            if name not in seen:
+                seen.add(name)
+                yield text
 
 
 def tokenize(source: Source, looked: Survey, encoder: TextEncoder) -> Dataset:

@@ -67,7 +67,7 @@ def scores(
     machine: Machine,
     reporter: Reporter,
 ) -> Iterator[tuple[Identifier, float]]:
-    """(response id, reward) of all responses; those of prompts that the model refuses are left out."""
+    """(response id, reward) of all responses but those of prompts that the model refuses."""
     encoder = TextEncoder(
         backbone.tokenizer,
         max_prompt_tokens=config.max_prompt_tokens,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from training import tokenizer as byte_pairs
 from training.backbones.transformer import (
@@ -68,7 +68,7 @@ class ScratchBackbone:
     @classmethod
     def load(cls, folder: Path, layout: str) -> ScratchBackbone:
         model = PodiumTransformerForSequenceClassification.from_pretrained(folder)
-        return cls(model, AutoTokenizer.from_pretrained(folder), layout)
+        return cls(model, PreTrainedTokenizerFast.from_pretrained(folder), layout)
 
     def size(self, examples: Sequence[Example]) -> int:
         return memory_size(examples) if self.layout == "shared" else padded_size(examples)
