@@ -34,18 +34,21 @@ class Command(BaseCommand):
         processes: dict[str, subprocess.Popen[bytes]] = {}
         try:
             processes["web"] = subprocess.Popen(web, cwd=settings.BASE_DIR)
-            processes["worker"] = subprocess.Popen(worker, cwd=settings.BASE_DIR)
             self.stdout.write(f"Podium is at http://{options['bind']}/ (Ctrl-C stops it)")
             while processes["web"].poll() is None:
-                if processes["worker"].poll() is not None:
-                    self.stderr.write("The task worker ended; starting it again.")
+                if "worker" not in processes or processes["worker"].poll() is not None:
                     processes["worker"] = subprocess.Popen(worker, cwd=settings.BASE_DIR)
+                    self.stdout.write(f"The task worker is process {processes['worker'].pid}.")
+                    self.stdout.flush()
                 time.sleep(1)
         except KeyboardInterrupt:
             return
         finally:
             stop(list(processes.values()))
-        raise CommandError(f"the web server ended with status {processes['web'].returncode}")
+        raise CommandError(
+            f"the web server ended with status {processes['web'].returncode}; "
+            "if the address is in use, choose another with --bind"
+        )
 
 
 def interrupt(*_: object) -> None:

@@ -1,0 +1,62 @@
+"""The administrators' pages: people, projects, and a look at what was stored.
+
+What labellers and models said is shown and never edited here: a ranking changes by a new version.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.http import HttpRequest
+
+from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
+
+admin.site.site_header = "Podium"
+admin.site.site_title = "Podium"
+admin.site.register(User, UserAdmin)
+
+
+@admin.register(Project)
+class ProjectAdmin(admin.ModelAdmin):
+    list_display = ["name", "slug", "rankings_per_prompt", "ties_allowed", "created_at"]
+    search_fields = ["name", "slug"]
+
+
+@admin.register(Member)
+class MemberAdmin(admin.ModelAdmin):
+    list_display = ["name", "project", "role", "user"]
+    list_filter = ["project", "role"]
+    list_select_related = ["project", "user"]
+    search_fields = ["name"]
+
+
+class LookOnly(admin.ModelAdmin):
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Prompt)
+class PromptAdmin(LookOnly):
+    list_display = ["__str__", "project", "rankings_wanted", "rankings_needed", "priority"]
+    list_filter = ["project"]
+    list_select_related = ["project"]
+
+
+@admin.register(Ranking)
+class RankingAdmin(LookOnly):
+    list_display = ["prompt", "member", "origin", "version", "is_current", "surplus", "created_at"]
+    list_filter = ["origin", "is_current", "surplus"]
+    list_select_related = ["prompt", "member"]
+
+
+@admin.register(TrainingRun)
+class TrainingRunAdmin(LookOnly):
+    list_display = ["__str__", "project", "state", "started_by", "created_at", "finished_at"]
+    list_filter = ["project", "state"]
+    list_select_related = ["project", "started_by"]
