@@ -1,0 +1,108 @@
+"""Tokens as rows: where everything stands, and who sees whom."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.attention import PADDING, shared_prefix_mask
+from training.layout import (
+    Example,
+    buckets,
+    memory_rows,
+    memory_size,
+    padded_rows,
+    padded_size,
+    present,
+    shared_rows,
+    shared_size,
+)
+
+
+def example(prompt, *responses):
+    return Example(np.array(prompt, dtype=np.int32), [np.array(r, np.int32) for r in responses])
+
+
+TWO = [example([1, 2, 3], [4, 5], [6]), example([7], [8, 9, 10], [11], [12, 13])]
+
+lengths = st.lists(
+    st.tuples(st.integers(1, 9), st.lists(st.integers(1, 9), min_size=1, max_size=5)),
+    min_size=1,
+    max_size=12,
+)
+
+
+def test_a_row_holds_the_prompt_once_and_every_response():
+    rows = shared_rows(TWO, pad=99)
+    assert rows.tokens_NT.tolist() == [[1, 2, 3, 4, 5, 6, 99], [7, 8, 9, 10, 11, 12, 13]]
+
+
+def test_positions_restart_behind_the_prompt():
+    rows = shared_rows(TWO, pad=99)
+    assert rows.positions_NT.tolist() == [[0, 1, 2, 3, 4, 3, 0], [0, 1, 2, 3, 1, 1, 2]]
+
+
+def test_a_reward_is_read_at_the_responses_last_token():
+    rows = shared_rows(TWO, pad=99)
+    assert rows.ends_NK.tolist() == [[4, 5, 0], [3, 4, 6]]
+    assert rows.tokens_NT.gather(1, rows.ends_NK).tolist() == [[5, 6, 1], [10, 11, 13]]
+
+
+def test_a_response_sees_the_prompt_and_itself():
+    rows = shared_rows([example([1, 2], [3, 4], [5, 6])], pad=99)
+    expected = [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0],
+        [1, 1, 0, 0, 1, 0],
+        [1, 1, 0, 0, 1, 1],
+    ]
+    assert shared_prefix_mask(rows.segments_NT)[0, 0].int().tolist() == expected
+
+
+def test_padding_is_seen_by_nobody_and_sees_no_text():
+    mask = shared_prefix_mask(torch.tensor([[0, 1, PADDING, PADDING]]))[0, 0].int().tolist()
+    assert mask == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]]
+
+
+def test_padded_rows_hold_one_response_each():
+    rows = padded_rows(TWO, pad=99)
+    assert rows.tokens_BT.tolist()[:2] == [[1, 2, 3, 4, 5], [1, 2, 3, 6, 99]]
+    assert rows.attention_BT.tolist()[:2] == [[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]]
+    assert rows.ends_B.tolist() == [4, 3, 3, 1, 2]
+
+
+def test_memory_rows_hold_prompts_beside_responses():
+    rows = memory_rows(TWO, pad=99)
+    assert rows.prompts_NP.tolist() == [[1, 2, 3], [7, 99, 99]]
+    assert rows.prompt_lengths_N.tolist() == [3, 1]
+    assert rows.responses_NKR[0].tolist() == [[4, 5, 99], [6, 99, 99], [99, 99, 99]]
+    assert rows.ends_NK.tolist() == [[1, 0, 0], [2, 0, 1]]
+
+
+def test_absent_responses_are_known():
+    assert present(TWO).tolist() == [[True, True, False], [True, True, True]]
+
+
+def test_sizes_are_those_of_the_tensors():
+    memory = memory_rows(TWO, pad=0)
+    assert shared_size(TWO) == shared_rows(TWO, pad=0).tokens_NT.numel()
+    assert padded_size(TWO) == padded_rows(TWO, pad=0).tokens_BT.numel()
+    assert memory_size(TWO) == memory.prompts_NP.numel() + memory.responses_NKR.numel()
+
+
+@pytest.mark.parametrize("size", [shared_size, padded_size, memory_size])
+@given(lengths=lengths, budget=st.integers(1, 200))
+def test_buckets_hold_every_example_once_and_keep_to_the_budget(size, lengths, budget):
+    examples = [example(range(P), *[range(R) for R in responses]) for P, responses in lengths]
+    found = list(buckets(examples, size, budget))
+    assert sorted(place for bucket in found for place in bucket) == list(range(len(examples)))
+    for bucket in found:
+        assert len(bucket) == 1 or size([examples[place] for place in bucket]) <= budget
+
+
+def test_a_bucket_holds_examples_of_like_length():
+    examples = [example(range(n), [1]) for n in (1, 9, 2, 8)]
+    assert list(buckets(examples, shared_size, budget=20)) == [[1, 3], [2, 0]]

@@ -1,0 +1,189 @@
+"""Tiny real things: models from configs, tokenizers, rankings."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    BertConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
+)
+
+from training.backbones.pretrained import PretrainedBackbone
+from training.backbones.scratch import ScratchBackbone
+from training.config import TrainConfig
+from training.layout import Example
+from training.text import prepare_tokenizer
+
+TEXTS = [
+    "The quick brown fox jumps over the lazy dog.",
+    "Why is the sky blue? Because air scatters blue light more than red light.",
+    "User: hello there. Assistant: a good day to you, dear user!",
+] * 3
+
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+}
+
+
+def family_config(family, vocabulary, **more):
+    if family == "gpt2":
+        return GPT2Config(
+            n_layer=2, n_embd=32, n_head=4, n_positions=128, vocab_size=vocabulary, **more
+        )
+    if family == "bert":
+        sizes = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
+        return BertConfig(vocab_size=vocabulary, **sizes, **more)
+    if family == "mistral":
+        return MistralConfig(vocab_size=vocabulary, sliding_window=4, **SIZES, **more)
+    configs = {"llama": LlamaConfig, "qwen2": Qwen2Config, "qwen3": Qwen3Config}
+    return configs[family](vocab_size=vocabulary, **SIZES, **more)
+
+
+def gpt2_like_tokenizer():
+    """As GPT-2's: <|endoftext|> is begin, end and unknown; no pad token; no chat template."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    end = "<|endoftext|>"
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=end, eos_token=end, unk_token=end
+    )
+
+
+def save_pretrained_folder(folder: Path, family: str) -> Path:
+    """A causal language model from a config, saved with its tokenizer."""
+    torch.manual_seed(0)
+    tokenizer = gpt2_like_tokenizer()
+    end = tokenizer.eos_token_id
+    config = family_config(family, len(tokenizer), bos_token_id=end, eos_token_id=end)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def pretrained_backbone(family, layout="shared"):
+    """Random weights, large enough that a wrong mask or position shows."""
+    torch.manual_seed(0)
+    tokenizer = gpt2_like_tokenizer()
+    prepare_tokenizer(tokenizer)
+    config = family_config(
+        family,
+        len(tokenizer),
+        num_labels=1,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_range=0.3,
+    )
+    model = AutoModelForSequenceClassification.from_config(config, attn_implementation="sdpa")
+    return PretrainedBackbone(model.eval(), tokenizer, layout)
+
+
+def scratch_backbone(layout="shared"):
+    torch.manual_seed(0)
+    config = TrainConfig(width=32, heads=4, vocabulary=400, layout=layout)
+    backbone = ScratchBackbone.create(config, iter(TEXTS))
+    backbone.model.eval()
+    return backbone
+
+
+def backbone_of(kind, layout="shared"):
+    return scratch_backbone(layout) if kind == "scratch" else pretrained_backbone(kind, layout)
+
+
+def in_float64(backbone):
+    """All of it: Llama's and Qwen's own norms go through float32, torch's do not."""
+    for module in list(backbone.model.modules()):
+        for name, child in list(module.named_children()):
+            if type(child).__name__.endswith("RMSNorm"):
+                norm = torch.nn.RMSNorm(child.weight.shape[0], eps=child.variance_epsilon)
+                norm.weight = child.weight
+                setattr(module, name, norm)
+    backbone.model.double()
+    return backbone
+
+
+def random_examples(backbone, sizes=((7, (3, 6, 4)), (2, (5, 1)), (9, (2, 2, 8, 3))), seed=0):
+    """Examples of random tokens, none of them special; sizes are (P, (R, R, ...))."""
+    random_numbers = np.random.default_rng(seed)
+    low, high = len(backbone.tokenizer.all_special_ids) + 1, len(backbone.tokenizer) - 1
+    end = backbone.tokenizer.eos_token_id
+    separator = getattr(backbone.model.config, "separator_token_id", None)
+
+    def tokens(count, last=None):
+        found = random_numbers.integers(low, high, size=count).astype(np.int32)
+        if last is not None:
+            found[-1] = last
+        return found
+
+    return [
+        Example(tokens(P, separator), [tokens(R, end) for R in responses]) for P, responses in sizes
+    ]
+
+
+def rewards_one_by_one(backbone, examples):
+    """Each response in a sequence of its own, alone in its batch, through the stock forward."""
+    found = []
+    for example in examples:
+        rows = [
+            torch.from_numpy(np.concatenate([example.prompt, response]).astype(np.int64))[None]
+            for response in example.responses
+        ]
+        found.append(torch.cat([backbone.model(input_ids=row).logits[0] for row in rows]))
+    return found
+
+
+def ranking_lines(prompts=14, labellers=("ann", "bob")):
+    """Rankings by how often a response says "good"; equal counts are ties. One is all tied."""
+    chance = random.Random(0)
+    words = ["water", "stone", "river", "light", "paper", "garden", "window"]
+    lines = []
+    for number in range(prompts):
+        responses = []
+        for name in "abcde"[: chance.choice([4, 5])]:
+            filler = chance.choices(words, k=chance.randint(2, 9))
+            text = " ".join([*filler, *["good"] * chance.randint(0, 3), name])
+            responses.append({"id": name, "text": text, "source": None})
+        goodness = {r["id"]: r["text"].split().count("good") for r in responses}
+        ranking = [
+            [name for name, value in goodness.items() if value == level]
+            for level in sorted(set(goodness.values()), reverse=True)
+        ]
+        prompt = f"Write about {words[number % len(words)]}, number {number}."
+        lines += [
+            {"prompt": prompt, "responses": responses, "ranking": ranking, "labeller": labeller}
+            for labeller in labellers
+        ]
+    lines[-1]["ranking"] = [[response["id"] for response in lines[-1]["responses"]]]
+    return lines
+
+
+def write_rankings(path: Path, lines=None) -> Path:
+    text = "".join(json.dumps(line) + "\n" for line in lines or ranking_lines())
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+    return path
