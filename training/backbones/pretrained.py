@@ -189,11 +189,27 @@ def _load_without_dropout(name: str, local: bool) -> PreTrainedModel:
         local_files_only=local,
         dtype=torch.float32,
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # a head with other labels; the rest is checked below
     )
-    head = getattr(model, "score", None)
-    if isinstance(head, nn.Linear) and "score.weight" in loading["missing_keys"]:
+    refitted = {key for key, *_ in loading["mismatched_keys"]}
+    name_of_head, head = _head(model)
+    if strange := [key for key in refitted if not key.startswith(name_of_head.split(".")[0])]:
+        raise UserError(f"model {name} cannot be loaded: {strange[0]} has not the size it should")
+    if f"{name_of_head}.weight" in refitted | set(loading["missing_keys"]):
         nn.init.normal_(head.weight, std=1 / math.sqrt(head.in_features + 1))
     return model
+
+
+def _head(model: PreTrainedModel) -> tuple[str, nn.Linear]:
+    """The last map to one number, with its name."""
+    heads = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == 1
+    ]
+    if not heads:
+        raise UserError(f"a {model.config.model_type} model has no head for one reward")
+    return heads[-1]
 
 
 def _embedding_rows(model: PreTrainedModel) -> int:
