@@ -52,8 +52,7 @@ export class Cards {
   show(card) {
     if (!card) return;
     card.focus({ preventScroll: true });
-    const smooth = matchMedia("(prefers-reduced-motion: no-preference)").matches;
     const tall = card.offsetHeight > innerHeight - 160;
-    card.scrollIntoView({ block: tall ? "start" : "nearest", behavior: smooth ? "smooth" : "auto" });
+    card.scrollIntoView({ block: tall ? "start" : "nearest", behavior: "instant" });
   }
 }

@@ -81,14 +81,21 @@ export class Task {
 /** @type {Task | undefined} */
 let task;
 
-/** Take up the task that stands in the page, unless it has been. */
+/** Take up the task that stands in the page. */
 function begin() {
   const form = document.getElementById("task");
-  if (form === task?.form) return;
   task = form instanceof HTMLFormElement ? new Task(form) : undefined;
-  if (form && "stored" in form.dataset) {
-    say(task ? "Ranking stored. The next task is here." : "Ranking stored. Nothing else waits for you.");
-  }
+}
+
+/** What came in answer to a submit begins at its top, with the focus where the next act is. */
+function goOn() {
+  if (document.getElementById("task") === task?.form) return; // another part of the page came
+  begin();
+  scrollTo({ top: 0, behavior: "instant" });
+  const stands = document.getElementById("task");
+  if (!stands || !("stored" in stands.dataset)) return; // refused: the reasons have the focus
+  (task?.cards.marked ?? stands).focus({ preventScroll: true });
+  say(task ? "Ranking stored. The next task is here." : "Ranking stored. Nothing else waits for you.");
 }
 
 document.addEventListener("keydown", (event) => {
@@ -104,7 +111,7 @@ document.addEventListener(
   },
   { capture: true },
 );
-document.addEventListener("htmx:afterSwap", begin);
+document.addEventListener("htmx:afterSwap", goOn);
 // Coming back with the browser's Back shows radios that it restored by itself.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();

@@ -132,12 +132,21 @@ export class Rail {
    */
   #dragged({ item, from, originalEvent }) {
     this.form.toggleAttribute("data-picking", false);
+    giveSortableItsClick();
     if (from.classList.contains("handle")) from.replaceChildren(item); // its card keeps its letter
     const letter = from.dataset.letter ?? item.dataset.letter;
     const place = placeUnder(originalEvent);
     if (place && place !== from && letter) this.#drop(letter, place);
     else this.draw();
   }
+}
+
+/**
+ * Sortable swallows the click that it expects after a drag. Where the browser sends none (after
+ * touch, or because the chip has moved), it would swallow the next one that is meant.
+ */
+function giveSortableItsClick() {
+  setTimeout(() => document.dispatchEvent(new MouseEvent("click", { cancelable: true })));
 }
 
 /** @param {MouseEvent | TouchEvent} event */

@@ -1,0 +1,99 @@
+"""The ranking page as a labeller handles it."""
+
+import re
+from collections.abc import Mapping
+
+from playwright.sync_api import Locator, Page, expect
+
+
+class RankingPage:
+    """Finds things by what people see; responses go by their texts, as the letters are shuffled."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+
+    def open(self) -> "RankingPage":
+        self.page.goto(self.url)
+        return self
+
+    def card(self, letter: str) -> Locator:
+        return self.page.get_by_role("article", name=f"Response {letter}")
+
+    def letters(self) -> dict[str, str]:
+        """The letter of each response, by its text, in the order shown."""
+        cards = self.page.get_by_role("article").all()
+        return {
+            card.locator(".text").inner_text(): card.get_attribute("data-letter") or ""
+            for card in cards
+        }
+
+    def radio(self, letter: str, rank: int) -> Locator:
+        group = self.page.get_by_role("group", name=f"Rank of response {letter}")
+        return group.get_by_role("radio", name=str(rank), exact=True)
+
+    def chip(self, letter: str) -> Locator:
+        return self.page.get_by_role("button", name=re.compile(f"^Response {letter}"))
+
+    def lane(self, rank: int) -> Locator:
+        return self.page.get_by_role("listitem").filter(
+            has=self.page.get_by_role("button", name=f"ank {rank}")
+        )
+
+    @property
+    def tray(self) -> Locator:
+        return self.page.locator(".tray")
+
+    @property
+    def problem(self) -> Locator:
+        """What the page says when a request went wrong."""
+        return self.page.locator("#problem")
+
+    @property
+    def submit(self) -> Locator:
+        return self.page.get_by_role("button", name="Submit")
+
+    @property
+    def said(self) -> Locator:
+        """What a screen reader is told."""
+        return self.page.locator("#said")
+
+    def rank_by_radio(self, wanted: Mapping[str, int]) -> None:
+        letters = self.letters()
+        for text, rank in wanted.items():
+            self.radio(letters[text], rank).check()
+
+    def rank_by_keyboard(self, wanted: Mapping[str, int]) -> None:
+        for text in self.letters():
+            self.page.keyboard.press(str(wanted[text]))
+            self.page.keyboard.press("j")
+
+    def rank_by_click(self, wanted: Mapping[str, int]) -> None:
+        letters = self.letters()
+        for text, rank in wanted.items():
+            self.chip(letters[text]).click()
+            self.page.get_by_role("button", name=f"Give {letters[text]} rank {rank}").click()
+
+    def rank_by_drag(self, wanted: Mapping[str, int]) -> None:
+        letters = self.letters()
+        for text, rank in wanted.items():
+            self.chip(letters[text]).drag_to(self.lane(rank))
+
+    def entered(self) -> dict[str, int | None]:
+        """What the radios hold, by response."""
+        return {
+            text: next(
+                (rank for rank in range(1, 5) if self.radio(letter, rank).is_checked()), None
+            )
+            for text, letter in self.letters().items()
+        }
+
+    def expect_rail(self, wanted: Mapping[str, int]) -> None:
+        """Each lane shows the chips of its rank, and no others."""
+        letters = self.letters()
+        for rank in range(1, 5):
+            held = sorted(letters[text] for text, r in wanted.items() if r == rank)
+            expect(self.lane(rank).locator(".chip")).to_have_text(held)
+
+    def expect_empty(self) -> None:
+        expect(self.page.get_by_role("heading", name="Nothing waits for you")).to_be_visible()

@@ -1,0 +1,173 @@
+"""Every page: quiet console, no sideways scrolling on a phone, light and dark, blind, and safe."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from labelapp.models import Member, Prompt, PromptAgreement, Score, State, TrainingRun
+from tests.browser.conftest import As
+from tests.browser.ranking_page import RankingPage
+from training.config import TrainConfig
+
+HELD_OUT = {
+    "prompts": 1, "rankings": 1, "comparisons": 6, "loss": 0.61, "accuracy": 0.683,
+    "accuracy_low": 0.601, "accuracy_high": 0.752, "longer_wins": 0.56, "reward_mean": 0.1,
+}  # fmt: skip
+
+HOSTILE = """<script>window.hacked = 1</script>
+<img src=x onerror="window.hacked = 2">
+[click](javascript:window.hacked=3) <style>body { display: none }</style>
+<div hx-get="/" hx-trigger="load">x</div>
+
+```python
+print("code")
+```
+""" + "verylongword" * 60  # fmt: skip
+
+PAGES = {
+    "": "Projects",
+    "projects/kitchen/": "Kitchen",
+    "projects/kitchen/labelling/": "Rank the responses",
+    "projects/kitchen/runs/": "Runs",
+    "projects/kitchen/runs/{run}/": "Run",
+    "projects/kitchen/runs/{run}/log/": "Log of run",
+    "projects/kitchen/reviewing/": "Review",
+    "projects/kitchen/reviewing/{prompt}/": "Review of a prompt",
+}
+
+
+def start_run(member: Member, **fields: Any) -> TrainingRun:
+    return TrainingRun.objects.create(
+        project=member.project,
+        started_by=member.user,
+        config=TrainConfig().to_json(),
+        heartbeat_at=timezone.now() + timedelta(hours=1),
+        **fields,
+    )
+
+
+@pytest.fixture
+def scored(manager: Member, labeller: Member, add_prompt: Any, add_ranking: Any) -> TrainingRun:
+    """A finished run, and a prompt on which the model and a labeller disagree once."""
+    prompt = add_prompt("Is this safe?", [HOSTILE, "Yes.", "No.", "Perhaps."], wanted=2)
+    add_ranking(prompt, labeller, [4, 1, 2, 3])
+    now = timezone.now()
+    run = start_run(manager, state=State.DONE, finished_at=now, metrics={"held_out": HELD_OUT})
+    for response, reward in zip(prompt.responses.order_by("pk"), (-1, 0.5, 1.5, 0), strict=True):
+        Score.objects.create(run=run, response=response, reward=reward)
+    PromptAgreement.objects.create(
+        run=run, prompt=prompt, comparisons=6, against=1, disagreement=1 / 6, held_out=True
+    )
+    return run
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_every_page_fits_a_phone_and_a_wide_screen(
+    colours: Any, live_server: Any, sign_in_as: As, manager: Member, scored: TrainingRun
+) -> None:
+    page = sign_in_as(manager)
+    page.emulate_media(color_scheme=colours)
+    for path, heading in PAGES.items():
+        filled = path.format(run=scored.pk, prompt=scored.agreements.get().prompt_id)
+        for width in (390, 1440):
+            page.set_viewport_size({"width": width, "height": 844})
+            page.goto(f"{live_server.url}/{filled}")
+            expect(page.get_by_role("heading", name=heading).first).to_be_attached()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == {"light": "rgb(247, 246, 243)", "dark": "rgb(22, 22, 24)"}[colours]
+
+
+def test_a_chosen_appearance_stays(live_server: Any, page: Page) -> None:
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{live_server.url}/sign-in/")
+    for appearance in ("auto", "light", "dark"):
+        button = page.get_by_role("button", name=f"Appearance: {appearance}")
+        expect(button).to_be_visible()
+        if appearance != "dark":
+            button.click()
+    page.reload()
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(22, 22, 24)"
+
+
+def test_hostile_text_does_nothing_and_is_shown(
+    ranking_page: RankingPage, scored: TrainingRun, manager: Member, sign_in_as: As
+) -> None:
+    page = sign_in_as(manager)
+    page.goto(ranking_page.url)
+    card = page.get_by_role("article").filter(has_text="window.hacked = 1")
+    expect(card).to_be_visible()
+    expect(card.get_by_text("onerror=")).to_be_visible()
+    assert card.locator("img, script, style, [onerror], [hx-get]").count() == 0
+    assert page.locator("a[href^=javascript]").count() == 0
+    assert page.evaluate("window.hacked") is None
+    expect(card.locator("pre .nb")).to_have_text("print")
+
+
+def test_a_labeller_sees_no_source_and_no_id(ranking_page: RankingPage, prompt: Prompt) -> None:
+    html = ranking_page.open().page.content()
+    assert "model-" not in html
+    for response in prompt.responses.all():
+        assert not re.search(rf'="[^"]*\b{response.pk + 1000}\b', html)
+    values = ranking_page.page.locator("input[name=assignment], input[type=radio]")
+    assert {v.get_attribute("value") for v in values.all()[1:]} == {"1", "2", "3", "4"}
+
+
+def test_somebody_signs_in_and_out(live_server: Any, page: Page, labeller: Member) -> None:
+    page.goto(f"{live_server.url}/projects/kitchen/")
+    page.get_by_label("Username").fill("labeller")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert").filter(has_text="correct username")).to_be_visible()
+    page.get_by_label("Password").fill("a long enough password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Kitchen")).to_be_visible()
+    expect(page.get_by_role("link", name="Review")).not_to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_new_installation_says_how_to_begin(live_server: Any, page: Page, db: None) -> None:
+    page.goto(f"{live_server.url}/")
+    expect(page.get_by_text("manage.py createsuperuser")).to_be_visible()
+
+
+def test_a_run_shows_its_progress_as_it_comes(
+    live_server: Any, sign_in_as: As, manager: Member
+) -> None:
+    run = start_run(manager, state=State.RUNNING, stage="training", step=3, steps=10, loss=0.69)
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/")
+    expect(page.get_by_text("Step 3 of 10 · loss 0.690")).to_be_visible()
+    page.get_by_text("Settings of this run").click()
+    TrainingRun.objects.update(step=7, loss=0.512)
+    expect(page.get_by_text("Step 7 of 10 · loss 0.512")).to_be_visible()
+    TrainingRun.objects.update(
+        state=State.FAILED, reason="Too few prompts.", finished_at=timezone.now()
+    )
+    expect(page.get_by_text("Too few prompts.")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("The run failed")
+    expect(page.get_by_role("button", name="Train again")).to_be_visible()
+    expect(page.get_by_text("max_grad_norm")).to_be_visible()  # what was unfolded stays so
+
+
+def test_the_review_shows_scores_beside_human_ranks(
+    live_server: Any, sign_in_as: As, manager: Member, scored: TrainingRun
+) -> None:
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/reviewing/")
+    expect(page.get_by_text("1 of 6 comparisons against people")).to_be_visible()
+    expect(page.get_by_text("60.1–75.2")).to_be_visible()
+    rows = page.get_by_role("row")
+    expect(rows.nth(1)).to_contain_text("No.")
+    expect(rows.nth(1)).to_contain_text("labeller ranked it 2")
+    expect(rows.nth(1)).to_contain_text("people disagree")
+    expect(rows.nth(4)).not_to_contain_text("people disagree")
+    page.get_by_role("link", name="Is this safe?").click()
+    expect(page.get_by_role("article", name="Response C")).to_contain_text("model-2")
+    assert page.evaluate("window.hacked") is None

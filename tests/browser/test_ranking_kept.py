@@ -1,0 +1,177 @@
+"""Nothing is lost, nothing is doubled, nothing incomplete is stored."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from labelapp.models import Assignment, Prompt, Ranking
+from tests.browser.conftest import RESPONSES, As, stored
+from tests.browser.ranking_page import RankingPage
+
+ORDER = dict(zip(RESPONSES, (2, 4, 3, 1), strict=True))
+UNREACHABLE = "Podium cannot be reached. What you entered is still here; try again."
+
+
+def test_nothing_is_ranked_to_begin_with_and_that_cannot_be_submitted(
+    ranking_page: RankingPage, prompt: Prompt
+) -> None:
+    ranking_page.open()
+    assert set(ranking_page.entered().values()) == {None}
+    expect(ranking_page.submit).to_have_attribute("aria-disabled", "true")
+    ranking_page.page.keyboard.press("Enter")
+    expect(ranking_page.said).to_have_text("Not yet: A, B, C and D still to rank.")
+    ranking_page.submit.click(force=True)  # as people do, though it is dim
+    ranking_page.rank_by_keyboard(dict(list(ORDER.items())[:3]) | {RESPONSES[3]: 9})
+    ranking_page.page.keyboard.press("Enter")
+    expect(ranking_page.said).to_contain_text("still to rank.")
+    assert not Ranking.objects.exists()
+
+
+def test_after_a_submit_the_next_task_has_the_focus_at_the_top(
+    ranking_page: RankingPage, add_prompt: Any
+) -> None:
+    long = "\n\n".join(["A long paragraph."] * 40)
+    for name in ("first", "second"):
+        add_prompt(name, [f"{name} {n} {long}" for n in range(4)])
+    page = ranking_page.open().page
+    for key in ("1", "j", "2", "j", "3", "j", "4"):
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Prompt")).to_contain_text("second")
+    expect(ranking_page.card("A")).to_be_focused()
+    expect(ranking_page.said).to_have_text("Ranking stored. The next task is here.")
+    assert page.evaluate("window.scrollY") == 0
+    expect(page.get_by_text("1 of 2 ranked")).to_be_visible()
+    page.keyboard.press("3")
+    expect(ranking_page.radio("A", 3)).to_be_checked()
+
+
+def test_submitting_twice_stores_one_ranking(ranking_page: RankingPage, add_prompt: Any) -> None:
+    for name in ("first", "second"):
+        add_prompt(name, [f"{name} {n}" for n in range(4)])
+    page = ranking_page.open().page
+    page.route("**/labelling/", slowly)
+    for key in ("1", "j", "2", "j", "3", "j", "4"):
+        page.keyboard.press(key)
+    for _ in range(3):
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Storing")).to_be_disabled()
+    expect(page.get_by_role("region", name="Prompt")).to_contain_text("second")
+    assert Ranking.objects.count() == 1
+
+
+def slowly(route: Route) -> None:
+    route.request.frame.page.wait_for_timeout(200)
+    route.continue_()
+
+
+def test_while_the_server_cannot_be_reached_everything_entered_stays(
+    ranking_page: RankingPage, prompt: Prompt, expected_errors: list[str]
+) -> None:
+    expected_errors += ["Failed to load resource: net::", "htmx:sendError", "htmx:afterRequest"]
+    page = ranking_page.open().page
+    ranking_page.rank_by_radio(ORDER)
+    page.route("**/labelling/", lambda route: route.abort("connectionrefused"))
+    ranking_page.submit.click()
+    expect(ranking_page.problem).to_contain_text(UNREACHABLE)
+    assert ranking_page.entered() == ORDER
+    page.unroute("**/labelling/")
+    ranking_page.submit.click()
+    ranking_page.expect_empty()
+    expect(ranking_page.problem).not_to_be_visible()
+    assert stored(prompt) == ORDER
+
+
+def test_a_fault_of_the_server_leaves_the_page_as_it_is(
+    ranking_page: RankingPage, prompt: Prompt, expected_errors: list[str]
+) -> None:
+    expected_errors += ["Failed to load resource", "Response Status Error Code 500"]
+    page = ranking_page.open().page
+    ranking_page.rank_by_radio(ORDER)
+    page.route("**/labelling/", lambda route: route.fulfill(status=500, body="<h1>Oh</h1>"))
+    ranking_page.submit.click()
+    expect(ranking_page.problem).to_contain_text("Podium had a fault.")
+    assert ranking_page.entered() == ORDER
+
+
+def test_a_task_that_is_gone_is_refused_in_words_and_stays_in_the_page(
+    ranking_page: RankingPage, prompt: Prompt, expected_errors: list[str]
+) -> None:
+    expected_errors += ["Failed to load resource", "Response Status Error Code 404"]
+    ranking_page.open()
+    ranking_page.rank_by_radio(ORDER)
+    Assignment.objects.all().delete()
+    ranking_page.submit.click()
+    expect(ranking_page.problem).to_contain_text("This task is no longer here.")
+    assert ranking_page.entered() == ORDER
+
+
+def test_after_signing_in_again_elsewhere_the_ranking_can_be_submitted(
+    ranking_page: RankingPage, prompt: Prompt, context: BrowserContext, sign_in_as: As
+) -> None:
+    page = ranking_page.open().page
+    ranking_page.rank_by_radio(ORDER)
+    context.clear_cookies(name="sessionid")
+    ranking_page.submit.click()
+    expect(ranking_page.problem).to_contain_text("You are signed out.")
+    assert ranking_page.entered() == ORDER
+    other = context.new_page()
+    other.goto(page.url)
+    other.get_by_label("Username").fill("labeller")
+    other.get_by_label("Password").fill("a long enough password")
+    other.get_by_role("button", name="Sign in").click()
+    expect(other.get_by_role("button", name="Sign out")).to_be_visible()
+    ranking_page.submit.click()
+    ranking_page.expect_empty()
+    assert stored(prompt) == ORDER
+
+
+def test_a_refused_ranking_comes_back_with_the_reason_and_every_entry(
+    ranking_page: RankingPage, prompt: Prompt, expected_errors: list[str]
+) -> None:
+    expected_errors += ["Failed to load resource"]
+    ranking_page.open()
+    prompt.project.ties_allowed = False  # after the page was opened
+    prompt.project.save()
+    ties = dict.fromkeys(RESPONSES, 1)
+    ranking_page.rank_by_radio(ties)
+    ranking_page.page.keyboard.press("n")
+    ranking_page.page.keyboard.type("all alike")
+    ranking_page.submit.click()
+    problems = ranking_page.page.get_by_role("alert").filter(has_text="Nothing was stored yet.")
+    expect(problems).to_contain_text("This project allows no ties: give each its own rank.")
+    expect(problems).to_be_focused()
+    assert ranking_page.entered() == ties
+    expect(ranking_page.page.get_by_label("what was hard")).to_have_value("all alike")
+    ranking_page.rank_by_radio(ORDER)
+    ranking_page.submit.click()
+    ranking_page.expect_empty()
+    assert stored(prompt) == ORDER
+
+
+@pytest.fixture
+def scriptless(browser: Any, live_server: Any, page: Page) -> Any:
+    """A browser with JavaScript off."""
+    context = browser.new_context(java_script_enabled=False)
+    yield context
+    context.close()
+
+
+def test_without_javascript_a_ranking_is_checked_by_the_server_and_stored(
+    scriptless: BrowserContext, ranking_page: RankingPage, prompt: Prompt
+) -> None:
+    scriptless.add_cookies(ranking_page.page.context.cookies())  # type: ignore[arg-type]
+    page = scriptless.new_page()
+    plain = RankingPage(page, ranking_page.url).open()
+    expect(page.locator(".lanes")).not_to_be_visible()
+    first = next(iter(plain.letters()))
+    plain.rank_by_radio({first: 3})
+    plain.submit.click()
+    expect(page.get_by_role("alert").first).to_contain_text("B has no rank yet.")
+    assert plain.entered() == dict.fromkeys(plain.letters(), None) | {first: 3}
+    plain.rank_by_radio(ORDER)
+    plain.submit.click()
+    plain.expect_empty()
+    expect(page.get_by_text("Ranking stored.")).to_be_visible()
+    assert stored(prompt) == ORDER
