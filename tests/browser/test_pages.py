@@ -1,6 +1,5 @@
 """Every page: quiet console, no sideways scrolling on a phone, light and dark, blind, and safe."""
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from labelapp.models import Member, Prompt, PromptAgreement, Score, State, TrainingRun
+from labelapp.models import Member, PromptAgreement, Response, Score, State, TrainingRun
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
 from training.config import TrainConfig
@@ -109,13 +108,25 @@ def test_hostile_text_does_nothing_and_is_shown(
     expect(card.locator("pre .nb")).to_have_text("print")
 
 
-def test_a_labeller_sees_no_source_and_no_id(ranking_page: RankingPage, prompt: Prompt) -> None:
+def test_a_labeller_sees_no_source_and_no_database_id(
+    ranking_page: RankingPage, add_prompt: Any
+) -> None:
+    prompt = add_prompt(pk=7_100_000)
+    Response.objects.filter(prompt=prompt).delete()
+    Response.objects.bulk_create(
+        Response(
+            pk=7_200_000 + n,
+            prompt=prompt,
+            text=f"Text {n}",
+            source=f"model-{n}",
+            content_hash=f"{n:064}",
+        )
+        for n in range(4)
+    )
     html = ranking_page.open().page.content()
-    assert "model-" not in html
-    for response in prompt.responses.all():
-        assert not re.search(rf'="[^"]*\b{response.pk + 1000}\b', html)
-    values = ranking_page.page.locator("input[name=assignment], input[type=radio]")
-    assert {v.get_attribute("value") for v in values.all()[1:]} == {"1", "2", "3", "4"}
+    assert "Text 3" in html
+    for secret in ("7100000", "720000", "model-"):
+        assert secret not in html
 
 
 def test_somebody_signs_in_and_out(live_server: Any, page: Page, labeller: Member) -> None:
@@ -171,3 +182,19 @@ def test_the_review_shows_scores_beside_human_ranks(
     page.get_by_role("link", name="Is this safe?").click()
     expect(page.get_by_role("article", name="Response C")).to_contain_text("model-2")
     assert page.evaluate("window.hacked") is None
+
+
+def test_on_a_phone_the_prompt_stays_in_sight(
+    ranking_page: RankingPage, add_prompt: Any, page: Page
+) -> None:
+    add_prompt("What is far?", [f"{n} " + "far away\n\n" * 40 for n in range(4)])
+    page.set_viewport_size({"width": 390, "height": 844})
+    ranking_page.open()
+    strip = page.locator(".asked-strip")
+    expect(strip).not_to_be_visible()
+    page.keyboard.press("j")
+    expect(strip).to_contain_text("What is far?")
+    place = page.evaluate("window.scrollY")
+    strip.locator("summary").click()
+    expect(strip.locator(".asked-card")).to_be_visible()
+    assert page.evaluate("window.scrollY") == place

@@ -4,6 +4,7 @@ import { Cards } from "./cards.js";
 import { press } from "./keys.js";
 import { Rail } from "./rail.js";
 import { Ranking, listed } from "./ranking.js";
+import { keepInSight } from "./strip.js";
 
 const said = document.getElementById("said");
 
@@ -19,6 +20,7 @@ export class Task {
     this.ranking = new Ranking(form);
     this.cards = new Cards(this.ranking);
     this.rail = new Rail(this.ranking, say);
+    keepInSight(form);
     this.ranking.onchange = (change) => this.#changed(change);
     form.addEventListener("change", (event) => {
       const card = event.target instanceof Element && event.target.closest(".response");
