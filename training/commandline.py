@@ -85,7 +85,7 @@ def run(parser: Parser, argv: Sequence[str] | None, work: Work) -> int:
             traceback.print_exc()
         code, reason = _explain(error)
         _leave_word(folder, reason)
-        print(f"stopped: {reason}" if code > 2 else f"error: {reason}", file=sys.stderr)
+        print(reason if code > 2 else f"error: {reason}", file=sys.stderr)
         return code
     finally:
         for number, handler in previous.items():

@@ -1,0 +1,154 @@
+"""What the commands say when something is wrong, and with which exit code they end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.training.tiny import ranking_lines, write_rankings
+from training.runfolder import RunFolder
+from training.train import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def refusal(capsys, *arguments):
+    """The one line on standard error of a run that is refused."""
+    assert main([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert captured.out == ""
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0].removeprefix("error: ")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--learningrate", "1"], "unrecognized arguments: --learningrate 1"),
+        (["--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["--ties", "keep"], "argument --ties: invalid choice: 'keep'"),
+        (["--epochs", "0"], "epochs must be at least 1 and at most 10000, got 0"),
+        (["--learning-rate", "nan"], "learning_rate must be above 0 and at most 1, got nan"),
+        (["--width", "30"], "width must be even and a multiple of heads (4), got 30"),
+        (["--device", "cuda"], "device cuda was asked for, and torch finds none; use --device cpu"),
+    ],
+)
+def test_a_bad_setting_is_named(capsys, folder, rankings_file, arguments, words):
+    found = refusal(capsys, "--run-folder", folder, "--rankings", rankings_file, *arguments)
+    assert found.startswith(words)
+
+
+def test_the_run_folder_is_required(capsys):
+    assert "the following arguments are required: --run-folder" in refusal(capsys)
+
+
+def test_a_project_or_a_file_is_required(capsys, folder):
+    assert refusal(capsys, "--run-folder", folder).startswith("--project is missing")
+
+
+def test_a_database_is_required(capsys, folder):
+    found = refusal(capsys, "--run-folder", folder, "--project", "kitchen")
+    assert found == "no database: give --database-url, or set DATABASE_URL"
+
+
+def test_too_few_prompts_are_counted(capsys, folder, tmp_path):
+    path = write_rankings(tmp_path / "one.jsonl", ranking_lines(2)[:2])
+    assert refusal(capsys, "--run-folder", folder, "--rankings", path) == (
+        "training needs at least two prompts with a comparison; one.jsonl has 1"
+        " (2 rankings, 0 of them all tied)"
+    )
+
+
+def test_rankings_that_are_all_tied_are_counted(capsys, folder, tmp_path):
+    lines = [
+        line | {"ranking": [[response["id"] for response in line["responses"]]]}
+        for line in ranking_lines(3)
+    ]
+    path = write_rankings(tmp_path / "tied.jsonl", lines)
+    found = refusal(capsys, "--run-folder", folder, "--rankings", path)
+    assert found.endswith("tied.jsonl has 0 (6 rankings, 6 of them all tied)")
+
+
+def test_a_missing_model_folder_is_named(capsys, folder, rankings_file):
+    found = refusal(
+        capsys,
+        *("--run-folder", folder, "--rankings", rankings_file),
+        *("--backbone", "pretrained", "--model", "/no/such/folder"),
+    )
+    assert found.startswith("model folder /no/such/folder does not exist")
+
+
+def test_a_failure_is_left_in_progress(capsys, folder):
+    reason = refusal(capsys, "--run-folder", folder, "--rankings", "/no/such/file")
+    progress = RunFolder(folder).read_progress()
+    assert (progress.state, progress.reason) == ("failed", reason)
+    assert reason == "rankings file /no/such/file does not exist"
+
+
+def test_a_run_folder_that_cannot_be_made_is_named(capsys, tmp_path, rankings_file):
+    (tmp_path / "file").write_text("in the way")
+    assert main(["--run-folder", f"{tmp_path}/file/run", "--rankings", str(rankings_file)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == f"error: Not a directory: {tmp_path}/file/run"
+
+
+def test_the_traceback_is_shown_when_asked_for(capsys, folder):
+    arguments = ["--run-folder", str(folder), "--rankings", "/no/such/file", "--traceback"]
+    assert main(arguments) == 2
+    captured = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in captured
+    assert captured.splitlines()[-1] == "error: rankings file /no/such/file does not exist"
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_help_groups_every_setting():
+    process = start("training.train", "--help")
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    for words in ("what and where:", "model:", "data:", "training:", "machine:", "log:"):
+        assert words in out
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
+)
+def test_a_signal_ends_the_run_with_a_word(rankings_file, folder, number, code):
+    process = start(
+        *("training.train", "--rankings", str(rankings_file), "--run-folder", str(folder)),
+        *("--width", "32", "--epochs", "9999"),
+    )
+    deadline = time.monotonic() + 60
+    while not RunFolder(folder).metric_lines() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert err.splitlines()[-1] == f"stopped by {signal.Signals(number).name}"
+    progress = RunFolder(folder).read_progress()
+    assert (progress.state, progress.reason) == (
+        "failed",
+        f"stopped by {signal.Signals(number).name}",
+    )
+    assert not (folder / "model").exists()

@@ -1,0 +1,212 @@
+"""Whole runs through the real command line, from ranking JSONL to a model."""
+
+import json
+import math
+from itertools import chain
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.tiny import ranking_lines, write_rankings
+from training.config import TrainConfig
+from training.runfolder import RunFolder
+from training.train import in_random_order, learning_rate_at, main
+
+SMALL = [
+    *("--width", "32", "--heads", "4", "--layers", "1", "--vocabulary", "400"),
+    *("--rankings-per-step", "8", "--learning-rate", "0.003", "--held-out-fraction", "0.25"),
+]
+
+
+def train(rankings, folder, *more):
+    arguments = ["--rankings", str(rankings), "--run-folder", str(folder), *SMALL, *more]
+    assert main(arguments) == 0
+    return RunFolder(folder)
+
+
+@pytest.fixture(scope="module")
+def run(rankings_file, tmp_path_factory):
+    return train(rankings_file, tmp_path_factory.mktemp("run"), "--epochs", "12")
+
+
+@pytest.fixture(scope="module")
+def events(run):
+    found = EventAccumulator(str(run.tensorboard), size_guidance={"tensors": 0, "scalars": 0})
+    found.Reload()
+    return found
+
+
+def test_a_run_leaves_its_files(run):
+    assert {path.name for path in run.path.iterdir()} == {
+        "config.json",
+        "manifest.json",
+        "held_out.json",
+        "progress.json",
+        "metrics.jsonl",
+        "metrics.json",
+        "tensorboard",
+        "model",
+    }
+
+
+def test_it_learns_what_can_be_learned(run):
+    held_out, train = run.read_metrics()["held_out"], run.read_metrics()["train"]
+    assert held_out["accuracy"] > 0.8
+    assert held_out["accuracy_low"] <= held_out["accuracy"] <= held_out["accuracy_high"]
+    assert train["loss"] < 0.5 < math.log(2) < run.metric_lines()[0]["loss"] + 0.2
+
+
+def test_progress_ends_done(run):
+    progress = run.read_progress()
+    assert progress.state == "done"
+    assert progress.step == progress.steps == run.read_metrics()["steps"]
+    assert progress.reason is None
+
+
+def test_there_is_a_line_for_each_step(run):
+    lines = run.metric_lines()
+    assert [line["step"] for line in lines] == list(range(1, run.read_metrics()["steps"] + 1))
+    names = {"step", "loss", "accuracy", "learning_rate", "tokens_per_second", "seconds"}
+    assert all(set(line) == names for line in lines)
+    assert all(0 <= line["accuracy"] <= 1 for line in lines)
+
+
+def test_the_manifest_says_what_was_learned_from(run, rankings_file):
+    manifest = run.read_manifest()
+    assert manifest["project"] == rankings_file.name
+    assert (manifest["prompts"], manifest["rankings"], manifest["all_tied"]) == (14, 28, 1)
+    assert manifest["train_rankings"] + manifest["held_out_rankings"] == 27
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert len(manifest["rankings_sha256"]) == 64
+    assert manifest["device"] == "cpu, float32"
+
+
+def test_the_settings_are_kept(run):
+    assert run.read_config() == TrainConfig(
+        width=32,
+        heads=4,
+        layers=1,
+        vocabulary=400,
+        rankings_per_step=8,
+        learning_rate=0.003,
+        held_out_fraction=0.25,
+        epochs=12,
+    )
+
+
+def test_the_held_out_prompts_are_listed(run):
+    assert len(run.held_out_prompts()) == run.read_metrics()["held_out"]["prompts"]
+
+
+def test_curves_go_to_tensorboard(run, events):
+    assert set(events.Tags()["scalars"]) == {
+        "train/loss",
+        "train/accuracy",
+        "train/learning_rate",
+        "train/tokens_per_second",
+        "held_out/loss",
+        "held_out/accuracy",
+    }
+    losses = [event.value for event in events.Scalars("train/loss")]
+    assert losses == pytest.approx([line["loss"] for line in run.metric_lines()])
+    held_out = events.Scalars("held_out/accuracy")
+    assert held_out[0].step == 0
+    assert held_out[-1].value == pytest.approx(run.read_metrics()["held_out"]["accuracy"])
+
+
+def test_held_out_texts_go_to_tensorboard(run, events):
+    tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("held_out/prompt_")]
+    assert len(tags) == len(run.held_out_prompts())
+    text = events.Tensors(tags[0])[-1].tensor_proto.string_val[0].decode()
+    assert text.startswith("**user:** Write about")
+    assert "| reward | human ranks | response |" in text
+
+
+def test_the_same_seed_gives_the_same_numbers(rankings_file, tmp_path):
+    first = train(rankings_file, tmp_path / "1", "--epochs", "1", "--seed", "5")
+    second = train(rankings_file, tmp_path / "2", "--epochs", "1", "--seed", "5")
+    other = train(rankings_file, tmp_path / "3", "--epochs", "1", "--seed", "6")
+    losses = [[line["loss"] for line in run.metric_lines()] for run in (first, second, other)]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+    weights = [(run.model / "model.safetensors").read_bytes() for run in (first, second)]
+    assert weights[0] == weights[1]
+
+
+def test_a_pretrained_model_is_trained_from_a_folder(rankings_file, gpt2_folder, tmp_path):
+    run = train(
+        rankings_file,
+        tmp_path / "run",
+        *("--backbone", "pretrained", "--model", str(gpt2_folder), "--ties", "half"),
+        *("--max-prompt-tokens", "64", "--max-response-tokens", "64", "--epochs", "2"),
+    )
+    assert run.read_manifest()["layout"] == "shared"
+    assert run.read_metrics()["held_out"]["loss"] > 0
+    assert (run.model / "chat_template.jinja").read_text().count("Assistant:")
+
+
+def test_an_earlier_run_in_the_folder_is_replaced(rankings_file, tmp_path):
+    train(rankings_file, tmp_path / "run", "--epochs", "2")
+    run = train(rankings_file, tmp_path / "run", "--epochs", "1")
+    assert len(run.metric_lines()) == run.read_metrics()["steps"]
+    assert len(list(run.tensorboard.iterdir())) == 1
+
+
+def test_evaluations_and_lines_come_as_often_as_asked(rankings_file, tmp_path):
+    run = train(
+        rankings_file,
+        tmp_path / "run",
+        "--epochs",
+        "2",
+        "--evaluate-every",
+        "2",
+        "--log-every",
+        "3",
+    )
+    events = EventAccumulator(str(run.tensorboard))
+    events.Reload()
+    steps = run.read_metrics()["steps"]
+    assert [event.step for event in events.Scalars("held_out/loss")] == [0, 2, 4, steps]
+    assert [line["step"] for line in run.metric_lines()] == [3, steps]
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run(rankings_file, tmp_path, capsys):
+    folder = tmp_path / "run"
+    arguments = ["--rankings", str(rankings_file), "--run-folder", str(folder), *SMALL]
+    arguments += ["--epochs", "50", "--learning-rate", "1", "--max-grad-norm", "1e38"]
+    arguments += ["--warmup-ratio", "0", "--weight-decay", "10"]
+    if main(arguments) == 0:
+        pytest.fail("this run was expected to diverge")
+    assert "the loss is not a number at step" in capsys.readouterr().err
+    progress = RunFolder(folder).read_progress()
+    assert progress.state == "failed"
+    assert progress.reason.startswith("the loss is not a number at step")
+    assert not (folder / "model").exists()
+
+
+def test_two_prompts_are_enough(tmp_path):
+    lines = [line for line in ranking_lines(3) if len(line["ranking"]) > 1][:4]
+    run = train(write_rankings(tmp_path / "two.jsonl", lines), tmp_path / "run", "--epochs", "1")
+    assert run.read_metrics()["held_out"]["prompts"] == 1
+    json.dumps(run.read_metrics(), allow_nan=False)
+
+
+def test_the_rate_rises_and_falls():
+    config = TrainConfig(learning_rate=0.5, final_lr_ratio=0.2, warmup_ratio=0.1)
+    rates = [learning_rate_at(step, 40, config) for step in range(40)]
+    assert rates[:5] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert rates[-1] == pytest.approx(0.1)
+
+
+def test_a_rate_for_a_single_step():
+    assert learning_rate_at(0, 1, TrainConfig(learning_rate=0.5)) == pytest.approx(0.5)
+
+
+def test_an_epoch_has_every_ranking_once():
+    steps = in_random_order(list(range(10)), TrainConfig(rankings_per_step=4))
+    first, second = ([next(steps) for _ in range(3)] for _ in range(2))
+    assert [len(step) for step in first] == [4, 4, 2]
+    assert sorted(chain(*first)) == sorted(chain(*second)) == list(range(10))
+    assert first != second
