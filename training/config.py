@@ -27,7 +27,7 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
         "rankings_per_step": 16,
         "learning_rate": 1e-3,
         "weight_decay": 0.1,
-        "tokens_per_batch": 8192,
+        "tokens_per_batch": 2048,
     },
     "pretrained": {
         "model": "gpt2",

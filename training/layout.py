@@ -154,7 +154,7 @@ def buckets(
     Every example comes up once; one that is larger than the budget comes alone.
     """
     bucket: list[int] = []
-    for place in sorted(range(len(examples)), key=lambda i: examples[i].tokens, reverse=True):
+    for place in sorted(range(len(examples)), key=lambda i: -size([examples[i]])):
         wider = [*bucket, place]
         if bucket and size([examples[i] for i in wider]) > budget:
             yield bucket
