@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -73,7 +74,7 @@ def scores(
         max_prompt_tokens=config.max_prompt_tokens,
         max_response_tokens=config.max_response_tokens,
     )
-    waiting: list[Prompt] = []
+    waiting: deque[Prompt] = deque()
     done = 0
 
     def examples() -> Iterator[Example]:
@@ -94,7 +95,7 @@ def scores(
         reporter.step(done)
 
     for rewards in compute_rewards(backbone, examples(), machine, config.tokens_per_batch, tick):
-        prompt = waiting.pop(0)
+        prompt = waiting.popleft()
         yield from zip((response.id for response in prompt.responses), rewards, strict=True)
 
 

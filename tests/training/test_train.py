@@ -146,6 +146,19 @@ def test_a_pretrained_model_is_trained_from_a_folder(rankings_file, gpt2_folder,
     assert (run.model / "chat_template.jinja").read_text().count("Assistant:")
 
 
+@pytest.mark.parametrize("backbone", ["transformer", "pretrained"])
+def test_bf16_trains_and_saves_float32(rankings_file, gpt2_folder, tmp_path, backbone):
+    run = train(
+        rankings_file,
+        tmp_path / "run",
+        *("--backbone", backbone, "--model", str(gpt2_folder), "--precision", "bf16"),
+        *("--max-prompt-tokens", "64", "--max-response-tokens", "64", "--epochs", "2"),
+    )
+    assert run.read_manifest()["device"] == "cpu, bf16"
+    assert run.metric_lines()[-1]["loss"] < 1
+    assert json.loads((run.model / "config.json").read_text())["dtype"] == "float32"
+
+
 def test_an_earlier_run_in_the_folder_is_replaced(rankings_file, tmp_path):
     train(rankings_file, tmp_path / "run", "--epochs", "2")
     run = train(rankings_file, tmp_path / "run", "--epochs", "1")
@@ -183,6 +196,15 @@ def test_a_loss_that_is_not_a_number_ends_the_run(rankings_file, tmp_path, capsy
     assert progress.state == "failed"
     assert progress.reason.startswith("the loss is not a number at step")
     assert not (folder / "model").exists()
+
+
+def test_a_progress_bar_is_shown_when_asked_for(rankings_file, tmp_path, capsys):
+    train(rankings_file, tmp_path / "run", "--epochs", "1", "--progress-bar", "yes")
+    with_bar = capsys.readouterr().err
+    train(rankings_file, tmp_path / "run", "--epochs", "1")
+    assert "100%|" in with_bar
+    assert "loss=" in with_bar
+    assert "%|" not in capsys.readouterr().err
 
 
 def test_two_prompts_are_enough(tmp_path):
