@@ -57,6 +57,7 @@ def test_submitting_twice_stores_one_ranking(ranking_page: RankingPage, add_prom
     for _ in range(3):
         page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Storing")).to_be_disabled()
+    expect(ranking_page.radio("A", 1)).to_be_disabled()
     expect(page.get_by_role("region", name="Prompt")).to_contain_text("second")
     assert Ranking.objects.count() == 1
 

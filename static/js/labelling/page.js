@@ -42,7 +42,7 @@ export class Task {
 
   /** @returns {boolean} whether the form may go out now */
   get ready() {
-    if (this.form.classList.contains("htmx-request")) return false;
+    if (this.ranking.isSent) return false;
     const { missing, complete } = this.ranking;
     if (!complete) {
       say(`Not yet: ${listed(missing)} still to rank.`);

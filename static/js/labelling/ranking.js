@@ -51,12 +51,18 @@ export class Ranking {
     return this.missing.length === 0;
   }
 
+  /** While the ranking is on its way, it is not changed: the change would be lost. */
+  get isSent() {
+    return this.form.classList.contains("htmx-request");
+  }
+
   /**
    * Give a response a rank, or take it back with null.
    * @param {string} letter
    * @param {number | null} rank
    */
   place(letter, rank) {
+    if (this.isSent) return;
     this.#check(letter, rank);
     this.settle(letter);
   }
@@ -78,7 +84,7 @@ export class Ranking {
 
   /** Take the last change back. @returns {string | undefined} a letter that changed */
   undo() {
-    const before = this.history.pop();
+    const before = this.isSent ? undefined : this.history.pop();
     if (!before) return undefined;
     const changed = this.letters.filter((letter) => before.get(letter) !== this.last.get(letter));
     for (const letter of changed) this.#check(letter, before.get(letter) ?? null);
