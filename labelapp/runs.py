@@ -151,8 +151,7 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
         process = subprocess.Popen(
             arguments,
             cwd=settings.BASE_DIR,
-            # The database's password goes by the environment, which other users cannot read.
-            env=os.environ | {"DATABASE_URL": database_url(connection.settings_dict)},
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=None if show else log,
             stderr=None if show else log,
@@ -168,6 +167,15 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
     if process.returncode != 0:
         raise RunFailedError(failure(process.returncode, progress, folder.path / LOG))
     copy_progress(run, progress)
+
+
+def environment() -> dict[str, str]:
+    """What a training process gets of the environment."""
+    # On a machine that does other work too (it serves the pages), a compute thread that spins while
+    # it waits for another makes training several times slower; sleeping costs almost nothing.
+    polite = {"OMP_WAIT_POLICY": "PASSIVE"}
+    # The database's password goes this way because other users cannot read it.
+    return polite | os.environ | {"DATABASE_URL": database_url(connection.settings_dict)}
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

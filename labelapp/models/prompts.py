@@ -72,7 +72,7 @@ class Prompt(models.Model):
 
     def __str__(self) -> str:
         text = str(self.messages[-1]["content"])
-        return text if len(text) <= 80 else f"{text[:79]}…"
+        return text if len(text) <= 200 else f"{text[:199]}…"
 
 
 class Response(models.Model):
