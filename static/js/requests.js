@@ -43,6 +43,10 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     clear();
   }
 });
+// A second failure is said again, so what was said before a new attempt goes.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt instanceof HTMLFormElement) clear();
+});
 document.addEventListener("htmx:sendError", () => show(UNREACHABLE));
 document.addEventListener("htmx:timeout", () => show(UNREACHABLE));
 
