@@ -38,7 +38,7 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-dev chromium
 	$(VENV)/bin/pytest
-	TEST_DATABASE=postgresql $(VENV)/bin/pytest -m django_db --ignore tests/browser
+	TEST_DATABASE=postgresql $(VENV)/bin/pytest -m database --ignore tests/browser
 
 # The browser tests use a Chromium that is there (or the one that CHROMIUM names), else install one.
 chromium: $(VENV)/installed-dev

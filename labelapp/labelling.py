@@ -140,7 +140,9 @@ def release_expired(member: Member) -> None:
         .exclude(member=member)
         .select_for_update(skip_locked=True, of=("self",))
     )
-    for assignment in expired.order_by("expires_at")[:RELEASE_AT_ONCE]:
+    found = expired.order_by("expires_at")[:RELEASE_AT_ONCE]
+    # In the order of the prompts: two that release at once then never wait for each other.
+    for assignment in sorted(found, key=lambda assignment: assignment.prompt_id):
         Assignment.objects.filter(pk=assignment.pk).update(slot=None)
         Prompt.objects.filter(pk=assignment.prompt_id).update(
             rankings_needed=F("rankings_needed") + 1
@@ -175,8 +177,8 @@ def submit(*, assignment: Assignment, ranks: Mapping[str, int], note: str = "") 
     """Store the verdict on an assignment: the rank of each letter, 1 = best, ties sharing one.
 
     Gaps close: ranks 1, 1, 4 are stored as 1, 1, 2. A second submit of the same assignment stores
-    nothing and gives back the first ranking. After the lease was handed on, the ranking is kept
-    and marked as surplus.
+    nothing and gives back the first ranking. When the prompt's slots have gone to others since the
+    lease ran out, the ranking is kept and marked as surplus.
     Raises ValueError unless every shown response, and nothing else, has a rank.
     """
     if sorted(ranks) != letters(assignment):
@@ -196,11 +198,13 @@ def submit(*, assignment: Assignment, ranks: Mapping[str, int], note: str = "") 
                 responses_hash=responses_hash,
                 is_current=True,
             )
+        # Handed on, but perhaps nobody has taken the slot yet.
+        surplus = locked.slot is None and not take_slot(locked.prompt, locked)
         ranking = Ranking.objects.create(
             prompt_id=locked.prompt_id,
             member_id=locked.member_id,
             responses_hash=responses_hash,
-            surplus=locked.slot is None,
+            surplus=surplus,
             seconds=max(0.0, (timezone.now() - locked.created_at).total_seconds()),
             note=note,
         )

@@ -28,6 +28,14 @@ AddPrompt = Callable[..., Prompt]
 AddRanking = Callable[..., Ranking]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that touch the database: those run on PostgreSQL as well."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db"):
+            item.add_marker("database")
+
+
 @pytest.fixture(autouse=True)
 def data_dir(settings: Settings, tmp_path: Path) -> None:
     """Run folders go where nothing is left of another test."""

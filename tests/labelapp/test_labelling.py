@@ -121,6 +121,22 @@ def test_an_expired_lease_is_handed_on_and_a_late_ranking_is_kept(
     assert prompt.rankings_needed == 0
 
 
+def test_a_late_ranking_counts_while_its_slot_is_free(
+    project: Project, add_prompt: AddPrompt
+) -> None:
+    add_prompt("Urgent?", priority=1)
+    slow, quick = (join(project, name, Role.LABELLER) for name in ("slow", "quick"))
+    late = task(slow)
+    expire(late)
+    other = add_prompt("More urgent?", priority=2)
+    assert task(quick).prompt == other  # which set the first prompt free
+    late.prompt.refresh_from_db()
+    assert late.prompt.rankings_needed == 1
+    assert not labelling.submit(assignment=late, ranks=ABCD).surplus
+    late.prompt.refresh_from_db()
+    assert late.prompt.rankings_needed == 0
+
+
 def test_an_expired_lease_that_nobody_took_goes_on(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     first = task(labeller)

@@ -183,6 +183,6 @@ def test_add_member_prints_a_password_once(project: Project, capsys: Any) -> Non
 
 def test_add_member_refuses_a_name_that_imported_rankings_have(project: Project) -> None:
     Member.objects.create(project=project, name="ann")
-    with pytest.raises(CommandError, match="somebody named 'ann'"):
+    with pytest.raises(CommandError, match="somebody named 'ann' made rankings"):
         call_command("add_member", "ann", "--project", "kitchen")
     assert not User.objects.exists()

@@ -34,7 +34,10 @@ class Command(BaseCommand):
                 user = User.objects.create_user(username, password=password)
             member = Member.objects.filter(project=project, user=user).first()
             if member is None and project.members.filter(name=username).exists():
-                raise CommandError(f"somebody named {username!r} is in {project.slug} already")
+                raise CommandError(
+                    f"somebody named {username!r} made rankings that were imported into "
+                    f"{project.slug}; choose another name"
+                )
             if member is None:
                 Member.objects.create(project=project, user=user, name=username, role=role)
         if member is not None:
