@@ -1,10 +1,12 @@
 """Plots as numbers: what a template needs to draw a line in an SVG of 600 by 200."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 WIDTH, HEIGHT = 600.0, 200.0
+GUESSING = math.log(2)  # -log sigmoid(0)
 MOST_POINTS = 300  # more could not be told apart at this width
 
 
@@ -13,6 +15,7 @@ class Curve:
     polyline: str  # "x,y x,y ..."
     ticks_x: list[tuple[float, str]]  # position, label
     ticks_y: list[tuple[float, str]]
+    guessing: float | None  # where the loss of guessing lies, if it is in sight
     rows: list[Mapping[str, Any]]  # the values drawn, for a table
 
 
@@ -35,5 +38,6 @@ def loss_curve(lines: Sequence[Mapping[str, Any]]) -> Curve | None:
         polyline=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
         ticks_x=[(0.0, f"{first:,}"), (WIDTH, f"{last:,}")],
         ticks_y=[(HEIGHT * (1 - part), f"{top * part:.2f}") for part in (0.0, 0.5, 1.0)],
+        guessing=HEIGHT * (1 - GUESSING / top) if top >= GUESSING else None,
         rows=rows,
     )

@@ -70,7 +70,9 @@ def task_response(
 @member_view()
 def task(request: HttpRequest, member: Member) -> HttpResponse:
     if member.pk is None:
-        raise PermissionDenied("To rank here, add yourself as a member of the project.")
+        raise PermissionDenied(
+            "To rank here, be a member of the project: manage.py add_member NAME --project SLUG."
+        )
     if request.method == "POST":
         return submit(request, member)
     return task_response(request, member, labelling.current_assignment(member))

@@ -325,6 +325,15 @@ def test_the_curve_goes_from_the_first_step_to_the_last() -> None:
     assert [label for _, label in curve.ticks_x] == ["1", "4"]
 
 
+def test_the_curve_shows_the_loss_of_guessing_where_it_is_in_sight() -> None:
+    high = loss_curve([{"step": s, "loss": loss} for s, loss in enumerate((1.0, 0.5))])
+    low = loss_curve([{"step": s, "loss": loss} for s, loss in enumerate((0.4, 0.3))])
+    assert high is not None
+    assert high.guessing == pytest.approx(200 * (1 - 0.6931 / 1.05), abs=0.1)
+    assert low is not None
+    assert low.guessing is None
+
+
 def test_there_is_no_curve_before_two_losses() -> None:
     assert loss_curve([]) is None
     assert loss_curve([{"step": 1, "loss": 0.7}, {"step": 2, "loss": None}]) is None

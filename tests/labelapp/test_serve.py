@@ -98,6 +98,16 @@ def test_pages_stay_when_the_worker_dies_and_all_ends_together(
     assert not answers(port)
 
 
+def test_no_browser_mixes_the_scripts_of_two_releases(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    hashed = list((tmp_path / "static/js/labelling").glob("*.*.js"))
+    page = next(p for p in hashed if p.name.startswith("page."))
+    imported = re.findall(r'from "\./([^"]+)"', page.read_text())
+    assert imported
+    assert set(imported) <= {p.name for p in hashed}
+
+
 def test_a_taken_port_ends_the_command_and_says_what_to_do(environment: dict[str, str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -1,0 +1,19 @@
+"""Figures: numbers as the pages write them."""
+
+from labelapp.templatetags.figures import percent, points, signed
+
+
+def test_shares_are_percentages_with_one_decimal() -> None:
+    assert percent(0.7183) == "71.8\u202f%"
+    assert points(0.7183) == "71.8"
+    assert percent(1) == "100.0\u202f%"
+
+
+def test_rewards_carry_their_sign() -> None:
+    assert signed(1.8391) == "+1.84"
+    assert signed(-0.62) == "\u22120.62"
+    assert signed(0.0) == "+0.00"
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    assert [percent(None), points(""), signed("x")] == ["–", "–", "–"]
