@@ -17,7 +17,7 @@ from training.dataset import TokenizedPrompt, TokenizedRanking
 from training.loss import pad_ranks, ranking_losses
 from training.machine import Machine
 from training.pairs import comparisons
-from training.train import backward
+from training.step import backward
 
 CAUSAL = ["gpt2", "llama", "qwen2", "qwen3"]
 KINDS = [*CAUSAL, "scratch"]

@@ -11,7 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.training.tiny import ranking_lines, write_rankings
 from training.config import TrainConfig
 from training.runfolder import RunFolder
-from training.train import in_random_order, learning_rate_at, main
+from training.step import in_random_order, learning_rate_at
+from training.train import main
 
 SMALL = [
     *("--width", "32", "--heads", "4", "--layers", "1", "--vocabulary", "400"),

@@ -1,0 +1,140 @@
+"""One optimiser step: which rankings, what gradient, what rate.
+
+Shapes: N rankings, K responses.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch.optim import AdamW
+
+from training.backbones.backbone import Backbone
+from training.config import TrainConfig
+from training.dataset import TokenizedRanking
+from training.layout import buckets
+from training.loss import pad_ranks, ranking_losses
+from training.machine import Machine
+from training.pairs import agreement
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums over rankings as they were learned from, each before the update that it caused."""
+
+    rankings: int = 0
+    comparisons: int = 0
+    agreed: float = 0.0
+    loss_sum: float = 0.0
+    tokens: int = 0
+
+    def __iadd__(self, other: Tally) -> Tally:
+        for name, value in asdict(other).items():
+            setattr(self, name, getattr(self, name) + value)
+        return self
+
+    @property
+    def loss(self) -> float:
+        return self.loss_sum / self.rankings
+
+    @property
+    def accuracy(self) -> float:
+        return self.agreed / self.comparisons
+
+    def metrics(self, prompts: int) -> dict[str, Any]:
+        return {
+            "prompts": prompts,
+            "rankings": self.rankings,
+            "comparisons": self.comparisons,
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+        }
+
+
+def in_random_order(
+    rankings: Sequence[TokenizedRanking], config: TrainConfig
+) -> Iterator[list[TokenizedRanking]]:
+    """The rankings of each step, for ever: every epoch has all of them, in an order of its own."""
+    epoch = 0
+    while True:
+        order = list(range(len(rankings)))
+        random.Random(f"{config.seed}-{epoch}").shuffle(order)
+        for start in range(0, len(order), config.rankings_per_step):
+            yield [rankings[i] for i in order[start : start + config.rankings_per_step]]
+        epoch += 1
+
+
+def take_step(
+    backbone: Backbone,
+    optimizer: AdamW,
+    rankings: Sequence[TokenizedRanking],
+    learning_rate: float,
+    config: TrainConfig,
+    machine: Machine,
+) -> Tally:
+    """One update from the mean loss over these rankings, however many batches they are computed in.
+
+    Where the loss is not finite no weight is touched.
+    """
+    done = backward(backbone, rankings, config, machine)
+    norm = torch.nn.utils.clip_grad_norm_(backbone.model.parameters(), config.max_grad_norm)
+    if math.isfinite(done.loss) and bool(torch.isfinite(norm)):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
+    else:
+        done.loss_sum = math.nan
+    optimizer.zero_grad(set_to_none=True)
+    return done
+
+
+def backward(
+    backbone: Backbone, rankings: Sequence[TokenizedRanking], config: TrainConfig, machine: Machine
+) -> Tally:
+    """Add the gradient of the mean loss over all the rankings, batch by batch."""
+    done = Tally()
+    examples = [ranking.example() for ranking in rankings]
+    for bucket in buckets(examples, backbone.size, config.tokens_per_batch):
+        ranks = [rankings[place].ranks for place in bucket]
+        with machine.autocast():
+            rewards_NK = backbone.rewards([examples[place] for place in bucket])
+        losses_N = ranking_losses(rewards_NK, pad_ranks(ranks, rewards_NK.device), config.ties)
+        (losses_N.sum() / len(rankings)).backward()
+        done.rankings += len(bucket)
+        done.loss_sum += float(losses_N.detach().sum())
+        done.tokens += sum(examples[place].tokens for place in bucket)
+        for row, row_ranks in zip(rewards_NK.tolist(), ranks, strict=True):
+            found = agreement(row_ranks, row)
+            done.agreed += found.agreed
+            done.comparisons += found.comparisons
+    return done
+
+
+def make_optimizer(backbone: Backbone, config: TrainConfig) -> AdamW:
+    """AdamW. Biases and the scales of norms are not decayed."""
+    weights = [weight for weight in backbone.model.parameters() if weight.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [weight for weight in weights if weight.dim() >= 2]},
+        {"params": [weight for weight in weights if weight.dim() < 2], "weight_decay": 0.0},
+    ]
+    return AdamW(
+        groups,
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
+    )
+
+
+def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
+    """Rises in a line over the warm-up, then falls along a cosine to its final share."""
+    warmup = round(config.warmup_ratio * steps)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, steps - 1 - warmup)
+    cosine = 0.5 * (1 + math.cos(math.pi * done))
+    return config.learning_rate * (config.final_lr_ratio + (1 - config.final_lr_ratio) * cosine)
