@@ -23,7 +23,7 @@ Precision = Literal["auto", "float32", "bf16"]
 BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
     "transformer": {
         "model": "",
-        "epochs": 8,
+        "epochs": 2,
         "rankings_per_step": 16,
         "learning_rate": 1e-3,
         "weight_decay": 0.1,

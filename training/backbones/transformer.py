@@ -112,6 +112,13 @@ class PodiumTransformerForSequenceClassification(PreTrainedModel):
             norm=nn.LayerNorm(config.hidden_size),
         )
         self.score = nn.Linear(config.hidden_size, 1, bias=False)
+        # What a layer adds to what it reads. It begins as nothing: where rankings are few, random
+        # layers are learned by heart, and silent ones find first what holds for all rankings.
+        self._silent = [
+            module
+            for name, module in self.named_modules()
+            if isinstance(module, nn.Linear) and name.endswith((".out_proj", ".linear2"))
+        ]
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -121,7 +128,10 @@ class PodiumTransformerForSequenceClassification(PreTrainedModel):
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=1 / math.sqrt(self.config.hidden_size))
         elif isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
+            if any(module is silent for silent in self._silent):
+                nn.init.zeros_(module.weight)
+            else:
+                nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.MultiheadAttention):
