@@ -24,8 +24,8 @@ from labelapp.models import (
     hash_responses,
     hash_text,
 )
-from labelapp.rankingfile import BadLine, Line
 from training.pairs import prompt_hash
+from training.rankingfile import BadLine, Line
 
 BATCH = 500  # lines written at a time: few statements, little memory
 UNKNOWN_LABELLER = "unknown"

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # What of `training` the web may import: files that need the standard library alone.
-SHARED = {"training.config", "training.pairs", "training.runfolder"}
+SHARED = {"training.config", "training.pairs", "training.rankingfile", "training.runfolder"}
 STAGES = {"importing", "labelling", "runs", "scoring", "reviewing", "projects"}
 
 

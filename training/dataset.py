@@ -14,8 +14,8 @@ from typing import Any
 from training.config import TrainConfig
 from training.errors import UserError
 from training.layout import Example, Tokens
-from training.pairs import Identifier, Ranking, held_out_hashes
-from training.records import Message, Prompt, Response, Source
+from training.pairs import Identifier, Message, Ranking, held_out_hashes
+from training.records import Prompt, Response, Source
 from training.text import TemplateRefusedError, TextEncoder
 
 TEXTS_SHOWN = 8

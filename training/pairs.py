@@ -9,10 +9,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 Ties = Literal["drop", "half"]
 Identifier = int | str
+Message = dict[str, str]
+"""{"role": ..., "content": ...}"""
 
 
 class Comparison(NamedTuple):
@@ -90,7 +92,7 @@ def agreement(ranks: Sequence[int], scores: Sequence[float]) -> Agreement:
     return Agreement(float(agreed), len(pairs))
 
 
-def prompt_hash(messages: Iterable[dict[str, Any]]) -> str:
+def prompt_hash(messages: Iterable[Message]) -> str:
     """SHA-256, in hex, of a prompt's roles and contents."""
     plain = [[message["role"], message["content"]] for message in messages]
     return hashlib.sha256(

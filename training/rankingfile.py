@@ -1,122 +1,319 @@
-"""Rankings from a file: JSONL, gzip or not, one ranking a line (docs/training.md)."""
+"""Ranking files: our own JSONL, and the three-column CSV of the classic tutorial.
+
+Reading gives a stream of lines, good ones and bad ones with their reason. docs/data-format.md
+describes the formats. Standard library only: the web imports this file.
+"""
 
 from __future__ import annotations
 
+import csv
 import gzip
-import hashlib
+import io
 import json
-import zlib
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
-from training.errors import UserError
-from training.pairs import Ranking, prompt_hash
-from training.records import Message, Prompt, Response
+from training.pairs import Message
+
+MAX_LINE_BYTES = 16 * 2**20  # longer lines are not rankings; the bound keeps memory bounded
+MAX_ID = 500
+MAX_NAME = 150
+MIN_RANKED = 2  # rankings made elsewhere may have fewer responses than a labeller is shown
+MAX_RANKED = 9
+
+Format = Literal["jsonl", "csv"]
 
 
-class FileSource:
-    """Reads the file anew each time. Prompts and responses are known by their hashes."""
+@dataclass(frozen=True, slots=True)
+class FileResponse:
+    id: str
+    text: str
+    source: str = ""
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.name = self.path.name
-        if not self.path.is_file():
-            raise UserError(f"rankings file {path} does not exist")
 
-    def prompts(self) -> Iterator[Prompt]:
-        """A prompt for each line with a ranking. Raises UserError naming a line that is wrong."""
-        for number, line in enumerate(self._lines(), start=1):
-            try:
-                prompt = parse_line(line) if line.strip() else None
-            except ValueError as error:
-                raise UserError(f"{self.path}, line {number}: {error}") from error
-            if prompt is not None:
-                yield prompt
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One prompt with its responses and, if it was ranked, its ranking: groups of tied ids."""
 
-    def _lines(self) -> Iterator[bytes]:
+    number: int
+    messages: list[Message]
+    responses: list[FileResponse]
+    ranking: list[list[str]] | None = None
+    labeller: str | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    number: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.number}: {self.reason}"
+
+
+class RankingFileError(Exception):
+    """The file as a whole cannot be read; the message says why."""
+
+
+@dataclass
+class RankingFile:
+    """An open ranking file. `raw` tells how many bytes of the file have been read."""
+
+    raw: IO[bytes]
+    stream: IO[bytes]
+    size: int | None
+    format: Format
+    delimiter: str = "|"
+    labeller: str | None = None
+
+    def __iter__(self) -> Iterator[Line | BadLine]:
         try:
-            with (
-                gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb") as file
-            ):
-                yield from file
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"{self.path} cannot be read: {error}") from error
+            if self.format == "csv":
+                yield from read_csv(self.stream, self.delimiter, self.labeller)
+            else:
+                yield from read_jsonl(self.stream, self.labeller)
+        except (EOFError, gzip.BadGzipFile) as error:
+            raise RankingFileError(f"the gzip file is damaged or cut short: {error}") from error
+        except OSError as error:
+            raise RankingFileError(f"the file cannot be read: {error}") from error
 
 
-def parse_line(line: bytes) -> Prompt | None:
-    """One line, or None where it has no ranking. Raises ValueError with what is wrong."""
+@contextmanager
+def open_ranking_file(
+    path: str,
+    *,
+    format: Format | None = None,  # noqa: A002 - the option's name
+    delimiter: str = "|",
+    labeller: str | None = None,
+) -> Iterator[RankingFile]:
+    """Open a ranking file, gzip or not, `-` for standard input.
+
+    The format is told by the name (.csv, .csv.gz) where it is not given. `labeller` names those
+    whose lines name nobody.
+    Raises RankingFileError where the file is not there or cannot be read.
+    """
+    with ExitStack() as stack:
+        size = None
+        if path == "-":
+            raw: IO[bytes] = sys.stdin.buffer
+        else:
+            try:
+                raw = stack.enter_context(Path(path).open("rb"))
+                size = Path(path).stat().st_size
+            except OSError as error:
+                raise RankingFileError(f"{path} cannot be opened: {error.strerror}") from error
+        buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
+        zipped = buffered.peek(2)[:2] == b"\x1f\x8b"
+        stream: IO[bytes] = gzip.GzipFile(fileobj=buffered) if zipped else buffered  # type: ignore[assignment]
+        names = [suffix.lower() for suffix in Path(path).suffixes[-2:]]
+        yield RankingFile(
+            raw=buffered,
+            stream=stream,
+            size=size,
+            format=format or ("csv" if ".csv" in names else "jsonl"),
+            delimiter=delimiter,
+            labeller=labeller,
+        )
+
+
+def read_jsonl(stream: IO[bytes], labeller: str | None = None) -> Iterator[Line | BadLine]:
+    """The lines of a ranking JSONL file. Blank lines are passed over."""
+    number = 0
+    while raw := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(raw) > MAX_LINE_BYTES:
+            while raw and not raw.endswith(b"\n"):
+                raw = stream.readline(MAX_LINE_BYTES)
+            yield BadLine(number, f"is longer than {MAX_LINE_BYTES // 2**20} MiB")
+        elif raw.strip():
+            yield parse_line(number, raw, labeller)
+
+
+def parse_line(number: int, raw: bytes, labeller: str | None = None) -> Line | BadLine:
+    """One line of ranking JSONL; a BadLine that says what is wrong with it."""
     try:
-        found = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error.msg})") from error
+        return check(
+            number, json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8")), labeller
+        )
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 (byte {error.start})") from error
-    if not isinstance(found, dict):
-        raise ValueError("not a JSON object")
-    if found.get("ranking") is None:
-        return None
-    messages = parse_messages(found.get("prompt"))
-    texts = parse_responses(found.get("responses"))
-    ranks = parse_ranking(found["ranking"], texts)
-    responses = tuple(Response(_hash(text), text) for text in texts.values())
-    labeller = found.get("labeller")
-    ranking = Ranking(
-        responses=tuple(response.id for response in responses),
-        ranks=tuple(ranks[name] for name in texts),
-        labeller=labeller if isinstance(labeller, str) else None,
+        return BadLine(number, f"is not UTF-8 (byte {error.start + 1} of the line)")
+    except json.JSONDecodeError as error:
+        return BadLine(number, f"is not JSON: {error.msg} at column {error.colno}")
+    except RecursionError:
+        return BadLine(number, "is not a ranking: it is nested too deeply")
+    except ValueError as error:
+        return BadLine(number, str(error))
+
+
+def check(number: int, data: Any, labeller: str | None) -> Line:
+    """The line's JSON as a Line. Raises ValueError with the reason where it is not one."""
+    if not isinstance(data, dict):
+        raise ValueError("is not a JSON object with prompt and responses")
+    responses = check_responses(data.get("responses"))
+    ranking = data.get("ranking")
+    if ranking is not None:
+        check_ranking(ranking, [response.id for response in responses])
+    external_id = data.get("id")
+    if isinstance(external_id, int) and not isinstance(external_id, bool):
+        external_id = str(external_id)
+    return Line(
+        number=number,
+        messages=check_prompt(data.get("prompt")),
+        responses=responses,
+        ranking=ranking,
+        labeller=optional_name(data.get("labeller"), "labeller", MAX_NAME) or labeller,
+        external_id=optional_name(external_id, "id", MAX_ID),
     )
-    content_hash = prompt_hash(messages)
-    return Prompt(content_hash, content_hash, messages, responses, (ranking,))
 
 
-def parse_messages(prompt: Any) -> list[Message]:
+def check_prompt(prompt: Any) -> list[Message]:
+    """A prompt, text or chat messages, as messages."""
     if isinstance(prompt, str):
-        return [{"role": "user", "content": prompt}]
+        prompt = [{"role": "user", "content": prompt}]
     if not isinstance(prompt, list) or not prompt:
-        raise ValueError("prompt must be a text or a list of messages")
+        raise ValueError("has no prompt: a text, or a list of messages with role and content")
+    messages: list[Message] = []
     for message in prompt:
-        if not isinstance(message, dict) or not all(
-            isinstance(message.get(key), str) for key in ("role", "content")
-        ):
-            raise ValueError("a message must have a role and a content, both texts")
-    return [{"role": message["role"], "content": message["content"]} for message in prompt]
+        if not isinstance(message, dict):
+            raise ValueError("has a prompt message that is not an object with role and content")
+        role, content = message.get("role"), message.get("content")
+        if not isinstance(role, str) or not role or not isinstance(content, str):
+            raise ValueError("has a prompt message without role and content")
+        messages.append(
+            {"role": storable(role, "a role"), "content": storable(content, "the prompt")}
+        )
+    if not messages[-1]["content"].strip():
+        raise ValueError("has an empty prompt")
+    return messages
 
 
-def parse_responses(responses: Any) -> dict[str, str]:
-    """Text by id, in the file's order."""
-    if not isinstance(responses, list) or len(responses) < 2:
-        raise ValueError("responses must be a list of at least two")
-    texts: dict[str, str] = {}
-    for response in responses:
-        if not isinstance(response, dict) or not isinstance(response.get("text"), str):
-            raise ValueError("a response must have an id and a text")
-        name = str(response.get("id"))
-        if name in texts:
-            raise ValueError(f"response {name} is there twice")
-        texts[name] = response["text"]
-    if len(set(texts.values())) < len(texts):
-        raise ValueError("two responses have the same text")
-    return texts
+def check_responses(responses: Any) -> list[FileResponse]:
+    if not isinstance(responses, list) or not responses:
+        raise ValueError("has no responses: a list of objects with id and text")
+    checked = [check_response(i, response) for i, response in enumerate(responses)]
+    by_text: dict[str, str] = {}
+    ids: set[str] = set()
+    for response in checked:
+        if response.id in ids:
+            raise ValueError(f"has two responses with the id {response.id!r}")
+        if response.text in by_text:
+            first = by_text[response.text]
+            raise ValueError(f"has a duplicate: {first!r} and {response.id!r} are the same text")
+        ids.add(response.id)
+        by_text[response.text] = response.id
+    return checked
 
 
-def parse_ranking(groups: Any, texts: dict[str, str]) -> dict[str, int]:
-    """Rank by response id, of groups of tied ids, best first."""
-    if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
-        raise ValueError("ranking must be a list of lists of response ids")
-    ranks: dict[str, int] = {}
-    for rank, group in enumerate((group for group in groups if group), start=1):
-        for item in group:
-            name = str(item)
-            if name not in texts:
-                raise ValueError(f"the ranking names {name}, which is no response")
-            if name in ranks:
-                raise ValueError(f"the ranking names {name} twice")
-            ranks[name] = rank
-    if missing := [name for name in texts if name not in ranks]:
-        raise ValueError(f"response {missing[0]} is missing from the ranking")
-    return ranks
+def check_response(index: int, response: Any) -> FileResponse:
+    if not isinstance(response, dict):
+        raise ValueError(
+            f"has a response that is not an object with id and text: number {index + 1}"
+        )
+    id_ = response.get("id", str(index))
+    id_ = str(id_) if isinstance(id_, int) and not isinstance(id_, bool) else id_
+    if not isinstance(id_, str):
+        raise ValueError(f"has a response whose id is not a text: number {index + 1}")
+    if len(id_) > MAX_ID:
+        raise ValueError(f"has a response whose id is longer than {MAX_ID} characters")
+    text = response.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"has an empty response: {id_!r}")
+    return FileResponse(
+        storable(id_, "a response id"),
+        storable(text, f"response {id_!r}"),
+        optional_name(response.get("source"), "source", MAX_ID) or "",
+    )
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def check_ranking(ranking: Any, ids: list[str]) -> None:
+    """Raises ValueError unless the ranking names every response once, in groups of tied ids."""
+    if not isinstance(ranking, list) or not all(
+        isinstance(group, list) and group and all(isinstance(id_, str) for id_ in group)
+        for group in ranking
+    ):
+        raise ValueError(
+            'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
+        )
+    named = [id_ for group in ranking for id_ in group]
+    if strangers := [id_ for id_ in named if id_ not in ids]:
+        raise ValueError(f"has a rank for {strangers[0]!r}, which is not among its responses")
+    if missing := [id_ for id_ in ids if id_ not in named]:
+        raise ValueError(f"has no rank for the response {missing[0]!r}")
+    if len(named) > len(ids):
+        twice = next(id_ for id_ in named if named.count(id_) > 1)
+        raise ValueError(f"ranks the response {twice!r} twice")
+    if not MIN_RANKED <= len(ids) <= MAX_RANKED:
+        raise ValueError(f"ranks {len(ids)} responses; a ranking has {MIN_RANKED} to {MAX_RANKED}")
+
+
+def optional_name(value: Any, key: str, longest: int) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"has a {key} that is not a text")
+    if len(value) > longest:
+        raise ValueError(f"has a {key} of more than {longest} characters")
+    return storable(value, f"the {key}")
+
+
+def storable(text: str, what: str) -> str:
+    """The text, if a database can hold it. PostgreSQL has no NUL; a lone surrogate is no text."""
+    if "\0" in text:
+        raise ValueError(f"has a NUL character in {what}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"has a character in {what} that is not Unicode text") from error
+    return text
+
+
+def read_csv(
+    stream: IO[bytes], delimiter: str, labeller: str | None = None
+) -> Iterator[Line | BadLine]:
+    """The rows of a table whose first column is the prompt, and the others responses, best first.
+
+    The classic tutorial's file has three responses; any number from 2 to 9 is read. A row's number
+    is that of the file's line on which it ends.
+    """
+    csv.field_size_limit(MAX_LINE_BYTES)
+    # Bytes that are not UTF-8 become lone surrogates here, which the check of the row refuses.
+    lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+    rows = csv.reader(lines, delimiter=delimiter)
+    width = 0
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield BadLine(rows.line_num, f"is not CSV: {error}")
+            continue
+        if not width:
+            width = len(row)
+            if width <= MIN_RANKED:
+                raise RankingFileError(
+                    f"the header has {width} columns at the separator {delimiter!r}; expected a "
+                    "prompt and at least two responses. Give the separator with --delimiter."
+                )
+        elif row:
+            yield check_row(rows.line_num, row, width, labeller)
+
+
+def check_row(number: int, row: list[str], width: int, labeller: str | None) -> Line | BadLine:
+    if len(row) != width:
+        return BadLine(number, f"has {len(row)} columns where the header has {width}")
+    if any("\udc80" <= character <= "\udcff" for cell in row for character in cell):
+        return BadLine(number, "is not UTF-8")
+    prompt, *texts = row
+    ids = [f"column {i}" for i in range(2, width + 1)]
+    responses = [{"id": id_, "text": text} for id_, text in zip(ids, texts, strict=True)]
+    data = {"prompt": prompt, "responses": responses, "ranking": [[id_] for id_ in ids]}
+    try:
+        return check(number, data, labeller)
+    except ValueError as error:
+        return BadLine(number, str(error))

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from training.pairs import Identifier, Ranking
-
-Message = dict[str, str]
-"""{"role": ..., "content": ...}"""
+from training.pairs import Identifier, Message, Ranking
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 
 from training.errors import UserError
 from training.layout import Tokens
-from training.records import Message
+from training.pairs import Message
 
 # Private-use characters that stand for contents while a template is filled in; contents themselves
 # never pass through a template.

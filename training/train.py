@@ -25,8 +25,8 @@ from training.config import TrainConfig, add_arguments, from_arguments
 from training.dataset import Dataset, Survey, survey, tokenize, training_texts
 from training.errors import UserError
 from training.evaluate import Verdict, evaluate, held_out_metrics, texts_table
+from training.filesource import FileSource
 from training.machine import Machine
-from training.rankingfile import FileSource
 from training.records import Source
 from training.reporting import MetricLog, Reporter
 from training.runfolder import RunFolder

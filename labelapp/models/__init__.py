@@ -1,6 +1,5 @@
 from labelapp.models.projects import MAX_RESPONSES, MIN_RESPONSES, Member, Project, Role, User
 from labelapp.models.prompts import (
-    Message,
     Prompt,
     Response,
     hash_responses,
@@ -14,7 +13,6 @@ __all__ = [
     "MIN_RESPONSES",
     "Assignment",
     "Member",
-    "Message",
     "Origin",
     "Placement",
     "Project",

@@ -9,8 +9,6 @@ from django.db.models import F, Q
 
 from labelapp.models.projects import Member, Project
 
-Message = dict[str, str]  # {"role": "user", "content": "..."}
-
 
 def hash_text(text: str) -> str:
     """SHA-256 of a text, in hexadecimal: what makes a response the same response."""

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from labelapp.models import Member, Placement, Project, Prompt, Ranking, Response
+from labelapp.models import MAX_RESPONSES, Member, Placement, Project, Prompt, Ranking, Response
+from training.rankingfile import MAX_RANKED
 
 FOUR = ("a", "b", "c", "d")
 
@@ -273,6 +274,10 @@ def test_a_huge_line_does_not_fill_the_memory(project: Project, write: Any) -> N
     path = write(b'{"prompt": "' + b"x" * (17 * 2**20) + b'"}', line())
     _, report = refused("import_rankings", path)
     assert report == "line 1: is longer than 16 MiB\n"
+
+
+def test_a_ranking_file_may_rank_as_many_as_a_labeller_is_shown() -> None:
+    assert MAX_RANKED == MAX_RESPONSES
 
 
 def test_more_than_nine_responses_may_wait_for_labellers(project: Project, write: Any) -> None:

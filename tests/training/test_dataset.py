@@ -6,7 +6,7 @@ from tests.training.tiny import TEXTS, gpt2_like_tokenizer, ranking_lines, write
 from training.config import TrainConfig
 from training.dataset import survey, tokenize, training_texts
 from training.errors import UserError
-from training.rankingfile import FileSource
+from training.filesource import FileSource
 from training.text import TextEncoder, prepare_tokenizer
 from training.tokenizer import train_tokenizer
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from labelapp.importing import ImportRefusedError, Summary, import_lines
 from labelapp.models import Project
-from labelapp.rankingfile import RankingFile, RankingFileError, open_ranking_file
+from training.rankingfile import RankingFile, RankingFileError, open_ranking_file
 
 
 class Command(BaseCommand):
