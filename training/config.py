@@ -23,7 +23,7 @@ Precision = Literal["auto", "float32", "bf16"]
 BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
     "transformer": {
         "model": "",
-        "epochs": 2,
+        "epochs": 3,
         "rankings_per_step": 16,
         "learning_rate": 1e-3,
         "weight_decay": 0.1,
@@ -73,13 +73,13 @@ class TrainConfig:
         group="model",
     )
     layers: int = setting(
-        2, "transformer: layers that read a response", group="model", least=1, most=48
+        1, "transformer: layers that read a response", group="model", least=1, most=48
     )
     prompt_layers: int = setting(
         1, "transformer: layers that read the prompt", group="model", least=1, most=48
     )
     width: int = setting(
-        128, "transformer: hidden size, a multiple of heads", group="model", least=8, most=8192
+        64, "transformer: hidden size, a multiple of heads", group="model", least=8, most=8192
     )
     heads: int = setting(4, "transformer: attention heads", group="model", least=1, most=128)
     vocabulary: int = setting(
