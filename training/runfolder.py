@@ -6,6 +6,7 @@ shape reads as None (or as no lines): whoever looks at a run must never fail bec
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -108,12 +109,21 @@ class RunFolder:
     # Writing
 
     def start(self) -> None:
-        """Make the folder, and take away what an earlier run left in it. Raises OSError."""
+        """Make the folder, and take away what an earlier run left in it.
+
+        Raises OSError, also where files of these names are there and are no run's.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        for name in (CONFIG, MANIFEST, HELD_OUT, PROGRESS, METRIC_LINES, METRICS, SCORES):
-            (self.path / name).unlink(missing_ok=True)
+        if self.read_config() is None:
+            for name in (CONFIG, TENSORBOARD, MODEL):
+                if (self.path / name).exists():
+                    reason = "the folder holds something that is no training run"
+                    raise FileExistsError(errno.EEXIST, reason, str(self.path / name))
         for name in (TENSORBOARD, MODEL):
             shutil.rmtree(self.path / name, ignore_errors=True)
+        # The configuration goes last: while anything is there, it says that a run has left it.
+        for name in (MANIFEST, HELD_OUT, PROGRESS, METRIC_LINES, METRICS, SCORES, CONFIG):
+            (self.path / name).unlink(missing_ok=True)
 
     def write_config(self, config: TrainConfig) -> None:
         _write_json(self.path / CONFIG, config.to_json())

@@ -104,6 +104,13 @@ def test_a_run_folder_that_cannot_be_made_is_named(capsys, tmp_path, rankings_fi
     assert lines[-1] == f"error: Not a directory: {tmp_path}/file/run"
 
 
+def test_a_folder_of_something_else_is_not_overwritten(capsys, gpt2_folder, rankings_file):
+    found = refusal(capsys, "--run-folder", gpt2_folder, "--rankings", rankings_file)
+    assert found.startswith("the folder holds something that is no training run: ")
+    assert (gpt2_folder / "config.json").exists()
+    (gpt2_folder / "progress.json").unlink()
+
+
 def test_the_traceback_is_shown_when_asked_for(capsys, folder):
     arguments = ["--run-folder", str(folder), "--rankings", "/no/such/file", "--traceback"]
     assert main(arguments) == 2

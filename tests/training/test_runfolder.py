@@ -104,7 +104,25 @@ def test_a_model_is_in_place_only_when_whole(folder):
     assert [item.name for item in folder.path.iterdir()] == ["model"]
 
 
+@pytest.mark.parametrize("name", ["config.json", "model/weights", "tensorboard/events"])
+def test_a_folder_of_something_else_is_left_alone(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('{"model_type": "gpt2"}')
+    with pytest.raises(FileExistsError, match="something that is no training run"):
+        RunFolder(tmp_path).start()
+    assert path.read_text() == '{"model_type": "gpt2"}'
+
+
+def test_other_files_in_the_folder_stay(folder):
+    (folder.path / "log.txt").write_text("hello")
+    folder.write_config(TrainConfig())
+    folder.start()
+    assert [path.name for path in folder.path.iterdir()] == ["log.txt"]
+
+
 def test_a_new_run_takes_away_what_the_old_one_left(folder):
+    folder.write_config(TrainConfig())
     folder.write_metrics({"steps": 5})
     folder.write_scores([(1, 0.5)])
     folder.start()
