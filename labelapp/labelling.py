@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from labelapp.models import (
@@ -60,8 +60,22 @@ def current_assignment(member: Member) -> Assignment | None:
     None when every prompt of the project has, or is getting, the rankings it wants from others
     or has been ranked by this member.
     """
+    # The usual case writes nothing, so that no page waits for whoever writes at length.
+    fresh = open_assignments(member).filter(
+        slot__isnull=False, expires_at__gt=timezone.now() + lease(member) / 2
+    )
+    if (assignment := fresh.first()) is not None:
+        return assignment
     with transaction.atomic():
+        # One person's requests take turns: two pages opened at once show the same task.
+        Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         return resume(member) or claim(member)
+
+
+def open_assignments(member: Member) -> QuerySet[Assignment]:
+    """The member's tasks that were not submitted, the newest first."""
+    tasks = member.assignments.filter(submitted_at=None)
+    return tasks.select_related("prompt").order_by("-created_at")
 
 
 @dataclass(frozen=True)
@@ -81,14 +95,15 @@ def progress(member: Member) -> Progress:
 
 
 def resume(member: Member) -> Assignment | None:
-    """The member's unsubmitted task, its lease renewed, if it still has or can again get a slot."""
-    open_tasks = member.assignments.filter(submitted_at=None).select_related("prompt")
-    for assignment in open_tasks.order_by("-created_at"):
+    """The member's unsubmitted task, its lease renewed, if it still has or can again get a slot.
+
+    Call inside a transaction. Locks the task before its prompt, as `submit` does.
+    """
+    for assignment in open_assignments(member).select_for_update(of=("self",)):
         if assignment.slot is None and not take_slot(assignment.prompt, assignment):
             continue  # handed on meanwhile, and the prompt needs nobody else
-        if assignment.expires_at < timezone.now() + lease(member) / 2:
-            assignment.expires_at = timezone.now() + lease(member)
-            assignment.save(update_fields=["expires_at"])
+        assignment.expires_at = timezone.now() + lease(member)
+        assignment.save(update_fields=["slot", "expires_at"])
         return assignment
     return None
 
@@ -105,7 +120,10 @@ def claim(member: Member) -> Assignment | None:
         order=draw_order(prompt, member),
         expires_at=timezone.now() + lease(member),
     )
-    return assignment if take_slot(prompt, assignment) else None
+    if not take_slot(prompt, assignment):
+        return None
+    assignment.save()
+    return assignment
 
 
 def draw_order(prompt: Prompt, member: Member) -> list[int]:
@@ -115,7 +133,7 @@ def draw_order(prompt: Prompt, member: Member) -> list[int]:
 
 
 def take_slot(prompt: Prompt, assignment: Assignment) -> bool:
-    """Give the assignment the prompt's lowest free slot; False when none is free.
+    """Give the assignment the prompt's lowest free slot, unsaved; False when none is free.
 
     The conditional update locks the prompt's row, so two claims of its last slot cannot both win.
     """
@@ -124,7 +142,6 @@ def take_slot(prompt: Prompt, assignment: Assignment) -> bool:
         return False
     taken = set(prompt.assignments.exclude(slot=None).values_list("slot", flat=True))
     assignment.slot = next(n for n in range(1, len(taken) + 2) if n not in taken)
-    assignment.save()
     return True
 
 
@@ -176,49 +193,66 @@ def keep_draft(assignment: Assignment, ranks: Mapping[str, int]) -> None:
 def submit(*, assignment: Assignment, ranks: Mapping[str, int], note: str = "") -> Ranking:
     """Store the verdict on an assignment: the rank of each letter, 1 = best, ties sharing one.
 
-    Gaps close: ranks 1, 1, 4 are stored as 1, 1, 2. A second submit of the same assignment stores
-    nothing and gives back the first ranking. When the prompt's slots have gone to others since the
-    lease ran out, the ranking is kept and marked as surplus.
+    Gaps close: ranks 1, 1, 4 are stored as 1, 1, 2. The same verdict a second time stores nothing
+    and gives back the ranking that is there; another verdict adds a version of it. When the
+    prompt's slots have gone to others since the lease ran out, the ranking is kept and marked as
+    surplus.
     Raises ValueError unless every shown response, and nothing else, has a rank.
     """
     if sorted(ranks) != letters(assignment):
         raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(ranks)}")
-    by_response = {
-        pk: ranks[letter] for letter, pk in zip(letters(assignment), assignment.order, strict=True)
-    }
+    shown = zip(letters(assignment), assignment.order, strict=True)
+    by_response = dense({pk: ranks[letter] for letter, pk in shown})
     with transaction.atomic():
         # The lock makes the second of two simultaneous submits wait, and then see the first.
         locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
-        shown = Response.objects.filter(pk__in=locked.order)
-        responses_hash = hash_responses(shown.values_list("content_hash", flat=True))
-        if locked.submitted_at is not None:
-            return Ranking.objects.get(
-                prompt_id=locked.prompt_id,
-                member_id=locked.member_id,
-                responses_hash=responses_hash,
-                is_current=True,
-            )
-        # Handed on, but perhaps nobody has taken the slot yet.
-        surplus = locked.slot is None and not take_slot(locked.prompt, locked)
-        ranking = Ranking.objects.create(
+        hashes = Response.objects.filter(pk__in=locked.order).values_list("content_hash", flat=True)
+        previous = Ranking.objects.filter(
             prompt_id=locked.prompt_id,
             member_id=locked.member_id,
-            responses_hash=responses_hash,
-            surplus=surplus,
-            seconds=max(0.0, (timezone.now() - locked.created_at).total_seconds()),
-            note=note,
-        )
-        place(ranking, by_response)
-        locked.submitted_at = timezone.now()
+            responses_hash=hash_responses(hashes),
+            is_current=True,
+        ).first()
+        if previous is not None and previous.ranks() == by_response:
+            ranking = previous
+        else:
+            ranking = record(locked, by_response, note, hash_responses(hashes), previous)
+        locked.submitted_at = locked.submitted_at or timezone.now()
         locked.draft = {}
-        locked.save(update_fields=["submitted_at", "draft"])
+        locked.save(update_fields=["slot", "submitted_at", "draft"])
     return ranking
 
 
-def place(ranking: Ranking, by_response: Mapping[int, int]) -> None:
-    """Write a ranking's placements, ranks made dense."""
-    dense = {rank: i for i, rank in enumerate(sorted(set(by_response.values())), start=1)}
-    Placement.objects.bulk_create(
-        Placement(ranking=ranking, response_id=pk, rank=dense[rank])
-        for pk, rank in by_response.items()
+def record(
+    assignment: Assignment,
+    by_response: Mapping[int, int],
+    note: str,
+    responses_hash: str,
+    previous: Ranking | None,
+) -> Ranking:
+    """Write a ranking with its placements, as the next version of a previous one."""
+    surplus = assignment.slot is None and (
+        # Handed on, but perhaps nobody has taken the slot yet.
+        assignment.submitted_at is not None or not take_slot(assignment.prompt, assignment)
     )
+    if previous is not None:
+        Ranking.objects.filter(pk=previous.pk).update(is_current=False)
+    ranking = Ranking.objects.create(
+        prompt_id=assignment.prompt_id,
+        member_id=assignment.member_id,
+        responses_hash=responses_hash,
+        version=previous.version + 1 if previous is not None else 1,
+        surplus=surplus,
+        seconds=max(0.0, (timezone.now() - assignment.created_at).total_seconds()),
+        note=note,
+    )
+    Placement.objects.bulk_create(
+        Placement(ranking=ranking, response_id=pk, rank=rank) for pk, rank in by_response.items()
+    )
+    return ranking
+
+
+def dense(ranks: Mapping[int, int]) -> dict[int, int]:
+    """The ranks with their gaps closed: 1, 1, 4 becomes 1, 1, 2."""
+    places = {rank: place for place, rank in enumerate(sorted(set(ranks.values())), start=1)}
+    return {pk: places[rank] for pk, rank in ranks.items()}

@@ -25,15 +25,15 @@ def store(run: TrainingRun, folder: RunFolder) -> None:
 
 def store_scores(run: TrainingRun, folder: RunFolder) -> None:
     """Write the rewards. Responses that were deleted meanwhile are passed over."""
-    rewards = folder.iter_scores()
+    rewards = ((pk, reward) for pk, reward in folder.iter_scores() if isinstance(pk, int))
     while batch := list(islice(rewards, BATCH)):
-        known = set(
-            Response.objects.filter(
-                prompt__project_id=run.project_id, pk__in=[pk for pk, _ in batch]
-            ).values_list("pk", flat=True)
-        )
+        # By key alone: a condition on the project would have SQLite walk all of it every time.
+        projects = Response.objects.filter(pk__in=[pk for pk, _ in batch])
+        owners = dict(projects.values_list("pk", "prompt__project_id"))
         Score.objects.bulk_create(
-            Score(run=run, response_id=pk, reward=reward) for pk, reward in batch if pk in known
+            Score(run=run, response_id=pk, reward=reward)
+            for pk, reward in batch
+            if owners.get(pk) == run.project_id
         )
 
 

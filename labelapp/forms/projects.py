@@ -17,9 +17,3 @@ class ProjectForm(forms.ModelForm):
             "ties_allowed",
             "lease_minutes",
         ]
-
-    def clean_slug(self) -> str:
-        slug: str = self.cleaned_data["slug"]
-        if slug == "new":  # its page would stand behind the form for new projects
-            raise forms.ValidationError("“new” is taken; choose another slug.")
-        return slug

@@ -4,6 +4,7 @@ from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -12,10 +13,17 @@ from django.urls import reverse
 # What a labeller is shown at once: InstructGPT's 4 to 9 (arXiv 2203.02155, section 3.1).
 MIN_RESPONSES = 4
 MAX_RESPONSES = 9
+MAX_LEASE_MINUTES = 30 * 24 * 60
 
 
 class User(AbstractUser):
     """A login. A model of our own from the start, so that it can grow without moving keys."""
+
+
+def refuse_reserved(slug: str) -> None:
+    """Raises ValidationError for a slug whose pages would stand behind another page."""
+    if slug == "new":
+        raise ValidationError("“new” is taken; choose another slug.")
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -30,7 +38,7 @@ class Project(models.Model):
     """A labelling campaign: what is ranked, by which rules, and how often."""
 
     name = models.CharField(max_length=100)
-    slug = models.SlugField(unique=True)
+    slug = models.SlugField(unique=True, validators=[refuse_reserved])
     guidelines = models.TextField(
         blank=True, help_text="What makes a response better here. Markdown; labellers see it."
     )
@@ -57,7 +65,7 @@ class Project(models.Model):
     )
     lease_minutes = models.PositiveSmallIntegerField(
         default=60,
-        validators=[MinValueValidator(1)],
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_LEASE_MINUTES)],
         help_text="How long a labeller keeps a prompt before another may get it.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
@@ -77,7 +85,9 @@ class Project(models.Model):
             models.CheckConstraint(
                 name="project_rating_scale_at_most_7", condition=Q(rating_scale__lte=7)
             ),
-            models.CheckConstraint(name="project_lease_lasts", condition=Q(lease_minutes__gte=1)),
+            models.CheckConstraint(
+                name="project_lease_lasts", condition=Q(lease_minutes__range=(1, MAX_LEASE_MINUTES))
+            ),
         ]
 
     def __str__(self) -> str:

@@ -26,11 +26,15 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
         return self.filter(rankings_needed__gt=0)
 
     def awaiting(self, member: Member) -> Self:
-        """Prompts that this member may be given next, the most urgent first."""
+        """Prompts that this member may be given next, the most urgent first.
+
+        Not those that were lent to them before, nor those that they ranked elsewhere (an import).
+        """
         return (
             self.waiting()
             .filter(project_id=member.project_id)
             .exclude(assignments__member=member)
+            .exclude(rankings__member=member)
             .order_by("-priority", "pk")
         )
 

@@ -19,7 +19,8 @@ class Assignment(models.Model):
     """
 
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="assignments")
-    member = models.ForeignKey(Member, models.CASCADE, related_name="assignments")
+    # RESTRICT: a member who holds a slot is not deleted from under it; with the project they are.
+    member = models.ForeignKey(Member, models.RESTRICT, related_name="assignments")
     # What the page carries instead of a database id; also what makes a second submit harmless.
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     slot = models.PositiveSmallIntegerField(null=True)
@@ -62,7 +63,7 @@ class Ranking(models.Model):
     """
 
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="rankings")
-    member = models.ForeignKey(Member, models.PROTECT, related_name="rankings")
+    member = models.ForeignKey(Member, models.RESTRICT, related_name="rankings")
     responses_hash = models.CharField(max_length=64)  # of the set of responses, in any order
     version = models.PositiveSmallIntegerField(default=1)
     is_current = models.BooleanField(default=True)
@@ -94,12 +95,16 @@ class Ranking(models.Model):
     def __str__(self) -> str:
         return f"ranking {self.pk} of prompt {self.prompt_id}"
 
+    def ranks(self) -> dict[int, int]:
+        """The rank of each response, by its id."""
+        return {placement.response_id: placement.rank for placement in self.placements.all()}
+
 
 class Placement(models.Model):
     """One response's rank in a ranking. 1 is best; ties share a rank; no rank is skipped."""
 
     ranking = models.ForeignKey(Ranking, models.CASCADE, related_name="placements")
-    response = models.ForeignKey(Response, models.PROTECT, related_name="placements")
+    response = models.ForeignKey(Response, models.RESTRICT, related_name="placements")
     rank = models.PositiveSmallIntegerField()
 
     class Meta:
@@ -118,7 +123,7 @@ class Rating(models.Model):
     """A labeller's score and flags for one response of a ranking."""
 
     ranking = models.ForeignKey(Ranking, models.CASCADE, related_name="ratings")
-    response = models.ForeignKey(Response, models.PROTECT, related_name="ratings")
+    response = models.ForeignKey(Response, models.RESTRICT, related_name="ratings")
     score = models.PositiveSmallIntegerField(null=True, blank=True)
     flags = models.JSONField(default=list, blank=True)
 

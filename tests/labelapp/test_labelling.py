@@ -2,11 +2,13 @@
 
 import threading
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, connections
+from django.db.models import RestrictedError
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -14,7 +16,7 @@ from django.utils import timezone
 
 from labelapp import labelling
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Role, User, hash_text
-from tests.conftest import PASSWORD, AddPrompt, join, sign_in
+from tests.conftest import PASSWORD, AddPrompt, AddRanking, join, sign_in
 
 URL = "/projects/kitchen/labelling/"
 
@@ -182,9 +184,111 @@ def test_a_second_submit_stores_nothing(add_prompt: AddPrompt, labeller: Member)
     add_prompt()
     assignment = task(labeller)
     first = labelling.submit(assignment=assignment, ranks=ABCD)
-    second = labelling.submit(assignment=assignment, ranks=dict(zip("ABCD", "4321", strict=True)))
-    assert second == first
+    assert labelling.submit(assignment=assignment, ranks=ABCD) == first
     assert Ranking.objects.count() == 1
+
+
+def test_a_changed_second_submit_is_a_new_version(add_prompt: AddPrompt, labeller: Member) -> None:
+    prompt = add_prompt()
+    assignment = task(labeller)
+    first = labelling.submit(assignment=assignment, ranks=ABCD)
+    second = labelling.submit(assignment=assignment, ranks=dict(zip("ABCD", "4321", strict=True)))
+    first.refresh_from_db()
+    assert (first.version, first.is_current) == (1, False)
+    assert (second.version, second.is_current, second.surplus) == (2, True, False)
+    assert [second.ranks()[pk] for pk in assignment.order] == [4, 3, 2, 1]
+    prompt.refresh_from_db()
+    assert prompt.rankings_needed == 0
+
+
+def test_a_prompt_that_the_labeller_ranked_elsewhere_is_not_given(
+    add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member
+) -> None:
+    add_ranking(add_prompt("Ranked elsewhere?"), labeller, [1, 2, 3, 4], origin="imported")
+    other = add_prompt("Other?")
+    assert task(labeller).prompt == other
+
+
+def test_a_ranking_imported_meanwhile_becomes_the_older_version(
+    add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member
+) -> None:
+    prompt = add_prompt()
+    assignment = task(labeller)
+    add_ranking(prompt, labeller, [1, 2, 3, 4], origin="imported")
+    ranking = labelling.submit(assignment=assignment, ranks=dict.fromkeys("ABCD", 1))
+    assert ranking.version == 2
+    assert list(prompt.rankings.filter(is_current=True)) == [ranking]
+
+
+def test_a_member_who_has_worked_stays_and_a_project_goes_with_everything(
+    project: Project, add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt(wanted=2)
+    assignment = task(labeller)
+    with pytest.raises(RestrictedError):
+        labeller.delete()
+    labelling.submit(assignment=assignment, ranks=ABCD)
+    with pytest.raises(RestrictedError):
+        labeller.delete()
+    project.delete()
+    assert not Ranking.objects.exists()
+
+
+def in_parallel(*jobs: Callable[[], object]) -> list[Exception]:
+    """Run the jobs at the same time, each with a connection of its own; their failures."""
+    failures: list[Exception] = []
+    start = threading.Barrier(len(jobs))
+
+    def run(job: Callable[[], object]) -> None:
+        try:
+            start.wait()
+            job()
+        except Exception as error:  # noqa: BLE001 - handed to the test
+            failures.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_pages_opened_at_once_show_the_same_task(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    for i in range(20):
+        add_prompt(f"{i}?")
+    for _ in range(10):
+        assert in_parallel(*[lambda: labelling.current_assignment(labeller)] * 3) == []
+        assignment = Assignment.objects.get(submitted_at=None)
+        labelling.submit(assignment=assignment, ranks=ABCD)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_submit_and_a_reload_at_once_lose_nothing(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    for i in range(10):
+        prompt = add_prompt(f"{i}?", wanted=2, priority=-i)
+        assignment = task(labeller)
+        # Its lease ran out and its slot was set free.
+        expire(assignment)
+        Assignment.objects.filter(pk=assignment.pk).update(slot=None)
+        Prompt.objects.filter(pk=prompt.pk).update(rankings_needed=2)
+        failures = in_parallel(
+            lambda assignment=assignment: labelling.submit(assignment=assignment, ranks=ABCD),
+            lambda: labelling.current_assignment(labeller),
+        )
+        assert failures == []
+        assignment.refresh_from_db()
+        prompt.refresh_from_db()
+        assert assignment.submitted_at is not None
+        assert prompt.rankings.count() == 1
+        assert (assignment.slot, prompt.rankings_needed) == (1, 1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -193,37 +297,13 @@ def test_simultaneous_labellers_share_a_prompts_slots(
 ) -> None:
     prompts = [add_prompt(f"{i}?", wanted=2) for i in range(3)]
     people = [join(project, f"p{i}", Role.LABELLER) for i in range(4)]
-    failures: list[Exception] = []
 
     def work(person: Member) -> None:
-        try:
-            while assignment := labelling.current_assignment(person):
-                threads = [
-                    threading.Thread(target=submit_quietly, args=(assignment,)) for _ in range(2)
-                ]
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    thread.join()
-        except Exception as error:  # noqa: BLE001 - reported below
-            failures.append(error)
-        finally:
-            connections.close_all()
+        while assignment := labelling.current_assignment(person):
+            twice = [lambda task=assignment: labelling.submit(assignment=task, ranks=ABCD)] * 2
+            assert in_parallel(*twice) == []
 
-    def submit_quietly(assignment: Assignment) -> None:
-        try:
-            labelling.submit(assignment=assignment, ranks=ABCD)
-        except Exception as error:  # noqa: BLE001 - reported below
-            failures.append(error)
-        finally:
-            connections.close_all()
-
-    workers = [threading.Thread(target=work, args=(person,)) for person in people]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert failures == []
+    assert in_parallel(*[lambda person=person: work(person) for person in people]) == []
     assert [prompt.rankings.count() for prompt in prompts] == [2, 2, 2]
     assert not Ranking.objects.filter(surplus=True).exists()
     assert not Prompt.objects.waiting().exists()
