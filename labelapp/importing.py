@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from django.db import connection, transaction
-from django.db.models import Model
+from django.db.models import Model, Q
 
 from labelapp.models import (
     MIN_RESPONSES,
@@ -62,7 +62,8 @@ class Entry:
     responses: dict[str, str]  # id in the file -> content hash
     prompt_id: int = 0
     response_ids: dict[str, int] = field(default_factory=dict)  # id in the file -> row
-    added: bool = False
+    added: bool = False  # something that was not there
+    refused: bool = False  # found bad on the way
 
 
 def import_lines(
@@ -71,19 +72,21 @@ def import_lines(
     *,
     report: Callable[[BadLine], None],
     rankings: bool = True,
+    labeller: str = UNKNOWN_LABELLER,
     skip_bad_lines: bool = False,
 ) -> Summary:
     """Import a stream of lines into a project.
 
     With `rankings`, a line that has a ranking adds it and a line that has none adds a prompt to
     be labelled; without, every line adds a prompt to be labelled and rankings are left alone.
+    `labeller` made the rankings whose lines name nobody.
     Calls `report` for each bad line as it comes.
     Raises ImportRefusedError where there are bad lines and `skip_bad_lines` is not set.
     """
-    importer = Importer(project, report, rankings)
+    importer = Importer(project, report, rankings, labeller)
     with transaction.atomic():
         # Two imports into one project take turns: each must see what the other has added.
-        Project.objects.select_for_update().get(pk=project.pk)
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         stream = iter(lines)
         while batch := list(islice(stream, BATCH)):
             importer.write(batch)
@@ -95,10 +98,17 @@ def import_lines(
 class Importer:
     """Writes batches of lines; holds what one batch must know of those before it."""
 
-    def __init__(self, project: Project, report: Callable[[BadLine], None], rankings: bool) -> None:
+    def __init__(
+        self,
+        project: Project,
+        report: Callable[[BadLine], None],
+        rankings: bool,
+        labeller: str,
+    ) -> None:
         self.project = project
         self.report = report
         self.rankings = rankings
+        self.labeller = labeller
         self.summary = Summary()
         self.members: dict[str, Member] = {}
 
@@ -114,7 +124,7 @@ class Importer:
         else:
             self.summary.rankings_left += sum(e.line.ranking is not None for e in entries)
             self.queue(entries)
-        self.summary.already_there += sum(not e.added for e in entries)
+        self.summary.already_there += sum(not e.added and not e.refused for e in entries)
 
     def good(self, batch: list[Line | BadLine]) -> Iterator[Entry]:
         """The lines that can be imported; the others are reported."""
@@ -142,46 +152,56 @@ class Importer:
         self.report(bad)
 
     def without_clashes(self, entries: list[Entry]) -> list[Entry]:
-        """The entries less those whose id another prompt has already."""
+        """The entries less those whose id, or whose prompt's id, is another already."""
         ids = {entry.line.external_id for entry in entries} - {None}
         if not ids:
             return entries
-        taken = dict(
-            Prompt.objects.filter(project=self.project, external_id__in=ids).values_list(
-                "external_id", "content_hash"
-            )
-        )
+        hashes = {entry.content_hash for entry in entries}
+        prompts = Prompt.objects.filter(project=self.project, external_id__isnull=False)
+        pairs = prompts.filter(Q(external_id__in=ids) | Q(content_hash__in=hashes))
+        hash_of = dict(pairs.values_list("external_id", "content_hash"))
+        id_of = {content_hash: id_ for id_, content_hash in hash_of.items()}
         kept = []
         for entry in entries:
             id_ = entry.line.external_id
-            if id_ is not None and taken.setdefault(id_, entry.content_hash) != entry.content_hash:
+            if id_ is None:
+                kept.append(entry)
+            elif hash_of.setdefault(id_, entry.content_hash) != entry.content_hash:
                 self.refuse(BadLine(entry.line.number, f"has the id {id_!r} of another prompt"))
+            elif (first := id_of.setdefault(entry.content_hash, id_)) != id_:
+                reason = f"has the id {id_!r}, but its prompt has the id {first!r} already"
+                self.refuse(BadLine(entry.line.number, reason))
             else:
                 kept.append(entry)
         return kept
 
     def add_prompts(self, entries: list[Entry]) -> None:
-        """Find each entry's prompt, or add it."""
+        """Find each entry's prompt, or add it; a prompt without an id takes the entry's."""
         hashes = {entry.content_hash for entry in entries}
-        known = dict(
-            Prompt.objects.filter(project=self.project, content_hash__in=hashes).values_list(
-                "content_hash", "pk"
-            )
-        )
-        new: dict[str, Prompt] = {}
+        there = Prompt.objects.filter(project=self.project, content_hash__in=hashes)
+        prompts = {
+            prompt.content_hash: prompt for prompt in there.only("content_hash", "external_id")
+        }
+        new: list[Prompt] = []
+        named: list[Prompt] = []
         for entry in entries:
-            if entry.content_hash not in known and entry.content_hash not in new:
+            prompt = prompts.get(entry.content_hash)
+            if prompt is None:
                 entry.added = True
-                new[entry.content_hash] = Prompt(
+                prompt = Prompt(
                     project=self.project,
                     messages=entry.line.messages,
                     content_hash=entry.content_hash,
-                    external_id=entry.line.external_id,
                 )
-        Prompt.objects.bulk_create(new.values())
-        known |= {prompt.content_hash: prompt.pk for prompt in new.values()}
+                prompts[entry.content_hash] = prompt
+                new.append(prompt)
+            if prompt.external_id is None and entry.line.external_id is not None:
+                prompt.external_id = entry.line.external_id
+                named += [prompt] if prompt.pk is not None else []
+        Prompt.objects.bulk_create(new)
+        Prompt.objects.bulk_update(named, ["external_id"])
         for entry in entries:
-            entry.prompt_id = known[entry.content_hash]
+            entry.prompt_id = prompts[entry.content_hash].pk
         self.summary.prompts += len(new)
 
     def add_responses(self, entries: list[Entry]) -> None:
@@ -226,11 +246,11 @@ class Importer:
 
     def add_rankings(self, entries: list[Entry]) -> None:
         """Add the rankings that are not there; refuse one that contradicts what is there."""
-        self.add_members({entry.line.labeller or UNKNOWN_LABELLER for entry in entries})
+        self.add_members({entry.line.labeller or self.labeller for entry in entries})
         known = self.known_rankings(entries)
         new: dict[RankingKey, tuple[Ranking, dict[int, int]]] = {}
         for entry in entries:
-            member = self.members[entry.line.labeller or UNKNOWN_LABELLER]
+            member = self.members[entry.line.labeller or self.labeller]
             key = (entry.prompt_id, member.pk, hash_responses(entry.responses.values()))
             ranks = ranks_by_response(entry)
             there = new[key][1] if key in new else known.get(key)
@@ -238,6 +258,7 @@ class Importer:
                 entry.added = True
                 new[key] = (self.ranking(key), ranks)
             elif there != ranks:
+                entry.refused = True
                 self.refuse(
                     BadLine(
                         entry.line.number,

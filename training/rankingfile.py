@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ MAX_ID = 500
 MAX_NAME = 150
 MIN_RANKED = 2  # rankings made elsewhere may have fewer responses than a labeller is shown
 MAX_RANKED = 9
+NO_GROUPS = 'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
 
 Format = Literal["jsonl", "csv"]
 
@@ -69,15 +71,15 @@ class RankingFile:
     size: int | None
     format: Format
     delimiter: str = "|"
-    labeller: str | None = None
+    rankings: bool = True
 
     def __iter__(self) -> Iterator[Line | BadLine]:
         try:
             if self.format == "csv":
-                yield from read_csv(self.stream, self.delimiter, self.labeller)
+                yield from read_csv(self.stream, self.delimiter, self.rankings)
             else:
-                yield from read_jsonl(self.stream, self.labeller)
-        except (EOFError, gzip.BadGzipFile) as error:
+                yield from read_jsonl(self.stream, self.rankings)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise RankingFileError(f"the gzip file is damaged or cut short: {error}") from error
         except OSError as error:
             raise RankingFileError(f"the file cannot be read: {error}") from error
@@ -89,12 +91,12 @@ def open_ranking_file(
     *,
     format: Format | None = None,  # noqa: A002 - the option's name
     delimiter: str = "|",
-    labeller: str | None = None,
+    rankings: bool = True,
 ) -> Iterator[RankingFile]:
     """Open a ranking file, gzip or not, `-` for standard input.
 
-    The format is told by the name (.csv, .csv.gz) where it is not given. `labeller` names those
-    whose lines name nobody.
+    The format is told by the name (.csv, .csv.gz) where it is not given. Without `rankings` those
+    of the file are not looked at, good or bad: a line that has one gets the ranking [].
     Raises RankingFileError where the file is not there or cannot be read.
     """
     with ExitStack() as stack:
@@ -104,7 +106,7 @@ def open_ranking_file(
         else:
             try:
                 raw = stack.enter_context(Path(path).open("rb"))
-                size = Path(path).stat().st_size
+                size = Path(path).stat().st_size if raw.seekable() else None  # a pipe has none
             except OSError as error:
                 raise RankingFileError(f"{path} cannot be opened: {error.strerror}") from error
         buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
@@ -117,11 +119,11 @@ def open_ranking_file(
             size=size,
             format=format or ("csv" if ".csv" in names else "jsonl"),
             delimiter=delimiter,
-            labeller=labeller,
+            rankings=rankings,
         )
 
 
-def read_jsonl(stream: IO[bytes], labeller: str | None = None) -> Iterator[Line | BadLine]:
+def read_jsonl(stream: IO[bytes], rankings: bool = True) -> Iterator[Line | BadLine]:
     """The lines of a ranking JSONL file. Blank lines are passed over."""
     number = 0
     while raw := stream.readline(MAX_LINE_BYTES + 1):
@@ -131,15 +133,14 @@ def read_jsonl(stream: IO[bytes], labeller: str | None = None) -> Iterator[Line 
                 raw = stream.readline(MAX_LINE_BYTES)
             yield BadLine(number, f"is longer than {MAX_LINE_BYTES // 2**20} MiB")
         elif raw.strip():
-            yield parse_line(number, raw, labeller)
+            yield parse_line(number, raw, rankings)
 
 
-def parse_line(number: int, raw: bytes, labeller: str | None = None) -> Line | BadLine:
+def parse_line(number: int, raw: bytes, rankings: bool = True) -> Line | BadLine:
     """One line of ranking JSONL; a BadLine that says what is wrong with it."""
     try:
-        return check(
-            number, json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8")), labeller
-        )
+        text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        return check(number, json.loads(text), rankings)
     except UnicodeDecodeError as error:
         return BadLine(number, f"is not UTF-8 (byte {error.start + 1} of the line)")
     except json.JSONDecodeError as error:
@@ -150,24 +151,22 @@ def parse_line(number: int, raw: bytes, labeller: str | None = None) -> Line | B
         return BadLine(number, str(error))
 
 
-def check(number: int, data: Any, labeller: str | None) -> Line:
+def check(number: int, data: Any, rankings: bool) -> Line:
     """The line's JSON as a Line. Raises ValueError with the reason where it is not one."""
     if not isinstance(data, dict):
         raise ValueError("is not a JSON object with prompt and responses")
     responses = check_responses(data.get("responses"))
     ranking = data.get("ranking")
     if ranking is not None:
-        check_ranking(ranking, [response.id for response in responses])
-    external_id = data.get("id")
-    if isinstance(external_id, int) and not isinstance(external_id, bool):
-        external_id = str(external_id)
+        ids = [response.id for response in responses]
+        ranking = check_ranking(ranking, ids) if rankings else []
     return Line(
         number=number,
         messages=check_prompt(data.get("prompt")),
         responses=responses,
         ranking=ranking,
-        labeller=optional_name(data.get("labeller"), "labeller", MAX_NAME) or labeller,
-        external_id=optional_name(external_id, "id", MAX_ID),
+        labeller=optional_name(data.get("labeller"), "labeller", MAX_NAME),
+        external_id=optional_name(id_text(data.get("id")), "id", MAX_ID),
     )
 
 
@@ -214,8 +213,7 @@ def check_response(index: int, response: Any) -> FileResponse:
         raise ValueError(
             f"has a response that is not an object with id and text: number {index + 1}"
         )
-    id_ = response.get("id", str(index))
-    id_ = str(id_) if isinstance(id_, int) and not isinstance(id_, bool) else id_
+    id_ = id_text(response.get("id", str(index)))
     if not isinstance(id_, str):
         raise ValueError(f"has a response whose id is not a text: number {index + 1}")
     if len(id_) > MAX_ID:
@@ -230,16 +228,17 @@ def check_response(index: int, response: Any) -> FileResponse:
     )
 
 
-def check_ranking(ranking: Any, ids: list[str]) -> None:
-    """Raises ValueError unless the ranking names every response once, in groups of tied ids."""
-    if not isinstance(ranking, list) or not all(
-        isinstance(group, list) and group and all(isinstance(id_, str) for id_ in group)
-        for group in ranking
-    ):
-        raise ValueError(
-            'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
-        )
-    named = [id_ for group in ranking for id_ in group]
+def check_ranking(ranking: Any, ids: list[str]) -> list[list[str]]:
+    """The ranking's groups of tied ids.
+
+    Raises ValueError unless it names every response once.
+    """
+    if not isinstance(ranking, list) or not all(isinstance(g, list) and g for g in ranking):
+        raise ValueError(NO_GROUPS)
+    groups = [[id_text(id_) for id_ in group] for group in ranking]
+    if not all(isinstance(id_, str) for group in groups for id_ in group):
+        raise ValueError(NO_GROUPS)
+    named = [id_ for group in groups for id_ in group]
     if strangers := [id_ for id_ in named if id_ not in ids]:
         raise ValueError(f"has a rank for {strangers[0]!r}, which is not among its responses")
     if missing := [id_ for id_ in ids if id_ not in named]:
@@ -249,6 +248,12 @@ def check_ranking(ranking: Any, ids: list[str]) -> None:
         raise ValueError(f"ranks the response {twice!r} twice")
     if not MIN_RANKED <= len(ids) <= MAX_RANKED:
         raise ValueError(f"ranks {len(ids)} responses; a ranking has {MIN_RANKED} to {MAX_RANKED}")
+    return groups
+
+
+def id_text(value: Any) -> Any:
+    """A number that stands for an id, as text; anything else as it is."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def optional_name(value: Any, key: str, longest: int) -> str | None:
@@ -272,9 +277,17 @@ def storable(text: str, what: str) -> str:
     return text
 
 
-def read_csv(
-    stream: IO[bytes], delimiter: str, labeller: str | None = None
-) -> Iterator[Line | BadLine]:
+def bounded(lines: IO[str]) -> Iterator[str]:
+    """The lines of a text. Raises RankingFileError for one that is too long to be one."""
+    number = 0
+    while line := lines.readline(MAX_LINE_BYTES):
+        number += 1
+        if len(line) == MAX_LINE_BYTES:
+            raise RankingFileError(f"line {number} is longer than {MAX_LINE_BYTES // 2**20} MiB")
+        yield line
+
+
+def read_csv(stream: IO[bytes], delimiter: str, rankings: bool = True) -> Iterator[Line | BadLine]:
     """The rows of a table whose first column is the prompt, and the others responses, best first.
 
     The classic tutorial's file has three responses; any number from 2 to 9 is read. A row's number
@@ -283,7 +296,8 @@ def read_csv(
     csv.field_size_limit(MAX_LINE_BYTES)
     # Bytes that are not UTF-8 become lone surrogates here, which the check of the row refuses.
     lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-    rows = csv.reader(lines, delimiter=delimiter)
+    # strict: a quotation mark in the wrong place is reported, not quietly dropped.
+    rows = csv.reader(bounded(lines), delimiter=delimiter, strict=True)
     width = 0
     while True:
         try:
@@ -301,10 +315,10 @@ def read_csv(
                     "prompt and at least two responses. Give the separator with --delimiter."
                 )
         elif row:
-            yield check_row(rows.line_num, row, width, labeller)
+            yield check_row(rows.line_num, row, width, rankings)
 
 
-def check_row(number: int, row: list[str], width: int, labeller: str | None) -> Line | BadLine:
+def check_row(number: int, row: list[str], width: int, rankings: bool) -> Line | BadLine:
     if len(row) != width:
         return BadLine(number, f"has {len(row)} columns where the header has {width}")
     if any("\udc80" <= character <= "\udcff" for cell in row for character in cell):
@@ -314,6 +328,6 @@ def check_row(number: int, row: list[str], width: int, labeller: str | None) -> 
     responses = [{"id": id_, "text": text} for id_, text in zip(ids, texts, strict=True)]
     data = {"prompt": prompt, "responses": responses, "ranking": [[id_] for id_ in ids]}
     try:
-        return check(number, data, labeller)
+        return check(number, data, rankings)
     except ValueError as error:
         return BadLine(number, str(error))

@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,6 +249,39 @@ def test_a_second_different_verdict_is_refused(project: Project, write: Any) -> 
     assert ranks(Ranking.objects.get()) == {"a": 1, "b": 2}
 
 
+def test_a_line_that_contradicts_is_bad_and_not_already_there(project: Project, write: Any) -> None:
+    run("import_rankings", write(ranked(["a"], ["b"])))
+    out, _ = run("import_rankings", write(ranked(["b"], ["a"])), "--skip-bad-lines")
+    assert "1 bad lines were left out" in out
+    assert "already" not in out
+
+
+def test_a_prompt_takes_an_id_once(project: Project, write: Any) -> None:
+    run("import_rankings", write(line("One?")))
+    run("import_rankings", write(line("One?", id="p")))
+    assert Prompt.objects.get().external_id == "p"
+    _, report = refused("import_rankings", write(line("Two?", id="p"), line("One?", id="q")))
+    assert report.splitlines() == [
+        "line 1: has the id 'p' of another prompt",
+        "line 2: has the id 'q', but its prompt has the id 'p' already",
+    ]
+
+
+def test_ids_may_be_numbers(project: Project, write: Any) -> None:
+    responses = [{"id": i, "text": f"text {i}"} for i in (1, 2)]
+    data = {"id": 7, "prompt": "Why?", "responses": responses, "ranking": [[2], [1]]}
+    run("import_rankings", write(data))
+    assert ranks(Ranking.objects.get()) == {"2": 1, "1": 2}
+    assert Prompt.objects.get().external_id == "7"
+
+
+def test_import_prompts_does_not_look_at_rankings(project: Project, write: Any) -> None:
+    ten = tuple("abcdefghij")
+    run("import_prompts", write(line(ids=ten, ranking=[["x"]]), line("Two?", ranking="a>b")))
+    assert Prompt.objects.waiting().count() == 2
+    assert not Ranking.objects.exists()
+
+
 def test_an_id_stands_for_one_prompt(project: Project, write: Any) -> None:
     _, report = refused("import_rankings", write(line("One?", id="p"), line("Two?", id="p")))
     assert report == "line 2: has the id 'p' of another prompt\n"
@@ -258,6 +293,33 @@ def test_a_gzip_file_cut_short_imports_nothing(project: Project, write: Any) -> 
     message, _ = refused("import_rankings", str(path))
     assert "the gzip file is damaged or cut short" in message
     assert not Prompt.objects.exists()
+
+
+def test_a_damaged_gzip_file_imports_nothing(project: Project, write: Any) -> None:
+    path = Path(write(*(line(f"{i}?") for i in range(2000)), name="x.jsonl.gz"))
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2 : len(raw) // 2 + 40] = bytes(40)
+    path.write_bytes(raw)
+    message, _ = refused("import_rankings", str(path))
+    assert "the gzip file is damaged or cut short" in message
+    assert not Prompt.objects.exists()
+
+
+def test_a_pipe_is_read(project: Project, write: Any, tmp_path: Path) -> None:
+    content = Path(write(line())).read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    run("import_rankings", str(pipe))
+    writer.join()
+    assert Prompt.objects.count() == 1
+
+
+def test_a_row_of_a_csv_is_never_altered(project: Project, write: Any) -> None:
+    path = write(b"Prompt|1|2", b'"Hello" is what?|a|b', name="x.csv")
+    _, report = refused("import_rankings", path)
+    assert report.startswith("line 2: is not CSV")
 
 
 def test_a_file_or_project_that_is_not_there_is_named(project: Project) -> None:

@@ -7,9 +7,14 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from labelapp.importing import ImportRefusedError, Summary, import_lines
+from labelapp.importing import (
+    UNKNOWN_LABELLER,
+    ImportRefusedError,
+    Summary,
+    import_lines,
+)
 from labelapp.models import Project
-from training.rankingfile import RankingFile, RankingFileError, open_ranking_file
+from training.rankingfile import MAX_NAME, RankingFile, RankingFileError, open_ranking_file
 
 
 class Command(BaseCommand):
@@ -31,7 +36,10 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=["jsonl", "csv"], help="default: by the file name")
         parser.add_argument("--delimiter", default="|", help="between columns of a CSV; default |")
         parser.add_argument(
-            "--labeller", help="who made the rankings of lines that name nobody", metavar="NAME"
+            "--labeller",
+            default=UNKNOWN_LABELLER,
+            metavar="NAME",
+            help="who made the rankings of lines that name nobody; default %(default)s",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,15 +51,17 @@ class Command(BaseCommand):
             )
         if len(options["delimiter"]) != 1:
             raise CommandError("--delimiter takes one character")
+        if not 0 < len(options["labeller"]) <= MAX_NAME:
+            raise CommandError(f"--labeller takes a name of at most {MAX_NAME} characters")
         start = time.monotonic()
         try:
             with open_ranking_file(
                 options["file"],
                 format=options["format"],
                 delimiter=options["delimiter"],
-                labeller=options["labeller"],
+                rankings=self.rankings,
             ) as file:
-                summary = self.import_file(project, file, options["skip_bad_lines"])
+                summary = self.import_file(project, file, options)
         except RankingFileError as error:
             raise CommandError(f"{error}; nothing was imported") from error
         except ImportRefusedError as error:
@@ -60,7 +70,7 @@ class Command(BaseCommand):
             ) from error
         self.stdout.write(describe(summary, time.monotonic() - start))
 
-    def import_file(self, project: Project, file: RankingFile, skip_bad_lines: bool) -> Summary:
+    def import_file(self, project: Project, file: RankingFile, options: dict[str, Any]) -> Summary:
         with tqdm(
             total=file.size, unit="B", unit_scale=True, disable=None, desc=project.slug
         ) as bar:
@@ -76,7 +86,8 @@ class Command(BaseCommand):
                 lines(),
                 report=lambda bad: tqdm.write(str(bad), file=self.stderr._out),
                 rankings=self.rankings,
-                skip_bad_lines=skip_bad_lines,
+                labeller=options["labeller"],
+                skip_bad_lines=options["skip_bad_lines"],
             )
 
 
