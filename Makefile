@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 MANAGE := $(PY) manage.py
-DEMO   := DATA_DIR=var/demo $(MANAGE)
+DEMO   := DATABASE_URL= DATA_DIR=var/demo $(MANAGE)
 
 .PHONY: demo run test chromium check fix clean help
 

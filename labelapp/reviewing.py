@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from django.utils.safestring import SafeString
 
 from labelapp.models import (
-    Placement,
     Prompt,
     PromptAgreement,
     Ranking,
@@ -16,6 +15,7 @@ from labelapp.models import (
     Score,
     TrainingRun,
 )
+from labelapp.scoring import ordered_otherwise
 from labelapp.text import render
 from training.pairs import comparisons
 
@@ -53,9 +53,16 @@ class ReviewedResponse:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    comparisons: int
+    against: int  # those that the model orders otherwise
+    held_out: bool
+
+
+@dataclass(frozen=True)
 class ReviewedPrompt:
     prompt: Prompt
-    agreement: PromptAgreement
+    agreement: Agreement
     responses: list[ReviewedResponse]  # best reward first
     zero_percent: float  # where the mean held-out response lies on the scale
 
@@ -95,14 +102,7 @@ def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[Revi
         rankings[ranking.prompt_id].append(ranking)
     scale = make_scale(run, [score.reward for of_prompt in scores.values() for score in of_prompt])
     return [
-        ReviewedPrompt(
-            prompt=agreement.prompt,
-            agreement=agreement,
-            responses=review_responses(
-                scores[agreement.prompt_id], rankings[agreement.prompt_id], scale
-            ),
-            zero_percent=scale.percent(scale.mean),
-        )
+        review_prompt(agreement, scores[agreement.prompt_id], rankings[agreement.prompt_id], scale)
         for agreement in agreements
     ]
 
@@ -113,46 +113,44 @@ def make_scale(run: TrainingRun, rewards: Iterable[float]) -> Scale:
     return Scale(low=min(shown), high=max(shown), mean=mean)
 
 
-def review_responses(
-    scores: Sequence[Score], rankings: Sequence[Ranking], scale: Scale
-) -> list[ReviewedResponse]:
-    """A prompt's responses, best reward first, lettered in the order they were added."""
+def review_prompt(
+    agreement: PromptAgreement, scores: Sequence[Score], rankings: Sequence[Ranking], scale: Scale
+) -> ReviewedPrompt:
+    """One prompt as it is now: rankings made since the scores were stored count as well."""
     rewards = {score.response_id: score.reward for score in scores}
-    by_response: dict[int, list[HumanRank]] = defaultdict(list)
+    human_ranks: dict[int, list[HumanRank]] = defaultdict(list)
     contested: set[int] = set()
+    total = against = 0
     for ranking in rankings:
-        placements = list(ranking.placements.all())
-        contested |= find_contested(placements, rewards)
-        for placement in placements:
-            rank = HumanRank(ranking.member.name, placement.rank)
-            by_response[placement.response_id].append(rank)
+        known = {pk: rank for pk, rank in ranking.ranks().items() if pk in rewards}
+        pks, ranks = list(known), list(known.values())
+        otherwise = ordered_otherwise(ranks, [rewards[pk] for pk in pks])
+        total += len(comparisons(ranks))
+        against += len(otherwise)
+        contested |= {pks[place] for pair in otherwise for place in (pair.better, pair.worse)}
+        for pk, rank in known.items():
+            human_ranks[pk].append(HumanRank(ranking.member.name, rank))
     letters = {pk: letter(i) for i, pk in enumerate(sorted(rewards))}
-    return [
-        ReviewedResponse(
-            letter=letters[score.response_id],
-            response=score.response,
-            reward=score.reward,
-            centred=score.reward - scale.mean,
-            percent=scale.percent(score.reward),
-            ranks=by_response[score.response_id],
-            contested=score.response_id in contested,
-        )
-        for score in sorted(scores, key=lambda score: -score.reward)
-    ]
+    return ReviewedPrompt(
+        prompt=agreement.prompt,
+        agreement=Agreement(total, against, agreement.held_out),
+        responses=[
+            ReviewedResponse(
+                letter=letters[score.response_id],
+                response=score.response,
+                reward=score.reward,
+                centred=score.reward - scale.mean,
+                percent=scale.percent(score.reward),
+                ranks=human_ranks[score.response_id],
+                contested=score.response_id in contested,
+            )
+            for score in sorted(scores, key=lambda score: -score.reward)
+        ],
+        zero_percent=scale.percent(scale.mean),
+    )
 
 
 def letter(index: int) -> str:
     """A, B, ..., Z, AA, AB, ...: prompts gathered from many rankings have many responses."""
     first, last = divmod(index, 26)
     return (letter(first - 1) if first else "") + string.ascii_uppercase[last]
-
-
-def find_contested(placements: Sequence[Placement], rewards: dict[int, float]) -> set[int]:
-    """The responses of a ranking that stand in a comparison which the model orders otherwise."""
-    known = [placement for placement in placements if placement.response_id in rewards]
-    pks = [placement.response_id for placement in known]
-    contested: set[int] = set()
-    for pair in comparisons([placement.rank for placement in known]):
-        if rewards[pks[pair.better]] <= rewards[pks[pair.worse]]:
-            contested |= {pks[pair.better], pks[pair.worse]}
-    return contested

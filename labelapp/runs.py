@@ -6,18 +6,19 @@ else goes with it.
 """
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from labelapp import scoring
@@ -29,6 +30,7 @@ POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5  # how often a run says that it is alive, though nothing changed
 LOST_AFTER = timedelta(minutes=2)  # without a heartbeat
 STOP_SECONDS = 10  # between asking a process to stop and killing it
+PATIENCE_SECONDS = 300  # with a database that is away
 LOG = "log.txt"
 
 
@@ -71,7 +73,8 @@ def start(*, project: Project, config: TrainConfig, user: User | None = None) ->
             run = TrainingRun.objects.create(
                 project=project, started_by=user, config=config.to_json()
             )
-            run.folder = f"runs/{run.pk}"
+            # Not the number alone: after a restored backup it may be given a second time.
+            run.folder = f"runs/{run.pk}-{secrets.token_hex(4)}"
             run.save(update_fields=["folder"])
     except IntegrityError as error:  # of two clicks, the other came first
         raise CannotTrainError("A run is under way. Wait for it, or stop it.") from error
@@ -110,8 +113,8 @@ def execute(run: TrainingRun, *, show: bool = False) -> None:
         config = TrainConfig.from_json(run.config)
         watch(run, [*command("train", run), *config.to_arguments()], show)
         watch(run, command("score", run), show)
-        report(run, stage="storing")
-        scoring.store(run, run_folder(run))
+        patiently(lambda: report(run, stage="storing"))
+        patiently(lambda: scoring.store(run, run_folder(run)))
     except RunStoppedError:
         finish(run, State.STOPPED, "Stopped on request.")
     except (RunFailedError, OSError) as error:
@@ -159,14 +162,34 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
     try:
         while process.poll() is None:
             time.sleep(POLL_SECONDS)
-            if not copy_progress(run, folder.read_progress()):
+            try:
+                wanted = copy_progress(run, folder.read_progress())
+            except (OperationalError, InterfaceError):
+                connection.close()  # the database is away or busy; training need not end for that
+                continue
+            if not wanted:
                 raise RunStoppedError
     finally:
         end(process)
     progress = folder.read_progress()
     if process.returncode != 0:
         raise RunFailedError(failure(process.returncode, progress, folder.path / LOG))
-    copy_progress(run, progress)
+    patiently(lambda: copy_progress(run, progress))
+
+
+def patiently(write: Callable[[], object]) -> None:
+    """Do what ends in a write, again if the database is away or busy, for some minutes."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            write()
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > deadline or connection.in_atomic_block:
+                raise
+            connection.close()
+            time.sleep(POLL_SECONDS)
+        else:
+            return
 
 
 def environment() -> dict[str, str]:
@@ -240,12 +263,15 @@ def report(run: TrainingRun, **values: object) -> bool:
 def finish(run: TrainingRun, state: State, reason: str = "") -> None:
     """End a run that is still running; one that was ended by others stays as it is."""
     folder = run_folder(run)
-    TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING).update(
-        state=state,
-        reason=reason,
-        finished_at=timezone.now(),
-        manifest=folder.read_manifest() or {},
-        metrics=folder.read_metrics() or {},
+    ours = TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING)
+    patiently(
+        lambda: ours.update(
+            state=state,
+            reason=reason,
+            finished_at=timezone.now(),
+            manifest=folder.read_manifest() or {},
+            metrics=folder.read_metrics() or {},
+        )
     )
     run.refresh_from_db()
 
@@ -254,12 +280,12 @@ def database_url(database: Mapping[str, Any]) -> str:
     """A database of Django's, as a URL for another process. Takes a connection's settings."""
     name = str(database["NAME"])
     if database["ENGINE"].endswith("sqlite3"):
-        return f"sqlite:///{os.path.abspath(name)}"
+        return f"sqlite:///{quote(os.path.abspath(name))}"
     user = quote(str(database["USER"] or ""), safe="")
     password = quote(str(database["PASSWORD"] or ""), safe="")
     login = f"{user}:{password}@" if password else f"{user}@" if user else ""
     host, port = str(database["HOST"] or ""), str(database["PORT"] or "")
-    options = {k: v for k, v in database.get("OPTIONS", {}).items() if isinstance(v, str)}
+    options = {k: v for k, v in database.get("OPTIONS", {}).items() if type(v) in (str, int)}
     if host.startswith("/"):  # a socket's folder
         options["host"], host = host, ""
     query = f"?{urlencode(options)}" if options else ""

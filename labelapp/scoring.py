@@ -1,13 +1,13 @@
 """Scoring: a run's rewards into the database, and how they agree with the people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 
 from django.db import transaction
 
 from labelapp.models import Placement, Prompt, PromptAgreement, Response, Score, TrainingRun
-from training.pairs import comparisons
+from training.pairs import Comparison, comparisons
 from training.runfolder import RunFolder
 
 BATCH = 2000
@@ -69,7 +69,11 @@ def count_agreements(run: TrainingRun) -> Iterator[tuple[int, tuple[int, int]]]:
             ranks, rewards = zip(
                 *((rank, reward) for _, _, rank, reward in placements), strict=True
             )
-            pairs = comparisons(ranks)
-            total += len(pairs)
-            against += sum(rewards[pair.better] <= rewards[pair.worse] for pair in pairs)
+            total += len(comparisons(ranks))
+            against += len(ordered_otherwise(ranks, rewards))
         yield prompt, (total, against)
+
+
+def ordered_otherwise(ranks: Sequence[int], rewards: Sequence[float]) -> list[Comparison]:
+    """A ranking's comparisons that the rewards do not order as the labeller did."""
+    return [pair for pair in comparisons(ranks) if rewards[pair.better] <= rewards[pair.worse]]

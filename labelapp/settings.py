@@ -8,8 +8,11 @@ more.
 import os
 import secrets
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -54,26 +57,33 @@ def secret_key(folder: Path) -> str:
         return key
     path = folder / "secret_key"
     try:
-        # O_EXCL: of two processes that start at once, one writes and the other reads.
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(64))
-    except FileExistsError:
-        pass
+        if not path.exists():
+            # mkstemp's files are ours alone (0600). The link makes the key appear whole, and of
+            # several processes that start at once all use the one that came first.
+            handle, made = tempfile.mkstemp(dir=folder)
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_urlsafe(64))
+            with suppress(FileExistsError):
+                os.link(made, path)
+            os.unlink(made)
+        key = path.read_text().strip()
     except OSError as error:
-        stop(f"no SECRET_KEY, and {path} cannot be written: {error.strerror}")
-    if not (key := path.read_text().strip()):
+        stop(f"no SECRET_KEY, and {path} cannot be made or read: {error.strerror}")
+    if not key:
         stop(f"{path} is empty; delete it and start again")
     return key
 
 
 def database(folder: Path) -> dict[str, object]:
-    url = os.environ.get("DATABASE_URL") or f"sqlite:///{folder / 'podium.sqlite3'}"
+    url = os.environ.get("DATABASE_URL") or f"sqlite:///{quote(str(folder / 'podium.sqlite3'))}"
     if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
         stop("DATABASE_URL must begin with sqlite:///, postgres:// or postgresql://")
     try:
         config: dict[str, object] = dict(dj_database_url.parse(url, conn_health_checks=True))
     except ValueError:
         stop("DATABASE_URL cannot be read; its form is postgres://user:password@host:port/name")
+    if config["NAME"] in ("", ":memory:"):
+        stop("DATABASE_URL names no database; its form is sqlite:////folder/podium.sqlite3")
     if url.startswith("sqlite"):
         config["OPTIONS"] = {
             # A transaction that will write takes the lock at its start, so it never fails half way
@@ -111,6 +121,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "labelapp.middleware.BusyDatabaseMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -204,5 +215,4 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"labelapp": {"level": "INFO"}},
 }

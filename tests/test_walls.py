@@ -12,7 +12,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What of `training` the web may import: files that need the standard library alone.
 SHARED = {"training.config", "training.pairs", "training.rankingfile", "training.runfolder"}
-STAGES = {"importing", "labelling", "runs", "scoring", "reviewing", "projects"}
+STAGES = {
+    "access",
+    "charts",
+    "text",
+    "importing",
+    "labelling",
+    "runs",
+    "scoring",
+    "reviewing",
+    "projects",
+}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -121,6 +131,16 @@ def test_stages_use_of_each_other_only_what_is_public() -> None:
     for stage in STAGES:
         for name in imports(ROOT / f"labelapp/{stage}.py"):
             assert not any(part.startswith("_") for part in name.split(".")), (stage, name)
+        tree = ast.parse((ROOT / f"labelapp/{stage}.py").read_text(encoding="utf-8"))
+        reached = {
+            f"{node.value.id}.{node.attr}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in STAGES
+            and node.attr.startswith("_")
+        }
+        assert reached == set(), stage
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Scores beside human ranks: the prompts by disagreement, and one prompt in full."""
 
+import re
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -21,7 +22,9 @@ def chosen_run(request: HttpRequest, member: Member) -> TrainingRun | None:
     scored = member.project.runs.scored()
     asked = request.GET.get("run", "")
     if asked:
-        return get_object_or_404(scored, pk=int(asked) if asked.isdecimal() else 0)
+        return get_object_or_404(
+            scored, pk=int(asked) if re.fullmatch(r"[0-9]{1,18}", asked) else 0
+        )
     return scored.first()
 
 

@@ -169,6 +169,8 @@ def test_create_project_makes_one_once(db: None, capsys: Any, tmp_path: Any) -> 
     assert "is there already" in capsys.readouterr().out
     with pytest.raises(CommandError, match="valid “slug”"):
         call_command("create_project", "two words")
+    with pytest.raises(CommandError, match="is taken"):
+        call_command("create_project", "new")
 
 
 def test_add_member_prints_a_password_once(project: Project, capsys: Any) -> None:
@@ -179,6 +181,13 @@ def test_add_member_prints_a_password_once(project: Project, capsys: Any) -> Non
     call_command("add_member", "zoe", "--project", "kitchen")
     assert "zoe is in kitchen already, as manager." in capsys.readouterr().out
     assert Client().login(username="zoe", password=password)
+
+
+@pytest.mark.parametrize("name", ["", "two words", "x" * 151])
+def test_add_member_refuses_a_name_that_cannot_be(project: Project, name: str) -> None:
+    with pytest.raises(CommandError):
+        call_command("add_member", name, "--project", "kitchen")
+    assert not User.objects.exists()
 
 
 def test_add_member_refuses_a_name_that_imported_rankings_have(project: Project) -> None:

@@ -101,6 +101,23 @@ def test_the_list_begins_with_the_worst_disagreement(
     assert "62.5" in page
 
 
+def test_rankings_made_since_the_scores_were_stored_count_as_well(
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    labeller: Member,
+    manager: Member,
+    run: TrainingRun,
+    tmp_path: Path,
+) -> None:
+    prompt = add_prompt()
+    score_in_order(run, tmp_path, prompt, 1.0, 2.0, 3.0, 4.0)
+    page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
+    assert "comparisons against people" not in page
+    add_ranking(prompt, labeller, [1, 2, 3, 4])
+    page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
+    assert "6 of 6 comparisons against people" in page
+
+
 def test_held_out_prompts_can_be_seen_alone(
     add_prompt: AddPrompt, reviewer: Member, run: TrainingRun, tmp_path: Path
 ) -> None:
@@ -150,7 +167,13 @@ def test_what_is_not_there_is_not_found(
     elsewhere = Project.objects.create(name="Attic", slug="attic")
     foreign = elsewhere.prompts.create(messages=[], content_hash="x")
     client = sign_in(manager)
-    for url in (f"{URL}{foreign.pk}/", f"{URL}99999/", f"{URL}?run=99999", f"{URL}?run=x"):
+    for url in (
+        f"{URL}{foreign.pk}/",
+        f"{URL}99999/",
+        f"{URL}?run=99999",
+        f"{URL}?run=x",
+        f"{URL}?run={'9' * 5000}",
+    ):
         assert client.get(url).status_code == 404, url
 
 

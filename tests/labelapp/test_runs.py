@@ -1,6 +1,9 @@
 """Runs: start one, follow it, stop it; what fails says why."""
 
+import os
 import signal
+import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -9,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.test import Client
@@ -131,6 +135,67 @@ def test_a_process_that_dies_leaves_a_reason(
 ) -> None:
     with pytest.raises(runs.RunFailedError, match=reason):
         runs.watch(running, process(program), show=False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_training_outlives_a_database_that_is_away_for_a_moment(
+    running: TrainingRun, on_postgresql: bool
+) -> None:
+    """PostgreSQL ends the connection; SQLite's is locked for longer than we wait."""
+    mine = connection.connection
+    if on_postgresql:
+        pid = mine.info.backend_pid
+
+        def disturb() -> None:
+            with open_engine(runs.database_url(connection.settings_dict)).connect() as other:
+                other.execute(text(f"SELECT pg_terminate_backend({pid})"))
+    else:
+        mine.execute("PRAGMA busy_timeout = 100")
+
+        def disturb() -> None:
+            writer = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+            writer.execute("BEGIN IMMEDIATE")
+            time.sleep(1)
+            writer.execute("ROLLBACK")
+            writer.close()
+
+    disturber = threading.Timer(0.3, disturb)
+    disturber.start()
+    TrainingRun.objects.filter(pk=running.pk).update(stage="")
+    running.heartbeat_at = None  # so that the next look writes
+    runs.watch(running, process("import time; time.sleep(2.5)"), show=False)
+    disturber.join()
+    assert connection.connection is not mine  # it was lost, and made anew
+    runs.finish(running, State.DONE)
+    assert running.state == State.DONE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_terminated_command_stops_its_training(project: Project, ranked: list[Prompt]) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(settings.DATA_DIR),
+        "DATABASE_URL": runs.database_url(connection.settings_dict),
+    }
+    train = [sys.executable, "manage.py", "train_reward", "--project", "kitchen"]
+    command = subprocess.Popen(
+        [*train, "--epochs", "10000"],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not TrainingRun.objects.filter(stage="training").exists():
+        time.sleep(0.2)
+    command.terminate()
+    _, said = command.communicate(timeout=60)
+    assert command.returncode == 1
+    assert b"stopped; the run is marked as failed" in said
+    run = TrainingRun.objects.get()
+    assert run.state == State.FAILED
+    progress = runs.run_folder(run).read_progress()
+    assert progress is not None
+    assert progress.state == "failed"  # the training process itself came to its end
 
 
 def test_a_run_without_a_heartbeat_is_given_up(running: TrainingRun, manager: Member) -> None:

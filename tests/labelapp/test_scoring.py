@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from labelapp import scoring
 from labelapp.models import Member, Project, PromptAgreement, Score, TrainingRun
@@ -51,6 +52,24 @@ def test_agreement_counts_comparisons_that_the_model_orders_otherwise(
     assert not nothing.held_out
     worst_first = PromptAgreement.objects.worst_first(run)
     assert [agreement.prompt for agreement in worst_first] == [prompt, unranked]
+
+
+def test_each_run_is_held_against_people_by_its_own_scores(
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    labeller: Member,
+    project: Project,
+    folder: RunFolder,
+) -> None:
+    prompt = add_prompt()
+    add_ranking(prompt, labeller, [1, 2, 3, 4])
+    pks = list(prompt.responses.order_by("pk").values_list("pk", flat=True))
+    for sign in (-1.0, 1.0):
+        folder.write_scores((pk, sign * place) for place, pk in enumerate(pks))
+        fields = {"state": "done", "finished_at": timezone.now()}
+        scoring.store(TrainingRun.objects.create(project=project, **fields), folder)
+    found = PromptAgreement.objects.order_by("run_id").values_list("against", "comparisons")
+    assert list(found) == [(0, 6), (6, 6)]
 
 
 def test_old_versions_of_a_ranking_do_not_count(

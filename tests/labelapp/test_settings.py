@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,8 @@ def start(
         ),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL must begin with sqlite:///, postgres:// or"),
         ({"DATABASE_URL": "postgres://h:port/x"}, "DATABASE_URL cannot be read; its form is"),
+        ({"DATABASE_URL": "sqlite:///"}, "DATABASE_URL names no database; its form is sqlite:////"),
+        ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL names no database"),
         ({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR=/proc/nowhere cannot be made: No such file"),
     ],
 )
@@ -53,6 +56,20 @@ def test_the_secret_key_is_made_once_and_is_ours_alone(tmp_path: Path) -> None:
     assert first == second
     assert len(first) > 50
     assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+
+
+def test_processes_that_start_at_once_share_one_secret_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: start(tmp_path, "print(s.SECRET_KEY)"), range(8)))
+    assert {process.returncode for process in done} == {0}
+    assert len({process.stdout for process in done}) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_a_folder_may_have_odd_signs_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "a#b?c%20d"
+    done = start(folder, "print(s.DATABASES['default']['NAME'])")
+    assert done.stdout == f"{folder}/podium.sqlite3\n"
 
 
 def test_the_defaults_are_safe(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import argparse
 import secrets
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
@@ -31,6 +32,10 @@ class Command(BaseCommand):
             user = User.objects.filter(username=username).first()
             new = user is None
             if user is None:
+                try:
+                    User(username=username, password=password).full_clean()
+                except ValidationError as error:
+                    raise CommandError(" ".join(error.messages)) from error
                 user = User.objects.create_user(username, password=password)
             member = Member.objects.filter(project=project, user=user).first()
             if member is None and project.members.filter(name=username).exists():

@@ -1,6 +1,7 @@
 """`manage.py train_reward --project SLUG`: train, score, and show the scores in the pages."""
 
 import argparse
+import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             run = runs.start(project=project, config=config)
         except (ValueError, runs.CannotTrainError) as error:
             raise CommandError(str(error)) from error
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
         try:
             runs.execute(run, show=True)
         except KeyboardInterrupt:
