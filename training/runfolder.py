@@ -95,10 +95,9 @@ class RunFolder:
         found = _read_json(self.path / HELD_OUT)
         return found if isinstance(found, list) else None
 
-    def metric_lines(self, since: int = 0) -> list[dict[str, Any]]:
-        """The logged steps but the first `since`. A line being written is left for later."""
-        lines = _iter_lines(self.path / METRIC_LINES)
-        return [line for number, line in enumerate(lines) if number >= since]
+    def metric_lines(self) -> list[dict[str, Any]]:
+        """The logged steps. A line being written is left for later."""
+        return list(_iter_lines(self.path / METRIC_LINES))
 
     def iter_scores(self) -> Iterator[tuple[Identifier, float]]:
         """(response id, reward) of every scored response. Nothing when there are no scores."""
