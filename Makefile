@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 MANAGE := $(PY) manage.py
+BIND   ?= 127.0.0.1:8000
 DEMO   := DATABASE_URL= DATA_DIR=var/demo $(MANAGE)
 
 .PHONY: demo run test chromium check fix clean help
@@ -12,13 +13,15 @@ DEMO   := DATABASE_URL= DATA_DIR=var/demo $(MANAGE)
 help:
 	@echo "make demo    real rankings, a trained model, pages at http://127.0.0.1:8000"
 	@echo "make run     an empty installation, for real use"
+	@echo "              another address: make demo BIND=127.0.0.1:8001"
 	@echo "make test    every test        make check   format, lint, types        make fix   mend format and lint"
 
 # The whole journey: import -> label -> train -> score -> review. Run again, it starts at once.
 demo: var/demo/ready
 	@$(DEMO) migrate --verbosity 0
 	@$(DEMO) collectstatic --noinput --verbosity 0
-	@$(DEMO) serve
+	@echo "Passwords were printed at the first start. Another one: DATA_DIR=var/demo $(MANAGE) changepassword manager"
+	@$(DEMO) serve --bind $(BIND)
 
 var/demo/ready: $(VENV)/installed
 	$(DEMO) migrate --verbosity 0
@@ -34,7 +37,7 @@ var/demo/ready: $(VENV)/installed
 run: $(VENV)/installed
 	$(MANAGE) migrate --verbosity 0
 	$(MANAGE) collectstatic --noinput --verbosity 0
-	$(MANAGE) serve
+	$(MANAGE) serve --bind $(BIND)
 
 test: $(VENV)/installed-dev chromium
 	$(VENV)/bin/pytest

@@ -20,6 +20,7 @@ admin.site.register(User, UserAdmin)
 class ProjectAdmin(admin.ModelAdmin):
     list_display = ["name", "slug", "rankings_per_prompt", "ties_allowed", "created_at"]
     search_fields = ["name", "slug"]
+    exclude = ["rating_scale", "flags"]  # the ranking page does not ask for them yet
 
 
 @admin.register(Member)

@@ -94,6 +94,12 @@ def progress(member: Member) -> Progress:
     )
 
 
+def waiting_for(member: Member) -> int:
+    """How many prompts the member can rank now: the open task, and those that wait."""
+    open_now = open_assignments(member).filter(slot__isnull=False)
+    return open_now.count() + Prompt.objects.awaiting(member).count()
+
+
 def resume(member: Member) -> Assignment | None:
     """The member's unsubmitted task, its lease renewed, if it still has or can again get a slot.
 
@@ -184,10 +190,11 @@ def find_assignment(member: Member, token: uuid.UUID) -> Assignment:
     return assignment
 
 
-def keep_draft(assignment: Assignment, ranks: Mapping[str, int]) -> None:
-    """Remember what was entered, for when the page comes up again."""
-    if assignment.submitted_at is None:
-        Assignment.objects.filter(pk=assignment.pk).update(draft=dict(ranks))
+def keep_draft(assignment: Assignment, ranks: Mapping[str, int], note: str) -> None:
+    """Remember what was entered, for when the page comes up again. Not after the submit."""
+    assignment.draft = {"ranks": dict(ranks), "note": note}
+    open_still = Assignment.objects.filter(pk=assignment.pk, submitted_at=None)
+    open_still.update(draft=assignment.draft)
 
 
 def submit(*, assignment: Assignment, ranks: Mapping[str, int], note: str = "") -> Ranking:

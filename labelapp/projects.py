@@ -1,11 +1,12 @@
 """Projects and the people in them."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Count
 
-from labelapp.models import Member, Project, Prompt, Ranking, Response, Role, User
+from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Response, Role, User
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ProjectCard:
     project: Project
     role: str
     rankings: int
-    waiting: int
+    waiting: int  # prompts that this person could be given
 
 
 def counts(project: Project) -> Counts:
@@ -44,14 +45,16 @@ def overview(user: User) -> list[ProjectCard]:
     roles = dict(user.memberships.values_list("project_id", "role"))
     current = Ranking.objects.filter(prompt__project__in=projects, is_current=True)
     rankings = dict(current.values_list("prompt__project").annotate(Count("pk")))
-    prompts = Prompt.objects.filter(project__in=projects).waiting()
-    waiting = dict(prompts.values_list("project").annotate(Count("pk")))
+    prompts = Prompt.objects.filter(project__in=projects).awaiting_user(user)
+    waiting = Counter(dict(prompts.values_list("project").annotate(Count("pk"))))
+    begun = Assignment.objects.filter(member__user=user, submitted_at=None, slot__isnull=False)
+    waiting.update(dict(begun.values_list("member__project").annotate(Count("pk"))))
     return [
         ProjectCard(
             project=project,
             role=roles.get(project.pk, "administrator"),
             rankings=rankings.get(project.pk, 0),
-            waiting=waiting.get(project.pk, 0),
+            waiting=waiting[project.pk],
         )
         for project in projects
     ]

@@ -53,6 +53,14 @@ class ReviewedResponse:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What a labeller wrote to a ranking, for those who review."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Agreement:
     comparisons: int
     against: int  # those that the model orders otherwise
@@ -65,6 +73,7 @@ class ReviewedPrompt:
     agreement: Agreement
     responses: list[ReviewedResponse]  # best reward first
     zero_percent: float  # where the mean held-out response lies on the scale
+    notes: list[Note]
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,7 @@ def review_prompt(
             for score in sorted(scores, key=lambda score: -score.reward)
         ],
         zero_percent=scale.percent(scale.mean),
+        notes=[Note(ranking.member.name, ranking.note) for ranking in rankings if ranking.note],
     )
 
 

@@ -24,14 +24,13 @@ from django.utils import timezone
 from labelapp import scoring
 from labelapp.models import Placement, Project, State, TrainingRun, User
 from training.config import TrainConfig
-from training.runfolder import Progress, RunFolder
+from training.runfolder import LOG, Progress, RunFolder
 
 POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5  # how often a run says that it is alive, though nothing changed
 LOST_AFTER = timedelta(minutes=2)  # without a heartbeat
 STOP_SECONDS = 10  # between asking a process to stop and killing it
 PATIENCE_SECONDS = 300  # with a database that is away
-LOG = "log.txt"
 
 
 class CannotTrainError(Exception):

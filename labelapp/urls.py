@@ -13,6 +13,7 @@ urlpatterns = [
     path("projects/new/", projects.new, name="project_new"),
     path("projects/<slug:slug>/", projects.detail, name="project"),
     path("projects/<slug:slug>/labelling/", labelling.task, name="labelling"),
+    path("projects/<slug:slug>/labelling/draft/", labelling.draft, name="labelling_draft"),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),
     path("projects/<slug:slug>/runs/<int:pk>/", runs.detail, name="run"),
     path("projects/<slug:slug>/runs/<int:pk>/progress/", runs.progress, name="run_progress"),

@@ -158,6 +158,10 @@ class TrainConfig:
             raise ValueError(
                 f"width must be even and a multiple of heads ({self.heads}), got {self.width}"
             )
+        if self.backbone == "transformer" and self.model:
+            raise ValueError(
+                f"model is for backbone pretrained, got {self.model!r} for backbone transformer"
+            )
         if self.backbone == "pretrained" and not self.model:
             raise ValueError("model must be the name or the folder of a model, got ''")
 

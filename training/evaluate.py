@@ -26,6 +26,8 @@ from training.pairs import Ties, agreement
 
 BOOTSTRAP_SAMPLES = 2000
 BOOTSTRAP_SEED = 0
+FEWEST_PROMPTS = 5
+"""With fewer, an interval over prompts would claim to know what it cannot."""
 LONGEST_SHOWN = 1500
 """Characters of a text that are shown in TensorBoard."""
 
@@ -115,12 +117,16 @@ def held_out_metrics(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def bootstrap_interval(table: pd.DataFrame) -> tuple[float, float]:
+def bootstrap_interval(table: pd.DataFrame) -> tuple[float | None, float | None]:
     """95 % interval of the accuracy, over prompts: rankings of one prompt are not independent.
+
+    None, None with fewer than FEWEST_PROMPTS prompts.
 
     The percentile method, Efron and Tibshirani 1993, section 13.3.
     """
     by_prompt = table.groupby("prompt")[["agreed", "comparisons"]].sum().to_numpy(dtype=float)
+    if len(by_prompt) < FEWEST_PROMPTS:
+        return None, None
     random = np.random.default_rng(BOOTSTRAP_SEED)
     drawn_SQ = random.integers(len(by_prompt), size=(BOOTSTRAP_SAMPLES, len(by_prompt)))
     sums_S2: NDArray[np.float64] = by_prompt[drawn_SQ].sum(axis=1)

@@ -32,6 +32,8 @@ METRICS = "metrics.json"
 SCORES = "scores.jsonl"
 TENSORBOARD = "tensorboard"
 MODEL = "model"
+LOG = "log.txt"
+"""What the processes printed, where the web application started them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +116,11 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.read_config() is None:
-            for name in (CONFIG, TENSORBOARD, MODEL):
-                if (self.path / name).exists():
-                    reason = "the folder holds something that is no training run"
-                    raise FileExistsError(errno.EEXIST, reason, str(self.path / name))
+            # A run that failed before its configuration was written left these two at most.
+            strange = {path.name for path in self.path.iterdir()} - {PROGRESS, LOG}
+            if strange:
+                reason = "the folder holds something that is no training run"
+                raise FileExistsError(errno.EEXIST, reason, str(self.path / min(strange)))
         for name in (TENSORBOARD, MODEL):
             shutil.rmtree(self.path / name, ignore_errors=True)
         # The configuration goes last: while anything is there, it says that a run has left it.

@@ -202,9 +202,11 @@ def describe(dataset: Dataset, backbone: Backbone, machine: Machine, steps: int)
 
 def summary(metrics: dict[str, Any]) -> str:
     found = metrics["held_out"]
+    low, high = found["accuracy_low"], found["accuracy_high"]
+    interval = "too few prompts for an interval" if low is None else f"{low:.3f} to {high:.3f}"
     return (
         f"held out: accuracy {found['accuracy']:.3f}"
-        f" ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f}),"
+        f" ({interval}),"
         f" loss {found['loss']:.3f}, {found['comparisons']} comparisons;"
         f" the longer one wins: {found['longer_wins']:.3f}; {metrics['seconds']:.0f} seconds"
     )

@@ -8,6 +8,8 @@ from django import forms
 from labelapp.labelling import letters
 from labelapp.models import Assignment
 
+MAX_NOTE = 5000  # characters
+
 
 def rank_field(letter: str) -> str:
     return f"rank-{letter}"
@@ -24,7 +26,7 @@ def posted_token(data: dict[str, Any]) -> uuid.UUID | None:
 class RankingForm(forms.Form):
     """Checks a posted ranking of an assignment, and says in words what is wrong with it."""
 
-    note = forms.CharField(required=False, max_length=5000)
+    note = forms.CharField(required=False, max_length=MAX_NOTE)
 
     def __init__(self, data: Any, *, assignment: Assignment, ties_allowed: bool) -> None:
         super().__init__(data)
@@ -67,6 +69,11 @@ class RankingForm(forms.Form):
             for letter in self.letters
             if self.cleaned_data.get(rank_field(letter)) is not None
         }
+
+    @property
+    def note_so_far(self) -> str:
+        """The note as it was entered, no longer than it may be."""
+        return str(self.data.get("note", ""))[:MAX_NOTE].replace("\0", "")
 
     @property
     def problems(self) -> list[str]:

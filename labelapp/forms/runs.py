@@ -39,5 +39,10 @@ class TrainForm(forms.Form):
             try:
                 self.config = TrainConfig.from_json(given)
             except ValueError as error:
-                self.add_error(None, f"{error}.")
+                name, _, problem = str(error).partition(" ")
+                known = name in self.fields
+                self.add_error(
+                    name if known else None,
+                    f"{problem[:1].upper()}{problem[1:]}." if known else f"{error}.",
+                )
         return self.cleaned_data

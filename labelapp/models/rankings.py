@@ -25,7 +25,7 @@ class Assignment(models.Model):
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     slot = models.PositiveSmallIntegerField(null=True)
     order = models.JSONField()  # response ids, in the shuffled order that was shown
-    draft = models.JSONField(default=dict, blank=True)  # {letter: rank} entered so far
+    draft = models.JSONField(default=dict, blank=True)  # entered so far: ranks by letter, note
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True, blank=True)

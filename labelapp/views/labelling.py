@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from labelapp import labelling
 from labelapp.access import member_view
@@ -35,8 +35,11 @@ def task_context(member: Member, assignment: Assignment | None) -> dict[str, obj
         "progress": labelling.progress(member),
         "task": assignment,
     }
-    if assignment is not None:
+    if assignment is None:
+        context["any_prompts"] = member.project.prompts.exists()
+    else:
         cards = labelling.cards(assignment)
+        ranks = assignment.draft.get("ranks", {})
         context |= {
             "prompt_messages": [
                 {"role": message["role"], "html": render_text(message["content"])}
@@ -47,11 +50,12 @@ def task_context(member: Member, assignment: Assignment | None) -> dict[str, obj
                     card.letter,
                     render_text(card.response.text),
                     count_words(card.response.text),
-                    assignment.draft.get(card.letter),
+                    ranks.get(card.letter),
                 )
                 for card in cards
             ],
             "ranks": range(1, len(cards) + 1),
+            "note": assignment.draft.get("note", ""),
         }
     return context
 
@@ -78,7 +82,23 @@ def task(request: HttpRequest, member: Member) -> HttpResponse:
     return task_response(request, member, labelling.current_assignment(member))
 
 
-def submit(request: HttpRequest, member: Member) -> HttpResponse:
+@require_POST
+@member_view()
+def draft(request: HttpRequest, member: Member) -> HttpResponse:
+    """What is entered so far, sent by the page as it is entered."""
+    found = posted_form(request, member)
+    if isinstance(found, HttpResponse):
+        return found
+    assignment, form = found
+    form.is_valid()  # what is not valid yet is left out
+    labelling.keep_draft(assignment, form.ranks, form.note_so_far)
+    return HttpResponse(status=204)
+
+
+def posted_form(
+    request: HttpRequest, member: Member
+) -> tuple[Assignment, RankingForm] | HttpResponse:
+    """The task that was posted, with its form; a refusal where it is not the member's."""
     token = posted_token(request.POST)
     try:
         if token is None:
@@ -88,19 +108,18 @@ def submit(request: HttpRequest, member: Member) -> HttpResponse:
         return refuse(request, 404, "This task is no longer here. Reload the page for another.")
     except labelling.NotYoursError:
         return refuse(request, 403, "This task is lent to somebody else; nothing was stored.")
-    form = RankingForm(
-        request.POST, assignment=assignment, ties_allowed=member.project.ties_allowed
-    )
+    ties_allowed = member.project.ties_allowed
+    return assignment, RankingForm(request.POST, assignment=assignment, ties_allowed=ties_allowed)
+
+
+def submit(request: HttpRequest, member: Member) -> HttpResponse:
+    found = posted_form(request, member)
+    if isinstance(found, HttpResponse):
+        return found
+    assignment, form = found
     if not form.is_valid():
-        labelling.keep_draft(assignment, form.ranks)
-        assignment.draft = form.ranks
-        return task_response(
-            request,
-            member,
-            assignment,
-            problems=form.problems,
-            note=request.POST.get("note", ""),
-        )
+        labelling.keep_draft(assignment, form.ranks, form.note_so_far)
+        return task_response(request, member, assignment, problems=form.problems)
     labelling.submit(assignment=assignment, ranks=form.ranks, note=form.cleaned_data["note"])
     if not request.htmx:  # type: ignore[attr-defined]
         messages.success(request, "Ranking stored.")

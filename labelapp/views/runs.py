@@ -20,8 +20,14 @@ LOG_BYTES = 200_000
 
 def run_context(member: Member, pk: int) -> dict[str, object]:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
-    lines = runs.run_folder(run).metric_lines() if run.folder else []
-    return {"member": member, "project": member.project, "run": run, "curve": loss_curve(lines)}
+    folder = runs.run_folder(run)
+    return {
+        "member": member,
+        "project": member.project,
+        "run": run,
+        "folder": folder.model,
+        "curve": loss_curve(folder.metric_lines()),
+    }
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -64,7 +64,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 /** @type {string[]} */
 let unfolded = [];
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const open = event.detail.target.querySelectorAll("details[id][open]");
+  const open = event.detail.target.querySelectorAll("details[id][open]:not(.note)");
   unfolded = [...open].map((details) => details.id);
 });
 document.addEventListener("htmx:afterSwap", () => {

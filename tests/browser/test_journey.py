@@ -101,7 +101,7 @@ def test_from_an_imported_file_to_scores_beside_the_human_ranks(
 
     # The scores stand beside the human ranks, best reward first.
     review.click()
-    expect(page.get_by_role("heading", name="Review")).to_be_visible()
+    expect(page.get_by_role("heading", name="Review", exact=True)).to_be_visible()
     assert Score.objects.filter(run=run).count() == 347
     page.goto(f"{page.url.split('?')[0]}{by_drag.prompt_id}/")
     expect(page.get_by_text("llama-7b").first).to_be_visible()

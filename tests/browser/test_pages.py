@@ -177,8 +177,8 @@ def test_the_review_shows_scores_beside_human_ranks(
     rows = page.get_by_role("row")
     expect(rows.nth(1)).to_contain_text("No.")
     expect(rows.nth(1)).to_contain_text("labeller ranked it 2")
-    expect(rows.nth(1)).to_contain_text("people disagree")
-    expect(rows.nth(4)).not_to_contain_text("people disagree")
+    expect(rows.nth(1)).to_contain_text("model and people differ")
+    expect(rows.nth(4)).not_to_contain_text("model and people differ")
     page.get_by_role("link", name="Is this safe?").click()
     expect(page.get_by_role("article", name="Response C")).to_contain_text("model-2")
     assert page.evaluate("window.hacked") is None

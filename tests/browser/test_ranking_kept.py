@@ -176,3 +176,53 @@ def test_without_javascript_a_ranking_is_checked_by_the_server_and_stored(
     plain.expect_empty()
     expect(page.get_by_text("Ranking stored.")).to_be_visible()
     assert stored(prompt) == ORDER
+
+
+def test_what_was_entered_is_there_again_after_a_reload(
+    ranking_page: RankingPage, prompt: Prompt, page: Page
+) -> None:
+    ranking_page.open()
+    first, second = list(ranking_page.letters())[:2]
+    with page.expect_response("**/draft/"):
+        ranking_page.rank_by_radio({first: 2, second: 1})
+    page.get_by_text("Note", exact=True).click()
+    with page.expect_response("**/draft/"):
+        page.get_by_label("For those who review").fill("Both are wrong.")
+    page.reload()
+    entered = ranking_page.entered()
+    assert (entered.pop(first), entered.pop(second)) == (2, 1)
+    assert set(entered.values()) == {None}
+    expect(page.get_by_label("For those who review")).to_have_value("Both are wrong.")
+
+
+def test_enter_submits_after_a_ranking_by_clicks(
+    ranking_page: RankingPage, prompt: Prompt, page: Page
+) -> None:
+    ranking_page.open().rank_by_click(dict(zip(RESPONSES, (1, 2, 2, 3), strict=True)))
+    page.keyboard.press("Enter")
+    ranking_page.expect_empty()
+    assert stored(prompt) == dict(zip(RESPONSES, (1, 2, 2, 3), strict=True))
+
+
+def test_a_digit_puts_a_picked_letter_down(
+    ranking_page: RankingPage, prompt: Prompt, page: Page
+) -> None:
+    ranking_page.open().chip("B").click()
+    expect(ranking_page.chip("B")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("3")
+    expect(ranking_page.chip("B")).to_have_attribute("aria-pressed", "false")
+    expect(ranking_page.radio("B", 3)).to_be_checked()
+
+
+def test_clicking_a_chip_does_not_move_the_page(
+    ranking_page: RankingPage, prompt: Prompt, page: Page
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 500})
+    ranking_page.open()
+    for place in (ranking_page.chip("A"), ranking_page.lane(2), ranking_page.chip("A")):
+        box = place.bounding_box()
+        assert box is not None
+        # At the place itself: Playwright's click would scroll on its own account.
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] - 8)
+        assert page.evaluate("scrollY") == 0
+    expect(ranking_page.radio("A", 2)).to_be_checked()

@@ -395,11 +395,53 @@ def test_a_bad_post_is_refused_and_what_was_entered_stays(
     assert not Ranking.objects.exists()
     if "A" in ranks:
         assignment.refresh_from_db()
-        assert assignment.draft["A"] == 1
+        assert assignment.draft["ranks"]["A"] == 1
         again = client.get(URL).content.decode()
         for html in (page, again):
             chosen = [tag for tag in html.split("<input") if "checked" in tag.split(">")[0]]
             assert any('name="rank-A"' in tag and 'value="1"' in tag for tag in chosen)
+
+
+def post_draft(client: Client, assignment: Assignment, data: dict[str, Any]) -> int:
+    data = {"assignment": assignment.token} | data
+    return client.post(f"{URL}draft/", data, HTTP_HX_REQUEST="true").status_code
+
+
+def test_what_is_entered_is_kept_as_it_is_entered(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt()
+    client = sign_in(labeller)
+    assignment = task(labeller)
+    data = {"rank-A": "2", "rank-B": "9", "rank-Z": "1", "note": "hm\0m"}
+    assert post_draft(client, assignment, data) == 204
+    page = client.get(URL).content.decode()
+    [chosen] = [tag for tag in page.split("<input") if "checked" in tag.split(">")[0]]
+    assert 'name="rank-A"' in chosen
+    assert 'value="2"' in chosen
+    assert ">hmm</textarea>" in page
+
+
+def test_a_draft_that_comes_after_the_submit_changes_nothing(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    labelling.submit(assignment=assignment, ranks=ABCD)
+    assert post_draft(sign_in(labeller), assignment, {"rank-A": "4"}) == 204
+    assignment.refresh_from_db()
+    assert assignment.draft == {}
+    assert Ranking.objects.count() == 1
+
+
+def test_a_draft_is_kept_for_its_labeller_alone(
+    add_prompt: AddPrompt, labeller: Member, manager: Member, outsider: User
+) -> None:
+    add_prompt(wanted=2)
+    assignment = task(labeller)
+    assert post_draft(sign_in(manager), assignment, {"rank-A": "4"}) == 403
+    assert post_draft(sign_in(outsider), assignment, {"rank-A": "4"}) == 404
+    assert sign_in(labeller).get(f"{URL}draft/").status_code == 405
+    assignment.refresh_from_db()
+    assert assignment.draft == {}
 
 
 def test_ties_are_refused_where_the_project_allows_none(

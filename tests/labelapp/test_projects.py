@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from labelapp import labelling
 from labelapp.models import Member, Project, User
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, sign_in
 
@@ -72,7 +73,7 @@ def test_the_list_makes_the_same_queries_for_many_projects(labeller: Member, pro
     client = sign_in(labeller)
     with CaptureQueriesContext(connection) as queries:
         client.get("/")
-    assert len(queries) == 6
+    assert len(queries) == 7
 
 
 # A project's front page
@@ -87,6 +88,25 @@ def test_the_front_page_shows_what_there_is(
     assert "<em>short</em>" in html  # the guidelines
     for count in ("2", "8", "1"):
         assert f">{count}<" in html
+
+
+def test_what_waits_is_what_this_person_can_rank(
+    project: Project, add_prompt: AddPrompt, labeller: Member, manager: Member
+) -> None:
+    add_prompt("One?", wanted=2)
+    add_prompt("Two?", wanted=2)
+    assignment = labelling.current_assignment(labeller)
+    assert assignment is not None
+    for url in ("/", "/projects/kitchen/"):
+        assert "2 prompts wait for you" in page(labeller, url)  # the open one among them
+    labelling.submit(assignment=assignment, ranks=dict.fromkeys("ABCD", 1))
+    assert "1 prompt waits for your ranking" in page(labeller, "/projects/kitchen/")
+    second = labelling.current_assignment(labeller)
+    assert second is not None
+    labelling.submit(assignment=second, ranks=dict.fromkeys("ABCD", 1))
+    assert "nothing waits for you" in page(labeller, "/")
+    assert "2 prompts wait for other labellers" in page(labeller, "/projects/kitchen/")
+    assert "2 prompts wait for you" in page(manager, "/")
 
 
 def test_labellers_see_no_way_to_scores(labeller: Member, reviewer: Member) -> None:
@@ -104,6 +124,9 @@ def test_a_project_that_is_not_yours_does_not_exist(project: Project, outsider: 
 def test_a_superuser_manages_every_project(project: Project, root: User) -> None:
     assert "/projects/kitchen/runs/" in page(root, "/projects/kitchen/")
     assert sign_in(root).get("/projects/kitchen/runs/").status_code == 200
+    Member.objects.create(project=project, user=root, name="root")  # a labeller, to rank as well
+    assert sign_in(root).get("/projects/kitchen/runs/").status_code == 200
+    assert sign_in(root).get("/projects/kitchen/labelling/").status_code == 200
 
 
 # A new project
@@ -178,8 +201,11 @@ def test_add_member_prints_a_password_once(project: Project, capsys: Any) -> Non
     password = capsys.readouterr().out.split()[-1]
     assert Client().login(username="zoe", password=password)
     assert project.members.get().manages
-    call_command("add_member", "zoe", "--project", "kitchen")
+    call_command("add_member", "zoe", "--project", "kitchen", "--role", "manager")
     assert "zoe is in kitchen already, as manager." in capsys.readouterr().out
+    call_command("add_member", "zoe", "--project", "kitchen", "--role", "reviewer")
+    assert "zoe was a manager of kitchen, now a reviewer." in capsys.readouterr().out
+    assert project.members.get().role == "reviewer"
     assert Client().login(username="zoe", password=password)
 
 

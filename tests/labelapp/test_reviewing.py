@@ -144,6 +144,22 @@ def test_a_prompt_is_shown_in_full(
     assert "<script>x" not in page
 
 
+def test_notes_of_labellers_are_shown_to_those_who_review(
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    labeller: Member,
+    reviewer: Member,
+    run: TrainingRun,
+    tmp_path: Path,
+) -> None:
+    prompt = add_prompt()
+    add_ranking(prompt, labeller, [1, 2, 3, 4], note="All <b>wrong</b>.")
+    score_in_order(run, tmp_path, prompt, 1.0, 2.0, 3.0, 4.0)
+    for url in (URL, f"{URL}{prompt.pk}/"):
+        page = sign_in(reviewer).get(url).content.decode()
+        assert "All &lt;b&gt;wrong&lt;/b&gt;." in page
+
+
 def test_without_scores_the_page_says_what_to_do(manager: Member) -> None:
     page = sign_in(manager).get(URL).content.decode()
     assert "/projects/kitchen/runs/" in page

@@ -314,7 +314,7 @@ def test_a_second_press_starts_no_second_run(ranked: list[Prompt], manager: Memb
 def test_bad_settings_are_refused_in_the_page(ranked: list[Prompt], manager: Member) -> None:
     response = sign_in(manager).post(URL, FORM | {"learning_rate": "7"})
     assert response.status_code == 422
-    assert "learning_rate must be above 0 and at most 1" in response.content.decode()
+    assert "Must be above 0 and at most 1, got 7.0." in response.content.decode()
     assert not TrainingRun.objects.exists()
 
 

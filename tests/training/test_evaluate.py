@@ -60,11 +60,26 @@ def test_the_metrics_of_the_held_out_side():
 
 
 def test_the_interval_is_over_prompts_and_the_same_each_time():
-    table = ranking_table(RANKINGS, REWARDS, "drop")
-    low, high = bootstrap_interval(table)
-    # Of two prompts, a sample is the first twice, both, or the second twice.
-    assert (low, high) == (2.5 / 4, 1.0)
-    assert bootstrap_interval(table) == (low, high)
+    # Ten rankings of each prompt, all alike: as ten prompts they would look far surer.
+    rows = [
+        {"prompt": str(prompt), "agreed": prompt % 2, "comparisons": 1}
+        for prompt in range(6)
+        for _ in range(10)
+    ]
+    low, high = bootstrap_interval(pd.DataFrame(rows))
+    # Of six prompts, three right: 2.5 % of the samples have at most one right, and at least five.
+    assert (low, high) == (1 / 6, 5 / 6)
+    assert bootstrap_interval(pd.DataFrame(rows)) == (low, high)
+
+
+def test_the_interval_holds_the_accuracy():
+    rows = [{"prompt": str(n), "agreed": n % 3 > 0, "comparisons": 1} for n in range(9)]
+    low, high = bootstrap_interval(pd.DataFrame(rows))
+    assert 0 < low < 6 / 9 < high < 1
+
+
+def test_there_is_no_interval_over_a_handful_of_prompts():
+    assert bootstrap_interval(ranking_table(RANKINGS, REWARDS, "drop")) == (None, None)
 
 
 def test_the_interval_narrows_with_more_prompts():

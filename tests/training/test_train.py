@@ -54,7 +54,6 @@ def test_a_run_leaves_its_files(run):
 def test_it_learns_what_can_be_learned(run):
     held_out, train = run.read_metrics()["held_out"], run.read_metrics()["train"]
     assert held_out["accuracy"] > 0.8
-    assert held_out["accuracy_low"] <= held_out["accuracy"] <= held_out["accuracy_high"]
     assert train["loss"] < 0.5 < math.log(2) < run.metric_lines()[0]["loss"] + 0.2
 
 
@@ -152,7 +151,8 @@ def test_bf16_trains_and_saves_float32(rankings_file, gpt2_folder, tmp_path, bac
     run = train(
         rankings_file,
         tmp_path / "run",
-        *("--backbone", backbone, "--model", str(gpt2_folder), "--precision", "bf16"),
+        *("--backbone", backbone, "--precision", "bf16"),
+        *(("--model", str(gpt2_folder)) if backbone == "pretrained" else ()),
         *("--max-prompt-tokens", "64", "--max-response-tokens", "64", "--epochs", "2"),
     )
     assert run.read_manifest()["device"] == "cpu, bf16"

@@ -13,8 +13,8 @@ from labelapp.models import Member, Project, Role, User
 
 class Command(BaseCommand):
     help = (
-        "Add a person to a project. A login that is not there yet is made with a random "
-        "password, which is printed this once."
+        "Add a person to a project, or give them another role there. A login that is not there "
+        "yet is made with a random password, which is printed this once."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -45,8 +45,11 @@ class Command(BaseCommand):
                 )
             if member is None:
                 Member.objects.create(project=project, user=user, name=username, role=role)
-        if member is not None:
-            self.stdout.write(f"{username} is in {project.slug} already, as {member.role}.")
+        if member is not None and member.role == role:
+            self.stdout.write(f"{username} is in {project.slug} already, as {role}.")
+        elif member is not None:
+            Member.objects.filter(pk=member.pk).update(role=role)
+            self.stdout.write(f"{username} was a {member.role} of {project.slug}, now a {role}.")
         elif new:
             self.stdout.write(f"{role:9} sign in as {username}, password {password}")
         else:

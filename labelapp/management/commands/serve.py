@@ -47,7 +47,7 @@ class Command(BaseCommand):
             stop(list(processes.values()))
         raise CommandError(
             f"the web server ended with status {processes['web'].returncode}; "
-            "if the address is in use, choose another with --bind"
+            "if the address is in use, choose another with --bind (make: BIND=127.0.0.1:8001)"
         )
 
 

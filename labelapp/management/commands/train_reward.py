@@ -48,15 +48,16 @@ class Command(BaseCommand):
 
 def describe(metrics: dict[str, Any]) -> str:
     """What a finished run came to, with its yardstick."""
-    held_out = metrics.get("held_out", {})
-    accuracy, low, high, longer = (
-        held_out.get(key) for key in ("accuracy", "accuracy_low", "accuracy_high", "longer_wins")
+    found = metrics["held_out"]
+    low, high = found["accuracy_low"], found["accuracy_high"]
+    interval = (
+        "too few prompts for an interval"
+        if low is None
+        else f"95 % interval {low:.1%} to {high:.1%}"
     )
-    if accuracy is None or low is None or high is None or longer is None:
-        return "Done. The scores are in the pages; no held-out prompt has a comparison to judge by."
     return (
-        f"Done in {metrics['seconds']:.0f} s. On {held_out['prompts']} held-out prompts the model "
-        f"orders {accuracy:.1%} of {held_out['comparisons']} comparisons as people do "
-        f'(95 % interval {low:.1%} to {high:.1%}); "the longer one wins" orders {longer:.1%}. '
+        f"Done in {metrics['seconds']:.0f} s. On {found['prompts']} held-out prompts the model "
+        f"orders {found['accuracy']:.1%} of {found['comparisons']} comparisons as people do "
+        f'({interval}); "the longer one wins" orders {found["longer_wins"]:.1%}. '
         "The scores are in the pages."
     )

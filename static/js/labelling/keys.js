@@ -15,9 +15,20 @@ const KEYS = {
   n: (task) => task.writeNote(),
   0: ({ ranking, cards }) => ranking.place(cards.letter, null),
   Backspace: ({ ranking, cards }) => ranking.place(cards.letter, null),
-  Enter: (task, focused) => (focused?.closest("button, a, summary") ? false : task.submit()),
+  Enter: (task, focused) => (isButton(focused, task) ? false : task.submit()),
   Escape: ({ rail }) => (rail.picked ? rail.pick(null) : false),
 };
+
+/**
+ * Whether Enter means what is in focus. A lane with nothing picked has nothing to do with it: after
+ * a ranking by clicks that is where the focus stands.
+ * @param {Element | null} focused
+ * @param {Task} task
+ */
+function isButton(focused, task) {
+  if (focused?.matches(".place")) return task.rail.picked !== null;
+  return Boolean(focused?.closest("button, a, summary"));
+}
 
 /** @param {Element | null} element */
 function isWriting(element) {

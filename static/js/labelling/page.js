@@ -27,6 +27,12 @@ export class Task {
       if (card instanceof HTMLElement) this.ranking.settle(card.dataset.letter);
     });
     form.addEventListener("click", (event) => this.#clicked(event));
+    form.querySelector("#note-text").addEventListener("input", () => this.#entered());
+  }
+
+  /** Has what is entered kept on the server: see the draft's element in _task.html. */
+  #entered() {
+    this.form.dispatchEvent(new Event("entered"));
   }
 
   undo() {
@@ -62,7 +68,8 @@ export class Task {
 
   /** @param {string} change */
   #changed(change) {
-    this.rail.draw();
+    this.rail.pick(null); // however the change came about; draws the rail as well
+    this.#entered();
     this.form.querySelector(".stored")?.remove();
     say(this.ranking.complete ? `${change} Every response has a rank: press Enter to submit.` : change);
   }

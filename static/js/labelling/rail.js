@@ -29,7 +29,9 @@ export class Rail {
   draw() {
     const focused = document.activeElement;
     for (const place of this.places) this.#drawPlace(place);
-    if (focused instanceof HTMLElement && focused.classList.contains("chip")) focused.focus();
+    if (focused instanceof HTMLElement && focused.classList.contains("chip")) {
+      focused.focus({ preventScroll: true });
+    }
     this.#drawCards();
     this.#drawSubmit();
   }
