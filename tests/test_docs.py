@@ -83,7 +83,8 @@ def test_every_link_between_pages_leads_somewhere() -> None:
 def test_the_file_map_names_every_file_of_the_application() -> None:
     named = set(re.findall(r"`([\w./-]+)`", read("README.md").split("## File map")[1]))
     framework = {"settings.py", "urls.py", "wsgi.py", "asgi.py", "admin.py", "__init__.py"}
-    files = {f"labelapp/{path.name}" for path in (ROOT / "labelapp").glob("*.py")}
-    assert files - {f"labelapp/{name}" for name in framework} <= named
+    for room in ("labelapp", "training"):
+        files = {path.name for path in (ROOT / room).glob("*.py")} - framework
+        assert {f"{room}/{name}" for name in files} <= named
     for name in named:
         assert (ROOT / name).exists(), name
