@@ -80,7 +80,7 @@ def run(parser: Parser, argv: Sequence[str] | None, work: Work) -> int:
         arguments = parser.parse_args(given)
         folder = RunFolder(arguments.run_folder)
         work(arguments, folder)
-    except Exception as error:  # noqa: BLE001 - the end of the program: every error ends here
+    except (Exception, StoppedError) as error:  # noqa: BLE001 - the end of the program: all end here
         if "--traceback" in given:
             traceback.print_exc()
         code, reason = _explain(error)
@@ -93,14 +93,15 @@ def run(parser: Parser, argv: Sequence[str] | None, work: Work) -> int:
     return 0
 
 
-def _explain(error: Exception) -> tuple[int, str]:
+def _explain(error: BaseException) -> tuple[int, str]:
     """Exit code and a line of words."""
     line = (str(error).strip().splitlines() or [""])[0]
     if isinstance(error, StoppedError):
         return error.exit_code, line
     if isinstance(error, UserError):
         return 2, line
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    no_memory = isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    if no_memory or isinstance(error, torch.OutOfMemoryError | MemoryError):
         return 2, "out of memory: lower --tokens-per-batch, or choose a smaller model"
     if isinstance(error, OSError):
         return 2, f"{error.strerror or line}{f': {error.filename}' if error.filename else ''}"
@@ -109,8 +110,8 @@ def _explain(error: Exception) -> tuple[int, str]:
 
 def _leave_word(folder: RunFolder | None, reason: str) -> None:
     """progress.json says that the run failed, if that can be written at all."""
-    if folder is None:
-        return
+    if folder is None or not (folder.in_use or folder.is_vacant):
+        return  # what is there is an earlier run's, or somebody else's
     last = folder.read_progress() or Progress("failed")
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -122,4 +123,6 @@ def _leave_word(folder: RunFolder | None, reason: str) -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    for again in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(again, signal.SIG_IGN)  # one is enough
     raise StoppedError(signal.Signals(number).name, 128 + number)

@@ -243,14 +243,14 @@ def _check(name: str, value: Any, expected: Any, limits: Mapping[str, Any]) -> A
 def _check_range(name: str, value: float, limits: Mapping[str, Any]) -> None:
     least, above, most = limits["least"], limits["above"], limits["most"]
     if least is not None:
-        low, allowed = value < least, [f"at least {least:g}"]
+        low, allowed = value < least, [f"at least {least:,}"]
     elif above is not None:
-        low, allowed = value <= above, [f"above {above:g}"]
+        low, allowed = value <= above, [f"above {above:,}"]
     else:
         low, allowed = False, []
     high = most is not None and value > most
     if most is not None:
-        allowed.append(f"at most {most:g}")
-    if low or high or not math.isfinite(value):
+        allowed.append(f"at most {most:,}")
+    if low or high or (isinstance(value, float) and not math.isfinite(value)):
         allowed = allowed or ["finite"]
         raise ValueError(f"{name} must be {' and '.join(allowed)}, got {value}")

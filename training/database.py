@@ -94,6 +94,7 @@ class DatabaseSource:
         """Raises UserError for a bad URL, a database that is not there, and an unknown project."""
         self.name = slug
         self.engine = open_engine(database_url)
+        self._snapshot: Connection | None = None
         with self._connect() as connection:
             self.project_id = connection.scalar(select(project.c.id).where(project.c.slug == slug))
             if self.project_id is None:
@@ -101,7 +102,10 @@ class DatabaseSource:
                 raise UserError(_no_such_project(slug, list(slugs)))
 
     def prompts(self) -> Iterator[Prompt]:
-        """Prompts in order of id, in one snapshot of the database. Memory does not grow with it."""
+        """Prompts in order of id, in one snapshot of the database. Memory does not grow with it.
+
+        Within `snapshot()` every pass sees the same one.
+        """
         with self._connect() as connection:
             responses = _by_prompt(self._rows(connection, self._responses()))
             placements = _by_prompt(self._rows(connection, self._placements()))
@@ -155,8 +159,18 @@ class DatabaseSource:
         return iter(connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(query))
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything inside in one transaction: rankings that come meanwhile are not seen."""
+        with self._connect() as self._snapshot:
+            yield
+        self._snapshot = None
+
+    @contextmanager
     def _connect(self) -> Iterator[Connection]:
         """One read transaction. What the database refuses becomes a UserError."""
+        if self._snapshot is not None:
+            yield self._snapshot
+            return
         try:
             with self.engine.connect() as connection:
                 if connection.dialect.name == "sqlite":
@@ -214,7 +228,10 @@ def open_engine(database_url: str) -> Engine:
 
 def _sqlite_engine(database_url: str) -> Engine:
     """Read only, from sqlite:////absolute/path or sqlite:///relative/path."""
-    path = Path(unquote(urlsplit(database_url).path)[1:])
+    try:
+        path = Path(unquote(urlsplit(database_url).path)[1:])
+    except ValueError as error:
+        raise UserError(f"database URL cannot be read: {error}") from error
     if not path.is_file():
         raise UserError(f"database file {path} does not exist")
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
@@ -228,12 +245,13 @@ def _sqlite_engine(database_url: str) -> Engine:
 
 def postgresql_url(database_url: str) -> str:
     """The URL for SQLAlchemy with psycopg 3. A percent-encoded socket folder moves to the query."""
+    rest = database_url.partition("://")[2]
     parts = urlsplit(database_url)
     login, _, place = parts.netloc.rpartition("@")
     if place.lower().startswith("%2f"):
         query = f"{parts.query}&" if parts.query else ""
-        parts = parts._replace(netloc=f"{login}@", query=f"{query}host={unquote(place)}")
-    return parts._replace(scheme="postgresql+psycopg").geturl()
+        rest = f"{login}@{parts.path}?{query}host={unquote(place)}"
+    return f"postgresql+psycopg://{rest}"
 
 
 def _no_such_project(slug: str, slugs: list[str]) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from training.config import TrainConfig
 from training.errors import UserError
@@ -175,10 +174,6 @@ def tokenize(source: Source, looked: Survey, encoder: TextEncoder) -> Dataset:
             " and too few are left; choose another model"
         )
     return dataset
-
-
-def manifest_counts(counts: Counts) -> dict[str, Any]:
-    return asdict(counts)
 
 
 def _tokenize_rankings(

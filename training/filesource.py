@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from training.errors import UserError
@@ -20,6 +21,10 @@ class FileSource:
         self.name = self.path.name
         if not self.path.is_file():
             raise UserError(f"rankings file {path} does not exist")
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """A file is taken to stay as it is."""
+        return nullcontext()
 
     def prompts(self) -> Iterator[Prompt]:
         """A prompt for each line with a ranking. Raises UserError naming a line that is wrong."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,3 +33,7 @@ class Source(Protocol):
     name: str
 
     def prompts(self) -> Iterator[Prompt]: ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """While it is open, every reading gives the same."""
+        ...

@@ -58,6 +58,8 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.in_use = False
+        """Whether this process has begun to write a run here."""
 
     @property
     def tensorboard(self) -> Path:
@@ -115,17 +117,27 @@ class RunFolder:
         Raises OSError, also where files of these names are there and are no run's.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        if self.read_config() is None:
-            # A run that failed before its configuration was written left these two at most.
-            strange = {path.name for path in self.path.iterdir()} - {PROGRESS, LOG}
-            if strange:
-                reason = "the folder holds something that is no training run"
-                raise FileExistsError(errno.EEXIST, reason, str(self.path / min(strange)))
+        if self.read_config() is None and (strange := self._strangers()):
+            reason = "the folder holds something that is no training run"
+            raise FileExistsError(errno.EEXIST, reason, str(self.path / min(strange)))
+        for path in self.path.glob("*.part"):  # of a run that was killed while it wrote
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+        self.in_use = True
         for name in (TENSORBOARD, MODEL):
             shutil.rmtree(self.path / name, ignore_errors=True)
         # The configuration goes last: while anything is there, it says that a run has left it.
         for name in (MANIFEST, HELD_OUT, PROGRESS, METRIC_LINES, METRICS, SCORES, CONFIG):
             (self.path / name).unlink(missing_ok=True)
+
+    @property
+    def is_vacant(self) -> bool:
+        """Whether there is nothing here that a failure to start must leave alone."""
+        return self.read_config() is None and not self._strangers()
+
+    def _strangers(self) -> set[str]:
+        """Files that a run which failed before its configuration was written does not leave."""
+        found = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
+        return {name for name in found - {PROGRESS, LOG} if not name.endswith(".part")}
 
     def write_config(self, config: TrainConfig) -> None:
         _write_json(self.path / CONFIG, config.to_json())

@@ -52,9 +52,11 @@ def score(
     config: TrainConfig, source: DatabaseSource, folder: RunFolder, reporter: Reporter
 ) -> None:
     """Write scores.jsonl, in order of prompt and response. Raises UserError."""
-    reporter.enter("scoring", steps=source.count_responses())
     machine = Machine.choose(config)
     backbone = load_backbone(folder.model, config.layout)
+    responses = source.count_responses()
+    folder.in_use = True
+    reporter.enter("scoring", steps=responses)
     torch.nn.Module.to(backbone.model, machine.device).eval()
     written = folder.write_scores(scores(config, source, backbone, machine, reporter))
     reporter.enter("done")

@@ -132,7 +132,7 @@ def make_optimizer(backbone: Backbone, config: TrainConfig) -> AdamW:
 
 def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
     """Rises in a line over the warm-up, then falls along a cosine to its final share."""
-    warmup = round(config.warmup_ratio * steps)
+    warmup = min(round(config.warmup_ratio * steps), steps - 1)
     if step < warmup:
         return config.learning_rate * (step + 1) / (warmup + 1)
     done = (step - warmup) / max(1, steps - 1 - warmup)

@@ -13,18 +13,17 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from training.errors import UserError
 from training.layout import Tokens
 from training.pairs import Message
+from training.tokenizer import PAD
 
 # Private-use characters that stand for contents while a template is filled in; contents themselves
 # never pass through a template.
 PLACEHOLDER = re.compile("\ue000(\\d+)\ue001")
 ROLE = re.compile(r"[A-Za-z0-9_-]{1,32}")
-PAD = "<|pad|>"
 
 
 class TemplateRefusedError(ValueError):
@@ -92,7 +91,7 @@ class TextEncoder:
             filled = self.tokenizer.apply_chat_template(
                 stand_ins, tokenize=False, add_generation_prompt=True
             )
-        except (TemplateError, TypeError, ValueError) as error:
+        except Exception as error:  # a template is a program of its author's
             raise TemplateRefusedError(
                 f"the chat template refuses the messages: {error}"
             ) from error

@@ -50,35 +50,43 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
         config = from_arguments(arguments)
     except ValueError as error:
         raise UserError(str(error)) from error
+    # What can be mistyped comes first: start() takes an earlier run's results away.
+    source: Source
+    if not arguments.rankings:
+        source = database_source(arguments)
+    elif arguments.project or arguments.database_url:
+        raise UserError("give --rankings, or --project with a database, not both")
+    else:
+        source = FileSource(arguments.rankings)
+    machine = Machine.choose(config)
     folder.start()
     reporter = Reporter(folder, bar=wants_bar(arguments))
     try:
-        if arguments.rankings:
-            train(config, FileSource(arguments.rankings), folder, reporter)
-        else:
-            train(config, database_source(arguments), folder, reporter)
+        train(config, source, machine, folder, reporter)
     finally:
         reporter.close()
 
 
-def train(config: TrainConfig, source: Source, folder: RunFolder, reporter: Reporter) -> None:
+def train(
+    config: TrainConfig, source: Source, machine: Machine, folder: RunFolder, reporter: Reporter
+) -> None:
     """One run, top to bottom. Raises UserError."""
     started = time.monotonic()
     reporter.enter("loading")
-    machine = Machine.choose(config)
     torch.manual_seed(config.seed)
     folder.write_config(config)
 
     # 1. Load: what is there, which prompts are held out, a model, and everything as token ids
-    looked = survey(source, config)
-    backbone = create_backbone(config, training_texts(source, looked))
-    torch.nn.Module.to(backbone.model, machine.device).train()
-    encoder = TextEncoder(
-        backbone.tokenizer,
-        max_prompt_tokens=config.max_prompt_tokens,
-        max_response_tokens=config.max_response_tokens,
-    )
-    dataset = tokenize(source, looked, encoder)
+    with source.snapshot():
+        looked = survey(source, config)
+        backbone = create_backbone(config, training_texts(source, looked))
+        torch.nn.Module.to(backbone.model, machine.device).train()
+        encoder = TextEncoder(
+            backbone.tokenizer,
+            max_prompt_tokens=config.max_prompt_tokens,
+            max_response_tokens=config.max_response_tokens,
+        )
+        dataset = tokenize(source, looked, encoder)
     folder.write_held_out(prompt.id for prompt in dataset.held_out_prompts())
     folder.write_manifest(manifest(config, source, looked, backbone, machine))
 
@@ -107,8 +115,6 @@ def train(config: TrainConfig, source: Source, folder: RunFolder, reporter: Repo
         if last:
             reporter.enter("saving")
             save_verified(backbone, folder, dataset)
-
-        if last:
             break
 
         if step % steps_per_epoch == 0:

@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from training.backbones.backbone import Backbone
+from training.backbones.transformer import PodiumTransformerConfig
 from training.dataset import Dataset
 from training.inference import split_up
 from training.layout import Example, padded_rows, present
@@ -43,17 +44,19 @@ def verify(backbone: Backbone, saved: Path, examples: list[Example]) -> None:
     backbone.model.eval()
     ours_B = backbone.rewards(examples)[present(examples).to(backbone.model.device)].cpu()
     backbone.model.train(training)
-    theirs_B = stock_rewards(saved, examples, int(backbone.model.config.pad_token_id))
+    config = backbone.model.config
+    ours = config.model_type == PodiumTransformerConfig.model_type
+    theirs_B = stock_rewards(saved, examples, int(config.pad_token_id), ours)
     difference = float((ours_B - theirs_B).abs().max())
     if not difference <= TOLERANCE * (1 + float(ours_B.abs().max())):
         raise RuntimeError(f"the saved model gives other scores: they differ by {difference:.3g}")
 
 
-def stock_rewards(folder: Path, examples: list[Example], pad: int) -> Tensor:
+def stock_rewards(folder: Path, examples: list[Example], pad: int, ours: bool) -> Tensor:
     """Rewards (B,) as anybody gets them, on the CPU in float32: Auto class, ids, attention mask."""
-    # The code in the folder is the file that this process has just written.
+    # Our own model's code is the file that this process has just written; no other is trusted.
     model = AutoModelForSequenceClassification.from_pretrained(
-        folder, trust_remote_code=True, use_safetensors=True, dtype=torch.float32
+        folder, trust_remote_code=ours, use_safetensors=True, dtype=torch.float32
     ).eval()
     rows = padded_rows(examples, pad)
     logits_B1: Tensor = model(input_ids=rows.tokens_BT, attention_mask=rows.attention_BT).logits

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.training.tiny import ranking_lines, write_rankings
-from training.runfolder import RunFolder
+from training.config import TrainConfig
+from training.runfolder import Progress, RunFolder
 from training.train import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ def folder(tmp_path, monkeypatch):
         (["--learningrate", "1"], "unrecognized arguments: --learningrate 1"),
         (["--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
         (["--ties", "keep"], "argument --ties: invalid choice: 'keep'"),
-        (["--epochs", "0"], "epochs must be at least 1 and at most 10000, got 0"),
+        (["--epochs", "0"], "epochs must be at least 1 and at most 10,000, got 0"),
         (["--learning-rate", "nan"], "learning_rate must be above 0 and at most 1, got nan"),
         (["--width", "30"], "width must be even and a multiple of heads (4), got 30"),
         (["--device", "cuda"], "device cuda was asked for, and torch finds none; use --device cpu"),
@@ -108,7 +109,27 @@ def test_a_folder_of_something_else_is_not_overwritten(capsys, gpt2_folder, rank
     found = refusal(capsys, "--run-folder", gpt2_folder, "--rankings", rankings_file)
     assert found.startswith("the folder holds something that is no training run: ")
     assert (gpt2_folder / "config.json").exists()
-    (gpt2_folder / "progress.json").unlink()
+    assert not (gpt2_folder / "progress.json").exists()
+
+
+@pytest.mark.parametrize(
+    "mistyped",
+    [
+        ["--rankings", "/no/such/file"],
+        ["--project", "kitchen", "--database-url", "sqlite:////no/such/file"],
+        ["--rankings", "/no/such/file", "--project", "kitchen"],
+        ["--epochs", "0"],
+    ],
+)
+def test_a_mistyped_command_leaves_an_earlier_run_alone(capsys, folder, mistyped):
+    run = RunFolder(folder)
+    run.start()
+    run.write_config(TrainConfig())
+    run.write_metrics({"steps": 5})
+    run.write_progress(Progress("done"))
+    refusal(capsys, "--run-folder", folder, *mistyped)
+    assert run.read_metrics() == {"steps": 5}
+    assert run.read_progress().state == "done"
 
 
 def test_the_traceback_is_shown_when_asked_for(capsys, folder):

@@ -31,7 +31,7 @@ def test_a_given_value_beats_the_backbones():
     ("values", "words"),
     [
         ({"backbone": "cnn"}, "backbone must be one of transformer, pretrained, got 'cnn'"),
-        ({"epochs": 0}, "epochs must be at least 1 and at most 10000, got 0"),
+        ({"epochs": 0}, "epochs must be at least 1 and at most 10,000, got 0"),
         ({"epochs": 1.5}, "epochs must be of type int, got 1.5"),
         ({"epochs": True}, "epochs must be of type int, got True"),
         ({"learning_rate": -1}, "learning_rate must be above 0 and at most 1, got -1.0"),

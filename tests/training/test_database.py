@@ -5,7 +5,7 @@ import sqlalchemy
 from django.apps import apps
 from django.db import connection, models
 
-from labelapp.models import Project, Response
+from labelapp.models import Member, Project, Prompt, Response
 from labelapp.runs import database_url
 from training import database
 from training.database import DatabaseSource, open_engine, postgresql_url
@@ -176,10 +176,28 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
         ("postgres://u:p%40@h:5432/db", "postgresql+psycopg://u:p%40@h:5432/db"),
         ("postgresql://u@/db?host=/run/pg", "postgresql+psycopg://u@/db?host=/run/pg"),
         ("postgresql://u:p@%2Frun%2Fpg/db", "postgresql+psycopg://u:p@/db?host=/run/pg"),
+        ("postgresql:///db", "postgresql+psycopg:///db"),
+        ("postgresql:///db?host=/run/pg", "postgresql+psycopg:///db?host=/run/pg"),
     ],
 )
 def test_a_url_of_djangos_becomes_one_of_sqlalchemys(django, expected):
     assert postgresql_url(django) == expected
+
+
+def test_rankings_that_come_while_a_run_reads_are_not_seen(
+    url, two_prompts, add_ranking, labeller, project
+):
+    source = DatabaseSource(url, project.slug)
+
+    def count():
+        return sum(len(prompt.rankings) for prompt in source.prompts())
+
+    with source.snapshot():
+        before = count()
+        late = Member.objects.create(project=project, name="late")
+        add_ranking(Prompt.objects.earliest("pk"), late, [1, 2, 3, 4])
+        assert count() == before
+    assert count() == before + 1
 
 
 def test_a_path_with_odd_signs_is_opened(tmp_path):

@@ -120,6 +120,13 @@ def test_other_files_in_the_folder_stay(folder):
     assert [path.name for path in folder.path.iterdir()] == ["log.txt"]
 
 
+def test_what_a_killed_run_was_writing_is_no_stranger_and_goes(folder):
+    (folder.path / "progress.json.123.part").write_text("{")
+    (folder.path / "model.part").mkdir()
+    folder.start()
+    assert list(folder.path.iterdir()) == []
+
+
 def test_a_new_run_takes_away_what_the_old_one_left(folder):
     folder.write_config(TrainConfig())
     folder.write_metrics({"steps": 5})

@@ -110,7 +110,7 @@ def test_the_saved_folder_scores_the_same(backbone, tmp_path):
             for row, e in zip(backbone.rewards(examples), examples, strict=True)
             for r in row[: len(e.responses)].tolist()
         ]
-        theirs = stock_rewards(tmp_path, examples, backbone.pad)
+        theirs = stock_rewards(tmp_path, examples, backbone.pad, ours=True)
     assert theirs.tolist() == pytest.approx(ours, abs=1e-5)
 
 

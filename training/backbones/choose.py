@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from training.backbones.backbone import Backbone
 from training.backbones.pretrained import PretrainedBackbone
 from training.backbones.scratch import ScratchBackbone
@@ -30,7 +28,9 @@ def load_backbone(folder: Path, layout: str) -> Backbone:
         if model_type == PodiumTransformerConfig.model_type:
             return ScratchBackbone.load(folder, layout)
         return PretrainedBackbone.load(folder, layout)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a damaged tokenizer raises a bare Exception
         raise UserError(
             f"{folder} does not hold a trained model: {error}".splitlines()[0]
         ) from error

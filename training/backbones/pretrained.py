@@ -58,8 +58,12 @@ class PretrainedBackbone:
         """Weights by name or from a folder, with a new head. Raises UserError."""
         local = is_local(config.model)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(config.model, local_files_only=local)
+            tokenizer = AutoTokenizer.from_pretrained(
+                config.model, local_files_only=local, trust_remote_code=False
+            )
             model = _load_without_dropout(config.model, local)
+        except UserError:
+            raise
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(f"model {config.model} cannot be loaded: {reason}") from error
@@ -69,15 +73,17 @@ class PretrainedBackbone:
         model.config.pad_token_id = tokenizer.pad_token_id
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
         _refuse_unfit(model, config)
+        _forget_remote_code(model, tokenizer)
         return cls(model, tokenizer, config.layout)
 
     @classmethod
     def load(cls, folder: Path, layout: str) -> PretrainedBackbone:
         """A folder that we saved."""
         model = AutoModelForSequenceClassification.from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32
+            folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
         )
-        return cls(model, AutoTokenizer.from_pretrained(folder), layout)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        return cls(model, tokenizer, layout)
 
     def size(self, examples: Sequence[Example]) -> int:
         return shared_size(examples) if self.layout == "shared" else padded_size(examples)
@@ -172,8 +178,20 @@ def _attends_to_all(config: Any) -> bool:
     return getattr(text, "sliding_window", None) is None
 
 
+def _forget_remote_code(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Drop references to code that came with the model.
+
+    They would be saved, and whoever loads our folder and trusts it would run that code.
+    """
+    for config in (model.config, model.config.get_text_config()):
+        vars(config).pop("auto_map", None)
+    tokenizer.init_kwargs.pop("auto_map", None)
+
+
 def _load_without_dropout(name: str, local: bool) -> PreTrainedModel:
-    config = AutoConfig.from_pretrained(name, num_labels=1, local_files_only=local)
+    config = AutoConfig.from_pretrained(
+        name, num_labels=1, local_files_only=local, trust_remote_code=False
+    )
     for part in {
         id(config): config,
         id(config.get_text_config()): config.get_text_config(),

@@ -121,6 +121,9 @@ class PodiumTransformerForSequenceClassification(PreTrainedModel):
         ]
         self.post_init()
 
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.embedding
+
     def _init_weights(self, module: nn.Module) -> None:
         """The head as in Stiennon et al., arXiv 2009.01325, the rest as is usual for its kind."""
         if module is self.score:
