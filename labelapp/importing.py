@@ -113,7 +113,7 @@ class Importer:
         self.members: dict[str, Member] = {}
 
     def write(self, batch: list[Line | BadLine]) -> None:
-        """Write a batch. Every step is a fixed number of statements, whatever the batch holds."""
+        """Write a batch. The number of statements does not grow with the lines in it."""
         self.summary.lines += len(batch)
         entries = self.without_clashes(list(self.good(batch)))
         self.add_prompts(entries)

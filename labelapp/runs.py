@@ -89,13 +89,15 @@ def request_stop(run: TrainingRun) -> None:
 
 def mark_lost(project: Project) -> None:
     """Fail the project's runs whose watcher has been silent: it was killed, or its machine was."""
-    TrainingRun.objects.filter(
+    lost = TrainingRun.objects.filter(
         project=project, state=State.RUNNING, heartbeat_at__lt=timezone.now() - LOST_AFTER
-    ).update(
-        state=State.FAILED,
-        finished_at=timezone.now(),
-        reason="The task worker that watched this run has gone. Start the run again.",
     )
+    if lost.exists():  # pages ask every two seconds: an update would take SQLite's lock each time
+        lost.update(
+            state=State.FAILED,
+            finished_at=timezone.now(),
+            reason="The task worker that watched this run has gone. Start the run again.",
+        )
 
 
 def execute(run: TrainingRun, *, show: bool = False) -> None:

@@ -161,9 +161,12 @@ class DatabaseSource:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Read everything inside in one transaction: rankings that come meanwhile are not seen."""
-        with self._connect() as self._snapshot:
-            yield
-        self._snapshot = None
+        with self._connect() as connection:
+            self._snapshot = connection
+            try:
+                yield
+            finally:
+                self._snapshot = None
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:

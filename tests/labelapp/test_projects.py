@@ -201,7 +201,7 @@ def test_add_member_prints_a_password_once(project: Project, capsys: Any) -> Non
     password = capsys.readouterr().out.split()[-1]
     assert Client().login(username="zoe", password=password)
     assert project.members.get().manages
-    call_command("add_member", "zoe", "--project", "kitchen", "--role", "manager")
+    call_command("add_member", "zoe", "--project", "kitchen")
     assert "zoe is in kitchen already, as manager." in capsys.readouterr().out
     call_command("add_member", "zoe", "--project", "kitchen", "--role", "reviewer")
     assert "zoe was a manager of kitchen, now a reviewer." in capsys.readouterr().out

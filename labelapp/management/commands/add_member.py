@@ -20,10 +20,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("username")
         parser.add_argument("--project", required=True, metavar="SLUG")
-        parser.add_argument("--role", choices=Role.values, default=Role.LABELLER)
+        parser.add_argument(
+            "--role", choices=Role.values, help="default: the role they have, else labeller"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        username, role = options["username"], options["role"]
+        username = options["username"]
         project = Project.objects.filter(slug=options["project"]).first()
         if project is None:
             raise CommandError(f"there is no project {options['project']!r}")
@@ -38,6 +40,7 @@ class Command(BaseCommand):
                     raise CommandError(" ".join(error.messages)) from error
                 user = User.objects.create_user(username, password=password)
             member = Member.objects.filter(project=project, user=user).first()
+            role = options["role"] or (member.role if member is not None else Role.LABELLER)
             if member is None and project.members.filter(name=username).exists():
                 raise CommandError(
                     f"somebody named {username!r} made rankings that were imported into "
