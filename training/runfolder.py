@@ -32,6 +32,7 @@ METRICS = "metrics.json"
 SCORES = "scores.jsonl"
 TENSORBOARD = "tensorboard"
 MODEL = "model"
+FILES = (MANIFEST, HELD_OUT, PROGRESS, METRIC_LINES, METRICS, SCORES, CONFIG)
 LOG = "log.txt"
 """What the processes printed, where the web application started them."""
 
@@ -114,19 +115,19 @@ class RunFolder:
     def start(self) -> None:
         """Make the folder, and take away what an earlier run left in it.
 
-        Raises OSError, also where files of these names are there and are no run's.
+        Raises OSError, also where the folder holds something that is no run's.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.read_config() is None and (strange := self._strangers()):
             reason = "the folder holds something that is no training run"
             raise FileExistsError(errno.EEXIST, reason, str(self.path / min(strange)))
-        for path in self.path.glob("*.part"):  # of a run that was killed while it wrote
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
         self.in_use = True
-        for name in (TENSORBOARD, MODEL):
+        for name in (TENSORBOARD, MODEL, MODEL + ".part"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         # The configuration goes last: while anything is there, it says that a run has left it.
-        for name in (MANIFEST, HELD_OUT, PROGRESS, METRIC_LINES, METRICS, SCORES, CONFIG):
+        for name in FILES:
+            for part in self.path.glob(f"{name}*.part"):  # of a run killed while it wrote
+                part.unlink()
             (self.path / name).unlink(missing_ok=True)
 
     @property
@@ -137,7 +138,12 @@ class RunFolder:
     def _strangers(self) -> set[str]:
         """Files that a run which failed before its configuration was written does not leave."""
         found = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
-        return {name for name in found - {PROGRESS, LOG} if not name.endswith(".part")}
+        parts = tuple(f"{name}." for name in (*FILES, MODEL))
+        return {
+            name
+            for name in found - {PROGRESS, LOG}
+            if not (name.startswith(parts) and name.endswith(".part"))
+        }
 
     def write_config(self, config: TrainConfig) -> None:
         _write_json(self.path / CONFIG, config.to_json())

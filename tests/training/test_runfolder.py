@@ -103,7 +103,9 @@ def test_a_model_is_in_place_only_when_whole(folder):
     assert [item.name for item in folder.path.iterdir()] == ["model"]
 
 
-@pytest.mark.parametrize("name", ["config.json", "model/weights", "tensorboard/events"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "model/weights", "tensorboard/events", "scores.jsonl", "video.part"]
+)
 def test_a_folder_of_something_else_is_left_alone(tmp_path, name):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
