@@ -13,8 +13,18 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from training.pairs import Ties
 
-Backbone = Literal["transformer", "pretrained"]
+Switch = Literal["off", "on"]
+Backbone = Literal["transformer", "rnn", "pretrained"]
+Cell = Literal["gru", "lstm"]
+Batching = Literal["grouped", "shuffled"]
+HeldOutBy = Literal["prompt", "labeller"]
+Loss = Literal["bradley-terry", "plackett-luce"]
+OptimizerChoice = Literal["adam", "adamw", "sgd", "rmsprop", "adafactor", "muon"]
+Schedule = Literal["cosine", "linear", "constant"]
+Keep = Literal["last", "best"]
 LayoutChoice = Literal["auto", "shared", "padded"]
+AttentionChoice = Literal["auto", "blocks", "flex", "dense"]
+Sharding = Literal["ddp", "fsdp"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bf16"]
 
@@ -22,6 +32,14 @@ Precision = Literal["auto", "float32", "bf16"]
 # rankings (docs/training.md); the second follows InstructGPT, arXiv 2203.02155, appendix C.
 BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
     "transformer": {
+        "model": "",
+        "epochs": 3,
+        "rankings_per_step": 16,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.1,
+        "tokens_per_batch": 2048,
+    },
+    "rnn": {
         "model": "",
         "epochs": 3,
         "rankings_per_step": 16,
@@ -64,7 +82,7 @@ class TrainConfig:
 
     backbone: Backbone = setting(
         "transformer",
-        "transformer: from scratch, no download. pretrained: any Hugging Face model",
+        "transformer, rnn: from scratch, no download. pretrained: any Hugging Face model",
         group="model",
     )
     model: str = setting(
@@ -72,25 +90,41 @@ class TrainConfig:
         "pretrained: name or folder of the Hugging Face model (safetensors)",
         group="model",
     )
+    cell: Cell = setting("gru", "rnn: kind of cell", group="model")
     layers: int = setting(
-        1, "transformer: layers that read a response", group="model", least=1, most=48
+        1, "from scratch: layers that read a response", group="model", least=1, most=48
     )
     prompt_layers: int = setting(
         1, "transformer: layers that read the prompt", group="model", least=1, most=48
     )
     width: int = setting(
-        64, "transformer: hidden size, a multiple of heads", group="model", least=8, most=8192
+        64, "from scratch: hidden size, a multiple of heads", group="model", least=8, most=8192
     )
     heads: int = setting(4, "transformer: attention heads", group="model", least=1, most=128)
     vocabulary: int = setting(
-        4096, "transformer: tokens in the vocabulary", group="model", least=300, most=262144
+        4096, "from scratch: tokens in the vocabulary", group="model", least=300, most=262144
+    )
+    lora_rank: int = setting(
+        0, "pretrained: rank of LoRA's matrices; 0: train every weight", group="model", least=0
+    )
+    lora_alpha: float = setting(
+        32.0, "pretrained: LoRA's scale, divided by its rank", group="model", above=0
     )
 
     ties: Ties = setting(
-        "drop", "drop tied pairs, or give them a soft label of one half", group="data"
+        "drop",
+        "tied pairs: dropped, a soft label of one half, or a probability of their own",
+        group="data",
+    )
+    held_out_by: HeldOutBy = setting(
+        "prompt", "hold out prompts, or all rankings of some labellers", group="data"
     )
     held_out_fraction: float = setting(
-        0.15, "share of the prompts to judge the model on", group="data", above=0, most=0.9
+        0.15,
+        "share of prompts (or labellers) to judge the model on",
+        group="data",
+        above=0,
+        most=0.9,
     )
     split: int = setting(
         0, "which split: another number holds out other prompts", group="data", least=0
@@ -102,9 +136,28 @@ class TrainConfig:
         512, "tokens kept of a response; its end is cut", group="data", least=8, most=1048576
     )
 
+    batching: Batching = setting(
+        "grouped", "a ranking is one element of a step, or each comparison is", group="training"
+    )
+    loss: Loss = setting(
+        "bradley-terry", "of all comparisons, or of the order as a whole", group="training"
+    )
+    margin: float = setting(
+        0.0, "reward by which a comparison must be won, per rank between", group="training", least=0
+    )
+    label_smoothing: float = setting(
+        0.0, "share of comparisons taken to be wrong", group="training", least=0, most=0.49
+    )
+    centring: float = setting(
+        0.0, "pull of a ranking's mean reward to zero", group="training", least=0
+    )
     epochs: int = setting(None, "passes over the rankings", group="training", least=1, most=10000)
     rankings_per_step: int = setting(
         None, "rankings in one optimiser step", group="training", least=1, most=65536
+    )
+    optimizer: OptimizerChoice = setting("adamw", "torch's own", group="training")
+    schedule: Schedule = setting(
+        "cosine", "how the learning rate falls behind its peak", group="training"
     )
     learning_rate: float = setting(None, "step size at its peak", group="training", above=0, most=1)
     final_lr_ratio: float = setting(
@@ -114,21 +167,48 @@ class TrainConfig:
         0.05, "share of the steps over which the rate rises", group="training", least=0, most=0.9
     )
     beta1: float = setting(
-        0.9, "AdamW: memory of the gradient", group="training", least=0, most=0.9999
+        0.9,
+        "Adam, AdamW: memory of the gradient; others: momentum",
+        group="training",
+        least=0,
+        most=0.9999,
     )
     beta2: float = setting(
-        0.95, "AdamW: memory of its square", group="training", least=0, most=0.99999
+        0.95, "Adam, AdamW, RMSprop: memory of its square", group="training", least=0, most=0.99999
     )
     weight_decay: float = setting(
-        None, "AdamW: pull of the matrices to zero", group="training", least=0, most=10
+        None, "pull of the matrices to zero", group="training", least=0, most=10
     )
     max_grad_norm: float = setting(
         1.0, "gradients longer than this are shortened to it", group="training", above=0
+    )
+    patience: int = setting(
+        0,
+        "held-out evaluations without a better loss that end a run; 0: off",
+        group="training",
+        least=0,
+    )
+    keep: Keep = setting(
+        "last", "the weights of the last step, or of the best held-out loss", group="training"
     )
     seed: int = setting(0, "seed of weights and order", group="training", least=0, most=2**32 - 1)
 
     layout: LayoutChoice = setting(
         "auto", "shared: a prompt once per ranking. padded: once per response", group="machine"
+    )
+    attention: AttentionChoice = setting(
+        "auto",
+        "of the shared layout: what is fastest on the device, or one by name",
+        group="machine",
+    )
+    gradient_checkpointing: Switch = setting(
+        "off", "pretrained: compute activations twice to keep fewer", group="machine"
+    )
+    sharding: Sharding = setting(
+        "ddp", "several processes: a whole model in each, or a share of it", group="machine"
+    )
+    checkpoint_minutes: float = setting(
+        10.0, "between checkpoints; 0: none", group="machine", least=0
     )
     tokens_per_batch: int = setting(
         None, "tokens computed at a time, padding counted", group="machine", least=16
@@ -158,9 +238,9 @@ class TrainConfig:
             raise ValueError(
                 f"width must be even and a multiple of heads ({self.heads}), got {self.width}"
             )
-        if self.backbone == "transformer" and self.model:
+        if self.backbone != "pretrained" and self.model:
             raise ValueError(
-                f"model is for backbone pretrained, got {self.model!r} for backbone transformer"
+                f"model is for backbone pretrained, got {self.model!r} for backbone {self.backbone}"
             )
         if self.backbone == "pretrained" and not self.model:
             raise ValueError("model must be the name or the folder of a model, got ''")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Ties = Literal["drop", "half"]
+Ties = Literal["drop", "half", "davidson"]
 Identifier = int | str
 Message = dict[str, str]
 """{"role": ..., "content": ...}"""

@@ -30,7 +30,7 @@ def test_a_given_value_beats_the_backbones():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"backbone": "cnn"}, "backbone must be one of transformer, pretrained, got 'cnn'"),
+        ({"backbone": "cnn"}, "backbone must be one of transformer, rnn, pretrained, got 'cnn'"),
         ({"epochs": 0}, "epochs must be at least 1 and at most 10,000, got 0"),
         ({"epochs": 1.5}, "epochs must be of type int, got 1.5"),
         ({"epochs": True}, "epochs must be of type int, got True"),
