@@ -1,27 +1,294 @@
-"""Who sees whom in a row that holds one prompt and several responses.
+"""Attention in a row that holds several rankings, each [prompt][response 1]...[response K].
 
-Shapes: N rows, T row tokens.
+A prompt sees itself, causally. A response sees its prompt and, causally, itself. Three ways to
+compute the same:
+
+blocks  a few calls of torch's flash attention a ranking, on slices of the row, so that nothing is
+        computed which nobody sees, and nothing is copied once per response. For CPUs.
+flex    FlexAttention with a mask of blocks: one call a row. For CUDA.
+dense   scaled_dot_product_attention with a mask over the whole row: works with every model that
+        takes such a mask.
+
+blocks and flex reach a model through transformers' AttentionInterface under NAME; the row's
+Prefixes come with the call, as a keyword that models hand down to their attention.
+
+Shapes: T row tokens, H heads, G heads of keys and values, D head width, K responses of one length,
+R tokens of each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
-PADDING = -1
-"""Segment of a padding token. The prompt is segment 0, the responses are 1, 2, ..."""
+Way = Literal["blocks", "flex", "dense"]
+NAME = "podium_shared_prefix"
+KEYWORD = "shared_prefix"
 
 
-def shared_prefix_mask(segments_NT: Tensor) -> Tensor:
-    """Allowed attention (N, 1, T, T), from the token in dimension 2 to the one in dimension 3.
+class Run(NamedTuple):
+    """Neighbouring responses of one length in a row."""
 
-    A token looks back: at its prompt, and at its own segment. Padding looks at padding, so that no
-    row of the softmax is empty; nothing looks at padding but padding.
+    start: int
+    responses: int
+    length: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.responses * self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Where one ranking stands in its row: the prompt first, its responses directly behind it."""
+
+    start: int
+    prompt_stop: int
+    runs: tuple[Run, ...]
+
+    @property
+    def stop(self) -> int:
+        return self.runs[-1].stop if self.runs else self.prompt_stop
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """All rankings of a row. With a mask of blocks, which must be of all of it, the way is flex."""
+
+    rankings: tuple[Prefix, ...]
+    blocks: BlockMask | None = None
+
+
+def segments(rankings: tuple[Prefix, ...]) -> tuple[Tensor, Tensor]:
+    """For each token of a row (T,): its ranking, and 0 in the prompt, 1..K in a response."""
+    counts: list[int] = []
+    ranking: list[int] = []
+    segment: list[int] = []
+    for number, prefix in enumerate(rankings):
+        lengths = [prefix.prompt_stop - prefix.start]
+        lengths += [run.length for run in prefix.runs for _ in range(run.responses)]
+        counts += lengths
+        ranking += [number] * len(lengths)
+        segment += range(len(lengths))
+    repeats = torch.tensor(counts)
+    return (
+        torch.tensor(ranking).repeat_interleave(repeats),
+        torch.tensor(segment).repeat_interleave(repeats),
+    )
+
+
+def dense_mask(rankings: tuple[Prefix, ...], device: torch.device) -> Tensor:
+    """Allowed attention (1, 1, T, T), from the token in dimension 2 to the one in dimension 3."""
+    ranking_T, segment_T = (part.to(device) for part in segments(rankings))
+    T = len(ranking_T)
+    back_TT = torch.ones(T, T, dtype=torch.bool, device=device).tril()
+    own_TT = segment_T[:, None] == segment_T[None, :]
+    same_TT = ranking_T[:, None] == ranking_T[None, :]
+    return (back_TT & same_TT & (own_TT | (segment_T == 0)[None, :]))[None, None]
+
+
+def block_mask(rankings: tuple[Prefix, ...], device: torch.device) -> BlockMask:
+    """The same for FlexAttention, which computes only blocks with something to see."""
+    ranking_T, segment_T = (part.to(device) for part in segments(rankings))
+
+    def allowed(b: Tensor, h: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        own = (segment_T[query] == segment_T[key]) | (segment_T[key] == 0)
+        return (query >= key) & (ranking_T[query] == ranking_T[key]) & own
+
+    T = len(ranking_T)
+    return create_block_mask(allowed, None, None, T, T, device=str(device))
+
+
+def attend(
+    module: torch.nn.Module,
+    query_1HTD: Tensor,
+    key_1GTD: Tensor,
+    value_1GTD: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """What models call through transformers' AttentionInterface. Gives (1, T, H, D).
+
+    Raises ValueError for what blocks and flex cannot do: dropout, soft caps, sinks, windows.
     """
-    T = segments_NT.shape[1]
-    back_TT = torch.ones(T, T, dtype=torch.bool, device=segments_NT.device).tril()
-    own_NTT = segments_NT[:, :, None] == segments_NT[:, None, :]
-    prompt_N1T = segments_NT[:, None, :] == 0
-    real_NT1 = segments_NT[:, :, None] != PADDING
-    allowed_NTT = back_TT & (own_NTT | (prompt_N1T & real_NT1))
-    return allowed_NTT[:, None]
+    prefixes: Prefixes | None = kwargs.pop(KEYWORD, None)
+    if prefixes is None:  # an ordinary call
+        return sdpa_attention_forward(
+            module, query_1HTD, key_1GTD, value_1GTD, attention_mask, dropout, scaling, **kwargs
+        )
+    for name in ("softcap", "s_aux", "position_bias", "sliding_window"):
+        if kwargs.get(name) is not None:
+            raise ValueError(f"attention over a shared prefix knows no {name}")
+    if dropout:
+        raise ValueError("attention over a shared prefix knows no dropout")
+    # Rotary positions may leave query and key in float32 under autocast.
+    query_1HTD, key_1GTD = query_1HTD.to(value_1GTD.dtype), key_1GTD.to(value_1GTD.dtype)
+    scale = scaling if scaling is not None else query_1HTD.shape[-1] ** -0.5
+    if prefixes.blocks is not None:
+        flex = _compiled_flex() if query_1HTD.is_cuda else flex_attention
+        grouped = query_1HTD.shape[1] != key_1GTD.shape[1]
+        found_1HTD = flex(
+            query_1HTD,
+            key_1GTD,
+            value_1GTD,
+            block_mask=prefixes.blocks,
+            scale=scale,
+            enable_gqa=grouped,
+        )
+    else:
+        times = query_1HTD.shape[1] // key_1GTD.shape[1]
+        found_1HTD = BlocksAttention.apply(
+            query_1HTD,
+            repeat_kv(key_1GTD, times),
+            repeat_kv(value_1GTD, times),
+            scale,
+            prefixes.rankings,
+        )
+    return found_1HTD.transpose(1, 2), None
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+@cache
+def _compiled_flex() -> Any:
+    # Rows have many lengths: shapes are compiled as variables.
+    return torch.compile(flex_attention, dynamic=True)
+
+
+class BlocksAttention(torch.autograd.Function):
+    """Exact attention from parts that each see something.
+
+    A response's softmax runs over its prompt and itself. Flash attention computes both parts on
+    their own and gives each one's log-sum-exp l; with l = logaddexp(l_prompt, l_self) the whole is
+    the sum of the parts weighted by exp(l_part - l) (Dao et al. 2022, arXiv 2205.14135, section
+    3.1). Backward, each part is called with the whole's output and l, and finds the true softmax.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        scale: float,
+        rankings: tuple[Prefix, ...],
+    ) -> Tensor:
+        """All (1, H, T, D)."""
+        out = _like_rows(query)
+        sums_1HT = torch.empty(
+            query.shape[:3], dtype=torch.promote_types(query.dtype, torch.float32)
+        )
+        for part in _parts(rankings):
+            q, k, v = query[part.queries], key[part.keys], value[part.keys]
+            if part.sequences > 1:
+                q, k, v = (_fold(x, part.sequences) for x in (q, k, v))
+            found, sums = _flash(q, k, v, is_causal=part.causal, scale=scale)
+            if part.sequences > 1:
+                found, sums = _unfold(found), _unfold(sums[..., None])[..., 0]
+            if part.first:
+                out[part.queries], sums_1HT[part.queries] = found, sums
+            else:
+                _merge(out[part.queries], sums_1HT[part.queries], found, sums)
+        ctx.save_for_backward(query, key, value, out, sums_1HT)
+        ctx.scale, ctx.rankings = scale, rankings
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, out, sums_1HT = ctx.saved_tensors
+        grads = tuple(_like_rows(x) for x in (query, key, value))
+        grad_query, grad_key, grad_value = grads
+        for part in _parts(ctx.rankings):
+            inputs = [gradient[part.queries], query[part.queries]]
+            inputs += [key[part.keys], value[part.keys], out[part.queries]]
+            sums = sums_1HT[part.queries]
+            if part.sequences > 1:
+                inputs = [_fold(x, part.sequences) for x in inputs]
+                sums = _fold(sums[..., None], part.sequences)[..., 0].contiguous()
+            found = _flash_backward(*inputs, sums, 0.0, part.causal, scale=ctx.scale)
+            if part.sequences > 1:
+                found = [_unfold(x) for x in found]
+            _put(grad_query[part.queries], found[0], add=not part.first)
+            _put(grad_key[part.keys], found[1], add=not part.causal)
+            _put(grad_value[part.keys], found[2], add=not part.causal)
+        return grad_query, grad_key, grad_value, None, None
+
+
+_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+
+
+class _Part(NamedTuple):
+    """One call of flash attention: these queries over those keys."""
+
+    queries: tuple[slice, ...]
+    keys: tuple[slice, ...]
+    causal: bool
+    sequences: int
+    """Sequences of equal length, one behind another, that see only themselves."""
+    first: bool
+    """Whether no other part of these queries came before."""
+
+
+def _parts(rankings: tuple[Prefix, ...]) -> Iterator[_Part]:
+    for prefix in rankings:
+        prompt = _tokens(prefix.start, prefix.prompt_stop)
+        has_prompt = prefix.start < prefix.prompt_stop
+        if has_prompt:
+            yield _Part(prompt, prompt, causal=True, sequences=1, first=True)
+            responses = _tokens(prefix.prompt_stop, prefix.stop)
+            yield _Part(responses, prompt, causal=False, sequences=1, first=True)
+        for run in prefix.runs:
+            own = _tokens(run.start, run.stop)
+            yield _Part(own, own, causal=True, sequences=run.responses, first=not has_prompt)
+
+
+def _tokens(start: int, stop: int) -> tuple[slice, ...]:
+    return slice(None), slice(None), slice(start, stop)
+
+
+def _fold(x_1HTD: Tensor, count: int) -> Tensor:
+    """(1, H, K * R, D) as (K, H, R, D), a view."""
+    return x_1HTD[0].unflatten(1, (count, -1)).transpose(0, 1)
+
+
+def _unfold(x_KHRD: Tensor) -> Tensor:
+    """(K, H, R, D) as (1, H, K * R, D)."""
+    return x_KHRD.transpose(0, 1).flatten(1, 2)[None]
+
+
+def _merge(out: Tensor, sums: Tensor, more: Tensor, more_sums: Tensor) -> None:
+    """Take a further part into an output and its log-sum-exp, in place."""
+    total = torch.logaddexp(sums, more_sums)
+    share = (sums - total).exp_()[..., None].to(out.dtype)
+    out.copy_(torch.lerp(more, out, share))
+    sums.copy_(total)
+
+
+def _put(into: Tensor, gradient: Tensor, *, add: bool) -> None:
+    if add:
+        into.add_(gradient)
+    else:
+        into.copy_(gradient)
+
+
+def _like_rows(x_1HTD: Tensor) -> Tensor:
+    """Empty, of the same shape, in memory as (1, T, H, D), which is what models go on with."""
+    return torch.empty_like(
+        x_1HTD.transpose(1, 2), memory_format=torch.contiguous_format
+    ).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Token ids as tensors: one row per ranking, or one row per response.
+"""Token ids as tensors: all rankings in one row, or one row per response.
 
 Shapes: N rankings, K responses of the widest ranking, P prompt tokens, R response tokens, T row
 tokens, B = sum of the rankings' numbers of responses.
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.attention import PADDING
+from training.attention import Prefix, Run
 
 Tokens = NDArray[np.int32]
 
@@ -34,15 +35,17 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedRows:
-    """[prompt][response 1]...[response K] in one row; positions restart behind the prompt."""
+class SharedRow:
+    """[prompt][response 1]...[response K] of one ranking behind the other, without any padding.
 
-    tokens_NT: Tensor
-    positions_NT: Tensor
-    segments_NT: Tensor
-    """0 for the prompt, k for response k, PADDING behind the last one."""
-    ends_NK: Tensor
-    """Place in the row of each response's last token; 0 where there is no response."""
+    Positions restart behind the prompt for every response.
+    """
+
+    tokens_1T: Tensor
+    positions_1T: Tensor
+    rankings: tuple[Prefix, ...]
+    ends_B: Tensor
+    """Place in the row of each response's last token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +73,58 @@ def present(examples: Sequence[Example]) -> Tensor:
     return torch.arange(int(counts_N.max())) < counts_N[:, None]
 
 
-def shared_rows(examples: Sequence[Example], pad: int) -> SharedRows:
-    N, K = len(examples), max(len(example.responses) for example in examples)
-    T = max(example.tokens for example in examples)
-    tokens_NT = np.full((N, T), pad, dtype=np.int64)
-    positions_NT = np.zeros((N, T), dtype=np.int64)
-    segments_NT = np.full((N, T), PADDING, dtype=np.int64)
-    ends_NK = np.zeros((N, K), dtype=np.int64)
-    for n, example in enumerate(examples):
-        start, prefix = 0, len(example.prompt)
-        for segment, part in enumerate([example.prompt, *example.responses]):
-            stop = start + len(part)
-            first = 0 if segment == 0 else prefix
-            tokens_NT[n, start:stop] = part
-            positions_NT[n, start:stop] = np.arange(first, first + len(part))
-            segments_NT[n, start:stop] = segment
-            if segment:
-                ends_NK[n, segment - 1] = stop - 1
-            start = stop
-    arrays = (tokens_NT, positions_NT, segments_NT, ends_NK)
-    return SharedRows(*(torch.from_numpy(array) for array in arrays))
+def spread(rewards_B: Tensor, examples: Sequence[Example]) -> Tensor:
+    """(N, K), 0 where a ranking has fewer than K responses."""
+    present_NK = present(examples).to(rewards_B.device)
+    return torch.zeros(
+        present_NK.shape, dtype=rewards_B.dtype, device=rewards_B.device
+    ).masked_scatter(present_NK, rewards_B)
+
+
+def shared_row(examples: Sequence[Example], pad: int = 0, multiple: int = 1) -> SharedRow:
+    """One row of all the examples' tokens, filled up with `pad` to a multiple of some length.
+
+    What fills it up stands as a prompt of its own that has no responses.
+    """
+    parts = [part for example in examples for part in (example.prompt, *example.responses)]
+    positions = [
+        np.arange(first, first + len(part))
+        for example in examples
+        for first, part in _placed(example)
+    ]
+    stops = np.cumsum([len(part) for part in parts])
+    is_response = np.array([place > 0 for e in examples for place in range(1 + len(e.responses))])
+    rankings = []
+    start = 0
+    for example in examples:
+        rankings.append(_prefix(example, start))
+        start = rankings[-1].stop
+    if fill := -start % multiple:
+        parts.append(np.full(fill, pad, dtype=np.int32))
+        positions.append(np.zeros(fill, dtype=np.int64))  # a model may know few positions
+        rankings.append(Prefix(start, start + fill, ()))
+    return SharedRow(
+        tokens_1T=torch.from_numpy(np.concatenate(parts).astype(np.int64))[None],
+        positions_1T=torch.from_numpy(np.concatenate(positions))[None],
+        rankings=tuple(rankings),
+        ends_B=torch.from_numpy(stops[is_response] - 1),
+    )
+
+
+def _placed(example: Example) -> Iterator[tuple[int, Tokens]]:
+    """(position of its first token, tokens) of the prompt and of each response."""
+    yield 0, example.prompt
+    for response in example.responses:
+        yield len(example.prompt), response
+
+
+def _prefix(example: Example, start: int) -> Prefix:
+    runs = []
+    prompt_stop = at = start + len(example.prompt)
+    for length, group in groupby(len(response) for response in example.responses):
+        runs.append(Run(at, len(list(group)), length))
+        at = runs[-1].stop
+    return Prefix(start, prompt_stop, tuple(runs))
 
 
 def padded_rows(examples: Sequence[Example], pad: int) -> PaddedRows:
@@ -125,8 +160,8 @@ def memory_rows(examples: Sequence[Example], pad: int) -> MemoryRows:
 
 
 def shared_size(examples: Sequence[Example]) -> int:
-    """Tokens that SharedRows makes a model compute, padding counted."""
-    return len(examples) * max(example.tokens for example in examples)
+    """Tokens that SharedRow makes a model compute."""
+    return sum(example.tokens for example in examples)
 
 
 def padded_size(examples: Sequence[Example]) -> int:

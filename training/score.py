@@ -10,8 +10,6 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-import torch
-
 from training.backbones.backbone import Backbone
 from training.backbones.choose import load_backbone
 from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
@@ -53,11 +51,11 @@ def score(
 ) -> None:
     """Write scores.jsonl, in order of prompt and response. Raises UserError."""
     machine = Machine.choose(config)
-    backbone = load_backbone(folder.model, config.layout)
+    backbone = load_backbone(folder.model, config, machine.device)
     responses = source.count_responses()
     folder.in_use = True
     reporter.enter("scoring", steps=responses)
-    torch.nn.Module.to(backbone.model, machine.device).eval()
+    backbone.model.eval()
     written = folder.write_scores(scores(config, source, backbone, machine, reporter))
     reporter.enter("done")
     reporter.say(f"{written} responses scored: {folder.scores}")

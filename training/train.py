@@ -79,8 +79,8 @@ def train(
     # 1. Load: what is there, which prompts are held out, a model, and everything as token ids
     with source.snapshot():
         looked = survey(source, config)
-        backbone = create_backbone(config, training_texts(source, looked))
-        torch.nn.Module.to(backbone.model, machine.device).train()
+        backbone = create_backbone(config, training_texts(source, looked), machine.device)
+        backbone.model.train()
         encoder = TextEncoder(
             backbone.tokenizer,
             max_prompt_tokens=config.max_prompt_tokens,
@@ -174,6 +174,7 @@ def manifest(
         **asdict(looked.counts),
         "rankings_sha256": looked.sha256,
         "layout": backbone.layout,
+        "attention": backbone.attention,
         "device": machine.describe(),
         "seed": config.seed,
         "versions": {

@@ -21,6 +21,7 @@ from training.step import backward
 
 CAUSAL = ["gpt2", "llama", "qwen2", "qwen3"]
 KINDS = [*CAUSAL, "scratch"]
+WAYS = [(kind, way) for kind in CAUSAL for way in ("blocks", "dense")] + [("scratch", "auto")]
 RANKS = {
     "no ties": [(2, 1, 3), (1, 2), (4, 2, 1, 3)],
     "ties": [(1, 1, 2), (2, 1), (2, 1, 2, 1)],
@@ -45,9 +46,9 @@ def rankings_of(examples, ranks):
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_shared_prefix_rewards_equal_separate_ones(kind):
-    backbone = backbone_of(kind)
+@pytest.mark.parametrize(("kind", "way"), WAYS)
+def test_shared_prefix_rewards_equal_separate_ones(kind, way):
+    backbone = backbone_of(kind, attention=way)
     examples = random_examples(backbone)
     assert backbone.layout == "shared"
     with torch.no_grad():
@@ -70,11 +71,11 @@ def test_padded_rewards_equal_separate_ones(kind):
         assert row[: len(alone)].tolist() == pytest.approx(alone.tolist(), abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_shared_prefix_gradients_equal_padded_ones(kind):
+@pytest.mark.parametrize(("kind", "way"), WAYS)
+def test_shared_prefix_gradients_equal_padded_ones(kind, way):
     found = []
     for layout in ("shared", "padded"):
-        backbone = backbone_of(kind, layout)
+        backbone = backbone_of(kind, layout, way if layout == "shared" else "auto")
         assert backbone.layout == layout
         rewards = backbone.rewards(random_examples(backbone))
         losses = ranking_losses(rewards, pad_ranks(RANKS["no ties"]))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.attention import PADDING, shared_prefix_mask
+from training.attention import Prefix, Run
 from training.layout import (
     Example,
     buckets,
@@ -15,8 +15,9 @@ from training.layout import (
     padded_rows,
     padded_size,
     present,
-    shared_rows,
+    shared_row,
     shared_size,
+    spread,
 )
 
 
@@ -33,38 +34,39 @@ lengths = st.lists(
 )
 
 
-def test_a_row_holds_the_prompt_once_and_every_response():
-    rows = shared_rows(TWO, pad=99)
-    assert rows.tokens_NT.tolist() == [[1, 2, 3, 4, 5, 6, 99], [7, 8, 9, 10, 11, 12, 13]]
+def test_a_row_holds_each_prompt_once_and_every_response_and_nothing_else():
+    assert shared_row(TWO).tokens_1T.tolist() == [list(range(1, 14))]
 
 
 def test_positions_restart_behind_the_prompt():
-    rows = shared_rows(TWO, pad=99)
-    assert rows.positions_NT.tolist() == [[0, 1, 2, 3, 4, 3, 0], [0, 1, 2, 3, 1, 1, 2]]
+    assert shared_row(TWO).positions_1T.tolist() == [[0, 1, 2, 3, 4, 3, 0, 1, 2, 3, 1, 1, 2]]
 
 
 def test_a_reward_is_read_at_the_responses_last_token():
-    rows = shared_rows(TWO, pad=99)
-    assert rows.ends_NK.tolist() == [[4, 5, 0], [3, 4, 6]]
-    assert rows.tokens_NT.gather(1, rows.ends_NK).tolist() == [[5, 6, 1], [10, 11, 13]]
+    row = shared_row(TWO)
+    assert row.ends_B.tolist() == [4, 5, 9, 10, 12]
+    assert row.tokens_1T[0, row.ends_B].tolist() == [5, 6, 10, 11, 13]
 
 
-def test_a_response_sees_the_prompt_and_itself():
-    rows = shared_rows([example([1, 2], [3, 4], [5, 6])], pad=99)
-    expected = [
-        [1, 0, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0],
-        [1, 1, 1, 0, 0, 0],
-        [1, 1, 1, 1, 0, 0],
-        [1, 1, 0, 0, 1, 0],
-        [1, 1, 0, 0, 1, 1],
-    ]
-    assert shared_prefix_mask(rows.segments_NT)[0, 0].int().tolist() == expected
+def test_neighbouring_responses_of_one_length_are_one_run():
+    row = shared_row([example([1, 2], [3, 4], [5, 6], [7]), example([8], [9])])
+    assert row.rankings == (
+        Prefix(0, 2, (Run(2, 2, 2), Run(6, 1, 1))),
+        Prefix(7, 8, (Run(8, 1, 1),)),
+    )
 
 
-def test_padding_is_seen_by_nobody_and_sees_no_text():
-    mask = shared_prefix_mask(torch.tensor([[0, 1, PADDING, PADDING]]))[0, 0].int().tolist()
-    assert mask == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]]
+def test_a_row_is_filled_up_to_a_multiple_by_a_prompt_without_responses():
+    row = shared_row(TWO, pad=99, multiple=8)
+    assert row.tokens_1T[0, 13:].tolist() == [99, 99, 99]
+    assert row.positions_1T.shape == (1, 16)
+    assert row.rankings[2:] == (Prefix(13, 16, ()),)
+    assert row.ends_B.tolist() == shared_row(TWO).ends_B.tolist()
+
+
+def test_rewards_are_spread_over_rankings():
+    rewards = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert spread(rewards, TWO).tolist() == [[1.0, 2.0, 0.0], [3.0, 4.0, 5.0]]
 
 
 def test_padded_rows_hold_one_response_each():
@@ -88,7 +90,7 @@ def test_absent_responses_are_known():
 
 def test_sizes_are_those_of_the_tensors():
     memory = memory_rows(TWO, pad=0)
-    assert shared_size(TWO) == shared_rows(TWO, pad=0).tokens_NT.numel()
+    assert shared_size(TWO) == shared_row(TWO).tokens_1T.numel()
     assert padded_size(TWO) == padded_rows(TWO, pad=0).tokens_BT.numel()
     assert memory_size(TWO) == memory.prompts_NP.numel() + memory.responses_NKR.numel()
 

@@ -24,6 +24,8 @@ from training.config import TrainConfig
 from training.errors import UserError
 from training.verify import stock_rewards, verify
 
+CPU = torch.device("cpu")
+
 
 def config_for(folder, **more):
     limits = {"max_prompt_tokens": 32, "max_response_tokens": 32}
@@ -33,7 +35,7 @@ def config_for(folder, **more):
 @pytest.fixture
 def backbone(gpt2_folder):
     torch.manual_seed(0)
-    return PretrainedBackbone.create(config_for(gpt2_folder))
+    return PretrainedBackbone.create(config_for(gpt2_folder), CPU)
 
 
 def test_a_language_model_becomes_a_reward_model(backbone):
@@ -69,11 +71,11 @@ def test_dropout_is_off(backbone):
 @pytest.mark.parametrize("family", ["gpt2", "llama", "qwen2", "qwen3"])
 def test_a_saved_folder_loads_and_scores_the_same(family, tmp_path):
     folder = save_pretrained_folder(tmp_path / "base", family)
-    backbone = PretrainedBackbone.create(config_for(folder))
+    backbone = PretrainedBackbone.create(config_for(folder), CPU)
     examples = random_examples(backbone)
     backbone.save(tmp_path / "saved")
     verify(backbone, tmp_path / "saved", examples)
-    again = load_backbone(tmp_path / "saved", "auto")
+    again = load_backbone(tmp_path / "saved", TrainConfig(), CPU)
     with torch.no_grad():
         torch.testing.assert_close(again.rewards(examples), backbone.rewards(examples))
     assert again.tokenizer.chat_template == backbone.tokenizer.chat_template
@@ -85,7 +87,7 @@ def test_an_encoder_is_trained_in_padded_rows(tmp_path):
     config = family_config("bert", len(tokenizer), pad_token_id=tokenizer.pad_token_id)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    backbone = PretrainedBackbone.create(config_for(tmp_path))
+    backbone = PretrainedBackbone.create(config_for(tmp_path), CPU)
     assert backbone.layout == "padded"
     assert backbone.model.classifier.weight.shape == (1, 32)
     assert backbone.rewards(random_examples(backbone)).requires_grad
@@ -117,7 +119,7 @@ def test_stock_rewards_come_one_for_each_response(backbone, tmp_path):
 
 def refusal(config):
     with pytest.raises(UserError) as caught:
-        PretrainedBackbone.create(config)
+        PretrainedBackbone.create(config, CPU)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -172,3 +174,9 @@ def test_an_encoder_decoder_is_refused(tmp_path):
     BartForConditionalGeneration(config).save_pretrained(tmp_path)
     gpt2_like_tokenizer().save_pretrained(tmp_path)
     assert "is an encoder-decoder; choose a causal model" in refusal(config_for(tmp_path))
+
+
+def test_a_way_of_attention_that_the_device_has_not_is_refused(tmp_path):
+    folder = save_pretrained_folder(tmp_path, "gpt2")
+    found = refusal(config_for(folder, attention="flex"))
+    assert found == "attention flex does not work for a gpt2 model on cpu; use --attention auto"

@@ -85,7 +85,7 @@ def save_pretrained_folder(folder: Path, family: str) -> Path:
     return folder
 
 
-def pretrained_backbone(family, layout="shared"):
+def pretrained_backbone(family, layout="shared", attention="auto"):
     """Random weights, large enough that a wrong mask or position shows."""
     torch.manual_seed(0)
     tokenizer = gpt2_like_tokenizer()
@@ -98,21 +98,23 @@ def pretrained_backbone(family, layout="shared"):
         initializer_range=0.3,
     )
     model = AutoModelForSequenceClassification.from_config(config, attn_implementation="sdpa")
-    return PretrainedBackbone(model.eval(), tokenizer, layout)
+    return PretrainedBackbone(model.eval(), tokenizer, layout, attention)
 
 
 def scratch_backbone(layout="shared"):
     torch.manual_seed(0)
     config = TrainConfig(width=32, heads=4, vocabulary=400, layout=layout)
-    backbone = ScratchBackbone.create(config, iter(TEXTS))
+    backbone = ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu"))
     for module in backbone.model._silent:  # as if trained: what says nothing proves nothing
         torch.nn.init.normal_(module.weight, std=0.3)
     backbone.model.eval()
     return backbone
 
 
-def backbone_of(kind, layout="shared"):
-    return scratch_backbone(layout) if kind == "scratch" else pretrained_backbone(kind, layout)
+def backbone_of(kind, layout="shared", attention="auto"):
+    if kind == "scratch":
+        return scratch_backbone(layout)
+    return pretrained_backbone(kind, layout, attention)
 
 
 def in_float64(backbone):

@@ -9,6 +9,7 @@ from typing import Protocol
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from training.attention import Way
 from training.layout import Example
 
 
@@ -17,6 +18,8 @@ class Backbone(Protocol):
 
     tokenizer: PreTrainedTokenizerBase
     layout: str
+    attention: Way | None
+    """How the shared layout attends, where there is a choice."""
 
     @property
     def model(self) -> PreTrainedModel: ...

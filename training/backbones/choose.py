@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
 from training.backbones.backbone import Backbone
 from training.backbones.pretrained import PretrainedBackbone
 from training.backbones.scratch import ScratchBackbone
@@ -14,20 +16,20 @@ from training.config import TrainConfig
 from training.errors import UserError
 
 
-def create_backbone(config: TrainConfig, texts: Iterator[str]) -> Backbone:
+def create_backbone(config: TrainConfig, texts: Iterator[str], device: torch.device) -> Backbone:
     """A model to train. `texts` is read only by backbones that make their own tokenizer."""
     if config.backbone == "pretrained":
-        return PretrainedBackbone.create(config)
-    return ScratchBackbone.create(config, texts)
+        return PretrainedBackbone.create(config, device)
+    return ScratchBackbone.create(config, texts, device)
 
 
-def load_backbone(folder: Path, layout: str) -> Backbone:
+def load_backbone(folder: Path, config: TrainConfig, device: torch.device) -> Backbone:
     """A model that we saved. Raises UserError where the folder does not hold one."""
     try:
         model_type = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
         if model_type == PodiumTransformerConfig.model_type:
-            return ScratchBackbone.load(folder, layout)
-        return PretrainedBackbone.load(folder, layout)
+            return ScratchBackbone.load(folder, config, device)
+        return PretrainedBackbone.load(folder, config, device)
     except UserError:
         raise
     except Exception as error:  # a damaged tokenizer raises a bare Exception

@@ -22,39 +22,54 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.activations import FastGELUActivation, NewGELUActivation
 
-from training.attention import shared_prefix_mask
+from training.attention import KEYWORD, NAME, Prefix, Prefixes, Way, block_mask, dense_mask
 from training.backbones.hub import is_local
-from training.config import TrainConfig
+from training.config import AttentionChoice, LayoutChoice, TrainConfig
 from training.errors import UserError
 from training.layout import (
     Example,
     padded_rows,
     padded_size,
-    present,
-    shared_rows,
+    shared_row,
     shared_size,
+    spread,
 )
 from training.text import prepare_tokenizer
 
 SHARED_TOLERANCE = 1e-4
+AUTO_WAYS: dict[str, tuple[Way, ...]] = {"cpu": ("blocks", "dense"), "cuda": ("flex", "dense")}
+FLEX_MULTIPLE = 1024
+"""Tokens. FlexAttention is compiled for each length of a row, so there must be few."""
+UNFIT = (TypeError, ValueError, RuntimeError, AttributeError, LookupError)
+"""What models raise that cannot attend in some way."""
 
 
 class PretrainedBackbone:
-    """`layout` is "shared" (a row per ranking) or "padded" (a row per response)."""
+    """`layout` is "shared" (a prompt once per ranking) or "padded" (once per response)."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, layout: str
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        layout: LayoutChoice = "auto",
+        attention: AttentionChoice = "auto",
     ) -> None:
+        """The model must stand on the device that it will compute on."""
         self.model = model
         self.tokenizer = tokenizer
         self.pad = int(model.config.pad_token_id)
         # A causal classifier scores a token by one linear map; encoders have heads of many kinds.
         self.causal = isinstance(getattr(model, "score", None), nn.Linear)
-        self.layout = "padded" if layout == "padded" else self._shared_if_possible(layout)
+        _fuse_activations(model)
+        self.attention: Way | None = None
+        if layout != "padded":
+            self.attention = self._choose_attention(layout, attention)
+        self.layout = "shared" if self.attention else "padded"
 
     @classmethod
-    def create(cls, config: TrainConfig) -> PretrainedBackbone:
+    def create(cls, config: TrainConfig, device: torch.device) -> PretrainedBackbone:
         """Weights by name or from a folder, with a new head. Raises UserError."""
         local = is_local(config.model)
         try:
@@ -74,22 +89,25 @@ class PretrainedBackbone:
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
         _refuse_unfit(model, config)
         _forget_remote_code(model, tokenizer)
-        return cls(model, tokenizer, config.layout)
+        nn.Module.to(model, device)
+        return cls(model, tokenizer, config.layout, config.attention)
 
     @classmethod
-    def load(cls, folder: Path, layout: str) -> PretrainedBackbone:
+    def load(cls, folder: Path, config: TrainConfig, device: torch.device) -> PretrainedBackbone:
         """A folder that we saved."""
         model = AutoModelForSequenceClassification.from_pretrained(
             folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        return cls(model, tokenizer, layout)
+        nn.Module.to(model, device)
+        return cls(model, tokenizer, config.layout, config.attention)
 
     def size(self, examples: Sequence[Example]) -> int:
         return shared_size(examples) if self.layout == "shared" else padded_size(examples)
 
     def rewards(self, examples: Sequence[Example]) -> Tensor:
-        return self._shared(examples) if self.layout == "shared" else self._padded(examples)
+        rewards_B = self._shared(examples) if self.attention else self._padded(examples)
+        return spread(rewards_B, examples)
 
     def save(self, folder: Path) -> None:
         self.model.save_pretrained(folder)
@@ -97,34 +115,37 @@ class PretrainedBackbone:
 
     def _shared(self, examples: Sequence[Example]) -> Tensor:
         device = self.model.device
-        rows = shared_rows(examples, self.pad)
-        hidden_NTD = self.model.base_model(
-            input_ids=rows.tokens_NT.to(device),
-            position_ids=rows.positions_NT.to(device),
-            attention_mask=shared_prefix_mask(rows.segments_NT.to(device)),
+        flex = self.attention == "flex"
+        row = shared_row(examples, self.pad, multiple=FLEX_MULTIPLE if flex else 1)
+        hidden_1TD = self.model.base_model(
+            input_ids=row.tokens_1T.to(device),
+            position_ids=row.positions_1T.to(device),
             use_cache=False,
+            **self._seeing(row.rankings),
         ).last_hidden_state
-        ends_NK1 = rows.ends_NK.to(device)[:, :, None]
-        last_NKD = hidden_NTD.gather(1, ends_NK1.expand(-1, -1, hidden_NTD.shape[-1]))
-        return torch.where(present(examples).to(device), self._head(last_NKD), 0.0)
+        return self._head(hidden_1TD[0, row.ends_B.to(device)])
+
+    def _seeing(self, rankings: tuple[Prefix, ...]) -> dict[str, Any]:
+        """The arguments that tell a model which token sees which."""
+        device = self.model.device
+        if self.attention == "dense":
+            return {"attention_mask": dense_mask(rankings, device)}
+        blocks = block_mask(rankings, device) if self.attention == "flex" else None
+        # A mask with four dimensions is handed down as it is: none is made, and this one not read.
+        unread = torch.empty(1, 1, 1, 1, device=device)
+        return {"attention_mask": unread, KEYWORD: Prefixes(rankings, blocks)}
 
     def _padded(self, examples: Sequence[Example]) -> Tensor:
         device = self.model.device
         rows = padded_rows(examples, self.pad)
         tokens_BT, attention_BT = rows.tokens_BT.to(device), rows.attention_BT.to(device)
-        if self.causal:
-            hidden_BTD = self.model.base_model(
-                input_ids=tokens_BT, attention_mask=attention_BT, use_cache=False
-            ).last_hidden_state
-            last_BD = hidden_BTD[torch.arange(len(rows.ends_B)), rows.ends_B.to(device)]
-            rewards_B = self._head(last_BD)
-        else:
-            logits_B1 = self.model(input_ids=tokens_BT, attention_mask=attention_BT).logits
-            rewards_B = logits_B1.float().squeeze(-1)
-        present_NK = present(examples).to(device)
-        return torch.zeros(present_NK.shape, dtype=rewards_B.dtype, device=device).masked_scatter(
-            present_NK, rewards_B
-        )
+        if not self.causal:
+            logits_B1: Tensor = self.model(input_ids=tokens_BT, attention_mask=attention_BT).logits
+            return logits_B1.float().squeeze(-1)
+        hidden_BTD = self.model.base_model(
+            input_ids=tokens_BT, attention_mask=attention_BT, use_cache=False
+        ).last_hidden_state
+        return self._head(hidden_BTD[torch.arange(len(rows.ends_B)), rows.ends_B.to(device)])
 
     def _head(self, last: Tensor) -> Tensor:
         """Rewards (...) of last hidden states (..., D), in float32 or better under autocast too."""
@@ -133,40 +154,72 @@ class PretrainedBackbone:
             weight: Tensor = self.model.get_parameter("score.weight").to(precision)
             return F.linear(last.to(precision), weight).squeeze(-1)
 
-    def _shared_if_possible(self, layout: str) -> str:
-        """ "shared" where both layouts give equal rewards on a made-up ranking, else "padded".
+    def _choose_attention(self, layout: str, wanted: AttentionChoice) -> Way | None:
+        """The first way that gives the padded layout's numbers on a made-up ranking, else None.
 
         What a model does with positions and masks differs from family to family, and this asks it.
-        Raises UserError where "shared" was asked for.
+        Raises UserError where what was asked for does not work.
         """
-        if self._agrees_with_padded():
-            return "shared"
-        if layout == "shared":
+        device = self.model.device.type
+        ways = AUTO_WAYS[device] if wanted == "auto" else (wanted,)
+        before = self.model.config._attn_implementation
+        if self.causal and before == "sdpa" and _attends_to_all(self.model.config):
+            for way in ways:
+                try:
+                    self.model.set_attn_implementation("sdpa" if way == "dense" else NAME)
+                    if (way == "blocks") <= (device == "cpu") and self._agrees_with_padded(way):
+                        return way
+                except UNFIT:
+                    continue
+            self.model.set_attn_implementation(before)
+        if layout == "shared" or wanted != "auto":
+            family = self.model.config.model_type
+            if wanted == "auto":
+                raise UserError(
+                    f"layout shared does not work for a {family} model; use --layout padded"
+                )
             raise UserError(
-                f"layout shared does not work for a {self.model.config.model_type} model;"
-                " use --layout padded"
+                f"attention {wanted} does not work for a {family} model on {device};"
+                " use --attention auto"
             )
-        return "padded"
+        return None
 
-    @torch.no_grad()
-    def _agrees_with_padded(self) -> bool:
-        if not self.causal or self.model.config._attn_implementation != "sdpa":
-            return False
-        if not _attends_to_all(self.model.config):
-            return False
+    def _agrees_with_padded(self, way: Way) -> bool:
+        """Whether rewards are equal, and the gradient of one weight where gradients are wanted."""
         vocabulary = self.model.config.get_text_config().vocab_size
         made_up = [np.arange(1, 1 + n, dtype=np.int32) * 7919 % vocabulary for n in (9, 5, 11, 3)]
         example = [Example(made_up[0], made_up[1:])]
+        weight = min(filter(_is_trained, self.model.parameters()), key=Tensor.numel)
         training = self.model.training
         self.model.eval()
         try:
-            shared, padded = self._shared(example), self._padded(example)
-        except (TypeError, ValueError, RuntimeError, AttributeError):
-            return False
+            self.attention = way
+            shared = self._shared(example)
+            padded = self._padded(example)
+            gradients = [
+                torch.autograd.grad(rewards.square().sum(), weight)[0]
+                for rewards in (shared, padded)
+            ]
         finally:
+            self.attention = None
             self.model.train(training)
-        close = SHARED_TOLERANCE * (1 + padded.abs().max())
-        return bool((shared - padded).abs().max() <= close)
+        return _close(shared, padded) and _close(*gradients)
+
+
+def _is_trained(weight: Tensor) -> bool:
+    return weight.requires_grad
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    return bool((one - other).abs().max() <= SHARED_TOLERANCE * (1 + other.abs().max()))
+
+
+def _fuse_activations(model: PreTrainedModel) -> None:
+    """Let torch compute GPT-2's approximation of GELU in one pass instead of eight."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, NewGELUActivation | FastGELUActivation):
+                setattr(module, name, nn.GELU(approximate="tanh"))
 
 
 def _attends_to_all(config: Any) -> bool:

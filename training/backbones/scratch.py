@@ -17,6 +17,7 @@ from training.backbones.transformer import (
     PodiumTransformerConfig,
     PodiumTransformerForSequenceClassification,
 )
+from training.attention import Way
 from training.config import TrainConfig
 from training.layout import (
     Example,
@@ -25,6 +26,7 @@ from training.layout import (
     padded_rows,
     padded_size,
     present,
+    spread,
 )
 
 # Saved folders then hold the code of the model, and name it to transformers' Auto classes.
@@ -45,11 +47,14 @@ class ScratchBackbone:
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.attention: Way | None = None
         self.layout = "padded" if layout == "padded" else "shared"
         self.pad = int(model.config.pad_token_id)
 
     @classmethod
-    def create(cls, config: TrainConfig, texts: Iterator[str]) -> ScratchBackbone:
+    def create(
+        cls, config: TrainConfig, texts: Iterator[str], device: torch.device
+    ) -> ScratchBackbone:
         """New weights, and a tokenizer trained on the texts."""
         tokenizer = byte_pairs.train_tokenizer(texts, config.vocabulary)
         model_config = PodiumTransformerConfig(
@@ -63,19 +68,20 @@ class ScratchBackbone:
             eos_token_id=tokenizer.eos_token_id,
         )
         model = PodiumTransformerForSequenceClassification(model_config)
+        torch.nn.Module.to(model, device)
         return cls(model, tokenizer, config.layout)
 
     @classmethod
-    def load(cls, folder: Path, layout: str) -> ScratchBackbone:
+    def load(cls, folder: Path, config: TrainConfig, device: torch.device) -> ScratchBackbone:
         model = PodiumTransformerForSequenceClassification.from_pretrained(folder)
-        return cls(model, PreTrainedTokenizerFast.from_pretrained(folder), layout)
+        torch.nn.Module.to(model, device)
+        return cls(model, PreTrainedTokenizerFast.from_pretrained(folder), config.layout)
 
     def size(self, examples: Sequence[Example]) -> int:
         return memory_size(examples) if self.layout == "shared" else padded_size(examples)
 
     def rewards(self, examples: Sequence[Example]) -> Tensor:
         device = self.model.device
-        present_NK = present(examples).to(device)
         if self.layout == "shared":
             rows = memory_rows(examples, self.pad)
             rewards_NK = self.model.rewards(
@@ -84,14 +90,12 @@ class ScratchBackbone:
                 rows.responses_NKR.to(device),
                 rows.ends_NK.to(device),
             )
-            return torch.where(present_NK, rewards_NK, 0.0)
+            return torch.where(present(examples).to(device), rewards_NK, 0.0)
         padded = padded_rows(examples, self.pad)
         logits_B1 = self.model(
             padded.tokens_BT.to(device), attention_mask=padded.attention_BT.to(device)
         ).logits
-        return torch.zeros(present_NK.shape, dtype=logits_B1.dtype, device=device).masked_scatter(
-            present_NK, logits_B1
-        )
+        return spread(logits_B1.squeeze(-1), examples)
 
     def save(self, folder: Path) -> None:
         self.model.save_pretrained(folder)
