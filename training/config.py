@@ -242,6 +242,12 @@ class TrainConfig:
             raise ValueError(
                 f"model is for backbone pretrained, got {self.model!r} for backbone {self.backbone}"
             )
+        if self.backbone != "pretrained" and self.lora_rank:
+            raise ValueError(f"lora_rank is for backbone pretrained, got backbone {self.backbone}")
+        if self.backbone != "pretrained" and self.gradient_checkpointing == "on":
+            raise ValueError(
+                f"gradient_checkpointing is for backbone pretrained, got backbone {self.backbone}"
+            )
         if self.backbone == "pretrained" and not self.model:
             raise ValueError("model must be the name or the folder of a model, got ''")
 

@@ -39,6 +39,11 @@ def test_a_given_value_beats_the_backbones():
         ({"max_grad_norm": float("inf")}, "max_grad_norm must be above 0, got inf"),
         ({"width": 130}, r"width must be even and a multiple of heads \(4\), got 130"),
         ({"backbone": "pretrained", "model": ""}, "model must be the name or the folder"),
+        ({"lora_rank": 4}, "lora_rank is for backbone pretrained, got backbone transformer"),
+        (
+            {"backbone": "rnn", "gradient_checkpointing": "on"},
+            "gradient_checkpointing is for backbone pretrained, got backbone rnn",
+        ),
         ({"learningrate": 1}, "unknown setting 'learningrate'; known are: backbone, model"),
     ],
 )

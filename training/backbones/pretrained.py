@@ -5,7 +5,6 @@ Shapes: N rankings, K responses, B responses of all rankings, T row tokens, D wi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
@@ -25,7 +22,8 @@ from transformers import (
 from transformers.activations import FastGELUActivation, NewGELUActivation
 
 from training.attention import KEYWORD, NAME, Prefix, Prefixes, Way, block_mask, dense_mask
-from training.backbones.hub import is_local
+from training.backbones.loading import load_pretrained
+from training.backbones.lora import merged_weights
 from training.config import AttentionChoice, LayoutChoice, TrainConfig
 from training.errors import UserError
 from training.layout import (
@@ -36,7 +34,6 @@ from training.layout import (
     shared_size,
     spread,
 )
-from training.text import prepare_tokenizer
 
 SHARED_TOLERANCE = 1e-4
 AUTO_WAYS: dict[str, tuple[Way, ...]] = {"cpu": ("blocks", "dense"), "cuda": ("flex", "dense")}
@@ -71,24 +68,7 @@ class PretrainedBackbone:
     @classmethod
     def create(cls, config: TrainConfig, device: torch.device) -> PretrainedBackbone:
         """Weights by name or from a folder, with a new head. Raises UserError."""
-        local = is_local(config.model)
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                config.model, local_files_only=local, trust_remote_code=False
-            )
-            model = _load_without_dropout(config.model, local)
-        except UserError:
-            raise
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"model {config.model} cannot be loaded: {reason}") from error
-        prepare_tokenizer(tokenizer)
-        if len(tokenizer) > _embedding_rows(model):
-            model.resize_token_embeddings(len(tokenizer))
-        model.config.pad_token_id = tokenizer.pad_token_id
-        model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-        _refuse_unfit(model, config)
-        _forget_remote_code(model, tokenizer)
+        model, tokenizer = load_pretrained(config)
         nn.Module.to(model, device)
         return cls(model, tokenizer, config.layout, config.attention)
 
@@ -110,7 +90,7 @@ class PretrainedBackbone:
         return spread(rewards_B, examples)
 
     def save(self, folder: Path) -> None:
-        self.model.save_pretrained(folder)
+        self.model.save_pretrained(folder, state_dict=merged_weights(self.model))
         self.tokenizer.save_pretrained(folder)
 
     def _shared(self, examples: Sequence[Example]) -> Tensor:
@@ -229,73 +209,3 @@ def _attends_to_all(config: Any) -> bool:
     if kinds is not None:
         return set(kinds) == {"full_attention"}
     return getattr(text, "sliding_window", None) is None
-
-
-def _forget_remote_code(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Drop references to code that came with the model.
-
-    They would be saved, and whoever loads our folder and trusts it would run that code.
-    """
-    for config in (model.config, model.config.get_text_config()):
-        vars(config).pop("auto_map", None)
-    tokenizer.init_kwargs.pop("auto_map", None)
-
-
-def _load_without_dropout(name: str, local: bool) -> PreTrainedModel:
-    config = AutoConfig.from_pretrained(
-        name, num_labels=1, local_files_only=local, trust_remote_code=False
-    )
-    for part in {
-        id(config): config,
-        id(config.get_text_config()): config.get_text_config(),
-    }.values():
-        for key, value in vars(part).items():
-            if "drop" in key and isinstance(value, float):
-                setattr(part, key, 0.0)
-    model, loading = AutoModelForSequenceClassification.from_pretrained(
-        name,
-        config=config,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=local,
-        dtype=torch.float32,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # a head with other labels; the rest is checked below
-    )
-    refitted = {key for key, *_ in loading["mismatched_keys"]}
-    name_of_head, head = _head(model)
-    if strange := [key for key in refitted if not key.startswith(name_of_head.split(".")[0])]:
-        raise UserError(f"model {name} cannot be loaded: {strange[0]} has not the size it should")
-    if f"{name_of_head}.weight" in refitted | set(loading["missing_keys"]):
-        nn.init.normal_(head.weight, std=1 / math.sqrt(head.in_features + 1))
-    return model
-
-
-def _head(model: PreTrainedModel) -> tuple[str, nn.Linear]:
-    """The last map to one number, with its name."""
-    heads = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module.out_features == 1
-    ]
-    if not heads:
-        raise UserError(f"a {model.config.model_type} model has no head for one reward")
-    return heads[-1]
-
-
-def _embedding_rows(model: PreTrainedModel) -> int:
-    return model.get_input_embeddings().get_parameter("weight").shape[0]
-
-
-def _refuse_unfit(model: PreTrainedModel, config: TrainConfig) -> None:
-    if model.config.is_encoder_decoder:
-        raise UserError(
-            f"model {config.model} is an encoder-decoder; choose a causal model or an encoder"
-        )
-    longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    wanted = config.max_prompt_tokens + config.max_response_tokens
-    if longest is not None and wanted > longest:
-        raise UserError(
-            f"max_prompt_tokens + max_response_tokens is {wanted}, but {config.model} reads at most"
-            f" {longest} tokens; lower them"
-        )
