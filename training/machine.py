@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -9,6 +11,9 @@ import torch
 
 from training.config import TrainConfig
 from training.errors import UserError
+
+# Of glibc's malloc.h.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,19 @@ class Machine:
             config.precision == "auto" and on_cuda and torch.cuda.is_bf16_supported()
         )
         return cls(torch.device("cuda" if on_cuda else "cpu"), bf16)
+
+    def keep_freed_memory(self) -> None:
+        """Let this process keep the memory that it frees, and use it again. Linux's libc only.
+
+        A step on a CPU makes and frees the same gigabytes as the one before. Given back to the
+        system each time, fetching them page by page again took a sixth of a step.
+        """
+        if self.device.type != "cpu" or platform.libc_ver()[0] != "glibc":
+            return
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        libc.mallopt(M_TOP_PAD, 2**26)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Matrix products in bf16 where it is on; weights and their updates stay in float32."""

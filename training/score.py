@@ -51,6 +51,7 @@ def score(
 ) -> None:
     """Write scores.jsonl, in order of prompt and response. Raises UserError."""
     machine = Machine.choose(config)
+    machine.keep_freed_memory()
     backbone = load_backbone(folder.model, config, machine.device)
     responses = source.count_responses()
     folder.in_use = True

@@ -59,6 +59,7 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     else:
         source = FileSource(arguments.rankings)
     machine = Machine.choose(config)
+    machine.keep_freed_memory()
     folder.start()
     reporter = Reporter(folder, bar=wants_bar(arguments))
     try:

@@ -34,6 +34,7 @@ from training.layout import (
     shared_size,
     spread,
 )
+from training.linear import use_onednn
 
 SHARED_TOLERANCE = 1e-4
 AUTO_WAYS: dict[str, tuple[Way, ...]] = {"cpu": ("blocks", "dense"), "cuda": ("flex", "dense")}
@@ -60,6 +61,7 @@ class PretrainedBackbone:
         # A causal classifier scores a token by one linear map; encoders have heads of many kinds.
         self.causal = isinstance(getattr(model, "score", None), nn.Linear)
         _fuse_activations(model)
+        use_onednn(model)
         self.attention: Way | None = None
         if layout != "padded":
             self.attention = self._choose_attention(layout, attention)

@@ -13,11 +13,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from training import tokenizer as byte_pairs
+from training.attention import Way
 from training.backbones.transformer import (
     PodiumTransformerConfig,
     PodiumTransformerForSequenceClassification,
 )
-from training.attention import Way
 from training.config import TrainConfig
 from training.layout import (
     Example,

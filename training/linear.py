@@ -1,0 +1,98 @@
+"""Linear layers through oneDNN on CPUs, where torch's own float32 products go through MKL.
+
+MKL is slow on processors that Intel did not make: on an AMD EPYC of 2025 oneDNN computes the same
+products, in the same precision, in half the time (benchmarks/training.py prints both rates).
+
+Shapes: M rows, I inputs, O outputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from transformers.pytorch_utils import Conv1D
+
+
+def use_onednn(model: nn.Module) -> None:
+    """Let the model's linear layers compute through oneDNN where they stand on a CPU.
+
+    Layers keep their weights and names, and their type is a subclass of what it was.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = Linear
+        elif type(module) is Conv1D:
+            module.__class__ = TransposedLinear
+
+
+class Linear(nn.Linear):
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name for it
+        if not fits_onednn(input, self.weight):
+            return super().forward(input)
+        return _linear(input, self.weight, self.bias)
+
+
+class TransposedLinear(Conv1D):
+    """GPT-2's linear layer, whose weight is (I, O)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not fits_onednn(x, self.weight):
+            output: Tensor = super().forward(x)
+            return output
+        return _linear(x, self.weight, self.bias, transposed=True)
+
+
+def fits_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether this is a product in float32 on a CPU: others are fast in torch itself."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def _linear(
+    x: Tensor, weight: Tensor, bias_O: Tensor | None, *, transposed: bool = False
+) -> Tensor:
+    x_MI = x.reshape(-1, x.shape[-1])
+    output_MO: Tensor = OneDNNLinear.apply(x_MI, weight, bias_O, transposed)
+    return output_MO.view(*x.shape[:-1], output_MO.shape[-1])
+
+
+class OneDNNLinear(torch.autograd.Function):
+    """x W^T + b, and its gradients; x W + b where the weight lies transposed."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x_MI: Tensor, weight: Tensor, bias_O: Tensor | None, transposed: bool
+    ) -> Tensor:
+        """(M, O)."""
+        ctx.save_for_backward(x_MI, weight)
+        ctx.transposed = transposed
+        return product(x_MI, weight.t() if transposed else weight, bias_O)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient_MO: Tensor) -> tuple[Tensor | None, ...]:
+        x_MI, weight = ctx.saved_tensors
+        to_x, to_weight, to_bias, _ = ctx.needs_input_grad
+        gradient_MO = gradient_MO.contiguous()  # a sum's gradient is one number, expanded
+        # Each gradient is made as its tensor lies: torch would copy it otherwise.
+        left, right = (x_MI, gradient_MO) if ctx.transposed else (gradient_MO, x_MI)
+        return (
+            product(gradient_MO, weight if ctx.transposed else weight.t()) if to_x else None,
+            product(left.t(), right.t()) if to_weight else None,
+            gradient_MO.sum(0) if to_bias else None,
+            None,
+        )
+
+
+def product(x_MI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    """x W^T + b (M, O) by oneDNN's matrix product. Views and transposed tensors are no copies."""
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(x_MI, weight_OI, bias_O, "none", [], "")
+    return found
