@@ -8,12 +8,13 @@ MANAGE := $(PY) manage.py
 BIND   ?= 127.0.0.1:8000
 DEMO   := DATABASE_URL= DATA_DIR=var/demo $(MANAGE)
 
-.PHONY: demo run test chromium check fix clean help
+.PHONY: demo run test chromium check fix clean help bench-training
 
 help:
 	@echo "make demo    real rankings, a trained model, pages at http://127.0.0.1:8000"
 	@echo "make run     an empty installation, for real use"
 	@echo "              another address: make demo BIND=127.0.0.1:8001"
+	@echo "make bench-training   our training step against TRL's"
 	@echo "make test    every test        make check   format, lint, types        make fix   mend format and lint"
 
 # The whole journey: import -> label -> train -> score -> review. Run again, it starts at once.
@@ -49,6 +50,11 @@ chromium: $(VENV)/installed-dev
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
 	else $(VENV)/bin/playwright install chromium; fi
+
+# A training step and scoring, against TRL and against a pipeline: about half an hour.
+bench-training: $(VENV)/installed-dev
+	$(PY) benchmarks/training.py
+	$(PY) benchmarks/scoring.py
 
 check: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check

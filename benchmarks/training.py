@@ -5,19 +5,20 @@
     .venv/bin/python benchmarks/training.py --device cuda --architecture llama-1b --rankings 64
 
 Rankings of K responses (no ties) of R tokens each to prompts of P tokens, random tokens and random
-weights: time does not depend on what they say. For each row (K,P,R) every contender runs in a process
-of its own, warms up once, and then they take turns, so that a machine that slows down slows all.
+weights: time does not depend on what they say. For each row (K,P,R) every contender runs in a
+process of its own, warms up once, and then they take turns, so that a machine that slows down slows
+all.
 
-trl      RewardTrainer on the K(K-1)/2 pairs of each ranking, with its own defaults and 8 pairs a step;
-         the time is that of its steps, as its own callbacks bracket them (without loading data).
+trl      RewardTrainer on the K(K-1)/2 pairs of each ranking, with its own defaults but float32
+         where ours is, and 8 pairs a step; its own callbacks bracket its steps
 padded   our K-wise step, one row a response
 shared   our K-wise step, the prompt once a ranking
 
-Our time is that of a whole step of --rankings rankings, and AdamW's update is part of it in all three
-(the default step has 64 rankings, over which the update would be shared out). "of peak" is the share of the measured rate of
-a large matrix product: 6 operations a weight of the linear layers and token, 12 a head dimension and
-pair of tokens that see each other (Chowdhery et al. 2022, arXiv 2204.02311, appendix B), for the tokens
-that the contender computes, padding included.
+The time is that of a whole step, AdamW's update included: ours of --rankings rankings (by default a
+run takes 64, over which the update would be shared out). "of peak" is the share of the measured
+rate of a large matrix product: 6 operations a weight of the linear layers and token, 12 a layer,
+hidden dimension and pair of tokens that see each other (Chowdhery et al. 2022, arXiv 2204.02311,
+appendix B), for the tokens that the contender computes, padding included, recomputation not.
 """
 
 from __future__ import annotations
@@ -38,24 +39,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import transformers
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import (
     AutoModelForSequenceClassification,
     GPT2Config,
     LlamaConfig,
-    PreTrainedTokenizerFast,
 )
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.words import END, PAD, VOCABULARY, word_tokenizer
 from training.linear import product
 
 ROWS = ("4,64,128", "6,64,128", "9,128,128", "9,256,128")
 CONTENDERS = ("trl", "padded", "shared")
-VOCABULARY = 50257
-PAD, END = VOCABULARY, VOCABULARY - 1
 TRL_PAIRS = 8
 
 
@@ -279,6 +275,7 @@ def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     )
     machine = Machine.choose(config)
     machine.keep_freed_memory()
+    config = machine.complete(config)
     model = make_model(arguments)
     backbone = PretrainedBackbone(model.train(), None, layout)
     objective = RankingLoss(config)
@@ -341,16 +338,6 @@ def work_trl(arguments: argparse.Namespace, row: Row) -> None:
     )
     tell({"ready": 1})
     trainer.train()
-
-
-def word_tokenizer() -> PreTrainedTokenizerFast:
-    """One that knows the tokens w0, w1, ... and splits at spaces."""
-    words = {f"w{number}": number for number in range(VOCABULARY)} | {"<pad>": PAD}
-    tokenizer = Tokenizer(WordLevel(words, unk_token="w0"))
-    tokenizer.pre_tokenizer = WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=f"w{END}", pad_token="<pad>", unk_token="w0"
-    )
 
 
 def is_bf16(arguments: argparse.Namespace) -> bool:

@@ -53,7 +53,7 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
         "rankings_per_step": 64,
         "learning_rate": 9e-6,
         "weight_decay": 0.0,
-        "tokens_per_batch": 16384,
+        "tokens_per_batch": 0,
     },
 }
 
@@ -211,7 +211,10 @@ class TrainConfig:
         10.0, "between checkpoints; 0: none", group="machine", least=0
     )
     tokens_per_batch: int = setting(
-        None, "tokens computed at a time, padding counted", group="machine", least=16
+        None,
+        "tokens computed at a time, padding counted; 0: 16384 on cuda, 2048 on a cpu",
+        group="machine",
+        least=0,
     )
     device: DeviceChoice = setting("auto", "auto: cuda where there is one", group="machine")
     precision: Precision = setting("auto", "auto: bf16 on cuda, else float32", group="machine")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -32,6 +32,12 @@ class Machine:
             config.precision == "auto" and on_cuda and torch.cuda.is_bf16_supported()
         )
         return cls(torch.device("cuda" if on_cuda else "cpu"), bf16)
+
+    def complete(self, config: TrainConfig) -> TrainConfig:
+        """The configuration with what it leaves to the device filled in."""
+        on_cuda = self.device.type == "cuda"
+        tokens = config.tokens_per_batch or (16384 if on_cuda else 2048)
+        return replace(config, tokens_per_batch=tokens)
 
     def keep_freed_memory(self) -> None:
         """Let this process keep the memory that it frees, and use it again. Linux's libc only.

@@ -52,6 +52,7 @@ def score(
     """Write scores.jsonl, in order of prompt and response. Raises UserError."""
     machine = Machine.choose(config)
     machine.keep_freed_memory()
+    config = machine.complete(config)
     backbone = load_backbone(folder.model, config, machine.device)
     responses = source.count_responses()
     folder.in_use = True

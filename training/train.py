@@ -60,6 +60,7 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
         source = FileSource(arguments.rankings)
     machine = Machine.choose(config)
     machine.keep_freed_memory()
+    config = machine.complete(config)
     folder.start()
     reporter = Reporter(folder, bar=wants_bar(arguments))
     try:
