@@ -194,7 +194,7 @@ def show(row: Row, found: dict[str, Any], arguments: argparse.Namespace) -> None
 
 
 def computed(name: str, row: Row) -> tuple[int, int]:
-    """Tokens of a ranking, and pairs of tokens that see each other, as a contender computes them."""
+    """Of a ranking, as a contender computes it: tokens, pairs of tokens that see each other."""
     K, P, R = row
     if name == "shared":
         return P + K * R, P * P // 2 + K * (P * R + R * R // 2)
