@@ -129,6 +129,13 @@ class TrainConfig:
     split: int = setting(
         0, "which split: another number holds out other prompts", group="data", least=0
     )
+    folds: int = setting(
+        0,
+        "k-fold: of so many equal parts hold out the one that split names; 0: off",
+        group="data",
+        least=0,
+        most=1000,
+    )
     max_prompt_tokens: int = setting(
         512, "tokens kept of a prompt; the oldest are cut", group="data", least=8, most=1048576
     )
@@ -152,6 +159,9 @@ class TrainConfig:
         0.0, "pull of a ranking's mean reward to zero", group="training", least=0
     )
     epochs: int = setting(None, "passes over the rankings", group="training", least=1, most=10000)
+    max_steps: int = setting(
+        0, "optimiser steps at most; 0: as many as the epochs have", group="training", least=0
+    )
     rankings_per_step: int = setting(
         None, "rankings in one optimiser step", group="training", least=1, most=65536
     )
@@ -240,6 +250,11 @@ class TrainConfig:
         if self.width % self.heads or self.width % 2:
             raise ValueError(
                 f"width must be even and a multiple of heads ({self.heads}), got {self.width}"
+            )
+        if self.folds == 1 or (self.folds and self.split >= self.folds):
+            raise ValueError(
+                "folds must be 0 or at least 2, and split below it,"
+                f" got {self.folds} with split {self.split}"
             )
         if self.backbone != "pretrained" and self.model:
             raise ValueError(

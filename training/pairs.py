@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -108,18 +109,26 @@ def split_position(content_hash: str, split: int = 0) -> float:
 
 
 def held_out_hashes(
-    content_hashes: Iterable[str], fraction: float, split: int = 0
+    content_hashes: Iterable[str], fraction: float, split: int = 0, folds: int = 0
 ) -> frozenset[str]:
-    """The prompts to hold out: those that lie below `fraction`.
+    """The prompts to hold out: those that lie below `fraction`; or, of `folds` equal parts, one.
 
-    A prompt keeps its side as data grows, because no other prompt has a say in it. The one
-    exception: from two prompts on neither side is empty, so the lowest is held out, or the
-    highest kept, if need be.
+    Without folds a prompt keeps its side as data grows, because no other prompt has a say in it.
+    The one exception: from two prompts on neither side is empty, so the lowest is held out, or the
+    highest kept, if need be. Labellers are held out in the same way, by their names.
     """
-    positions = sorted((split_position(text, split), text) for text in set(content_hashes))
-    held_out = [text for position, text in positions if position < fraction]
-    if len(positions) < 2:
-        return frozenset(held_out)
-    least, most = 1, len(positions) - 1
-    count = min(max(len(held_out), least), most)
-    return frozenset(text for _, text in positions[:count])
+    order = 0 if folds else split
+    positions = sorted((split_position(text, order), text) for text in set(content_hashes))
+    part = held_out_part([position for position, _ in positions], fraction, split, folds)
+    return frozenset(text for _, text in positions[part])
+
+
+def held_out_part(
+    positions: Sequence[float], fraction: float, split: int = 0, folds: int = 0
+) -> slice:
+    """What `held_out_hashes` holds out of prompts in the order of their positions."""
+    total = len(positions)
+    if folds:
+        return slice(split * total // folds, (split + 1) * total // folds)
+    count = bisect_left(positions, fraction)
+    return slice(min(max(count, 1), total - 1) if total > 1 else count)

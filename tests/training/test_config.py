@@ -44,6 +44,8 @@ def test_a_given_value_beats_the_backbones():
             {"backbone": "rnn", "gradient_checkpointing": "on"},
             "gradient_checkpointing is for backbone pretrained, got backbone rnn",
         ),
+        ({"folds": 1}, "folds must be 0 or at least 2, and split below it, got 1 with split 0"),
+        ({"folds": 3, "split": 3}, "split below it, got 3 with split 3"),
         ({"learningrate": 1}, "unknown setting 'learningrate'; known are: backbone, model"),
     ],
 )

@@ -114,3 +114,11 @@ def test_about_the_fraction_is_held_out():
 def test_another_split_holds_out_other_prompts():
     hashes = [str(number) for number in range(100)]
     assert held_out_hashes(hashes, 0.2, split=0) != held_out_hashes(hashes, 0.2, split=1)
+
+
+@given(st.sets(st.text("0123456789abcdef", min_size=1), min_size=2, max_size=40), st.data())
+def test_folds_are_equal_parts_that_hold_out_each_once(hashes, data):
+    folds = data.draw(st.integers(2, min(len(hashes), 7)))
+    parts = [held_out_hashes(hashes, 0.3, split, folds) for split in range(folds)]
+    assert sorted(name for part in parts for name in part) == sorted(hashes)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
