@@ -94,7 +94,6 @@ class DatabaseSource:
         """Raises UserError for a bad URL, a database that is not there, and an unknown project."""
         self.name = slug
         self.engine = open_engine(database_url)
-        self._snapshot: Connection | None = None
         with self._connect() as connection:
             self.project_id = connection.scalar(select(project.c.id).where(project.c.slug == slug))
             if self.project_id is None:
@@ -102,10 +101,7 @@ class DatabaseSource:
                 raise UserError(_no_such_project(slug, list(slugs)))
 
     def prompts(self) -> Iterator[Prompt]:
-        """Prompts in order of id, in one snapshot of the database. Memory does not grow with it.
-
-        Within `snapshot()` every pass sees the same one.
-        """
+        """Prompts in order of id, in one snapshot of the database. Memory does not grow with it."""
         with self._connect() as connection:
             responses = _by_prompt(self._rows(connection, self._responses()))
             placements = _by_prompt(self._rows(connection, self._placements()))
@@ -159,21 +155,8 @@ class DatabaseSource:
         return iter(connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(query))
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Read everything inside in one transaction: rankings that come meanwhile are not seen."""
-        with self._connect() as connection:
-            self._snapshot = connection
-            try:
-                yield
-            finally:
-                self._snapshot = None
-
-    @contextmanager
     def _connect(self) -> Iterator[Connection]:
         """One read transaction. What the database refuses becomes a UserError."""
-        if self._snapshot is not None:
-            yield self._snapshot
-            return
         try:
             with self.engine.connect() as connection:
                 if connection.dialect.name == "sqlite":
@@ -240,8 +223,7 @@ def _sqlite_engine(database_url: str) -> Engine:
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     return create_engine(
         "sqlite://",
-        # Training a tokenizer reads from a thread of its own; never from two at a time.
-        creator=lambda: sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False),
+        creator=lambda: sqlite3.connect(uri, uri=True, timeout=30),
         poolclass=NullPool,
     )
 

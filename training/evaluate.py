@@ -58,12 +58,12 @@ def evaluate(
     tick: Callable[[int], None],
 ) -> Verdict:
     """Score each held-out prompt's responses once, and hold them against every ranking of them."""
-    prompts = dataset.held_out_prompts()
-    examples = (Example(prompt.tokens, prompt.responses) for prompt in prompts)
+    examples = (Example(prompt.tokens, prompt.responses) for prompt in dataset.held_out_prompts())
     was_training = backbone.model.training
     backbone.model.eval()
     scored = compute_rewards(backbone, examples, machine, config.tokens_per_batch, tick)
-    rewards = {prompt.content_hash: row for prompt, row in zip(prompts, scored, strict=True)}
+    hashes = (prompt.content_hash for prompt in dataset.held_out_prompts())
+    rewards = dict(zip(hashes, scored, strict=True))
     backbone.model.train(was_training)
     return Verdict(rewards, ranking_table(dataset.held_out, rewards, config.ties))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from training.errors import UserError
@@ -14,17 +13,13 @@ from training.records import Prompt, Response
 
 
 class FileSource:
-    """Reads the file anew each time. Prompts and responses are known by their hashes."""
+    """Reads the file as a stream. Prompts and responses are known by their hashes."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.name = self.path.name
         if not self.path.is_file():
             raise UserError(f"rankings file {path} does not exist")
-
-    def snapshot(self) -> AbstractContextManager[None]:
-        """A file is taken to stay as it is."""
-        return nullcontext()
 
     def prompts(self) -> Iterator[Prompt]:
         """A prompt for each line with a ranking. Raises UserError naming a line that is wrong."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,12 +27,8 @@ class Prompt:
 
 
 class Source(Protocol):
-    """Where rankings come from. It is read several times, as a stream, in the same order."""
+    """Where rankings come from. It is read as a stream."""
 
     name: str
 
     def prompts(self) -> Iterator[Prompt]: ...
-
-    def snapshot(self) -> AbstractContextManager[None]:
-        """While it is open, every reading gives the same."""
-        ...

@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from training.backbones.backbone import Backbone
 from training.backbones.choose import create_backbone
 from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
 from training.config import TrainConfig, add_arguments, from_arguments
-from training.dataset import Dataset, Survey, survey, tokenize, training_texts
+from training.dataset import Dataset
 from training.errors import UserError
 from training.evaluate import Verdict, evaluate, held_out_metrics, texts_table
 from training.filesource import FileSource
@@ -30,9 +32,14 @@ from training.machine import Machine
 from training.records import Source
 from training.reporting import MetricLog, Reporter
 from training.runfolder import RunFolder
+from training.spool import gather
 from training.step import Tally, in_random_order, learning_rate_at, make_optimizer, take_step
 from training.text import TextEncoder
+from training.tokenstore import tokenized
 from training.verify import save_verified
+
+TEXTS_SHOWN = 8
+"""Held-out prompts that are shown in TensorBoard."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_shared_arguments(parser)
     parser.add_argument(
         "--rankings", metavar="FILE", help="ranking JSONL (.gz too) instead of a database"
+    )
+    parser.add_argument(
+        "--cache-folder",
+        metavar="FOLDER",
+        type=Path,
+        help="where tokens are kept for other runs (default: cache, beside the run's folder)",
     )
     add_arguments(parser)
     return run(parser, argv, work)
@@ -64,13 +77,19 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     folder.start()
     reporter = Reporter(folder, bar=wants_bar(arguments))
     try:
-        train(config, source, machine, folder, reporter)
+        cache = arguments.cache_folder or folder.path.parent / "cache"
+        train(config, source, machine, folder, cache, reporter)
     finally:
         reporter.close()
 
 
 def train(
-    config: TrainConfig, source: Source, machine: Machine, folder: RunFolder, reporter: Reporter
+    config: TrainConfig,
+    source: Source,
+    machine: Machine,
+    folder: RunFolder,
+    cache: Path,
+    reporter: Reporter,
 ) -> None:
     """One run, top to bottom. Raises UserError."""
     started = time.monotonic()
@@ -79,29 +98,29 @@ def train(
     folder.write_config(config)
 
     # 1. Load: what is there, which prompts are held out, a model, and everything as token ids
-    with source.snapshot():
-        looked = survey(source, config)
-        backbone = create_backbone(config, training_texts(source, looked), machine.device)
+    with gather(source, cache) as spool:
+        spool.split(config)
+        backbone = create_backbone(config, spool.training_texts(), machine.device)
         backbone.model.train()
         encoder = TextEncoder(
             backbone.tokenizer,
             max_prompt_tokens=config.max_prompt_tokens,
             max_response_tokens=config.max_response_tokens,
         )
-        dataset = tokenize(source, looked, encoder)
-    folder.write_held_out(prompt.id for prompt in dataset.held_out_prompts())
-    folder.write_manifest(manifest(config, source, looked, backbone, machine))
+        dataset, from_cache = tokenized(spool, encoder, config, cache)
+    folder.write_held_out(dataset.unseen_ids())
+    folder.write_manifest(manifest(config, source, dataset, backbone, machine))
 
     # 2. Loop: evaluate, save, stop, step, log
     optimizer = make_optimizer(backbone, config)
     log = MetricLog(folder)
     steps_per_epoch = math.ceil(len(dataset.train) / config.rankings_per_step)
-    steps = steps_per_epoch * config.epochs
+    steps = min(steps_per_epoch * config.epochs, config.max_steps or sys.maxsize)
     evaluate_every = config.evaluate_every or steps_per_epoch
     steps_of_rankings = in_random_order(dataset.train, config)
     last_epoch = Tally()
     tokens = 0
-    reporter.say(describe(dataset, backbone, machine, steps))
+    reporter.say(describe(dataset, from_cache, backbone, machine, steps))
     reporter.enter("training", steps=steps)
     for step in range(steps + 1):
         last = step == steps
@@ -168,13 +187,18 @@ def train(
 
 
 def manifest(
-    config: TrainConfig, source: Source, looked: Survey, backbone: Backbone, machine: Machine
+    config: TrainConfig,
+    source: Source,
+    dataset: Dataset,
+    backbone: Backbone,
+    machine: Machine,
 ) -> dict[str, Any]:
     """What the run learned from, and on what it ran."""
     return {
         "project": source.name,
-        **asdict(looked.counts),
-        "rankings_sha256": looked.sha256,
+        **asdict(dataset.counts),
+        "rankings_sha256": dataset.rankings_sha256,
+        "tokens_key": dataset.key,
         "layout": backbone.layout,
         "attention": backbone.attention,
         "device": machine.describe(),
@@ -189,22 +213,25 @@ def manifest(
 
 
 def show_texts(log: MetricLog, dataset: Dataset, verdict: Verdict, step: int) -> None:
-    shown = [prompt for prompt in dataset.held_out_prompts() if prompt.messages is not None]
-    for prompt in shown:
+    for prompt, rankings in islice(dataset.held_out.by_prompt(), TEXTS_SHOWN):
         rewards = verdict.rewards[prompt.content_hash]
         # Ids may hold anything in a file; a tag must not.
         name = prompt.id if isinstance(prompt.id, int) else prompt.content_hash[:12]
-        log.text(f"held_out/prompt_{name}", texts_table(prompt, rewards, dataset.held_out), step)
+        log.text(f"held_out/prompt_{name}", texts_table(prompt, rewards, rankings), step)
 
 
-def describe(dataset: Dataset, backbone: Backbone, machine: Machine, steps: int) -> str:
+def describe(
+    dataset: Dataset, from_cache: bool, backbone: Backbone, machine: Machine, steps: int
+) -> str:
     counts = dataset.counts
     parameters = sum(weight.numel() for weight in backbone.model.parameters())
     return (
         f"{counts.train_rankings} rankings of {counts.train_prompts} prompts to learn from,"
         f" {counts.held_out_rankings} of {counts.held_out_prompts} held out;"
-        f" {counts.all_tied} all tied, {counts.dropped_rankings} dropped;"
+        f" {counts.all_tied} all tied, {counts.duplicates} given twice,"
+        f" {counts.dropped_rankings} dropped;"
         f" cut: {counts.truncated_prompts} prompts, {counts.truncated_responses} responses\n"
+        f"{counts.tokens:,} tokens{' from cache' if from_cache else ''}\n"
         f"{parameters:,} parameters, {backbone.layout} layout, {machine.describe()}, {steps} steps"
     )
 

@@ -5,6 +5,7 @@ Shapes: B responses.
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ def save_verified(backbone: Backbone, folder: RunFolder, dataset: Dataset) -> No
 
     Raises RuntimeError where a saved model gives other scores.
     """
-    prompts = dataset.held_out_prompts()[:EXAMPLES]
+    prompts = islice(dataset.held_out_prompts(), EXAMPLES)
     whole = (Example(prompt.tokens, prompt.responses) for prompt in prompts)
     examples = [part for _, part in split_up(whole, TOKENS)][:EXAMPLES]
     with folder.new_model() as path:

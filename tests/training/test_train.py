@@ -134,6 +134,38 @@ def test_the_same_seed_gives_the_same_numbers(rankings_file, tmp_path):
     assert weights[0] == weights[1]
 
 
+def test_a_second_run_finds_the_tokens(rankings_file, tmp_path, capsys):
+    again = ("--epochs", "1", "--cache-folder", str(tmp_path / "tokens"))
+    first = train(rankings_file, tmp_path / "1", *again)
+    assert "from cache" not in capsys.readouterr().err
+    second = train(rankings_file, tmp_path / "2", *again)
+    assert "tokens from cache" in capsys.readouterr().err
+    losses = [[line["loss"] for line in run.metric_lines()] for run in (first, second)]
+    assert losses[0] == losses[1]
+    assert first.read_manifest() == second.read_manifest()
+    key = first.read_manifest()["tokens_key"]
+    assert [path.name for path in (tmp_path / "tokens").iterdir()] == [key]
+
+
+def test_tokens_are_kept_beside_the_run(rankings_file, tmp_path):
+    run = train(rankings_file, tmp_path / "run", "--epochs", "1")
+    assert (tmp_path / "cache" / run.read_manifest()["tokens_key"]).is_dir()
+
+
+def test_a_run_ends_after_the_most_steps_that_it_may_take(rankings_file, tmp_path):
+    run = train(rankings_file, tmp_path / "run", "--epochs", "5", "--max-steps", "4")
+    assert run.read_metrics()["steps"] == len(run.metric_lines()) == 4
+    assert run.read_progress().state == "done"
+
+
+def test_some_people_are_learned_from_and_others_judged_by(rankings_file, tmp_path):
+    run = train(rankings_file, tmp_path / "run", "--epochs", "1", "--held-out-by", "labeller")
+    counts = run.read_manifest()
+    assert {counts["train_rankings"], counts["held_out_rankings"]} == {13, 14}
+    assert counts["train_prompts"] + counts["held_out_prompts"] == 27
+    assert len(run.held_out_prompts()) == counts["held_out_prompts"] - 13
+
+
 def test_a_pretrained_model_is_trained_from_a_folder(rankings_file, gpt2_folder, tmp_path):
     run = train(
         rankings_file,

@@ -1,0 +1,97 @@
+"""Tables on disk as Arrow files: written row by row, read through a memory map.
+
+A column of lists, of bytes or of texts is read a row at a time, as a view of the file; a column of
+numbers as one array.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+ROWS = 2048
+"""In each of a file's batches, the last one aside."""
+
+
+class TableWriter:
+    """Writes rows to an Arrow file, holding one batch of them in memory."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.rows = 0
+        self._columns: list[list[Any]] = [[] for _ in schema]
+        self._file = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_file(self._file, schema)
+
+    def add(self, *values: object) -> None:
+        for column, value in zip(self._columns, values, strict=True):
+            column.append(value)
+        self.rows += 1
+        if self.rows % ROWS == 0:
+            self._flush()
+
+    def _flush(self) -> None:
+        arrays = [
+            pa.array(column, type=field.type)
+            for column, field in zip(self._columns, self.schema, strict=True)
+        ]
+        self._writer.write_batch(pa.record_batch(arrays, schema=self.schema))
+        self._columns = [[] for _ in self.schema]
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None and self._columns[0]:
+            self._flush()
+        self._writer.close()
+        self._file.close()
+
+
+class Lists:
+    """A column whose rows differ in length: numbers, or the bytes of texts."""
+
+    def __init__(self, chunks: list[pa.Array]) -> None:
+        self._offsets: list[NDArray[np.int64]] = []
+        self._values: list[NDArray[Any]] = []
+        for chunk in chunks:
+            _, offsets, *data = chunk.buffers()
+            self._offsets.append(np.frombuffer(offsets, np.int64))
+            if pa.types.is_large_list(chunk.type):
+                self._values.append(chunk.values.to_numpy())
+            else:
+                self._values.append(np.frombuffer(data[0], np.uint8))
+
+    def __getitem__(self, row: int) -> NDArray[Any]:
+        batch, place = divmod(row, ROWS)
+        offsets = self._offsets[batch]
+        return self._values[batch][offsets[place] : offsets[place + 1]]
+
+
+class Table:
+    """An Arrow file of TableWriter's. Raises OSError or pyarrow.ArrowInvalid for another."""
+
+    def __init__(self, path: Path) -> None:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        self._table = reader.read_all()
+
+    def __len__(self) -> int:
+        rows: int = self._table.num_rows
+        return rows
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        found: NDArray[Any] = self._table[name].to_numpy()
+        return found
+
+    def lists(self, name: str) -> Lists:
+        return Lists(self._table[name].chunks)
