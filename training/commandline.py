@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from transformers.utils import logging as transformers_logging
@@ -22,7 +22,8 @@ from training.database import DatabaseSource
 from training.errors import StoppedError, UserError
 from training.runfolder import Progress, RunFolder
 
-Work = Callable[[argparse.Namespace, RunFolder], None]
+Work = Callable[[argparse.Namespace, Any], None]
+"""Its second argument is the run's folder, or None for programs that have no run."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,9 +36,10 @@ class Parser(argparse.ArgumentParser):
         raise UserError(message)
 
 
-def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+def add_shared_arguments(parser: argparse.ArgumentParser, *, run_folder: bool = True) -> None:
     group = parser.add_argument_group("what and where")
-    group.add_argument("--run-folder", required=True, help="folder of the run")
+    if run_folder:
+        group.add_argument("--run-folder", required=True, help="folder of the run")
     group.add_argument("--project", metavar="SLUG", help="project in the database")
     group.add_argument(
         "--database-url",
@@ -78,7 +80,8 @@ def run(parser: Parser, argv: Sequence[str] | None, work: Work) -> int:
     previous = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         arguments = parser.parse_args(given)
-        folder = RunFolder(arguments.run_folder)
+        if "run_folder" in arguments:
+            folder = RunFolder(arguments.run_folder)
         work(arguments, folder)
     except (Exception, StoppedError) as error:  # noqa: BLE001 - the end of the program: all end here
         if "--traceback" in given:

@@ -5,8 +5,9 @@ Shapes: N rankings, K responses, S bootstrap samples, Q prompts.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +102,7 @@ def ranking_table(
 def held_out_metrics(verdict: Verdict) -> dict[str, Any]:
     """What metrics.json says of the held-out side."""
     table = verdict.table
-    low, high = bootstrap_interval(table)
+    low, high = bootstrap(rate, by_prompt(table))
     rewards = np.array([reward for row in verdict.rewards.values() for reward in row])
     return {
         "prompts": int(table["prompt"].nunique()),
@@ -117,21 +118,41 @@ def held_out_metrics(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def bootstrap_interval(table: pd.DataFrame) -> tuple[float | None, float | None]:
-    """95 % interval of the accuracy, over prompts: rankings of one prompt are not independent.
+def by_prompt(table: pd.DataFrame) -> pd.DataFrame:
+    """Sums of agreed and comparisons, a row a prompt."""
+    return table.groupby("prompt")[["agreed", "comparisons"]].sum().sort_index()
 
-    None, None with fewer than FEWEST_PROMPTS prompts.
+
+def judgements(verdict: Verdict) -> Iterator[tuple[str, float, int]]:
+    """(hash, agreed, comparisons) of each held-out prompt."""
+    for name, (agreed, comparisons) in by_prompt(verdict.table).iterrows():
+        yield str(name), float(agreed), int(comparisons)
+
+
+def rate(sums_S2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Accuracies (S,) of sums of what was agreed with and of comparisons."""
+    accuracies_S: NDArray[np.float64] = sums_S2[:, 0] / sums_S2[:, 1]
+    return accuracies_S
+
+
+def bootstrap(
+    statistic: Callable[..., NDArray[np.float64]], *counts: pd.DataFrame
+) -> tuple[float, float]:
+    """95 % interval of a statistic of sums over prompts: one prompt's rankings are not independent.
+
+    Each table of counts has a row a prompt. Every sample draws the same prompts of all of them,
+    those that all have. NaN, NaN with fewer than FEWEST_PROMPTS prompts.
 
     The percentile method, Efron and Tibshirani 1993, section 13.3.
     """
-    by_prompt = table.groupby("prompt")[["agreed", "comparisons"]].sum().to_numpy(dtype=float)
-    if len(by_prompt) < FEWEST_PROMPTS:
-        return None, None
+    shared = pd.concat(counts, axis=1, join="inner").to_numpy(dtype=float)
+    if len(shared) < FEWEST_PROMPTS:
+        return math.nan, math.nan
     random = np.random.default_rng(BOOTSTRAP_SEED)
     # A sample at a time: all at once they would take gigabytes where many prompts are held out.
-    drawn = (random.integers(len(by_prompt), size=len(by_prompt)) for _ in range(BOOTSTRAP_SAMPLES))
-    sums_S2: NDArray[np.float64] = np.array([by_prompt[places_Q].sum(axis=0) for places_Q in drawn])
-    low, high = np.percentile(sums_S2[:, 0] / sums_S2[:, 1], [2.5, 97.5])
+    drawn = (random.integers(len(shared), size=len(shared)) for _ in range(BOOTSTRAP_SAMPLES))
+    sums_SC = np.array([shared[places_Q].sum(axis=0) for places_Q in drawn])
+    low, high = np.percentile(statistic(*np.split(sums_SC, len(counts), axis=1)), [2.5, 97.5])
     return float(low), float(high)
 
 

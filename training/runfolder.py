@@ -29,10 +29,11 @@ HELD_OUT = "held_out.json"
 PROGRESS = "progress.json"
 METRIC_LINES = "metrics.jsonl"
 METRICS = "metrics.json"
+JUDGEMENTS = "judgements.jsonl"
 SCORES = "scores.jsonl"
 TENSORBOARD = "tensorboard"
 MODEL = "model"
-FILES = (MANIFEST, HELD_OUT, PROGRESS, METRIC_LINES, METRICS, SCORES, CONFIG)
+FILES = (MANIFEST, HELD_OUT, PROGRESS, METRIC_LINES, METRICS, JUDGEMENTS, SCORES, CONFIG)
 LOG = "log.txt"
 """What the processes printed, where the web application started them."""
 
@@ -104,6 +105,10 @@ class RunFolder:
         """The logged steps. A line being written is left for later."""
         return list(_iter_lines(self.path / METRIC_LINES))
 
+    def judgements(self) -> list[dict[str, Any]]:
+        """Of each held-out prompt: "prompt" (its hash), "agreed" and "comparisons"."""
+        return list(_iter_lines(self.path / JUDGEMENTS))
+
     def iter_scores(self) -> Iterator[tuple[Identifier, float]]:
         """(response id, reward) of every scored response. Nothing when there are no scores."""
         for line in _iter_lines(self.path / SCORES):
@@ -156,6 +161,15 @@ class RunFolder:
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         _write_json(self.path / METRICS, metrics)
+
+    def write_judgements(self, rows: Iterable[tuple[str, float, int]]) -> None:
+        """(hash, agreed, comparisons) of each held-out prompt."""
+        names = ("prompt", "agreed", "comparisons")
+        part = self.path / (JUDGEMENTS + ".part")
+        with open(part, "w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps(dict(zip(names, row, strict=True))) + "\n")
+        os.replace(part, self.path / JUDGEMENTS)
 
     def write_progress(self, progress: Progress) -> None:
         """Stamped with the time of writing."""

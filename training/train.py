@@ -26,7 +26,7 @@ from training.commandline import Parser, add_shared_arguments, database_source, 
 from training.config import TrainConfig, add_arguments, from_arguments
 from training.dataset import Dataset
 from training.errors import UserError
-from training.evaluate import Verdict, evaluate, held_out_metrics, texts_table
+from training.evaluate import Verdict, evaluate, held_out_metrics, judgements, texts_table
 from training.filesource import FileSource
 from training.machine import Machine
 from training.records import Source
@@ -180,6 +180,7 @@ def train(
         "tokens": tokens,
         "parameters": sum(weight.numel() for weight in backbone.model.parameters()),
     }
+    folder.write_judgements(judgements(verdict))
     folder.write_metrics(metrics)
     reporter.enter("done")
     reporter.close()

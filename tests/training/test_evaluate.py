@@ -9,12 +9,18 @@ import pytest
 from training.dataset import TokenizedPrompt, TokenizedRanking
 from training.evaluate import (
     Verdict,
-    bootstrap_interval,
+    bootstrap,
+    by_prompt,
     escape,
     held_out_metrics,
     ranking_table,
+    rate,
     texts_table,
 )
+
+
+def interval(table):
+    return bootstrap(rate, by_prompt(table))
 
 
 def prompt_of(name, characters):
@@ -66,26 +72,26 @@ def test_the_interval_is_over_prompts_and_the_same_each_time():
         for prompt in range(6)
         for _ in range(10)
     ]
-    low, high = bootstrap_interval(pd.DataFrame(rows))
+    low, high = interval(pd.DataFrame(rows))
     # Of six prompts, three right: 2.5 % of the samples have at most one right, and at least five.
     assert (low, high) == (1 / 6, 5 / 6)
-    assert bootstrap_interval(pd.DataFrame(rows)) == (low, high)
+    assert interval(pd.DataFrame(rows)) == (low, high)
 
 
 def test_the_interval_holds_the_accuracy():
     rows = [{"prompt": str(n), "agreed": n % 3 > 0, "comparisons": 1} for n in range(9)]
-    low, high = bootstrap_interval(pd.DataFrame(rows))
+    low, high = interval(pd.DataFrame(rows))
     assert 0 < low < 6 / 9 < high < 1
 
 
 def test_there_is_no_interval_over_a_handful_of_prompts():
-    assert bootstrap_interval(ranking_table(RANKINGS, REWARDS, "drop")) == (None, None)
+    assert all(math.isnan(end) for end in interval(ranking_table(RANKINGS, REWARDS, "drop")))
 
 
 def test_the_interval_narrows_with_more_prompts():
     def width(prompts):
         rows = [{"prompt": str(n), "agreed": n % 2, "comparisons": 1} for n in range(prompts)]
-        low, high = bootstrap_interval(pd.DataFrame(rows))
+        low, high = interval(pd.DataFrame(rows))
         return high - low
 
     assert width(400) == pytest.approx(2 * 1.96 * 0.5 / 20, rel=0.1)

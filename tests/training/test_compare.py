@@ -1,0 +1,106 @@
+"""Several settings on the same rankings: real runs, then a table of made-up ones."""
+
+import pandas as pd
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.tiny import write_rankings
+from training.compare import Combination, main, markdown, tabulate
+from training.config import TrainConfig
+from training.runfolder import RunFolder
+
+TINY = ["--width=16", "--heads=2", "--vocabulary=300", "--epochs=1", "--device=cpu"]
+
+
+def test_every_combination_is_run_once_and_shown(tmp_path, capsys):
+    rankings = write_rankings(tmp_path / "rankings.jsonl")
+    command = ["--rankings", str(rankings), "--folder", str(tmp_path / "found"), *TINY]
+    command += ["--vary", "learning-rate=0.001,0.01"]
+
+    assert main(command) == 0
+    table = capsys.readouterr().out
+    folders = [
+        RunFolder(tmp_path / "found" / f"learning_rate={rate},seed=0") for rate in ("0.001", "0.01")
+    ]
+    assert [folder.read_config().learning_rate for folder in folders] == [0.001, 0.01]
+    assert table.startswith("| learning_rate | held-out accuracy |")
+    assert table.count("\n| 0.0") == 2
+    assert (tmp_path / "found" / "table.md").read_text() == table
+    assert len(pd.read_csv(tmp_path / "found" / "table.csv")) == 2
+    events = EventAccumulator(str(folders[1].tensorboard)).Reload()
+    assert "_hparams_/session_start_info" in events.summary_metadata
+    [accuracy] = events.Scalars("compare/accuracy")
+    assert accuracy.value == pytest.approx(folders[1].read_metrics()["held_out"]["accuracy"])
+
+    before = [folder.read_metrics()["seconds"] for folder in folders]
+    assert main(command) == 0
+    assert capsys.readouterr().out == table
+    assert [folder.read_metrics()["seconds"] for folder in folders] == before
+
+
+def finished(path, judgements, loss=0.5):
+    folder = RunFolder(path)
+    folder.path.mkdir()
+    folder.write_judgements(judgements)
+    held_out = {"accuracy": sum(a for _, a, _ in judgements) / len(judgements), "loss": loss}
+    folder.append_metric_line({"tokens_per_second": 100.0})
+    folder.write_metrics(
+        {"held_out": held_out, "train": {"accuracy": 0.9}, "seconds": 3.0, "parameters": 1234}
+    )
+    return folder
+
+
+def made_up(path, name, *runs):
+    folders = [finished(path / f"{name}{seed}", run) for seed, run in enumerate(runs)]
+    return Combination({"cell": name}, [TrainConfig()] * len(runs), folders)
+
+
+def right(count):
+    """Eight held-out prompts of one comparison each, of which so many are right."""
+    return [(str(prompt), float(prompt < count), 1) for prompt in range(8)]
+
+
+def test_a_row_is_the_mean_over_seeds_with_its_interval_over_prompts(tmp_path):
+    table = tabulate(
+        [made_up(tmp_path, "gru", right(4), right(6)), made_up(tmp_path, "lstm", right(6))]
+    )
+    assert table["accuracy"].tolist() == [5 / 8, 6 / 8]
+    assert table["runs"].tolist() == [2, 1]
+    assert table["against"].tolist() == [0.0, 1 / 8]
+    assert (table["low"] < table["accuracy"]).all()
+    assert (table["accuracy"] < table["high"]).all()
+
+
+def test_the_difference_is_paired_over_prompts(tmp_path):
+    same = tabulate([made_up(tmp_path, "a", right(4)), made_up(tmp_path, "b", right(4))])
+    assert same[["against", "against_low", "against_high"]].iloc[1].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_few_prompts_have_no_interval(tmp_path):
+    table = tabulate([made_up(tmp_path, "gru", right(4)[:3])])
+    assert "| gru | 100.0% | +0.0% | 0.5000 | 90.0% | 3 | 100 | 1,234 |" in markdown(table)
+
+
+@pytest.mark.parametrize(
+    ("vary", "reason"),
+    [
+        ("cell", "--vary takes SETTING=VALUE,VALUE"),
+        ("cell=", "--vary takes SETTING=VALUE,VALUE"),
+        ("seed=1,2", "--vary takes SETTING=VALUE,VALUE"),
+        ("cells=gru", "unrecognized arguments: --cells=gru"),
+        ("cell=gru,cnn", "invalid choice: 'cnn'"),
+        ("width=64,65", "width must be even"),
+    ],
+)
+def test_a_bad_combination_is_refused_before_any_run(tmp_path, capsys, vary, reason):
+    rankings = write_rankings(tmp_path / "rankings.jsonl")
+    command = ["--rankings", str(rankings), "--folder", str(tmp_path / "found"), "--vary", vary]
+    assert main(command) == 2
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "found").exists()
+
+
+def test_the_reason_of_a_run_that_failed_is_passed_on(tmp_path, capsys):
+    command = ["--rankings", str(tmp_path / "none.jsonl"), "--folder", str(tmp_path / "found")]
+    assert main([*command, "--vary", "cell=gru"]) == 2
+    assert "none.jsonl does not exist" in capsys.readouterr().err
