@@ -21,9 +21,9 @@ from training.config import TrainConfig
 from training.dataset import Dataset, TokenizedPrompt, TokenizedRanking
 from training.inference import compute_rewards
 from training.layout import Example
-from training.loss import pad_ranks, ranking_losses
+from training.loss import RankingLoss, pad_ranks
 from training.machine import Machine
-from training.pairs import Ties, agreement
+from training.pairs import agreement
 
 BOOTSTRAP_SAMPLES = 2000
 BOOTSTRAP_SEED = 0
@@ -53,6 +53,7 @@ class Verdict:
 
 def evaluate(
     backbone: Backbone,
+    objective: RankingLoss,
     dataset: Dataset,
     config: TrainConfig,
     machine: Machine,
@@ -66,11 +67,11 @@ def evaluate(
     hashes = (prompt.content_hash for prompt in dataset.held_out_prompts())
     rewards = dict(zip(hashes, scored, strict=True))
     backbone.model.train(was_training)
-    return Verdict(rewards, ranking_table(dataset.held_out, rewards, config.ties))
+    return Verdict(rewards, ranking_table(dataset.held_out, rewards, objective))
 
 
 def ranking_table(
-    rankings: Sequence[TokenizedRanking], rewards: dict[str, list[float]], ties: Ties
+    rankings: Sequence[TokenizedRanking], rewards: dict[str, list[float]], objective: RankingLoss
 ) -> pd.DataFrame:
     """One row a ranking: how many comparisons, how many agreed with the rewards, and the loss.
 
@@ -96,7 +97,9 @@ def ranking_table(
     ranks_NK = pad_ranks([ranking.ranks for ranking in rankings])
     K = ranks_NK.shape[1]
     rewards_NK = torch.tensor([[*row, *[0.0] * (K - len(row))] for row in rewards_of])
-    return pd.DataFrame(rows).assign(loss=ranking_losses(rewards_NK, ranks_NK, ties).numpy())
+    with torch.no_grad():
+        losses_N = objective(rewards_NK, ranks_NK)
+    return pd.DataFrame(rows).assign(loss=losses_N.numpy())
 
 
 def held_out_metrics(verdict: Verdict) -> dict[str, Any]:

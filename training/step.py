@@ -1,4 +1,4 @@
-"""One optimiser step: which rankings, what gradient, what rate.
+"""One optimiser step: which rankings, what gradient.
 
 Shapes: N rankings, K responses.
 """
@@ -18,7 +18,7 @@ from training.backbones.backbone import Backbone
 from training.config import TrainConfig
 from training.dataset import TokenizedRanking
 from training.layout import buckets
-from training.loss import pad_ranks, ranking_losses
+from training.loss import RankingLoss, pad_ranks
 from training.machine import Machine
 from training.pairs import agreement
 
@@ -71,6 +71,7 @@ def in_random_order(
 
 def take_step(
     backbone: Backbone,
+    objective: RankingLoss,
     optimizer: AdamW,
     rankings: Sequence[TokenizedRanking],
     learning_rate: float,
@@ -81,7 +82,7 @@ def take_step(
 
     Where the loss is not finite no weight is touched.
     """
-    done = backward(backbone, rankings, config, machine)
+    done = backward(backbone, objective, rankings, config, machine)
     norm = torch.nn.utils.clip_grad_norm_(backbone.model.parameters(), config.max_grad_norm)
     if math.isfinite(done.loss) and bool(torch.isfinite(norm)):
         for group in optimizer.param_groups:
@@ -94,7 +95,11 @@ def take_step(
 
 
 def backward(
-    backbone: Backbone, rankings: Sequence[TokenizedRanking], config: TrainConfig, machine: Machine
+    backbone: Backbone,
+    objective: RankingLoss,
+    rankings: Sequence[TokenizedRanking],
+    config: TrainConfig,
+    machine: Machine,
 ) -> Tally:
     """Add the gradient of the mean loss over all the rankings, batch by batch."""
     done = Tally()
@@ -103,7 +108,7 @@ def backward(
         ranks = [rankings[place].ranks for place in bucket]
         with machine.autocast():
             rewards_NK = backbone.rewards([examples[place] for place in bucket])
-        losses_N = ranking_losses(rewards_NK, pad_ranks(ranks, rewards_NK.device), config.ties)
+        losses_N = objective(rewards_NK, pad_ranks(ranks, rewards_NK.device))
         (losses_N.sum() / len(rankings)).backward()
         done.rankings += len(bucket)
         done.loss_sum += float(losses_N.detach().sum())
@@ -113,28 +118,3 @@ def backward(
             done.agreed += found.agreed
             done.comparisons += found.comparisons
     return done
-
-
-def make_optimizer(backbone: Backbone, config: TrainConfig) -> AdamW:
-    """AdamW. Biases and the scales of norms are not decayed."""
-    weights = [weight for weight in backbone.model.parameters() if weight.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [weight for weight in weights if weight.dim() >= 2]},
-        {"params": [weight for weight in weights if weight.dim() < 2], "weight_decay": 0.0},
-    ]
-    return AdamW(
-        groups,
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        weight_decay=config.weight_decay,
-    )
-
-
-def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
-    """Rises in a line over the warm-up, then falls along a cosine to its final share."""
-    warmup = min(round(config.warmup_ratio * steps), steps - 1)
-    if step < warmup:
-        return config.learning_rate * (step + 1) / (warmup + 1)
-    done = (step - warmup) / max(1, steps - 1 - warmup)
-    cosine = 0.5 * (1 + math.cos(math.pi * done))
-    return config.learning_rate * (config.final_lr_ratio + (1 - config.final_lr_ratio) * cosine)

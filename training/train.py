@@ -28,12 +28,14 @@ from training.dataset import Dataset
 from training.errors import UserError
 from training.evaluate import Verdict, evaluate, held_out_metrics, judgements, texts_table
 from training.filesource import FileSource
+from training.loss import RankingLoss
 from training.machine import Machine
+from training.optimizers import learning_rate_at, make_optimizer
 from training.records import Source
 from training.reporting import MetricLog, Reporter
 from training.runfolder import RunFolder
 from training.spool import gather
-from training.step import Tally, in_random_order, learning_rate_at, make_optimizer, take_step
+from training.step import Tally, in_random_order, take_step
 from training.text import TextEncoder
 from training.tokenstore import tokenized
 from training.verify import save_verified
@@ -112,7 +114,8 @@ def train(
     folder.write_manifest(manifest(config, source, dataset, backbone, machine))
 
     # 2. Loop: evaluate, save, stop, step, log
-    optimizer = make_optimizer(backbone, config)
+    objective = RankingLoss(config).to(machine.device)
+    optimizer = make_optimizer(backbone, objective, config)
     log = MetricLog(folder)
     steps_per_epoch = math.ceil(len(dataset.train) / config.rankings_per_step)
     steps = min(steps_per_epoch * config.epochs, config.max_steps or sys.maxsize)
@@ -128,7 +131,7 @@ def train(
         if last or step % evaluate_every == 0:
             reporter.enter("evaluating")
             verdict = evaluate(
-                backbone, dataset, config, machine, tick=lambda responses: reporter.alive()
+                backbone, objective, dataset, config, machine, tick=lambda _: reporter.alive()
             )
             log.held_out(step, {"loss": verdict.loss, "accuracy": verdict.accuracy})
             reporter.enter("training")
@@ -142,9 +145,8 @@ def train(
             last_epoch = Tally()
         learning_rate = learning_rate_at(step, steps, config)
         step_started = time.monotonic()
-        done = take_step(
-            backbone, optimizer, next(steps_of_rankings), learning_rate, config, machine
-        )
+        rankings = next(steps_of_rankings)
+        done = take_step(backbone, objective, optimizer, rankings, learning_rate, config, machine)
         if not math.isfinite(done.loss):
             raise UserError(
                 f"the loss is not a number at step {step + 1};"

@@ -14,7 +14,7 @@ from tests.training.tiny import (
 )
 from training.config import TrainConfig
 from training.dataset import TokenizedPrompt, TokenizedRanking
-from training.loss import pad_ranks, ranking_losses
+from training.loss import RankingLoss, pad_ranks
 from training.machine import Machine
 from training.pairs import comparisons
 from training.step import backward
@@ -78,7 +78,7 @@ def test_shared_prefix_gradients_equal_padded_ones(kind, way):
         backbone = backbone_of(kind, layout, way if layout == "shared" else "auto")
         assert backbone.layout == layout
         rewards = backbone.rewards(random_examples(backbone))
-        losses = ranking_losses(rewards, pad_ranks(RANKS["no ties"]))
+        losses = RankingLoss(TrainConfig())(rewards, pad_ranks(RANKS["no ties"]))
         losses.mean().backward()
         found.append((losses.mean().item(), gradients(backbone.model)))
     (shared_loss, shared), (padded_loss, padded) = found
@@ -97,7 +97,8 @@ def test_a_grouped_batch_equals_all_exploded_pairs(kind, ranks, ties):
     examples = random_examples(grouped)
     rankings = rankings_of(examples, RANKS[ranks])
 
-    done = backward(grouped, rankings, TrainConfig(ties=ties), CPU)
+    config = TrainConfig(ties=ties)
+    done = backward(grouped, RankingLoss(config), rankings, config, CPU)
     loss = exploded_loss(exploded, examples, RANKS[ranks], ties)
 
     assert done.loss == pytest.approx(loss, abs=1e-9)
@@ -130,7 +131,8 @@ def test_small_batches_add_up_to_the_whole_step(kind):
     for budget in (10_000, 40, 16):
         backbone = in_float64(backbone_of(kind))
         rankings = rankings_of(random_examples(backbone), RANKS["ties"])
-        done = backward(backbone, rankings, TrainConfig(tokens_per_batch=budget), CPU)
+        config = TrainConfig(tokens_per_batch=budget)
+        done = backward(backbone, RankingLoss(config), rankings, config, CPU)
         found.append((done.loss, done.comparisons, gradients(backbone.model)))
     for loss, count, gradient in found[1:]:
         assert loss == pytest.approx(found[0][0], abs=1e-12)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from training.config import TrainConfig
 from training.dataset import TokenizedPrompt, TokenizedRanking
 from training.evaluate import (
     Verdict,
@@ -17,6 +18,9 @@ from training.evaluate import (
     rate,
     texts_table,
 )
+from training.loss import RankingLoss
+
+DROP = RankingLoss(TrainConfig())
 
 
 def interval(table):
@@ -38,25 +42,25 @@ REWARDS = {"first": [2.0, 1.0, 1.0], "second": [0.0, 3.0]}
 
 
 def test_a_row_for_each_ranking():
-    table = ranking_table(RANKINGS, REWARDS, "drop")
+    table = ranking_table(RANKINGS, REWARDS, DROP)
     assert table["comparisons"].tolist() == [3, 1, 1]
     assert table["agreed"].tolist() == [2.5, 0.0, 1.0]
     assert table["labeller"].tolist() == ["ann", "bob", "ann"]
 
 
 def test_the_longer_one_wins_counts_equal_lengths_half():
-    table = ranking_table(RANKINGS, REWARDS, "drop")
+    table = ranking_table(RANKINGS, REWARDS, DROP)
     assert table["longer"].tolist() == [0.0, 1.0, 0.5]
 
 
 def test_the_loss_is_that_of_training():
-    table = ranking_table(RANKINGS, REWARDS, "drop")
+    table = ranking_table(RANKINGS, REWARDS, DROP)
     expected = [(0.313262 * 2 + math.log(2)) / 3, 1.313262, math.log1p(math.exp(-3))]
     assert table["loss"].tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_metrics_of_the_held_out_side():
-    metrics = held_out_metrics(Verdict(REWARDS, ranking_table(RANKINGS, REWARDS, "drop")))
+    metrics = held_out_metrics(Verdict(REWARDS, ranking_table(RANKINGS, REWARDS, DROP)))
     assert (metrics["prompts"], metrics["rankings"], metrics["comparisons"]) == (2, 3, 5)
     assert metrics["accuracy"] == pytest.approx(3.5 / 5)
     assert metrics["longer_wins"] == pytest.approx(1.5 / 5)
@@ -85,7 +89,7 @@ def test_the_interval_holds_the_accuracy():
 
 
 def test_there_is_no_interval_over_a_handful_of_prompts():
-    assert all(math.isnan(end) for end in interval(ranking_table(RANKINGS, REWARDS, "drop")))
+    assert all(math.isnan(end) for end in interval(ranking_table(RANKINGS, REWARDS, DROP)))
 
 
 def test_the_interval_narrows_with_more_prompts():

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.loss import pad_ranks, ranking_losses
+from training.config import TrainConfig
+from training.loss import RankingLoss, pad_ranks
 from training.pairs import comparisons
 
 ranking = st.lists(st.tuples(st.floats(-20, 20), st.integers(1, 4)), min_size=2, max_size=9)
@@ -16,7 +17,8 @@ both = pytest.mark.parametrize("ties", ["drop", "half"])
 
 
 def losses(rewards, ranks, ties="drop"):
-    return ranking_losses(torch.tensor(rewards, dtype=torch.float64), torch.tensor(ranks), ties)
+    objective = RankingLoss(TrainConfig(ties=ties))
+    return objective(torch.tensor(rewards, dtype=torch.float64), torch.tensor(ranks))
 
 
 def slow_loss(rewards, ranks, ties):
@@ -70,7 +72,7 @@ def test_a_half_tie_pulls_its_two_together():
 @both
 def test_an_all_tied_ranking_costs_nothing_and_divides_by_nothing(ties):
     rewards = torch.tensor([[1.0, 2.0], [1.0, 0.0]], requires_grad=True)
-    found = ranking_losses(rewards, torch.tensor([[1, 1], [1, 2]]), ties)
+    found = RankingLoss(TrainConfig(ties=ties))(rewards, torch.tensor([[1, 1], [1, 2]]))
     assert found.tolist() == pytest.approx([0.0, 0.313262], abs=1e-6)
     found.sum().backward()
     assert rewards.grad[0].tolist() == [0.0, 0.0]
@@ -86,14 +88,15 @@ def test_what_stands_in_padded_places_has_no_effect(ties):
 
 def test_a_huge_wrong_margin_stays_finite():
     rewards = torch.tensor([[-400.0, 400.0]], requires_grad=True)
-    found = ranking_losses(rewards, torch.tensor([[1, 2]]))
+    found = RankingLoss(TrainConfig())(rewards, torch.tensor([[1, 2]]))
     found.sum().backward()
     assert found.item() == 800.0
     assert rewards.grad.tolist() == [[-1.0, 1.0]]
 
 
 def test_half_precision_rewards_are_compared_in_float32():
-    found = ranking_losses(torch.tensor([[1.0, 0.0]], dtype=torch.bfloat16), torch.tensor([[1, 2]]))
+    rewards = torch.tensor([[1.0, 0.0]], dtype=torch.bfloat16)
+    found = RankingLoss(TrainConfig())(rewards, torch.tensor([[1, 2]]))
     assert found.dtype == torch.float32
     assert found.item() == pytest.approx(0.313262, abs=1e-6)
 
@@ -104,7 +107,8 @@ def test_a_batch_equals_its_rankings_one_by_one(ties, batch):
     longest = max(len(row) for row in batch)
     rewards = [[reward for reward, _ in row] + [0.0] * (longest - len(row)) for row in batch]
     ranks = pad_ranks([tuple(rank for _, rank in row) for row in batch])
-    found = ranking_losses(torch.tensor(rewards, dtype=torch.float64), ranks, ties)
+    objective = RankingLoss(TrainConfig(ties=ties))
+    found = objective(torch.tensor(rewards, dtype=torch.float64), ranks)
     expected = [slow_loss([r for r, _ in row], [k for _, k in row], ties) for row in batch]
     assert found.tolist() == pytest.approx(expected, rel=1e-12, abs=1e-12)
 

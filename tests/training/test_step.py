@@ -6,8 +6,10 @@ import torch
 from tests.training.tiny import random_examples, scratch_backbone
 from training.config import TrainConfig
 from training.dataset import TokenizedPrompt, TokenizedRanking
+from training.loss import RankingLoss
 from training.machine import Machine
-from training.step import make_optimizer, take_step
+from training.optimizers import make_optimizer
+from training.step import take_step
 
 
 def step(learning_rate=0.01, **settings):
@@ -29,8 +31,10 @@ def step(learning_rate=0.01, **settings):
         for n, example in enumerate(random_examples(backbone))
     ]
     before = weights(backbone)
-    optimizer = make_optimizer(backbone, config)
-    take_step(backbone, optimizer, rankings, learning_rate, config, Machine.choose(config))
+    objective = RankingLoss(config)
+    optimizer = make_optimizer(backbone, objective, config)
+    machine = Machine.choose(config)
+    take_step(backbone, objective, optimizer, rankings, learning_rate, config, machine)
     return before, weights(backbone), optimizer
 
 

@@ -10,8 +10,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.training.tiny import ranking_lines, write_rankings
 from training.config import TrainConfig
+from training.optimizers import learning_rate_at
 from training.runfolder import RunFolder
-from training.step import in_random_order, learning_rate_at
+from training.step import in_random_order
 from training.train import main
 
 SMALL = [
