@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -20,16 +21,27 @@ from transformers import PreTrainedTokenizerBase
 from training.errors import UserError
 from training.layout import Tokens
 from training.pairs import Message
+from training.template import ending_in_the_response, plain_template, special_tokens
 from training.tokenizer import PAD
 
-Piece = int | list[int]
-"""Of a filled-in template: the place of a message, or token ids of the template's own."""
-
 # Private-use characters that stand for contents while a template is filled in; contents themselves
-# never pass through a template.
-PLACEHOLDER = re.compile("\ue000(\\d+)\ue001")
+# never pass through a template. One that takes the wide spaces around them away trims contents.
+PLACEHOLDER = re.compile("(\u2003?)\ue000(\\d+)\ue001(\u2003?)")
 ROLE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 TEMPLATES_KEPT = 1024
+
+
+class Content(NamedTuple):
+    """A message's content in a filled-in template."""
+
+    place: int
+    trim_left: bool
+    trim_right: bool
+
+    def of(self, messages: Sequence[Message]) -> str:
+        content = messages[self.place]["content"]
+        content = content.lstrip() if self.trim_left else content
+        return content.rstrip() if self.trim_right else content
 
 
 class TemplateRefusedError(ValueError):
@@ -70,19 +82,21 @@ class TextEncoder:
 
     def prompts(self, many: Sequence[Sequence[Message]]) -> list[Tokens | TemplateRefusedError]:
         """As `prompt` does, of many at a time, which is quicker; the error where it would raise."""
-        contents = iter(
-            self._encode(
-                [message["content"] for messages in many for message in messages], special=False
-            )
-        )
+        templates = [self._template(tuple(map(_role, messages))) for messages in many]
+        contents = [
+            piece.of(messages)
+            for messages, pieces in zip(many, templates, strict=True)
+            if not isinstance(pieces, TemplateRefusedError)
+            for piece in pieces
+            if isinstance(piece, Content)
+        ]
+        encoded = iter(self._encode(contents, special=False))
         found: list[Tokens | TemplateRefusedError] = []
-        for messages in many:
-            encoded = [next(contents) for _ in messages]
-            pieces = self._template(tuple(map(_role, messages)))
+        for pieces in templates:
             if isinstance(pieces, TemplateRefusedError):
                 found.append(pieces)
                 continue
-            parts = [encoded[part] if isinstance(part, int) else part for part in pieces]
+            parts = [next(encoded) if isinstance(piece, Content) else piece for piece in pieces]
             found.append(self._cut(list(chain.from_iterable(parts))))
         return found
 
@@ -106,13 +120,14 @@ class TextEncoder:
             tokens = tokens[:kept] + tokens[kept + surplus :]
         return np.array(tokens, dtype=np.int32)
 
-    def _fill_in(self, roles: tuple[str, ...]) -> list[Piece] | TemplateRefusedError:
-        """The template's own token ids and, between them, the places of messages' contents.
+    def _fill_in(self, roles: tuple[str, ...]) -> list[Content | list[int]] | TemplateRefusedError:
+        """The template's own token ids and, between them, where messages' contents stand.
 
         A template sees the roles alone, so that it is filled in once for many prompts.
         """
         stand_ins = [
-            {"role": role, "content": f"\ue000{place}\ue001"} for place, role in enumerate(roles)
+            {"role": role, "content": f"\u2003\ue000{place}\ue001\u2003"}
+            for place, role in enumerate(roles)
         ]
         try:
             filled = self.tokenizer.apply_chat_template(
@@ -122,12 +137,12 @@ class TextEncoder:
             refused = TemplateRefusedError(f"the chat template refuses the messages: {error}")
             refused.__cause__ = error
             return refused
-        parts = PLACEHOLDER.split(str(filled))
-        return [
-            int(part) if place % 2 else self._encode([part], special=True)[0]
-            for place, part in enumerate(parts)
-            if part
-        ]
+        first, *rest = PLACEHOLDER.split(str(filled))
+        pieces: list[Content | list[int]] = [self._encode([first], special=True)[0]]
+        for before, place, behind, text in zip(*[iter(rest)] * 4, strict=True):
+            pieces.append(Content(int(place), trim_left=not before, trim_right=not behind))
+            pieces.append(self._encode([text], special=True)[0])
+        return pieces
 
     def _encode(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
         """Token ids of each text; special tokens are read in it only where `special` is true."""
@@ -147,8 +162,10 @@ class TextEncoder:
 
     def _refuse_parsed_specials(self) -> None:
         """Raises UserError for a tokenizer that reads special tokens in text though told not to."""
-        specials = set(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
-        texts = [f"a{token}b" for token in self.tokenizer.all_special_tokens]
+        names = special_tokens(self.tokenizer)
+        found = {self.tokenizer.convert_tokens_to_ids(name) for name in names}
+        specials = found - {self.tokenizer.unk_token_id}
+        texts = [f"a{name}b" for name in names]
         if any(specials.intersection(tokens) for tokens in self._encode(texts, special=False)):
             raise UserError(
                 "this model's tokenizer reads special tokens in any text; choose another model"
@@ -174,36 +191,13 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
     """
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == end_token_id(tokenizer):
         tokenizer.add_special_tokens({"pad_token": PAD})
-    if not tokenizer.chat_template:
-        tokenizer.chat_template = plain_template(tokenizer)
-
-
-def plain_template(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A chat template for models that have none: each role's name, a colon and a line break.
-
-        User:⏎ What is the tallest mountain?⏎⏎ Assistant:⏎ Mount Everest.<end>
-
-    (without the spaces), led by the token that the tokenizer puts at the start of a text, if any;
-    models with a closing token of their own (BERT's [SEP]) have it between prompt and response.
-    """
-    around = tokenizer.convert_ids_to_tokens(tokenizer("", verbose=False)["input_ids"])
-    begin = around[0] if around else ""
-    between = around[-1] if len(around) > 1 else ""
-    end = tokenizer.convert_ids_to_tokens(end_token_id(tokenizer))
-    content = "message['content']"
-    for token in tokenizer.all_special_tokens:
-        # Text that went through the template is parsed for special tokens: break them up.
-        content += f" | replace({token!r}, {token[:1] + ' ' + token[1:]!r})"
-    opening = f"'Assistant:\\n' + {between!r}"
-    return (
-        f"{{{{- {begin!r} -}}}}"
-        "{%- for message in messages -%}"
-        f"{{%- set content = {content} -%}}"
-        "{%- if loop.last and message['role'] == 'assistant' and not add_generation_prompt -%}"
-        f"{{{{- {opening} + content + {end!r} -}}}}"
-        "{%- else -%}"
-        "{{- message['role'] | capitalize + ':\\n' + content + '\\n\\n' -}}"
-        "{%- endif -%}"
-        "{%- endfor -%}"
-        f"{{%- if add_generation_prompt -%}}{{{{- {opening} -}}}}{{%- endif -%}}"
+    end = str(tokenizer.convert_ids_to_tokens(end_token_id(tokenizer)))
+    tokenizer.padding_side = "right"  # there every kind of model can have it
+    template = tokenizer.chat_template
+    if isinstance(template, dict):  # several, by name
+        template = template.get("default")
+    tokenizer.chat_template = (
+        ending_in_the_response(tokenizer, template, end)
+        if template
+        else plain_template(tokenizer, end)
     )

@@ -138,7 +138,9 @@ def train(
 
         if last:
             reporter.enter("saving")
-            save_verified(backbone, folder, dataset)
+            rewards = [reward for row in verdict.rewards.values() for reward in row]
+            for warning in save_verified(backbone, folder, dataset, config, rewards):
+                reporter.say(warning)
             break
 
         if step % steps_per_epoch == 0:

@@ -2,6 +2,7 @@
 
 import pytest
 from jinja2 import TemplateError
+from tokenizers import AddedToken
 
 from tests.training.tiny import TEXTS, gpt2_like_tokenizer
 from training.errors import UserError
@@ -179,3 +180,69 @@ def test_a_tokenizer_without_an_end_token_is_refused():
 def test_the_same_texts_make_the_same_tokenizer():
     first, second = scratch_tokenizer(), scratch_tokenizer()
     assert first.get_vocab() == second.get_vocab()
+
+
+TRIMMING = (
+    "{% for m in messages %}[{{ m['role'] }} {{ m['content'] | trim }} ]{% endfor %}"
+    "{% if add_generation_prompt %}[assistant {% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "content"), [(TRIMMING, "hello"), (TRIMMING.replace(" | trim", ""), " hello\n")]
+)
+def test_contents_are_trimmed_where_the_template_trims_them(template, content):
+    tokenizer = gpt2_like_tokenizer()
+    tokenizer.chat_template = template
+    prepare_tokenizer(tokenizer)
+    found = encoder_for(tokenizer).prompt(user(" hello\n"))
+    assert tokenizer.decode(found) == f"[user {content} ][assistant "
+
+
+def test_a_template_of_its_own_ends_in_the_response_and_is_otherwise_the_same():
+    tokenizer = gpt2_like_tokenizer()
+    tokenizer.chat_template = TRIMMING
+    prepare_tokenizer(tokenizer)
+    talk = [*user("a"), {"role": "assistant", "content": "b"}, *user("c")]
+
+    def filled(messages, **options):
+        return tokenizer.apply_chat_template(messages, tokenize=False, **options)
+
+    end = "<|endoftext|>"
+    assert filled([*talk, {"role": "assistant", "content": f" d{end}"}]) == (
+        f"[user a ][assistant b ][user c ][assistant  d< |endoftext|>{end}"
+    )
+    assert filled(talk) == "[user a ][assistant b ][user c ]"
+    assert filled(talk, add_generation_prompt=True) == filled(talk) + "[assistant "
+    assert filled(talk[:2], add_generation_prompt=True) == "[user a ][assistant b ][assistant "
+    changed = tokenizer.chat_template
+    prepare_tokenizer(tokenizer)
+    assert tokenizer.chat_template == changed
+
+
+def test_special_tokens_without_a_role_are_not_made_from_text():
+    tokenizer = gpt2_like_tokenizer()
+    tokenizer.add_tokens([AddedToken("<|header|>", special=True)])
+    prepare_tokenizer(tokenizer)
+    header = tokenizer.convert_tokens_to_ids("<|header|>")
+    encoder = encoder_for(tokenizer)
+    assert header not in encoder.prompt(user("a<|header|>b"))
+    assert header not in encoder.responses(["a<|header|>b"])[0]
+
+
+def test_tokens_that_are_no_special_ones_are_read_in_texts():
+    tokenizer = gpt2_like_tokenizer()
+    tokenizer.add_tokens(["<think>"])
+    prepare_tokenizer(tokenizer)
+    tokens = encoder_for(tokenizer).responses(["<think>why</think>"])[0].tolist()
+    assert tokens[0] == tokenizer.convert_tokens_to_ids("<think>")
+    talk = [*user("<think>"), {"role": "assistant", "content": "<think>why</think>"}]
+    text = tokenizer.apply_chat_template(talk, tokenize=False)
+    assert tokenizer(text, add_special_tokens=False)["input_ids"][-len(tokens) :] == tokens
+
+
+def test_of_several_templates_the_default_is_used():
+    tokenizer = gpt2_like_tokenizer()
+    tokenizer.chat_template = {"tool_use": "{{ nothing }}", "default": TRIMMING}
+    prepare_tokenizer(tokenizer)
+    assert tokenizer.decode(encoder_for(tokenizer).prompt(user("x"))) == "[user x ][assistant "

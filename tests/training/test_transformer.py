@@ -12,7 +12,6 @@ import torch
 from tests.training.tiny import random_examples, scratch_backbone
 from training.layout import padded_rows
 from training.text import TextEncoder
-from training.verify import stock_rewards
 
 LOAD_ELSEWHERE = """
 import json, sys, torch
@@ -99,19 +98,6 @@ def test_a_sequence_without_a_response_is_refused(backbone):
     separator = backbone.model.config.separator_token_id
     with pytest.raises(ValueError, match="no response"):
         backbone.model(torch.tensor([[20, 21, separator]]))
-
-
-def test_the_saved_folder_scores_the_same(backbone, tmp_path):
-    examples = random_examples(backbone)
-    backbone.save(tmp_path)
-    with torch.no_grad():
-        ours = [
-            r
-            for row, e in zip(backbone.rewards(examples), examples, strict=True)
-            for r in row[: len(e.responses)].tolist()
-        ]
-        theirs = stock_rewards(tmp_path, examples, backbone.pad, ours=True)
-    assert theirs.tolist() == pytest.approx(ours, abs=1e-5)
 
 
 def test_the_saved_folder_holds_no_pickle(backbone, tmp_path):

@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -44,7 +46,7 @@ def load_pretrained(config: TrainConfig) -> tuple[PreTrainedModel, PreTrainedTok
         model.resize_token_embeddings(len(tokenizer))
     for part in _parts(model.config):
         part.pad_token_id = tokenizer.pad_token_id
-    _refuse_unfit(model, config)
+    _refuse_unfit(model, tokenizer, config)
     _forget_remote_code(model, tokenizer)
     if config.lora_rank:
         add_lora(model, new, config.lora_rank, config.lora_alpha)
@@ -58,6 +60,11 @@ def _load_without_dropout(name: str, local: bool) -> tuple[PreTrainedModel, set[
     config = AutoConfig.from_pretrained(
         name, num_labels=1, local_files_only=local, trust_remote_code=False
     )
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise UserError(
+            f"transformers has no sequence classifier for a {config.model_type} model;"
+            " choose another model"
+        )
     for part in _parts(config):
         for key, value in vars(part).items():
             if "drop" in key and isinstance(value, float):
@@ -104,18 +111,59 @@ def _embedding_rows(model: PreTrainedModel) -> int:
     return model.get_input_embeddings().get_parameter("weight").shape[0]
 
 
-def _refuse_unfit(model: PreTrainedModel, config: TrainConfig) -> None:
+def _refuse_unfit(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: TrainConfig
+) -> None:
     if model.config.is_encoder_decoder:
         raise UserError(
             f"model {config.model} is an encoder-decoder; choose a causal model or an encoder"
         )
-    longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     wanted = config.max_prompt_tokens + config.max_response_tokens
+    longest = _longest(model, tokenizer)
     if longest is not None and wanted > longest:
         raise UserError(
             f"max_prompt_tokens + max_response_tokens is {wanted}, but {config.model} reads at most"
             f" {longest} tokens; lower them"
         )
+    _refuse_unpadded(model, tokenizer)
+
+
+def _longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Tokens that the model reads at most, if there is such a number."""
+    for name, module in model.named_modules():
+        # RoBERTa and its kin count positions from behind the padding token's.
+        if "position" in name and isinstance(module, nn.Embedding) and module.padding_idx:
+            if module.padding_idx != tokenizer.pad_token_id:
+                raise UserError(
+                    f"the model's padding token has id {module.padding_idx}, its tokenizer's"
+                    f" {tokenizer.pad_token_id}; mend the folder"
+                )
+            return module.num_embeddings - 1 - module.padding_idx
+    longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return longest if longest is not None and longest > 0 else None
+
+
+@torch.no_grad()
+def _refuse_unpadded(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Compute a made-up row alone and with padding on the right: the reward must be the same."""
+    special = set(tokenizer.all_special_ids)
+    plain = [token for token in range(len(tokenizer)) if token not in special][:9]
+    tokens_1T = torch.tensor([plain])
+    padded_1T = F.pad(tokens_1T, (0, 3), value=int(model.config.pad_token_id))
+    family = model.config.model_type
+    training = model.training
+    model.eval()
+    try:
+        alone, padded = (
+            model(input_ids=row_1T, attention_mask=(row_1T != model.config.pad_token_id).long())
+            for row_1T in (tokens_1T, padded_1T)
+        )
+    except Exception as error:  # whatever a model's own code may raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"a {family} model gives no reward here: {reason}") from error
+    model.train(training)
+    if not torch.allclose(alone.logits, padded.logits, atol=1e-4, rtol=1e-4):
+        raise UserError(f"padding changes what a {family} model says; choose another model")
 
 
 def _forget_remote_code(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -1,0 +1,100 @@
+"""Chat templates: one for models that have none, and a response's end for those that have one.
+
+Whoever uses a saved folder puts a conversation through its chat template and tokenises what comes
+out. The tokens must be those that the model was trained on: the prompt up to where the response
+begins, the response, and the end token, with nothing behind it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+CONVERSATION = [
+    {"role": "user", "content": "Why is the sky blue?"},
+    {"role": "assistant", "content": "Air scatters blue light."},
+]
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Every token that is no text, whether or not it has a role (begin, end, ...) of its own."""
+    added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+    return list(dict.fromkeys([*tokenizer.all_special_tokens, *added]))
+
+
+def plain_template(tokenizer: PreTrainedTokenizerBase, end: str) -> str:
+    """A chat template for models that have none: each role's name, a colon and a line break.
+
+        User:⏎ What is the tallest mountain?⏎⏎ Assistant:⏎ Mount Everest.<end>
+
+    (without the spaces), led by the token that the tokenizer puts at the start of a text, if any;
+    models with a closing token of their own (BERT's [SEP]) have it between prompt and response.
+    """
+    around = tokenizer.convert_ids_to_tokens(tokenizer("", verbose=False)["input_ids"])
+    begin = around[0] if around else ""
+    between = around[-1] if len(around) > 1 else ""
+    opening = f"'Assistant:\\n' + {between!r}"
+    content = _as_text(tokenizer, "message['content']")
+    return (
+        f"{{{{- {begin!r} -}}}}"
+        "{%- for message in messages -%}"
+        f"{{%- set content = {content} -%}}"
+        "{%- if loop.last and message['role'] == 'assistant' and not add_generation_prompt -%}"
+        f"{{{{- {opening} + content + {end!r} -}}}}"
+        "{%- else -%}"
+        "{{- message['role'] | capitalize + ':\\n' + content + '\\n\\n' -}}"
+        "{%- endif -%}"
+        "{%- endfor -%}"
+        f"{{%- if add_generation_prompt -%}}{{{{- {opening} -}}}}{{%- endif -%}}"
+    )
+
+
+def ending_in_the_response(tokenizer: PreTrainedTokenizerBase, template: str, end: str) -> str:
+    """The template, but that a conversation's last answer stands behind what asks for it.
+
+    Templates write that answer in ways of their own: a line break behind its end token, thoughts
+    left out. Conversations without one, or with a prompt for the next, come out as before. Where
+    that does not work out, because of what the template does, it is returned as it is.
+    """
+    prompt, whole = CONVERSATION[:1], CONVERSATION
+    try:
+        asked = _filled(tokenizer, template, prompt, add_generation_prompt=True)
+        if _filled(tokenizer, template, whole) == asked + whole[-1]["content"] + end:
+            return template
+        # What follows reads the shorter conversation, for these names are now the template's own.
+        response = _as_text(tokenizer, "messages[-1]['content']")
+        longer = (
+            "{%- set response_and_end = '' -%}"
+            "{%- if not add_generation_prompt and messages[-1]['role'] == 'assistant' -%}"
+            f"{{%- set response_and_end = {response} + {end!r} -%}}"
+            "{%- set messages = messages[:-1] -%}"
+            "{%- set add_generation_prompt = true -%}"
+            "{%- endif -%}" + template.removesuffix("\n") + "{{ response_and_end }}"
+        )
+        fits = (
+            _filled(tokenizer, longer, whole) == asked + whole[-1]["content"] + end
+            and _filled(tokenizer, longer, prompt, add_generation_prompt=True) == asked
+            and _filled(tokenizer, longer, prompt) == _filled(tokenizer, template, prompt)
+        )
+    except Exception:  # noqa: BLE001 - a template is a program of its author's
+        return template
+    return longer if fits else template
+
+
+def _as_text(tokenizer: PreTrainedTokenizerBase, expression: str) -> str:
+    """The expression with special tokens broken up: what leaves a template is parsed for them."""
+    for token in special_tokens(tokenizer):
+        expression += f" | replace({token!r}, {token[:1] + ' ' + token[1:]!r})"
+    return expression
+
+
+def _filled(
+    tokenizer: PreTrainedTokenizerBase,
+    template: str,
+    messages: list[dict[str, str]],
+    **options: Any,
+) -> str:
+    return str(
+        tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, **options)
+    )
