@@ -6,6 +6,7 @@ numbers as one array.
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -82,12 +83,17 @@ class Table:
     """An Arrow file of TableWriter's. Raises OSError or pyarrow.ArrowInvalid for another."""
 
     def __init__(self, path: Path) -> None:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        self._table = reader.read_all()
+        with open(path, "rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._table = pa.ipc.open_file(pa.py_buffer(self._map)).read_all()
 
-    def __len__(self) -> int:
-        rows: int = self._table.num_rows
-        return rows
+    def let_go(self) -> None:
+        """Give back the memory of what was read so far; what is looked at is read once more.
+
+        The system would take it back by itself, but only when memory runs out, and until then the
+        process looks as large as the file.
+        """
+        self._map.madvise(mmap.MADV_DONTNEED)
 
     def numbers(self, name: str) -> NDArray[Any]:
         found: NDArray[Any] = self._table[name].to_numpy()

@@ -22,6 +22,9 @@ from training.layout import Example, Tokens
 from training.pairs import Identifier, Message
 from training.spool import Gathered
 
+READS_HELD = 256
+"""Prompts read between two times that the memory map is let go of."""
+
 
 @dataclass(slots=True)
 class TokenizedPrompt:
@@ -74,6 +77,8 @@ class Prompts:
     """The prompts of both sides, by their row."""
 
     def __init__(self, tokens: Table, texts: Table) -> None:
+        self._tables = (tokens, texts)
+        self._read = 0
         self._hashes = tokens.lists("hash")
         self._ids = tokens.lists("id")
         self._tokens = tokens.lists("tokens")
@@ -83,6 +88,10 @@ class Prompts:
         self._texts = texts.lists("texts")
 
     def read(self, row: int, *, texts: bool = False) -> TokenizedPrompt:
+        self._read += 1
+        if self._read % READS_HELD == 0:
+            for table in self._tables:
+                table.let_go()
         prompt, *responses = np.split(
             self._tokens[row].astype(np.int32), np.cumsum(self._lengths[row])[:-1]
         )

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -297,3 +298,24 @@ def test_a_dataset_holds_its_store(load, tmp_path):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         del dataset
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_memory_of_what_was_read_is_given_back(load, monkeypatch):
+    def mapped():
+        """KiB of the prompts' file that this process holds."""
+        lines = Path("/proc/self/smaps").read_text().splitlines()
+        (start,) = (i for i, line in enumerate(lines) if line.endswith("/prompts.arrow"))
+        return next(int(line.split()[1]) for line in lines[start:] if line.startswith("Rss:"))
+
+    dataset, _ = load()
+    monkeypatch.setattr("training.dataset.READS_HELD", 10**9)
+    expected = contents(dataset)
+    assert mapped() > 0
+    held = dataset.train[0].prompt
+    before = held.tokens.tolist()
+    for table in dataset.prompts._tables:
+        table.let_go()
+    assert mapped() == 0
+    assert held.tokens.tolist() == before
+    monkeypatch.setattr("training.dataset.READS_HELD", 2)
+    assert contents(dataset) == expected
