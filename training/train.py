@@ -244,7 +244,7 @@ def describe(
 def summary(metrics: dict[str, Any]) -> str:
     found = metrics["held_out"]
     low, high = found["accuracy_low"], found["accuracy_high"]
-    interval = "too few prompts for an interval" if low is None else f"{low:.3f} to {high:.3f}"
+    interval = "too few prompts for an interval" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
     return (
         f"held out: accuracy {found['accuracy']:.3f}"
         f" ({interval}),"

@@ -47,6 +47,7 @@ def test_a_run_leaves_its_files(run):
         "progress.json",
         "metrics.jsonl",
         "metrics.json",
+        "judgements.jsonl",
         "tensorboard",
         "model",
     }
@@ -241,10 +242,11 @@ def test_a_progress_bar_is_shown_when_asked_for(rankings_file, tmp_path, capsys)
     assert "%|" not in capsys.readouterr().err
 
 
-def test_two_prompts_are_enough(tmp_path):
+def test_two_prompts_are_enough(tmp_path, capsys):
     lines = [line for line in ranking_lines(3) if len(line["ranking"]) > 1][:4]
     run = train(write_rankings(tmp_path / "two.jsonl", lines), tmp_path / "run", "--epochs", "1")
     assert run.read_metrics()["held_out"]["prompts"] == 1
+    assert "too few prompts for an interval" in capsys.readouterr().err
     json.dumps(run.read_metrics(), allow_nan=False)
 
 
