@@ -57,6 +57,17 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 
+# What the learning rates above, which are AdamW's, are multiplied by where none is given
+# (docs/training.md has the trials). Muon's updates are scaled to the size of AdamW's.
+OPTIMIZER_RATES: dict[str, float] = {
+    "adam": 1,
+    "adamw": 1,
+    "sgd": 100,
+    "rmsprop": 0.1,
+    "adafactor": 10,
+    "muon": 1,
+}
+
 
 def setting(
     default: Any,
@@ -236,12 +247,15 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         types = get_type_hints(type(self))
-        _check("backbone", self.backbone, types["backbone"], {})
+        for name in ("backbone", "optimizer"):  # what other settings' defaults depend on
+            _check(name, getattr(self, name), types[name], {})
         defaults = BACKBONE_DEFAULTS[self.backbone]
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value is None and field.name in defaults:
                 value = defaults[field.name]
+                if field.name == "learning_rate":
+                    value *= OPTIMIZER_RATES[self.optimizer]
             value = _check(field.name, value, types[field.name], field.metadata)
             object.__setattr__(self, field.name, value)
         self._check_together()
@@ -268,6 +282,29 @@ class TrainConfig:
             )
         if self.backbone == "pretrained" and not self.model:
             raise ValueError("model must be the name or the folder of a model, got ''")
+        self._check_objective()
+
+    def _check_objective(self) -> None:
+        if self.ties == "davidson" and self.margin:
+            raise ValueError(
+                "margin is not for ties davidson, which learns how far apart a better response is,"
+                f" got {self.margin}"
+            )
+        if self.loss != "plackett-luce":
+            return
+        if self.ties != "drop":
+            raise ValueError(f"loss plackett-luce leaves ties out: ties drop, not {self.ties}")
+        if self.batching != "grouped":
+            raise ValueError(
+                "loss plackett-luce is of the order as a whole: batching must be grouped,"
+                f" got {self.batching}"
+            )
+        for name in ("margin", "label_smoothing"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"{name} is of comparisons, and loss plackett-luce has none;"
+                    f" it must be 0, got {getattr(self, name)}"
+                )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, every field."""

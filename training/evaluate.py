@@ -98,7 +98,7 @@ def ranking_table(
     K = ranks_NK.shape[1]
     rewards_NK = torch.tensor([[*row, *[0.0] * (K - len(row))] for row in rewards_of])
     with torch.no_grad():
-        losses_N = objective(rewards_NK, ranks_NK)
+        losses_N = objective.plain(rewards_NK, ranks_NK)
     return pd.DataFrame(rows).assign(loss=losses_N.numpy())
 
 

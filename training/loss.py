@@ -1,9 +1,12 @@
-"""The ranking loss.
+"""The loss of a ranking.
 
-Shapes: N rankings, K responses of the longest ranking (shorter ones are padded with rank 0).
+Shapes: N rankings, K responses of the longest ranking (shorter ones are padded with rank 0). Entry
+[n, i, j] compares response i with response j.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -13,44 +16,129 @@ from training.config import TrainConfig
 
 
 class RankingLoss(nn.Module):
-    """What a run makes small: the loss of each ranking, as the settings say."""
+    """What a run makes small: the loss of each ranking, as the settings say (docs/training.md).
+
+    With `ties="davidson"` it has a parameter of its own that is learned, the logarithm of nu.
+    """
+
+    log_nu: nn.Parameter | None
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
+        self.loss = config.loss
         self.ties = config.ties
+        self.margin = config.margin
+        self.label_smoothing = config.label_smoothing
+        self.centring = config.centring
+        # A ranking that ties everything says nothing, but an element that is one tied pair does.
+        self.tied_alone_counts = config.batching == "shuffled"
+        self.log_nu = nn.Parameter(torch.zeros(())) if self.ties == "davidson" else None
 
     def forward(self, rewards_NK: Tensor, ranks_NK: Tensor) -> Tensor:
-        """The loss of each ranking (N,), in the precision of the rewards, at least float32.
+        """What to learn from (N,), in the precision of the rewards, at least float32.
 
-        -mean over the ranking's comparisons of log sigmoid(r_better - r_worse): InstructGPT,
-        arXiv 2203.02155, equation 1. With `ties="half"` a tied pair is a comparison with a soft
-        label of one half. A ranking without a comparison has loss 0; it is left out of the mean
-        over rankings.
+        A ranking without a comparison has loss 0.
 
         Args:
             rewards_NK: one reward a response; what stands in padded places has no effect.
             ranks_NK: 1 = best, tied responses share a rank, 0 = no response here.
         """
+        rewards_NK = _prepared(rewards_NK, ranks_NK)
+        if self.loss == "plackett-luce":
+            totals_N, weights_N = plackett_luce(rewards_NK, ranks_NK)
+        else:
+            totals_N, weights_N = self._comparisons(
+                rewards_NK, ranks_NK, self.margin, self.label_smoothing
+            )
+        means_N = rewards_NK.sum(dim=1) / (ranks_NK > 0).sum(dim=1)
+        return totals_N / weights_N.clamp_min(1) + self.centring * means_N**2 * (weights_N > 0)
+
+    def plain(self, rewards_NK: Tensor, ranks_NK: Tensor) -> Tensor:
+        """What to judge by (N,): the log loss of the comparisons, and nothing else.
+
+        As `forward`, but without margin, label smoothing and centring, and of comparisons also
+        where the order as a whole is learned from: comparable between runs with the same `ties`.
+        """
+        rewards_NK = _prepared(rewards_NK, ranks_NK)
+        totals_N, weights_N = self._comparisons(rewards_NK, ranks_NK, 0.0, 0.0)
+        return totals_N / weights_N.clamp_min(1)
+
+    def figures(self) -> dict[str, float]:
+        """What it has learned itself, by name."""
+        return {} if self.log_nu is None else {"davidson_nu": math.exp(self.log_nu.item())}
+
+    def _comparisons(
+        self, rewards_NK: Tensor, ranks_NK: Tensor, margin: float, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        """Minus the log-likelihood of each ranking's comparisons, and how many it has (N,), (N,).
+
+        Bradley-Terry; the mean over comparisons is InstructGPT's, arXiv 2203.02155, equation 1.
+        """
         present_NK = ranks_NK > 0
-        rewards_NK = rewards_NK.to(torch.promote_types(rewards_NK.dtype, torch.float32))
-        rewards_NK = torch.where(present_NK, rewards_NK, 0.0)
-        # Entry [n, i, j] compares response i with response j.
-        margins_NKK = rewards_NK[:, :, None] - rewards_NK[:, None, :]
         both_NKK = present_NK[:, :, None] & present_NK[:, None, :]
-        better_NKK = both_NKK & (ranks_NK[:, :, None] < ranks_NK[:, None, :])
-        weights_NKK = better_NKK.to(rewards_NK.dtype)
-        if self.ties == "half":
-            weights_NKK = weights_NKK + _tied_weights(ranks_NK, both_NKK, better_NKK)
-        losses_N = -(weights_NKK * F.logsigmoid(margins_NKK)).sum(dim=(1, 2))
-        return losses_N / weights_NKK.sum(dim=(1, 2)).clamp_min(1.0)
+        gaps_NKK = ranks_NK[:, None, :] - ranks_NK[:, :, None]
+        better_NKK = both_NKK & (gaps_NKK > 0)
+        leads_NKK = rewards_NK[:, :, None] - rewards_NK[:, None, :]
+        if margin:
+            leads_NKK = leads_NKK - margin * gaps_NKK.to(leads_NKK.dtype)
+        likely_NKK = (1 - smoothing) * self._log_win(leads_NKK)
+        if smoothing:
+            likely_NKK = likely_NKK + smoothing * self._log_win(-leads_NKK)
+        totals_N = -(better_NKK * likely_NKK).sum(dim=(1, 2))
+        counts_N = better_NKK.sum(dim=(1, 2))
+        if self.ties != "drop":
+            tied_NKK = (both_NKK & (gaps_NKK == 0)).triu(1)
+            if not self.tied_alone_counts:
+                tied_NKK = tied_NKK & (counts_N > 0)[:, None, None]
+            totals_N = totals_N - (tied_NKK * self._log_tie(leads_NKK)).sum(dim=(1, 2))
+            counts_N = counts_N + tied_NKK.sum(dim=(1, 2))
+        return totals_N, counts_N
+
+    def _log_win(self, leads: Tensor) -> Tensor:
+        """Log-probability that i beats j, given r_i - r_j.
+
+        Davidson 1970, Journal of the American Statistical Association 65 (329), pages 317-328:
+        e^r_i / (e^r_i + e^r_j + nu e^((r_i + r_j)/2)), which is 1 / (1 + e^-lead + nu e^(-lead/2)).
+        """
+        if self.log_nu is None:
+            return F.logsigmoid(leads)
+        return F.logsigmoid(-torch.logaddexp(-leads, self.log_nu - leads / 2))
+
+    def _log_tie(self, leads: Tensor) -> Tensor:
+        """Log-probability of a tie; with `half` the mean of the two ways that it might have gone.
+
+        Davidson's is 1 / (1 + (e^(lead/2) + e^(-lead/2)) / nu).
+        """
+        if self.log_nu is None:
+            return (F.logsigmoid(leads) + F.logsigmoid(-leads)) / 2
+        return F.logsigmoid(self.log_nu - torch.logaddexp(leads / 2, -leads / 2))
 
 
-def _tied_weights(ranks_NK: Tensor, both_NKK: Tensor, better_NKK: Tensor) -> Tensor:
-    """One half for [i, j] and for [j, i] of a tied pair: together the one comparison that it is."""
-    tied_NKK = both_NKK & (ranks_NK[:, :, None] == ranks_NK[:, None, :])
+def plackett_luce(rewards_NK: Tensor, ranks_NK: Tensor) -> tuple[Tensor, Tensor]:
+    """Minus the log-likelihood of each ranking's order, and its weight (N,), (N,).
+
+    Luce 1959, Plackett 1975: a response is chosen from itself and all worse ones with probability
+    proportional to e^reward, one stage after the other. Tied responses are chosen each on its own:
+    none is compared with the other.
+
+    The weight of a choice among m is log2(m). Divided by it, a ranking at equal rewards costs log 2
+    whatever its length, as the mean over comparisons does; a ranking of two is Bradley-Terry.
+    """
+    worse_NKK = ranks_NK[:, None, :] > ranks_NK[:, :, None]
+    worse_NKK = worse_NKK & (ranks_NK > 0)[:, :, None]
     itself_KK = torch.eye(ranks_NK.shape[1], dtype=torch.bool, device=ranks_NK.device)
-    has_comparison_N11 = better_NKK.any(dim=(1, 2))[:, None, None]
-    return 0.5 * (tied_NKK & ~itself_KK & has_comparison_N11)
+    # A response that nothing is worse than is chosen from itself alone: 0, and no special case.
+    chosen_from_NKK = worse_NKK | itself_KK
+    behind_NKK = rewards_NK[:, None, :] - rewards_NK[:, :, None]
+    totals_N = behind_NKK.masked_fill(~chosen_from_NKK, -math.inf).logsumexp(dim=2).sum(dim=1)
+    weights_N = chosen_from_NKK.sum(dim=2).to(rewards_NK.dtype).log2().sum(dim=1)
+    return totals_N, weights_N
+
+
+def _prepared(rewards_NK: Tensor, ranks_NK: Tensor) -> Tensor:
+    """In float32 or better, and 0 where there is no response."""
+    rewards_NK = rewards_NK.to(torch.promote_types(rewards_NK.dtype, torch.float32))
+    return torch.where(ranks_NK > 0, rewards_NK, 0.0)
 
 
 def pad_ranks(ranks: list[tuple[int, ...]], device: torch.device | str = "cpu") -> Tensor:

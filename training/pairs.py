@@ -65,7 +65,7 @@ def has_comparison(ranks: Sequence[int]) -> bool:
 def comparisons(ranks: Sequence[int], ties: Ties = "drop") -> list[Comparison]:
     """All pairs with different ranks, the better one first (arXiv 2203.02155, section 3.5).
 
-    With `ties="half"` a tied pair is a comparison too, with a target of one half. An all-tied
+    Unless ties are dropped a tied pair is a comparison too, with a target of one half. An all-tied
     ranking says nothing on what is better, and gives no comparison either way.
     """
     if not has_comparison(ranks):
@@ -77,7 +77,7 @@ def comparisons(ranks: Sequence[int], ties: Ties = "drop") -> list[Comparison]:
                 found.append(Comparison(first, second, 1.0))
             elif ranks[first] > ranks[second]:
                 found.append(Comparison(second, first, 1.0))
-            elif ties == "half":
+            elif ties != "drop":
                 found.append(Comparison(first, second, 0.5))
     return found
 

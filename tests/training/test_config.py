@@ -23,6 +23,16 @@ def test_a_backbone_brings_its_own_defaults():
     assert scratch.learning_rate > pretrained.learning_rate
 
 
+def test_an_optimizer_brings_its_own_learning_rate():
+    for backbone in ("transformer", "pretrained"):
+        usual, sgd, rmsprop = (
+            TrainConfig(backbone=backbone, optimizer=name).learning_rate
+            for name in ("adamw", "sgd", "rmsprop")
+        )
+        assert rmsprop < usual < sgd
+    assert TrainConfig(optimizer="sgd", learning_rate=0.5).learning_rate == 0.5
+
+
 def test_a_given_value_beats_the_backbones():
     assert TrainConfig(backbone="pretrained", epochs=3).epochs == 3
 
@@ -46,6 +56,15 @@ def test_a_given_value_beats_the_backbones():
         ),
         ({"folds": 1}, "folds must be 0 or at least 2, and split below it, got 1 with split 0"),
         ({"folds": 3, "split": 3}, "split below it, got 3 with split 3"),
+        ({"ties": "davidson", "margin": 1}, "margin is not for ties davidson, .* got 1.0"),
+        (
+            {"loss": "plackett-luce", "ties": "half"},
+            "leaves ties out: ties drop, not half",
+        ),
+        ({"loss": "plackett-luce", "margin": 1}, "margin is of comparisons, .* got 1.0"),
+        ({"loss": "plackett-luce", "label_smoothing": 0.1}, "label_smoothing is of comparisons"),
+        ({"loss": "plackett-luce", "batching": "shuffled"}, "batching must be grouped, got shuf"),
+        ({"optimizer": []}, "optimizer must be one of adam, .*, got "),
         ({"learningrate": 1}, "unknown setting 'learningrate'; known are: backbone, model"),
     ],
 )

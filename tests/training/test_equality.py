@@ -88,18 +88,35 @@ def test_shared_prefix_gradients_equal_padded_ones(kind, way):
         torch.testing.assert_close(gradient, padded[name], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("ties", ["drop", "half"])
+@pytest.mark.parametrize("ties", ["drop", "half", "davidson"])
 @pytest.mark.parametrize("ranks", list(RANKS))
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_grouped_batch_equals_all_exploded_pairs(kind, ranks, ties):
+    equals_all_exploded_pairs(kind, RANKS[ranks], TrainConfig(ties=ties))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"margin": 0.5, "label_smoothing": 0.2},
+        {"margin": 0.5, "label_smoothing": 0.2, "ties": "half"},
+        {"label_smoothing": 0.2, "ties": "davidson"},
+    ],
+)
+@pytest.mark.parametrize("kind", ["gpt2", "scratch"])
+def test_so_it_does_with_margin_and_smoothing(kind, chosen):
+    equals_all_exploded_pairs(kind, [(1, 1, 3), (2, 1), (2, 4, 2, 1)], TrainConfig(**chosen))
+
+
+def equals_all_exploded_pairs(kind, ranks, config):
     grouped = in_float64(backbone_of(kind))
     exploded = copy.deepcopy(grouped)
     examples = random_examples(grouped)
-    rankings = rankings_of(examples, RANKS[ranks])
+    objective = RankingLoss(config).double()
+    log_nu = torch.tensor(0.0, dtype=torch.float64, requires_grad=True)
 
-    config = TrainConfig(ties=ties)
-    done = backward(grouped, RankingLoss(config), rankings, config, CPU)
-    loss = exploded_loss(exploded, examples, RANKS[ranks], ties)
+    done = backward(grouped, objective, rankings_of(examples, ranks), config, CPU)
+    loss = exploded_loss(exploded, examples, ranks, config, log_nu)
 
     assert done.loss == pytest.approx(loss, abs=1e-9)
     expected = gradients(exploded.model)
@@ -107,22 +124,35 @@ def test_a_grouped_batch_equals_all_exploded_pairs(kind, ranks, ties):
     assert found.keys() == expected.keys()
     for name, gradient in found.items():
         torch.testing.assert_close(gradient, expected[name], atol=1e-9, rtol=1e-9)
+    if objective.log_nu is not None:
+        assert objective.log_nu.grad.item() == pytest.approx(log_nu.grad.item(), abs=1e-9)
 
 
-def exploded_loss(backbone, examples, ranks, ties):
+def exploded_loss(backbone, examples, ranks, config, log_nu):
     """Two forward passes and one backward pass for every comparison, each on its own."""
     total = 0.0
     for example, row in zip(examples, ranks, strict=True):
-        pairs = comparisons(row, ties)
+        pairs = comparisons(row, config.ties)
         for pair in pairs:
             rewards = rewards_one_by_one(backbone, [example])[0]
-            margin = rewards[pair.better] - rewards[pair.worse]
-            loss = -pair.target * F.logsigmoid(margin)
-            loss = loss - (1 - pair.target) * F.logsigmoid(-margin)
-            loss = loss / len(pairs) / len(ranks)
+            lead = rewards[pair.better] - rewards[pair.worse]
+            lead = lead - config.margin * (row[pair.worse] - row[pair.better])
+            loss = pair_loss(lead, pair.target, config, log_nu) / len(pairs) / len(ranks)
             loss.backward()
             total += loss.item()
     return total
+
+
+def pair_loss(lead, target, config, log_nu):
+    if config.ties == "davidson":
+        strengths = torch.stack([lead / 2, -lead / 2, log_nu]).log_softmax(0)
+        win, loss, tie = strengths.unbind()
+        if target == 0.5:
+            return -tie
+    else:
+        win, loss = F.logsigmoid(lead), F.logsigmoid(-lead)
+    right = target - config.label_smoothing * (2 * target - 1)
+    return -right * win - (1 - right) * loss
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "scratch"])

@@ -28,11 +28,12 @@ def test_tied_pairs_are_dropped():
     assert comparisons([1, 2, 2]) == [(0, 1, 1.0), (0, 2, 1.0)]
 
 
-def test_tied_pairs_can_be_half():
-    assert comparisons([1, 2, 2], ties="half") == [(0, 1, 1.0), (0, 2, 1.0), (1, 2, 0.5)]
+@pytest.mark.parametrize("ties", ["half", "davidson"])
+def test_tied_pairs_can_be_comparisons_too(ties):
+    assert comparisons([1, 2, 2], ties) == [(0, 1, 1.0), (0, 2, 1.0), (1, 2, 0.5)]
 
 
-@pytest.mark.parametrize("ties", ["drop", "half"])
+@pytest.mark.parametrize("ties", ["drop", "half", "davidson"])
 def test_an_all_tied_ranking_has_no_comparison(ties):
     assert comparisons([1, 1, 1, 1], ties) == []
 
