@@ -1,4 +1,4 @@
-"""One optimiser step: which rankings, what gradient.
+"""One optimiser step: its gradient and its update.
 
 Shapes: N rankings, K responses.
 """
@@ -6,13 +6,11 @@ Shapes: N rankings, K responses.
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch.optim import AdamW
 
 from training.backbones.backbone import Backbone
 from training.config import TrainConfig
@@ -20,6 +18,7 @@ from training.dataset import TokenizedRanking
 from training.layout import buckets
 from training.loss import RankingLoss, pad_ranks
 from training.machine import Machine
+from training.optimizers import Optimizers
 from training.pairs import agreement
 
 
@@ -28,6 +27,7 @@ class Tally:
     """Sums over rankings as they were learned from, each before the update that it caused."""
 
     rankings: int = 0
+    """With shuffled batching, every comparison is a ranking of two."""
     comparisons: int = 0
     agreed: float = 0.0
     loss_sum: float = 0.0
@@ -44,7 +44,7 @@ class Tally:
 
     @property
     def accuracy(self) -> float:
-        return self.agreed / self.comparisons
+        return self.agreed / self.comparisons if self.comparisons else math.nan
 
     def metrics(self, prompts: int) -> dict[str, Any]:
         return {
@@ -56,23 +56,10 @@ class Tally:
         }
 
 
-def in_random_order(
-    rankings: Sequence[TokenizedRanking], config: TrainConfig
-) -> Iterator[list[TokenizedRanking]]:
-    """The rankings of each step, for ever: every epoch has all of them, in an order of its own."""
-    epoch = 0
-    while True:
-        order = list(range(len(rankings)))
-        random.Random(f"{config.seed}-{epoch}").shuffle(order)
-        for start in range(0, len(order), config.rankings_per_step):
-            yield [rankings[i] for i in order[start : start + config.rankings_per_step]]
-        epoch += 1
-
-
 def take_step(
     backbone: Backbone,
     objective: RankingLoss,
-    optimizer: AdamW,
+    optimizer: Optimizers,
     rankings: Sequence[TokenizedRanking],
     learning_rate: float,
     config: TrainConfig,
@@ -80,17 +67,16 @@ def take_step(
 ) -> Tally:
     """One update from the mean loss over these rankings, however many batches they are computed in.
 
+    Gradients of the model that are too long are shortened; the objective's own never are long.
     Where the loss is not finite no weight is touched.
     """
     done = backward(backbone, objective, rankings, config, machine)
     norm = torch.nn.utils.clip_grad_norm_(backbone.model.parameters(), config.max_grad_norm)
     if math.isfinite(done.loss) and bool(torch.isfinite(norm)):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        optimizer.step()
+        optimizer.step(learning_rate)
     else:
         done.loss_sum = math.nan
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     return done
 
 

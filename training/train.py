@@ -22,6 +22,7 @@ import transformers
 
 from training.backbones.backbone import Backbone
 from training.backbones.choose import create_backbone
+from training.batching import Batches
 from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
 from training.config import TrainConfig, add_arguments, from_arguments
 from training.dataset import Dataset
@@ -35,7 +36,7 @@ from training.records import Source
 from training.reporting import MetricLog, Reporter
 from training.runfolder import RunFolder
 from training.spool import gather
-from training.step import Tally, in_random_order, take_step
+from training.step import Tally, take_step
 from training.text import TextEncoder
 from training.tokenstore import tokenized
 from training.verify import save_verified
@@ -117,10 +118,9 @@ def train(
     objective = RankingLoss(config).to(machine.device)
     optimizer = make_optimizer(backbone, objective, config)
     log = MetricLog(folder)
-    steps_per_epoch = math.ceil(len(dataset.train) / config.rankings_per_step)
-    steps = min(steps_per_epoch * config.epochs, config.max_steps or sys.maxsize)
-    evaluate_every = config.evaluate_every or steps_per_epoch
-    steps_of_rankings = in_random_order(dataset.train, config)
+    batches = Batches(dataset.train, dataset.train.ranks, config)
+    steps = min(batches.per_epoch * config.epochs, config.max_steps or sys.maxsize)
+    evaluate_every = config.evaluate_every or batches.per_epoch
     last_epoch = Tally()
     tokens = 0
     reporter.say(describe(dataset, from_cache, backbone, machine, steps))
@@ -143,12 +143,13 @@ def train(
                 reporter.say(warning)
             break
 
-        if step % steps_per_epoch == 0:
+        if step % batches.per_epoch == 0:
             last_epoch = Tally()
         learning_rate = learning_rate_at(step, steps, config)
         step_started = time.monotonic()
-        rankings = next(steps_of_rankings)
-        done = take_step(backbone, objective, optimizer, rankings, learning_rate, config, machine)
+        done = take_step(
+            backbone, objective, optimizer, batches[step], learning_rate, config, machine
+        )
         if not math.isfinite(done.loss):
             raise UserError(
                 f"the loss is not a number at step {step + 1};"
@@ -163,6 +164,7 @@ def train(
             "accuracy": done.accuracy,
             "learning_rate": learning_rate,
             "tokens_per_second": tokens_per_second,
+            **objective.figures(),
         }
         reporter.step(
             step + 1,
@@ -179,6 +181,7 @@ def train(
     metrics = {
         "train": last_epoch.metrics(dataset.counts.train_prompts),
         "held_out": held_out_metrics(verdict),
+        **objective.figures(),
         "steps": steps,
         "seconds": round(time.monotonic() - started, 3),
         "tokens": tokens,

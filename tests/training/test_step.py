@@ -58,7 +58,7 @@ def test_long_gradients_are_shortened():
     """Adam forgets the length of its first gradient but for epsilon, so its memory is looked at."""
     for most in (0.001, 0.01):
         optimizer = step(max_grad_norm=most)[2]
-        first = [state["exp_avg"] for state in optimizer.state.values()]
+        first = [state["exp_avg"] for state in optimizer.state_dict()["state"].values()]
         length = float(torch.sqrt(sum((average**2).sum() for average in first)))
         assert length == pytest.approx(0.1 * most, rel=0.01)  # (1 - beta1) of the gradient
 

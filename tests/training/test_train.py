@@ -2,7 +2,6 @@
 
 import json
 import math
-from itertools import chain
 
 import pytest
 import torch
@@ -10,9 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.training.tiny import ranking_lines, write_rankings
 from training.config import TrainConfig
-from training.optimizers import learning_rate_at
 from training.runfolder import RunFolder
-from training.step import in_random_order
 from training.train import main
 
 SMALL = [
@@ -248,23 +245,3 @@ def test_two_prompts_are_enough(tmp_path, capsys):
     assert run.read_metrics()["held_out"]["prompts"] == 1
     assert "too few prompts for an interval" in capsys.readouterr().err
     json.dumps(run.read_metrics(), allow_nan=False)
-
-
-def test_the_rate_rises_and_falls():
-    config = TrainConfig(learning_rate=0.5, final_lr_ratio=0.2, warmup_ratio=0.1)
-    rates = [learning_rate_at(step, 40, config) for step in range(40)]
-    assert rates[:5] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
-    assert rates[4:] == sorted(rates[4:], reverse=True)
-    assert rates[-1] == pytest.approx(0.1)
-
-
-def test_a_rate_for_a_single_step():
-    assert learning_rate_at(0, 1, TrainConfig(learning_rate=0.5)) == pytest.approx(0.5)
-
-
-def test_an_epoch_has_every_ranking_once():
-    steps = in_random_order(list(range(10)), TrainConfig(rankings_per_step=4))
-    first, second = ([next(steps) for _ in range(3)] for _ in range(2))
-    assert [len(step) for step in first] == [4, 4, 2]
-    assert sorted(chain(*first)) == sorted(chain(*second)) == list(range(10))
-    assert first != second
