@@ -121,14 +121,17 @@ class Rankings(Sequence[TokenizedRanking]):
     """Tokens of each ranking: P + the sum of R."""
     ranks: Lists
     """Ranks of each ranking, without its tokens."""
+    labeller_codes: NDArray[np.int32]
+    labellers: Sequence[str | None]
+    """By their codes."""
 
     def __init__(self, table: Table, prompts: Prompts, labellers: Sequence[str | None]) -> None:
         self.prompt_rows = table.numbers("prompt")
         self.tokens = table.numbers("tokens")
         self.ranks = table.lists("ranks")
         self._places = table.lists("places")
-        self._labellers = table.numbers("labeller")
-        self._names = labellers
+        self.labeller_codes = table.numbers("labeller")
+        self.labellers = labellers
         self._prompts = prompts
 
     def __len__(self) -> int:
@@ -155,7 +158,7 @@ class Rankings(Sequence[TokenizedRanking]):
             prompt,
             tuple(self._places[place].tolist()),
             tuple(self.ranks[place].tolist()),
-            self._names[self._labellers[place]],
+            self.labellers[self.labeller_codes[place]],
         )
 
 
@@ -178,3 +181,16 @@ class Dataset:
         """Of the prompts that are not learned from."""
         for row in np.setdiff1d(self.held_out.prompt_rows, self.train.prompt_rows):
             yield self.prompts.id(int(row))
+
+    def rankings_by_labeller(self) -> tuple[list[int], int]:
+        """How many rankings each named labeller gave, most first; and how many name none."""
+        codes = np.concatenate([self.train.labeller_codes, self.held_out.labeller_codes])
+        counts = dict(
+            zip(
+                self.train.labellers,
+                np.bincount(codes, minlength=len(self.train.labellers)).tolist(),
+                strict=True,
+            )
+        )
+        by_nobody = counts.pop(None, 0)
+        return sorted(filter(None, counts.values()), reverse=True), by_nobody

@@ -31,6 +31,7 @@ from training.evaluate import Verdict, evaluate, held_out_metrics, judgements, t
 from training.filesource import FileSource
 from training.loss import RankingLoss
 from training.machine import Machine
+from training.modelcard import write_model_card
 from training.optimizers import learning_rate_at, make_optimizer
 from training.records import Source
 from training.reporting import MetricLog, Reporter
@@ -189,6 +190,7 @@ def train(
     }
     folder.write_judgements(judgements(verdict))
     folder.write_metrics(metrics)
+    write_model_card(folder)
     reporter.enter("done")
     reporter.close()
     reporter.say(summary(metrics))
@@ -202,9 +204,12 @@ def manifest(
     machine: Machine,
 ) -> dict[str, Any]:
     """What the run learned from, and on what it ran."""
+    by_labeller, by_nobody = dataset.rankings_by_labeller()
     return {
         "project": source.name,
         **asdict(dataset.counts),
+        "rankings_by_labeller": by_labeller,
+        "rankings_by_nobody": by_nobody,
         "rankings_sha256": dataset.rankings_sha256,
         "tokens_key": dataset.key,
         "layout": backbone.layout,

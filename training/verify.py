@@ -27,6 +27,7 @@ from training.config import TrainConfig
 from training.dataset import Dataset, TokenizedPrompt
 from training.inference import split_up
 from training.layout import Example, padded_rows
+from training.modelcard import FACTS
 from training.pairs import Message
 from training.runfolder import RunFolder
 from training.text import TextEncoder
@@ -37,7 +38,6 @@ TOKENS = 4096
 """Most tokens of an example that is compared."""
 PADDING = 3
 """Tokens of padding beside the longest row of a batch."""
-FACTS = "podium.json"
 
 
 def save_verified(
@@ -58,6 +58,8 @@ def save_verified(
     examples = [part for _, part in split_up(whole, TOKENS)][:EXAMPLES]
     with folder.new_model() as path:
         backbone.save(path)
+        for weights in path.glob("*.safetensors"):  # are written for their owner's eyes only
+            weights.chmod((path / "config.json").stat().st_mode)
         padding = verify(backbone, path, examples)
         texts, equal = verify_texts(backbone.tokenizer, path, prompts)
         facts = {
