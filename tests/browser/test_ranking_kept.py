@@ -47,6 +47,23 @@ def test_after_a_submit_the_next_task_has_the_focus_at_the_top(
     expect(ranking_page.radio("A", 3)).to_be_checked()
 
 
+def test_a_key_pressed_the_moment_that_the_next_task_comes_counts(
+    ranking_page: RankingPage, add_prompt: Any
+) -> None:
+    for name in ("first", "second"):
+        add_prompt(name, [f"{name} {n}" for n in range(4)])
+    page = ranking_page.open().page
+    page.evaluate(
+        """document.addEventListener("htmx:afterSwap", () => setTimeout(() => {
+            document.dispatchEvent(new KeyboardEvent("keydown", { key: "3" }));
+        }))"""
+    )
+    for key in ("1", "j", "2", "j", "3", "j", "4", "Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("region", name="Prompt")).to_contain_text("second")
+    expect(ranking_page.radio("A", 3)).to_be_checked()
+
+
 def test_submitting_twice_stores_one_ranking(ranking_page: RankingPage, add_prompt: Any) -> None:
     for name in ("first", "second"):
         add_prompt(name, [f"{name} {n}" for n in range(4)])
