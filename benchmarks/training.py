@@ -30,6 +30,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from itertools import combinations
@@ -319,7 +320,7 @@ def work_trl(arguments: argparse.Namespace, row: Row) -> None:
             tell({"seconds": (now(arguments) - self.begun) / TRL_PAIRS * row.pairs})
 
     config = RewardConfig(
-        output_dir="/tmp/podium-bench-trl",
+        output_dir=tempfile.gettempdir(),  # nothing is saved
         per_device_train_batch_size=TRL_PAIRS,
         max_steps=10**6,
         use_cpu=arguments.device == "cpu",
