@@ -86,7 +86,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", default=ROWS, metavar="K,P,R")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
-    parser.add_argument("--rankings", type=int, default=4, help="in one step of ours")
+    parser.add_argument("--rankings", type=int, default=8, help="in one step of ours")
     parser.add_argument("--architecture", choices=("gpt2", "llama-1b"), default="gpt2")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto")
