@@ -24,7 +24,7 @@ from torch.utils.tensorboard.summary import hparams
 from training.commandline import Parser, add_shared_arguments, run
 from training.config import TrainConfig, add_arguments, from_arguments, option
 from training.errors import UserError
-from training.evaluate import bootstrap, by_prompt, rate
+from training.intervals import bootstrap, by_prompt, rate
 from training.runfolder import RunFolder
 
 HEADINGS = (

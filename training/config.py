@@ -246,6 +246,7 @@ class TrainConfig:
     evaluate_every: int = setting(
         0, "steps between held-out evaluations; 0: after each epoch", group="log", least=0
     )
+    baseline: Switch = setting("on", "count words beside the model: what it must beat", group="log")
     log_every: int = setting(1, "steps between logged values", group="log", least=1)
 
     def __post_init__(self) -> None:

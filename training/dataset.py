@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from typing import overload
 
 import numpy as np
@@ -121,6 +121,8 @@ class Rankings(Sequence[TokenizedRanking]):
     """Tokens of each ranking: P + the sum of R."""
     ranks: Lists
     """Ranks of each ranking, without its tokens."""
+    places: Lists
+    """Of each ranking's responses, in its prompt's lists."""
     labeller_codes: NDArray[np.int32]
     labellers: Sequence[str | None]
     """By their codes."""
@@ -129,7 +131,7 @@ class Rankings(Sequence[TokenizedRanking]):
         self.prompt_rows = table.numbers("prompt")
         self.tokens = table.numbers("tokens")
         self.ranks = table.lists("ranks")
-        self._places = table.lists("places")
+        self.places = table.lists("places")
         self.labeller_codes = table.numbers("labeller")
         self.labellers = labellers
         self._prompts = prompts
@@ -147,16 +149,19 @@ class Rankings(Sequence[TokenizedRanking]):
         place = range(len(self))[place]
         return self._ranking(place, self._prompts.read(int(self.prompt_rows[place])))
 
-    def by_prompt(self) -> Iterator[tuple[TokenizedPrompt, list[TokenizedRanking]]]:
-        """Each prompt, with its texts, and its rankings on this side."""
-        for row, places in groupby(range(len(self)), key=self.prompt_rows.__getitem__):
-            prompt = self._prompts.read(int(row), texts=True)
+    def by_prompt(
+        self, *, every: int = 1, texts: bool = True
+    ) -> Iterator[tuple[TokenizedPrompt, list[TokenizedRanking]]]:
+        """Each prompt (or every so many-th) and its rankings on this side."""
+        groups = groupby(range(len(self)), key=self.prompt_rows.__getitem__)
+        for row, places in islice(groups, 0, None, every):
+            prompt = self._prompts.read(int(row), texts=texts)
             yield prompt, [self._ranking(place, prompt) for place in places]
 
     def _ranking(self, place: int, prompt: TokenizedPrompt) -> TokenizedRanking:
         return TokenizedRanking(
             prompt,
-            tuple(self._places[place].tolist()),
+            tuple(self.places[place].tolist()),
             tuple(self.ranks[place].tolist()),
             self.labellers[self.labeller_codes[place]],
         )

@@ -1,13 +1,11 @@
 """How well a model's rewards agree with people on prompts that it has not learned from.
 
-Shapes: N rankings, K responses, S bootstrap samples, Q prompts.
+Shapes: N rankings, K responses of the longest ranking (shorter ones are padded with rank 0).
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,31 +14,35 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from training import metrics
 from training.backbones.backbone import Backbone
 from training.config import TrainConfig
-from training.dataset import Dataset, TokenizedPrompt, TokenizedRanking
+from training.dataset import Dataset, Rankings, TokenizedRanking
 from training.inference import compute_rewards
+from training.intervals import Sums, by_prompt
 from training.layout import Example
-from training.loss import RankingLoss, pad_ranks
+from training.loss import RankingLoss
 from training.machine import Machine
-from training.pairs import agreement
 
-BOOTSTRAP_SAMPLES = 2000
-BOOTSTRAP_SEED = 0
-FEWEST_PROMPTS = 5
-"""With fewer, an interval over prompts would claim to know what it cannot."""
-LONGEST_SHOWN = 1500
-"""Characters of a text that are shown in TensorBoard."""
+FEWEST_SEEN = 100
+"""Prompts of the training side that are judged after training, if no more are held out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The model's rewards for the held-out prompts, and what they are worth."""
+    """A model's rewards for some prompts, beside the rankings of them."""
 
     rewards: dict[str, list[float]]
     """By prompt hash, in the order of the prompt's responses."""
+    characters: dict[str, list[int]]
+    """Likewise, lengths of the texts."""
+    places: list[tuple[int, ...]]
+    """Of each ranking's responses, in its prompt's lists."""
     table: pd.DataFrame
-    """One row a ranking: prompt, labeller, comparisons, agreed, longer, loss."""
+    """One row a ranking: prompt, labeller, comparisons, agreed, loss, top1, kendall_tau."""
+    comparisons: pd.DataFrame
+    """One row a comparison: metrics.comparison_table, and prompt, labeller, margin, agreed,
+    longer (1 where the longer text is the better one, one half where they are of one length)."""
 
     @property
     def loss(self) -> float:
@@ -48,7 +50,13 @@ class Verdict:
 
     @property
     def accuracy(self) -> float:
-        return float(self.table["agreed"].sum() / self.table["comparisons"].sum())
+        return float(self.comparisons["agreed"].mean())
+
+    def margins(self, scores: dict[str, list[float]]) -> NDArray[np.float64]:
+        """Of each comparison, by other scores of the same responses."""
+        return metrics.margins(
+            self.comparisons, _by_ranking(self.table["prompt"], self.places, scores)
+        )
 
 
 def evaluate(
@@ -60,128 +68,192 @@ def evaluate(
     tick: Callable[[int], None],
 ) -> Verdict:
     """Score each held-out prompt's responses once, and hold them against every ranking of them."""
-    examples = (Example(prompt.tokens, prompt.responses) for prompt in dataset.held_out_prompts())
+    return _evaluate(backbone, objective, dataset.held_out, 1, config, machine, tick)
+
+
+def evaluate_training_side(
+    backbone: Backbone,
+    objective: RankingLoss,
+    dataset: Dataset,
+    config: TrainConfig,
+    machine: Machine,
+    tick: Callable[[int], None],
+) -> Verdict:
+    """Likewise for prompts that were learned from, about as many as are held out."""
+    wanted = max(FEWEST_SEEN, dataset.counts.held_out_prompts)
+    every = max(1, dataset.counts.train_prompts // wanted)
+    return _evaluate(backbone, objective, dataset.train, every, config, machine, tick)
+
+
+def _evaluate(
+    backbone: Backbone,
+    objective: RankingLoss,
+    side: Rankings,
+    every: int,
+    config: TrainConfig,
+    machine: Machine,
+    tick: Callable[[int], None],
+) -> Verdict:
+    hashes: list[str] = []
+
+    def examples() -> Iterator[Example]:
+        for prompt, _ in side.by_prompt(every=every, texts=False):
+            hashes.append(prompt.content_hash)
+            yield Example(prompt.tokens, prompt.responses)
+
     was_training = backbone.model.training
     backbone.model.eval()
-    scored = compute_rewards(backbone, examples, machine, config.tokens_per_batch, tick)
-    hashes = (prompt.content_hash for prompt in dataset.held_out_prompts())
-    rewards = dict(zip(hashes, scored, strict=True))
+    scored = list(compute_rewards(backbone, examples(), machine, config.tokens_per_batch, tick))
     backbone.model.train(was_training)
-    return Verdict(rewards, ranking_table(dataset.held_out, rewards, objective))
+    found = side.by_prompt(every=every, texts=False)
+    rankings = (ranking for _, rankings in found for ranking in rankings)
+    return judge(rankings, dict(zip(hashes, scored, strict=True)), objective)
 
 
-def ranking_table(
-    rankings: Sequence[TokenizedRanking], rewards: dict[str, list[float]], objective: RankingLoss
-) -> pd.DataFrame:
-    """One row a ranking: how many comparisons, how many agreed with the rewards, and the loss.
-
-    "longer" counts the comparisons that "the longer text is better" gets right, equal lengths half.
-    """
-    rows = []
-    rewards_of = [
-        [rewards[ranking.prompt.content_hash][place] for place in ranking.places]
-        for ranking in rankings
-    ]
-    for ranking, row in zip(rankings, rewards_of, strict=True):
-        found = agreement(ranking.ranks, row)
-        lengths = [ranking.prompt.characters[place] for place in ranking.places]
-        rows.append(
-            {
-                "prompt": ranking.prompt.content_hash,
-                "labeller": ranking.labeller,
-                "comparisons": found.comparisons,
-                "agreed": found.agreed,
-                "longer": agreement(ranking.ranks, lengths).agreed,
-            }
-        )
-    ranks_NK = pad_ranks([ranking.ranks for ranking in rankings])
-    K = ranks_NK.shape[1]
-    rewards_NK = torch.tensor([[*row, *[0.0] * (K - len(row))] for row in rewards_of])
+def judge(
+    rankings: Iterable[TokenizedRanking], rewards: dict[str, list[float]], objective: RankingLoss
+) -> Verdict:
+    """The rankings, each with a comparison, beside the rewards of their prompts' responses."""
+    rows: list[tuple[str, str | None]] = []
+    places: list[tuple[int, ...]] = []
+    ranks: list[tuple[int, ...]] = []
+    characters: dict[str, list[int]] = {}
+    for ranking in rankings:
+        prompt = ranking.prompt
+        characters[prompt.content_hash] = prompt.characters
+        rows.append((prompt.content_hash, ranking.labeller))
+        places.append(ranking.places)
+        ranks.append(ranking.ranks)
+    table = pd.DataFrame(rows, columns=["prompt", "labeller"])
+    ranks_NK = metrics.padded(ranks, np.int64)
+    rewards_NK = _by_ranking(table["prompt"], places, rewards)
     with torch.no_grad():
-        losses_N = objective.plain(rewards_NK, ranks_NK)
-    return pd.DataFrame(rows).assign(loss=losses_N.numpy())
+        losses_N = objective.plain(torch.from_numpy(rewards_NK), torch.from_numpy(ranks_NK))
+    table["loss"] = losses_N.numpy()
+    table["top1"] = metrics.top1(ranks_NK, rewards_NK)
+    table["kendall_tau"] = metrics.kendall_tau_b(ranks_NK, rewards_NK)
+
+    found = metrics.comparison_table(ranks_NK, _by_ranking(table["prompt"], places, characters))
+    for name in ("prompt", "labeller"):
+        # Categories: a million comparisons of a few thousand prompts.
+        found[name] = table[name].astype("category").array.take(found["ranking"].to_numpy())
+    found["margin"] = metrics.margins(found, rewards_NK)
+    found["agreed"] = metrics.agreed(found["margin"])
+    found["longer"] = metrics.agreed(found["characters_better"] - found["characters_worse"])
+    by_ranking = found.groupby("ranking")["agreed"]
+    table["comparisons"], table["agreed"] = by_ranking.size(), by_ranking.sum()
+    return Verdict(rewards, characters, places, table, found)
 
 
-def held_out_metrics(verdict: Verdict) -> dict[str, Any]:
-    """What metrics.json says of the held-out side."""
-    table = verdict.table
-    low, high = bootstrap(rate, by_prompt(table))
-    rewards = np.array([reward for row in verdict.rewards.values() for reward in row])
-    return {
-        "prompts": int(table["prompt"].nunique()),
-        "rankings": len(table),
-        "comparisons": int(table["comparisons"].sum()),
+def _by_ranking(
+    prompts: Iterable[str], places: list[tuple[int, ...]], values: Any
+) -> NDArray[np.float64]:
+    """Values of responses, by prompt hash, as (N, K) by ranking."""
+    rows = [
+        [values[prompt][place] for place in row]
+        for prompt, row in zip(prompts, places, strict=True)
+    ]
+    return metrics.padded(rows, np.float64)
+
+
+def curves(verdict: Verdict) -> dict[str, float]:
+    """What is drawn while a run goes, without intervals."""
+    near = verdict.comparisons[verdict.comparisons["near"]]
+    found = {
         "loss": verdict.loss,
         "accuracy": verdict.accuracy,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "longer_wins": float(table["longer"].sum() / table["comparisons"].sum()),
-        "reward_mean": float(rewards.mean()),
-        "reward_std": float(rewards.std()),
+        "log_loss": metrics.log_loss(verdict.comparisons["margin"].to_numpy()),
+        "top1": float(verdict.table["top1"].mean()),
+        "kendall_tau": float(verdict.table["kendall_tau"].mean()),
+        "calibration_error": metrics.calibration(verdict.comparisons["margin"].to_numpy())["ece"],
+    }
+    return found | ({"near_equal_accuracy": float(near["agreed"].mean())} if len(near) else {})
+
+
+def brief(verdict: Verdict) -> dict[str, Any]:
+    """What metrics.json says of prompts that were learned from, after training."""
+    return {
+        "prompts": int(verdict.table["prompt"].nunique()),
+        "rankings": len(verdict.table),
+        "comparisons": len(verdict.comparisons),
+        "loss": verdict.loss,
+        "accuracy": verdict.accuracy,
     }
 
 
-def by_prompt(table: pd.DataFrame) -> pd.DataFrame:
-    """Sums of agreed and comparisons, a row a prompt."""
-    return table.groupby("prompt")[["agreed", "comparisons"]].sum().sort_index()
+def held_out_metrics(verdict: Verdict, baselines: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
+    """What metrics.json says of the held-out side; docs/training.md explains each key.
+
+    Args:
+        baselines: for each name, which comparisons it orders as people did: 1, or one half where it
+            sees no difference.
+    """
+    table, comparisons = verdict.table, verdict.comparisons
+    margin = comparisons["margin"].to_numpy()
+    responses = pd.DataFrame(
+        [
+            (prompt, reward, characters)
+            for prompt, row in verdict.rewards.items()
+            for reward, characters in zip(row, verdict.characters[prompt], strict=True)
+        ],
+        columns=["prompt", "reward", "characters"],
+    )
+    by_labeller = metrics.accuracy_by(comparisons["labeller"], comparisons["agreed"])
+    return {
+        "prompts": int(table["prompt"].nunique()),
+        "rankings": len(table),
+        "comparisons": len(comparisons),
+        "loss": verdict.loss,
+        "log_loss": metrics.log_loss(margin),
+        **_with_intervals(verdict, baselines),
+        "longer_wins": float(comparisons["longer"].mean()),
+        "by_gap": metrics.accuracy_by(
+            comparisons["gap"].clip(upper=metrics.WIDEST_GAP), comparisons["agreed"]
+        ),
+        "by_labeller": by_labeller if len(by_labeller) > 1 else [],
+        "length": metrics.length_figures(responses, comparisons),
+        "calibration": metrics.calibration(margin),
+        "reward_mean": float(responses["reward"].mean()),
+        "reward_std": float(responses["reward"].std(ddof=0)),
+    }
+
+
+def _with_intervals(verdict: Verdict, baselines: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
+    """The model's figures and the baselines', and between them, with intervals over prompts."""
+    columns = verdict.comparisons[["agreed"]].assign(comparisons=1.0)
+    for name, right in baselines.items():
+        columns[name], columns[f"over {name}"] = right, columns["agreed"] - right
+    near = columns.mul(verdict.comparisons["near"], axis=0).add_prefix("near ")
+    figures = verdict.table[["top1", "kendall_tau"]].assign(rankings=1.0)
+    sums = Sums(
+        columns.join(near)
+        .groupby(verdict.comparisons["prompt"], observed=True)
+        .sum()
+        .join(figures.groupby(verdict.table["prompt"]).sum())
+    )
+
+    def accuracy(of: str, near: str = "") -> dict[str, float | None]:
+        return sums.ratio("accuracy", f"{near}{of}", f"{near}comparisons")
+
+    def beside(name: str, near: str = "") -> dict[str, Any]:
+        gain = sums.ratio("gain", f"{near}over {name}", f"{near}comparisons")
+        return {**accuracy(name, near), **gain}
+
+    return {
+        **accuracy("agreed"),
+        **sums.ratio("top1", "top1", "rankings"),
+        **sums.ratio("kendall_tau", "kendall_tau", "rankings"),
+        "near_equal": {
+            "comparisons": int(verdict.comparisons["near"].sum()),
+            **accuracy("agreed", "near "),
+        },
+        "baselines": {
+            name: {**beside(name), "near_equal": beside(name, "near ")} for name in baselines
+        },
+    }
 
 
 def judgements(verdict: Verdict) -> Iterator[tuple[str, float, int]]:
     """(hash, agreed, comparisons) of each held-out prompt."""
     for name, (agreed, comparisons) in by_prompt(verdict.table).iterrows():
         yield str(name), float(agreed), int(comparisons)
-
-
-def rate(sums_S2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Accuracies (S,) of sums of what was agreed with and of comparisons."""
-    accuracies_S: NDArray[np.float64] = sums_S2[:, 0] / sums_S2[:, 1]
-    return accuracies_S
-
-
-def bootstrap(
-    statistic: Callable[..., NDArray[np.float64]], *counts: pd.DataFrame
-) -> tuple[float, float]:
-    """95 % interval of a statistic of sums over prompts: one prompt's rankings are not independent.
-
-    Each table of counts has a row a prompt. Every sample draws the same prompts of all of them,
-    those that all have. NaN, NaN with fewer than FEWEST_PROMPTS prompts.
-
-    The percentile method, Efron and Tibshirani 1993, section 13.3.
-    """
-    shared = pd.concat(counts, axis=1, join="inner").to_numpy(dtype=float)
-    if len(shared) < FEWEST_PROMPTS:
-        return math.nan, math.nan
-    random = np.random.default_rng(BOOTSTRAP_SEED)
-    # A sample at a time: all at once they would take gigabytes where many prompts are held out.
-    drawn = (random.integers(len(shared), size=len(shared)) for _ in range(BOOTSTRAP_SAMPLES))
-    sums_SC = np.array([shared[places_Q].sum(axis=0) for places_Q in drawn])
-    low, high = np.percentile(statistic(*np.split(sums_SC, len(counts), axis=1)), [2.5, 97.5])
-    return float(low), float(high)
-
-
-def texts_table(
-    prompt: TokenizedPrompt, rewards: Sequence[float], rankings: Sequence[TokenizedRanking]
-) -> str:
-    """A held-out prompt and its responses, best reward first, as Markdown for TensorBoard."""
-    lines = [
-        f"**{escape(message['role'])}:** {escape(message['content'])}\n"
-        for message in prompt.messages or []
-    ]
-    lines += ["| reward | human ranks | response |", "|---:|---|---|"]
-    order = sorted(range(len(rewards)), key=lambda place: -rewards[place])
-    for place in order:
-        ranks = [
-            str(ranking.ranks[ranking.places.index(place)])
-            for ranking in rankings
-            if ranking.prompt is prompt and place in ranking.places
-        ]
-        text = escape(prompt.texts[place])
-        lines.append(f"| {rewards[place]:.3f} | {', '.join(ranks)} | {text} |")
-    return "\n".join(lines)
-
-
-def escape(text: str) -> str:
-    """Text that neither Markdown nor HTML finds anything in. Texts are hostile, and may be long."""
-    shown = text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
-    shown = re.sub(r"[^\w\s]|_", lambda sign: f"&#{ord(sign.group())};", shown)
-    return re.sub(r"\s*\n\s*", "<br>", shown.strip())

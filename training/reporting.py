@@ -6,6 +6,8 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -101,6 +103,10 @@ class MetricLog:
 
     def text(self, name: str, markdown: str, step: int) -> None:
         self.board.add_text(name, markdown, step)
+
+    def image(self, name: str, pixels: NDArray[np.uint8], step: int) -> None:
+        """Pixels (height, width, 3)."""
+        self.board.add_image(name, pixels, step, dataformats="HWC")
 
     def close(self) -> None:
         self.board.close()

@@ -30,10 +30,23 @@ PROGRESS = "progress.json"
 METRIC_LINES = "metrics.jsonl"
 METRICS = "metrics.json"
 JUDGEMENTS = "judgements.jsonl"
+ERRORS = "errors.jsonl"
+REPORT = "report.md"
 SCORES = "scores.jsonl"
 TENSORBOARD = "tensorboard"
 MODEL = "model"
-FILES = (MANIFEST, HELD_OUT, PROGRESS, METRIC_LINES, METRICS, JUDGEMENTS, SCORES, CONFIG)
+FILES = (
+    MANIFEST,
+    HELD_OUT,
+    PROGRESS,
+    METRIC_LINES,
+    METRICS,
+    JUDGEMENTS,
+    ERRORS,
+    REPORT,
+    SCORES,
+    CONFIG,
+)
 LOG = "log.txt"
 """What the processes printed, where the web application started them."""
 
@@ -165,11 +178,15 @@ class RunFolder:
     def write_judgements(self, rows: Iterable[tuple[str, float, int]]) -> None:
         """(hash, agreed, comparisons) of each held-out prompt."""
         names = ("prompt", "agreed", "comparisons")
-        part = self.path / (JUDGEMENTS + ".part")
-        with open(part, "w", encoding="utf-8") as file:
-            for row in rows:
-                file.write(json.dumps(dict(zip(names, row, strict=True))) + "\n")
-        os.replace(part, self.path / JUDGEMENTS)
+        rows_named = (dict(zip(names, row, strict=True)) for row in rows)
+        _write_lines(self.path / JUDGEMENTS, rows_named)
+
+    def write_errors(self, errors: Iterable[Mapping[str, Any]]) -> None:
+        """Held-out comparisons that the rewards get most wrong."""
+        _write_lines(self.path / ERRORS, errors)
+
+    def write_report(self, markdown: str) -> None:
+        _write_text(self.path / REPORT, markdown)
 
     def write_progress(self, progress: Progress) -> None:
         """Stamped with the time of writing."""
@@ -183,14 +200,9 @@ class RunFolder:
 
     def write_scores(self, scores: Iterable[tuple[Identifier, float]]) -> int:
         """Write all scores, then put them in place in one move. Returns how many."""
-        count = 0
-        part = self.scores.with_name(SCORES + ".part")
-        with open(part, "w", encoding="utf-8") as file:
-            for response, reward in scores:
-                file.write(json.dumps(finite({"response": response, "reward": reward})) + "\n")
-                count += 1
-        os.replace(part, self.scores)
-        return count
+        return _write_lines(
+            self.scores, ({"response": response, "reward": reward} for response, reward in scores)
+        )
 
     @contextmanager
     def new_model(self) -> Iterator[Path]:
@@ -218,10 +230,26 @@ def finite(value: Any) -> Any:
 
 
 def _write_json(path: Path, value: Any) -> None:
+    _write_text(path, json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
     """Replace the file in one move: a reader sees the old one or the new one."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    part.write_text(text, encoding="utf-8")
     os.replace(part, path)
+
+
+def _write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> int:
+    """Likewise, one line at a time. Returns how many."""
+    count = 0
+    part = path.with_name(f"{path.name}.part")
+    with open(part, "w", encoding="utf-8") as file:
+        for value in objects:
+            file.write(json.dumps(finite(value), allow_nan=False) + "\n")
+            count += 1
+    os.replace(part, path)
+    return count
 
 
 def _read_json(path: Path) -> Any:

@@ -19,23 +19,38 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 
+from training.agreement import labellers_agree
 from training.backbones.backbone import Backbone
 from training.backbones.choose import create_backbone
+from training.baselines import word_count_rewards
 from training.batching import Batches
 from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
 from training.config import TrainConfig, add_arguments, from_arguments
 from training.dataset import Dataset
 from training.errors import UserError
-from training.evaluate import Verdict, evaluate, held_out_metrics, judgements, texts_table
+from training.evaluate import (
+    Verdict,
+    brief,
+    curves,
+    evaluate,
+    evaluate_training_side,
+    held_out_metrics,
+    judgements,
+)
 from training.filesource import FileSource
 from training.loss import RankingLoss
 from training.machine import Machine
+from training.metrics import agreed
 from training.modelcard import write_model_card
 from training.optimizers import learning_rate_at, make_optimizer
 from training.records import Source
+from training.reliability import reliability_diagram
+from training.report import report, summary
 from training.reporting import MetricLog, Reporter
-from training.runfolder import RunFolder
+from training.runfolder import RunFolder, finite
+from training.showing import errors_table, texts_table, worst_errors
 from training.spool import gather
 from training.step import Tally, take_step
 from training.text import TextEncoder
@@ -134,7 +149,7 @@ def train(
             verdict = evaluate(
                 backbone, objective, dataset, config, machine, tick=lambda _: reporter.alive()
             )
-            log.held_out(step, {"loss": verdict.loss, "accuracy": verdict.accuracy})
+            log.held_out(step, curves(verdict))
             reporter.enter("training")
 
         if last:
@@ -177,17 +192,24 @@ def train(
             log.training_step(step + 1, values, time.monotonic() - started)
 
     # 3. Judge: what the run is worth
-    show_texts(log, dataset, verdict, steps)
+    reporter.enter("evaluating")
+    learned = evaluate_training_side(
+        backbone, objective, dataset, config, machine, tick=lambda _: reporter.alive()
+    )
+    metrics = finite(
+        {
+            "train": last_epoch.metrics(dataset.counts.train_prompts) | {"after": brief(learned)},
+            "held_out": held_out_metrics(verdict, baselines(verdict, dataset, config, reporter)),
+            "labellers_agree": labellers_agree(dataset),
+            **objective.figures(),
+            "steps": steps,
+            "seconds": round(time.monotonic() - started, 3),
+            "tokens": tokens,
+            "parameters": sum(weight.numel() for weight in backbone.model.parameters()),
+        }
+    )
+    show(log, folder, dataset, verdict, metrics, steps)
     log.close()
-    metrics = {
-        "train": last_epoch.metrics(dataset.counts.train_prompts),
-        "held_out": held_out_metrics(verdict),
-        **objective.figures(),
-        "steps": steps,
-        "seconds": round(time.monotonic() - started, 3),
-        "tokens": tokens,
-        "parameters": sum(weight.numel() for weight in backbone.model.parameters()),
-    }
     folder.write_judgements(judgements(verdict))
     folder.write_metrics(metrics)
     write_model_card(folder)
@@ -225,7 +247,36 @@ def manifest(
     }
 
 
-def show_texts(log: MetricLog, dataset: Dataset, verdict: Verdict, step: int) -> None:
+def baselines(
+    verdict: Verdict, dataset: Dataset, config: TrainConfig, reporter: Reporter
+) -> dict[str, NDArray[np.float64]]:
+    """What is held beside the model: which held-out comparisons each of them gets right."""
+    found = {"longer_wins": verdict.comparisons["longer"].to_numpy()}
+    if config.baseline == "on":
+        started = time.monotonic()
+        rewards, rankings = word_count_rewards(dataset)
+        found["word_counts"] = agreed(verdict.margins(rewards))
+        seconds = time.monotonic() - started
+        reporter.say(f"words counted in {rankings} rankings in {seconds:.1f} seconds")
+    return found
+
+
+def show(
+    log: MetricLog,
+    folder: RunFolder,
+    dataset: Dataset,
+    verdict: Verdict,
+    metrics: dict[str, Any],
+    step: int,
+) -> None:
+    """What came out, for people: in the run folder and in TensorBoard."""
+    text = report(metrics, folder.read_manifest() or {})
+    folder.write_report(text)
+    log.text("report", text, step)
+    errors = worst_errors(verdict, dataset)
+    folder.write_errors(errors)
+    log.text("held_out/worst_errors", errors_table(errors), step)
+    log.image("held_out/reliability", reliability_diagram(metrics["held_out"]["calibration"]), step)
     for prompt, rankings in islice(dataset.held_out.by_prompt(), TEXTS_SHOWN):
         rewards = verdict.rewards[prompt.content_hash]
         # Ids may hold anything in a file; a tag must not.
@@ -246,18 +297,6 @@ def describe(
         f" cut: {counts.truncated_prompts} prompts, {counts.truncated_responses} responses\n"
         f"{counts.tokens:,} tokens{' from cache' if from_cache else ''}\n"
         f"{parameters:,} parameters, {backbone.layout} layout, {machine.describe()}, {steps} steps"
-    )
-
-
-def summary(metrics: dict[str, Any]) -> str:
-    found = metrics["held_out"]
-    low, high = found["accuracy_low"], found["accuracy_high"]
-    interval = "too few prompts for an interval" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
-    return (
-        f"held out: accuracy {found['accuracy']:.3f}"
-        f" ({interval}),"
-        f" loss {found['loss']:.3f}, {found['comparisons']} comparisons;"
-        f" the longer one wins: {found['longer_wins']:.3f}; {metrics['seconds']:.0f} seconds"
     )
 
 

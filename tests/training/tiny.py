@@ -23,8 +23,12 @@ from transformers import (
 from training.backbones.pretrained import PretrainedBackbone
 from training.backbones.scratch import ScratchBackbone
 from training.config import TrainConfig
+from training.filesource import FileSource
 from training.layout import Example
-from training.text import prepare_tokenizer
+from training.spool import gather
+from training.text import TextEncoder, prepare_tokenizer
+from training.tokenizer import train_tokenizer
+from training.tokenstore import tokenized
 
 TEXTS = [
     "The quick brown fox jumps over the lazy dog.",
@@ -182,6 +186,18 @@ def ranking_lines(prompts=14, labellers=("ann", "bob")):
         ]
     lines[-1]["ranking"] = [[response["id"] for response in lines[-1]["responses"]]]
     return lines
+
+
+def tiny_dataset(folder: Path, lines=None, **settings):
+    """Rankings as a run has them, tokenised by a tiny tokenizer."""
+    source = FileSource(write_rankings(folder / "rankings.jsonl", lines))
+    encoder = TextEncoder(
+        train_tokenizer(iter(TEXTS), 400), max_prompt_tokens=100, max_response_tokens=100
+    )
+    config = TrainConfig(**settings)
+    with gather(source, folder / "cache") as spool:
+        spool.split(config)
+        return tokenized(spool, encoder, config, folder / "cache")[0]
 
 
 def write_rankings(path: Path, lines=None) -> Path:

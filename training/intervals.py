@@ -1,0 +1,83 @@
+"""How sure a figure is: bootstrap intervals over prompts.
+
+Shapes: S bootstrap samples, Q prompts, C columns of sums.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+BOOTSTRAP_SAMPLES = 2000
+BOOTSTRAP_SEED = 0
+FEWEST_PROMPTS = 5
+"""With fewer, an interval over prompts would claim to know what it cannot."""
+
+
+def by_prompt(table: pd.DataFrame) -> pd.DataFrame:
+    """Sums of agreed and comparisons, a row a prompt."""
+    return table.groupby("prompt")[["agreed", "comparisons"]].sum().sort_index()
+
+
+def rate(sums_S2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Accuracies (S,) of sums of what was agreed with and of comparisons."""
+    accuracies_S: NDArray[np.float64] = sums_S2[:, 0] / sums_S2[:, 1]
+    return accuracies_S
+
+
+def bootstrap(
+    statistic: Callable[..., NDArray[np.float64]], *counts: pd.DataFrame
+) -> tuple[float, float]:
+    """95 % interval of a statistic of sums over prompts: one prompt's rankings are not independent.
+
+    Each table of counts has a row a prompt. Every sample draws the same prompts of all of them,
+    those that all have. NaN, NaN with fewer than FEWEST_PROMPTS prompts.
+
+    The percentile method, Efron and Tibshirani 1993, section 13.3.
+    """
+    shared = pd.concat(counts, axis=1, join="inner").to_numpy(dtype=float)
+    if len(shared) < FEWEST_PROMPTS:
+        return math.nan, math.nan
+    sums_SC = resampled(shared)
+    low, high = np.percentile(statistic(*np.split(sums_SC, len(counts), axis=1)), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def resampled(counts_QC: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums (S, C) over samples of the rows, with replacement. The same rows give the same."""
+    random = np.random.default_rng(BOOTSTRAP_SEED)
+    # A sample at a time: all at once they would take gigabytes where many prompts are held out.
+    drawn = (random.integers(len(counts_QC), size=len(counts_QC)) for _ in range(BOOTSTRAP_SAMPLES))
+    return np.array([counts_QC[places_Q].sum(axis=0) for places_Q in drawn])
+
+
+class Sums:
+    """Sums over prompts, and what they come to in each bootstrap sample of the prompts.
+
+    The samples are the same for all figures, so a difference of two accuracies is a ratio of sums
+    too: of the difference of what was agreed with to the comparisons.
+    """
+
+    def __init__(self, by_prompt: pd.DataFrame) -> None:
+        """A row a prompt."""
+        self._by_prompt = by_prompt
+        enough = len(by_prompt) >= FEWEST_PROMPTS
+        samples_SC = resampled(by_prompt.to_numpy(dtype=float)) if enough else None
+        self._samples = pd.DataFrame(samples_SC, columns=by_prompt.columns)
+
+    def ratio(self, name: str, above: str, below: str) -> dict[str, float | None]:
+        """One column's sum to another's, with its 95 % interval as name_low and name_high.
+
+        No interval where fewer than FEWEST_PROMPTS prompts have a part in it.
+        """
+        totals = self._by_prompt.sum()
+        found = float(totals[above] / totals[below]) if totals[below] else None
+        low = high = None
+        if (self._by_prompt[below] > 0).sum() >= FEWEST_PROMPTS:
+            drawn = self._samples[self._samples[below] > 0]
+            low, high = np.percentile(drawn[above] / drawn[below], [2.5, 97.5]).tolist()
+        return {name: found, f"{name}_low": low, f"{name}_high": high}

@@ -1,0 +1,196 @@
+"""Figures on how rewards agree with people, from tables of rankings and of comparisons.
+
+Shapes: N rankings, K responses of the longest ranking (shorter ones are padded with rank 0),
+C pairs of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+
+NEAR_EQUAL = 0.25
+"""Lengths are near-equal where the longer text has at most so much more than the shorter."""
+WIDEST_GAP = 3
+"""Rank gaps of this and more are counted together."""
+CALIBRATION_BINS = 10
+
+
+# Tables
+
+
+def padded(rows: Sequence[Sequence[float]], dtype: type) -> NDArray[Any]:
+    """Rows of up to K values as one array (N, K), 0 where a row is shorter."""
+    found_NK: NDArray[Any] = np.zeros((len(rows), max(map(len, rows))), dtype)
+    for row_K, values in zip(found_NK, rows, strict=True):
+        row_K[: len(values)] = values
+    return found_NK
+
+
+def comparison_table(ranks_NK: NDArray[Any], characters_NK: NDArray[Any]) -> pd.DataFrame:
+    """One row a comparison, that is a pair of responses with different ranks.
+
+    Columns: ranking (its row), better and worse (places in the ranking), gap (difference of their
+    ranks), characters_better, characters_worse, near (whether these are near-equal).
+    """
+    first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
+    first_NC, second_NC = ranks_NK[:, first_C], ranks_NK[:, second_C]
+    ranking, pair = np.nonzero((first_NC > 0) & (second_NC > 0) & (first_NC != second_NC))
+    gap = second_NC[ranking, pair] - first_NC[ranking, pair]
+    better = np.where(gap > 0, first_C[pair], second_C[pair])
+    worse = np.where(gap > 0, second_C[pair], first_C[pair])
+    characters_better = characters_NK[ranking, better]
+    characters_worse = characters_NK[ranking, worse]
+    shorter = np.minimum(characters_better, characters_worse)
+    return pd.DataFrame(
+        {
+            "ranking": ranking,
+            "better": better.astype(np.int16),
+            "worse": worse.astype(np.int16),
+            "gap": np.abs(gap).astype(np.int16),
+            "characters_better": characters_better,
+            "characters_worse": characters_worse,
+            "near": np.abs(characters_better - characters_worse) <= NEAR_EQUAL * shorter,
+        }
+    )
+
+
+def margins(comparisons: pd.DataFrame, scores_NK: NDArray[Any]) -> NDArray[np.float64]:
+    """Score of the better response less that of the worse, for each comparison."""
+    ranking = comparisons["ranking"].to_numpy()
+    better_C = scores_NK[ranking, comparisons["better"].to_numpy()].astype(float)
+    return better_C - scores_NK[ranking, comparisons["worse"].to_numpy()]
+
+
+def agreed(margin: NDArray[Any] | pd.Series[Any]) -> NDArray[np.float64]:
+    """1 where the scores order a comparison as people did, one half where they are equal."""
+    return 0.5 * (1.0 + np.sign(np.asarray(margin)))
+
+
+# Figures of one ranking
+
+
+def top1(ranks_NK: NDArray[Any], rewards_NK: NDArray[Any]) -> NDArray[np.float64]:
+    """Whether the highest reward is of a response that people ranked best, for each ranking.
+
+    Responses that share the best rank are all right; where several share the highest reward it is
+    the share of them that are right, what choosing one at random comes to.
+    """
+    present_NK = ranks_NK > 0
+    best_rank_N1 = np.where(present_NK, ranks_NK, np.iinfo(np.int64).max).min(1, keepdims=True)
+    rewards_NK = np.where(present_NK, rewards_NK, -np.inf)
+    chosen_NK = present_NK & (rewards_NK == rewards_NK.max(1, keepdims=True))
+    shares_N: NDArray[np.float64] = (chosen_NK & (ranks_NK == best_rank_N1)).sum(1) / np.maximum(
+        chosen_NK.sum(1), 1
+    )
+    return shares_N
+
+
+def kendall_tau_b(ranks_NK: NDArray[Any], rewards_NK: NDArray[Any]) -> NDArray[np.float64]:
+    """Kendall's tau-b between rewards and ranks, for each ranking: 1 the same order, -1 reversed.
+
+    (P - Q) / sqrt((P + Q + T) (P + Q + U)), with P pairs ordered alike, Q otherwise, T tied in the
+    rewards only, U in the ranks only: Kendall 1945, "The treatment of ties in ranking problems", as
+    scipy.stats.kendalltau computes it. Where either ties everything it is not defined, and 0 here:
+    an order that was not found must not be left out of the mean.
+    """
+    first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
+    both_NC = (ranks_NK[:, first_C] > 0) & (ranks_NK[:, second_C] > 0)
+    people_NC = np.sign(ranks_NK[:, second_C] - ranks_NK[:, first_C]) * both_NC
+    model_NC = np.sign(rewards_NK[:, first_C] - rewards_NK[:, second_C]) * both_NC
+    untied_N = np.abs(people_NC).sum(1) * np.abs(model_NC).sum(1)
+    return (people_NC * model_NC).sum(1) / np.sqrt(np.maximum(untied_N, 1))
+
+
+# Figures of all comparisons
+
+
+def log_loss(margin: NDArray[Any]) -> float:
+    """Mean of -log sigmoid(margin): what guessing makes 0.693, whatever loss was trained with.
+
+    The log loss of the Bradley-Terry probability that the better one wins (Bradley and Terry 1952).
+    """
+    return float(np.logaddexp(0.0, -margin).mean())
+
+
+def accuracy_by(column: pd.Series[Any], right: pd.Series[Any]) -> list[dict[str, Any]]:
+    """Comparisons and accuracy for each value of a column."""
+    groups = right.groupby(column, dropna=False, observed=True)
+    return [
+        {str(column.name): _plain(value), "comparisons": len(rows), "accuracy": float(rows.mean())}
+        for value, rows in groups
+    ]
+
+
+def calibration(margin: NDArray[Any]) -> dict[str, Any]:
+    """Does a confidence of 80 % come true in 80 % of the comparisons?
+
+    The model's confidence in the response that it prefers is sigmoid(|margin|), from 0.5 to 1; it
+    comes true where people prefer that one too. (With ties as outcomes of their own, Davidson 1970,
+    that is the probability given that it is no tie.) The bins, all of one width, are the
+    reliability diagram; their mean |accuracy - confidence|, weighted by comparisons, is the
+    expected calibration error: Guo et al. 2017, arXiv 1706.04599, equation 3.
+    """
+    confidence, right = expit(np.abs(margin)), agreed(margin)
+    edges = np.linspace(0.5, 1.0, CALIBRATION_BINS + 1)
+    place = np.minimum(np.searchsorted(edges, confidence, side="right"), CALIBRATION_BINS) - 1
+    bins, error = [], 0.0
+    for number, (low, high) in enumerate(pairwise(edges.tolist())):
+        inside = place == number
+        each: dict[str, float] = {
+            "low": round(low, 3),
+            "high": round(high, 3),
+            "comparisons": int(inside.sum()),
+        }
+        if inside.any():
+            promised, kept = float(confidence[inside].mean()), float(right[inside].mean())
+            error += abs(kept - promised) * float(inside.mean())
+            each |= {"confidence": promised, "accuracy": kept}
+        bins.append(each)
+    return {"ece": error, "bins": bins}
+
+
+def length_figures(responses: pd.DataFrame, comparisons: pd.DataFrame) -> dict[str, float]:
+    """How much the rewards go with length in characters.
+
+    Within prompts (each prompt's mean taken away) is the figure to read: only there are rewards
+    compared, and a difference between prompts, that some ask for more, is no fault. Spearman's
+    takes ranks within the prompt. `prefers_longer` stands beside `longer_wins`: the share of the
+    comparisons in which the model prefers the longer text, as people do in the other.
+
+    Args:
+        responses: one row a response: prompt, reward, characters.
+        comparisons: with margin.
+    """
+    values = responses[["reward", "characters"]].astype(float)
+    by_prompt = values.groupby(responses["prompt"].to_numpy())
+    ranks = by_prompt.rank()
+    longer = np.sign(comparisons["characters_better"] - comparisons["characters_worse"])
+    return {
+        "pearson_within_prompts": correlation(values - by_prompt.transform("mean")),
+        "spearman_within_prompts": correlation(
+            ranks - ranks.groupby(responses["prompt"].to_numpy()).transform("mean")
+        ),
+        "pearson": correlation(values),
+        "spearman": correlation(values.rank()),
+        "prefers_longer": float(agreed(np.sign(comparisons["margin"]) * longer).mean()),
+    }
+
+
+def correlation(table: pd.DataFrame) -> float:
+    """Pearson's, of two columns. NaN where one of them is constant."""
+    first, second = (table.to_numpy() - table.to_numpy().mean(0)).T
+    size = math.sqrt(float(first @ first) * float(second @ second))
+    return float(first @ second) / size if size > 0 else math.nan
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold of a column's value."""
+    return None if pd.isna(value) else value.item() if hasattr(value, "item") else value
