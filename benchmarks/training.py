@@ -266,7 +266,7 @@ def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     from training.loss import RankingLoss
     from training.machine import Machine
     from training.optimizers import make_optimizer
-    from training.step import take_step
+    from training.step import backward, update
 
     config = TrainConfig(
         backbone="pretrained",
@@ -290,7 +290,8 @@ def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     tell({"ready": 1})
     for _ in turns:
         begun = now(arguments)
-        take_step(backbone, objective, optimizer, rankings, 1e-6, config, machine)
+        backward(backbone, objective, rankings, machine, config.tokens_per_batch)
+        update(backbone, optimizer, 1e-6, config)
         tell({"seconds": (now(arguments) - begun) / len(rankings)})
     tell({"peak": peak_memory(arguments)})
 

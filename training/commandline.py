@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Any, NoReturn
 
 import torch
+from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from training.database import DatabaseSource
 from training.errors import StoppedError, UserError
 from training.runfolder import Progress, RunFolder
+from training.stopping import stoppable
 
 Work = Callable[[argparse.Namespace, Any], None]
 """Its second argument is the run's folder, or None for programs that have no run."""
@@ -77,22 +77,23 @@ def run(parser: Parser, argv: Sequence[str] | None, work: Work) -> int:
     folder: RunFolder | None = None
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    previous = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        arguments = parser.parse_args(given)
-        if "run_folder" in arguments:
-            folder = RunFolder(arguments.run_folder)
-        work(arguments, folder)
-    except (Exception, StoppedError) as error:  # noqa: BLE001 - the end of the program: all end here
+
+    def last_word(error: BaseException) -> int:
         if "--traceback" in given:
-            traceback.print_exc()
+            traceback.print_exception(error)
         code, reason = _explain(error)
         _leave_word(folder, reason)
-        print(reason if code > 2 else f"error: {reason}", file=sys.stderr)
+        print(reason if code > 2 else f"error: {reason}", file=sys.stderr, flush=True)
         return code
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+
+    with stoppable(last_word):
+        try:
+            arguments = parser.parse_args(given)
+            if "run_folder" in arguments:
+                folder = RunFolder(arguments.run_folder)
+            work(arguments, folder)
+        except Exception as error:  # noqa: BLE001 - the end of the program: all end here
+            return last_word(error)
     return 0
 
 
@@ -106,6 +107,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
     no_memory = isinstance(error, RuntimeError) and "not enough memory" in str(error)
     if no_memory or isinstance(error, torch.OutOfMemoryError | MemoryError):
         return 2, "out of memory: lower --tokens-per-batch, or choose a smaller model"
+    if isinstance(error, SafetensorError) and "os error" in line:
+        return 2, f"weights cannot be written: {line}"  # on a full disk, for one
     if isinstance(error, OSError):
         return 2, f"{error.strerror or line}{f': {error.filename}' if error.filename else ''}"
     return 1, f"unexpected {type(error).__name__}: {line} (--traceback shows where)"
@@ -123,9 +126,3 @@ def _leave_word(folder: RunFolder | None, reason: str) -> None:
         )
     except OSError as error:
         print(f"progress.json cannot be written: {error}", file=sys.stderr)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    for again in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(again, signal.SIG_IGN)  # one is enough
-    raise StoppedError(signal.Signals(number).name, 128 + number)

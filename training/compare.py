@@ -26,6 +26,7 @@ from training.config import TrainConfig, add_arguments, from_arguments, option
 from training.errors import UserError
 from training.intervals import bootstrap, by_prompt, rate
 from training.runfolder import RunFolder
+from training.stopping import when_stopped
 
 HEADINGS = (
     "held-out accuracy",
@@ -140,8 +141,10 @@ def train(
 ) -> None:
     """A run in a process of its own. Raises UserError where it fails."""
     module = [sys.executable, "-m", "training.train", "--run-folder", str(folder.path)]
-    finished = subprocess.run([*module, *source, *config.to_arguments()], env=environment)
-    if finished.returncode:
+    process = subprocess.Popen([*module, *source, *config.to_arguments()], env=environment)
+    with when_stopped(process.terminate):
+        failed = process.wait() != 0
+    if failed:
         progress = folder.read_progress()
         reason = progress.reason if progress and progress.reason else "see above"
         raise UserError(f"the run {folder.path.name} failed: {reason}")

@@ -326,6 +326,15 @@ class TrainConfig:
                 raise ValueError(f"unknown setting {name!r}; known are: {', '.join(names)}")
         return cls(**values)
 
+    def differing(self, other: TrainConfig) -> list[str]:
+        """Names of the settings that would give other numbers: not those of machine and log."""
+        return [
+            field.name
+            for field in dataclasses.fields(self)
+            if (field.metadata["group"] != "machine" and field.name != "log_every")
+            and getattr(self, field.name) != getattr(other, field.name)
+        ]
+
     def to_arguments(self) -> list[str]:
         """The command line that gives this configuration, one `--name=value` a field."""
         return [f"{option(name)}={value}" for name, value in self.to_json().items()]

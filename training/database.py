@@ -100,6 +100,10 @@ class DatabaseSource:
                 slugs = connection.scalars(select(project.c.slug).order_by(project.c.slug).limit(9))
                 raise UserError(_no_such_project(slug, list(slugs)))
 
+    def identity(self) -> str:
+        """By name: a project grows while people label."""
+        return f"project {self.name}"
+
     def prompts(self) -> Iterator[Prompt]:
         """Prompts in order of id, in one snapshot of the database. Memory does not grow with it."""
         with self._connect() as connection:

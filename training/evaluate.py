@@ -103,8 +103,10 @@ def _evaluate(
 
     was_training = backbone.model.training
     backbone.model.eval()
-    scored = list(compute_rewards(backbone, examples(), machine, config.tokens_per_batch, tick))
-    backbone.model.train(was_training)
+    try:
+        scored = list(compute_rewards(backbone, examples(), machine, config.tokens_per_batch, tick))
+    finally:
+        backbone.model.train(was_training)
     found = side.by_prompt(every=every, texts=False)
     rankings = (ranking for _, rankings in found for ranking in rankings)
     return judge(rankings, dict(zip(hashes, scored, strict=True)), objective)

@@ -21,6 +21,11 @@ class FileSource:
         if not self.path.is_file():
             raise UserError(f"rankings file {path} does not exist")
 
+    def identity(self) -> str:
+        """By content."""
+        with open(self.path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def prompts(self) -> Iterator[Prompt]:
         """A prompt for each line with a ranking. Raises UserError naming a line that is wrong."""
         try:

@@ -31,4 +31,8 @@ class Source(Protocol):
 
     name: str
 
+    def identity(self) -> str:
+        """What is the same for as long as it is the same source."""
+        ...
+
     def prompts(self) -> Iterator[Prompt]: ...

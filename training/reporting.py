@@ -27,13 +27,15 @@ class Reporter:
         self._bar: tqdm[None] | None = None
         self._written = self._said = 0.0
 
-    def enter(self, state: State, steps: int | None = None) -> None:
-        """A new state; with `steps`, a new count from 0 to them. Written at once."""
+    def enter(self, state: State, steps: int | None = None, step: int = 0) -> None:
+        """A new state; with `steps`, a new count from `step` to them. Written at once."""
         if steps is not None:
             self.close()
-            self.progress = Progress(state, steps=steps)
+            self.progress = Progress(state, step=step, steps=steps)
             if self._show_bar:
-                self._bar = tqdm(total=steps, desc=state, dynamic_ncols=True, leave=True)
+                self._bar = tqdm(
+                    total=steps, initial=step, desc=state, dynamic_ncols=True, leave=True
+                )
         self.progress = replace(self.progress, state=state)
         if self._bar is not None:
             self._bar.set_description(state)
@@ -88,9 +90,10 @@ class Reporter:
 class MetricLog:
     """One step's values to metrics.jsonl and to TensorBoard; held-out values to TensorBoard."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, step: int = 0) -> None:
+        """Of a run that has done so many steps: what was written of later ones is void."""
         self.folder = folder
-        self.board = SummaryWriter(str(folder.tensorboard))
+        self.board = SummaryWriter(str(folder.tensorboard), purge_step=step + 1 if step else None)
 
     def training_step(self, step: int, values: dict[str, float], seconds: float) -> None:
         self.folder.append_metric_line({"step": step, **values, "seconds": round(seconds, 3)})
@@ -107,6 +110,9 @@ class MetricLog:
     def image(self, name: str, pixels: NDArray[np.uint8], step: int) -> None:
         """Pixels (height, width, 3)."""
         self.board.add_image(name, pixels, step, dataformats="HWC")
+
+    def flush(self) -> None:
+        self.board.flush()
 
     def close(self) -> None:
         self.board.close()

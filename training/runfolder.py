@@ -35,6 +35,7 @@ REPORT = "report.md"
 SCORES = "scores.jsonl"
 TENSORBOARD = "tensorboard"
 MODEL = "model"
+CHECKPOINTS = "checkpoints"
 FILES = (
     MANIFEST,
     HELD_OUT,
@@ -88,6 +89,16 @@ class RunFolder:
     def scores(self) -> Path:
         return self.path / SCORES
 
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / CHECKPOINTS
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a run stopped here that can go on: those that are done have no checkpoints."""
+        names = (path.name.removeprefix("step-") for path in self.checkpoints.glob("step-*"))
+        return any(name.isdecimal() for name in names)
+
     # Reading
 
     def read_config(self) -> TrainConfig | None:
@@ -140,13 +151,39 @@ class RunFolder:
             reason = "the folder holds something that is no training run"
             raise FileExistsError(errno.EEXIST, reason, str(self.path / min(strange)))
         self.in_use = True
-        for name in (TENSORBOARD, MODEL, MODEL + ".part"):
+        self.forget_checkpoints()
+        self._remove_parts()
+        for name in (TENSORBOARD, MODEL):
             shutil.rmtree(self.path / name, ignore_errors=True)
         # The configuration goes last: while anything is there, it says that a run has left it.
         for name in FILES:
-            for part in self.path.glob(f"{name}*.part"):  # of a run killed while it wrote
-                part.unlink()
             (self.path / name).unlink(missing_ok=True)
+
+    def reopen(self) -> None:
+        """Go on with the run that stopped here."""
+        self.in_use = True
+        self._remove_parts()
+
+    def forget_metric_lines_behind(self, step: int) -> None:
+        kept = [line for line in self.metric_lines() if line["step"] <= step]
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        _write_text(self.path / METRIC_LINES, text)
+
+    def forget_checkpoints(self) -> None:
+        """Of a run that is over. In one move: half of them would be no run that can go on."""
+        part = self.path / (CHECKPOINTS + ".part")
+        if self.checkpoints.exists():
+            os.replace(self.checkpoints, part)
+            shutil.rmtree(part)
+
+    def _remove_parts(self) -> None:
+        """What processes were writing, or taking away, when they were killed."""
+        parts = [f"{MODEL}.part", f"{CHECKPOINTS}.part", f"{CHECKPOINTS}/*.part"]
+        for folder in [path for part in parts for path in self.path.glob(part)]:
+            shutil.rmtree(folder, ignore_errors=True)
+        for name in FILES:
+            for part in self.path.glob(f"{name}*.part"):
+                part.unlink()
 
     @property
     def is_vacant(self) -> bool:
@@ -156,7 +193,7 @@ class RunFolder:
     def _strangers(self) -> set[str]:
         """Files that a run which failed before its configuration was written does not leave."""
         found = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
-        parts = tuple(f"{name}." for name in (*FILES, MODEL))
+        parts = tuple(f"{name}." for name in (*FILES, MODEL, CHECKPOINTS))
         return {
             name
             for name in found - {PROGRESS, LOG}

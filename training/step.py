@@ -56,41 +56,17 @@ class Tally:
         }
 
 
-def take_step(
-    backbone: Backbone,
-    objective: RankingLoss,
-    optimizer: Optimizers,
-    rankings: Sequence[TokenizedRanking],
-    learning_rate: float,
-    config: TrainConfig,
-    machine: Machine,
-) -> Tally:
-    """One update from the mean loss over these rankings, however many batches they are computed in.
-
-    Gradients of the model that are too long are shortened; the objective's own never are long.
-    Where the loss is not finite no weight is touched.
-    """
-    done = backward(backbone, objective, rankings, config, machine)
-    norm = torch.nn.utils.clip_grad_norm_(backbone.model.parameters(), config.max_grad_norm)
-    if math.isfinite(done.loss) and bool(torch.isfinite(norm)):
-        optimizer.step(learning_rate)
-    else:
-        done.loss_sum = math.nan
-    optimizer.zero_grad()
-    return done
-
-
 def backward(
     backbone: Backbone,
     objective: RankingLoss,
     rankings: Sequence[TokenizedRanking],
-    config: TrainConfig,
     machine: Machine,
+    tokens_per_batch: int,
 ) -> Tally:
-    """Add the gradient of the mean loss over all the rankings, batch by batch."""
+    """Add the gradient of the mean loss over these rankings, in however many batches."""
     done = Tally()
     examples = [ranking.example() for ranking in rankings]
-    for bucket in buckets(examples, backbone.size, config.tokens_per_batch):
+    for bucket in buckets(examples, backbone.size, tokens_per_batch):
         ranks = [rankings[place].ranks for place in bucket]
         with machine.autocast():
             rewards_NK = backbone.rewards([examples[place] for place in bucket])
@@ -104,3 +80,18 @@ def backward(
             done.agreed += found.agreed
             done.comparisons += found.comparisons
     return done
+
+
+def update(
+    backbone: Backbone, optimizer: Optimizers, learning_rate: float, config: TrainConfig
+) -> bool:
+    """Let the gradient change the weights. False, and no weight is touched, if it is not finite.
+
+    Gradients of the model that are too long are shortened; the objective's own never are long.
+    """
+    norm = torch.nn.utils.clip_grad_norm_(backbone.model.parameters(), config.max_grad_norm)
+    finite = bool(torch.isfinite(norm))
+    if finite:
+        optimizer.step(learning_rate)
+    optimizer.zero_grad()
+    return finite

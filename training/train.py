@@ -10,8 +10,9 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from training.backbones.backbone import Backbone
 from training.backbones.choose import create_backbone
 from training.baselines import word_count_rewards
 from training.batching import Batches
+from training.checkpoint import Checkpoints
 from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
 from training.config import TrainConfig, add_arguments, from_arguments
 from training.dataset import Dataset
@@ -49,14 +51,19 @@ from training.records import Source
 from training.reliability import reliability_diagram
 from training.report import report, summary
 from training.reporting import MetricLog, Reporter
+from training.resume import goes_on, keep_start, reopened_backbone, reopened_dataset
 from training.runfolder import RunFolder, finite
 from training.showing import errors_table, texts_table, worst_errors
 from training.spool import gather
-from training.step import Tally, take_step
+from training.standing import Standing
+from training.step import backward, update
+from training.stopping import when_stopped, whole
 from training.text import TextEncoder
 from training.tokenstore import tokenized
 from training.verify import save_verified
 
+Side = Callable[..., Verdict]
+"""`evaluate` or `evaluate_training_side`."""
 TEXTS_SHOWN = 8
 """Held-out prompts that are shown in TensorBoard."""
 
@@ -72,6 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FOLDER",
         type=Path,
         help="where tokens are kept for other runs (default: cache, beside the run's folder)",
+    )
+    parser.add_argument(
+        "--restart", action="store_true", help="begin anew, though an unfinished run could go on"
     )
     add_arguments(parser)
     return run(parser, argv, work)
@@ -93,11 +103,15 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     machine = Machine.choose(config)
     machine.keep_freed_memory()
     config = machine.complete(config)
-    folder.start()
+    unfinished = not arguments.restart and goes_on(folder, config, source)
+    if unfinished:
+        folder.reopen()
+    else:
+        folder.start()
     reporter = Reporter(folder, bar=wants_bar(arguments))
     try:
         cache = arguments.cache_folder or folder.path.parent / "cache"
-        train(config, source, machine, folder, cache, reporter)
+        train(config, source, machine, folder, cache, reporter, unfinished)
     finally:
         reporter.close()
 
@@ -109,113 +123,179 @@ def train(
     folder: RunFolder,
     cache: Path,
     reporter: Reporter,
+    unfinished: bool,
 ) -> None:
-    """One run, top to bottom. Raises UserError."""
+    """One run, top to bottom, or what is left of it. Raises UserError."""
     started = time.monotonic()
     reporter.enter("loading")
     torch.manual_seed(config.seed)
     folder.write_config(config)
 
     # 1. Load: what is there, which prompts are held out, a model, and everything as token ids
-    with gather(source, cache) as spool:
-        spool.split(config)
-        backbone = create_backbone(config, spool.training_texts(), machine.device)
-        backbone.model.train()
-        encoder = TextEncoder(
-            backbone.tokenizer,
-            max_prompt_tokens=config.max_prompt_tokens,
-            max_response_tokens=config.max_response_tokens,
-        )
-        dataset, from_cache = tokenized(spool, encoder, config, cache)
-    folder.write_held_out(dataset.unseen_ids())
-    folder.write_manifest(manifest(config, source, dataset, backbone, machine))
+    if unfinished:
+        backbone = reopened_backbone(folder, config, machine.device)
+        dataset = reopened_dataset(folder, config, source, encoder_of(backbone, config), cache)
+        from_cache = True
+    else:
+        with gather(source, cache) as spool:
+            spool.split(config)
+            backbone = create_backbone(config, spool.training_texts(), machine.device)
+            dataset, from_cache = tokenized(spool, encoder_of(backbone, config), config, cache)
+        keep_start(folder, config, backbone)
+        folder.write_held_out(dataset.unseen_ids())
+        folder.write_manifest(manifest(config, source, dataset, backbone, machine))
+    backbone.model.train()
 
     # 2. Loop: evaluate, save, stop, step, log
     objective = RankingLoss(config).to(machine.device)
     optimizer = make_optimizer(backbone, objective, config)
-    log = MetricLog(folder)
+    learned = {"model": backbone.model, "objective": objective}
+    checkpoints = Checkpoints(folder.checkpoints, learned, optimizer, config.checkpoint_minutes)
+    standing = Standing(config.tokens_per_batch)
+    if unfinished:
+        standing = checkpoints.restore()
+        folder.forget_metric_lines_behind(standing.step)
+        started -= standing.seconds
+        reporter.say(f"going on after step {standing.step}")
+    log = MetricLog(folder, standing.step)
     batches = Batches(dataset.train, dataset.train.ranks, config)
     steps = min(batches.per_epoch * config.epochs, config.max_steps or sys.maxsize)
     evaluate_every = config.evaluate_every or batches.per_epoch
-    last_epoch = Tally()
-    tokens = 0
     reporter.say(describe(dataset, from_cache, backbone, machine, steps))
-    reporter.enter("training", steps=steps)
-    for step in range(steps + 1):
-        last = step == steps
+    reporter.enter("training", steps=steps, step=standing.step)
 
-        if last or step % evaluate_every == 0:
-            reporter.enter("evaluating")
-            verdict = evaluate(
-                backbone, objective, dataset, config, machine, tick=lambda _: reporter.alive()
+    def judge(side: Side) -> Verdict:
+        return judged(side, backbone, objective, dataset, config, machine, standing, reporter)
+
+    def save() -> None:
+        log.flush()
+        checkpoints.save(standing)
+
+    with when_stopped(save):
+        for step in range(standing.step, steps + 1):
+            if step == steps or step % evaluate_every == 0:
+                verdict = judge(evaluate)
+                if step not in standing.held_out:
+                    with whole:
+                        log.held_out(step, curves(verdict))
+                        standing.held_out[step] = verdict.loss
+                        if config.keep == "best" and standing.best == step:
+                            checkpoints.save_best(step)
+
+            if checkpoints.are_due:
+                save()
+
+            if step == steps or standing.is_stuck(config.patience):
+                break
+
+            learning_rate = learning_rate_at(step, steps, config)
+            step_started = time.monotonic()
+            done = standing.within_memory(
+                partial(backward, backbone, objective, batches[step], machine),
+                reporter.say,
+                before_again=optimizer.zero_grad,
             )
-            log.held_out(step, curves(verdict))
-            reporter.enter("training")
-
-        if last:
-            reporter.enter("saving")
-            rewards = [reward for row in verdict.rewards.values() for reward in row]
-            for warning in save_verified(backbone, folder, dataset, config, rewards):
-                reporter.say(warning)
-            break
-
-        if step % batches.per_epoch == 0:
-            last_epoch = Tally()
-        learning_rate = learning_rate_at(step, steps, config)
-        step_started = time.monotonic()
-        done = take_step(
-            backbone, objective, optimizer, batches[step], learning_rate, config, machine
-        )
-        if not math.isfinite(done.loss):
-            raise UserError(
-                f"the loss is not a number at step {step + 1};"
-                " lower --learning-rate, or use --precision float32"
+            with whole:  # a step is done and counted, or it is as if it had not begun
+                if not math.isfinite(done.loss) or not update(
+                    backbone, optimizer, learning_rate, config
+                ):
+                    raise UserError(
+                        f"the loss is not a number at step {step + 1};"
+                        " lower --learning-rate, or use --precision float32"
+                    )
+                standing.count(
+                    done,
+                    new_epoch=step % batches.per_epoch == 0,
+                    seconds=time.monotonic() - started,
+                )
+                values = {
+                    "loss": done.loss,
+                    "accuracy": done.accuracy,
+                    "learning_rate": learning_rate,
+                    "tokens_per_second": done.tokens / (time.monotonic() - step_started),
+                    **objective.figures(),
+                }
+                if (step + 1) % config.log_every == 0:
+                    log.training_step(step + 1, values, standing.seconds)
+            reporter.step(
+                step + 1,
+                loss=done.loss,
+                accuracy=done.accuracy,
+                tokens_per_second=values["tokens_per_second"],
             )
-        last_epoch += done
-        tokens += done.tokens
 
-        tokens_per_second = done.tokens / (time.monotonic() - step_started)
-        values = {
-            "loss": done.loss,
-            "accuracy": done.accuracy,
-            "learning_rate": learning_rate,
-            "tokens_per_second": tokens_per_second,
-            **objective.figures(),
-        }
-        reporter.step(
-            step + 1,
-            loss=done.loss,
-            accuracy=done.accuracy,
-            tokens_per_second=tokens_per_second,
+        # 3. Save: the weights of the last step, or of the best one
+        save()
+        kept = standing.best if config.keep == "best" else standing.step
+        if kept != standing.step:
+            checkpoints.restore_best(kept)
+            verdict = judge(evaluate)
+        reporter.enter("saving")
+        rewards = [reward for row in verdict.rewards.values() for reward in row]
+        for warning in save_verified(backbone, folder, dataset, config, rewards):
+            reporter.say(warning)
+
+        # 4. Judge: what the run is worth
+        train_side = standing.last_epoch.metrics(dataset.counts.train_prompts)
+        train_side["after"] = brief(judge(evaluate_training_side))
+        beside = baselines(verdict, dataset, config, reporter)
+        metrics = finite(
+            {
+                "train": train_side,
+                "held_out": held_out_metrics(verdict, beside),
+                "labellers_agree": labellers_agree(dataset),
+                **objective.figures(),
+                "steps": standing.step,
+                "kept_step": kept,
+                "seconds": round(time.monotonic() - started, 3),
+                "tokens": standing.tokens,
+                "parameters": sum(weight.numel() for weight in backbone.model.parameters()),
+            }
         )
-        if (step + 1) % config.log_every == 0:
-            log.training_step(step + 1, values, time.monotonic() - started)
-
-    # 3. Judge: what the run is worth
-    reporter.enter("evaluating")
-    learned = evaluate_training_side(
-        backbone, objective, dataset, config, machine, tick=lambda _: reporter.alive()
-    )
-    metrics = finite(
-        {
-            "train": last_epoch.metrics(dataset.counts.train_prompts) | {"after": brief(learned)},
-            "held_out": held_out_metrics(verdict, baselines(verdict, dataset, config, reporter)),
-            "labellers_agree": labellers_agree(dataset),
-            **objective.figures(),
-            "steps": steps,
-            "seconds": round(time.monotonic() - started, 3),
-            "tokens": tokens,
-            "parameters": sum(weight.numel() for weight in backbone.model.parameters()),
-        }
-    )
-    show(log, folder, dataset, verdict, metrics, steps)
-    log.close()
-    folder.write_judgements(judgements(verdict))
-    folder.write_metrics(metrics)
-    write_model_card(folder)
+        show(log, folder, dataset, verdict, metrics, kept)
+        log.close()
+        folder.write_judgements(judgements(verdict))
+        folder.write_metrics(metrics)
+        write_model_card(folder)
+        folder.forget_checkpoints()
     reporter.enter("done")
     reporter.close()
     reporter.say(summary(metrics))
+
+
+def encoder_of(backbone: Backbone, config: TrainConfig) -> TextEncoder:
+    return TextEncoder(
+        backbone.tokenizer,
+        max_prompt_tokens=config.max_prompt_tokens,
+        max_response_tokens=config.max_response_tokens,
+    )
+
+
+def judged(
+    side: Side,
+    backbone: Backbone,
+    objective: RankingLoss,
+    dataset: Dataset,
+    config: TrainConfig,
+    machine: Machine,
+    standing: Standing,
+    reporter: Reporter,
+) -> Verdict:
+    """How the weights as they are do on that side. Raises UserError."""
+
+    def compute(tokens: int) -> Verdict:
+        smaller = replace(config, tokens_per_batch=tokens)
+        return side(backbone, objective, dataset, smaller, machine, tick=lambda _: reporter.alive())
+
+    reporter.enter("evaluating")
+    verdict = standing.within_memory(compute, reporter.say)
+    if not math.isfinite(verdict.loss):
+        raise UserError(
+            f"rewards are not numbers after step {standing.step};"
+            " lower --learning-rate, or use --precision float32"
+        )
+    reporter.enter("training")
+    return verdict
 
 
 def manifest(
@@ -229,6 +309,7 @@ def manifest(
     by_labeller, by_nobody = dataset.rankings_by_labeller()
     return {
         "project": source.name,
+        "source": source.identity(),
         **asdict(dataset.counts),
         "rankings_by_labeller": by_labeller,
         "rankings_by_nobody": by_nobody,

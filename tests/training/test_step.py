@@ -9,7 +9,7 @@ from training.dataset import TokenizedPrompt, TokenizedRanking
 from training.loss import RankingLoss
 from training.machine import Machine
 from training.optimizers import make_optimizer
-from training.step import take_step
+from training.step import backward, update
 
 
 def step(learning_rate=0.01, **settings):
@@ -34,7 +34,8 @@ def step(learning_rate=0.01, **settings):
     objective = RankingLoss(config)
     optimizer = make_optimizer(backbone, objective, config)
     machine = Machine.choose(config)
-    take_step(backbone, objective, optimizer, rankings, learning_rate, config, machine)
+    backward(backbone, objective, rankings, machine, config.tokens_per_batch)
+    assert update(backbone, optimizer, learning_rate, config)
     return before, weights(backbone), optimizer
 
 

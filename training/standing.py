@@ -1,0 +1,87 @@
+"""How far a run has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from training.step import Tally
+
+LEAST_TOKENS = 16
+Result = TypeVar("Result")
+
+
+def random_state() -> dict[str, Tensor]:
+    """Of torch's generators, by device."""
+    found = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        found["cuda"] = torch.cuda.get_rng_state()
+    return found
+
+
+@dataclass(slots=True)
+class Standing:
+    """With weights and optimiser, all that decides how a run goes on."""
+
+    tokens_per_batch: int
+    """As the settings say, or less after running out of memory."""
+    step: int = 0
+    """Steps done."""
+    seconds: float = 0.0
+    tokens: int = 0
+    last_epoch: Tally = field(default_factory=Tally)
+    held_out: dict[int, float] = field(default_factory=dict)
+    """Held-out loss, by the steps done when it was found."""
+    random: dict[str, Tensor] = field(default_factory=random_state)
+    """As it was when the last step was done."""
+
+    def count(self, done: Tally, *, new_epoch: bool, seconds: float) -> None:
+        """One more step is done."""
+        self.last_epoch = Tally() if new_epoch else self.last_epoch
+        self.last_epoch += done
+        self.tokens += done.tokens
+        self.seconds = seconds
+        self.random = random_state()
+        self.step += 1
+
+    def restore_random(self) -> None:
+        torch.set_rng_state(self.random["cpu"])
+        if "cuda" in self.random and torch.cuda.is_available():
+            torch.cuda.set_rng_state(self.random["cuda"])
+
+    @property
+    def best(self) -> int:
+        """The step with the lowest held-out loss, the first of equals."""
+        return min(self.held_out, key=lambda step: (self.held_out[step], step))
+
+    def is_stuck(self, patience: int) -> bool:
+        """Whether so many evaluations have not found a better loss. Never with a patience of 0."""
+        return 0 < patience <= sum(step > self.best for step in self.held_out)
+
+    def within_memory(
+        self,
+        compute: Callable[[int], Result],
+        say: Callable[[str], None],
+        before_again: Callable[[], object] = lambda: None,
+    ) -> Result:
+        """compute(tokens per batch), again with half of them for as long as memory runs out.
+
+        The smaller number holds for the rest of the run. Raises torch.OutOfMemoryError where even
+        one small example at a time is too much.
+        """
+        while True:
+            try:
+                return compute(self.tokens_per_batch)
+            except torch.OutOfMemoryError:
+                if self.tokens_per_batch // 2 < LEAST_TOKENS:
+                    raise
+            # Behind the except clause, whose traceback held on to the tensors of the failed try.
+            self.tokens_per_batch //= 2
+            before_again()
+            self.restore_random()
+            torch.cuda.empty_cache()
+            say(f"out of memory: going on with --tokens-per-batch {self.tokens_per_batch}")
