@@ -266,7 +266,7 @@ def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     from training.loss import RankingLoss
     from training.machine import Machine
     from training.optimizers import make_optimizer
-    from training.step import backward, update
+    from training.step import backward, shorten_gradients
 
     config = TrainConfig(
         backbone="pretrained",
@@ -291,7 +291,9 @@ def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     for _ in turns:
         begun = now(arguments)
         backward(backbone, objective, rankings, machine, config.tokens_per_batch)
-        update(backbone, optimizer, 1e-6, config)
+        shorten_gradients(backbone, config.max_grad_norm)
+        optimizer.step(1e-6)
+        optimizer.zero_grad()
         tell({"seconds": (now(arguments) - begun) / len(rankings)})
     tell({"peak": peak_memory(arguments)})
 

@@ -5,7 +5,7 @@
     checkpoints/start/          a model from scratch with its tokenizer, as the run began
 
 A checkpoint is written beside its place, flushed to the disk and moved there, so that it is whole
-or absent. The last two are kept. No pickles.
+or absent. The last two are kept. No pickles. Of several processes the first writes; all read.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from torch import Tensor, nn
 
 from training.errors import UserError
 from training.optimizers import Optimizers
+from training.processes import ALONE, Processes
+from training.sharding import fill, gathered
 from training.standing import Standing
 from training.step import Tally
 from training.stopping import whole
@@ -46,11 +48,13 @@ class Checkpoints:
         modules: Mapping[str, nn.Module],
         optimizer: Optimizers,
         minutes: float,
+        processes: Processes = ALONE,
     ) -> None:
         self.path = path
         self.modules = modules
         self.optimizer = optimizer
         self.minutes = minutes
+        self.processes = processes
         self._saved: int | None = None
         self._written = time.monotonic()
 
@@ -68,12 +72,12 @@ class Checkpoints:
                 "weights": self._weights(),
                 "optimizer": self.optimizer.state_dict(),
             }
-            with _written_whole(self.path / f"step-{standing.step}") as part:
-                write_state(part, state)
+            self._write(f"step-{standing.step}", state)
             self._saved, self._written = standing.step, time.monotonic()
-            for step in steps_of(self.path, "step")[:-KEPT]:
-                shutil.rmtree(self.path / f"step-{step}")
-            self._forget_bests()
+            if self.processes.is_first:
+                for step in steps_of(self.path, "step")[:-KEPT]:
+                    shutil.rmtree(self.path / f"step-{step}")
+                self._forget_bests()
 
     def restore(self) -> Standing:
         """Go back to the newest checkpoint that is whole. Raises UserError where there is none."""
@@ -84,26 +88,39 @@ class Checkpoints:
         standing.last_epoch = Tally(**state["standing"]["last_epoch"])
         standing.restore_random()
         self._saved = step
-        for later in [best for best in steps_of(self.path, "best") if best > step]:
-            shutil.rmtree(self.path / f"best-{later}")
+        if self.processes.is_first:
+            for later in [best for best in steps_of(self.path, "best") if best > step]:
+                shutil.rmtree(self.path / f"best-{later}")
         return standing
+
+    def restore_weights(self, step: int | None = None) -> None:
+        """Of the newest checkpoint, or of those that were kept as the best at that step."""
+        best = self.path / f"best-{step}"
+        self._restore_weights(
+            self._newest_whole()[1]["weights"] if step is None else read_state(best)
+        )
 
     def _newest_whole(self) -> tuple[int, Any]:
         for step in reversed(steps_of(self.path, "step")):
             try:
                 return step, read_state(self.path / f"step-{step}")
             except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-                shutil.rmtree(self.path / f"step-{step}")
+                # Of several processes each finds it damaged, and one takes it away.
+                shutil.rmtree(self.path / f"step-{step}", ignore_errors=True)
         raise UserError(f"no checkpoint in {self.path} is whole; begin anew with --restart")
 
     def save_best(self, step: int) -> None:
         with whole:
-            with _written_whole(self.path / f"best-{step}") as part:
-                write_state(part, self._weights())
-            self._forget_bests()
+            self._write(f"best-{step}", self._weights())
+            if self.processes.is_first:
+                self._forget_bests()
 
-    def restore_best(self, step: int) -> None:
-        self._restore_weights(read_state(self.path / f"best-{step}"))
+    def _write(self, name: str, state: Any) -> None:
+        """All processes: together they have the shared weights."""
+        state = gathered(state, keep=self.processes.is_first)
+        if self.processes.is_first:
+            with _written_whole(self.path / name) as part:
+                write_state(part, state)
 
     def _forget_bests(self) -> None:
         """Keep what a run that goes on from a checkpoint that is kept may come back to."""
@@ -119,7 +136,7 @@ class Checkpoints:
     def _restore_weights(self, weights: dict[str, dict[str, Tensor]]) -> None:
         for name, module in self.modules.items():
             for key, tensor in _tensors(module).items():
-                tensor.copy_(weights[name][key])
+                fill(tensor, weights[name][key])
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -284,6 +284,13 @@ class TrainConfig:
             raise ValueError(
                 f"gradient_checkpointing is for backbone pretrained, got backbone {self.backbone}"
             )
+        if self.sharding == "fsdp" and self.backbone != "pretrained":
+            raise ValueError(f"sharding fsdp is for backbone pretrained, got {self.backbone}")
+        if self.sharding == "fsdp" and self.optimizer in ("adafactor", "muon"):
+            raise ValueError(
+                "sharding fsdp is for optimizer adam, adamw, sgd or rmsprop, which look at each"
+                f" number of a weight by itself; got {self.optimizer}"
+            )
         if self.backbone == "pretrained" and not self.model:
             raise ValueError("model must be the name or the folder of a model, got ''")
         self._check_objective()

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from training import metrics
 from training.backbones.backbone import Backbone
-from training.config import TrainConfig
-from training.dataset import Dataset, Rankings, TokenizedRanking
+from training.dataset import Dataset, Rankings, TokenizedPrompt, TokenizedRanking
 from training.inference import compute_rewards
 from training.intervals import Sums, by_prompt
 from training.layout import Example
@@ -26,6 +25,20 @@ from training.machine import Machine
 
 FEWEST_SEEN = 100
 """Prompts of the training side that are judged after training, if no more are held out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Rankings to judge a model on: those of every prompt, or of every so many-th."""
+
+    rankings: Rankings
+    every: int = 1
+
+    def prompts(self) -> Iterator[tuple[TokenizedPrompt, list[TokenizedRanking]]]:
+        return self.rankings.by_prompt(every=self.every, texts=False)
+
+    def __iter__(self) -> Iterator[TokenizedRanking]:
+        return (ranking for _, rankings in self.prompts() for ranking in rankings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,63 +72,44 @@ class Verdict:
         )
 
 
-def evaluate(
-    backbone: Backbone,
-    objective: RankingLoss,
-    dataset: Dataset,
-    config: TrainConfig,
-    machine: Machine,
-    tick: Callable[[int], None],
-) -> Verdict:
-    """Score each held-out prompt's responses once, and hold them against every ranking of them."""
-    return _evaluate(backbone, objective, dataset.held_out, 1, config, machine, tick)
+def held_out(dataset: Dataset) -> Side:
+    return Side(dataset.held_out)
 
 
-def evaluate_training_side(
-    backbone: Backbone,
-    objective: RankingLoss,
-    dataset: Dataset,
-    config: TrainConfig,
-    machine: Machine,
-    tick: Callable[[int], None],
-) -> Verdict:
-    """Likewise for prompts that were learned from, about as many as are held out."""
+def learned_from(dataset: Dataset) -> Side:
+    """Prompts that were learned from, about as many as are held out."""
     wanted = max(FEWEST_SEEN, dataset.counts.held_out_prompts)
-    every = max(1, dataset.counts.train_prompts // wanted)
-    return _evaluate(backbone, objective, dataset.train, every, config, machine, tick)
+    return Side(dataset.train, max(1, dataset.counts.train_prompts // wanted))
 
 
-def _evaluate(
+def rewards_of(
     backbone: Backbone,
-    objective: RankingLoss,
-    side: Rankings,
-    every: int,
-    config: TrainConfig,
+    side: Side,
     machine: Machine,
+    tokens_per_batch: int,
     tick: Callable[[int], None],
-) -> Verdict:
+) -> dict[str, list[float]]:
+    """Score each prompt's responses once. By prompt hash; of several processes, this one's part."""
     hashes: list[str] = []
 
     def examples() -> Iterator[Example]:
-        for prompt, _ in side.by_prompt(every=every, texts=False):
+        for prompt in machine.processes.mine(prompt for prompt, _ in side.prompts()):
             hashes.append(prompt.content_hash)
             yield Example(prompt.tokens, prompt.responses)
 
     was_training = backbone.model.training
     backbone.model.eval()
     try:
-        scored = list(compute_rewards(backbone, examples(), machine, config.tokens_per_batch, tick))
+        scored = list(compute_rewards(backbone, examples(), machine, tokens_per_batch, tick))
     finally:
         backbone.model.train(was_training)
-    found = side.by_prompt(every=every, texts=False)
-    rankings = (ranking for _, rankings in found for ranking in rankings)
-    return judge(rankings, dict(zip(hashes, scored, strict=True)), objective)
+    return dict(zip(hashes, scored, strict=True))
 
 
 def judge(
     rankings: Iterable[TokenizedRanking], rewards: dict[str, list[float]], objective: RankingLoss
 ) -> Verdict:
-    """The rankings, each with a comparison, beside the rewards of their prompts' responses."""
+    """Rankings, each with a comparison, held against the rewards of their prompts' responses."""
     rows: list[tuple[str, str | None]] = []
     places: list[tuple[int, ...]] = []
     ranks: list[tuple[int, ...]] = []

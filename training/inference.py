@@ -11,7 +11,7 @@ from itertools import islice
 import torch
 
 from training.backbones.backbone import Backbone
-from training.layout import Example, buckets
+from training.layout import IDLE, Example, buckets
 from training.machine import Machine
 
 WINDOW = 512
@@ -27,15 +27,19 @@ def compute_rewards(
 ) -> Iterator[list[float]]:
     """Rewards of each example's responses, in order, computing about `budget` tokens at a time.
 
-    `tick` is told the number of responses after each batch.
+    `tick` is told the number of responses after each batch. Where several processes share the
+    weights, each has examples of its own, and all must read this to its end.
     """
     for window in _windows(split_up(examples, budget)):
         rewards: dict[int, list[float]] = {}
         for bucket in buckets([part for _, part in window], backbone.size, budget):
             parts = [window[place][1] for place in bucket]
+            machine.processes.another(True)
             rewards |= zip(bucket, _rewards(backbone, parts, machine), strict=True)
             tick(sum(len(part.responses) for part in parts))
         yield from _joined([(last, rewards[place]) for place, (last, _) in enumerate(window)])
+    while machine.processes.another(False):
+        _rewards(backbone, [IDLE], machine)
 
 
 def split_up(examples: Iterable[Example], budget: int) -> Iterator[tuple[bool, Example]]:

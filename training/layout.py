@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heapreplace
 from itertools import groupby
 
 import numpy as np
@@ -32,6 +33,10 @@ class Example:
     def tokens(self) -> int:
         """What one pass has to compute when the prompt is shared: P + the sum of R."""
         return len(self.prompt) + sum(len(response) for response in self.responses)
+
+
+IDLE = Example(np.ones(1, np.int32), [np.ones(1, np.int32)])
+"""What is computed for the sake of computing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,27 @@ def memory_size(examples: Sequence[Example]) -> int:
     K = max(len(example.responses) for example in examples)
     R = max(len(response) for example in examples for response in example.responses)
     return len(examples) * (P + K * R)
+
+
+def shares(
+    examples: Sequence[Example], size: Callable[[Sequence[Example]], int], count: int
+) -> list[list[int]]:
+    """Places of examples for so many processes, each to compute about as many tokens.
+
+    The longest one left goes to whoever has least, Graham 1969, SIAM Journal on Applied
+    Mathematics 17 (2). A share is empty where there are fewer examples than processes.
+    """
+    if count == 1:
+        return [list(range(len(examples)))]
+    sizes = [size([example]) for example in examples]
+    found: list[list[int]] = [[] for _ in range(count)]
+    loads = [(0, process) for process in range(count)]
+    heapify(loads)
+    for place in sorted(range(len(examples)), key=lambda i: -sizes[i]):
+        load, process = loads[0]
+        found[process].append(place)
+        heapreplace(loads, (load + sizes[place], process))
+    return found
 
 
 def buckets(

@@ -1,4 +1,4 @@
-"""The device to compute on, and the precision to compute in."""
+"""The device to compute on, the precision to compute in, and the processes to do it with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 
 from training.config import TrainConfig
 from training.errors import UserError
+from training.processes import ALONE, Processes
 
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -20,9 +21,10 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 class Machine:
     device: torch.device
     bf16: bool
+    processes: Processes = ALONE
 
     @classmethod
-    def choose(cls, config: TrainConfig) -> Machine:
+    def choose(cls, config: TrainConfig, processes: Processes = ALONE) -> Machine:
         """What the configuration asks for. Raises UserError where it is not there."""
         has_cuda = torch.cuda.is_available()
         if config.device == "cuda" and not has_cuda:
@@ -31,7 +33,8 @@ class Machine:
         bf16 = config.precision == "bf16" or (
             config.precision == "auto" and on_cuda and torch.cuda.is_bf16_supported()
         )
-        return cls(torch.device("cuda" if on_cuda else "cpu"), bf16)
+        device = torch.device("cuda", processes.local_rank) if on_cuda else torch.device("cpu")
+        return cls(device, bf16, processes)
 
     def complete(self, config: TrainConfig) -> TrainConfig:
         """The configuration with what it leaves to the device filled in."""
@@ -58,4 +61,6 @@ class Machine:
 
     def describe(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        return f"{name}, {'bf16' if self.bf16 else 'float32'}"
+        precision = "bf16" if self.bf16 else "float32"
+        count = self.processes.count
+        return f"{name}, {precision}" + (f", {count} processes" if count > 1 else "")

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adafactor, Adam, AdamW, Muon, Optimizer, RMSprop
 
 from training.backbones.backbone import Backbone
 from training.config import TrainConfig
 from training.loss import RankingLoss
+from training.sharding import like
 
 OBJECTIVE_RATE = 0.05
 """Peak learning rate of what the objective learns itself: one number, that is to find its place
@@ -57,7 +58,15 @@ class Optimizers:
         for part in self.parts:
             mine, groups = groups[: len(part.param_groups)], groups[len(part.param_groups) :]
             names = [name for group in mine for name in group["params"]]
-            state = {name: whole["state"][name] for name in names if name in whole["state"]}
+            weights = [weight for group in part.param_groups for weight in group["params"]]
+            state = {
+                name: {
+                    key: like(weight, value) if isinstance(value, Tensor) else value
+                    for key, value in whole["state"][name].items()
+                }
+                for name, weight in zip(names, weights, strict=True)
+                if name in whole["state"]
+            }
             part.load_state_dict({"state": state, "param_groups": mine})
 
 

@@ -18,12 +18,16 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Reporter:
-    """Keeps progress.json fresh, and a progress bar (or a line now and then) on standard error."""
+    """Keeps progress.json fresh, and a progress bar (or a line now and then) on standard error.
 
-    def __init__(self, folder: RunFolder, *, bar: bool) -> None:
+    A silent one does nothing: of several processes one reports.
+    """
+
+    def __init__(self, folder: RunFolder, *, bar: bool, silent: bool = False) -> None:
         self.folder = folder
+        self.silent = silent
         self.progress = Progress("loading")
-        self._show_bar = bar
+        self._show_bar = bar and not silent
         self._bar: tqdm[None] | None = None
         self._written = self._said = 0.0
 
@@ -43,8 +47,9 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """A line on standard error, above the bar if there is one."""
-        tqdm.write(text, file=sys.stderr)
-        sys.stderr.flush()
+        if not self.silent:
+            tqdm.write(text, file=sys.stderr)
+            sys.stderr.flush()
 
     def step(
         self,
@@ -84,35 +89,50 @@ class Reporter:
 
     def _write(self) -> None:
         self._written = time.monotonic()
-        self.folder.write_progress(self.progress)
+        if not self.silent:
+            self.folder.write_progress(self.progress)
 
 
 class MetricLog:
-    """One step's values to metrics.jsonl and to TensorBoard; held-out values to TensorBoard."""
+    """One step's values to metrics.jsonl and to TensorBoard; held-out values to TensorBoard.
 
-    def __init__(self, folder: RunFolder, step: int = 0) -> None:
+    A silent one, likewise, does nothing.
+    """
+
+    def __init__(self, folder: RunFolder, step: int = 0, *, silent: bool = False) -> None:
         """Of a run that has done so many steps: what was written of later ones is void."""
         self.folder = folder
-        self.board = SummaryWriter(str(folder.tensorboard), purge_step=step + 1 if step else None)
+        self.board: SummaryWriter | None = None
+        if not silent:
+            folder.forget_metric_lines_behind(step)
+            purged = step + 1 if step else None
+            self.board = SummaryWriter(str(folder.tensorboard), purge_step=purged)
 
     def training_step(self, step: int, values: dict[str, float], seconds: float) -> None:
+        if self.board is None:
+            return
         self.folder.append_metric_line({"step": step, **values, "seconds": round(seconds, 3)})
         for name, value in values.items():
             self.board.add_scalar(f"train/{name}", value, step)
 
     def held_out(self, step: int, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self.board.add_scalar(f"held_out/{name}", value, step)
+        if self.board is not None:
+            for name, value in values.items():
+                self.board.add_scalar(f"held_out/{name}", value, step)
 
     def text(self, name: str, markdown: str, step: int) -> None:
-        self.board.add_text(name, markdown, step)
+        if self.board is not None:
+            self.board.add_text(name, markdown, step)
 
     def image(self, name: str, pixels: NDArray[np.uint8], step: int) -> None:
         """Pixels (height, width, 3)."""
-        self.board.add_image(name, pixels, step, dataformats="HWC")
+        if self.board is not None:
+            self.board.add_image(name, pixels, step, dataformats="HWC")
 
     def flush(self) -> None:
-        self.board.flush()
+        if self.board is not None:
+            self.board.flush()
 
     def close(self) -> None:
-        self.board.close()
+        if self.board is not None:
+            self.board.close()

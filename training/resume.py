@@ -44,8 +44,11 @@ def goes_on(folder: RunFolder, config: TrainConfig, source: Source) -> bool:
 
 
 def keep_start(folder: RunFolder, config: TrainConfig, backbone: Backbone) -> None:
-    """Save a model that was made from the rankings, for going on: they may grow meanwhile."""
-    if config.backbone != "pretrained" and config.checkpoint_minutes:
+    """Save a model that was made from the rankings, for going on: they may grow meanwhile.
+
+    Other processes of the run read it, too.
+    """
+    if config.backbone != "pretrained":
         backbone.save(folder.checkpoints / START)
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from training.processes import ALONE, Processes
 from training.step import Tally
 
 LEAST_TOKENS = 16
@@ -67,18 +68,23 @@ class Standing:
         compute: Callable[[int], Result],
         say: Callable[[str], None],
         before_again: Callable[[], object] = lambda: None,
+        processes: Processes = ALONE,
     ) -> Result:
         """compute(tokens per batch), again with half of them for as long as memory runs out.
 
-        The smaller number holds for the rest of the run. Raises torch.OutOfMemoryError where even
-        one small example at a time is too much.
+        The smaller number holds for the rest of the run, and in all processes: they try again
+        together. Where they share the weights they cannot: then, and where even one small example
+        at a time is too much, torch.OutOfMemoryError is raised.
         """
         while True:
+            found: Result | None = None
             try:
-                return compute(self.tokens_per_batch)
+                found = compute(self.tokens_per_batch)
             except torch.OutOfMemoryError:
-                if self.tokens_per_batch // 2 < LEAST_TOKENS:
+                if processes.sharded or self.tokens_per_batch // 2 < LEAST_TOKENS:
                     raise
+            if not processes.any(found is None):
+                return found  # type: ignore[return-value]
             # Behind the except clause, whose traceback held on to the tensors of the failed try.
             self.tokens_per_batch //= 2
             before_again()

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from training.backbones.backbone import Backbone
-from training.config import TrainConfig
 from training.dataset import TokenizedRanking
-from training.layout import buckets
+from training.layout import IDLE, buckets, shares
 from training.loss import RankingLoss, pad_ranks
 from training.machine import Machine
-from training.optimizers import Optimizers
 from training.pairs import agreement
+from training.processes import Processes
 
 
 @dataclass(slots=True)
@@ -34,9 +34,14 @@ class Tally:
     tokens: int = 0
 
     def __iadd__(self, other: Tally) -> Tally:
-        for name, value in asdict(other).items():
-            setattr(self, name, getattr(self, name) + value)
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
         return self
+
+    def over(self, processes: Processes) -> Tally:
+        """All processes: the sums of all of them."""
+        rankings, comparisons, agreed, loss_sum, tokens = processes.total(astuple(self))
+        return Tally(int(rankings), int(comparisons), agreed, loss_sum, int(tokens))
 
     @property
     def loss(self) -> float:
@@ -63,35 +68,40 @@ def backward(
     machine: Machine,
     tokens_per_batch: int,
 ) -> Tally:
-    """Add the gradient of the mean loss over these rankings, in however many batches."""
+    """Add the gradient of the mean loss over these rankings, in however many batches.
+
+    Of several processes, each adds that of its share of them.
+    """
     done = Tally()
+    processes = machine.processes
     examples = [ranking.example() for ranking in rankings]
-    for bucket in buckets(examples, backbone.size, tokens_per_batch):
-        ranks = [rankings[place].ranks for place in bucket]
+    mine = shares(examples, backbone.size, processes.count)[processes.rank]
+    for bucket in buckets([examples[place] for place in mine], backbone.size, tokens_per_batch):
+        processes.another(True)
+        places = [mine[place] for place in bucket]
+        ranks = [rankings[place].ranks for place in places]
         with machine.autocast():
-            rewards_NK = backbone.rewards([examples[place] for place in bucket])
+            rewards_NK = backbone.rewards([examples[place] for place in places])
         losses_N = objective(rewards_NK, pad_ranks(ranks, rewards_NK.device))
         (losses_N.sum() / len(rankings)).backward()
-        done.rankings += len(bucket)
+        done.rankings += len(places)
         done.loss_sum += float(losses_N.detach().sum())
-        done.tokens += sum(examples[place].tokens for place in bucket)
+        done.tokens += sum(examples[place].tokens for place in places)
         for row, row_ranks in zip(rewards_NK.tolist(), ranks, strict=True):
             found = agreement(row_ranks, row)
             done.agreed += found.agreed
             done.comparisons += found.comparisons
+    while processes.another(False):
+        with machine.autocast():
+            rewards_NK = backbone.rewards([IDLE])
+        (0 * rewards_NK.sum()).backward()
     return done
 
 
-def update(
-    backbone: Backbone, optimizer: Optimizers, learning_rate: float, config: TrainConfig
-) -> bool:
-    """Let the gradient change the weights. False, and no weight is touched, if it is not finite.
+def shorten_gradients(backbone: Backbone, longest: float) -> float:
+    """Gradients of the model that are longer become as long. Returns their length before that.
 
-    Gradients of the model that are too long are shortened; the objective's own never are long.
+    The objective's own never are long.
     """
-    norm = torch.nn.utils.clip_grad_norm_(backbone.model.parameters(), config.max_grad_norm)
-    finite = bool(torch.isfinite(norm))
-    if finite:
-        optimizer.step(learning_rate)
-    optimizer.zero_grad()
-    return finite
+    norm = torch.nn.utils.clip_grad_norm_(backbone.model.parameters(), longest)
+    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import argparse
 import math
-import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,27 +18,29 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
 
 from training.agreement import labellers_agree
 from training.backbones.backbone import Backbone
-from training.backbones.choose import create_backbone
 from training.baselines import word_count_rewards
 from training.batching import Batches
+from training.beginning import begin, describe
 from training.checkpoint import Checkpoints
 from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
 from training.config import TrainConfig, add_arguments, from_arguments
 from training.dataset import Dataset
 from training.errors import UserError
 from training.evaluate import (
+    Side,
     Verdict,
     brief,
     curves,
-    evaluate,
-    evaluate_training_side,
+    held_out,
     held_out_metrics,
+    judge,
     judgements,
+    learned_from,
+    rewards_of,
 )
 from training.filesource import FileSource
 from training.loss import RankingLoss
@@ -47,23 +48,19 @@ from training.machine import Machine
 from training.metrics import agreed
 from training.modelcard import write_model_card
 from training.optimizers import learning_rate_at, make_optimizer
+from training.processes import ALONE, Processes
 from training.records import Source
 from training.reliability import reliability_diagram
 from training.report import report, summary
 from training.reporting import MetricLog, Reporter
-from training.resume import goes_on, keep_start, reopened_backbone, reopened_dataset
+from training.resume import goes_on, reopened_backbone
 from training.runfolder import RunFolder, finite
 from training.showing import errors_table, texts_table, worst_errors
-from training.spool import gather
 from training.standing import Standing
-from training.step import backward, update
+from training.step import backward, shorten_gradients
 from training.stopping import when_stopped, whole
-from training.text import TextEncoder
-from training.tokenstore import tokenized
 from training.verify import save_verified
 
-Side = Callable[..., Verdict]
-"""`evaluate` or `evaluate_training_side`."""
 TEXTS_SHOWN = 8
 """Held-out prompts that are shown in TensorBoard."""
 
@@ -100,15 +97,22 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
         raise UserError("give --rankings, or --project with a database, not both")
     else:
         source = FileSource(arguments.rankings)
-    machine = Machine.choose(config)
+    processes = Processes.join(config)
+    machine = Machine.choose(config, processes)
     machine.keep_freed_memory()
     config = machine.complete(config)
-    unfinished = not arguments.restart and goes_on(folder, config, source)
-    if unfinished:
-        folder.reopen()
-    else:
-        folder.start()
-    reporter = Reporter(folder, bar=wants_bar(arguments))
+
+    def reopened() -> bool:
+        unfinished = not arguments.restart and goes_on(folder, config, source)
+        if unfinished:
+            folder.reopen()
+        else:
+            folder.start()
+        folder.write_config(config)
+        return unfinished
+
+    unfinished = processes.of_first(reopened)
+    reporter = Reporter(folder, bar=wants_bar(arguments), silent=not processes.is_first)
     try:
         cache = arguments.cache_folder or folder.path.parent / "cache"
         train(config, source, machine, folder, cache, reporter, unfinished)
@@ -127,54 +131,47 @@ def train(
 ) -> None:
     """One run, top to bottom, or what is left of it. Raises UserError."""
     started = time.monotonic()
+    processes = machine.processes
     reporter.enter("loading")
     torch.manual_seed(config.seed)
-    folder.write_config(config)
 
     # 1. Load: what is there, which prompts are held out, a model, and everything as token ids
-    if unfinished:
-        backbone = reopened_backbone(folder, config, machine.device)
-        dataset = reopened_dataset(folder, config, source, encoder_of(backbone, config), cache)
-        from_cache = True
-    else:
-        with gather(source, cache) as spool:
-            spool.split(config)
-            backbone = create_backbone(config, spool.training_texts(), machine.device)
-            dataset, from_cache = tokenized(spool, encoder_of(backbone, config), config, cache)
-        keep_start(folder, config, backbone)
-        folder.write_held_out(dataset.unseen_ids())
-        folder.write_manifest(manifest(config, source, dataset, backbone, machine))
-    backbone.model.train()
+    backbone, dataset, from_cache = begin(config, source, machine, folder, cache, unfinished)
 
     # 2. Loop: evaluate, save, stop, step, log
     objective = RankingLoss(config).to(machine.device)
     optimizer = make_optimizer(backbone, objective, config)
     learned = {"model": backbone.model, "objective": objective}
-    checkpoints = Checkpoints(folder.checkpoints, learned, optimizer, config.checkpoint_minutes)
+    checkpoints = Checkpoints(
+        folder.checkpoints, learned, optimizer, config.checkpoint_minutes, processes
+    )
     standing = Standing(config.tokens_per_batch)
     if unfinished:
         standing = checkpoints.restore()
-        folder.forget_metric_lines_behind(standing.step)
         started -= standing.seconds
         reporter.say(f"going on after step {standing.step}")
-    log = MetricLog(folder, standing.step)
+    log = MetricLog(folder, standing.step, silent=not processes.is_first)
     batches = Batches(dataset.train, dataset.train.ranks, config)
     steps = min(batches.per_epoch * config.epochs, config.max_steps or sys.maxsize)
     evaluate_every = config.evaluate_every or batches.per_epoch
     reporter.say(describe(dataset, from_cache, backbone, machine, steps))
     reporter.enter("training", steps=steps, step=standing.step)
 
-    def judge(side: Side) -> Verdict:
-        return judged(side, backbone, objective, dataset, config, machine, standing, reporter)
+    def judge_on(side: Side) -> Verdict:
+        return judged(side, backbone, objective, machine, standing, reporter)
 
     def save() -> None:
         log.flush()
         checkpoints.save(standing)
 
-    with when_stopped(save):
+    def save_alone() -> None:
+        if not processes.sharded:  # else no process has the whole of the weights
+            save()
+
+    with when_stopped(save_alone):
         for step in range(standing.step, steps + 1):
             if step == steps or step % evaluate_every == 0:
-                verdict = judge(evaluate)
+                verdict = judge_on(held_out(dataset))
                 if step not in standing.held_out:
                     with whole:
                         log.held_out(step, curves(verdict))
@@ -182,7 +179,7 @@ def train(
                         if config.keep == "best" and standing.best == step:
                             checkpoints.save_best(step)
 
-            if checkpoints.are_due:
+            if processes.of_first(lambda: checkpoints.are_due):
                 save()
 
             if step == steps or standing.is_stuck(config.patience):
@@ -194,15 +191,20 @@ def train(
                 partial(backward, backbone, objective, batches[step], machine),
                 reporter.say,
                 before_again=optimizer.zero_grad,
-            )
+                processes=processes,
+            ).over(processes)
+            processes.sum_gradients(objective.parameters())
+            if not processes.sharded:
+                processes.sum_gradients(backbone.model.parameters())
+            norm = shorten_gradients(backbone, config.max_grad_norm)
             with whole:  # a step is done and counted, or it is as if it had not begun
-                if not math.isfinite(done.loss) or not update(
-                    backbone, optimizer, learning_rate, config
-                ):
+                if not math.isfinite(done.loss) or not math.isfinite(norm):
                     raise UserError(
                         f"the loss is not a number at step {step + 1};"
                         " lower --learning-rate, or use --precision float32"
                     )
+                optimizer.step(learning_rate)
+                optimizer.zero_grad()
                 standing.count(
                     done,
                     new_epoch=step % batches.per_epoch == 0,
@@ -224,12 +226,20 @@ def train(
                 tokens_per_second=values["tokens_per_second"],
             )
 
-        # 3. Save: the weights of the last step, or of the best one
+        # 3. Save: the weights of the last step, or of the best one. From here one process goes on
         save()
+        processes.leave()
+        if not processes.is_first:
+            return
+        machine = replace(machine, processes=ALONE)
+        if processes.sharded:
+            backbone = reopened_backbone(folder, config, machine.device)
+            learned["model"] = backbone.model
+            checkpoints.restore_weights()
         kept = standing.best if config.keep == "best" else standing.step
         if kept != standing.step:
-            checkpoints.restore_best(kept)
-            verdict = judge(evaluate)
+            checkpoints.restore_weights(kept)
+            verdict = judge_on(held_out(dataset))
         reporter.enter("saving")
         rewards = [reward for row in verdict.rewards.values() for reward in row]
         for warning in save_verified(backbone, folder, dataset, config, rewards):
@@ -237,7 +247,7 @@ def train(
 
         # 4. Judge: what the run is worth
         train_side = standing.last_epoch.metrics(dataset.counts.train_prompts)
-        train_side["after"] = brief(judge(evaluate_training_side))
+        train_side["after"] = brief(judge_on(learned_from(dataset)))
         beside = baselines(verdict, dataset, config, reporter)
         metrics = finite(
             {
@@ -263,32 +273,24 @@ def train(
     reporter.say(summary(metrics))
 
 
-def encoder_of(backbone: Backbone, config: TrainConfig) -> TextEncoder:
-    return TextEncoder(
-        backbone.tokenizer,
-        max_prompt_tokens=config.max_prompt_tokens,
-        max_response_tokens=config.max_response_tokens,
-    )
-
-
 def judged(
     side: Side,
     backbone: Backbone,
     objective: RankingLoss,
-    dataset: Dataset,
-    config: TrainConfig,
     machine: Machine,
     standing: Standing,
     reporter: Reporter,
 ) -> Verdict:
     """How the weights as they are do on that side. Raises UserError."""
 
-    def compute(tokens: int) -> Verdict:
-        smaller = replace(config, tokens_per_batch=tokens)
-        return side(backbone, objective, dataset, smaller, machine, tick=lambda _: reporter.alive())
+    def compute(tokens: int) -> dict[str, list[float]]:
+        return rewards_of(backbone, side, machine, tokens, lambda _: reporter.alive())
 
     reporter.enter("evaluating")
-    verdict = standing.within_memory(compute, reporter.say)
+    processes = machine.processes
+    mine = standing.within_memory(compute, reporter.say, processes=processes)
+    rewards = {name: row for part in processes.gather(mine) for name, row in part.items()}
+    verdict = judge(side, rewards, objective)
     if not math.isfinite(verdict.loss):
         raise UserError(
             f"rewards are not numbers after step {standing.step};"
@@ -296,36 +298,6 @@ def judged(
         )
     reporter.enter("training")
     return verdict
-
-
-def manifest(
-    config: TrainConfig,
-    source: Source,
-    dataset: Dataset,
-    backbone: Backbone,
-    machine: Machine,
-) -> dict[str, Any]:
-    """What the run learned from, and on what it ran."""
-    by_labeller, by_nobody = dataset.rankings_by_labeller()
-    return {
-        "project": source.name,
-        "source": source.identity(),
-        **asdict(dataset.counts),
-        "rankings_by_labeller": by_labeller,
-        "rankings_by_nobody": by_nobody,
-        "rankings_sha256": dataset.rankings_sha256,
-        "tokens_key": dataset.key,
-        "layout": backbone.layout,
-        "attention": backbone.attention,
-        "device": machine.describe(),
-        "seed": config.seed,
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "numpy": np.__version__,
-        },
-    }
 
 
 def baselines(
@@ -363,22 +335,6 @@ def show(
         # Ids may hold anything in a file; a tag must not.
         name = prompt.id if isinstance(prompt.id, int) else prompt.content_hash[:12]
         log.text(f"held_out/prompt_{name}", texts_table(prompt, rewards, rankings), step)
-
-
-def describe(
-    dataset: Dataset, from_cache: bool, backbone: Backbone, machine: Machine, steps: int
-) -> str:
-    counts = dataset.counts
-    parameters = sum(weight.numel() for weight in backbone.model.parameters())
-    return (
-        f"{counts.train_rankings} rankings of {counts.train_prompts} prompts to learn from,"
-        f" {counts.held_out_rankings} of {counts.held_out_prompts} held out;"
-        f" {counts.all_tied} all tied, {counts.duplicates} given twice,"
-        f" {counts.dropped_rankings} dropped;"
-        f" cut: {counts.truncated_prompts} prompts, {counts.truncated_responses} responses\n"
-        f"{counts.tokens:,} tokens{' from cache' if from_cache else ''}\n"
-        f"{parameters:,} parameters, {backbone.layout} layout, {machine.describe()}, {steps} steps"
-    )
 
 
 if __name__ == "__main__":

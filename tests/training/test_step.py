@@ -9,7 +9,7 @@ from training.dataset import TokenizedPrompt, TokenizedRanking
 from training.loss import RankingLoss
 from training.machine import Machine
 from training.optimizers import make_optimizer
-from training.step import backward, update
+from training.step import backward, shorten_gradients
 
 
 def step(learning_rate=0.01, **settings):
@@ -35,7 +35,8 @@ def step(learning_rate=0.01, **settings):
     optimizer = make_optimizer(backbone, objective, config)
     machine = Machine.choose(config)
     backward(backbone, objective, rankings, machine, config.tokens_per_batch)
-    assert update(backbone, optimizer, learning_rate, config)
+    shorten_gradients(backbone, config.max_grad_norm)
+    optimizer.step(learning_rate)
     return before, weights(backbone), optimizer
 
 

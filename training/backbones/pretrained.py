@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import (
     AutoModelForSequenceClassification,
@@ -133,8 +132,8 @@ class PretrainedBackbone:
         """Rewards (...) of last hidden states (..., D), in float32 or better under autocast too."""
         with torch.autocast(last.device.type, enabled=False):
             precision = torch.promote_types(last.dtype, torch.float32)
-            weight: Tensor = self.model.get_parameter("score.weight").to(precision)
-            return F.linear(last.to(precision), weight).squeeze(-1)
+            rewards: Tensor = self.model.get_submodule("score")(last.to(precision))
+            return rewards.squeeze(-1)
 
     def _choose_attention(self, layout: str, wanted: AttentionChoice) -> Way | None:
         """The first way that gives the padded layout's numbers on a made-up ranking, else None.
