@@ -123,6 +123,26 @@ def test_many_rows_come_in_pieces(url, add_prompt, add_ranking, labeller, monkey
     assert [prompt.rankings[0].ranks for prompt in found] == [(1, 2, 3, 4)] * 7
 
 
+def test_a_database_that_goes_away_in_the_middle_is_named_in_one_line(
+    url, add_prompt, add_ranking, labeller, monkeypatch, on_postgresql
+):
+    if not on_postgresql:
+        pytest.skip("a SQLite file has no server that could go away")
+    monkeypatch.setattr(database, "ROWS_AT_A_TIME", 3)
+    for number in range(20):
+        add_ranking(add_prompt(f"Question {number}?"), labeller, [1, 2, 3, 4])
+    reading = DatabaseSource(url, "kitchen").prompts()
+    assert len(next(reading).rankings) == 1
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    with pytest.raises(UserError, match="the database cannot be read: ") as caught:
+        list(reading)
+    assert "\n" not in str(caught.value)
+
+
 def test_the_database_can_be_read_again_and_again(url, two_prompts):
     source = DatabaseSource(url, "kitchen")
     assert list(source.prompts()) == list(source.prompts())

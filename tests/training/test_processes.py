@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from django.db import connection
 
+from labelapp.runs import database_url
 from tests.training.tiny import scratch_backbone
 from training.config import TrainConfig
 from training.layout import Example, shares
@@ -30,7 +32,11 @@ PRETRAINED = (
 
 
 def command(rankings, folder, *more):
-    return ["--rankings", str(rankings), "--run-folder", str(folder), *SMALL, *more]
+    """Rankings are in a file, or in a project of the database with that URL."""
+    place = ["--rankings", str(rankings)]
+    if "://" in str(rankings):
+        place = ["--database-url", rankings, "--project", "kitchen"]
+    return [*place, "--run-folder", str(folder), *SMALL, *more]
 
 
 def start(rankings, folder, *more, count=2):
@@ -86,6 +92,19 @@ def test_shared_weights_have_the_loss_curve_of_one(rankings_file, gpt2_folder, t
     settings = (*PRETRAINED, "--model", str(gpt2_folder), "--sharding", "fsdp", *more)
     run, _ = in_processes(rankings_file, tmp_path / "two", *settings)
     assert_same(run, in_one(rankings_file, tmp_path / "one", *settings))
+
+
+def test_one_of_them_reads_the_database(
+    transactional_db, add_prompt, add_ranking, labeller, tmp_path
+):
+    for number in range(12):
+        prompt = add_prompt(f"Question {number}?", ["good", "good good", "stone", f"{number}"])
+        add_ranking(prompt, labeller, [2, 1, 3, 4])
+    few = ("--width", "32", "--vocabulary", "400", "--max-steps", "6")
+    url = database_url(connection.settings_dict)
+    run, _ = in_processes(url, tmp_path / "two", *few)
+    assert_same(run, in_one(url, tmp_path / "one", *few))
+    assert run.read_manifest()["rankings"] == 12
 
 
 def test_more_processes_than_a_step_has_rankings(rankings_file, tmp_path):

@@ -301,3 +301,17 @@ def test_two_prompts_are_enough(tmp_path, capsys):
     assert run.read_metrics()["held_out"]["prompts"] == 1
     assert run.read_metrics()["held_out"]["accuracy_low"] is None
     json.dumps(run.read_metrics(), allow_nan=False)
+
+
+def test_odd_and_long_texts_are_learned_from_and_counted(tmp_path):
+    lines = ranking_lines()
+    lines[0]["responses"][0]["text"] = "\x07\x1b[2J\x7f\u202e bells and signs"
+    lines[2]["responses"][1]["text"] = "a response longer than the context " * 50
+    lines[4]["prompt"] = "a prompt longer than the context " * 50
+    path = write_rankings(tmp_path / "odd.jsonl", lines)
+    limits = ("--max-prompt-tokens", "40", "--max-response-tokens", "40")
+    manifest = train(path, tmp_path / "run", *limits).read_manifest()
+    assert manifest["truncated_prompts"] >= 1
+    assert manifest["truncated_responses"] >= 1
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert f"{manifest['truncated_responses']} responses" in report
