@@ -33,6 +33,10 @@ class Standing:
     step: int = 0
     """Steps done."""
     seconds: float = 0.0
+    step_seconds: float = 0.0
+    """Spent on steps alone."""
+    reading_seconds: float = 0.0
+    """Of these, spent on reading tokens: nothing is computed meanwhile."""
     tokens: int = 0
     last_epoch: Tally = field(default_factory=Tally)
     held_out: dict[int, float] = field(default_factory=dict)
@@ -40,12 +44,16 @@ class Standing:
     random: dict[str, Tensor] = field(default_factory=random_state)
     """As it was when the last step was done."""
 
-    def count(self, done: Tally, *, new_epoch: bool, seconds: float) -> None:
-        """One more step is done."""
+    def count(
+        self, done: Tally, *, new_epoch: bool, seconds: float, took: float, reading: float
+    ) -> None:
+        """One more step is done, so many seconds after the run began."""
         self.last_epoch = Tally() if new_epoch else self.last_epoch
         self.last_epoch += done
         self.tokens += done.tokens
         self.seconds = seconds
+        self.step_seconds += took
+        self.reading_seconds += reading
         self.random = random_state()
         self.step += 1
 

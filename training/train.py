@@ -187,8 +187,10 @@ def train(
 
             learning_rate = learning_rate_at(step, steps, config)
             step_started = time.monotonic()
+            rankings = batches[step]
+            reading = time.monotonic() - step_started
             done = standing.within_memory(
-                partial(backward, backbone, objective, batches[step], machine),
+                partial(backward, backbone, objective, rankings, machine),
                 reporter.say,
                 before_again=optimizer.zero_grad,
                 processes=processes,
@@ -205,16 +207,19 @@ def train(
                     )
                 optimizer.step(learning_rate)
                 optimizer.zero_grad()
+                now = time.monotonic()
                 standing.count(
                     done,
                     new_epoch=step % batches.per_epoch == 0,
-                    seconds=time.monotonic() - started,
+                    seconds=now - started,
+                    took=now - step_started,
+                    reading=reading,
                 )
                 values = {
                     "loss": done.loss,
                     "accuracy": done.accuracy,
                     "learning_rate": learning_rate,
-                    "tokens_per_second": done.tokens / (time.monotonic() - step_started),
+                    "tokens_per_second": done.tokens / (now - step_started),
                     **objective.figures(),
                 }
                 if (step + 1) % config.log_every == 0:
@@ -258,6 +263,7 @@ def train(
                 "steps": standing.step,
                 "kept_step": kept,
                 "seconds": round(time.monotonic() - started, 3),
+                "reading_share": standing.reading_seconds / (standing.step_seconds or math.inf),
                 "tokens": standing.tokens,
                 "parameters": sum(weight.numel() for weight in backbone.model.parameters()),
             }

@@ -77,7 +77,7 @@ def finished(rankings, folder, *more):
 def outcome(run):
     """What a run came to, without what its clock decides."""
     metrics = run.read_metrics()
-    del metrics["seconds"]
+    del metrics["seconds"], metrics["reading_share"]
     lines = run.metric_lines()
     for line in lines:
         del line["seconds"], line["tokens_per_second"]
