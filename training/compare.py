@@ -167,7 +167,7 @@ def figures(folder: RunFolder) -> dict[str, float]:
     return {
         "accuracy": metrics["held_out"]["accuracy"],
         "loss": metrics["held_out"]["loss"],
-        "train_accuracy": metrics["train"]["accuracy"],
+        "train_accuracy": metrics["train"]["after"]["accuracy"],
         "seconds": metrics["seconds"],
         "tokens_per_second": float(np.median(rates)),
         "parameters": metrics["parameters"],
