@@ -112,7 +112,11 @@ class TrainConfig:
         1, "transformer: layers that read the prompt", group="model", least=1, most=48
     )
     width: int = setting(
-        64, "from scratch: hidden size, a multiple of heads", group="model", least=8, most=8192
+        64,
+        "from scratch: hidden size; of a transformer a multiple of heads",
+        group="model",
+        least=8,
+        most=8192,
     )
     heads: int = setting(4, "transformer: attention heads", group="model", least=1, most=128)
     vocabulary: int = setting(
@@ -265,7 +269,7 @@ class TrainConfig:
         self._check_together()
 
     def _check_together(self) -> None:
-        if self.width % self.heads or self.width % 2:
+        if self.backbone == "transformer" and (self.width % self.heads or self.width % 2):
             raise ValueError(
                 f"width must be even and a multiple of heads ({self.heads}), got {self.width}"
             )

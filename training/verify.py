@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from training.backbones.backbone import Backbone
-from training.backbones.transformer import PodiumTransformerConfig
+from training.backbones.scratch import our_model
 from training.config import TrainConfig
 from training.dataset import Dataset, TokenizedPrompt
 from training.inference import split_up
@@ -131,9 +131,8 @@ def _our_rewards(backbone: Backbone, examples: list[Example]) -> Tensor:
 
 def stock_model(folder: Path) -> PreTrainedModel:
     """The folder as anybody loads it, on the CPU in float32."""
-    kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-    # Our own models' code is the file that this process has just written; no other is trusted.
-    ours = kind == PodiumTransformerConfig.model_type
+    # Our own models' code is what this process has just written; no other is trusted.
+    ours = our_model(folder) is not None
     model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
         folder, trust_remote_code=ours, use_safetensors=True, dtype=torch.float32
     )

@@ -38,6 +38,15 @@ def test_every_combination_is_run_once_and_shown(tmp_path, capsys):
     assert [folder.read_metrics()["seconds"] for folder in folders] == before
 
 
+def test_models_of_different_kinds_can_be_compared(tmp_path, capsys):
+    rankings = write_rankings(tmp_path / "rankings.jsonl")
+    command = ["--rankings", str(rankings), "--folder", str(tmp_path / "found"), *TINY]
+    assert main([*command, "--vary", "backbone=transformer,rnn"]) == 0
+    table = capsys.readouterr().out
+    assert "\n| transformer |" in table
+    assert "\n| rnn |" in table
+
+
 def finished(path, judgements, loss=0.5):
     folder = RunFolder(path)
     folder.path.mkdir()

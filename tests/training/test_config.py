@@ -23,8 +23,14 @@ def test_a_backbone_brings_its_own_defaults():
     assert scratch.learning_rate > pretrained.learning_rate
 
 
+def test_only_a_transformer_needs_a_width_that_its_heads_share():
+    assert TrainConfig(backbone="rnn", width=65).width == 65
+    with pytest.raises(ValueError, match="width must be even"):
+        TrainConfig(width=65)
+
+
 def test_an_optimizer_brings_its_own_learning_rate():
-    for backbone in ("transformer", "pretrained"):
+    for backbone in ("transformer", "rnn", "pretrained"):
         usual, sgd, rmsprop = (
             TrainConfig(backbone=backbone, optimizer=name).learning_rate
             for name in ("adamw", "sgd", "rmsprop")

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.training.tiny import (
+    SCRATCH,
     backbone_of,
     in_float64,
     random_examples,
@@ -20,8 +21,11 @@ from training.pairs import comparisons
 from training.step import backward
 
 CAUSAL = ["gpt2", "llama", "qwen2", "qwen3"]
-KINDS = [*CAUSAL, "scratch"]
-WAYS = [(kind, way) for kind in CAUSAL for way in ("blocks", "dense")] + [("scratch", "auto")]
+KINDS = [*CAUSAL, *SCRATCH]
+WAYS = [
+    *[(kind, way) for kind in CAUSAL for way in ("blocks", "dense")],
+    *[(kind, "auto") for kind in SCRATCH],
+]
 RANKS = {
     "no ties": [(2, 1, 3), (1, 2), (4, 2, 1, 3)],
     "ties": [(1, 1, 2), (2, 1), (2, 1, 2, 1)],
@@ -103,7 +107,7 @@ def test_a_grouped_batch_equals_all_exploded_pairs(kind, ranks, ties):
         {"label_smoothing": 0.2, "ties": "davidson"},
     ],
 )
-@pytest.mark.parametrize("kind", ["gpt2", "scratch"])
+@pytest.mark.parametrize("kind", ["gpt2", *SCRATCH])
 def test_so_it_does_with_margin_and_smoothing(kind, chosen):
     equals_all_exploded_pairs(kind, [(1, 1, 3), (2, 1), (2, 4, 2, 1)], TrainConfig(**chosen))
 
@@ -155,7 +159,7 @@ def pair_loss(lead, target, config, log_nu):
     return -right * win - (1 - right) * loss
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "scratch"])
+@pytest.mark.parametrize("kind", ["gpt2", *SCRATCH])
 def test_small_batches_add_up_to_the_whole_step(kind):
     found = []
     for budget in (10_000, 40, 16):
@@ -179,8 +183,9 @@ def test_an_encoder_gets_the_padded_layout():
     assert backbone_of("bert", "auto").layout == "padded"
 
 
-def test_bf16_keeps_the_head_in_float32():
-    backbone = backbone_of("scratch")
+@pytest.mark.parametrize("kind", SCRATCH)
+def test_bf16_keeps_the_head_in_float32(kind):
+    backbone = backbone_of(kind)
     with torch.no_grad(), Machine(torch.device("cpu"), bf16=True).autocast():
         rewards = backbone.rewards(random_examples(backbone))
     assert rewards.dtype == torch.float32

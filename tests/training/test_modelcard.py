@@ -21,16 +21,19 @@ from training.text import TextEncoder, prepare_tokenizer
 from training.train import main
 
 LICENCE = 'MIT "as is"'
+OURS = ("transformer", "rnn")
 
 
-@pytest.fixture(scope="module", params=["transformer", "gpt2", "llama"])
+@pytest.fixture(scope="module", params=[*OURS, "gpt2", "llama"])
 def run(request, tmp_path_factory):
     """A finished run, and the kind of its backbone."""
     place = tmp_path_factory.mktemp(request.param)
     lines = ranking_lines(labellers=("Ann Other", "Bob Else"))
     lines[0]["labeller"] = None
     arguments = ["--rankings", str(write_rankings(place / "of <b>us.jsonl", lines))]
-    if request.param != "transformer":
+    if request.param in OURS:
+        arguments += ["--backbone", request.param]
+    else:
         base = save_pretrained_folder(place / "secret" / "base", request.param)
         arguments += ["--backbone", "pretrained", "--model", str(base), "--epochs", "2"]
         arguments += ["--max-prompt-tokens", "64", "--max-response-tokens", "64"]
@@ -50,7 +53,7 @@ def test_it_begins_with_what_the_hub_reads(run, card):
     assert found["library_name"] == "transformers"
     assert found["pipeline_tag"] == "text-classification"
     assert "reward-model" in found["tags"]
-    assert found.get("license") == (None if run[0] == "transformer" else LICENCE)
+    assert found.get("license") == (None if run[0] in OURS else LICENCE)
 
 
 def test_it_states_data_and_figures(run, card):
@@ -80,13 +83,13 @@ def test_names_of_files_are_only_text(card):
 
 def test_it_states_limits_that_this_model_has(run, card):
     assert ("Pad on the right" in card) == (run[0] == "gpt2")
-    lengths = 512 if run[0] == "transformer" else 64
+    lengths = 512 if run[0] in OURS else 64
     assert f"Longer prompts than {lengths} tokens lost their beginning" in card
 
 
 def test_it_says_what_it_was_made_of(run, card):
-    if run[0] == "transformer":
-        assert "from scratch, as a small transformer" in card
+    if run[0] in OURS:
+        assert f"from scratch, as a small {run[0]}" in card
         assert "trust_remote_code=True" in card
     else:
         assert "rankings, from base." in card

@@ -20,7 +20,7 @@ class Learner:
 
     def __init__(self, optimizer, ties="davidson", **settings):
         self.config = TrainConfig(optimizer=optimizer, ties=ties, **settings)
-        self.backbone = backbone_of("scratch")
+        self.backbone = backbone_of("transformer")
         self.objective = RankingLoss(self.config)
         self.optimizer = make_optimizer(self.backbone, self.objective, self.config)
 

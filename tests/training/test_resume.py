@@ -32,6 +32,8 @@ KINDS = {
         *("--optimizer", "muon", "--ties", "davidson", "--keep", "best"),
         *("--batching", "shuffled", "--evaluate-every", "7"),
     ),
+    "GRU": ("--backbone", "rnn"),
+    "LSTM": ("--backbone", "rnn", "--cell", "lstm"),
     "LoRA": (
         *("--backbone", "pretrained", "--lora-rank", "2", "--optimizer", "adafactor"),
         *("--max-prompt-tokens", "64", "--max-response-tokens", "64"),

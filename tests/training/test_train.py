@@ -177,10 +177,12 @@ def test_words_are_not_counted_where_that_is_turned_off(rankings_file, tmp_path)
     assert "counting words" not in (run.path / "report.md").read_text()
 
 
-def test_the_same_seed_gives_the_same_numbers(rankings_file, tmp_path):
-    first = train(rankings_file, tmp_path / "1", "--epochs", "1", "--seed", "5")
-    second = train(rankings_file, tmp_path / "2", "--epochs", "1", "--seed", "5")
-    other = train(rankings_file, tmp_path / "3", "--epochs", "1", "--seed", "6")
+@pytest.mark.parametrize("kind", [("transformer", "gru"), ("rnn", "gru"), ("rnn", "lstm")])
+def test_the_same_seed_gives_the_same_numbers(rankings_file, tmp_path, kind):
+    more = ("--epochs", "1", "--backbone", kind[0], "--cell", kind[1])
+    first = train(rankings_file, tmp_path / "1", *more, "--seed", "5")
+    second = train(rankings_file, tmp_path / "2", *more, "--seed", "5")
+    other = train(rankings_file, tmp_path / "3", *more, "--seed", "6")
     losses = [[line["loss"] for line in run.metric_lines()] for run in (first, second, other)]
     assert losses[0] == losses[1]
     assert losses[0] != losses[2]
@@ -233,7 +235,7 @@ def test_a_pretrained_model_is_trained_from_a_folder(rankings_file, gpt2_folder,
     assert (run.model / "chat_template.jinja").read_text().count("Assistant:")
 
 
-@pytest.mark.parametrize("backbone", ["transformer", "pretrained"])
+@pytest.mark.parametrize("backbone", ["transformer", "rnn", "pretrained"])
 def test_bf16_trains_and_saves_float32(rankings_file, gpt2_folder, tmp_path, backbone):
     run = train(
         rankings_file,

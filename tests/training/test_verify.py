@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.training.tiny import (
+    SCRATCH,
     backbone_of,
     gpt2_like_tokenizer,
     pretrained_backbone,
@@ -28,7 +29,7 @@ CHATML = (
 )
 
 
-@pytest.mark.parametrize("kind", ["scratch", "gpt2", "llama", "qwen2", "bert"])
+@pytest.mark.parametrize("kind", [*SCRATCH, "gpt2", "llama", "qwen2", "bert"])
 def test_a_folder_says_on_which_sides_padding_may_stand(kind, tmp_path):
     backbone = backbone_of(kind, layout="auto")
     backbone.save(tmp_path)
@@ -48,7 +49,7 @@ def test_stock_rewards_are_those_of_each_row_alone(side, tmp_path):
     torch.testing.assert_close(found, one_by_one)
 
 
-@pytest.mark.parametrize("kind", ["scratch", "gpt2"])
+@pytest.mark.parametrize("kind", [*SCRATCH, "gpt2"])
 def test_a_save_that_scores_differently_fails_loudly(kind, tmp_path):
     backbone = backbone_of(kind)
     backbone.save(tmp_path)
@@ -116,12 +117,14 @@ def test_padding_goes_to_the_right():
     assert chatml_tokenizer().padding_side == "right"
 
 
-@pytest.fixture(scope="module", params=["transformer", "gpt2", "chatml"])
+@pytest.fixture(scope="module", params=["transformer", "rnn", "gpt2", "chatml"])
 def run(request, tmp_path_factory):
     """A finished run: (folder, what it said)."""
     place = tmp_path_factory.mktemp(request.param)
     arguments = ["--rankings", str(write_rankings(place / "rankings.jsonl", ranking_lines()))]
-    if request.param != "transformer":
+    if request.param in ("transformer", "rnn"):
+        arguments += ["--backbone", request.param]
+    else:
         base = save_pretrained_folder(
             place / "base", "gpt2" if request.param == "gpt2" else "llama"
         )
@@ -150,7 +153,7 @@ def test_the_folder_keeps_what_its_users_need(run):
 def test_anybody_gets_the_same_rewards_from_texts(run):
     """Template, tokenizer, model, and nothing of ours; padded on every side that is allowed."""
     kind, folder = run
-    ours = kind == "transformer"
+    ours = kind in ("transformer", "rnn")
     model = AutoModelForSequenceClassification.from_pretrained(
         folder.model, trust_remote_code=ours
     ).eval()

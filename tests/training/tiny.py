@@ -45,6 +45,12 @@ SIZES = {
     "max_position_embeddings": 128,
 }
 
+SCRATCH = {
+    "transformer": {"heads": 4},
+    "gru": {"backbone": "rnn", "cell": "gru", "layers": 2},
+    "lstm": {"backbone": "rnn", "cell": "lstm", "layers": 2},
+}
+
 
 def family_config(family, vocabulary, **more):
     if family == "gpt2":
@@ -105,19 +111,24 @@ def pretrained_backbone(family, layout="shared", attention="auto"):
     return PretrainedBackbone(model.eval(), tokenizer, layout, attention)
 
 
-def scratch_backbone(layout="shared"):
+def scratch_backbone(kind="transformer", layout="shared"):
+    """As if trained: what says nothing proves nothing."""
     torch.manual_seed(0)
-    config = TrainConfig(width=32, heads=4, vocabulary=400, layout=layout)
+    config = TrainConfig(width=32, vocabulary=400, layout=layout, **SCRATCH[kind])
     backbone = ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu"))
-    for module in backbone.model._silent:  # as if trained: what says nothing proves nothing
-        torch.nn.init.normal_(module.weight, std=0.3)
-    backbone.model.eval()
+    model = backbone.model.eval()
+    if kind == "transformer":
+        loud, std = [module.weight for module in model._silent], 0.3
+    else:
+        loud, std = [*model.rnn.parameters(), *model.embedding.parameters()], 0.6
+    for weight in loud:
+        torch.nn.init.normal_(weight, std=std)
     return backbone
 
 
 def backbone_of(kind, layout="shared", attention="auto"):
-    if kind == "scratch":
-        return scratch_backbone(layout)
+    if kind in SCRATCH:
+        return scratch_backbone(kind, layout)
     return pretrained_backbone(kind, layout, attention)
 
 

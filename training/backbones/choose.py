@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import torch
 
 from training.backbones.backbone import Backbone
 from training.backbones.pretrained import PretrainedBackbone
-from training.backbones.scratch import ScratchBackbone
-from training.backbones.transformer import PodiumTransformerConfig
+from training.backbones.scratch import ScratchBackbone, our_model
 from training.config import TrainConfig
 from training.errors import UserError
 
@@ -26,9 +24,9 @@ def create_backbone(config: TrainConfig, texts: Iterator[str], device: torch.dev
 def load_backbone(folder: Path, config: TrainConfig, device: torch.device) -> Backbone:
     """A model that we saved. Raises UserError where the folder does not hold one."""
     try:
-        model_type = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-        if model_type == PodiumTransformerConfig.model_type:
-            return ScratchBackbone.load(folder, config, device)
+        model_class = our_model(folder)
+        if model_class is not None:
+            return ScratchBackbone.load(model_class, folder, config, device)
         return PretrainedBackbone.load(folder, config, device)
     except UserError:
         raise

@@ -1,12 +1,14 @@
-"""The transformer that is trained from scratch, with the tokenizer made for it.
+"""The models that are trained from scratch, with the tokenizer made for them.
 
 Shapes: N rankings, K responses.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +16,8 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from training import tokenizer as byte_pairs
 from training.attention import Way
+from training.backbones.rewardmodel import PodiumRewardModel
+from training.backbones.rnn import PodiumRNNConfig, PodiumRNNForSequenceClassification
 from training.backbones.transformer import (
     PodiumTransformerConfig,
     PodiumTransformerForSequenceClassification,
@@ -29,11 +33,25 @@ from training.layout import (
     spread,
 )
 
-# Saved folders then hold the code of the model, and name it to transformers' Auto classes.
-PodiumTransformerConfig.register_for_auto_class()
-PodiumTransformerForSequenceClassification.register_for_auto_class(
-    "AutoModelForSequenceClassification"
-)
+OURS: dict[str, type[PodiumRewardModel]] = {
+    model.config_class.model_type: model
+    for model in (PodiumTransformerForSequenceClassification, PodiumRNNForSequenceClassification)
+}
+"""Model type -> class."""
+
+for model_class in OURS.values():
+    # Saved folders then hold the code of the model, and name it to transformers' Auto classes.
+    model_class.config_class.register_for_auto_class()
+    model_class.register_for_auto_class("AutoModelForSequenceClassification")
+
+
+def our_model(folder: Path) -> type[PodiumRewardModel] | None:
+    """The class of a saved model if it is one of ours.
+
+    Raises OSError, ValueError or KeyError where the folder holds no model.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return OURS.get(config["model_type"])
 
 
 class ScratchBackbone:
@@ -41,7 +59,7 @@ class ScratchBackbone:
 
     def __init__(
         self,
-        model: PodiumTransformerForSequenceClassification,
+        model: PodiumRewardModel,
         tokenizer: PreTrainedTokenizerBase,
         layout: str,
     ) -> None:
@@ -57,23 +75,20 @@ class ScratchBackbone:
     ) -> ScratchBackbone:
         """New weights, and a tokenizer trained on the texts."""
         tokenizer = byte_pairs.train_tokenizer(texts, config.vocabulary)
-        model_config = PodiumTransformerConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=config.width,
-            num_attention_heads=config.heads,
-            num_prompt_layers=config.prompt_layers,
-            num_hidden_layers=config.layers,
-            separator_token_id=tokenizer.get_vocab()[byte_pairs.SEPARATOR],
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-        model = PodiumTransformerForSequenceClassification(model_config)
+        model = _new_model(config, tokenizer)
         torch.nn.Module.to(model, device)
         return cls(model, tokenizer, config.layout)
 
     @classmethod
-    def load(cls, folder: Path, config: TrainConfig, device: torch.device) -> ScratchBackbone:
-        model = PodiumTransformerForSequenceClassification.from_pretrained(folder)
+    def load(
+        cls,
+        model_class: type[PodiumRewardModel],
+        folder: Path,
+        config: TrainConfig,
+        device: torch.device,
+    ) -> ScratchBackbone:
+        """A folder that we saved, holding a model of that class."""
+        model = model_class.from_pretrained(folder)
         torch.nn.Module.to(model, device)
         return cls(model, PreTrainedTokenizerFast.from_pretrained(folder), config.layout)
 
@@ -100,3 +115,21 @@ class ScratchBackbone:
     def save(self, folder: Path) -> None:
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+
+def _new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerBase) -> PodiumRewardModel:
+    common: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": config.width,
+        "num_hidden_layers": config.layers,
+        "separator_token_id": tokenizer.get_vocab()[byte_pairs.SEPARATOR],
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    if config.backbone == "rnn":
+        return PodiumRNNForSequenceClassification(PodiumRNNConfig(cell=config.cell, **common))
+    return PodiumTransformerForSequenceClassification(
+        PodiumTransformerConfig(
+            num_attention_heads=config.heads, num_prompt_layers=config.prompt_layers, **common
+        )
+    )

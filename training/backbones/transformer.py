@@ -1,13 +1,11 @@
 """A reward model from scratch: torch.nn.TransformerDecoder, with the prompt as its memory.
 
-This file is copied into every model folder that is saved, so that the folder loads anywhere with
-`AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)`. It therefore
-imports torch and transformers, and nothing of Podium.
-
-Input: [prompt tokens][separator][response tokens][end], padded on either side.
+This file is copied into every folder that such a model is saved to, with the one that it imports,
+so that the folder loads anywhere with
+`AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)`.
 
 Shapes: N rankings, K responses, P prompt tokens (the separator included), R response tokens (the
-end included), L tokens of a whole sequence, D width.
+end included), D width.
 """
 
 from __future__ import annotations
@@ -16,10 +14,11 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers import PretrainedConfig
+
+# Relative, because transformers then saves that file too.
+from .rewardmodel import PodiumRewardModel
 
 
 class PodiumTransformerConfig(PretrainedConfig):
@@ -82,11 +81,10 @@ class ResponseLayer(nn.TransformerDecoderLayer):
         return x.reshape(N, K, R, D)
 
 
-class PodiumTransformerForSequenceClassification(PreTrainedModel):
-    """Prompt and response in, one reward out."""
+class PodiumTransformerForSequenceClassification(PodiumRewardModel):
+    """The prompt is read once, and all responses against it."""
 
     config_class = PodiumTransformerConfig
-    base_model_prefix = ""
 
     def __init__(self, config: PodiumTransformerConfig) -> None:
         super().__init__(config)
@@ -121,16 +119,10 @@ class PodiumTransformerForSequenceClassification(PreTrainedModel):
         ]
         self.post_init()
 
-    def get_input_embeddings(self) -> nn.Embedding:
-        return self.embedding
-
     def _init_weights(self, module: nn.Module) -> None:
-        """The head as in Stiennon et al., arXiv 2009.01325, the rest as is usual for its kind."""
-        if module is self.score:
-            nn.init.normal_(module.weight, std=1 / math.sqrt(self.config.hidden_size + 1))
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=1 / math.sqrt(self.config.hidden_size))
-        elif isinstance(module, nn.Linear):
+        """Each as is usual for its kind."""
+        super()._init_weights(module)
+        if isinstance(module, nn.Linear) and module is not self.score:
             if any(module is silent for silent in self._silent):
                 nn.init.zeros_(module.weight)
             else:
@@ -143,74 +135,20 @@ class PodiumTransformerForSequenceClassification(PreTrainedModel):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
 
-    def rewards(
-        self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor, ends_NK: Tensor
-    ) -> Tensor:
-        """Rewards (N, K) in float32 or better, each read at its response's last token.
-
-        Args:
-            prompts_NP: token ids ending in the separator, padded on the right with anything.
-            prompt_lengths_N: how many of them are real, at least 1.
-            responses_NKR: token ids, padded on the right with anything.
-            ends_NK: place of each response's last token, in 0..R-1.
-        """
+    def read(self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor) -> Tensor:
         P, R = prompts_NP.shape[1], responses_NKR.shape[2]
         padding_NP = torch.arange(P, device=prompts_NP.device) >= prompt_lengths_N[:, None]
         memory_NPD = self.prompt_encoder(self._embed(prompts_NP), src_key_padding_mask=padding_NP)
         # Padding stands behind a response's end, where causal attention never looks from.
-        causal_RR = torch.ones(R, R, dtype=torch.bool, device=ends_NK.device).triu(1)
-        hidden_NKRD = self.response_decoder(
+        causal_RR = torch.ones(R, R, dtype=torch.bool, device=padding_NP.device).triu(1)
+        hidden_NKRD: Tensor = self.response_decoder(
             self._embed(responses_NKR),
             memory_NPD,
             tgt_mask=causal_RR,
             memory_key_padding_mask=padding_NP,
             tgt_is_causal=True,
         )
-        ends_NK1D = ends_NK[:, :, None, None].expand(-1, -1, 1, hidden_NKRD.shape[-1])
-        last_NKD = hidden_NKRD.gather(2, ends_NK1D).squeeze(2)
-        # Autocast must not halve the head's precision, and float64 must not lose its own.
-        with torch.autocast(last_NKD.device.type, enabled=False):
-            precision = torch.promote_types(last_NKD.dtype, torch.float32)
-            rewards_NK1 = F.linear(last_NKD.to(precision), self.score.weight.to(precision))
-        return rewards_NK1.squeeze(-1)
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        return_dict: bool = True,
-        **kwargs: Any,
-    ) -> SequenceClassifierOutput | tuple[Tensor]:
-        """Rewards as logits (N, 1) of sequences (N, L).
-
-        Without attention_mask every token counts. Raises ValueError where no response is found.
-        """
-        lengths_N, tokens_NL = _left_aligned(input_ids, attention_mask)
-        prompt_lengths_N = self._prompt_lengths(tokens_NL, lengths_N)
-        response_lengths_N = lengths_N - prompt_lengths_N
-        if bool((response_lengths_N < 1).any()):
-            raise ValueError("a sequence has no token behind its separator token: no response")
-        R = int(response_lengths_N.max())
-        places_NR = prompt_lengths_N[:, None] + torch.arange(R, device=tokens_NL.device)
-        responses_NR = tokens_NL.gather(1, places_NR.clamp_max(tokens_NL.shape[1] - 1))
-        logits_N1 = self.rewards(
-            tokens_NL[:, : int(prompt_lengths_N.max())],
-            prompt_lengths_N,
-            responses_NR[:, None, :],
-            response_lengths_N[:, None] - 1,
-        )
-        return SequenceClassifierOutput(logits=logits_N1) if return_dict else (logits_N1,)
-
-    def _prompt_lengths(self, tokens_NL: Tensor, lengths_N: Tensor) -> Tensor:
-        """Tokens up to and with the first separator of each sequence."""
-        real_NL = torch.arange(tokens_NL.shape[1], device=tokens_NL.device) < lengths_N[:, None]
-        separators_NL = (tokens_NL == self.config.separator_token_id) & real_NL
-        if not bool(separators_NL.any(dim=1).all()):
-            raise ValueError(
-                f"a sequence has no separator token (id {self.config.separator_token_id}) between"
-                " prompt and response; use the tokenizer's chat template"
-            )
-        return separators_NL.int().argmax(dim=1) + 1
+        return hidden_NKRD
 
     def _embed(self, tokens: Tensor) -> Tensor:
         """Embeddings (..., D) of tokens (...), with the place in the last dimension added.
@@ -224,13 +162,3 @@ class PodiumTransformerForSequenceClassification(PreTrainedModel):
         position = torch.cat([angles.sin(), angles.cos()], dim=-1)
         embedded: Tensor = self.embedding(tokens) * math.sqrt(D)
         return embedded + position.to(embedded.dtype)
-
-
-def _left_aligned(input_ids: Tensor, attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Lengths (N,), and tokens (N, L) moved so that all padding stands on the right."""
-    N, L = input_ids.shape
-    if attention_mask is None:
-        return torch.full((N,), L, device=input_ids.device), input_ids
-    real_NL = attention_mask.bool()
-    order_NL = torch.argsort(~real_NL, dim=1, stable=True)
-    return real_NL.sum(dim=1), input_ids.gather(1, order_NL)

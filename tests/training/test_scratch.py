@@ -1,4 +1,4 @@
-"""The transformer from scratch: sharing a memory, its stock forward, and loading elsewhere."""
+"""The models from scratch: their stock forward, how they begin, and loading elsewhere."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.tiny import random_examples, scratch_backbone
+from tests.training.tiny import SCRATCH, random_examples, scratch_backbone
 from training.layout import padded_rows
 from training.text import TextEncoder
 
@@ -26,9 +26,9 @@ with torch.no_grad():
 """
 
 
-@pytest.fixture
-def backbone():
-    return scratch_backbone()
+@pytest.fixture(params=SCRATCH)
+def backbone(request):
+    return scratch_backbone(request.param)
 
 
 def padded(backbone, examples, side):
