@@ -80,6 +80,38 @@ def start(*, project: Project, config: TrainConfig, user: User | None = None) ->
     return run
 
 
+def can_go_on(run: TrainingRun) -> bool:
+    """Whether a run that is over left something to go on with: a checkpoint, or a trained model."""
+    if run.state not in (State.FAILED, State.STOPPED) or not run.folder:
+        return False
+    folder = run_folder(run)
+    return folder.is_unfinished or folder.is_trained
+
+
+def go_on(run: TrainingRun) -> None:
+    """Queue a run that failed or was stopped once more, to go on where it was.
+
+    Raises CannotTrainError with the reason where it cannot.
+    """
+    mark_lost(run.project)
+    run.refresh_from_db()
+    if not can_go_on(run):
+        raise CannotTrainError(f"Run {run.pk} has nothing to go on from. Start a new one.")
+    over = TrainingRun.objects.filter(pk=run.pk, state=run.state)
+    try:
+        with transaction.atomic():
+            over.update(
+                state=State.QUEUED,
+                finished_at=None,
+                heartbeat_at=None,
+                stop_requested=False,
+                reason="",
+            )
+    except IntegrityError as error:
+        raise CannotTrainError("A run is under way. Wait for it, or stop it.") from error
+    run.refresh_from_db()
+
+
 def request_stop(run: TrainingRun) -> None:
     """Ask a run to stop: at once if it still waits, else its watcher ends the process."""
     waiting = TrainingRun.objects.filter(pk=run.pk, state=State.QUEUED)
@@ -96,7 +128,7 @@ def mark_lost(project: Project) -> None:
         lost.update(
             state=State.FAILED,
             finished_at=timezone.now(),
-            reason="The task worker that watched this run has gone. Start the run again.",
+            reason="The task worker that watched this run has gone.",
         )
 
 
@@ -112,7 +144,8 @@ def execute(run: TrainingRun, *, show: bool = False) -> None:
         return
     try:
         config = TrainConfig.from_json(run.config)
-        watch(run, [*command("train", run), *config.to_arguments()], show)
+        if not run_folder(run).is_trained:
+            watch(run, [*command("train", run), *config.to_arguments()], show)
         watch(run, command("score", run), show)
         patiently(lambda: report(run, stage="storing"))
         patiently(lambda: scoring.store(run, run_folder(run)))
@@ -121,7 +154,7 @@ def execute(run: TrainingRun, *, show: bool = False) -> None:
     except (RunFailedError, OSError) as error:
         finish(run, State.FAILED, str(error))
     except (KeyboardInterrupt, SystemExit):
-        finish(run, State.FAILED, "The task worker was stopped. Start the run again.")
+        finish(run, State.FAILED, "The task worker was stopped.")
         raise
     except Exception as error:  # a fault of ours must not leave a run that looks alive
         finish(run, State.FAILED, f"Podium failed: {error}")

@@ -18,6 +18,7 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<int:pk>/", runs.detail, name="run"),
     path("projects/<slug:slug>/runs/<int:pk>/progress/", runs.progress, name="run_progress"),
     path("projects/<slug:slug>/runs/<int:pk>/stop/", runs.stop, name="run_stop"),
+    path("projects/<slug:slug>/runs/<int:pk>/go-on/", runs.go_on, name="run_go_on"),
     path("projects/<slug:slug>/runs/<int:pk>/log/", runs.log, name="run_log"),
     path("projects/<slug:slug>/reviewing/", reviewing.index, name="reviewing"),
     path("projects/<slug:slug>/reviewing/<int:pk>/", reviewing.detail, name="reviewing_prompt"),

@@ -94,6 +94,9 @@ def run(parser: Parser, argv: Sequence[str] | None, work: Work) -> int:
             work(arguments, folder)
         except Exception as error:  # noqa: BLE001 - the end of the program: all end here
             return last_word(error)
+        finally:
+            if folder is not None:
+                folder.leave()
     return 0
 
 

@@ -7,6 +7,7 @@ shape reads as None (or as no lines): whoever looks at a run must never fail bec
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import math
 import os
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import IO, Any, Literal, get_args
 
 from training.config import TrainConfig
 from training.pairs import Identifier
@@ -48,6 +49,7 @@ FILES = (
     SCORES,
     CONFIG,
 )
+LOCK = "lock"
 LOG = "log.txt"
 """What the processes printed, where the web application started them."""
 
@@ -76,6 +78,7 @@ class RunFolder:
         self.path = Path(path)
         self.in_use = False
         """Whether this process has begun to write a run here."""
+        self._lock: IO[str] | None = None
 
     @property
     def tensorboard(self) -> Path:
@@ -98,6 +101,11 @@ class RunFolder:
         """Whether a run stopped here that can go on: those that are done have no checkpoints."""
         names = (path.name.removeprefix("step-") for path in self.checkpoints.glob("step-*"))
         return any(name.isdecimal() for name in names)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a run was brought to its end here."""
+        return self.read_metrics() is not None and not self.checkpoints.exists()
 
     # Reading
 
@@ -144,13 +152,14 @@ class RunFolder:
     def start(self) -> None:
         """Make the folder, and take away what an earlier run left in it.
 
-        Raises OSError, also where the folder holds something that is no run's.
+        Raises OSError, also where the folder holds something that is no run's, or where another
+        process writes to it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.read_config() is None and (strange := self._strangers()):
             reason = "the folder holds something that is no training run"
             raise FileExistsError(errno.EEXIST, reason, str(self.path / min(strange)))
-        self.in_use = True
+        self._take()
         self.forget_checkpoints()
         self._remove_parts()
         for name in (TENSORBOARD, MODEL):
@@ -160,9 +169,31 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def reopen(self) -> None:
-        """Go on with the run that stopped here."""
-        self.in_use = True
+        """Go on with the run that stopped here. Raises OSError where another process does that."""
+        self._take()
         self._remove_parts()
+
+    def _take(self) -> None:
+        """Keep other processes from writing here for as long as this one lives."""
+        if self._lock is not None:
+            return
+        lock = open(self.path / LOCK, "a", encoding="utf-8")  # noqa: SIM115 - held to the end
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
+            reason = "another process is training in this folder; wait for it, or stop it"
+            raise BlockingIOError(error.errno, reason, str(self.path)) from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        self._lock, self.in_use = lock, True
+
+    def leave(self) -> None:
+        """Let other processes write here."""
+        if self._lock is not None:
+            self._lock.close()
+        self._lock, self.in_use = None, False
 
     def forget_metric_lines_behind(self, step: int) -> None:
         kept = [line for line in self.metric_lines() if line["step"] <= step]
@@ -196,7 +227,7 @@ class RunFolder:
         parts = tuple(f"{name}." for name in (*FILES, MODEL, CHECKPOINTS))
         return {
             name
-            for name in found - {PROGRESS, LOG}
+            for name in found - {PROGRESS, LOG, LOCK}
             if not (name.startswith(parts) and name.endswith(".part"))
         }
 

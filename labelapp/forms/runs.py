@@ -8,9 +8,14 @@ from training.config import TrainConfig
 
 BACKBONES = [
     ("transformer", "Small transformer, from scratch"),
+    ("rnn", "Small recurrent network, from scratch"),
     ("pretrained", "Pretrained Hugging Face model"),
 ]
-TIES = [("drop", "Leave them out"), ("half", "Count them as half and half")]
+TIES = [
+    ("drop", "Leave them out"),
+    ("half", "Count them as half and half"),
+    ("davidson", "Learn how likely a tie is"),
+]
 
 
 class TrainForm(forms.Form):
@@ -34,7 +39,7 @@ class TrainForm(forms.Form):
             given = {
                 name: value for name, value in self.cleaned_data.items() if value not in (None, "")
             }
-            if given["backbone"] == "transformer":
+            if given["backbone"] != "pretrained":
                 given.pop("model", None)
             try:
                 self.config = TrainConfig.from_json(given)

@@ -27,6 +27,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "run": run,
         "folder": folder.model,
         "curve": loss_curve(folder.metric_lines()),
+        "can_go_on": runs.can_go_on(run),
     }
 
 
@@ -93,6 +94,20 @@ def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     runs.request_stop(run)
+    return redirect("run", member.project.slug, run.pk)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def go_on(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    try:
+        with transaction.atomic():  # the run and its task, or neither
+            runs.go_on(run)
+            tasks.train.enqueue(run.pk)
+    except runs.CannotTrainError as error:
+        context = run_context(member, pk) | {"refused": str(error)}
+        return render(request, "runs/detail.html", context, status=422)
     return redirect("run", member.project.slug, run.pk)
 
 

@@ -103,6 +103,81 @@ def test_a_run_stops_on_request(project: Project, ranked: list[Prompt]) -> None:
     assert run.state == State.STOPPED
 
 
+@pytest.fixture
+def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
+    """A run that was killed when it had a checkpoint behind it."""
+    run = start(project, epochs=300, checkpoint_minutes=0.0001)
+
+    def kill() -> None:
+        folder = runs.run_folder(run)
+        while len(folder.metric_lines()) < 20:
+            time.sleep(0.02)
+        os.kill(int((folder.path / "lock").read_text()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    runs.execute(run)
+    killer.join()
+    return run
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manager: Member) -> None:
+    assert (cut_off.state, cut_off.step > 0) == (State.FAILED, True)
+    assert "was killed" in cut_off.reason
+    client, url = sign_in(manager), f"{URL}{cut_off.pk}/"
+    assert "Nothing is lost: the run can go on where it was" in client.get(url).content.decode()
+    assert client.post(f"{url}go-on/")["Location"] == url
+    assert DBTaskResult.objects.get().args_kwargs["args"] == [cut_off.pk]
+    run = TrainingRun.objects.get()
+    assert (run.state, run.reason, run.finished_at) == (State.QUEUED, "", None)
+    runs.execute(run)
+    assert (run.state, run.step) == (State.DONE, run.steps)
+    assert "going on after step" in runs.log_path(run).read_text()
+    lines = runs.run_folder(run).metric_lines()
+    assert [line["step"] for line in lines] == list(range(1, run.metrics["steps"] + 1))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_goes_on_with_the_last_run(
+    cut_off: TrainingRun, capfd: pytest.CaptureFixture[str]
+) -> None:
+    call_command("train_reward", "--project", "kitchen", "--go-on")
+    assert "held-out prompts the model" in capfd.readouterr().out
+    with pytest.raises(CommandError, match=f"Run {cut_off.pk} has nothing to go on from"):
+        call_command("train_reward", "--project", "kitchen", "--go-on")
+    assert TrainingRun.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_trained_run_whose_scoring_failed_is_only_scored(
+    project: Project, ranked: list[Prompt]
+) -> None:
+    run = start(project)
+    runs.execute(run)
+    trained = runs.run_folder(run).read_metrics()
+    Score.objects.all().delete()
+    TrainingRun.objects.update(state=State.FAILED, reason="The database was away.")
+    runs.go_on(run)
+    runs.execute(run)
+    assert run.state == State.DONE
+    assert runs.run_folder(run).read_metrics() == trained
+    assert Score.objects.filter(run=run).count() == 16
+
+
+def test_a_run_without_a_checkpoint_does_not_go_on(
+    project: Project, ranked: list[Prompt], manager: Member
+) -> None:
+    run = start(project)
+    runs.request_stop(run)
+    client = sign_in(manager)
+    assert "Go on" not in client.get(f"{URL}{run.pk}/").content.decode()
+    response = client.post(f"{URL}{run.pk}/go-on/")
+    assert response.status_code == 422
+    assert f"Run {run.pk} has nothing to go on from." in response.content.decode()
+    assert not DBTaskResult.objects.exists()
+
+
 # What can go wrong around the program
 
 
@@ -190,12 +265,13 @@ def test_a_terminated_command_stops_its_training(project: Project, ranked: list[
     command.terminate()
     _, said = command.communicate(timeout=60)
     assert command.returncode == 1
-    assert b"stopped; the run is marked as failed" in said
+    assert b"stopped; --go-on goes on where it was" in said
     run = TrainingRun.objects.get()
     assert run.state == State.FAILED
     progress = runs.run_folder(run).read_progress()
     assert progress is not None
     assert progress.state == "failed"  # the training process itself came to its end
+    assert runs.can_go_on(run)
 
 
 def test_a_run_without_a_heartbeat_is_given_up(running: TrainingRun, manager: Member) -> None:
@@ -362,10 +438,11 @@ def test_reviewers_look_and_managers_act(
         assert sign_in(labeller).get(url).status_code == 403, url
         assert sign_in(outsider).get(url).status_code == 404, url
         assert Client().get(url).status_code == 302, url
-    for url in (URL, f"{one}stop/"):
+    for url in (URL, f"{one}stop/", f"{one}go-on/"):
         assert sign_in(reviewer).post(url, FORM).status_code == 403, url
         assert sign_in(labeller).post(url, FORM).status_code == 403, url
-    assert sign_in(reviewer).get(f"{one}stop/").status_code == 405
+    for url in (f"{one}stop/", f"{one}go-on/"):
+        assert sign_in(reviewer).get(url).status_code == 405
     running.refresh_from_db()
     assert not running.stop_requested
 

@@ -54,7 +54,12 @@ def finished(path, judgements, loss=0.5):
     held_out = {"accuracy": sum(a for _, a, _ in judgements) / len(judgements), "loss": loss}
     folder.append_metric_line({"tokens_per_second": 100.0})
     folder.write_metrics(
-        {"held_out": held_out, "train": {"after": {"accuracy": 0.9}}, "seconds": 3.0, "parameters": 1234}
+        {
+            "held_out": held_out,
+            "train": {"after": {"accuracy": 0.9}},
+            "seconds": 3.0,
+            "parameters": 1234,
+        }
     )
     return folder
 

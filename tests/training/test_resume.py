@@ -147,6 +147,25 @@ def test_a_run_that_is_stopped_saves_first(rankings_file, tmp_path, uninterrupte
     assert_same(finished(rankings_file, run.path), uninterrupted)
 
 
+def test_two_processes_do_not_train_in_one_folder(rankings_file, tmp_path, capsys):
+    process = start(rankings_file, tmp_path / "run", "--epochs", "2000")
+    run = RunFolder(tmp_path / "run")
+    deadline = time.monotonic() + 90
+    while not run.metric_lines() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    for more in ((), ("--restart",)):
+        assert main(command(rankings_file, run.path, "--epochs", "2000", *more)) == 2
+        assert capsys.readouterr().err.splitlines()[-1] == (
+            "error: another process is training in this folder; wait for it, or stop it:"
+            f" {run.path}"
+        )
+    assert process.poll() is None
+    assert run.read_progress().state != "failed"
+    process.kill()
+    process.communicate(timeout=30)
+
+
 def test_time_goes_on_from_where_it_was(rankings_file, tmp_path):
     run, _ = stopped(rankings_file, tmp_path / "run", number=signal.SIGINT)
     before = run.metric_lines()[-1]["seconds"]

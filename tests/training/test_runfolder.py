@@ -100,7 +100,7 @@ def test_a_model_is_in_place_only_when_whole(folder):
     with folder.new_model() as path:
         (path / "weights").write_text("whole")
     assert (folder.model / "weights").read_text() == "whole"
-    assert [item.name for item in folder.path.iterdir()] == ["model"]
+    assert {item.name for item in folder.path.iterdir()} == {"lock", "model"}
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,14 @@ def test_other_files_in_the_folder_stay(folder):
     (folder.path / "log.txt").write_text("hello")
     folder.write_config(TrainConfig())
     folder.start()
-    assert [path.name for path in folder.path.iterdir()] == ["log.txt"]
+    assert {path.name for path in folder.path.iterdir()} == {"lock", "log.txt"}
 
 
 def test_what_a_killed_run_was_writing_is_no_stranger_and_goes(folder):
     (folder.path / "progress.json.123.part").write_text("{")
     (folder.path / "model.part").mkdir()
     folder.start()
-    assert list(folder.path.iterdir()) == []
+    assert [item.name for item in folder.path.iterdir()] == ["lock"]
 
 
 def test_a_new_run_takes_away_what_the_old_one_left(folder):
@@ -134,4 +134,4 @@ def test_a_new_run_takes_away_what_the_old_one_left(folder):
     folder.write_metrics({"steps": 5})
     folder.write_scores([(1, 0.5)])
     folder.start()
-    assert list(folder.path.iterdir()) == []
+    assert [item.name for item in folder.path.iterdir()] == ["lock"]

@@ -47,6 +47,7 @@ def test_a_run_leaves_its_files(run):
         "judgements.jsonl",
         "errors.jsonl",
         "report.md",
+        "lock",
         "tensorboard",
         "model",
     }

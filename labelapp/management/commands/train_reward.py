@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from labelapp import runs
-from labelapp.models import Project, State
+from labelapp.models import Project, State, TrainingRun
 from training import config as training_config
 
 
@@ -22,6 +22,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--unless-trained", action="store_true", help="do nothing if a finished run is there"
         )
+        parser.add_argument(
+            "--go-on",
+            action="store_true",
+            help="go on with the project's last run, which failed or was stopped, where it was",
+        )
         training_config.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,17 +38,28 @@ class Command(BaseCommand):
             return
         try:
             config = training_config.from_arguments(argparse.Namespace(**options))
-            run = runs.start(project=project, config=config)
+            if options["go_on"]:
+                run = last_run(project)
+                runs.go_on(run)
+            else:
+                run = runs.start(project=project, config=config)
         except (ValueError, runs.CannotTrainError) as error:
             raise CommandError(str(error)) from error
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
         try:
             runs.execute(run, show=True)
         except KeyboardInterrupt:
-            raise CommandError("stopped; the run is marked as failed") from None
+            raise CommandError("stopped; --go-on goes on where it was") from None
         if run.state != State.DONE:
             raise CommandError(run.reason)
         self.stdout.write(describe(run.metrics))
+
+
+def last_run(project: Project) -> TrainingRun:
+    run = project.runs.first()
+    if run is None:
+        raise CommandError(f"{project.slug} has no run yet")
+    return run
 
 
 def describe(metrics: dict[str, Any]) -> str:
