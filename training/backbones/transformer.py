@@ -53,7 +53,11 @@ class ResponseLayer(nn.TransformerDecoderLayer):
     The target is (N, K, R, D) and the memory (N, P, D). Each response attends causally to itself,
     as one of N*K sequences; all responses of a prompt together are the queries on its memory, so
     that the prompt's keys and values are computed once, whatever K is.
+
+    The last layer gives (N, K, 1, D), what comes out at each response's end: nobody reads the rest.
     """
+
+    is_last = False
 
     def forward(
         self,
@@ -66,11 +70,21 @@ class ResponseLayer(nn.TransformerDecoderLayer):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> Tensor:
+        """tgt_key_padding_mask (N, K, R) is True behind each response's end."""
+        assert tgt_key_padding_mask is not None
         N, K, R, D = tgt.shape
         x = tgt.reshape(N * K, R, D)
         y = self.norm1(x)
-        x = x + self.self_attn(y, y, y, attn_mask=tgt_mask, is_causal=True, need_weights=False)[0]
-        x = x.reshape(N, K * R, D)
+        if self.is_last:
+            padding_BR = tgt_key_padding_mask.reshape(N * K, R)
+            rows_B = torch.arange(N * K, device=x.device)
+            ends_B = (~padding_BR).sum(dim=1) - 1
+            x, query_B1D = x[rows_B, ends_B][:, None], y[rows_B, ends_B][:, None]
+            y = self.self_attn(query_B1D, y, y, key_padding_mask=padding_BR, need_weights=False)[0]
+        else:
+            # Padding stands behind a response's end, where causal attention never looks from.
+            y = self.self_attn(y, y, y, attn_mask=tgt_mask, is_causal=True, need_weights=False)[0]
+        x = (x + y).reshape(N, -1, D)
         y = self.norm2(x)
         x = (
             x
@@ -79,7 +93,7 @@ class ResponseLayer(nn.TransformerDecoderLayer):
             )[0]
         )
         x = x + self.linear2(self.activation(self.linear1(self.norm3(x))))
-        return x.reshape(N, K, R, D)
+        return x.reshape(N, K, -1, D)
 
 
 class PodiumTransformerForSequenceClassification(PreTrainedModel):
@@ -111,6 +125,7 @@ class PodiumTransformerForSequenceClassification(PreTrainedModel):
             config.num_hidden_layers,
             norm=nn.LayerNorm(config.hidden_size),
         )
+        self.response_decoder.layers[-1].is_last = True
         self.score = nn.Linear(config.hidden_size, 1, bias=False)
         # What a layer adds to what it reads. It begins as nothing: where rankings are few, random
         # layers are learned by heart, and silent ones find first what holds for all rankings.
@@ -157,17 +172,16 @@ class PodiumTransformerForSequenceClassification(PreTrainedModel):
         P, R = prompts_NP.shape[1], responses_NKR.shape[2]
         padding_NP = torch.arange(P, device=prompts_NP.device) >= prompt_lengths_N[:, None]
         memory_NPD = self.prompt_encoder(self._embed(prompts_NP), src_key_padding_mask=padding_NP)
-        # Padding stands behind a response's end, where causal attention never looks from.
-        causal_RR = torch.ones(R, R, dtype=torch.bool, device=ends_NK.device).triu(1)
-        hidden_NKRD = self.response_decoder(
+        places_R = torch.arange(R, device=ends_NK.device)
+        hidden_NK1D = self.response_decoder(
             self._embed(responses_NKR),
             memory_NPD,
-            tgt_mask=causal_RR,
+            tgt_mask=places_R > places_R[:, None],
+            tgt_key_padding_mask=places_R > ends_NK[:, :, None],
             memory_key_padding_mask=padding_NP,
             tgt_is_causal=True,
         )
-        ends_NK1D = ends_NK[:, :, None, None].expand(-1, -1, 1, hidden_NKRD.shape[-1])
-        last_NKD = hidden_NKRD.gather(2, ends_NK1D).squeeze(2)
+        last_NKD = hidden_NK1D.squeeze(2)
         # Autocast must not halve the head's precision, and float64 must not lose its own.
         with torch.autocast(last_NKD.device.type, enabled=False):
             precision = torch.promote_types(last_NKD.dtype, torch.float32)
