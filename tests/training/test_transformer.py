@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.tiny import random_examples, scratch_backbone
+from tests.training.tiny import random_examples, rewards_one_by_one, scratch_backbone
 from training.layout import padded_rows
 from training.text import TextEncoder
 
@@ -82,6 +82,35 @@ def test_a_reward_depends_on_the_prompt(backbone):
         examples[0].prompt[0] += 1
         after = backbone.rewards(examples)
     assert (after - before).abs().min() > 1e-4
+
+
+def test_the_last_layer_gives_at_the_end_what_a_whole_layer_gives_there(backbone):
+    layer = backbone.model.response_decoder.layers[-1]
+    responses_NKRD, memory_NPD = torch.randn(2, 3, 5, 32), torch.randn(2, 4, 32)
+    ends_NK = torch.tensor([[4, 0, 2], [1, 3, 4]])
+    places_R = torch.arange(5)
+    masks = {
+        "tgt_mask": places_R > places_R[:, None],
+        "tgt_key_padding_mask": places_R > ends_NK[:, :, None],
+        "memory_key_padding_mask": torch.tensor([[False] * 4, [False, False, True, True]]),
+    }
+    with torch.no_grad():
+        read_NK1D = layer(responses_NKRD, memory_NPD, **masks)
+        layer.is_last = False
+        whole_NKRD = layer(responses_NKRD, memory_NPD, **masks)
+    at_ends_NK1D = whole_NKRD.gather(2, ends_NK[:, :, None, None].expand(-1, -1, 1, 32))
+    torch.testing.assert_close(read_NK1D, at_ends_NK1D)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_response_is_scored_alike_alone_and_beside_others(layers):
+    backbone = scratch_backbone(layers=layers)
+    examples = random_examples(backbone)
+    with torch.no_grad():
+        together = backbone.rewards(examples)
+        alone = rewards_one_by_one(backbone, examples)
+    for row, expected in zip(together, alone, strict=True):
+        torch.testing.assert_close(row[: len(expected)], expected.squeeze(-1), atol=1e-5, rtol=0)
 
 
 def test_the_head_starts_small(backbone):

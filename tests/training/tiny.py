@@ -105,9 +105,9 @@ def pretrained_backbone(family, layout="shared", attention="auto"):
     return PretrainedBackbone(model.eval(), tokenizer, layout, attention)
 
 
-def scratch_backbone(layout="shared"):
+def scratch_backbone(layout="shared", layers=1):
     torch.manual_seed(0)
-    config = TrainConfig(width=32, heads=4, vocabulary=400, layout=layout)
+    config = TrainConfig(width=32, heads=4, layers=layers, vocabulary=400, layout=layout)
     backbone = ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu"))
     for module in backbone.model._silent:  # as if trained: what says nothing proves nothing
         torch.nn.init.normal_(module.weight, std=0.3)
