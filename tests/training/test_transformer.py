@@ -86,20 +86,20 @@ def test_a_reward_depends_on_the_prompt(backbone):
 
 def test_the_last_layer_gives_at_the_end_what_a_whole_layer_gives_there(backbone):
     layer = backbone.model.response_decoder.layers[-1]
-    responses_NKRD, memory_NPD = torch.randn(2, 3, 5, 32), torch.randn(2, 4, 32)
-    ends_NK = torch.tensor([[4, 0, 2], [1, 3, 4]])
-    places_R = torch.arange(5)
+    responses, memory = torch.randn(2, 3, 5, 32), torch.randn(2, 4, 32)
+    ends = torch.tensor([[4, 0, 2], [1, 3, 4]])
+    places = torch.arange(5)
     masks = {
-        "tgt_mask": places_R > places_R[:, None],
-        "tgt_key_padding_mask": places_R > ends_NK[:, :, None],
+        "tgt_mask": places > places[:, None],
+        "tgt_key_padding_mask": places > ends[:, :, None],
         "memory_key_padding_mask": torch.tensor([[False] * 4, [False, False, True, True]]),
     }
     with torch.no_grad():
-        read_NK1D = layer(responses_NKRD, memory_NPD, **masks)
+        at_ends = layer(responses, memory, **masks)
         layer.is_last = False
-        whole_NKRD = layer(responses_NKRD, memory_NPD, **masks)
-    at_ends_NK1D = whole_NKRD.gather(2, ends_NK[:, :, None, None].expand(-1, -1, 1, 32))
-    torch.testing.assert_close(read_NK1D, at_ends_NK1D)
+        whole = layer(responses, memory, **masks)
+    expected = whole.gather(2, ends[:, :, None, None].expand(-1, -1, 1, 32))
+    torch.testing.assert_close(at_ends, expected)
 
 
 @pytest.mark.parametrize("layers", [1, 3])

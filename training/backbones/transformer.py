@@ -70,12 +70,15 @@ class ResponseLayer(nn.TransformerDecoderLayer):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """tgt_key_padding_mask (N, K, R) is True behind each response's end."""
-        assert tgt_key_padding_mask is not None
+        """tgt_key_padding_mask (N, K, R) is True behind each response's end; only the last layer
+        needs it. Without it every response is R long.
+        """
         N, K, R, D = tgt.shape
         x = tgt.reshape(N * K, R, D)
         y = self.norm1(x)
         if self.is_last:
+            if tgt_key_padding_mask is None:
+                tgt_key_padding_mask = torch.zeros(N, K, R, dtype=torch.bool, device=x.device)
             padding_BR = tgt_key_padding_mask.reshape(N * K, R)
             rows_B = torch.arange(N * K, device=x.device)
             ends_B = (~padding_BR).sum(dim=1) - 1
