@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.tiny import SCRATCH, random_examples, scratch_backbone
+from tests.training.tiny import (
+    SCRATCH,
+    random_examples,
+    rewards_one_by_one,
+    scratch_backbone,
+)
 from training.layout import padded_rows
 from training.text import TextEncoder
 
@@ -82,6 +87,35 @@ def test_a_reward_depends_on_the_prompt(backbone):
         examples[0].prompt[0] += 1
         after = backbone.rewards(examples)
     assert (after - before).abs().min() > 1e-4
+
+
+def test_the_last_layer_gives_at_the_end_what_a_whole_layer_gives_there():
+    layer = scratch_backbone().model.response_decoder.layers[-1]
+    responses, memory = torch.randn(2, 3, 5, 32), torch.randn(2, 4, 32)
+    ends = torch.tensor([[4, 0, 2], [1, 3, 4]])
+    places = torch.arange(5)
+    masks = {
+        "tgt_mask": places > places[:, None],
+        "tgt_key_padding_mask": places > ends[:, :, None],
+        "memory_key_padding_mask": torch.tensor([[False] * 4, [False, False, True, True]]),
+    }
+    with torch.no_grad():
+        at_ends = layer(responses, memory, **masks)
+        layer.is_last = False
+        whole = layer(responses, memory, **masks)
+    expected = whole.gather(2, ends[:, :, None, None].expand(-1, -1, 1, 32))
+    torch.testing.assert_close(at_ends, expected)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_response_is_scored_alike_alone_and_beside_others(layers):
+    backbone = scratch_backbone(layers=layers)
+    examples = random_examples(backbone)
+    with torch.no_grad():
+        together = backbone.rewards(examples)
+        alone = rewards_one_by_one(backbone, examples)
+    for row, expected in zip(together, alone, strict=True):
+        torch.testing.assert_close(row[: len(expected)], expected.squeeze(-1), atol=1e-5, rtol=0)
 
 
 def test_the_head_starts_small(backbone):

@@ -111,10 +111,11 @@ def pretrained_backbone(family, layout="shared", attention="auto"):
     return PretrainedBackbone(model.eval(), tokenizer, layout, attention)
 
 
-def scratch_backbone(kind="transformer", layout="shared"):
+def scratch_backbone(kind="transformer", layout="shared", layers=1):
     """As if trained: what says nothing proves nothing."""
     torch.manual_seed(0)
-    config = TrainConfig(width=32, vocabulary=400, layout=layout, **SCRATCH[kind])
+    sizes = {"width": 32, "layers": layers, "vocabulary": 400} | SCRATCH[kind]
+    config = TrainConfig(layout=layout, **sizes)
     backbone = ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu"))
     model = backbone.model.eval()
     if kind == "transformer":

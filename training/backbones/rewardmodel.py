@@ -51,17 +51,17 @@ class PodiumRewardModel(PreTrainedModel):
             responses_NKR: token ids, padded on the right with anything.
             ends_NK: place of each response's last token, in 0..R-1.
         """
-        hidden_NKRD = self.read(prompts_NP, prompt_lengths_N, responses_NKR)
-        ends_NK1D = ends_NK[:, :, None, None].expand(-1, -1, 1, hidden_NKRD.shape[-1])
-        last_NKD = hidden_NKRD.gather(2, ends_NK1D).squeeze(2)
+        last_NKD = self.read(prompts_NP, prompt_lengths_N, responses_NKR, ends_NK)
         # Autocast must not halve the head's precision, and float64 must not lose its own.
         with torch.autocast(last_NKD.device.type, enabled=False):
             precision = torch.promote_types(last_NKD.dtype, torch.float32)
             rewards_NK1 = F.linear(last_NKD.to(precision), self.score.weight.to(precision))
         return rewards_NK1.squeeze(-1)
 
-    def read(self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor) -> Tensor:
-        """Hidden states (N, K, R, D), each of what stands before it in prompt and response.
+    def read(
+        self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor, ends_NK: Tensor
+    ) -> Tensor:
+        """Hidden states (N, K, D) at each response's end, of prompt and response up to there.
 
         The arguments are those of `rewards`.
         """

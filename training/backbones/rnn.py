@@ -87,13 +87,16 @@ class PodiumRNNForSequenceClassification(PodiumRewardModel):
             if name.startswith("bias_ih"):
                 nn.init.ones_(gates[1])  # of GRU: reset, update, new; of LSTM: input, forget, ...
 
-    def read(self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor) -> Tensor:
-        N, K, R = responses_NKR.shape
+    def read(
+        self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor, ends_NK: Tensor
+    ) -> Tensor:
+        N, K, _ = responses_NKR.shape
         state = self._state_behind(prompts_NP, prompt_lengths_N)
         expanded = tuple(part_SND.repeat_interleave(K, dim=1) for part_SND in state)
         # Padding stands behind a response's end, whose state it does not reach.
-        hidden, _ = self._run(self.embedding(responses_NKR.flatten(0, 1)), expanded)
-        return hidden.reshape(N, K, R, -1)
+        hidden_BRD, _ = self._run(self.embedding(responses_NKR.flatten(0, 1)), expanded)
+        rows_B = torch.arange(N * K, device=ends_NK.device)
+        return hidden_BRD[rows_B, ends_NK.flatten()].reshape(N, K, -1)
 
     def _state_behind(self, tokens_NP: Tensor, lengths_N: Tensor) -> State:
         """The state after the last real token of each sequence.

@@ -52,7 +52,11 @@ class ResponseLayer(nn.TransformerDecoderLayer):
     The target is (N, K, R, D) and the memory (N, P, D). Each response attends causally to itself,
     as one of N*K sequences; all responses of a prompt together are the queries on its memory, so
     that the prompt's keys and values are computed once, whatever K is.
+
+    The last layer gives (N, K, 1, D), what comes out at each response's end: nobody reads the rest.
     """
+
+    is_last = False
 
     def forward(
         self,
@@ -65,11 +69,24 @@ class ResponseLayer(nn.TransformerDecoderLayer):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> Tensor:
+        """tgt_key_padding_mask (N, K, R) is True behind each response's end; only the last layer
+        needs it. Without it every response is R long.
+        """
         N, K, R, D = tgt.shape
         x = tgt.reshape(N * K, R, D)
         y = self.norm1(x)
-        x = x + self.self_attn(y, y, y, attn_mask=tgt_mask, is_causal=True, need_weights=False)[0]
-        x = x.reshape(N, K * R, D)
+        if self.is_last:
+            if tgt_key_padding_mask is None:
+                tgt_key_padding_mask = torch.zeros(N, K, R, dtype=torch.bool, device=x.device)
+            padding_BR = tgt_key_padding_mask.reshape(N * K, R)
+            rows_B = torch.arange(N * K, device=x.device)
+            ends_B = (~padding_BR).sum(dim=1) - 1
+            x, query_B1D = x[rows_B, ends_B][:, None], y[rows_B, ends_B][:, None]
+            y = self.self_attn(query_B1D, y, y, key_padding_mask=padding_BR, need_weights=False)[0]
+        else:
+            # Padding stands behind a response's end, where causal attention never looks from.
+            y = self.self_attn(y, y, y, attn_mask=tgt_mask, is_causal=True, need_weights=False)[0]
+        x = (x + y).reshape(N, -1, D)
         y = self.norm2(x)
         x = (
             x
@@ -78,7 +95,7 @@ class ResponseLayer(nn.TransformerDecoderLayer):
             )[0]
         )
         x = x + self.linear2(self.activation(self.linear1(self.norm3(x))))
-        return x.reshape(N, K, R, D)
+        return x.reshape(N, K, -1, D)
 
 
 class PodiumTransformerForSequenceClassification(PodiumRewardModel):
@@ -109,6 +126,7 @@ class PodiumTransformerForSequenceClassification(PodiumRewardModel):
             config.num_hidden_layers,
             norm=nn.LayerNorm(config.hidden_size),
         )
+        self.response_decoder.layers[-1].is_last = True
         self.score = nn.Linear(config.hidden_size, 1, bias=False)
         # What a layer adds to what it reads. It begins as nothing: where rankings are few, random
         # layers are learned by heart, and silent ones find first what holds for all rankings.
@@ -135,20 +153,22 @@ class PodiumTransformerForSequenceClassification(PodiumRewardModel):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
 
-    def read(self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor) -> Tensor:
+    def read(
+        self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor, ends_NK: Tensor
+    ) -> Tensor:
         P, R = prompts_NP.shape[1], responses_NKR.shape[2]
         padding_NP = torch.arange(P, device=prompts_NP.device) >= prompt_lengths_N[:, None]
         memory_NPD = self.prompt_encoder(self._embed(prompts_NP), src_key_padding_mask=padding_NP)
-        # Padding stands behind a response's end, where causal attention never looks from.
-        causal_RR = torch.ones(R, R, dtype=torch.bool, device=padding_NP.device).triu(1)
-        hidden_NKRD: Tensor = self.response_decoder(
+        places_R = torch.arange(R, device=padding_NP.device)
+        hidden_NK1D: Tensor = self.response_decoder(
             self._embed(responses_NKR),
             memory_NPD,
-            tgt_mask=causal_RR,
+            tgt_mask=places_R > places_R[:, None],
+            tgt_key_padding_mask=places_R > ends_NK[:, :, None],
             memory_key_padding_mask=padding_NP,
             tgt_is_causal=True,
         )
-        return hidden_NKRD
+        return hidden_NK1D.squeeze(2)
 
     def _embed(self, tokens: Tensor) -> Tensor:
         """Embeddings (..., D) of tokens (...), with the place in the last dimension added.
