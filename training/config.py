@@ -104,7 +104,7 @@ class TrainConfig:
     backbone_license: str = setting(
         "", "pretrained: licence of that model, for the model card", group="model"
     )
-    cell: Cell = setting("gru", "rnn: kind of cell", group="model")
+    cell: Cell = setting("lstm", "rnn: kind of cell", group="model")
     layers: int = setting(
         1, "from scratch: layers that read a response", group="model", least=1, most=48
     )
