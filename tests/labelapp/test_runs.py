@@ -106,11 +106,11 @@ def test_a_run_stops_on_request(project: Project, ranked: list[Prompt]) -> None:
 @pytest.fixture
 def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
     """A run that was killed when it had a checkpoint behind it."""
-    run = start(project, epochs=300, checkpoint_minutes=0.0001)
+    run = start(project, epochs=60, checkpoint_minutes=0.0001)
 
     def kill() -> None:
         folder = runs.run_folder(run)
-        while len(folder.metric_lines()) < 20:
+        while len(folder.metric_lines()) < 12:
             time.sleep(0.02)
         os.kill(int((folder.path / "lock").read_text()), signal.SIGKILL)
 
