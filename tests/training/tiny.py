@@ -111,6 +111,7 @@ def scratch_backbone(layout="shared", layers=1):
     backbone = ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu"))
     for module in backbone.model._silent:  # as if trained: what says nothing proves nothing
         torch.nn.init.normal_(module.weight, std=0.3)
+    torch.nn.init.normal_(backbone.model.embedding.weight, std=0.2)
     backbone.model.eval()
     return backbone
 

@@ -21,6 +21,9 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+EMBEDDING_STD = 0.02
+"""Of what a new embedding puts in, beside sines and cosines of the place, which are up to 1."""
+
 
 class PodiumTransformerConfig(PretrainedConfig):
     """Sizes and special tokens. `separator_token_id` ends every prompt, and stands nowhere else."""
@@ -147,7 +150,9 @@ class PodiumTransformerForSequenceClassification(PreTrainedModel):
         if module is self.score:
             nn.init.normal_(module.weight, std=1 / math.sqrt(self.config.hidden_size + 1))
         elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=1 / math.sqrt(self.config.hidden_size))
+            # Small beside the place, which is added: a word seldom learned of says little.
+            std = EMBEDDING_STD / math.sqrt(self.config.hidden_size)
+            nn.init.normal_(module.weight, std=std)
         elif isinstance(module, nn.Linear):
             if any(module is silent for silent in self._silent):
                 nn.init.zeros_(module.weight)
