@@ -126,7 +126,10 @@ def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manage
     assert (cut_off.state, cut_off.step > 0) == (State.FAILED, True)
     assert "was killed" in cut_off.reason
     client, url = sign_in(manager), f"{URL}{cut_off.pk}/"
-    assert "It can go on from its last checkpoint; it had come to step" in client.get(url).content.decode()
+    assert (
+        "It can go on from its last checkpoint; it had come to step"
+        in client.get(url).content.decode()
+    )
     assert client.post(f"{url}go-on/")["Location"] == url
     assert DBTaskResult.objects.get().args_kwargs["args"] == [cut_off.pk]
     run = TrainingRun.objects.get()

@@ -21,6 +21,7 @@ def test_a_backbone_brings_its_own_defaults():
     assert (pretrained.epochs, pretrained.rankings_per_step) == (1, 64)
     assert pretrained.model == "gpt2"
     assert scratch.learning_rate > pretrained.learning_rate
+    assert scratch.max_response_tokens > pretrained.max_response_tokens == 512
 
 
 def test_only_a_transformer_needs_a_width_that_its_heads_share():

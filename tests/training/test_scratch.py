@@ -11,10 +11,13 @@ import torch
 
 from tests.training.tiny import (
     SCRATCH,
+    TEXTS,
     random_examples,
     rewards_one_by_one,
     scratch_backbone,
 )
+from training.backbones.scratch import ScratchBackbone
+from training.config import TrainConfig
 from training.layout import padded_rows
 from training.text import TextEncoder
 
@@ -121,6 +124,13 @@ def test_a_response_is_scored_alike_alone_and_beside_others(layers):
 def test_the_head_starts_small(backbone):
     weight = backbone.model.score.weight
     assert weight.std().item() == pytest.approx(1 / math.sqrt(weight.shape[1] + 1), rel=0.5)
+
+
+def test_words_start_small_beside_their_places():
+    config = TrainConfig(width=32, vocabulary=400)
+    model = ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu")).model
+    embedded = model.embedding.weight * math.sqrt(32)
+    assert embedded.std().item() == pytest.approx(0.02, rel=0.1)
 
 
 def test_a_sequence_without_a_separator_is_refused(backbone):

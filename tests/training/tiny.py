@@ -120,6 +120,7 @@ def scratch_backbone(kind="transformer", layout="shared", layers=1):
     model = backbone.model.eval()
     if kind == "transformer":
         loud, std = [module.weight for module in model._silent], 0.3
+        torch.nn.init.normal_(model.embedding.weight, std=0.2)
     else:
         loud, std = [*model.rnn.parameters(), *model.embedding.parameters()], 0.6
     for weight in loud:

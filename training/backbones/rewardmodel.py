@@ -29,6 +29,8 @@ class PodiumRewardModel(PreTrainedModel):
     embedding: nn.Embedding
     score: nn.Linear
     """The head: from width to one reward, without a bias."""
+    word_std = 1.0
+    """Standard deviation of a new embedding, times the square root of the width."""
 
     def get_input_embeddings(self) -> nn.Embedding:
         return self.embedding
@@ -38,7 +40,8 @@ class PodiumRewardModel(PreTrainedModel):
         if module is self.score:
             nn.init.normal_(module.weight, std=1 / math.sqrt(self.config.hidden_size + 1))
         elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=1 / math.sqrt(self.config.hidden_size))
+            std = self.word_std / math.sqrt(self.config.hidden_size)
+            nn.init.normal_(module.weight, std=std)
 
     def rewards(
         self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor, ends_NK: Tensor

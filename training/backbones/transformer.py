@@ -102,6 +102,8 @@ class PodiumTransformerForSequenceClassification(PodiumRewardModel):
     """The prompt is read once, and all responses against it."""
 
     config_class = PodiumTransformerConfig
+    # Small beside the place, which is added: a word seldom learned of says little.
+    word_std = 0.02
 
     def __init__(self, config: PodiumTransformerConfig) -> None:
         super().__init__(config)
