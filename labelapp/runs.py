@@ -95,12 +95,14 @@ def go_on(run: TrainingRun) -> None:
     """
     mark_lost(run.project)
     run.refresh_from_db()
+    if run.is_active:
+        raise CannotTrainError("The run is under way already.")
     if not can_go_on(run):
         raise CannotTrainError(f"Run {run.pk} has nothing to go on from. Start a new one.")
     over = TrainingRun.objects.filter(pk=run.pk, state=run.state)
     try:
         with transaction.atomic():
-            over.update(
+            queued = over.update(
                 state=State.QUEUED,
                 finished_at=None,
                 heartbeat_at=None,
@@ -109,6 +111,8 @@ def go_on(run: TrainingRun) -> None:
             )
     except IntegrityError as error:
         raise CannotTrainError("A run is under way. Wait for it, or stop it.") from error
+    if not queued:  # of two clicks, the other came first
+        raise CannotTrainError("The run is under way already.")
     run.refresh_from_db()
 
 
@@ -184,7 +188,9 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
     """
     folder = run_folder(run)
     folder.path.mkdir(parents=True, exist_ok=True)
+    before = folder.read_progress()  # of a process that failed here, if the run goes on
     with open(folder.path / LOG, "ab") as log:
+        logged = log.tell()
         process = subprocess.Popen(
             arguments,
             cwd=settings.BASE_DIR,
@@ -207,7 +213,8 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
         end(process)
     progress = folder.read_progress()
     if process.returncode != 0:
-        raise RunFailedError(failure(process.returncode, progress, folder.path / LOG))
+        said = progress if progress != before else None
+        raise RunFailedError(failure(process.returncode, said, folder.path / LOG, logged))
     patiently(lambda: copy_progress(run, progress))
 
 
@@ -246,13 +253,16 @@ def end(process: "subprocess.Popen[bytes]") -> None:
             process.wait()
 
 
-def failure(returncode: int, progress: Progress | None, log: Path) -> str:
-    """Why a process failed, in words: what it said itself, else how it ended."""
+def failure(returncode: int, progress: Progress | None, log: Path, logged: int) -> str:
+    """Why a process failed, in words: what it said itself, else how it ended.
+
+    The log holds `logged` bytes of earlier processes.
+    """
     if progress is not None and progress.state == "failed" and progress.reason:
         return progress.reason
     if returncode == -signal.SIGKILL:
         return "The training process was killed; the machine may have run out of memory."
-    lines = tail(log, 4096).splitlines()
+    lines = tail(log, min(4096, log.stat().st_size - logged)).splitlines()
     if lines and lines[-1].startswith("error: "):
         return lines[-1].removeprefix("error: ")
     how = f"signal {-returncode}" if returncode < 0 else f"exit status {returncode}"

@@ -16,6 +16,7 @@ from training.backbones.backbone import Backbone
 from training.backbones.choose import create_backbone
 from training.config import TrainConfig
 from training.dataset import Dataset
+from training.errors import UserError
 from training.machine import Machine
 from training.records import Source
 from training.resume import keep_start, reopened_backbone, reopened_dataset
@@ -49,6 +50,9 @@ def begin(
             from_cache = True
     backbone.model.train()
     processes.share_weights(chain(backbone.model.parameters(), backbone.model.buffers()))
+    ways = set(processes.gather((backbone.layout, backbone.attention)))
+    if len(ways) > 1:  # each has asked its own machine
+        raise UserError(f"the processes chose to compute in several ways, {ways}; use --attention")
     if processes.sharded:
         shard(backbone.model, processes)
     return backbone, dataset, from_cache

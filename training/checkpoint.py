@@ -64,14 +64,16 @@ class Checkpoints:
 
     def save(self, standing: Standing) -> None:
         """Raises OSError or SafetensorError where it cannot be written; earlier ones stay."""
-        with whole:
-            if not self.minutes or self._saved == standing.step:
-                return
-            state = {
+        if not self.minutes or self._saved == standing.step:
+            return
+        state = self._gathered(
+            {
                 "standing": asdict(standing),
                 "weights": self._weights(),
                 "optimizer": self.optimizer.state_dict(),
             }
+        )
+        with whole:
             self._write(f"step-{standing.step}", state)
             self._saved, self._written = standing.step, time.monotonic()
             if self.processes.is_first:
@@ -101,23 +103,33 @@ class Checkpoints:
         )
 
     def _newest_whole(self) -> tuple[int, Any]:
-        for step in reversed(steps_of(self.path, "step")):
-            try:
-                return step, read_state(self.path / f"step-{step}")
-            except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-                # Of several processes each finds it damaged, and one takes it away.
-                shutil.rmtree(self.path / f"step-{step}", ignore_errors=True)
-        raise UserError(f"no checkpoint in {self.path} is whole; begin anew with --restart")
+        found: list[Any] = []
+
+        def choose() -> int:
+            for step in reversed(steps_of(self.path, "step")):
+                try:
+                    found.append(read_state(self.path / f"step-{step}"))
+                except (FileNotFoundError, ValueError, KeyError, TypeError, SafetensorError):
+                    shutil.rmtree(self.path / f"step-{step}")
+                else:
+                    return step
+            raise UserError(f"no checkpoint in {self.path} is whole; begin anew with --restart")
+
+        step = self.processes.of_first(choose)
+        return step, found[0] if found else read_state(self.path / f"step-{step}")
 
     def save_best(self, step: int) -> None:
+        weights = self._gathered(self._weights())
         with whole:
-            self._write(f"best-{step}", self._weights())
+            self._write(f"best-{step}", weights)
             if self.processes.is_first:
                 self._forget_bests()
 
-    def _write(self, name: str, state: Any) -> None:
+    def _gathered(self, state: Any) -> Any:
         """All processes: together they have the shared weights."""
-        state = gathered(state, keep=self.processes.is_first)
+        return gathered(state, keep=self.processes.is_first)
+
+    def _write(self, name: str, state: Any) -> None:
         if self.processes.is_first:
             with _written_whole(self.path / name) as part:
                 write_state(part, state)

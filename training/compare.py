@@ -141,12 +141,14 @@ def train(
 ) -> None:
     """A run in a process of its own. Raises UserError where it fails."""
     module = [sys.executable, "-m", "training.train", "--run-folder", str(folder.path)]
+    before = folder.read_progress()
     process = subprocess.Popen([*module, *source, *config.to_arguments()], env=environment)
     with when_stopped(process.terminate):
         failed = process.wait() != 0
     if failed:
         progress = folder.read_progress()
-        reason = progress.reason if progress and progress.reason else "see above"
+        said = progress is not None and progress != before and progress.reason
+        reason = said or "see above"
         raise UserError(f"the run {folder.path.name} failed: {reason}")
 
 
@@ -166,7 +168,7 @@ def figures(folder: RunFolder) -> dict[str, float]:
     rates = [line["tokens_per_second"] for line in folder.metric_lines()]
     return {
         "accuracy": metrics["held_out"]["accuracy"],
-        "loss": metrics["held_out"]["loss"],
+        "held_out_loss": metrics["held_out"]["loss"],  # a setting is named loss, too
         "train_accuracy": metrics["train"]["after"]["accuracy"],
         "seconds": metrics["seconds"],
         "tokens_per_second": float(np.median(rates)),
@@ -208,7 +210,7 @@ def markdown(table: pd.DataFrame) -> str:
         cells += [
             f"{row['accuracy']:.1%}{between(row['low'], row['high'])}",
             f"{row['against']:+.1%}{between(row['against_low'], row['against_high'])}",
-            f"{row['loss']:.4f}",
+            f"{row['held_out_loss']:.4f}",
             f"{row['train_accuracy']:.1%}",
             f"{row['seconds']:.0f}",
             f"{row['tokens_per_second']:,.0f}",

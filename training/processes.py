@@ -76,19 +76,48 @@ class Processes:
 
     @contextmanager
     def first_goes_ahead(self) -> Iterator[None]:
-        """All: the others enter the block when the first one has left it."""
+        """All: the others enter the block when the first one has left it.
+
+        What stops it there stops them too, as a UserError with the same reason.
+        """
         if not self.is_first:
-            dist.barrier()
-        yield
-        if self.is_first and self.count > 1:
-            dist.barrier()
+            self._hear()
+            yield
+            return
+        try:
+            yield
+        except Exception as error:
+            self._tell(None, error)
+            raise
+        self._tell(None)
 
     def of_first(self, act: Callable[[], Result]) -> Result:
-        """All: what this gives in the first process, which alone does it."""
-        found = [act()] if self.is_first else [None]
+        """All: what this gives in the first process, which alone does it.
+
+        What stops it stops the others too, as a UserError with the same reason.
+        """
+        if not self.is_first:
+            heard: Result = self._hear()
+            return heard
+        try:
+            found = act()
+        except Exception as error:
+            self._tell(None, error)
+            raise
+        self._tell(found)
+        return found
+
+    def _tell(self, value: object, error: Exception | None = None) -> None:
         if self.count > 1:
-            dist.broadcast_object_list(found)
-        return found[0]  # type: ignore[return-value]
+            dist.broadcast_object_list([value, error and str(error)])
+
+    def _hear(self) -> Any:
+        heard = [None, None]
+        dist.broadcast_object_list(heard)
+        value, reason = heard
+        if reason is not None:
+            raise UserError(f"process {self.rank} ends with the first one: {reason}")
+        return value
 
     def gather(self, value: Result) -> list[Result]:
         """All: everyone's, by rank."""

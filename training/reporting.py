@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from training.runfolder import Progress, RunFolder, State
+from training.stopping import whole
 
 SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_BETWEEN_LINES = 10.0
@@ -90,7 +91,8 @@ class Reporter:
     def _write(self) -> None:
         self._written = time.monotonic()
         if not self.silent:
-            self.folder.write_progress(self.progress)
+            with whole:  # whoever ends the process has the last word
+                self.folder.write_progress(self.progress)
 
 
 class MetricLog:

@@ -57,10 +57,11 @@ def reopened_backbone(folder: RunFolder, config: TrainConfig, device: torch.devi
     if config.backbone == "pretrained":
         return create_backbone(config, iter(()), device)
     backbone = load_backbone(folder.checkpoints / START, config, device)
-    for weight in backbone.model.parameters():
+    if device.type == "cpu":
         # Weights that were read lie elsewhere in memory than those that were made, and the last
         # digit of a CPU's sums depends on their addresses.
-        weight.data = weight.data.clone()
+        for weight in backbone.model.parameters():
+            weight.data = weight.data.clone()
     return backbone
 
 

@@ -159,7 +159,7 @@ class RunFolder:
         if self.read_config() is None and (strange := self._strangers()):
             reason = "the folder holds something that is no training run"
             raise FileExistsError(errno.EEXIST, reason, str(self.path / min(strange)))
-        self._take()
+        self.take()
         self.forget_checkpoints()
         self._remove_parts()
         for name in (TENSORBOARD, MODEL):
@@ -169,21 +169,29 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def reopen(self) -> None:
-        """Go on with the run that stopped here. Raises OSError where another process does that."""
-        self._take()
+        """Go on with the run that stopped here.
+
+        Raises OSError where another process does that, or has just done it.
+        """
+        self.take()
+        if not self.is_unfinished:
+            self.leave()
+            raise FileNotFoundError(errno.ENOENT, "the run is done by now", str(self.checkpoints))
         self._remove_parts()
 
-    def _take(self) -> None:
-        """Keep other processes from writing here for as long as this one lives."""
+    def take(self) -> None:
+        """Keep other processes from writing here until this one leaves. Raises OSError."""
         if self._lock is not None:
             return
         lock = open(self.path / LOCK, "a", encoding="utf-8")  # noqa: SIM115 - held to the end
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except OSError as error:
             lock.close()
-            reason = "another process is training in this folder; wait for it, or stop it"
-            raise BlockingIOError(error.errno, reason, str(self.path)) from error
+            reason = f"the file cannot be locked ({error.strerror}); use another file system"
+            if isinstance(error, BlockingIOError):
+                reason = "another process is at work in this folder; wait for it, or stop it"
+            raise OSError(error.errno, reason, str(self.path / LOCK)) from error
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
@@ -311,7 +319,7 @@ def _write_text(path: Path, text: str) -> None:
 def _write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> int:
     """Likewise, one line at a time. Returns how many."""
     count = 0
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     with open(part, "w", encoding="utf-8") as file:
         for value in objects:
             file.write(json.dumps(finite(value), allow_nan=False) + "\n")

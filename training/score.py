@@ -55,7 +55,7 @@ def score(
     config = machine.complete(config)
     backbone = load_backbone(folder.model, config, machine.device)
     responses = source.count_responses()
-    folder.in_use = True
+    folder.take()
     reporter.enter("scoring", steps=responses)
     backbone.model.eval()
     written = folder.write_scores(scores(config, source, backbone, machine, reporter))

@@ -67,6 +67,10 @@ class Standing:
         """The step with the lowest held-out loss, the first of equals."""
         return min(self.held_out, key=lambda step: (self.held_out[step], step))
 
+    def would_be_best(self, loss: float) -> bool:
+        """Whether no evaluation so far found so low a held-out loss."""
+        return all(loss < found for found in self.held_out.values())
+
     def is_stuck(self, patience: int) -> bool:
         """Whether so many evaluations have not found a better loss. Never with a patience of 0."""
         return 0 < patience <= sum(step > self.best for step in self.held_out)

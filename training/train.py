@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -103,7 +104,9 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     config = machine.complete(config)
 
     def reopened() -> bool:
-        unfinished = not arguments.restart and goes_on(folder, config, source)
+        # torchrun starts processes again that failed, with the same command.
+        anew = arguments.restart and not int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+        unfinished = not anew and goes_on(folder, config, source)
         if unfinished:
             folder.reopen()
         else:
@@ -141,13 +144,18 @@ def train(
     # 2. Loop: evaluate, save, stop, step, log
     objective = RankingLoss(config).to(machine.device)
     optimizer = make_optimizer(backbone, objective, config)
-    learned = {"model": backbone.model, "objective": objective}
     checkpoints = Checkpoints(
-        folder.checkpoints, learned, optimizer, config.checkpoint_minutes, processes
+        folder.checkpoints,
+        {"model": backbone.model, "objective": objective},
+        optimizer,
+        config.checkpoint_minutes,
+        processes,
     )
     standing = Standing(config.tokens_per_batch)
     if unfinished:
         standing = checkpoints.restore()
+        # It may have become smaller where memory ran out, or by what is asked for now.
+        standing.tokens_per_batch = min(standing.tokens_per_batch, config.tokens_per_batch)
         started -= standing.seconds
         reporter.say(f"going on after step {standing.step}")
     log = MetricLog(folder, standing.step, silent=not processes.is_first)
@@ -173,11 +181,11 @@ def train(
             if step == steps or step % evaluate_every == 0:
                 verdict = judge_on(held_out(dataset))
                 if step not in standing.held_out:
+                    if config.keep == "best" and standing.would_be_best(verdict.loss):
+                        checkpoints.save_best(step)
                     with whole:
                         log.held_out(step, curves(verdict))
                         standing.held_out[step] = verdict.loss
-                        if config.keep == "best" and standing.best == step:
-                            checkpoints.save_best(step)
 
             if processes.of_first(lambda: checkpoints.are_due):
                 save()
@@ -233,14 +241,12 @@ def train(
 
         # 3. Save: the weights of the last step, or of the best one. From here one process goes on
         save()
-        processes.leave()
         if not processes.is_first:
+            processes.leave()  # when the first is done: launchers wait for each other only so long
             return
         machine = replace(machine, processes=ALONE)
         if processes.sharded:
-            backbone = reopened_backbone(folder, config, machine.device)
-            learned["model"] = backbone.model
-            checkpoints.restore_weights()
+            backbone = put_together(checkpoints, folder, config, machine)
         kept = standing.best if config.keep == "best" else standing.step
         if kept != standing.step:
             checkpoints.restore_weights(kept)
@@ -274,9 +280,21 @@ def train(
         folder.write_metrics(metrics)
         write_model_card(folder)
         folder.forget_checkpoints()
+    processes.leave()
     reporter.enter("done")
     reporter.close()
     reporter.say(summary(metrics))
+
+
+def put_together(
+    checkpoints: Checkpoints, folder: RunFolder, config: TrainConfig, machine: Machine
+) -> Backbone:
+    """A model whose weights were shared out, whole in this process."""
+    backbone = reopened_backbone(folder, config, machine.device)
+    checkpoints.modules = {**checkpoints.modules, "model": backbone.model}
+    checkpoints.processes = machine.processes
+    checkpoints.restore_weights()
+    return backbone
 
 
 def judged(

@@ -28,6 +28,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "folder": folder.model,
         "curve": loss_curve(folder.metric_lines()),
         "can_go_on": runs.can_go_on(run),
+        "is_trained": folder.is_trained,
     }
 
 

@@ -26,6 +26,7 @@ from labelapp.models import Member, Project, Prompt, Score, State, TrainingRun, 
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from training.config import TrainConfig
 from training.database import open_engine
+from training.runfolder import Progress
 
 URL = "/projects/kitchen/runs/"
 TINY: dict[str, Any] = {
@@ -110,7 +111,8 @@ def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
 
     def kill() -> None:
         folder = runs.run_folder(run)
-        while len(folder.metric_lines()) < 12:
+        deadline = time.monotonic() + 90
+        while len(folder.metric_lines()) < 12 and time.monotonic() < deadline:
             time.sleep(0.02)
         os.kill(int((folder.path / "lock").read_text()), signal.SIGKILL)
 
@@ -131,6 +133,9 @@ def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manage
         in client.get(url).content.decode()
     )
     assert client.post(f"{url}go-on/")["Location"] == url
+    again = client.post(f"{url}go-on/")  # a second click
+    assert again.status_code == 422
+    assert "The run is under way already." in again.content.decode()
     assert DBTaskResult.objects.get().args_kwargs["args"] == [cut_off.pk]
     run = TrainingRun.objects.get()
     assert (run.state, run.reason, run.finished_at) == (State.QUEUED, "", None)
@@ -145,6 +150,8 @@ def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manage
 def test_the_command_goes_on_with_the_last_run(
     cut_off: TrainingRun, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    with pytest.raises(CommandError, match="leave out --epochs"):
+        call_command("train_reward", "--project", "kitchen", "--go-on", "--epochs=5")
     call_command("train_reward", "--project", "kitchen", "--go-on")
     assert "held-out prompts the model" in capfd.readouterr().out
     with pytest.raises(CommandError, match=f"Run {cut_off.pk} has nothing to go on from"):
@@ -213,6 +220,15 @@ def test_a_process_that_dies_leaves_a_reason(
 ) -> None:
     with pytest.raises(runs.RunFailedError, match=reason):
         runs.watch(running, process(program), show=False)
+
+
+def test_a_reason_is_not_that_of_a_process_before_it(running: TrainingRun) -> None:
+    folder = runs.run_folder(running)
+    folder.path.mkdir(parents=True)
+    folder.write_progress(Progress("failed", reason="stopped by SIGTERM"))
+    runs.log_path(running).write_text("error: stopped by SIGTERM\n")
+    with pytest.raises(runs.RunFailedError, match="ended with exit status 3; its log says more"):
+        runs.watch(running, process("import sys; sys.exit(3)"), show=False)
 
 
 @pytest.mark.django_db(transaction=True)

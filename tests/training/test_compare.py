@@ -1,5 +1,7 @@
 """Several settings on the same rankings: real runs, then a table of made-up ones."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -83,6 +85,11 @@ def test_a_row_is_the_mean_over_seeds_with_its_interval_over_prompts(tmp_path):
     assert table["against"].tolist() == [0.0, 1 / 8]
     assert (table["low"] < table["accuracy"]).all()
     assert (table["accuracy"] < table["high"]).all()
+
+
+def test_a_setting_may_be_named_as_a_figure_is(tmp_path):
+    found = replace(made_up(tmp_path, "gru", right(4)), values={"loss": "plackett-luce"})
+    assert markdown(tabulate([found])).splitlines()[-1].startswith("| plackett-luce | 50.0% ")
 
 
 def test_the_difference_is_paired_over_prompts(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 
 from labelapp.runs import database_url
-from tests.training.tiny import scratch_backbone
+from tests.training.tiny import ranking_lines, scratch_backbone, write_rankings
 from training.config import TrainConfig
 from training.layout import Example, shares
 from training.processes import ALONE
@@ -107,6 +107,18 @@ def test_one_of_them_reads_the_database(
     assert run.read_manifest()["rankings"] == 12
 
 
+def test_a_refusal_is_said_by_all_in_a_line(tmp_path):
+    path = write_rankings(tmp_path / "one.jsonl", ranking_lines(2)[:2])
+    process = start(path, tmp_path / "run")
+    errors = process.communicate(timeout=120)[1]
+    reason = "training needs at least two prompts with a comparison; one.jsonl has 1"
+    assert process.returncode != 0
+    assert f"error: {reason}" in errors
+    assert f"error: process 1 ends with the first one: {reason}" in errors
+    assert "Connection closed by peer" not in errors
+    assert RunFolder(tmp_path / "run").read_progress().reason.startswith(reason)
+
+
 def test_more_processes_than_a_step_has_rankings(rankings_file, tmp_path):
     few = ("--rankings-per-step", "2", "--max-steps", "3", "--width", "32", "--vocabulary", "400")
     run, _ = in_processes(rankings_file, tmp_path / "three", *few, count=3)
@@ -140,6 +152,19 @@ def test_where_one_process_is_killed_all_go_on_later(rankings_file, gpt2_folder,
     else:  # a checkpoint does not say how many there were
         in_one(rankings_file, run.path, *more, *often)
     assert_same(run, in_one(rankings_file, tmp_path / "one", *more, *often))
+
+
+def test_a_run_of_two_that_is_stopped_saves_first(rankings_file, tmp_path):
+    process = start(rankings_file, tmp_path / "run", *SCRATCH, "--epochs", "2000")
+    run = RunFolder(tmp_path / "run")
+    deadline = time.monotonic() + 120
+    while len(run.metric_lines()) < 8 and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    process.terminate()  # torchrun hands it on
+    process.communicate(timeout=60)
+    assert run.is_unfinished
+    assert run.read_progress().reason == "stopped by SIGTERM"
 
 
 def test_shares_are_of_like_size():

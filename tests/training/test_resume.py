@@ -32,7 +32,7 @@ KINDS = {
         *("--optimizer", "muon", "--ties", "davidson", "--keep", "best"),
         *("--batching", "shuffled", "--evaluate-every", "7"),
     ),
-    "GRU": ("--backbone", "rnn"),
+    "GRU": ("--backbone", "rnn", "--cell", "gru"),
     "LSTM": ("--backbone", "rnn", "--cell", "lstm"),
     "LoRA": (
         *("--backbone", "pretrained", "--lora-rank", "2", "--optimizer", "adafactor"),
@@ -157,8 +157,8 @@ def test_two_processes_do_not_train_in_one_folder(rankings_file, tmp_path, capsy
     for more in ((), ("--restart",)):
         assert main(command(rankings_file, run.path, "--epochs", "2000", *more)) == 2
         assert capsys.readouterr().err.splitlines()[-1] == (
-            "error: another process is training in this folder; wait for it, or stop it:"
-            f" {run.path}"
+            "error: another process is at work in this folder; wait for it, or stop it:"
+            f" {run.path / 'lock'}"
         )
     assert process.poll() is None
     assert run.read_progress().state != "failed"
@@ -210,6 +210,30 @@ def test_other_settings_and_other_rankings_are_refused(rankings_file, tmp_path, 
     found = refusal(capsys, command(others, killed.path))
     assert "holds an unfinished run that learns from other rankings" in found
     finished(rankings_file, killed.path, "--tokens-per-batch", "512", "--log-every", "2")
+
+
+def test_a_run_goes_on_with_as_few_tokens_at_a_time_as_it_is_asked_to(
+    rankings_file, killed, capsys
+):
+    rows = []
+
+    def watch(module, inputs):
+        if isinstance(module, torch.nn.Embedding):
+            rows.append(inputs[0].numel())
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(watch)
+    try:
+        finished(rankings_file, killed.path, "--tokens-per-batch", "64")
+    finally:
+        hook.remove()
+    assert "going on" in capsys.readouterr().err
+    assert max(rows) < 200  # one ranking at a time
+
+
+def test_processes_that_a_launcher_starts_again_go_on(rankings_file, killed, capsys, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    finished(rankings_file, killed.path, "--restart")
+    assert "going on after step" in capsys.readouterr().err
 
 
 def test_an_unfinished_run_can_be_begun_anew(rankings_file, tmp_path, killed, capsys):

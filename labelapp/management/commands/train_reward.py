@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+from dataclasses import fields
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -9,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from labelapp import runs
 from labelapp.models import Project, State, TrainingRun
 from training import config as training_config
+from training.config import option
 
 
 class Command(BaseCommand):
@@ -39,7 +41,7 @@ class Command(BaseCommand):
         try:
             config = training_config.from_arguments(argparse.Namespace(**options))
             if options["go_on"]:
-                run = last_run(project)
+                run = last_run(project, options)
                 runs.go_on(run)
             else:
                 run = runs.start(project=project, config=config)
@@ -49,13 +51,18 @@ class Command(BaseCommand):
         try:
             runs.execute(run, show=True)
         except KeyboardInterrupt:
-            raise CommandError("stopped; --go-on goes on where it was") from None
+            how = "--go-on goes on where it was" if runs.can_go_on(run) else "begin anew"
+            raise CommandError(f"stopped; {how}") from None
         if run.state != State.DONE:
             raise CommandError(run.reason)
         self.stdout.write(describe(run.metrics))
 
 
-def last_run(project: Project) -> TrainingRun:
+def last_run(project: Project, options: dict[str, Any]) -> TrainingRun:
+    """What `--go-on` goes on with. Raises CommandError where settings are given beside it."""
+    settings = {field.name for field in fields(training_config.TrainConfig)}
+    for name in settings.intersection(options):
+        raise CommandError(f"--go-on keeps the run's settings: leave out {option(name)}")
     run = project.runs.first()
     if run is None:
         raise CommandError(f"{project.slug} has no run yet")
