@@ -23,8 +23,8 @@ from training.layout import Example
 from training.loss import RankingLoss
 from training.machine import Machine
 
-FEWEST_SEEN = 100
-"""Prompts of the training side that are judged after training, if no more are held out."""
+FEWEST_SEEN, MOST_SEEN = 100, 1000
+"""Prompts of the training side that are judged after training: as many as are held out, within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ def held_out(dataset: Dataset) -> Side:
 
 
 def learned_from(dataset: Dataset) -> Side:
-    """Prompts that were learned from, about as many as are held out."""
-    wanted = max(FEWEST_SEEN, dataset.counts.held_out_prompts)
+    """Some of the prompts that were learned from, spread over all of them."""
+    wanted = min(MOST_SEEN, max(FEWEST_SEEN, dataset.counts.held_out_prompts))
     return Side(dataset.train, max(1, dataset.counts.train_prompts // wanted))
 
 

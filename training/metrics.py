@@ -46,12 +46,12 @@ def comparison_table(ranks_NK: NDArray[Any], characters_NK: NDArray[Any]) -> pd.
     gap = second_NC[ranking, pair] - first_NC[ranking, pair]
     better = np.where(gap > 0, first_C[pair], second_C[pair])
     worse = np.where(gap > 0, second_C[pair], first_C[pair])
-    characters_better = characters_NK[ranking, better]
-    characters_worse = characters_NK[ranking, worse]
+    characters_better = characters_NK[ranking, better].astype(np.int32)
+    characters_worse = characters_NK[ranking, worse].astype(np.int32)
     shorter = np.minimum(characters_better, characters_worse)
     return pd.DataFrame(
         {
-            "ranking": ranking,
+            "ranking": ranking.astype(np.int32),
             "better": better.astype(np.int16),
             "worse": worse.astype(np.int16),
             "gap": np.abs(gap).astype(np.int16),

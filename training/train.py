@@ -13,23 +13,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from training.agreement import labellers_agree
 from training.backbones.backbone import Backbone
-from training.baselines import word_count_rewards
 from training.batching import Batches
 from training.beginning import begin, describe
 from training.checkpoint import Checkpoints
 from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
 from training.config import TrainConfig, add_arguments, from_arguments
-from training.dataset import Dataset
 from training.errors import UserError
 from training.evaluate import (
     Side,
@@ -46,24 +40,19 @@ from training.evaluate import (
 from training.filesource import FileSource
 from training.loss import RankingLoss
 from training.machine import Machine
-from training.metrics import agreed
 from training.modelcard import write_model_card
 from training.optimizers import learning_rate_at, make_optimizer
+from training.outcome import baselines, show
 from training.processes import ALONE, Processes
 from training.records import Source
-from training.reliability import reliability_diagram
-from training.report import report, summary
+from training.report import summary
 from training.reporting import MetricLog, Reporter
 from training.resume import goes_on, reopened_backbone
 from training.runfolder import RunFolder, finite
-from training.showing import errors_table, texts_table, worst_errors
 from training.standing import Standing
 from training.step import backward, shorten_gradients
 from training.stopping import when_stopped, whole
 from training.verify import save_verified
-
-TEXTS_SHOWN = 8
-"""Held-out prompts that are shown in TensorBoard."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -176,9 +165,11 @@ def train(
         if not processes.sharded:  # else no process has the whole of the weights
             save()
 
+    verdict: Verdict | None = None
     with when_stopped(save_alone):
         for step in range(standing.step, steps + 1):
             if step == steps or step % evaluate_every == 0:
+                verdict = None  # so that the last one's tables do not lie beside the next one's
                 verdict = judge_on(held_out(dataset))
                 if step not in standing.held_out:
                     if config.keep == "best" and standing.would_be_best(verdict.loss):
@@ -250,7 +241,8 @@ def train(
         kept = standing.best if config.keep == "best" else standing.step
         if kept != standing.step:
             checkpoints.restore_weights(kept)
-            verdict = judge_on(held_out(dataset))
+            verdict = None
+        verdict = verdict or judge_on(held_out(dataset))
         reporter.enter("saving")
         rewards = [reward for row in verdict.rewards.values() for reward in row]
         for warning in save_verified(backbone, folder, dataset, config, rewards):
@@ -322,43 +314,6 @@ def judged(
         )
     reporter.enter("training")
     return verdict
-
-
-def baselines(
-    verdict: Verdict, dataset: Dataset, config: TrainConfig, reporter: Reporter
-) -> dict[str, NDArray[np.float64]]:
-    """What is held beside the model: which held-out comparisons each of them gets right."""
-    found = {"longer_wins": verdict.comparisons["longer"].to_numpy()}
-    if config.baseline == "on":
-        started = time.monotonic()
-        rewards, rankings = word_count_rewards(dataset)
-        found["word_counts"] = agreed(verdict.margins(rewards))
-        seconds = time.monotonic() - started
-        reporter.say(f"words counted in {rankings} rankings in {seconds:.1f} seconds")
-    return found
-
-
-def show(
-    log: MetricLog,
-    folder: RunFolder,
-    dataset: Dataset,
-    verdict: Verdict,
-    metrics: dict[str, Any],
-    step: int,
-) -> None:
-    """What came out, for people: in the run folder and in TensorBoard."""
-    text = report(metrics, folder.read_manifest() or {})
-    folder.write_report(text)
-    log.text("report", text, step)
-    errors = worst_errors(verdict, dataset)
-    folder.write_errors(errors)
-    log.text("held_out/worst_errors", errors_table(errors), step)
-    log.image("held_out/reliability", reliability_diagram(metrics["held_out"]["calibration"]), step)
-    for prompt, rankings in islice(dataset.held_out.by_prompt(), TEXTS_SHOWN):
-        rewards = verdict.rewards[prompt.content_hash]
-        # Ids may hold anything in a file; a tag must not.
-        name = prompt.id if isinstance(prompt.id, int) else prompt.content_hash[:12]
-        log.text(f"held_out/prompt_{name}", texts_table(prompt, rewards, rankings), step)
 
 
 if __name__ == "__main__":
