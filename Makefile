@@ -51,7 +51,7 @@ chromium: $(VENV)/installed-dev
 	then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
 	else $(VENV)/bin/playwright install chromium; fi
 
-# A training step and scoring, against TRL and against a pipeline: about half an hour.
+# A training step and scoring, against TRL and against a pipeline: about an hour.
 bench-training: $(VENV)/installed-dev
 	$(PY) benchmarks/training.py
 	$(PY) benchmarks/scoring.py
