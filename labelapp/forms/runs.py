@@ -7,9 +7,9 @@ from django import forms
 from training.config import TrainConfig
 
 BACKBONES = [
-    ("transformer", "Small transformer, from scratch"),
-    ("rnn", "Small recurrent network, from scratch"),
-    ("pretrained", "Pretrained Hugging Face model"),
+    ("transformer", "Transformer, from scratch"),
+    ("rnn", "LSTM, from scratch"),
+    ("pretrained", "Pretrained, of Hugging Face"),
 ]
 TIES = [
     ("drop", "Leave them out"),
