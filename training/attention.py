@@ -68,6 +68,16 @@ class Prefixes:
     rankings: tuple[Prefix, ...]
     blocks: BlockMask | None = None
 
+    def attend(self, query_1HTD: Tensor, key_1GTD: Tensor, value_1GTD: Tensor, scale: float) -> Any:
+        """(1, H, T, D)."""
+        times = query_1HTD.shape[1] // key_1GTD.shape[1]
+        if self.blocks is None:
+            key_1HTD, value_1HTD = repeat_kv(key_1GTD, times), repeat_kv(value_1GTD, times)
+            return BlocksAttention.apply(query_1HTD, key_1HTD, value_1HTD, scale, self.rankings)
+        flex = _compiled_flex() if query_1HTD.is_cuda else flex_attention
+        row = (query_1HTD, key_1GTD, value_1GTD)
+        return flex(*row, block_mask=self.blocks, scale=scale, enable_gqa=times > 1)
+
 
 def segments(rankings: tuple[Prefix, ...]) -> tuple[Tensor, Tensor]:
     """For each token of a row (T,): its ranking, and 0 in the prompt, 1..K in a response."""
@@ -123,8 +133,8 @@ def attend(
 
     Raises ValueError for what blocks and flex cannot do: dropout, soft caps, sinks, windows.
     """
-    prefixes: Prefixes | None = kwargs.pop(KEYWORD, None)
-    if prefixes is None:  # an ordinary call
+    seeing: Prefixes | None = kwargs.pop(KEYWORD, None)  # or what stands for them
+    if seeing is None:  # an ordinary call
         return sdpa_attention_forward(
             module, query_1HTD, key_1GTD, value_1GTD, attention_mask, dropout, scaling, **kwargs
         )
@@ -136,26 +146,7 @@ def attend(
     # Rotary positions may leave query and key in float32 under autocast.
     query_1HTD, key_1GTD = query_1HTD.to(value_1GTD.dtype), key_1GTD.to(value_1GTD.dtype)
     scale = scaling if scaling is not None else query_1HTD.shape[-1] ** -0.5
-    if prefixes.blocks is not None:
-        flex = _compiled_flex() if query_1HTD.is_cuda else flex_attention
-        grouped = query_1HTD.shape[1] != key_1GTD.shape[1]
-        found_1HTD = flex(
-            query_1HTD,
-            key_1GTD,
-            value_1GTD,
-            block_mask=prefixes.blocks,
-            scale=scale,
-            enable_gqa=grouped,
-        )
-    else:
-        times = query_1HTD.shape[1] // key_1GTD.shape[1]
-        found_1HTD = BlocksAttention.apply(
-            query_1HTD,
-            repeat_kv(key_1GTD, times),
-            repeat_kv(value_1GTD, times),
-            scale,
-            prefixes.rankings,
-        )
+    found_1HTD = seeing.attend(query_1HTD, key_1GTD, value_1GTD, scale)
     return found_1HTD.transpose(1, 2), None
 
 

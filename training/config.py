@@ -243,7 +243,7 @@ class TrainConfig:
     )
     tokens_per_batch: int = setting(
         None,
-        "tokens computed at a time, padding counted; 0: 16384 on cuda, 2048 on a cpu",
+        "tokens computed at a time, padding counted; 0: 16384 on cuda, 3072 on a cpu",
         group="machine",
         least=0,
     )

@@ -39,7 +39,7 @@ class Machine:
     def complete(self, config: TrainConfig) -> TrainConfig:
         """The configuration with what it leaves to the device filled in."""
         on_cuda = self.device.type == "cuda"
-        tokens = config.tokens_per_batch or (16384 if on_cuda else 2048)
+        tokens = config.tokens_per_batch or (16384 if on_cuda else 3072)
         return replace(config, tokens_per_batch=tokens)
 
     def keep_freed_memory(self) -> None:

@@ -25,6 +25,7 @@ from training.backbones.loading import load_pretrained
 from training.backbones.lora import merged_weights
 from training.config import AttentionChoice, LayoutChoice, TrainConfig
 from training.errors import UserError
+from training.lastlayer import compute_ends_only, last_layer
 from training.layout import (
     Example,
     padded_rows,
@@ -149,6 +150,7 @@ class PretrainedBackbone:
                 try:
                     self.model.set_attn_implementation("sdpa" if way == "dense" else NAME)
                     if (way == "blocks") <= (device == "cpu") and self._agrees_with_padded(way):
+                        self._leave_out_of_the_last_layer(way)
                         return way
                 except UNFIT:
                     continue
@@ -164,6 +166,20 @@ class PretrainedBackbone:
                 " use --attention auto"
             )
         return None
+
+    def _leave_out_of_the_last_layer(self, way: Way) -> None:
+        """What nobody reads, where the rewards and gradients stay the same without it."""
+        layer = last_layer(self.model)
+        if layer is None or way == "dense":
+            return
+        whole = type(layer)
+        compute_ends_only(layer)
+        try:
+            agrees = self._agrees_with_padded(way)
+        except UNFIT:
+            agrees = False
+        if not agrees:
+            layer.__class__ = whole
 
     def _agrees_with_padded(self, way: Way) -> bool:
         """Whether rewards are equal, and the gradient of one weight where gradients are wanted."""
