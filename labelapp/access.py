@@ -27,7 +27,8 @@ def membership(user: User, slug: str) -> Member:
 
     Raises Http404 for everybody else, so that a stranger cannot tell which projects exist.
     """
-    own = Member.objects.select_related("project").filter(user=user, project__slug=slug).first()
+    members = Member.objects.select_related("project").filter(user=user, is_active=True)
+    own = members.filter(project__slug=slug).first()
     if own is not None:
         if user.is_superuser:
             own.role = Role.MANAGER  # here and now, whatever is stored

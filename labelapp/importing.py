@@ -111,6 +111,7 @@ class Importer:
         self.labeller = labeller
         self.summary = Summary()
         self.members: dict[str, Member] = {}
+        self.new_prompts: set[int] = set()  # of the batch
 
     def write(self, batch: list[Line | BadLine]) -> None:
         """Write a batch. The number of statements does not grow with the lines in it."""
@@ -199,6 +200,7 @@ class Importer:
                 prompt.external_id = entry.line.external_id
                 named += [prompt] if prompt.pk is not None else []
         Prompt.objects.bulk_create(new)
+        self.new_prompts = {prompt.pk for prompt in new}
         Prompt.objects.bulk_update(named, ["external_id"])
         for entry in entries:
             entry.prompt_id = prompts[entry.content_hash].pk
@@ -240,6 +242,8 @@ class Importer:
         unqueued = Prompt.objects.filter(pk__in=prompts, rankings_wanted=0)
         queued = set(unqueued.values_list("pk", flat=True))
         unqueued.update(rankings_wanted=wanted, rankings_needed=wanted)
+        # Labellers may be past those that were there before without being wanted.
+        Prompt.objects.filter(pk__in=queued - self.new_prompts).update(came_back=True)
         for entry in entries:
             entry.added |= entry.prompt_id in queued
         self.summary.queued += len(queued)

@@ -1,32 +1,30 @@
-"""Labelling: lend a prompt to a labeller, and store the verdict that comes back.
+"""Labelling: what a labeller says of a task, from the first draft to the version that stands.
 
-Nothing is lost and nothing is doubled: a prompt's slots are numbered and unique in the database, a
-claim is one conditional write, and a second submit of the same task finds the first one's ranking.
+Nothing is lost and nothing is doubled: a submit carries a key, and the same submit a second time
+finds the ranking that the first one stored; an undo and an edit leave the earlier versions.
 """
 
-import random
 import string
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from labelapp.lending import free_slot, renew, show, take_slot, take_turn
 from labelapp.models import (
     Assignment,
     Member,
     Placement,
-    Prompt,
     Ranking,
+    Rating,
     Response,
+    SkipReason,
     hash_responses,
 )
-
-# Expired leases handed on at one claim: no labeller pays for a long absence of all.
-RELEASE_AT_ONCE = 100
 
 
 class NotYoursError(Exception):
@@ -39,6 +37,24 @@ class Card:
 
     letter: str
     response: Response
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a labeller says of a task, by letter; incomplete in a draft."""
+
+    ranks: Mapping[str, int]  # 1 = best, ties share one
+    scores: Mapping[str, int] = field(default_factory=dict)  # 1 to the project's rating_scale
+    flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    note: str = ""
+    all_bad: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Verdict":
+        return cls(**{"ranks": {}, **values})
 
 
 def cards(assignment: Assignment) -> list[Card]:
@@ -54,128 +70,6 @@ def letters(assignment: Assignment) -> list[str]:
     return list(string.ascii_uppercase[: len(assignment.order)])
 
 
-def current_assignment(member: Member) -> Assignment | None:
-    """What the member is to rank now: the task that is open, else a newly claimed one.
-
-    None when every prompt of the project has, or is getting, the rankings it wants from others
-    or has been ranked by this member.
-    """
-    # The usual case writes nothing, so that no page waits for whoever writes at length.
-    fresh = open_assignments(member).filter(
-        slot__isnull=False, expires_at__gt=timezone.now() + lease(member) / 2
-    )
-    if (assignment := fresh.first()) is not None:
-        return assignment
-    with transaction.atomic():
-        # One person's requests take turns: two pages opened at once show the same task.
-        Member.objects.select_for_update(no_key=True).get(pk=member.pk)
-        return resume(member) or claim(member)
-
-
-def open_assignments(member: Member) -> QuerySet[Assignment]:
-    """The member's tasks that were not submitted, the newest first."""
-    tasks = member.assignments.filter(submitted_at=None)
-    return tasks.select_related("prompt").order_by("-created_at")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a labeller is, in prompts. Tells nothing of anybody's verdicts."""
-
-    done: int  # ranked by this member
-    left: int  # could still be given to this member
-
-
-def progress(member: Member) -> Progress:
-    """The member's own progress."""
-    return Progress(
-        done=member.assignments.exclude(submitted_at=None).count(),
-        left=Prompt.objects.awaiting(member).count(),
-    )
-
-
-def waiting_for(member: Member) -> int:
-    """How many prompts the member can rank now: the open task, and those that wait."""
-    open_now = open_assignments(member).filter(slot__isnull=False)
-    return open_now.count() + Prompt.objects.awaiting(member).count()
-
-
-def resume(member: Member) -> Assignment | None:
-    """The member's unsubmitted task, its lease renewed, if it still has or can again get a slot.
-
-    Call inside a transaction. Locks the task before its prompt, as `submit` does.
-    """
-    for assignment in open_assignments(member).select_for_update(of=("self",)):
-        if assignment.slot is None and not take_slot(assignment.prompt, assignment):
-            continue  # handed on meanwhile, and the prompt needs nobody else
-        assignment.expires_at = timezone.now() + lease(member)
-        assignment.save(update_fields=["slot", "expires_at"])
-        return assignment
-    return None
-
-
-def claim(member: Member) -> Assignment | None:
-    """Lend the most urgent waiting prompt to the member. Call inside a transaction."""
-    release_expired(member)
-    prompt = Prompt.objects.awaiting(member).select_for_update(skip_locked=True).first()
-    if prompt is None:
-        return None
-    assignment = Assignment(
-        prompt=prompt,
-        member=member,
-        order=draw_order(prompt, member),
-        expires_at=timezone.now() + lease(member),
-    )
-    if not take_slot(prompt, assignment):
-        return None
-    assignment.save()
-    return assignment
-
-
-def draw_order(prompt: Prompt, member: Member) -> list[int]:
-    """Which responses to show, shuffled; a draw of K where the prompt has more."""
-    pks = list(prompt.responses.order_by("pk").values_list("pk", flat=True))
-    return random.sample(pks, min(len(pks), member.project.responses_per_ranking))
-
-
-def take_slot(prompt: Prompt, assignment: Assignment) -> bool:
-    """Give the assignment the prompt's lowest free slot, unsaved; False when none is free.
-
-    The conditional update locks the prompt's row, so two claims of its last slot cannot both win.
-    """
-    waiting = Prompt.objects.filter(pk=prompt.pk, rankings_needed__gt=0)
-    if not waiting.update(rankings_needed=F("rankings_needed") - 1):
-        return False
-    taken = set(prompt.assignments.exclude(slot=None).values_list("slot", flat=True))
-    assignment.slot = next(n for n in range(1, len(taken) + 2) if n not in taken)
-    return True
-
-
-def release_expired(member: Member) -> None:
-    """Free the slots of the project's leases that have run out, except the member's own."""
-    expired = (
-        Assignment.objects.filter(
-            prompt__project_id=member.project_id,
-            submitted_at=None,
-            slot__isnull=False,
-            expires_at__lt=timezone.now(),
-        )
-        .exclude(member=member)
-        .select_for_update(skip_locked=True, of=("self",))
-    )
-    found = expired.order_by("expires_at")[:RELEASE_AT_ONCE]
-    # In the order of the prompts: two that release at once then never wait for each other.
-    for assignment in sorted(found, key=lambda assignment: assignment.prompt_id):
-        Assignment.objects.filter(pk=assignment.pk).update(slot=None)
-        Prompt.objects.filter(pk=assignment.prompt_id).update(
-            rankings_needed=F("rankings_needed") + 1
-        )
-
-
-def lease(member: Member) -> timedelta:
-    return timedelta(minutes=member.project.lease_minutes)
-
-
 def find_assignment(member: Member, token: uuid.UUID) -> Assignment:
     """The member's task with this token.
 
@@ -187,79 +81,237 @@ def find_assignment(member: Member, token: uuid.UUID) -> Assignment:
     )
     if assignment.member_id != member.pk:
         raise NotYoursError
+    assignment.member = member
     return assignment
 
 
-def keep_draft(assignment: Assignment, ranks: Mapping[str, int], note: str) -> None:
+def keep_draft(assignment: Assignment, verdict: Verdict, seconds: float = 0) -> None:
     """Remember what was entered, for when the page comes up again. Not after the submit."""
-    assignment.draft = {"ranks": dict(ranks), "note": note}
-    open_still = Assignment.objects.filter(pk=assignment.pk, submitted_at=None)
-    open_still.update(draft=assignment.draft)
+    assignment.draft = verdict.to_json()
+    assignment.seconds = at_work(assignment, seconds)
+    Assignment.objects.open().filter(pk=assignment.pk).update(
+        draft=assignment.draft, seconds=assignment.seconds
+    )
 
 
-def submit(*, assignment: Assignment, ranks: Mapping[str, int], note: str = "") -> Ranking:
-    """Store the verdict on an assignment: the rank of each letter, 1 = best, ties sharing one.
+def at_work(assignment: Assignment, seconds: float) -> float:
+    """Seconds of work on a task: what its page counted, but no more than have passed."""
+    passed = (timezone.now() - assignment.created_at).total_seconds()
+    return max(0.0, assignment.seconds, min(seconds, passed))
 
-    Gaps close: ranks 1, 1, 4 are stored as 1, 1, 2. The same verdict a second time stores nothing
-    and gives back the ranking that is there; another verdict adds a version of it. When the
-    prompt's slots have gone to others since the lease ran out, the ranking is kept and marked as
-    surplus.
+
+def submit(
+    *, assignment: Assignment, verdict: Verdict, key: uuid.UUID | None = None, seconds: float = 0
+) -> Ranking:
+    """Store the verdict on an assignment.
+
+    Gaps in the ranks close: 1, 1, 4 are stored as 1, 1, 2. The same submit again, by its key or
+    by what it says, stores nothing and gives back the ranking that is there; another verdict adds
+    a version of it. When the prompt's slots have gone to others since the lease ran out, the
+    ranking is kept and marked as surplus.
     Raises ValueError unless every shown response, and nothing else, has a rank.
     """
-    if sorted(ranks) != letters(assignment):
-        raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(ranks)}")
-    shown = zip(letters(assignment), assignment.order, strict=True)
-    by_response = dense({pk: ranks[letter] for letter, pk in shown})
+    if sorted(verdict.ranks) != letters(assignment):
+        raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(verdict.ranks)}")
     with transaction.atomic():
-        # The lock makes the second of two simultaneous submits wait, and then see the first.
+        # The second of two simultaneous submits waits here, and then sees the first.
+        take_turn(assignment.member)
         locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
-        hashes = Response.objects.filter(pk__in=locked.order).values_list("content_hash", flat=True)
-        previous = Ranking.objects.filter(
-            prompt_id=locked.prompt_id,
-            member_id=locked.member_id,
-            responses_hash=hash_responses(hashes),
-            is_current=True,
-        ).first()
-        if previous is not None and previous.ranks() == by_response:
-            ranking = previous
-        else:
-            ranking = record(locked, by_response, note, hash_responses(hashes), previous)
-        locked.submitted_at = locked.submitted_at or timezone.now()
-        locked.draft = {}
-        locked.save(update_fields=["slot", "submitted_at", "draft"])
+        versions = versions_of(locked)
+        if (ranking := same_submit(versions, key)) is not None:
+            return ranking
+        seconds = at_work(locked, seconds)
+        ranking = record(locked, versions, verdict, key, seconds)
+        if locked.submitted_at is None:
+            count_ranked(locked, 1)
+        Assignment.objects.filter(pk=locked.pk).update(
+            slot=locked.slot,
+            submitted_at=locked.submitted_at or timezone.now(),
+            skipped_at=None,
+            skip_reason="",
+            draft={},
+            seconds=seconds,
+        )
     return ranking
+
+
+def versions_of(assignment: Assignment) -> list[Ranking]:
+    """What the labeller has said of the responses that a task shows, the newest last."""
+    said = Ranking.objects.filter(
+        prompt_id=assignment.prompt_id,
+        member_id=assignment.member_id,
+        responses_hash=shown_hash(assignment),
+    )
+    return list(said.order_by("version"))
+
+
+def shown_hash(assignment: Assignment) -> str:
+    """Of the set of responses that a task shows."""
+    shown = Response.objects.filter(pk__in=assignment.order)
+    return hash_responses(shown.values_list("content_hash", flat=True))
+
+
+def current(versions: Sequence[Ranking]) -> Ranking | None:
+    return next((ranking for ranking in versions if ranking.is_current), None)
+
+
+def same_submit(versions: Sequence[Ranking], key: uuid.UUID | None) -> Ranking | None:
+    return next((ranking for ranking in versions if key and ranking.key == key), None)
 
 
 def record(
     assignment: Assignment,
-    by_response: Mapping[int, int],
-    note: str,
-    responses_hash: str,
-    previous: Ranking | None,
+    versions: Sequence[Ranking],
+    verdict: Verdict,
+    key: uuid.UUID | None,
+    seconds: float,
 ) -> Ranking:
-    """Write a ranking with its placements, as the next version of a previous one."""
+    """Write a ranking with its placements and ratings, unless the current one says the same."""
+    by_letter = letters_of(assignment)
+    before = current(versions)
+    if before is not None and says(before, by_letter) == normal(verdict):
+        return before
     surplus = assignment.slot is None and (
         # Handed on, but perhaps nobody has taken the slot yet.
         assignment.submitted_at is not None or not take_slot(assignment.prompt, assignment)
     )
-    if previous is not None:
-        Ranking.objects.filter(pk=previous.pk).update(is_current=False)
+    if before is not None:
+        Ranking.objects.filter(pk=before.pk).update(is_current=False)
     ranking = Ranking.objects.create(
         prompt_id=assignment.prompt_id,
         member_id=assignment.member_id,
-        responses_hash=responses_hash,
-        version=previous.version + 1 if previous is not None else 1,
+        responses_hash=shown_hash(assignment),
+        version=versions[-1].version + 1 if versions else 1,
         surplus=surplus,
-        seconds=max(0.0, (timezone.now() - assignment.created_at).total_seconds()),
-        note=note,
+        seconds=seconds or None,
+        all_bad=verdict.all_bad,
+        note=verdict.note,
+        key=key,
     )
     Placement.objects.bulk_create(
-        Placement(ranking=ranking, response_id=pk, rank=rank) for pk, rank in by_response.items()
+        Placement(ranking=ranking, response_id=by_letter[letter], rank=rank)
+        for letter, rank in dense(verdict.ranks).items()
+    )
+    Rating.objects.bulk_create(
+        Rating(
+            ranking=ranking,
+            response_id=by_letter[letter],
+            score=verdict.scores.get(letter),
+            flags=list(verdict.flags.get(letter, ())),
+        )
+        for letter in sorted({*verdict.scores, *verdict.flags})
     )
     return ranking
 
 
-def dense(ranks: Mapping[int, int]) -> dict[int, int]:
+def letters_of(assignment: Assignment) -> dict[str, int]:
+    """The response that stands behind each letter."""
+    return dict(zip(letters(assignment), assignment.order, strict=True))
+
+
+def says(ranking: Ranking, by_letter: Mapping[str, int]) -> Verdict:
+    """A stored ranking as the verdict of a task that shows these responses."""
+    ranks, ratings = (
+        ranking.ranks(),
+        {rating.response_id: rating for rating in ranking.ratings.all()},
+    )
+    rated = {letter: ratings[pk] for letter, pk in by_letter.items() if pk in ratings}
+    return Verdict(
+        ranks={letter: ranks[pk] for letter, pk in by_letter.items() if pk in ranks},
+        scores={letter: rating.score for letter, rating in rated.items() if rating.score},
+        flags={letter: rating.flags for letter, rating in rated.items() if rating.flags},
+        note=ranking.note,
+        all_bad=ranking.all_bad,
+    )
+
+
+def normal(verdict: Verdict) -> Verdict:
+    """The verdict as it is when stored and read again."""
+    return Verdict(
+        ranks=dense(verdict.ranks),
+        scores=dict(verdict.scores),
+        flags={letter: list(flags) for letter, flags in verdict.flags.items() if flags},
+        note=verdict.note,
+        all_bad=verdict.all_bad,
+    )
+
+
+def dense(ranks: Mapping[str, int]) -> dict[str, int]:
     """The ranks with their gaps closed: 1, 1, 4 becomes 1, 1, 2."""
     places = {rank: place for place, rank in enumerate(sorted(set(ranks.values())), start=1)}
-    return {pk: places[rank] for pk, rank in ranks.items()}
+    return {letter: places[rank] for letter, rank in ranks.items()}
+
+
+def current_verdict(assignment: Assignment) -> Verdict | None:
+    """What the labeller's stored ranking of a task says; None where there is none."""
+    ranking = current(versions_of(assignment))
+    by_letter = letters_of(assignment)
+    return None if ranking is None else says(ranking, by_letter)
+
+
+def skip(*, assignment: Assignment, reason: str, note: str = "") -> None:
+    """Give a task to others. What was entered stays, for an undo. Nothing where it is ranked.
+
+    Raises ValueError for a reason that is none.
+    """
+    if reason not in SkipReason.values:
+        raise ValueError(f"{reason!r} is no reason to skip")
+    with transaction.atomic():
+        take_turn(assignment.member)
+        locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
+        if locked.submitted_at is not None:
+            return
+        free_slot(locked)
+        Assignment.objects.filter(pk=locked.pk).update(
+            skipped_at=locked.skipped_at or timezone.now(), skip_reason=reason, skip_note=note
+        )
+
+
+def reopen(assignment: Assignment) -> Assignment:
+    """Undo a submit or a skip: the task is as it was before, in front of its labeller.
+
+    A ranking that was stored stays as an earlier version and counts no longer.
+    """
+    with transaction.atomic():
+        take_turn(assignment.member)
+        locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
+        if locked.submitted_at is not None:
+            withdraw(locked)
+        elif locked.skipped_at is not None:
+            locked.skipped_at, locked.skip_reason, locked.skip_note = None, "", ""
+            locked.save(update_fields=["skipped_at", "skip_reason", "skip_note"])
+        renew(locked, assignment.member)
+        show(locked)
+    return locked
+
+
+def withdraw(assignment: Assignment) -> None:
+    """Take a submitted ranking back into the draft of its task, which keeps its slot."""
+    ranking = current(versions_of(assignment))
+    if ranking is not None:
+        by_letter = letters_of(assignment)
+        assignment.draft = says(ranking, by_letter).to_json()
+        Ranking.objects.filter(pk=ranking.pk).update(is_current=False)
+    assignment.submitted_at = None
+    assignment.save(update_fields=["draft", "submitted_at"])
+    count_ranked(assignment, -1)
+
+
+def count_ranked(assignment: Assignment, more: int) -> None:
+    Member.objects.filter(pk=assignment.member_id).update(ranked=F("ranked") + more)
+
+
+def ranked_by(member: Member) -> QuerySet[Assignment]:
+    """The member's ranked tasks, the newest first."""
+    return (
+        Assignment.objects.ranked()
+        .filter(member_id=member.pk)
+        .select_related("prompt")
+        .order_by("-submitted_at")
+    )
+
+
+def skipped_by(member: Member) -> QuerySet[Assignment]:
+    """The member's skipped tasks, the newest first."""
+    skipped = Assignment.objects.filter(member_id=member.pk, skipped_at__isnull=False)
+    return skipped.select_related("prompt").order_by("-skipped_at")

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from labelapp.views import labelling, projects, reviewing, runs
+from labelapp.views import labelling, projects, reviewing, runs, work
 
 urlpatterns = [
     path("", projects.index, name="projects"),
@@ -14,6 +14,12 @@ urlpatterns = [
     path("projects/<slug:slug>/", projects.detail, name="project"),
     path("projects/<slug:slug>/labelling/", labelling.task, name="labelling"),
     path("projects/<slug:slug>/labelling/draft/", labelling.draft, name="labelling_draft"),
+    path("projects/<slug:slug>/labelling/next/", labelling.following, name="labelling_next"),
+    path("projects/<slug:slug>/labelling/alive/", labelling.alive, name="labelling_alive"),
+    path("projects/<slug:slug>/labelling/skip/", labelling.skip, name="labelling_skip"),
+    path("projects/<slug:slug>/labelling/undo/", labelling.undo, name="labelling_undo"),
+    path("projects/<slug:slug>/work/", work.index, name="work"),
+    path("projects/<slug:slug>/work/<uuid:token>/", work.detail, name="work_task"),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),
     path("projects/<slug:slug>/runs/<int:pk>/", runs.detail, name="run"),
     path("projects/<slug:slug>/runs/<int:pk>/progress/", runs.progress, name="run_progress"),

@@ -1,12 +1,15 @@
-"""The ranking form: one radio group 1..K per lettered response."""
+"""The ranking form: one radio group 1..K per lettered response, and what else a project asks."""
 
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from labelapp.labelling import letters
-from labelapp.models import Assignment
+from labelapp.labelling import Verdict, letters
+from labelapp.models import Assignment, Project, SkipReason
 
 MAX_NOTE = 5000  # characters
 
@@ -15,67 +18,116 @@ def rank_field(letter: str) -> str:
     return f"rank-{letter}"
 
 
-def posted_token(data: dict[str, Any]) -> uuid.UUID | None:
-    """The task that a post speaks of; None where it names none."""
+def score_field(letter: str) -> str:
+    return f"score-{letter}"
+
+
+def flags_field(letter: str) -> str:
+    return f"flags-{letter}"
+
+
+def posted_uuid(data: Any, name: str) -> uuid.UUID | None:
+    """The task or submit that a post speaks of; None where it names none."""
     try:
-        return uuid.UUID(str(data.get("assignment", "")))
+        return uuid.UUID(str(data.get(name, "")))
     except ValueError:
         return None
+
+
+def posted_seconds(data: Any) -> float:
+    """Seconds of work that the page has counted; 0 where it has not."""
+    try:
+        seconds = float(str(data.get("seconds", "")))
+    except ValueError:
+        return 0.0
+    return seconds if 0 <= seconds < 1e9 else 0.0  # not for a NaN either
 
 
 class RankingForm(forms.Form):
     """Checks a posted ranking of an assignment, and says in words what is wrong with it."""
 
     note = forms.CharField(required=False, max_length=MAX_NOTE)
+    all_bad = forms.BooleanField(required=False)
 
-    def __init__(self, data: Any, *, assignment: Assignment, ties_allowed: bool) -> None:
+    def __init__(self, data: Any, *, assignment: Assignment, project: Project) -> None:
         super().__init__(data)
         self.letters = letters(assignment)
-        self.ties_allowed = ties_allowed
+        self.project = project
+        self.shown_flags = list(project.flags)
         for letter in self.letters:
-            self.fields[rank_field(letter)] = forms.IntegerField(
-                min_value=1,
-                max_value=len(self.letters),
-                error_messages={
-                    "required": f"{letter} has no rank yet.",
-                    **dict.fromkeys(
-                        ("invalid", "min_value", "max_value"),
-                        f"The rank of {letter} must be from 1 to {len(self.letters)}.",
-                    ),
-                },
+            self.fields[rank_field(letter)] = self.number(
+                letter, _("rank"), len(self.letters), required=True
             )
+            if project.rating_scale:
+                self.fields[score_field(letter)] = self.number(
+                    letter, _("score"), project.rating_scale, required=False
+                )
+            if project.flags:
+                self.fields[flags_field(letter)] = forms.MultipleChoiceField(
+                    required=False,
+                    choices=[(flag, flag) for flag in project.flags],
+                    error_messages={"invalid_choice": _("This project knows no flag “%(value)s”.")},
+                )
+
+    def number(self, letter: str, what: str, highest: int, *, required: bool) -> forms.IntegerField:
+        names = {"letter": letter, "what": what, "highest": highest}
+        out_of_range = _("The %(what)s of %(letter)s must be from 1 to %(highest)s.") % names
+        return forms.IntegerField(
+            required=required,
+            min_value=1,
+            max_value=highest,
+            error_messages={
+                "required": _("%(letter)s has no rank yet.") % names,
+                **dict.fromkeys(("invalid", "min_value", "max_value"), out_of_range),
+            },
+        )
 
     def clean(self) -> dict[str, Any]:
         known = {rank_field(letter) for letter in self.letters}
         strangers = [key for key in self.data if key.startswith("rank-") and key not in known]
         if strangers:
-            self.add_error(None, "The ranking names a response that is not part of this task.")
-        if not self.errors and not self.ties_allowed:
-            for rank in range(1, len(self.letters) + 1):
-                tied = [letter for letter, r in self.ranks.items() if r == rank]
-                if len(tied) > 1:
-                    self.add_error(
-                        None,
-                        f"{' and '.join(tied)} share rank {rank}. "
-                        "This project allows no ties: give each its own rank.",
-                    )
+            self.add_error(None, _("The ranking names a response that is not part of this task."))
+        if not self.errors and not self.project.ties_allowed:
+            for problem in self.ties():
+                self.add_error(None, problem)
         return self.cleaned_data
 
-    @property
-    def ranks(self) -> dict[str, int]:
-        """The ranks that are valid so far, by letter."""
-        return {
-            letter: self.cleaned_data[rank_field(letter)]
-            for letter in self.letters
-            if self.cleaned_data.get(rank_field(letter)) is not None
-        }
+    def ties(self) -> Iterator[str]:
+        ranks = self.verdict.ranks
+        for rank in range(1, len(self.letters) + 1):
+            tied = [letter for letter in self.letters if ranks.get(letter) == rank]
+            if len(tied) > 1:
+                yield _(
+                    "%(letters)s share rank %(rank)s. "
+                    "This project allows no ties: give each its own rank."
+                ) % {"letters": _(" and ").join(tied), "rank": rank}
 
     @property
-    def note_so_far(self) -> str:
-        """The note as it was entered, no longer than it may be."""
-        return str(self.data.get("note", ""))[:MAX_NOTE].replace("\0", "")
+    def verdict(self) -> Verdict:
+        """What is valid so far: all of it, in a valid form."""
+        return Verdict(
+            ranks=self.by_letter(rank_field),
+            scores=self.by_letter(score_field),
+            flags=self.by_letter(flags_field),
+            note=str(self.data.get("note", ""))[:MAX_NOTE].replace("\0", "").strip(),
+            all_bad=bool(self.cleaned_data.get("all_bad")),
+        )
+
+    def by_letter(self, field: Any) -> dict[str, Any]:
+        found = {letter: self.cleaned_data.get(field(letter)) for letter in self.letters}
+        return {letter: value for letter, value in found.items() if value not in (None, [])}
 
     @property
     def problems(self) -> list[str]:
         """Every error, in words."""
         return [str(message) for messages in self.errors.values() for message in messages]
+
+
+class SkipForm(forms.Form):
+    """Why a task is handed on."""
+
+    reason = forms.ChoiceField(
+        choices=SkipReason.choices,
+        error_messages={"required": gettext_lazy("Say why: choose a reason.")},
+    )
+    skip_note = forms.CharField(required=False, max_length=MAX_NOTE)

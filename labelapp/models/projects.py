@@ -15,6 +15,21 @@ MIN_RESPONSES = 4
 MAX_RESPONSES = 9
 MAX_LEASE_MINUTES = 30 * 24 * 60
 
+# What InstructGPT's labellers could say of a response (arXiv 2203.02155, table 3).
+INSTRUCTGPT_FLAGS = [
+    "Fails to follow the instruction",
+    "Inappropriate for a customer assistant",
+    "Hallucination",
+    "Satisfies the constraint of the instruction",
+    "Sexual content",
+    "Violent content",
+    "Encourages violence, abuse, terrorism or self-harm",
+    "Denigrates a protected class",
+    "Gives harmful advice",
+    "Expresses an opinion",
+    "Expresses a moral judgement",
+]
+
 
 class User(AbstractUser):
     """A login. A model of our own from the start, so that it can grow without moving keys."""
@@ -31,7 +46,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """The projects a person may open: their own, or every one for a superuser."""
         if user.is_superuser:
             return self
-        return self.filter(members__user_id=user.pk)
+        return self.filter(members__user_id=user.pk, members__is_active=True)
 
 
 class Project(models.Model):
@@ -67,6 +82,9 @@ class Project(models.Model):
         default=60,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_LEASE_MINUTES)],
         help_text="How long a labeller keeps a prompt before another may get it.",
+    )
+    paused = models.BooleanField(
+        default=False, help_text="Labellers get no new prompt; what they have begun is kept."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -116,6 +134,14 @@ class Member(models.Model):
     )
     name = models.CharField(max_length=150)
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.LABELLER)
+    # Who has left keeps their rankings and opens nothing any more.
+    is_active = models.BooleanField(default=True)
+    # How many prompts the member has ranked here: counted as they come, never by a scan.
+    ranked = models.PositiveIntegerField(default=0)
+    # Where in the queue the member was last given a prompt. Nothing before it is for them, so a
+    # claim starts there and never reads through what they have done. Null: from the top.
+    queue_priority = models.IntegerField(null=True)
+    queue_prompt = models.BigIntegerField(null=True)
 
     class Meta:
         ordering = ["name"]
@@ -137,3 +163,30 @@ class Member(models.Model):
     @property
     def manages(self) -> bool:
         return self.role == Role.MANAGER
+
+
+class Invitation(models.Model):
+    """A link by which a person joins a project in a role. The link itself is signed, not stored."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.LABELLER)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    uses_left = models.PositiveSmallIntegerField(null=True)  # null: any number of people
+    used = models.PositiveIntegerField(default=0)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(name="invitation_role_known", condition=Q(role__in=Role.values)),
+            models.CheckConstraint(
+                name="invitation_uses_not_negative", condition=Q(uses_left__gte=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk}"

@@ -59,6 +59,9 @@ class Prompt(models.Model):
     # rankings_wanted less the slots that are taken; kept as a column so that the queue is an
     # index and never a scan over finished work.
     rankings_needed = models.PositiveSmallIntegerField(default=0)
+    # It needed nobody, or stood further down, and was put back: labellers look here too, however
+    # far down the queue they are.
+    came_back = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = PromptQuerySet.as_manager()
@@ -78,6 +81,11 @@ class Prompt(models.Model):
                 fields=["project", "-priority", "id"],
                 condition=Q(rankings_needed__gt=0),
             ),
+            models.Index(
+                name="prompt_queue_came_back",
+                fields=["project", "-priority", "id"],
+                condition=Q(rankings_needed__gt=0, came_back=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -93,10 +101,19 @@ class Response(models.Model):
     source = models.CharField(max_length=500, blank=True)
     external_id = models.CharField(max_length=500, blank=True)
     content_hash = models.CharField(max_length=64)
+    # It says which model wrote it, so that no shuffling hides it. Found at import.
+    names_itself = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(name="response_content", fields=["prompt", "content_hash"]),
+        ]
+        indexes = [
+            models.Index(
+                name="response_names_itself",
+                fields=["prompt"],
+                condition=Q(names_itself=True),
+            ),
         ]
 
     def __str__(self) -> str:

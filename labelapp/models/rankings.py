@@ -1,13 +1,31 @@
 """A prompt lent to a labeller, and the verdict that comes back."""
 
 import uuid
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from labelapp.models.projects import MAX_RESPONSES, Member
 from labelapp.models.prompts import Prompt, Response
+
+
+class SkipReason(models.TextChoices):
+    CANNOT_JUDGE = "cannot judge", _("I cannot judge this")
+    BROKEN = "broken", _("The prompt or its responses are broken")
+    UNSUITABLE = "unsuitable", _("This should not be shown to people")
+    OTHER = "other", _("Something else")
+
+
+class AssignmentQuerySet(models.QuerySet["Assignment"]):
+    def open(self) -> Self:
+        """Neither ranked nor skipped."""
+        return self.filter(submitted_at=None, skipped_at=None)
+
+    def ranked(self) -> Self:
+        return self.filter(submitted_at__isnull=False)
 
 
 class Assignment(models.Model):
@@ -25,22 +43,51 @@ class Assignment(models.Model):
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     slot = models.PositiveSmallIntegerField(null=True)
     order = models.JSONField()  # response ids, in the shuffled order that was shown
-    draft = models.JSONField(default=dict, blank=True)  # entered so far: ranks by letter, note
+    draft = models.JSONField(default=dict, blank=True)  # entered so far: a Verdict as JSON
+    seconds = models.FloatField(default=0)  # at work on it so far, without idle time
     created_at = models.DateTimeField(default=timezone.now)
+    # When it was last put in front of the labeller; null while it waits behind another task.
+    shown_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True, blank=True)
+    skipped_at = models.DateTimeField(null=True, blank=True)
+    skip_reason = models.CharField(max_length=12, choices=SkipReason.choices, blank=True)
+    skip_note = models.TextField(blank=True)
+
+    objects = AssignmentQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(name="assignment_once_per_member", fields=["prompt", "member"]),
             models.UniqueConstraint(name="assignment_slot_once", fields=["prompt", "slot"]),
             models.CheckConstraint(name="assignment_slot_from_1", condition=Q(slot__gte=1)),
+            models.CheckConstraint(
+                name="assignment_skipped_or_ranked",
+                condition=Q(skipped_at=None) | Q(submitted_at=None, slot=None),
+            ),
+            models.CheckConstraint(
+                name="assignment_skipped_for_a_reason",
+                condition=Q(skipped_at=None) | Q(skip_reason__in=SkipReason.values),
+            ),
+            models.CheckConstraint(
+                name="assignment_seconds_not_negative", condition=Q(seconds__gte=0)
+            ),
         ]
         indexes = [
             models.Index(
-                name="assignment_open",
+                name="assignment_lent",
                 fields=["expires_at"],
                 condition=Q(submitted_at=None, slot__isnull=False),
+            ),
+            models.Index(
+                name="assignment_open_of_member",
+                fields=["member"],
+                condition=Q(submitted_at=None, skipped_at=None),
+            ),
+            models.Index(
+                name="assignment_work_of_member",
+                fields=["member", "-submitted_at"],
+                condition=Q(submitted_at__isnull=False),
             ),
         ]
 
@@ -69,8 +116,11 @@ class Ranking(models.Model):
     is_current = models.BooleanField(default=True)
     origin = models.CharField(max_length=11, choices=Origin.choices, default=Origin.HERE)
     surplus = models.BooleanField(default=False)  # came after its lease had been handed on
-    seconds = models.FloatField(null=True, blank=True)
+    seconds = models.FloatField(null=True, blank=True)  # at work on it, without idle time
+    all_bad = models.BooleanField(default=False)  # even the best response is not acceptable
     note = models.TextField(blank=True)
+    # Of the submit that brought it: the same submit a second time finds this row.
+    key = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -83,6 +133,9 @@ class Ranking(models.Model):
             models.UniqueConstraint(
                 name="ranking_version_once",
                 fields=["prompt", "member", "responses_hash", "version"],
+            ),
+            models.UniqueConstraint(
+                name="ranking_key_once", fields=["prompt", "member", "responses_hash", "key"]
             ),
             models.CheckConstraint(
                 name="ranking_origin_known", condition=Q(origin__in=Origin.values)

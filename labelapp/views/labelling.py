@@ -1,19 +1,23 @@
 """The ranking page: GET shows a task, POST stores its ranking and brings the next in one answer."""
 
+import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labelapp import labelling
+from labelapp import labelling, lending
 from labelapp.access import member_view
-from labelapp.forms.labelling import RankingForm, posted_token
-from labelapp.models import Assignment, Member
+from labelapp.forms.labelling import RankingForm, SkipForm, posted_seconds, posted_uuid
+from labelapp.labelling import Verdict
+from labelapp.models import Assignment, Member, SkipReason
 from labelapp.text import count_words
 from labelapp.text import render as render_text
 
@@ -23,50 +27,82 @@ class ShownCard:
     letter: str
     html: SafeString
     words: int
-    rank: int | None  # entered so far
+    rank: int | None  # entered so far, as are the others
+    score: int | None
+    flags: list[str]
 
 
-def task_context(member: Member, assignment: Assignment | None) -> dict[str, object]:
+def task_context(
+    member: Member, assignment: Assignment | None, verdict: Verdict | None = None
+) -> dict[str, object]:
     """What the ranking page shows: nothing in it tells a source or a database id."""
+    project = member.project
     context: dict[str, object] = {
         "member": member,
-        "project": member.project,
-        "guidelines": render_text(member.project.guidelines),
-        "progress": labelling.progress(member),
+        "project": project,
+        "guidelines": render_text(project.guidelines),
+        "progress": lending.progress(member),
         "task": assignment,
     }
     if assignment is None:
-        context["any_prompts"] = member.project.prompts.exists()
-    else:
-        cards = labelling.cards(assignment)
-        ranks = assignment.draft.get("ranks", {})
-        context |= {
-            "prompt_messages": [
-                {"role": message["role"], "html": render_text(message["content"])}
-                for message in assignment.prompt.messages
-            ],
-            "cards": [
-                ShownCard(
-                    card.letter,
-                    render_text(card.response.text),
-                    count_words(card.response.text),
-                    ranks.get(card.letter),
-                )
-                for card in cards
-            ],
-            "ranks": range(1, len(cards) + 1),
-            "note": assignment.draft.get("note", ""),
-        }
-    return context
+        return context | {"any_prompts": project.prompts.exists()}
+    verdict = verdict or Verdict.from_json(assignment.draft)
+    cards = [
+        ShownCard(
+            card.letter,
+            render_text(card.response.text),
+            count_words(card.response.text),
+            verdict.ranks.get(card.letter),
+            verdict.scores.get(card.letter),
+            list(verdict.flags.get(card.letter, ())),
+        )
+        for card in labelling.cards(assignment)
+    ]
+    return context | {
+        "prompt_messages": [
+            {"role": message["role"], "html": render_text(message["content"])}
+            for message in assignment.prompt.messages
+        ],
+        "cards": cards,
+        "ranks": range(1, len(cards) + 1),
+        "scores": range(1, project.rating_scale + 1),
+        "verdict": verdict,
+        "key": uuid.uuid4(),
+        "skip_reasons": SkipReason.choices,
+        "beat_seconds": max(15, min(300, project.lease_minutes * 20)),
+    }
 
 
 def task_response(
-    request: HttpRequest, member: Member, assignment: Assignment | None, **extra: object
+    request: HttpRequest,
+    member: Member,
+    assignment: Assignment | None,
+    verdict: Verdict | None = None,
+    **extra: Any,
 ) -> HttpResponse:
     template = "labelling/_task.html" if request.htmx else "labelling/task.html"  # type: ignore[attr-defined]
-    problems = extra.get("problems")
-    context = task_context(member, assignment) | extra
-    return render(request, template, context, status=422 if problems else 200)
+    context = task_context(member, assignment, verdict) | extra
+    return render(request, template, context, status=422 if extra.get("problems") else 200)
+
+
+def refuse(request: HttpRequest, status: int, problem: str) -> HttpResponse:
+    """A refusal that leaves what stands in the page as it is."""
+    template = "labelling/_refused.html" if request.htmx else "labelling/refused.html"  # type: ignore[attr-defined]
+    return render(request, template, {"problem": problem}, status=status)
+
+
+def posted_task(request: HttpRequest, member: Member, name: str) -> Assignment | HttpResponse:
+    """The task that was posted; a refusal where it is not the member's."""
+    try:
+        if (token := posted_uuid(request.POST, name)) is None:
+            raise Assignment.DoesNotExist
+        return labelling.find_assignment(member, token)
+    except Assignment.DoesNotExist:
+        problem = _("This task is no longer here. Reload the page for another.")
+        return refuse(request, 404, problem)
+    except labelling.NotYoursError:
+        problem = _("This task is lent to somebody else; nothing was stored.")
+        return refuse(request, 403, problem)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -79,55 +115,102 @@ def task(request: HttpRequest, member: Member) -> HttpResponse:
         )
     if request.method == "POST":
         return submit(request, member)
-    return task_response(request, member, labelling.current_assignment(member))
+    return task_response(request, member, lending.current_task(member))
+
+
+def submit(request: HttpRequest, member: Member) -> HttpResponse:
+    assignment = posted_task(request, member, "assignment")
+    if isinstance(assignment, HttpResponse):
+        return assignment
+    form = RankingForm(request.POST, assignment=assignment, project=member.project)
+    seconds = posted_seconds(request.POST)
+    if not form.is_valid():
+        labelling.keep_draft(assignment, form.verdict, seconds)
+        return task_response(request, member, assignment, form.verdict, problems=form.problems)
+    key = posted_uuid(request.POST, "key")
+    labelling.submit(assignment=assignment, verdict=form.verdict, key=key, seconds=seconds)
+    return go_on(request, member, assignment, "stored")
+
+
+def go_on(request: HttpRequest, member: Member, left: Assignment, what: str) -> HttpResponse:
+    """The next task, behind one that was stored or skipped and that an undo brings back.
+
+    Where the page has shown the next one already (`next` names it), only that the first is done.
+    """
+    if not request.htmx:  # type: ignore[attr-defined]
+        done = {"stored": _("Ranking stored."), "skipped": _("Skipped.")}
+        messages.success(request, done[what])
+        return redirect("labelling", member.project.slug)
+    context: dict[str, Any] = {"done": left, what: True}
+    if (token := posted_uuid(request.POST, "next")) is not None:
+        for shown in lending.open_tasks(member).filter(token=token):
+            lending.show(shown)
+        context |= {"progress": lending.progress(member), "project": member.project}
+        return render(request, "labelling/_done.html", context)
+    following = lending.current_task(member)
+    return task_response(request, member, following, **context)
+
+
+@require_safe
+@never_cache
+@member_view()
+def following(request: HttpRequest, member: Member) -> HttpResponse:
+    """The task after the one that the page shows, for it to keep ready. 204 where there is none."""
+    token = posted_uuid(request.GET, "beside")
+    beside = member.assignments.filter(token=token).first() if token and member.pk else None
+    task = lending.next_task(member, beside) if beside else None
+    if task is None:
+        return HttpResponse(status=204)
+    return render(request, "labelling/_task.html", task_context(member, task) | {"ahead": True})
 
 
 @require_POST
 @member_view()
 def draft(request: HttpRequest, member: Member) -> HttpResponse:
     """What is entered so far, sent by the page as it is entered."""
-    found = posted_form(request, member)
-    if isinstance(found, HttpResponse):
-        return found
-    assignment, form = found
+    assignment = posted_task(request, member, "assignment")
+    if isinstance(assignment, HttpResponse):
+        return assignment
+    form = RankingForm(request.POST, assignment=assignment, project=member.project)
     form.is_valid()  # what is not valid yet is left out
-    labelling.keep_draft(assignment, form.ranks, form.note_so_far)
+    labelling.keep_draft(assignment, form.verdict, posted_seconds(request.POST))
     return HttpResponse(status=204)
 
 
-def posted_form(
-    request: HttpRequest, member: Member
-) -> tuple[Assignment, RankingForm] | HttpResponse:
-    """The task that was posted, with its form; a refusal where it is not the member's."""
-    token = posted_token(request.POST)
-    try:
-        if token is None:
-            raise Assignment.DoesNotExist
-        assignment = labelling.find_assignment(member, token)
-    except Assignment.DoesNotExist:
-        return refuse(request, 404, "This task is no longer here. Reload the page for another.")
-    except labelling.NotYoursError:
-        return refuse(request, 403, "This task is lent to somebody else; nothing was stored.")
-    ties_allowed = member.project.ties_allowed
-    return assignment, RankingForm(request.POST, assignment=assignment, ties_allowed=ties_allowed)
+@require_POST
+@member_view()
+def alive(request: HttpRequest, member: Member) -> HttpResponse:
+    """The page is still open: its tasks stay lent."""
+    tokens = [posted_uuid({"token": text}, "token") for text in request.POST.getlist("token")[:2]]
+    lending.keep_alive(member, [token for token in tokens if token])
+    return HttpResponse(status=204)
 
 
-def submit(request: HttpRequest, member: Member) -> HttpResponse:
-    found = posted_form(request, member)
-    if isinstance(found, HttpResponse):
-        return found
-    assignment, form = found
+@require_POST
+@member_view()
+def skip(request: HttpRequest, member: Member) -> HttpResponse:
+    assignment = posted_task(request, member, "assignment")
+    if isinstance(assignment, HttpResponse):
+        return assignment
+    form = SkipForm(request.POST)
     if not form.is_valid():
-        labelling.keep_draft(assignment, form.ranks, form.note_so_far)
-        return task_response(request, member, assignment, problems=form.problems)
-    labelling.submit(assignment=assignment, ranks=form.ranks, note=form.cleaned_data["note"])
+        return refuse(request, 400, _("Say why you skip it: choose a reason."))
+    labelling.skip(
+        assignment=assignment,
+        reason=form.cleaned_data["reason"],
+        note=form.cleaned_data["skip_note"],
+    )
+    return go_on(request, member, assignment, "skipped")
+
+
+@require_POST
+@member_view()
+def undo(request: HttpRequest, member: Member) -> HttpResponse:
+    """Bring a task that was ranked or skipped back in front of its labeller."""
+    assignment = posted_task(request, member, "undo")
+    if isinstance(assignment, HttpResponse):
+        return assignment
+    labelling.reopen(assignment)
     if not request.htmx:  # type: ignore[attr-defined]
-        messages.success(request, "Ranking stored.")
         return redirect("labelling", member.project.slug)
-    return task_response(request, member, labelling.current_assignment(member), stored=True)
-
-
-def refuse(request: HttpRequest, status: int, problem: str) -> HttpResponse:
-    """A refusal that leaves what stands in the page as it is."""
-    template = "labelling/_refused.html" if request.htmx else "labelling/refused.html"  # type: ignore[attr-defined]
-    return render(request, template, {"problem": problem}, status=status)
+    return task_response(request, member, lending.current_task(member), reopened=True)

@@ -9,13 +9,14 @@ from django.db import connections
 from django.db.models import RestrictedError
 from django.utils import timezone
 
-from labelapp import labelling
+from labelapp import labelling, lending
+from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Role
 from tests.conftest import AddPrompt, AddRanking, join
 
 
 def task(member: Member) -> Assignment:
-    assignment = labelling.current_assignment(member)
+    assignment = lending.current_task(member)
     assert assignment is not None
     return assignment
 
@@ -33,7 +34,7 @@ def test_a_labeller_keeps_the_same_prompt_until_it_is_ranked(
     add_prompt("Two?")
     first = task(labeller)
     assert task(labeller) == first
-    labelling.submit(assignment=first, ranks=ABCD)
+    labelling.submit(assignment=first, verdict=Verdict(ABCD))
     assert task(labeller).prompt_id != first.prompt_id
 
 
@@ -42,7 +43,7 @@ def test_a_prompt_goes_to_as_many_labellers_as_it_wants(
 ) -> None:
     prompt = add_prompt(wanted=2)
     people = [join(project, name, Role.LABELLER) for name in ("ann", "bob", "cem")]
-    given = [labelling.current_assignment(person) for person in people]
+    given = [lending.current_task(person) for person in people]
     assert [a and a.slot for a in given] == [1, 2, None]
     assert given[2] is None
     prompt.refresh_from_db()
@@ -57,8 +58,8 @@ def test_urgent_prompts_come_first(add_prompt: AddPrompt, labeller: Member) -> N
 
 def test_a_prompt_ranked_once_is_never_given_again(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt(wanted=3)
-    labelling.submit(assignment=task(labeller), ranks=ABCD)
-    assert labelling.current_assignment(labeller) is None
+    labelling.submit(assignment=task(labeller), verdict=Verdict(ABCD))
+    assert lending.current_task(labeller) is None
 
 
 def test_the_order_is_shuffled_per_labeller_and_kept(
@@ -98,8 +99,8 @@ def test_an_expired_lease_is_handed_on_and_a_late_ranking_is_kept(
     expire(late)
     handed_on = task(quick)
     assert handed_on.prompt == prompt
-    labelling.submit(assignment=handed_on, ranks=ABCD)
-    surplus = labelling.submit(assignment=late, ranks=ABCD)
+    labelling.submit(assignment=handed_on, verdict=Verdict(ABCD))
+    surplus = labelling.submit(assignment=late, verdict=Verdict(ABCD))
     assert surplus.surplus
     assert Ranking.objects.filter(surplus=False).count() == 1
     prompt.refresh_from_db()
@@ -117,7 +118,7 @@ def test_a_late_ranking_counts_while_its_slot_is_free(
     assert task(quick).prompt == other  # which set the first prompt free
     late.prompt.refresh_from_db()
     assert late.prompt.rankings_needed == 1
-    assert not labelling.submit(assignment=late, ranks=ABCD).surplus
+    assert not labelling.submit(assignment=late, verdict=Verdict(ABCD)).surplus
     late.prompt.refresh_from_db()
     assert late.prompt.rankings_needed == 0
 
@@ -129,7 +130,7 @@ def test_an_expired_lease_that_nobody_took_goes_on(add_prompt: AddPrompt, labell
     again = task(labeller)
     assert again == first
     assert again.expires_at > timezone.now()
-    assert not labelling.submit(assignment=again, ranks=ABCD).surplus
+    assert not labelling.submit(assignment=again, verdict=Verdict(ABCD)).surplus
 
 
 def test_a_labeller_whose_slot_was_taken_gets_another_prompt(
@@ -139,7 +140,7 @@ def test_a_labeller_whose_slot_was_taken_gets_another_prompt(
     slow, quick = (join(project, name, Role.LABELLER) for name in ("slow", "quick"))
     expire(task(slow))
     assert task(quick).prompt == taken
-    assert labelling.current_assignment(slow) is None
+    assert lending.current_task(slow) is None
     other = add_prompt("Two?")
     assert task(slow).prompt == other
 
@@ -153,29 +154,31 @@ def test_ranks_are_stored_for_the_responses_shown_and_gaps_close(
     prompt = add_prompt()
     assignment = task(labeller)
     ranking = labelling.submit(
-        assignment=assignment, ranks={"A": 4, "B": 2, "C": 2, "D": 1}, note="hm"
+        assignment=assignment, verdict=Verdict({"A": 4, "B": 2, "C": 2, "D": 1}, note="hm")
     )
     by_response = dict(ranking.placements.values_list("response_id", "rank"))
     assert [by_response[pk] for pk in assignment.order] == [3, 2, 2, 1]
     assert ranking.note == "hm"
     assert ranking.origin == "here"
     assert ranking.prompt == prompt
-    assert ranking.seconds is not None
+    assert ranking.seconds is None  # nobody has counted
 
 
 def test_a_second_submit_stores_nothing(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     assignment = task(labeller)
-    first = labelling.submit(assignment=assignment, ranks=ABCD)
-    assert labelling.submit(assignment=assignment, ranks=ABCD) == first
+    first = labelling.submit(assignment=assignment, verdict=Verdict(ABCD))
+    assert labelling.submit(assignment=assignment, verdict=Verdict(ABCD)) == first
     assert Ranking.objects.count() == 1
 
 
 def test_a_changed_second_submit_is_a_new_version(add_prompt: AddPrompt, labeller: Member) -> None:
     prompt = add_prompt()
     assignment = task(labeller)
-    first = labelling.submit(assignment=assignment, ranks=ABCD)
-    second = labelling.submit(assignment=assignment, ranks=dict(zip("ABCD", "4321", strict=True)))
+    first = labelling.submit(assignment=assignment, verdict=Verdict(ABCD))
+    second = labelling.submit(
+        assignment=assignment, verdict=Verdict(dict(zip("ABCD", "4321", strict=True)))
+    )
     first.refresh_from_db()
     assert (first.version, first.is_current) == (1, False)
     assert (second.version, second.is_current, second.surplus) == (2, True, False)
@@ -198,7 +201,7 @@ def test_a_ranking_imported_meanwhile_becomes_the_older_version(
     prompt = add_prompt()
     assignment = task(labeller)
     add_ranking(prompt, labeller, [1, 2, 3, 4], origin="imported")
-    ranking = labelling.submit(assignment=assignment, ranks=dict.fromkeys("ABCD", 1))
+    ranking = labelling.submit(assignment=assignment, verdict=Verdict(dict.fromkeys("ABCD", 1)))
     assert ranking.version == 2
     assert list(prompt.rankings.filter(is_current=True)) == [ranking]
 
@@ -210,7 +213,7 @@ def test_a_member_who_has_worked_stays_and_a_project_goes_with_everything(
     assignment = task(labeller)
     with pytest.raises(RestrictedError):
         labeller.delete()
-    labelling.submit(assignment=assignment, ranks=ABCD)
+    labelling.submit(assignment=assignment, verdict=Verdict(ABCD))
     with pytest.raises(RestrictedError):
         labeller.delete()
     project.delete()
@@ -246,9 +249,9 @@ def test_two_pages_opened_at_once_show_the_same_task(
     for i in range(20):
         add_prompt(f"{i}?")
     for _ in range(10):
-        assert in_parallel(*[lambda: labelling.current_assignment(labeller)] * 3) == []
+        assert in_parallel(*[lambda: lending.current_task(labeller)] * 3) == []
         assignment = Assignment.objects.get(submitted_at=None)
-        labelling.submit(assignment=assignment, ranks=ABCD)
+        labelling.submit(assignment=assignment, verdict=Verdict(ABCD))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -263,8 +266,10 @@ def test_a_late_submit_and_a_reload_at_once_lose_nothing(
         Assignment.objects.filter(pk=assignment.pk).update(slot=None)
         Prompt.objects.filter(pk=prompt.pk).update(rankings_needed=2)
         failures = in_parallel(
-            lambda assignment=assignment: labelling.submit(assignment=assignment, ranks=ABCD),
-            lambda: labelling.current_assignment(labeller),
+            lambda assignment=assignment: labelling.submit(
+                assignment=assignment, verdict=Verdict(ABCD)
+            ),
+            lambda: lending.current_task(labeller),
         )
         assert failures == []
         assignment.refresh_from_db()
@@ -282,8 +287,10 @@ def test_simultaneous_labellers_share_a_prompts_slots(
     people = [join(project, f"p{i}", Role.LABELLER) for i in range(4)]
 
     def work(person: Member) -> None:
-        while assignment := labelling.current_assignment(person):
-            twice = [lambda task=assignment: labelling.submit(assignment=task, ranks=ABCD)] * 2
+        while assignment := lending.current_task(person):
+            twice = [
+                lambda task=assignment: labelling.submit(assignment=task, verdict=Verdict(ABCD))
+            ] * 2
             assert in_parallel(*twice) == []
 
     assert in_parallel(*[lambda person=person: work(person) for person in people]) == []

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from labelapp import labelling
+from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Ranking, User, hash_text
 from tests.conftest import PASSWORD, AddPrompt, sign_in
 from tests.labelapp.test_labelling import ABCD, task
@@ -135,7 +136,7 @@ def test_a_draft_that_comes_after_the_submit_changes_nothing(
 ) -> None:
     add_prompt()
     assignment = task(labeller)
-    labelling.submit(assignment=assignment, ranks=ABCD)
+    labelling.submit(assignment=assignment, verdict=Verdict(ABCD))
     assert post_draft(sign_in(labeller), assignment, {"rank-A": "4"}) == 204
     assignment.refresh_from_db()
     assert assignment.draft == {}

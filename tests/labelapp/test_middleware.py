@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from django.db import connection
 
-from labelapp import labelling
+from labelapp import lending
 from labelapp.models import Member, Ranking
 from tests.conftest import AddPrompt, sign_in
 
@@ -19,7 +19,7 @@ def test_a_busy_database_is_said_in_words_and_an_open_task_is_still_shown(
     if on_postgresql:  # where nobody waits for another's import
         return
     add_prompt()
-    assignment = labelling.current_assignment(labeller)
+    assignment = lending.current_task(labeller)
     assert assignment is not None
     client = sign_in(labeller)
     with connection.cursor() as cursor:

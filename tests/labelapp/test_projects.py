@@ -8,7 +8,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from labelapp import labelling
+from labelapp import labelling, lending
+from labelapp.labelling import Verdict
 from labelapp.models import Member, Project, User
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, sign_in
 
@@ -95,15 +96,15 @@ def test_what_waits_is_what_this_person_can_rank(
 ) -> None:
     add_prompt("One?", wanted=2)
     add_prompt("Two?", wanted=2)
-    assignment = labelling.current_assignment(labeller)
+    assignment = lending.current_task(labeller)
     assert assignment is not None
     for url in ("/", "/projects/kitchen/"):
         assert "2 prompts wait for you" in page(labeller, url)  # the open one among them
-    labelling.submit(assignment=assignment, ranks=dict.fromkeys("ABCD", 1))
+    labelling.submit(assignment=assignment, verdict=Verdict(dict.fromkeys("ABCD", 1)))
     assert "1 prompt waits for your ranking" in page(labeller, "/projects/kitchen/")
-    second = labelling.current_assignment(labeller)
+    second = lending.current_task(labeller)
     assert second is not None
-    labelling.submit(assignment=second, ranks=dict.fromkeys("ABCD", 1))
+    labelling.submit(assignment=second, verdict=Verdict(dict.fromkeys("ABCD", 1)))
     assert "nothing waits for you" in page(labeller, "/")
     assert "2 prompts wait for other labellers" in page(labeller, "/projects/kitchen/")
     assert "2 prompts wait for you" in page(manager, "/")

@@ -1,0 +1,245 @@
+"""Lending: which prompt a labeller gets, and for how long.
+
+A prompt wanted by N labellers goes to N and never twice to one: its slots are numbered and unique
+in the database, and a claim is one conditional write. Whoever writes locks in one order, so that
+nobody waits in a circle: the member, the member's assignments, prompts.
+"""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from labelapp.models import Assignment, Member, Prompt
+
+# Expired leases handed on at one claim: no labeller pays for a long absence of all.
+RELEASE_AT_ONCE = 100
+# How many waiting prompts are counted for a labeller. Past that, "more than" says enough.
+COUNTED = 100
+
+
+def current_task(member: Member) -> Assignment | None:
+    """What the member is to rank now: the task begun last, else a newly claimed one.
+
+    None when every prompt of the project has, or is getting, the rankings it wants from others
+    or has been ranked by this member, and when the project is paused.
+    """
+    # The usual case writes nothing, so that no page waits for whoever writes at length.
+    fresh = open_tasks(member).filter(
+        slot__isnull=False,
+        shown_at__isnull=False,
+        expires_at__gt=timezone.now() + lease(member) / 2,
+    )
+    if (assignment := fresh.first()) is not None:
+        return assignment
+    with transaction.atomic():
+        take_turn(member)
+        assignment = resume(member) or claim(member)
+        if assignment is not None and assignment.shown_at is None:
+            show(assignment)
+    return assignment
+
+
+@transaction.atomic
+def next_task(member: Member, beside: Assignment) -> Assignment | None:
+    """What the member will get after the task that they are at, claimed now so that it can wait."""
+    take_turn(member)
+    return resume(member, beside=beside) or claim(member)
+
+
+def take_turn(member: Member) -> None:
+    """One person's requests take turns: two pages opened at once show the same task.
+
+    Call inside a transaction, before anything else is locked. Brings the member up to date.
+    """
+    if member.pk is not None:
+        query = Member.objects.select_for_update(no_key=True)
+        member.refresh_from_db(
+            fields=["ranked", "queue_priority", "queue_prompt"], from_queryset=query
+        )
+
+
+def open_tasks(member: Member) -> QuerySet[Assignment]:
+    """The member's tasks that are neither ranked nor skipped, the one shown last first."""
+    return (
+        member.assignments.open()
+        .select_related("prompt")
+        .order_by(F("shown_at").desc(nulls_last=True), "created_at")
+    )
+
+
+def show(assignment: Assignment) -> None:
+    """Note that the task stands in front of its labeller now."""
+    assignment.shown_at = timezone.now()
+    Assignment.objects.filter(pk=assignment.pk).update(shown_at=assignment.shown_at)
+
+
+def resume(member: Member, beside: Assignment | None = None) -> Assignment | None:
+    """An open task of the member, its lease renewed, if it still has or can again get a slot."""
+    tasks = open_tasks(member).select_for_update(of=("self",))
+    if beside is not None:
+        tasks = tasks.exclude(pk=beside.pk)
+    return next((task for task in tasks if renew(task, member)), None)
+
+
+def renew(assignment: Assignment, member: Member) -> bool:
+    """Lengthen a lease; False where its slot was handed on and the prompt needs nobody else."""
+    if assignment.slot is None and not take_slot(assignment.prompt, assignment):
+        return False
+    assignment.expires_at = timezone.now() + lease(member)
+    assignment.save(update_fields=["slot", "expires_at"])
+    return True
+
+
+@transaction.atomic
+def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
+    """Lengthen the leases of the tasks that a labeller's open page holds."""
+    take_turn(member)
+    held = open_tasks(member).filter(token__in=tokens)
+    for assignment in held.select_for_update(of=("self",)):
+        renew(assignment, member)
+
+
+def claim(member: Member) -> Assignment | None:
+    """Lend the most urgent waiting prompt to the member, who has taken their turn."""
+    release_expired()
+    prompt = None if member.project.paused else find_prompt(member)
+    if prompt is None:
+        return None
+    assignment = Assignment(
+        prompt=prompt,
+        member=member,
+        order=draw_order(prompt, member),
+        expires_at=timezone.now() + lease(member),
+    )
+    if not take_slot(prompt, assignment):
+        return None
+    assignment.save()
+    return assignment
+
+
+def find_prompt(member: Member) -> Prompt | None:
+    """The most urgent waiting prompt, locked, and the member's place in the queue moved there.
+
+    Reads the queue on from that place, and what came back; both are ranges of an index. From the
+    top only when these hold nothing: another's claim may have hidden a prompt that is free again.
+    """
+    waiting = Prompt.objects.awaiting(member).select_for_update(skip_locked=True, of=("self",))
+    if member.queue_priority is None:
+        further = waiting.first()
+    else:
+        further = (
+            waiting.filter(priority=member.queue_priority, pk__gt=member.queue_prompt).first()
+            or waiting.filter(priority__lt=member.queue_priority).first()
+        )
+    back = waiting.filter(came_back=True).first()
+    found = min((prompt for prompt in (further, back) if prompt), key=urgency, default=None)
+    if found is None:
+        found = further = waiting.first()
+    if found is not None and found is further:
+        member.queue_priority, member.queue_prompt = found.priority, found.pk
+        member.save(update_fields=["queue_priority", "queue_prompt"])
+    return found
+
+
+def urgency(prompt: Prompt) -> tuple[int, int]:
+    """Lower comes first."""
+    return -prompt.priority, prompt.pk
+
+
+def draw_order(prompt: Prompt, member: Member) -> list[int]:
+    """Which responses to show, shuffled; a draw of K where the prompt has more."""
+    pks = list(prompt.responses.order_by("pk").values_list("pk", flat=True))
+    return random.sample(pks, min(len(pks), member.project.responses_per_ranking))
+
+
+def take_slot(prompt: Prompt, assignment: Assignment) -> bool:
+    """Give the assignment the prompt's lowest free slot, unsaved; False when none is free.
+
+    The conditional update locks the prompt's row, so two claims of its last slot cannot both win.
+    """
+    waiting = Prompt.objects.filter(pk=prompt.pk, rankings_needed__gt=0)
+    if not waiting.update(rankings_needed=F("rankings_needed") - 1):
+        return False
+    taken = set(prompt.assignments.exclude(slot=None).values_list("slot", flat=True))
+    assignment.slot = next(n for n in range(1, len(taken) + 2) if n not in taken)
+    return True
+
+
+def free_slot(assignment: Assignment) -> None:
+    """Give the slot of a locked assignment back, if it has one: its prompt waits again."""
+    if assignment.slot is None:
+        return
+    assignment.slot = None
+    assignment.save(update_fields=["slot"])
+    Prompt.objects.filter(pk=assignment.prompt_id).update(
+        rankings_needed=F("rankings_needed") + 1, came_back=True
+    )
+
+
+def release_expired() -> None:
+    """Free the slots of leases that have run out, in whatever project.
+
+    Whose lease it was may have it back as long as nobody else has taken it.
+    """
+    expired = Assignment.objects.filter(
+        submitted_at=None, slot__isnull=False, expires_at__lt=timezone.now()
+    ).select_for_update(skip_locked=True, of=("self",))
+    found = expired.order_by("expires_at")[:RELEASE_AT_ONCE]
+    # In the order of the prompts: two that release at once then never wait for each other.
+    for assignment in sorted(found, key=lambda assignment: assignment.prompt_id):
+        free_slot(assignment)
+
+
+def lease(member: Member) -> timedelta:
+    return timedelta(minutes=member.project.lease_minutes)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a labeller is, in prompts. Tells nothing of anybody's verdicts."""
+
+    done: int  # ranked by this member
+    today: int
+    left: int  # could be given to this member, beside what is lent to them; counted to COUNTED
+
+    @property
+    def many_left(self) -> bool:
+        return self.left >= COUNTED
+
+
+def progress(member: Member) -> Progress:
+    """The member's own progress, at a cost that does not grow with the project."""
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    return Progress(
+        done=member.ranked,
+        today=member.assignments.ranked().filter(submitted_at__gte=midnight).count(),
+        left=left_for(member),
+    )
+
+
+def left_for(member: Member) -> int:
+    """Waiting prompts for the member, counted to COUNTED, where a claim would look for them."""
+    waiting = Prompt.objects.awaiting(member)
+    looked_at = [waiting]
+    if member.queue_priority is not None:
+        looked_at = [
+            waiting.filter(priority=member.queue_priority, pk__gt=member.queue_prompt),
+            waiting.filter(priority__lt=member.queue_priority),
+            waiting.filter(came_back=True),
+        ]
+    found: set[int] = set()
+    for prompts in looked_at:
+        if len(found) < COUNTED:
+            found.update(prompts.values_list("pk", flat=True)[:COUNTED])
+    return min(len(found), COUNTED)
+
+
+def waiting_for(member: Member) -> int:
+    """How many prompts the member can rank now, counted to COUNTED: begun, and waiting."""
+    return open_tasks(member).filter(slot__isnull=False).count() + left_for(member)
