@@ -216,15 +216,19 @@ def held_out_metrics(verdict: Verdict, baselines: dict[str, NDArray[np.float64]]
 
 def _with_intervals(verdict: Verdict, baselines: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
     """The model's figures and the baselines', and between them, with intervals over prompts."""
-    columns = verdict.comparisons[["agreed"]].assign(comparisons=1.0)
+    # Halves and their sums are exact in half the memory, and these tables are a run's largest.
+    columns = verdict.comparisons[["agreed"]].astype(np.float32)
+    columns["comparisons"] = np.float32(1)
     for name, right in baselines.items():
-        columns[name], columns[f"over {name}"] = right, columns["agreed"] - right
+        columns[name] = right.astype(np.float32)
+        columns[f"over {name}"] = columns["agreed"] - columns[name]
     near = columns.mul(verdict.comparisons["near"], axis=0).add_prefix("near ")
     figures = verdict.table[["top1", "kendall_tau"]].assign(rankings=1.0)
     sums = Sums(
         columns.join(near)
         .groupby(verdict.comparisons["prompt"], observed=True)
         .sum()
+        .astype(np.float64)
         .join(figures.groupby(verdict.table["prompt"]).sum())
     )
 

@@ -1,31 +1,36 @@
 /** What the page does when a request of htmx goes wrong: it says so, and leaves everything as it is. */
 
-const UNREACHABLE = "Podium cannot be reached. What you entered is still here; try again.";
-const FAULT = "Podium had a fault. What you entered is still here; try again.";
-const SIGNED_OUT =
+export const UNREACHABLE = "Podium cannot be reached. What you entered is still here; try again.";
+export const FAULT = "Podium had a fault. What you entered is still here; try again.";
+export const SIGNED_OUT =
   "You are signed out. What you entered is still here: sign in in another tab, then try again.";
 
 const region = document.getElementById("problem");
 const text = region?.querySelector("p");
 
 /** @param {string} sentence */
-function show(sentence) {
+export function show(sentence) {
   if (!region || !text || text.textContent === sentence) return;
   text.textContent = sentence;
   region.dataset.shown = "yes";
 }
 
-function clear() {
+export function clear() {
   if (!region || !text) return;
   text.textContent = "";
   delete region.dataset.shown;
+}
+
+/** The token of this browser, which a sign-in elsewhere changes. @returns {string | undefined} */
+export function token() {
+  return document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1];
 }
 
 /**
  * The words of a refusal page or fragment, as text.
  * @param {string} html
  */
-function refusal(html) {
+export function refusal(html) {
   const page = new DOMParser().parseFromString(html, "text/html");
   return page.getElementById("refusal")?.textContent?.trim().replace(/\s+/g, " ");
 }
@@ -52,11 +57,11 @@ document.addEventListener("htmx:timeout", () => show(UNREACHABLE));
 
 // Signing in again in another tab makes a new token; the page goes on with the cookie's.
 document.addEventListener("htmx:configRequest", (event) => {
-  const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1];
-  if (!token) return;
-  event.detail.headers["x-csrftoken"] = token;
+  const known = token();
+  if (!known) return;
+  event.detail.headers["x-csrftoken"] = known;
   if (event.detail.formData.has("csrfmiddlewaretoken")) {
-    event.detail.formData.set("csrfmiddlewaretoken", token);
+    event.detail.formData.set("csrfmiddlewaretoken", known);
   }
 });
 

@@ -13,6 +13,7 @@ const KEYS = {
   ArrowUp: ({ cards }) => cards.move(-1),
   u: (task) => task.undo(),
   n: (task) => task.writeNote(),
+  s: (task) => task.skip(),
   0: ({ ranking, cards }) => ranking.place(cards.letter, null),
   Backspace: ({ ranking, cards }) => ranking.place(cards.letter, null),
   Enter: (task, focused) => (isButton(focused, task) ? false : task.submit()),

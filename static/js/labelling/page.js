@@ -1,9 +1,12 @@
 /** The ranking page: puts ranking, rail, cards and keys together for each task that comes in. */
 
+import { Ahead } from "./ahead.js";
 import { Cards } from "./cards.js";
+import { watch } from "./clock.js";
 import { press } from "./keys.js";
 import { Rail } from "./rail.js";
 import { Ranking, listed } from "./ranking.js";
+import { warn } from "./scores.js";
 import { keepInSight } from "./strip.js";
 
 const said = document.getElementById("said");
@@ -25,25 +28,45 @@ export class Task {
     form.addEventListener("change", (event) => {
       const card = event.target instanceof Element && event.target.closest(".response");
       if (card instanceof HTMLElement) this.ranking.settle(card.dataset.letter);
+      if (event.target instanceof Element && !event.target.closest(".ranks")) this.#entered();
     });
     form.addEventListener("click", (event) => this.#clicked(event));
     form.querySelector("#note-text").addEventListener("input", () => this.#entered());
+    warn(this.ranking);
   }
 
   /** Has what is entered kept on the server: see the draft's element in _task.html. */
   #entered() {
+    warn(this.ranking);
     this.form.dispatchEvent(new Event("entered"));
+    void ahead.fetch(this.form).then(hold);
   }
 
+  /** Take the last change back; where there was none yet, the last submit or skip. */
   undo() {
     const letter = this.ranking.undo();
-    if (!letter) say("Nothing to undo.");
+    if (!letter) this.#undoDone();
     else if (document.activeElement?.closest(".response")) this.cards.show(this.cards.card(letter));
     else this.cards.mark(this.cards.card(letter));
   }
 
+  #undoDone() {
+    const button = this.form.querySelector("#done button");
+    if (button instanceof HTMLElement) button.click();
+    else say("Nothing to undo.");
+  }
+
   submit() {
-    this.form.requestSubmit();
+    this.form.requestSubmit(this.form.querySelector("#submit"));
+  }
+
+  /** Unfold the reasons to skip, with the first in focus; fold them again. */
+  skip() {
+    const skip = this.form.querySelector("#skip");
+    if (!(skip instanceof HTMLDetailsElement)) return;
+    skip.open = !skip.open;
+    if (skip.open) skip.querySelector("button").focus();
+    else this.cards.marked.focus({ preventScroll: true });
   }
 
   /** @returns {boolean} whether the form may go out now */
@@ -70,7 +93,6 @@ export class Task {
   #changed(change) {
     this.rail.pick(null); // however the change came about; draws the rail as well
     this.#entered();
-    this.form.querySelector(".stored")?.remove();
     say(this.ranking.complete ? `${change} Every response has a rank: press Enter to submit.` : change);
   }
 
@@ -89,32 +111,59 @@ export class Task {
 
 /** @type {Task | undefined} */
 let task;
+const ahead = new Ahead(() => {
+  begin();
+  welcome();
+});
+
+/** Keep the leases of what the page holds. */
+function hold() {
+  watch([task?.form, ahead.next].filter((form) => form instanceof HTMLFormElement));
+}
 
 /** Take up the task that stands in the page. */
 function begin() {
   const form = document.getElementById("task");
   task = form instanceof HTMLFormElement ? new Task(form) : undefined;
+  hold();
 }
 
-/** What came in answer to a submit begins at its top, with the focus where the next act is. */
-function goOn() {
-  if (document.getElementById("task") === task?.form) return; // another part of the page came
-  begin();
+/** What came begins at its top, with the focus where the next act is. */
+function welcome() {
   scrollTo({ top: 0, behavior: "instant" });
   const stands = document.getElementById("task");
-  if (!stands || !("stored" in stands.dataset)) return; // refused: the reasons have the focus
+  if (!stands) return;
+  const { stored, skipped, reopened } = stands.dataset;
+  if (stored === undefined && skipped === undefined && reopened === undefined) return; // refused: the reasons have the focus
   (task?.cards.marked ?? stands).focus({ preventScroll: true });
-  say(task ? "Ranking stored. The next task is here." : "Ranking stored. Nothing else waits for you.");
+  if (reopened !== undefined) say("Undone. The task is here again as you left it.");
+  else say(`${stored === undefined ? "Skipped." : "Ranking stored."} ${task ? "The next task is here." : "Nothing else waits for you."}`);
+}
+
+/** What came in answer to a request. */
+function goOn() {
+  if (document.getElementById("task") === task?.form) return; // another part of the page came
+  ahead.next = null; // it is lent still, and may be what came
+  ahead.asked = null;
+  begin();
+  welcome();
 }
 
 document.addEventListener("keydown", (event) => {
   if (task) press(event, task);
 });
-// Before htmx and the browser see it: an incomplete ranking does not go out, nor one twice.
+// Before htmx and the browser see it: an incomplete ranking does not go out, nor one twice, nor
+// one while that before it is on its way.
 document.addEventListener(
   "submit",
   (event) => {
-    if (event.target !== task?.form || task.ready) return;
+    if (event.target !== task?.form || event.submitter?.hasAttribute("formaction")) return;
+    if (task.ready) {
+      if (ahead.sending) {
+        const waiting = task;
+        void ahead.sending.then(() => waiting === task && task.submit());
+      } else if (!ahead.pass(task.form)) return;
+    }
     event.preventDefault();
     event.stopImmediatePropagation();
   },

@@ -1,0 +1,103 @@
+/**
+ * The next task, fetched while this one is being ranked: it stands in the page at once, and the
+ * ranking is stored behind it. Where storing fails, the task comes back as it was left.
+ */
+
+import { FAULT, SIGNED_OUT, UNREACHABLE, clear, refusal, show, token } from "../requests.js";
+
+/** @param {HTMLFormElement} form */
+const nameOf = (form) => form.elements.namedItem("assignment").value;
+
+export class Ahead {
+  /** @param {() => void} begin takes up the task that stands in the page */
+  constructor(begin) {
+    this.begin = begin;
+    /** @type {HTMLFormElement | null} the task that is ready */
+    this.next = null;
+    /** @type {Promise<void> | null} a ranking on its way */
+    this.sending = null;
+    /** @type {string | null} the task whose successor was asked for */
+    this.asked = null;
+  }
+
+  /** Fetch what comes after a task, once. @param {HTMLFormElement} form */
+  async fetch(form) {
+    if (this.next || this.asked === nameOf(form) || "revised" in form.dataset) return;
+    this.asked = nameOf(form);
+    try {
+      const answer = await fetch(`${form.dataset.next}?beside=${this.asked}`, {
+        headers: { "HX-Request": "true" },
+        redirect: "error", // signed out
+      });
+      if (answer.status !== 200) return;
+      const next = parse(await answer.text()).querySelector("form.task");
+      if (next instanceof HTMLFormElement) this.next = next;
+    } catch {
+      this.asked = null; // the submit itself will say what is wrong
+    }
+  }
+
+  /**
+   * Show the next task and send the ranking of this one. False where none is ready.
+   * @param {HTMLFormElement} form
+   */
+  pass(form) {
+    if (!this.next || nameOf(this.next) === nameOf(form)) return false;
+    const next = this.next;
+    const data = new URLSearchParams(new FormData(form));
+    data.set("next", nameOf(next));
+    this.next = null;
+    this.#show(next, form);
+    next.dataset.stored = "";
+    this.sending = this.#send(form, next, data).finally(() => {
+      this.sending = null;
+    });
+    return true;
+  }
+
+  /** @param {HTMLFormElement} form @param {HTMLFormElement} next @param {URLSearchParams} data */
+  async #send(form, next, data) {
+    clear();
+    const problem = await post(form.action, data);
+    if (problem === null) return;
+    this.next = next; // with what was entered meanwhile
+    this.#show(form, next);
+    show(problem);
+  }
+
+  /** @param {HTMLFormElement} form @param {HTMLFormElement} inPlaceOf */
+  #show(form, inPlaceOf) {
+    inPlaceOf.replaceWith(form);
+    htmx.process(form);
+    this.begin();
+  }
+}
+
+/** @param {string} html */
+const parse = (html) => new DOMParser().parseFromString(html, "text/html");
+
+/**
+ * Send a ranking and take in what comes back beside the task.
+ * @param {string} url
+ * @param {URLSearchParams} data
+ * @returns {Promise<string | null>} what went wrong
+ */
+async function post(url, data) {
+  const headers = { "HX-Request": "true", "X-CSRFToken": token() ?? "" };
+  if (token()) data.set("csrfmiddlewaretoken", token());
+  let answer;
+  try {
+    answer = await fetch(url, { method: "POST", body: data, headers });
+  } catch {
+    return UNREACHABLE;
+  }
+  if (answer.redirected) return SIGNED_OUT;
+  const html = await answer.text();
+  if (!answer.ok) return refusal(html) ?? FAULT;
+  for (const part of parse(html).querySelectorAll("[hx-swap-oob]")) {
+    part.removeAttribute("hx-swap-oob");
+    document.getElementById(part.id)?.replaceWith(part);
+    htmx.process(part);
+  }
+  return null;
+}
