@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from labelapp.lending import free_slot, renew, show, take_slot, take_turn
@@ -123,7 +123,7 @@ def submit(
         seconds = at_work(locked, seconds)
         ranking = record(locked, versions, verdict, key, seconds)
         if locked.submitted_at is None:
-            count_ranked(locked, 1)
+            count_ranked(assignment.member, 1)
         Assignment.objects.filter(pk=locked.pk).update(
             slot=locked.slot,
             submitted_at=locked.submitted_at or timezone.now(),
@@ -277,6 +277,7 @@ def reopen(assignment: Assignment) -> Assignment:
         locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
         if locked.submitted_at is not None:
             withdraw(locked)
+            count_ranked(assignment.member, -1)
         elif locked.skipped_at is not None:
             locked.skipped_at, locked.skip_reason, locked.skip_note = None, "", ""
             locked.save(update_fields=["skipped_at", "skip_reason", "skip_note"])
@@ -294,11 +295,12 @@ def withdraw(assignment: Assignment) -> None:
         Ranking.objects.filter(pk=ranking.pk).update(is_current=False)
     assignment.submitted_at = None
     assignment.save(update_fields=["draft", "submitted_at"])
-    count_ranked(assignment, -1)
 
 
-def count_ranked(assignment: Assignment, more: int) -> None:
-    Member.objects.filter(pk=assignment.member_id).update(ranked=F("ranked") + more)
+def count_ranked(member: Member, more: int) -> None:
+    """Call while it is the member's turn: nobody else counts meanwhile."""
+    member.ranked += more
+    member.save(update_fields=["ranked"])
 
 
 def ranked_by(member: Member) -> QuerySet[Assignment]:

@@ -171,10 +171,15 @@ def draft(request: HttpRequest, member: Member) -> HttpResponse:
     assignment = posted_task(request, member, "assignment")
     if isinstance(assignment, HttpResponse):
         return assignment
-    form = RankingForm(request.POST, assignment=assignment, project=member.project)
-    form.is_valid()  # what is not valid yet is left out
-    labelling.keep_draft(assignment, form.verdict, posted_seconds(request.POST))
+    keep(request, member, assignment)
     return HttpResponse(status=204)
+
+
+def keep(request: HttpRequest, member: Member, assignment: Assignment) -> None:
+    """Remember what was posted, less what is not valid yet."""
+    form = RankingForm(request.POST, assignment=assignment, project=member.project)
+    form.is_valid()
+    labelling.keep_draft(assignment, form.verdict, posted_seconds(request.POST))
 
 
 @require_POST
@@ -195,6 +200,7 @@ def skip(request: HttpRequest, member: Member) -> HttpResponse:
     form = SkipForm(request.POST)
     if not form.is_valid():
         return refuse(request, 400, _("Say why you skip it: choose a reason."))
+    keep(request, member, assignment)
     labelling.skip(
         assignment=assignment,
         reason=form.cleaned_data["reason"],

@@ -34,6 +34,19 @@ def rank_and_await_the_next(page: Page) -> None:
     page.wait_for_timeout(50)  # until it is taken in
 
 
+def hold_the_first_submit(page: Page) -> list[Route]:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/labelling/", hold)
+    return held
+
+
 def prompt_shown(ranking_page: RankingPage, text: str) -> None:
     region = ranking_page.page.get_by_role("region", name="Prompt")
     expect(region).to_contain_text(text)
@@ -46,8 +59,7 @@ def test_the_next_task_stands_there_while_the_ranking_is_still_on_its_way(
     ranking_page: RankingPage, two_prompts: tuple[Prompt, Prompt]
 ) -> None:
     page = ranking_page.open().page
-    held: list[Route] = []
-    page.route("**/labelling/", held.append)
+    held = hold_the_first_submit(page)
     rank_and_await_the_next(page)
     page.keyboard.press("Enter")
     prompt_shown(ranking_page, "two")
@@ -66,8 +78,7 @@ def test_a_ranking_that_cannot_be_stored_comes_back_and_the_next_waits_as_it_was
 ) -> None:
     expected_errors += ["Failed to load resource: net::"]
     page = ranking_page.open().page
-    held: list[Route] = []
-    page.route("**/labelling/", held.append)
+    held = hold_the_first_submit(page)
     rank_and_await_the_next(page)
     page.keyboard.press("Enter")
     prompt_shown(ranking_page, "two")
@@ -76,7 +87,6 @@ def test_a_ranking_that_cannot_be_stored_comes_back_and_the_next_waits_as_it_was
     prompt_shown(ranking_page, "one")
     expect(ranking_page.problem).to_contain_text("Podium cannot be reached.")
     expect(ranking_page.radio("D", 4)).to_be_checked()
-    page.unroute("**/labelling/")
     page.keyboard.press("Enter")
     prompt_shown(ranking_page, "two")
     expect(ranking_page.radio("A", 3)).to_be_checked()
@@ -88,12 +98,11 @@ def test_a_second_submit_waits_for_the_first(
     ranking_page: RankingPage, two_prompts: tuple[Prompt, Prompt]
 ) -> None:
     page = ranking_page.open().page
-    held: list[Route] = []
-    page.route("**/labelling/", held.append)
+    held = hold_the_first_submit(page)
     rank_and_await_the_next(page)
     press(page, "Enter", *RANK_ALL, "Enter")
+    page.wait_for_timeout(100)
     assert len(held) == 1
-    page.unroute("**/labelling/")
     held[0].continue_()
     ranking_page.expect_empty()
     assert Ranking.objects.count() == 2

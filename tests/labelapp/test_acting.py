@@ -193,9 +193,7 @@ def test_an_undone_submit_shows_what_was_entered(add_prompt: AddPrompt, labeller
     assert labeller.ranked == 0
 
 
-def test_without_javascript_skip_and_undo_redirect(
-    add_prompt: AddPrompt, labeller: Member
-) -> None:
+def test_without_javascript_skip_and_undo_redirect(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     client, now = sign_in(labeller), task(labeller)
     answer = client.post(f"{URL}skip/", {"assignment": now.token, "reason": "other"})

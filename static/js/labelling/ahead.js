@@ -20,18 +20,24 @@ export class Ahead {
     this.asked = null;
   }
 
-  /** Fetch what comes after a task, once. @param {HTMLFormElement} form */
+  /**
+   * Fetch what comes after a task, once. Not before what came before it is stored: the server
+   * would give that again.
+   * @param {HTMLFormElement} form
+   */
   async fetch(form) {
-    if (this.next || this.asked === nameOf(form) || "revised" in form.dataset) return;
+    if (this.asked === nameOf(form) || "revised" in form.dataset) return;
     this.asked = nameOf(form);
+    await this.sending;
+    if (this.next || !form.isConnected) return;
     try {
-      const answer = await fetch(`${form.dataset.next}?beside=${this.asked}`, {
+      const answer = await fetch(`${form.dataset.next}?beside=${nameOf(form)}`, {
         headers: { "HX-Request": "true" },
         redirect: "error", // signed out
       });
       if (answer.status !== 200) return;
       const next = parse(await answer.text()).querySelector("form.task");
-      if (next instanceof HTMLFormElement) this.next = next;
+      if (next instanceof HTMLFormElement && form.isConnected) this.next ??= next;
     } catch {
       this.asked = null; // the submit itself will say what is wrong
     }
@@ -47,8 +53,8 @@ export class Ahead {
     const data = new URLSearchParams(new FormData(form));
     data.set("next", nameOf(next));
     this.next = null;
-    this.#show(next, form);
     next.dataset.stored = "";
+    this.#show(next, form);
     this.sending = this.#send(form, next, data).finally(() => {
       this.sending = null;
     });

@@ -111,6 +111,8 @@ export class Task {
 
 /** @type {Task | undefined} */
 let task;
+/** @type {WeakMap<HTMLFormElement, Task>} a form may leave the page and come back */
+const tasks = new WeakMap();
 const ahead = new Ahead(() => {
   begin();
   welcome();
@@ -124,7 +126,11 @@ function hold() {
 /** Take up the task that stands in the page. */
 function begin() {
   const form = document.getElementById("task");
-  task = form instanceof HTMLFormElement ? new Task(form) : undefined;
+  task = undefined;
+  if (form instanceof HTMLFormElement) {
+    task = tasks.get(form) ?? new Task(form);
+    tasks.set(form, task);
+  }
   hold();
 }
 
