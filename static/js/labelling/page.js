@@ -32,6 +32,9 @@ export class Task {
     });
     form.addEventListener("click", (event) => this.#clicked(event));
     form.querySelector("#note-text").addEventListener("input", () => this.#entered());
+    form.querySelector("#skip")?.addEventListener("toggle", ({ target }) => {
+      if (target.open) target.scrollIntoView({ block: "nearest" }); // the verdict scrolls
+    });
     warn(this.ranking);
   }
 
