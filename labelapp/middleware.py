@@ -1,10 +1,31 @@
 """What stands between every request and its view."""
 
 from collections.abc import Callable
+from typing import Any
 
+from django.conf import settings
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
+from django.utils import translation
+
+View = Callable[..., HttpResponseBase]
+
+
+def translated(view: View) -> View:
+    """Mark a view whose page is there in every language: the others stay in English."""
+    view.translated = True  # type: ignore[attr-defined]
+    return view
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """The language that a person chose, else their browser's, on pages that are translated."""
+
+    def process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> None:
+        if not getattr(view, "translated", False):
+            translation.activate(settings.LANGUAGE_CODE)
 
 
 class BusyDatabaseMiddleware:

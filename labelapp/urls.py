@@ -4,17 +4,24 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from labelapp.views import labelling, projects, reviewing, runs, work
+from labelapp.middleware import translated
+from labelapp.views import labelling, languages, projects, reviewing, runs, work
 
 urlpatterns = [
     path("", projects.index, name="projects"),
-    path("sign-in/", projects.SignIn.as_view(), name="login"),
+    path("sign-in/", translated(projects.SignIn.as_view()), name="login"),
     path("sign-out/", LogoutView.as_view(), name="logout"),
+    path("words/<slug:language>.js", languages.words, name="words"),
+    path("language/", languages.choose, name="language"),
     path("projects/new/", projects.new, name="project_new"),
     path("projects/<slug:slug>/", projects.detail, name="project"),
     path("projects/<slug:slug>/labelling/", labelling.task, name="labelling"),
     path("projects/<slug:slug>/labelling/draft/", labelling.draft, name="labelling_draft"),
-    path("projects/<slug:slug>/labelling/next/", labelling.following, name="labelling_next"),
+    path(
+        "projects/<slug:slug>/labelling/next/",
+        labelling.following,
+        name="labelling_next",
+    ),
     path("projects/<slug:slug>/labelling/alive/", labelling.alive, name="labelling_alive"),
     path("projects/<slug:slug>/labelling/skip/", labelling.skip, name="labelling_skip"),
     path("projects/<slug:slug>/labelling/undo/", labelling.undo, name="labelling_undo"),

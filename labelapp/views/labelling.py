@@ -17,6 +17,7 @@ from labelapp import labelling, lending
 from labelapp.access import member_view
 from labelapp.forms.labelling import RankingForm, SkipForm, posted_seconds, posted_uuid
 from labelapp.labelling import Verdict
+from labelapp.middleware import translated
 from labelapp.models import Assignment, Member, SkipReason
 from labelapp.text import count_words
 from labelapp.text import render as render_text
@@ -105,6 +106,7 @@ def posted_task(request: HttpRequest, member: Member, name: str) -> Assignment |
         return refuse(request, 403, problem)
 
 
+@translated
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @member_view()
@@ -151,6 +153,7 @@ def go_on(request: HttpRequest, member: Member, left: Assignment, what: str) -> 
     return task_response(request, member, following, **context)
 
 
+@translated
 @require_safe
 @never_cache
 @member_view()
@@ -164,6 +167,7 @@ def following(request: HttpRequest, member: Member) -> HttpResponse:
     return render(request, "labelling/_task.html", task_context(member, task) | {"ahead": True})
 
 
+@translated
 @require_POST
 @member_view()
 def draft(request: HttpRequest, member: Member) -> HttpResponse:
@@ -182,6 +186,7 @@ def keep(request: HttpRequest, member: Member, assignment: Assignment) -> None:
     labelling.keep_draft(assignment, form.verdict, posted_seconds(request.POST))
 
 
+@translated
 @require_POST
 @member_view()
 def alive(request: HttpRequest, member: Member) -> HttpResponse:
@@ -191,6 +196,7 @@ def alive(request: HttpRequest, member: Member) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+@translated
 @require_POST
 @member_view()
 def skip(request: HttpRequest, member: Member) -> HttpResponse:
@@ -209,6 +215,7 @@ def skip(request: HttpRequest, member: Member) -> HttpResponse:
     return go_on(request, member, assignment, "skipped")
 
 
+@translated
 @require_POST
 @member_view()
 def undo(request: HttpRequest, member: Member) -> HttpResponse:

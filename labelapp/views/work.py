@@ -10,12 +10,14 @@ from django.views.decorators.http import require_safe
 
 from labelapp import labelling
 from labelapp.access import member_view
+from labelapp.middleware import translated
 from labelapp.models import Assignment, Member
 from labelapp.views.labelling import task_context
 
 A_PAGE = 25
 
 
+@translated
 @require_safe
 @never_cache
 @member_view()
@@ -33,6 +35,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     return render(request, "labelling/work.html", context)
 
 
+@translated
 @require_safe
 @never_cache
 @member_view()

@@ -12,8 +12,10 @@ function chosen() {
 function label(button) {
   const theme = chosen();
   button.dataset.shows = theme;
-  button.setAttribute("aria-label", `Appearance: ${theme}`);
-  button.title = `Appearance: ${theme}`;
+  const names = { auto: gettext("automatic"), light: gettext("light"), dark: gettext("dark") };
+  const words = interpolate(gettext("Appearance: %(theme)s"), { theme: names[theme] }, true);
+  button.setAttribute("aria-label", words);
+  button.title = words;
 }
 
 /** @param {string} theme */

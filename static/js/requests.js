@@ -1,9 +1,12 @@
 /** What the page does when a request of htmx goes wrong: it says so, and leaves everything as it is. */
 
-export const UNREACHABLE = "Podium cannot be reached. What you entered is still here; try again.";
-export const FAULT = "Podium had a fault. What you entered is still here; try again.";
-export const SIGNED_OUT =
-  "You are signed out. What you entered is still here: sign in in another tab, then try again.";
+export const UNREACHABLE = gettext(
+  "Podium cannot be reached. What you entered is still here; try again.",
+);
+export const FAULT = gettext("Podium had a fault. What you entered is still here; try again.");
+export const SIGNED_OUT = gettext(
+  "You are signed out. What you entered is still here: sign in in another tab, then try again.",
+);
 
 const region = document.getElementById("problem");
 const text = region?.querySelector("p");

@@ -190,7 +190,7 @@ def test_scores_flags_and_all_bad_are_stored_and_a_contradiction_is_said_gently(
     page = ranking_page.open().page
     letters = ranking_page.letters()
     ranking_page.rank_by_keyboard(dict(zip(RESPONSES, (1, 2, 3, 4), strict=True)))
-    for text, score in zip(RESPONSES, (2, 6, 3, 1), strict=True):
+    for text, score in zip(RESPONSES, (5, 6, 3, 1), strict=True):
         group = page.get_by_role("group", name=f"Score of response {letters[text]}")
         group.get_by_role("radio", name=str(score), exact=True).check()
     warning = page.get_by_text("Scores and ranks differ")
@@ -204,7 +204,7 @@ def test_scores_flags_and_all_bad_are_stored_and_a_contradiction_is_said_gently(
     ranking = Ranking.objects.get()
     assert stored(prompt) == dict(zip(RESPONSES, (1, 2, 3, 4), strict=True))
     ratings = {rating.response.text: rating for rating in ranking.ratings.all()}
-    assert [ratings[text].score for text in RESPONSES] == [2, 6, 3, 1]
+    assert [ratings[text].score for text in RESPONSES] == [5, 6, 3, 1]
     assert ratings[RESPONSES[3]].flags == ["Hallucination"]
     assert ranking.all_bad
 

@@ -5,7 +5,7 @@ import { Cards } from "./cards.js";
 import { watch } from "./clock.js";
 import { press } from "./keys.js";
 import { Rail } from "./rail.js";
-import { Ranking, listed } from "./ranking.js";
+import { Ranking, listed, words } from "./ranking.js";
 import { warn } from "./scores.js";
 import { keepInSight } from "./strip.js";
 
@@ -56,7 +56,7 @@ export class Task {
   #undoDone() {
     const button = this.form.querySelector("#done button");
     if (button instanceof HTMLElement) button.click();
-    else say("Nothing to undo.");
+    else say(gettext("Nothing to undo."));
   }
 
   submit() {
@@ -77,7 +77,7 @@ export class Task {
     if (this.ranking.isSent) return false;
     const { missing, complete } = this.ranking;
     if (!complete) {
-      say(`Not yet: ${listed(missing)} still to rank.`);
+      say(words(gettext("Not yet: %(letters)s still to rank."), { letters: listed(missing) }));
       this.cards.show(this.cards.card(missing[0]));
     }
     return complete;
@@ -96,7 +96,8 @@ export class Task {
   #changed(change) {
     this.rail.pick(null); // however the change came about; draws the rail as well
     this.#entered();
-    say(this.ranking.complete ? `${change} Every response has a rank: press Enter to submit.` : change);
+    const ready = gettext("Every response has a rank: press Enter to submit.");
+    say(this.ranking.complete ? `${change} ${ready}` : change);
   }
 
   /** @param {MouseEvent} event */
@@ -145,8 +146,9 @@ function welcome() {
   const { stored, skipped, reopened } = stands.dataset;
   if (stored === undefined && skipped === undefined && reopened === undefined) return; // refused: the reasons have the focus
   (task?.cards.marked ?? stands).focus({ preventScroll: true });
-  if (reopened !== undefined) say("Undone. The task is here again as you left it.");
-  else say(`${stored === undefined ? "Skipped." : "Ranking stored."} ${task ? "The next task is here." : "Nothing else waits for you."}`);
+  if (reopened !== undefined) return say(gettext("Undone. The task is here again as you left it."));
+  const done = stored === undefined ? gettext("Skipped.") : gettext("Ranking stored.");
+  say(`${done} ${task ? gettext("The next task is here.") : gettext("Nothing else waits for you.")}`);
 }
 
 /** What came in answer to a request. */

@@ -1,6 +1,6 @@
 /** The rail: lanes and tray as a view of the radios, and the two ways of ranking that it offers. */
 
-import { listed } from "./ranking.js";
+import { listed, words } from "./ranking.js";
 
 /** @typedef {import("./ranking.js").Ranking} Ranking */
 
@@ -42,7 +42,7 @@ export class Rail {
     this.form.toggleAttribute("data-picking", letter !== null);
     for (const [own, chip] of this.chips) chip.setAttribute("aria-pressed", String(own === letter));
     this.draw();
-    if (letter) this.say(`${letter} chosen. Now choose its rank.`);
+    if (letter) this.say(words(gettext("%(letter)s chosen. Now choose its rank."), { letter }));
   }
 
   /** @param {HTMLElement} place */
@@ -51,7 +51,10 @@ export class Rail {
     const letters = this.ranking.at(rank);
     for (const letter of letters) {
       const chip = this.chips.get(letter);
-      chip.setAttribute("aria-label", rank ? `Response ${letter}, rank ${rank}` : `Response ${letter}, not ranked`);
+      const label = rank
+        ? gettext("Response %(letter)s, rank %(rank)s")
+        : gettext("Response %(letter)s, not ranked");
+      chip.setAttribute("aria-label", words(label, { letter, rank }));
       if (rank === null) place.querySelector(".missing").before(chip);
       else place.append(chip);
     }
@@ -61,9 +64,16 @@ export class Rail {
 
   /** @param {number | null} rank @param {string[]} letters */
   #placeLabel(rank, letters) {
-    const held = letters.length ? `: ${listed(letters)}` : ", empty";
-    if (rank === null) return this.picked ? `Take the rank of ${this.picked} back` : `Not ranked${held}`;
-    return this.picked ? `Give ${this.picked} rank ${rank}` : `Rank ${rank}${held}`;
+    const names = { rank, picked: this.picked, letters: listed(letters) };
+    if (this.picked) {
+      if (rank === null) return words(gettext("Take the rank of %(picked)s back"), names);
+      return words(gettext("Give %(picked)s rank %(rank)s"), names);
+    }
+    if (rank === null) {
+      return words(letters.length ? gettext("Not ranked: %(letters)s") : gettext("Not ranked, empty"), names);
+    }
+    const label = letters.length ? gettext("Rank %(rank)s: %(letters)s") : gettext("Rank %(rank)s, empty");
+    return words(label, names);
   }
 
   #drawCards() {
@@ -77,8 +87,9 @@ export class Rail {
     const submit = this.form.querySelector(".submit");
     submit.setAttribute("aria-disabled", String(!complete));
     const text = this.form.querySelector(".missing");
-    text.textContent = complete ? "Every response has a rank" : "still to rank";
-    submit.title = complete ? "" : `Still to rank: ${listed(missing)}`;
+    text.textContent = complete ? gettext("Every response has a rank") : gettext("still to rank");
+    const title = gettext("Still to rank: %(letters)s");
+    submit.title = complete ? "" : words(title, { letters: listed(missing) });
     this.form.querySelector(".undo").disabled = this.ranking.history.length === 0;
   }
 
@@ -91,7 +102,7 @@ export class Rail {
       this.pick(chip.dataset.letter === this.picked ? null : chip.dataset.letter);
     } else if (place instanceof HTMLElement) {
       if (this.picked) this.#drop(this.picked, place);
-      else this.say("Choose a letter first, then its rank.");
+      else this.say(gettext("Choose a letter first, then its rank."));
     }
   }
 

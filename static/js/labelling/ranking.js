@@ -89,8 +89,8 @@ export class Ranking {
     const changed = this.letters.filter((letter) => before.get(letter) !== this.last.get(letter));
     for (const letter of changed) this.#check(letter, before.get(letter) ?? null);
     this.last = before;
-    const words = changed.map((letter) => state(letter, before.get(letter) ?? null));
-    this.onchange(`Undone: ${words.join(", ")}.`);
+    const states = changed.map((letter) => state(letter, before.get(letter) ?? null));
+    this.onchange(words(gettext("Undone: %(states)s."), { states: states.join(", ") }));
     return changed[0];
   }
 
@@ -102,7 +102,8 @@ export class Ranking {
 
 /** @param {string} letter @param {number | null} rank */
 function state(letter, rank) {
-  return rank === null ? `${letter} not ranked` : `${letter} ranked ${rank}`;
+  if (rank === null) return words(gettext("%(letter)s not ranked"), { letter });
+  return words(gettext("%(letter)s ranked %(rank)s"), { letter, rank });
 }
 
 /**
@@ -112,15 +113,28 @@ function state(letter, rank) {
  * @param {boolean} tiesAllowed
  */
 function sentence(letter, rank, others, tiesAllowed) {
-  if (others.length === 0) return `${state(letter, rank)}.`;
-  if (tiesAllowed) return `${state(letter, rank)}, tied with ${listed(others)}.`;
-  return `${state(letter, rank)}. ${listed(others)} back to still to rank: no ties in this project.`;
+  const now = state(letter, rank);
+  if (others.length === 0) return `${now}.`;
+  const names = { now, others: listed(others) };
+  if (tiesAllowed) return words(gettext("%(now)s, tied with %(others)s."), names);
+  return words(gettext("%(now)s. %(others)s back to still to rank: no ties in this project."), names);
 }
 
 /**
  * "A", "A and B", "A, B and C"
- * @param {string[]} words
+ * @param {string[]} letters
  */
-export function listed(words) {
-  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+export function listed(letters) {
+  if (letters.length < 2) return letters.join("");
+  const names = { first: letters.slice(0, -1).join(", "), last: letters.at(-1) };
+  return words(gettext("%(first)s and %(last)s"), names);
+}
+
+/**
+ * A translated sentence with its names filled in.
+ * @param {string} sentence
+ * @param {Record<string, unknown>} names
+ */
+export function words(sentence, names) {
+  return interpolate(sentence, names, true);
 }
