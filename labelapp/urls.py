@@ -4,14 +4,25 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from labelapp.views import labelling, projects, reviewing, runs, work
+from labelapp.views import invitations, labelling, people, projects, reviewing, runs, work
 
 urlpatterns = [
     path("", projects.index, name="projects"),
     path("sign-in/", projects.SignIn.as_view(), name="login"),
     path("sign-out/", LogoutView.as_view(), name="logout"),
+    path("join/<str:token>/", invitations.join, name="join"),
     path("projects/new/", projects.new, name="project_new"),
     path("projects/<slug:slug>/", projects.detail, name="project"),
+    path("projects/<slug:slug>/people/", people.index, name="people"),
+    path("projects/<slug:slug>/people/<int:pk>/role/", people.change_role, name="person_role"),
+    path("projects/<slug:slug>/people/<int:pk>/remove/", people.remove, name="person_remove"),
+    path("projects/<slug:slug>/people/<int:pk>/back/", people.bring_back, name="person_back"),
+    path("projects/<slug:slug>/invitations/", invitations.index, name="invitations"),
+    path(
+        "projects/<slug:slug>/invitations/<int:pk>/revoke/",
+        invitations.revoke,
+        name="invitation_revoke",
+    ),
     path("projects/<slug:slug>/labelling/", labelling.task, name="labelling"),
     path("projects/<slug:slug>/labelling/draft/", labelling.draft, name="labelling_draft"),
     path("projects/<slug:slug>/labelling/next/", labelling.following, name="labelling_next"),
