@@ -1,4 +1,4 @@
-"""A campaign begins: settings, a link, a newcomer who ranks; and the people afterwards."""
+"""Settings, a link, a newcomer who joins by it and ranks, and the people afterwards."""
 
 from typing import Any
 
