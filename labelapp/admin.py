@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 
+from labelapp.forms.projects import ProjectForm
 from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
 
 admin.site.site_header = "Podium"
@@ -20,13 +21,13 @@ admin.site.register(User, UserAdmin)
 class ProjectAdmin(admin.ModelAdmin):
     list_display = ["name", "slug", "rankings_per_prompt", "ties_allowed", "created_at"]
     search_fields = ["name", "slug"]
-    exclude = ["rating_scale", "flags"]  # the ranking page does not ask for them yet
+    form = ProjectForm  # which knows what flags may be
 
 
 @admin.register(Member)
 class MemberAdmin(admin.ModelAdmin):
-    list_display = ["name", "project", "role", "user"]
-    list_filter = ["project", "role"]
+    list_display = ["name", "project", "role", "user", "is_active"]
+    list_filter = ["project", "role", "is_active"]
     list_select_related = ["project", "user"]
     search_fields = ["name"]
 

@@ -242,4 +242,5 @@ def left_for(member: Member) -> int:
 
 def waiting_for(member: Member) -> int:
     """How many prompts the member can rank now, counted to COUNTED: begun, and waiting."""
-    return open_tasks(member).filter(slot__isnull=False).count() + left_for(member)
+    begun = open_tasks(member).filter(slot__isnull=False).count()
+    return begun if member.project.paused else begun + left_for(member)

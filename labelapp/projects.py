@@ -35,17 +35,18 @@ def counts(project: Project) -> Counts:
         responses=Response.objects.filter(prompt__project=project).count(),
         rankings=Ranking.objects.filter(prompt__project=project, is_current=True).count(),
         waiting=prompts.waiting().count(),
-        members=project.members.exclude(user=None).count(),
+        members=project.members.filter(is_active=True, user__is_active=True).count(),
     )
 
 
 def overview(user: User) -> list[ProjectCard]:
     """The projects a person may open, with their role and what there is to do."""
     projects = list(Project.objects.visible_to(user))
-    roles = dict(user.memberships.values_list("project_id", "role"))
+    roles = dict(user.memberships.filter(is_active=True).values_list("project_id", "role"))
     current = Ranking.objects.filter(prompt__project__in=projects, is_current=True)
     rankings = dict(current.values_list("prompt__project").annotate(Count("pk")))
-    prompts = Prompt.objects.filter(project__in=projects).awaiting_user(user)
+    lending = [project for project in projects if not project.paused]
+    prompts = Prompt.objects.filter(project__in=lending).awaiting_user(user)
     waiting = Counter(dict(prompts.values_list("project").annotate(Count("pk"))))
     begun = Assignment.objects.filter(member__user=user, submitted_at=None, slot__isnull=False)
     waiting.update(dict(begun.values_list("member__project").annotate(Count("pk"))))

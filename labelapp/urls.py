@@ -5,7 +5,16 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from labelapp.middleware import translated
-from labelapp.views import labelling, languages, projects, reviewing, runs, work
+from labelapp.views import (
+    invitations,
+    labelling,
+    languages,
+    people,
+    projects,
+    reviewing,
+    runs,
+    work,
+)
 
 urlpatterns = [
     path("", projects.index, name="projects"),
@@ -13,15 +22,24 @@ urlpatterns = [
     path("sign-out/", LogoutView.as_view(), name="logout"),
     path("words/<slug:language>.js", languages.words, name="words"),
     path("language/", languages.choose, name="language"),
+    path("join/<str:token>/", invitations.join, name="join"),
+    path("guidelines/preview/", projects.preview, name="guidelines_preview"),
     path("projects/new/", projects.new, name="project_new"),
     path("projects/<slug:slug>/", projects.detail, name="project"),
+    path("projects/<slug:slug>/settings/", projects.settings, name="project_settings"),
+    path("projects/<slug:slug>/people/", people.index, name="people"),
+    path("projects/<slug:slug>/people/<int:pk>/role/", people.change_role, name="person_role"),
+    path("projects/<slug:slug>/people/<int:pk>/remove/", people.remove, name="person_remove"),
+    path("projects/<slug:slug>/people/<int:pk>/back/", people.bring_back, name="person_back"),
+    path("projects/<slug:slug>/invitations/", invitations.index, name="invitations"),
+    path(
+        "projects/<slug:slug>/invitations/<int:pk>/revoke/",
+        invitations.revoke,
+        name="invitation_revoke",
+    ),
     path("projects/<slug:slug>/labelling/", labelling.task, name="labelling"),
     path("projects/<slug:slug>/labelling/draft/", labelling.draft, name="labelling_draft"),
-    path(
-        "projects/<slug:slug>/labelling/next/",
-        labelling.following,
-        name="labelling_next",
-    ),
+    path("projects/<slug:slug>/labelling/next/", labelling.following, name="labelling_next"),
     path("projects/<slug:slug>/labelling/alive/", labelling.alive, name="labelling_alive"),
     path("projects/<slug:slug>/labelling/skip/", labelling.skip, name="labelling_skip"),
     path("projects/<slug:slug>/labelling/undo/", labelling.undo, name="labelling_undo"),

@@ -27,6 +27,8 @@ STAGES = {
     "scoring",
     "reviewing",
     "projects",
+    "people",
+    "invitations",
 }
 
 

@@ -8,9 +8,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from labelapp import labelling, lending
+from labelapp import labelling, lending, people
 from labelapp.labelling import Verdict
-from labelapp.models import Member, Project, User
+from labelapp.models import INSTRUCTGPT_FLAGS, Member, Project, User
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, sign_in
 
 
@@ -110,6 +110,21 @@ def test_what_waits_is_what_this_person_can_rank(
     assert "2 prompts wait for you" in page(manager, "/")
 
 
+def test_a_paused_project_says_so_and_offers_what_was_begun_alone(
+    project: Project, add_prompt: AddPrompt, labeller: Member, manager: Member
+) -> None:
+    add_prompt("One?", wanted=2)
+    add_prompt("Two?", wanted=2)
+    lending.current_task(labeller)
+    Project.objects.update(paused=True)
+    for url in ("/", "/projects/kitchen/"):
+        assert "1 prompt waits for you" in page(labeller, url)
+    assert "nothing waits for you" in page(manager, "/")
+    html = page(manager, "/projects/kitchen/")
+    assert "This project is paused" in html
+    assert "You end the pause in the" in html
+
+
 def test_labellers_see_no_way_to_scores(labeller: Member, reviewer: Member) -> None:
     for person, sees in ((labeller, False), (reviewer, True)):
         html = page(person, "/projects/kitchen/")
@@ -128,6 +143,36 @@ def test_a_superuser_manages_every_project(project: Project, root: User) -> None
     Member.objects.create(project=project, user=root, name="root")  # a labeller, to rank as well
     assert sign_in(root).get("/projects/kitchen/runs/").status_code == 200
     assert sign_in(root).get("/projects/kitchen/labelling/").status_code == 200
+
+
+def test_a_removed_member_sees_nothing_of_the_project(
+    project: Project, add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    people.remove(member=labeller)
+    assert "Kitchen" not in page(labeller, "/")
+    for path in ("", "labelling/", "work/", "runs/", "reviewing/", "people/", "settings/"):
+        assert sign_in(labeller).get(f"/projects/kitchen/{path}").status_code == 404
+
+
+def test_an_administrator_who_was_removed_is_an_administrator(
+    project: Project, root: User, add_prompt: AddPrompt, manager: Member
+) -> None:
+    add_prompt()
+    people.remove(member=Member.objects.create(project=project, user=root, name="root"))
+    html = page(root, "/")
+    assert "You are an administrator" in html
+    assert "/projects/kitchen/labelling/" not in html
+    assert sign_in(root).get("/projects/kitchen/labelling/").status_code == 403
+
+
+def test_people_who_cannot_sign_in_are_not_counted(
+    project: Project, add_prompt: AddPrompt, labeller: Member, manager: Member
+) -> None:
+    add_prompt()
+    people.remove(member=labeller)
+    Member.objects.create(project=project, name="imported")
+    assert "people who can sign in</dt><dd>1</dd>" in page(manager, "/projects/kitchen/")
 
 
 # A new project
@@ -175,6 +220,142 @@ def test_only_administrators_start_projects(manager: Member) -> None:
     assert sign_in(manager).post("/projects/new/", FORM).status_code == 403
 
 
+# The settings
+
+SETTINGS: dict[str, Any] = {
+    "name": "Kitchen",
+    "guidelines": "Prefer *short*.",
+    "responses_per_ranking": "7",
+    "rankings_per_prompt": "3",
+    "ties_allowed": "on",
+    "rating_scale": "7",
+    "flag_choice": "own",
+    "flag_names": "Rude\n\n  Wrong  \r\nOff topic",
+    "lease_minutes": "20",
+    "paused": "on",
+}
+URL = "/projects/kitchen/settings/"
+
+
+def test_a_manager_changes_the_settings(project: Project, manager: Member) -> None:
+    response = sign_in(manager).post(URL, SETTINGS, follow=True)
+    assert "The settings are saved." in response.content.decode()
+    project.refresh_from_db()
+    assert project.flags == ["Rude", "Wrong", "Off topic"]
+    assert (project.responses_per_ranking, project.rankings_per_prompt) == (7, 3)
+    assert (project.rating_scale, project.lease_minutes) == (7, 20)
+    assert (project.ties_allowed, project.paused) == (True, True)
+    assert project.slug == "kitchen"
+    html = page(manager, URL)
+    assert "Rude\nWrong\nOff topic</textarea>" in html
+    assert "prompts that are imported from then on" in html
+
+
+def test_flags_are_those_of_instructgpt_or_none(project: Project, manager: Member) -> None:
+    for choice, flags in (("instructgpt", INSTRUCTGPT_FLAGS), ("off", [])):
+        sign_in(manager).post(URL, SETTINGS | {"flag_choice": choice, "flag_names": ""})
+        project.refresh_from_db()
+        assert project.flags == flags
+    html = page(manager, URL)
+    assert "Hallucination\nSatisfies" in html  # what a list of one's own begins with
+
+
+def test_scores_and_flags_stay_where_a_post_does_not_name_them(
+    project: Project, manager: Member
+) -> None:
+    Project.objects.update(rating_scale=5, flags=["Rude"])
+    unnamed = {"rating_scale", "flag_choice", "flag_names"}
+    posted = {name: value for name, value in SETTINGS.items() if name not in unnamed}
+    assert sign_in(manager).post(URL, posted).status_code == 302
+    project.refresh_from_db()
+    assert (project.rating_scale, project.flags) == (5, ["Rude"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", " ", "required"),
+        ("guidelines", "x" * 50_001, "at most 50000 characters"),
+        ("responses_per_ranking", "10", "less than or equal to 9"),
+        ("rankings_per_prompt", "0", "greater than or equal to 1"),
+        ("rating_scale", "6", "not one of the available choices"),
+        ("lease_minutes", "0", "greater than or equal to 1"),
+        ("flag_choice", "some", "not one of the available choices"),
+        ("flag_names", " \n ", "Name at least one flag"),
+        ("flag_names", "Rude\nrude", "“rude” is there twice."),
+        ("flag_names", "x" * 101, "is longer than 100 characters"),
+        ("flag_names", "\n".join(map(str, range(31))), "At most 30 flags, please; these are 31."),
+        ("flag_names", "a\0b", "Null characters"),
+    ],
+)
+def test_bad_settings_are_refused_in_words(
+    project: Project, manager: Member, field: str, value: str, message: str
+) -> None:
+    response = sign_in(manager).post(URL, SETTINGS | {field: value})
+    assert response.status_code == 422
+    assert message in response.content.decode()
+    project.refresh_from_db()
+    assert (project.name, project.lease_minutes, project.flags) == ("Kitchen", 60, [])
+
+
+def test_only_managers_open_the_settings(
+    manager: Member, reviewer: Member, labeller: Member, outsider: User
+) -> None:
+    for person, status in ((reviewer, 403), (labeller, 403), (outsider, 404)):
+        assert sign_in(person).get(URL).status_code == status
+        assert sign_in(person).post(URL, SETTINGS).status_code == status
+        assert URL not in page(person, "/")
+    assert Client().get(URL)["Location"] == f"/sign-in/?next={URL}"
+    assert sign_in(manager).put(URL).status_code == 405
+    assert sign_in(manager).get("/projects/attic/settings/").status_code == 404
+    assert URL in page(manager, "/projects/kitchen/")
+    assert URL not in page(labeller, "/projects/kitchen/")
+
+
+def test_guidelines_are_shown_while_they_are_written(labeller: Member) -> None:
+    client = sign_in(labeller)
+    response = client.post(
+        "/guidelines/preview/", {"guidelines": "Be **kind**. <script>x</script>"}
+    )
+    html = response.content.decode()
+    assert "<strong>kind</strong>" in html
+    assert "<script" not in html
+    assert "Nothing is written yet." in client.post("/guidelines/preview/").content.decode()
+    assert client.get("/guidelines/preview/").status_code == 405
+    assert Client().post("/guidelines/preview/").status_code == 302
+
+
+@pytest.mark.parametrize("url", [URL, "/projects/new/"])
+def test_without_scripts_a_button_shows_the_guidelines(
+    project: Project, root: User, url: str
+) -> None:
+    posted = SETTINGS | {"slug": "attic", "guidelines": "Be **kind**.", "preview": "1"}
+    response = sign_in(root).post(url, posted)
+    assert response.status_code == 200
+    assert "<strong>kind</strong>" in response.content.decode()
+    assert "Be **kind**.</textarea>" in response.content.decode()
+    assert Project.objects.get().guidelines == "Prefer *short*."
+
+
+def test_the_front_page_leads_a_manager_without_guidelines_to_the_settings(
+    project: Project, manager: Member, labeller: Member
+) -> None:
+    Project.objects.update(guidelines="")
+    assert f'write them in the <a href="{URL}">settings</a>' in page(manager, "/projects/kitchen/")
+    assert "write them in" not in page(labeller, "/projects/kitchen/")
+
+
+def test_an_administrator_may_change_a_project_in_the_admin_pages(
+    project: Project, root: User
+) -> None:
+    url = f"/admin/labelapp/project/{project.pk}/change/"
+    assert "flag_names" in page(root, url)
+    response = sign_in(root).post(url, SETTINGS | {"slug": "kitchen"})
+    assert response.status_code == 302
+    project.refresh_from_db()
+    assert (project.rating_scale, project.flags) == (7, ["Rude", "Wrong", "Off topic"])
+
+
 # The commands
 
 
@@ -197,17 +378,32 @@ def test_create_project_makes_one_once(db: None, capsys: Any, tmp_path: Any) -> 
         call_command("create_project", "new")
 
 
-def test_add_member_prints_a_password_once(project: Project, capsys: Any) -> None:
+def test_add_member_prints_a_password_once(project: Project, manager: Member, capsys: Any) -> None:
     call_command("add_member", "zoe", "--project", "kitchen", "--role", "manager")
     password = capsys.readouterr().out.split()[-1]
     assert Client().login(username="zoe", password=password)
-    assert project.members.get().manages
+    assert project.members.get(name="zoe").manages
     call_command("add_member", "zoe", "--project", "kitchen")
     assert "zoe is in kitchen already, as manager." in capsys.readouterr().out
     call_command("add_member", "zoe", "--project", "kitchen", "--role", "reviewer")
     assert "zoe was a manager of kitchen, now a reviewer." in capsys.readouterr().out
-    assert project.members.get().role == "reviewer"
+    assert project.members.get(name="zoe").role == "reviewer"
     assert Client().login(username="zoe", password=password)
+
+
+def test_add_member_brings_back_who_was_removed(
+    project: Project, labeller: Member, capsys: Any
+) -> None:
+    people.remove(member=labeller)
+    call_command("add_member", "labeller", "--project", "kitchen")
+    assert "labeller is back in kitchen, as labeller." in capsys.readouterr().out
+    assert sign_in(labeller).get("/projects/kitchen/").status_code == 200
+
+
+def test_add_member_leaves_a_project_its_last_manager(project: Project, manager: Member) -> None:
+    with pytest.raises(CommandError, match="only manager"):
+        call_command("add_member", "manager", "--project", "kitchen", "--role", "labeller")
+    assert project.members.get().manages
 
 
 @pytest.mark.parametrize("name", ["", "two words", "x" * 151])

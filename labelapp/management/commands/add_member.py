@@ -8,13 +8,14 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from labelapp import people
 from labelapp.models import Member, Project, Role, User
 
 
 class Command(BaseCommand):
     help = (
-        "Add a person to a project, or give them another role there. A login that is not there "
-        "yet is made with a random password, which is printed this once."
+        "Add a person to a project, give them another role there, or bring them back. A login that "
+        "is not there yet is made with a random password, which is printed this once."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,8 @@ class Command(BaseCommand):
                 except ValidationError as error:
                     raise CommandError(" ".join(error.messages)) from error
                 user = User.objects.create_user(username, password=password)
-            member = Member.objects.filter(project=project, user=user).first()
+            members = Member.objects.select_related("project")
+            member = members.filter(project=project, user=user).first()
             role = options["role"] or (member.role if member is not None else Role.LABELLER)
             if member is None and project.members.filter(name=username).exists():
                 raise CommandError(
@@ -48,12 +50,26 @@ class Command(BaseCommand):
                 )
             if member is None:
                 Member.objects.create(project=project, user=user, name=username, role=role)
-        if member is not None and member.role == role:
-            self.stdout.write(f"{username} is in {project.slug} already, as {role}.")
-        elif member is not None:
-            Member.objects.filter(pk=member.pk).update(role=role)
-            self.stdout.write(f"{username} was a {member.role} of {project.slug}, now a {role}.")
+        if member is not None:
+            self.change(member, role)
         elif new:
             self.stdout.write(f"{role:9} sign in as {username}, password {password}")
         else:
             self.stdout.write(f"{username} is now a {role} of {project.slug}.")
+
+    def change(self, member: Member, role: str) -> None:
+        name, slug, before = member.name, member.project.slug, member.role
+        if member.is_active and before == role:
+            self.stdout.write(f"{name} is in {slug} already, as {role}.")
+            return
+        back = not member.is_active
+        try:
+            with transaction.atomic():
+                people.bring_back(member=member)
+                people.change_role(member=member, role=role)
+        except people.LastManagerError as error:
+            raise CommandError(str(error)) from error
+        said = (
+            f"is back in {slug}, as {role}." if back else f"was a {before} of {slug}, now a {role}."
+        )
+        self.stdout.write(f"{name} {said}")

@@ -1,0 +1,13 @@
+from django import forms
+
+from labelapp.models import Role
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(
+        choices=Role.choices,
+        error_messages={
+            "required": "Choose a role.",
+            "invalid_choice": "“%(value)s” is no role. Choose labeller, reviewer or manager.",
+        },
+    )

@@ -1,0 +1,32 @@
+/** Buttons that copy what a field holds: <button data-copies="id of the field">. */
+
+const COPIED = "Copied.";
+const SELECTED = "The link is selected: copy it with Ctrl+C, or ⌘C on a Mac.";
+
+/**
+ * Whether the text is in the clipboard now. Browsers lend theirs to https and to this machine only.
+ * @param {string} text
+ */
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false; // no clipboard here, or no permission
+  }
+}
+
+for (const button of document.querySelectorAll("button[data-copies]")) {
+  if (!(button instanceof HTMLButtonElement)) continue;
+  const field = document.getElementById(button.dataset.copies ?? "");
+  const said = button.closest("li")?.querySelector("[role=status]");
+  if (!(field instanceof HTMLInputElement)) continue;
+  button.addEventListener("click", async () => {
+    const done = await copied(field.value);
+    if (!done) {
+      field.focus();
+      field.select();
+    }
+    if (said) said.textContent = done ? COPIED : SELECTED;
+  });
+}

@@ -1,0 +1,123 @@
+"""Settings, a link, a newcomer who joins by it and ranks, and the people afterwards."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from labelapp.models import Member, Project, Prompt, Ranking, Role
+from tests.browser.conftest import As
+from tests.browser.ranking_page import RankingPage
+from tests.conftest import join
+
+
+def test_a_newcomer_joins_by_a_link_and_ranks(
+    live_server: Any, sign_in_as: As, browser: Browser, manager: Member, prompt: Prompt
+) -> None:
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/")
+    page.get_by_role("link", name="People", exact=True).click()
+    page.get_by_role("link", name="Invite people").click()
+    page.get_by_role("button", name="Make a link").click()
+    expect(page.get_by_text("The link is made.")).to_be_visible()
+    link = page.get_by_role("textbox", name="Link for a labeller").input_value()
+    assert link.startswith(f"{live_server.url}/join/")
+
+    visitor = browser.new_context().new_page()
+    visitor.goto(link)
+    expect(visitor.get_by_role("heading", name="Kitchen")).to_be_visible()
+    visitor.get_by_label("Username").fill("newcomer")
+    visitor.get_by_label("Password", exact=True).fill("a quite long passphrase")
+    visitor.get_by_label("Password again").fill("a quite long passphrase")
+    visitor.get_by_role("button", name="Make the account and join").click()
+    expect(visitor.get_by_text("You are in Kitchen now, as a labeller.")).to_be_visible()
+    visitor.get_by_role("link", name="Rank", exact=True).first.click()
+    ranking = RankingPage(visitor, visitor.url)
+    ranking.rank_by_keyboard({text: n for n, text in enumerate(ranking.letters(), start=1)})
+    visitor.keyboard.press("Enter")
+    expect(ranking.said).to_contain_text("Ranking stored.")
+    assert Ranking.objects.get().member.name == "newcomer"
+    visitor.context.close()
+
+    page.get_by_role("navigation").get_by_role("link", name="People").click()
+    row = page.get_by_role("listitem").filter(has_text="newcomer")
+    expect(row).to_contain_text("1 ranking made")
+
+
+def test_a_link_is_copied_or_selected(live_server: Any, sign_in_as: As, manager: Member) -> None:
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/invitations/")
+    page.get_by_role("button", name="Make a link").click()
+    field = page.get_by_role("textbox", name="Link for a labeller")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == field.input_value()
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("The link is selected")).to_be_visible()
+    expect(field).to_be_focused()
+    assert page.evaluate("getSelection().toString()") == field.input_value()
+
+
+def test_guidelines_are_previewed_as_they_are_typed(
+    live_server: Any, sign_in_as: As, manager: Member, project: Project
+) -> None:
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/settings/")
+    preview = page.locator("#preview")
+    expect(preview.locator("em")).to_have_text("short")
+    page.get_by_label("Guidelines").fill("Be **kind**. <script>window.hacked = 1</script>")
+    expect(preview.locator("strong")).to_have_text("kind")
+    assert preview.locator("script").count() == 0
+    expect(page.get_by_label("Names of your flags")).not_to_be_visible()
+    page.get_by_label("A list of your own").check()
+    page.get_by_label("Names of your flags").fill("Rude")
+    page.get_by_label("Name", exact=True).press("Enter")  # saves: it is no preview
+    expect(page.get_by_text("The settings are saved.")).to_be_visible()
+    project.refresh_from_db()
+    assert project.flags == ["Rude"]
+    assert project.guidelines.startswith("Be **kind**.")
+
+
+def test_roles_change_in_place_by_keyboard(
+    live_server: Any,
+    sign_in_as: As,
+    manager: Member,
+    labeller: Member,
+    expected_errors: list[str],
+) -> None:
+    expected_errors.append("Failed to load resource: the server responded with a status of 422")
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/people/")
+    page.get_by_label("Role of labeller").select_option("reviewer")
+    change = page.get_by_role("button", name="Change the role of labeller")
+    change.press("Enter")
+    expect(page.get_by_text("labeller is now a reviewer.")).to_be_visible()
+    expect(change).to_be_focused()
+    page.get_by_role("button", name="Remove labeller").click()
+    page.get_by_role("button", name="Bring back labeller").click()
+    expect(page.get_by_text("labeller is back, as a reviewer.")).to_be_visible()
+    page.get_by_role("button", name="Remove manager").click()
+    expect(page.get_by_role("alert").filter(has_text="only manager")).to_be_visible()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_pages_of_a_campaign_fit_a_phone(
+    colours: Any, live_server: Any, sign_in_as: As, manager: Member, project: Project, page: Page
+) -> None:
+    join(project, "a.very.long.name.of.a.labeller@a.long.host.example.org", Role.LABELLER)
+    sign_in_as(manager)
+    page.emulate_media(color_scheme=colours)
+    page.goto(f"{live_server.url}/projects/kitchen/invitations/")
+    page.get_by_role("button", name="Make a link").click()
+    link = page.get_by_role("textbox", name="Link for a labeller").input_value()
+    for width in (390, 800, 1440):
+        page.set_viewport_size({"width": width, "height": 844})
+        for path in ("people/", "invitations/", "settings/"):
+            page.goto(f"{live_server.url}/projects/kitchen/{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+    page.context.clear_cookies()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(link)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
