@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from labelapp.views import labelling, projects, reviewing, runs, work
+from labelapp.views import labelling, progress, projects, prompts, reviewing, runs, work
 
 urlpatterns = [
     path("", projects.index, name="projects"),
@@ -20,6 +20,16 @@ urlpatterns = [
     path("projects/<slug:slug>/labelling/undo/", labelling.undo, name="labelling_undo"),
     path("projects/<slug:slug>/work/", work.index, name="work"),
     path("projects/<slug:slug>/work/<uuid:token>/", work.detail, name="work_task"),
+    path("projects/<slug:slug>/progress/", progress.index, name="progress"),
+    path("projects/<slug:slug>/progress/pause/", progress.pause, name="pause"),
+    path("projects/<slug:slug>/prompts/", prompts.index, name="prompts"),
+    path("projects/<slug:slug>/prompts/wanted/", prompts.wanted, name="prompts_wanted"),
+    path("projects/<slug:slug>/prompts/<int:pk>/", prompts.detail, name="prompt"),
+    path(
+        "projects/<slug:slug>/prompts/<int:pk>/take-back/<int:task>/",
+        prompts.take_back,
+        name="prompt_take_back",
+    ),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),
     path("projects/<slug:slug>/runs/<int:pk>/", runs.detail, name="run"),
     path("projects/<slug:slug>/runs/<int:pk>/progress/", runs.progress, name="run_progress"),

@@ -28,3 +28,15 @@ def signed(value: object) -> str:
     if not isinstance(value, int | float):
         return "–"
     return f"{value:+.2f}".replace("-", MINUS)
+
+
+@register.filter
+def duration(seconds: object) -> str:
+    """95.2 as "1 min 35 s", an hour and more without the seconds."""
+    if not isinstance(seconds, int | float):
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

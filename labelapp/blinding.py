@@ -1,0 +1,114 @@
+"""Blinding: which responses say themselves what wrote them.
+
+Shuffled letters hide a source only as long as the response does not tell it. "I am ChatGPT" and
+"As an AI language model developed by OpenAI, I ..." tell it; "ChatGPT is a product of OpenAI"
+does not. So a name alone is never enough: somebody has to speak of themselves.
+"""
+
+import re
+from dataclasses import dataclass
+
+AROUND = 60  # characters shown before and after the words that give a response away
+
+# Most texts name no model and no maker: a few searches for plain text tell so, in microseconds.
+STEMS = (
+    *("gpt", "claude", "bard", "gemini", "llama", "alpaca", "vicuna", "koala", "falcon", "dolly"),
+    *("mistral", "mixtral", "qwen", "deepseek", "palm", "lamda", "gemma", "grok", "copilot"),
+    *("bing", "bloom", "zephyr", "kimi", "open assistant", "openassistant", "stablelm", "wizardlm"),
+    *("huggingchat", "chatglm", "internlm", "baichuan", "guanaco", "通义", "文心", "openai"),
+    *("open ai", "anthropic", "google", "deepmind", "meta", "microsoft", "alibaba", "xai"),
+    *("cohere", "laion", "hugging face", "stability ai", "databricks", "baidu", "阿里", "百度"),
+)
+
+PLAIN_NAMES = (
+    r"chat-?gpt|instruct-?gpt|gpt-?[2-9](?:\.\d)?(?:-turbo|o)?|vicuna|mixtral|qwen|deep-?seek|"
+    r"stable-?lm|wizard-?lm|open ?assistant|hugging-?chat|chatglm|internlm|baichuan|guanaco|"
+    r"lamda|通义千问|文心一言"
+)
+# Words that are also names of people, beasts and stars: with a capital letter and no article.
+SPELT_NAMES = (
+    r"Claude|Bard|Gemini|L[Ll]a[Mm][Aa]|Alpaca|Koala|Falcon|Dolly|Mistral|PaLM|Gemma|Grok|"
+    r"Copilot|Bing|BLOOM|Zephyr|Kimi"
+)
+# "I am Claude Monet" is a painter, "I am Claude Sonnet" is not.
+SURNAME = r"(?-i: (?!Opus|Sonnet|Haiku|Instant|Pro|Ultra|Nano|Flash|Chat|AI\b)[A-Z][a-z])"
+NAME = rf"(?:(?:{PLAIN_NAMES})|(?-i:{SPELT_NAMES})(?!{SURNAME}))(?![A-Za-z0-9]|['’]s)"
+MAKER = (
+    r"(?-i:Open ?AI|Anthropic|Google|DeepMind|Meta|Microsoft|Mistral|Alibaba|DeepSeek|xAI|Cohere|"
+    r"LAION|Hugging Face|Stability AI|Databricks|Baidu|阿里云|百度)(?![A-Za-z0-9])"
+)
+MACHINE = (
+    r"(?:AI|LLM|language model|model|chatbot|assistant|bot|program|"
+    r"(?:KI-)?(?:Sprach)?modell|Assistent|modèle[\w ]*|modelo[\w ]*)"
+)
+MADE = r"(?:developed|created|trained|made|built|designed)"
+MADE_BY = rf"(?:(?:that was |which was )?{MADE} (?:and {MADE} )?(?:by|at)|from|von|par|por|de)"
+QUOTE = r"[\"'“*_]*"
+
+I_AM = (
+    r"(?:\b(?:I am|I['’]m|my name is|you can call me|you(?: a|['’])re (?:talking|chatting) (?:to|with)|"
+    r"ich bin|ich heiße|mein name ist|je suis|je m['’]appelle|soy|me llamo|mi nombre es|sono|"
+    r"mi chiamo|eu sou|meu nome é|ik ben),? |(?:我是|我叫|私は))"
+)
+# A few more words about the speaker, none of which turns to somebody else: "I am a helpful and
+# harmless assistant", but not "I am a user of the assistant".
+A_SORT_OF = (
+    r"(?:(?:an?|the|eine?|une?|una?|um) )?"
+    r"(?:(?!(?:of|on|with|who|using|at|for|like|about|not|never)\b)[\w-]+,? ){0,6}?"
+)
+
+PATTERNS = (
+    # I am ChatGPT. I'm Bard, a large language model. Ich bin ChatGPT.
+    rf"{I_AM}(?:just |actually )?{QUOTE}{NAME}",
+    # I am an AI assistant called Claude.
+    rf"{I_AM}{A_SORT_OF}{MACHINE},? (?:called|named|known as|namens|nommé) {QUOTE}{NAME}",
+    # I am based on GPT-4.
+    rf"{I_AM}{A_SORT_OF}(?:based|built|powered|running) (?:on|by) (?:the )?(?:{MAKER}['’]s )?{NAME}",
+    # I am a large language model trained by Google.
+    rf"{I_AM}{A_SORT_OF}{MACHINE},? {MADE_BY} (?:\w+ ){{0,4}}?{MAKER}",
+    # I was created by OpenAI. OpenAI trained me. My developers at Anthropic.
+    rf"\bI(?: am|['’]m| was| have been|['’]ve been) {MADE} (?:and {MADE} )?by (?:\w+ ){{0,4}}?{MAKER}",
+    rf"{MAKER} (?:has )?{MADE} me\b",
+    rf"\bmy (?:creator|developer|maker)s?,? (?:at |is |are )?{MAKER}",
+    # As Claude, I ... Only where a sentence begins: "tools such as ChatGPT, I think" says nothing.
+    rf"(?:^|(?<=[.!?:,\n] )|(?<=[\n\"“]))(?:as|als|en tant que|como|come) {QUOTE}{NAME}{QUOTE},"
+    r"[^.!?\n]{0,40}?\b(?:(?-i:I)|my|ich|je|yo)\b",
+    # As an AI language model developed by OpenAI, I ...
+    rf"\b(?:as|als|en tant que|como) {A_SORT_OF}{MACHINE},? {MADE_BY} (?:\w+ ){{0,4}}?{MAKER}"
+    r"[^.!?\n]{0,40}?\b(?:(?-i:I)|my|ich|je|yo)\b",
+    rf"作为(?:一个)?{NAME}",
+)
+NAMES_ITSELF = re.compile("|".join(PATTERNS), re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Giveaway:
+    """Where a response names its own model, with some words before and after."""
+
+    before: str
+    words: str
+    after: str
+
+
+def names_itself(text: str) -> bool:
+    """Whether a response says which model, or whose model, wrote it."""
+    return speaks_of_models(text) and NAMES_ITSELF.search(text) is not None
+
+
+def speaks_of_models(text: str) -> bool:
+    lowered = text.lower()
+    return any(stem in lowered for stem in STEMS)
+
+
+def giveaways(text: str) -> list[Giveaway]:
+    """Every place at which a response names its own model."""
+    if not speaks_of_models(text):
+        return []
+    return [
+        Giveaway(
+            before=text[max(0, match.start() - AROUND) : match.start()],
+            words=match.group(),
+            after=text[match.end() : match.end() + AROUND],
+        )
+        for match in NAMES_ITSELF.finditer(text)
+    ]
