@@ -12,43 +12,41 @@ AROUND = 60  # characters shown before and after the words that give a response 
 
 # Most texts name no model and no maker: a few searches for plain text tell so, in microseconds.
 STEMS = (
-    *("gpt", "claude", "bard", "gemini", "llama", "alpaca", "vicuna", "koala", "falcon", "dolly"),
-    *("mistral", "mixtral", "qwen", "deepseek", "palm", "lamda", "gemma", "grok", "copilot"),
-    *("bing", "bloom", "zephyr", "kimi", "open assistant", "openassistant", "stablelm", "wizardlm"),
-    *("huggingchat", "chatglm", "internlm", "baichuan", "guanaco", "通义", "文心", "openai"),
-    *("open ai", "anthropic", "google", "deepmind", "meta", "microsoft", "alibaba", "xai"),
-    *("cohere", "laion", "hugging face", "stability ai", "databricks", "baidu", "阿里", "百度"),
+    *("gpt", "claude", "bard", "gemini", "llama", "alpaca", "vicuna", "mistral", "mixtral", "qwen"),
+    *("deepseek", "gemma", "grok", "copilot", "bing", "chatglm", "openassistant", "open assistant"),
+    *("通义", "文心", "openai", "open ai", "anthropic", "google", "deepmind", "meta", "microsoft"),
+    *("alibaba", "阿里", "baidu", "百度"),
 )
 
 PLAIN_NAMES = (
     r"chat-?gpt|instruct-?gpt|gpt-?[2-9](?:\.\d)?(?:-turbo|o)?|vicuna|mixtral|qwen|deep-?seek|"
-    r"stable-?lm|wizard-?lm|open ?assistant|hugging-?chat|chatglm|internlm|baichuan|guanaco|"
-    r"lamda|通义千问|文心一言"
+    r"open ?assistant|chatglm|通义千问|文心一言"
 )
 # Words that are also names of people, beasts and stars: with a capital letter and no article.
-SPELT_NAMES = (
-    r"Claude|Bard|Gemini|L[Ll]a[Mm][Aa]|Alpaca|Koala|Falcon|Dolly|Mistral|PaLM|Gemma|Grok|"
-    r"Copilot|Bing|BLOOM|Zephyr|Kimi"
-)
+SPELT_NAMES = r"Claude|Bard|Gemini|L[Ll]a[Mm][Aa]|Alpaca|Mistral|Gemma|Grok|Copilot|Bing"
 # "I am Claude Monet" is a painter, "I am Claude Sonnet" is not.
 SURNAME = r"(?-i: (?!Opus|Sonnet|Haiku|Instant|Pro|Ultra|Nano|Flash|Chat|AI\b)[A-Z][a-z])"
 NAME = rf"(?:(?:{PLAIN_NAMES})|(?-i:{SPELT_NAMES})(?!{SURNAME}))(?![A-Za-z0-9]|['’]s)"
 MAKER = (
-    r"(?-i:Open ?AI|Anthropic|Google|DeepMind|Meta|Microsoft|Mistral|Alibaba|DeepSeek|xAI|Cohere|"
-    r"LAION|Hugging Face|Stability AI|Databricks|Baidu|阿里云|百度)(?![A-Za-z0-9])"
+    r"(?-i:Open ?AI|Anthropic|Google|DeepMind|Meta|Microsoft|Mistral|Alibaba|DeepSeek|Baidu|"
+    r"阿里云|百度)(?![A-Za-z0-9])"
 )
 MACHINE = (
     r"(?:AI|LLM|language model|model|chatbot|assistant|bot|program|"
-    r"(?:KI-)?(?:Sprach)?modell|Assistent|modèle[\w ]*|modelo[\w ]*)"
+    r"(?:KI-)?(?:Sprach)?modell|Assistent|(?:modèle|modelo)(?: \w+){0,3})"
 )
 MADE = r"(?:developed|created|trained|made|built|designed)"
-MADE_BY = rf"(?:(?:that was |which was )?{MADE} (?:and {MADE} )?(?:by|at)|from|von|par|por|de)"
+BY_A_MAKER = rf"{MADE} (?:and {MADE} )?(?:by|at) (?:\w+ ){{0,4}}?{MAKER}"
+OF_A_MAKER = (
+    rf"(?:(?:that was |which was )?{BY_A_MAKER}|(?:from|von|par|por|de) (?:\w+ ){{0,4}}?{MAKER})"
+)
+AND_I = r"[^.!?\n]{0,40}?\b(?:(?-i:I)|my|ich|je|yo)\b"
 QUOTE = r"[\"'“*_]*"
 
 I_AM = (
-    r"(?:\b(?:I am|I['’]m|my name is|you can call me|you(?: a|['’])re (?:talking|chatting) (?:to|with)|"
-    r"ich bin|ich heiße|mein name ist|je suis|je m['’]appelle|soy|me llamo|mi nombre es|sono|"
-    r"mi chiamo|eu sou|meu nome é|ik ben),? |(?:我是|我叫|私は))"
+    r"(?:\b(?:I am|I['’]m|my name is|you can call me|ich bin|ich heiße|"
+    r"you(?: a|['’])re (?:talking|chatting) (?:to|with)|mein name ist|je suis|je m['’]appelle|"
+    r"soy|me llamo|mi nombre es|sono|mi chiamo|eu sou|meu nome é|ik ben),? |(?:我是|我叫|私は))"
 )
 # A few more words about the speaker, none of which turns to somebody else: "I am a helpful and
 # harmless assistant", but not "I am a user of the assistant".
@@ -63,19 +61,17 @@ PATTERNS = (
     # I am an AI assistant called Claude.
     rf"{I_AM}{A_SORT_OF}{MACHINE},? (?:called|named|known as|namens|nommé) {QUOTE}{NAME}",
     # I am based on GPT-4.
-    rf"{I_AM}{A_SORT_OF}(?:based|built|powered|running) (?:on|by) (?:the )?(?:{MAKER}['’]s )?{NAME}",
+    rf"{I_AM}{A_SORT_OF}(?:based|built|powered) (?:on|by) (?:the )?(?:{MAKER}['’]s )?{NAME}",
     # I am a large language model trained by Google.
-    rf"{I_AM}{A_SORT_OF}{MACHINE},? {MADE_BY} (?:\w+ ){{0,4}}?{MAKER}",
+    rf"{I_AM}{A_SORT_OF}{MACHINE},? {OF_A_MAKER}",
     # I was created by OpenAI. OpenAI trained me. My developers at Anthropic.
-    rf"\bI(?: am|['’]m| was| have been|['’]ve been) {MADE} (?:and {MADE} )?by (?:\w+ ){{0,4}}?{MAKER}",
+    rf"\bI(?: am|['’]m| was| have been|['’]ve been) {BY_A_MAKER}",
     rf"{MAKER} (?:has )?{MADE} me\b",
     rf"\bmy (?:creator|developer|maker)s?,? (?:at |is |are )?{MAKER}",
     # As Claude, I ... Only where a sentence begins: "tools such as ChatGPT, I think" says nothing.
-    rf"(?:^|(?<=[.!?:,\n] )|(?<=[\n\"“]))(?:as|als|en tant que|como|come) {QUOTE}{NAME}{QUOTE},"
-    r"[^.!?\n]{0,40}?\b(?:(?-i:I)|my|ich|je|yo)\b",
+    rf"(?:^|(?<=[.!?:,\n] )|(?<=[\n\"“]))(?:as|als|en tant que|como) {QUOTE}{NAME}{QUOTE},{AND_I}",
     # As an AI language model developed by OpenAI, I ...
-    rf"\b(?:as|als|en tant que|como) {A_SORT_OF}{MACHINE},? {MADE_BY} (?:\w+ ){{0,4}}?{MAKER}"
-    r"[^.!?\n]{0,40}?\b(?:(?-i:I)|my|ich|je|yo)\b",
+    rf"\b(?:as|als|en tant que|como) {A_SORT_OF}{MACHINE},? {OF_A_MAKER}{AND_I}",
     rf"作为(?:一个)?{NAME}",
 )
 NAMES_ITSELF = re.compile("|".join(PATTERNS), re.IGNORECASE)

@@ -155,12 +155,16 @@ def people(project: Project) -> list[Person]:
             today=Count("pk", filter=Q(submitted_at__gte=midnight)),
             skipped=Count("pk", filter=Q(skipped_at__isnull=False)),
             in_hand=Count("pk", filter=HELD),
-            **{f"last_{what}": Max(f"{what}_at") for what in ("submitted", "skipped", "shown")},
+            last_submitted=Max("submitted_at"),
+            last_skipped=Max("skipped_at"),
+            last_shown=Max("shown_at"),
         )
     }
     seconds = median_seconds(project)
     with_a_login = Q(user__isnull=False, is_active=True, role=Role.LABELLER)
-    members = project.members.filter(with_a_login | Q(pk__in=list(rows))).order_by("-ranked", "name")
+    members = project.members.filter(with_a_login | Q(pk__in=list(rows))).order_by(
+        "-ranked", "name"
+    )
     return [person(member, rows.get(member.pk, {}), seconds.get(member.pk)) for member in members]
 
 

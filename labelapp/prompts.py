@@ -200,7 +200,9 @@ class PromptInFull:
 
 
 def in_full(prompt: Prompt) -> PromptInFull:
-    responses = [(letter(i), response) for i, response in enumerate(prompt.responses.order_by("pk"))]
+    responses = [
+        (letter(i), response) for i, response in enumerate(prompt.responses.order_by("pk"))
+    ]
     letters = {response.pk: name for name, response in responses}
     tasks = list(prompt.assignments.select_related("member").order_by("created_at", "pk"))
     begun = [task for task in tasks if not task.submitted_at and not task.skipped_at]

@@ -1,4 +1,4 @@
-"""A manager's way through a campaign: sees how far it is, makes a prompt urgent, reopens another."""
+"""A manager's way through a campaign: how far it is, one prompt made urgent, one reopened."""
 
 from typing import Any
 
@@ -18,7 +18,9 @@ def campaign(add_prompt: Any, labeller: Member) -> dict[str, Prompt]:
     found = {name: add_prompt(f"The {name} prompt?", priority=-i) for i, name in enumerate(names)}
     first = lending.current_task(labeller)
     assert first is not None
-    labelling.submit(assignment=first, verdict=Verdict(dict(zip("ABCD", (1, 2, 3, 4), strict=True))))
+    labelling.submit(
+        assignment=first, verdict=Verdict(dict(zip("ABCD", (1, 2, 3, 4), strict=True)))
+    )
     lending.current_task(labeller)
     found["last"].responses.filter(text="Paint.").update(text="I am ChatGPT.", names_itself=True)
     return found

@@ -346,9 +346,7 @@ def test_what_is_submitted_is_not_taken_back(add_prompt: AddPrompt, labeller: Me
 # Steering from the pages
 
 
-def test_a_manager_sets_the_priority_of_the_chosen(
-    add_prompt: AddPrompt, manager: Member
-) -> None:
+def test_a_manager_sets_the_priority_of_the_chosen(add_prompt: AddPrompt, manager: Member) -> None:
     one, two, three = (add_prompt(f"{i}?") for i in range(3))
     data = {"prompt": [one.pk, three.pk], "act": "priority", "priority": "7"}
     response = sign_in(manager).post(f"{URL}?show=waiting&after=x", data, follow=True)
@@ -358,9 +356,7 @@ def test_a_manager_sets_the_priority_of_the_chosen(
     assert slots(two) == (1, 1, False)
 
 
-def test_a_manager_reopens_and_takes_out_the_chosen(
-    add_prompt: AddPrompt, manager: Member
-) -> None:
+def test_a_manager_reopens_and_takes_out_the_chosen(add_prompt: AddPrompt, manager: Member) -> None:
     one = add_prompt("1?")
     few = add_prompt("2?", ["a", "b"], wanted=0)
     client = sign_in(manager)
@@ -521,9 +517,7 @@ def test_a_ranking_stands_as_lanes_of_letters(
     assert ranked.ranks == [["B", "C"], ["A"], ["D"]]
 
 
-def test_the_words_that_name_the_model_are_marked(
-    add_prompt: AddPrompt, manager: Member
-) -> None:
+def test_the_words_that_name_the_model_are_marked(add_prompt: AddPrompt, manager: Member) -> None:
     prompt = add_prompt(responses=["I am ChatGPT <i>.", "b", "c", "d"])
     prompt.responses.filter(text__startswith="I am").update(names_itself=True)
     html = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
