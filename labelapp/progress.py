@@ -89,13 +89,13 @@ def per_day(project: Project) -> list[Day]:
     """Rankings by the day of their submit, the last DAYS days with the empty ones."""
     days = [today() - timedelta(days=ago) for ago in reversed(range(DAYS))]
     since = timezone.make_aware(datetime.combine(days[0], datetime.min.time()))
-    rows = (
-        Assignment.objects.ranked()
-        .filter(member__project=project, submitted_at__gte=since)
-        .values_list(TruncDate("submitted_at"))
-        .annotate(Count("pk"), Count("slot"))
-    )
-    made = {day: (rankings, wanted) for day, rankings, wanted in rows}
+    ranked = Assignment.objects.ranked().filter(member__project=project, submitted_at__gte=since)
+    made = {
+        row["day"]: (row["rankings"], row["wanted"])
+        for row in ranked.annotate(day=TruncDate("submitted_at"))
+        .values("day")
+        .annotate(rankings=Count("pk"), wanted=Count("slot"))
+    }
     return [Day(day, *made.get(day, (0, 0))) for day in days]
 
 

@@ -157,7 +157,7 @@ def rows(prompts: Sequence[Prompt]) -> list[Row]:
             skips=Count("pk", filter=Q(skipped_at__isnull=False)),
         )
     }
-    named = Response.objects.filter(prompt__in=pks, names_itself=True).values("prompt")
+    named = Response.objects.filter(prompt__in=pks, names_itself=True)
     naming = dict(named.values_list("prompt").annotate(Count("pk")))
     nothing = {"made": 0, "in_work": 0, "skips": 0}
     return [
