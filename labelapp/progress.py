@@ -195,7 +195,7 @@ def median_seconds(project: Project) -> dict[int, float]:
     )
     found: dict[int, list[float]] = {}
     for member, seconds in middle:
-        found.setdefault(member, []).append(seconds)
+        found.setdefault(member, []).append(seconds or 0.0)
     return {member: sum(values) / len(values) for member, values in found.items()}
 
 

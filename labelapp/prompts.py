@@ -150,7 +150,7 @@ def rows(prompts: Sequence[Prompt]) -> list[Row]:
     pks = [prompt.pk for prompt in prompts]
     tasks = Assignment.objects.filter(prompt__in=pks).values("prompt")
     counts = {
-        row["prompt"]: row
+        row["prompt"]: (row["made"], row["in_work"], row["skips"])
         for row in tasks.annotate(
             made=Count("slot", filter=Q(submitted_at__isnull=False)),
             in_work=Count("pk", filter=HELD),
@@ -159,13 +159,8 @@ def rows(prompts: Sequence[Prompt]) -> list[Row]:
     }
     named = Response.objects.filter(prompt__in=pks, names_itself=True)
     naming = dict(named.values_list("prompt").annotate(Count("pk")))
-    nothing = {"made": 0, "in_work": 0, "skips": 0}
     return [
-        Row(
-            prompt=prompt,
-            name_themselves=naming.get(prompt.pk, 0),
-            **{what: counts.get(prompt.pk, nothing)[what] for what in nothing},
-        )
+        Row(prompt, *counts.get(prompt.pk, (0, 0, 0)), naming.get(prompt.pk, 0))
         for prompt in prompts
     ]
 
@@ -266,7 +261,7 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
 @transaction.atomic
 def take_out(*, prompts: QuerySet[Prompt]) -> int:
     """Let nobody else have the prompts. Rankings made and tasks begun stay. Gives their number."""
-    return locked(prompts.waiting()).update(
+    return locked(prompts.filter(rankings_needed__gt=0)).update(
         rankings_wanted=F("rankings_wanted") - F("rankings_needed"), rankings_needed=0
     )
 

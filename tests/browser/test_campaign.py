@@ -41,7 +41,7 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
 
     # What waits stands in the order of the queue; the last one is made the first.
     page.get_by_role("link", name="Prompts", exact=True).click()
-    page.get_by_role("link", name="Waiting").click()
+    page.get_by_role("link", name="Waiting", exact=True).click()
     rows = page.get_by_role("row")
     expect(rows.nth(1)).to_contain_text("The waiting prompt?")
     page.get_by_role("checkbox", name="The last prompt?").check()
@@ -52,7 +52,7 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
     expect(rows.nth(1)).to_contain_text("The last prompt?")
 
     # The ranked one is reopened from its own page.
-    page.get_by_role("link", name="Done").click()
+    page.get_by_role("link", name="Done", exact=True).click()
     page.get_by_role("link", name="The ranked prompt?").click()
     expect(page.get_by_text("Wanted by 1 labeller: done.")).to_be_visible()
     page.get_by_role("button", name="Ask for one more ranking").click()
