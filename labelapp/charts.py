@@ -81,5 +81,6 @@ def bar_chart(values: Sequence[tuple[str, int]]) -> Bars:
 
 def round_top(highest: int) -> int:
     """An even round number that is not below a count, so that half of it is a count as well."""
-    size = 10 ** max(0, len(str(highest)) - 1)
-    return next(n * size for n in (2, 4, 6, 8, 10) if n * size >= highest)
+    size = 10 ** max(0, len(str(highest)) - 2)
+    tops = (2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100)
+    return next(n * size for n in tops if n * size >= highest)

@@ -1,9 +1,13 @@
 """Numbers as the pages write them."""
 
+from datetime import datetime
+
 from django import template
+from django.utils.timesince import timesince
 
 register = template.Library()
 
+SPACE = "\u00a0"  # no line ends in it
 NARROW_SPACE = "\u202f"
 MINUS = "\u2212"
 
@@ -38,5 +42,12 @@ def duration(seconds: object) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        return f"{hours}{SPACE}h {minutes}{SPACE}min"
+    return f"{minutes}{SPACE}min {rest}{SPACE}s" if minutes else f"{rest}{SPACE}s"
+
+
+@register.filter
+def ago(time: datetime) -> str:
+    """How long ago a time is, in its largest unit: "3 hours ago"."""
+    passed = timesince(time, depth=1)
+    return "just now" if passed.startswith("0") else f"{passed} ago"

@@ -158,7 +158,8 @@ def test_bars_stand_on_zero_and_reach_their_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "top"), [(0, "2"), (1, "2"), (3, "4"), (10, "20"), (61, "80"), (999, "1,000")]
+    ("count", "top"),
+    [(0, "2"), (1, "2"), (3, "4"), (10, "10"), (21, "24"), (999, "1,000"), (1001, "1,200")],
 )
 def test_the_axis_ends_at_a_round_number(count: int, top: str) -> None:
     assert bar_chart([("a", count)]).ticks_y[-1][1] == top
@@ -218,7 +219,7 @@ def test_the_page_shows_figures_people_and_open_tasks(
     lending.current_task(labeller)
     html = page(reviewer)
     assert "of 2 rankings wanted" in html
-    assert "1 min 35 s" in html
+    assert "1\xa0min 35\xa0s" in html
     assert "Second &lt;b&gt;?" in html
     assert "A date cannot be said yet" in html
     assert "<rect" in html

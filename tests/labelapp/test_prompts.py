@@ -500,7 +500,7 @@ def test_a_prompt_is_shown_in_full(
     assert "<strong>bold</strong>" in html
     assert "model-0" in html  # reviewers see sources
     assert "Now &lt;i&gt;sure&lt;/i&gt;." in html
-    assert "1 min 15 s" in html
+    assert "1\xa0min 15\xa0s" in html
     assert "version 1, replaced or withdrawn" in html
     assert "This should not be shown to people" in html
     assert "Too &lt;b&gt;rude&lt;/b&gt;" in html
