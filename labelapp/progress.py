@@ -70,8 +70,12 @@ def standing(project: Project) -> Standing:
 
 
 def held_in(project: Project) -> QuerySet[Assignment]:
-    """The project's open tasks that hold a slot of their prompt."""
-    return Assignment.objects.filter(HELD, prompt__project=project)
+    """The project's open tasks that hold a slot of their prompt.
+
+    By their members, who are few: the open tasks of each are an index, the finished ones are not
+    read.
+    """
+    return Assignment.objects.filter(HELD, member__project=project)
 
 
 @dataclass(frozen=True)

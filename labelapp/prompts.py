@@ -102,7 +102,7 @@ def page(*, project: Project, shown: str = "", search: str = "", after: str = ""
 def chosen(project: Project, shown: str) -> QuerySet[Prompt]:
     """The prompts of a list. What few have is looked up from their side, by its own index."""
     prompts = Prompt.objects.filter(project=project)
-    tasks = Assignment.objects.filter(prompt__project=project)
+    tasks = Assignment.objects.filter(member__project=project)
     if shown == "waiting":
         return prompts.waiting()
     if shown == "work":
