@@ -1,4 +1,4 @@
-"""Plots as numbers: what a template needs to draw a line in an SVG of 600 by 200."""
+"""Plots as numbers: what a template needs to draw lines or bars in an SVG of 600 by 200."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -41,3 +41,46 @@ def loss_curve(lines: Sequence[Mapping[str, Any]]) -> Curve | None:
         guessing=HEIGHT * (1 - GUESSING / top) if top >= GUESSING else None,
         rows=rows,
     )
+
+
+@dataclass(frozen=True)
+class Bar:
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Bars:
+    bars: list[Bar]
+    ticks_y: list[tuple[float, str]]  # position, label
+
+
+def bar_chart(values: Sequence[tuple[str, int]]) -> Bars:
+    """Counts side by side, from zero upwards, given with their labels."""
+    top = round_top(max((value for _, value in values), default=0))
+    step = WIDTH / max(1, len(values))
+    return Bars(
+        bars=[
+            Bar(
+                x=step * (place + 0.125),
+                y=HEIGHT * (1 - value / top),
+                width=step * 0.75,
+                height=HEIGHT * value / top,
+                label=label,
+                value=value,
+            )
+            for place, (label, value) in enumerate(values)
+        ],
+        ticks_y=[(HEIGHT * (1 - part), f"{round(top * part):,}") for part in (0.0, 0.5, 1.0)],
+    )
+
+
+def round_top(highest: int) -> int:
+    """An even round number that is not below a count, so that half of it is a count as well."""
+    size = 10 ** max(0, len(str(highest)) - 2)
+    tops = (2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100)
+    return next(n * size for n in tops if n * size >= highest)

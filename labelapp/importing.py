@@ -12,6 +12,7 @@ from itertools import islice
 from django.db import connection, transaction
 from django.db.models import Model, Q
 
+from labelapp.blinding import names_itself
 from labelapp.models import (
     MIN_RESPONSES,
     Member,
@@ -47,6 +48,7 @@ class Summary:
     bad_lines: int = 0
     prompts: int = 0
     responses: int = 0
+    name_themselves: int = 0  # responses that say which model wrote them
     rankings: int = 0
     queued: int = 0  # prompts that now wait for labellers and did not before
     already_there: int = 0  # lines that added nothing
@@ -222,10 +224,12 @@ class Importer:
                         response.source,
                         response.id,
                         key[1],
+                        names_itself(response.text),
                     )
-        columns = ("prompt", "text", "source", "external_id", "content_hash")
+        columns = ("prompt", "text", "source", "external_id", "content_hash", "names_itself")
         insert_rows(Response, columns, new.values())
         self.summary.responses += len(new)
+        self.summary.name_themselves += sum(row[-1] is True for row in new.values())
         ranked = [entry for entry in entries if not self.wants_labelling(entry.line)]
         if ranked and new:
             known = response_ids(prompts)

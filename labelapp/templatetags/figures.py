@@ -1,9 +1,13 @@
 """Numbers as the pages write them."""
 
+from datetime import datetime
+
 from django import template
+from django.utils.timesince import timesince
 
 register = template.Library()
 
+SPACE = "\u00a0"  # no line ends in it
 NARROW_SPACE = "\u202f"
 MINUS = "\u2212"
 
@@ -28,3 +32,22 @@ def signed(value: object) -> str:
     if not isinstance(value, int | float):
         return "–"
     return f"{value:+.2f}".replace("-", MINUS)
+
+
+@register.filter
+def duration(seconds: object) -> str:
+    """95.2 as "1 min 35 s", an hour and more without the seconds."""
+    if not isinstance(seconds, int | float):
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}{SPACE}h {minutes}{SPACE}min"
+    return f"{minutes}{SPACE}min {rest}{SPACE}s" if minutes else f"{rest}{SPACE}s"
+
+
+@register.filter
+def ago(time: datetime) -> str:
+    """How long ago a time is, in its largest unit: "3 hours ago"."""
+    passed = timesince(time, depth=1)
+    return "just now" if passed.startswith("0") else f"{passed} ago"

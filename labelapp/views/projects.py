@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labelapp import lending, projects
+from labelapp import lending, projects, prompts
 from labelapp.access import member_view, signed_in
 from labelapp.forms.projects import ProjectForm, SettingsForm
 from labelapp.models import Member, Role, User
@@ -85,6 +85,7 @@ def detail(request: HttpRequest, member: Member) -> HttpResponse:
         "project": member.project,
         "guidelines": render_text(member.project.guidelines),
         "counts": projects.counts(member.project),
+        "naming": prompts.naming_themselves(member.project).count() if member.sees_scores else 0,
         "yours": lending.waiting_for(member) if member.pk else 0,
     }
     return render(request, "projects/detail.html", context)

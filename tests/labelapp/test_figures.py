@@ -1,6 +1,10 @@
 """Figures: numbers as the pages write them."""
 
-from labelapp.templatetags.figures import percent, points, signed
+from datetime import timedelta
+
+from django.utils import timezone
+
+from labelapp.templatetags.figures import ago, duration, percent, points, signed
 
 
 def test_shares_are_percentages_with_one_decimal() -> None:
@@ -17,3 +21,20 @@ def test_rewards_carry_their_sign() -> None:
 
 def test_what_is_not_known_is_a_dash() -> None:
     assert [percent(None), points(""), signed("x")] == ["–", "–", "–"]
+
+
+def test_times_are_in_the_units_that_people_say() -> None:
+    assert [duration(s).replace("\xa0", " ") for s in (0, 59.4, 95.2, 3600, 7384)] == [
+        "0 s",
+        "59 s",
+        "1 min 35 s",
+        "1 h 0 min",
+        "2 h 3 min",
+    ]
+    assert duration(None) == "–"
+
+
+def test_how_long_ago_is_said_in_the_largest_unit() -> None:
+    now = timezone.now()
+    assert ago(now - timedelta(seconds=20)) == "just now"
+    assert ago(now - timedelta(hours=3, minutes=20)) == "3\xa0hours ago"

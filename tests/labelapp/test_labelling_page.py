@@ -38,6 +38,43 @@ def test_the_page_shows_every_response_and_nothing_that_tells_its_source(
     assert "model-x" not in page
 
 
+def test_no_page_of_a_labeller_tells_where_a_response_comes_from(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    """Neither what wrote it, nor any id, nor that it was found to name its model."""
+    for priority in (1, 0):
+        prompt = add_prompt(
+            f"Question of urgency {priority}?",
+            responses=(),
+            priority=priority,
+            external_id=f"secret-prompt-{priority}",
+        )
+        for n in range(4):
+            pk = 8_765_432 + 10 * priority + n
+            prompt.responses.create(
+                pk=pk,
+                text=f"text number {n}",
+                source=f"model-x-{n}",
+                external_id=f"secret-response-{n}",
+                content_hash=hash_text(f"text number {n}"),
+                names_itself=n == 0,
+            )
+    client = sign_in(labeller)
+    first = task(labeller)
+    beside = f"{URL}next/?beside={first.token}"
+    own = f"/projects/kitchen/work/{first.token}/"
+    pages = [client.get(url).content.decode() for url in (URL, beside, "/projects/kitchen/")]
+    pages.append(post(client, first, ABCD).content.decode())
+    pages += [client.get(url).content.decode() for url in (own, "/projects/kitchen/work/")]
+    undo = client.post(f"{URL}undo/", {"undo": first.token}, HTTP_HX_REQUEST="true")
+    pages.append(undo.content.decode())
+    assert sum("text number 0" in page for page in pages) == 5
+    for page in pages:
+        for secret in ("model-x", "secret-", "names_itself", "names-itself", "87654"):
+            assert secret not in page, secret
+        assert not any(r.content_hash in page for r in prompt.responses.all())
+
+
 def test_hostile_text_is_shown_and_does_nothing(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt(
         "<script>alert(1)</script>",

@@ -37,7 +37,9 @@ def sentences(domain: str) -> Iterator[str]:
     for path in (ROOT / "templates").rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         yield from (found[1] for found in re.findall(r"{% translate (['\"])(.*?)\1", text))
-        for block in re.findall(r"{% blocktranslate[^%]*%}(.*?){% endblocktranslate %}", text, re.S):
+        for block in re.findall(
+            r"{% blocktranslate[^%]*%}(.*?){% endblocktranslate %}", text, re.S
+        ):
             for part in re.split(r"{% plural %}", block):
                 yield re.sub(r"{{ (\w+) }}", r"%(\1)s", part)
     for path in (ROOT / "labelapp").rglob("*.py"):

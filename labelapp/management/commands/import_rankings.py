@@ -99,6 +99,11 @@ def describe(summary: Summary, seconds: float) -> str:
         f"added {added}, {summary.rankings:,} rankings;",
         f"{summary.queued:,} prompts now wait for labellers.",
     ]
+    if summary.name_themselves:
+        parts.append(
+            f"{summary.name_themselves:,} responses name their own model; "
+            "the project's page of prompts lists them."
+        )
     if summary.already_there:
         parts.append(f"{summary.already_there:,} lines were there already.")
     if summary.rankings_left:

@@ -1,0 +1,88 @@
+"""A manager's way through a campaign: how far it is, one prompt made urgent, one reopened."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from labelapp import labelling, lending
+from labelapp.labelling import Verdict
+from labelapp.models import Member, Prompt
+from tests.browser.conftest import As
+
+
+@pytest.fixture
+def campaign(add_prompt: Any, labeller: Member) -> dict[str, Prompt]:
+    """One prompt ranked, one in work, two waiting; a response of one names its model."""
+    names = ("ranked", "begun", "waiting", "last")
+    found = {name: add_prompt(f"The {name} prompt?", priority=-i) for i, name in enumerate(names)}
+    first = lending.current_task(labeller)
+    assert first is not None
+    labelling.submit(
+        assignment=first, verdict=Verdict(dict(zip("ABCD", (1, 2, 3, 4), strict=True)))
+    )
+    lending.current_task(labeller)
+    found["last"].responses.filter(text="Paint.").update(text="I am ChatGPT.", names_itself=True)
+    return found
+
+
+def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
+    live_server: Any, sign_in_as: As, manager: Member, campaign: dict[str, Prompt]
+) -> None:
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/")
+    page.get_by_role("link", name="Progress").click()
+    expect(page.get_by_text("3 rankings to go.")).to_be_visible()
+    expect(page.get_by_role("row", name="labeller").first).to_contain_text("1")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("nobody gets a new prompt")).to_be_visible()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+
+    # What waits stands in the order of the queue; the last one is made the first.
+    page.get_by_role("link", name="Prompts", exact=True).click()
+    page.get_by_role("link", name="Waiting", exact=True).click()
+    rows = page.get_by_role("row")
+    expect(rows.nth(1)).to_contain_text("The waiting prompt?")
+    page.get_by_role("checkbox", name="The last prompt?").check()
+    expect(page.get_by_role("status")).to_have_text("1 chosen")
+    page.get_by_label("Priority").fill("9")
+    page.get_by_role("button", name="Set").click()
+    expect(page.get_by_text("1 prompt now has priority 9.")).to_be_visible()
+    expect(rows.nth(1)).to_contain_text("The last prompt?")
+
+    # The ranked one is reopened from its own page.
+    page.get_by_role("link", name="Done", exact=True).click()
+    page.get_by_role("link", name="The ranked prompt?").click()
+    expect(page.get_by_text("Wanted by 1 labeller: done.")).to_be_visible()
+    page.get_by_role("button", name="Ask for one more ranking").click()
+    expect(page.get_by_text("Wanted by 2 labellers: 1 still has to get it.")).to_be_visible()
+    campaign["ranked"].refresh_from_db()
+    assert (campaign["ranked"].rankings_needed, campaign["ranked"].came_back) == (1, True)
+
+
+def test_all_of_a_page_can_be_chosen_at_once(
+    live_server: Any, sign_in_as: As, manager: Member, campaign: dict[str, Prompt]
+) -> None:
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/prompts/")
+    page.get_by_role("checkbox", name="Choose all of this page").check()
+    expect(page.get_by_role("status")).to_have_text("4 chosen")
+    page.get_by_role("checkbox", name="The last prompt?").uncheck()
+    expect(page.get_by_role("status")).to_have_text("3 chosen")
+    page.get_by_role("button", name="Take out of the queue").click()
+    # The begun one and the ranked one need nobody else.
+    expect(page.get_by_text("1 prompt taken out of the queue")).to_be_visible()
+
+
+def test_a_manager_finds_who_gave_the_model_away_and_takes_a_prompt_back(
+    live_server: Any, sign_in_as: As, manager: Member, campaign: dict[str, Prompt]
+) -> None:
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/")
+    page.get_by_role("link", name="See the prompts").click()
+    page.get_by_role("link", name="The last prompt?").click()
+    expect(page.locator("mark")).to_have_text("I am ChatGPT")
+    page.goto(f"{live_server.url}/projects/kitchen/prompts/{campaign['begun'].pk}/")
+    page.get_by_role("button", name="Take back").click()
+    expect(page.get_by_text("Taken back from labeller.")).to_be_visible()
