@@ -2,7 +2,7 @@
 
 Prompts and responses come from strangers and from models. Raw HTML in them is shown as text, what
 Markdown makes passes an allow-list, pictures become links (loading one would tell its host who
-reads), and code is highlighted with class names only.
+reads), code is highlighted with class names only, and formulas become MathML.
 """
 
 from typing import Any
@@ -16,6 +16,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from labelapp import formulas
+
 # Past these sizes a text is shown as it is: reading matters more than colours.
 MAX_MARKDOWN = 200_000
 MAX_HIGHLIGHT = 20_000
@@ -23,7 +25,8 @@ MAX_HIGHLIGHT = 20_000
 TAGS = {
     *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"),
     *("strong", "em", "s", "code", "pre", "span", "a"),
-    *("table", "thead", "tbody", "tr", "th", "td"),
+    *("table", "thead", "tbody", "tr", "th", "td", "div"),
+    *formulas.TAGS,
 }
 ATTRIBUTES: dict[str, set[str]] = {
     "a": {"href", "title"},
@@ -32,6 +35,8 @@ ATTRIBUTES: dict[str, set[str]] = {
     "ol": {"start"},
     "th": {"align"},
     "td": {"align"},
+    "div": {"class"},
+    **formulas.ATTRIBUTES,
 }
 
 
@@ -46,20 +51,30 @@ def highlight_code(code: str, language: str, _attributes: Any = None) -> str:
     return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
 
 
-MARKDOWN = (
-    MarkdownIt("commonmark", {"html": False, "breaks": True, "highlight": highlight_code})
-    .enable(["table", "strikethrough"])
-    .disable("image")
-)
+def markdown() -> MarkdownIt:
+    """A Markdown parser whose tables stand in a box of their own, which scrolls."""
+    parser = (
+        MarkdownIt("commonmark", {"html": False, "breaks": True, "highlight": highlight_code})
+        .enable(["table", "strikethrough"])
+        .disable("image")
+    )
+    parser.add_render_rule("table_open", lambda *_: '<div class="table-box"><table>\n')
+    parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
+    return parser
+
+
+MARKDOWN = markdown()
+WITH_FORMULAS = markdown().use(formulas.formulas_plugin)
 
 
 def render(text: str) -> SafeString:
     """Markdown as HTML that is safe to put into a page."""
     if len(text) > MAX_MARKDOWN:
         return mark_safe(f"<pre>{escape(text)}</pre>")  # noqa: S308 - escaped
+    parser = WITH_FORMULAS if formulas.may_hold(text) else MARKDOWN
     return mark_safe(  # noqa: S308 - passed through the allow-list
         nh3.clean(
-            MARKDOWN.render(text),
+            parser.render(text),
             tags=TAGS,
             attributes=ATTRIBUTES,
             url_schemes={"http", "https", "mailto"},

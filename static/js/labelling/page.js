@@ -4,6 +4,7 @@ import { Cards } from "./cards.js";
 import { press } from "./keys.js";
 import { Rail } from "./rail.js";
 import { Ranking, listed } from "./ranking.js";
+import { Reading } from "./reading.js";
 import { keepInSight } from "./strip.js";
 
 const said = document.getElementById("said");
@@ -20,6 +21,7 @@ export class Task {
     this.ranking = new Ranking(form);
     this.cards = new Cards(this.ranking);
     this.rail = new Rail(this.ranking, say);
+    this.reading = new Reading(form, this.cards, say);
     keepInSight(form);
     this.ranking.onchange = (change) => this.#changed(change);
     form.addEventListener("change", (event) => {
