@@ -51,6 +51,10 @@ ATTRIBUTES: dict[str, set[str]] = {
     "menclose": {"notation"},
 }
 
+# How many children these must have, to be shown as meant.
+CHILDREN = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "msubsup": 3}
+CHILDREN |= {"munder": 2, "mover": 2, "munderover": 3}
+
 # What \hspace and its like may ask for: less than ten units forwards, less than two back.
 LENGTH = re.compile(r"(-[01]?(\.\d+)?|\d?(\.\d+)?)(em|ex|mu|pt|px|mm|cm)?")
 
@@ -83,12 +87,12 @@ def may_hold(text: str) -> bool:
 def is_formula(source: str, display: bool) -> bool:
     """Whether this looks like mathematics, and not like prose between two prices."""
     words = WORD.findall(COMMAND.sub(" ", source))
+    if source[:1].isdigit() and words and "\\" not in source:
+        return False
     if SIGN.search(source) is None:
         if not any(letter.isalnum() for letter in source):
             return False
         return not words or (not display and len(words) == 1 and len(words[0]) <= 4)
-    if source[:1].isdigit() and words and "\\" not in source:
-        return False
     return len(words) <= 3 or "\\" in source
 
 
@@ -139,13 +143,20 @@ def find_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
         begin = 2
     else:
         return False
+    if (
+        state.src.find(closing, state.bMarks[first] + begin, state.bMarks[first] + 2 * MAX_FORMULA)
+        < 0
+    ):
+        return False  # before the lines are looked at one by one
     lines = [opening[begin:]]
+    length = 0
     while closing not in lines[-1]:
         following = first + len(lines)
         if following >= last or state.sCount[following] < state.blkIndent:
             return False
         lines.append(line(state, following))
-        if not lines[-1] or sum(map(len, lines)) > MAX_FORMULA:
+        length += len(lines[-1])
+        if not lines[-1] or length > MAX_FORMULA:
             return False
     source, _, rest = "\n".join(lines).partition(closing)
     if rest.strip() or not is_formula(source.strip(), display=True):
@@ -192,6 +203,8 @@ def to_mathml(source: str, display: bool) -> str | None:
         math = convert_to_element(source, display="block" if display else "inline")
         math.set("alttext", source)
         for element in math.iter():
+            if len(element) != CHILDREN.get(element.tag, len(element)):
+                return None  # a fraction without a denominator, say
             clean(element)
         return tostring(math, encoding="unicode")
     except Exception:  # noqa: BLE001 - a wrong formula can break the converter in any way

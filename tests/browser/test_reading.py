@@ -214,12 +214,11 @@ def test_the_place_is_the_same_after_a_comparison(
     add_prompt(responses=[f"{n} " + "Some words. " * 160 for n in range(6)])
     page.set_viewport_size(WIDE)
     ranking_page.open()
-    for _ in range(3):
-        page.keyboard.press("j")
+    for key in "jjpj":
+        page.keyboard.press(key)
     place = page.evaluate("scrollY")
     assert place > 0
     page.keyboard.press("p")
-    ranking_page.card("E").locator(".compare").evaluate("button => button.click()")
     expect(page.get_by_role("article")).to_have_count(2)
     page.keyboard.press("Escape")
     expect(page.get_by_role("article")).to_have_count(6)
@@ -238,6 +237,7 @@ def test_both_texts_scroll_together_where_that_is_wished(
     page.keyboard.press("PageDown")
     page.wait_for_timeout(300)
     assert texts[0].evaluate("text => text.scrollTop") == 0
+    assert texts[1].evaluate("text => text.scrollTop") > 100
     page.get_by_role("button", name="Scroll together").click()
     ranking_page.card("B").focus()
     page.keyboard.press("ArrowDown")

@@ -82,6 +82,7 @@ export class Comparison {
       textOf(shown).scrollTop = 0;
     }
     this.cards.show(card);
+    textOf(card).focus({ preventScroll: true }); // where the card had the focus already
     this.say(filled(this.bar.dataset.shown, this.#inOrder()));
     // Once the two can be seen: finding the words may take a moment.
     requestAnimationFrame(() => setTimeout(() => this.#compare()));

@@ -22,6 +22,7 @@ export class Reading {
       this.guidelines.comparing = open;
       this.guidelines.adapt();
       beginAtLastTurn(form);
+      if (open) makeReachable(form); // boxes are narrower now
     };
     makeReachable(form);
     beginAtLastTurn(form);
