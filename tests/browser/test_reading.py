@@ -125,7 +125,7 @@ def test_two_responses_stand_side_by_side_with_their_words_marked(
     expect(page.get_by_role("article")).to_have_count(2)
     expect(ranking_page.card(cat).locator("mark")).to_have_text("cat")
     expect(ranking_page.card(dog).locator("mark")).to_have_text(["dog", "today"])
-    expect(page.locator(".likeness")).to_contain_text("% of the words are the same")
+    expect(page.locator(".likeness")).to_contain_text("% of words shared")
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert top(ranking_page.card(cat)) == top(ranking_page.card(dog))
     expect(page.get_by_role("region", name="Prompt")).to_contain_text("Why is the sky blue?")
