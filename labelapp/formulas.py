@@ -59,9 +59,11 @@ CHILDREN |= {"munder": 2, "mover": 2, "munderover": 3}
 LENGTH = re.compile(r"(-[01]?(\.\d+)?|\d?(\.\d+)?)(em|ex|mu|pt|px|mm|cm)?")
 
 CLOSING = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
-# A price is none: "$5 and $10", "US$5", "5$". In Python, "." of "\\." must match a line break.
+# A price is none: "$5 and $10", "US$5", "5$". But "the $n$th" is one.
 DOLLARS = re.compile(
-    rf"(?<![\w$])\$(?P<source>(?! )(?:[^$\\]|\\.){{1,{MAX_FORMULA}}}(?<!\s))\$(?![\w$])", re.DOTALL
+    rf"(?<![\w$])\$(?P<source>(?! )(?:[^$\\]|\\.){{1,{MAX_FORMULA}}}(?<!\s))\$"
+    r"(?:(?=(?:th|st|nd|rd|s)\b)|(?![\w$]))",
+    re.DOTALL,
 )
 ENVIRONMENT = re.compile(r"\\begin\{((?:equation|align|alignat|gather|multline|eqnarray)\*?)\}")
 
@@ -165,7 +167,7 @@ def find_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
         return True
     token = state.push("formula", "math", 0)
     token.info = opening[:begin] + source + closing
-    token.content = token.info if environment else source
+    token.content = token.info if environment else source.strip()
     token.meta = {"display": True}
     token.block = True
     token.map = [first, first + len(lines)]
@@ -202,9 +204,9 @@ def to_mathml(source: str, display: bool) -> str | None:
     try:
         math = convert_to_element(source, display="block" if display else "inline")
         math.set("alttext", source)
+        if not all(is_understood(element) for element in math.iter()):
+            return None
         for element in math.iter():
-            if len(element) != CHILDREN.get(element.tag, len(element)):
-                return None  # a fraction without a denominator, say
             clean(element)
         return tostring(math, encoding="unicode")
     except Exception:  # noqa: BLE001 - a wrong formula can break the converter in any way
@@ -219,10 +221,18 @@ def depth(source: str) -> int:
     return deepest
 
 
+def is_understood(element: Element) -> bool:
+    """False for a command that the converter does not know, or a fraction of one part."""
+    unknown = element.tag == "mi" and (element.text or "").startswith("\\")
+    return not unknown and len(element) == CHILDREN.get(element.tag, len(element))
+
+
 def clean(element: Element) -> None:
     """Text as text (the converter leaves references such as &#x3C; in it), lengths in bounds."""
     if element.text:
         element.text = html.unescape(element.text)
+    if element.tag == "mi" and element.text in {"±", "∓"}:
+        element.tag = "mo"  # the converter's mistake: set without room around it
     for name in LENGTHS & element.attrib.keys():
         value: Any = element.attrib[name]
         if not LENGTH.fullmatch(value):

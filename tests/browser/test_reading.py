@@ -409,3 +409,38 @@ def test_a_project_without_guidelines_has_no_pane(
     ranking_page.open()
     page.keyboard.press("g")
     expect(page.locator("#guidelines")).to_have_count(0)
+
+
+def test_a_finger_opens_the_guidelines_and_the_comparison(
+    ranking_page: RankingPage, long_and_short: Prompt, browser: Any, page: Page
+) -> None:
+    cookies = page.context.cookies()
+    context = browser.new_context(viewport=PHONE, has_touch=True)
+    context.add_cookies(cookies)
+    phone = RankingPage(context.new_page(), ranking_page.url).open()
+    phone.card("A").get_by_role("button", name="Compare").tap()
+    phone.card("B").get_by_role("button", name="Compare with A").tap()
+    expect(phone.page.get_by_role("article")).to_have_count(2)
+    expect(phone.card("B")).to_be_in_viewport(ratio=0.9)
+    phone.radio("B", 2).tap()
+    expect(phone.radio("B", 2)).to_be_checked()
+    phone.page.get_by_role("button", name="Back").tap()
+    phone.page.get_by_role("article").last.scroll_into_view_if_needed()
+    phone.page.locator(".asked-strip summary").tap()
+    phone.page.get_by_role("button", name="Guidelines").tap()
+    expect(phone.page.get_by_text("Prefer short.")).to_be_in_viewport()
+    context.close()
+
+
+def test_without_javascript_everything_is_shown(
+    ranking_page: RankingPage, long_and_short: Prompt, browser: Any, page: Page
+) -> None:
+    context = browser.new_context(viewport=WIDE, java_script_enabled=False)
+    context.add_cookies(page.context.cookies())
+    plain = context.new_page()
+    plain.goto(ranking_page.url)
+    assert (long_card(plain).bounding_box() or {})["height"] > 1800
+    expect(plain.locator(".compare, .fold, .comparison").locator("visible=true")).to_have_count(0)
+    plain.get_by_text("What makes a response better here").click()
+    expect(plain.get_by_text("Prefer short.")).to_be_visible()
+    context.close()

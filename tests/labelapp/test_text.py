@@ -88,6 +88,7 @@ def test_words_are_counted() -> None:
         "1. So:\n   \\[ e^{i\\pi} + 1 = 0 \\]\n2. Done.",
         "So:\n\\[\ne^{i\\pi} + 1 = 0\n\\]\nDone.",
         "> $$e^{i\\pi} + 1 = 0$$",
+        "the $\\pi$th one",
     ],
 )
 def test_a_formula_becomes_mathml(text: str) -> None:
@@ -140,6 +141,7 @@ def test_a_wrong_formula_is_shown_as_it_was_written(wrong: str) -> None:
 
 def test_a_formula_that_cannot_be_read_keeps_its_delimiters() -> None:
     assert "<code>$\\frac{1}$</code>" in render("so $\\frac{1}$ is")
+    assert "<code>$\\ce{H2O}$</code>" in render("so $\\ce{H2O}$ is")
 
 
 HUGE = {
