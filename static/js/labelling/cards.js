@@ -41,8 +41,9 @@ export class Cards {
    * @param {1 | -1} step
    */
   move(step) {
-    const index = this.cards.indexOf(this.marked) + step;
-    this.show(this.cards[Math.max(0, Math.min(index, this.cards.length - 1))]);
+    const shown = this.cards.filter((card) => card.offsetParent); // a comparison puts others away
+    const index = shown.indexOf(this.marked) + step;
+    this.show(shown[Math.max(0, Math.min(index, shown.length - 1))]);
   }
 
   /**
@@ -51,6 +52,7 @@ export class Cards {
    */
   show(card) {
     if (!card) return;
+    card.dispatchEvent(new Event("show", { bubbles: true })); // a comparison makes way for it
     card.focus({ preventScroll: true });
     const tall = card.offsetHeight > innerHeight - 160;
     card.scrollIntoView({ block: tall ? "start" : "nearest", behavior: "instant" });

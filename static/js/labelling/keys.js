@@ -9,15 +9,18 @@
 const KEYS = {
   j: ({ cards }) => cards.move(1),
   k: ({ cards }) => cards.move(-1),
-  ArrowDown: ({ cards }) => cards.move(1),
-  ArrowUp: ({ cards }) => cards.move(-1),
+  ArrowDown: ({ cards, reading }, focused) => (reading.scrolls(focused) ? false : cards.move(1)),
+  ArrowUp: ({ cards, reading }, focused) => (reading.scrolls(focused) ? false : cards.move(-1)),
   u: (task) => task.undo(),
   n: (task) => task.writeNote(),
   s: (task) => task.skip(),
+  f: ({ reading }) => reading.fold(),
+  p: ({ reading }) => reading.pin(),
+  g: ({ reading }) => reading.guide(),
   0: ({ ranking, cards }) => ranking.place(cards.letter, null),
   Backspace: ({ ranking, cards }) => ranking.place(cards.letter, null),
   Enter: (task, focused) => (isButton(focused, task) ? false : task.submit()),
-  Escape: ({ rail }) => (rail.picked ? rail.pick(null) : false),
+  Escape: ({ rail, reading }) => (rail.picked ? rail.pick(null) : reading.leave()),
 };
 
 /**

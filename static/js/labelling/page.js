@@ -6,6 +6,7 @@ import { watch } from "./clock.js";
 import { press } from "./keys.js";
 import { Rail } from "./rail.js";
 import { Ranking, listed, words } from "./ranking.js";
+import { Reading } from "./reading.js";
 import { warn } from "./scores.js";
 import { keepInSight } from "./strip.js";
 
@@ -23,6 +24,7 @@ export class Task {
     this.ranking = new Ranking(form);
     this.cards = new Cards(this.ranking);
     this.rail = new Rail(this.ranking, say);
+    this.reading = new Reading(form, this.cards, say);
     keepInSight(form);
     this.ranking.onchange = (change) => this.#changed(change);
     form.addEventListener("change", (event) => {

@@ -3,6 +3,8 @@
  * and unfolds to the whole prompt without moving what is being read.
  */
 
+import { beginAtLastTurn } from "./boxes.js";
+
 /** @param {HTMLFormElement} form */
 export function keepInSight(form) {
   const asked = form.querySelector(".asked-card");
@@ -11,7 +13,9 @@ export function keepInSight(form) {
   const texts = asked.querySelectorAll(".text"); // of a chat, the last message is what is answered
   strip.querySelector(".asked-line").textContent = texts[texts.length - 1].textContent.trim();
   strip.addEventListener("toggle", () => {
-    if (strip.open) strip.querySelector(".asked-again").replaceChildren(asked.cloneNode(true));
+    if (!strip.open) return;
+    strip.querySelector(".asked-again").replaceChildren(asked.cloneNode(true));
+    beginAtLastTurn(strip);
   });
   new IntersectionObserver(([entry]) => {
     strip.hidden = entry.isIntersecting || entry.boundingClientRect.top > 0;

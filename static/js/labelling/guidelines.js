@@ -1,0 +1,75 @@
+/**
+ * The guidelines: beside the work on wide windows, where they stay open from task to task; elsewhere
+ * a sheet over it, which goes as soon as the work goes on.
+ */
+
+import { recall, remember } from "./remembered.js";
+
+const wide = matchMedia("(width >= 1120px)");
+
+/** @type {Guidelines | undefined} of the task in the page */
+let shown;
+wide.addEventListener("change", () => shown?.adapt());
+
+export class Guidelines {
+  /** @param {HTMLFormElement} form */
+  constructor(form) {
+    shown = this;
+    /** @type {HTMLDetailsElement | null} */
+    this.details = form.querySelector("#guidelines");
+    this.comparing = false;
+    if (!this.details) return;
+    this.details.querySelector("summary").addEventListener("click", () => {
+      if (!this.isSheet) remember("guidelines", this.details.open ? "closed" : "open");
+    });
+    this.details.addEventListener("keydown", (event) => this.#pressed(event));
+    this.details.addEventListener("focusout", ({ relatedTarget }) => {
+      const leaves = relatedTarget instanceof Element && !this.details.contains(relatedTarget);
+      if (leaves && this.isSheet) this.details.open = false;
+    });
+    form.addEventListener("click", ({ target }) => {
+      if (target instanceof Element && target.closest("[data-shows=guidelines]")) this.toggle();
+    });
+    this.adapt();
+  }
+
+  get isSheet() {
+    return this.details.hasAttribute("data-sheet");
+  }
+
+  /** Pane or sheet: as there is room. */
+  adapt() {
+    if (!this.details) return;
+    const sheet = this.comparing || !wide.matches;
+    this.details.toggleAttribute("data-sheet", sheet);
+    this.details.open = !sheet && recall("guidelines") === "open";
+  }
+
+  /** @returns {boolean} false where the project has none */
+  toggle() {
+    if (!this.details) return false;
+    const summary = this.details.querySelector("summary");
+    const before = document.activeElement;
+    summary.click();
+    if (!this.isSheet) return true; // the work keeps the focus
+    if (!this.details.open) this.#goBack();
+    else {
+      this.before = before;
+      summary.focus({ preventScroll: true });
+    }
+    return true;
+  }
+
+  /** @param {KeyboardEvent} event */
+  #pressed(event) {
+    if (event.key !== "Escape" || !this.isSheet || !this.details.open) return;
+    event.stopPropagation();
+    this.details.open = false;
+    this.#goBack();
+  }
+
+  #goBack() {
+    if (this.before instanceof HTMLElement) this.before.focus({ preventScroll: true });
+    this.before = null;
+  }
+}
