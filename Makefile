@@ -8,7 +8,7 @@ MANAGE := $(PY) manage.py
 BIND   ?= 127.0.0.1:8000
 DEMO   := DATABASE_URL= DATA_DIR=var/demo $(MANAGE)
 
-.PHONY: demo run test chromium check fix clean help bench-training
+.PHONY: demo run test chromium check fix clean help bench-training words
 
 help:
 	@echo "make demo    real rankings, a trained model, pages at http://127.0.0.1:8000"
@@ -68,6 +68,12 @@ fix: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/djade --target-version 5.2 $$(git ls-files 'templates/*.html')
+
+# The sentences of the pages into labelapp/locale/, and its translations compiled. Needs GNU gettext.
+words: $(VENV)/installed-dev
+	$(MANAGE) makemessages -l de -d django --no-obsolete --no-location -i $(VENV) -i var -i 'tests/*'
+	$(MANAGE) makemessages -l de -d djangojs --no-obsolete --no-location -i $(VENV) -i var -i 'tests/*' -i 'static/vendor/*'
+	$(VENV)/bin/pybabel compile -d labelapp/locale -D 'django djangojs'
 
 clean:
 	rm -rf $(VENV) var

@@ -174,7 +174,7 @@ LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en-gb"
 LANGUAGES = [("en-gb", "English"), ("de", "Deutsch")]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [BASE_DIR / "labelapp" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -43,6 +43,19 @@ def posted_seconds(data: Any) -> float:
     return seconds if 0 <= seconds < 1e9 else 0.0  # not for a NaN either
 
 
+def number(highest: int, out_of_range: str, required: str = "") -> forms.IntegerField:
+    """From 1 to the highest, required where a sentence says so."""
+    return forms.IntegerField(
+        required=bool(required),
+        min_value=1,
+        max_value=highest,
+        error_messages={
+            "required": required,
+            **dict.fromkeys(("invalid", "min_value", "max_value"), out_of_range),
+        },
+    )
+
+
 class RankingForm(forms.Form):
     """Checks a posted ranking of an assignment, and says in words what is wrong with it."""
 
@@ -55,12 +68,17 @@ class RankingForm(forms.Form):
         self.project = project
         self.shown_flags = list(project.flags)
         for letter in self.letters:
-            self.fields[rank_field(letter)] = self.number(
-                letter, _("rank"), len(self.letters), required=True
+            names = {"letter": letter, "highest": len(self.letters)}
+            self.fields[rank_field(letter)] = number(
+                len(self.letters),
+                _("The rank of %(letter)s must be from 1 to %(highest)s.") % names,
+                required=_("%(letter)s has no rank yet.") % names,
             )
             if project.rating_scale:
-                self.fields[score_field(letter)] = self.number(
-                    letter, _("score"), project.rating_scale, required=False
+                names["highest"] = project.rating_scale
+                self.fields[score_field(letter)] = number(
+                    project.rating_scale,
+                    _("The score of %(letter)s must be from 1 to %(highest)s.") % names,
                 )
             if project.flags:
                 self.fields[flags_field(letter)] = forms.MultipleChoiceField(
@@ -68,19 +86,6 @@ class RankingForm(forms.Form):
                     choices=[(flag, flag) for flag in project.flags],
                     error_messages={"invalid_choice": _("This project knows no flag “%(value)s”.")},
                 )
-
-    def number(self, letter: str, what: str, highest: int, *, required: bool) -> forms.IntegerField:
-        names = {"letter": letter, "what": what, "highest": highest}
-        out_of_range = _("The %(what)s of %(letter)s must be from 1 to %(highest)s.") % names
-        return forms.IntegerField(
-            required=required,
-            min_value=1,
-            max_value=highest,
-            error_messages={
-                "required": _("%(letter)s has no rank yet.") % names,
-                **dict.fromkeys(("invalid", "min_value", "max_value"), out_of_range),
-            },
-        )
 
     def clean(self) -> dict[str, Any]:
         known = {rank_field(letter) for letter in self.letters}
