@@ -23,6 +23,7 @@ from labelapp.models import (
     User,
 )
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
+from tests.labelapp.test_labelling import in_parallel
 
 URL = "/projects/kitchen/prompts/"
 ABCD = dict(zip("ABCD", range(1, 5), strict=True))
@@ -341,6 +342,40 @@ def test_what_is_submitted_is_not_taken_back(add_prompt: AddPrompt, labeller: Me
     labelling.submit(assignment=held, verdict=Verdict(ABCD))
     assert not prompts.take_back(assignment=held)
     assert slots(prompt) == (1, 0, False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_steering_while_people_rank_lends_no_slot_twice_and_nobody_waits_in_a_circle(
+    project: Project, add_prompt: AddPrompt
+) -> None:
+    added = [add_prompt(f"{i}?", wanted=2) for i in range(12)]
+    people = [join(project, f"p{i}", Role.LABELLER) for i in range(4)]
+
+    def work(person: Member) -> None:
+        for i in range(8):
+            assignment = lending.current_task(person)
+            if assignment is not None and i % 4 == 3:
+                labelling.skip(assignment=assignment, reason="other")
+            elif assignment is not None:
+                Assignment.objects.filter(pk=assignment.pk).update(expires_at=timezone.now())
+                labelling.submit(assignment=assignment, verdict=Verdict(ABCD))
+
+    def steer() -> None:
+        for wanted in (3, 1, 4, 2):
+            prompts.want_rankings(project=project, wanted=wanted)
+            prompts.set_priority(
+                prompts=project.prompts.filter(pk__in=[added[4].pk, added[9].pk]), priority=wanted
+            )
+            prompts.ask_again(prompts=project.prompts.filter(pk=added[wanted].pk))
+            prompts.take_out(prompts=project.prompts.filter(pk=added[-wanted].pk))
+            for held in Assignment.objects.filter(submitted_at=None, slot__isnull=False):
+                prompts.take_back(assignment=held)
+
+    jobs = [lambda person=person: work(person) for person in people]
+    assert in_parallel(*jobs, steer, steer) == []
+    for prompt in project.prompts.all():
+        taken = prompt.assignments.exclude(slot=None).count()
+        assert prompt.rankings_wanted == prompt.rankings_needed + taken
 
 
 # Steering from the pages
