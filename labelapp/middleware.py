@@ -24,7 +24,8 @@ class LanguageMiddleware(LocaleMiddleware):
     """The language that a person chose, else their browser's, on pages that are translated."""
 
     def process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> None:
-        if not getattr(view, "translated", False):
+        request.translated = getattr(view, "translated", False)  # type: ignore[attr-defined]
+        if not request.translated:  # type: ignore[attr-defined]
             translation.activate(settings.LANGUAGE_CODE)
 
 

@@ -17,6 +17,11 @@ class RankingPage:
         self.page.goto(self.url)
         return self
 
+    def ready(self) -> "RankingPage":
+        """Once its scripts run."""
+        expect(self.submit).to_have_attribute("aria-disabled", "true")
+        return self
+
     def card(self, letter: str) -> Locator:
         return self.page.get_by_role("article", name=f"Response {letter}")
 
@@ -51,7 +56,7 @@ class RankingPage:
 
     @property
     def submit(self) -> Locator:
-        return self.page.get_by_role("button", name="Submit")
+        return self.page.get_by_role("button", name="Submit", exact=True)
 
     @property
     def said(self) -> Locator:

@@ -32,8 +32,7 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
     visitor.get_by_role("button", name="Make the account and join").click()
     expect(visitor.get_by_text("You are in Kitchen now, as a labeller.")).to_be_visible()
     visitor.get_by_role("link", name="Rank", exact=True).first.click()
-    ranking = RankingPage(visitor, visitor.url)
-    expect(ranking.submit).to_have_attribute("aria-disabled", "true")  # the page is ready
+    ranking = RankingPage(visitor, visitor.url).ready()
     ranking.rank_by_keyboard({text: n for n, text in enumerate(ranking.letters(), start=1)})
     visitor.keyboard.press("Enter")
     expect(ranking.said).to_contain_text("Ranking stored.")

@@ -58,7 +58,7 @@ def test_from_an_imported_file_to_scores_beside_the_human_ranks(
     sign_in(page, live_server.url, "labeller")
     page.get_by_role("link", name="Kitchen").first.click()
     page.get_by_role("link", name="Rank", exact=True).first.click()
-    ranking_page = RankingPage(page, page.url)
+    ranking_page = RankingPage(page, page.url).ready()
 
     # One prompt by keyboard alone: rank each card, submit with Enter.
     letters = ranking_page.letters()
@@ -83,7 +83,7 @@ def test_from_an_imported_file_to_scores_beside_the_human_ranks(
     sign_in(page, live_server.url, "manager")
     page.get_by_role("link", name="Kitchen").first.click()
     page.get_by_role("link", name="Runs").first.click()
-    page.get_by_text("Settings").click()
+    page.locator("summary", has_text="Settings").click()
     page.get_by_label("Epochs").fill("1")
     page.get_by_role("button", name="Train").click()
     expect(page.get_by_text("queued").first).to_be_visible()

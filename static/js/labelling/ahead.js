@@ -9,9 +9,13 @@ import { FAULT, SIGNED_OUT, UNREACHABLE, clear, refusal, show, token } from "../
 const nameOf = (form) => form.elements.namedItem("assignment").value;
 
 export class Ahead {
-  /** @param {() => void} begin takes up the task that stands in the page */
-  constructor(begin) {
+  /**
+   * @param {() => void} begin takes up the task that stands in the page
+   * @param {(sentence: string) => void} say
+   */
+  constructor(begin, say) {
     this.begin = begin;
+    this.say = say;
     /** @type {HTMLFormElement | null} the task that is ready */
     this.next = null;
     /** @type {Promise<void> | null} a ranking on its way */
@@ -53,7 +57,7 @@ export class Ahead {
     const data = new URLSearchParams(new FormData(form));
     data.set("next", nameOf(next));
     this.next = null;
-    next.dataset.stored = "";
+    next.dataset.ahead = "";
     this.#show(next, form);
     this.sending = this.#send(form, next, data).finally(() => {
       this.sending = null;
@@ -65,7 +69,7 @@ export class Ahead {
   async #send(form, next, data) {
     clear();
     const problem = await post(form.action, data);
-    if (problem === null) return;
+    if (problem === null) return this.say(gettext("Ranking stored."));
     this.next = next; // with what was entered meanwhile
     this.#show(form, next);
     show(problem);

@@ -122,7 +122,7 @@ const tasks = new WeakMap();
 const ahead = new Ahead(() => {
   begin();
   welcome();
-});
+}, say);
 
 /** Keep the leases of what the page holds. */
 function hold() {
@@ -145,12 +145,13 @@ function welcome() {
   scrollTo({ top: 0, behavior: "instant" });
   const stands = document.getElementById("task");
   if (!stands) return;
-  const { stored, skipped, reopened } = stands.dataset;
-  if (stored === undefined && skipped === undefined && reopened === undefined) return; // refused: the reasons have the focus
+  const { ahead: early, stored, skipped, reopened } = stands.dataset;
+  if ([early, stored, skipped, reopened].every((word) => word === undefined)) return; // refused: the reasons have the focus
   (task?.cards.marked ?? stands).focus({ preventScroll: true });
   if (reopened !== undefined) return say(gettext("Undone. The task is here again as you left it."));
-  const done = stored === undefined ? gettext("Skipped.") : gettext("Ranking stored.");
-  say(`${done} ${task ? gettext("The next task is here.") : gettext("Nothing else waits for you.")}`);
+  const next = task ? gettext("The next task is here.") : gettext("Nothing else waits for you.");
+  if (early !== undefined) return say(next); // that it is stored is said when it is
+  say(`${stored === undefined ? gettext("Skipped.") : gettext("Ranking stored.")} ${next}`);
 }
 
 /** What came in answer to a request. */
