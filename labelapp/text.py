@@ -33,6 +33,13 @@ ATTRIBUTES: dict[str, set[str]] = {
     "th": {"align"},
     "td": {"align"},
 }
+CLEANER = nh3.Cleaner(
+    tags=TAGS,
+    attributes=ATTRIBUTES,
+    url_schemes={"http", "https", "mailto"},
+    link_rel="noopener noreferrer nofollow",
+    set_tag_attribute_values={"a": {"target": "_blank"}},
+)
 
 
 def highlight_code(code: str, language: str, _attributes: Any = None) -> str:
@@ -58,14 +65,7 @@ def render(text: str) -> SafeString:
     if len(text) > MAX_MARKDOWN:
         return mark_safe(f"<pre>{escape(text)}</pre>")  # noqa: S308 - escaped
     return mark_safe(  # noqa: S308 - passed through the allow-list
-        nh3.clean(
-            MARKDOWN.render(text),
-            tags=TAGS,
-            attributes=ATTRIBUTES,
-            url_schemes={"http", "https", "mailto"},
-            link_rel="noopener noreferrer nofollow",
-            set_tag_attribute_values={"a": {"target": "_blank"}},
-        )
+        CLEANER.clean(MARKDOWN.render(text))
     )
 
 
