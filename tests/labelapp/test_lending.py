@@ -8,10 +8,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp import labelling, lending
+from labelapp.importing import import_lines
 from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, AddRanking, join
 from tests.labelapp.test_labelling import ABCD, expire, in_parallel, task
+from training.rankingfile import FileResponse, Line
 
 
 @pytest.fixture
@@ -276,9 +278,7 @@ def test_progress_counts_what_a_labeller_did_and_what_waits_for_them(
     assert lending.progress(ann).left == 3  # what came back is counted, however far down they are
 
 
-def test_progress_counts_to_a_hundred_and_no_further(
-    add_prompt: AddPrompt, ann: Member
-) -> None:
+def test_progress_counts_to_a_hundred_and_no_further(add_prompt: AddPrompt, ann: Member) -> None:
     for i in range(lending.COUNTED + 5):
         add_prompt(f"{i}?")
     progress = lending.progress(ann)
@@ -324,3 +324,19 @@ def test_pages_that_stay_open_while_leases_run_out_lose_no_slot(
             prompt.refresh_from_db()
             taken = prompt.assignments.exclude(slot=None).count()
             assert taken + prompt.rankings_needed == prompt.rankings_wanted
+
+
+# New prompts
+
+
+def test_new_prompts_go_to_somebody_who_is_at_less_urgent_ones(
+    project: Project, add_prompt: AddPrompt, ann: Member
+) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?", priority=-5)
+    rank_next(ann)
+    responses = [FileResponse(str(i), f"text {i}") for i in range(4)]
+    new = Line(1, [{"role": "user", "content": "New?"}], responses)
+    import_lines(project, [new], report=print)
+    assert str(rank_next(ann)) == "New?"
+    assert str(rank_next(ann)) == "1?"
