@@ -36,12 +36,14 @@ RESPONSES = 6
 
 SQLITE = {
     "prepare": "PRAGMA synchronous=OFF",
-    "numbers": "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})",
+    "numbers": "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n "
+    "WHERE i + 1 < {count})",
     "from_numbers": "n",
     "messages": "json_array(json_object('role', 'user', 'content', {text}))",
     "hash": "printf('%064x', i)",
     "six": "(SELECT p.id, k.k FROM labelapp_prompt p CROSS JOIN (SELECT 0 AS k UNION SELECT 1 "
-    "UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5) k WHERE p.project_id = {project})",
+    "UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5) k "
+    "WHERE p.project_id = {project})",
     "ids": "(SELECT json_group_array(id) FROM labelapp_response WHERE prompt_id = p.id)",
     "uuid": "lower(hex(randomblob(16)))",
     "finish": "PRAGMA wal_checkpoint(TRUNCATE)",
@@ -68,7 +70,7 @@ def main() -> None:
     )
     members = [add_labeller(project, f"labeller-{i}") for i in range(options["labellers"])]
     fill(project, members, options)
-    print(json.dumps([sign_in(member) for member in members]))
+    print(json.dumps([sign_in(member.name) for member in members]))
 
 
 def add_labeller(project: Project, name: str) -> Member:
@@ -76,12 +78,12 @@ def add_labeller(project: Project, name: str) -> Member:
     return Member.objects.create(project=project, user=user, name=name)
 
 
-def sign_in(member: Member) -> str:
+def sign_in(name: str) -> str:
+    user = User.objects.get(username=name)
     session = SessionStore()
-    assert member.user is not None
-    session[SESSION_KEY] = str(member.user.pk)
+    session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = member.user.get_session_auth_hash()
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
     return str(session.session_key)
 

@@ -26,7 +26,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -393,7 +393,11 @@ def main() -> None:
     for what, count in sorted(came_out.counts.items()):
         print(f"  {count:6,} {what}")
     promises = ["every acknowledged ranking stands once, as it was sent, unless it was undone"]
-    for promise in [*promises, "no labeller was shown a prompt twice", *(f"never: {s}" for s in SUMS)]:
+    for promise in [
+        *promises,
+        "no labeller was shown a prompt twice",
+        *(f"never: {s}" for s in SUMS),
+    ]:
         print(f"  checked: {promise}")
     for fault in came_out.faults[:20]:
         print(f"WRONG: {fault}")

@@ -1,6 +1,6 @@
 """How fast labellers are served: rankings a second, and the wait from a submit to the next task.
 
-    .venv/bin/python benchmarks/web.py [--database sqlite postgresql] [--prompts 1000 100000 1000000]
+    .venv/bin/python benchmarks/web.py [--database sqlite] [--prompts 1000 100000 1000000]
 
 Against `manage.py serve` as it is, with the task worker beside it, on SQLite and on an embedded
 PostgreSQL. Every prompt has 6 responses of 60 to 100 words, a third of them with Markdown; every
@@ -65,6 +65,7 @@ def form(answer: Answer) -> dict[str, object]:
 
 def label(connection: Connection, rankings: int, seconds: list[float]) -> None:
     """Rank so many tasks, one after the other, and note how long each submit-and-next took."""
+    connection.drop()  # the server hangs up on who says nothing for two seconds
     task = form(connection.ask("GET", URL))
     for _ in range(rankings):
         start = time.perf_counter()
@@ -114,21 +115,21 @@ def measure(installation: Installation, sessions: Sequence[str], rankings: int) 
 
 
 # Everything that a measurement has added; what was there before was ranked in January.
-TAKE_BACK = [
-    "DELETE FROM labelapp_placement WHERE ranking_id IN (SELECT id FROM labelapp_ranking "
-    "WHERE key IS NOT NULL)",
-    "DELETE FROM labelapp_ranking WHERE key IS NOT NULL",
-    "UPDATE labelapp_member SET ranked = ranked - (SELECT count(*) FROM labelapp_assignment a "
-    "WHERE a.member_id = labelapp_member.id AND a.shown_at > '2026-02-01' "
-    "AND a.submitted_at IS NOT NULL), queue_priority = NULL, queue_prompt = NULL",
-    "UPDATE labelapp_prompt SET rankings_needed = rankings_wanted WHERE id IN "
-    "(SELECT prompt_id FROM labelapp_assignment WHERE expires_at > '2026-02-01')",
-    "DELETE FROM labelapp_assignment WHERE expires_at > '2026-02-01'",
-]
+NEW = "> '2026-02-01'"
+TAKE_BACK = f"""
+    DELETE FROM labelapp_placement
+    WHERE ranking_id IN (SELECT id FROM labelapp_ranking WHERE key IS NOT NULL);
+    DELETE FROM labelapp_ranking WHERE key IS NOT NULL;
+    UPDATE labelapp_member SET queue_priority = NULL, queue_prompt = NULL, ranked = ranked - (
+        SELECT count(*) FROM labelapp_assignment a
+        WHERE a.member_id = labelapp_member.id AND a.submitted_at {NEW});
+    UPDATE labelapp_prompt SET rankings_needed = rankings_wanted
+    WHERE id IN (SELECT prompt_id FROM labelapp_assignment WHERE expires_at {NEW});
+    DELETE FROM labelapp_assignment WHERE expires_at {NEW}"""
 
 
 def take_back(database: Database) -> None:
-    for statement in TAKE_BACK:
+    for statement in TAKE_BACK.split(";"):
         database.rows(statement)
     if not database.is_sqlite:  # what autovacuum does in time
         for table in ("placement", "ranking", "assignment", "prompt", "member"):
@@ -164,11 +165,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--prompts", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
-    parser.add_argument("--rankings", type=int, default=720, help="of 8 labellers; 1 makes a fourth")
+    parser.add_argument(
+        "--rankings", type=int, default=720, help="of 8 labellers; 1 makes a fourth"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", help="where the databases go while they are used")
     options = parser.parse_args()
-    if options.rankings + WARM_UP + max(LABELLERS) > min(options.prompts) * (FINISHED - 1) / FINISHED:
+    if (
+        options.rankings + WARM_UP + max(LABELLERS)
+        > min(options.prompts) * (FINISHED - 1) / FINISHED
+    ):
         parser.error("--rankings: more than wait among the fewest --prompts")
     print(f"{os.cpu_count()} cores, {options.repeats} repeats, {options.rankings} rankings each")
     for kind in options.database:
@@ -186,7 +192,10 @@ def bench_database(kind: str, folder: Path, options: argparse.Namespace) -> None
         url = new_database(server, f"bench{prompts}") if server else ""
         with Installation(own, url) as installation:
             found[prompts] = bench(installation, prompts, options)
-    print("| prompts | labellers | rankings a second | p50 | p95 | the page alone | p50 against the fewest | load |")
+    print(
+        "| prompts | labellers | rankings a second | p50 | p95 | the page alone "
+        "| p50 against the fewest | load |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for labellers in LABELLERS:
         for prompts, measured in found.items():

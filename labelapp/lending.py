@@ -8,11 +8,11 @@ nobody waits in a circle: the member, the member's assignments, prompts.
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from labelapp.models import Assignment, Member, Prompt
@@ -39,9 +39,30 @@ def current_task(member: Member) -> Assignment | None:
         return assignment
     with transaction.atomic():
         take_turn(member)
-        assignment = resume(member) or claim(member)
-        if assignment is not None and assignment.shown_at is None:
-            show(assignment)
+        return begin(member)
+
+
+def begin(member: Member) -> Assignment | None:
+    """The task that a member who has taken their turn is to rank now, resumed or claimed."""
+    assignment = resume(member)
+    if assignment is None:
+        return claim(member, shown_at=timezone.now())
+    if assignment.shown_at is None:
+        show(assignment)
+    return assignment
+
+
+def go_on(member: Member, ahead: UUID | None = None) -> Assignment | None:
+    """What a member who has just ranked or skipped a task is to rank now.
+
+    The task that their page keeps ready, where `ahead` is its token. Call in the same transaction,
+    in which they have taken their turn: what is stored and what is lent wait once for the disk.
+    """
+    if ahead is None:
+        return begin(member)
+    assignment = open_tasks(member).filter(token=ahead).first()
+    if assignment is not None:
+        show(assignment)
     return assignment
 
 
@@ -98,14 +119,17 @@ def renew(assignment: Assignment, member: Member) -> bool:
 
 @transaction.atomic
 def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
-    """Lengthen the leases of the tasks that a labeller's open page holds."""
+    """Lengthen the leases of the tasks that a labeller's open page holds.
+
+    In the order of the prompts, as release_expired goes, so that they never wait for each other.
+    """
     take_turn(member)
-    held = open_tasks(member).filter(token__in=tokens)
+    held = open_tasks(member).filter(token__in=tokens).order_by("prompt_id")
     for assignment in held.select_for_update(of=("self",)):
         renew(assignment, member)
 
 
-def claim(member: Member) -> Assignment | None:
+def claim(member: Member, shown_at: datetime | None = None) -> Assignment | None:
     """Lend the most urgent waiting prompt to the member, who has taken their turn."""
     release_expired()
     prompt = None if member.project.paused else find_prompt(member)
@@ -115,6 +139,7 @@ def claim(member: Member) -> Assignment | None:
         prompt=prompt,
         member=member,
         order=draw_order(prompt, member),
+        shown_at=shown_at,
         expires_at=timezone.now() + lease(member),
     )
     if not take_slot(prompt, assignment):
@@ -129,7 +154,12 @@ def find_prompt(member: Member) -> Prompt | None:
     Reads the queue on from that place, and what came back; both are ranges of an index. From the
     top only when these hold nothing: another's claim may have hidden a prompt that is free again.
     """
-    waiting = Prompt.objects.awaiting(member).select_for_update(skip_locked=True, of=("self",))
+    waiting = Prompt.objects.awaiting(member).select_for_update(
+        # Not against who stores a ranking of it, which needs only that the prompt stays.
+        skip_locked=True,
+        no_key=True,
+        of=("self",),
+    )
     if member.queue_priority is None:
         further = waiting.first()
     else:
@@ -228,16 +258,18 @@ def left_for(member: Member) -> int:
     waiting = Prompt.objects.awaiting(member)
     looked_at = [waiting]
     if member.queue_priority is not None:
+        here = Q(priority=member.queue_priority)
+        passed = Q(priority__gt=member.queue_priority) | here & Q(pk__lte=member.queue_prompt)
         looked_at = [
-            waiting.filter(priority=member.queue_priority, pk__gt=member.queue_prompt),
+            waiting.filter(here, pk__gt=member.queue_prompt),
             waiting.filter(priority__lt=member.queue_priority),
-            waiting.filter(came_back=True),
+            waiting.filter(passed, came_back=True),
         ]
-    found: set[int] = set()
+    found = 0
     for prompts in looked_at:
-        if len(found) < COUNTED:
-            found.update(prompts.values_list("pk", flat=True)[:COUNTED])
-    return min(len(found), COUNTED)
+        if found < COUNTED:
+            found += prompts[: COUNTED - found].count()
+    return found
 
 
 def waiting_for(member: Member) -> int:

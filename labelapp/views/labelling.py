@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString
@@ -127,12 +128,16 @@ def submit(request: HttpRequest, member: Member) -> HttpResponse:
     if not form.is_valid():
         labelling.keep_draft(assignment, form.verdict, seconds)
         return task_response(request, member, assignment, form.verdict, problems=form.problems)
-    key = posted_uuid(request.POST, "key")
-    labelling.submit(assignment=assignment, verdict=form.verdict, key=key, seconds=seconds)
-    return go_on(request, member, assignment, "stored")
+    key, ahead = posted_uuid(request.POST, "key"), posted_uuid(request.POST, "next")
+    with transaction.atomic():
+        labelling.submit(assignment=assignment, verdict=form.verdict, key=key, seconds=seconds)
+        following = lending.go_on(member, ahead)
+    return done_response(request, member, assignment, "stored", following)
 
 
-def go_on(request: HttpRequest, member: Member, left: Assignment, what: str) -> HttpResponse:
+def done_response(
+    request: HttpRequest, member: Member, left: Assignment, what: str, following: Assignment | None
+) -> HttpResponse:
     """The next task, behind one that was stored or skipped and that an undo brings back.
 
     Where the page has shown the next one already (`next` names it), only that the first is done.
@@ -142,12 +147,9 @@ def go_on(request: HttpRequest, member: Member, left: Assignment, what: str) -> 
         messages.success(request, done[what])
         return redirect("labelling", member.project.slug)
     context: dict[str, Any] = {"done": left, what: True}
-    if (token := posted_uuid(request.POST, "next")) is not None:
-        for shown in lending.open_tasks(member).filter(token=token):
-            lending.show(shown)
+    if posted_uuid(request.POST, "next") is not None:
         context |= {"progress": lending.progress(member), "project": member.project}
         return render(request, "labelling/_done.html", context)
-    following = lending.current_task(member)
     return task_response(request, member, following, **context)
 
 
@@ -195,12 +197,11 @@ def skip(request: HttpRequest, member: Member) -> HttpResponse:
     form = SkipForm(request.POST)
     if not form.is_valid():
         return refuse(request, 400, _("Say why you skip it: choose a reason."))
-    labelling.skip(
-        assignment=assignment,
-        reason=form.cleaned_data["reason"],
-        note=form.cleaned_data["skip_note"],
-    )
-    return go_on(request, member, assignment, "skipped")
+    reason, note = form.cleaned_data["reason"], form.cleaned_data["skip_note"]
+    with transaction.atomic():
+        labelling.skip(assignment=assignment, reason=reason, note=note)
+        following = lending.go_on(member, posted_uuid(request.POST, "next"))
+    return done_response(request, member, assignment, "skipped", following)
 
 
 @require_POST
