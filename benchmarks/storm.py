@@ -44,7 +44,7 @@ from benchmarks.installation import (
 URL = "/projects/bench/labelling/"
 GRACE = 60.0  # seconds in which a form must have got its answer
 # How often each thing happens, of all tasks.
-SLEEPS, ALIVE, DRAFTS, AHEAD, SKIPS, UNDOES = 0.04, 0.05, 0.1, 0.4, 0.08, 0.08
+SLEEPS, ALIVE, DRAFTS, AHEAD, SKIPS, UNDOES = 0.08, 0.05, 0.1, 0.4, 0.08, 0.08
 TWICE, DROPPED = 0.2, 0.15  # of all forms
 
 
@@ -73,11 +73,11 @@ def read_page(answer: Answer) -> Page | None:
 class Client:
     """One labeller's browser, and a memory of what the server has said."""
 
-    def __init__(self, installation: Installation, session: str, seed: int, until: float) -> None:
+    def __init__(self, installation: Installation, session: str, seed: int) -> None:
         self.installation = installation
         self.session = session
         self.rng = random.Random(seed)
-        self.until = until
+        self.over = threading.Event()
         self.connection = Connection(installation.port, session)
         self.shown: dict[str, str] = {}  # prompt -> the task in which it was shown
         self.stored: dict[str, dict[str, int]] = {}  # task -> the ranks that were acknowledged
@@ -88,7 +88,7 @@ class Client:
 
     def work(self) -> None:
         page = self.look(self.insist("GET", URL))
-        while time.monotonic() < self.until:
+        while not self.over.is_set():
             if page is None:
                 time.sleep(0.2)
                 page = self.look(self.insist("GET", URL))
@@ -190,7 +190,7 @@ class Client:
 
     def insist(self, method: str, path: str, form: dict[str, object] | None = None) -> Answer:
         """The answer to a request, which is sent again, the same, until there is one."""
-        deadline = max(self.until, time.monotonic()) + GRACE
+        deadline = time.monotonic() + GRACE
         while time.monotonic() < deadline:
             try:
                 answer = self.connection.ask(method, path, form)
@@ -229,20 +229,31 @@ class Storm(NamedTuple):
 
 
 def storm(
-    installation: Installation, *, clients: int, seconds: float, prompts: int, wanted: int
+    installation: Installation,
+    *,
+    clients: int,
+    seconds: float,
+    prompts: int,
+    wanted: int,
+    rankings: int = 0,
 ) -> Storm:
-    """Let the clients work, kill the server half way, and look at what is in the database."""
+    """Let the clients work, kill the server half way, and look at what is in the database.
+
+    On a slow machine for longer than `seconds`, until so many `rankings` are acknowledged.
+    """
     sessions = installation.fill(prompts=prompts, labellers=clients, wanted=wanted)
-    installation.start()
-    until = time.monotonic() + seconds
-    people = [Client(installation, session, i, until) for i, session in enumerate(sessions)]
+    people = [Client(installation, session, seed) for seed, session in enumerate(sessions)]
     threads = [threading.Thread(target=guarded, args=(person,), daemon=True) for person in people]
+    installation.start()
     for thread in threads:
         thread.start()
-    time.sleep(seconds / 2)
+    wait(people, seconds / 2, rankings / 2)
     installation.kill()
     time.sleep(0.5)
     installation.start()
+    wait(people, seconds / 2, rankings)
+    for person in people:
+        person.over.set()
     for thread in threads:
         thread.join()
     installation.stop()  # which ends what it is at
@@ -253,6 +264,19 @@ def storm(
         return Storm(counts, [*faults, *check(database, people)])
     finally:
         database.close()
+
+
+def wait(people: list[Client], seconds: float, rankings: float) -> None:
+    """For so many seconds, and until so many rankings are acknowledged, if that comes to pass."""
+    start = time.monotonic()
+    while (passed := time.monotonic() - start) < seconds + GRACE:
+        if passed >= seconds and acknowledged(people) >= rankings:
+            return
+        time.sleep(0.1)
+
+
+def acknowledged(people: list[Client]) -> int:
+    return sum(person.counts["rankings acknowledged"] for person in people)
 
 
 def guarded(person: Client) -> None:

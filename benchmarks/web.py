@@ -98,6 +98,7 @@ def measure(installation: Installation, sessions: Sequence[str], rankings: int) 
     seconds = together(connections, rankings)
     passed = time.perf_counter() - start
     load = (time.process_time() - cpu) / passed
+    connections[0].drop()
     pages = []
     for _ in range(30):
         start = time.perf_counter()
