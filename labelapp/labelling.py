@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -25,6 +24,7 @@ from labelapp.models import (
     SkipReason,
     hash_responses,
 )
+from labelapp.writing import writing
 
 
 class NotYoursError(Exception):
@@ -76,10 +76,9 @@ def find_assignment(member: Member, token: uuid.UUID) -> Assignment:
     Raises Assignment.DoesNotExist where the project has no such task, NotYoursError where it is
     lent to somebody else.
     """
-    assignment = Assignment.objects.select_related("prompt").get(
-        token=token, prompt__project_id=member.project_id
-    )
-    if assignment.member_id != member.pk:
+    assignment = Assignment.objects.filter(token=token, member_id=member.pk).first()
+    if assignment is None:
+        Assignment.objects.get(token=token, prompt__project_id=member.project_id)
         raise NotYoursError
     assignment.member = member
     return assignment
@@ -114,7 +113,7 @@ def submit(
     if sorted(verdict.ranks) != letters(assignment):
         raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(verdict.ranks)}")
     responses_hash = shown_hash(assignment)
-    with transaction.atomic():
+    with writing():
         # The second of two simultaneous submits waits here, and then sees the first.
         take_turn(assignment.member)
         locked = lock(assignment)
@@ -265,7 +264,7 @@ def skip(*, assignment: Assignment, reason: str, note: str = "") -> None:
     """
     if reason not in SkipReason.values:
         raise ValueError(f"{reason!r} is no reason to skip")
-    with transaction.atomic():
+    with writing():
         take_turn(assignment.member)
         locked = lock(assignment)
         if locked.submitted_at is not None:
@@ -281,7 +280,7 @@ def reopen(assignment: Assignment) -> Assignment:
 
     A ranking that was stored stays as an earlier version and counts no longer.
     """
-    with transaction.atomic():
+    with writing():
         take_turn(assignment.member)
         locked = lock(assignment)
         if locked.submitted_at is not None:

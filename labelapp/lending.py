@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from labelapp import queue
 from labelapp.models import Assignment, Member, Prompt
+from labelapp.writing import writing
 
 # Expired leases handed on at one claim: no labeller pays for a long absence of all.
 RELEASE_AT_ONCE = 100
@@ -37,7 +38,7 @@ def current_task(member: Member) -> Assignment | None:
     )
     if (assignment := fresh.first()) is not None:
         return assignment
-    with transaction.atomic():
+    with writing():
         take_turn(member)
         return begin(member)
 
@@ -66,7 +67,7 @@ def go_on(member: Member, ahead: UUID | None = None) -> Assignment | None:
     return assignment
 
 
-@transaction.atomic
+@writing()
 def next_task(member: Member, beside: Assignment) -> Assignment | None:
     """What the member will get after the task that they are at, claimed now so that it can wait."""
     take_turn(member)
@@ -117,7 +118,7 @@ def renew(assignment: Assignment, member: Member) -> bool:
     return True
 
 
-@transaction.atomic
+@writing()
 def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
     """Lengthen the leases of the tasks that a labeller's open page holds.
 
@@ -154,27 +155,21 @@ def find_prompt(member: Member) -> Prompt | None:
     Reads the queue on from that place, and what came back; both are ranges of an index. From the
     top only when these hold nothing: another's claim may have hidden a prompt that is free again.
     """
-    waiting = Prompt.objects.awaiting(member).select_for_update(
-        # Not against who stores a ranking of it, which needs only that the prompt stays.
-        skip_locked=True,
-        no_key=True,
-        of=("self",),
-    )
-    if member.queue_priority is None:
-        further = waiting.first()
-    else:
-        further = (
-            waiting.filter(priority=member.queue_priority, pk__gt=member.queue_prompt).first()
-            or waiting.filter(priority__lt=member.queue_priority).first()
-        )
-    back = waiting.filter(came_back=True).first()
-    found = min((prompt for prompt in (further, back) if prompt), key=urgency, default=None)
-    if found is None:
-        found = further = waiting.first()
-    if found is not None and found is further:
+    found = min(queue.next_prompts(member), key=urgency, default=None)
+    if found is None and member.queue_priority is not None:
+        member.queue_priority = member.queue_prompt = None
+        return find_prompt(member)
+    if found is not None and is_behind(found, member):
         member.queue_priority, member.queue_prompt = found.priority, found.pk
         member.save(update_fields=["queue_priority", "queue_prompt"])
     return found
+
+
+def is_behind(prompt: Prompt, member: Member) -> bool:
+    """Whether a prompt stands behind the member's place in the queue."""
+    if member.queue_priority is None or member.queue_prompt is None:
+        return True
+    return urgency(prompt) > (-member.queue_priority, member.queue_prompt)
 
 
 def urgency(prompt: Prompt) -> tuple[int, int]:
@@ -249,29 +244,11 @@ def progress(member: Member) -> Progress:
     return Progress(
         done=member.ranked,
         today=member.assignments.ranked().filter(submitted_at__gte=midnight).count(),
-        left=left_for(member),
+        left=queue.count(member, COUNTED),
     )
-
-
-def left_for(member: Member) -> int:
-    """Waiting prompts for the member, counted to COUNTED, where a claim would look for them."""
-    waiting = Prompt.objects.awaiting(member)
-    looked_at = [waiting]
-    if member.queue_priority is not None:
-        here = Q(priority=member.queue_priority)
-        passed = Q(priority__gt=member.queue_priority) | here & Q(pk__lte=member.queue_prompt)
-        looked_at = [
-            waiting.filter(here, pk__gt=member.queue_prompt),
-            waiting.filter(priority__lt=member.queue_priority),
-            waiting.filter(passed, came_back=True),
-        ]
-    found = 0
-    for prompts in looked_at:
-        if found < COUNTED:
-            found += prompts[: COUNTED - found].count()
-    return found
 
 
 def waiting_for(member: Member) -> int:
     """How many prompts the member can rank now, counted to COUNTED: begun, and waiting."""
-    return open_tasks(member).filter(slot__isnull=False).count() + left_for(member)
+    begun = open_tasks(member).filter(slot__isnull=False).count()
+    return begun + queue.count(member, COUNTED)

@@ -6,9 +6,8 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.expressions import RawSQL
 
-from labelapp.models.projects import Member, Project, User
+from labelapp.models.projects import Project, User
 
 
 def hash_text(text: str) -> str:
@@ -19,20 +18,6 @@ def hash_text(text: str) -> str:
 def hash_responses(content_hashes: Iterable[str]) -> str:
     """SHA-256 of a set of responses, given their hashes in any order."""
     return hash_text("\n".join(sorted(content_hashes)))
-
-
-# What exclude() makes of a relation, but written out: to put that together takes Django longer
-# than the database takes to answer.
-NOT_OF_MEMBER = (
-    "NOT EXISTS (SELECT 1 FROM {table} theirs"
-    " WHERE theirs.prompt_id = labelapp_prompt.id AND theirs.member_id = %s)"
-)
-
-
-def not_of(member: Member, table: str) -> RawSQL:
-    """The condition that no row of a table is of the prompt and the member."""
-    sql = NOT_OF_MEMBER.format(table=table)
-    return RawSQL(sql, [member.pk], models.BooleanField())  # noqa: S611 - names of our own
 
 
 class PromptQuerySet(models.QuerySet["Prompt"]):
@@ -46,21 +31,6 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
             self.waiting()
             .exclude(assignments__member__user=user)
             .exclude(rankings__member__user=user)
-        )
-
-    def awaiting(self, member: Member) -> Self:
-        """Prompts that this member may be given next, the most urgent first.
-
-        Not those that were lent to them before, nor those that they ranked elsewhere (an import).
-        """
-        return (
-            self.waiting()
-            .filter(
-                not_of(member, "labelapp_assignment"),
-                not_of(member, "labelapp_ranking"),
-                project_id=member.project_id,
-            )
-            .order_by("-priority", "pk")
         )
 
 

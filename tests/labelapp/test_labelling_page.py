@@ -249,7 +249,7 @@ def test_the_page_makes_the_same_queries_whatever_the_project_holds(
         add_prompt(f"{i}?", responses=[f"text {j}" for j in range(9)])
     task(labeller)
     client = sign_in(labeller)
-    assert queries(lambda: client.get(URL)) == 9
+    assert queries(lambda: client.get(URL)) == 7
 
 
 @pytest.mark.parametrize("ranked", [1, 30])
@@ -262,7 +262,7 @@ def test_a_submit_that_brings_the_next_task_makes_the_same_queries_however_much_
     for _ in range(ranked):
         post(client, task(labeller), ABCD)
     assignment = task(labeller)
-    assert queries(lambda: post(client, assignment, ABCD)) == 26
+    assert queries(lambda: post(client, assignment, ABCD)) == 23
 
 
 def queries(act: Callable[[], object]) -> int:
