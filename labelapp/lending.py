@@ -36,7 +36,7 @@ def current_task(member: Member) -> Assignment | None:
         shown_at__isnull=False,
         expires_at__gt=timezone.now() + lease(member) / 2,
     )
-    if (assignment := fresh.first()) is not None:
+    if (assignment := fresh.select_related("prompt").order_by("-shown_at").first()) is not None:
         return assignment
     with writing():
         take_turn(member)
@@ -87,12 +87,8 @@ def take_turn(member: Member) -> None:
 
 
 def open_tasks(member: Member) -> QuerySet[Assignment]:
-    """The member's tasks that are neither ranked nor skipped, the one shown last first."""
-    return (
-        member.assignments.open()
-        .select_related("prompt")
-        .order_by(F("shown_at").desc(nulls_last=True), "created_at")
-    )
+    """The member's tasks that are neither ranked nor skipped: one or two."""
+    return Assignment.objects.open().filter(member_id=member.pk)
 
 
 def show(assignment: Assignment) -> None:
@@ -103,10 +99,16 @@ def show(assignment: Assignment) -> None:
 
 def resume(member: Member, beside: Assignment | None = None) -> Assignment | None:
     """An open task of the member, its lease renewed, if it still has or can again get a slot."""
-    tasks = open_tasks(member).select_for_update(of=("self",))
+    tasks = open_tasks(member).select_for_update()
     if beside is not None:
         tasks = tasks.exclude(pk=beside.pk)
-    return next((task for task in tasks if renew(task, member)), None)
+    return next((task for task in sorted(tasks, key=shown_last) if renew(task, member)), None)
+
+
+def shown_last(assignment: Assignment) -> tuple[bool, float, datetime]:
+    """What was shown last comes first, and what waits behind another task after that."""
+    shown_at = assignment.shown_at
+    return shown_at is None, -shown_at.timestamp() if shown_at else 0, assignment.created_at
 
 
 def renew(assignment: Assignment, member: Member) -> bool:
@@ -126,7 +128,7 @@ def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
     """
     take_turn(member)
     held = open_tasks(member).filter(token__in=tokens).order_by("prompt_id")
-    for assignment in held.select_for_update(of=("self",)):
+    for assignment in held.select_for_update():
         renew(assignment, member)
 
 
