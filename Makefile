@@ -8,13 +8,14 @@ MANAGE := $(PY) manage.py
 BIND   ?= 127.0.0.1:8000
 DEMO   := DATABASE_URL= DATA_DIR=var/demo $(MANAGE)
 
-.PHONY: demo run test chromium check fix clean help bench-training words
+.PHONY: demo run test chromium check fix clean help bench-training bench-web words
 
 help:
 	@echo "make demo    real rankings, a trained model, pages at http://127.0.0.1:8000"
 	@echo "make run     an empty installation, for real use"
 	@echo "              another address: make demo BIND=127.0.0.1:8001"
 	@echo "make bench-training   our training step against TRL's"
+	@echo "make bench-web        rankings a second, with 1 and 8 labellers, up to a million prompts"
 	@echo "make test    every test        make check   format, lint, types        make fix   mend format and lint"
 
 # The whole journey: import -> label -> train -> score -> review. Run again, it starts at once.
@@ -55,6 +56,10 @@ chromium: $(VENV)/installed-dev
 bench-training: $(VENV)/installed-dev
 	$(PY) benchmarks/training.py
 	$(PY) benchmarks/scoring.py
+
+# How fast labellers are served, on SQLite and PostgreSQL: half an hour, and 10 GB of disk.
+bench-web: $(VENV)/installed-dev
+	$(PY) benchmarks/web.py
 
 check: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check

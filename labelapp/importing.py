@@ -94,6 +94,7 @@ def import_lines(
             importer.write(batch)
         if importer.summary.bad_lines and not skip_bad_lines:
             raise ImportRefusedError(importer.summary)
+        importer.call_back()
     return importer.summary
 
 
@@ -251,6 +252,12 @@ class Importer:
         for entry in entries:
             entry.added |= entry.prompt_id in queued
         self.summary.queued += len(queued)
+
+    def call_back(self) -> None:
+        """Let labellers who are past the urgency of new prompts look from the top again."""
+        past = self.project.members.filter(queue_priority__lt=Prompt().priority)
+        if self.summary.queued:
+            past.update(queue_priority=None, queue_prompt=None)
 
     def add_rankings(self, entries: list[Entry]) -> None:
         """Add the rankings that are not there; refuse one that contradicts what is there."""

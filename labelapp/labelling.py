@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -25,6 +24,7 @@ from labelapp.models import (
     SkipReason,
     hash_responses,
 )
+from labelapp.writing import writing
 
 
 class NotYoursError(Exception):
@@ -76,10 +76,9 @@ def find_assignment(member: Member, token: uuid.UUID) -> Assignment:
     Raises Assignment.DoesNotExist where the project has no such task, NotYoursError where it is
     lent to somebody else.
     """
-    assignment = Assignment.objects.select_related("prompt").get(
-        token=token, prompt__project_id=member.project_id
-    )
-    if assignment.member_id != member.pk:
+    assignment = Assignment.objects.filter(token=token, member_id=member.pk).first()
+    if assignment is None:
+        Assignment.objects.get(token=token, prompt__project_id=member.project_id)
         raise NotYoursError
     assignment.member = member
     return assignment
@@ -113,17 +112,18 @@ def submit(
     """
     if sorted(verdict.ranks) != letters(assignment):
         raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(verdict.ranks)}")
-    with transaction.atomic():
+    responses_hash = shown_hash(assignment)
+    with writing():
         # The second of two simultaneous submits waits here, and then sees the first.
         take_turn(assignment.member)
-        locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
-        versions = versions_of(locked)
+        locked = lock(assignment)
+        versions = versions_of(locked, responses_hash)
         if (ranking := same_submit(versions, key)) is not None:
             return ranking
         seconds = at_work(locked, seconds)
-        ranking = record(locked, versions, verdict, key, seconds)
+        ranking = record(locked, responses_hash, versions, verdict, key, seconds)
         if locked.submitted_at is None:
-            count_ranked(assignment.member, 1)
+            count_ranked(locked.member, 1)
         Assignment.objects.filter(pk=locked.pk).update(
             slot=locked.slot,
             submitted_at=locked.submitted_at or timezone.now(),
@@ -135,12 +135,19 @@ def submit(
     return ranking
 
 
-def versions_of(assignment: Assignment) -> list[Ranking]:
+def lock(assignment: Assignment) -> Assignment:
+    """The task as it is now, held for the transaction of a member who has taken their turn."""
+    locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
+    locked.member = assignment.member
+    return locked
+
+
+def versions_of(assignment: Assignment, responses_hash: str) -> list[Ranking]:
     """What the labeller has said of the responses that a task shows, the newest last."""
     said = Ranking.objects.filter(
         prompt_id=assignment.prompt_id,
         member_id=assignment.member_id,
-        responses_hash=shown_hash(assignment),
+        responses_hash=responses_hash,
     )
     return list(said.order_by("version"))
 
@@ -161,6 +168,7 @@ def same_submit(versions: Sequence[Ranking], key: uuid.UUID | None) -> Ranking |
 
 def record(
     assignment: Assignment,
+    responses_hash: str,
     versions: Sequence[Ranking],
     verdict: Verdict,
     key: uuid.UUID | None,
@@ -180,7 +188,7 @@ def record(
     ranking = Ranking.objects.create(
         prompt_id=assignment.prompt_id,
         member_id=assignment.member_id,
-        responses_hash=shown_hash(assignment),
+        responses_hash=responses_hash,
         version=versions[-1].version + 1 if versions else 1,
         surplus=surplus,
         seconds=seconds or None,
@@ -244,7 +252,7 @@ def dense(ranks: Mapping[str, int]) -> dict[str, int]:
 
 def current_verdict(assignment: Assignment) -> Verdict | None:
     """What the labeller's stored ranking of a task says; None where there is none."""
-    ranking = current(versions_of(assignment))
+    ranking = current(versions_of(assignment, shown_hash(assignment)))
     by_letter = letters_of(assignment)
     return None if ranking is None else says(ranking, by_letter)
 
@@ -256,9 +264,9 @@ def skip(*, assignment: Assignment, reason: str, note: str = "") -> None:
     """
     if reason not in SkipReason.values:
         raise ValueError(f"{reason!r} is no reason to skip")
-    with transaction.atomic():
+    with writing():
         take_turn(assignment.member)
-        locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
+        locked = lock(assignment)
         if locked.submitted_at is not None:
             return
         free_slot(locked)
@@ -272,12 +280,11 @@ def reopen(assignment: Assignment) -> Assignment:
 
     A ranking that was stored stays as an earlier version and counts no longer.
     """
-    with transaction.atomic():
+    with writing():
         take_turn(assignment.member)
-        locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
+        locked = lock(assignment)
         if locked.submitted_at is not None:
             withdraw(locked)
-            count_ranked(assignment.member, -1)
         elif locked.skipped_at is not None:
             locked.skipped_at, locked.skip_reason, locked.skip_note = None, "", ""
             locked.save(update_fields=["skipped_at", "skip_reason", "skip_note"])
@@ -288,19 +295,20 @@ def reopen(assignment: Assignment) -> Assignment:
 
 def withdraw(assignment: Assignment) -> None:
     """Take a submitted ranking back into the draft of its task, which keeps its slot."""
-    ranking = current(versions_of(assignment))
+    ranking = current(versions_of(assignment, shown_hash(assignment)))
     if ranking is not None:
         by_letter = letters_of(assignment)
         assignment.draft = says(ranking, by_letter).to_json()
         Ranking.objects.filter(pk=ranking.pk).update(is_current=False)
     assignment.submitted_at = None
     assignment.save(update_fields=["draft", "submitted_at"])
+    count_ranked(assignment.member, -1)
 
 
 def count_ranked(member: Member, more: int) -> None:
-    """Call while it is the member's turn: nobody else counts meanwhile."""
+    """Count for a member who has taken their turn, and so has the count as it is now."""
     member.ranked += more
-    member.save(update_fields=["ranked"])
+    Member.objects.filter(pk=member.pk).update(ranked=member.ranked)
 
 
 def ranked_by(member: Member) -> QuerySet[Assignment]:

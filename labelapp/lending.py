@@ -8,14 +8,15 @@ nobody waits in a circle: the member, the member's assignments, prompts.
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from labelapp import queue
 from labelapp.models import Assignment, Member, Prompt
+from labelapp.writing import writing
 
 # Expired leases handed on at one claim: no labeller pays for a long absence of all.
 RELEASE_AT_ONCE = 100
@@ -35,17 +36,38 @@ def current_task(member: Member) -> Assignment | None:
         shown_at__isnull=False,
         expires_at__gt=timezone.now() + lease(member) / 2,
     )
-    if (assignment := fresh.first()) is not None:
+    if (assignment := fresh.select_related("prompt").order_by("-shown_at").first()) is not None:
         return assignment
-    with transaction.atomic():
+    with writing():
         take_turn(member)
-        assignment = resume(member) or claim(member)
-        if assignment is not None and assignment.shown_at is None:
-            show(assignment)
+        return begin(member)
+
+
+def begin(member: Member) -> Assignment | None:
+    """The task that a member who has taken their turn is to rank now, resumed or claimed."""
+    assignment = resume(member)
+    if assignment is None:
+        return claim(member, shown_at=timezone.now())
+    if assignment.shown_at is None:
+        show(assignment)
     return assignment
 
 
-@transaction.atomic
+def go_on(member: Member, ahead: UUID | None = None) -> Assignment | None:
+    """What a member who has just ranked or skipped a task is to rank now.
+
+    The task that their page keeps ready, where `ahead` is its token. Call in the same transaction,
+    in which they have taken their turn: what is stored and what is lent wait once for the disk.
+    """
+    if ahead is None:
+        return begin(member)
+    assignment = open_tasks(member).filter(token=ahead).first()
+    if assignment is not None:
+        show(assignment)
+    return assignment
+
+
+@writing()
 def next_task(member: Member, beside: Assignment) -> Assignment | None:
     """What the member will get after the task that they are at, claimed now so that it can wait."""
     take_turn(member)
@@ -65,12 +87,8 @@ def take_turn(member: Member) -> None:
 
 
 def open_tasks(member: Member) -> QuerySet[Assignment]:
-    """The member's tasks that are neither ranked nor skipped, the one shown last first."""
-    return (
-        member.assignments.open()
-        .select_related("prompt")
-        .order_by(F("shown_at").desc(nulls_last=True), "created_at")
-    )
+    """The member's tasks that are neither ranked nor skipped: one or two."""
+    return Assignment.objects.open().filter(member_id=member.pk)
 
 
 def show(assignment: Assignment) -> None:
@@ -81,10 +99,16 @@ def show(assignment: Assignment) -> None:
 
 def resume(member: Member, beside: Assignment | None = None) -> Assignment | None:
     """An open task of the member, its lease renewed, if it still has or can again get a slot."""
-    tasks = open_tasks(member).select_for_update(of=("self",))
+    tasks = open_tasks(member).select_for_update()
     if beside is not None:
         tasks = tasks.exclude(pk=beside.pk)
-    return next((task for task in tasks if renew(task, member)), None)
+    return next((task for task in sorted(tasks, key=shown_last) if renew(task, member)), None)
+
+
+def shown_last(assignment: Assignment) -> tuple[bool, float, datetime]:
+    """What was shown last comes first, and what waits behind another task after that."""
+    shown_at = assignment.shown_at
+    return shown_at is None, -shown_at.timestamp() if shown_at else 0, assignment.created_at
 
 
 def renew(assignment: Assignment, member: Member) -> bool:
@@ -96,16 +120,19 @@ def renew(assignment: Assignment, member: Member) -> bool:
     return True
 
 
-@transaction.atomic
+@writing()
 def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
-    """Lengthen the leases of the tasks that a labeller's open page holds."""
+    """Lengthen the leases of the tasks that a labeller's open page holds.
+
+    In the order of the prompts, as release_expired goes, so that they never wait for each other.
+    """
     take_turn(member)
-    held = open_tasks(member).filter(token__in=tokens)
-    for assignment in held.select_for_update(of=("self",)):
+    held = open_tasks(member).filter(token__in=tokens).order_by("prompt_id")
+    for assignment in held.select_for_update():
         renew(assignment, member)
 
 
-def claim(member: Member) -> Assignment | None:
+def claim(member: Member, shown_at: datetime | None = None) -> Assignment | None:
     """Lend the most urgent waiting prompt to the member, who has taken their turn."""
     release_expired()
     prompt = None if member.project.paused else find_prompt(member)
@@ -115,6 +142,7 @@ def claim(member: Member) -> Assignment | None:
         prompt=prompt,
         member=member,
         order=draw_order(prompt, member),
+        shown_at=shown_at,
         expires_at=timezone.now() + lease(member),
     )
     if not take_slot(prompt, assignment):
@@ -129,22 +157,21 @@ def find_prompt(member: Member) -> Prompt | None:
     Reads the queue on from that place, and what came back; both are ranges of an index. From the
     top only when these hold nothing: another's claim may have hidden a prompt that is free again.
     """
-    waiting = Prompt.objects.awaiting(member).select_for_update(skip_locked=True, of=("self",))
-    if member.queue_priority is None:
-        further = waiting.first()
-    else:
-        further = (
-            waiting.filter(priority=member.queue_priority, pk__gt=member.queue_prompt).first()
-            or waiting.filter(priority__lt=member.queue_priority).first()
-        )
-    back = waiting.filter(came_back=True).first()
-    found = min((prompt for prompt in (further, back) if prompt), key=urgency, default=None)
-    if found is None:
-        found = further = waiting.first()
-    if found is not None and found is further:
+    found = min(queue.next_prompts(member), key=urgency, default=None)
+    if found is None and member.queue_priority is not None:
+        member.queue_priority = member.queue_prompt = None
+        return find_prompt(member)
+    if found is not None and is_behind(found, member):
         member.queue_priority, member.queue_prompt = found.priority, found.pk
         member.save(update_fields=["queue_priority", "queue_prompt"])
     return found
+
+
+def is_behind(prompt: Prompt, member: Member) -> bool:
+    """Whether a prompt stands behind the member's place in the queue."""
+    if member.queue_priority is None or member.queue_prompt is None:
+        return True
+    return urgency(prompt) > (-member.queue_priority, member.queue_prompt)
 
 
 def urgency(prompt: Prompt) -> tuple[int, int]:
@@ -219,28 +246,11 @@ def progress(member: Member) -> Progress:
     return Progress(
         done=member.ranked,
         today=member.assignments.ranked().filter(submitted_at__gte=midnight).count(),
-        left=left_for(member),
+        left=queue.count(member, COUNTED),
     )
-
-
-def left_for(member: Member) -> int:
-    """Waiting prompts for the member, counted to COUNTED, where a claim would look for them."""
-    waiting = Prompt.objects.awaiting(member)
-    looked_at = [waiting]
-    if member.queue_priority is not None:
-        looked_at = [
-            waiting.filter(priority=member.queue_priority, pk__gt=member.queue_prompt),
-            waiting.filter(priority__lt=member.queue_priority),
-            waiting.filter(came_back=True),
-        ]
-    found: set[int] = set()
-    for prompts in looked_at:
-        if len(found) < COUNTED:
-            found.update(prompts.values_list("pk", flat=True)[:COUNTED])
-    return min(len(found), COUNTED)
 
 
 def waiting_for(member: Member) -> int:
     """How many prompts the member can rank now, counted to COUNTED: begun, and waiting."""
     begun = open_tasks(member).filter(slot__isnull=False).count()
-    return begun if member.project.paused else begun + left_for(member)
+    return begun if member.project.paused else begun + queue.count(member, COUNTED)

@@ -7,7 +7,7 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
-from labelapp.models.projects import Member, Project, User
+from labelapp.models.projects import Project, User
 
 
 def hash_text(text: str) -> str:
@@ -31,19 +31,6 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
             self.waiting()
             .exclude(assignments__member__user=user)
             .exclude(rankings__member__user=user)
-        )
-
-    def awaiting(self, member: Member) -> Self:
-        """Prompts that this member may be given next, the most urgent first.
-
-        Not those that were lent to them before, nor those that they ranked elsewhere (an import).
-        """
-        return (
-            self.waiting()
-            .filter(project_id=member.project_id)
-            .exclude(assignments__member=member)
-            .exclude(rankings__member=member)
-            .order_by("-priority", "pk")
         )
 
 

@@ -21,6 +21,7 @@ from labelapp.middleware import translated
 from labelapp.models import Assignment, Member, SkipReason
 from labelapp.text import count_words
 from labelapp.text import render as render_text
+from labelapp.writing import writing
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,16 @@ def submit(request: HttpRequest, member: Member) -> HttpResponse:
     if not form.is_valid():
         labelling.keep_draft(assignment, form.verdict, seconds)
         return task_response(request, member, assignment, form.verdict, problems=form.problems)
-    key = posted_uuid(request.POST, "key")
-    labelling.submit(assignment=assignment, verdict=form.verdict, key=key, seconds=seconds)
-    return go_on(request, member, assignment, "stored")
+    key, ahead = posted_uuid(request.POST, "key"), posted_uuid(request.POST, "next")
+    with writing():
+        labelling.submit(assignment=assignment, verdict=form.verdict, key=key, seconds=seconds)
+        following = lending.go_on(member, ahead)
+    return done_response(request, member, assignment, "stored", following)
 
 
-def go_on(request: HttpRequest, member: Member, left: Assignment, what: str) -> HttpResponse:
+def done_response(
+    request: HttpRequest, member: Member, left: Assignment, what: str, following: Assignment | None
+) -> HttpResponse:
     """The next task, behind one that was stored or skipped and that an undo brings back.
 
     Where the page has shown the next one already (`next` names it), only that the first is done.
@@ -144,12 +149,9 @@ def go_on(request: HttpRequest, member: Member, left: Assignment, what: str) -> 
         messages.success(request, done[what])
         return redirect("labelling", member.project.slug)
     context: dict[str, Any] = {"done": left, what: True}
-    if (token := posted_uuid(request.POST, "next")) is not None:
-        for shown in lending.open_tasks(member).filter(token=token):
-            lending.show(shown)
+    if posted_uuid(request.POST, "next") is not None:
         context |= {"progress": lending.progress(member), "project": member.project}
         return render(request, "labelling/_done.html", context)
-    following = lending.current_task(member)
     return task_response(request, member, following, **context)
 
 
@@ -206,13 +208,12 @@ def skip(request: HttpRequest, member: Member) -> HttpResponse:
     form = SkipForm(request.POST)
     if not form.is_valid():
         return refuse(request, 400, _("Say why you skip it: choose a reason."))
+    reason, note = form.cleaned_data["reason"], form.cleaned_data["skip_note"]
     keep(request, member, assignment)
-    labelling.skip(
-        assignment=assignment,
-        reason=form.cleaned_data["reason"],
-        note=form.cleaned_data["skip_note"],
-    )
-    return go_on(request, member, assignment, "skipped")
+    with writing():
+        labelling.skip(assignment=assignment, reason=reason, note=note)
+        following = lending.go_on(member, posted_uuid(request.POST, "next"))
+    return done_response(request, member, assignment, "skipped", following)
 
 
 @translated

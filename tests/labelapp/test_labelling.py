@@ -1,6 +1,7 @@
 """Labelling: who gets which prompt, and what is stored."""
 
 import threading
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -22,6 +23,13 @@ def task(member: Member) -> Assignment:
 
 
 ABCD = {"A": 1, "B": 2, "C": 3, "D": 4}
+DCBA = {"A": 4, "B": 3, "C": 2, "D": 1}
+
+
+def ranked(member: Member) -> int:
+    """How many tasks the member is counted to have ranked."""
+    member.refresh_from_db()
+    return member.ranked
 
 
 # Lending
@@ -218,6 +226,279 @@ def test_a_member_who_has_worked_stays_and_a_project_goes_with_everything(
         labeller.delete()
     project.delete()
     assert not Ranking.objects.exists()
+
+
+# The same submit twice
+
+
+def test_the_same_submit_twice_stores_once(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt()
+    assignment, key = task(labeller), uuid.uuid4()
+    first = labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=key)
+    assert labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=key) == first
+    assert list(Ranking.objects.values_list("key", "version")) == [(key, 1)]
+    assert ranked(labeller) == 1
+
+
+def test_a_submit_that_arrives_again_after_a_newer_one_changes_nothing(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    assignment, old, new = task(labeller), uuid.uuid4(), uuid.uuid4()
+    labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=old)
+    newer = labelling.submit(assignment=assignment, verdict=Verdict(DCBA), key=new)
+    labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=old)
+    assert Ranking.objects.get(is_current=True) == newer
+    assert Ranking.objects.count() == 2
+
+
+def test_a_submit_that_arrives_again_after_its_undo_stores_nothing(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    assignment, key = task(labeller), uuid.uuid4()
+    labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=key)
+    labelling.reopen(assignment)
+    labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=key)
+    assert not Ranking.objects.filter(is_current=True).exists()
+    assert task(labeller) == assignment
+    assert ranked(labeller) == 0
+
+
+def test_two_keys_with_one_verdict_store_it_once(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    first = labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=uuid.uuid4())
+    again = labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=uuid.uuid4())
+    assert again == first
+    assert Ranking.objects.count() == 1
+
+
+# Scores, flags and time
+
+
+def test_scores_flags_and_all_bad_are_stored_for_the_responses_shown(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    said = Verdict(ABCD, scores={"A": 7, "B": 1}, flags={"B": ["Sexual content"]}, all_bad=True)
+    ranking = labelling.submit(assignment=assignment, verdict=said)
+    rated = {rating.response_id: (rating.score, rating.flags) for rating in ranking.ratings.all()}
+    a, b, *_ = assignment.order
+    assert rated == {a: (7, []), b: (1, ["Sexual content"])}
+    assert ranking.all_bad
+    assert labelling.current_verdict(assignment) == said
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Verdict(ABCD, scores={"A": 6}, flags={"B": ["x"]}),
+        Verdict(ABCD, scores={"A": 7}, flags={"B": ["x", "y"]}),
+        Verdict(ABCD, scores={"A": 7}, flags={"B": ["x"]}, all_bad=True),
+        Verdict(ABCD, scores={"A": 7}, flags={"B": ["x"]}, note="because"),
+        Verdict(ABCD, scores={"A": 7}),
+    ],
+    ids=["another score", "another flag", "all bad", "a note", "no flag"],
+)
+def test_whatever_is_said_otherwise_makes_a_version(
+    add_prompt: AddPrompt, labeller: Member, other: Verdict
+) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    said = Verdict(ABCD, scores={"A": 7}, flags={"B": ["x"], "C": []})
+    labelling.submit(assignment=assignment, verdict=said)
+    labelling.submit(assignment=assignment, verdict=said)
+    assert Ranking.objects.count() == 1
+    assert labelling.submit(assignment=assignment, verdict=other).version == 2
+    assert labelling.current_verdict(assignment) == labelling.normal(other)
+
+
+def test_no_more_seconds_are_stored_than_have_passed(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt("One?")
+    add_prompt("Two?")
+    soon = labelling.submit(assignment=task(labeller), verdict=Verdict(ABCD), seconds=9999)
+    assert soon.seconds is not None
+    assert soon.seconds < 60
+    assignment = task(labeller)
+    Assignment.objects.filter(pk=assignment.pk).update(
+        created_at=timezone.now() - timedelta(hours=1)
+    )
+    later = labelling.submit(assignment=assignment, verdict=Verdict(ABCD), seconds=600)
+    assert later.seconds == 600
+
+
+def test_seconds_counted_on_another_device_are_not_lost(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    assignment.created_at = timezone.now() - timedelta(hours=1)
+    assignment.save()
+    labelling.keep_draft(assignment, Verdict({"A": 1}), seconds=300)
+    ranking = labelling.submit(assignment=assignment, verdict=Verdict(ABCD), seconds=20)
+    assert ranking.seconds == 300
+
+
+# Skipping
+
+
+def test_a_skipped_task_goes_to_others_and_says_why(
+    project: Project, add_prompt: AddPrompt, labeller: Member
+) -> None:
+    prompt = add_prompt()
+    assignment = task(labeller)
+    labelling.skip(assignment=assignment, reason="broken", note="No text.")
+    assignment.refresh_from_db()
+    prompt.refresh_from_db()
+    assert assignment.skipped_at is not None
+    assert (assignment.skip_reason, assignment.skip_note) == ("broken", "No text.")
+    assert (assignment.slot, prompt.rankings_needed) == (None, 1)
+    assert ranked(labeller) == 0
+    assert task(join(project, "other", Role.LABELLER)).prompt == prompt
+
+
+def test_a_skip_twice_frees_one_slot(add_prompt: AddPrompt, labeller: Member) -> None:
+    prompt = add_prompt()
+    assignment = task(labeller)
+    labelling.skip(assignment=assignment, reason="other")
+    labelling.skip(assignment=assignment, reason="other")
+    prompt.refresh_from_db()
+    assert prompt.rankings_needed == 1
+
+
+def test_a_ranked_task_is_not_skipped(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    labelling.submit(assignment=assignment, verdict=Verdict(ABCD))
+    labelling.skip(assignment=assignment, reason="other")
+    assignment.refresh_from_db()
+    assert (assignment.skipped_at, assignment.slot) == (None, 1)
+
+
+def test_nothing_is_skipped_without_a_reason(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    with pytest.raises(ValueError, match="no reason to skip"):
+        labelling.skip(assignment=assignment, reason="bored")
+    assert task(labeller) == assignment
+
+
+def test_a_ranking_of_a_task_that_was_skipped_meanwhile_is_kept(
+    project: Project, add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    labelling.skip(assignment=assignment, reason="other")
+    task(join(project, "other", Role.LABELLER))
+    assert labelling.submit(assignment=assignment, verdict=Verdict(ABCD)).surplus
+    assignment.refresh_from_db()
+    assert (assignment.skipped_at, assignment.skip_reason) == (None, "")
+    assert ranked(labeller) == 1
+
+
+# Undo
+
+
+def test_an_undone_ranking_is_back_in_its_task_and_counts_no_longer(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    prompt = add_prompt("One?")
+    add_prompt("Two?")
+    assignment = task(labeller)
+    said = Verdict(DCBA, scores={"A": 2}, note="hm")
+    ranking = labelling.submit(assignment=assignment, verdict=said)
+    task(labeller)  # the next one is there already
+    labelling.reopen(assignment)
+    again = task(labeller)
+    assert again == assignment
+    assert Verdict.from_json(again.draft) == said
+    ranking.refresh_from_db()
+    assert not ranking.is_current
+    prompt.refresh_from_db()
+    assert (again.slot, prompt.rankings_needed) == (1, 0)  # nobody else got it meanwhile
+    assert ranked(labeller) == 0
+
+
+def test_a_ranking_after_an_undo_is_the_next_version(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    labelling.submit(assignment=assignment, verdict=Verdict(ABCD))
+    labelling.reopen(assignment)
+    again = labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=uuid.uuid4())
+    assert (again.version, again.is_current, again.surplus) == (2, True, False)
+    assert Ranking.objects.filter(is_current=True).count() == 1
+    assert ranked(labeller) == 1
+
+
+def test_an_undo_twice_is_one_undo(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    labelling.submit(assignment=assignment, verdict=Verdict(ABCD))
+    labelling.reopen(assignment)
+    labelling.reopen(assignment)
+    assert task(labeller) == assignment
+    assert ranked(labeller) == 0
+
+
+def test_an_undone_skip_has_its_slot_again_and_what_was_entered(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    prompt = add_prompt()
+    assignment = task(labeller)
+    labelling.keep_draft(assignment, Verdict({"A": 2}))
+    labelling.skip(assignment=assignment, reason="other", note="hm")
+    labelling.reopen(assignment)
+    again = task(labeller)
+    prompt.refresh_from_db()
+    assert again == assignment
+    assert (again.slot, prompt.rankings_needed) == (1, 0)
+    assert (again.skipped_at, again.skip_reason, again.skip_note) == (None, "", "")
+    assert again.draft["ranks"] == {"A": 2}
+
+
+def test_an_undone_skip_whose_slot_was_taken_leaves_it_with_the_other(
+    project: Project, add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    labelling.skip(assignment=assignment, reason="other")
+    theirs = task(join(project, "other", Role.LABELLER))
+    labelling.reopen(assignment)
+    theirs.refresh_from_db()
+    assert theirs.slot == 1
+    assert lending.current_task(labeller) is None
+    assert labelling.submit(assignment=assignment, verdict=Verdict(ABCD)).surplus
+
+
+def test_a_surplus_ranking_that_is_undone_and_ranked_again_may_count(
+    project: Project, add_prompt: AddPrompt, labeller: Member
+) -> None:
+    prompt = add_prompt()
+    late = task(labeller)
+    expire(late)
+    theirs = task(join(project, "other", Role.LABELLER))
+    assert labelling.submit(assignment=late, verdict=Verdict(ABCD)).surplus
+    labelling.skip(assignment=theirs, reason="other")
+    labelling.reopen(late)
+    assert not labelling.submit(assignment=late, verdict=Verdict(ABCD)).surplus
+    prompt.refresh_from_db()
+    assert prompt.rankings_needed == 0
+
+
+def test_changes_to_a_ranking_count_it_once(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt("One?")
+    add_prompt("Two?")
+    assignment = task(labeller)
+    labelling.submit(assignment=assignment, verdict=Verdict(ABCD))
+    labelling.submit(assignment=assignment, verdict=Verdict(DCBA))
+    labelling.submit(assignment=task(labeller), verdict=Verdict(ABCD))
+    assert ranked(labeller) == 2
 
 
 def in_parallel(*jobs: Callable[[], object]) -> list[Exception]:

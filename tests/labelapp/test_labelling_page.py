@@ -1,15 +1,15 @@
 """The ranking page: what it shows, what it takes, and what it refuses."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
-from labelapp import labelling
+from labelapp import labelling, lending
 from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Ranking, User, hash_text
 from tests.conftest import PASSWORD, AddPrompt, sign_in
@@ -263,6 +263,21 @@ def test_a_forged_form_is_refused(add_prompt: AddPrompt, labeller: Member) -> No
     assert client.post(URL, {"assignment": task(labeller).token}).status_code == 403
 
 
+def test_a_ranking_whose_next_task_is_there_already_brings_only_the_new_count(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt("First question?")
+    add_prompt("Second question?")
+    client, first = sign_in(labeller), task(labeller)
+    second = lending.next_task(labeller, first)
+    assert second is not None
+    page = post(client, first, ABCD, next=second.token).content.decode()
+    assert "1 ranked" in page
+    assert "Second question?" not in page
+    second.refresh_from_db()
+    assert second.shown_at is not None
+
+
 @pytest.mark.parametrize("prompts", [1, 30])
 def test_the_page_makes_the_same_queries_whatever_the_project_holds(
     add_prompt: AddPrompt, labeller: Member, prompts: int
@@ -271,7 +286,25 @@ def test_the_page_makes_the_same_queries_whatever_the_project_holds(
         add_prompt(f"{i}?", responses=[f"text {j}" for j in range(9)])
     task(labeller)
     client = sign_in(labeller)
-    with CaptureQueriesContext(connection) as queries:
-        client.get(reverse("labelling", args=["kitchen"]))
-    selects = [q["sql"] for q in queries if q["sql"].startswith(("SELECT", "UPDATE", "INSERT"))]
-    assert len(selects) == 7
+    assert queries(lambda: client.get(URL)) == 7
+
+
+@pytest.mark.parametrize("ranked", [1, 30])
+def test_a_submit_that_brings_the_next_task_makes_the_same_queries_however_much_is_done(
+    add_prompt: AddPrompt, labeller: Member, ranked: int
+) -> None:
+    for i in range(ranked + 2):
+        add_prompt(f"{i}?")
+    client = sign_in(labeller)
+    for _ in range(ranked):
+        post(client, task(labeller), ABCD)
+    assignment = task(labeller)
+    assert queries(lambda: post(client, assignment, ABCD)) == 23
+
+
+def queries(act: Callable[[], object]) -> int:
+    """How many statements an act sends, but for the beginning and the end of transactions."""
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    statements = ("SELECT", "UPDATE", "INSERT", "DELETE")
+    return sum(query["sql"].startswith(statements) for query in captured)

@@ -1,0 +1,72 @@
+"""The queue of waiting prompts as a labeller sees it, in SQL.
+
+These are the statements of every submit, so they are written out: Django takes several times as
+long to put them together as a database takes to answer them. Each reads a range of the index
+prompt_queue or prompt_queue_came_back, from the labeller's place in the queue on.
+"""
+
+from typing import Any
+
+from django.db import connection
+from django.db.models.query import RawQuerySet
+
+from labelapp.models import Member, Prompt
+
+ABOVE_ALL = 2**31 - 1  # the priority of a place above every prompt
+
+# Not those that were lent to the member before, nor those that they ranked elsewhere (an import).
+WAITING = """
+    SELECT {columns} FROM labelapp_prompt p
+    WHERE p.project_id = %(project)s AND p.rankings_needed > 0 AND {where}
+    AND NOT EXISTS (SELECT 1 FROM labelapp_assignment a
+        WHERE a.prompt_id = p.id AND a.member_id = %(member)s)
+    AND NOT EXISTS (SELECT 1 FROM labelapp_ranking r
+        WHERE r.prompt_id = p.id AND r.member_id = %(member)s)
+    ORDER BY p.priority DESC, p.id LIMIT {limit} {lock}"""
+AS_URGENT = "p.priority = %(priority)s AND p.id > %(prompt)s"
+LESS_URGENT = "p.priority < %(priority)s"
+CAME_BACK = "p.came_back"
+PASSED = "(p.priority > %(priority)s OR p.priority = %(priority)s AND p.id <= %(prompt)s)"
+LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"  # not against who stores a ranking of the prompt
+
+
+def place(member: Member) -> dict[str, Any]:
+    top = member.queue_priority is None
+    return {
+        "project": member.project_id,
+        "member": member.pk,
+        "priority": ABOVE_ALL if top else member.queue_priority,
+        "prompt": 0 if top else member.queue_prompt,
+    }
+
+
+def waiting(where: str, *, columns: str = "1", limit: int = 1, locked: bool = False) -> str:
+    lock = LOCKED if locked and connection.features.has_select_for_update_skip_locked else ""
+    return WAITING.format(where=where, columns=columns, limit=limit, lock=lock)
+
+
+def next_prompts(member: Member) -> list[Prompt]:
+    """Up to two prompts, locked, of which the more urgent is the member's next one.
+
+    The first behind their place in the queue, and the first of those that came back.
+    """
+    here, below, back = (
+        f"SELECT * FROM ({waiting(where, columns='p.*', locked=True)}) {name}"  # noqa: S608 - ours
+        for name, where in (("here", AS_URGENT), ("below", LESS_URGENT), ("back", CAME_BACK))
+    )
+    # The limit keeps what is less urgent from being looked at, and locked, without need.
+    behind = f"SELECT * FROM ({here} UNION ALL {below} LIMIT 1) behind"  # noqa: S608 - ours
+    found: RawQuerySet[Prompt] = Prompt.objects.raw(f"{behind} UNION ALL {back}", place(member))
+    return list(found)
+
+
+def count(member: Member, most: int) -> int:
+    """How many prompts wait for the member, counted to `most`, where next_prompts looks."""
+    parts = (AS_URGENT, LESS_URGENT, f"{CAME_BACK} AND {PASSED}")
+    counts = [
+        f"(SELECT count(*) FROM ({waiting(where, limit=most)}) part{n})"  # noqa: S608 - ours
+        for n, where in enumerate(parts)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {' + '.join(counts)}", place(member))
+        return int(min(cursor.fetchone()[0], most))
