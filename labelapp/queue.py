@@ -15,13 +15,15 @@ from labelapp.models import Member, Prompt
 ABOVE_ALL = 2**31 - 1  # the priority of a place above every prompt
 
 # Not those that were lent to the member before, nor those that they ranked elsewhere (an import).
+# The offset keeps PostgreSQL from making a join of it, for which it reads all that is finished: up
+# to the labeller's place; as it is, it looks up each prompt.
 WAITING = """
     SELECT {columns} FROM labelapp_prompt p
     WHERE p.project_id = %(project)s AND p.rankings_needed > 0 AND {where}
     AND NOT EXISTS (SELECT 1 FROM labelapp_assignment a
-        WHERE a.prompt_id = p.id AND a.member_id = %(member)s)
+        WHERE a.prompt_id = p.id AND a.member_id = %(member)s LIMIT 1 OFFSET 0)
     AND NOT EXISTS (SELECT 1 FROM labelapp_ranking r
-        WHERE r.prompt_id = p.id AND r.member_id = %(member)s)
+        WHERE r.prompt_id = p.id AND r.member_id = %(member)s LIMIT 1 OFFSET 0)
     ORDER BY p.priority DESC, p.id LIMIT {limit} {lock}"""
 AS_URGENT = "p.priority = %(priority)s AND p.id > %(prompt)s"
 LESS_URGENT = "p.priority < %(priority)s"

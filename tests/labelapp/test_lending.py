@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labelapp import labelling, lending
+from labelapp import labelling, lending, queue
 from labelapp.importing import import_lines
 from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Prompt, Role
@@ -340,3 +340,15 @@ def test_new_prompts_go_to_somebody_who_is_at_less_urgent_ones(
     import_lines(project, [new], report=print)
     assert str(rank_next(ann)) == "New?"
     assert str(rank_next(ann)) == "1?"
+
+
+def test_postgresql_looks_each_waiting_prompt_up_and_reads_nothing_that_is_finished(
+    ann: Member, on_postgresql: bool
+) -> None:
+    if not on_postgresql:
+        pytest.skip("SQLite makes no joins of this")
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {queue.waiting(queue.AS_URGENT, limit=100)}", queue.place(ann))
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "SubPlan" in plan
+    assert "Join" not in plan
