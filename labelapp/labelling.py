@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -24,7 +25,6 @@ from labelapp.models import (
     SkipReason,
     hash_responses,
 )
-from labelapp.writing import writing
 
 
 class NotYoursError(Exception):
@@ -113,7 +113,7 @@ def submit(
     if sorted(verdict.ranks) != letters(assignment):
         raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(verdict.ranks)}")
     responses_hash = shown_hash(assignment)
-    with writing():
+    with transaction.atomic():
         # The second of two simultaneous submits waits here, and then sees the first.
         take_turn(assignment.member)
         locked = lock(assignment)
@@ -264,7 +264,7 @@ def skip(*, assignment: Assignment, reason: str, note: str = "") -> None:
     """
     if reason not in SkipReason.values:
         raise ValueError(f"{reason!r} is no reason to skip")
-    with writing():
+    with transaction.atomic():
         take_turn(assignment.member)
         locked = lock(assignment)
         if locked.submitted_at is not None:
@@ -280,7 +280,7 @@ def reopen(assignment: Assignment) -> Assignment:
 
     A ranking that was stored stays as an earlier version and counts no longer.
     """
-    with writing():
+    with transaction.atomic():
         take_turn(assignment.member)
         locked = lock(assignment)
         if locked.submitted_at is not None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from labelapp import queue
 from labelapp.models import Assignment, Member, Prompt
-from labelapp.writing import writing
 
 # Expired leases handed on at one claim: no labeller pays for a long absence of all.
 RELEASE_AT_ONCE = 100
@@ -38,7 +38,7 @@ def current_task(member: Member) -> Assignment | None:
     )
     if (assignment := fresh.select_related("prompt").order_by("-shown_at").first()) is not None:
         return assignment
-    with writing():
+    with transaction.atomic():
         take_turn(member)
         return begin(member)
 
@@ -67,7 +67,7 @@ def go_on(member: Member, ahead: UUID | None = None) -> Assignment | None:
     return assignment
 
 
-@writing()
+@transaction.atomic
 def next_task(member: Member, beside: Assignment) -> Assignment | None:
     """What the member will get after the task that they are at, claimed now so that it can wait."""
     take_turn(member)
@@ -120,7 +120,7 @@ def renew(assignment: Assignment, member: Member) -> bool:
     return True
 
 
-@writing()
+@transaction.atomic
 def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
     """Lengthen the leases of the tasks that a labeller's open page holds.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString
@@ -21,7 +22,6 @@ from labelapp.middleware import translated
 from labelapp.models import Assignment, Member, SkipReason
 from labelapp.text import count_words
 from labelapp.text import render as render_text
-from labelapp.writing import writing
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def submit(request: HttpRequest, member: Member) -> HttpResponse:
         labelling.keep_draft(assignment, form.verdict, seconds)
         return task_response(request, member, assignment, form.verdict, problems=form.problems)
     key, ahead = posted_uuid(request.POST, "key"), posted_uuid(request.POST, "next")
-    with writing():
+    with transaction.atomic():
         labelling.submit(assignment=assignment, verdict=form.verdict, key=key, seconds=seconds)
         following = lending.go_on(member, ahead)
     return done_response(request, member, assignment, "stored", following)
@@ -210,7 +210,7 @@ def skip(request: HttpRequest, member: Member) -> HttpResponse:
         return refuse(request, 400, _("Say why you skip it: choose a reason."))
     reason, note = form.cleaned_data["reason"], form.cleaned_data["skip_note"]
     keep(request, member, assignment)
-    with writing():
+    with transaction.atomic():
         labelling.skip(assignment=assignment, reason=reason, note=note)
         following = lending.go_on(member, posted_uuid(request.POST, "next"))
     return done_response(request, member, assignment, "skipped", following)
