@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
 from django.db.models import (
     Case,
     Count,
@@ -233,7 +232,7 @@ def locked(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
     return Prompt.objects.filter(pk__in=ours.values("pk"))
 
 
-@transaction.atomic
+@writing()
 def set_priority(*, prompts: QuerySet[Prompt], priority: int) -> int:
     """Prompts with a higher priority are ranked first. Gives the number of prompts."""
     return locked(prompts).update(
@@ -243,7 +242,7 @@ def set_priority(*, prompts: QuerySet[Prompt], priority: int) -> int:
     )
 
 
-@transaction.atomic
+@writing()
 def ask_again(*, prompts: QuerySet[Prompt]) -> int:
     """Have each prompt ranked once more, by somebody who has not had it. Gives their number.
 
@@ -259,7 +258,7 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
     )
 
 
-@transaction.atomic
+@writing()
 def take_out(*, prompts: QuerySet[Prompt]) -> int:
     """Let nobody else have the prompts. Rankings made and tasks begun stay. Gives their number."""
     return locked(prompts.filter(rankings_needed__gt=0)).update(
@@ -267,7 +266,7 @@ def take_out(*, prompts: QuerySet[Prompt]) -> int:
     )
 
 
-@transaction.atomic
+@writing()
 def want_rankings(*, project: Project, wanted: int) -> int:
     """Set how many rankings every queued prompt of a project wants. Gives the number changed.
 

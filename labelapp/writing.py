@@ -17,8 +17,10 @@ def writing() -> Iterator[None]:
     SQLite has one writer, and who finds it busy looks again after ever longer pauses, while others
     go first: under load some wait ten times as long as most. In line nobody does, and only one
     thread of each process asks SQLite. The line is a courtesy: SQLite's own lock is what holds.
+    Who has that already, being in a transaction, does not wait in line for who waits for them.
     """
-    in_line = connection.vendor == "sqlite" and LINE.acquire(timeout=PATIENCE)
+    begins = connection.vendor == "sqlite" and not connection.in_atomic_block
+    in_line = begins and LINE.acquire(timeout=PATIENCE)
     try:
         with transaction.atomic():
             yield

@@ -1,22 +1,18 @@
 """Lending: who gets which prompt next, for how long, and what comes back."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labelapp import labelling, lending, people, prompts
-from labelapp.importing import BATCH, import_lines
+from labelapp import labelling, lending
+from labelapp.importing import import_lines
 from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, AddRanking, join
 from tests.labelapp.test_labelling import ABCD, expire, in_parallel, task
-from training.pairs import prompt_hash
 from training.rankingfile import FileResponse, Line
 
 
@@ -344,146 +340,3 @@ def test_new_prompts_go_to_somebody_who_is_at_less_urgent_ones(
     import_lines(project, [new], report=print)
     assert str(rank_next(ann)) == "New?"
     assert str(rank_next(ann)) == "1?"
-
-
-# Leases that end, and people who leave
-
-
-def test_what_was_taken_back_is_not_got_again_by_the_page_that_still_shows_it(
-    add_prompt: AddPrompt, ann: Member, bob: Member
-) -> None:
-    prompt, other = add_prompt("One?", priority=1), add_prompt("Two?")
-    held = task(ann)
-    assert prompts.take_back(assignment=held)
-    lending.keep_alive(ann, [held.token])
-    assert task(ann).prompt == other
-    assert task(bob).prompt == prompt
-
-
-def test_what_was_taken_back_counts_when_it_is_submitted_before_another_has_it(
-    add_prompt: AddPrompt, ann: Member
-) -> None:
-    prompt = add_prompt()
-    held = task(ann)
-    prompts.take_back(assignment=held)
-    assert not labelling.submit(assignment=held, verdict=Verdict(ABCD)).surplus
-    prompt.refresh_from_db()
-    assert prompt.rankings_needed == 0
-    labelling.reopen(held)
-    assert task(ann) == held  # an undo brings it back as it does any other
-
-
-def test_who_is_removed_while_they_ask_is_lent_nothing(
-    add_prompt: AddPrompt, manager: Member, ann: Member
-) -> None:
-    first, second = add_prompt("One?", priority=1), add_prompt("Two?")
-    held = task(ann)
-    people.remove(member=Member.objects.get(pk=ann.pk))
-    assert lending.current_task(ann) is None
-    assert lending.next_task(ann, held) is None
-    lending.keep_alive(ann, [held.token])
-    assert not Assignment.objects.exclude(slot=None).exists()
-    for prompt in (first, second):
-        prompt.refresh_from_db()
-        assert prompt.rankings_needed == 1
-
-
-def test_who_is_removed_while_they_undo_keeps_their_ranking(
-    add_prompt: AddPrompt, manager: Member, ann: Member
-) -> None:
-    add_prompt()
-    held = task(ann)
-    ranking = labelling.submit(assignment=held, verdict=Verdict(ABCD))
-    people.remove(member=Member.objects.get(pk=ann.pk))
-    labelling.reopen(held)
-    ranking.refresh_from_db()
-    assert ranking.is_current
-
-
-def test_a_surplus_ranking_that_was_undone_comes_back_at_every_visit(
-    add_prompt: AddPrompt, ann: Member, bob: Member
-) -> None:
-    add_prompt("One?", priority=1)
-    add_prompt("Two?")
-    late = task(ann)
-    expire(late)
-    labelling.submit(assignment=task(bob), verdict=Verdict(ABCD))
-    assert labelling.submit(assignment=late, verdict=Verdict(ABCD)).surplus
-    labelling.reopen(late)
-    assert task(ann) == late
-    assert labelling.submit(assignment=late, verdict=Verdict(ABCD)).is_current
-    assert task(ann) != late
-
-
-# Nobody waits in a circle
-
-
-@pytest.fixture
-def postgresql_only(on_postgresql: bool) -> None:
-    if not on_postgresql:
-        pytest.skip("SQLite has one writer, which waits for nobody")
-
-
-def at_the_same_time(job: Callable[[], object]) -> tuple[threading.Thread, list[Exception]]:
-    """Begin the job in a thread with a connection of its own; its failures."""
-    failures: list[Exception] = []
-
-    def run() -> None:
-        try:
-            job()
-        except Exception as error:  # noqa: BLE001 - handed to the test
-            failures.append(error)
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, failures
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("postgresql_only")
-def test_a_claim_waits_for_nobody_who_has_a_prompt_locked(
-    add_prompt: AddPrompt, ann: Member, bob: Member
-) -> None:
-    lapsed, other = add_prompt("One?", priority=1), add_prompt("Two?")
-    expire(task(bob))
-    with transaction.atomic():
-        Prompt.objects.filter(pk=lapsed.pk).update(came_back=False)
-        thread, failures = at_the_same_time(lambda: lending.current_task(ann))
-        thread.join(timeout=5)
-        waits = thread.is_alive()
-    thread.join()
-    assert (waits, failures) == (False, [])
-    assert Assignment.objects.get(member=ann).prompt == other
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("postgresql_only")
-def test_an_import_and_a_skip_of_a_prompt_that_it_names_do_not_wait_for_each_other(
-    project: Project, add_prompt: AddPrompt, ann: Member
-) -> None:
-    lent = add_prompt("Lent?", priority=-5)
-    Prompt.objects.filter(pk=lent.pk).update(
-        content_hash=prompt_hash(lent.messages), external_id=None
-    )
-    held = task(ann)
-    skipping: list[tuple[threading.Thread, list[Exception]]] = []
-
-    def lines() -> Iterator[Line]:
-        responses = [FileResponse(str(i), f"text {i}") for i in range(4)]
-        yield Line(1, lent.messages, responses, external_id="named")
-        for number in range(2, BATCH + 1):
-            yield Line(number, [{"role": "user", "content": f"New {number}?"}], responses)
-        # The first lines are written: the prompt is locked until the import ends.
-        job = at_the_same_time(lambda: labelling.skip(assignment=held, reason="other"))
-        skipping.append(job)
-        time.sleep(1)
-
-    import_lines(project, lines(), report=print)
-    thread, failures = skipping[0]
-    thread.join()
-    assert failures == []
-    held.refresh_from_db()
-    assert held.skipped_at is not None
-    assert place(ann) == (None, None)

@@ -1,9 +1,10 @@
 """Writing on SQLite: one at a time, in the order in which they came."""
 
 import threading
+import time
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections, transaction
 
 from labelapp.models import Project
 from labelapp.writing import LINE, writing
@@ -44,3 +45,32 @@ def test_a_failure_takes_back_what_was_written_and_frees_the_line(project: Proje
     free.start()
     free.join()
     assert not connection.in_atomic_block
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_in_a_transaction_already_does_not_wait_in_line(project: Project) -> None:
+    started, failures = threading.Event(), []
+
+    def write() -> None:
+        try:
+            started.set()
+            with writing():
+                Project.objects.update(name="Attic")
+        except OperationalError as error:
+            failures.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=write)
+    with transaction.atomic():
+        Project.objects.update(lease_minutes=5)
+        thread.start()
+        started.wait()
+        time.sleep(0.2)  # now it stands in line, for us
+        before = time.monotonic()
+        with writing():
+            Project.objects.update(lease_minutes=6)
+        waited = time.monotonic() - before
+    thread.join()
+    assert failures == []
+    assert waited < 5
