@@ -209,6 +209,16 @@ def test_an_undone_submit_shows_what_was_entered(add_prompt: AddPrompt, labeller
     assert labeller.ranked == 0
 
 
+@pytest.mark.parametrize("name", ["skip", "undo"])
+def test_without_javascript_a_refusal_leads_back_to_the_task(
+    add_prompt: AddPrompt, labeller: Member, name: str
+) -> None:
+    add_prompt()
+    answer = sign_in(labeller).post(f"{URL}{name}/", {"assignment": task(labeller).token})
+    assert answer.status_code in (400, 404)
+    assert f'href="{URL}"' in answer.content.decode().partition('id="refusal"')[2]
+
+
 def test_an_undone_submit_is_shown_though_others_have_its_prompt(
     project: Project, add_prompt: AddPrompt, labeller: Member, manager: Member
 ) -> None:
