@@ -30,6 +30,8 @@ class MemberAdmin(admin.ModelAdmin):
     list_filter = ["project", "role", "is_active"]
     list_select_related = ["project", "user"]
     search_fields = ["name"]
+    # What is counted as they rank is not entered here: a form open meanwhile would set it back.
+    fields = ["project", "user", "name", "role", "is_active"]
 
 
 class LookOnly(admin.ModelAdmin):

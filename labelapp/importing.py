@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Model, Q
 
 from labelapp.blinding import names_itself
+from labelapp.lending import look_from_the_top
 from labelapp.models import (
     MIN_RESPONSES,
     Member,
@@ -94,7 +95,7 @@ def import_lines(
             importer.write(batch)
         if importer.summary.bad_lines and not skip_bad_lines:
             raise ImportRefusedError(importer.summary)
-        importer.call_back()
+    importer.call_back()
     return importer.summary
 
 
@@ -254,10 +255,14 @@ class Importer:
         self.summary.queued += len(queued)
 
     def call_back(self) -> None:
-        """Let labellers who are past the urgency of new prompts look from the top again."""
-        past = self.project.members.filter(queue_priority__lt=Prompt().priority)
+        """Let labellers who are past the urgency of new prompts look from the top again.
+
+        In a transaction of its own: a labeller who waits for a prompt that the import has locked
+        holds their own row, and the import would wait for that.
+        """
         if self.summary.queued:
-            past.update(queue_priority=None, queue_prompt=None)
+            past = self.project.members.filter(queue_priority__lt=Prompt().priority)
+            look_from_the_top(past)
 
     def add_rankings(self, entries: list[Entry]) -> None:
         """Add the rankings that are not there; refuse one that contradicts what is there."""

@@ -4,6 +4,7 @@ Nothing is lost and nothing is doubled: a submit carries a key, and the same sub
 finds the ranking that the first one stored; an undo and an edit leave the earlier versions.
 """
 
+import json
 import string
 import uuid
 from collections.abc import Mapping, Sequence
@@ -104,15 +105,16 @@ def submit(
 ) -> Ranking:
     """Store the verdict on an assignment.
 
-    Gaps in the ranks close: 1, 1, 4 are stored as 1, 1, 2. The same submit again, by its key or
-    by what it says, stores nothing and gives back the ranking that is there; another verdict adds
-    a version of it. When the prompt's slots have gone to others since the lease ran out, the
+    Gaps in the ranks close: 1, 1, 4 are stored as 1, 1, 2. The same submit again, or another one
+    that says the same, stores nothing and gives back the ranking that is there; another verdict
+    adds a version of it. When the prompt's slots have gone to others since the lease ran out, the
     ranking is kept and marked as surplus.
     Raises ValueError unless every shown response, and nothing else, has a rank.
     """
     if sorted(verdict.ranks) != letters(assignment):
         raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(verdict.ranks)}")
     responses_hash = shown_hash(assignment)
+    key = key_of(key, verdict)
     with transaction.atomic():
         # The second of two simultaneous submits waits here, and then sees the first.
         take_turn(assignment.member)
@@ -160,6 +162,15 @@ def shown_hash(assignment: Assignment) -> str:
 
 def current(versions: Sequence[Ranking]) -> Ranking | None:
     return next((ranking for ranking in versions if ranking.is_current), None)
+
+
+def key_of(key: uuid.UUID | None, verdict: Verdict) -> uuid.UUID | None:
+    """A submit is known by its form's key and by what it says.
+
+    Somebody may send a form twice that says something else the second time: they went back to it,
+    or saw no answer. That is another submit.
+    """
+    return key and uuid.uuid5(key, json.dumps(normal(verdict).to_json(), sort_keys=True))
 
 
 def same_submit(versions: Sequence[Ranking], key: uuid.UUID | None) -> Ranking | None:
@@ -283,6 +294,8 @@ def reopen(assignment: Assignment) -> Assignment:
     with transaction.atomic():
         take_turn(assignment.member)
         locked = lock(assignment)
+        if not locked.member.is_active:
+            return locked  # removed in the meantime: what they have ranked stays
         if locked.submitted_at is not None:
             withdraw(locked)
         elif locked.skipped_at is not None:

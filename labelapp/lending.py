@@ -16,7 +16,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from labelapp import queue
-from labelapp.models import Assignment, Member, Prompt
+from labelapp.models import Assignment, Member, Origin, Prompt, Ranking
 
 # Expired leases handed on at one claim: no labeller pays for a long absence of all.
 RELEASE_AT_ONCE = 100
@@ -31,12 +31,10 @@ def current_task(member: Member) -> Assignment | None:
     or has been ranked by this member, and when the project is paused.
     """
     # The usual case writes nothing, so that no page waits for whoever writes at length.
-    fresh = open_tasks(member).filter(
-        slot__isnull=False,
-        shown_at__isnull=False,
-        expires_at__gt=timezone.now() + lease(member) / 2,
-    )
-    if (assignment := fresh.select_related("prompt").order_by("-shown_at").first()) is not None:
+    shown = open_tasks(member).filter(shown_at__isnull=False).select_related("prompt")
+    assignment = shown.order_by("-shown_at").first()
+    soon = timezone.now() + lease(member) / 2
+    if assignment is not None and assignment.slot is not None and assignment.expires_at > soon:
         return assignment
     with transaction.atomic():
         take_turn(member)
@@ -59,7 +57,7 @@ def go_on(member: Member, ahead: UUID | None = None) -> Assignment | None:
     The task that their page keeps ready, where `ahead` is its token. Call in the same transaction,
     in which they have taken their turn: what is stored and what is lent wait once for the disk.
     """
-    if ahead is None:
+    if ahead is None or not member.is_active:
         return begin(member)
     assignment = open_tasks(member).filter(token=ahead).first()
     if assignment is not None:
@@ -82,7 +80,7 @@ def take_turn(member: Member) -> None:
     if member.pk is not None:
         query = Member.objects.select_for_update(no_key=True)
         member.refresh_from_db(
-            fields=["ranked", "queue_priority", "queue_prompt"], from_queryset=query
+            fields=["ranked", "is_active", "queue_priority", "queue_prompt"], from_queryset=query
         )
 
 
@@ -98,11 +96,18 @@ def show(assignment: Assignment) -> None:
 
 
 def resume(member: Member, beside: Assignment | None = None) -> Assignment | None:
-    """An open task of the member, its lease renewed, if it still has or can again get a slot."""
+    """An open task of the member, its lease renewed, if it still has or can again get a slot.
+
+    One whose submit was undone comes back in any case: a ranking that was made is not lost by it.
+    Nothing for a member who was removed while they waited for their turn.
+    """
+    if not member.is_active:
+        return None
     tasks = open_tasks(member).select_for_update()
     if beside is not None:
         tasks = tasks.exclude(pk=beside.pk)
-    return next((task for task in sorted(tasks, key=shown_last) if renew(task, member)), None)
+    in_order = sorted(tasks, key=shown_last)
+    return next((task for task in in_order if renew(task, member) or was_undone(task)), None)
 
 
 def shown_last(assignment: Assignment) -> tuple[bool, float, datetime]:
@@ -112,21 +117,36 @@ def shown_last(assignment: Assignment) -> tuple[bool, float, datetime]:
 
 
 def renew(assignment: Assignment, member: Member) -> bool:
-    """Lengthen a lease; False where its slot was handed on and the prompt needs nobody else."""
-    if assignment.slot is None and not take_slot(assignment.prompt, assignment):
+    """Lengthen a lease.
+
+    False where it was taken back, and where its slot was handed on and the prompt needs nobody
+    else.
+    """
+    has_slot = assignment.slot is not None
+    if not has_slot and not assignment.was_taken_back:
+        has_slot = take_slot(assignment.prompt, assignment)
+    if not has_slot:
         return False
     assignment.expires_at = timezone.now() + lease(member)
     assignment.save(update_fields=["slot", "expires_at"])
     return True
 
 
+def was_undone(assignment: Assignment) -> bool:
+    """Whether an open task has been ranked before."""
+    made = Ranking.objects.filter(prompt=assignment.prompt_id, member=assignment.member_id)
+    return made.filter(origin=Origin.HERE).exists()
+
+
 @transaction.atomic
 def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
     """Lengthen the leases of the tasks that a labeller's open page holds.
 
-    In the order of the prompts, as release_expired goes, so that they never wait for each other.
+    In the order of the prompts, so that two who do it never wait for each other.
     """
     take_turn(member)
+    if not member.is_active:
+        return
     held = open_tasks(member).filter(token__in=tokens).order_by("prompt_id")
     for assignment in held.select_for_update():
         renew(assignment, member)
@@ -135,7 +155,9 @@ def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
 def claim(member: Member, shown_at: datetime | None = None) -> Assignment | None:
     """Lend the most urgent waiting prompt to the member, who has taken their turn."""
     release_expired()
-    prompt = None if member.project.paused else find_prompt(member)
+    if member.project.paused or not member.is_active:
+        return None
+    prompt = find_prompt(member)
     if prompt is None:
         return None
     assignment = Assignment(
@@ -165,6 +187,16 @@ def find_prompt(member: Member) -> Prompt | None:
         member.queue_priority, member.queue_prompt = found.priority, found.pk
         member.save(update_fields=["queue_priority", "queue_prompt"])
     return found
+
+
+@transaction.atomic
+def look_from_the_top(members: QuerySet[Member]) -> None:
+    """Have members go on at the top of the queue: anything may wait in front of their places.
+
+    Locks them in their order, and so comes before prompts are locked.
+    """
+    ours = members.order_by("pk").select_for_update(no_key=True)
+    Member.objects.filter(pk__in=ours.values("pk")).update(queue_priority=None, queue_prompt=None)
 
 
 def is_behind(prompt: Prompt, member: Member) -> bool:
@@ -212,15 +244,21 @@ def free_slot(assignment: Assignment) -> None:
 def release_expired() -> None:
     """Free the slots of leases that have run out, in whatever project.
 
-    Whose lease it was may have it back as long as nobody else has taken it.
+    Whose lease it was may have it back as long as nobody else has taken it. What somebody else has
+    locked is left to another claim: who releases may hold a prompt already, and must not wait.
     """
     expired = Assignment.objects.filter(
         submitted_at=None, slot__isnull=False, expires_at__lt=timezone.now()
     ).select_for_update(skip_locked=True, of=("self",))
-    found = expired.order_by("expires_at")[:RELEASE_AT_ONCE]
-    # In the order of the prompts: two that release at once then never wait for each other.
-    for assignment in sorted(found, key=lambda assignment: assignment.prompt_id):
-        free_slot(assignment)
+    found = list(expired.order_by("expires_at")[:RELEASE_AT_ONCE])
+    if not found:
+        return
+    prompts = Prompt.objects.filter(pk__in={assignment.prompt_id for assignment in found})
+    ours = prompts.select_for_update(skip_locked=True, no_key=True)
+    locked = set(ours.values_list("pk", flat=True))
+    for assignment in found:
+        if assignment.prompt_id in locked:
+            free_slot(assignment)
 
 
 def lease(member: Member) -> timedelta:

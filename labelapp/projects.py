@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Count
 
+from labelapp import queue
+from labelapp.lending import COUNTED
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Response, Role, User
 
 
@@ -25,7 +27,11 @@ class ProjectCard:
     project: Project
     role: str
     rankings: int
-    waiting: int  # prompts that this person could be given
+    waiting: int  # prompts that this person has begun or could be given; counted to COUNTED
+
+    @property
+    def many_wait(self) -> bool:
+        return self.waiting >= COUNTED
 
 
 def counts(project: Project) -> Counts:
@@ -42,12 +48,12 @@ def counts(project: Project) -> Counts:
 def overview(user: User) -> list[ProjectCard]:
     """The projects a person may open, with their role and what there is to do."""
     projects = list(Project.objects.visible_to(user))
-    roles = dict(user.memberships.filter(is_active=True).values_list("project_id", "role"))
+    own = list(user.memberships.filter(is_active=True).select_related("project"))
+    roles = {member.project_id: member.role for member in own}
     current = Ranking.objects.filter(prompt__project__in=projects, is_current=True)
     rankings = dict(current.values_list("prompt__project").annotate(Count("pk")))
-    lending = [project for project in projects if not project.paused]
-    prompts = Prompt.objects.filter(project__in=lending).awaiting_user(user)
-    waiting = Counter(dict(prompts.values_list("project").annotate(Count("pk"))))
+    lent_to = [member for member in own if not member.project.paused]
+    waiting = Counter(queue.count_each(lent_to, COUNTED))
     begun = Assignment.objects.filter(member__user=user, submitted_at=None, slot__isnull=False)
     waiting.update(dict(begun.values_list("member__project").annotate(Count("pk"))))
     return [

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
 from django.db.models import (
     Case,
     Count,
@@ -24,12 +23,12 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Greatest
-from django.utils import timezone
 
-from labelapp.lending import free_slot
-from labelapp.models import MIN_RESPONSES, Assignment, Member, Project, Prompt, Ranking, Response
+from labelapp.lending import free_slot, look_from_the_top, take_turn
+from labelapp.models import MIN_RESPONSES, Assignment, Project, Prompt, Ranking, Response
 from labelapp.progress import HELD
 from labelapp.reviewing import letter
+from labelapp.writing import writing
 
 A_PAGE = 50
 
@@ -228,11 +227,12 @@ def lanes(ranking: Ranking, letters: dict[int, str]) -> list[list[str]]:
 
 def locked(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
     """The prompts, to be changed: locked in their order, so that two who change never wait for
-    each other in a circle. Use inside a transaction."""
-    return Prompt.objects.filter(pk__in=prompts.order_by("pk").select_for_update().values("pk"))
+    each other in a circle; not against who stores a ranking. Use inside a transaction."""
+    ours = prompts.order_by("pk").select_for_update(no_key=True)
+    return Prompt.objects.filter(pk__in=ours.values("pk"))
 
 
-@transaction.atomic
+@writing()
 def set_priority(*, prompts: QuerySet[Prompt], priority: int) -> int:
     """Prompts with a higher priority are ranked first. Gives the number of prompts."""
     return locked(prompts).update(
@@ -242,7 +242,7 @@ def set_priority(*, prompts: QuerySet[Prompt], priority: int) -> int:
     )
 
 
-@transaction.atomic
+@writing()
 def ask_again(*, prompts: QuerySet[Prompt]) -> int:
     """Have each prompt ranked once more, by somebody who has not had it. Gives their number.
 
@@ -258,7 +258,7 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
     )
 
 
-@transaction.atomic
+@writing()
 def take_out(*, prompts: QuerySet[Prompt]) -> int:
     """Let nobody else have the prompts. Rankings made and tasks begun stay. Gives their number."""
     return locked(prompts.filter(rankings_needed__gt=0)).update(
@@ -266,7 +266,7 @@ def take_out(*, prompts: QuerySet[Prompt]) -> int:
     )
 
 
-@transaction.atomic
+@writing()
 def want_rankings(*, project: Project, wanted: int) -> int:
     """Set how many rankings every queued prompt of a project wants. Gives the number changed.
 
@@ -274,11 +274,7 @@ def want_rankings(*, project: Project, wanted: int) -> int:
     its labellers begin at its top again: marking what came back would have them look through it
     at every claim, and it may be everything.
     """
-    # Members before prompts: the order in which everybody locks.
-    members = Member.objects.filter(project=project).order_by("pk").select_for_update(no_key=True)
-    Member.objects.filter(pk__in=members.values("pk")).update(
-        queue_priority=None, queue_prompt=None
-    )
+    look_from_the_top(project.members.all())
     taken = F("rankings_wanted") - F("rankings_needed")
     queued = Prompt.objects.filter(project=project, rankings_wanted__gt=0)
     changing = queued.alias(target=Greatest(taken, Value(wanted))).exclude(
@@ -290,15 +286,17 @@ def want_rankings(*, project: Project, wanted: int) -> int:
     )
 
 
-@transaction.atomic
+@writing()
 def take_back(*, assignment: Assignment) -> bool:
-    """End a lease now: the next labeller who asks gets the prompt. False where nothing is lent.
+    """End a lease for good: the next labeller who asks gets the prompt.
 
-    What its labeller has entered stays; their submit is kept, whenever it comes.
+    False where nothing is lent. Its labeller does not get it again, though their page is still
+    open. What they have entered stays; their submit is kept, whenever it comes.
     """
+    take_turn(assignment.member)
     task = Assignment.objects.open().select_for_update().filter(pk=assignment.pk).first()
     if task is None or task.slot is None:
         return False
     free_slot(task)
-    Assignment.objects.filter(pk=task.pk).update(expires_at=timezone.now())
+    Assignment.objects.filter(pk=task.pk).update(expires_at=F("created_at"))
     return True

@@ -7,7 +7,7 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
-from labelapp.models.projects import Project, User
+from labelapp.models.projects import Project
 
 
 def hash_text(text: str) -> str:
@@ -24,14 +24,6 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
     def waiting(self) -> Self:
         """Prompts that still need a labeller."""
         return self.filter(rankings_needed__gt=0)
-
-    def awaiting_user(self, user: User) -> Self:
-        """Prompts of any project that this person may be given next."""
-        return (
-            self.waiting()
-            .exclude(assignments__member__user=user)
-            .exclude(rankings__member__user=user)
-        )
 
 
 class Prompt(models.Model):

@@ -94,6 +94,11 @@ class Assignment(models.Model):
     def __str__(self) -> str:
         return f"{self.prompt_id} lent to {self.member_id}"
 
+    @property
+    def was_taken_back(self) -> bool:
+        """A manager ended the lease. It is kept as one that never lasted: no other ends so soon."""
+        return self.slot is None and self.expires_at == self.created_at
+
 
 class Origin(models.TextChoices):
     HERE = "here", "ranked here"
@@ -119,7 +124,7 @@ class Ranking(models.Model):
     seconds = models.FloatField(null=True, blank=True)  # at work on it, without idle time
     all_bad = models.BooleanField(default=False)  # even the best response is not acceptable
     note = models.TextField(blank=True)
-    # Of the submit that brought it: the same submit a second time finds this row.
+    # Of the submit that brought it and what it says: the same a second time finds this row.
     key = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
 

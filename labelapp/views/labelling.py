@@ -224,7 +224,7 @@ def undo(request: HttpRequest, member: Member) -> HttpResponse:
     assignment = posted_task(request, member, "undo")
     if isinstance(assignment, HttpResponse):
         return assignment
-    labelling.reopen(assignment)
+    reopened = labelling.reopen(assignment)
     if not request.htmx:  # type: ignore[attr-defined]
         return redirect("labelling", member.project.slug)
-    return task_response(request, member, lending.current_task(member), reopened=True)
+    return task_response(request, member, reopened, reopened=True)

@@ -108,6 +108,70 @@ def test_a_second_submit_waits_for_the_first(
     assert Ranking.objects.count() == 2
 
 
+def test_a_skip_waits_for_a_ranking_on_its_way_which_is_not_lost_where_it_fails(
+    ranking_page: RankingPage, two_prompts: tuple[Prompt, Prompt], expected_errors: list[str]
+) -> None:
+    expected_errors += ["Failed to load resource: net::"]
+    page = ranking_page.open().page
+    held = hold_the_first_submit(page)
+    rank_and_await_the_next(page)
+    page.keyboard.press("Enter")
+    prompt_shown(ranking_page, "two")
+    press(page, "s", "Enter")
+    page.wait_for_timeout(200)
+    assert not Assignment.objects.filter(skipped_at__isnull=False).exists()
+    held[0].abort("connectionrefused")
+    prompt_shown(ranking_page, "one")
+    expect(ranking_page.radio("D", 4)).to_be_checked()
+    page.keyboard.press("Enter")
+    prompt_shown(ranking_page, "two")
+    expect(page.get_by_role("button", name="Undo the submit")).to_be_visible()
+    page.get_by_role("button", name="Something else").click()  # still unfolded
+    ranking_page.expect_empty()
+    assert Ranking.objects.get().prompt == two_prompts[0]
+
+
+def test_a_skip_goes_out_once_the_ranking_before_it_is_stored(
+    ranking_page: RankingPage, two_prompts: tuple[Prompt, Prompt]
+) -> None:
+    page = ranking_page.open().page
+    held = hold_the_first_submit(page)
+    rank_and_await_the_next(page)
+    page.keyboard.press("Enter")
+    prompt_shown(ranking_page, "two")
+    press(page, "s", "Enter")
+    page.wait_for_timeout(200)
+    held[0].continue_()
+    ranking_page.expect_empty()
+    assert Ranking.objects.get().prompt == two_prompts[0]
+    assert Assignment.objects.get(skipped_at__isnull=False).prompt == two_prompts[1]
+
+
+def test_a_ranking_that_is_refused_comes_back_with_the_reasons(
+    project: Project,
+    ranking_page: RankingPage,
+    two_prompts: tuple[Prompt, Prompt],
+    expected_errors: list[str],
+) -> None:
+    expected_errors += ["Failed to load resource: the server responded with a status of 422"]
+    page = ranking_page.open().page
+    with page.expect_response("**/labelling/next/**"):
+        press(page, "1", "j", "1", "j", "2", "j", "3")
+    page.wait_for_timeout(50)
+    project.ties_allowed = False
+    project.save()
+    page.keyboard.press("Enter")
+    refused = page.get_by_role("alert").filter(has_text="share rank 1")
+    expect(refused).to_be_focused()
+    prompt_shown(ranking_page, "one")
+    expect(ranking_page.radio("D", 3)).to_be_checked()
+    ranking_page.radio("A", 4).check()
+    page.get_by_role("button", name="Submit", exact=True).click()
+    prompt_shown(ranking_page, "two")
+    expect(page.get_by_role("button", name="Undo the submit")).to_be_visible()
+    assert Ranking.objects.get().prompt == two_prompts[0]
+
+
 def test_a_reload_shows_the_task_that_stood_there_and_not_the_one_kept_ready(
     ranking_page: RankingPage, two_prompts: tuple[Prompt, Prompt]
 ) -> None:
@@ -163,6 +227,18 @@ def test_a_task_is_skipped_with_a_reason_and_that_is_undone(
     expect(ranking_page.radio("A", 2)).to_be_checked()
     skipped.refresh_from_db()
     assert skipped.slot == 1
+
+
+def test_enter_in_the_words_of_a_skip_submits_nothing(
+    ranking_page: RankingPage, two_prompts: tuple[Prompt, Prompt]
+) -> None:
+    page = ranking_page.open().page
+    press(page, *RANK_ALL, "s")
+    page.get_by_label("In your words").fill("Not mine")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(200)
+    prompt_shown(ranking_page, "one")
+    assert not Ranking.objects.exists()
 
 
 def test_without_javascript_a_task_is_skipped_too(

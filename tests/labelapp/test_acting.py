@@ -26,7 +26,7 @@ def task(member: Member) -> Assignment:
 
 def submit(client: Client, assignment: Assignment, **more: Any) -> Any:
     ranks = {f"rank-{letter}": rank for letter, rank in ABCD.items()}
-    data = {"assignment": assignment.token, **ranks, **more}
+    data = {"assignment": assignment.token, **(ranks | more)}
     return client.post(URL, data, HTTP_HX_REQUEST="true")
 
 
@@ -93,6 +93,22 @@ def test_the_same_submit_twice_stores_once_even_when_it_was_undone_between(
     assert not Ranking.objects.filter(is_current=True).exists()
     submit(client, now, key=uuid.uuid4())
     assert [r.version for r in Ranking.objects.filter(is_current=True)] == [2]
+
+
+def test_a_form_that_is_sent_again_with_other_ranks_is_another_submit(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    client, now, key = sign_in(labeller), task(labeller), uuid.uuid4()
+    submit(client, now, key=key)
+    again = {"rank-A": 4, "rank-D": 1}
+    submit(client, now, key=key, **again)
+    submit(client, now, key=key)  # the first one, late
+    submit(client, now, key=key, **again)
+    assert Ranking.objects.count() == 2
+    verdict = labelling.current_verdict(now)
+    assert verdict is not None
+    assert verdict.ranks == {"A": 4, "B": 2, "C": 3, "D": 1}
 
 
 def test_time_at_work_is_kept_and_never_longer_than_it_took(
@@ -191,6 +207,32 @@ def test_an_undone_submit_shows_what_was_entered(add_prompt: AddPrompt, labeller
     assert ">hard</textarea>" in page
     labeller.refresh_from_db()
     assert labeller.ranked == 0
+
+
+@pytest.mark.parametrize("name", ["skip", "undo"])
+def test_without_javascript_a_refusal_leads_back_to_the_task(
+    add_prompt: AddPrompt, labeller: Member, name: str
+) -> None:
+    add_prompt()
+    answer = sign_in(labeller).post(f"{URL}{name}/", {"assignment": task(labeller).token})
+    assert answer.status_code in (400, 404)
+    assert f'href="{URL}"' in answer.content.decode().partition('id="refusal"')[2]
+
+
+def test_an_undone_submit_is_shown_though_others_have_its_prompt(
+    project: Project, add_prompt: AddPrompt, labeller: Member, manager: Member
+) -> None:
+    add_prompt("First?", priority=1)
+    add_prompt("Second?")
+    now = task(labeller)
+    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    labelling.submit(assignment=task(manager), verdict=Verdict(ABCD))
+    client = sign_in(labeller)
+    submit(client, now)
+    assert Ranking.objects.get(member=labeller).surplus
+    page = post(client, "undo", undo=now.token).content.decode()
+    assert "First?" in page
+    assert "First?" in client.get(URL).content.decode()
 
 
 def test_without_javascript_skip_and_undo_redirect(add_prompt: AddPrompt, labeller: Member) -> None:

@@ -236,7 +236,7 @@ def test_the_same_submit_twice_stores_once(add_prompt: AddPrompt, labeller: Memb
     assignment, key = task(labeller), uuid.uuid4()
     first = labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=key)
     assert labelling.submit(assignment=assignment, verdict=Verdict(ABCD), key=key) == first
-    assert list(Ranking.objects.values_list("key", "version")) == [(key, 1)]
+    assert list(Ranking.objects.values_list("pk", "version")) == [(first.pk, 1)]
     assert ranked(labeller) == 1
 
 

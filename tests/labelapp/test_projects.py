@@ -77,6 +77,25 @@ def test_the_list_makes_the_same_queries_for_many_projects(labeller: Member, pro
     assert len(queries) == 7
 
 
+def test_the_list_says_what_waits_for_a_person_and_counts_to_a_hundred(
+    project: Project, add_prompt: AddPrompt, labeller: Member, root: User
+) -> None:
+    other = Project.objects.create(name="Attic", slug="attic", paused=True)
+    Member.objects.create(project=other, user=labeller.user, name="labeller")
+    other.prompts.create(messages=[], content_hash="x", rankings_wanted=1, rankings_needed=1)
+    for i in range(3):
+        add_prompt(f"{i}?")
+    lending.current_task(labeller)
+    html = page(labeller, "/")
+    assert "3 prompts wait for you" in html
+    assert "nothing waits for you" in html  # the other is paused
+    for i in range(3, 101):
+        add_prompt(f"{i}?")
+    assert "100 and more prompts wait for you" in page(labeller, "/")
+    assert "100 and more prompts wait" in page(labeller, "/projects/kitchen/")
+    assert "wait for you" not in page(root, "/").replace("nothing waits for you", "")
+
+
 # A project's front page
 
 
@@ -343,6 +362,19 @@ def test_the_front_page_leads_a_manager_without_guidelines_to_the_settings(
     Project.objects.update(guidelines="")
     assert f'write them in the <a href="{URL}">settings</a>' in page(manager, "/projects/kitchen/")
     assert "write them in" not in page(labeller, "/projects/kitchen/")
+
+
+def test_an_administrator_changes_a_member_in_the_admin_pages_and_no_count(
+    project: Project, labeller: Member, root: User
+) -> None:
+    client = sign_in(root)
+    url = f"/admin/labelapp/member/{labeller.pk}/change/"
+    data = {"project": project.pk, "user": labeller.user_id, "name": "Lee", "role": "reviewer"}
+    Member.objects.filter(pk=labeller.pk).update(ranked=7)
+    answer = client.post(url, data | {"ranked": "3"})
+    assert answer.status_code == 302
+    labeller.refresh_from_db()
+    assert (labeller.name, labeller.role, labeller.ranked) == ("Lee", "reviewer", 7)
 
 
 def test_an_administrator_may_change_a_project_in_the_admin_pages(

@@ -1,6 +1,7 @@
 /**
  * The next task, fetched while this one is being ranked: it stands in the page at once, and the
- * ranking is stored behind it. Where storing fails, the task comes back as it was left.
+ * ranking is stored behind it. Where storing fails, the task comes back as it was left; where it is
+ * refused, with the reasons.
  */
 
 import { FAULT, SIGNED_OUT, UNREACHABLE, clear, refusal, show, token } from "../requests.js";
@@ -68,11 +69,12 @@ export class Ahead {
   /** @param {HTMLFormElement} form @param {HTMLFormElement} next @param {URLSearchParams} data */
   async #send(form, next, data) {
     clear();
-    const problem = await post(form.action, data);
-    if (problem === null) return this.say(gettext("Ranking stored."));
+    const { problem, refused } = await post(form.action, data);
+    if (!problem && !refused) return this.say(gettext("Ranking stored."));
     this.next = next; // with what was entered meanwhile
-    this.#show(form, next);
-    show(problem);
+    this.#show(refused ?? form, next);
+    if (problem) show(problem);
+    refused?.querySelector(".refused")?.focus();
   }
 
   /** @param {HTMLFormElement} form @param {HTMLFormElement} inPlaceOf */
@@ -90,7 +92,8 @@ const parse = (html) => new DOMParser().parseFromString(html, "text/html");
  * Send a ranking and take in what comes back beside the task.
  * @param {string} url
  * @param {URLSearchParams} data
- * @returns {Promise<string | null>} what went wrong
+ * @returns {Promise<{ problem?: string, refused?: HTMLFormElement }>} what went wrong: in a sentence,
+ *   or as the task with the reasons
  */
 async function post(url, data) {
   const headers = { "HX-Request": "true", "X-CSRFToken": token() ?? "" };
@@ -99,15 +102,17 @@ async function post(url, data) {
   try {
     answer = await fetch(url, { method: "POST", body: data, headers });
   } catch {
-    return UNREACHABLE;
+    return { problem: UNREACHABLE };
   }
-  if (answer.redirected) return SIGNED_OUT;
+  if (answer.redirected) return { problem: SIGNED_OUT };
   const html = await answer.text();
-  if (!answer.ok) return refusal(html) ?? FAULT;
+  const refused = answer.status === 422 && parse(html).querySelector("form.task");
+  if (refused instanceof HTMLFormElement) return { refused };
+  if (!answer.ok) return { problem: refusal(html) ?? FAULT };
   for (const part of parse(html).querySelectorAll("[hx-swap-oob]")) {
     part.removeAttribute("hx-swap-oob");
     document.getElementById(part.id)?.replaceWith(part);
     htmx.process(part);
   }
-  return null;
+  return {};
 }

@@ -49,6 +49,7 @@ export function press(event, task) {
   if (document.querySelector("dialog[open]")) return;
   if (isWriting(focused)) {
     if (event.key === "Escape" && focused instanceof HTMLElement) task.leaveNote();
+    if (event.key === "Enter" && focused?.matches("#skip-note")) event.preventDefault(); // no submit
     return;
   }
   if (event.key === "?") {

@@ -183,6 +183,13 @@ document.addEventListener(
   },
   { capture: true },
 );
+// A skip or an undo waits as well. Where the ranking fails, its task is back and the button gone.
+document.addEventListener("htmx:confirm", (event) => {
+  const { elt, issueRequest } = event.detail;
+  if (!ahead.sending || !elt.matches("button[formaction]")) return;
+  event.preventDefault();
+  void ahead.sending.then(() => elt.isConnected && issueRequest(true));
+});
 document.addEventListener("htmx:afterSwap", goOn);
 // Coming back with the browser's Back shows radios that it restored by itself.
 addEventListener("pageshow", (event) => {

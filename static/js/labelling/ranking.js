@@ -51,9 +51,9 @@ export class Ranking {
     return this.missing.length === 0;
   }
 
-  /** While the ranking is on its way, it is not changed: the change would be lost. */
+  /** While the ranking or a skip is on its way, nothing is changed: the change would be lost. */
   get isSent() {
-    return this.form.classList.contains("htmx-request");
+    return this.form.matches(".htmx-request") || this.form.querySelector("button.htmx-request") !== null;
   }
 
   /**

@@ -1,0 +1,85 @@
+"""Leases that a manager ends, people who are removed, and undone rankings: nothing is lost."""
+
+import pytest
+
+from labelapp import labelling, lending, people, prompts
+from labelapp.labelling import Verdict
+from labelapp.models import Assignment, Member, Project, Role
+from tests.conftest import AddPrompt, join
+from tests.labelapp.test_labelling import ABCD, expire, task
+
+
+@pytest.fixture
+def ann(project: Project) -> Member:
+    return join(project, "ann", Role.LABELLER)
+
+
+@pytest.fixture
+def bob(project: Project) -> Member:
+    return join(project, "bob", Role.LABELLER)
+
+
+def test_what_was_taken_back_is_not_got_again_by_the_page_that_still_shows_it(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    prompt, other = add_prompt("One?", priority=1), add_prompt("Two?")
+    held = task(ann)
+    assert prompts.take_back(assignment=held)
+    lending.keep_alive(ann, [held.token])
+    assert task(ann).prompt == other
+    assert task(bob).prompt == prompt
+
+
+def test_what_was_taken_back_counts_when_it_is_submitted_before_another_has_it(
+    add_prompt: AddPrompt, ann: Member
+) -> None:
+    prompt = add_prompt()
+    held = task(ann)
+    prompts.take_back(assignment=held)
+    assert not labelling.submit(assignment=held, verdict=Verdict(ABCD)).surplus
+    prompt.refresh_from_db()
+    assert prompt.rankings_needed == 0
+    labelling.reopen(held)
+    assert task(ann) == held  # an undo brings it back as it does any other
+
+
+def test_who_is_removed_while_they_ask_is_lent_nothing(
+    add_prompt: AddPrompt, manager: Member, ann: Member
+) -> None:
+    first, second = add_prompt("One?", priority=1), add_prompt("Two?")
+    held = task(ann)
+    people.remove(member=Member.objects.get(pk=ann.pk))
+    assert lending.current_task(ann) is None
+    assert lending.next_task(ann, held) is None
+    lending.keep_alive(ann, [held.token])
+    assert not Assignment.objects.exclude(slot=None).exists()
+    for prompt in (first, second):
+        prompt.refresh_from_db()
+        assert prompt.rankings_needed == 1
+
+
+def test_who_is_removed_while_they_undo_keeps_their_ranking(
+    add_prompt: AddPrompt, manager: Member, ann: Member
+) -> None:
+    add_prompt()
+    held = task(ann)
+    ranking = labelling.submit(assignment=held, verdict=Verdict(ABCD))
+    people.remove(member=Member.objects.get(pk=ann.pk))
+    labelling.reopen(held)
+    ranking.refresh_from_db()
+    assert ranking.is_current
+
+
+def test_a_surplus_ranking_that_was_undone_comes_back_at_every_visit(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    add_prompt("One?", priority=1)
+    add_prompt("Two?")
+    late = task(ann)
+    expire(late)
+    labelling.submit(assignment=task(bob), verdict=Verdict(ABCD))
+    assert labelling.submit(assignment=late, verdict=Verdict(ABCD)).surplus
+    labelling.reopen(late)
+    assert task(ann) == late
+    assert labelling.submit(assignment=late, verdict=Verdict(ABCD)).is_current
+    assert task(ann) != late
