@@ -71,8 +71,12 @@ export class Ahead {
     const problem = await post(form.action, data);
     if (problem === null) return this.say(gettext("Ranking stored."));
     this.next = next; // with what was entered meanwhile
-    this.#show(form, next);
-    show(problem);
+    if (typeof problem === "string") {
+      this.#show(form, next);
+      return show(problem);
+    }
+    this.#show(problem, next);
+    problem.querySelector(".refused")?.focus();
   }
 
   /** @param {HTMLFormElement} form @param {HTMLFormElement} inPlaceOf */
@@ -90,7 +94,8 @@ const parse = (html) => new DOMParser().parseFromString(html, "text/html");
  * Send a ranking and take in what comes back beside the task.
  * @param {string} url
  * @param {URLSearchParams} data
- * @returns {Promise<string | null>} what went wrong
+ * @returns {Promise<string | HTMLFormElement | null>} what went wrong; the task with the reasons where
+ *   the ranking was refused
  */
 async function post(url, data) {
   const headers = { "HX-Request": "true", "X-CSRFToken": token() ?? "" };
@@ -103,6 +108,8 @@ async function post(url, data) {
   }
   if (answer.redirected) return SIGNED_OUT;
   const html = await answer.text();
+  const refused = parse(html).querySelector("form.task:has(.refused)");
+  if (answer.status === 422 && refused instanceof HTMLFormElement) return document.adoptNode(refused);
   if (!answer.ok) return refusal(html) ?? FAULT;
   for (const part of parse(html).querySelectorAll("[hx-swap-oob]")) {
     part.removeAttribute("hx-swap-oob");
