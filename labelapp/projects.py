@@ -25,6 +25,7 @@ class ProjectCard:
     project: Project
     role: str
     rankings: int
+    ranked: int  # prompts that this person has ranked
     waiting: int  # prompts that this person could be given
 
 
@@ -42,7 +43,7 @@ def counts(project: Project) -> Counts:
 def overview(user: User) -> list[ProjectCard]:
     """The projects a person may open, with their role and what there is to do."""
     projects = list(Project.objects.visible_to(user))
-    roles = dict(user.memberships.filter(is_active=True).values_list("project_id", "role"))
+    memberships = {member.project_id: member for member in user.memberships.filter(is_active=True)}
     current = Ranking.objects.filter(prompt__project__in=projects, is_current=True)
     rankings = dict(current.values_list("prompt__project").annotate(Count("pk")))
     lending = [project for project in projects if not project.paused]
@@ -53,11 +54,12 @@ def overview(user: User) -> list[ProjectCard]:
     return [
         ProjectCard(
             project=project,
-            role=roles.get(project.pk, "administrator"),
+            role=member.role if member else "administrator",
             rankings=rankings.get(project.pk, 0),
+            ranked=member.ranked if member else 0,
             waiting=waiting[project.pk],
         )
-        for project in projects
+        for project, member in ((each, memberships.get(each.pk)) for each in projects)
     ]
 
 
