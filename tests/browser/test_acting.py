@@ -237,6 +237,7 @@ def test_scores_flags_and_all_bad_are_stored_and_a_contradiction_is_said_gently(
     card.get_by_text("Flags").click()
     card.get_by_label("Hallucination").check()
     page.get_by_label("All bad").check()
+    press(page, "0", "4")  # keys do not rest for a box
     ranking_page.submit.click()
     ranking_page.expect_empty()
     ranking = Ranking.objects.get()
