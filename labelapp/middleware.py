@@ -23,10 +23,14 @@ def translated(view: View) -> View:
 class LanguageMiddleware(LocaleMiddleware):
     """The language that a person chose, else their browser's, on pages that are translated."""
 
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        translation.activate(settings.LANGUAGE_CODE)  # an address that leads nowhere has no view
+
     def process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> None:
         request.translated = getattr(view, "translated", False)  # type: ignore[attr-defined]
-        if not request.translated:  # type: ignore[attr-defined]
-            translation.activate(settings.LANGUAGE_CODE)
+        if request.translated:  # type: ignore[attr-defined]
+            translation.activate(request.LANGUAGE_CODE)
 
 
 class BusyDatabaseMiddleware:

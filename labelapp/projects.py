@@ -27,6 +27,7 @@ class ProjectCard:
     project: Project
     role: str
     rankings: int
+    ranked: int  # prompts that this person has ranked
     waiting: int  # prompts that this person has begun or could be given; counted to COUNTED
 
     @property
@@ -49,7 +50,7 @@ def overview(user: User) -> list[ProjectCard]:
     """The projects a person may open, with their role and what there is to do."""
     projects = list(Project.objects.visible_to(user))
     own = list(user.memberships.filter(is_active=True).select_related("project"))
-    roles = {member.project_id: member.role for member in own}
+    memberships = {member.project_id: member for member in own}
     current = Ranking.objects.filter(prompt__project__in=projects, is_current=True)
     rankings = dict(current.values_list("prompt__project").annotate(Count("pk")))
     lent_to = [member for member in own if not member.project.paused]
@@ -59,11 +60,12 @@ def overview(user: User) -> list[ProjectCard]:
     return [
         ProjectCard(
             project=project,
-            role=roles.get(project.pk, "administrator"),
+            role=member.role if member else "administrator",
             rankings=rankings.get(project.pk, 0),
+            ranked=member.ranked if member else 0,
             waiting=waiting[project.pk],
         )
-        for project in projects
+        for project, member in ((each, memberships.get(each.pk)) for each in projects)
     ]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
 from django.db.models import (
     Case,
     Count,
@@ -28,7 +29,6 @@ from labelapp.lending import free_slot, look_from_the_top, take_turn
 from labelapp.models import MIN_RESPONSES, Assignment, Project, Prompt, Ranking, Response
 from labelapp.progress import HELD
 from labelapp.reviewing import letter
-from labelapp.writing import writing
 
 A_PAGE = 50
 
@@ -232,7 +232,7 @@ def locked(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
     return Prompt.objects.filter(pk__in=ours.values("pk"))
 
 
-@writing()
+@transaction.atomic
 def set_priority(*, prompts: QuerySet[Prompt], priority: int) -> int:
     """Prompts with a higher priority are ranked first. Gives the number of prompts."""
     return locked(prompts).update(
@@ -242,7 +242,7 @@ def set_priority(*, prompts: QuerySet[Prompt], priority: int) -> int:
     )
 
 
-@writing()
+@transaction.atomic
 def ask_again(*, prompts: QuerySet[Prompt]) -> int:
     """Have each prompt ranked once more, by somebody who has not had it. Gives their number.
 
@@ -258,7 +258,7 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
     )
 
 
-@writing()
+@transaction.atomic
 def take_out(*, prompts: QuerySet[Prompt]) -> int:
     """Let nobody else have the prompts. Rankings made and tasks begun stay. Gives their number."""
     return locked(prompts.filter(rankings_needed__gt=0)).update(
@@ -266,7 +266,7 @@ def take_out(*, prompts: QuerySet[Prompt]) -> int:
     )
 
 
-@writing()
+@transaction.atomic
 def want_rankings(*, project: Project, wanted: int) -> int:
     """Set how many rankings every queued prompt of a project wants. Gives the number changed.
 
@@ -286,7 +286,7 @@ def want_rankings(*, project: Project, wanted: int) -> int:
     )
 
 
-@writing()
+@transaction.atomic
 def take_back(*, assignment: Assignment) -> bool:
     """End a lease for good: the next labeller who asks gets the prompt.
 

@@ -5,6 +5,7 @@ Markdown makes passes an allow-list, pictures become links (loading one would te
 reads), code is highlighted with class names only, and formulas become MathML.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,15 @@ from labelapp import formulas
 # Past these sizes a text is shown as it is: reading matters more than colours.
 MAX_MARKDOWN = 200_000
 MAX_HIGHLIGHT = 20_000
+
+# Han with its extensions, hiragana and katakana; and the punctuation that goes with them.
+CHARACTER_WORDS = re.compile(
+    r"[\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    r"\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
+CHARACTER_PUNCTUATION = re.compile(
+    r"[\u3000-\u3004\u3008-\u303f\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]"
+)
 
 TAGS = {
     *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"),
@@ -107,4 +117,6 @@ def render(text: str) -> SafeString:
 
 
 def count_words(text: str) -> int:
-    return len(text.split())
+    """Words between spaces; of Chinese and Japanese, which have none, every character."""
+    apart = CHARACTER_WORDS.sub(" x ", CHARACTER_PUNCTUATION.sub(" ", text))
+    return len(apart.split())

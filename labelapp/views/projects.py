@@ -80,12 +80,15 @@ def preview(request: HttpRequest) -> HttpResponse:
 @require_safe
 @member_view()
 def detail(request: HttpRequest, member: Member) -> HttpResponse:
+    yours = lending.waiting_for(member) if member.pk else 0
     context = {
         "member": member,
         "project": member.project,
         "guidelines": render_text(member.project.guidelines),
         "counts": projects.counts(member.project),
         "naming": prompts.naming_themselves(member.project).count() if member.sees_scores else 0,
-        "yours": lending.waiting_for(member) if member.pk else 0,
+        "yours": yours,
+        "many_yours": yours >= lending.COUNTED,
+        "own": lending.progress(member) if member.pk else None,
     }
     return render(request, "projects/detail.html", context)

@@ -68,11 +68,12 @@ document.addEventListener("htmx:configRequest", (event) => {
   }
 });
 
-// What a reader has unfolded stays so when the part around it is fetched again.
+// What a reader has unfolded stays so when the part around it is fetched again; another task begins
+// with its own folds.
 /** @type {string[]} */
 let unfolded = [];
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const open = event.detail.target.querySelectorAll("details[id][open]:not(.note)");
+  const open = event.detail.target.querySelectorAll("details[id][open]:not(.task *)");
   unfolded = [...open].map((details) => details.id);
 });
 document.addEventListener("htmx:afterSwap", () => {

@@ -94,6 +94,44 @@ def test_a_ranking_that_cannot_be_stored_comes_back_and_the_next_waits_as_it_was
     assert Ranking.objects.get().prompt == two_prompts[0]
 
 
+def test_after_a_skip_the_next_task_begins_at_its_top_with_nothing_unfolded(
+    ranking_page: RankingPage, add_prompt: AddPrompt
+) -> None:
+    for name in ("one", "two"):
+        add_prompt(name, [f"{name} {n} " + "far away\n\n" * 40 for n in range(4)])
+    page = ranking_page.open().page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_text("Skip…").click()
+    page.get_by_role("button", name="I cannot judge this").click()
+    prompt_shown(ranking_page, "two")
+    expect(ranking_page.card("A")).to_be_focused()
+    page.wait_for_timeout(100)  # an unfolded part would scroll itself into view
+    assert page.evaluate("window.scrollY") == 0
+    expect(page.get_by_role("button", name="I cannot judge this")).not_to_be_visible()
+
+
+def test_a_refused_ranking_comes_back_with_the_reasons_though_the_next_stood_there(
+    ranking_page: RankingPage, two_prompts: tuple[Prompt, Prompt], expected_errors: list[str]
+) -> None:
+    expected_errors += ["Failed to load resource: the server responded with a status of 422"]
+    page = ranking_page.open().page
+    Project.objects.update(ties_allowed=False)  # after the page was opened
+    with page.expect_response("**/labelling/next/**"):
+        press(page, "1", "j", "1", "j", "2", "j", "3")
+    page.wait_for_timeout(50)
+    page.keyboard.press("Enter")
+    prompt_shown(ranking_page, "one")
+    reasons = page.get_by_role("alert").filter(has_text="Nothing was stored yet.")
+    expect(reasons).to_contain_text("This project allows no ties")
+    expect(reasons).to_be_focused()
+    expect(ranking_page.problem).not_to_be_visible()
+    expect(ranking_page.radio("B", 1)).to_be_checked()
+    press(page, *RANK_ALL, "Enter")
+    prompt_shown(ranking_page, "two")
+    expect(page.get_by_role("button", name="Undo the submit")).to_be_visible()
+    assert Ranking.objects.count() == 1
+
+
 def test_a_second_submit_waits_for_the_first(
     ranking_page: RankingPage, two_prompts: tuple[Prompt, Prompt]
 ) -> None:
@@ -275,6 +313,7 @@ def test_scores_flags_and_all_bad_are_stored_and_a_contradiction_is_said_gently(
     card.get_by_text("Flags").click()
     card.get_by_label("Hallucination").check()
     page.get_by_label("All bad").check()
+    press(page, "0", "4")  # keys do not rest for a box
     ranking_page.submit.click()
     ranking_page.expect_empty()
     ranking = Ranking.objects.get()

@@ -87,6 +87,24 @@ def test_every_page_fits_a_phone_and_a_wide_screen(
     assert background == {"light": "rgb(247, 246, 243)", "dark": "rgb(22, 22, 24)"}[colours]
 
 
+def test_a_managers_navigation_is_whole_where_it_fits_and_fades_where_it_goes_on(
+    live_server: Any, sign_in_as: As, manager: Member, scored: TrainingRun
+) -> None:
+    page = sign_in_as(manager)
+    navigation = page.get_by_role("navigation", name="Kitchen")
+    for width in (1280, 1024, 800):
+        page.set_viewport_size({"width": width, "height": 844})
+        for path in ("", "labelling/", "settings/"):
+            page.goto(f"{live_server.url}/projects/kitchen/{path}")
+            assert navigation.evaluate("nav => nav.scrollWidth <= nav.clientWidth"), (width, path)
+            assert navigation.get_attribute("data-more") is None
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path, more in (("", "after"), ("runs/", "before after"), ("settings/", "before")):
+        page.goto(f"{live_server.url}/projects/kitchen/{path}")
+        expect(navigation).to_have_attribute("data-more", more)
+        expect(navigation.locator("[aria-current]")).to_be_in_viewport(ratio=1)
+
+
 def test_a_chosen_appearance_stays(live_server: Any, page: Page) -> None:
     page.emulate_media(color_scheme="light")
     page.goto(f"{live_server.url}/sign-in/")

@@ -107,9 +107,10 @@ def test_a_labeller_reads_their_browsers_language(add_prompt: AddPrompt, labelle
 
 
 def test_pages_that_are_not_translated_stay_whole_in_english(manager: Member) -> None:
-    page = sign_in(manager).get("/projects/kitchen/people/", **GERMAN).content.decode()
-    assert '<html lang="en">' in page
-    assert "Abmelden" not in page
+    for path in ("people/", "nowhere/"):
+        page = sign_in(manager).get(f"/projects/kitchen/{path}", **GERMAN).content.decode()
+        assert '<html lang="en">' in page
+        assert "Sign out" in page
 
 
 def test_a_language_is_chosen_and_kept(add_prompt: AddPrompt, labeller: Member) -> None:

@@ -138,10 +138,44 @@ def test_a_paused_project_says_so_and_offers_what_was_begun_alone(
     Project.objects.update(paused=True)
     for url in ("/", "/projects/kitchen/"):
         assert "1 prompt waits for you" in page(labeller, url)
-    assert "nothing waits for you" in page(manager, "/")
+    listed = page(manager, "/")
+    assert "paused" in listed
+    assert "for you" not in listed
     html = page(manager, "/projects/kitchen/")
     assert "This project is paused" in html
     assert "You end the pause in the" in html
+    assert "prompts waiting" not in html
+    assert "prompts on hold" in html
+
+
+def test_the_front_page_leads_a_labeller_to_rank_and_shows_their_own_work(
+    add_prompt: AddPrompt, labeller: Member, manager: Member
+) -> None:
+    for question in ("One?", "Two?", "Three?"):
+        add_prompt(question, wanted=2)
+    for person, tasks in ((labeller, 2), (manager, 1)):
+        for _ in range(tasks):
+            assignment = lending.current_task(person)
+            assert assignment is not None
+            labelling.submit(assignment=assignment, verdict=Verdict(dict.fromkeys("ABCD", 1)))
+    html = page(labeller, "/projects/kitchen/")
+    assert "1 prompt waits for your ranking" in html
+    assert 'href="/projects/kitchen/labelling/">Rank</a>' in html
+    assert '<dt><a href="/projects/kitchen/work/">ranked by you</a></dt><dd>2</dd>' in html
+    assert "people who can sign in" not in html
+    assert "2 ranked by you" in page(labeller, "/")
+    html = page(manager, "/projects/kitchen/")
+    assert 'You have ranked <a href="/projects/kitchen/work/">1 prompt</a> here' in html
+    assert "3 rankings" in page(manager, "/")
+
+
+def test_a_queue_that_is_long_is_not_said_to_be_short(
+    add_prompt: AddPrompt, labeller: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lending, "COUNTED", 2)
+    for question in ("One?", "Two?", "Three?"):
+        add_prompt(question)
+    assert "2 and more prompts wait for your ranking" in page(labeller, "/projects/kitchen/")
 
 
 def test_labellers_see_no_way_to_scores(labeller: Member, reviewer: Member) -> None:

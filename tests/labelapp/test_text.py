@@ -77,6 +77,21 @@ def test_words_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("天空是蓝色的。", 6),
+        ("空は、青い", 4),
+        ("カタカナ", 4),
+        ("用 Python 写的 code", 5),
+        ("「天空」", 2),
+        ("하늘은 파랗다", 2),  # Korean has spaces
+    ],
+)
+def test_chinese_and_japanese_characters_count_as_words(text: str, words: int) -> None:
+    assert count_words(text) == words
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Euler: $e^{i\\pi} + 1 = 0$.",

@@ -36,7 +36,7 @@ function isButton(focused, task) {
 
 /** @param {Element | null} element */
 function isWriting(element) {
-  return Boolean(element?.closest("textarea, select, input:not([type=radio]), [contenteditable]"));
+  return Boolean(element?.closest("textarea, select, input:not([type=radio], [type=checkbox]), [contenteditable]"));
 }
 
 /**

@@ -1,0 +1,282 @@
+"""axe-core finds no serious fault on any page, in any state: wide and narrow, light and dark."""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from django.utils import timezone
+from playwright.sync_api import Page, ViewportSize, expect
+
+from labelapp import invitations, labelling, lending, runs
+from labelapp.labelling import Verdict
+from labelapp.models import (
+    INSTRUCTGPT_FLAGS,
+    Member,
+    Project,
+    Prompt,
+    PromptAgreement,
+    Score,
+    SkipReason,
+    State,
+    TrainingRun,
+)
+from tests.browser.conftest import As
+from tests.browser.ranking_page import RankingPage
+from tests.browser.test_pages import HELD_OUT, start_run
+
+WIDE: ViewportSize = {"width": 1280, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+# Everything is looked at once at each width; the colours once more in the other scheme.
+ALL: dict[str, Any] = {"resultTypes": ["violations"]}
+COLOURS = ALL | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+LOOKS: list[tuple[ViewportSize, Any, dict[str, Any]]] = [
+    (WIDE, "light", ALL),
+    (WIDE, "dark", COLOURS),
+    (PHONE, "dark", ALL),
+    (PHONE, "light", COLOURS),
+]
+
+RICH = """A **list** with a [link](https://example.org/):
+
+1. `code` in a line
+2. > a quotation
+
+| wide | table |
+|---|---|
+| 1 | 2 |
+
+```python
+def sky(colour="blue"):  # why?
+    return f"{colour} {1 + 2}"
+```
+
+And $x^2$."""
+LONG = "\n\n".join(["A long paragraph of several words."] * 120)
+RESPONSES = (RICH, LONG, "I am ChatGPT, a large language model.", "Short.")
+CHAT = [
+    {"role": "system", "content": "Be short."},
+    {"role": "user", "content": "Hello"},
+    {"role": "assistant", "content": "Hello!"},
+    {"role": "user", "content": RICH},
+]
+
+
+@pytest.fixture
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return browser_context_args | {"reduced_motion": "reduce"}  # no colour half way to another
+
+
+class Faults:
+    """Gathers what axe-core finds in the states of pages, to be empty in the end."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.found: list[str] = []
+
+    def look(self, state: str) -> None:
+        """Look at the page as it stands; `state` names it."""
+        self.page.evaluate(AXE_SCRIPT)  # not a script of the page: the policy would refuse that
+        for viewport, colours, options in LOOKS:
+            self.page.set_viewport_size(viewport)
+            self.page.emulate_media(color_scheme=colours)
+            results = self.page.evaluate(f"axe.run({json.dumps(options)})")
+            where = f"{state}, {viewport['width']} px, {colours}"
+            self.found += [f"{where}: {fault}" for fault in serious(results["violations"])]
+        self.page.set_viewport_size(WIDE)
+
+    def visit(self, url: str, paths: Iterable[str]) -> None:
+        for path in paths:
+            self.page.goto(f"{url}/{path}")
+            self.look(path)
+
+
+def serious(violations: list[dict[str, Any]]) -> Iterator[str]:
+    for violation in violations:
+        if violation["impact"] in ("serious", "critical"):
+            for node in violation["nodes"]:
+                reasons = [check["message"] for check in node["any"] + node["all"] + node["none"]]
+                yield f"{violation['id']} at {node['target'][-1]}: {'; '.join(reasons)}"
+
+
+@pytest.fixture
+def faults(page: Page) -> Iterator[Faults]:
+    page.set_viewport_size(WIDE)
+    faults = Faults(page)
+    yield faults
+    assert faults.found == []
+
+
+@pytest.fixture
+def campaign(project: Project, labeller: Member, add_prompt: Any) -> list[Prompt]:
+    """One prompt ranked, one skipped, one in work, two waiting; with scores and flags."""
+    project.rating_scale, project.flags = 7, list(INSTRUCTGPT_FLAGS)
+    project.guidelines = RICH
+    project.save()
+    names = ("ranked", "skipped", "begun", "next", "last")
+    prompts = [add_prompt(f"The {name} prompt?", RESPONSES) for name in names]
+    prompts[2].messages = CHAT
+    prompts[2].save()
+    prompts[0].responses.filter(text=RESPONSES[2]).update(names_itself=True)
+    labelling.submit(assignment=task_of(labeller), verdict=verdict(note="Hard."), seconds=42)
+    labelling.skip(assignment=task_of(labeller), reason=SkipReason.UNSUITABLE, note="No.")
+    task_of(labeller)
+    return prompts
+
+
+def task_of(labeller: Member) -> Any:
+    task = lending.current_task(labeller)
+    assert task is not None
+    return task
+
+
+def verdict(**more: Any) -> Verdict:
+    return Verdict(
+        ranks={"A": 1, "B": 2, "C": 2, "D": 3},
+        scores={"A": 7, "B": 4},
+        flags={"D": list(INSTRUCTGPT_FLAGS[:2])},
+        **more,
+    )
+
+
+@pytest.fixture
+def run(campaign: list[Prompt], manager: Member) -> TrainingRun:
+    """A finished run with a curve, and one that failed."""
+    done, prompt = {"state": State.DONE, "finished_at": timezone.now()}, campaign[0]
+    run = start_run(manager, metrics={"held_out": HELD_OUT}, folder="runs/1", **done)
+    folder = runs.run_folder(run).path
+    folder.mkdir(parents=True)
+    lines = [{"step": n, "loss": 0.7 / n, "accuracy": 0.5, "learning_rate": 1e-5} for n in (1, 2)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for reward, response in enumerate(prompt.responses.order_by("pk")):
+        Score.objects.create(run=run, response=response, reward=reward)
+    PromptAgreement.objects.create(
+        run=run, prompt=prompt, comparisons=5, against=3, disagreement=0.6, held_out=True
+    )
+    start_run(manager, **done | {"state": State.FAILED, "reason": "Too few prompts."})
+    return run
+
+
+@pytest.fixture
+def link(project: Project, manager: Member, live_server: Any) -> str:
+    """An invitation's path."""
+    week = timedelta(days=7)
+    made = invitations.make(
+        project=project, role="labeller", lasts=week, single=False, user=manager.user
+    )
+    return f"join/{invitations.token(made)}/"
+
+
+def test_a_visitors_pages(
+    faults: Faults, page: Page, live_server: Any, link: str, expected_errors: list[str]
+) -> None:
+    expected_errors.append("Failed to load resource")
+    faults.visit(live_server.url, [f"{link[:-4]}/", "sign-in/"])
+    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert").filter(has_text="correct username")).to_be_visible()
+    faults.look("sign-in refused")
+    faults.visit(live_server.url, [link])
+    page.get_by_label("Username").fill("newcomer")
+    page.get_by_label("Password", exact=True).fill("a quite long passphrase")
+    page.get_by_label("Password again").fill("another")
+    page.get_by_role("button", name="Make the account").click()
+    expect(page.locator(".errorlist")).to_be_visible()
+    faults.look("joining refused")
+
+
+def test_a_managers_pages(
+    faults: Faults, page: Page, live_server: Any, sign_in_as: As, run: TrainingRun, link: str
+) -> None:
+    manager = run.project.members.get(name="manager")
+    manager.user.is_superuser = True
+    manager.user.save()
+    sign_in_as(manager)
+    prompt = run.agreements.get().prompt_id
+    of_project = (
+        "", "settings/", "people/", "invitations/", "progress/",
+        "prompts/", "prompts/?show=done&q=none", f"prompts/{prompt}/", f"prompts/{prompt + 2}/",
+        "runs/", f"runs/{run.pk + 1}/", f"runs/{run.pk}/log/",
+        "reviewing/", f"reviewing/{prompt}/",
+    )  # fmt: skip
+    faults.visit(live_server.url, ["", "projects/new/"])
+    faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])
+    page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/")
+    for summary in ("The values as a table", "Settings of this run"):
+        page.get_by_text(summary).click()
+    faults.look("a run, unfolded")
+
+
+def test_a_labellers_pages(
+    faults: Faults,
+    page: Page,
+    live_server: Any,
+    sign_in_as: As,
+    campaign: list[Prompt],
+    labeller: Member,
+    manager: Member,
+    link: str,
+    expected_errors: list[str],
+) -> None:
+    expected_errors.append("Failed to load resource")
+    sign_in_as(labeller)
+    ranked = labeller.assignments.get(prompt=campaign[0])
+    of_project = ("", "work/", "work/?skipped=1", f"work/{ranked.token}/", "people/")
+    faults.visit(live_server.url, ["", "nowhere/"])
+    faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])
+    Project.objects.update(paused=True)
+    labeller.assignments.filter(submitted_at=None).delete()
+    faults.visit(live_server.url, ["projects/kitchen/", "projects/kitchen/labelling/"])
+    labeller.is_active = False
+    labeller.save()
+    faults.visit(live_server.url, [link, ""])
+
+
+def test_the_ranking_page_in_its_states(
+    faults: Faults, ranking_page: RankingPage, campaign: list[Prompt], expected_errors: list[str]
+) -> None:
+    expected_errors.append("Failed to load resource")
+    page = ranking_page.open().ready().page
+    faults.look("ranking, fresh")
+    page.keyboard.press("?")
+    faults.look("ranking, keys")
+    for key in ("Escape", "p", "j", "p"):
+        page.keyboard.press(key)
+    page.get_by_role("button", name="Mark words").click()
+    faults.look("ranking, comparison")
+    for key in ("Escape", "k", "g", "1", "j", "2", "j", "2", "j", "3"):
+        page.keyboard.press(key)
+    for details in page.locator("details:not([open])").all():
+        if details.is_visible():
+            details.locator("summary").click()
+    page.locator("[name=score-A][value='1']").check(force=True)
+    page.locator("[name=score-D][value='7']").check(force=True)
+    faults.look("ranking, ranked and unfolded, with a contradiction")
+    Project.objects.update(ties_allowed=False)
+    page.get_by_text("Skip…").click()  # folded again
+    page.keyboard.press("Escape")
+    ranking_page.submit.click()
+    expect(page.get_by_text("Nothing was stored yet.")).to_be_visible()
+    faults.look("ranking, refused")
+
+
+def test_the_ranking_page_after_a_submit_and_in_german(
+    faults: Faults, ranking_page: RankingPage, campaign: list[Prompt]
+) -> None:
+    page = ranking_page.open().ready().page
+    for key in ("1", "j", "2", "j", "2", "j", "3", "Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("button", name="Undo the submit")).to_be_visible()
+    faults.look("ranking, done")
+    page.set_extra_http_headers({"Accept-Language": "de"})
+    page.reload()
+    expect(page.get_by_role("heading", name="Deine Rangfolge")).to_be_attached()
+    faults.look("ranking, in German")
+    for key in ("1", "j", "2", "j", "2", "j", "3", "Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("button", name="Undo the submit")).not_to_be_visible()
+    page.keyboard.press("s")
+    faults.look("ranking, skipping in German")
