@@ -291,4 +291,5 @@ def progress(member: Member) -> Progress:
 def waiting_for(member: Member) -> int:
     """How many prompts the member can rank now, counted to COUNTED: begun, and waiting."""
     begun = open_tasks(member).filter(slot__isnull=False).count()
-    return begun if member.project.paused else begun + queue.count(member, COUNTED)
+    waiting = 0 if member.project.paused else queue.count(member, COUNTED)
+    return min(begun + waiting, COUNTED)

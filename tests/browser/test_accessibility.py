@@ -69,6 +69,9 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
     return browser_context_args | {"reduced_motion": "reduce"}  # no colour half way to another
 
 
+TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
 class Faults:
     """Gathers what axe-core finds in the states of pages, to be empty in the end."""
 
@@ -82,6 +85,7 @@ class Faults:
         for viewport, colours, options in LOOKS:
             self.page.set_viewport_size(viewport)
             self.page.emulate_media(color_scheme=colours)
+            self.page.evaluate(TWO_FRAMES)  # what the page does on a resize is done
             results = self.page.evaluate(f"axe.run({json.dumps(options)})")
             where = f"{state}, {viewport['width']} px, {colours}"
             self.found += [f"{where}: {fault}" for fault in serious(results["violations"])]
