@@ -62,10 +62,10 @@ def test_no_page_of_a_labeller_tells_where_a_response_comes_from(
     client = sign_in(labeller)
     first = task(labeller)
     beside = f"{URL}next/?beside={first.token}"
-    own = f"/projects/kitchen/work/{first.token}/"
+    own = f"/projects/kitchen/my-work/{first.token}/"
     pages = [client.get(url).content.decode() for url in (URL, beside, "/projects/kitchen/")]
     pages.append(post(client, first, ABCD).content.decode())
-    pages += [client.get(url).content.decode() for url in (own, "/projects/kitchen/work/")]
+    pages += [client.get(url).content.decode() for url in (own, "/projects/kitchen/my-work/")]
     undo = client.post(f"{URL}undo/", {"undo": first.token}, HTTP_HX_REQUEST="true")
     pages.append(undo.content.decode())
     assert sum("text number 0" in page for page in pages) == 5

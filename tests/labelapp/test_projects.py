@@ -162,11 +162,11 @@ def test_the_front_page_leads_a_labeller_to_rank_and_shows_their_own_work(
     html = page(labeller, "/projects/kitchen/")
     assert "1 prompt waits for your ranking" in html
     assert 'href="/projects/kitchen/labelling/">Rank</a>' in html
-    assert '<dt><a href="/projects/kitchen/work/">ranked by you</a></dt><dd>2</dd>' in html
+    assert '<dt><a href="/projects/kitchen/my-work/">ranked by you</a></dt><dd>2</dd>' in html
     assert "people who can sign in" not in html
     assert "2 ranked by you" in page(labeller, "/")
     html = page(manager, "/projects/kitchen/")
-    assert 'You have ranked <a href="/projects/kitchen/work/">1 prompt</a> here' in html
+    assert 'You have ranked <a href="/projects/kitchen/my-work/">1 prompt</a> here' in html
     assert "3 rankings" in page(manager, "/")
 
 

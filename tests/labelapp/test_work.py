@@ -12,7 +12,7 @@ from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, User
 from tests.conftest import AddPrompt, sign_in
 
-URL = "/projects/kitchen/work/"
+URL = "/projects/kitchen/my-work/"
 ABCD = {"A": 1, "B": 2, "C": 3, "D": 4}
 
 
