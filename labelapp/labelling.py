@@ -4,12 +4,10 @@ Nothing is lost and nothing is doubled: a submit carries a key, and the same sub
 finds the ranking that the first one stored; an undo and an edit leave the earlier versions.
 """
 
-import json
 import string
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -26,6 +24,7 @@ from labelapp.models import (
     SkipReason,
     hash_responses,
 )
+from labelapp.verdicts import Verdict, dense, key_of, normal, says
 
 
 class NotYoursError(Exception):
@@ -38,24 +37,6 @@ class Card:
 
     letter: str
     response: Response
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a labeller says of a task, by letter; incomplete in a draft."""
-
-    ranks: Mapping[str, int]  # 1 = best, ties share one
-    scores: Mapping[str, int] = field(default_factory=dict)  # 1 to the project's rating_scale
-    flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    note: str = ""
-    all_bad: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Verdict":
-        return cls(**{"ranks": {}, **values})
 
 
 def cards(assignment: Assignment) -> list[Card]:
@@ -164,15 +145,6 @@ def current(versions: Sequence[Ranking]) -> Ranking | None:
     return next((ranking for ranking in versions if ranking.is_current), None)
 
 
-def key_of(key: uuid.UUID | None, verdict: Verdict) -> uuid.UUID | None:
-    """A submit is known by its form's key and by what it says.
-
-    Somebody may send a form twice that says something else the second time: they went back to it,
-    or saw no answer. That is another submit.
-    """
-    return key and uuid.uuid5(key, json.dumps(normal(verdict).to_json(), sort_keys=True))
-
-
 def same_submit(versions: Sequence[Ranking], key: uuid.UUID | None) -> Ranking | None:
     return next((ranking for ranking in versions if key and ranking.key == key), None)
 
@@ -226,39 +198,6 @@ def record(
 def letters_of(assignment: Assignment) -> dict[str, int]:
     """The response that stands behind each letter."""
     return dict(zip(letters(assignment), assignment.order, strict=True))
-
-
-def says(ranking: Ranking, by_letter: Mapping[str, int]) -> Verdict:
-    """A stored ranking as the verdict of a task that shows these responses."""
-    ranks, ratings = (
-        ranking.ranks(),
-        {rating.response_id: rating for rating in ranking.ratings.all()},
-    )
-    rated = {letter: ratings[pk] for letter, pk in by_letter.items() if pk in ratings}
-    return Verdict(
-        ranks={letter: ranks[pk] for letter, pk in by_letter.items() if pk in ranks},
-        scores={letter: rating.score for letter, rating in rated.items() if rating.score},
-        flags={letter: rating.flags for letter, rating in rated.items() if rating.flags},
-        note=ranking.note,
-        all_bad=ranking.all_bad,
-    )
-
-
-def normal(verdict: Verdict) -> Verdict:
-    """The verdict as it is when stored and read again."""
-    return Verdict(
-        ranks=dense(verdict.ranks),
-        scores=dict(verdict.scores),
-        flags={letter: list(flags) for letter, flags in verdict.flags.items() if flags},
-        note=verdict.note,
-        all_bad=verdict.all_bad,
-    )
-
-
-def dense(ranks: Mapping[str, int]) -> dict[str, int]:
-    """The ranks with their gaps closed: 1, 1, 4 becomes 1, 1, 2."""
-    places = {rank: place for place, rank in enumerate(sorted(set(ranks.values())), start=1)}
-    return {letter: places[rank] for letter, rank in ranks.items()}
 
 
 def current_verdict(assignment: Assignment) -> Verdict | None:

@@ -25,6 +25,8 @@ STAGES = {
     "importing",
     "labelling",
     "lending",
+    "queue",
+    "verdicts",
     "progress",
     "prompts",
     "runs",

@@ -8,8 +8,9 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from labelapp.labelling import Verdict, letters
+from labelapp.labelling import letters
 from labelapp.models import Assignment, Project, SkipReason
+from labelapp.verdicts import Verdict
 
 MAX_NOTE = 5000  # characters
 

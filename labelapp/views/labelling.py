@@ -17,11 +17,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp import labelling, lending
 from labelapp.access import member_view
 from labelapp.forms.labelling import RankingForm, SkipForm, posted_seconds, posted_uuid
-from labelapp.labelling import Verdict
 from labelapp.middleware import translated
 from labelapp.models import Assignment, Member, SkipReason
 from labelapp.text import count_words
 from labelapp.text import render as render_text
+from labelapp.verdicts import Verdict
 
 
 @dataclass(frozen=True)

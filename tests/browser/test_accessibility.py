@@ -11,7 +11,6 @@ from django.utils import timezone
 from playwright.sync_api import Page, ViewportSize, expect
 
 from labelapp import invitations, labelling, lending, runs
-from labelapp.labelling import Verdict
 from labelapp.models import (
     INSTRUCTGPT_FLAGS,
     Member,
@@ -23,6 +22,7 @@ from labelapp.models import (
     State,
     TrainingRun,
 )
+from labelapp.verdicts import Verdict
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
 from tests.browser.test_pages import HELD_OUT, start_run

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from labelapp import labelling, lending
-from labelapp.labelling import Verdict
 from labelapp.models import Member, Prompt
+from labelapp.verdicts import Verdict
 from tests.browser.conftest import As
 
 

@@ -9,8 +9,8 @@ from django.test import Client
 from django.utils import timezone
 
 from labelapp import labelling, lending
-from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Ranking, User
+from labelapp.verdicts import Verdict
 from tests.conftest import AddPrompt, sign_in
 
 URL = "/projects/kitchen/labelling/"

@@ -11,8 +11,8 @@ from django.db.models import RestrictedError
 from django.utils import timezone
 
 from labelapp import labelling, lending
-from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Role
+from labelapp.verdicts import Verdict, normal
 from tests.conftest import AddPrompt, AddRanking, join
 
 
@@ -312,7 +312,7 @@ def test_whatever_is_said_otherwise_makes_a_version(
     labelling.submit(assignment=assignment, verdict=said)
     assert Ranking.objects.count() == 1
     assert labelling.submit(assignment=assignment, verdict=other).version == 2
-    assert labelling.current_verdict(assignment) == labelling.normal(other)
+    assert labelling.current_verdict(assignment) == normal(other)
 
 
 def test_no_more_seconds_are_stored_than_have_passed(

@@ -10,8 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from labelapp import labelling, lending
-from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Ranking, User, hash_text
+from labelapp.verdicts import Verdict
 from tests.conftest import PASSWORD, AddPrompt, sign_in
 from tests.labelapp.test_labelling import ABCD, task
 

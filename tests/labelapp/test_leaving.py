@@ -3,8 +3,8 @@
 import pytest
 
 from labelapp import labelling, lending, people, prompts
-from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Role
+from labelapp.verdicts import Verdict
 from tests.conftest import AddPrompt, join
 from tests.labelapp.test_labelling import ABCD, expire, task
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from labelapp import labelling, lending, queue
 from labelapp.importing import import_lines
-from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Prompt, Role
+from labelapp.verdicts import Verdict
 from tests.conftest import AddPrompt, AddRanking, join
 from tests.labelapp.test_labelling import ABCD, expire, in_parallel, task
 from training.rankingfile import FileResponse, Line

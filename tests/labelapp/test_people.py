@@ -6,8 +6,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from labelapp import labelling, lending, people
-from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Ranking, Role, User
+from labelapp.verdicts import Verdict
 from tests.conftest import PASSWORD, AddPrompt, join, sign_in
 from tests.labelapp.test_labelling import in_parallel
 

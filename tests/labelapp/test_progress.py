@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from labelapp import labelling, lending, progress
 from labelapp.charts import bar_chart
-from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Role, User
 from labelapp.progress import Day, Forecast, Standing
+from labelapp.verdicts import Verdict
 from tests.conftest import AddPrompt, join, sign_in
 
 URL = "/projects/kitchen/progress/"

@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from labelapp import labelling, lending, people
-from labelapp.labelling import Verdict
 from labelapp.models import INSTRUCTGPT_FLAGS, Member, Project, User
+from labelapp.verdicts import Verdict
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, sign_in
 
 

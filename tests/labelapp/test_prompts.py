@@ -10,7 +10,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp import labelling, lending, prompts
-from labelapp.labelling import Verdict
 from labelapp.models import (
     Assignment,
     Member,
@@ -22,6 +21,7 @@ from labelapp.models import (
     TrainingRun,
     User,
 )
+from labelapp.verdicts import Verdict
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.test_labelling import in_parallel
 

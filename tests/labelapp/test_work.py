@@ -8,8 +8,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from labelapp import labelling, lending
-from labelapp.labelling import Verdict
 from labelapp.models import Assignment, Member, User
+from labelapp.verdicts import Verdict
 from tests.conftest import AddPrompt, sign_in
 
 URL = "/projects/kitchen/my-work/"
