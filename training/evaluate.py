@@ -25,6 +25,8 @@ from training.machine import Machine
 
 FEWEST_SEEN, MOST_SEEN = 100, 1000
 """Prompts of the training side that are judged after training: as many as are held out, within."""
+RANKINGS_AT_A_TIME = 1024
+"""That the loss is computed of, where it is only looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,7 @@ def judge(
     table = pd.DataFrame(rows, columns=["prompt", "labeller"])
     ranks_NK = metrics.padded(ranks, np.int64)
     rewards_NK = _by_ranking(table["prompt"], places, rewards)
-    with torch.no_grad():
-        losses_N = objective.plain(torch.from_numpy(rewards_NK), torch.from_numpy(ranks_NK))
-    table["loss"] = losses_N.numpy()
+    table["loss"] = _losses(rewards_NK, ranks_NK, objective)
     table["top1"] = metrics.top1(ranks_NK, rewards_NK)
     table["kendall_tau"] = metrics.kendall_tau_b(ranks_NK, rewards_NK)
 
@@ -139,6 +139,17 @@ def judge(
     by_ranking = found.groupby("ranking")["agreed"]
     table["comparisons"], table["agreed"] = by_ranking.size(), by_ranking.sum()
     return Verdict(rewards, characters, places, table, found)
+
+
+def _losses(
+    rewards_NK: NDArray[np.float64], ranks_NK: NDArray[np.int64], objective: RankingLoss
+) -> NDArray[np.float64]:
+    """(N,). Some rankings at a time: the loss makes a dozen arrays (N, K, K)."""
+    parts = (
+        torch.from_numpy(array_NK).split(RANKINGS_AT_A_TIME) for array_NK in (rewards_NK, ranks_NK)
+    )
+    with torch.no_grad():
+        return torch.cat(list(map(objective.plain, *parts))).numpy()
 
 
 def _by_ranking(
