@@ -27,6 +27,7 @@ class Command(BaseCommand):
         web = [
             *(sys.executable, "-m", "gunicorn", "labelapp.wsgi"),
             *("--bind", options["bind"], "--workers", str(options["workers"]), "--threads", "4"),
+            *("--worker-class", "labelapp.webworker.Worker"),
             *("--log-level", "warning", "--worker-tmp-dir", str(settings.DATA_DIR)),
         ]
         worker = [sys.executable, "manage.py", "db_worker", "--no-reload", "--verbosity", "0"]
