@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from labelapp import statements
 from labelapp.lending import free_slot, renew, show, take_slot, take_turn
 from labelapp.models import (
     Assignment,
@@ -41,11 +42,8 @@ class Card:
 
 def cards(assignment: Assignment) -> list[Card]:
     """The assignment's responses in the order shown, lettered A, B, C, ..."""
-    by_id = Response.objects.in_bulk(assignment.order)
-    return [
-        Card(letter, by_id[pk])
-        for letter, pk in zip(string.ascii_uppercase, assignment.order, strict=False)
-    ]
+    lettered = zip(string.ascii_uppercase, assignment.shown, strict=False)
+    return [Card(letter, response) for letter, response in lettered]
 
 
 def letters(assignment: Assignment) -> list[str]:
@@ -58,7 +56,7 @@ def find_assignment(member: Member, token: uuid.UUID) -> Assignment:
     Raises Assignment.DoesNotExist where the project has no such task, NotYoursError where it is
     lent to somebody else.
     """
-    assignment = Assignment.objects.filter(token=token, member_id=member.pk).first()
+    assignment = statements.find_task(member, token)
     if assignment is None:
         Assignment.objects.get(token=token, prompt__project_id=member.project_id)
         raise NotYoursError
@@ -96,7 +94,7 @@ def submit(
         raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(verdict.ranks)}")
     responses_hash = shown_hash(assignment)
     key = key_of(key, verdict)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # nobody goes on after half of it
         # The second of two simultaneous submits waits here, and then sees the first.
         take_turn(assignment.member)
         locked = lock(assignment)
@@ -107,38 +105,25 @@ def submit(
         ranking = record(locked, responses_hash, versions, verdict, key, seconds)
         if locked.submitted_at is None:
             count_ranked(locked.member, 1)
-        Assignment.objects.filter(pk=locked.pk).update(
-            slot=locked.slot,
-            submitted_at=locked.submitted_at or timezone.now(),
-            skipped_at=None,
-            skip_reason="",
-            draft={},
-            seconds=seconds,
-        )
+        statements.store_submit(locked, seconds)
     return ranking
 
 
 def lock(assignment: Assignment) -> Assignment:
     """The task as it is now, held for the transaction of a member who has taken their turn."""
-    locked = Assignment.objects.select_for_update().get(pk=assignment.pk)
+    locked = statements.locked_task(assignment.pk)
     locked.member = assignment.member
     return locked
 
 
 def versions_of(assignment: Assignment, responses_hash: str) -> list[Ranking]:
     """What the labeller has said of the responses that a task shows, the newest last."""
-    said = Ranking.objects.filter(
-        prompt_id=assignment.prompt_id,
-        member_id=assignment.member_id,
-        responses_hash=responses_hash,
-    )
-    return list(said.order_by("version"))
+    return statements.versions(assignment.prompt_id, assignment.member_id, responses_hash)
 
 
 def shown_hash(assignment: Assignment) -> str:
     """Of the set of responses that a task shows."""
-    shown = Response.objects.filter(pk__in=assignment.order)
-    return hash_responses(shown.values_list("content_hash", flat=True))
+    return hash_responses(statements.content_hashes(assignment.order))
 
 
 def current(versions: Sequence[Ranking]) -> Ranking | None:
@@ -260,7 +245,7 @@ def withdraw(assignment: Assignment) -> None:
 def count_ranked(member: Member, more: int) -> None:
     """Count for a member who has taken their turn, and so has the count as it is now."""
     member.ranked += more
-    Member.objects.filter(pk=member.pk).update(ranked=member.ranked)
+    statements.store_count(member)
 
 
 def ranked_by(member: Member) -> QuerySet[Assignment]:

@@ -15,8 +15,8 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from labelapp import queue
-from labelapp.models import Assignment, Member, Origin, Prompt, Ranking
+from labelapp import queue, statements
+from labelapp.models import Assignment, Member, Origin, Prompt, Ranking, Response
 
 # Expired leases handed on at one claim: no labeller pays for a long absence of all.
 RELEASE_AT_ONCE = 100
@@ -78,10 +78,7 @@ def take_turn(member: Member) -> None:
     Call inside a transaction, before anything else is locked. Brings the member up to date.
     """
     if member.pk is not None:
-        query = Member.objects.select_for_update(no_key=True)
-        member.refresh_from_db(
-            fields=["ranked", "is_active", "queue_priority", "queue_prompt"], from_queryset=query
-        )
+        statements.lock_member(member)
 
 
 def open_tasks(member: Member) -> QuerySet[Assignment]:
@@ -103,9 +100,7 @@ def resume(member: Member, beside: Assignment | None = None) -> Assignment | Non
     """
     if not member.is_active:
         return None
-    tasks = open_tasks(member).select_for_update()
-    if beside is not None:
-        tasks = tasks.exclude(pk=beside.pk)
+    tasks = [task for task in statements.locked_open_tasks(member) if task != beside]
     in_order = sorted(tasks, key=shown_last)
     return next((task for task in in_order if renew(task, member) or was_undone(task)), None)
 
@@ -160,13 +155,15 @@ def claim(member: Member, shown_at: datetime | None = None) -> Assignment | None
     prompt = find_prompt(member)
     if prompt is None:
         return None
+    drawn = draw(prompt, member)
     assignment = Assignment(
         prompt=prompt,
         member=member,
-        order=draw_order(prompt, member),
+        order=[response.pk for response in drawn],
         shown_at=shown_at,
         expires_at=timezone.now() + lease(member),
     )
+    assignment.shown = drawn
     if not take_slot(prompt, assignment):
         return None
     assignment.save()
@@ -185,7 +182,7 @@ def find_prompt(member: Member) -> Prompt | None:
         return find_prompt(member)
     if found is not None and is_behind(found, member):
         member.queue_priority, member.queue_prompt = found.priority, found.pk
-        member.save(update_fields=["queue_priority", "queue_prompt"])
+        statements.store_place(member)
     return found
 
 
@@ -211,10 +208,10 @@ def urgency(prompt: Prompt) -> tuple[int, int]:
     return -prompt.priority, prompt.pk
 
 
-def draw_order(prompt: Prompt, member: Member) -> list[int]:
+def draw(prompt: Prompt, member: Member) -> list[Response]:
     """Which responses to show, shuffled; a draw of K where the prompt has more."""
-    pks = list(prompt.responses.order_by("pk").values_list("pk", flat=True))
-    return random.sample(pks, min(len(pks), member.project.responses_per_ranking))
+    responses = statements.responses(prompt)
+    return random.sample(responses, min(len(responses), member.project.responses_per_ranking))
 
 
 def take_slot(prompt: Prompt, assignment: Assignment) -> bool:
@@ -222,10 +219,9 @@ def take_slot(prompt: Prompt, assignment: Assignment) -> bool:
 
     The conditional update locks the prompt's row, so two claims of its last slot cannot both win.
     """
-    waiting = Prompt.objects.filter(pk=prompt.pk, rankings_needed__gt=0)
-    if not waiting.update(rankings_needed=F("rankings_needed") - 1):
+    if not statements.take(prompt):
         return False
-    taken = set(prompt.assignments.exclude(slot=None).values_list("slot", flat=True))
+    taken = statements.slots(prompt)
     assignment.slot = next(n for n in range(1, len(taken) + 2) if n not in taken)
     return True
 
@@ -247,12 +243,13 @@ def release_expired() -> None:
     Whose lease it was may have it back as long as nobody else has taken it. What somebody else has
     locked is left to another claim: who releases may hold a prompt already, and must not wait.
     """
+    now = timezone.now()
+    if not statements.any_expired(now):
+        return
     expired = Assignment.objects.filter(
-        submitted_at=None, slot__isnull=False, expires_at__lt=timezone.now()
+        submitted_at=None, slot__isnull=False, expires_at__lt=now
     ).select_for_update(skip_locked=True, of=("self",))
     found = list(expired.order_by("expires_at")[:RELEASE_AT_ONCE])
-    if not found:
-        return
     prompts = Prompt.objects.filter(pk__in={assignment.prompt_id for assignment in found})
     ours = prompts.select_for_update(skip_locked=True, no_key=True)
     locked = set(ours.values_list("pk", flat=True))
@@ -283,7 +280,7 @@ def progress(member: Member) -> Progress:
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     return Progress(
         done=member.ranked,
-        today=member.assignments.ranked().filter(submitted_at__gte=midnight).count(),
+        today=statements.ranked_since(member, midnight),
         left=queue.count(member, COUNTED),
     )
 

@@ -153,6 +153,14 @@ TEMPLATES = [
     },
 ]
 
+# For pieces of pages. In each process of its own: what it holds is quick to make anew.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 5000},
+    }
+}
+
 DATABASES = {"default": database(DATA_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -6,6 +6,7 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from labelapp.models.projects import MAX_RESPONSES, Member
@@ -93,6 +94,12 @@ class Assignment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prompt_id} lent to {self.member_id}"
+
+    @cached_property
+    def shown(self) -> list[Response]:
+        """The responses, in the order shown."""
+        by_id = Response.objects.in_bulk(self.order)
+        return [by_id[pk] for pk in self.order]
 
     @property
     def was_taken_back(self) -> bool:

@@ -50,7 +50,7 @@ export class Folds {
     const button = buttonOf(card);
     card.toggleAttribute("data-folded", folded);
     button.setAttribute("aria-expanded", String(!folded));
-    button.querySelector(".fold-words").textContent = folded ? button.dataset.more : button.dataset.less;
+    button.querySelector(".fold-words").textContent = folded ? card.querySelector("[data-more]").dataset.more : button.dataset.less;
   }
 
   /**

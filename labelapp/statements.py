@@ -1,0 +1,214 @@
+"""The statements of a submit that brings the next task, written out.
+
+Django takes several times as long to put a statement together as a database takes to answer it,
+and labellers wait for these. What is asked for less often goes through the models. Where one locks
+rows, call it in a transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models.query import RawQuerySet
+from django.utils import timezone
+
+from labelapp.models import Assignment, Member, Prompt, Ranking, Response
+
+
+def find_task(member: Member, token: UUID) -> Assignment | None:
+    """The member's task with this token."""
+    values = {"token": token_value(token), "member": member.pk}
+    found: RawQuerySet[Assignment] = Assignment.objects.raw(
+        "SELECT * FROM labelapp_assignment WHERE token = %(token)s AND member_id = %(member)s",
+        values,
+    )
+    return next(iter(found), None)
+
+
+def locked_task(pk: int) -> Assignment:
+    """Raises Assignment.DoesNotExist."""
+    found: RawQuerySet[Assignment] = Assignment.objects.raw(
+        locking("SELECT * FROM labelapp_assignment WHERE id = %(task)s"), {"task": pk}
+    )
+    if (task := next(iter(found), None)) is None:
+        raise Assignment.DoesNotExist(f"task {pk} is gone")
+    return task
+
+
+def locked_open_tasks(member: Member) -> list[Assignment]:
+    """The member's tasks that are neither ranked nor skipped, in the order of their prompts."""
+    return list(
+        Assignment.objects.raw(
+            locking(
+                """
+                SELECT * FROM labelapp_assignment WHERE member_id = %(member)s
+                AND submitted_at IS NULL AND skipped_at IS NULL ORDER BY prompt_id"""
+            ),
+            {"member": member.pk},
+        )
+    )
+
+
+def lock_member(member: Member) -> None:
+    """Hold the member's row, and bring what changes while they label up to date.
+
+    Raises Member.DoesNotExist where they are gone.
+    """
+    row = first(
+        locking(
+            """
+            SELECT ranked, is_active, queue_priority, queue_prompt FROM labelapp_member
+            WHERE id = %(member)s""",
+            "FOR NO KEY UPDATE",
+        ),
+        {"member": member.pk},
+    )
+    if row is None:
+        raise Member.DoesNotExist(f"member {member.pk} is gone")
+    member.ranked, is_active, member.queue_priority, member.queue_prompt = row
+    member.is_active = bool(is_active)
+
+
+def store_count(member: Member) -> None:
+    """Write how many prompts the member has ranked."""
+    values = {"ranked": member.ranked, "member": member.pk}
+    change("UPDATE labelapp_member SET ranked = %(ranked)s WHERE id = %(member)s", values)
+
+
+def store_place(member: Member) -> None:
+    """Write the member's place in the queue."""
+    change(
+        """
+        UPDATE labelapp_member SET queue_priority = %(priority)s, queue_prompt = %(prompt)s
+        WHERE id = %(member)s""",
+        {
+            "priority": member.queue_priority,
+            "prompt": member.queue_prompt,
+            "member": member.pk,
+        },
+    )
+
+
+def store_submit(assignment: Assignment, seconds: float) -> None:
+    """Write that the task is ranked, for the first time or once more."""
+    change(
+        """
+        UPDATE labelapp_assignment SET slot = %(slot)s, seconds = %(seconds)s, draft = '{}',
+        submitted_at = coalesce(submitted_at, %(now)s), skipped_at = NULL, skip_reason = ''
+        WHERE id = %(task)s""",
+        {
+            "slot": assignment.slot,
+            "seconds": seconds,
+            "now": moment_value(timezone.now()),
+            "task": assignment.pk,
+        },
+    )
+
+
+def content_hashes(responses: Sequence[int]) -> list[str]:
+    """Of the texts of the responses with these ids."""
+    places = ", ".join(["%s"] * len(responses))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT content_hash FROM labelapp_response WHERE id IN ({places})",  # noqa: S608 - ours
+            responses,
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def versions(prompt_id: int, member_id: int, responses_hash: str) -> list[Ranking]:
+    """What a member has said of those responses, the newest last."""
+    return list(
+        Ranking.objects.raw(
+            """
+            SELECT * FROM labelapp_ranking WHERE prompt_id = %(prompt)s
+            AND member_id = %(member)s AND responses_hash = %(hash)s ORDER BY version""",
+            {"prompt": prompt_id, "member": member_id, "hash": responses_hash},
+        )
+    )
+
+
+def responses(prompt: Prompt) -> list[Response]:
+    """Of the prompt, in the order of their ids."""
+    return list(
+        Response.objects.raw(
+            "SELECT * FROM labelapp_response WHERE prompt_id = %(prompt)s ORDER BY id",
+            {"prompt": prompt.pk},
+        )
+    )
+
+
+def take(prompt: Prompt) -> bool:
+    """Count one ranking less that the prompt needs; False where it needs none."""
+    return bool(
+        change(
+            """
+            UPDATE labelapp_prompt SET rankings_needed = rankings_needed - 1
+            WHERE id = %(prompt)s AND rankings_needed > 0""",
+            {"prompt": prompt.pk},
+        )
+    )
+
+
+def slots(prompt: Prompt) -> set[int]:
+    """The prompt's slots that are taken."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT slot FROM labelapp_assignment
+            WHERE prompt_id = %(prompt)s AND slot IS NOT NULL""",
+            {"prompt": prompt.pk},
+        )
+        return {slot for (slot,) in cursor.fetchall()}
+
+
+def any_expired(now: datetime) -> bool:
+    """Whether a lease has run out whose slot is not handed on yet."""
+    row = first(
+        """
+        SELECT 1 FROM labelapp_assignment
+        WHERE submitted_at IS NULL AND slot IS NOT NULL AND expires_at < %(now)s LIMIT 1""",
+        {"now": moment_value(now)},
+    )
+    return row is not None
+
+
+def ranked_since(member: Member, moment: datetime) -> int:
+    """How many prompts the member has ranked since then."""
+    row = first(
+        """
+        SELECT count(*) FROM labelapp_assignment WHERE member_id = %(member)s
+        AND submitted_at IS NOT NULL AND submitted_at >= %(since)s""",
+        {"member": member.pk, "since": moment_value(moment)},
+    )
+    return int(row[0]) if row else 0
+
+
+def first(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
+
+
+def change(statement: str, values: Mapping[str, Any]) -> int:
+    """How many rows it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.rowcount)
+
+
+def locking(statement: str, lock: str = "FOR UPDATE") -> str:
+    """SQLite has one lock for all, which the transaction holds."""
+    return f"{statement} {lock}" if connection.features.has_select_for_update else statement
+
+
+def token_value(token: UUID) -> Any:
+    """A token as the database holds it."""
+    return Assignment._meta.get_field("token").get_db_prep_value(token, connection)
+
+
+def moment_value(moment: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(moment)
