@@ -247,7 +247,7 @@ class Importer:
         prompts = {entry.prompt_id for entry in entries}
         unqueued = Prompt.objects.filter(pk__in=prompts, rankings_wanted=0)
         queued = set(unqueued.values_list("pk", flat=True))
-        unqueued.update(rankings_wanted=wanted, rankings_needed=wanted)
+        unqueued.update(rankings_wanted=wanted, rankings_needed=wanted, taken_out=False)
         # Labellers may be past those that were there before without being wanted.
         Prompt.objects.filter(pk__in=queued - self.new_prompts).update(came_back=True)
         for entry in entries:

@@ -118,12 +118,13 @@ def renew(assignment: Assignment, member: Member) -> bool:
     else.
     """
     has_slot = assignment.slot is not None
-    if not has_slot and not assignment.was_taken_back:
+    if not has_slot and not assignment.taken_back:
         has_slot = take_slot(assignment.prompt, assignment)
     if not has_slot:
         return False
     assignment.expires_at = timezone.now() + lease(member)
-    assignment.save(update_fields=["slot", "expires_at"])
+    assignment.taken_back = False
+    assignment.save(update_fields=["slot", "expires_at", "taken_back"])
     return True
 
 
@@ -227,14 +228,18 @@ def take_slot(prompt: Prompt, assignment: Assignment) -> bool:
 
 
 def free_slot(assignment: Assignment) -> None:
-    """Give the slot of a locked assignment back, if it has one: its prompt waits again."""
+    """Give the slot of a locked assignment back, if it has one: its prompt waits again.
+
+    A prompt that was taken out of the queue in the meantime does not: it wants one ranking less.
+    """
     if assignment.slot is None:
         return
     assignment.slot = None
     assignment.save(update_fields=["slot"])
-    Prompt.objects.filter(pk=assignment.prompt_id).update(
-        rankings_needed=F("rankings_needed") + 1, came_back=True
-    )
+    prompt = Prompt.objects.filter(pk=assignment.prompt_id)
+    queued = prompt.filter(taken_out=False)
+    if not queued.update(rankings_needed=F("rankings_needed") + 1, came_back=True):
+        prompt.update(rankings_wanted=F("rankings_wanted") - 1)
 
 
 def release_expired() -> None:

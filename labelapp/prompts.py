@@ -24,6 +24,7 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Greatest
+from django.utils import timezone
 
 from labelapp.lending import free_slot, look_from_the_top, take_turn
 from labelapp.models import MIN_RESPONSES, Assignment, Project, Prompt, Ranking, Response
@@ -255,6 +256,7 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
         rankings_wanted=F("rankings_wanted") + 1,
         rankings_needed=F("rankings_needed") + 1,
         came_back=True,
+        taken_out=False,
     )
 
 
@@ -262,7 +264,9 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
 def take_out(*, prompts: QuerySet[Prompt]) -> int:
     """Let nobody else have the prompts. Rankings made and tasks begun stay. Gives their number."""
     return locked(prompts.filter(rankings_needed__gt=0)).update(
-        rankings_wanted=F("rankings_wanted") - F("rankings_needed"), rankings_needed=0
+        rankings_wanted=F("rankings_wanted") - F("rankings_needed"),
+        rankings_needed=0,
+        taken_out=True,
     )
 
 
@@ -270,13 +274,13 @@ def take_out(*, prompts: QuerySet[Prompt]) -> int:
 def want_rankings(*, project: Project, wanted: int) -> int:
     """Set how many rankings every queued prompt of a project wants. Gives the number changed.
 
-    Never fewer than the slots that are taken. Slots may come to be free anywhere in the queue, so
-    its labellers begin at its top again: marking what came back would have them look through it
-    at every claim, and it may be everything.
+    Those that were taken out of the queue stay out. Never fewer than the slots that are taken.
+    Slots may come to be free anywhere in the queue, so its labellers begin at its top again:
+    marking what came back would have them look through it at every claim, and it may be everything.
     """
     look_from_the_top(project.members.all())
     taken = F("rankings_wanted") - F("rankings_needed")
-    queued = Prompt.objects.filter(project=project, rankings_wanted__gt=0)
+    queued = Prompt.objects.filter(project=project, rankings_wanted__gt=0, taken_out=False)
     changing = queued.alias(target=Greatest(taken, Value(wanted))).exclude(
         rankings_wanted=F("target")
     )
@@ -298,5 +302,5 @@ def take_back(*, assignment: Assignment) -> bool:
     if task is None or task.slot is None:
         return False
     free_slot(task)
-    Assignment.objects.filter(pk=task.pk).update(expires_at=F("created_at"))
+    Assignment.objects.filter(pk=task.pk).update(taken_back=True, expires_at=timezone.now())
     return True

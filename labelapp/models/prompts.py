@@ -41,6 +41,8 @@ class Prompt(models.Model):
     # It needed nobody, or stood further down, and was put back: labellers look here too, however
     # far down the queue they are.
     came_back = models.BooleanField(default=False, db_default=False)
+    # A manager wants no more rankings of it: a slot that comes to be free is not handed on.
+    taken_out = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = PromptQuerySet.as_manager()

@@ -50,6 +50,8 @@ class Assignment(models.Model):
     # When it was last put in front of the labeller; null while it waits behind another task.
     shown_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
+    # A manager ended the lease: its labeller does not get it again.
+    taken_back = models.BooleanField(default=False, db_default=False)
     submitted_at = models.DateTimeField(null=True, blank=True)
     skipped_at = models.DateTimeField(null=True, blank=True)
     skip_reason = models.CharField(max_length=12, choices=SkipReason.choices, blank=True)
@@ -100,11 +102,6 @@ class Assignment(models.Model):
         """The responses, in the order shown."""
         by_id = Response.objects.in_bulk(self.order)
         return [by_id[pk] for pk in self.order]
-
-    @property
-    def was_taken_back(self) -> bool:
-        """A manager ended the lease. It is kept as one that never lasted: no other ends so soon."""
-        return self.slot is None and self.expires_at == self.created_at
 
 
 class Origin(models.TextChoices):

@@ -18,6 +18,7 @@ from labelapp.models import (
     PromptAgreement,
     Ranking,
     Role,
+    SkipReason,
     TrainingRun,
     User,
 )
@@ -271,6 +272,23 @@ def test_a_prompt_that_is_taken_out_goes_to_nobody_and_keeps_what_was_begun(
     assert slots(prompt) == (2, 0, False)
     assert lending.current_task(reviewer) is None
     assert not labelling.submit(assignment=begun, verdict=Verdict(ABCD)).surplus
+
+
+def test_a_prompt_that_is_taken_out_waits_for_nobody_else_when_its_labeller_skips_it(
+    project: Project, add_prompt: AddPrompt, labeller: Member, manager: Member
+) -> None:
+    prompt = add_prompt(wanted=3)
+    begun = task(labeller)
+    prompts.take_out(prompts=only(prompt))
+    assert slots(prompt) == (1, 0, False)
+    labelling.skip(assignment=begun, reason=SkipReason.BROKEN)
+    assert slots(prompt) == (0, 0, False)
+    assert prompts.want_rankings(project=project, wanted=2) == 0
+    assert lending.current_task(manager) is None
+    prompts.ask_again(prompts=only(prompt))  # put back, it waits again as any other
+    begun = task(manager)
+    labelling.skip(assignment=begun, reason=SkipReason.BROKEN)
+    assert slots(prompt) == (1, 1, True)
 
 
 def test_a_prompt_that_nobody_has_begun_is_no_longer_queued_when_taken_out(

@@ -7,18 +7,18 @@ import { recall, remember } from "./remembered.js";
 
 const wide = matchMedia("(width >= 1120px)");
 
-/** @type {Guidelines | undefined} of the task in the page */
-let shown;
-wide.addEventListener("change", () => shown?.adapt());
+/** @type {WeakMap<Element, Guidelines>} a task may leave the page and come back */
+const panes = new WeakMap();
+wide.addEventListener("change", () => panes.get(document.querySelector("#guidelines"))?.adapt());
 
 export class Guidelines {
   /** @param {HTMLFormElement} form */
   constructor(form) {
-    shown = this;
     /** @type {HTMLDetailsElement | null} */
     this.details = form.querySelector("#guidelines");
     this.comparing = false;
     if (!this.details) return;
+    panes.set(this.details, this);
     this.details.querySelector("summary").addEventListener("click", () => {
       if (!this.isSheet) remember("guidelines", this.details.open ? "closed" : "open");
     });
