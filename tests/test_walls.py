@@ -26,6 +26,7 @@ STAGES = {
     "labelling",
     "lending",
     "queue",
+    "statements",
     "verdicts",
     "progress",
     "prompts",
