@@ -1,4 +1,4 @@
-"""What a manager took out of the queue, and took back, in columns of their own."""
+"""What a manager took out of the queue, and took back, in columns of their own; an index of skips."""
 
 from django.db import migrations, models
 from django.db.models import F
@@ -24,6 +24,14 @@ class Migration(migrations.Migration):
             model_name="assignment",
             name="taken_back",
             field=models.BooleanField(db_default=False, default=False),
+        ),
+        migrations.AddIndex(
+            model_name="assignment",
+            index=models.Index(
+                condition=models.Q(("skipped_at__isnull", False)),
+                fields=["member", "-skipped_at"],
+                name="assignment_skips_of_member",
+            ),
         ),
         migrations.RunPython(mark, migrations.RunPython.noop),
     ]

@@ -92,6 +92,11 @@ class Assignment(models.Model):
                 fields=["member", "-submitted_at"],
                 condition=Q(submitted_at__isnull=False),
             ),
+            models.Index(
+                name="assignment_skips_of_member",
+                fields=["member", "-skipped_at"],
+                condition=Q(skipped_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
