@@ -7,7 +7,7 @@ PostgreSQL. Every prompt has 6 responses of 60 to 100 words, a third of them wit
 fifth prompt has been ranked before. A step is the POST of a ranking whose answer brings the next
 task; its time is from sending to the last byte of the answer. Labellers do not think: each submits
 as soon as the next task is there. After each measurement its rankings are taken back, so that the
-next one begins with the same rows. Medians of --repeats.
+next one begins with the same rows. The sizes take turns; medians of --repeats.
 
 The load comes from this process, one thread and one keep-alive connection a labeller, on plain
 sockets without an HTTP library, because it shares the cores with the server (and with PostgreSQL):
@@ -23,7 +23,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,24 +144,29 @@ def median(measured: Sequence[Measured]) -> Measured:
 
 
 def bench(
-    installation: Installation, prompts: int, options: argparse.Namespace
-) -> dict[int, Measured]:
-    """Figures for each number of labellers."""
-    start = time.perf_counter()
-    sessions = installation.fill(prompts=prompts, labellers=max(LABELLERS), finished=FINISHED)
-    print(f"  {prompts:,} prompts filled in {time.perf_counter() - start:.0f} s", flush=True)
-    installation.start()
-    found: dict[int, list[Measured]] = {labellers: [] for labellers in LABELLERS}
+    installations: dict[int, Installation], options: argparse.Namespace
+) -> dict[tuple[int, int], Measured]:
+    """Figures for each number of labellers and of prompts, the sizes by turns."""
+    sessions = {}
+    for prompts, installation in installations.items():
+        start = time.perf_counter()
+        sessions[prompts] = installation.fill(
+            prompts=prompts, labellers=max(LABELLERS), finished=FINISHED
+        )
+        print(f"  {prompts:,} prompts filled in {time.perf_counter() - start:.0f} s", flush=True)
+    for installation in installations.values():
+        installation.start()
+    found: dict[tuple[int, int], list[Measured]] = defaultdict(list)
     for _ in range(options.repeats):
         for labellers in LABELLERS:
             rankings = options.rankings if labellers > 1 else options.rankings // 4
-            measured = measure(installation, sessions[:labellers], rankings)
-            found[labellers].append(measured)
-            database = installation.database()
-            take_back(database)
-            database.close()
-    installation.stop()
-    return {labellers: median(measured) for labellers, measured in found.items()}
+            for prompts, installation in installations.items():
+                measured = measure(installation, sessions[prompts][:labellers], rankings)
+                found[labellers, prompts].append(measured)
+                database = installation.database()
+                take_back(database)
+                database.close()
+    return {key: median(measured) for key, measured in found.items()}
 
 
 def main() -> None:
@@ -186,26 +193,25 @@ def main() -> None:
 def bench_database(kind: str, folder: Path, options: argparse.Namespace) -> None:
     print(f"\n{kind}")
     server = embedded_postgresql(folder) if kind == "postgresql" else ""
-    found = {}
-    for prompts in options.prompts:
-        own = folder / str(prompts)
-        own.mkdir()
-        url = new_database(server, f"bench{prompts}") if server else ""
-        with Installation(own, url) as installation:
-            found[prompts] = bench(installation, prompts, options)
+    with ExitStack() as running:
+        installations = {}
+        for prompts in options.prompts:
+            own = folder / str(prompts)
+            own.mkdir()
+            url = new_database(server, f"bench{prompts}") if server else ""
+            installations[prompts] = running.enter_context(Installation(own, url))
+        found = bench(installations, options)
     print(
         "| prompts | labellers | rankings a second | p50 | p95 | the page alone "
         "| p50 against the fewest | load |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    for labellers in LABELLERS:
-        for prompts, measured in found.items():
-            m = measured[labellers]
-            ratio = m.p50 / found[options.prompts[0]][labellers].p50
-            print(
-                f"| {prompts:,} | {labellers} | {m.rate:.0f} | {m.p50:.1f} ms | {m.p95:.1f} ms "
-                f"| {m.page:.1f} ms | {ratio:.2f} | {m.load:.0%} |"
-            )
+    for (labellers, prompts), m in found.items():
+        ratio = m.p50 / found[labellers, options.prompts[0]].p50
+        print(
+            f"| {prompts:,} | {labellers} | {m.rate:.0f} | {m.p50:.1f} ms | {m.p95:.1f} ms "
+            f"| {m.page:.1f} ms | {ratio:.2f} | {m.load:.0%} |"
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.installation import free_port
 
 APP = """
-import json, os, threading, time
+import gc, json, os, time
 
 inside = 0
 
@@ -26,7 +26,7 @@ def app(environ, start_response):
     together = inside
     time.sleep(float(environ["PATH_INFO"].strip("/")))
     inside -= 1
-    body = json.dumps([os.getpid(), together]).encode()
+    body = json.dumps([os.getpid(), together, gc.get_freeze_count()]).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
@@ -67,7 +67,7 @@ def ask(port: int, seconds: float) -> tuple[int, int] | None:
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", f"/{seconds}")
-        pid, together = json.loads(connection.getresponse().read())
+        pid, together, _ = json.loads(connection.getresponse().read())
     except OSError:
         return None  # not there yet
     finally:
@@ -111,6 +111,16 @@ def test_a_connection_is_kept_until_others_wait(port: int) -> None:
         answer.read()
         assert not answer.will_close
     connection.close()
+
+
+def test_a_process_looks_no_longer_through_what_it_has_loaded(port: int) -> None:
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    frozen = []
+    for _ in range(60):
+        connection.request("GET", "/0")
+        frozen.append(json.loads(connection.getresponse().read())[2])
+    connection.close()
+    assert frozen[-1] > 1000
 
 
 def test_a_browser_that_does_not_close_its_end_keeps_nobody_waiting(port: int) -> None:
