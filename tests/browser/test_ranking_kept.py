@@ -70,13 +70,16 @@ def test_submitting_twice_stores_one_ranking(ranking_page: RankingPage, add_prom
         add_prompt(name, [f"{name} {n}" for n in range(4)])
     page = ranking_page.open().page
     nothing_ready(page)
-    page.route("**/labelling/", slowly)
+    on_their_way: list[Route] = []
+    page.route("**/labelling/", lambda route: on_their_way.append(route))
     for key in ("1", "j", "2", "j", "3", "j", "4"):
         page.keyboard.press(key)
     for _ in range(3):
         page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Storing")).to_be_disabled()
     expect(ranking_page.radio("A", 1)).to_be_disabled()
+    (submit,) = on_their_way
+    submit.continue_()
     expect(page.get_by_role("region", name="Prompt")).to_contain_text("second")
     assert Ranking.objects.count() == 1
 
@@ -84,11 +87,6 @@ def test_submitting_twice_stores_one_ranking(ranking_page: RankingPage, add_prom
 def nothing_ready(page: Page) -> None:
     """Let the page find no next task to keep ready, so that it comes with the answer."""
     page.route("**/labelling/next/**", lambda route: route.fulfill(status=204))
-
-
-def slowly(route: Route) -> None:
-    route.request.frame.page.wait_for_timeout(200)
-    route.continue_()
 
 
 def test_while_the_server_cannot_be_reached_everything_entered_stays(
