@@ -37,6 +37,7 @@ PAGES = {
     "projects/kitchen/progress/": "Progress",
     "projects/kitchen/prompts/": "Prompts",
     "projects/kitchen/prompts/{prompt}/": "Prompt",
+    "projects/kitchen/agreement/": "Agreement",
     "projects/kitchen/runs/": "Runs",
     "projects/kitchen/runs/{run}/": "Run",
     "projects/kitchen/runs/{run}/log/": "Log of run",
