@@ -6,6 +6,7 @@ starts it; what it found stays as the result of the task, and the pages read it 
 """
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +17,12 @@ from operator import itemgetter
 from typing import Any, NamedTuple, Self
 
 from django.conf import settings
+from django.db.models.functions import Length
 from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
-from labelapp.models import Origin, Placement, Project
+from labelapp.models import Assignment, Origin, Placement, Project
 from labelapp.runs import environment
 
 TASK = "labelapp.tasks.measure_agreement"
@@ -44,6 +46,24 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Person:
+    """One labeller beside the others."""
+
+    member: int | None  # None: all together
+    rankings: int
+    median_seconds: float | None  # at work on a ranking, of those that were timed
+    agreement: Figure  # with the others
+    ties: Figure  # of all pairs, those that are tied
+    first: Figure  # of pairs ranked apart, those where the better one was shown before the other
+    longer: Figure  # of pairs ranked apart, those where the better one is longer
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        figures = {name: Figure(**value) for name, value in found.items() if type(value) is dict}
+        return cls(**{**found, **figures})
+
+
+@dataclass(frozen=True)
 class Agreement:
     """A project's agreement, and what it was measured on."""
 
@@ -52,6 +72,7 @@ class Agreement:
     prompts: int
     shared_prompts: int  # that two labellers or more have ranked
     figures: Sequence[Figure]
+    people: Sequence[Person]  # those with the most rankings first; all together at the end
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,21 +80,25 @@ class Agreement:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
         figures = [Figure(**figure) for figure in found["figures"]]
-        return cls(**{**found, "figures": figures})
+        people = [Person.from_json(person) for person in found["people"]]
+        return cls(**{**found, "figures": figures, "people": people})
 
     def named(self) -> dict[str, Figure]:
         return {figure.name: figure for figure in self.figures}
 
 
 class Ranked(NamedTuple):
-    """A ranking, as much of it as agreement looks at."""
+    """A ranking, as much of it as agreement and habits look at."""
 
     member: int
     ranks: dict[int, int]  # response -> rank, 1 = best
+    seconds: float | None = None  # at work on it
+    places: dict[int, int] | None = None  # response -> where it was shown, from 0; None: not known
+    lengths: dict[int, int] | None = None  # response -> characters
 
 
 def rankings_by_prompt(project: Project) -> Iterator[list[Ranked]]:
-    """The rankings that count, prompt by prompt, in one query that is read as a stream.
+    """The rankings that count, prompt by prompt, in two queries that are read as streams.
 
     Those that are current and were wanted. An adjudicated ranking is left out: who made it had seen
     the others'.
@@ -85,14 +110,55 @@ def rankings_by_prompt(project: Project) -> Iterator[list[Ranked]]:
         .exclude(ranking__origin=Origin.ADJUDICATED)
         .order_by("ranking__prompt_id", "ranking_id", "response_id")
         .values_list(
-            "ranking__prompt_id", "ranking_id", "ranking__member_id", "response_id", "rank"
+            *("ranking__prompt_id", "ranking_id", "ranking__member_id", "ranking__seconds"),
+            *("response_id", "rank", Length("response__text")),
         )
     )
-    for _, of_prompt in groupby(rows.iterator(chunk_size=CHUNK), key=itemgetter(0)):
+    orders = shown_orders(project)
+    shown_of, shown = next(orders, NO_MORE)
+    for prompt, of_prompt in groupby(rows.iterator(chunk_size=CHUNK), key=itemgetter(0)):
+        while shown_of < prompt:
+            shown_of, shown = next(orders, NO_MORE)
+        orders_here = shown if shown_of == prompt else {}
         yield [
-            Ranked(member, {response: rank for *_, response, rank in placements})
-            for (_, member), placements in groupby(of_prompt, key=itemgetter(1, 2))
+            ranked(member, seconds, [placement[4:] for placement in placements], orders_here)
+            for (_, member, seconds), placements in groupby(of_prompt, key=itemgetter(1, 2, 3))
         ]
+
+
+Orders = dict[int, list[int]]  # member -> responses as they were shown
+NO_MORE: tuple[float, Orders] = (math.inf, {})
+
+
+def shown_orders(project: Project) -> Iterator[tuple[float, Orders]]:
+    """In which order each labeller was shown the responses, prompt by prompt."""
+    rows = (
+        Assignment.objects.ranked()
+        .filter(prompt__project=project)
+        .order_by("prompt_id")
+        .values_list("prompt_id", "member_id", "order")
+    )
+    for prompt, group in groupby(rows.iterator(chunk_size=CHUNK), key=itemgetter(0)):
+        yield prompt, {member: order for _, member, order in group}
+
+
+def ranked(
+    member: int,
+    seconds: float | None,
+    placements: Sequence[tuple[int, int, int]],
+    orders: Orders,
+) -> Ranked:
+    """A ranking from its rows. Of responses made elsewhere nobody knows how they were shown."""
+    ranks = {response: rank for response, rank, _ in placements}
+    order = orders.get(member, [])
+    places = {response: place for place, response in enumerate(order)}
+    return Ranked(
+        member=member,
+        ranks=ranks,
+        seconds=seconds,
+        places=places if places.keys() == ranks.keys() else None,
+        lengths={response: length for response, _, length in placements},
+    )
 
 
 class CannotMeasureError(Exception):
@@ -137,7 +203,7 @@ def last_measurement(project: Project) -> Measurement:
         return Measurement()
     good = tasks.filter(status=TaskResultStatus.SUCCESSFUL).order_by("-finished_at").first()
     return Measurement(
-        agreement=Agreement.from_json(good.return_value) if good else None,
+        agreement=Agreement.from_json(good.return_value or {}) if good else None,
         at=good.finished_at if good else None,
         is_active=is_active(newest),
         failed=failure(newest),

@@ -1,81 +1,21 @@
 """Coefficients: how alike rankings of the same prompts are.
 
-docs/quality.md defines each figure. Everything is summed prompt by prompt, so that memory does not
-grow with the rankings; prompts whose sums are alike are counted, not kept. The same sums, drawn
-again, give the intervals.
+docs/quality.md defines each figure.
 
 Shapes: N rankings of one prompt, K of its responses, C pairs of these, V = 9 ranks; S bootstrap
-samples, D different rows of sums.
+samples.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labelapp.agreement import Agreement, Figure, Ranked
+from labelapp.habits import Habits
 from labelapp.models import MAX_RESPONSES
+from labelapp.sums import Floats, Sums, figure, ratio
 
-BOOTSTRAP_SAMPLES = 2000
-BOOTSTRAP_SEED = 0
-FEWEST_PROMPTS = 5
-"""With fewer, an interval over prompts would claim to know what it cannot."""
-CELLS = 10_000_000  # of one array of bootstrap draws
 UPPER = np.triu_indices(MAX_RESPONSES)
-
-Floats = NDArray[np.float64]
-Statistic = Callable[[Floats], Floats]  # sums (S, columns) -> values (S,)
-
-
-class Sums:
-    """Rows of sums, one a prompt that has a part in a figure."""
-
-    def __init__(self) -> None:
-        self.rows: Counter[bytes] = Counter()
-
-    def add(self, *row: float) -> None:
-        self.rows[np.array(row, dtype=float).tobytes()] += 1
-
-    @property
-    def prompts(self) -> int:
-        return self.rows.total()
-
-    def table(self) -> tuple[Floats, NDArray[np.int64]]:
-        """The different rows (D, columns), in an order of their own; how often each came (D,)."""
-        rows = sorted(self.rows)
-        columns = len(rows[0]) // 8
-        values = np.frombuffer(b"".join(rows), dtype=float).reshape(-1, columns)
-        return values, np.array([self.rows[row] for row in rows])
-
-    def total(self) -> Floats:
-        """Sums over all prompts, (columns,)."""
-        if not self.rows:
-            return np.zeros(1)
-        rows, times = self.table()
-        return np.asarray(times @ rows)
-
-    def interval(self, statistic: Statistic) -> tuple[float, float]:
-        """95 % interval by the bootstrap over prompts: one prompt's rankings are not independent.
-
-        How often each row is drawn is multinomial; that is the same as drawing prompt by prompt.
-        The percentile method, Efron and Tibshirani 1993, section 13.3.
-        """
-        rows, times = self.table()
-        random = np.random.default_rng(BOOTSTRAP_SEED)
-        values: list[Floats] = []
-        left = BOOTSTRAP_SAMPLES
-        while left:
-            size = min(left, max(1, CELLS // len(rows)))
-            drawn = random.multinomial(self.prompts, times / times.sum(), size=size)
-            values.append(statistic(drawn @ rows))
-            left -= size
-        low, high = np.nanpercentile(np.concatenate(values), [2.5, 97.5])
-        return float(low), float(high)
-
-
-def ratio(sums: Floats) -> Floats:
-    return np.asarray(sums[:, 0] / sums[:, 1])
 
 
 def alpha(sums: Floats) -> Floats:
@@ -110,6 +50,7 @@ class Tally:
         self.tau = Sums()  # sum, how many
         self.w = Sums()  # W, 1, what chance comes to
         self.coincidences = Sums()
+        self.habits = Habits()
         self.compared = False  # two labellers had two responses in common
         self.same_set = False  # and a prompt's rankings were all of the same responses
 
@@ -119,6 +60,7 @@ class Tally:
         self.members |= members
         self.rankings += len(ranked)
         self.prompts += 1
+        self.habits.add(ranked)
         if len(members) > 1:
             self.shared_prompts += 1
             self.add_pairs(ranked)
@@ -137,18 +79,26 @@ class Tally:
         prefers_NC = np.sign(ranks_NK[:, second_C] - ranks_NK[:, first_C]) * has_NC
         apart_NC = np.abs(prefers_NC)
         tied_NC = has_NC - apart_NC
-        others_NN = np.triu(members_N[:, None] != members_N[None, :])
+        differ_NN = members_N[:, None] != members_N[None, :]
+        others_NN = np.triu(differ_NN)
 
         def summed(of_NN: Floats) -> float:
             return float(of_NN[others_NN].sum())
 
         balance_NN = prefers_NC @ prefers_NC.T  # ordered alike, less ordered the other way
-        pairs = summed(apart_NC @ apart_NC.T)
+        pairs_NN = apart_NC @ apart_NC.T
+        pairs = summed(pairs_NN)
         agreed = (pairs + summed(balance_NN)) / 2
         shared = summed(has_NC @ has_NC.T)
         ties_NN = tied_NC @ has_NC.T  # of the pairs that both have, those that the first one ties
         if pairs:
             self.two_way.add(agreed, pairs)
+            agreed_NN = (pairs_NN + balance_NN) / 2
+            for member in np.unique(members_N):
+                with_others_NN = differ_NN & (members_N == member)[:, None]
+                self.habits.add_agreement(
+                    int(member), agreed_NN[with_others_NN].sum(), pairs_NN[with_others_NN].sum()
+                )
         if shared:
             self.compared = True
             alike = agreed + summed(tied_NC @ tied_NC.T)
@@ -226,19 +176,20 @@ def measure(prompts: Iterable[Sequence[Ranked]]) -> Agreement:
             krippendorff_alpha(tally),
             kendall_w(tally),
         ],
+        people=tally.habits.people(together=agreement(tally), why_none=tally.why_none()),
     )
 
 
 def agreement(tally: Tally) -> Figure:
     """Of the pairs that two labellers both ranked apart, the share that they order alike."""
     return figure(
-        tally,
         tally.two_way,
         name="agreement",
         unit="comparisons",
         count=int(tally.two_way.total()[-1]),
         statistic=ratio,
         chance=0.5,
+        why_none=tally.why_none(),
         undefined="Of every pair that two labellers share, one of them or both tied the two.",
     )
 
@@ -254,27 +205,26 @@ def agreement_with_ties(tally: Tally) -> Figure:
         tied = ties / (2 * pairs)
         chance = float(tied**2 + (1 - tied) ** 2 / 2)
     return figure(
-        tally,
         tally.three_way,
         name="agreement_with_ties",
         unit="comparisons",
         count=int(pairs),
         statistic=ratio,
         chance=chance,
-        undefined="",
+        why_none=tally.why_none(),
     )
 
 
 def kendall_tau(tally: Tally) -> Figure:
     """The mean of tau-b over every two labellers of a prompt (Kendall 1945)."""
     return figure(
-        tally,
         tally.tau,
         name="tau_b",
         unit="pairs of rankings",
         count=int(tally.tau.total()[-1]),
         statistic=ratio,
         chance=0.0,
+        why_none=tally.why_none(),
         undefined="Of every two labellers of a prompt, one tied everything that they share.",
     )
 
@@ -282,13 +232,13 @@ def kendall_tau(tally: Tally) -> Figure:
 def krippendorff_alpha(tally: Tally) -> Figure:
     """Krippendorff's alpha, ordinal, over the ranks of responses."""
     return figure(
-        tally,
         tally.coincidences,
         name="alpha",
         unit="responses",
         count=tally.units,
         statistic=alpha,
         chance=0.0,
+        why_none=tally.why_none(),
         undefined=(
             "Every response has the same rank from everybody."
             if tally.coincidences.rows
@@ -304,50 +254,16 @@ def kendall_w(tally: Tally) -> Figure:
         _, prompts, by_chance = tally.w.total()
         chance = float(by_chance / prompts)
     return figure(
-        tally,
         tally.w,
         name="w",
         unit="prompts",
         count=tally.w.prompts,
         statistic=ratio,
         chance=chance,
+        why_none=tally.why_none(),
         undefined=(
             "Everybody tied all responses of the prompts in question."
             if tally.same_set
             else "Of no prompt have all labellers ranked the same set of responses."
         ),
-    )
-
-
-def figure(
-    tally: Tally,
-    sums: Sums,
-    *,
-    name: str,
-    unit: str,
-    count: int,
-    statistic: Statistic,
-    chance: float | None,
-    undefined: str,
-) -> Figure:
-    """A figure with its interval, or with the reason why there is none."""
-    why_not = tally.why_none() or ("" if sums.rows else undefined)
-    value = None if why_not else float(statistic(sums.total()[None, :])[0])
-    if value is not None and np.isnan(value):
-        value, why_not = None, undefined
-    low = high = None
-    if value is not None and sums.prompts >= FEWEST_PROMPTS:
-        low, high = sums.interval(statistic)
-    elif value is not None:
-        why_not = f"Fewer than {FEWEST_PROMPTS} prompts: too few for an interval."
-    return Figure(
-        name=name,
-        unit=unit,
-        count=count,
-        prompts=sums.prompts,
-        value=value,
-        low=low,
-        high=high,
-        chance=chance,
-        why_not=why_not,
     )

@@ -24,6 +24,8 @@ STAGES = {
     "agreement",
     "charts",
     "coefficients",
+    "habits",
+    "sums",
     "text",
     "blinding",
     "importing",

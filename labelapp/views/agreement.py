@@ -16,12 +16,15 @@ SEERS = (Role.MANAGER, Role.REVIEWER)
 def context(member: Member) -> dict[str, object]:
     measurement = last_measurement(member.project)
     found = measurement.agreement
+    people = found.people if found else []
+    members = member.project.members.in_bulk([one.member for one in people if one.member])
     return {
         "member": member,
         "project": member.project,
         "measurement": measurement,
         "agreement": found,
         "figures": found.named() if found else {},
+        "people": [(members.get(one.member), one) for one in people],
         "training": member.project.runs.active().first() if measurement.is_active else None,
     }
 

@@ -1,17 +1,25 @@
 """Agreement: which rankings count, measuring in the background, and the page."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
-from labelapp import tasks
+from labelapp import labelling, lending, runs, tasks
 from labelapp.agreement import LONGEST, Agreement, last_measurement, rankings_by_prompt
 from labelapp.coefficients import measure
-from labelapp.models import Member, Origin, Project, Role, User
+from labelapp.models import Member, Origin, Project, Ranking, Role, SkipReason, User
+from labelapp.verdicts import Verdict
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 
 URL = "/projects/kitchen/agreement/"
@@ -79,19 +87,43 @@ def test_another_projects_rankings_stay_out(ranked_twice: Project) -> None:
     assert list(rankings_by_prompt(other)) == []
 
 
-def test_reading_takes_one_query_however_many_rankings(
+def test_reading_takes_two_queries_however_many_rankings(
     ranked_twice: Project,
     labeller: Member,
     add_prompt: AddPrompt,
     add_ranking: AddRanking,
     django_assert_num_queries: Any,
 ) -> None:
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         assert len(list(rankings_by_prompt(ranked_twice))) == 6
     for number in range(20):
         add_ranking(add_prompt(f"More {number}?"), labeller, (1, 2, 3, 4))
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         assert len(list(rankings_by_prompt(ranked_twice))) == 26
+
+
+def test_a_ranking_made_here_comes_with_its_time_and_how_it_was_shown(
+    labeller: Member, bob: Member, add_prompt: AddPrompt, add_ranking: AddRanking
+) -> None:
+    for number in range(3):
+        add_ranking(add_prompt(f"Before {number}?"), bob, (1, 2, 3, 4), origin=Origin.IMPORTED)
+    prompt = add_prompt(responses=("A", "Bb", "Ccc", "Dddd"))
+    assignment = lending.current_task(labeller)
+    assert assignment is not None
+    while assignment.prompt_id != prompt.pk:
+        labelling.skip(assignment=assignment, reason=SkipReason.OTHER)
+        assignment = lending.current_task(labeller)
+        assert assignment is not None
+    letters = {"A": 1, "B": 2, "C": 3, "D": 3}
+    made = labelling.submit(assignment=assignment, verdict=Verdict(letters), seconds=0)
+    Ranking.objects.filter(pk=made.pk).update(seconds=12.5)
+    add_ranking(prompt, bob, (1, 2, 3, 4), origin=Origin.IMPORTED)
+    here, elsewhere = list(rankings_by_prompt(labeller.project))[-1]
+    assert here.places == {pk: place for place, pk in enumerate(assignment.order)}
+    assert [here.ranks[pk] for pk in assignment.order] == [1, 2, 3, 3]
+    assert list((here.lengths or {}).values()) == [1, 2, 3, 4]
+    assert here.seconds == 12.5
+    assert (elsewhere.places, elsewhere.seconds) == (None, None)
 
 
 # Measuring
@@ -108,7 +140,7 @@ def test_the_command_says_each_figure_in_a_line(
     call_command("measure_agreement", project="kitchen")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
-        "12 rankings of 6 prompts by 2 labellers; 6 prompts were ranked by two or more."
+        "Rankings: 12, labellers: 2, prompts: 6. Two or more have ranked 6 of the prompts."
     )
     name, _, figure = lines[1].partition(" ")
     assert name == "agreement"
@@ -130,9 +162,20 @@ def test_the_command_refuses_a_project_that_is_not_there(db: None) -> None:
         call_command("measure_agreement", project="garden")
 
 
+def run_worker(data_dir: Path) -> None:
+    """The task worker, a process of its own on this test's database, until the queue is empty."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(data_dir),
+        "DATABASE_URL": runs.database_url(connection.settings_dict),
+    }
+    worker = [sys.executable, "manage.py", "db_worker", "--batch", "--verbosity", "0"]
+    subprocess.run(worker, cwd=settings.BASE_DIR, env=environment, check=True)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_manager_measures_and_the_task_worker_brings_the_figures(
-    ranked_twice: Project, manager: Member
+    ranked_twice: Project, manager: Member, tmp_path: Path
 ) -> None:
     browser = sign_in(manager)
     assert "Not measured yet" in browser.get(URL).content.decode()
@@ -140,7 +183,7 @@ def test_a_manager_measures_and_the_task_worker_brings_the_figures(
     waiting = browser.get(URL).content.decode()
     assert "Being measured" in waiting
     assert f'hx-get="{MEASURED}"' in waiting
-    call_command("db_worker", batch=True, verbosity=0, reload=False)
+    run_worker(tmp_path)
     page = browser.get(MEASURED).content.decode()
     assert "Being measured" not in page
     assert "80.0\u202f%" in page
@@ -207,7 +250,7 @@ def shown(project: Project, manager: Member) -> str:
     found = measure(rankings_by_prompt(project)).to_json()
     now = timezone.now()
     task_in(project, TaskResultStatus.SUCCESSFUL, return_value=found, finished_at=now)
-    return " ".join(sign_in(manager).get(URL).content.decode().split())
+    return re.sub(r"[ \n]+", " ", sign_in(manager).get(URL).content.decode())
 
 
 def test_the_page_shows_figures_beside_the_published_ones(
@@ -226,7 +269,7 @@ def test_the_page_says_why_a_figure_is_not_defined(
 ) -> None:
     add_ranking(add_prompt(), labeller, (1, 2, 3, 4))
     page = shown(labeller.project, manager)
-    assert page.count("Only one labeller has ranked; agreement takes two.") == 5
+    assert page.count("ot defined. Only one labeller has ranked; agreement takes two.") == 5
 
 
 def test_the_page_takes_the_same_queries_however_many_measurements(
@@ -235,8 +278,22 @@ def test_the_page_takes_the_same_queries_however_many_measurements(
     for _ in range(5):
         shown(ranked_twice, manager)
     browser = sign_in(manager)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         browser.get(URL)
+
+
+def test_the_page_shows_each_labeller_beside_all_together(
+    ranked_twice: Project, labeller: Member, manager: Member
+) -> None:
+    page = shown(ranked_twice, manager)
+    table = page[page.index("Each labeller") :]
+    names = [">labeller<", ">bob<", ">All together<"]
+    assert [table.count(name) for name in names] == [1, 1, 1]
+    # Bob ties 1 of 6 pairs of each prompt, the labeller none.
+    assert "16.7\u202f%" in table
+    assert "The order shown is not known." in table
+    Member.objects.filter(pk=labeller.pk).update(name="Ann")
+    assert ">Ann<" in sign_in(manager).get(URL).content.decode()
 
 
 @pytest.mark.parametrize("url", [URL, MEASURED])

@@ -12,9 +12,10 @@ import pytest
 import scipy.stats
 
 from labelapp.agreement import Agreement, Figure, Ranked, rankings_by_prompt
-from labelapp.coefficients import BOOTSTRAP_SAMPLES, Sums, measure, ratio
+from labelapp.coefficients import measure
 from labelapp.importing import import_lines
 from labelapp.models import Project
+from labelapp.sums import BOOTSTRAP_SAMPLES, Sums, ratio
 from training.rankingfile import open_ranking_file
 
 ANN, BOB, CARL = 1, 2, 3
@@ -273,7 +274,7 @@ def test_real_annotators_agree_as_their_authors_say(pandalm: list[list[Ranked]])
 
 
 def test_many_different_prompts_are_drawn_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labelapp.coefficients.CELLS", 40)
+    monkeypatch.setattr("labelapp.sums.CELLS", 40)
     few = measure(simulated(12)).named()["agreement"]
     monkeypatch.undo()
     whole = measure(simulated(12)).named()["agreement"]

@@ -30,8 +30,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(found.to_json(), allow_nan=False))
             return
         self.stdout.write(
-            f"{found.rankings} rankings of {found.prompts} prompts by {found.labellers} labellers; "
-            f"{found.shared_prompts} prompts were ranked by two or more."
+            f"Rankings: {found.rankings}, labellers: {found.labellers}, prompts: {found.prompts}. "
+            f"Two or more have ranked {found.shared_prompts} of the prompts."
         )
         for figure in found.figures:
             self.stdout.write(f"{figure.name:20} {describe(figure)}")
