@@ -9,6 +9,7 @@ samples.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelapp.agreement import Agreement, Figure, Ranked
 from labelapp.habits import Habits
@@ -79,8 +80,7 @@ class Tally:
         prefers_NC = np.sign(ranks_NK[:, second_C] - ranks_NK[:, first_C]) * has_NC
         apart_NC = np.abs(prefers_NC)
         tied_NC = has_NC - apart_NC
-        differ_NN = members_N[:, None] != members_N[None, :]
-        others_NN = np.triu(differ_NN)
+        others_NN = np.triu(members_N[:, None] != members_N[None, :])
 
         def summed(of_NN: Floats) -> float:
             return float(of_NN[others_NN].sum())
@@ -93,12 +93,7 @@ class Tally:
         ties_NN = tied_NC @ has_NC.T  # of the pairs that both have, those that the first one ties
         if pairs:
             self.two_way.add(agreed, pairs)
-            agreed_NN = (pairs_NN + balance_NN) / 2
-            for member in np.unique(members_N):
-                with_others_NN = differ_NN & (members_N == member)[:, None]
-                self.habits.add_agreement(
-                    int(member), agreed_NN[with_others_NN].sum(), pairs_NN[with_others_NN].sum()
-                )
+            self.add_each(members_N, (pairs_NN + balance_NN) / 2, pairs_NN)
         if shared:
             self.compared = True
             alike = agreed + summed(tied_NC @ tied_NC.T)
@@ -108,6 +103,15 @@ class Tally:
         known_NN = others_NN & (root_NN > 0)
         if known_NN.any():
             self.tau.add(float((balance_NN[known_NN] / root_NN[known_NN]).sum()), known_NN.sum())
+
+    def add_each(self, members_N: NDArray[np.int64], agreed_NN: Floats, pairs_NN: Floats) -> None:
+        """What each labeller and the others said of a prompt."""
+        for member in np.unique(members_N):
+            own_N = members_N == member
+            others_NN = own_N[:, None] & ~own_N[None, :]
+            self.habits.add_agreement(
+                int(member), agreed_NN[others_NN].sum(), pairs_NN[others_NN].sum()
+            )
 
     def add_w(self, ranked: Sequence[Ranked]) -> None:
         """Kendall's W of a prompt, corrected for ties (Kendall and Gibbons 1990, chapter 6)."""

@@ -16,6 +16,7 @@ from labelapp.coefficients import measure
 from labelapp.importing import import_lines
 from labelapp.models import Project
 from labelapp.sums import BOOTSTRAP_SAMPLES, Sums, ratio
+from training.agreement import agree_on_prompt
 from training.rankingfile import open_ranking_file
 
 ANN, BOB, CARL = 1, 2, 3
@@ -271,6 +272,21 @@ def test_real_annotators_agree_as_their_authors_say(pandalm: list[list[Ranked]])
     assert named["tau_b"].value == pytest.approx(tau_of_scipy(pandalm))
     assert named["alpha"].value == pytest.approx(alpha_of_krippendorff(pandalm))
     assert named["w"].prompts <= 73
+
+
+def test_agreement_is_what_a_training_run_calls_so() -> None:
+    prompts = simulated(40)
+    counted = [
+        agree_on_prompt(
+            np.array([one.member for one in ranked], np.int32),
+            [np.array(list(one.ranks), np.int32) for one in ranked],
+            [np.array(list(one.ranks.values()), np.int32) for one in ranked],
+        )
+        for ranked in prompts
+    ]
+    agreed, pairs = np.sum(counted, axis=0)
+    found = figures(*prompts)["agreement"]
+    assert (found.value, found.count) == (agreed / pairs, pairs)
 
 
 def test_many_different_prompts_are_drawn_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
