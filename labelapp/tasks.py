@@ -1,9 +1,11 @@
 """What the task worker does (`manage.py db_worker`)."""
 
+from typing import Any
+
 from django_tasks import task
 
-from labelapp import runs
-from labelapp.models import TrainingRun
+from labelapp import agreement, runs
+from labelapp.models import Project, TrainingRun
 
 
 @task()
@@ -14,3 +16,11 @@ def train(run_id: int) -> str:
         return "deleted"
     runs.execute(run)
     return run.state
+
+
+# Before a training that waits: it takes seconds, and somebody looks at the page.
+@task(priority=10)
+def measure_agreement(project_id: int) -> dict[str, Any] | None:
+    """Measure how far a project's labellers rank alike; the result is what the pages show."""
+    project = Project.objects.filter(pk=project_id).first()
+    return agreement.measure(project) if project is not None else None

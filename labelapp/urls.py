@@ -6,6 +6,7 @@ from django.urls import path
 
 from labelapp.middleware import translated
 from labelapp.views import (
+    agreement,
     invitations,
     labelling,
     languages,
@@ -57,6 +58,9 @@ urlpatterns = [
         prompts.take_back,
         name="prompt_take_back",
     ),
+    path("projects/<slug:slug>/agreement/", agreement.index, name="agreement"),
+    path("projects/<slug:slug>/agreement/measured/", agreement.measured, name="agreement_measured"),
+    path("projects/<slug:slug>/agreement/measure/", agreement.measure, name="agreement_measure"),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),
     path("projects/<slug:slug>/runs/<int:pk>/", runs.detail, name="run"),
     path("projects/<slug:slug>/runs/<int:pk>/progress/", runs.progress, name="run_progress"),

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.utils import timezone
+from django_tasks import TaskResultStatus
+from django_tasks_db.models import DBTaskResult
 from playwright.sync_api import Page, ViewportSize, expect
 
 from labelapp import invitations, labelling, lending, runs
+from labelapp.agreement import rankings_by_prompt
+from labelapp.coefficients import measure
 from labelapp.models import (
     INSTRUCTGPT_FLAGS,
     Member,
@@ -204,7 +208,7 @@ def test_a_managers_pages(
         "", "settings/", "people/", "invitations/", "progress/",
         "prompts/", "prompts/?show=done&q=none", f"prompts/{prompt}/", f"prompts/{prompt + 2}/",
         "runs/", f"runs/{run.pk + 1}/", f"runs/{run.pk}/log/",
-        "reviewing/", f"reviewing/{prompt}/",
+        "reviewing/", f"reviewing/{prompt}/", "agreement/",
     )  # fmt: skip
     faults.visit(live_server.url, ["", "projects/new/"])
     faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])
@@ -212,6 +216,16 @@ def test_a_managers_pages(
     for summary in ("The values as a table", "Settings of this run"):
         page.get_by_text(summary).click()
     faults.look("a run, unfolded")
+    page.goto(f"{live_server.url}/projects/kitchen/agreement/")
+    page.get_by_role("button", name="Measure agreement").click()
+    expect(page.get_by_text("Being measured")).to_be_visible()
+    faults.look("agreement, being measured")
+    found = measure(rankings_by_prompt(run.project)).to_json()
+    DBTaskResult.objects.update(
+        status=TaskResultStatus.SUCCESSFUL, return_value=found, finished_at=timezone.now()
+    )
+    expect(page.get_by_text("All together", exact=True)).to_be_visible()  # it asks for itself
+    faults.look("agreement, measured")
 
 
 def test_a_labellers_pages(

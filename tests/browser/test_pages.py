@@ -37,6 +37,7 @@ PAGES = {
     "projects/kitchen/progress/": "Progress",
     "projects/kitchen/prompts/": "Prompts",
     "projects/kitchen/prompts/{prompt}/": "Prompt",
+    "projects/kitchen/agreement/": "Agreement",
     "projects/kitchen/runs/": "Runs",
     "projects/kitchen/runs/{run}/": "Run",
     "projects/kitchen/runs/{run}/log/": "Log of run",
@@ -92,7 +93,7 @@ def test_a_managers_navigation_is_whole_where_it_fits_and_fades_where_it_goes_on
 ) -> None:
     page = sign_in_as(manager)
     navigation = page.get_by_role("navigation", name="Kitchen")
-    for width in (1280, 1024, 800):
+    for width in (1400, 1280, 1200, 1024, 800):
         page.set_viewport_size({"width": width, "height": 844})
         for path in ("", "labelling/", "settings/"):
             page.goto(f"{live_server.url}/projects/kitchen/{path}")

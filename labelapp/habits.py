@@ -1,0 +1,126 @@
+"""Habits: what each labeller does, beside the others and beside what is to be expected.
+
+docs/quality.md defines the figures.
+"""
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from labelapp.agreement import Figure, Person, Ranked
+from labelapp.sums import Floats, Sums, figure, ratio
+
+# What a ranking is summed to: pairs tied, of all pairs; pairs where the one shown first is better,
+# of those ranked apart whose places are known; where the longer one is, of those ranked apart whose
+# lengths differ.
+HABITS = ("ties", "first", "longer")
+
+
+class Habits:
+    """Sums of every labeller, prompt by prompt. Under None stand all together."""
+
+    def __init__(self) -> None:
+        self.rankings: Counter[int] = Counter()
+        self.seconds: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
+        self.agreed: defaultdict[int, Sums] = defaultdict(Sums)
+        self.sums: defaultdict[tuple[int | None, str], Sums] = defaultdict(Sums)
+
+    def add(self, ranked: Sequence[Ranked]) -> None:
+        """Add a prompt with all its rankings."""
+        found: defaultdict[int | None, Floats] = defaultdict(lambda: np.zeros(2 * len(HABITS)))
+        for ranking in ranked:
+            self.rankings[ranking.member] += 1
+            if ranking.seconds is not None:
+                self.seconds[ranking.member].append(ranking.seconds)
+            row = summed(ranking)
+            found[ranking.member] += row
+            found[None] += row
+        for member, row in found.items():
+            for name, (part, whole) in zip(HABITS, row.reshape(-1, 2), strict=True):
+                if whole:
+                    self.sums[member, name].add(part, whole)
+
+    def add_agreement(self, member: int, agreed: float, pairs: float) -> None:
+        """Add what a labeller and the others said of a prompt."""
+        if pairs:
+            self.agreed[member].add(agreed, pairs)
+
+    def people(self, *, together: Figure, why_none: str) -> list[Person]:
+        """Who ranked most comes first; at the end stand all, who agree as `together`."""
+        found = [
+            self.person(
+                member,
+                rankings=rankings,
+                seconds=self.seconds[member],
+                agreement=figure(
+                    self.agreed[member],
+                    name="agreement",
+                    unit="comparisons",
+                    count=int(self.agreed[member].total()[-1]),
+                    statistic=ratio,
+                    chance=0.5,
+                    why_none=why_none,
+                    undefined="Nobody else ranked the same apart.",
+                ),
+            )
+            for member, rankings in sorted(self.rankings.items(), key=lambda one: (-one[1], one[0]))
+        ]
+        if found:
+            seconds = array("d", (second for times in self.seconds.values() for second in times))
+            total = self.rankings.total()
+            found.append(self.person(None, rankings=total, seconds=seconds, agreement=together))
+        return found
+
+    def person(
+        self, member: int | None, *, rankings: int, seconds: "array[float]", agreement: Figure
+    ) -> Person:
+        return Person(
+            member=member,
+            rankings=rankings,
+            median_seconds=float(np.median(seconds)) if seconds else None,
+            agreement=agreement,
+            ties=self.habit(member, "ties", "No pairs to compare."),
+            first=self.habit(
+                member,
+                "first",
+                "The order shown is not known.",
+                0.5,
+            ),
+            longer=self.habit(member, "longer", "No lengths to compare."),
+        )
+
+    def habit(
+        self, member: int | None, name: str, undefined: str, chance: float | None = None
+    ) -> Figure:
+        sums = self.sums[member, name]
+        return figure(
+            sums,
+            name=name,
+            unit="comparisons",
+            count=int(sums.total()[-1]),
+            statistic=ratio,
+            chance=chance,
+            undefined=undefined,
+        )
+
+
+def summed(ranking: Ranked) -> Floats:
+    """What one ranking brings to HABITS: part and whole of each."""
+    tied = apart = first = uneven = longer = 0
+    places, lengths = ranking.places, ranking.lengths
+    for (one, rank), (other, other_rank) in combinations(ranking.ranks.items(), 2):
+        if rank == other_rank:
+            tied += 1
+            continue
+        apart += 1
+        better = rank < other_rank
+        if places is not None:
+            first += (places[one] < places[other]) == better
+        if lengths is not None and lengths[one] != lengths[other]:
+            uneven += 1
+            longer += (lengths[one] > lengths[other]) == better
+    placed = apart if places is not None else 0
+    return np.array([tied, tied + apart, first, placed, longer, uneven], dtype=float)
