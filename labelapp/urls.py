@@ -6,6 +6,7 @@ from django.urls import path
 
 from labelapp.middleware import translated
 from labelapp.views import (
+    exporting,
     invitations,
     labelling,
     languages,
@@ -57,6 +58,8 @@ urlpatterns = [
         prompts.take_back,
         name="prompt_take_back",
     ),
+    path("projects/<slug:slug>/export/", exporting.index, name="export"),
+    path("projects/<slug:slug>/export/file/", exporting.file, name="export_file"),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),
     path("projects/<slug:slug>/runs/<int:pk>/", runs.detail, name="run"),
     path("projects/<slug:slug>/runs/<int:pk>/progress/", runs.progress, name="run_progress"),
