@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Exists, OuterRef, Q
 
@@ -131,10 +131,21 @@ def read_batch(prompts: Sequence[Prompt], all_versions: bool) -> Iterator[Export
             )
         },
     )
-    responses = Response.objects.filter(prompt__in=ids)
-    responses_of = grouped((response.prompt_id, response) for response in responses)
+    responses = Response.objects.filter(prompt__in=ids).values_list(*Row._fields)
+    responses_of = grouped((row.prompt_id, row) for row in map(Row._make, responses))
     for prompt in prompts:
         yield exported(prompt, responses_of[prompt.pk], rankings_of[prompt.pk], named)
+
+
+class Row(NamedTuple):
+    """A response as it lies in the database. Model instances took a third of an export's time."""
+
+    pk: int
+    prompt_id: int
+    text: str
+    source: str
+    external_id: str
+    content_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +165,7 @@ def grouped(pairs: Iterable[tuple[Key, Value]]) -> defaultdict[Key, list[Value]]
 
 
 def exported(
-    prompt: Prompt, responses: list[Response], rankings: list[Ranking], named: Named
+    prompt: Prompt, responses: list[Row], rankings: list[Ranking], named: Named
 ) -> ExportedPrompt:
     ids = file_ids(responses)
     responses.sort(key=lambda response: ids[response.pk])
@@ -194,7 +205,7 @@ def exported_ranking(ranking: Ranking, ids: dict[int, str], named: Named) -> Exp
     )
 
 
-def file_ids(responses: Iterable[Response]) -> dict[int, str]:
+def file_ids(responses: Iterable[Row]) -> dict[int, str]:
     """What a prompt's responses are called in a file: row -> id.
 
     The id that a response came with, where no other response to the prompt came with the same;

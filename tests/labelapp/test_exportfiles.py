@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from labelapp.exportfiles import export_file
+from labelapp.exporting import ExportedPrompt
 from labelapp.models import Member, Project, hash_text
 from tests.conftest import AddPrompt, AddRanking
 from tests.labelapp.exported import THREE, lines, refused
@@ -130,6 +132,22 @@ def test_a_full_disk_leaves_nothing_half_and_the_old_file_as_it_was(
     assert message == f"{path} cannot be written: File too large"
     assert path.read_text() == "precious"
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_an_export_that_is_stopped_leaves_nothing_half(
+    project: Project, add_prompt: AddPrompt, tmp_path: Path
+) -> None:
+    add_prompt("First?")
+    add_prompt("Second?")
+
+    def interrupted(prompts: Iterable[ExportedPrompt]) -> Iterator[ExportedPrompt]:
+        yield next(iter(prompts))
+        assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_file(project, tmp_path / "out.jsonl", "jsonl", progress=interrupted)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

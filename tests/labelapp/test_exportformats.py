@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from datasets import load_dataset
+from transformers import AutoModelForSequenceClassification
+from trl import RewardConfig, RewardTrainer
 from trl.data_utils import is_conversational
 
 from labelapp import exporting
@@ -23,6 +25,7 @@ from tests.labelapp.exported import (
     rank,
     rows,
 )
+from tests.training.tiny import family_config, gpt2_like_tokenizer
 
 # TRL pairs
 
@@ -97,6 +100,45 @@ def test_a_conversation_that_nobody_ranked_leaves_the_others_plain(
     assert not exporting.has_conversations(project)
     add_ranking(talk, ann, [1, 2])
     assert exporting.has_conversations(project)
+
+
+@pytest.mark.parametrize("talk", [False, True], ids=["texts", "conversations"])
+def test_trl_trains_a_step_on_the_file(
+    project: Project,
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    ann: Member,
+    export: Any,
+    tmp_path: Path,
+    talk: bool,
+) -> None:
+    add_ranking(add_prompt(responses=THREE), ann, [1, 2, 3])
+    if talk:
+        add_ranking(conversation(project, CONVERSATION, "x", "y"), ann, [2, 1])
+    export("--format", "trl")
+    tokenizer = gpt2_like_tokenizer()
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    config = family_config(
+        "llama", len(tokenizer), num_labels=1, pad_token_id=tokenizer.pad_token_id
+    )
+    trainer = RewardTrainer(
+        model=AutoModelForSequenceClassification.from_config(config),
+        args=RewardConfig(
+            output_dir=str(tmp_path / "run"),
+            max_steps=1,
+            per_device_train_batch_size=2,
+            use_cpu=True,
+            bf16=False,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+        ),
+        train_dataset=load(tmp_path / "out.jsonl"),
+        processing_class=tokenizer,
+    )
+    loss = trainer.train().training_loss
+    assert 0 < loss < 5
 
 
 # NeMo
