@@ -215,14 +215,15 @@ def rankings(draw: st.DrawFn, responses: int) -> tuple[list[int], list[int]]:
 
 @st.composite
 def prompts(draw: st.DrawFn) -> dict[str, Any]:
-    said = draw(st.lists(words | st.just("x"), min_size=4, max_size=11, unique=True))
+    said = draw(st.lists(words | st.just("x"), min_size=2, max_size=11, unique=True))
+    # A prompt with fewer than four is there only because somebody ranked them elsewhere.
+    few = list(range(len(said))) if len(said) < 4 else []
     return {
         "messages": draw(messages()),
         "id": draw(st.none() | words),
         "responses": [(text, draw(ids), draw(texts)) for text in said],
-        "rankings": draw(
-            st.lists(st.tuples(st.sampled_from([0, 1, 2]), rankings(len(said))), max_size=4)
-        ),
+        "rankings": [(0, (few, [1] * len(few)))] * bool(few)
+        + draw(st.lists(st.tuples(st.sampled_from([0, 1, 2]), rankings(len(said))), max_size=4)),
     }
 
 
