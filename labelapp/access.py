@@ -9,12 +9,13 @@ from functools import wraps
 from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 
 from labelapp.models import Member, Project, Role, User
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def signed_in(request: HttpRequest) -> User:
@@ -44,7 +45,7 @@ def member_view(*roles: Role) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponseBase:
             member = membership(signed_in(request), slug)
             if roles and member.role not in roles:
                 raise PermissionDenied(f"This page is for a {' or '.join(roles)} of the project.")

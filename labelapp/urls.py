@@ -7,6 +7,7 @@ from django.urls import path
 from labelapp.middleware import translated
 from labelapp.views import (
     agreement,
+    exporting,
     invitations,
     labelling,
     languages,
@@ -61,6 +62,8 @@ urlpatterns = [
     path("projects/<slug:slug>/agreement/", agreement.index, name="agreement"),
     path("projects/<slug:slug>/agreement/measured/", agreement.measured, name="agreement_measured"),
     path("projects/<slug:slug>/agreement/measure/", agreement.measure, name="agreement_measure"),
+    path("projects/<slug:slug>/export/", exporting.index, name="export"),
+    path("projects/<slug:slug>/export/file/", exporting.file, name="export_file"),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),
     path("projects/<slug:slug>/runs/<int:pk>/", runs.detail, name="run"),
     path("projects/<slug:slug>/runs/<int:pk>/progress/", runs.progress, name="run_progress"),

@@ -205,7 +205,7 @@ def test_a_managers_pages(
     sign_in_as(manager)
     prompt = run.agreements.get().prompt_id
     of_project = (
-        "", "settings/", "people/", "invitations/", "progress/",
+        "", "settings/", "people/", "invitations/", "progress/", "export/",
         "prompts/", "prompts/?show=done&q=none", f"prompts/{prompt}/", f"prompts/{prompt + 2}/",
         "runs/", f"runs/{run.pk + 1}/", f"runs/{run.pk}/log/",
         "reviewing/", f"reviewing/{prompt}/", "agreement/",

@@ -1,0 +1,246 @@
+"""The formats of an export: prompts with their rankings, as the lines of a file."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Literal
+
+from labelapp.exporting import ExportedPrompt, ExportedRanking, has_conversations
+from labelapp.models import Project
+from training.pairs import Message
+
+Format = Literal["jsonl", "trl", "nemo", "csv"]
+Prompts = Iterable[ExportedPrompt]
+Lines = Iterator[str]
+
+# What a spreadsheet runs as a formula, or drops to find one behind it (OWASP, CSV injection): also
+# in the full width of East Asian keyboards. Apostrophes before it are what defuses it.
+FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
+COLUMNS = (
+    "ranking",
+    "prompt_id",
+    "prompt",
+    "conversation",
+    "labeller",
+    "version",
+    "current",
+    "origin",
+    "surplus",
+    "created_at",
+    "seconds",
+    "all_bad",
+    "note",
+    "response_id",
+    "source",
+    "place_shown",
+    "rank",
+    "score",
+    "flags",
+    "response",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """How a format is written: what of a prompt is in it, and the lines."""
+
+    keep: Callable[[ExportedPrompt], ExportedPrompt | None]
+    lines: Callable[[Prompts], Lines]
+
+    def kept(self, prompts: Prompts) -> Iterator[ExportedPrompt]:
+        return (kept for prompt in prompts if (kept := self.keep(prompt)) is not None)
+
+
+def writer(format: Format, project: Project) -> Writer:  # noqa: A002 - the option's name
+    """Raises KeyError for a format that there is not."""
+    if format == "trl":
+        # One file has one form: a column of texts and lists is none that `datasets` reads.
+        conversational = has_conversations(project)
+        return Writer(compared, partial(trl_lines, conversational=conversational))
+    return {
+        "jsonl": Writer(lambda prompt: prompt, jsonl_lines),
+        "nemo": Writer(compared, nemo_lines),
+        "csv": Writer(ranked, csv_lines),
+    }[format]
+
+
+def ranked(prompt: ExportedPrompt) -> ExportedPrompt | None:
+    """The prompt with the responses that its rankings name; None if it has none."""
+    named = {id_ for ranking in prompt.rankings for id_ in ranking.ranks}
+    responses = {id_: response for id_, response in prompt.responses.items() if id_ in named}
+    return replace(prompt, responses=responses) if prompt.rankings else None
+
+
+def compared(prompt: ExportedPrompt) -> ExportedPrompt | None:
+    """The prompt with those of its rankings that say what is better; None if there are none."""
+    return ranked(replace(prompt, rankings=[r for r in prompt.rankings if r.has_comparison]))
+
+
+def jsonl_lines(prompts: Prompts) -> Lines:
+    """Ranking JSONL: what our own import reads, and what more there is to know of a ranking.
+
+    A response that stands in no ranking would be lost, so its prompt has a line of its own.
+    """
+    for prompt in prompts:
+        if not prompt.rankings or prompt.has_unranked:
+            yield json_line(prompt_keys(prompt, list(prompt.responses)))
+        for ranking in prompt.rankings:
+            yield json_line(prompt_keys(prompt, list(ranking.ranks)) | ranking_keys(ranking))
+
+
+def prompt_keys(prompt: ExportedPrompt, ids: list[str]) -> dict[str, Any]:
+    responses = [prompt.responses[id_] for id_ in ids]
+    keys = {
+        "prompt": plain(prompt.messages) or prompt.messages,
+        "responses": [
+            {"id": response.id, "text": response.text}
+            | ({"source": response.source} if response.source else {})
+            for response in responses
+        ],
+    }
+    return ({"id": prompt.external_id} if prompt.external_id else {}) | keys
+
+
+def ranking_keys(ranking: ExportedRanking) -> dict[str, Any]:
+    keys = {
+        "ranking": ranking.groups,
+        "labeller": ranking.labeller,
+        "version": ranking.version,
+        "current": ranking.current,
+        "origin": ranking.origin,
+        "surplus": ranking.surplus,
+        "created_at": moment(ranking.created_at),
+        "all_bad": ranking.all_bad,
+    }
+    known = {
+        "seconds": ranking.seconds,
+        "shown": ranking.shown,
+        "note": ranking.note or None,
+        "ratings": ranking.ratings or None,
+    }
+    return keys | {key: value for key, value in known.items() if value is not None}
+
+
+def trl_lines(prompts: Prompts, *, conversational: bool) -> Lines:
+    """TRL's preference format with an explicit prompt, a line a comparison.
+
+    https://huggingface.co/docs/trl/dataset_formats#preference
+    """
+    for prompt in prompts:
+        asked = None if conversational else plain(prompt.messages)
+        for ranking in prompt.rankings:
+            for better, worse in ranking.comparisons:
+                chosen, rejected = prompt.responses[better].text, prompt.responses[worse].text
+                yield json_line(
+                    {"prompt": prompt.messages, "chosen": said(chosen), "rejected": said(rejected)}
+                    if asked is None
+                    else {"prompt": asked, "chosen": chosen, "rejected": rejected}
+                )
+
+
+def nemo_lines(prompts: Prompts) -> Lines:
+    """NeMo RL's PreferenceDataset, a line a ranking of K responses; the lowest rank, 0, is best.
+
+    https://docs.nvidia.com/nemo/rl/latest/guides/rm.html#datasets
+    """
+    for prompt in prompts:
+        for ranking in prompt.rankings:
+            completions = [
+                {"rank": rank, "completion": said(prompt.responses[id_].text)}
+                for rank, group in enumerate(ranking.groups)
+                for id_ in group
+            ]
+            yield json_line({"context": prompt.messages, "completions": completions})
+
+
+def csv_lines(prompts: Prompts) -> Lines:
+    """A row a response of a ranking, best first (RFC 4180)."""
+    buffer = io.StringIO()
+    table = csv.writer(buffer)
+    table.writerow(COLUMNS)
+    number = 0
+    for prompt in prompts:
+        for ranking in prompt.rankings:
+            number += 1
+            table.writerows(csv_rows(number, prompt, ranking))
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()  # the header, where nothing came
+
+
+def csv_rows(
+    number: int, prompt: ExportedPrompt, ranking: ExportedRanking
+) -> Iterator[list[str | int]]:
+    whole = plain(prompt.messages) is not None
+    of_ranking = {
+        "ranking": number,
+        "prompt_id": prompt.external_id,
+        "prompt": prompt.messages[-1]["content"],
+        "conversation": None if whole else compact(prompt.messages),
+        "labeller": ranking.labeller,
+        "version": ranking.version,
+        "current": ranking.current,
+        "origin": ranking.origin,
+        "surplus": ranking.surplus,
+        "created_at": moment(ranking.created_at),
+        "seconds": ranking.seconds,
+        "all_bad": ranking.all_bad,
+        "note": ranking.note,
+    }
+    for id_ in (id_ for group in ranking.groups for id_ in group):
+        rating = ranking.ratings.get(id_, {})
+        of_response = {
+            "response_id": id_,
+            "source": prompt.responses[id_].source,
+            "place_shown": ranking.shown.index(id_) + 1 if ranking.shown else None,
+            "rank": ranking.ranks[id_],
+            "score": rating.get("score"),
+            "flags": compact(rating["flags"]) if rating.get("flags") else None,
+            "response": prompt.responses[id_].text,
+        }
+        row = of_ranking | of_response
+        yield [cell(row[column]) for column in COLUMNS]
+
+
+def cell(value: str | float | bool | None) -> str | int:
+    """A value as a spreadsheet may open it.
+
+    What it would run as a formula has an apostrophe before it; so has what would look like that.
+    Taking one away where FORMULA matches gives back the text.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f"'{value}" if FORMULA.match(value) else value
+    return "" if value is None else str(value)
+
+
+def plain(messages: list[Message]) -> str | None:
+    """The prompt as a text, if it is one message of a user."""
+    if len(messages) == 1 and messages[0]["role"] == "user":
+        return messages[0]["content"]
+    return None
+
+
+def said(text: str) -> list[Message]:
+    """A response as what the assistant says."""
+    return [{"role": "assistant", "content": text}]
+
+
+def moment(when: datetime) -> str:
+    """ISO 8601, UTC: always the same for the same moment."""
+    return when.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def json_line(value: dict[str, Any]) -> str:
+    return compact(value) + "\n"

@@ -1,0 +1,112 @@
+"""`manage.py export_rankings SLUG FILE`: a project's rankings as a file that others read."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from labelapp.exportfiles import (
+    MANIFEST,
+    Contents,
+    ExportRefusedError,
+    export_file,
+    export_lines,
+)
+from labelapp.exportformats import Format
+from labelapp.exporting import ExportedPrompt
+from labelapp.models import Project
+
+
+class Command(BaseCommand):
+    help = (
+        "Export a project's rankings, gzip where the file's name ends in .gz, with a manifest "
+        "beside the file. docs/data-format.md describes the formats."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("project", metavar="SLUG")
+        parser.add_argument(
+            "file", nargs="?", default="-", help="the file to write; default: standard output"
+        )
+        parser.add_argument(
+            "--format",
+            choices=get_args(Format),
+            help="default: csv where the file's name says so, else jsonl",
+        )
+        parser.add_argument(
+            "--all-versions", action="store_true", help="earlier versions of a ranking too"
+        )
+        parser.add_argument("--force", action="store_true", help="replace a file that is there")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = Project.objects.filter(slug=options["project"]).first()
+        if project is None:
+            raise CommandError(f"there is no project {options['project']!r}")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing half is left behind
+        format_ = options["format"] or by_name(options["file"])
+        every = options["all_versions"]
+        try:
+            if options["file"] == "-":
+                self.to_standard_output(project, format_, every)
+            else:
+                self.to_file(project, Path(options["file"]), format_, every, options["force"])
+        except ExportRefusedError as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("stopped; nothing was written") from None
+
+    def to_file(
+        self, project: Project, path: Path, format_: Format, every: bool, force: bool
+    ) -> None:
+        start = time.monotonic()
+        total = project.prompts.count()
+        bar = partial(show, total=total, name=project.slug)
+        contents = export_file(
+            project, path, format_, all_versions=every, force=force, progress=bar
+        )
+        self.stdout.write(describe(contents, path, time.monotonic() - start))
+
+    def to_standard_output(self, project: Project, format_: Format, every: bool) -> None:
+        try:
+            for line in export_lines(project, format_, all_versions=every):
+                sys.stdout.buffer.write(line.encode())
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            # Whoever read has read enough. What Python would flush at its end goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            raise ExportRefusedError(
+                f"standard output cannot be written: {error.strerror}"
+            ) from error
+
+
+def by_name(file: str) -> Format:
+    """The format that a file's name tells, as the import reads it."""
+    names = [suffix.lower() for suffix in Path(file).suffixes[-2:]]
+    return "csv" if ".csv" in names else "jsonl"
+
+
+def show(prompts: Iterable[ExportedPrompt], *, total: int, name: str) -> Iterable[ExportedPrompt]:
+    """The prompts, with a bar where somebody watches."""
+    bar: Iterable[ExportedPrompt] = tqdm(
+        prompts, total=total, unit=" prompts", disable=None, desc=name
+    )
+    return bar
+
+
+def describe(contents: Contents, path: Path, seconds: float) -> str:
+    """What an export wrote, in words."""
+    counts = {name: f"{count:,} {name}" for name, count in contents.counts().items()}
+    return (
+        f"{counts['rankings']} ({counts['comparisons']}) by {counts['labellers']}, of "
+        f"{counts['prompts']} with {counts['responses']}, in {seconds:.1f} s: "
+        f"{path} and {path.name}{MANIFEST}."
+    )

@@ -1,0 +1,32 @@
+"""People without a login who ranked, and what an export of the project writes."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from labelapp.models import Member, Project
+
+
+@pytest.fixture
+def ann(project: Project) -> Member:
+    return Member.objects.create(project=project, name="ann")
+
+
+@pytest.fixture
+def bob(project: Project) -> Member:
+    return Member.objects.create(project=project, name="bob")
+
+
+@pytest.fixture
+def export(project: Project, tmp_path: Path) -> Callable[..., str]:
+    """The text of an exported file."""
+
+    def export(*options: str, name: str = "out.jsonl", slug: str = "kitchen") -> str:
+        path = tmp_path / name
+        call_command("export_rankings", slug, str(path), *options, stdout=io.StringIO())
+        return path.read_bytes().decode()
+
+    return export
