@@ -245,9 +245,9 @@ class Importer:
         """Have the entries' prompts wait for labellers, if they do not already or did before."""
         wanted = self.project.rankings_per_prompt
         prompts = {entry.prompt_id for entry in entries}
-        unqueued = Prompt.objects.filter(pk__in=prompts, rankings_wanted=0)
+        unqueued = Prompt.objects.filter(pk__in=prompts, rankings_wanted=0, taken_out=False)
         queued = set(unqueued.values_list("pk", flat=True))
-        unqueued.update(rankings_wanted=wanted, rankings_needed=wanted, taken_out=False)
+        unqueued.update(rankings_wanted=wanted, rankings_needed=wanted)
         # Labellers may be past those that were there before without being wanted.
         Prompt.objects.filter(pk__in=queued - self.new_prompts).update(came_back=True)
         for entry in entries:

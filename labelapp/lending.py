@@ -218,9 +218,11 @@ def draw(prompt: Prompt, member: Member) -> list[Response]:
 def take_slot(prompt: Prompt, assignment: Assignment) -> bool:
     """Give the assignment the prompt's lowest free slot, unsaved; False when none is free.
 
+    What was begun before its prompt was taken out of the queue gets another: nobody else has it.
     The conditional update locks the prompt's row, so two claims of its last slot cannot both win.
     """
-    if not statements.take(prompt):
+    begun = assignment.pk is not None and not assignment.taken_back
+    if not statements.take(prompt) and not (begun and statements.want_once_more(prompt)):
         return False
     taken = statements.slots(prompt)
     assignment.slot = next(n for n in range(1, len(taken) + 2) if n not in taken)

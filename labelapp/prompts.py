@@ -263,7 +263,9 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
 @transaction.atomic
 def take_out(*, prompts: QuerySet[Prompt]) -> int:
     """Let nobody else have the prompts. Rankings made and tasks begun stay. Gives their number."""
-    return locked(prompts.filter(rankings_needed__gt=0)).update(
+    held = Assignment.objects.filter(HELD, prompt=OuterRef("pk"))
+    queued = prompts.filter(Q(rankings_needed__gt=0) | Exists(held), taken_out=False)
+    return locked(queued).update(
         rankings_wanted=F("rankings_wanted") - F("rankings_needed"),
         rankings_needed=0,
         taken_out=True,

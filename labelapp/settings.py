@@ -154,9 +154,10 @@ TEMPLATES = [
 ]
 
 # For pieces of pages. In each process of its own: what it holds is quick to make anew.
+CACHE = "dummy.DummyCache" if DEBUG else "locmem.LocMemCache"  # templates change in development
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "BACKEND": f"django.core.cache.backends.{CACHE}",
         "OPTIONS": {"MAX_ENTRIES": 5000},
     }
 }

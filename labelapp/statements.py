@@ -109,6 +109,8 @@ def store_submit(assignment: Assignment, seconds: float) -> None:
 
 def content_hashes(responses: Sequence[int]) -> list[str]:
     """Of the texts of the responses with these ids."""
+    if not responses:
+        return []
     places = ", ".join(["%s"] * len(responses))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -147,6 +149,18 @@ def take(prompt: Prompt) -> bool:
             """
             UPDATE labelapp_prompt SET rankings_needed = rankings_needed - 1
             WHERE id = %(prompt)s AND rankings_needed > 0""",
+            {"prompt": prompt.pk},
+        )
+    )
+
+
+def want_once_more(prompt: Prompt) -> bool:
+    """Count one ranking more that a prompt wants which was taken out; False where it was not."""
+    return bool(
+        change(
+            """
+            UPDATE labelapp_prompt SET rankings_wanted = rankings_wanted + 1
+            WHERE id = %(prompt)s AND taken_out""",
             {"prompt": prompt.pk},
         )
     )

@@ -8,6 +8,7 @@ lock in their hands: eight labellers got half as many tasks (benchmarks/web.py).
 
 import gc
 import select
+import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -16,32 +17,34 @@ from typing import Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 PATIENCE = 0.25
-"""Seconds after which one more connection is taken: what is in hand is slow, or a browser has
-opened it in advance and says nothing yet."""
+"""Seconds after which what is in hand is slow, or a browser has opened a connection in advance and
+says nothing yet: it keeps no other connection from being taken."""
 CLOSERS = 16
 WARM = 50
 """Requests after which a process has loaded what it needs."""
 
 
 class Worker(ThreadWorker):
-    in_hand = 0
-    since = 0.0
     warm = False
 
     def init_process(self) -> None:
+        self.in_hand: dict[TConn, float] = {}  # since when
+        self.closing: set[Future[None]] = set()
         self.closers = ThreadPoolExecutor(CLOSERS)
         super().init_process()
 
+    def accept(self, listener: socket.socket) -> None:
+        if self._accepting:  # not where a request has come in the same moment
+            super().accept(listener)
+
     def enqueue_req(self, conn: TConn) -> None:
+        self.in_hand[conn] = time.monotonic()
         super().enqueue_req(conn)
-        self.in_hand += 1
-        self.since = time.monotonic()
         self.set_accept_enabled(True)
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
-        self.in_hand -= 1
-        # Closing waits for the browser to close its end; nobody else waits for that.
-        conn.close = partial(self.closers.submit, TConn.close, conn)
+        self.in_hand.pop(conn, None)
+        conn.close = partial(self.close_apart, conn)
         super().finish_request(conn, fs)
         if not self.warm and self.nr >= WARM:
             self.warm = True
@@ -49,13 +52,29 @@ class Worker(ThreadWorker):
             gc.freeze()  # what is loaded stays; looking through it took 60 ms of some requests
         self.set_accept_enabled(True)
 
+    def close_apart(self, conn: TConn, graceful: bool = False) -> None:
+        """Closing waits for the browser to close its end; nobody else waits for that."""
+        del conn.close
+        future = self.closers.submit(conn.close, graceful)
+        self.closing.add(future)
+        future.add_done_callback(self.closing.discard)
+
     def set_accept_enabled(self, enabled: bool) -> None:
-        may = enabled and self.alive and self.nr_conns < self.worker_connections
-        idle = not self.in_hand or time.monotonic() > self.since + PATIENCE
-        super().set_accept_enabled(may and idle)
+        room = self.nr_conns + len(self.closing) < self.worker_connections
+        slow = time.monotonic() - PATIENCE
+        idle = len(self.in_hand) < self.cfg.threads and all(
+            since < slow for since in self.in_hand.values()
+        )
+        super().set_accept_enabled(enabled and self.alive and room and idle)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         super().wait_for_and_dispatch_events(min(timeout, PATIENCE))
+
+    def is_parent_alive(self) -> bool:
+        if super().is_parent_alive():
+            return True
+        self.alive = False  # or it would go on taking connections while it ends
+        return False
 
     @property
     def max_keepalived(self) -> int:

@@ -7,7 +7,7 @@ from django.db.models import F
 def mark(apps, schema_editor):
     """A lease that was taken back was kept as one that never lasted."""
     Assignment = apps.get_model("labelapp", "Assignment")
-    taken = Assignment.objects.filter(submitted_at=None, slot=None, expires_at=F("created_at"))
+    taken = Assignment.objects.filter(slot=None, expires_at=F("created_at"))
     taken.update(taken_back=True)
 
 

@@ -283,12 +283,31 @@ def test_a_prompt_that_is_taken_out_waits_for_nobody_else_when_its_labeller_skip
     assert slots(prompt) == (1, 0, False)
     labelling.skip(assignment=begun, reason=SkipReason.BROKEN)
     assert slots(prompt) == (0, 0, False)
+    labelling.reopen(begun)
+    assert slots(prompt) == (1, 0, False)  # an undo brings it back: nobody else has it
+    assert task(labeller) == begun
+    labelling.skip(assignment=begun, reason=SkipReason.BROKEN)
     assert prompts.want_rankings(project=project, wanted=2) == 0
     assert lending.current_task(manager) is None
     prompts.ask_again(prompts=only(prompt))  # put back, it waits again as any other
     begun = task(manager)
     labelling.skip(assignment=begun, reason=SkipReason.BROKEN)
     assert slots(prompt) == (1, 1, True)
+
+
+def test_a_prompt_that_all_it_wants_are_at_is_taken_out_as_well(
+    add_prompt: AddPrompt, labeller: Member, manager: Member
+) -> None:
+    prompt = add_prompt(wanted=1)
+    begun = task(labeller)
+    page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
+    assert "Take out of the queue" in page
+    assert prompts.take_out(prompts=only(prompt)) == 1
+    assert prompts.take_out(prompts=only(prompt)) == 0
+    page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
+    assert "Take out of the queue" not in page
+    labelling.skip(assignment=begun, reason=SkipReason.BROKEN)
+    assert lending.current_task(manager) is None
 
 
 def test_a_prompt_that_nobody_has_begun_is_no_longer_queued_when_taken_out(

@@ -89,7 +89,8 @@ def test_slow_requests_do_not_keep_others_waiting(port: int) -> None:
         slow = [pool.submit(ask, port, 3) for _ in range(2)]
         time.sleep(0.2)
         start = time.monotonic()
-        assert ask(port, 0)
+        for _ in range(10):
+            assert ask(port, 0)
         assert time.monotonic() - start < 2
         assert all(each.result() for each in slow)
 
