@@ -49,7 +49,7 @@ class Worker(ThreadWorker):
         if not self.warm and self.nr >= WARM:
             self.warm = True
             gc.collect()
-            gc.freeze()  # what is loaded stays; looking through it took 60 ms of some requests
+            gc.freeze()  # what is loaded stays; looking through it takes long
         self.set_accept_enabled(True)
 
     def close_apart(self, conn: TConn, graceful: bool = False) -> None:
