@@ -6,7 +6,7 @@ from django import forms
 class ExportForm(forms.Form):
     format = forms.ChoiceField(
         choices=[
-            ("jsonl", "Ranking JSONL: everything, and what Podium imports"),
+            ("jsonl", "Ranking JSONL: all there is to a ranking, and what Podium imports"),
             ("trl", "TRL pairs: prompt, chosen and rejected, a line a comparison"),
             ("nemo", "NeMo K-wise: a line a ranking, all its responses with their ranks"),
             ("csv", "CSV: a row a response of a ranking, for a spreadsheet"),
