@@ -1,3 +1,4 @@
+from labelapp.models.files import Export, FileState, FileTransfer, Upload
 from labelapp.models.projects import (
     INSTRUCTGPT_FLAGS,
     MAX_RESPONSES,
@@ -16,6 +17,8 @@ from labelapp.models.prompts import (
 )
 from labelapp.models.rankings import (
     Assignment,
+    Comment,
+    Disagreement,
     Origin,
     Placement,
     Ranking,
@@ -29,6 +32,11 @@ __all__ = [
     "MAX_RESPONSES",
     "MIN_RESPONSES",
     "Assignment",
+    "Comment",
+    "Disagreement",
+    "Export",
+    "FileState",
+    "FileTransfer",
     "Invitation",
     "Member",
     "Origin",
@@ -44,6 +52,7 @@ __all__ = [
     "SkipReason",
     "State",
     "TrainingRun",
+    "Upload",
     "User",
     "hash_responses",
     "hash_text",

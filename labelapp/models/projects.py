@@ -14,6 +14,7 @@ from django.urls import reverse
 MIN_RESPONSES = 4
 MAX_RESPONSES = 9
 MAX_LEASE_MINUTES = 30 * 24 * 60
+MAX_SHARE = 50  # percent: no more than every second task measures the labeller
 
 # What InstructGPT's labellers could say of a response (arXiv 2203.02155, table 3).
 INSTRUCTGPT_FLAGS = [
@@ -86,6 +87,26 @@ class Project(models.Model):
     paused = models.BooleanField(
         default=False, help_text="Labellers get no new prompt; what they have begun is kept."
     )
+    # Shares of the tasks that a labeller is given, in percent. They come beside those that are
+    # wanted: what is measured with them are the labellers, not the responses.
+    gold_share = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MAX_SHARE)],
+        help_text="Of a labeller's tasks, this many in a hundred are prompts with a gold ranking.",
+    )
+    repeat_share = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MAX_SHARE)],
+        help_text="Of a labeller's tasks, this many in a hundred are prompts they ranked before.",
+    )
+    repeat_after_days = models.PositiveSmallIntegerField(
+        default=7,
+        db_default=7,
+        validators=[MinValueValidator(1), MaxValueValidator(365)],
+        help_text="How long after it was ranked a prompt may come to its labeller again.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ProjectQuerySet.as_manager()
@@ -105,6 +126,13 @@ class Project(models.Model):
             ),
             models.CheckConstraint(
                 name="project_lease_lasts", condition=Q(lease_minutes__range=(1, MAX_LEASE_MINUTES))
+            ),
+            models.CheckConstraint(
+                name="project_shares_in_percent",
+                condition=Q(gold_share__lte=MAX_SHARE, repeat_share__lte=MAX_SHARE),
+            ),
+            models.CheckConstraint(
+                name="project_repeats_after_days", condition=Q(repeat_after_days__range=(1, 365))
             ),
         ]
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from labelapp.models.projects import MAX_RESPONSES, Member
+from labelapp.models.projects import MAX_RESPONSES, Member, Project
 from labelapp.models.prompts import Prompt, Response
 
 
@@ -50,6 +50,9 @@ class Assignment(models.Model):
     # When it was last put in front of the labeller; null while it waits behind another task.
     shown_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
+    # Lent to measure the labeller, not the responses: it holds no slot, and is not handed on.
+    gold = models.BooleanField(default=False, db_default=False)  # the prompt has a gold ranking
+    repeat = models.BooleanField(default=False, db_default=False)  # they ranked it before
     # A manager ended the lease: its labeller does not get it again.
     taken_back = models.BooleanField(default=False, db_default=False)
     submitted_at = models.DateTimeField(null=True, blank=True)
@@ -61,9 +64,18 @@ class Assignment(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(name="assignment_once_per_member", fields=["prompt", "member"]),
+            models.UniqueConstraint(
+                name="assignment_once_per_member", fields=["prompt", "member", "repeat"]
+            ),
             models.UniqueConstraint(name="assignment_slot_once", fields=["prompt", "slot"]),
             models.CheckConstraint(name="assignment_slot_from_1", condition=Q(slot__gte=1)),
+            models.CheckConstraint(
+                name="assignment_control_holds_no_slot",
+                condition=Q(gold=False, repeat=False) | Q(slot=None),
+            ),
+            models.CheckConstraint(
+                name="assignment_gold_or_repeat", condition=Q(gold=False) | Q(repeat=False)
+            ),
             models.CheckConstraint(
                 name="assignment_skipped_or_ranked",
                 condition=Q(skipped_at=None) | Q(submitted_at=None, slot=None),
@@ -102,6 +114,11 @@ class Assignment(models.Model):
     def __str__(self) -> str:
         return f"{self.prompt_id} lent to {self.member_id}"
 
+    @property
+    def is_control(self) -> bool:
+        """Whether it measures the labeller. They cannot tell."""
+        return self.gold or self.repeat
+
     @cached_property
     def shown(self) -> list[Response]:
         """The responses, in the order shown."""
@@ -112,7 +129,8 @@ class Assignment(models.Model):
 class Origin(models.TextChoices):
     HERE = "here", "ranked here"
     IMPORTED = "imported"
-    ADJUDICATED = "adjudicated"
+    ADJUDICATED = "adjudicated", "adjudicated"  # by one who saw the labellers' rankings
+    REPEATED = "repeated", "ranked again"  # says how consistent a labeller is; never current
 
 
 class Ranking(models.Model):
@@ -120,7 +138,7 @@ class Ranking(models.Model):
 
     One member may rank several sets of responses to the same prompt (a prompt with more than
     nine responses, or rankings made elsewhere), so what is current once is the member's verdict
-    on one set of responses.
+    on one set of responses. Beside the labellers' own, one adjudicated verdict on it may stand.
     """
 
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="rankings")
@@ -129,7 +147,10 @@ class Ranking(models.Model):
     version = models.PositiveSmallIntegerField(default=1)
     is_current = models.BooleanField(default=True)
     origin = models.CharField(max_length=11, choices=Origin.choices, default=Origin.HERE)
-    surplus = models.BooleanField(default=False)  # came after its lease had been handed on
+    # Beside those that were wanted: it came after its lease had been handed on, or measured the
+    # labeller.
+    surplus = models.BooleanField(default=False)
+    is_gold = models.BooleanField(default=False, db_default=False)  # others are measured by it
     seconds = models.FloatField(null=True, blank=True)  # at work on it, without idle time
     all_bad = models.BooleanField(default=False)  # even the best response is not acceptable
     note = models.TextField(blank=True)
@@ -142,7 +163,19 @@ class Ranking(models.Model):
             models.UniqueConstraint(
                 name="ranking_one_current",
                 fields=["prompt", "member", "responses_hash"],
-                condition=Q(is_current=True),
+                condition=Q(is_current=True) & ~Q(origin="adjudicated"),
+            ),
+            models.UniqueConstraint(
+                name="ranking_one_adjudicated",
+                fields=["prompt", "responses_hash"],
+                condition=Q(is_current=True, origin="adjudicated"),
+            ),
+            models.UniqueConstraint(
+                name="ranking_one_gold", fields=["prompt"], condition=Q(is_gold=True)
+            ),
+            models.CheckConstraint(
+                name="ranking_repeated_never_current",
+                condition=Q(is_current=False) | ~Q(origin="repeated"),
             ),
             models.UniqueConstraint(
                 name="ranking_version_once",
@@ -204,3 +237,59 @@ class Rating(models.Model):
 
     def __str__(self) -> str:
         return f"{self.response_id} rated {self.score}"
+
+
+class Comment(models.Model):
+    """What a reviewer or manager says of a prompt's rankings. Labellers never see it."""
+
+    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="comments")
+    member = models.ForeignKey(Member, models.RESTRICT, related_name="comments")
+    text = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["created_at", "pk"]
+        constraints = [
+            models.CheckConstraint(name="comment_says_something", condition=~Q(text="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.text if len(self.text) <= 80 else f"{self.text[:79]}…"
+
+
+class DisagreementQuerySet(models.QuerySet["Disagreement"]):
+    def worst_first(self, project: Project) -> Self:
+        """A project's prompts, those first on which its labellers disagree most."""
+        return self.filter(project=project).order_by("-share", "-against", "prompt_id")
+
+
+class Disagreement(models.Model):
+    """How far labellers disagree on one prompt, as it was when agreement was last measured.
+
+    Written with the measurement, so that the list of prompts by disagreement is read from an index.
+    """
+
+    prompt = models.OneToOneField(Prompt, models.CASCADE, related_name="disagreement")
+    project = models.ForeignKey(Project, models.CASCADE, related_name="disagreements")
+    labellers = models.PositiveIntegerField()
+    comparisons = models.PositiveIntegerField()  # of two labellers who both ranked a pair apart
+    against = models.PositiveIntegerField()  # of those, the ones that they order differently
+    share = models.FloatField()  # against / comparisons
+
+    objects = DisagreementQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="disagreement_against_some",
+                condition=Q(comparisons__gte=1, against__lte=models.F("comparisons")),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="disagreement_worst_first", fields=["project", "-share", "-against", "prompt"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.against} of {self.comparisons}"
