@@ -1,4 +1,4 @@
-"""What the task worker does (`manage.py db_worker`)."""
+"""What the task workers do (`manage.py db_worker --queue-name ...`)."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from labelapp import agreement, runs
 from labelapp.models import Project, TrainingRun
 
 
-@task()
+@task(queue_name="training")
 def train(run_id: int) -> str:
     """Execute a queued run. The run itself records what came of it."""
     run = TrainingRun.objects.select_related("project").filter(pk=run_id).first()
@@ -18,7 +18,7 @@ def train(run_id: int) -> str:
     return run.state
 
 
-# Before a training that waits: it takes seconds, and somebody looks at the page.
+# Before what else waits: it takes seconds, and somebody looks at the page.
 @task(priority=10)
 def measure_agreement(project_id: int) -> dict[str, Any] | None:
     """Measure how far a project's labellers rank alike; the result is what the pages show."""

@@ -25,7 +25,6 @@ def context(member: Member) -> dict[str, object]:
         "agreement": found,
         "figures": found.named() if found else {},
         "people": [(members.get(one.member), one) for one in people],
-        "training": member.project.runs.active().first() if measurement.is_active else None,
     }
 
 
