@@ -39,6 +39,13 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
+def whole_number(name: str, text: str) -> int:
+    """The value of a variable that counts something."""
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        stop(f"{name}={text!r} is no whole number above 0")
+    return int(text)
+
+
 def data_dir() -> Path:
     path = Path(os.environ.get("DATA_DIR") or "var")
     path = path if path.is_absolute() else BASE_DIR / path
@@ -190,6 +197,12 @@ LOCALE_PATHS = [BASE_DIR / "labelapp" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+
+# Only the page of uploads takes files (labelapp/views/uploading.py), up to this size.
+MAX_UPLOAD_BYTES = 2**20 * whole_number(
+    "MAX_UPLOAD_MIB", os.environ.get("MAX_UPLOAD_MIB") or "2048"
+)
+FILE_UPLOAD_HANDLERS = ["labelapp.receiving.NoFiles"]
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -4,8 +4,8 @@ from typing import Any
 
 from django_tasks import task
 
-from labelapp import agreement, runs
-from labelapp.models import Project, TrainingRun
+from labelapp import agreement, runs, uploading
+from labelapp.models import Project, TrainingRun, Upload
 
 
 @task(queue_name="training")
@@ -24,3 +24,14 @@ def measure_agreement(project_id: int) -> dict[str, Any] | None:
     """Measure how far a project's labellers rank alike; the result is what the pages show."""
     project = Project.objects.filter(pk=project_id).first()
     return agreement.measure(project) if project is not None else None
+
+
+# Somebody waits for a file too.
+@task(priority=5)
+def import_upload(upload_id: int) -> str:
+    """Import a queued upload. The upload itself records what came of it."""
+    upload = Upload.objects.select_related("project").filter(pk=upload_id).first()
+    if upload is None:
+        return "deleted"
+    uploading.execute(upload)
+    return upload.state
