@@ -70,7 +70,10 @@ def listed_or_sent(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 def upload_of(member: Member, pk: int) -> Upload:
-    return get_object_or_404(Upload, pk=pk, project=member.project)
+    uploads = Upload.objects.select_related("created_by")
+    upload = get_object_or_404(uploads, pk=pk, project=member.project)
+    upload.project = member.project
+    return upload
 
 
 def upload_context(request: HttpRequest, member: Member, upload: Upload) -> dict[str, Any]:
