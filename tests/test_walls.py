@@ -35,6 +35,7 @@ STAGES = {
     "labelling",
     "lending",
     "queue",
+    "rows",
     "statements",
     "verdicts",
     "progress",

@@ -291,6 +291,12 @@ SETTINGS: dict[str, Any] = {
 URL = "/projects/kitchen/settings/"
 
 
+def test_a_lease_may_last_for_thirty_days(project: Project, manager: Member) -> None:
+    assert sign_in(manager).post(URL, SETTINGS | {"lease_minutes": "43200"}).status_code == 302
+    project.refresh_from_db()
+    assert project.lease_minutes == 43200
+
+
 def test_a_manager_changes_the_settings(project: Project, manager: Member) -> None:
     response = sign_in(manager).post(URL, SETTINGS, follow=True)
     assert "The settings are saved." in response.content.decode()
