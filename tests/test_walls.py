@@ -36,6 +36,7 @@ STAGES = {
     "lending",
     "queue",
     "rows",
+    "signin",
     "statements",
     "verdicts",
     "progress",
