@@ -18,7 +18,7 @@ Found = tuple[int, Any]  # a line's number, and what stands there or a ValueErro
 
 
 class RankingFileError(Exception):
-    """The file as a whole cannot be read; the message says why."""
+    """The file as a whole cannot be read, or written; the message says why."""
 
 
 class Chained(io.RawIOBase):

@@ -1,6 +1,6 @@
-"""Parquet files, read by a process of its own, which is the only one that loads pyarrow.
+"""Parquet files, read and written by a process of its own, the only one that loads pyarrow.
 
-Its lines of JSON come through a pipe as they are read. Standard library only.
+Lines of JSON go through a pipe as they come. Standard library only.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -20,6 +20,7 @@ from training.longfile import chosen_columns, gathered
 from training.trlpairs import read_pairs
 
 ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = [sys.executable, "-m", "training.parquet"]
 
 
 @dataclass
@@ -46,13 +47,7 @@ class ParquetTable:
             self.read += 1
             yield self.read, json.loads(line)
         if self.process.wait() or self.read < self.rows:
-            raise RankingFileError(self.reason())
-
-    def reason(self) -> str:
-        """Why the process ended before its time."""
-        self.said.seek(0)
-        lines = self.said.read().decode(errors="replace").split("\n")
-        return next((line for line in reversed(lines) if line), "the reading process was stopped")
+            raise RankingFileError(reason(self.said))
 
 
 @contextmanager
@@ -63,7 +58,7 @@ def open_table(path: str) -> Iterator[ParquetTable]:
         raise RankingFileError(
             "Parquet is read from its end: give the name of a file, not standard input or a pipe"
         )
-    command = [sys.executable, "-m", "training.parquet", "read", str(file)]
+    command = [*PROGRAM, "read", str(file)]
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(
@@ -76,7 +71,7 @@ def open_table(path: str) -> Iterator[ParquetTable]:
             begins = lines.readline()
             if not begins.endswith(b"\n"):
                 process.wait()
-                raise RankingFileError(f"{path} cannot be read: {table.reason()}")
+                raise RankingFileError(f"{path} cannot be read: {reason(said)}")
             header = json.loads(begins)
             table.columns, table.rows = header["columns"], header["rows"]
             yield table
@@ -99,3 +94,33 @@ def read_table(table: ParquetTable, columns: Mapping[str, str] | None) -> Iterat
 def renamed(table: ParquetTable, columns: Mapping[str, str]) -> Iterator[Found]:
     for number, row in table.rows_of(list(dict.fromkeys(columns.values()))):
         yield number, {name: row[column] for name, column in columns.items()}
+
+
+def write_table(lines: Iterable[str], out: IO[bytes]) -> None:
+    """Write a table to an open file or pipe: a line that says what the columns hold, then rows.
+
+    Raises RankingFileError where that fails, with the reason.
+    """
+    out.flush()
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            [*PROGRAM, "write"], cwd=ROOT, stdin=subprocess.PIPE, stdout=out, stderr=said
+        ) as process,
+    ):
+        rows = cast(IO[bytes], process.stdin)
+        try:
+            with suppress(BrokenPipeError), rows:  # it has ended, and says why
+                for line in lines:
+                    rows.write(line.encode())
+            if process.wait():
+                raise RankingFileError(reason(said))
+        finally:
+            process.kill()  # at its end already, or no longer wanted
+
+
+def reason(said: IO[bytes]) -> str:
+    """Why the process ended before its time."""
+    said.seek(0)
+    lines = said.read().decode(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line), "its process was stopped")
