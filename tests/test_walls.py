@@ -11,7 +11,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # What of `training` the web may import: files that need the standard library alone.
-SHARED = {"training.config", "training.pairs", "training.rankingfile", "training.runfolder"}
+SHARED = {
+    "training.config",
+    "training.pairs",
+    "training.rankingfile",
+    "training.rankingline",
+    "training.runfolder",
+}
 # Code that is saved with a model: it names its neighbours relatively, and loads without Podium.
 SAVED = [
     ROOT / "training" / "backbones" / name

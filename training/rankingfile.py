@@ -19,12 +19,21 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from training.pairs import Message
+from training.rankingline import (
+    MAX_ID,
+    MAX_NAME,
+    MAX_RANKED,
+    MIN_RANKED,
+    PromptState,
+    RankingDetails,
+    check_details,
+    check_state,
+    id_text,
+    optional_name,
+    storable,
+)
 
 MAX_LINE_BYTES = 16 * 2**20  # longer lines are not rankings; the bound keeps memory bounded
-MAX_ID = 500
-MAX_NAME = 150
-MIN_RANKED = 2  # rankings made elsewhere may have fewer responses than a labeller is shown
-MAX_RANKED = 9
 NO_GROUPS = 'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
 
 Format = Literal["jsonl", "csv"]
@@ -39,7 +48,10 @@ class FileResponse:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One prompt with its responses and, if it was ranked, its ranking: groups of tied ids."""
+    """One prompt with its responses and, if it was ranked, its ranking: groups of tied ids.
+
+    An archive of ours says more: of a ranking its `details`, of a prompt its `state`.
+    """
 
     number: int
     messages: list[Message]
@@ -47,6 +59,8 @@ class Line:
     ranking: list[list[str]] | None = None
     labeller: str | None = None
     external_id: str | None = None
+    details: RankingDetails | None = None
+    state: PromptState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +170,14 @@ def check(number: int, data: Any, rankings: bool) -> Line:
     if not isinstance(data, dict):
         raise ValueError("is not a JSON object with prompt and responses")
     responses = check_responses(data.get("responses"))
+    ids = [response.id for response in responses]
     ranking = data.get("ranking")
+    details = state = None
     if ranking is not None:
-        ids = [response.id for response in responses]
         ranking = check_ranking(ranking, ids) if rankings else []
+        details = check_details(data, ids) if rankings else None
+    elif rankings:
+        state = check_state(data, ids)
     return Line(
         number=number,
         messages=check_prompt(data.get("prompt")),
@@ -167,6 +185,8 @@ def check(number: int, data: Any, rankings: bool) -> Line:
         ranking=ranking,
         labeller=optional_name(data.get("labeller"), "labeller", MAX_NAME),
         external_id=optional_name(id_text(data.get("id")), "id", MAX_ID),
+        details=details,
+        state=state,
     )
 
 
@@ -249,32 +269,6 @@ def check_ranking(ranking: Any, ids: list[str]) -> list[list[str]]:
     if not MIN_RANKED <= len(ids) <= MAX_RANKED:
         raise ValueError(f"ranks {len(ids)} responses; a ranking has {MIN_RANKED} to {MAX_RANKED}")
     return groups
-
-
-def id_text(value: Any) -> Any:
-    """A number that stands for an id, as text; anything else as it is."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def optional_name(value: Any, key: str, longest: int) -> str | None:
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise ValueError(f"has a {key} that is not a text")
-    if len(value) > longest:
-        raise ValueError(f"has a {key} of more than {longest} characters")
-    return storable(value, f"the {key}")
-
-
-def storable(text: str, what: str) -> str:
-    """The text, if a database can hold it. PostgreSQL has no NUL; a lone surrogate is no text."""
-    if "\0" in text:
-        raise ValueError(f"has a NUL character in {what}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"has a character in {what} that is not Unicode text") from error
-    return text
 
 
 def bounded(lines: IO[str]) -> Iterator[str]:
