@@ -286,7 +286,8 @@ def one_of(data: Mapping[str, Any], key: str, values: Collection[str]) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or value not in values:
-        raise ValueError(f"has a {key} that is none of {', '.join(values)}")
+        article = "an" if key[0] in "aeiou" else "a"
+        raise ValueError(f"has {article} {key} that is none of {', '.join(values)}")
     return value
 
 

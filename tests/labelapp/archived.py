@@ -34,7 +34,7 @@ numbers = itertools.count()
 # Surrogates are no text, and PostgreSQL holds no NUL: the import refuses both.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 words = texts.filter(lambda text: text.strip())
-moments = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+moments = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
 times = st.floats(0, 1e6)
 
 
