@@ -22,15 +22,16 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labelapp.settings")
 django.setup()
 
+from django.conf import settings  # noqa: E402
 from django.contrib.auth import (  # noqa: E402
     BACKEND_SESSION_KEY,
     HASH_SESSION_KEY,
     SESSION_KEY,
 )
-from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 
 from labelapp.models import Member, Project, User, hash_text  # noqa: E402
+from labelapp.signin import SessionStore  # noqa: E402
 
 POOL = 20_000
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -88,7 +89,7 @@ def sign_in(name: str) -> str:
     user = User.objects.get(username=name)
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
     return str(session.session_key)

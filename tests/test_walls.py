@@ -41,6 +41,8 @@ STAGES = {
     "labelling",
     "lending",
     "queue",
+    "rows",
+    "signin",
     "statements",
     "verdicts",
     "progress",
