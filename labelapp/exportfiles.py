@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from labelapp.exportformats import Format, moment, writer
 from labelapp.exporting import ExportedPrompt, read
+from labelapp.manifests import people_of, settings_of
 from labelapp.models import Project
 from training.config import TrainConfig
 from training.filelines import RankingFileError
@@ -21,18 +22,6 @@ from training.pairs import split_position
 from training.parquetfile import write_table
 
 MANIFEST = ".manifest.json"
-SETTINGS = (
-    "name",
-    "slug",
-    "guidelines",
-    "responses_per_ranking",
-    "rankings_per_prompt",
-    "ties_allowed",
-    "rating_scale",
-    "flags",
-    "lease_minutes",
-    "paused",
-)
 
 
 class ExportRefusedError(Exception):
@@ -96,9 +85,13 @@ def export_lines(
     contents: Contents | None = None,
     progress: Progress = iter,
 ) -> Iterator[str]:
-    """The lines of an export, as they are asked for; `contents` counts what is in them."""
+    """The lines of an export, as they are asked for; `contents` counts what is in them.
+
+    Ranking JSONL with `all_versions` is an archive of the project.
+    """
     writes = writer(format, project)
-    prompts = writes.kept(progress(read(project, all_versions=all_versions)))
+    archive = all_versions and format == "jsonl"
+    prompts = writes.kept(progress(read(project, all_versions=all_versions, archive=archive)))
     return writes.lines((contents or Contents()).counted(prompts))
 
 
@@ -145,6 +138,8 @@ def export_file(
                 },
                 "project": settings_of(project),
             }
+            if all_versions:
+                manifest["members"] = people_of(project)
             text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
             write_lines(manifest_part, [text], zipped=False)
             manifest_path.unlink(missing_ok=True)  # never one that describes another file
@@ -201,8 +196,3 @@ def measured(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def settings_of(project: Project) -> dict[str, Any]:
-    found = {name: getattr(project, name) for name in SETTINGS}
-    return found | {"created_at": moment(project.created_at)}

@@ -20,6 +20,7 @@ SHARED = {
     "training.pairs",
     "training.parquetfile",
     "training.rankingfile",
+    "training.rankingline",
     "training.runfolder",
     "training.trlpairs",
 }
