@@ -24,6 +24,7 @@ STAGES = {
     "agreement",
     "charts",
     "coefficients",
+    "disagreements",
     "habits",
     "sums",
     "text",
