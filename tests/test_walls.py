@@ -36,6 +36,7 @@ STAGES = {
     "agreement",
     "charts",
     "coefficients",
+    "disagreements",
     "habits",
     "sums",
     "text",
