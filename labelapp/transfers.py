@@ -59,7 +59,7 @@ class Folder:
         path = self.path / PROGRESS
         part = path.with_suffix(".part")
         try:
-            part.write_text(json.dumps(progress._asdict()), encoding="utf-8")
+            part.write_text(json.dumps(list(progress)), encoding="utf-8")
             part.replace(path)
         except OSError:
             with suppress(OSError):
@@ -67,9 +67,9 @@ class Folder:
 
     def read_progress(self) -> Progress:
         try:
-            found = json.loads((self.path / PROGRESS).read_text(encoding="utf-8"))
-            return Progress(int(found["done"]), int(found["total"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            done, total = json.loads((self.path / PROGRESS).read_text(encoding="utf-8"))
+            return Progress(int(done), int(total))
+        except (OSError, ValueError, TypeError):
             return Progress()
 
     @property

@@ -29,12 +29,14 @@ from labelapp.importing import (
 from labelapp.models import FileState, Project, Upload, User
 from labelapp.runs import patiently
 from labelapp.transfers import Beat, FailedError, StoppedError
+from training.fileformats import Beginning
 from training.pairs import Message
 from training.rankingfile import (
     BadLine,
     Line,
     RankingFile,
     RankingFileError,
+    look_into,
     open_ranking_file,
 )
 
@@ -82,7 +84,16 @@ def receive(*, project: Project, user: User, file: TemporaryUploadedFile) -> Upl
     Raises OSError where the disk refuses it.
     """
     tidy(project)
-    return patiently(lambda: store(project, user, file))
+    upload = patiently(lambda: store(project, user, file))
+    begins = look_into_file(upload)
+    patiently(
+        lambda: set_reading(
+            upload=upload,
+            format=begins.format,
+            options=upload.options | {"delimiter": begins.delimiter if begins.columns else ""},
+        )
+    )
+    return upload
 
 
 def store(project: Project, user: User, file: TemporaryUploadedFile) -> Upload:
@@ -95,7 +106,7 @@ def store(project: Project, user: User, file: TemporaryUploadedFile) -> Upload:
             name=file.name or "file",
             size=size,
             total=size,
-            format="csv" if ".csv" in (file.name or "").lower() else "jsonl",
+            format="jsonl",
             options={"rankings": True, "labeller": UNKNOWN_LABELLER},
         )
         folder = transfers.make_folder(upload)
@@ -128,20 +139,28 @@ def bad_lines_path(upload: Upload) -> Path:
     return transfers.folder_of(upload).path / BAD_LINES
 
 
+def look_into_file(upload: Upload, delimiter: str | None = None) -> Beginning:
+    """What the file is by how it begins; ranking JSONL where that cannot be read."""
+    try:
+        return look_into(str(file_path(upload)), delimiter=delimiter or None)
+    except RankingFileError:
+        return Beginning("jsonl")
+
+
 @contextmanager
 def opened(upload: Upload) -> Iterator[RankingFile]:
     """The file, to be read as was said. Raises RankingFileError in words for a page."""
     path = file_path(upload)
     if not path.is_file():
         raise RankingFileError(GONE)
-    said = {name: upload.options.get(name) for name in ("delimiter", "columns")}
-    given: dict[str, Any] = {name: value for name, value in said.items() if value}
+    said = upload.options
     try:
         with open_ranking_file(
             str(path),
-            format=upload.format or None,  # type: ignore[arg-type]
-            rankings=upload.options.get("rankings", True),
-            **given,
+            format=upload.format,  # type: ignore[arg-type]
+            rankings=said.get("rankings", True),
+            delimiter=said.get("delimiter") or None,
+            columns=said.get("columns") or None,
         ) as file:
             yield file
     except RankingFileError as error:
@@ -152,7 +171,7 @@ def in_words(problem: str, path: Path) -> str:
     """What is wrong with a whole file, for a page: without our path, and without options."""
     for name in (f"{path} ", str(path)):
         problem = problem.replace(name, "")
-    problem = re.sub(r"\s*[^.;]*--[a-z][^.]*\.?", "", problem).strip()
+    problem = re.sub(r"\s*[^.;:]*--[a-z][^.]*\.?", "", problem).strip(" :")
     if re.match(r"(is|has|names?|cannot)\b", problem):
         problem = f"The file {problem}"
     return f"{problem[:1].upper()}{problem[1:]}".rstrip(".") + "."

@@ -7,14 +7,33 @@ from django.urls import reverse
 
 from labelapp.importing import UNKNOWN_LABELLER
 from labelapp.models import Upload
+from training.fileformats import Beginning
+from training.longfile import guess_columns
 from training.rankingfile import MAX_NAME
 
 FORMATS = {
-    "jsonl": "Ranking JSONL",
+    "jsonl": "Ranking JSONL, or an archive of a project",
     "csv": "Table: the prompt, then its responses, best first",
+    "long": "Table in long form: a row a response",
+    "trl": "TRL pairs: prompt, chosen, rejected",
+    "oasst": "Open Assistant trees",
+    "parquet": "Parquet, a row a response",
 }
 DELIMITERS = {"|": "| (bar)", ",": ", (comma)", ";": "; (semicolon)", "\t": "tab"}
-TABLES = ("csv",)
+TABLES = ("csv", "long")
+LONG = ("long", "parquet")
+# What a column of a table in long form may be; an export of Podium has more, which are known.
+COLUMNS = {
+    "prompt": "Prompt",
+    "conversation": "Conversation, as JSON",
+    "response": "Response",
+    "rank": "Rank",
+    "ranking": "Which ranking a row belongs to",
+    "labeller": "Labeller",
+    "source": "Model that wrote the response",
+    "prompt_id": "Id of the prompt",
+    "response_id": "Id of the response",
+}
 
 
 class UploadForm(forms.Form):
@@ -30,7 +49,10 @@ class UploadForm(forms.Form):
 
 
 class ReadingForm(forms.Form):
-    """How a file is read; what is chosen is looked at before anything is imported."""
+    """How a file is read; what is chosen is looked at before anything is imported.
+
+    `header` are the columns of a table in long form, to say which is what.
+    """
 
     format = forms.ChoiceField(label="Format", choices=FORMATS.items())
     delimiter = forms.ChoiceField(
@@ -52,28 +74,51 @@ class ReadingForm(forms.Form):
         help_text=f"Empty: {UNKNOWN_LABELLER}.",
     )
 
-    def __init__(self, data: Any = None, *, upload: Upload, **kwargs: Any) -> None:
-        super().__init__(data, **kwargs)
-        self.upload = upload
-        for name in ("format", "delimiter"):
-            self.fields[name].widget.attrs |= {
-                "hx-post": reverse("upload", args=[upload.project.slug, upload.pk]),
-                "hx-target": "#reading",
-                "hx-swap": "outerHTML",
-            }
-
-    @classmethod
-    def of(cls, upload: Upload) -> "ReadingForm":
-        """The form with what is chosen now."""
-        said = upload.options
-        labeller = said.get("labeller", UNKNOWN_LABELLER)
-        initial = {
-            "format": upload.format,
-            "delimiter": said.get("delimiter"),
-            "rankings": "yes" if said.get("rankings", True) else "",
-            "labeller": "" if labeller == UNKNOWN_LABELLER else labeller,
+    def __init__(self, *, upload: Upload, begins: Beginning, data: Any = None) -> None:
+        super().__init__(data, initial=chosen(upload, begins))
+        parquet = begins.format == "parquet"
+        self.fields["format"].choices = [  # type: ignore[attr-defined]
+            (name, label) for name, label in FORMATS.items() if (name == "parquet") == parquet
+        ]
+        self.header = begins.columns
+        if self["format"].value() in LONG:
+            self.add_columns(upload.options.get("columns") or {})
+        asks_again = {
+            "hx-post": reverse("upload", args=[upload.project.slug, upload.pk]),
+            "hx-target": "#reading",
+            "hx-swap": "outerHTML",
         }
-        return cls(upload=upload, initial=initial)
+        for name in ("format", "delimiter", *self.column_names):
+            self.fields[name].widget.attrs |= asks_again
+
+    @property
+    def column_names(self) -> list[str]:
+        return [name for name in self.fields if name.startswith("column-")]
+
+    @property
+    def columns(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.column_names]
+
+    def add_columns(self, given: dict[str, str]) -> None:
+        """A field for each meaning, with the column that was chosen for it, else the likeliest."""
+        guessed = guess_columns(self.header)
+        choices = [("", "– none –"), *((column, column) for column in self.header)]
+        for name, label in COLUMNS.items():
+            column = given.get(name, guessed.get(name, ""))
+            self.fields[f"column-{name}"] = forms.ChoiceField(
+                label=label,
+                choices=choices,
+                required=False,
+                initial=column if column in self.header else "",
+            )
+
+    def clean(self) -> dict[str, Any]:
+        """A column that another separator has made go is the likeliest again."""
+        for name in self.column_names:
+            if name in self.errors:
+                del self.errors[name]
+                self.cleaned_data[name] = self.fields[name].initial
+        return self.cleaned_data
 
     @property
     def is_table(self) -> bool:
@@ -83,8 +128,22 @@ class ReadingForm(forms.Form):
     def options(self) -> dict[str, Any]:
         """What is stored with the upload."""
         given = self.cleaned_data
+        asked = [name for name in self.column_names if name in self.data]
         return {
             "delimiter": given["delimiter"] if given["format"] in TABLES else "",
             "rankings": bool(given["rankings"]),
             "labeller": given["labeller"] or UNKNOWN_LABELLER,
+            "columns": {name.removeprefix("column-"): given[name] for name in asked},
         }
+
+
+def chosen(upload: Upload, begins: Beginning) -> dict[str, str]:
+    """What is chosen now, as the form's fields."""
+    said = upload.options
+    labeller = said.get("labeller", UNKNOWN_LABELLER)
+    return {
+        "format": upload.format,
+        "delimiter": said.get("delimiter") or begins.delimiter,
+        "rankings": "yes" if said.get("rankings", True) else "",
+        "labeller": "" if labeller == UNKNOWN_LABELLER else labeller,
+    }

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labelapp import badlines, receiving, tasks, transfers, uploading
 from labelapp.access import member_view, signed_in
-from labelapp.forms.uploading import ReadingForm, UploadForm
+from labelapp.forms.uploading import DELIMITERS, ReadingForm, UploadForm
 from labelapp.models import FileState, Member, Role, Upload
 
 LISTED = 20
@@ -84,7 +84,9 @@ def upload_context(request: HttpRequest, member: Member, upload: Upload) -> dict
         "look": uploading.look(upload),
     }
     if upload.state == FileState.DRAFT:
-        context |= {"form": ReadingForm.of(upload), "preview": uploading.preview(upload)}
+        begins = uploading.look_into_file(upload, upload.options.get("delimiter"))
+        form = ReadingForm(upload=upload, begins=begins)
+        context |= {"form": form, "preview": uploading.preview(upload)}
     elif upload.outcome.get("bad_lines"):
         # Their number is known, and of the lines those of one page are read.
         numbers = range(upload.outcome["bad_lines"])
@@ -108,7 +110,9 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 def read(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
     """Take over how the file is to be read, and look at it so, or import it."""
-    form = ReadingForm(request.POST, upload=upload)
+    delimiter = request.POST.get("delimiter", "")
+    begins = uploading.look_into_file(upload, delimiter if delimiter in DELIMITERS else None)
+    form = ReadingForm(upload=upload, begins=begins, data=request.POST)
     fragment = request.htmx and "import" not in request.POST  # type: ignore[attr-defined]
     template = "uploading/_reading.html" if fragment else "uploading/detail.html"
     if not form.is_valid():

@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
@@ -79,6 +81,56 @@ def test_a_table_is_read_with_the_separator_that_is_chosen(client: Client) -> No
     assert "Scattering." in page_of(client, upload)
     confirm(client, upload, delimiter=",")
     assert Ranking.objects.get().placements.count() == 2
+
+
+LONG = b"question;reply;place\nWhy?;Scattering.;1\nWhy?;Paint.;2\nHow?;Slowly.;2\nHow?;Never.;1\n"
+
+
+def test_somebody_says_which_column_is_what(client: Client) -> None:
+    upload = send(client, LONG, "answers.csv")
+    assert (upload.format, upload.options["delimiter"]) == ("long", ";")
+    page = page_of(client, upload)
+    assert "Which column is what" in page
+    assert '<option value="reply" selected>' in page  # known by its name
+    assert '<option value="place" selected>' not in page
+    columns = {"prompt": "question", "response": "reply", "rank": "place", "labeller": ""}
+    data = {f"column-{name}": column for name, column in columns.items()}
+    client.post(f"{URL}{upload.pk}/", {"format": "long", "delimiter": ";", **data})
+    assert '<option value="place" selected>' in page_of(client, upload)
+    upload = confirm(client, upload, delimiter=";", **data)
+    assert (upload.state, Ranking.objects.count()) == (FileState.DONE, 2)
+    best = Ranking.objects.get(prompt__messages__0__content="How?").placements.get(rank=1)
+    assert best.response.text == "Never."
+
+
+def test_columns_that_another_separator_makes_go_are_guessed_anew(client: Client) -> None:
+    upload = send(client, LONG, "answers.csv")
+    data = {"format": "long", "delimiter": ",", "column-prompt": "question"}
+    answer = client.post(f"{URL}{upload.pk}/", data, headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "The file has no column that is known as the response; its columns are" in page
+    assert "--column" not in page
+    assert "question;reply;place" in page
+
+
+def test_what_others_write_is_known_by_how_it_begins(client: Client) -> None:
+    pairs = lines({"prompt": "Why?", "chosen": "Scattering.", "rejected": "Paint."})
+    upload = send(client, pairs, "pairs.json")
+    assert upload.format == "trl"
+    confirm(client, upload)
+    assert Ranking.objects.get().placements.count() == 2
+
+
+def test_parquet_is_read(client: Client) -> None:
+    table = io.BytesIO()
+    columns = {"prompt": ["Why?"] * 2, "response": ["Scattering.", "Paint."], "rank": [1, 2]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), table)
+    upload = send(client, table.getvalue(), "answers.parquet")
+    assert upload.format == "parquet"
+    assert '<option value="rank" selected>' in page_of(client, upload)
+    confirm(client, upload)
+    assert Ranking.objects.count() == 1
 
 
 def test_another_choice_shows_the_first_lines_anew_without_a_page(client: Client) -> None:
