@@ -4,8 +4,8 @@ from typing import Any
 
 from django_tasks import task
 
-from labelapp import agreement, runs, uploading
-from labelapp.models import Project, TrainingRun, Upload
+from labelapp import agreement, preparing, runs, uploading
+from labelapp.models import Export, Project, TrainingRun, Upload
 
 
 @task(queue_name="training")
@@ -35,3 +35,13 @@ def import_upload(upload_id: int) -> str:
         return "deleted"
     uploading.execute(upload)
     return upload.state
+
+
+@task(priority=5)
+def write_export(export_id: int) -> str:
+    """Write a queued export. The export itself records what came of it."""
+    export = Export.objects.select_related("project").filter(pk=export_id).first()
+    if export is None:
+        return "deleted"
+    preparing.execute(export)
+    return export.state

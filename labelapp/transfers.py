@@ -157,15 +157,16 @@ def request_stop(transfer: FileTransfer) -> None:
         waiting.update(state=FileState.STOPPED, finished_at=timezone.now())
 
 
-def mark_lost(kind: type[FileTransfer], project: Project) -> None:
+def mark_lost(kind: type[FileTransfer], project: Project) -> list[FileTransfer]:
     """Fail the project's files whose worker has been silent: it was killed, or its machine was."""
     long_ago = timezone.now() - LOST_AFTER
     running = kind._default_manager.filter(
         project=project, state=FileState.RUNNING, heartbeat_at__lt=long_ago
     )
-    for transfer in running:
-        if folder_of(transfer).is_silent:
-            end(transfer, FileState.FAILED, reason="The task worker that was at it has gone.")
+    lost = [transfer for transfer in running if folder_of(transfer).is_silent]
+    for transfer in lost:
+        end(transfer, FileState.FAILED, reason="The task worker that was at it has gone.")
+    return lost
 
 
 def execute(transfer: FileTransfer, work: Callable[[Beat], None]) -> None:

@@ -64,7 +64,10 @@ urlpatterns = [
     path("projects/<slug:slug>/agreement/measured/", agreement.measured, name="agreement_measured"),
     path("projects/<slug:slug>/agreement/measure/", agreement.measure, name="agreement_measure"),
     path("projects/<slug:slug>/export/", exporting.index, name="export"),
-    path("projects/<slug:slug>/export/file/", exporting.file, name="export_file"),
+    path("projects/<slug:slug>/export/prepared/", exporting.prepared, name="export_prepared"),
+    path("projects/<slug:slug>/export/<int:pk>/file/", exporting.file, name="export_file"),
+    path("projects/<slug:slug>/export/<int:pk>/stop/", exporting.stop, name="export_stop"),
+    path("projects/<slug:slug>/export/<int:pk>/remove/", exporting.remove, name="export_remove"),
     path("projects/<slug:slug>/uploads/", uploading.index, name="uploads"),
     path("projects/<slug:slug>/uploads/<int:pk>/", uploading.detail, name="upload"),
     path(

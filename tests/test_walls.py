@@ -34,6 +34,7 @@ COMPUTING = {"measure_agreement"}
 STAGES = {
     "access",
     "badlines",
+    "preparing",
     "receiving",
     "transfers",
     "uploading",

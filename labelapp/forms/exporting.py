@@ -1,5 +1,7 @@
 """What a manager asks of an export."""
 
+from typing import Any
+
 from django import forms
 
 
@@ -10,6 +12,7 @@ class ExportForm(forms.Form):
             ("trl", "TRL pairs: prompt, chosen and rejected, a line a comparison"),
             ("nemo", "NeMo K-wise: a line a ranking, all its responses with their ranks"),
             ("csv", "CSV: a row a response of a ranking, for a spreadsheet"),
+            ("parquet", "Parquet: the same rows, for pandas and its like"),
         ],
         initial="jsonl",
         widget=forms.RadioSelect,
@@ -21,3 +24,14 @@ class ExportForm(forms.Form):
         help_text="Else only what each labeller says now. As ranking JSONL: an archive, which "
         "gives the same project again.",
     )
+    zipped = forms.BooleanField(
+        required=False,
+        label="Compressed",
+        help_text="With gzip; Parquet is compressed as it is.",
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What exportfiles.export_file is asked for besides the format."""
+        asked = self.cleaned_data.items()
+        return {name: value for name, value in asked if name not in ("format", "zipped")}
