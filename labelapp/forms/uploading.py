@@ -28,9 +28,9 @@ COLUMNS = {
     "conversation": "Conversation, as JSON",
     "response": "Response",
     "rank": "Rank",
-    "ranking": "Which ranking a row belongs to",
+    "ranking": "Ranking it belongs to",
     "labeller": "Labeller",
-    "source": "Model that wrote the response",
+    "source": "Model that wrote it",
     "prompt_id": "Id of the prompt",
     "response_id": "Id of the response",
 }
