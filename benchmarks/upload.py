@@ -157,7 +157,7 @@ def check(found: dict[int, str], wanted: dict[int, str]) -> None:
 
 
 def run(installation: Installation, path: Path, wanted: dict[int, str]) -> None:
-    [session] = installation.fill(prompts=1, labellers=1)
+    [session] = installation.fill(prompts=0, labellers=1)
     database = installation.database()
     before = database.rows("SELECT count(*) FROM labelapp_prompt")
     database.rows("UPDATE labelapp_member SET role = 'manager'")
