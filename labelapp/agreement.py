@@ -134,7 +134,7 @@ def shown_orders(project: Project) -> Iterator[tuple[float, Orders]]:
     """In which order each labeller was shown the responses, prompt by prompt."""
     rows = (
         Assignment.objects.ranked()
-        .filter(prompt__project=project)
+        .filter(prompt__project=project, repeat=False)
         .order_by("prompt_id")
         .values_list("prompt_id", "member_id", "order")
     )

@@ -125,10 +125,10 @@ def read_batch(prompts: Sequence[Prompt], all_versions: bool) -> Iterator[Export
             ).values_list("ranking_id", "response_id", "score", "flags")
         ),
         orders={
-            (prompt, member): order
-            for prompt, member, order in Assignment.objects.filter(prompt__in=ids).values_list(
-                "prompt_id", "member_id", "order"
-            )
+            (prompt, member, repeat): order
+            for prompt, member, repeat, order in Assignment.objects.filter(
+                prompt__in=ids
+            ).values_list("prompt_id", "member_id", "repeat", "order")
         },
     )
     responses = Response.objects.filter(prompt__in=ids).values_list(*Row._fields)
@@ -154,7 +154,8 @@ class Named:
 
     ranks: dict[int, list[tuple[int, int]]]  # ranking -> response and rank
     ratings: dict[int, list[tuple[int, dict[str, Any]]]]  # ranking -> response and rating
-    orders: dict[tuple[int, int], list[int]]  # prompt and member -> responses as shown
+    # Prompt, member and whether it is ranked again -> responses as shown.
+    orders: dict[tuple[int, int, bool], list[int]]
 
 
 def grouped(pairs: Iterable[tuple[Key, Value]]) -> defaultdict[Key, list[Value]]:
@@ -185,7 +186,8 @@ def exported(
 def exported_ranking(ranking: Ranking, ids: dict[int, str], named: Named) -> ExportedRanking:
     ranks = {ids[response]: rank for response, rank in named.ranks[ranking.pk]}
     ratings = {ids[response]: rating for response, rating in named.ratings[ranking.pk]}
-    order = named.orders.get((ranking.prompt_id, ranking.member_id), [])
+    again = ranking.origin == Origin.REPEATED
+    order = named.orders.get((ranking.prompt_id, ranking.member_id, again), [])
     shown = [ids[response] for response in order if response in ids]
     # One member's ranking made elsewhere may be of other responses than those they were shown.
     known = ranking.origin != Origin.IMPORTED and sorted(shown) == sorted(ranks)

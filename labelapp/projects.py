@@ -55,7 +55,7 @@ def overview(user: User) -> list[ProjectCard]:
     rankings = dict(current.values_list("prompt__project").annotate(Count("pk")))
     lent_to = [member for member in own if not member.project.paused]
     waiting = Counter(queue.count_each(lent_to, COUNTED))
-    begun = Assignment.objects.filter(member__user=user, submitted_at=None, slot__isnull=False)
+    begun = Assignment.objects.lent().filter(member__user=user)
     waiting.update(dict(begun.values_list("member__project").annotate(Count("pk"))))
     return [
         ProjectCard(

@@ -59,6 +59,11 @@ urlpatterns = [
         prompts.take_back,
         name="prompt_take_back",
     ),
+    path(
+        "projects/<slug:slug>/prompts/<int:pk>/gold/<int:ranking>/",
+        prompts.gold,
+        name="prompt_gold",
+    ),
     path("projects/<slug:slug>/agreement/", agreement.index, name="agreement"),
     path("projects/<slug:slug>/agreement/measured/", agreement.measured, name="agreement_measured"),
     path("projects/<slug:slug>/agreement/measure/", agreement.measure, name="agreement_measure"),

@@ -33,6 +33,7 @@ STAGES = {
     "exportformats",
     "exportfiles",
     "labelling",
+    "controls",
     "lending",
     "queue",
     "statements",
