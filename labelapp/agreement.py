@@ -45,6 +45,10 @@ class Figure:
     why_not: str = ""  # why there is no value or, beside a value, no interval
 
 
+# Of what was measured by a version of Podium that did not know the figure.
+MEASURED_BEFORE = Figure("", "comparisons", why_not="Measure anew to see it.")
+
+
 @dataclass(frozen=True)
 class Person:
     """One labeller beside the others."""
@@ -56,6 +60,8 @@ class Person:
     ties: Figure  # of all pairs, those that are tied
     first: Figure  # of pairs ranked apart, those where the better one was shown before the other
     longer: Figure  # of pairs ranked apart, those where the better one is longer
+    consistency: Figure = MEASURED_BEFORE  # with themselves, when a prompt came again
+    gold: Figure = MEASURED_BEFORE  # with gold rankings by others
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelapp.agreement import Agreement, Figure, Ranked
+from labelapp.checks import Check
 from labelapp.habits import Habits
 from labelapp.models import MAX_RESPONSES
 from labelapp.sums import Floats, Sums, figure, ratio
@@ -163,11 +164,15 @@ class Tally:
         return ""
 
 
-def measure(prompts: Iterable[Sequence[Ranked]]) -> Agreement:
-    """All figures of a project, from its rankings prompt by prompt."""
+def measure(
+    prompts: Iterable[Sequence[Ranked]], checks: Iterable[Sequence[Check]] = ()
+) -> Agreement:
+    """All figures of a project, from its rankings prompt by prompt, and from what checks them."""
     tally = Tally()
     for ranked in prompts:
         tally.add(ranked)
+    for checked in checks:
+        tally.habits.add_checks(checked)
     return Agreement(
         rankings=tally.rankings,
         labellers=len(tally.members),

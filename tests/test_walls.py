@@ -23,6 +23,7 @@ STAGES = {
     "access",
     "agreement",
     "charts",
+    "checks",
     "coefficients",
     "habits",
     "sums",
