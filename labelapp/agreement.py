@@ -50,6 +50,15 @@ MEASURED_BEFORE = Figure("", "comparisons", why_not="Measure anew to see it.")
 
 
 @dataclass(frozen=True)
+class Alarm:
+    """What of a labeller's rankings stands out. A hint, and no verdict."""
+
+    kind: str
+    badge: str  # in two or three words
+    text: str  # what was seen, beside what the others do
+
+
+@dataclass(frozen=True)
 class Person:
     """One labeller beside the others."""
 
@@ -62,11 +71,13 @@ class Person:
     longer: Figure  # of pairs ranked apart, those where the better one is longer
     consistency: Figure = MEASURED_BEFORE  # with themselves, when a prompt came again
     gold: Figure = MEASURED_BEFORE  # with gold rankings by others
+    alarms: Sequence[Alarm] = ()
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
         figures = {name: Figure(**value) for name, value in found.items() if type(value) is dict}
-        return cls(**{**found, **figures})
+        alarms = tuple(Alarm(**alarm) for alarm in found.get("alarms", ()))
+        return cls(**{**found, **figures, "alarms": alarms})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ docs/quality.md defines the figures.
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -13,12 +13,18 @@ import numpy as np
 from labelapp.agreement import Figure, Person, Ranked
 from labelapp.checks import CONSISTENCY, GOLD, Check
 from labelapp.checks import summed as checked
-from labelapp.sums import Floats, Sums, figure, ratio
+from labelapp.models import MAX_RESPONSES
+from labelapp.sums import Floats, PairSums, Sums, figure, ratio
 
 # What a ranking is summed to: pairs tied, of all pairs; pairs where the one shown first is better,
 # of those ranked apart whose places are known; where the longer one is, of those ranked apart whose
 # lengths differ.
 HABITS = ("ties", "first", "longer")
+
+
+def no_places() -> Floats:
+    """How often the response shown at a place was ranked before the one at another (V, V)."""
+    return np.zeros((MAX_RESPONSES, MAX_RESPONSES))
 
 
 class Habits:
@@ -27,7 +33,10 @@ class Habits:
     def __init__(self) -> None:
         self.rankings: Counter[int] = Counter()
         self.seconds: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
+        self.characters: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
+        self.by_place: defaultdict[int, Floats] = defaultdict(no_places)
         self.agreed: defaultdict[int, Sums] = defaultdict(Sums)
+        self.agreed_with = PairSums()
         self.sums: defaultdict[tuple[int | None, str], Sums] = defaultdict(Sums)
         self.checked: set[tuple[int | None, str]] = set()  # whose ranking stood beside another
 
@@ -38,6 +47,10 @@ class Habits:
             self.rankings[ranking.member] += 1
             if ranking.seconds is not None:
                 self.seconds[ranking.member].append(ranking.seconds)
+                characters = sum((ranking.lengths or {}).values())
+                self.characters[ranking.member].append(characters)
+            if ranking.places is not None:
+                self.add_places(ranking, ranking.places)
             row = summed(ranking)
             found[ranking.member] += row
             found[None] += row
@@ -45,6 +58,13 @@ class Habits:
             for name, (part, whole) in zip(HABITS, row.reshape(-1, 2), strict=True):
                 if whole:
                     self.sums[member, name].add(part, whole)
+
+    def add_places(self, ranking: Ranked, places: Mapping[int, int]) -> None:
+        """Add which places were ranked before which."""
+        in_order = sorted(ranking.ranks, key=places.__getitem__)
+        ranks_K = np.array([ranking.ranks[response] for response in in_order])
+        size = len(ranks_K)
+        self.by_place[ranking.member][:size, :size] += ranks_K[:, None] < ranks_K[None, :]
 
     def add_agreement(self, member: int, agreed: float, pairs: float) -> None:
         """Add what a labeller and the others said of a prompt."""

@@ -22,6 +22,7 @@ COMPUTING = {"measure_agreement"}
 STAGES = {
     "access",
     "agreement",
+    "alarms",
     "charts",
     "checks",
     "coefficients",
