@@ -99,7 +99,7 @@ class Labeller:
         if fault == "the shorter is the better":
             return [-prompt.long[response] + random.gauss(0, 0.2) for response in everything]
         if fault == "answers at random":
-            return [random.random() for _ in everything]
+            return [random.gauss(0, 1.5) for _ in everything]
         return [
             prompt.worth[response]
             + random.gauss(0, self.error)

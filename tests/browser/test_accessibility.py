@@ -221,6 +221,8 @@ def test_a_managers_pages(
     expect(page.get_by_text("Being measured")).to_be_visible()
     faults.look("agreement, being measured")
     found = measure(rankings_by_prompt(run.project)).to_json()
+    text = "Ties 92 % of 578 pairs of responses. The others tie 11 %."
+    found["people"][0]["alarms"] = [{"kind": "ties", "badge": "Ties a lot", "text": text}]
     DBTaskResult.objects.update(
         status=TaskResultStatus.SUCCESSFUL, return_value=found, finished_at=timezone.now()
     )
