@@ -18,6 +18,7 @@ from labelapp.lending import free_slot, renew, show, take_slot, take_turn
 from labelapp.models import (
     Assignment,
     Member,
+    Origin,
     Placement,
     Ranking,
     Rating,
@@ -127,7 +128,9 @@ def shown_hash(assignment: Assignment) -> str:
 
 
 def current(versions: Sequence[Ranking]) -> Ranking | None:
-    return next((ranking for ranking in versions if ranking.is_current), None)
+    """What the member says as a labeller; they may have adjudicated as well."""
+    own = (ranking for ranking in versions if ranking.origin != Origin.ADJUDICATED)
+    return next((ranking for ranking in own if ranking.is_current), None)
 
 
 def same_submit(versions: Sequence[Ranking], key: uuid.UUID | None) -> Ranking | None:
