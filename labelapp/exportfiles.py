@@ -14,23 +14,14 @@ from typing import Any, BinaryIO
 
 from labelapp.exportformats import Format, moment, writer
 from labelapp.exporting import ExportedPrompt, read
+from labelapp.manifests import people_of, settings_of
 from labelapp.models import Project
 from training.config import TrainConfig
+from training.filelines import RankingFileError
 from training.pairs import split_position
+from training.parquetfile import write_table
 
 MANIFEST = ".manifest.json"
-SETTINGS = (
-    "name",
-    "slug",
-    "guidelines",
-    "responses_per_ranking",
-    "rankings_per_prompt",
-    "ties_allowed",
-    "rating_scale",
-    "flags",
-    "lease_minutes",
-    "paused",
-)
 
 
 class ExportRefusedError(Exception):
@@ -94,9 +85,13 @@ def export_lines(
     contents: Contents | None = None,
     progress: Progress = iter,
 ) -> Iterator[str]:
-    """The lines of an export, as they are asked for; `contents` counts what is in them."""
+    """The lines of an export, as they are asked for; `contents` counts what is in them.
+
+    Ranking JSONL with `all_versions` is an archive of the project.
+    """
     writes = writer(format, project)
-    prompts = writes.kept(progress(read(project, all_versions=all_versions)))
+    archive = all_versions and format == "jsonl"
+    prompts = writes.kept(progress(read(project, all_versions=all_versions, archive=archive)))
     return writes.lines((contents or Contents()).counted(prompts))
 
 
@@ -114,6 +109,8 @@ def export_file(
     The same rankings give the same bytes. `force` replaces what is there.
     Raises ExportRefusedError where the file is there already or cannot be written.
     """
+    if format == "parquet" and path.suffix.lower() == ".gz":
+        raise ExportRefusedError("Parquet is compressed as it is: leave .gz out of the name")
     manifest_path = path.with_name(path.name + MANIFEST)
     refuse_what_is_there(path, manifest_path, force)
     contents = Contents()
@@ -122,7 +119,10 @@ def export_file(
     )
     try:
         with appearing(manifest_path) as manifest_part, appearing(path) as part:
-            write_lines(part, lines, zipped=path.suffix.lower() == ".gz")
+            if format == "parquet":
+                write_parquet(part, lines)
+            else:
+                write_lines(part, lines, zipped=path.suffix.lower() == ".gz")
             manifest = {
                 "file": path.name,
                 "format": format,
@@ -138,11 +138,15 @@ def export_file(
                 },
                 "project": settings_of(project),
             }
+            if all_versions:
+                manifest["members"] = people_of(project)
             text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
             write_lines(manifest_part, [text], zipped=False)
             manifest_path.unlink(missing_ok=True)  # never one that describes another file
     except OSError as error:
         raise ExportRefusedError(f"{path} cannot be written: {error.strerror}") from error
+    except RankingFileError as error:
+        raise ExportRefusedError(f"{path} cannot be written: {error}") from error
     return contents
 
 
@@ -181,13 +185,14 @@ def write_lines(path: Path, lines: Iterable[str], *, zipped: bool) -> None:
         os.fsync(file.fileno())
 
 
+def write_parquet(path: Path, lines: Iterable[str]) -> None:
+    with path.open("xb") as file:
+        write_table(lines, file)
+        os.fsync(file.fileno())
+
+
 def measured(path: Path) -> dict[str, Any]:
     """Size and SHA-256 of a file as it lies on the disk."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def settings_of(project: Project) -> dict[str, Any]:
-    found = {name: getattr(project, name) for name in SETTINGS}
-    return found | {"created_at": moment(project.created_at)}

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from labelapp.exporting import ExportedPrompt, ExportedRanking, has_conversations
 from labelapp.models import Project
 from training.pairs import Message
+from training.rankingline import FileTask, PromptState
 
-Format = Literal["jsonl", "trl", "nemo", "csv"]
+Format = Literal["jsonl", "trl", "nemo", "csv", "parquet"]
 Prompts = Iterable[ExportedPrompt]
 Lines = Iterator[str]
 
@@ -43,6 +44,21 @@ COLUMNS = (
     "flags",
     "response",
 )
+# What a column holds where that is not a text, as training/parquet.py writes it.
+TYPES = {
+    "ranking": "whole",
+    "conversation": "messages",
+    "version": "whole",
+    "current": "truth",
+    "surplus": "truth",
+    "created_at": "moment",
+    "seconds": "number",
+    "all_bad": "truth",
+    "place_shown": "whole",
+    "rank": "whole",
+    "score": "whole",
+    "flags": "texts",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,7 @@ def writer(format: Format, project: Project) -> Writer:  # noqa: A002 - the opti
         "jsonl": Writer(lambda prompt: prompt, jsonl_lines),
         "nemo": Writer(compared, nemo_lines),
         "csv": Writer(ranked, csv_lines),
+        "parquet": Writer(ranked, table_lines),
     }[format]
 
 
@@ -84,16 +101,19 @@ def compared(prompt: ExportedPrompt) -> ExportedPrompt | None:
 def jsonl_lines(prompts: Prompts) -> Lines:
     """Ranking JSONL: what our own import reads, and what more there is to know of a ranking.
 
-    A response that stands in no ranking would be lost, so its prompt has a line of its own.
+    A response that stands in no ranking would be lost, so its prompt has a line of its own. In an
+    archive every prompt has one, with its state.
     """
     for prompt in prompts:
-        if not prompt.rankings or prompt.has_unranked:
+        if prompt.state is not None:
+            yield json_line(prompt_keys(prompt, prompt.arrived) | state_keys(prompt.state))
+        elif not prompt.rankings or prompt.has_unranked:
             yield json_line(prompt_keys(prompt, list(prompt.responses)))
         for ranking in prompt.rankings:
             yield json_line(prompt_keys(prompt, list(ranking.ranks)) | ranking_keys(ranking))
 
 
-def prompt_keys(prompt: ExportedPrompt, ids: list[str]) -> dict[str, Any]:
+def prompt_keys(prompt: ExportedPrompt, ids: Iterable[str]) -> dict[str, Any]:
     responses = [prompt.responses[id_] for id_ in ids]
     keys = {
         "prompt": plain(prompt.messages) or prompt.messages,
@@ -117,13 +137,58 @@ def ranking_keys(ranking: ExportedRanking) -> dict[str, Any]:
         "created_at": moment(ranking.created_at),
         "all_bad": ranking.all_bad,
     }
-    known = {
-        "seconds": ranking.seconds,
-        "shown": ranking.shown,
-        "note": ranking.note or None,
-        "ratings": ranking.ratings or None,
+    return keys | said(
+        {
+            "seconds": ranking.seconds,
+            "shown": ranking.shown,
+            "note": ranking.note or None,
+            "ratings": ranking.ratings or None,
+            "gold": ranking.gold or None,
+            "control": ranking.control or None,
+        }
+    )
+
+
+def state_keys(state: PromptState) -> dict[str, Any]:
+    """How many rankings are wanted stands there always: a line without it is queued as any is."""
+    return {"wanted": state.wanted} | said(
+        {
+            "priority": state.priority or None,
+            "taken_out": state.taken_out or None,
+            "created_at": state.created_at and moment(state.created_at),
+            "tasks": [task_keys(task) for task in state.tasks] or None,
+            "comments": [
+                {"by": comment.by, "at": moment(comment.at), "text": comment.text}
+                for comment in state.comments
+            ]
+            or None,
+        }
+    )
+
+
+def task_keys(task: FileTask) -> dict[str, Any]:
+    keys = {
+        "labeller": task.labeller,
+        "shown": task.shown,
+        "created_at": moment(task.created_at),
     }
-    return keys | {key: value for key, value in known.items() if value is not None}
+    return keys | said(
+        {
+            "seconds": task.seconds or None,
+            "control": task.control or None,
+            "surplus": task.surplus or None,
+            "taken_back": task.taken_back or None,
+            "submitted_at": task.submitted_at and moment(task.submitted_at),
+            "skipped_at": task.skipped_at and moment(task.skipped_at),
+            "reason": task.reason or None,
+            "note": task.note or None,
+        }
+    )
+
+
+def said(keys: dict[str, Any]) -> dict[str, Any]:
+    """What there is something to say of."""
+    return {key: value for key, value in keys.items() if value is not None}
 
 
 def trl_lines(prompts: Prompts, *, conversational: bool) -> Lines:
@@ -137,7 +202,11 @@ def trl_lines(prompts: Prompts, *, conversational: bool) -> Lines:
             for better, worse in ranking.comparisons:
                 chosen, rejected = prompt.responses[better].text, prompt.responses[worse].text
                 yield json_line(
-                    {"prompt": prompt.messages, "chosen": said(chosen), "rejected": said(rejected)}
+                    {
+                        "prompt": prompt.messages,
+                        "chosen": answer(chosen),
+                        "rejected": answer(rejected),
+                    }
                     if asked is None
                     else {"prompt": asked, "chosen": chosen, "rejected": rejected}
                 )
@@ -151,7 +220,7 @@ def nemo_lines(prompts: Prompts) -> Lines:
     for prompt in prompts:
         for ranking in prompt.rankings:
             completions = [
-                {"rank": rank, "completion": said(prompt.responses[id_].text)}
+                {"rank": rank, "completion": answer(prompt.responses[id_].text)}
                 for rank, group in enumerate(ranking.groups)
                 for id_ in group
             ]
@@ -163,26 +232,39 @@ def csv_lines(prompts: Prompts) -> Lines:
     buffer = io.StringIO()
     table = csv.writer(buffer)
     table.writerow(COLUMNS)
+    for rows in long_form(prompts):
+        table.writerows([cell(row[column]) for column in COLUMNS] for row in rows)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue()  # the header, where nothing came
+
+
+def table_lines(prompts: Prompts) -> Lines:
+    """The same rows as lines of JSON, for training/parquet.py: what the columns hold, then they."""
+    yield json_line({column: TYPES.get(column, "text") for column in COLUMNS})
+    for rows in long_form(prompts):
+        yield from map(json_line, rows)
+
+
+def long_form(prompts: Prompts) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each ranking, best first, by column."""
     number = 0
     for prompt in prompts:
         for ranking in prompt.rankings:
             number += 1
-            table.writerows(csv_rows(number, prompt, ranking))
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()  # the header, where nothing came
+            yield list(long_rows(number, prompt, ranking))
 
 
-def csv_rows(
+def long_rows(
     number: int, prompt: ExportedPrompt, ranking: ExportedRanking
-) -> Iterator[list[str | int]]:
+) -> Iterator[dict[str, Any]]:
     whole = plain(prompt.messages) is not None
     of_ranking = {
         "ranking": number,
         "prompt_id": prompt.external_id,
         "prompt": prompt.messages[-1]["content"],
-        "conversation": None if whole else compact(prompt.messages),
+        "conversation": None if whole else prompt.messages,
         "labeller": ranking.labeller,
         "version": ranking.version,
         "current": ranking.current,
@@ -195,20 +277,18 @@ def csv_rows(
     }
     for id_ in (id_ for group in ranking.groups for id_ in group):
         rating = ranking.ratings.get(id_, {})
-        of_response = {
+        yield of_ranking | {
             "response_id": id_,
             "source": prompt.responses[id_].source,
             "place_shown": ranking.shown.index(id_) + 1 if ranking.shown else None,
             "rank": ranking.ranks[id_],
             "score": rating.get("score"),
-            "flags": compact(rating["flags"]) if rating.get("flags") else None,
+            "flags": rating.get("flags") or None,
             "response": prompt.responses[id_].text,
         }
-        row = of_ranking | of_response
-        yield [cell(row[column]) for column in COLUMNS]
 
 
-def cell(value: str | float | bool | None) -> str | int:
+def cell(value: Any) -> str:
     """A value as a spreadsheet may open it.
 
     What it would run as a formula has an apostrophe before it; so has what would look like that.
@@ -216,6 +296,8 @@ def cell(value: str | float | bool | None) -> str | int:
     """
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list):
+        return compact(value)
     if isinstance(value, str):
         return f"'{value}" if FORMULA.match(value) else value
     return "" if value is None else str(value)
@@ -228,7 +310,7 @@ def plain(messages: list[Message]) -> str | None:
     return None
 
 
-def said(text: str) -> list[Message]:
+def answer(text: str) -> list[Message]:
     """A response as what the assistant says."""
     return [{"role": "assistant", "content": text}]
 

@@ -26,6 +26,7 @@ from labelapp.models import (
     SkipReason,
     hash_responses,
 )
+from labelapp.rows import insert, insert_few
 from labelapp.verdicts import Verdict, dense, key_of, normal, says
 
 
@@ -156,7 +157,7 @@ def record(
     )
     if before is not None:
         Ranking.objects.filter(pk=before.pk).update(is_current=False)
-    ranking = Ranking.objects.create(
+    ranking = Ranking(
         prompt_id=assignment.prompt_id,
         member_id=assignment.member_id,
         responses_hash=responses_hash,
@@ -167,9 +168,11 @@ def record(
         note=verdict.note,
         key=key,
     )
-    Placement.objects.bulk_create(
-        Placement(ranking=ranking, response_id=by_letter[letter], rank=rank)
-        for letter, rank in dense(verdict.ranks).items()
+    insert(ranking)
+    insert_few(
+        Placement,
+        ("ranking", "response", "rank"),
+        [(ranking.pk, by_letter[letter], rank) for letter, rank in dense(verdict.ranks).items()],
     )
     Rating.objects.bulk_create(
         Rating(

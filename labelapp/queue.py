@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models.query import RawQuerySet
 
 from labelapp.models import Member, Prompt
+from labelapp.rows import columns, read
 
 ABOVE_ALL = 2**31 - 1  # the priority of a place above every prompt
 NAMES = re.compile(r"%\((\w+)\)s")  # of the values in a statement
@@ -56,13 +56,12 @@ def next_prompts(member: Member) -> list[Prompt]:
     The first behind their place in the queue, and the first of those that came back.
     """
     here, below, back = (
-        f"SELECT * FROM ({waiting(where, columns='p.*', locked=True)}) {name}"  # noqa: S608 - ours
+        f"SELECT * FROM ({waiting(where, columns=columns(Prompt, 'p'), locked=True)}) {name}"  # noqa: S608 - ours
         for name, where in (("here", AS_URGENT), ("below", LESS_URGENT), ("back", CAME_BACK))
     )
     # The limit keeps what is less urgent from being looked at, and locked, without need.
     behind = f"SELECT * FROM ({here} UNION ALL {below} LIMIT 1) behind"  # noqa: S608 - ours
-    found: RawQuerySet[Prompt] = Prompt.objects.raw(f"{behind} UNION ALL {back}", place(member))
-    return list(found)
+    return read(Prompt, f"{behind} UNION ALL {back}", place(member))
 
 
 def count(member: Member, most: int) -> int:

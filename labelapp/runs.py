@@ -329,7 +329,9 @@ def database_url(database: Mapping[str, Any]) -> str:
     password = quote(str(database["PASSWORD"] or ""), safe="")
     login = f"{user}:{password}@" if password else f"{user}@" if user else ""
     host, port = str(database["HOST"] or ""), str(database["PORT"] or "")
-    options = {k: v for k, v in database.get("OPTIONS", {}).items() if type(v) in (str, int)}
+    given = database.get("OPTIONS", {}).items()
+    # How the pages prepare statements is Django's own affair, and no part of a URL.
+    options = {k: v for k, v in given if type(v) in (str, int) and k != "prepare_threshold"}
     if host.startswith("/"):  # a socket's folder
         options["host"], host = host, ""
     query = f"?{urlencode(options)}" if options else ""

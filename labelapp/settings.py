@@ -74,6 +74,11 @@ def secret_key(folder: Path) -> str:
     return key
 
 
+# The server plans a statement once for each connection, not each time: half of its work. A pooler
+# that lends connections for a transaction (PgBouncer before 1.21) does not get along with it.
+PREPARED = {"server_side_binding": True, "prepare_threshold": 2}
+
+
 def database(folder: Path) -> dict[str, object]:
     url = os.environ.get("DATABASE_URL") or f"sqlite:///{quote(str(folder / 'podium.sqlite3'))}"
     if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
@@ -95,6 +100,9 @@ def database(folder: Path) -> dict[str, object]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
         config["TEST"] = {"NAME": str(folder / "test.sqlite3")}  # a file: subprocesses read it too
+    else:
+        given = dj_database_url.parse(url).get("OPTIONS") or {}
+        config["OPTIONS"] = {**given, **({} if switch("DATABASE_POOLER") else PREPARED)}
     # A new connection costs a tenth of what a page costs: SQLite reads the schema anew.
     config["CONN_MAX_AGE"] = 60
     return config
@@ -167,6 +175,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
+SESSION_ENGINE = "labelapp.signin"
+AUTHENTICATION_BACKENDS = ["labelapp.signin.Backend"]
 AUTH_USER_MODEL = "labelapp.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -11,43 +11,63 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models.query import RawQuerySet
 from django.utils import timezone
 
-from labelapp.models import Assignment, Member, Prompt, Ranking, Response
+from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Response, User
+from labelapp.rows import columns, instance, read
+
+
+def membership(user: User, slug: str) -> Member | None:
+    """What a person is in the project with this slug, with the project; None where nothing."""
+    row = first(
+        f"""
+        SELECT {columns(Member, "m")}, {columns(Project, "p")} FROM labelapp_member m
+        JOIN labelapp_project p ON p.id = m.project_id
+        WHERE m.user_id = %(user)s AND m.is_active AND p.slug = %(slug)s""",  # noqa: S608 - ours
+        {"user": user.pk, "slug": slug},
+    )
+    if row is None:
+        return None
+    fields = len(Member._meta.concrete_fields)
+    member = instance(Member, row[:fields])
+    member.project = instance(Project, row[fields:])
+    return member
 
 
 def find_task(member: Member, token: UUID) -> Assignment | None:
     """The member's task with this token."""
     values = {"token": token_value(token), "member": member.pk}
-    found: RawQuerySet[Assignment] = Assignment.objects.raw(
-        "SELECT * FROM labelapp_assignment WHERE token = %(token)s AND member_id = %(member)s",
+    found = read(
+        Assignment,
+        f"SELECT {columns(Assignment)} FROM labelapp_assignment "  # noqa: S608 - ours, as below
+        "WHERE token = %(token)s AND member_id = %(member)s",
         values,
     )
-    return next(iter(found), None)
+    return found[0] if found else None
 
 
 def locked_task(pk: int) -> Assignment:
     """Raises Assignment.DoesNotExist."""
-    found: RawQuerySet[Assignment] = Assignment.objects.raw(
-        locking("SELECT * FROM labelapp_assignment WHERE id = %(task)s"), {"task": pk}
+    found = read(
+        Assignment,
+        locking(f"SELECT {columns(Assignment)} FROM labelapp_assignment WHERE id = %(task)s"),  # noqa: S608
+        {"task": pk},
     )
-    if (task := next(iter(found), None)) is None:
+    if not found:
         raise Assignment.DoesNotExist(f"task {pk} is gone")
-    return task
+    return found[0]
 
 
 def locked_open_tasks(member: Member) -> list[Assignment]:
     """The member's tasks that are neither ranked nor skipped, in the order of their prompts."""
-    return list(
-        Assignment.objects.raw(
-            locking(
-                """
-                SELECT * FROM labelapp_assignment WHERE member_id = %(member)s
-                AND submitted_at IS NULL AND skipped_at IS NULL ORDER BY prompt_id"""
-            ),
-            {"member": member.pk},
-        )
+    return read(
+        Assignment,
+        locking(
+            f"""
+            SELECT {columns(Assignment)} FROM labelapp_assignment WHERE member_id = %(member)s
+            AND submitted_at IS NULL AND skipped_at IS NULL ORDER BY prompt_id"""  # noqa: S608
+        ),
+        {"member": member.pk},
     )
 
 
@@ -122,23 +142,22 @@ def content_hashes(responses: Sequence[int]) -> list[str]:
 
 def versions(prompt_id: int, member_id: int, responses_hash: str) -> list[Ranking]:
     """What a member has said of those responses, the newest last."""
-    return list(
-        Ranking.objects.raw(
-            """
-            SELECT * FROM labelapp_ranking WHERE prompt_id = %(prompt)s
-            AND member_id = %(member)s AND responses_hash = %(hash)s ORDER BY version""",
-            {"prompt": prompt_id, "member": member_id, "hash": responses_hash},
-        )
+    return read(
+        Ranking,
+        f"""
+        SELECT {columns(Ranking)} FROM labelapp_ranking WHERE prompt_id = %(prompt)s
+        AND member_id = %(member)s AND responses_hash = %(hash)s ORDER BY version""",  # noqa: S608
+        {"prompt": prompt_id, "member": member_id, "hash": responses_hash},
     )
 
 
 def responses(prompt: Prompt) -> list[Response]:
     """Of the prompt, in the order of their ids."""
-    return list(
-        Response.objects.raw(
-            "SELECT * FROM labelapp_response WHERE prompt_id = %(prompt)s ORDER BY id",
-            {"prompt": prompt.pk},
-        )
+    return read(
+        Response,
+        f"SELECT {columns(Response)} FROM labelapp_response "  # noqa: S608
+        "WHERE prompt_id = %(prompt)s ORDER BY id",
+        {"prompt": prompt.pk},
     )
 
 

@@ -11,7 +11,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # What of `training` the web may import: files that need the standard library alone.
-SHARED = {"training.config", "training.pairs", "training.rankingfile", "training.runfolder"}
+SHARED = {
+    "training.config",
+    "training.fileformats",
+    "training.filelines",
+    "training.longfile",
+    "training.oasst",
+    "training.pairs",
+    "training.parquetfile",
+    "training.rankingfile",
+    "training.rankingline",
+    "training.runfolder",
+    "training.trlpairs",
+}
 # Code that is saved with a model: it names its neighbours relatively, and loads without Podium.
 SAVED = [
     ROOT / "training" / "backbones" / name
@@ -39,6 +51,8 @@ STAGES = {
     "labelling",
     "lending",
     "queue",
+    "rows",
+    "signin",
     "statements",
     "verdicts",
     "progress",

@@ -27,13 +27,17 @@ class FileSource:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def prompts(self) -> Iterator[Prompt]:
-        """A prompt for each line with a ranking. Raises UserError naming a line that is wrong."""
+        """A prompt for each line with a ranking that stands.
+
+        Raises UserError naming a line that is wrong.
+        """
         try:
             with open_ranking_file(str(self.path)) as file:
                 for line in file:
                     if isinstance(line, BadLine):
                         raise UserError(f"{self.path}, {line}")
-                    if line.ranking is not None:
+                    stands = line.details is None or line.details.current
+                    if line.ranking is not None and stands:
                         yield to_prompt(line, line.ranking)
         except RankingFileError as error:
             raise UserError(f"{self.path}: {error}") from error

@@ -18,5 +18,6 @@ class ExportForm(forms.Form):
     all_versions = forms.BooleanField(
         required=False,
         label="Earlier versions too",
-        help_text="Else only what each labeller says now.",
+        help_text="Else only what each labeller says now. As ranking JSONL: an archive, which "
+        "gives the same project again.",
     )

@@ -342,7 +342,7 @@ def test_the_program_gets_every_part_of_a_postgresql_address(
         "NAME": "po/dium",
         "USER": "a@b",
         "PASSWORD": "p:/w",
-        "OPTIONS": {"sslmode": "require"},
+        "OPTIONS": {"sslmode": "require", "server_side_binding": True, "prepare_threshold": 2},
     }
     assert runs.database_url(database | place) == f"postgresql://{url}"
 
