@@ -46,6 +46,7 @@ STAGES = {
     "blinding",
     "importing",
     "exporting",
+    "exportchoice",
     "exportformats",
     "exportfiles",
     "labelling",
