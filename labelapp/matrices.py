@@ -171,8 +171,8 @@ def splits(columns: Sequence[Column], letters: Mapping[int, str]) -> list[Split]
                 rank, other_rank = each.cells[one].rank, each.cells[other].rank
                 side = 2 if rank == other_rank else int(rank > other_rank)
                 sides[side].append(each.name)
-        first, second, tie = sides
-        if first and second:
+        first, second, tie = (list(dict.fromkeys(side)) for side in sides)  # several draws of one
+        if first and second and len({*first, *second}) > 1:
             pair = (letters[one], letters[other])
             if len(second) > len(first):
                 first, second, pair = second, first, (pair[1], pair[0])
