@@ -27,7 +27,15 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from labelapp.lending import free_slot, look_from_the_top, take_turn
-from labelapp.models import MIN_RESPONSES, Assignment, Project, Prompt, Ranking, Response
+from labelapp.models import (
+    MIN_RESPONSES,
+    Assignment,
+    Origin,
+    Project,
+    Prompt,
+    Ranking,
+    Response,
+)
 from labelapp.progress import HELD
 from labelapp.reviewing import letter
 
@@ -195,7 +203,9 @@ class PromptInFull:
 
     @property
     def made(self) -> int:
-        return sum(ranked.ranking.is_current for ranked in self.rankings)
+        """The labellers' rankings that count."""
+        made = (ranked.ranking for ranked in self.rankings if ranked.ranking.is_current)
+        return sum(ranking.origin != Origin.ADJUDICATED for ranking in made)
 
 
 def in_full(prompt: Prompt) -> PromptInFull:

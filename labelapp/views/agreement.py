@@ -54,4 +54,5 @@ def measure(request: HttpRequest, member: Member) -> HttpResponse:
     """Measure anew, unless that is under way."""
     if not last_measurement(member.project).is_active:
         tasks.measure_agreement.enqueue(member.project.pk)
-    return redirect("agreement", member.project.slug)
+    page = "disagreements" if request.POST.get("page") == "disagreements" else "agreement"
+    return redirect(page, member.project.slug)

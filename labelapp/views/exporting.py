@@ -33,10 +33,11 @@ def file(request: HttpRequest, member: Member) -> HttpResponseBase:
     if not form.is_valid():
         return form_response(request, member, form)
     format_, every = form.cleaned_data["format"], form.cleaned_data["all_versions"]
+    verdicts = form.cleaned_data["verdicts"]
     kind, suffix = ("text/csv", "csv") if format_ == "csv" else ("application/x-ndjson", "jsonl")
     name = member.project.slug if suffix == format_ else f"{member.project.slug}.{format_}"
     return StreamingHttpResponse(
-        export_lines(member.project, format_, all_versions=every),
+        export_lines(member.project, format_, all_versions=every, verdicts=verdicts),
         content_type=f"{kind}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.{suffix}"'},
     )
