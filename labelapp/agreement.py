@@ -95,6 +95,7 @@ class Ranked(NamedTuple):
     seconds: float | None = None  # at work on it
     places: dict[int, int] | None = None  # response -> where it was shown, from 0; None: not known
     lengths: dict[int, int] | None = None  # response -> characters
+    prompt: int | None = None
 
 
 def rankings_by_prompt(project: Project) -> Iterator[list[Ranked]]:
@@ -121,7 +122,9 @@ def rankings_by_prompt(project: Project) -> Iterator[list[Ranked]]:
             shown_of, shown = next(orders, NO_MORE)
         orders_here = shown if shown_of == prompt else {}
         yield [
-            ranked(member, seconds, [placement[4:] for placement in placements], orders_here)
+            ranked(
+                member, seconds, [placement[4:] for placement in placements], orders_here, prompt
+            )
             for (_, member, seconds), placements in groupby(of_prompt, key=itemgetter(1, 2, 3))
         ]
 
@@ -147,6 +150,7 @@ def ranked(
     seconds: float | None,
     placements: Sequence[tuple[int, int, int]],
     orders: Orders,
+    prompt: int,
 ) -> Ranked:
     """A ranking from its rows. Of responses made elsewhere nobody knows how they were shown."""
     ranks = {response: rank for response, rank, _ in placements}
@@ -158,6 +162,7 @@ def ranked(
         seconds=seconds,
         places=places if places.keys() == ranks.keys() else None,
         lengths={response: length for response, _, length in placements},
+        prompt=prompt,
     )
 
 

@@ -17,7 +17,9 @@ from labelapp.exporting import ExportedPrompt, read
 from labelapp.manifests import people_of, settings_of
 from labelapp.models import Project
 from training.config import TrainConfig
+from training.filelines import RankingFileError
 from training.pairs import split_position
+from training.parquetfile import write_table
 
 MANIFEST = ".manifest.json"
 
@@ -107,6 +109,8 @@ def export_file(
     The same rankings give the same bytes. `force` replaces what is there.
     Raises ExportRefusedError where the file is there already or cannot be written.
     """
+    if format == "parquet" and path.suffix.lower() == ".gz":
+        raise ExportRefusedError("Parquet is compressed as it is: leave .gz out of the name")
     manifest_path = path.with_name(path.name + MANIFEST)
     refuse_what_is_there(path, manifest_path, force)
     contents = Contents()
@@ -115,7 +119,10 @@ def export_file(
     )
     try:
         with appearing(manifest_path) as manifest_part, appearing(path) as part:
-            write_lines(part, lines, zipped=path.suffix.lower() == ".gz")
+            if format == "parquet":
+                write_parquet(part, lines)
+            else:
+                write_lines(part, lines, zipped=path.suffix.lower() == ".gz")
             manifest = {
                 "file": path.name,
                 "format": format,
@@ -138,6 +145,8 @@ def export_file(
             manifest_path.unlink(missing_ok=True)  # never one that describes another file
     except OSError as error:
         raise ExportRefusedError(f"{path} cannot be written: {error.strerror}") from error
+    except RankingFileError as error:
+        raise ExportRefusedError(f"{path} cannot be written: {error}") from error
     return contents
 
 
@@ -173,6 +182,12 @@ def write_lines(path: Path, lines: Iterable[str], *, zipped: bool) -> None:
         if zipped:
             out.close()
         file.flush()
+        os.fsync(file.fileno())
+
+
+def write_parquet(path: Path, lines: Iterable[str]) -> None:
+    with path.open("xb") as file:
+        write_table(lines, file)
         os.fsync(file.fileno())
 
 

@@ -15,7 +15,7 @@ from labelapp.models import Project
 from training.pairs import Message
 from training.rankingline import FileTask, PromptState
 
-Format = Literal["jsonl", "trl", "nemo", "csv"]
+Format = Literal["jsonl", "trl", "nemo", "csv", "parquet"]
 Prompts = Iterable[ExportedPrompt]
 Lines = Iterator[str]
 
@@ -45,6 +45,21 @@ COLUMNS = (
     "flags",
     "response",
 )
+# What a column holds where that is not a text, as training/parquet.py writes it.
+TYPES = {
+    "ranking": "whole",
+    "conversation": "messages",
+    "version": "whole",
+    "current": "truth",
+    "surplus": "truth",
+    "created_at": "moment",
+    "seconds": "number",
+    "all_bad": "truth",
+    "place_shown": "whole",
+    "rank": "whole",
+    "score": "whole",
+    "flags": "texts",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +83,7 @@ def writer(format: Format, project: Project) -> Writer:  # noqa: A002 - the opti
         "jsonl": Writer(lambda prompt: prompt, jsonl_lines),
         "nemo": Writer(compared, nemo_lines),
         "csv": Writer(ranked, csv_lines),
+        "parquet": Writer(ranked, table_lines),
     }[format]
 
 
@@ -217,26 +233,39 @@ def csv_lines(prompts: Prompts) -> Lines:
     buffer = io.StringIO()
     table = csv.writer(buffer)
     table.writerow(COLUMNS)
+    for rows in long_form(prompts):
+        table.writerows([cell(row[column]) for column in COLUMNS] for row in rows)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue()  # the header, where nothing came
+
+
+def table_lines(prompts: Prompts) -> Lines:
+    """The same rows as lines of JSON, for training/parquet.py: what the columns hold, then they."""
+    yield json_line({column: TYPES.get(column, "text") for column in COLUMNS})
+    for rows in long_form(prompts):
+        yield from map(json_line, rows)
+
+
+def long_form(prompts: Prompts) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each ranking, best first, by column."""
     number = 0
     for prompt in prompts:
         for ranking in prompt.rankings:
             number += 1
-            table.writerows(csv_rows(number, prompt, ranking))
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()  # the header, where nothing came
+            yield list(long_rows(number, prompt, ranking))
 
 
-def csv_rows(
+def long_rows(
     number: int, prompt: ExportedPrompt, ranking: ExportedRanking
-) -> Iterator[list[str | int]]:
+) -> Iterator[dict[str, Any]]:
     whole = plain(prompt.messages) is not None
     of_ranking = {
         "ranking": number,
         "prompt_id": prompt.external_id,
         "prompt": prompt.messages[-1]["content"],
-        "conversation": None if whole else compact(prompt.messages),
+        "conversation": None if whole else prompt.messages,
         "labeller": ranking.labeller,
         "version": ranking.version,
         "current": ranking.current,
@@ -249,20 +278,18 @@ def csv_rows(
     }
     for id_ in (id_ for group in ranking.groups for id_ in group):
         rating = ranking.ratings.get(id_, {})
-        of_response = {
+        yield of_ranking | {
             "response_id": id_,
             "source": prompt.responses[id_].source,
             "place_shown": ranking.shown.index(id_) + 1 if ranking.shown else None,
             "rank": ranking.ranks[id_],
             "score": rating.get("score"),
-            "flags": compact(rating["flags"]) if rating.get("flags") else None,
+            "flags": rating.get("flags") or None,
             "response": prompt.responses[id_].text,
         }
-        row = of_ranking | of_response
-        yield [cell(row[column]) for column in COLUMNS]
 
 
-def cell(value: str | float | bool | None) -> str | int:
+def cell(value: Any) -> str:
     """A value as a spreadsheet may open it.
 
     What it would run as a formula has an apostrophe before it; so has what would look like that.
@@ -270,6 +297,8 @@ def cell(value: str | float | bool | None) -> str | int:
     """
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list):
+        return compact(value)
     if isinstance(value, str):
         return f"'{value}" if FORMULA.match(value) else value
     return "" if value is None else str(value)

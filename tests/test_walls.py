@@ -13,10 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 # What of `training` the web may import: files that need the standard library alone.
 SHARED = {
     "training.config",
+    "training.fileformats",
+    "training.filelines",
+    "training.longfile",
+    "training.oasst",
     "training.pairs",
+    "training.parquetfile",
     "training.rankingfile",
     "training.rankingline",
     "training.runfolder",
+    "training.trlpairs",
 }
 # Code that is saved with a model: it names its neighbours relatively, and loads without Podium.
 SAVED = [
@@ -30,6 +36,7 @@ STAGES = {
     "agreement",
     "charts",
     "coefficients",
+    "disagreements",
     "habits",
     "sums",
     "text",

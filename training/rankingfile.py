@@ -1,24 +1,35 @@
-"""Ranking files: our own JSONL, and the three-column CSV of the classic tutorial.
+"""Ranking files: our own JSONL, and what others write, as a stream of lines.
 
-Reading gives a stream of lines, good ones and bad ones with their reason. docs/data-format.md
-describes the formats. Standard library only: the web imports this file.
+Reading gives good lines, and bad ones with their reason. Every format but the classic table comes
+here as objects of ranking JSONL, and all are checked alike. docs/data-format.md describes the
+formats. Standard library only: the web imports this file.
 """
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
-import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Protocol
 
+from training.fileformats import Beginning, Format, is_parquet, recognise
+from training.filelines import (
+    Found,
+    RankingFileError,
+    chained,
+    json_lines,
+    table_rows,
+    unreadable,
+)
+from training.longfile import read_long
+from training.oasst import read_trees
 from training.pairs import Message
+from training.parquetfile import ParquetTable, open_table, read_table
 from training.rankingline import (
     MAX_ID,
     MAX_NAME,
@@ -32,11 +43,19 @@ from training.rankingline import (
     optional_name,
     storable,
 )
+from training.trlpairs import read_pairs
 
-MAX_LINE_BYTES = 16 * 2**20  # longer lines are not rankings; the bound keeps memory bounded
+__all__ = [
+    "MAX_NAME",
+    "BadLine",
+    "Format",
+    "Line",
+    "RankingFile",
+    "RankingFileError",
+    "open_ranking_file",
+]
+
 NO_GROUPS = 'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
-
-Format = Literal["jsonl", "csv"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,31 +91,42 @@ class BadLine:
         return f"line {self.number}: {self.reason}"
 
 
-class RankingFileError(Exception):
-    """The file as a whole cannot be read; the message says why."""
+class Tells(Protocol):
+    def tell(self) -> int: ...
 
 
 @dataclass
 class RankingFile:
     """An open ranking file. `raw` tells how many bytes of the file have been read."""
 
-    raw: IO[bytes]
-    stream: IO[bytes]
+    raw: Tells
+    stream: IO[bytes] | ParquetTable
     size: int | None
     format: Format
     delimiter: str = "|"
     rankings: bool = True
+    columns: Mapping[str, str] | None = None
 
     def __iter__(self) -> Iterator[Line | BadLine]:
         try:
-            if self.format == "csv":
-                yield from read_csv(self.stream, self.delimiter, self.rankings)
-            else:
-                yield from read_jsonl(self.stream, self.rankings)
+            yield from checked(self.found(), self.rankings)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise RankingFileError(f"the gzip file is damaged or cut short: {error}") from error
         except OSError as error:
             raise RankingFileError(f"the file cannot be read: {error}") from error
+
+    def found(self) -> Iterator[Found]:
+        """The file as numbered objects of ranking JSONL, unchecked."""
+        if isinstance(self.stream, ParquetTable):
+            return read_table(self.stream, self.columns)
+        if self.format == "csv":
+            return read_csv(self.stream, self.delimiter)
+        if self.format == "long":
+            return read_long(self.stream, self.delimiter, self.columns)
+        lines = json_lines(self.stream)
+        if self.format == "trl":
+            return read_pairs(lines)
+        return read_trees(lines) if self.format == "oasst" else lines
 
 
 @contextmanager
@@ -104,65 +134,99 @@ def open_ranking_file(
     path: str,
     *,
     format: Format | None = None,  # noqa: A002 - the option's name
-    delimiter: str = "|",
+    delimiter: str | None = None,
     rankings: bool = True,
+    columns: Mapping[str, str] | None = None,
 ) -> Iterator[RankingFile]:
     """Open a ranking file, gzip or not, `-` for standard input.
 
-    The format is told by the name (.csv, .csv.gz) where it is not given. Without `rankings` those
-    of the file are not looked at, good or bad: a line that has one gets the ranking [].
+    The format and a table's delimiter are told by how the file begins where they are not given.
+    `columns` says of a table in long form which column is which field; see training/longfile.py.
+    Without `rankings` those of the file are not looked at, good or bad: a line that has one gets
+    the ranking [].
     Raises RankingFileError where the file is not there or cannot be read.
     """
     with ExitStack() as stack:
-        size = None
-        if path == "-":
-            raw: IO[bytes] = sys.stdin.buffer
-        else:
-            try:
-                raw = stack.enter_context(Path(path).open("rb"))
-                size = Path(path).stat().st_size if raw.seekable() else None  # a pipe has none
-            except OSError as error:
-                raise RankingFileError(f"{path} cannot be opened: {error.strerror}") from error
-        buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[type-var]
-        zipped = buffered.peek(2)[:2] == b"\x1f\x8b"
-        stream: IO[bytes] = gzip.GzipFile(fileobj=buffered) if zipped else buffered  # type: ignore[assignment]
-        names = [suffix.lower() for suffix in Path(path).suffixes[-2:]]
+        raw, size = opened(stack, path)
+        if is_parquet(raw.peek(4)):
+            if format not in (None, "parquet"):
+                raise RankingFileError(f"{path} is a Parquet file: leave out --format {format}")
+            table = stack.enter_context(open_table(path))
+            yield RankingFile(table, table, size, "parquet", rankings=rankings, columns=columns)
+            return
+        stream, begins = beginning(raw, path, format, delimiter, columns is not None)
+        if columns is not None and begins.format != "long":
+            raise RankingFileError(f"columns are for tables in long form; {path} is not one")
         yield RankingFile(
-            raw=buffered,
+            raw=raw,
             stream=stream,
             size=size,
-            format=format or ("csv" if ".csv" in names else "jsonl"),
-            delimiter=delimiter,
+            format=begins.format,
+            delimiter=begins.delimiter,
             rankings=rankings,
+            columns=columns,
         )
 
 
-def read_jsonl(stream: IO[bytes], rankings: bool = True) -> Iterator[Line | BadLine]:
-    """The lines of a ranking JSONL file. Blank lines are passed over."""
-    number = 0
-    while raw := stream.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        if len(raw) > MAX_LINE_BYTES:
-            while raw and not raw.endswith(b"\n"):
-                raw = stream.readline(MAX_LINE_BYTES)
-            yield BadLine(number, f"is longer than {MAX_LINE_BYTES // 2**20} MiB")
-        elif raw.strip():
-            yield parse_line(number, raw, rankings)
+def look_into(path: str, *, delimiter: str | None = None) -> Beginning:
+    """A file's format and, of a table, its delimiter and columns, by how it begins.
+
+    Raises RankingFileError where the file is not there or cannot be read.
+    """
+    with ExitStack() as stack:
+        raw, _ = opened(stack, path)
+        if is_parquet(raw.peek(4)):
+            table = stack.enter_context(open_table(path))
+            return Beginning("parquet", columns=table.columns)
+        return beginning(raw, path, None, delimiter)[1]
 
 
-def parse_line(number: int, raw: bytes, rankings: bool = True) -> Line | BadLine:
-    """One line of ranking JSONL; a BadLine that says what is wrong with it."""
+def detect_format(path: str) -> Format:
+    """A file's format, by its content and its name. Raises RankingFileError as look_into does."""
+    return look_into(path).format
+
+
+def opened(stack: ExitStack, path: str) -> tuple[io.BufferedReader, int | None]:
+    """The file's bytes, and how many they are; None for a pipe."""
+    if path == "-":
+        stdin: Any = sys.stdin.buffer
+        return stdin if isinstance(stdin, io.BufferedReader) else io.BufferedReader(stdin), None
     try:
-        text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-        return check(number, json.loads(text), rankings)
-    except UnicodeDecodeError as error:
-        return BadLine(number, f"is not UTF-8 (byte {error.start + 1} of the line)")
-    except json.JSONDecodeError as error:
-        return BadLine(number, f"is not JSON: {error.msg} at column {error.colno}")
-    except RecursionError:
-        return BadLine(number, "is not a ranking: it is nested too deeply")
-    except ValueError as error:
-        return BadLine(number, str(error))
+        raw = stack.enter_context(open(path, "rb"))  # noqa: SIM115 - the stack closes it
+        return raw, Path(path).stat().st_size if raw.seekable() else None  # a pipe has none
+    except OSError as error:
+        raise RankingFileError(f"{path} cannot be opened: {error.strerror}") from error
+
+
+def beginning(
+    raw: io.BufferedReader,
+    path: str,
+    format: Format | None,  # noqa: A002 - the option's name
+    delimiter: str | None,
+    named: bool = False,
+) -> tuple[IO[bytes], Beginning]:
+    """The text of the file from its first line on, and how it begins."""
+    zipped = raw.peek(2)[:2] == b"\x1f\x8b"
+    stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw  # type: ignore[assignment]
+    try:
+        head, begins = recognise(stream, path, format, delimiter, named)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise RankingFileError(f"the gzip file is damaged or cut short: {error}") from error
+    except OSError as error:
+        raise RankingFileError(f"the file cannot be read: {error}") from error
+    return chained(head, stream), begins
+
+
+def checked(found: Iterable[Found], rankings: bool) -> Iterator[Line | BadLine]:
+    """What a file holds as lines, each checked; a BadLine says what is wrong with it."""
+    for number, data in found:
+        if isinstance(data, ValueError):
+            yield BadLine(number, str(data))
+            continue
+        try:
+            yield check(number, data, rankings)
+        except ValueError as error:
+            yield BadLine(number, str(error))
 
 
 def check(number: int, data: Any, rankings: bool) -> Line:
@@ -271,57 +335,34 @@ def check_ranking(ranking: Any, ids: list[str]) -> list[list[str]]:
     return groups
 
 
-def bounded(lines: IO[str]) -> Iterator[str]:
-    """The lines of a text. Raises RankingFileError for one that is too long to be one."""
-    number = 0
-    while line := lines.readline(MAX_LINE_BYTES):
-        number += 1
-        if len(line) == MAX_LINE_BYTES:
-            raise RankingFileError(f"line {number} is longer than {MAX_LINE_BYTES // 2**20} MiB")
-        yield line
-
-
-def read_csv(stream: IO[bytes], delimiter: str, rankings: bool = True) -> Iterator[Line | BadLine]:
+def read_csv(stream: IO[bytes], delimiter: str) -> Iterator[Found]:
     """The rows of a table whose first column is the prompt, and the others responses, best first.
 
     The classic tutorial's file has three responses; any number from 2 to 9 is read. A row's number
     is that of the file's line on which it ends.
     """
-    csv.field_size_limit(MAX_LINE_BYTES)
-    # Bytes that are not UTF-8 become lone surrogates here, which the check of the row refuses.
-    lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-    # strict: a quotation mark in the wrong place is reported, not quietly dropped.
-    rows = csv.reader(bounded(lines), delimiter=delimiter, strict=True)
     width = 0
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield BadLine(rows.line_num, f"is not CSV: {error}")
-            continue
-        if not width:
+    for _, number, row in table_rows(stream, delimiter):
+        if isinstance(row, ValueError):
+            yield number, row
+        elif width:
+            yield number, best_first(row, width)
+        else:
             width = len(row)
             if width <= MIN_RANKED:
                 raise RankingFileError(
                     f"the header has {width} columns at the separator {delimiter!r}; expected a "
                     "prompt and at least two responses. Give the separator with --delimiter."
                 )
-        elif row:
-            yield check_row(rows.line_num, row, width, rankings)
 
 
-def check_row(number: int, row: list[str], width: int, rankings: bool) -> Line | BadLine:
+def best_first(row: list[str], width: int) -> Any:
+    """A row of the classic table as an object of ranking JSONL, or what is wrong with it."""
     if len(row) != width:
-        return BadLine(number, f"has {len(row)} columns where the header has {width}")
-    if any("\udc80" <= character <= "\udcff" for cell in row for character in cell):
-        return BadLine(number, "is not UTF-8")
+        return ValueError(f"has {len(row)} columns where the header has {width}")
+    if unreadable(row):
+        return ValueError("is not UTF-8")
     prompt, *texts = row
     ids = [f"column {i}" for i in range(2, width + 1)]
     responses = [{"id": id_, "text": text} for id_, text in zip(ids, texts, strict=True)]
-    data = {"prompt": prompt, "responses": responses, "ranking": [[id_] for id_ in ids]}
-    try:
-        return check(number, data, rankings)
-    except ValueError as error:
-        return BadLine(number, str(error))
+    return {"prompt": prompt, "responses": responses, "ranking": [[id_] for id_ in ids]}

@@ -164,11 +164,44 @@ def test_the_classic_csv_is_read(project: Project, write: Any) -> None:
 
 
 def test_the_separator_of_a_csv_can_be_chosen(project: Project, write: Any) -> None:
-    path = write(b"Prompt,Most,Least", b"Why?,best,worst", name="rankings.csv")
+    path = write(b"Prompt^Most^Least", b"Why?^best^worst", name="rankings.csv")
     message, _ = refused("import_rankings", path)
     assert "Give the separator with --delimiter" in message
-    run("import_rankings", path, "--delimiter", ",")
+    run("import_rankings", path, "--delimiter", "^")
     assert Ranking.objects.count() == 1
+
+
+@pytest.mark.parametrize("sign", [b",", b";", b"\t", b"|"])
+def test_the_usual_separators_of_a_csv_are_found(project: Project, write: Any, sign: bytes) -> None:
+    rows = [[b"Prompt", b"Most", b"Least"], [b"Why?", b"best", b"worst"]]
+    run("import_rankings", write(*(sign.join(row) for row in rows), name="rankings.csv"))
+    assert Ranking.objects.get().placements.get(rank=1).response.text == "best"
+
+
+def test_the_columns_of_a_table_can_be_named(project: Project, write: Any) -> None:
+    rows = [b"Frage;Antwort;Rang;Wer", b"Why?;Paint.;2;ann", b"Why?;Scattering.;1;ann"]
+    path = write(*rows, name="rankings.csv")
+    names = ["prompt=Frage", "response=Antwort", "rank=Rang", "labeller=Wer"]
+    message, _ = refused("import_rankings", path, "--column", "prompt=Fragen")
+    assert message.startswith("has no column 'Fragen'; its columns are 'Frage', 'Antwort'")
+    run("import_rankings", path, *(word for name in names for word in ("--column", name)))
+    ranking = Ranking.objects.get()
+    assert ranking.member.name == "ann"
+    assert ranking.placements.get(rank=1).response.text == "Scattering."
+
+
+def test_a_bad_ranking_of_a_table_is_reported_by_its_first_line(
+    project: Project, write: Any
+) -> None:
+    rows = [b"prompt,response,rank", b"Why?,a,1", b"Why?,b,2", b"How?,c,1", b"How?,d,", b"How?,e,2"]
+    _, report = refused("import_rankings", write(*rows, name="rankings.csv"))
+    assert report == "line 4: has a rank for some of its responses only\n"
+
+
+def test_what_names_columns_in_another_way_is_refused(project: Project, write: Any) -> None:
+    path = write(line())
+    assert "takes FIELD=COLUMN" in refused("import_rankings", path, "--column", "prompt")[0]
+    assert "columns are for tables" in refused("import_rankings", path, "--column", "prompt=p")[0]
 
 
 def test_bad_rows_of_a_csv_are_reported(project: Project, write: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from training.filesource import FileSource
-from training.rankingfile import BadLine, Line, parse_line
+from training.rankingfile import BadLine, Line, checked
 from training.rankingline import FileComment, FileRating, FileTask, PromptState, RankingDetails
 
 FOUR = [{"id": id_, "text": f"text {id_}"} for id_ in "abcd"]
@@ -16,7 +16,12 @@ NOON = datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)
 
 
 def parsed(**keys: Any) -> Line | BadLine:
-    return parse_line(1, json.dumps({"prompt": "Why?", "responses": FOUR} | keys).encode())
+    return read({"prompt": "Why?", "responses": FOUR} | keys)
+
+
+def read(data: dict[str, Any], rankings: bool = True) -> Line | BadLine:
+    (line,) = checked([(1, data)], rankings)
+    return line
 
 
 def ranked(**keys: Any) -> Line | BadLine:
@@ -77,8 +82,7 @@ def test_a_line_made_elsewhere_says_nothing_more() -> None:
 def test_what_is_not_read_is_not_looked_at() -> None:
     data = {"prompt": "Why?", "responses": FOUR, "wanted": "many"}
     for more in ({}, {"ranking": 7, "version": "two"}):
-        line = parse_line(1, json.dumps(data | more).encode(), rankings=False)
-        assert isinstance(line, Line)
+        assert isinstance(read(data | more, rankings=False), Line)
 
 
 BAD_RANKINGS: list[tuple[dict[str, Any], str]] = [

@@ -23,6 +23,8 @@ from labelapp.exportfiles import (
 from labelapp.exportformats import Format
 from labelapp.exporting import ExportedPrompt
 from labelapp.models import Project
+from training.filelines import RankingFileError
+from training.parquetfile import write_table
 
 
 class Command(BaseCommand):
@@ -39,7 +41,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--format",
             choices=get_args(Format),
-            help="default: csv where the file's name says so, else jsonl",
+            help="default: csv or parquet where the file's name says so, else jsonl",
         )
         parser.add_argument(
             "--all-versions", action="store_true", help="earlier versions of a ranking too"
@@ -75,8 +77,12 @@ class Command(BaseCommand):
         self.stdout.write(describe(contents, path, time.monotonic() - start))
 
     def to_standard_output(self, project: Project, format_: Format, every: bool) -> None:
+        lines = export_lines(project, format_, all_versions=every)
         try:
-            for line in export_lines(project, format_, all_versions=every):
+            if format_ == "parquet":
+                write_table(lines, sys.stdout.buffer)
+                return
+            for line in lines:
                 sys.stdout.buffer.write(line.encode())
             sys.stdout.buffer.flush()
         except BrokenPipeError:
@@ -86,11 +92,15 @@ class Command(BaseCommand):
             raise ExportRefusedError(
                 f"standard output cannot be written: {error.strerror}"
             ) from error
+        except RankingFileError as error:
+            raise ExportRefusedError(f"standard output cannot be written: {error}") from error
 
 
 def by_name(file: str) -> Format:
     """The format that a file's name tells, as the import reads it."""
     names = [suffix.lower() for suffix in Path(file).suffixes[-2:]]
+    if ".parquet" in names:
+        return "parquet"
     return "csv" if ".csv" in names else "jsonl"
 
 

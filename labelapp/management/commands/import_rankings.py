@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
@@ -14,12 +14,19 @@ from labelapp.importing import (
     import_lines,
 )
 from labelapp.models import Project
-from training.rankingfile import MAX_NAME, RankingFile, RankingFileError, open_ranking_file
+from training.rankingfile import (
+    MAX_NAME,
+    Format,
+    RankingFile,
+    RankingFileError,
+    open_ranking_file,
+)
 
 
 class Command(BaseCommand):
     help = (
-        "Import a file of rankings (JSONL, gzip or not, or the three-column CSV) into a project. "
+        "Import a file of rankings into a project: JSONL, CSV, Parquet, TRL pairs, Open Assistant "
+        "trees; docs/data-format.md describes them. "
         "A line without a ranking becomes a prompt to be labelled. "
         "With a bad line nothing is imported, unless --skip-bad-lines is given."
     )
@@ -33,8 +40,22 @@ class Command(BaseCommand):
             action="store_true",
             help="import the good lines and say how many were left",
         )
-        parser.add_argument("--format", choices=["jsonl", "csv"], help="default: by the file name")
-        parser.add_argument("--delimiter", default="|", help="between columns of a CSV; default |")
+        parser.add_argument(
+            "--format", choices=get_args(Format), help="default: by how the file begins"
+        )
+        parser.add_argument(
+            "--delimiter",
+            type=lambda text: "\t" if text in ("\\t", "tab") else text,
+            help="between columns of a CSV; default: by its header",
+        )
+        parser.add_argument(
+            "--column",
+            action="append",
+            default=[],
+            metavar="FIELD=COLUMN",
+            help="of a table in long form: which column is which field, such as response=answer; "
+            "nothing after = leaves a field out. May be given several times",
+        )
         parser.add_argument(
             "--labeller",
             default=UNKNOWN_LABELLER,
@@ -49,7 +70,7 @@ class Command(BaseCommand):
                 f"there is no project {options['project']!r}; "
                 f"make it with: manage.py create_project {options['project']}"
             )
-        if len(options["delimiter"]) != 1:
+        if options["delimiter"] is not None and len(options["delimiter"]) != 1:
             raise CommandError("--delimiter takes one character")
         if not 0 < len(options["labeller"]) <= MAX_NAME:
             raise CommandError(f"--labeller takes a name of at most {MAX_NAME} characters")
@@ -60,6 +81,7 @@ class Command(BaseCommand):
                 format=options["format"],
                 delimiter=options["delimiter"],
                 rankings=self.rankings,
+                columns=named_columns(options["column"]),
             ) as file:
                 summary = self.import_file(project, file, options)
         except RankingFileError as error:
@@ -89,6 +111,14 @@ class Command(BaseCommand):
                 labeller=options["labeller"],
                 skip_bad_lines=options["skip_bad_lines"],
             )
+
+
+def named_columns(given: list[str]) -> dict[str, str] | None:
+    """What --column says: field -> column; None where nothing is said."""
+    for pair in given:
+        if "=" not in pair:
+            raise CommandError(f"--column takes FIELD=COLUMN, not {pair!r}")
+    return dict(pair.split("=", 1) for pair in given) or None
 
 
 def describe(summary: Summary, seconds: float) -> str:

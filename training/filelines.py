@@ -1,0 +1,108 @@
+"""Files as numbered things: lines of JSON, rows of a table. Standard library only.
+
+What cannot be read comes as a ValueError with its reason, in its place, so that a reader can name
+it and go on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+MAX_LINE_BYTES = 16 * 2**20  # longer lines are not rankings; the bound keeps memory bounded
+
+Found = tuple[int, Any]  # a line's number, and what stands there or a ValueError
+
+
+class RankingFileError(Exception):
+    """The file as a whole cannot be read, or written; the message says why."""
+
+
+class Chained(io.RawIOBase):
+    """What has been read of a stream, and then the rest of it: a pipe cannot be rewound."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self.head = head
+        self.rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.head:
+            given, self.head = self.head[: len(buffer)], self.head[len(buffer) :]
+        else:
+            given = self.rest.read1(len(buffer))  # type: ignore[attr-defined]
+        buffer[: len(given)] = given
+        return len(given)
+
+
+def chained(head: bytes, rest: IO[bytes]) -> IO[bytes]:
+    return io.BufferedReader(Chained(head, rest), 2**17)
+
+
+def json_lines(stream: IO[bytes]) -> Iterator[Found]:
+    """The lines of a JSONL file. Blank lines are passed over."""
+    number = 0
+    while raw := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(raw) > MAX_LINE_BYTES:
+            while raw and not raw.endswith(b"\n"):
+                raw = stream.readline(MAX_LINE_BYTES)
+            yield number, ValueError(f"is longer than {MAX_LINE_BYTES // 2**20} MiB")
+        elif raw.strip():
+            yield number, json_value(number, raw)
+
+
+def json_value(number: int, raw: bytes) -> Any:
+    """What a line says; a ValueError where that is not JSON."""
+    try:
+        return json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError as error:
+        return ValueError(f"is not UTF-8 (byte {error.start + 1} of the line)")
+    except json.JSONDecodeError as error:
+        return ValueError(f"is not JSON: {error.msg} at column {error.colno}")
+    except RecursionError:
+        return ValueError("is not a ranking: it is nested too deeply")
+    except ValueError as error:
+        return error
+
+
+def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, Any]]:
+    """The rows of a table: the lines on which each begins and ends, and its cells.
+
+    The first row is the header. What cannot be read comes as a ValueError.
+    """
+    csv.field_size_limit(MAX_LINE_BYTES)
+    # Bytes that are not UTF-8 become lone surrogates here, which `unreadable` finds.
+    lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+    # strict: a quotation mark in the wrong place is reported, not quietly dropped.
+    rows = csv.reader(bounded(lines), delimiter=delimiter, strict=True)
+    while True:
+        first = rows.line_num + 1
+        try:
+            row: Any = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            row = ValueError(f"is not CSV: {error}")
+        if row != []:
+            yield first, rows.line_num, row
+
+
+def bounded(lines: IO[str]) -> Iterator[str]:
+    """The lines of a text. Raises RankingFileError for one that is too long to be one."""
+    number = 0
+    while line := lines.readline(MAX_LINE_BYTES):
+        number += 1
+        if len(line) == MAX_LINE_BYTES:
+            raise RankingFileError(f"line {number} is longer than {MAX_LINE_BYTES // 2**20} MiB")
+        yield line
+
+
+def unreadable(cells: Iterable[str]) -> bool:
+    """Whether a row of a table was not UTF-8."""
+    return any("\udc80" <= character <= "\udcff" for cell in cells for character in cell)
