@@ -49,7 +49,7 @@ class Contents:
             yield prompt
 
     def count(self, prompt: ExportedPrompt) -> None:
-        compared = sum(len(ranking.comparisons) for ranking in prompt.rankings)
+        compared = sum(ranking.comparison_count for ranking in prompt.rankings)
         self.prompts += 1
         self.rankings += len(prompt.rankings)
         self.comparisons += compared

@@ -13,6 +13,7 @@ from django.db.models import Count, F, Max, Q, QuerySet, Sum, Window
 from django.db.models.functions import RowNumber, TruncDate
 from django.utils import timezone
 
+from labelapp.kept import Kept, kept
 from labelapp.models import Assignment, Member, Origin, Project, Prompt, Ranking, Role
 
 DAYS = 30  # that the chart shows
@@ -203,6 +204,29 @@ def median_seconds(project: Project) -> dict[int, float]:
     for member, seconds in middle:
         found.setdefault(member, []).append(seconds or 0.0)
     return {member: sum(values) / len(values) for member, values in found.items()}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What is counted of a campaign."""
+
+    standing: Standing
+    days: list[Day]
+    people: list[Person]
+
+    @property
+    def rows(self) -> int:
+        ranked = sum(person.member.ranked for person in self.people)
+        return self.standing.prompts + self.standing.rankings_wanted + ranked
+
+
+def counted(project: Project) -> Kept[Counted]:
+    """How far a campaign is; of a very large one, how far it was less than a minute ago."""
+
+    def count() -> Counted:
+        return Counted(standing(project), per_day(project), people(project))
+
+    return kept(f"progress-{project.pk}", count, lambda found: found.rows)
 
 
 def open_tasks(project: Project) -> QuerySet[Assignment]:

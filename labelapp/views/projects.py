@@ -85,11 +85,13 @@ def preview(request: HttpRequest) -> HttpResponse:
 @member_view()
 def detail(request: HttpRequest, member: Member) -> HttpResponse:
     yours = lending.waiting_for(member) if member.pk else 0
+    counts = projects.counts(member.project)
     context = {
         "member": member,
         "project": member.project,
         "guidelines": render_text(member.project.guidelines),
-        "counts": projects.counts(member.project),
+        "counts": counts.found,
+        "counted_at": counts.counted_at,
         "naming": prompts.naming_themselves(member.project).count() if member.sees_scores else 0,
         "yours": yours,
         "many_yours": yours >= lending.COUNTED,
