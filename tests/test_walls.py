@@ -33,6 +33,11 @@ SAVED = [
 COMPUTING = {"measure_agreement"}
 STAGES = {
     "access",
+    "badlines",
+    "preparing",
+    "receiving",
+    "transfers",
+    "uploading",
     "agreement",
     "alarms",
     "charts",

@@ -29,7 +29,6 @@ def context(member: Member) -> dict[str, object]:
         "alarmed": [row for row in rows if row[1].alarms],
         "gold_prompts": controls.count_gold(member.project),
         "no_gold": controls.lacks_gold(member.project),
-        "training": member.project.runs.active().first() if measurement.is_active else None,
     }
 
 

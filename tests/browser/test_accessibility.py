@@ -12,12 +12,14 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 from playwright.sync_api import Page, ViewportSize, expect
 
-from labelapp import invitations, labelling, lending, runs
+from labelapp import invitations, labelling, lending, preparing, runs
 from labelapp.agreement import rankings_by_prompt
 from labelapp.coefficients import measure
 from labelapp.disagreements import Recorder
 from labelapp.models import (
     INSTRUCTGPT_FLAGS,
+    Export,
+    FileState,
     Member,
     Project,
     Prompt,
@@ -26,11 +28,14 @@ from labelapp.models import (
     SkipReason,
     State,
     TrainingRun,
+    Upload,
 )
 from labelapp.verdicts import Verdict
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
 from tests.browser.test_pages import HELD_OUT, start_run
+from tests.conftest import sign_in
+from tests.labelapp.uploads import confirm, line, lines, send
 
 WIDE: ViewportSize = {"width": 1280, "height": 844}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -348,3 +353,35 @@ def test_the_pages_of_disagreements(
     page.get_by_role("button", name="Store the adjudicated ranking").click()
     expect(page.get_by_role("alert")).to_contain_text("allows no ties")
     faults.look("verdicts, refused")
+
+
+def test_the_pages_of_files_in_their_states(
+    faults: Faults, page: Page, live_server: Any, sign_in_as: As, manager: Member
+) -> None:
+    sign_in_as(manager)
+    browser = sign_in(manager)
+    table = b"prompt,response,rank\nWhy?,Scattering.,1\nWhy?,Paint.,2\nHow?,Slowly.,\n"
+    uploads = [
+        send(browser, lines(line(1, labeller="ann"), line(2, ranking=None), b"{")),  # not confirmed
+        send(browser, table, "table.csv"),
+        send(browser, b"nothing;of;use\n", "table.tsv"),  # cannot be read
+        confirm(browser, send(browser, lines(*(line(n) for n in range(3)), *[b"{"] * 120))),
+        confirm(browser, send(browser, lines(line(1)))),
+    ]
+    for state in (FileState.QUEUED, FileState.RUNNING, FileState.FAILED):
+        upload = send(browser, lines(line(1)))
+        Upload.objects.filter(pk=upload.pk).update(
+            state=state, reason="The disk is full.", heartbeat_at=timezone.now()
+        )
+        uploads.append(upload)
+    faults.visit(live_server.url, ["projects/kitchen/uploads/"])
+    faults.visit(live_server.url, [f"projects/kitchen/uploads/{u.pk}/" for u in uploads])
+    for format_ in ("jsonl", "csv", "trl", "nemo"):
+        browser.post("/projects/kitchen/export/", {"format": format_})
+    done, running, failed, _ = Export.objects.order_by("pk")
+    preparing.execute(done)
+    Export.objects.filter(pk=running.pk).update(
+        state=FileState.RUNNING, heartbeat_at=timezone.now()
+    )
+    Export.objects.filter(pk=failed.pk).update(state=FileState.FAILED, reason="The disk is full.")
+    faults.visit(live_server.url, ["projects/kitchen/export/"])
