@@ -21,8 +21,7 @@ from labelapp.rows import columns, instance, read
 def membership(user: User, slug: str) -> Member | None:
     """What a person is in the project with this slug, with the project; None where nothing."""
     row = first(
-        f"""
-        SELECT {columns(Member, "m")}, {columns(Project, "p")} FROM labelapp_member m
+        f"""SELECT {columns(Member, "m")}, {columns(Project, "p")} FROM labelapp_member m
         JOIN labelapp_project p ON p.id = m.project_id
         WHERE m.user_id = %(user)s AND m.is_active AND p.slug = %(slug)s""",  # noqa: S608 - ours
         {"user": user.pk, "slug": slug},
