@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from labelapp import preparing
+from labelapp.models import Export as Prepared
 from labelapp.models import Member, Origin, Prompt
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.exported import THREE, refused
@@ -93,7 +95,7 @@ def test_earlier_versions_go_with_all_verdicts(
     options = ["--verdicts", "majority", "--all-versions"]
     assert "ask for one of the two" in refused("kitchen", str(tmp_path / "x.jsonl"), *options)
     asked = {"format": "jsonl", "verdicts": "majority", "all_versions": "on"}
-    response = sign_in(manager).get("/projects/kitchen/export/file/", asked)
+    response = sign_in(manager).post("/projects/kitchen/export/", asked)
     assert response.status_code == 422
     assert "Earlier versions go with every ranking" in response.content.decode()
 
@@ -102,6 +104,10 @@ def test_a_manager_downloads_what_was_chosen(
     prompt: Prompt, export: Export, manager: Member
 ) -> None:
     asked = {"format": "jsonl", "verdicts": "adjudicated"}
-    response = sign_in(manager).get("/projects/kitchen/export/file/", asked)
+    client = sign_in(manager)
+    assert client.post("/projects/kitchen/export/", asked).status_code == 302
+    prepared = Prepared.objects.get()
+    preparing.execute(prepared)
+    response = client.get(f"/projects/kitchen/export/{prepared.pk}/file/")
     text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
     assert text == export("--verdicts", "adjudicated")
