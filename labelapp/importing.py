@@ -70,13 +70,15 @@ def import_lines(
     rankings: bool = True,
     labeller: str = UNKNOWN_LABELLER,
     skip_bad_lines: bool = False,
+    finishing: Callable[[Summary], object] | None = None,
 ) -> Summary:
     """Import a stream of lines into a project.
 
     With `rankings`, a line that has a ranking adds it and a line that has none adds a prompt to
     be labelled; without, every line adds a prompt to be labelled and rankings are left alone.
     `labeller` made the rankings whose lines name nobody.
-    Calls `report` for each bad line as it comes.
+    Calls `report` for each bad line as it comes, and `finishing` at the end of the transaction:
+    what it writes is stored with the rows, and what it raises takes them back.
     Raises ImportRefusedError where there are bad lines and `skip_bad_lines` is not set.
     """
     importer = Importer(project, report, rankings, labeller)
@@ -89,6 +91,8 @@ def import_lines(
         if importer.summary.bad_lines and not skip_bad_lines:
             raise ImportRefusedError(importer.summary)
         importer.people.count_ranked(new=True)
+        if finishing is not None:
+            finishing(importer.summary)
     with transaction.atomic():
         importer.people.count_ranked(new=False)
     importer.call_back()

@@ -22,6 +22,8 @@ FURTHEST = 3650  # days ahead; beyond, a date would pretend to know
 OPEN_SHOWN = 50  # open tasks listed
 
 HELD = Q(submitted_at=None, skipped_at=None, slot__isnull=False)
+CONTROL = Q(gold=True) | Q(repeat=True)
+IN_HAND = HELD | CONTROL & Q(submitted_at=None, skipped_at=None, taken_back=False)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Person:
     member: Member
     today: int
     skipped: int
-    in_hand: int  # tasks open
+    in_hand: int  # tasks open, controls among them
     median_seconds: float | None  # at work on a ranking
     last_active: datetime | None
 
@@ -159,7 +161,7 @@ def people(project: Project) -> list[Person]:
         .annotate(
             today=Count("pk", filter=Q(submitted_at__gte=midnight)),
             skipped=Count("pk", filter=Q(skipped_at__isnull=False)),
-            in_hand=Count("pk", filter=HELD),
+            in_hand=Count("pk", filter=IN_HAND),
             last_submitted=Max("submitted_at"),
             last_skipped=Max("skipped_at"),
             last_shown=Max("shown_at"),

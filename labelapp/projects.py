@@ -65,7 +65,7 @@ def overview(user: User) -> list[ProjectCard]:
     rankings = kept_each("rankings", [project.pk for project in projects], current_rankings)
     lent_to = [member for member in own if not member.project.paused]
     waiting = Counter(queue.count_each(lent_to, COUNTED))
-    begun = Assignment.objects.filter(member__user=user, submitted_at=None, slot__isnull=False)
+    begun = Assignment.objects.lent().filter(member__user=user)
     waiting.update(dict(begun.values_list("member__project").annotate(Count("pk"))))
     return [
         ProjectCard(

@@ -39,6 +39,13 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
+def whole_number(name: str, text: str) -> int:
+    """The value of a variable that counts something."""
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        stop(f"{name}={text!r} is no whole number above 0")
+    return int(text)
+
+
 def data_dir() -> Path:
     path = Path(os.environ.get("DATA_DIR") or "var")
     path = path if path.is_absolute() else BASE_DIR / path
@@ -173,7 +180,10 @@ CACHES = {
 DATABASES = {"default": database(DATA_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+# Training takes hours: in a queue of its own, it keeps no file and no measurement waiting.
+TASKS = {
+    "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "training"]}
+}
 
 SESSION_ENGINE = "labelapp.signin"
 AUTHENTICATION_BACKENDS = ["labelapp.signin.Backend"]
@@ -197,6 +207,12 @@ LOCALE_PATHS = [BASE_DIR / "labelapp" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+
+# Only the page of uploads takes files (labelapp/views/uploading.py), up to this size.
+MAX_UPLOAD_BYTES = 2**20 * whole_number(
+    "MAX_UPLOAD_MIB", os.environ.get("MAX_UPLOAD_MIB") or "2048"
+)
+FILE_UPLOAD_HANDLERS = ["labelapp.receiving.NoFiles"]
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
