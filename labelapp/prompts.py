@@ -117,8 +117,9 @@ def chosen(project: Project, shown: str) -> QuerySet[Prompt]:
     if shown == "work":
         return prompts.filter(pk__in=tasks.filter(HELD).values("prompt"))
     if shown == "done":
-        held = Assignment.objects.filter(HELD, prompt=OuterRef("pk"))
-        return prompts.filter(~Exists(held), rankings_wanted__gt=0, rankings_needed=0)
+        # Few are held, and these have an index; by prompt, every assignment would be read.
+        held = tasks.filter(HELD).values("prompt")
+        return prompts.filter(~Q(pk__in=held), rankings_wanted__gt=0, rankings_needed=0)
     if shown == "skipped":
         return prompts.filter(pk__in=tasks.filter(skipped_at__isnull=False).values("prompt"))
     if shown == "unqueued":
