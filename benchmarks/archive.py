@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.installation import ROOT, Installation, embedded_postgresql, new_database
 
-FORMATS = ("jsonl", "trl", "nemo", "csv")
+FORMATS = ("jsonl", "trl", "nemo", "csv", "parquet")
 A_PROMPT = 4  # rankings
 LABELLERS = 40
 

@@ -45,6 +45,19 @@ class Figure:
     why_not: str = ""  # why there is no value or, beside a value, no interval
 
 
+# Of what was measured by a version of Podium that did not know the figure.
+MEASURED_BEFORE = Figure("", "comparisons", why_not="Measure anew to see it.")
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What of a labeller's rankings stands out. A hint, and no verdict."""
+
+    kind: str
+    badge: str  # in two or three words
+    text: str  # what was seen, beside what the others do
+
+
 @dataclass(frozen=True)
 class Person:
     """One labeller beside the others."""
@@ -56,11 +69,15 @@ class Person:
     ties: Figure  # of all pairs, those that are tied
     first: Figure  # of pairs ranked apart, those where the better one was shown before the other
     longer: Figure  # of pairs ranked apart, those where the better one is longer
+    consistency: Figure = MEASURED_BEFORE  # with themselves, when a prompt came again
+    gold: Figure = MEASURED_BEFORE  # with gold rankings by others
+    alarms: Sequence[Alarm] = ()
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
         figures = {name: Figure(**value) for name, value in found.items() if type(value) is dict}
-        return cls(**{**found, **figures})
+        alarms = tuple(Alarm(**alarm) for alarm in found.get("alarms", ()))
+        return cls(**{**found, **figures, "alarms": alarms})
 
 
 @dataclass(frozen=True)
@@ -137,7 +154,7 @@ def shown_orders(project: Project) -> Iterator[tuple[float, Orders]]:
     """In which order each labeller was shown the responses, prompt by prompt."""
     rows = (
         Assignment.objects.ranked()
-        .filter(prompt__project=project)
+        .filter(prompt__project=project, repeat=False)
         .order_by("prompt_id")
         .values_list("prompt_id", "member_id", "order")
     )

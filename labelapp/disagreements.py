@@ -8,14 +8,21 @@ import struct
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from django.db import connection, transaction
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from labelapp.agreement import Ranked
-from labelapp.models import Disagreement, Project
+from labelapp.models import Comment, Disagreement, Origin, Project, Ranking
+
+A_PAGE = 50
+# What the list can show, by the word in its address.
+SHOWN = {"": "Not adjudicated yet", "adjudicated": "Adjudicated", "all": "All"}
+ADJUDICATED = Ranking.objects.filter(is_current=True, origin=Origin.ADJUDICATED)
 
 BATCH = 2000  # prompts compared and written at a time
 
@@ -142,3 +149,96 @@ class Recorder:
                     if change.comparisons
                 ],
             )
+
+
+# ---- the list ----
+
+
+@dataclass(frozen=True)
+class Row:
+    """A prompt in the list."""
+
+    found: Disagreement
+    adjudicated: bool
+    comments: int
+
+
+@dataclass(frozen=True)
+class Page:
+    rows: list[Row]
+    next: str  # where the next page begins; empty at the end
+
+
+def page(*, project: Project, shown: str = "", after: str = "") -> Page:
+    """A page of prompts on which labellers disagree, those first on which they do so most.
+
+    `after` is where the page before ended; one that cannot be read is the beginning.
+    """
+    found: list[Disagreement] = []
+    for part in parts(chosen(project, shown).select_related("prompt"), after):
+        if len(found) <= A_PAGE:
+            found += part[: A_PAGE + 1 - len(found)]
+    more = len(found) > A_PAGE
+    return Page(rows(found[:A_PAGE]), place(found[A_PAGE - 1]) if more else "")
+
+
+def chosen(project: Project, shown: str) -> QuerySet[Disagreement]:
+    """The prompts of a list. Those that are adjudicated are few: they are looked up from there."""
+    found = Disagreement.objects.worst_first(project).filter(share__gt=0)
+    if shown == "adjudicated":
+        return found.filter(prompt__in=ADJUDICATED.filter(prompt__project=project).values("prompt"))
+    if shown == "":
+        return found.filter(~Exists(ADJUDICATED.filter(prompt=OuterRef("prompt"))))
+    return found
+
+
+def place(found: Disagreement) -> str:
+    return f"{found.against}.{found.comparisons}.{found.prompt_id}"
+
+
+def parts(
+    found: QuerySet[Disagreement], after: str, *, back: bool = False
+) -> list[QuerySet[Disagreement]]:
+    """What follows a place, as ranges of an index that are read one after the other.
+
+    With `back`, what comes before it, the nearest first.
+    """
+    try:
+        against, comparisons, prompt = (int(number) for number in after.split("."))
+        share = against / comparisons
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return [found]
+    if max(against, prompt) >= 2**63:
+        return [found]
+    if back:
+        found = found.order_by("share", "against", "-prompt_id")
+        return [
+            found.filter(share=share, against=against, prompt__lt=prompt),
+            found.filter(share=share, against__gt=against),
+            found.filter(share__gt=share),
+        ]
+    return [
+        found.filter(share=share, against=against, prompt__gt=prompt),
+        found.filter(share=share, against__lt=against),
+        found.filter(share__lt=share),
+    ]
+
+
+def rows(found: Sequence[Disagreement]) -> list[Row]:
+    prompts = [one.prompt_id for one in found]
+    adjudicated = set(ADJUDICATED.filter(prompt__in=prompts).values_list("prompt", flat=True))
+    written = Comment.objects.filter(prompt__in=prompts).order_by().values_list("prompt")
+    comments = dict(written.annotate(Count("pk")))
+    return [Row(one, one.prompt_id in adjudicated, comments.get(one.prompt_id, 0)) for one in found]
+
+
+def neighbours(found: Disagreement, shown: str) -> tuple[int | None, int | None]:
+    """The prompts before and after one in a list; None at its ends."""
+    listed = chosen(found.project, shown)
+
+    def nearest(*, back: bool) -> int | None:
+        near = (part.first() for part in parts(listed, place(found), back=back))
+        first = next((one for one in near if one is not None), None)
+        return first.prompt_id if first else None
+
+    return nearest(back=True), nearest(back=False)

@@ -22,6 +22,7 @@ Lines = Iterator[str]
 # What a spreadsheet runs as a formula, or drops to find one behind it (OWASP, CSV injection): also
 # in the full width of East Asian keyboards. Apostrophes before it are what defuses it.
 FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
+ENCODER = json.JSONEncoder(ensure_ascii=False)
 COLUMNS = (
     "ranking",
     "prompt_id",
@@ -321,7 +322,7 @@ def moment(when: datetime) -> str:
 
 
 def compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return ENCODER.encode(value)
 
 
 def json_line(value: dict[str, Any]) -> str:

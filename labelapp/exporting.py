@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import comb
 from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Exists, OuterRef, Q
@@ -69,6 +70,12 @@ class ExportedRanking:
         ids = list(self.ranks)
         pairs = comparisons(list(self.ranks.values()))
         return [(ids[pair.better], ids[pair.worse]) for pair in pairs]
+
+    @property
+    def comparison_count(self) -> int:
+        """How many pairs are not tied; said without making them."""
+        tied = Counter(self.ranks.values()).values()
+        return comb(len(self.ranks), 2) - sum(comb(size, 2) for size in tied)
 
     @property
     def has_comparison(self) -> bool:

@@ -1,8 +1,9 @@
 """What the parts of an import share: a line on its way, the people it names, rows to be written."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.db import connection
@@ -96,17 +97,18 @@ def prepare(
     rows: Iterable[Sequence[Any]], fields: Sequence["Field[Any, Any]"]
 ) -> list[Sequence[Any]]:
     """The rows as the database takes them."""
-    special: Mapping[int, Field[Any, Any]] = {
-        place: field
-        for place, field in enumerate(fields)
-        if isinstance(field, DateTimeField | JSONField | UUIDField)
-    }
+    special: dict[int, Callable[[Any], Any]] = {}
+    for place, column in enumerate(fields):
+        if isinstance(column, DateTimeField):
+            special[place] = connection.ops.adapt_datetimefield_value
+        elif isinstance(column, JSONField | UUIDField):
+            special[place] = partial(column.get_db_prep_save, connection=connection)
     if not special:
         return list(rows)
     prepared: list[Sequence[Any]] = []
     for row in rows:
         values = list(row)
-        for place, field_ in special.items():
-            values[place] = field_.get_db_prep_save(values[place], connection)
+        for place, convert in special.items():
+            values[place] = convert(values[place])
         prepared.append(values)
     return prepared

@@ -32,6 +32,10 @@ AS_URGENT = "p.priority = %(priority)s AND p.id > %(prompt)s"
 LESS_URGENT = "p.priority < %(priority)s"
 CAME_BACK = "p.came_back"
 PASSED = "(p.priority > %(priority)s OR p.priority = %(priority)s AND p.id <= %(prompt)s)"
+# Tasks that the member has in hand and that took nothing from the queue.
+CONTROLS = """
+    (SELECT count(*) FROM labelapp_assignment WHERE member_id = %(member)s
+    AND submitted_at IS NULL AND skipped_at IS NULL AND (gold OR repeat) AND NOT taken_back)"""
 LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"  # not against who stores a ranking of the prompt
 
 
@@ -67,8 +71,16 @@ def next_prompts(member: Member) -> list[Prompt]:
 def count(member: Member, most: int) -> int:
     """How many prompts wait for the member, counted to `most`, where next_prompts looks."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {counting(most)}", place(member))
-        return int(min(cursor.fetchone()[0], most))
+        cursor.execute(f"SELECT {counting(most)}, {CONTROLS}", place(member))
+        waits, controls = cursor.fetchone()
+        return left(waits, controls, most)
+
+
+def holds_some(member: Member) -> bool:
+    """Whether a prompt waits for the member."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {counting(1)}", place(member))
+        return bool(cursor.fetchone()[0])
 
 
 def count_each(members: Sequence[Member], most: int) -> dict[int, int]:
@@ -78,14 +90,23 @@ def count_each(members: Sequence[Member], most: int) -> dict[int, int]:
     columns: list[str] = []
     values: dict[str, Any] = {}
     for n, member in enumerate(members):
-        columns.append(NAMES.sub(rf"%(\g<1>{n})s", counting(most)))
+        columns.append(NAMES.sub(rf"%(\g<1>{n})s", f"{counting(most)}, {CONTROLS}"))
         values |= {f"{name}{n}": value for name, value in place(member).items()}
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(columns)}", values)
         counts = cursor.fetchone()
     return {
-        member.project_id: min(count, most) for member, count in zip(members, counts, strict=True)
+        member.project_id: left(counts[2 * n], counts[2 * n + 1], most)
+        for n, member in enumerate(members)
     }
+
+
+def left(waits: int, controls: int, most: int) -> int:
+    """Less the controls that a member has in hand: each stands for a prompt that waits.
+
+    Or a labeller would know them by a number that does not go down.
+    """
+    return max(0, min(int(waits) - int(controls), most))
 
 
 def counting(most: int) -> str:

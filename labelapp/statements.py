@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Min
 from django.utils import timezone
 
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Response, User
@@ -20,8 +21,7 @@ from labelapp.rows import columns, instance, read
 def membership(user: User, slug: str) -> Member | None:
     """What a person is in the project with this slug, with the project; None where nothing."""
     row = first(
-        f"""
-        SELECT {columns(Member, "m")}, {columns(Project, "p")} FROM labelapp_member m
+        f"""SELECT {columns(Member, "m")}, {columns(Project, "p")} FROM labelapp_member m
         JOIN labelapp_project p ON p.id = m.project_id
         WHERE m.user_id = %(user)s AND m.is_active AND p.slug = %(slug)s""",  # noqa: S608 - ours
         {"user": user.pk, "slug": slug},
@@ -32,6 +32,9 @@ def membership(user: User, slug: str) -> Member | None:
     member = instance(Member, row[:fields])
     member.project = instance(Project, row[fields:])
     return member
+
+
+NEAR = 50  # tasks that are looked at for one to repeat
 
 
 def find_task(member: Member, token: UUID) -> Assignment | None:
@@ -159,6 +162,76 @@ def responses(prompt: Prompt) -> list[Response]:
         "WHERE prompt_id = %(prompt)s ORDER BY id",
         {"prompt": prompt.pk},
     )
+
+
+def gold_ranking(member: Member) -> tuple[int, int] | None:
+    """A gold ranking by somebody else, at random, and its prompt, which the member has not had.
+
+    Looks at every gold ranking there is: managers mark them by hand, and they are an index.
+    """
+    return first(
+        """
+        SELECT r.id, r.prompt_id FROM labelapp_ranking r
+        JOIN labelapp_prompt p ON p.id = r.prompt_id
+        WHERE r.is_gold AND p.project_id = %(project)s AND NOT p.taken_out
+        AND NOT EXISTS (SELECT 1 FROM labelapp_assignment a
+            WHERE a.prompt_id = r.prompt_id AND a.member_id = %(member)s LIMIT 1 OFFSET 0)
+        AND NOT EXISTS (SELECT 1 FROM labelapp_ranking own
+            WHERE own.prompt_id = r.prompt_id AND own.member_id = %(member)s LIMIT 1 OFFSET 0)
+        ORDER BY random() LIMIT 1""",
+        {"project": member.project_id, "member": member.pk},
+    )
+
+
+def ranked_responses(ranking_id: int) -> list[int]:
+    """The responses that a ranking is of."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT response_id FROM labelapp_placement WHERE ranking_id = %(ranking)s",
+            {"ranking": ranking_id},
+        )
+        return [response for (response,) in cursor.fetchall()]
+
+
+def first_submit(member: Member) -> datetime | None:
+    """When the member ranked first of what they have ranked, nothing undone."""
+    done = Assignment.objects.ranked().filter(member_id=member.pk)
+    return done.aggregate(first=Min("submitted_at"))["first"]
+
+
+def task_to_repeat(
+    member: Member, *, moment: datetime, until: datetime, later_first: bool
+) -> Assignment | None:
+    """A task that the member ranked around a moment, not after `until`, and was not given again.
+
+    Looks at NEAR of their tasks after the moment, and at as many before it, or before it first.
+    Passes over prompts that are taken out of the queue.
+    """
+    values = {
+        "member": member.pk,
+        "moment": moment_value(moment),
+        "until": moment_value(until),
+    }
+    later = "submitted_at BETWEEN %(moment)s AND %(until)s ORDER BY submitted_at"
+    earlier = "submitted_at < %(moment)s ORDER BY submitted_at DESC"
+    for near in (later, earlier) if later_first else (earlier, later):
+        found = read(
+            Assignment,
+            f"""
+            SELECT {columns(Assignment, "a")} FROM (SELECT * FROM labelapp_assignment
+                WHERE member_id = %(member)s AND submitted_at IS NOT NULL AND {near} LIMIT {NEAR}) a
+            JOIN labelapp_prompt p ON p.id = a.prompt_id
+            WHERE NOT a.repeat AND NOT p.taken_out
+            AND NOT EXISTS (SELECT 1 FROM labelapp_assignment again WHERE again.repeat
+                AND again.prompt_id = a.prompt_id AND again.member_id = a.member_id)
+            AND EXISTS (SELECT 1 FROM labelapp_ranking r WHERE r.prompt_id = a.prompt_id
+                AND r.member_id = a.member_id AND r.is_current AND r.origin = 'here')
+            LIMIT 1""",  # noqa: S608 - ours
+            values,
+        )
+        if found:
+            return found[0]
+    return None
 
 
 def take(prompt: Prompt) -> bool:

@@ -6,7 +6,9 @@ from django.urls import path
 
 from labelapp.middleware import translated
 from labelapp.views import (
+    adjudicating,
     agreement,
+    disagreements,
     exporting,
     invitations,
     labelling,
@@ -60,9 +62,36 @@ urlpatterns = [
         prompts.take_back,
         name="prompt_take_back",
     ),
+    path(
+        "projects/<slug:slug>/prompts/<int:pk>/gold/<int:ranking>/",
+        prompts.gold,
+        name="prompt_gold",
+    ),
     path("projects/<slug:slug>/agreement/", agreement.index, name="agreement"),
     path("projects/<slug:slug>/agreement/measured/", agreement.measured, name="agreement_measured"),
     path("projects/<slug:slug>/agreement/measure/", agreement.measure, name="agreement_measure"),
+    path("projects/<slug:slug>/disagreements/", disagreements.index, name="disagreements"),
+    path("projects/<slug:slug>/disagreements/<int:pk>/", disagreements.detail, name="disagreement"),
+    path(
+        "projects/<slug:slug>/disagreements/<int:pk>/comment/",
+        disagreements.comment,
+        name="disagreement_comment",
+    ),
+    path(
+        "projects/<slug:slug>/disagreements/<int:pk>/comments/<int:comment_pk>/delete/",
+        disagreements.delete_comment,
+        name="disagreement_comment_delete",
+    ),
+    path(
+        "projects/<slug:slug>/disagreements/<int:pk>/adjudicate/",
+        adjudicating.adjudicate,
+        name="adjudicate",
+    ),
+    path(
+        "projects/<slug:slug>/disagreements/<int:pk>/take-back/<int:ranking>/",
+        adjudicating.take_back,
+        name="adjudication_take_back",
+    ),
     path("projects/<slug:slug>/export/", exporting.index, name="export"),
     path("projects/<slug:slug>/export/prepared/", exporting.prepared, name="export_prepared"),
     path("projects/<slug:slug>/export/<int:pk>/file/", exporting.file, name="export_file"),

@@ -53,6 +53,7 @@ def to_prompt(line: Line, groups: list[list[str]]) -> Prompt:
         responses=tuple(response.id for response in responses),
         ranks=tuple(ranks[response.id] for response in line.responses),
         labeller=line.labeller,
+        kind="adjudicated" if line.details and line.details.origin == "adjudicated" else "own",
     )
     content_hash = prompt_hash(line.messages)
     return Prompt(content_hash, content_hash, line.messages, responses, (ranking,))

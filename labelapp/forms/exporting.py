@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 
+from labelapp.forms.runs import VERDICTS
+
 
 class ExportForm(forms.Form):
     format = forms.ChoiceField(
@@ -18,17 +20,29 @@ class ExportForm(forms.Form):
         widget=forms.RadioSelect,
         label="Format",
     )
+    verdicts = forms.ChoiceField(
+        choices=VERDICTS, required=False, initial="all", label="Which rankings"
+    )
     all_versions = forms.BooleanField(
         required=False,
         label="Earlier versions too",
         help_text="Else only what each labeller says now. As ranking JSONL: an archive, which "
         "gives the same project again.",
     )
+
     zipped = forms.BooleanField(
         required=False,
         label="Compressed",
         help_text="With gzip; Parquet is compressed as it is.",
     )
+
+    def clean_verdicts(self) -> str:
+        return self.cleaned_data["verdicts"] or "all"
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("all_versions") and self.cleaned_data.get("verdicts") != "all":
+            self.add_error("all_versions", "Earlier versions go with every ranking: choose that.")
+        return self.cleaned_data
 
     @property
     def options(self) -> dict[str, Any]:
