@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -83,6 +83,7 @@ def import_lines(
     """
     importer = Importer(project, report, rankings, labeller)
     with transaction.atomic():
+        plan_anew()
         # Two imports into one project take turns: each must see what the other has added.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         stream = iter(lines)
@@ -97,6 +98,17 @@ def import_lines(
         importer.people.count_ranked(new=False)
     importer.call_back()
     return importer.summary
+
+
+def plan_anew() -> None:
+    """Have PostgreSQL plan each statement of this transaction for the tables as they are then.
+
+    A prepared statement keeps the plan of its beginning: made for empty tables, it reads all of
+    them at every batch, and an import becomes slower with each.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 class Importer:
