@@ -19,8 +19,10 @@ SHARED = {
     "training.oasst",
     "training.pairs",
     "training.parquetfile",
+    "training.promptfile",
     "training.rankingfile",
     "training.runfolder",
+    "training.sampling",
     "training.trlpairs",
 }
 # Code that is saved with a model: it names its neighbours relatively, and loads without Podium.
@@ -51,6 +53,7 @@ STAGES = {
     "progress",
     "prompts",
     "runs",
+    "sampling",
     "scoring",
     "reviewing",
     "projects",
