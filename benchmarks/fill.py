@@ -1,10 +1,14 @@
-"""People, sessions and prompts for benchmarks/web.py and benchmarks/storm.py.
+"""People, sessions and prompts for the benchmarks of the web and of files.
 
     DATA_DIR=... python -m benchmarks.fill '{"prompts": 1000, "labellers": 8}'
 
 The rows are made by the database itself (INSERT ... SELECT), from a pool of texts: a million
 prompts with six responses of 60 to 100 words take minutes. Prints the sessions of the labellers, a
 JSON list.
+
+`wanted`: rankings that each prompt wants; `finished`: every so-many-th prompt has them, made by
+labellers who take turns; `words`: at most, in a text; `recent`: the rankings are of the last
+sixty days, and do not all say the same.
 """
 
 import json
@@ -18,15 +22,16 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labelapp.settings")
 django.setup()
 
+from django.conf import settings  # noqa: E402
 from django.contrib.auth import (  # noqa: E402
     BACKEND_SESSION_KEY,
     HASH_SESSION_KEY,
     SESSION_KEY,
 )
-from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 
 from labelapp.models import Member, Project, User, hash_text  # noqa: E402
+from labelapp.signin import SessionStore  # noqa: E402
 
 POOL = 20_000
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -46,6 +51,7 @@ SQLITE = {
     "WHERE p.project_id = {project})",
     "ids": "(SELECT json_group_array(id) FROM labelapp_response WHERE prompt_id = p.id)",
     "uuid": "lower(hex(randomblob(16)))",
+    "recently": "datetime('now', '-' || (p.id * 7 % 5184000) || ' seconds')",
     "finish": "PRAGMA wal_checkpoint(TRUNCATE)",
 }
 POSTGRESQL = {
@@ -59,6 +65,7 @@ POSTGRESQL = {
     "WHERE project_id = {project} ORDER BY id)",
     "ids": "(SELECT jsonb_agg(id) FROM labelapp_response WHERE prompt_id = p.id)",
     "uuid": "gen_random_uuid()",
+    "recently": "now() - make_interval(secs => p.id * 7 % 5184000)",
     "finish": "VACUUM ANALYZE",
 }
 
@@ -82,21 +89,21 @@ def sign_in(name: str) -> str:
     user = User.objects.get(username=name)
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
     return str(session.session_key)
 
 
-def texts() -> list[str]:
-    """Texts of 60 to 100 words; a third of them have Markdown in them."""
+def texts(most: int) -> list[str]:
+    """Texts of 60 to 100 words, where 100 are the most; a third of them have Markdown in them."""
     rng = random.Random(0)
     words = ["".join(rng.choices(LETTERS, k=rng.randint(2, 9))) for _ in range(5000)]
-    return [write(rng, words, marked=i % 3 == 0) for i in range(POOL)]
+    return [write(rng, words, most, marked=i % 3 == 0) for i in range(POOL)]
 
 
-def write(rng: random.Random, words: list[str], *, marked: bool) -> str:
-    chosen = rng.choices(words, k=rng.randint(60, 100))
+def write(rng: random.Random, words: list[str], most: int, *, marked: bool) -> str:
+    chosen = rng.choices(words, k=rng.randint(most * 6 // 10, most))
     parts = [" ".join(chosen[start : start + 20]).capitalize() for start in range(0, 100, 20)]
     parts = [f"{part}." for part in parts if part]
     if not marked:
@@ -106,7 +113,7 @@ def write(rng: random.Random, words: list[str], *, marked: bool) -> str:
 
 
 def fill(project: Project, members: list[Member], options: dict[str, int]) -> None:
-    """`finished`: every so-many-th prompt has been ranked by somebody before; 0: none."""
+    """`finished`: of so many prompts one has been ranked before; 0: none."""
     wanted, finished = options.get("wanted", 1), options.get("finished", 0)
     values = {
         "count": options["prompts"],
@@ -117,18 +124,28 @@ def fill(project: Project, members: list[Member], options: dict[str, int]) -> No
     with connection.cursor() as cursor:
         cursor.execute(own["prepare"])
         with transaction.atomic():
-            make_pool(cursor)
+            make_pool(cursor, options.get("words", 100))
             sql = {name: text.format(**values) for name, text in own.items()}
-            for statement in statements(sql, project, members, wanted, finished):
+            recent = bool(options.get("recent"))
+            for statement in statements(sql, project, members, wanted, finished, recent):
                 cursor.execute(statement)
             cursor.execute("DROP TABLE bench_text")
         cursor.execute(own["finish"])
 
 
 def statements(
-    sql: dict[str, str], project: Project, members: list[Member], wanted: int, finished: int
+    sql: dict[str, str],
+    project: Project,
+    members: list[Member],
+    wanted: int,
+    finished: int,
+    recent: bool,
 ) -> list[str]:
     done = f"i % {finished} = 0" if finished else "1 = 0"
+    made_at = sql["recently"] if recent else f"'{AFTER}'"
+    seconds = "10 + p.id % 97" if recent else "30"
+    order = "(s.id * 31 + r.id * (r.id % 3)) % 7, s.id" if recent else "s.id"
+    turn = f"((w.column1 - p.id % {len(members)} + {len(members)}) % {len(members)})"
     workers = ", ".join(f"({n}, {member.pk})" for n, member in enumerate(members))
     return [
         f"""INSERT INTO labelapp_prompt (project_id, messages, content_hash, priority,
@@ -141,17 +158,18 @@ def statements(
             FROM {sql["six"]} p JOIN bench_text t ON t.id = (p.id * 31 + p.k * 3331) % {POOL}""",
         f"""INSERT INTO labelapp_assignment (prompt_id, member_id, token, slot, "order", draft,
             seconds, created_at, shown_at, expires_at, submitted_at, skip_reason, skip_note)
-            SELECT p.id, w.column2, {sql["uuid"]}, 1, {sql["ids"]}, '{{}}', 30, '{BEFORE}',
-            '{BEFORE}', '{AFTER}', '{AFTER}', '', ''
-            FROM labelapp_prompt p JOIN (VALUES {workers}) w ON w.column1 = p.id % {len(members)}
+            SELECT p.id, w.column2, {sql["uuid"]}, 1 + {turn}, {sql["ids"]}, '{{}}', {seconds},
+            {made_at}, {made_at}, {made_at}, {made_at}, '', ''
+            FROM labelapp_prompt p JOIN (VALUES {workers}) w ON {turn} < {wanted}
             WHERE p.project_id = {project.pk} AND p.rankings_needed = 0 ORDER BY p.id""",
         f"""INSERT INTO labelapp_ranking (prompt_id, member_id, responses_hash, version,
             is_current, origin, surplus, seconds, all_bad, note, created_at)
-            SELECT a.prompt_id, a.member_id, p.content_hash, 1, true, 'here', false, 30, false, '',
-            '{AFTER}' FROM labelapp_assignment a JOIN labelapp_prompt p ON p.id = a.prompt_id
+            SELECT a.prompt_id, a.member_id, p.content_hash, 1, true, 'here', false, a.seconds,
+            false, '', a.submitted_at
+            FROM labelapp_assignment a JOIN labelapp_prompt p ON p.id = a.prompt_id
             WHERE p.project_id = {project.pk} ORDER BY a.id""",
         f"""INSERT INTO labelapp_placement (ranking_id, response_id, rank)
-            SELECT r.id, s.id, row_number() OVER (PARTITION BY r.id ORDER BY s.id)
+            SELECT r.id, s.id, row_number() OVER (PARTITION BY r.id ORDER BY {order})
             FROM labelapp_ranking r JOIN labelapp_prompt p ON p.id = r.prompt_id
             JOIN labelapp_response s ON s.prompt_id = p.id WHERE p.project_id = {project.pk}""",
         f"""UPDATE labelapp_member SET ranked = (SELECT count(*) FROM labelapp_assignment a
@@ -159,8 +177,8 @@ def statements(
     ]
 
 
-def make_pool(cursor: Any) -> None:
-    rows = [(i, text, hash_text(text)) for i, text in enumerate(texts())]
+def make_pool(cursor: Any, most: int) -> None:
+    rows = [(i, text, hash_text(text)) for i, text in enumerate(texts(most))]
     cursor.execute("CREATE TABLE bench_text (id integer PRIMARY KEY, text text, hash text)")
     cursor.executemany("INSERT INTO bench_text VALUES (%s, %s, %s)", rows)
 

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 
+from labelapp import statements
 from labelapp.models import Member, Project, Role, User
 
 View = Callable[..., HttpResponseBase]
@@ -28,8 +29,7 @@ def membership(user: User, slug: str) -> Member:
 
     Raises Http404 for everybody else, so that a stranger cannot tell which projects exist.
     """
-    members = Member.objects.select_related("project").filter(user=user, is_active=True)
-    own = members.filter(project__slug=slug).first()
+    own = statements.membership(user, slug)
     if own is not None:
         if user.is_superuser:
             own.role = Role.MANAGER  # here and now, whatever is stored

@@ -45,6 +45,19 @@ class Figure:
     why_not: str = ""  # why there is no value or, beside a value, no interval
 
 
+# Of what was measured by a version of Podium that did not know the figure.
+MEASURED_BEFORE = Figure("", "comparisons", why_not="Measure anew to see it.")
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What of a labeller's rankings stands out. A hint, and no verdict."""
+
+    kind: str
+    badge: str  # in two or three words
+    text: str  # what was seen, beside what the others do
+
+
 @dataclass(frozen=True)
 class Person:
     """One labeller beside the others."""
@@ -56,11 +69,15 @@ class Person:
     ties: Figure  # of all pairs, those that are tied
     first: Figure  # of pairs ranked apart, those where the better one was shown before the other
     longer: Figure  # of pairs ranked apart, those where the better one is longer
+    consistency: Figure = MEASURED_BEFORE  # with themselves, when a prompt came again
+    gold: Figure = MEASURED_BEFORE  # with gold rankings by others
+    alarms: Sequence[Alarm] = ()
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
         figures = {name: Figure(**value) for name, value in found.items() if type(value) is dict}
-        return cls(**{**found, **figures})
+        alarms = tuple(Alarm(**alarm) for alarm in found.get("alarms", ()))
+        return cls(**{**found, **figures, "alarms": alarms})
 
 
 @dataclass(frozen=True)
@@ -95,6 +112,7 @@ class Ranked(NamedTuple):
     seconds: float | None = None  # at work on it
     places: dict[int, int] | None = None  # response -> where it was shown, from 0; None: not known
     lengths: dict[int, int] | None = None  # response -> characters
+    prompt: int | None = None
 
 
 def rankings_by_prompt(project: Project) -> Iterator[list[Ranked]]:
@@ -121,7 +139,9 @@ def rankings_by_prompt(project: Project) -> Iterator[list[Ranked]]:
             shown_of, shown = next(orders, NO_MORE)
         orders_here = shown if shown_of == prompt else {}
         yield [
-            ranked(member, seconds, [placement[4:] for placement in placements], orders_here)
+            ranked(
+                member, seconds, [placement[4:] for placement in placements], orders_here, prompt
+            )
             for (_, member, seconds), placements in groupby(of_prompt, key=itemgetter(1, 2, 3))
         ]
 
@@ -134,7 +154,7 @@ def shown_orders(project: Project) -> Iterator[tuple[float, Orders]]:
     """In which order each labeller was shown the responses, prompt by prompt."""
     rows = (
         Assignment.objects.ranked()
-        .filter(prompt__project=project)
+        .filter(prompt__project=project, repeat=False)
         .order_by("prompt_id")
         .values_list("prompt_id", "member_id", "order")
     )
@@ -147,6 +167,7 @@ def ranked(
     seconds: float | None,
     placements: Sequence[tuple[int, int, int]],
     orders: Orders,
+    prompt: int,
 ) -> Ranked:
     """A ranking from its rows. Of responses made elsewhere nobody knows how they were shown."""
     ranks = {response: rank for response, rank, _ in placements}
@@ -158,6 +179,7 @@ def ranked(
         seconds=seconds,
         places=places if places.keys() == ranks.keys() else None,
         lengths={response: length for response, _, length in placements},
+        prompt=prompt,
     )
 
 

@@ -7,11 +7,14 @@ samples.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelapp.agreement import Agreement, Figure, Ranked
+from labelapp.agreement import Agreement, Figure, Person, Ranked
+from labelapp.alarms import raised
+from labelapp.checks import Check
 from labelapp.habits import Habits
 from labelapp.models import MAX_RESPONSES
 from labelapp.sums import Floats, Sums, figure, ratio
@@ -106,6 +109,8 @@ class Tally:
 
     def add_each(self, members_N: NDArray[np.int64], agreed_NN: Floats, pairs_NN: Floats) -> None:
         """What each labeller and the others said of a prompt."""
+        others_NN = members_N[:, None] != members_N[None, :]
+        self.habits.agreed_with.add(members_N, agreed_NN * others_NN, pairs_NN * others_NN)
         for member in np.unique(members_N):
             own_N = members_N == member
             others_NN = own_N[:, None] & ~own_N[None, :]
@@ -163,11 +168,15 @@ class Tally:
         return ""
 
 
-def measure(prompts: Iterable[Sequence[Ranked]]) -> Agreement:
-    """All figures of a project, from its rankings prompt by prompt."""
+def measure(
+    prompts: Iterable[Sequence[Ranked]], checks: Iterable[Sequence[Check]] = ()
+) -> Agreement:
+    """All figures of a project, from its rankings prompt by prompt, and from what checks them."""
     tally = Tally()
     for ranked in prompts:
         tally.add(ranked)
+    for checked in checks:
+        tally.habits.add_checks(checked)
     return Agreement(
         rankings=tally.rankings,
         labellers=len(tally.members),
@@ -180,8 +189,18 @@ def measure(prompts: Iterable[Sequence[Ranked]]) -> Agreement:
             krippendorff_alpha(tally),
             kendall_w(tally),
         ],
-        people=tally.habits.people(together=agreement(tally), why_none=tally.why_none()),
+        people=people(tally),
     )
+
+
+def people(tally: Tally) -> list[Person]:
+    """Each labeller, with the alarms that are theirs."""
+    found = tally.habits.people(together=agreement(tally), why_none=tally.why_none())
+    alarms = raised(tally.habits)
+    return [
+        replace(one, alarms=tuple(alarms.get(one.member, ()))) if one.member else one
+        for one in found
+    ]
 
 
 def agreement(tally: Tally) -> Figure:

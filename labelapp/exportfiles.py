@@ -12,27 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from labelapp.exportchoice import chosen
 from labelapp.exportformats import Format, moment, writer
 from labelapp.exporting import ExportedPrompt, read
+from labelapp.manifests import people_of, settings_of
 from labelapp.models import Project
 from training.config import TrainConfig
 from training.filelines import RankingFileError
-from training.pairs import split_position
+from training.pairs import Verdicts, split_position
 from training.parquetfile import write_table
 
 MANIFEST = ".manifest.json"
-SETTINGS = (
-    "name",
-    "slug",
-    "guidelines",
-    "responses_per_ranking",
-    "rankings_per_prompt",
-    "ties_allowed",
-    "rating_scale",
-    "flags",
-    "lease_minutes",
-    "paused",
-)
+WITH_ALL = "earlier versions go with all verdicts: ask for one of the two"
 
 
 class ExportRefusedError(Exception):
@@ -58,7 +49,7 @@ class Contents:
             yield prompt
 
     def count(self, prompt: ExportedPrompt) -> None:
-        compared = sum(len(ranking.comparisons) for ranking in prompt.rankings)
+        compared = sum(ranking.comparison_count for ranking in prompt.rankings)
         self.prompts += 1
         self.rankings += len(prompt.rankings)
         self.comparisons += compared
@@ -93,12 +84,21 @@ def export_lines(
     format: Format,  # noqa: A002 - the option's name
     *,
     all_versions: bool = False,
+    verdicts: Verdicts = "all",
     contents: Contents | None = None,
     progress: Progress = iter,
 ) -> Iterator[str]:
-    """The lines of an export, as they are asked for; `contents` counts what is in them."""
+    """The lines of an export, as they are asked for; `contents` counts what is in them.
+
+    Ranking JSONL with `all_versions` is an archive of the project.
+    Raises ExportRefusedError for earlier versions with a choice of verdicts.
+    """
+    if all_versions and verdicts != "all":
+        raise ExportRefusedError(WITH_ALL)
     writes = writer(format, project)
-    prompts = writes.kept(progress(read(project, all_versions=all_versions)))
+    archive = all_versions and format == "jsonl"
+    every = progress(read(project, all_versions=all_versions, archive=archive))
+    prompts = writes.kept(chosen(every, verdicts))
     return writes.lines((contents or Contents()).counted(prompts))
 
 
@@ -108,6 +108,7 @@ def export_file(
     format: Format,  # noqa: A002 - the option's name
     *,
     all_versions: bool = False,
+    verdicts: Verdicts = "all",
     force: bool = False,
     progress: Progress = iter,
 ) -> Contents:
@@ -122,7 +123,11 @@ def export_file(
     refuse_what_is_there(path, manifest_path, force)
     contents = Contents()
     lines = export_lines(
-        project, format, all_versions=all_versions, contents=contents, progress=progress
+        *(project, format),
+        all_versions=all_versions,
+        verdicts=verdicts,
+        contents=contents,
+        progress=progress,
     )
     try:
         with appearing(manifest_path) as manifest_part, appearing(path) as part:
@@ -134,6 +139,7 @@ def export_file(
                 "file": path.name,
                 "format": format,
                 "versions": "all" if all_versions else "current",
+                "verdicts": verdicts,
                 "made_at": moment(datetime.now(UTC)),
                 **measured(part),
                 "counts": contents.counts(),
@@ -145,6 +151,8 @@ def export_file(
                 },
                 "project": settings_of(project),
             }
+            if all_versions:
+                manifest["members"] = people_of(project)
             text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
             write_lines(manifest_part, [text], zipped=False)
             manifest_path.unlink(missing_ok=True)  # never one that describes another file
@@ -201,8 +209,3 @@ def measured(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def settings_of(project: Project) -> dict[str, Any]:
-    found = {name: getattr(project, name) for name in SETTINGS}
-    return found | {"created_at": moment(project.created_at)}

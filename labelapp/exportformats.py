@@ -13,6 +13,7 @@ from typing import Any, Literal
 from labelapp.exporting import ExportedPrompt, ExportedRanking, has_conversations
 from labelapp.models import Project
 from training.pairs import Message
+from training.rankingline import FileTask, PromptState
 
 Format = Literal["jsonl", "trl", "nemo", "csv", "parquet"]
 Prompts = Iterable[ExportedPrompt]
@@ -21,6 +22,7 @@ Lines = Iterator[str]
 # What a spreadsheet runs as a formula, or drops to find one behind it (OWASP, CSV injection): also
 # in the full width of East Asian keyboards. Apostrophes before it are what defuses it.
 FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
+ENCODER = json.JSONEncoder(ensure_ascii=False)
 COLUMNS = (
     "ranking",
     "prompt_id",
@@ -100,16 +102,19 @@ def compared(prompt: ExportedPrompt) -> ExportedPrompt | None:
 def jsonl_lines(prompts: Prompts) -> Lines:
     """Ranking JSONL: what our own import reads, and what more there is to know of a ranking.
 
-    A response that stands in no ranking would be lost, so its prompt has a line of its own.
+    A response that stands in no ranking would be lost, so its prompt has a line of its own. In an
+    archive every prompt has one, with its state.
     """
     for prompt in prompts:
-        if not prompt.rankings or prompt.has_unranked:
+        if prompt.state is not None:
+            yield json_line(prompt_keys(prompt, prompt.arrived) | state_keys(prompt.state))
+        elif not prompt.rankings or prompt.has_unranked:
             yield json_line(prompt_keys(prompt, list(prompt.responses)))
         for ranking in prompt.rankings:
             yield json_line(prompt_keys(prompt, list(ranking.ranks)) | ranking_keys(ranking))
 
 
-def prompt_keys(prompt: ExportedPrompt, ids: list[str]) -> dict[str, Any]:
+def prompt_keys(prompt: ExportedPrompt, ids: Iterable[str]) -> dict[str, Any]:
     responses = [prompt.responses[id_] for id_ in ids]
     keys = {
         "prompt": plain(prompt.messages) or prompt.messages,
@@ -133,13 +138,58 @@ def ranking_keys(ranking: ExportedRanking) -> dict[str, Any]:
         "created_at": moment(ranking.created_at),
         "all_bad": ranking.all_bad,
     }
-    known = {
-        "seconds": ranking.seconds,
-        "shown": ranking.shown,
-        "note": ranking.note or None,
-        "ratings": ranking.ratings or None,
+    return keys | said(
+        {
+            "seconds": ranking.seconds,
+            "shown": ranking.shown,
+            "note": ranking.note or None,
+            "ratings": ranking.ratings or None,
+            "gold": ranking.gold or None,
+            "control": ranking.control or None,
+        }
+    )
+
+
+def state_keys(state: PromptState) -> dict[str, Any]:
+    """How many rankings are wanted stands there always: a line without it is queued as any is."""
+    return {"wanted": state.wanted} | said(
+        {
+            "priority": state.priority or None,
+            "taken_out": state.taken_out or None,
+            "created_at": state.created_at and moment(state.created_at),
+            "tasks": [task_keys(task) for task in state.tasks] or None,
+            "comments": [
+                {"by": comment.by, "at": moment(comment.at), "text": comment.text}
+                for comment in state.comments
+            ]
+            or None,
+        }
+    )
+
+
+def task_keys(task: FileTask) -> dict[str, Any]:
+    keys = {
+        "labeller": task.labeller,
+        "shown": task.shown,
+        "created_at": moment(task.created_at),
     }
-    return keys | {key: value for key, value in known.items() if value is not None}
+    return keys | said(
+        {
+            "seconds": task.seconds or None,
+            "control": task.control or None,
+            "surplus": task.surplus or None,
+            "taken_back": task.taken_back or None,
+            "submitted_at": task.submitted_at and moment(task.submitted_at),
+            "skipped_at": task.skipped_at and moment(task.skipped_at),
+            "reason": task.reason or None,
+            "note": task.note or None,
+        }
+    )
+
+
+def said(keys: dict[str, Any]) -> dict[str, Any]:
+    """What there is something to say of."""
+    return {key: value for key, value in keys.items() if value is not None}
 
 
 def trl_lines(prompts: Prompts, *, conversational: bool) -> Lines:
@@ -153,7 +203,11 @@ def trl_lines(prompts: Prompts, *, conversational: bool) -> Lines:
             for better, worse in ranking.comparisons:
                 chosen, rejected = prompt.responses[better].text, prompt.responses[worse].text
                 yield json_line(
-                    {"prompt": prompt.messages, "chosen": said(chosen), "rejected": said(rejected)}
+                    {
+                        "prompt": prompt.messages,
+                        "chosen": answer(chosen),
+                        "rejected": answer(rejected),
+                    }
                     if asked is None
                     else {"prompt": asked, "chosen": chosen, "rejected": rejected}
                 )
@@ -167,7 +221,7 @@ def nemo_lines(prompts: Prompts) -> Lines:
     for prompt in prompts:
         for ranking in prompt.rankings:
             completions = [
-                {"rank": rank, "completion": said(prompt.responses[id_].text)}
+                {"rank": rank, "completion": answer(prompt.responses[id_].text)}
                 for rank, group in enumerate(ranking.groups)
                 for id_ in group
             ]
@@ -257,7 +311,7 @@ def plain(messages: list[Message]) -> str | None:
     return None
 
 
-def said(text: str) -> list[Message]:
+def answer(text: str) -> list[Message]:
     """A response as what the assistant says."""
     return [{"role": "assistant", "content": text}]
 
@@ -268,7 +322,7 @@ def moment(when: datetime) -> str:
 
 
 def compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return ENCODER.encode(value)
 
 
 def json_line(value: dict[str, Any]) -> str:

@@ -9,10 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import comb
 from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Exists, OuterRef, Q
 
+from labelapp.archive import read_states
 from labelapp.models import (
     Assignment,
     Origin,
@@ -26,6 +28,7 @@ from labelapp.models import (
 )
 from training.pairs import Message, comparisons, has_comparison
 from training.rankingfile import FileResponse
+from training.rankingline import PromptState
 
 BATCH = 200  # prompts read at a time: few queries, little memory
 DERIVED_ID = 12  # hexadecimal digits of a text's hash, enough to tell a prompt's responses apart
@@ -50,6 +53,8 @@ class ExportedRanking:
     created_at: datetime
     shown: list[str] | None  # the ids in the order that was shown, where that is known
     ratings: dict[str, dict[str, Any]]  # id -> score (or None) and flags
+    gold: bool = False
+    control: str = ""  # the task measured its labeller: gold, or repeat
 
     @property
     def groups(self) -> list[list[str]]:
@@ -67,6 +72,12 @@ class ExportedRanking:
         return [(ids[pair.better], ids[pair.worse]) for pair in pairs]
 
     @property
+    def comparison_count(self) -> int:
+        """How many pairs are not tied; said without making them."""
+        tied = Counter(self.ranks.values()).values()
+        return comb(len(self.ranks), 2) - sum(comb(size, 2) for size in tied)
+
+    @property
     def has_comparison(self) -> bool:
         return has_comparison(list(self.ranks.values()))
 
@@ -78,6 +89,8 @@ class ExportedPrompt:
     external_id: str | None
     responses: dict[str, FileResponse]  # by the id in the file, in the order of the ids
     rankings: list[ExportedRanking]
+    state: PromptState | None = None  # in an archive
+    arrived: tuple[str, ...] = ()  # the ids of the responses in the order in which they came
 
     @property
     def has_unranked(self) -> bool:
@@ -85,21 +98,25 @@ class ExportedPrompt:
         return bool(self.responses.keys() - {id_ for r in self.rankings for id_ in r.ranks})
 
 
-def read(project: Project, *, all_versions: bool = False) -> Iterator[ExportedPrompt]:
+def read(
+    project: Project, *, all_versions: bool = False, archive: bool = False
+) -> Iterator[ExportedPrompt]:
     """The project's prompts in the order in which they came, each with its current rankings.
 
-    With `all_versions` the earlier versions of a ranking come too. A prompt's rankings are in the
-    order of their labellers' names, of the responses that they rank, and of their versions.
+    With `all_versions` the earlier versions of a ranking come too, and for an `archive` what there
+    is to know of the prompts themselves. A prompt's rankings are in the order of their labellers'
+    names, of the responses that they rank, and of their versions.
     """
     prompts = Prompt.objects.filter(project=project).order_by("pk")
-    prompts = prompts.only("messages", "content_hash", "external_id")
     last = 0
     while batch := list(prompts.filter(pk__gt=last)[:BATCH]):
-        yield from read_batch(batch, all_versions)
+        yield from read_batch(batch, all_versions or archive, archive)
         last = batch[-1].pk
 
 
-def read_batch(prompts: Sequence[Prompt], all_versions: bool) -> Iterator[ExportedPrompt]:
+def read_batch(
+    prompts: Sequence[Prompt], all_versions: bool, archive: bool = False
+) -> Iterator[ExportedPrompt]:
     """Some prompts with all that hangs on them.
 
     The queries go from what names to what is named, so that nothing that comes meanwhile is named
@@ -124,17 +141,26 @@ def read_batch(prompts: Sequence[Prompt], all_versions: bool) -> Iterator[Export
                 ranking__prompt__in=ids
             ).values_list("ranking_id", "response_id", "score", "flags")
         ),
-        orders={
-            (prompt, member): order
-            for prompt, member, order in Assignment.objects.filter(prompt__in=ids).values_list(
-                "prompt_id", "member_id", "order"
-            )
+        tasks={
+            (prompt, member, repeat): (order, gold)
+            for prompt, member, repeat, order, gold in Assignment.objects.filter(
+                prompt__in=ids
+            ).values_list("prompt_id", "member_id", "repeat", "order", "gold")
         },
     )
-    responses = Response.objects.filter(prompt__in=ids).values_list(*Row._fields)
+    responses = Response.objects.filter(prompt__in=ids).order_by("pk").values_list(*Row._fields)
     responses_of = grouped((row.prompt_id, row) for row in map(Row._make, responses))
+    file_ids_of = {prompt.pk: file_ids(responses_of[prompt.pk]) for prompt in prompts}
+    states = {}
+    if archive:
+        every = [ranking for of_prompt in rankings_of.values() for ranking in of_prompt]
+        called = {pk: id_ for ids in file_ids_of.values() for pk, id_ in ids.items()}
+        states = read_states(prompts, every, named.ranks, called)
     for prompt in prompts:
-        yield exported(prompt, responses_of[prompt.pk], rankings_of[prompt.pk], named)
+        pk = prompt.pk
+        yield exported(
+            *(prompt, responses_of[pk], file_ids_of[pk], rankings_of[pk], named, states.get(pk))
+        )
 
 
 class Row(NamedTuple):
@@ -154,7 +180,8 @@ class Named:
 
     ranks: dict[int, list[tuple[int, int]]]  # ranking -> response and rank
     ratings: dict[int, list[tuple[int, dict[str, Any]]]]  # ranking -> response and rating
-    orders: dict[tuple[int, int], list[int]]  # prompt and member -> responses as shown
+    # Prompt, member, and whether it was for the second time -> responses as shown; gold
+    tasks: dict[tuple[int, int, bool], tuple[list[int], bool]]
 
 
 def grouped(pairs: Iterable[tuple[Key, Value]]) -> defaultdict[Key, list[Value]]:
@@ -165,9 +192,14 @@ def grouped(pairs: Iterable[tuple[Key, Value]]) -> defaultdict[Key, list[Value]]
 
 
 def exported(
-    prompt: Prompt, responses: list[Row], rankings: list[Ranking], named: Named
+    prompt: Prompt,
+    responses: list[Row],
+    ids: dict[int, str],
+    rankings: list[Ranking],
+    named: Named,
+    state: PromptState | None,
 ) -> ExportedPrompt:
-    ids = file_ids(responses)
+    arrived = tuple(ids[response.pk] for response in responses)
     responses.sort(key=lambda response: ids[response.pk])
     rankings.sort(key=lambda r: (r.member.name, r.responses_hash, r.version))
     return ExportedPrompt(
@@ -179,16 +211,20 @@ def exported(
             for response in responses
         },
         rankings=[exported_ranking(ranking, ids, named) for ranking in rankings],
+        state=state,
+        arrived=arrived,
     )
 
 
 def exported_ranking(ranking: Ranking, ids: dict[int, str], named: Named) -> ExportedRanking:
     ranks = {ids[response]: rank for response, rank in named.ranks[ranking.pk]}
     ratings = {ids[response]: rating for response, rating in named.ratings[ranking.pk]}
-    order = named.orders.get((ranking.prompt_id, ranking.member_id), [])
+    repeated = ranking.origin == Origin.REPEATED
+    key = (ranking.prompt_id, ranking.member_id, repeated)
+    order, gold = named.tasks.get(key, ([], False))
     shown = [ids[response] for response in order if response in ids]
     # One member's ranking made elsewhere may be of other responses than those they were shown.
-    known = ranking.origin != Origin.IMPORTED and sorted(shown) == sorted(ranks)
+    known = ranking.origin in (Origin.HERE, Origin.REPEATED) and sorted(shown) == sorted(ranks)
     return ExportedRanking(
         ranks=dict(sorted(ranks.items())),
         labeller=ranking.member.name,
@@ -202,6 +238,8 @@ def exported_ranking(ranking: Ranking, ids: dict[int, str], named: Named) -> Exp
         created_at=ranking.created_at,
         shown=shown if known else None,
         ratings=dict(sorted(ratings.items())),
+        gold=ranking.is_gold,
+        control="repeat" if repeated else "gold" if known and gold else "",
     )
 
 

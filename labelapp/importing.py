@@ -5,32 +5,38 @@ line is reported with its number and reason; unless bad lines are to be skipped,
 the whole import back. What is there already is left as it is, so a second import adds nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
-from django.db import connection, transaction
-from django.db.models import Model, Q
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 
 from labelapp.blinding import names_itself
+from labelapp.imported import Entry, People, insert_rows
+from labelapp.importrankings import Verdicts, verdicts_of
+from labelapp.importtasks import add_comments, add_tasks
 from labelapp.lending import look_from_the_top
-from labelapp.models import (
-    MIN_RESPONSES,
-    Member,
-    Origin,
-    Placement,
-    Project,
-    Prompt,
-    Ranking,
-    Response,
-    hash_responses,
-    hash_text,
-)
+from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
 from training.pairs import prompt_hash
 from training.rankingfile import BadLine, Line
+from training.rankingline import PromptState
 
 BATCH = 500  # lines written at a time: few statements, little memory
 UNKNOWN_LABELLER = "unknown"
+PROMPT_COLUMNS = (
+    "project",
+    "messages",
+    "content_hash",
+    "external_id",
+    "priority",
+    "rankings_wanted",
+    "rankings_needed",
+    "taken_out",
+    "created_at",
+)
 
 
 class ImportRefusedError(Exception):
@@ -56,19 +62,6 @@ class Summary:
     rankings_left: int = 0  # rankings in a file of which only the prompts were asked for
 
 
-@dataclass
-class Entry:
-    """A line on its way into the database."""
-
-    line: Line
-    content_hash: str
-    responses: dict[str, str]  # id in the file -> content hash
-    prompt_id: int = 0
-    response_ids: dict[str, int] = field(default_factory=dict)  # id in the file -> row
-    added: bool = False  # something that was not there
-    refused: bool = False  # found bad on the way
-
-
 def import_lines(
     project: Project,
     lines: Iterable[Line | BadLine],
@@ -77,13 +70,15 @@ def import_lines(
     rankings: bool = True,
     labeller: str = UNKNOWN_LABELLER,
     skip_bad_lines: bool = False,
+    finishing: Callable[[Summary], object] | None = None,
 ) -> Summary:
     """Import a stream of lines into a project.
 
     With `rankings`, a line that has a ranking adds it and a line that has none adds a prompt to
     be labelled; without, every line adds a prompt to be labelled and rankings are left alone.
     `labeller` made the rankings whose lines name nobody.
-    Calls `report` for each bad line as it comes.
+    Calls `report` for each bad line as it comes, and `finishing` at the end of the transaction:
+    what it writes is stored with the rows, and what it raises takes them back.
     Raises ImportRefusedError where there are bad lines and `skip_bad_lines` is not set.
     """
     importer = Importer(project, report, rankings, labeller)
@@ -95,6 +90,11 @@ def import_lines(
             importer.write(batch)
         if importer.summary.bad_lines and not skip_bad_lines:
             raise ImportRefusedError(importer.summary)
+        importer.people.count_ranked(new=True)
+        if finishing is not None:
+            finishing(importer.summary)
+    with transaction.atomic():
+        importer.people.count_ranked(new=False)
     importer.call_back()
     return importer.summary
 
@@ -143,8 +143,10 @@ class Importer:
         self.rankings = rankings
         self.labeller = labeller
         self.summary = Summary()
-        self.members: dict[str, Member] = {}
+        self.people = People(project)
         self.new_prompts: set[int] = set()  # of the batch
+        self.slots: Counter[int] = Counter()  # of those, how many count as taken
+        self.highest_priority = Prompt().priority
 
     def write(self, batch: list[Line | BadLine]) -> None:
         """Write a batch. The number of statements does not grow with the lines in it."""
@@ -153,8 +155,11 @@ class Importer:
         self.add_prompts(entries)
         self.add_responses(entries)
         if self.rankings:
+            self.people.meet({name for entry in entries for name in entry.names(self.labeller)})
             self.add_rankings([e for e in entries if e.line.ranking is not None])
             self.queue([e for e in entries if e.line.ranking is None])
+            add_tasks(entries, self.people, self.slots, self.new_prompts)
+            add_comments(entries, self.people, self.new_prompts)
         else:
             self.summary.rankings_left += sum(e.line.ranking is not None for e in entries)
             self.queue(entries)
@@ -165,7 +170,7 @@ class Importer:
         for line in batch:
             if isinstance(line, BadLine):
                 self.refuse(line)
-            elif self.wants_labelling(line) and len(line.responses) < fewest:
+            elif self.is_queued(line) and len(line.responses) < fewest:
                 reason = (
                     f"has {len(line.responses)} responses, and a prompt to be labelled needs "
                     f"at least {fewest}"
@@ -180,6 +185,10 @@ class Importer:
 
     def wants_labelling(self, line: Line) -> bool:
         return line.ranking is None or not self.rankings
+
+    def is_queued(self, line: Line) -> bool:
+        """Whether its prompt is to wait for labellers, or did."""
+        return self.wants_labelling(line) and (line.state is None or line.state.wanted != 0)
 
     def refuse(self, bad: BadLine) -> None:
         self.summary.bad_lines += 1
@@ -212,32 +221,56 @@ class Importer:
     def add_prompts(self, entries: list[Entry]) -> None:
         """Find each entry's prompt, or add it; a prompt without an id takes the entry's."""
         hashes = {entry.content_hash for entry in entries}
-        there = Prompt.objects.filter(project=self.project, content_hash__in=hashes)
-        prompts = {
-            prompt.content_hash: prompt for prompt in there.only("content_hash", "external_id")
-        }
-        new: list[Prompt] = []
+        prompts = self.prompts_by_hash(hashes)
+        new: dict[str, Prompt] = {}
         named: list[Prompt] = []
+        states: dict[str, PromptState] = {}
         for entry in entries:
-            prompt = prompts.get(entry.content_hash)
+            if entry.line.state is not None:
+                states.setdefault(entry.content_hash, entry.line.state)
+            prompt = prompts.get(entry.content_hash) or new.get(entry.content_hash)
             if prompt is None:
                 entry.added = True
-                prompt = Prompt(
-                    project=self.project,
-                    messages=entry.line.messages,
-                    content_hash=entry.content_hash,
-                )
-                prompts[entry.content_hash] = prompt
-                new.append(prompt)
+                prompt = Prompt(messages=entry.line.messages, content_hash=entry.content_hash)
+                new[entry.content_hash] = prompt
             if prompt.external_id is None and entry.line.external_id is not None:
                 prompt.external_id = entry.line.external_id
                 named += [prompt] if prompt.pk is not None else []
-        Prompt.objects.bulk_create(new)
-        self.new_prompts = {prompt.pk for prompt in new}
+        self.insert_prompts(new, states)
         Prompt.objects.bulk_update(named, ["external_id"])
+        prompts |= self.prompts_by_hash(new.keys())
+        self.new_prompts = {prompts[content_hash].pk for content_hash in new}
+        self.slots = Counter(
+            {prompts[h].pk: state.slots for h, state in states.items() if h in new and state.slots}
+        )
         for entry in entries:
             entry.prompt_id = prompts[entry.content_hash].pk
         self.summary.prompts += len(new)
+
+    def prompts_by_hash(self, hashes: Collection[str]) -> dict[str, Prompt]:
+        if not hashes:
+            return {}
+        there = Prompt.objects.filter(project=self.project, content_hash__in=hashes)
+        return {prompt.content_hash: prompt for prompt in there.only("content_hash", "external_id")}
+
+    def insert_prompts(self, new: dict[str, Prompt], states: dict[str, PromptState]) -> None:
+        """Insert prompts, each in the state that a line gives it."""
+        now = timezone.now()
+        rows = []
+        for content_hash, prompt in new.items():
+            state = states.get(content_hash, PromptState())
+            wanted = state.wanted or 0
+            needed = 0 if state.taken_out else wanted - state.slots
+            self.highest_priority = max(self.highest_priority, state.priority)
+            self.summary.queued += needed > 0
+            rows.append(
+                (
+                    *(self.project.pk, prompt.messages, content_hash, prompt.external_id),
+                    *(state.priority, state.slots if state.taken_out else wanted, needed),
+                    *(state.taken_out, state.created_at or now),
+                )
+            )
+        insert_rows(Prompt, PROMPT_COLUMNS, rows)
 
     def add_responses(self, entries: list[Entry]) -> None:
         """Find each entry's responses, or add them."""
@@ -261,22 +294,32 @@ class Importer:
         insert_rows(Response, columns, new.values())
         self.summary.responses += len(new)
         self.summary.name_themselves += sum(row[-1] is True for row in new.values())
-        ranked = [entry for entry in entries if not self.wants_labelling(entry.line)]
-        if ranked and new:
+        placed = [entry for entry in entries if self.names_responses(entry.line)]
+        if placed and new:
             known = response_ids(prompts)
-        for entry in ranked:
+        for entry in placed:
             entry.response_ids = {
                 id_: known[entry.prompt_id, content_hash]
                 for id_, content_hash in entry.responses.items()
             }
 
+    def names_responses(self, line: Line) -> bool:
+        """Whether rows will point to its responses."""
+        return not self.wants_labelling(line) or bool(line.state and line.state.tasks)
+
     def queue(self, entries: list[Entry]) -> None:
         """Have the entries' prompts wait for labellers, if they do not already or did before."""
-        wanted = self.project.rankings_per_prompt
-        prompts = {entry.prompt_id for entry in entries}
-        unqueued = Prompt.objects.filter(pk__in=prompts, rankings_wanted=0, taken_out=False)
+        wanted: dict[int, int] = {}
+        for entry in entries:
+            if self.is_queued(entry.line):
+                said = entry.line.state.wanted if entry.line.state is not None else None
+                wanted.setdefault(entry.prompt_id, said or self.project.rankings_per_prompt)
+        unqueued = Prompt.objects.filter(pk__in=wanted, rankings_wanted=0, taken_out=False)
         queued = set(unqueued.values_list("pk", flat=True))
-        unqueued.update(rankings_wanted=wanted, rankings_needed=wanted)
+        for number in {wanted[pk] for pk in queued}:
+            Prompt.objects.filter(pk__in=[pk for pk in queued if wanted[pk] == number]).update(
+                rankings_wanted=number, rankings_needed=number
+            )
         # Labellers may be past those that were there before without being wanted.
         Prompt.objects.filter(pk__in=queued - self.new_prompts).update(came_back=True)
         for entry in entries:
@@ -290,78 +333,20 @@ class Importer:
         holds their own row, and the import would wait for that.
         """
         if self.summary.queued:
-            past = self.project.members.filter(queue_priority__lt=Prompt().priority)
+            past = self.project.members.filter(queue_priority__lt=self.highest_priority)
             look_from_the_top(past)
 
     def add_rankings(self, entries: list[Entry]) -> None:
         """Add the rankings that are not there; refuse one that contradicts what is there."""
-        self.add_members({entry.line.labeller or self.labeller for entry in entries})
-        known = self.known_rankings(entries)
-        new: dict[RankingKey, tuple[Ranking, dict[int, int]]] = {}
+        prompts = {entry.prompt_id for entry in entries} - self.new_prompts
+        verdicts = Verdicts(verdicts_of(list(prompts)))
         for entry in entries:
-            member = self.members[entry.line.labeller or self.labeller]
-            key = (entry.prompt_id, member.pk, hash_responses(entry.responses.values()))
-            ranks = ranks_by_response(entry)
-            there = new[key][1] if key in new else known.get(key)
-            if there is None:
-                entry.added = True
-                new[key] = (self.ranking(key), ranks)
-            elif there != ranks:
+            name = entry.line.labeller or self.labeller
+            if reason := verdicts.add(entry, self.people[name], name):
                 entry.refused = True
-                self.refuse(
-                    BadLine(
-                        entry.line.number,
-                        f"is a second, different ranking of these responses by {member.name!r}",
-                    )
-                )
-        Ranking.objects.bulk_create(ranking for ranking, _ in new.values())
-        insert_rows(
-            Placement,
-            ("ranking", "response", "rank"),
-            [
-                (ranking.pk, response_id, rank)
-                for ranking, ranks in new.values()
-                for response_id, rank in ranks.items()
-            ],
-        )
-        self.summary.rankings += len(new)
-
-    def ranking(self, key: "RankingKey") -> Ranking:
-        prompt_id, member_id, responses_hash = key
-        return Ranking(
-            prompt_id=prompt_id,
-            member_id=member_id,
-            responses_hash=responses_hash,
-            origin=Origin.IMPORTED,
-        )
-
-    def add_members(self, names: set[str]) -> None:
-        """Find or add the people who made the rankings: members with a name and no login."""
-        unseen = names - self.members.keys()
-        found = self.project.members.filter(name__in=unseen)
-        self.members |= {member.name: member for member in found}
-        for name in sorted(unseen - self.members.keys()):
-            self.members[name] = Member.objects.create(project=self.project, name=name)
-
-    def known_rankings(self, entries: list[Entry]) -> dict["RankingKey", dict[int, int]]:
-        """The current rankings of the entries' prompts: response id -> rank."""
-        placements = Placement.objects.filter(
-            ranking__prompt_id__in={entry.prompt_id for entry in entries},
-            ranking__is_current=True,
-        ).values_list(
-            "ranking__prompt_id",
-            "ranking__member_id",
-            "ranking__responses_hash",
-            "response_id",
-            "rank",
-        )
-        known: dict[RankingKey, dict[int, int]] = {}
-        for prompt_id, member_id, responses_hash, response_id, rank in placements:
-            known.setdefault((prompt_id, member_id, responses_hash), {})[response_id] = rank
-        return known
-
-
-RankingKey = tuple[int, int, str]  # prompt, member, hash of the set of responses
+                self.refuse(BadLine(entry.line.number, reason))
+        verdicts.write()
+        self.summary.rankings += len(verdicts.new)
 
 
 def response_ids(prompts: set[int]) -> dict[tuple[int, str], int]:
@@ -370,31 +355,4 @@ def response_ids(prompts: set[int]) -> dict[tuple[int, str], int]:
     return {
         (prompt_id, content_hash): pk
         for prompt_id, content_hash, pk in rows.values_list("prompt_id", "content_hash", "pk")
-    }
-
-
-def insert_rows(
-    model: type[Model], fields: Sequence[str], rows: Iterable[Sequence[str | int]]
-) -> None:
-    """Insert rows of plain values that need no key back.
-
-    bulk_create would spend half of an import on building model instances and their SQL.
-    """
-    quote = connection.ops.quote_name
-    table = model._meta.db_table
-    columns = [str(model._meta.get_field(name).get_attname_column()[1]) for name in fields]  # type: ignore[union-attr]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {quote(table)} ({', '.join(map(quote, columns))}) "  # noqa: S608
-            f"VALUES ({', '.join(['%s'] * len(columns))})",
-            list(rows),
-        )
-
-
-def ranks_by_response(entry: Entry) -> dict[int, int]:
-    """Response row -> rank, 1 = best."""
-    return {
-        entry.response_ids[id_]: rank
-        for rank, group in enumerate(entry.line.ranking or [], start=1)
-        for id_ in group
     }

@@ -14,10 +14,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from labelapp import statements
+from labelapp.controls import origin_of
 from labelapp.lending import free_slot, renew, show, take_slot, take_turn
 from labelapp.models import (
     Assignment,
     Member,
+    Origin,
     Placement,
     Ranking,
     Rating,
@@ -25,6 +27,7 @@ from labelapp.models import (
     SkipReason,
     hash_responses,
 )
+from labelapp.rows import insert, insert_few
 from labelapp.verdicts import Verdict, dense, key_of, normal, says
 
 
@@ -87,13 +90,13 @@ def submit(
     Gaps in the ranks close: 1, 1, 4 are stored as 1, 1, 2. The same submit again, or another one
     that says the same, stores nothing and gives back the ranking that is there; another verdict
     adds a version of it. When the prompt's slots have gone to others since the lease ran out, the
-    ranking is kept and marked as surplus.
+    ranking is kept and marked as surplus, and so is that of a control.
     Raises ValueError unless every shown response, and nothing else, has a rank.
     """
     if sorted(verdict.ranks) != letters(assignment):
         raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(verdict.ranks)}")
     responses_hash = shown_hash(assignment)
-    key = key_of(key, verdict)
+    key = key_of(key, verdict, again=assignment.repeat)
     with transaction.atomic(savepoint=False):  # nobody goes on after half of it
         # The second of two simultaneous submits waits here, and then sees the first.
         take_turn(assignment.member)
@@ -126,8 +129,18 @@ def shown_hash(assignment: Assignment) -> str:
     return hash_responses(statements.content_hashes(assignment.order))
 
 
-def current(versions: Sequence[Ranking]) -> Ranking | None:
-    return next((ranking for ranking in versions if ranking.is_current), None)
+def current(assignment: Assignment, versions: Sequence[Ranking]) -> Ranking | None:
+    """Which of them is what the labeller says of a task.
+
+    Of a repeated one the newest that was ranked again, as long as that is not undone: those are
+    never current, because the labeller's first ranking is.
+    """
+    origin = origin_of(assignment)
+    if origin == Origin.REPEATED:
+        again = [ranking for ranking in versions if ranking.origin == origin]
+        return again[-1] if again and assignment.submitted_at is not None else None
+    own = (ranking for ranking in versions if ranking.origin != Origin.ADJUDICATED)
+    return next((ranking for ranking in own if ranking.is_current), None)
 
 
 def same_submit(versions: Sequence[Ranking], key: uuid.UUID | None) -> Ranking | None:
@@ -144,29 +157,35 @@ def record(
 ) -> Ranking:
     """Write a ranking with its placements and ratings, unless the current one says the same."""
     by_letter = letters_of(assignment)
-    before = current(versions)
+    before = current(assignment, versions)
     if before is not None and says(before, by_letter) == normal(verdict):
         return before
     surplus = assignment.slot is None and (
+        assignment.is_control
+        or assignment.submitted_at is not None
         # Handed on, but perhaps nobody has taken the slot yet.
-        assignment.submitted_at is not None or not take_slot(assignment.prompt, assignment)
+        or not take_slot(assignment.prompt, assignment)
     )
     if before is not None:
         Ranking.objects.filter(pk=before.pk).update(is_current=False)
-    ranking = Ranking.objects.create(
+    ranking = Ranking(
         prompt_id=assignment.prompt_id,
         member_id=assignment.member_id,
         responses_hash=responses_hash,
         version=versions[-1].version + 1 if versions else 1,
+        is_current=not assignment.repeat,
+        origin=origin_of(assignment),
         surplus=surplus,
         seconds=seconds or None,
         all_bad=verdict.all_bad,
         note=verdict.note,
         key=key,
     )
-    Placement.objects.bulk_create(
-        Placement(ranking=ranking, response_id=by_letter[letter], rank=rank)
-        for letter, rank in dense(verdict.ranks).items()
+    insert(ranking)
+    insert_few(
+        Placement,
+        ("ranking", "response", "rank"),
+        [(ranking.pk, by_letter[letter], rank) for letter, rank in dense(verdict.ranks).items()],
     )
     Rating.objects.bulk_create(
         Rating(
@@ -187,7 +206,7 @@ def letters_of(assignment: Assignment) -> dict[str, int]:
 
 def current_verdict(assignment: Assignment) -> Verdict | None:
     """What the labeller's stored ranking of a task says; None where there is none."""
-    ranking = current(versions_of(assignment, shown_hash(assignment)))
+    ranking = current(assignment, versions_of(assignment, shown_hash(assignment)))
     by_letter = letters_of(assignment)
     return None if ranking is None else says(ranking, by_letter)
 
@@ -232,7 +251,7 @@ def reopen(assignment: Assignment) -> Assignment:
 
 def withdraw(assignment: Assignment) -> None:
     """Take a submitted ranking back into the draft of its task, which keeps its slot."""
-    ranking = current(versions_of(assignment, shown_hash(assignment)))
+    ranking = current(assignment, versions_of(assignment, shown_hash(assignment)))
     if ranking is not None:
         by_letter = letters_of(assignment)
         assignment.draft = says(ranking, by_letter).to_json()

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from labelapp import queue, statements
-from labelapp.models import Assignment, Member, Origin, Prompt, Ranking, Response
+from labelapp import controls, queue, statements
+from labelapp.models import Assignment, Member, Prompt, Ranking, Response
+from labelapp.rows import insert
 
 # Expired leases handed on at one claim: no labeller pays for a long absence of all.
 RELEASE_AT_ONCE = 100
 # How many waiting prompts are counted for a labeller. Past that, "more than" says enough.
 COUNTED = 100
+BELIEVED_SECONDS = 30  # that so many wait, once they were counted
 
 
 def current_task(member: Member) -> Assignment | None:
@@ -34,7 +37,7 @@ def current_task(member: Member) -> Assignment | None:
     shown = open_tasks(member).filter(shown_at__isnull=False).select_related("prompt")
     assignment = shown.order_by("-shown_at").first()
     soon = timezone.now() + lease(member) / 2
-    if assignment is not None and assignment.slot is not None and assignment.expires_at > soon:
+    if assignment is not None and assignment.is_lent and assignment.expires_at > soon:
         return assignment
     with transaction.atomic():
         take_turn(member)
@@ -117,10 +120,10 @@ def renew(assignment: Assignment, member: Member) -> bool:
     False where it was taken back, and where its slot was handed on and the prompt needs nobody
     else.
     """
-    has_slot = assignment.slot is not None
-    if not has_slot and not assignment.taken_back:
-        has_slot = take_slot(assignment.prompt, assignment)
-    if not has_slot:
+    lent = assignment.is_lent
+    if not lent and not assignment.taken_back:
+        lent = take_slot(assignment.prompt, assignment)
+    if not lent:
         return False
     assignment.expires_at = timezone.now() + lease(member)
     assignment.taken_back = False
@@ -131,7 +134,7 @@ def renew(assignment: Assignment, member: Member) -> bool:
 def was_undone(assignment: Assignment) -> bool:
     """Whether an open task has been ranked before."""
     made = Ranking.objects.filter(prompt=assignment.prompt_id, member=assignment.member_id)
-    return made.filter(origin=Origin.HERE).exists()
+    return made.filter(origin=controls.origin_of(assignment)).exists()
 
 
 @transaction.atomic
@@ -149,26 +152,32 @@ def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
 
 
 def claim(member: Member, shown_at: datetime | None = None) -> Assignment | None:
-    """Lend the most urgent waiting prompt to the member, who has taken their turn."""
+    """Lend the most urgent waiting prompt to the member, who has taken their turn.
+
+    Now and then a control in front of it.
+    """
     release_expired()
     if member.project.paused or not member.is_active:
         return None
+    assignment = controls.draw(member) or wanted_task(member)
+    if assignment is None:
+        return None
+    assignment.shown_at = shown_at
+    assignment.expires_at = timezone.now() + lease(member)
+    insert(assignment)
+    return assignment
+
+
+def wanted_task(member: Member) -> Assignment | None:
+    """The most urgent waiting prompt with one of its slots, unsaved and without a lease."""
     prompt = find_prompt(member)
     if prompt is None:
         return None
     drawn = draw(prompt, member)
-    assignment = Assignment(
-        prompt=prompt,
-        member=member,
-        order=[response.pk for response in drawn],
-        shown_at=shown_at,
-        expires_at=timezone.now() + lease(member),
-    )
+    order = [response.pk for response in drawn]
+    assignment = Assignment(prompt=prompt, member=member, order=order)
     assignment.shown = drawn
-    if not take_slot(prompt, assignment):
-        return None
-    assignment.save()
-    return assignment
+    return assignment if take_slot(prompt, assignment) else None
 
 
 def find_prompt(member: Member) -> Prompt | None:
@@ -282,18 +291,32 @@ class Progress:
         return self.left >= COUNTED
 
 
-def progress(member: Member) -> Progress:
-    """The member's own progress, at a cost that does not grow with the project."""
+def progress(member: Member, *, roughly: bool = False) -> Progress:
+    """The member's own progress, at a cost that does not grow with the project.
+
+    `roughly` believes for a while that more wait than are counted: they do not go so fast.
+    """
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     return Progress(
         done=member.ranked,
         today=statements.ranked_since(member, midnight),
-        left=queue.count(member, COUNTED),
+        left=left_for(member, roughly),
     )
+
+
+def left_for(member: Member, roughly: bool) -> int:
+    """How many prompts could be given to the member, counted to COUNTED."""
+    many = f"many-wait-{member.pk}"
+    if roughly and cache.get(many):
+        return COUNTED
+    left = queue.count(member, COUNTED)
+    if left == COUNTED:
+        cache.set(many, True, BELIEVED_SECONDS)
+    return left
 
 
 def waiting_for(member: Member) -> int:
     """How many prompts the member can rank now, counted to COUNTED: begun, and waiting."""
-    begun = open_tasks(member).filter(slot__isnull=False).count()
+    begun = Assignment.objects.lent().filter(member_id=member.pk).count()
     waiting = 0 if member.project.paused else queue.count(member, COUNTED)
     return min(begun + waiting, COUNTED)

@@ -13,6 +13,7 @@ from django.db.models import Count, F, Max, Q, QuerySet, Sum, Window
 from django.db.models.functions import RowNumber, TruncDate
 from django.utils import timezone
 
+from labelapp.kept import Kept, kept
 from labelapp.models import Assignment, Member, Origin, Project, Prompt, Ranking, Role
 
 DAYS = 30  # that the chart shows
@@ -21,6 +22,8 @@ FURTHEST = 3650  # days ahead; beyond, a date would pretend to know
 OPEN_SHOWN = 50  # open tasks listed
 
 HELD = Q(submitted_at=None, skipped_at=None, slot__isnull=False)
+CONTROL = Q(gold=True) | Q(repeat=True)
+IN_HAND = HELD | CONTROL & Q(submitted_at=None, skipped_at=None, taken_back=False)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ class Person:
     member: Member
     today: int
     skipped: int
-    in_hand: int  # tasks open
+    in_hand: int  # tasks open, controls among them
     median_seconds: float | None  # at work on a ranking
     last_active: datetime | None
 
@@ -158,7 +161,7 @@ def people(project: Project) -> list[Person]:
         .annotate(
             today=Count("pk", filter=Q(submitted_at__gte=midnight)),
             skipped=Count("pk", filter=Q(skipped_at__isnull=False)),
-            in_hand=Count("pk", filter=HELD),
+            in_hand=Count("pk", filter=IN_HAND),
             last_submitted=Max("submitted_at"),
             last_skipped=Max("skipped_at"),
             last_shown=Max("shown_at"),
@@ -201,6 +204,29 @@ def median_seconds(project: Project) -> dict[int, float]:
     for member, seconds in middle:
         found.setdefault(member, []).append(seconds or 0.0)
     return {member: sum(values) / len(values) for member, values in found.items()}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What is counted of a campaign."""
+
+    standing: Standing
+    days: list[Day]
+    people: list[Person]
+
+    @property
+    def rows(self) -> int:
+        ranked = sum(person.member.ranked for person in self.people)
+        return self.standing.prompts + self.standing.rankings_wanted + ranked
+
+
+def counted(project: Project) -> Kept[Counted]:
+    """How far a campaign is; of a very large one, how far it was less than a minute ago."""
+
+    def count() -> Counted:
+        return Counted(standing(project), per_day(project), people(project))
+
+    return kept(f"progress-{project.pk}", count, lambda found: found.rows)
 
 
 def open_tasks(project: Project) -> QuerySet[Assignment]:

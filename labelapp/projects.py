@@ -1,12 +1,14 @@
 """Projects and the people in them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Count
 
 from labelapp import queue
+from labelapp.kept import Kept, kept, kept_each
 from labelapp.lending import COUNTED
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Response, Role, User
 
@@ -20,6 +22,10 @@ class Counts:
     rankings: int  # current ones, imported ones included
     waiting: int  # prompts that still need a labeller
     members: int  # people who can sign in
+
+    @property
+    def rows(self) -> int:
+        return self.prompts + self.responses + self.rankings
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,12 @@ class ProjectCard:
         return self.waiting >= COUNTED
 
 
-def counts(project: Project) -> Counts:
+def counts(project: Project) -> Kept[Counts]:
+    """The project's figures; those of a very large one may be of a minute ago."""
+    return kept(f"counts-{project.pk}", lambda: count(project), lambda found: found.rows)
+
+
+def count(project: Project) -> Counts:
     prompts = Prompt.objects.filter(project=project)
     return Counts(
         prompts=prompts.count(),
@@ -51,11 +62,10 @@ def overview(user: User) -> list[ProjectCard]:
     projects = list(Project.objects.visible_to(user))
     own = list(user.memberships.filter(is_active=True).select_related("project"))
     memberships = {member.project_id: member for member in own}
-    current = Ranking.objects.filter(prompt__project__in=projects, is_current=True)
-    rankings = dict(current.values_list("prompt__project").annotate(Count("pk")))
+    rankings = kept_each("rankings", [project.pk for project in projects], current_rankings)
     lent_to = [member for member in own if not member.project.paused]
     waiting = Counter(queue.count_each(lent_to, COUNTED))
-    begun = Assignment.objects.filter(member__user=user, submitted_at=None, slot__isnull=False)
+    begun = Assignment.objects.lent().filter(member__user=user)
     waiting.update(dict(begun.values_list("member__project").annotate(Count("pk"))))
     return [
         ProjectCard(
@@ -67,6 +77,12 @@ def overview(user: User) -> list[ProjectCard]:
         )
         for project, member in ((each, memberships.get(each.pk)) for each in projects)
     ]
+
+
+def current_rankings(projects: Sequence[int]) -> dict[int, int]:
+    """How many there are in each project."""
+    current = Ranking.objects.filter(prompt__project__in=projects, is_current=True)
+    return dict(current.values_list("prompt__project").annotate(Count("pk")))
 
 
 def create(*, manager: User, project: Project) -> Project:

@@ -27,7 +27,15 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from labelapp.lending import free_slot, look_from_the_top, take_turn
-from labelapp.models import MIN_RESPONSES, Assignment, Project, Prompt, Ranking, Response
+from labelapp.models import (
+    MIN_RESPONSES,
+    Assignment,
+    Origin,
+    Project,
+    Prompt,
+    Ranking,
+    Response,
+)
 from labelapp.progress import HELD
 from labelapp.reviewing import letter
 
@@ -42,6 +50,7 @@ SHOWN = {
     "skipped": "Skipped by somebody",
     "unqueued": "Not queued",
     "names": "Names its model",
+    "gold": "Gold",
 }
 
 
@@ -108,12 +117,15 @@ def chosen(project: Project, shown: str) -> QuerySet[Prompt]:
     if shown == "work":
         return prompts.filter(pk__in=tasks.filter(HELD).values("prompt"))
     if shown == "done":
-        held = Assignment.objects.filter(HELD, prompt=OuterRef("pk"))
-        return prompts.filter(~Exists(held), rankings_wanted__gt=0, rankings_needed=0)
+        # Few are held, and these have an index; by prompt, every assignment would be read.
+        held = tasks.filter(HELD).values("prompt")
+        return prompts.filter(~Q(pk__in=held), rankings_wanted__gt=0, rankings_needed=0)
     if shown == "skipped":
         return prompts.filter(pk__in=tasks.filter(skipped_at__isnull=False).values("prompt"))
     if shown == "unqueued":
         return prompts.filter(rankings_wanted=0)
+    if shown == "gold":
+        return prompts.filter(pk__in=Ranking.objects.filter(is_gold=True).values("prompt"))
     if shown == "names":
         return prompts.filter(pk__in=naming_themselves(project).values("prompt"))
     return prompts
@@ -184,14 +196,17 @@ class PromptInFull:
     """A prompt with all that was done with it."""
 
     responses: list[tuple[str, Response]]  # by letter
-    held: list[Assignment]  # lent now
+    held: list[Assignment]  # lent now, in a slot
+    controls: list[Assignment]  # lent now, to measure the labeller
     lapsed: list[Assignment]  # begun, and lent no longer
     skipped: list[Assignment]
     rankings: list[LetteredRanking]  # every version, a person's newest first
 
     @property
     def made(self) -> int:
-        return sum(ranked.ranking.is_current for ranked in self.rankings)
+        """The labellers' rankings that count."""
+        made = (ranked.ranking for ranked in self.rankings if ranked.ranking.is_current)
+        return sum(ranking.origin != Origin.ADJUDICATED for ranking in made)
 
 
 def in_full(prompt: Prompt) -> PromptInFull:
@@ -205,7 +220,8 @@ def in_full(prompt: Prompt) -> PromptInFull:
     return PromptInFull(
         responses=responses,
         held=[task for task in begun if task.slot is not None],
-        lapsed=[task for task in begun if task.slot is None],
+        controls=[task for task in begun if task.is_control and task.is_lent],
+        lapsed=[task for task in begun if not task.is_lent],
         skipped=[task for task in tasks if task.skipped_at],
         rankings=[
             LetteredRanking(ranking, lanes(ranking, letters))
@@ -301,7 +317,7 @@ def take_back(*, assignment: Assignment) -> bool:
     """
     take_turn(assignment.member)
     task = Assignment.objects.open().select_for_update().filter(pk=assignment.pk).first()
-    if task is None or task.slot is None:
+    if task is None or not task.is_lent:
         return False
     free_slot(task)
     Assignment.objects.filter(pk=task.pk).update(taken_back=True, expires_at=timezone.now())

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models.query import RawQuerySet
 
 from labelapp.models import Member, Prompt
+from labelapp.rows import columns, read
 
 ABOVE_ALL = 2**31 - 1  # the priority of a place above every prompt
 NAMES = re.compile(r"%\((\w+)\)s")  # of the values in a statement
@@ -32,6 +32,10 @@ AS_URGENT = "p.priority = %(priority)s AND p.id > %(prompt)s"
 LESS_URGENT = "p.priority < %(priority)s"
 CAME_BACK = "p.came_back"
 PASSED = "(p.priority > %(priority)s OR p.priority = %(priority)s AND p.id <= %(prompt)s)"
+# Tasks that the member has in hand and that took nothing from the queue.
+CONTROLS = """
+    (SELECT count(*) FROM labelapp_assignment WHERE member_id = %(member)s
+    AND submitted_at IS NULL AND skipped_at IS NULL AND (gold OR repeat) AND NOT taken_back)"""
 LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"  # not against who stores a ranking of the prompt
 
 
@@ -56,20 +60,27 @@ def next_prompts(member: Member) -> list[Prompt]:
     The first behind their place in the queue, and the first of those that came back.
     """
     here, below, back = (
-        f"SELECT * FROM ({waiting(where, columns='p.*', locked=True)}) {name}"  # noqa: S608 - ours
+        f"SELECT * FROM ({waiting(where, columns=columns(Prompt, 'p'), locked=True)}) {name}"  # noqa: S608 - ours
         for name, where in (("here", AS_URGENT), ("below", LESS_URGENT), ("back", CAME_BACK))
     )
     # The limit keeps what is less urgent from being looked at, and locked, without need.
     behind = f"SELECT * FROM ({here} UNION ALL {below} LIMIT 1) behind"  # noqa: S608 - ours
-    found: RawQuerySet[Prompt] = Prompt.objects.raw(f"{behind} UNION ALL {back}", place(member))
-    return list(found)
+    return read(Prompt, f"{behind} UNION ALL {back}", place(member))
 
 
 def count(member: Member, most: int) -> int:
     """How many prompts wait for the member, counted to `most`, where next_prompts looks."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {counting(most)}", place(member))
-        return int(min(cursor.fetchone()[0], most))
+        cursor.execute(f"SELECT {counting(most)}, {CONTROLS}", place(member))
+        waits, controls = cursor.fetchone()
+        return left(waits, controls, most)
+
+
+def holds_some(member: Member) -> bool:
+    """Whether a prompt waits for the member."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {counting(1)}", place(member))
+        return bool(cursor.fetchone()[0])
 
 
 def count_each(members: Sequence[Member], most: int) -> dict[int, int]:
@@ -79,14 +90,23 @@ def count_each(members: Sequence[Member], most: int) -> dict[int, int]:
     columns: list[str] = []
     values: dict[str, Any] = {}
     for n, member in enumerate(members):
-        columns.append(NAMES.sub(rf"%(\g<1>{n})s", counting(most)))
+        columns.append(NAMES.sub(rf"%(\g<1>{n})s", f"{counting(most)}, {CONTROLS}"))
         values |= {f"{name}{n}": value for name, value in place(member).items()}
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(columns)}", values)
         counts = cursor.fetchone()
     return {
-        member.project_id: min(count, most) for member, count in zip(members, counts, strict=True)
+        member.project_id: left(counts[2 * n], counts[2 * n + 1], most)
+        for n, member in enumerate(members)
     }
+
+
+def left(waits: int, controls: int, most: int) -> int:
+    """Less the controls that a member has in hand: each stands for a prompt that waits.
+
+    Or a labeller would know them by a number that does not go down.
+    """
+    return max(0, min(int(waits) - int(controls), most))
 
 
 def counting(most: int) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
 
+from labelapp import scoring
 from labelapp.models import (
+    Origin,
     Prompt,
     PromptAgreement,
     Ranking,
@@ -15,9 +17,8 @@ from labelapp.models import (
     Score,
     TrainingRun,
 )
-from labelapp.scoring import ordered_otherwise
 from labelapp.text import render
-from training.pairs import comparisons
+from training import pairs
 
 EXCERPT = 240  # characters
 
@@ -111,7 +112,13 @@ def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[Revi
         rankings[ranking.prompt_id].append(ranking)
     scale = make_scale(run, [score.reward for of_prompt in scores.values() for score in of_prompt])
     return [
-        review_prompt(agreement, scores[agreement.prompt_id], rankings[agreement.prompt_id], scale)
+        review_prompt(
+            agreement,
+            scores[agreement.prompt_id],
+            rankings[agreement.prompt_id],
+            scale,
+            scoring.verdicts_of(run),
+        )
         for agreement in agreements
     ]
 
@@ -123,23 +130,32 @@ def make_scale(run: TrainingRun, rewards: Iterable[float]) -> Scale:
 
 
 def review_prompt(
-    agreement: PromptAgreement, scores: Sequence[Score], rankings: Sequence[Ranking], scale: Scale
+    agreement: PromptAgreement,
+    scores: Sequence[Score],
+    rankings: Sequence[Ranking],
+    scale: Scale,
+    verdicts: pairs.Verdicts,
 ) -> ReviewedPrompt:
-    """One prompt as it is now: rankings made since the scores were stored count as well."""
-    rewards = {score.response_id: score.reward for score in scores}
+    """One prompt as it is now: rankings made since the scores were stored count as well.
+
+    All are shown; the model is held against those that its run would learn from.
+    """
+    rewards: dict[pairs.Identifier, float] = {s.response_id: s.reward for s in scores}
     human_ranks: dict[int, list[HumanRank]] = defaultdict(list)
-    contested: set[int] = set()
-    total = against = 0
+    judged = []
     for ranking in rankings:
         known = {pk: rank for pk, rank in ranking.ranks().items() if pk in rewards}
-        pks, ranks = list(known), list(known.values())
-        otherwise = ordered_otherwise(ranks, [rewards[pk] for pk in pks])
-        total += len(comparisons(ranks))
-        against += len(otherwise)
-        contested |= {pks[place] for pair in otherwise for place in (pair.better, pair.worse)}
+        judged.append(scoring.as_judged(known, ranking.origin))
         for pk, rank in known.items():
-            human_ranks[pk].append(HumanRank(ranking.member.name, rank))
-    letters = {pk: letter(i) for i, pk in enumerate(sorted(rewards))}
+            human_ranks[pk].append(HumanRank(who_ranked(ranking), rank))
+    contested: set[pairs.Identifier] = set()
+    total = against = 0
+    for one in pairs.choose(judged, verdicts):
+        otherwise = scoring.ordered_otherwise(one, rewards)
+        total += len(one.comparisons())
+        against += len(otherwise)
+        contested.update(pk for pair in otherwise for pk in pair)
+    letters = {pk: letter(i) for i, pk in enumerate(sorted(s.response_id for s in scores))}
     return ReviewedPrompt(
         prompt=agreement.prompt,
         agreement=Agreement(total, against, agreement.held_out),
@@ -156,8 +172,13 @@ def review_prompt(
             for score in sorted(scores, key=lambda score: -score.reward)
         ],
         zero_percent=scale.percent(scale.mean),
-        notes=[Note(ranking.member.name, ranking.note) for ranking in rankings if ranking.note],
+        notes=[Note(who_ranked(ranking), ranking.note) for ranking in rankings if ranking.note],
     )
+
+
+def who_ranked(ranking: Ranking) -> str:
+    name = ranking.member.name
+    return f"{name} (adjudicated)" if ranking.origin == Origin.ADJUDICATED else name
 
 
 def letter(index: int) -> str:

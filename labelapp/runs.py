@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
@@ -31,6 +31,8 @@ HEARTBEAT_SECONDS = 5  # how often a run says that it is alive, though nothing c
 LOST_AFTER = timedelta(minutes=2)  # without a heartbeat
 STOP_SECONDS = 10  # between asking a process to stop and killing it
 PATIENCE_SECONDS = 300  # with a database that is away
+
+Result = TypeVar("Result")
 
 
 class CannotTrainError(Exception):
@@ -218,19 +220,17 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
     patiently(lambda: copy_progress(run, progress))
 
 
-def patiently(write: Callable[[], object]) -> None:
+def patiently(write: Callable[[], Result]) -> Result:
     """Do what ends in a write, again if the database is away or busy, for some minutes."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            write()
+            return write()
         except (OperationalError, InterfaceError):
             if time.monotonic() > deadline or connection.in_atomic_block:
                 raise
             connection.close()
             time.sleep(POLL_SECONDS)
-        else:
-            return
 
 
 def environment() -> dict[str, str]:
@@ -329,7 +329,9 @@ def database_url(database: Mapping[str, Any]) -> str:
     password = quote(str(database["PASSWORD"] or ""), safe="")
     login = f"{user}:{password}@" if password else f"{user}@" if user else ""
     host, port = str(database["HOST"] or ""), str(database["PORT"] or "")
-    options = {k: v for k, v in database.get("OPTIONS", {}).items() if type(v) in (str, int)}
+    given = database.get("OPTIONS", {}).items()
+    # How the pages prepare statements is Django's own affair, and no part of a URL.
+    options = {k: v for k, v in given if type(v) in (str, int) and k != "prepare_threshold"}
     if host.startswith("/"):  # a socket's folder
         options["host"], host = host, ""
     query = f"?{urlencode(options)}" if options else ""

@@ -1,13 +1,21 @@
 """Scoring: a run's rewards into the database, and how they agree with the people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import groupby, islice
 from operator import itemgetter
 
 from django.db import transaction
 
-from labelapp.models import Placement, Prompt, PromptAgreement, Response, Score, TrainingRun
-from training.pairs import Comparison, comparisons
+from labelapp.models import (
+    Origin,
+    Placement,
+    Prompt,
+    PromptAgreement,
+    Response,
+    Score,
+    TrainingRun,
+)
+from training.pairs import Identifier, Kind, Ranking, Verdicts, choose
 from training.runfolder import RunFolder
 
 BATCH = 2000
@@ -57,23 +65,49 @@ def store_agreements(run: TrainingRun, held_out: frozenset[int | str]) -> None:
 
 
 def count_agreements(run: TrainingRun) -> Iterator[tuple[int, tuple[int, int]]]:
-    """(prompt, (comparisons, those that the model orders otherwise)) over all current rankings."""
+    """(prompt, (comparisons, those that the model orders otherwise)) over all current rankings.
+
+    Of these, over the ones that the run would learn from.
+    """
     rows = (
         Placement.objects.filter(ranking__is_current=True, response__scores__run=run)
         .order_by("ranking__prompt_id", "ranking_id")
-        .values_list("ranking__prompt_id", "ranking_id", "rank", "response__scores__reward")
+        .values_list(
+            *("ranking__prompt_id", "ranking_id", "ranking__origin", "response_id", "rank"),
+            "response__scores__reward",
+        )
     )
     for prompt, of_prompt in groupby(rows.iterator(BATCH), key=itemgetter(0)):
+        rewards: dict[Identifier, float] = {}
+        rankings = []
+        for (_, origin), placements in groupby(of_prompt, key=itemgetter(1, 2)):
+            ranks = {}
+            for *_, response, rank, reward in placements:
+                ranks[response], rewards[response] = rank, reward
+            rankings.append(as_judged(ranks, origin))
         total = against = 0
-        for _, placements in groupby(of_prompt, key=itemgetter(1)):
-            ranks, rewards = zip(
-                *((rank, reward) for _, _, rank, reward in placements), strict=True
-            )
-            total += len(comparisons(ranks))
-            against += len(ordered_otherwise(ranks, rewards))
+        for ranking in choose(rankings, verdicts_of(run)):
+            total += len(ranking.comparisons())
+            against += len(ordered_otherwise(ranking, rewards))
         yield prompt, (total, against)
 
 
-def ordered_otherwise(ranks: Sequence[int], rewards: Sequence[float]) -> list[Comparison]:
-    """A ranking's comparisons that the rewards do not order as the labeller did."""
-    return [pair for pair in comparisons(ranks) if rewards[pair.better] <= rewards[pair.worse]]
+def verdicts_of(run: TrainingRun) -> Verdicts:
+    """Which rankings a run learns from, and is judged by."""
+    verdicts: Verdicts = run.config.get("verdicts", "all")
+    return verdicts
+
+
+def as_judged(ranks: Mapping[int, int], origin: str) -> Ranking:
+    """A stored ranking of responses as training has it."""
+    kind: Kind = "adjudicated" if origin == Origin.ADJUDICATED else "own"
+    return Ranking(tuple(ranks), tuple(ranks.values()), kind=kind)
+
+
+def ordered_otherwise(
+    ranking: Ranking, rewards: Mapping[Identifier, float]
+) -> list[tuple[Identifier, Identifier]]:
+    """The (better, worse) of a ranking that the rewards do not order as people did."""
+    named = ranking.responses
+    pairs = [(named[pair.better], named[pair.worse]) for pair in ranking.comparisons()]
+    return [(better, worse) for better, worse in pairs if rewards[better] <= rewards[worse]]

@@ -39,6 +39,13 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
+def whole_number(name: str, text: str) -> int:
+    """The value of a variable that counts something."""
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        stop(f"{name}={text!r} is no whole number above 0")
+    return int(text)
+
+
 def data_dir() -> Path:
     path = Path(os.environ.get("DATA_DIR") or "var")
     path = path if path.is_absolute() else BASE_DIR / path
@@ -74,6 +81,11 @@ def secret_key(folder: Path) -> str:
     return key
 
 
+# The server plans a statement once for each connection, not each time: half of its work. A pooler
+# that lends connections for a transaction (PgBouncer before 1.21) does not get along with it.
+PREPARED = {"server_side_binding": True, "prepare_threshold": 2}
+
+
 def database(folder: Path) -> dict[str, object]:
     url = os.environ.get("DATABASE_URL") or f"sqlite:///{quote(str(folder / 'podium.sqlite3'))}"
     if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
@@ -95,6 +107,9 @@ def database(folder: Path) -> dict[str, object]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
         config["TEST"] = {"NAME": str(folder / "test.sqlite3")}  # a file: subprocesses read it too
+    else:
+        given = dj_database_url.parse(url).get("OPTIONS") or {}
+        config["OPTIONS"] = {**given, **({} if switch("DATABASE_POOLER") else PREPARED)}
     # A new connection costs a tenth of what a page costs: SQLite reads the schema anew.
     config["CONN_MAX_AGE"] = 60
     return config
@@ -165,8 +180,13 @@ CACHES = {
 DATABASES = {"default": database(DATA_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+# Training takes hours: in a queue of its own, it keeps no file and no measurement waiting.
+TASKS = {
+    "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "training"]}
+}
 
+SESSION_ENGINE = "labelapp.signin"
+AUTHENTICATION_BACKENDS = ["labelapp.signin.Backend"]
 AUTH_USER_MODEL = "labelapp.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -187,6 +207,12 @@ LOCALE_PATHS = [BASE_DIR / "labelapp" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+
+# Only the page of uploads takes files (labelapp/views/uploading.py), up to this size.
+MAX_UPLOAD_BYTES = 2**20 * whole_number(
+    "MAX_UPLOAD_MIB", os.environ.get("MAX_UPLOAD_MIB") or "2048"
+)
+FILE_UPLOAD_HANDLERS = ["labelapp.receiving.NoFiles"]
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

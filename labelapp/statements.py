@@ -11,43 +11,66 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models.query import RawQuerySet
+from django.db.models import Min
 from django.utils import timezone
 
-from labelapp.models import Assignment, Member, Prompt, Ranking, Response
+from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Response, User
+from labelapp.rows import columns, instance, read
+
+
+def membership(user: User, slug: str) -> Member | None:
+    """What a person is in the project with this slug, with the project; None where nothing."""
+    row = first(
+        f"""SELECT {columns(Member, "m")}, {columns(Project, "p")} FROM labelapp_member m
+        JOIN labelapp_project p ON p.id = m.project_id
+        WHERE m.user_id = %(user)s AND m.is_active AND p.slug = %(slug)s""",  # noqa: S608 - ours
+        {"user": user.pk, "slug": slug},
+    )
+    if row is None:
+        return None
+    fields = len(Member._meta.concrete_fields)
+    member = instance(Member, row[:fields])
+    member.project = instance(Project, row[fields:])
+    return member
+
+
+NEAR = 50  # tasks that are looked at for one to repeat
 
 
 def find_task(member: Member, token: UUID) -> Assignment | None:
     """The member's task with this token."""
     values = {"token": token_value(token), "member": member.pk}
-    found: RawQuerySet[Assignment] = Assignment.objects.raw(
-        "SELECT * FROM labelapp_assignment WHERE token = %(token)s AND member_id = %(member)s",
+    found = read(
+        Assignment,
+        f"SELECT {columns(Assignment)} FROM labelapp_assignment "  # noqa: S608 - ours, as below
+        "WHERE token = %(token)s AND member_id = %(member)s",
         values,
     )
-    return next(iter(found), None)
+    return found[0] if found else None
 
 
 def locked_task(pk: int) -> Assignment:
     """Raises Assignment.DoesNotExist."""
-    found: RawQuerySet[Assignment] = Assignment.objects.raw(
-        locking("SELECT * FROM labelapp_assignment WHERE id = %(task)s"), {"task": pk}
+    found = read(
+        Assignment,
+        locking(f"SELECT {columns(Assignment)} FROM labelapp_assignment WHERE id = %(task)s"),  # noqa: S608
+        {"task": pk},
     )
-    if (task := next(iter(found), None)) is None:
+    if not found:
         raise Assignment.DoesNotExist(f"task {pk} is gone")
-    return task
+    return found[0]
 
 
 def locked_open_tasks(member: Member) -> list[Assignment]:
     """The member's tasks that are neither ranked nor skipped, in the order of their prompts."""
-    return list(
-        Assignment.objects.raw(
-            locking(
-                """
-                SELECT * FROM labelapp_assignment WHERE member_id = %(member)s
-                AND submitted_at IS NULL AND skipped_at IS NULL ORDER BY prompt_id"""
-            ),
-            {"member": member.pk},
-        )
+    return read(
+        Assignment,
+        locking(
+            f"""
+            SELECT {columns(Assignment)} FROM labelapp_assignment WHERE member_id = %(member)s
+            AND submitted_at IS NULL AND skipped_at IS NULL ORDER BY prompt_id"""  # noqa: S608
+        ),
+        {"member": member.pk},
     )
 
 
@@ -122,24 +145,93 @@ def content_hashes(responses: Sequence[int]) -> list[str]:
 
 def versions(prompt_id: int, member_id: int, responses_hash: str) -> list[Ranking]:
     """What a member has said of those responses, the newest last."""
-    return list(
-        Ranking.objects.raw(
-            """
-            SELECT * FROM labelapp_ranking WHERE prompt_id = %(prompt)s
-            AND member_id = %(member)s AND responses_hash = %(hash)s ORDER BY version""",
-            {"prompt": prompt_id, "member": member_id, "hash": responses_hash},
-        )
+    return read(
+        Ranking,
+        f"""
+        SELECT {columns(Ranking)} FROM labelapp_ranking WHERE prompt_id = %(prompt)s
+        AND member_id = %(member)s AND responses_hash = %(hash)s ORDER BY version""",  # noqa: S608
+        {"prompt": prompt_id, "member": member_id, "hash": responses_hash},
     )
 
 
 def responses(prompt: Prompt) -> list[Response]:
     """Of the prompt, in the order of their ids."""
-    return list(
-        Response.objects.raw(
-            "SELECT * FROM labelapp_response WHERE prompt_id = %(prompt)s ORDER BY id",
-            {"prompt": prompt.pk},
-        )
+    return read(
+        Response,
+        f"SELECT {columns(Response)} FROM labelapp_response "  # noqa: S608
+        "WHERE prompt_id = %(prompt)s ORDER BY id",
+        {"prompt": prompt.pk},
     )
+
+
+def gold_ranking(member: Member) -> tuple[int, int] | None:
+    """A gold ranking by somebody else, at random, and its prompt, which the member has not had.
+
+    Looks at every gold ranking there is: managers mark them by hand, and they are an index.
+    """
+    return first(
+        """
+        SELECT r.id, r.prompt_id FROM labelapp_ranking r
+        JOIN labelapp_prompt p ON p.id = r.prompt_id
+        WHERE r.is_gold AND p.project_id = %(project)s AND NOT p.taken_out
+        AND NOT EXISTS (SELECT 1 FROM labelapp_assignment a
+            WHERE a.prompt_id = r.prompt_id AND a.member_id = %(member)s LIMIT 1 OFFSET 0)
+        AND NOT EXISTS (SELECT 1 FROM labelapp_ranking own
+            WHERE own.prompt_id = r.prompt_id AND own.member_id = %(member)s LIMIT 1 OFFSET 0)
+        ORDER BY random() LIMIT 1""",
+        {"project": member.project_id, "member": member.pk},
+    )
+
+
+def ranked_responses(ranking_id: int) -> list[int]:
+    """The responses that a ranking is of."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT response_id FROM labelapp_placement WHERE ranking_id = %(ranking)s",
+            {"ranking": ranking_id},
+        )
+        return [response for (response,) in cursor.fetchall()]
+
+
+def first_submit(member: Member) -> datetime | None:
+    """When the member ranked first of what they have ranked, nothing undone."""
+    done = Assignment.objects.ranked().filter(member_id=member.pk)
+    return done.aggregate(first=Min("submitted_at"))["first"]
+
+
+def task_to_repeat(
+    member: Member, *, moment: datetime, until: datetime, later_first: bool
+) -> Assignment | None:
+    """A task that the member ranked around a moment, not after `until`, and was not given again.
+
+    Looks at NEAR of their tasks after the moment, and at as many before it, or before it first.
+    Passes over prompts that are taken out of the queue.
+    """
+    values = {
+        "member": member.pk,
+        "moment": moment_value(moment),
+        "until": moment_value(until),
+    }
+    later = "submitted_at BETWEEN %(moment)s AND %(until)s ORDER BY submitted_at"
+    earlier = "submitted_at < %(moment)s ORDER BY submitted_at DESC"
+    for near in (later, earlier) if later_first else (earlier, later):
+        found = read(
+            Assignment,
+            f"""
+            SELECT {columns(Assignment, "a")} FROM (SELECT * FROM labelapp_assignment
+                WHERE member_id = %(member)s AND submitted_at IS NOT NULL AND {near} LIMIT {NEAR}) a
+            JOIN labelapp_prompt p ON p.id = a.prompt_id
+            WHERE NOT a.repeat AND NOT p.taken_out
+            AND NOT EXISTS (SELECT 1 FROM labelapp_assignment again WHERE again.repeat
+                AND again.prompt_id = a.prompt_id AND again.member_id = a.member_id)
+            AND EXISTS (SELECT 1 FROM labelapp_ranking r WHERE r.prompt_id = a.prompt_id
+                AND r.member_id = a.member_id AND r.is_current AND r.origin = 'here')
+            LIMIT 1""",  # noqa: S608 - ours
+            values,
+        )
+        if found:
+            return found[0]
+    return None
 
 
 def take(prompt: Prompt) -> bool:

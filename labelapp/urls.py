@@ -6,7 +6,9 @@ from django.urls import path
 
 from labelapp.middleware import translated
 from labelapp.views import (
+    adjudicating,
     agreement,
+    disagreements,
     exporting,
     invitations,
     labelling,
@@ -17,6 +19,7 @@ from labelapp.views import (
     prompts,
     reviewing,
     runs,
+    uploading,
     work,
 )
 
@@ -59,11 +62,59 @@ urlpatterns = [
         prompts.take_back,
         name="prompt_take_back",
     ),
+    path(
+        "projects/<slug:slug>/prompts/<int:pk>/gold/<int:ranking>/",
+        prompts.gold,
+        name="prompt_gold",
+    ),
     path("projects/<slug:slug>/agreement/", agreement.index, name="agreement"),
     path("projects/<slug:slug>/agreement/measured/", agreement.measured, name="agreement_measured"),
     path("projects/<slug:slug>/agreement/measure/", agreement.measure, name="agreement_measure"),
+    path("projects/<slug:slug>/disagreements/", disagreements.index, name="disagreements"),
+    path("projects/<slug:slug>/disagreements/<int:pk>/", disagreements.detail, name="disagreement"),
+    path(
+        "projects/<slug:slug>/disagreements/<int:pk>/comment/",
+        disagreements.comment,
+        name="disagreement_comment",
+    ),
+    path(
+        "projects/<slug:slug>/disagreements/<int:pk>/comments/<int:comment_pk>/delete/",
+        disagreements.delete_comment,
+        name="disagreement_comment_delete",
+    ),
+    path(
+        "projects/<slug:slug>/disagreements/<int:pk>/adjudicate/",
+        adjudicating.adjudicate,
+        name="adjudicate",
+    ),
+    path(
+        "projects/<slug:slug>/disagreements/<int:pk>/take-back/<int:ranking>/",
+        adjudicating.take_back,
+        name="adjudication_take_back",
+    ),
     path("projects/<slug:slug>/export/", exporting.index, name="export"),
-    path("projects/<slug:slug>/export/file/", exporting.file, name="export_file"),
+    path("projects/<slug:slug>/export/prepared/", exporting.prepared, name="export_prepared"),
+    path("projects/<slug:slug>/export/<int:pk>/file/", exporting.file, name="export_file"),
+    path("projects/<slug:slug>/export/<int:pk>/stop/", exporting.stop, name="export_stop"),
+    path("projects/<slug:slug>/export/<int:pk>/remove/", exporting.remove, name="export_remove"),
+    path("projects/<slug:slug>/uploads/", uploading.index, name="uploads"),
+    path("projects/<slug:slug>/uploads/<int:pk>/", uploading.detail, name="upload"),
+    path(
+        "projects/<slug:slug>/uploads/<int:pk>/progress/",
+        uploading.progress,
+        name="upload_progress",
+    ),
+    path("projects/<slug:slug>/uploads/<int:pk>/import/", uploading.begin, name="upload_import"),
+    path("projects/<slug:slug>/uploads/<int:pk>/anew/", uploading.read_anew, name="upload_anew"),
+    path("projects/<slug:slug>/uploads/<int:pk>/stop/", uploading.stop, name="upload_stop"),
+    path(
+        "projects/<slug:slug>/uploads/<int:pk>/discard/", uploading.discard, name="upload_discard"
+    ),
+    path(
+        "projects/<slug:slug>/uploads/<int:pk>/bad-lines.csv",
+        uploading.bad_lines,
+        name="upload_bad_lines",
+    ),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),
     path("projects/<slug:slug>/runs/<int:pk>/", runs.detail, name="run"),
     path("projects/<slug:slug>/runs/<int:pk>/progress/", runs.progress, name="run_progress"),

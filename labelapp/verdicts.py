@@ -58,10 +58,12 @@ def dense(ranks: Mapping[str, int]) -> dict[str, int]:
     return {letter: places[rank] for letter, rank in ranks.items()}
 
 
-def key_of(key: uuid.UUID | None, verdict: Verdict) -> uuid.UUID | None:
-    """A submit is known by its form's key and by what it says.
+def key_of(key: uuid.UUID | None, verdict: Verdict, *, again: bool = False) -> uuid.UUID | None:
+    """A submit is known by its form's key and by what it says, and by whether it is `again` of what
+    was ranked before.
 
     Somebody may send a form twice that says something else the second time: they went back to it,
     or saw no answer. That is another submit.
     """
-    return key and uuid.uuid5(key, json.dumps(normal(verdict).to_json(), sort_keys=True))
+    said = json.dumps(normal(verdict).to_json(), sort_keys=True)
+    return key and uuid.uuid5(key, f"{said} again" if again else said)

@@ -32,7 +32,8 @@ def by_prompt(*sides: Rankings) -> pd.DataFrame:
     """How often two labellers agree on a pair of responses to a prompt.
 
     Counted is each (two labellers, pair) where both ranked the two apart. Whoever gives no name
-    cannot be told from another, and is left out. One row a prompt that several ranked, by its row:
+    cannot be told from another, and is left out; so is who had seen what the others say, and what
+    most of them say. One row a prompt that several ranked, by its row:
     agreed and pairs.
     """
     rankings = pd.DataFrame(
@@ -43,8 +44,9 @@ def by_prompt(*sides: Rankings) -> pd.DataFrame:
             "place": np.concatenate([np.arange(len(side)) for side in sides]),
         }
     )
-    unnamed = [code for code, name in enumerate(sides[0].labellers) if name is None]
-    named = rankings[~rankings["labeller"].isin(unnamed)]
+    people = enumerate(zip(sides[0].labellers, sides[0].kinds, strict=True))
+    left_out = [code for code, (name, kind) in people if name is None or kind != "own"]
+    named = rankings[~rankings["labeller"].isin(left_out)]
     by_several = named.groupby("prompt")["labeller"].transform("nunique") > 1
     rows = {}
     for prompt, group in named[by_several].groupby("prompt"):

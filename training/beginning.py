@@ -62,7 +62,7 @@ def _made(
     config: TrainConfig, source: Source, machine: Machine, folder: RunFolder, cache: Path
 ) -> tuple[Backbone, Dataset, bool]:
     """Which prompts are held out, a model, and everything as token ids."""
-    with gather(source, cache) as spool:
+    with gather(source, cache, config.verdicts) as spool:
         spool.split(config)
         backbone = create_backbone(config, spool.training_texts(), machine.device)
         dataset, from_cache = tokenized(spool, encoder_of(backbone, config), config, cache)
@@ -92,6 +92,7 @@ def manifest(
     return {
         "project": source.name,
         "source": source.identity(),
+        "verdicts": config.verdicts,
         **asdict(dataset.counts),
         "rankings_by_labeller": by_labeller,
         "rankings_by_nobody": by_nobody,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
-from training.pairs import Ties
+from training.pairs import Ties, Verdicts
 
 Switch = Literal["off", "on"]
 Backbone = Literal["transformer", "rnn", "pretrained"]
@@ -135,6 +135,11 @@ class TrainConfig:
     ties: Ties = setting(
         "drop",
         "tied pairs: dropped, a soft label of one half, or a probability of their own",
+        group="data",
+    )
+    verdicts: Verdicts = setting(
+        "all",
+        "every ranking; the majority of a prompt's labellers; where there is one, the adjudicated",
         group="data",
     )
     held_out_by: HeldOutBy = setting(
@@ -280,6 +285,11 @@ class TrainConfig:
             raise ValueError(
                 "folds must be 0 or at least 2, and split below it,"
                 f" got {self.folds} with split {self.split}"
+            )
+        if self.verdicts == "majority" and self.held_out_by == "labeller":
+            raise ValueError(
+                "held_out_by labeller needs the labellers' own rankings: verdicts must be all or"
+                " adjudicated, got 'majority'"
             )
         if self.backbone != "pretrained" and self.model:
             raise ValueError(

@@ -76,6 +76,7 @@ ranking = Table(
     Column("prompt_id", BigInteger),
     Column("member_id", BigInteger),
     Column("is_current", Boolean),
+    Column("origin", String),
 )
 placement = Table(
     "labelapp_placement",
@@ -146,6 +147,7 @@ class DatabaseSource:
                 placement.c.response_id,
                 placement.c.rank,
                 member.c.name.label("labeller"),
+                (ranking.c.origin == "adjudicated").label("adjudicated"),
             )
             .join(ranking, ranking.c.id == placement.c.ranking_id)
             .join(member, member.c.id == ranking.c.member_id)
@@ -194,6 +196,7 @@ def _rankings(placements: list[Row[Any]]) -> Iterator[Ranking]:
             responses=tuple(row.response_id for row in rows),
             ranks=tuple(row.rank for row in rows),
             labeller=rows[0].labeller,
+            kind="adjudicated" if rows[0].adjudicated else "own",
         )
 
 

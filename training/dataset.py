@@ -9,6 +9,7 @@ Shapes: P prompt tokens, R response tokens.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from training.columns import Lists, Table
 from training.layout import Example, Tokens
-from training.pairs import Identifier, Message
+from training.pairs import Identifier, Kind, Message
 from training.spool import Gathered
 
 READS_HELD = 256
@@ -126,14 +127,23 @@ class Rankings(Sequence[TokenizedRanking]):
     labeller_codes: NDArray[np.int32]
     labellers: Sequence[str | None]
     """By their codes."""
+    kinds: Sequence[Kind]
+    """Whose verdicts they are, by the same codes."""
 
-    def __init__(self, table: Table, prompts: Prompts, labellers: Sequence[str | None]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        prompts: Prompts,
+        labellers: Sequence[str | None],
+        kinds: Sequence[Kind],
+    ) -> None:
         self.prompt_rows = table.numbers("prompt")
         self.tokens = table.numbers("tokens")
         self.ranks = table.lists("ranks")
         self.places = table.lists("places")
         self.labeller_codes = table.numbers("labeller")
         self.labellers = labellers
+        self.kinds = kinds
         self._prompts = prompts
 
     def __len__(self) -> int:
@@ -190,12 +200,9 @@ class Dataset:
     def rankings_by_labeller(self) -> tuple[list[int], int]:
         """How many rankings each named labeller gave, most first; and how many name none."""
         codes = np.concatenate([self.train.labeller_codes, self.held_out.labeller_codes])
-        counts = dict(
-            zip(
-                self.train.labellers,
-                np.bincount(codes, minlength=len(self.train.labellers)).tolist(),
-                strict=True,
-            )
-        )
+        each = np.bincount(codes, minlength=len(self.train.labellers)).tolist()
+        counts: Counter[str | None] = Counter()
+        for labeller, rankings in zip(self.train.labellers, each, strict=True):
+            counts[labeller] += rankings
         by_nobody = counts.pop(None, 0)
         return sorted(filter(None, counts.values()), reverse=True), by_nobody

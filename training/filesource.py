@@ -27,13 +27,17 @@ class FileSource:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def prompts(self) -> Iterator[Prompt]:
-        """A prompt for each line with a ranking. Raises UserError naming a line that is wrong."""
+        """A prompt for each line with a ranking that stands.
+
+        Raises UserError naming a line that is wrong.
+        """
         try:
             with open_ranking_file(str(self.path)) as file:
                 for line in file:
                     if isinstance(line, BadLine):
                         raise UserError(f"{self.path}, {line}")
-                    if line.ranking is not None:
+                    stands = line.details is None or line.details.current
+                    if line.ranking is not None and stands:
                         yield to_prompt(line, line.ranking)
         except RankingFileError as error:
             raise UserError(f"{self.path}: {error}") from error
@@ -49,6 +53,7 @@ def to_prompt(line: Line, groups: list[list[str]]) -> Prompt:
         responses=tuple(response.id for response in responses),
         ranks=tuple(ranks[response.id] for response in line.responses),
         labeller=line.labeller,
+        kind="adjudicated" if line.details and line.details.origin == "adjudicated" else "own",
     )
     content_hash = prompt_hash(line.messages)
     return Prompt(content_hash, content_hash, line.messages, responses, (ranking,))

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainConfig, option
+from training.report import CHOICES
 from training.runfolder import RunFolder
 
 CARD = "README.md"
 DATA = {
     "prompts": "prompts with a ranking",
     "rankings": "rankings",
+    "chosen": "rankings after the choice of verdicts",
     "comparisons": "comparisons in them",
     "all_tied": "rankings that tie everything, left out",
     "duplicates": "rankings given twice, left out",
@@ -149,6 +151,9 @@ def _start(config: TrainConfig) -> str:
 
 
 def _labellers(manifest: Mapping[str, Any]) -> str:
+    verdicts = manifest.get("verdicts", "all")
+    if verdicts == "majority":
+        return CHOICES[verdicts]
     each = manifest["rankings_by_labeller"]
     by_nobody = manifest["rankings_by_nobody"]
     parts = []
@@ -156,7 +161,8 @@ def _labellers(manifest: Mapping[str, Any]) -> str:
         parts.append(f"{len(each)} labellers, with {', '.join(map(str, each))} rankings each")
     if by_nobody:
         parts.append(f"{by_nobody} rankings that name no labeller")
-    return f"Ranked by {' and '.join(parts)}, of those that are used."
+    said = f"Ranked by {' and '.join(parts)}, of those that are used."
+    return f"{CHOICES[verdicts]} {said}" if verdicts in CHOICES else said
 
 
 def _split(config: TrainConfig) -> str:

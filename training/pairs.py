@@ -10,9 +10,13 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal, NamedTuple
 
 Ties = Literal["drop", "half", "davidson"]
+Verdicts = Literal["all", "majority", "adjudicated"]
+Kind = Literal["own", "adjudicated", "majority"]
+"""Whose verdict: a labeller's own; that of one who saw those; what most of those say."""
 Identifier = int | str
 Message = dict[str, str]
 """{"role": ..., "content": ...}"""
@@ -43,6 +47,7 @@ class Ranking:
     ranks: tuple[int, ...]
     """Rank of each response, 1 = best. Tied responses share a rank."""
     labeller: str | None = None
+    kind: Kind = "own"
 
     def __post_init__(self) -> None:
         if len(self.responses) != len(self.ranks):
@@ -91,6 +96,55 @@ def agreement(ranks: Sequence[int], scores: Sequence[float]) -> Agreement:
         if scores[pair.better] >= scores[pair.worse]
     )
     return Agreement(float(agreed), len(pairs))
+
+
+def choose(rankings: Sequence[Ranking], verdicts: Verdicts) -> list[Ranking]:
+    """Which rankings of a prompt count.
+
+    `all` of them; of each set of responses the `majority` of the labellers' own as one ranking; or,
+    where a set has an `adjudicated` ranking, that alone. The order is that of the rankings given.
+    """
+    if verdicts == "all":
+        return list(rankings)
+    by_set: dict[frozenset[Identifier], list[Ranking]] = {}
+    for ranking in rankings:
+        by_set.setdefault(frozenset(ranking.responses), []).append(ranking)
+    chosen: list[Ranking] = []
+    for of_set in by_set.values():
+        own = [ranking for ranking in of_set if ranking.kind == "own"]
+        adjudicated = [ranking for ranking in of_set if ranking.kind == "adjudicated"]
+        if verdicts == "adjudicated":
+            chosen += adjudicated or own
+        elif own:
+            chosen.append(majority(own))
+    return chosen
+
+
+def majority(rankings: Sequence[Ranking]) -> Ranking:
+    """One ranking of what most labellers say; a single ranking stays itself.
+
+    All must rank the same responses. By Copeland's rule (Copeland 1951; Brandt et al. 2016,
+    Handbook of Computational Social Choice, section 3.2): of two responses one beats the other
+    where more labellers rank it higher than lower, and a response's score is how many it beats less
+    how many beat it. Equal scores tie.
+    """
+    first, *others = rankings
+    if not others:
+        return first
+    rows = [dict(zip(one.responses, one.ranks, strict=True)) for one in rankings]
+    scores = dict.fromkeys(first.responses, 0)
+    for one, other in combinations(first.responses, 2):
+        lead = sum((row[one] < row[other]) - (row[one] > row[other]) for row in rows)
+        won = (lead > 0) - (lead < 0)
+        scores[one] += won
+        scores[other] -= won
+    places = {score: place for place, score in enumerate(sorted({*scores.values()}, reverse=True))}
+    return Ranking(
+        responses=first.responses,
+        ranks=tuple(places[score] + 1 for score in scores.values()),
+        labeller=f"majority of {len(rankings)}",
+        kind="majority",
+    )
 
 
 def prompt_hash(messages: Iterable[Message]) -> str:

@@ -30,14 +30,31 @@ from training.longfile import read_long
 from training.oasst import read_trees
 from training.pairs import Message
 from training.parquetfile import ParquetTable, open_table, read_table
+from training.rankingline import (
+    MAX_ID,
+    MAX_NAME,
+    MAX_RANKED,
+    MIN_RANKED,
+    PromptState,
+    RankingDetails,
+    check_details,
+    check_state,
+    id_text,
+    optional_name,
+    storable,
+)
 from training.trlpairs import read_pairs
 
-__all__ = ["BadLine", "Format", "Line", "RankingFile", "RankingFileError", "open_ranking_file"]
+__all__ = [
+    "MAX_NAME",
+    "BadLine",
+    "Format",
+    "Line",
+    "RankingFile",
+    "RankingFileError",
+    "open_ranking_file",
+]
 
-MAX_ID = 500
-MAX_NAME = 150
-MIN_RANKED = 2  # rankings made elsewhere may have fewer responses than a labeller is shown
-MAX_RANKED = 9
 NO_GROUPS = 'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
 
 
@@ -50,7 +67,10 @@ class FileResponse:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One prompt with its responses and, if it was ranked, its ranking: groups of tied ids."""
+    """One prompt with its responses and, if it was ranked, its ranking: groups of tied ids.
+
+    An archive of ours says more: of a ranking its `details`, of a prompt its `state`.
+    """
 
     number: int
     messages: list[Message]
@@ -58,6 +78,8 @@ class Line:
     ranking: list[list[str]] | None = None
     labeller: str | None = None
     external_id: str | None = None
+    details: RankingDetails | None = None
+    state: PromptState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +234,14 @@ def check(number: int, data: Any, rankings: bool) -> Line:
     if not isinstance(data, dict):
         raise ValueError("is not a JSON object with prompt and responses")
     responses = check_responses(data.get("responses"))
+    ids = [response.id for response in responses]
     ranking = data.get("ranking")
+    details = state = None
     if ranking is not None:
-        ids = [response.id for response in responses]
         ranking = check_ranking(ranking, ids) if rankings else []
+        details = check_details(data, ids) if rankings else None
+    elif rankings:
+        state = check_state(data, ids)
     return Line(
         number=number,
         messages=check_prompt(data.get("prompt")),
@@ -223,6 +249,8 @@ def check(number: int, data: Any, rankings: bool) -> Line:
         ranking=ranking,
         labeller=optional_name(data.get("labeller"), "labeller", MAX_NAME),
         external_id=optional_name(id_text(data.get("id")), "id", MAX_ID),
+        details=details,
+        state=state,
     )
 
 
@@ -305,32 +333,6 @@ def check_ranking(ranking: Any, ids: list[str]) -> list[list[str]]:
     if not MIN_RANKED <= len(ids) <= MAX_RANKED:
         raise ValueError(f"ranks {len(ids)} responses; a ranking has {MIN_RANKED} to {MAX_RANKED}")
     return groups
-
-
-def id_text(value: Any) -> Any:
-    """A number that stands for an id, as text; anything else as it is."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def optional_name(value: Any, key: str, longest: int) -> str | None:
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise ValueError(f"has a {key} that is not a text")
-    if len(value) > longest:
-        raise ValueError(f"has a {key} of more than {longest} characters")
-    return storable(value, f"the {key}")
-
-
-def storable(text: str, what: str) -> str:
-    """The text, if a database can hold it. PostgreSQL has no NUL; a lone surrogate is no text."""
-    if "\0" in text:
-        raise ValueError(f"has a NUL character in {what}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"has a character in {what} that is not Unicode text") from error
-    return text
 
 
 def read_csv(stream: IO[bytes], delimiter: str) -> Iterator[Found]:

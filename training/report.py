@@ -10,9 +10,15 @@ from training.showing import escape
 
 NAMES = {"longer_wins": "the longer one wins", "word_counts": "counting words"}
 LABELLERS_SHOWN = 50
+CHOICES = {
+    "majority": "Of every prompt's labellers the majority counts, as one ranking.",
+    "adjudicated": "Where responses have an adjudicated ranking, it counts alone.",
+}
+"""What a run learned from and was judged by, where that was not every ranking."""
 COUNTS = {
     "prompts": "prompts with a ranking",
     "rankings": "rankings",
+    "chosen": "rankings after that choice",
     "comparisons": "comparisons: pairs ranked apart",
     "all_tied": "rankings that tie everything: not learned from",
     "duplicates": "rankings given twice: left out",
@@ -51,11 +57,11 @@ def summary(metrics: Mapping[str, Any]) -> str:
 
 def report(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     """All figures as Markdown."""
-    found = metrics["held_out"]
+    found, people = metrics["held_out"], _people(metrics["labellers_agree"], manifest)
     parts = [
         f"# Reward model of {escape(str(manifest['project']))}",
         f"## On held-out prompts\n\n{_held_out(found, metrics['train']['after'])}",
-        f"## Beside it\n\n{_beside(found['baselines'])}\n\n{_people(metrics['labellers_agree'])}",
+        f"## Beside it\n\n{_beside(found['baselines'])}\n\n{people}",
         f"## By distance in rank\n\n{_by_gap(found['by_gap'])}",
         f"## By labeller\n\n{_by_labeller(found['by_labeller'])}" if found["by_labeller"] else "",
         f"## Length\n\n{_length(found)}",
@@ -103,8 +109,10 @@ def _beside(baselines: Mapping[str, Any]) -> str:
     return table(("", "accuracy", "the model's lead", "at near-equal length", "lead"), rows)
 
 
-def _people(found: Mapping[str, Any]) -> str:
+def _people(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     everywhere, held_out = found["all"], found["held_out"]
+    if manifest.get("verdicts") == "majority":
+        return "The majority's rankings do not tell how far labellers agree with each other."
     if not everywhere["pairs"]:
         return "No two labellers ranked the same responses: how far they agree is not known."
     text = (
@@ -172,8 +180,13 @@ def _calibration(found: Mapping[str, Any]) -> str:
 
 
 def _data(manifest: Mapping[str, Any]) -> str:
-    rows = [(words, manifest[name]) for name, words in COUNTS.items()]
-    return f"{table(('', ''), rows)}\n\nSHA-256 of the rankings: {manifest['rankings_sha256']}"
+    verdicts = manifest.get("verdicts", "all")
+    names = [name for name in COUNTS if name != "chosen" or verdicts != "all"]
+    rows = [(COUNTS[name], manifest[name]) for name in names]
+    choice = f"{CHOICES[verdicts]}\n\n" if verdicts in CHOICES else ""
+    return (
+        f"{choice}{table(('', ''), rows)}\n\nSHA-256 of the rankings: {manifest['rankings_sha256']}"
+    )
 
 
 def table(heading: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

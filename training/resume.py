@@ -74,7 +74,7 @@ def reopened_dataset(
         return open_store(cache, manifest.get("tokens_key", ""))
     except UserError:
         pass  # taken away: made again, if the rankings are still the same
-    with gather(source, cache) as spool:
+    with gather(source, cache, config.verdicts) as spool:
         spool.split(config)
         dataset, _ = tokenized(spool, encoder, config, cache)
     if dataset.rankings_sha256 != manifest.get("rankings_sha256"):

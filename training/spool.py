@@ -19,7 +19,16 @@ from typing import Any
 
 from training.config import TrainConfig
 from training.errors import UserError
-from training.pairs import Identifier, Ranking, held_out_hashes, held_out_part, split_position
+from training.pairs import (
+    Identifier,
+    Kind,
+    Ranking,
+    Verdicts,
+    choose,
+    held_out_hashes,
+    held_out_part,
+    split_position,
+)
 from training.records import Prompt, Response, Source
 
 TOKENIZER_CHARACTERS = 100_000_000
@@ -31,7 +40,7 @@ PRAGMA synchronous = OFF;
 CREATE TABLE prompt (row INTEGER PRIMARY KEY, hash TEXT UNIQUE, id, messages TEXT);
 CREATE TABLE response (prompt INTEGER, id, text TEXT, UNIQUE (prompt, id));
 CREATE TABLE ranking (
-    prompt INTEGER, digest BLOB, labeller TEXT, placed TEXT, held_out INTEGER DEFAULT 0,
+    prompt INTEGER, digest BLOB, labeller TEXT, kind TEXT, placed TEXT, held_out INTEGER DEFAULT 0,
     UNIQUE (prompt, digest)
 );
 BEGIN;
@@ -50,6 +59,8 @@ class Gathered:
     """Rankings without a comparison: not trained on."""
     duplicates: int = 0
     """Rankings that were there already, by the same labeller: left out."""
+    chosen: int = 0
+    """Rankings that the choice of verdicts left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +74,11 @@ class GatheredPrompt:
 class Spool:
     """Prompts, responses and rankings with a comparison. Made by `gather`."""
 
-    def __init__(self, name: str, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, name: str, connection: sqlite3.Connection, verdicts: Verdicts = "all"
+    ) -> None:
         self.name = name
+        self.verdicts: Verdicts = verdicts
         self.counts = Gathered()
         self._db = connection
         self._db.executescript(SCHEMA)
@@ -77,24 +91,52 @@ class Spool:
         texts = {response.id: response.text for response in prompt.responses}
         for ranking in prompt.rankings:
             self.counts.rankings += 1
-            if not ranking.has_comparison():
+            if self.verdicts == "all" and not ranking.has_comparison():
                 self.counts.all_tied += 1
+                self.counts.chosen += 1
                 continue
             if strangers := [name for name in ranking.responses if name not in texts]:
                 raise UserError(
                     f"a ranking of prompt {prompt.id} in {self.name} names response"
                     f" {strangers[0]}, which is not among the prompt's responses"
                 )
-            placed = json.dumps([ranking.responses, ranking.ranks])
-            values = (row, _digest(prompt.content_hash, texts, ranking), ranking.labeller, placed)
-            insert = "INSERT OR IGNORE INTO ranking (prompt, digest, labeller, placed)"
-            if not self._db.execute(f"{insert} VALUES (?, ?, ?, ?)", values).rowcount:
+            if not self._add_ranking(row, prompt.content_hash, texts, ranking):
                 self.counts.duplicates += 1
                 continue
+            self.counts.chosen += 1
             self.counts.comparisons += len(ranking.comparisons())
             self._db.executemany(
                 "INSERT OR IGNORE INTO response VALUES (?, ?, ?)",
                 [(row, name, texts[name]) for name in ranking.responses],
+            )
+
+    def settle(self) -> None:
+        """Put the rankings that are chosen in place of all; once everything has been added.
+
+        A ranking that ties everything has a say in that, and goes only then.
+        """
+        if self.verdicts == "all":
+            return
+        counts = self.counts
+        counts.chosen = counts.comparisons = 0
+        rows = self._db.execute("SELECT row, hash FROM prompt ORDER BY row")
+        for row, content_hash in rows:
+            found = self._rankings(row)
+            texts = {response.id: response.text for response in self._responses(row)}
+            self._db.execute("DELETE FROM ranking WHERE prompt = ?", (row,))
+            self._db.execute("DELETE FROM response WHERE prompt = ?", (row,))
+            named: dict[Identifier, str] = {}
+            for ranking in choose(found, self.verdicts):
+                counts.chosen += 1
+                if not ranking.has_comparison():
+                    counts.all_tied += 1
+                    continue
+                counts.comparisons += len(ranking.comparisons())
+                self._add_ranking(row, content_hash, texts, ranking)
+                named |= {name: texts[name] for name in ranking.responses}
+            self._db.executemany(
+                "INSERT INTO response VALUES (?, ?, ?)",
+                [(row, name, text) for name, text in named.items()],
             )
 
     def split(self, config: TrainConfig) -> None:
@@ -117,9 +159,8 @@ class Spool:
             " WHERE row IN (SELECT prompt FROM ranking) ORDER BY row"
         )
         for row, content_hash, id_, messages in found:
-            rankings = self._db.execute(
-                "SELECT placed, labeller, held_out FROM ranking WHERE prompt = ? ORDER BY rowid",
-                (row,),
+            held_out = self._db.execute(
+                "SELECT held_out FROM ranking WHERE prompt = ? ORDER BY rowid", (row,)
             ).fetchall()
             yield GatheredPrompt(
                 Prompt(
@@ -127,9 +168,9 @@ class Spool:
                     content_hash=content_hash,
                     messages=json.loads(messages),
                     responses=tuple(self._responses(row)),
-                    rankings=tuple(_ranking(placed, name) for placed, name, _ in rankings),
+                    rankings=tuple(self._rankings(row)),
                 ),
-                held_out=[bool(held_out) for *_, held_out in rankings],
+                held_out=[bool(held) for (held,) in held_out],
             )
 
     def training_texts(self) -> Iterator[str]:
@@ -168,6 +209,22 @@ class Spool:
             return added.lastrowid
         found: int = self._one("SELECT row FROM prompt WHERE hash = ?", prompt.content_hash)[0]
         return found
+
+    def _add_ranking(
+        self, row: int, content_hash: str, texts: dict[Identifier, str], ranking: Ranking
+    ) -> bool:
+        """False where it is there already."""
+        digest = _digest(content_hash, texts, ranking)
+        placed = json.dumps([ranking.responses, ranking.ranks])
+        values = (row, digest, ranking.labeller, ranking.kind, placed)
+        insert = "INSERT OR IGNORE INTO ranking (prompt, digest, labeller, kind, placed)"
+        return bool(self._db.execute(f"{insert} VALUES (?, ?, ?, ?, ?)", values).rowcount)
+
+    def _rankings(self, row: int) -> list[Ranking]:
+        found = self._db.execute(
+            "SELECT placed, labeller, kind FROM ranking WHERE prompt = ? ORDER BY rowid", (row,)
+        )
+        return [_ranking(placed, labeller, kind) for placed, labeller, kind in found.fetchall()]
 
     def _responses(self, row: int) -> list[Response]:
         found = self._db.execute(
@@ -223,23 +280,27 @@ UNKNOWN = ""
 
 
 @contextmanager
-def gather(source: Source, folder: Path) -> Iterator[Spool]:
-    """Read the source once, into a file in `folder` that is gone afterwards. Raises UserError."""
+def gather(source: Source, folder: Path, verdicts: Verdicts = "all") -> Iterator[Spool]:
+    """Read the source once, into a file in `folder` that is gone afterwards. Raises UserError.
+
+    Of its rankings those are there that the choice of verdicts leaves.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="spool-") as file:
         # Training a tokenizer reads from a thread of its own; never from two at a time.
         connection = sqlite3.connect(file.name, isolation_level=None, check_same_thread=False)
     # The file has no name any more: however the process ends, nothing is left behind.
     with closing(connection):
-        spool = Spool(source.name, connection)
+        spool = Spool(source.name, connection, verdicts)
         for prompt in source.prompts():
             spool.add(prompt)
+        spool.settle()
         yield spool
 
 
-def _ranking(placed: str, labeller: str | None) -> Ranking:
+def _ranking(placed: str, labeller: str | None, kind: Kind) -> Ranking:
     responses, ranks = json.loads(placed)
-    return Ranking(tuple(responses), tuple(ranks), labeller)
+    return Ranking(tuple(responses), tuple(ranks), labeller, kind)
 
 
 def _digest(content_hash: str, texts: dict[Identifier, str], ranking: Ranking) -> bytes:
@@ -248,5 +309,7 @@ def _digest(content_hash: str, texts: dict[Identifier, str], ranking: Ranking) -
         (hashlib.sha256(texts[name].encode("utf-8", "surrogatepass")).hexdigest(), rank)
         for name, rank in zip(ranking.responses, ranking.ranks, strict=True)
     )
-    line = json.dumps([content_hash, ranking.labeller, placed])
+    told = [content_hash, ranking.labeller, placed]
+    # Who adjudicates may have ranked the same before, as a labeller.
+    line = json.dumps(told if ranking.kind == "own" else [*told, ranking.kind])
     return hashlib.sha256(line.encode()).digest()

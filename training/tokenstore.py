@@ -39,10 +39,11 @@ from training.config import TrainConfig
 from training.dataset import Counts, Dataset, Prompts, Rankings
 from training.errors import UserError
 from training.layout import Tokens
+from training.pairs import Kind
 from training.spool import GatheredPrompt, Spool
 from training.text import TemplateRefusedError, TextEncoder
 
-FORMAT = 1
+FORMAT = 2
 """Another number for files of another shape, or for tokens made in another way."""
 STORES_KEPT = 5
 PROMPTS_AT_A_TIME = 256
@@ -56,6 +57,9 @@ PROMPTS, TEXTS, TRAIN, HELD_OUT = FILES = (
     "train.arrow",
     "held_out.arrow",
 )
+
+Judge = tuple[str | None, Kind]
+"""Who ranked, and as what."""
 
 
 def tokenized(
@@ -71,7 +75,7 @@ def tokenized(
     except UserError:
         pass  # not there, or damaged
     with _new_store(cache, key) as folder:
-        counts, labellers = write_tables(spool, encoder, folder)
+        counts, people = write_tables(spool, encoder, folder)
         if not counts.train_rankings or not counts.held_out_rankings:
             raise UserError(
                 f"the model's chat template refuses {counts.dropped_prompts} of"
@@ -80,7 +84,8 @@ def tokenized(
         facts = {
             "counts": asdict(counts),
             "rankings_sha256": spool.rankings_sha256(),
-            "labellers": labellers,
+            "labellers": [labeller for labeller, _ in people],
+            "kinds": [kind for _, kind in people],
             "sha256": {name: _sha256(folder / name) for name in FILES},
         }
         (folder / STORE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
@@ -102,7 +107,7 @@ def open_store(cache: Path, key: str) -> Dataset:
                     raise ValueError(f"{name} is not what was written")
             prompts = Prompts(Table(folder / PROMPTS), Table(folder / TEXTS))
             train, held_out = (
-                Rankings(Table(folder / name), prompts, facts["labellers"])
+                Rankings(Table(folder / name), prompts, facts["labellers"], facts["kinds"])
                 for name in (TRAIN, HELD_OUT)
             )
             dataset = Dataset(
@@ -135,12 +140,10 @@ def store_key(spool: Spool, encoder: TextEncoder, config: TrainConfig) -> str:
     return hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()
 
 
-def write_tables(
-    spool: Spool, encoder: TextEncoder, folder: Path
-) -> tuple[Counts, list[str | None]]:
-    """Tokenise all prompts, some at a time. Returns the counts, and labellers by their codes."""
+def write_tables(spool: Spool, encoder: TextEncoder, folder: Path) -> tuple[Counts, list[Judge]]:
+    """Tokenise all prompts, some at a time. Returns the counts, and who ranked by their codes."""
     counts = Counts(**asdict(spool.counts))
-    codes: dict[str | None, int] = {}
+    codes: dict[Judge, int] = {}
     # Ids fit two bytes in most vocabularies.
     ids = pa.uint16() if len(encoder.tokenizer) <= 2**16 else pa.int32()
     with ExitStack() as files:
@@ -177,14 +180,14 @@ def write_tables(
 
 
 def ranking_rows(
-    gathered: GatheredPrompt, row: int, lengths: Tokens, codes: dict[str | None, int]
+    gathered: GatheredPrompt, row: int, lengths: Tokens, codes: dict[Judge, int]
 ) -> Iterator[tuple[Any, ...]]:
     """(whether held out, and a row of a rankings table) of each of the prompt's rankings."""
     places = {response.id: place for place, response in enumerate(gathered.prompt.responses)}
     for ranking, held_out in zip(gathered.prompt.rankings, gathered.held_out, strict=True):
         ranked = [places[name] for name in ranking.responses]
         tokens = lengths[0] + sum(lengths[1 + place] for place in ranked)
-        labeller = codes.setdefault(ranking.labeller, len(codes))
+        labeller = codes.setdefault((ranking.labeller, ranking.kind), len(codes))
         yield held_out, row, labeller, tokens, ranked, ranking.ranks
 
 

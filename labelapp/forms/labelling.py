@@ -1,7 +1,7 @@
 """The ranking form: one radio group 1..K per lettered response, and what else a project asks."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django import forms
@@ -57,15 +57,15 @@ def number(highest: int, out_of_range: str, required: str = "") -> forms.Integer
     )
 
 
-class RankingForm(forms.Form):
-    """Checks a posted ranking of an assignment, and says in words what is wrong with it."""
+class VerdictForm(forms.Form):
+    """Checks a posted ranking of lettered responses, and says in words what is wrong with it."""
 
     note = forms.CharField(required=False, max_length=MAX_NOTE)
     all_bad = forms.BooleanField(required=False)
 
-    def __init__(self, data: Any, *, assignment: Assignment, project: Project) -> None:
+    def __init__(self, data: Any, *, letters: Sequence[str], project: Project) -> None:
         super().__init__(data)
-        self.letters = letters(assignment)
+        self.letters = list(letters)
         self.project = project
         self.shown_flags = list(project.flags)
         for letter in self.letters:
@@ -127,6 +127,13 @@ class RankingForm(forms.Form):
     def problems(self) -> list[str]:
         """Every error, in words."""
         return [str(message) for messages in self.errors.values() for message in messages]
+
+
+class RankingForm(VerdictForm):
+    """A labeller's ranking of an assignment."""
+
+    def __init__(self, data: Any, *, assignment: Assignment, project: Project) -> None:
+        super().__init__(data, letters=letters(assignment), project=project)
 
 
 class SkipForm(forms.Form):

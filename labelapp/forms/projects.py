@@ -5,10 +5,13 @@ from typing import Any
 from django import forms
 
 from labelapp.models import INSTRUCTGPT_FLAGS, Project
+from labelapp.models.projects import MAX_SHARE
 
 MAX_GUIDELINES = 50_000  # characters: they are rendered for every task
 MAX_FLAGS = 30
 MAX_FLAG = 100  # characters
+
+MEASURING = ("gold_share", "repeat_share", "repeat_after_days")
 
 SCALES = [(0, "No scores"), (5, "From 1 to 5"), (7, "From 1 to 7, as for InstructGPT")]
 NO_FLAGS, INSTRUCTGPT, OWN = "off", "instructgpt", "own"
@@ -62,8 +65,16 @@ class SettingsForm(forms.ModelForm):
             "rating_scale",
             "lease_minutes",
             "paused",
+            "gold_share",
+            "repeat_share",
+            "repeat_after_days",
         ]
-        labels = {"lease_minutes": "Lease, in minutes"}
+        labels = {
+            "lease_minutes": "Lease, in minutes",
+            "gold_share": "Gold prompts, in percent",
+            "repeat_share": "Repeated prompts, in percent",
+            "repeat_after_days": "Repeated after, in days",
+        }
         help_texts = {
             "responses_per_ranking": (
                 "K, from 4 to 9. Of a prompt with more responses, each labeller is shown this "
@@ -77,6 +88,18 @@ class SettingsForm(forms.ModelForm):
                 "How long a prompt stays with a labeller whose page is closed, before another may "
                 "get it."
             ),
+            "gold_share": (
+                "Of a labeller’s tasks, this many in a hundred are prompts with a gold ranking, by "
+                f"which they are measured. At most {MAX_SHARE}; 0 for none."
+            ),
+            "repeat_share": (
+                "Of a labeller’s tasks, this many in a hundred are prompts that they have ranked "
+                f"before: how often do they say the same? At most {MAX_SHARE}; 0 for none."
+            ),
+            "repeat_after_days": (
+                "A prompt comes to its labeller again this many days after they ranked it, or "
+                "later, and only once."
+            ),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -84,8 +107,25 @@ class SettingsForm(forms.ModelForm):
         flags = self.instance.flags
         choice = OWN if flags else NO_FLAGS
         self.initial["flag_choice"] = INSTRUCTGPT if flags == INSTRUCTGPT_FLAGS else choice
+        # Where a post says nothing of them they stay, too.
+        for name in MEASURING:
+            self.fields[name].required = False
         # A list of one's own begins with InstructGPT's: shortening is easier than thinking up.
         self.initial["flag_names"] = "\n".join(flags or INSTRUCTGPT_FLAGS)
+
+    def clean_gold_share(self) -> int:
+        return self.given("gold_share")
+
+    def clean_repeat_share(self) -> int:
+        return self.given("repeat_share")
+
+    def clean_repeat_after_days(self) -> int:
+        return self.given("repeat_after_days")
+
+    def given(self, name: str) -> int:
+        """A number as it was posted; as it is where nothing was."""
+        number = self.cleaned_data[name]
+        return int(getattr(self.instance, name) if number is None else number)
 
     def clean_rating_scale(self) -> int:
         scale = self.cleaned_data["rating_scale"]

@@ -155,6 +155,19 @@ class Migration(migrations.Migration):
             name="repeat",
             field=models.BooleanField(db_default=False, default=False),
         ),
+        migrations.AlterField(
+            model_name="project",
+            name="lease_minutes",
+            # PostgreSQL's small integers end below 30 days.
+            field=models.PositiveIntegerField(
+                default=60,
+                help_text="How long a labeller keeps a prompt before another may get it.",
+                validators=[
+                    django.core.validators.MinValueValidator(1),
+                    django.core.validators.MaxValueValidator(43200),
+                ],
+            ),
+        ),
         migrations.AddField(
             model_name="project",
             name="gold_share",

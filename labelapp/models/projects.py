@@ -79,7 +79,7 @@ class Project(models.Model):
     flags = models.JSONField(
         default=list, blank=True, help_text="Names of the flags a labeller may put on a response."
     )
-    lease_minutes = models.PositiveSmallIntegerField(
+    lease_minutes = models.PositiveIntegerField(
         default=60,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_LEASE_MINUTES)],
         help_text="How long a labeller keeps a prompt before another may get it.",

@@ -25,6 +25,11 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
         """Neither ranked nor skipped."""
         return self.filter(submitted_at=None, skipped_at=None)
 
+    def lent(self) -> Self:
+        """Open, and still its labeller's: see Assignment.is_lent."""
+        control = Q(gold=True) | Q(repeat=True)
+        return self.open().filter(Q(slot__isnull=False) | control & Q(taken_back=False))
+
     def ranked(self) -> Self:
         return self.filter(submitted_at__isnull=False)
 
@@ -118,6 +123,11 @@ class Assignment(models.Model):
     def is_control(self) -> bool:
         """Whether it measures the labeller. They cannot tell."""
         return self.gold or self.repeat
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether an open task is still its labeller's. A control is until it is taken back."""
+        return self.slot is not None or (self.is_control and not self.taken_back)
 
     @cached_property
     def shown(self) -> list[Response]:

@@ -13,6 +13,12 @@ MINUS = "\u2212"
 
 
 @register.filter
+def thousands(number: object) -> str:
+    """1234567 as "1,234,567"; a dash for what is not known."""
+    return f"{number:,}" if isinstance(number, int) else "–"
+
+
+@register.filter
 def percent(share: object) -> str:
     """0.7183 as "71.8 %"; a dash for what is not known."""
     if not isinstance(share, int | float):

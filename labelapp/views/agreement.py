@@ -5,7 +5,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from labelapp import tasks
+from labelapp import controls, tasks
 from labelapp.access import member_view
 from labelapp.agreement import last_measurement
 from labelapp.models import Member, Role
@@ -18,14 +18,17 @@ def context(member: Member) -> dict[str, object]:
     found = measurement.agreement
     people = found.people if found else []
     members = member.project.members.in_bulk([one.member for one in people if one.member])
+    rows = [(members.get(one.member), one) for one in people]
     return {
         "member": member,
         "project": member.project,
         "measurement": measurement,
         "agreement": found,
         "figures": found.named() if found else {},
-        "people": [(members.get(one.member), one) for one in people],
-        "training": member.project.runs.active().first() if measurement.is_active else None,
+        "people": rows,
+        "alarmed": [row for row in rows if row[1].alarms],
+        "gold_prompts": controls.count_gold(member.project),
+        "no_gold": controls.lacks_gold(member.project),
     }
 
 
@@ -50,4 +53,5 @@ def measure(request: HttpRequest, member: Member) -> HttpResponse:
     """Measure anew, unless that is under way."""
     if not last_measurement(member.project).is_active:
         tasks.measure_agreement.enqueue(member.project.pk)
-    return redirect("agreement", member.project.slug)
+    page = "disagreements" if request.POST.get("page") == "disagreements" else "agreement"
+    return redirect(page, member.project.slug)

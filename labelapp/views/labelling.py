@@ -43,7 +43,7 @@ def task_context(
         "member": member,
         "project": project,
         "guidelines": render_text(project.guidelines),
-        "progress": lending.progress(member),
+        "progress": lending.progress(member, roughly=assignment is not None),
         "task": assignment,
     }
     if assignment is None:
@@ -150,7 +150,7 @@ def done_response(
         return redirect("labelling", member.project.slug)
     context: dict[str, Any] = {"done": left, what: True}
     if posted_uuid(request.POST, "next") is not None:
-        context |= {"progress": lending.progress(member), "project": member.project}
+        context |= {"progress": lending.progress(member, roughly=True), "project": member.project}
         return render(request, "labelling/_done.html", context)
     return task_response(request, member, following, **context)
 

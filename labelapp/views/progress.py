@@ -20,8 +20,8 @@ SEERS = (Role.MANAGER, Role.REVIEWER)
 @member_view(*SEERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     project = member.project
-    standing = progress.standing(project)
-    days = progress.per_day(project)
+    counted = progress.counted(project)
+    standing, days = counted.found.standing, counted.found.days
     context = {
         "member": member,
         "project": project,
@@ -30,7 +30,8 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "bars": bar_chart([(date_format(day.day, "j M"), day.rankings) for day in days]),
         "any_day": any(day.rankings for day in days),
         "forecast": progress.forecast(standing=standing, days=days, paused=project.paused),
-        "people": progress.people(project),
+        "people": counted.found.people,
+        "counted_at": counted.counted_at,
         "open_tasks": progress.open_tasks(project),
         "now": timezone.now(),
     }

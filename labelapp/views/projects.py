@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labelapp import lending, projects, prompts
+from labelapp import controls, lending, projects, prompts
 from labelapp.access import member_view, signed_in
 from labelapp.forms.projects import ProjectForm, SettingsForm
 from labelapp.models import Member, Role, User
@@ -66,7 +66,11 @@ def settings(request: HttpRequest, member: Member) -> HttpResponse:
         form.save()
         messages.success(request, "The settings are saved.")
         return redirect("project_settings", member.project.slug)
-    context = {"member": member, "project": member.project}
+    context = {
+        "member": member,
+        "project": member.project,
+        "no_gold": controls.lacks_gold(member.project),
+    }
     return form_response(request, "projects/settings.html", form, **context)
 
 
@@ -81,11 +85,13 @@ def preview(request: HttpRequest) -> HttpResponse:
 @member_view()
 def detail(request: HttpRequest, member: Member) -> HttpResponse:
     yours = lending.waiting_for(member) if member.pk else 0
+    counts = projects.counts(member.project)
     context = {
         "member": member,
         "project": member.project,
         "guidelines": render_text(member.project.guidelines),
-        "counts": projects.counts(member.project),
+        "counts": counts.found,
+        "counted_at": counts.counted_at,
         "naming": prompts.naming_themselves(member.project).count() if member.sees_scores else 0,
         "yours": yours,
         "many_yours": yours >= lending.COUNTED,

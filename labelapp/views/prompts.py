@@ -11,11 +11,11 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from labelapp import prompts
+from labelapp import controls, prompts
 from labelapp.access import member_view
 from labelapp.blinding import giveaways
 from labelapp.forms.prompts import ActForm, WantedForm, chosen, counted, problems
-from labelapp.models import Assignment, Member, Prompt, PromptAgreement, Role
+from labelapp.models import Assignment, Member, Prompt, PromptAgreement, Ranking, Role
 from labelapp.text import render as render_text
 
 SEERS = (Role.MANAGER, Role.REVIEWER)
@@ -120,6 +120,34 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     if not form.is_valid():
         return detail_response(request, member, prompt, problems=problems(form))
     messages.success(request, form.carry_out())
+    return redirect("prompt", member.project.slug, pk)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def gold(request: HttpRequest, member: Member, pk: int, ranking: int) -> HttpResponse:
+    """Measure others by a ranking with gold=1; without, by none of the prompt."""
+    found = get_object_or_404(
+        Ranking.objects.select_related("member"),
+        pk=ranking,
+        prompt=pk,
+        prompt__project=member.project,
+    )
+    name = found.member.name
+    try:
+        if request.POST.get("gold") != "1":
+            controls.unmark_gold(found)
+            messages.success(request, f"The ranking by {name} is no longer gold.")
+        elif (instead := controls.mark_gold(found).instead_of) is None:
+            messages.success(request, f"Others are measured by the ranking of {name} now.")
+        else:
+            messages.success(
+                request,
+                f"Others are measured by the ranking of {name} now, instead of that of "
+                f"{instead.member.name}.",
+            )
+    except controls.NotGoldError as problem:
+        messages.error(request, str(problem))
     return redirect("prompt", member.project.slug, pk)
 
 

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from labelapp.access import member_view
+from labelapp.kept import kept
 from labelapp.models import Member, Prompt, PromptAgreement, Role, TrainingRun
 from labelapp.reviewing import review
 from labelapp.text import render as render_text
@@ -38,7 +39,11 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         agreements = PromptAgreement.objects.worst_first(run).select_related("prompt")
         if held_out_only:
             agreements = agreements.filter(held_out=True)
-        page = Paginator(agreements, PROMPTS_A_PAGE).get_page(request.GET.get("page"))
+        pages = Paginator(agreements, PROMPTS_A_PAGE)
+        # They are written once, with the scores: to count a million for every page takes too long.
+        name = f"agreements-{run.pk}-{held_out_only}"
+        pages.count = kept(name, agreements.count, lambda rows: rows).found
+        page = pages.get_page(request.GET.get("page"))
         context |= {
             "runs": member.project.runs.scored()[:20],
             "figures": run.metrics.get("held_out", {}),

@@ -12,11 +12,14 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 from playwright.sync_api import Page, ViewportSize, expect
 
-from labelapp import invitations, labelling, lending, runs
+from labelapp import invitations, labelling, lending, preparing, runs
 from labelapp.agreement import rankings_by_prompt
 from labelapp.coefficients import measure
+from labelapp.disagreements import Recorder
 from labelapp.models import (
     INSTRUCTGPT_FLAGS,
+    Export,
+    FileState,
     Member,
     Project,
     Prompt,
@@ -25,11 +28,14 @@ from labelapp.models import (
     SkipReason,
     State,
     TrainingRun,
+    Upload,
 )
 from labelapp.verdicts import Verdict
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
 from tests.browser.test_pages import HELD_OUT, start_run
+from tests.conftest import sign_in
+from tests.labelapp.uploads import confirm, line, lines, send
 
 WIDE: ViewportSize = {"width": 1280, "height": 844}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -168,6 +174,20 @@ def run(campaign: list[Prompt], manager: Member) -> TrainingRun:
 
 
 @pytest.fixture
+def disputed(manager: Member, add_prompt: Any, add_ranking: Any) -> list[Prompt]:
+    """Two prompts that two ranked differently, with all that a verdict can say besides."""
+    prompts = [add_prompt(f"The {name} prompt?", RESPONSES) for name in ("disputed", "other")]
+    for name, ranks in (("ann", (1, 2, 2, 3)), ("bob", (3, 1, 2, 2))):
+        member = Member.objects.create(project=manager.project, name=name)
+        for prompt in prompts:
+            ranking = add_ranking(prompt, member, ranks, note="Hard.", all_bad=name == "bob")
+            ranking.ratings.create(
+                response_id=min(ranking.ranks()), score=3, flags=list(INSTRUCTGPT_FLAGS[:2])
+            )
+    return prompts
+
+
+@pytest.fixture
 def link(project: Project, manager: Member, live_server: Any) -> str:
     """An invitation's path."""
     week = timedelta(days=7)
@@ -221,6 +241,8 @@ def test_a_managers_pages(
     expect(page.get_by_text("Being measured")).to_be_visible()
     faults.look("agreement, being measured")
     found = measure(rankings_by_prompt(run.project)).to_json()
+    text = "Ties 92 % of 578 pairs of responses. The others tie 11 %."
+    found["people"][0]["alarms"] = [{"kind": "ties", "badge": "Ties a lot", "text": text}]
     DBTaskResult.objects.update(
         status=TaskResultStatus.SUCCESSFUL, return_value=found, finished_at=timezone.now()
     )
@@ -298,3 +320,68 @@ def test_the_ranking_page_after_a_submit_and_in_german(
     expect(page.get_by_role("button", name="Undo the submit")).not_to_be_visible()
     page.keyboard.press("s")
     faults.look("ranking, skipping in German")
+
+
+def test_the_pages_of_disagreements(
+    faults: Faults,
+    page: Page,
+    live_server: Any,
+    sign_in_as: As,
+    disputed: list[Prompt],
+    expected_errors: list[str],
+) -> None:
+    expected_errors.append("Failed to load resource")  # a refusal is no success
+    sign_in_as(disputed[0].project.members.get(name="manager"))
+    of_project = f"{live_server.url}/projects/kitchen/disagreements"
+    page.goto(f"{of_project}/")
+    faults.look("disagreements, not measured")
+    with Recorder(disputed[0].project) as recorder:
+        list(recorder.recorded(rankings_by_prompt(disputed[0].project)))
+        recorder.store()
+    faults.visit(of_project, ["", "?show=adjudicated", f"{disputed[0].pk}/"])
+    page.get_by_label("Write to the other reviewers").fill(RICH)
+    page.get_by_role("button", name="Comment", exact=True).click()
+    page.get_by_label("Why, for those who come after").fill("Because.")
+    page.get_by_role("button", name="Store the adjudicated ranking").click()
+    page.get_by_text("Adjudicate anew").click()
+    faults.look("verdicts, adjudicated")
+    page.get_by_role("button", name="Take back").click()
+    faults.look("verdicts, taken back")
+    Project.objects.update(ties_allowed=False)
+    for letter in "AB":
+        page.locator(f"input[name=rank-{letter}][value='1']").check(force=True)
+    page.get_by_role("button", name="Store the adjudicated ranking").click()
+    expect(page.get_by_role("alert")).to_contain_text("allows no ties")
+    faults.look("verdicts, refused")
+
+
+def test_the_pages_of_files_in_their_states(
+    faults: Faults, page: Page, live_server: Any, sign_in_as: As, manager: Member
+) -> None:
+    sign_in_as(manager)
+    browser = sign_in(manager)
+    table = b"prompt,response,rank\nWhy?,Scattering.,1\nWhy?,Paint.,2\nHow?,Slowly.,\n"
+    uploads = [
+        send(browser, lines(line(1, labeller="ann"), line(2, ranking=None), b"{")),  # not confirmed
+        send(browser, table, "table.csv"),
+        send(browser, b"nothing;of;use\n", "table.tsv"),  # cannot be read
+        confirm(browser, send(browser, lines(*(line(n) for n in range(3)), *[b"{"] * 120))),
+        confirm(browser, send(browser, lines(line(1)))),
+    ]
+    for state in (FileState.QUEUED, FileState.RUNNING, FileState.FAILED):
+        upload = send(browser, lines(line(1)))
+        Upload.objects.filter(pk=upload.pk).update(
+            state=state, reason="The disk is full.", heartbeat_at=timezone.now()
+        )
+        uploads.append(upload)
+    faults.visit(live_server.url, ["projects/kitchen/uploads/"])
+    faults.visit(live_server.url, [f"projects/kitchen/uploads/{u.pk}/" for u in uploads])
+    for format_ in ("jsonl", "csv", "trl", "nemo"):
+        browser.post("/projects/kitchen/export/", {"format": format_})
+    done, running, failed, _ = Export.objects.order_by("pk")
+    preparing.execute(done)
+    Export.objects.filter(pk=running.pk).update(
+        state=FileState.RUNNING, heartbeat_at=timezone.now()
+    )
+    Export.objects.filter(pk=failed.pk).update(state=FileState.FAILED, reason="The disk is full.")
+    faults.visit(live_server.url, ["projects/kitchen/export/"])

@@ -35,7 +35,16 @@ def start_worker(data_dir: Path) -> "subprocess.Popen[bytes]":
         "DATA_DIR": str(data_dir),
         "DATABASE_URL": runs.database_url(connection.settings_dict),
     }
-    worker = [sys.executable, "manage.py", "db_worker", "--batch", "--verbosity", "0"]
+    worker = [
+        sys.executable,
+        "manage.py",
+        "db_worker",
+        "--queue-name",
+        "*",
+        "--batch",
+        "--verbosity",
+        "0",
+    ]
     return subprocess.Popen(worker, cwd=ROOT, env=environment)
 
 

@@ -278,7 +278,7 @@ def test_the_page_takes_the_same_queries_however_many_measurements(
     for _ in range(5):
         shown(ranked_twice, manager)
     browser = sign_in(manager)
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         browser.get(URL)
 
 
@@ -294,6 +294,31 @@ def test_the_page_shows_each_labeller_beside_all_together(
     assert "The order shown is not known." in table
     Member.objects.filter(pk=labeller.pk).update(name="Ann")
     assert ">Ann<" in sign_in(manager).get(URL).content.decode()
+
+
+def test_the_page_says_who_stands_out_and_why(
+    ranked_twice: Project, labeller: Member, manager: Member
+) -> None:
+    assert "Nobody stands out." in shown(ranked_twice, manager)
+    found = measure(rankings_by_prompt(ranked_twice)).to_json()
+    person = next(one for one in found["people"] if one["member"] == labeller.pk)
+    person["alarms"] = [{"kind": "ties", "badge": "Ties a lot", "text": "Ties 99 of 100."}]
+    now = timezone.now()
+    task_in(ranked_twice, TaskResultStatus.SUCCESSFUL, return_value=found, finished_at=now)
+    page = re.sub(r"[ \n]+", " ", sign_in(manager).get(URL).content.decode())
+    assert "1 of 2 labellers stands out." in page
+    assert "Ties 99 of 100." in page
+    assert page.count("Ties a lot") == 2  # at the top, and beside the name
+
+
+def test_the_page_counts_gold_prompts_and_warns_of_none(
+    ranked_twice: Project, manager: Member
+) -> None:
+    assert ">0 prompts</a>" in shown(ranked_twice, manager)
+    Project.objects.update(gold_share=5)
+    assert "but no prompt has a gold ranking" in shown(ranked_twice, manager)
+    Ranking.objects.filter(pk=Ranking.objects.earliest("pk").pk).update(is_gold=True)
+    assert ">1 prompt</a>" in shown(ranked_twice, manager)
 
 
 @pytest.mark.parametrize("url", [URL, MEASURED])

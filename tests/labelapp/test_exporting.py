@@ -130,7 +130,7 @@ def test_current_rankings_are_exported_and_with_all_versions_the_earlier_ones(
     add_ranking(prompt, ann, [1, 2, 3], is_current=False)
     add_ranking(prompt, ann, [3, 2, 1], version=2)
     assert [line["version"] for line in lines(export())] == [2]
-    every = lines(export("--all-versions", "--force"))
+    _, *every = lines(export("--all-versions", "--force"))
     assert [(line["version"], line["current"]) for line in every] == [(1, False), (2, True)]
     assert every[0]["ranking"] == every[1]["ranking"][::-1]
 

@@ -214,7 +214,7 @@ def test_somebody_elses_task_is_refused(
     assert not Ranking.objects.exists()
 
 
-@pytest.mark.parametrize("token", ["", "nonsense", str(uuid.uuid4())])
+@pytest.mark.parametrize("token", ["", "nonsense", str(uuid.UUID(int=7))])
 def test_a_task_that_is_not_there_is_refused(
     add_prompt: AddPrompt, labeller: Member, token: str
 ) -> None:

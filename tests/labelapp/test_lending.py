@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -283,6 +284,21 @@ def test_progress_counts_to_a_hundred_and_no_further(add_prompt: AddPrompt, ann:
         add_prompt(f"{i}?")
     progress = lending.progress(ann)
     assert (progress.left, progress.many_left) == (lending.COUNTED, True)
+
+
+def test_a_page_believes_for_a_while_that_many_wait_and_counts_few_anew(
+    add_prompt: AddPrompt, ann: Member
+) -> None:
+    for i in range(lending.COUNTED):
+        add_prompt(f"{i}?")
+    assert lending.progress(ann, roughly=True).many_left
+    Prompt.objects.update(rankings_needed=0)
+    assert lending.progress(ann, roughly=True).many_left
+    assert lending.progress(ann).left == 0
+    cache.clear()
+    assert lending.progress(ann, roughly=True).left == 0
+    Prompt.objects.filter(messages__0__content="1?").update(rankings_needed=1)
+    assert lending.progress(ann, roughly=True).left == 1
 
 
 # At once

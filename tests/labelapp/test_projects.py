@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from labelapp import labelling, lending, people
 from labelapp.models import INSTRUCTGPT_FLAGS, Member, Project, User
@@ -31,6 +33,26 @@ def page(person: Member | User, url: str) -> str:
 def test_everybody_else_is_sent_to_sign_in(db: None) -> None:
     for url in ("/", "/projects/kitchen/", "/projects/new/"):
         assert Client().get(url)["Location"] == f"/sign-in/?next={url}"
+
+
+def test_a_session_ends_with_its_time_its_login_and_its_password(labeller: Member) -> None:
+    login = labeller.user
+    assert login is not None
+
+    def opens(client: Client) -> bool:
+        return client.get("/projects/kitchen/").status_code == 200
+
+    expired, closed, changed = sign_in(labeller), sign_in(labeller), sign_in(labeller)
+    assert opens(expired)
+    Session.objects.filter(pk=expired.session.session_key).update(expire_date=timezone.now())
+    assert not opens(expired)
+    User.objects.filter(pk=login.pk).update(is_active=False)
+    assert not opens(closed)
+    User.objects.filter(pk=login.pk).update(is_active=True)
+    assert opens(closed)
+    login.set_password("another long password")
+    login.save()
+    assert not opens(changed)
 
 
 def test_signing_in_and_out(labeller: Member) -> None:
@@ -289,6 +311,12 @@ SETTINGS: dict[str, Any] = {
     "paused": "on",
 }
 URL = "/projects/kitchen/settings/"
+
+
+def test_a_lease_may_last_for_thirty_days(project: Project, manager: Member) -> None:
+    assert sign_in(manager).post(URL, SETTINGS | {"lease_minutes": "43200"}).status_code == 302
+    project.refresh_from_db()
+    assert project.lease_minutes == 43200
 
 
 def test_a_manager_changes_the_settings(project: Project, manager: Member) -> None:

@@ -181,7 +181,7 @@ def test_the_page_shows_the_list_with_its_filters(mixed: None, reviewer: Member)
 
 def test_empty_lists_say_why(project: Project, manager: Member) -> None:
     client = sign_in(manager)
-    assert "import_prompts FILE" in client.get(URL).content.decode()
+    assert "/projects/kitchen/uploads/" in client.get(URL).content.decode()
     assert "No prompt waits" in client.get(URL, {"show": "waiting"}).content.decode()
     html = client.get(URL, {"q": "<i>geese"}).content.decode()
     assert "has “&lt;i&gt;geese” in its messages" in html

@@ -342,7 +342,7 @@ def test_the_program_gets_every_part_of_a_postgresql_address(
         "NAME": "po/dium",
         "USER": "a@b",
         "PASSWORD": "p:/w",
-        "OPTIONS": {"sslmode": "require"},
+        "OPTIONS": {"sslmode": "require", "server_side_binding": True, "prepare_threshold": 2},
     }
     assert runs.database_url(database | place) == f"postgresql://{url}"
 
@@ -384,7 +384,13 @@ def test_a_setting_that_is_wrong_is_named(project: Project, ranked: list[Prompt]
 
 # The pages
 
-FORM = {"backbone": "transformer", "ties": "half", "epochs": "3", "seed": "7"}
+FORM = {
+    "backbone": "transformer",
+    "verdicts": "majority",
+    "ties": "half",
+    "epochs": "3",
+    "seed": "7",
+}
 
 
 def test_a_manager_starts_a_run(ranked: list[Prompt], manager: Member) -> None:
@@ -393,6 +399,7 @@ def test_a_manager_starts_a_run(ranked: list[Prompt], manager: Member) -> None:
     assert response["Location"] == f"{URL}{run.pk}/"
     assert run.started_by == manager.user
     assert (run.config["ties"], run.config["epochs"], run.config["seed"]) == ("half", 3, 7)
+    assert run.config["verdicts"] == "majority"
     task = DBTaskResult.objects.get()
     assert task.args_kwargs["args"] == [run.pk]
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from labelapp import scoring
 from labelapp.models import Member, Project, PromptAgreement, Score, TrainingRun
+from labelapp.reviewing import review
 from tests.conftest import AddPrompt, AddRanking
 from training.runfolder import RunFolder
 
@@ -70,6 +71,38 @@ def test_each_run_is_held_against_people_by_its_own_scores(
         scoring.store(TrainingRun.objects.create(project=project, **fields), folder)
     found = PromptAgreement.objects.order_by("run_id").values_list("against", "comparisons")
     assert list(found) == [(0, 6), (6, 6)]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [("all", (6, 18)), ("majority", (0, 6)), ("adjudicated", (6, 6))],
+)
+def test_a_run_is_held_against_the_rankings_that_it_learns_from(
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    labeller: Member,
+    manager: Member,
+    reviewer: Member,
+    project: Project,
+    folder: RunFolder,
+    verdicts: str,
+    expected: tuple[int, int],
+) -> None:
+    prompt = add_prompt()
+    add_ranking(prompt, labeller, [1, 2, 3, 4])
+    add_ranking(prompt, manager, [1, 2, 3, 4])
+    add_ranking(prompt, reviewer, [4, 3, 2, 1], origin="adjudicated")
+    pks = prompt.responses.order_by("pk").values_list("pk", flat=True)
+    folder.write_scores((pk, -float(place)) for place, pk in enumerate(pks))
+    done = {"state": "done", "finished_at": timezone.now()}
+    run = TrainingRun.objects.create(project=project, config={"verdicts": verdicts}, **done)
+    scoring.store(run, folder)
+    found = PromptAgreement.objects.get()
+    assert (found.against, found.comparisons) == expected
+    (reviewed,) = review(run, [found])
+    assert (reviewed.agreement.against, reviewed.agreement.comparisons) == expected
+    names = [given.name for given in reviewed.responses[0].ranks]
+    assert names == ["labeller", "manager", "reviewer (adjudicated)"]
 
 
 def test_old_versions_of_a_ranking_do_not_count(

@@ -1,4 +1,4 @@
-"""`manage.py serve`: the pages and the worker as processes of their own."""
+"""`manage.py serve`: the pages and the workers as processes of their own."""
 
 import os
 import re
@@ -70,9 +70,9 @@ def answers(port: int) -> bool:
         return False
 
 
-def workers(log: Path) -> list[int]:
-    """The process numbers of the workers so far."""
-    return [int(pid) for pid in re.findall(r"task worker is process (\d+)", log.read_text())]
+def workers(log: Path, name: str) -> list[int]:
+    """The process numbers of the workers of that name so far."""
+    return [int(pid) for pid in re.findall(rf"The {name} is process (\d+)", log.read_text())]
 
 
 def alive(pid: int) -> bool:
@@ -83,18 +83,19 @@ def alive(pid: int) -> bool:
     return True
 
 
-def test_pages_stay_when_the_worker_dies_and_all_ends_together(
+def test_pages_stay_when_a_worker_dies_and_all_ends_together(
     served: "subprocess.Popen[bytes]", port: int, log: Path
 ) -> None:
     assert wait_for(lambda: answers(port))
-    assert wait_for(lambda: len(workers(log)) == 1)
-    os.kill(workers(log)[0], signal.SIGKILL)
-    assert wait_for(lambda: len(workers(log)) == 2)
+    for name in ("task worker", "training worker"):
+        assert wait_for(lambda name=name: len(workers(log, name)) == 1)
+        os.kill(workers(log, name)[0], signal.SIGKILL)
+        assert wait_for(lambda name=name: len(workers(log, name)) == 2)
     assert answers(port)
     served.send_signal(signal.SIGTERM)
     assert served.wait(PATIENCE) == 0
     assert f"Podium is at http://127.0.0.1:{port}/" in log.read_text()
-    assert not any(alive(pid) for pid in workers(log))
+    assert not any(alive(pid) for pid in workers(log, "(?:task|training) worker"))
     assert not answers(port)
 
 

@@ -85,6 +85,20 @@ def test_postgresql_is_used_if_so_asked(tmp_path: Path) -> None:
     assert done.stdout == "db.example s@fe\n"
 
 
+@pytest.mark.parametrize(("pooler", "prepared"), [("off", "True 2"), ("on", "None None")])
+def test_statements_are_prepared_unless_a_pooler_stands_between(
+    tmp_path: Path, pooler: str, prepared: str
+) -> None:
+    done = start(
+        tmp_path,
+        "o = s.DATABASES['default']['OPTIONS'];"
+        "print(o['sslmode'], o.get('server_side_binding'), o.get('prepare_threshold'))",
+        DATABASE_URL="postgres://db.example/podium?sslmode=require",
+        DATABASE_POOLER=pooler,
+    )
+    assert done.stdout == f"require {prepared}\n"
+
+
 def test_https_turns_on_what_needs_it(tmp_path: Path) -> None:
     done = start(tmp_path, "print(s.SESSION_COOKIE_SECURE, s.SECURE_SSL_REDIRECT)", HTTPS="on")
     assert done.stdout == "True True\n"

@@ -5,6 +5,8 @@ import pytest
 
 from tests.training.tiny import tiny_dataset
 from training.agreement import agree_on_prompt, labellers_agree
+from training.pairs import Ranking
+from training.records import Prompt, Response
 
 
 def agree(labellers, *rankings):
@@ -83,3 +85,28 @@ def test_one_labeller_has_nobody_to_agree_with(tmp_path):
         "agreement_low": None,
         "agreement_high": None,
     }
+
+
+class Adjudicated:
+    """Three prompts that Ann and Bob order alike, and Ann, who saw both, the other way round."""
+
+    name = "adjudicated"
+
+    def prompts(self):
+        verdicts = ((1, 2), "ann", "own"), ((1, 2), "bob", "own"), ((2, 1), "ann", "adjudicated")
+        for n in range(3):
+            responses = (Response(1, f"yes {n}"), Response(2, f"no {n}"))
+            rankings = tuple(Ranking((1, 2), *verdict) for verdict in verdicts)
+            yield Prompt(n, f"{n:064}", [{"role": "user", "content": f"{n}?"}], responses, rankings)
+
+
+def test_who_saw_what_the_others_say_does_not_count_as_one_of_them(tmp_path):
+    dataset = tiny_dataset(tmp_path, source=Adjudicated())
+    found = labellers_agree(dataset)["all"]
+    assert (found["agreement"], found["pairs"]) == (1, 3)
+    assert dataset.rankings_by_labeller() == ([6, 3], 0)
+
+
+def test_a_majority_is_nobody_to_agree_with(tmp_path):
+    dataset = tiny_dataset(tmp_path, source=Adjudicated(), verdicts="majority")
+    assert labellers_agree(dataset)["all"]["pairs"] == 0

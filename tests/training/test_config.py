@@ -71,6 +71,11 @@ def test_a_given_value_beats_the_backbones():
         ({"loss": "plackett-luce", "margin": 1}, "margin is of comparisons, .* got 1.0"),
         ({"loss": "plackett-luce", "label_smoothing": 0.1}, "label_smoothing is of comparisons"),
         ({"loss": "plackett-luce", "batching": "shuffled"}, "batching must be grouped, got shuf"),
+        (
+            {"verdicts": "majority", "held_out_by": "labeller"},
+            "held_out_by labeller needs the labellers' own rankings: .* got 'majority'",
+        ),
+        ({"verdicts": "most"}, "verdicts must be one of all, majority, adjudicated, got 'most'"),
         ({"optimizer": []}, "optimizer must be one of adam, .*, got "),
         ({"learningrate": 1}, "unknown setting 'learningrate'; known are: backbone, model"),
     ],

@@ -106,6 +106,13 @@ def test_a_ranking_that_was_replaced_is_left_out(url, two_prompts, add_ranking, 
     assert [ranking.ranks for ranking in first.rankings] == [(4, 3, 2, 1), (3, 2, 1, 1)]
 
 
+def test_an_adjudicated_ranking_comes_as_one(url, two_prompts, add_ranking, manager):
+    add_ranking(two_prompts[0], manager, [1, 2, 3, 4], version=2, origin="adjudicated")
+    first, _ = DatabaseSource(url, "kitchen").prompts()
+    found = [(ranking.labeller, ranking.kind) for ranking in first.rankings]
+    assert found == [("labeller", "own"), ("manager", "own"), ("manager", "adjudicated")]
+
+
 def test_another_projects_prompts_are_left_out(url, two_prompts):
     other = Project.objects.create(name="Garden", slug="garden")
     two_prompts[0].rankings.all().delete()

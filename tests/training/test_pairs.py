@@ -10,8 +10,10 @@ from training.pairs import (
     Comparison,
     Ranking,
     agreement,
+    choose,
     comparisons,
     held_out_hashes,
+    majority,
     prompt_hash,
     split_position,
 )
@@ -123,3 +125,106 @@ def test_folds_are_equal_parts_that_hold_out_each_once(hashes, data):
     parts = [held_out_hashes(hashes, 0.3, split, folds) for split in range(folds)]
     assert sorted(name for part in parts for name in part) == sorted(hashes)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+# The choice of verdicts
+
+
+@st.composite
+def of_one_set(draw, least=1):
+    """Rankings of the same responses by different labellers, ties and gaps included."""
+    size = draw(st.integers(2, 6))
+    rows = draw(st.lists(st.lists(st.integers(1, 6), min_size=size, max_size=size), min_size=least))
+    return [Ranking(tuple(range(size)), tuple(row), f"labeller {n}") for n, row in enumerate(rows)]
+
+
+def order_of(ranking):
+    """The rank of each response."""
+    return dict(zip(ranking.responses, ranking.ranks, strict=True))
+
+
+def lead(rankings, one, other):
+    """How many more rank the one above the other than below it."""
+    found = [order_of(ranking) for ranking in rankings]
+    return sum((row[one] < row[other]) - (row[one] > row[other]) for row in found)
+
+
+@given(of_one_set(least=2), st.randoms())
+def test_the_majority_does_not_depend_on_any_order(rankings, random):
+    shuffled = random.sample(rankings, len(rankings))
+    places = random.sample(range(len(rankings[0].responses)), len(rankings[0].responses))
+    turned = [
+        Ranking(tuple(one.responses[i] for i in places), tuple(one.ranks[i] for i in places))
+        for one in shuffled
+    ]
+    assert order_of(majority(turned)) == order_of(majority(rankings))
+
+
+@given(of_one_set(), st.integers(2, 5))
+def test_what_all_say_the_majority_says(rankings, voices):
+    one = rankings[0]
+    found = order_of(majority([one] * voices))
+    ranks = order_of(one)
+    for first, second in combinations(one.responses, 2):
+        assert (found[first] < found[second]) == (ranks[first] < ranks[second])
+        assert (found[first] == found[second]) == (ranks[first] == ranks[second])
+
+
+@given(of_one_set(least=2))
+def test_who_beats_everybody_comes_first_alone_and_who_loses_to_all_comes_last(rankings):
+    found = order_of(majority(rankings))
+    for one in rankings[0].responses:
+        leads = [lead(rankings, one, other) for other in rankings[0].responses if other != one]
+        if all(found_lead > 0 for found_lead in leads):
+            assert [name for name, rank in found.items() if rank == 1] == [one]
+        if all(found_lead < 0 for found_lead in leads):
+            assert [name for name, rank in found.items() if rank == max(found.values())] == [one]
+
+
+@given(of_one_set(least=2))
+def test_the_ranks_of_the_majority_leave_none_out(rankings):
+    assert set(majority(rankings).ranks) == set(range(1, max(majority(rankings).ranks) + 1))
+
+
+@given(of_one_set())
+def test_the_majority_of_one_is_that_one(rankings):
+    assert majority(rankings[:1]) is rankings[0]
+
+
+def test_a_circle_of_majorities_is_a_tie():
+    circle = [(1, 2, 3), (3, 1, 2), (2, 3, 1)]
+    found = majority([Ranking((7, 8, 9), ranks) for ranks in circle])
+    assert (found.ranks, found.labeller, found.kind) == ((1, 1, 1), "majority of 3", "majority")
+
+
+def test_copelands_scores_by_hand():
+    # A beats B and C (2:1 each); B and C are level (1:1, one ties them); D loses to all.
+    found = majority(
+        [Ranking(tuple("ABCD"), r) for r in ((1, 2, 3, 4), (1, 3, 2, 4), (2, 1, 1, 3))]
+    )
+    assert found.ranks == (1, 2, 2, 3)
+
+
+ANN, BOB = Ranking((1, 2), (1, 2), "ann"), Ranking((2, 1), (2, 1), "bob")
+CLEO = Ranking((1, 2), (2, 1), "cleo")
+JUDGED = Ranking((1, 2), (2, 1), "lead", "adjudicated")
+OTHER_SET = Ranking((1, 3), (1, 2), "ann")
+
+
+def test_all_are_all():
+    rankings = [ANN, BOB, JUDGED, OTHER_SET]
+    assert choose(rankings, "all") == rankings
+
+
+def test_the_majority_is_that_of_labellers_and_of_each_set_its_own():
+    combined = Ranking((1, 2), (1, 2), "majority of 3", "majority")
+    assert choose([ANN, BOB, CLEO, JUDGED, OTHER_SET], "majority") == [combined, OTHER_SET]
+
+
+def test_a_set_that_was_only_adjudicated_has_no_majority():
+    assert choose([JUDGED, OTHER_SET], "majority") == [OTHER_SET]
+
+
+def test_an_adjudicated_ranking_stands_for_its_set_and_for_no_other():
+    assert choose([ANN, BOB, JUDGED, OTHER_SET], "adjudicated") == [JUDGED, OTHER_SET]
+    assert choose([ANN, BOB], "adjudicated") == [ANN, BOB]

@@ -10,6 +10,8 @@ from training.pairs import Ranking, held_out_hashes
 from training.records import Prompt, Response
 from training.spool import gather
 
+JUDGEMENTS = (((1, 2), "ann"), ((1, 2), "bob"), ((2, 1), "cleo"))
+
 
 @pytest.fixture
 def gathered(tmp_path):
@@ -178,3 +180,79 @@ def test_a_ranking_of_another_prompts_response_is_refused(tmp_path):
 def test_nothing_is_left_on_disk(tmp_path, rankings_file):
     with gather(FileSource(rankings_file), tmp_path):
         assert list(tmp_path.iterdir()) == []
+
+
+# The choice of verdicts
+
+ANN, BOB, CLEO = (Ranking((1, 2), ranks, name) for ranks, name in JUDGEMENTS)
+LEAD = Ranking((1, 2), (2, 1), "ann", "adjudicated")
+
+
+class Rated:
+    """A source whose first prompts have the rankings given; two more have one of Ann's."""
+
+    name = "rated"
+
+    def __init__(self, *prompts):
+        self.given = prompts
+
+    def prompts(self):
+        for number, rankings in enumerate([*self.given, (ANN,), (ANN,)]):
+            responses = (Response(1, "yes"), Response(2, "no"))
+            asked = [{"role": "user", "content": f"{number}?"}]
+            # Each in a line of its own, as a file gives them.
+            for ranking in rankings:
+                yield Prompt(number, f"{number:064}", asked, responses, (ranking,))
+
+
+def chosen(source, folder, verdicts):
+    """The rankings of each prompt, and the counts."""
+    with gather(source, folder, verdicts) as spool:
+        spool.split(TrainConfig())
+        return [list(one.prompt.rankings) for one in spool.prompts()], spool.counts
+
+
+def test_every_ranking_counts_the_adjudicated_one_too(tmp_path):
+    found, counts = chosen(Rated((ANN, BOB, LEAD)), tmp_path, "all")
+    assert found == [[ANN, BOB, LEAD], [ANN], [ANN]]
+    assert (counts.rankings, counts.chosen, counts.comparisons) == (5, 5, 5)
+
+
+def test_the_majority_of_lines_far_apart_is_one_ranking(tmp_path):
+    found, counts = chosen(Rated((ANN, BOB, CLEO, LEAD)), tmp_path, "majority")
+    assert found == [[Ranking((1, 2), (1, 2), "majority of 3", "majority")], [ANN], [ANN]]
+    assert (counts.rankings, counts.chosen, counts.comparisons) == (6, 3, 3)
+
+
+def test_a_ranking_that_ties_everything_has_a_say_in_the_majority(tmp_path):
+    tied = Ranking((1, 2), (1, 1), "dora")
+    found, counts = chosen(Rated((ANN, tied), (tied,)), tmp_path, "majority")
+    assert found == [[Ranking((1, 2), (1, 2), "majority of 2", "majority")], [ANN], [ANN]]
+    assert (counts.rankings, counts.chosen, counts.all_tied) == (5, 4, 1)
+
+
+def test_an_adjudicated_ranking_counts_alone(tmp_path):
+    found, counts = chosen(Rated((ANN, BOB, LEAD), (ANN, BOB)), tmp_path, "adjudicated")
+    assert found == [[LEAD], [ANN, BOB], [ANN], [ANN]]
+    assert (counts.rankings, counts.chosen) == (7, 5)
+
+
+def test_where_the_adjudicated_ranking_ties_everything_nothing_is_learned(tmp_path):
+    level = Ranking((1, 2), (1, 1), "lead", "adjudicated")
+    found, counts = chosen(Rated((ANN, BOB, level)), tmp_path, "adjudicated")
+    assert found == [[ANN], [ANN]]
+    assert (counts.chosen, counts.all_tied) == (3, 1)
+
+
+def test_who_adjudicates_what_they_ranked_before_is_not_a_duplicate(tmp_path):
+    same = Ranking((1, 2), (1, 2), "ann", "adjudicated")
+    _, counts = chosen(Rated((ANN, same)), tmp_path, "all")
+    assert counts.duplicates == 0
+
+
+def test_a_choice_that_changes_nothing_gives_the_same_hash(tmp_path):
+    hashes = set()
+    for verdicts in ("all", "adjudicated"):
+        with gather(Rated((ANN, BOB)), tmp_path, verdicts) as spool:
+            hashes.add(spool.rankings_sha256())
+    assert len(hashes) == 1

@@ -201,14 +201,14 @@ def ranking_lines(prompts=14, labellers=("ann", "bob")):
     return lines
 
 
-def tiny_dataset(folder: Path, lines=None, **settings):
+def tiny_dataset(folder: Path, lines=None, source=None, **settings):
     """Rankings as a run has them, tokenised by a tiny tokenizer."""
-    source = FileSource(write_rankings(folder / "rankings.jsonl", lines))
+    source = source or FileSource(write_rankings(folder / "rankings.jsonl", lines))
     encoder = TextEncoder(
         train_tokenizer(iter(TEXTS), 400), max_prompt_tokens=100, max_response_tokens=100
     )
     config = TrainConfig(**settings)
-    with gather(source, folder / "cache") as spool:
+    with gather(source, folder / "cache", config.verdicts) as spool:
         spool.split(config)
         return tokenized(spool, encoder, config, folder / "cache")[0]
 

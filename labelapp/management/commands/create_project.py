@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from labelapp.manifests import ManifestError, make_project, read_manifest
 from labelapp.models import Project
 
 
@@ -21,24 +22,32 @@ class Command(BaseCommand):
             metavar="FILE",
             help="Markdown that labellers see",
         )
-        parser.add_argument("--rankings-per-prompt", type=int, default=1)
+        parser.add_argument("--rankings-per-prompt", type=int, help="default: 1")
         parser.add_argument("--no-ties", action="store_true", help="every rank only once")
+        parser.add_argument(
+            "--from-manifest",
+            metavar="FILE",
+            help="the settings, and of an archive the people, that an export's manifest names",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         slug = options["slug"]
         if Project.objects.filter(slug=slug).exists():
             self.stdout.write(f"The project {slug} is there already.")
             return
-        project = Project(
-            slug=slug,
-            name=options["name"] or slug,
-            guidelines=file.read() if (file := options["guidelines_file"]) else "",
-            rankings_per_prompt=options["rankings_per_prompt"],
-            ties_allowed=not options["no_ties"],
-        )
+        given = {
+            "name": options["name"] or None,
+            "guidelines": file.read() if (file := options["guidelines_file"]) else None,
+            "rankings_per_prompt": options["rankings_per_prompt"],
+            "ties_allowed": False if options["no_ties"] else None,
+        }
+        settings = {name: value for name, value in given.items() if value is not None}
+        path = options["from_manifest"]
         try:
-            project.full_clean()
+            manifest = read_manifest(path) if path else {"project": {"name": slug}}
+            make_project(manifest, slug=slug, **settings)
+        except ManifestError as error:
+            raise CommandError(str(error)) from error
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
-        project.save()
         self.stdout.write(f"Made the project {slug}.")

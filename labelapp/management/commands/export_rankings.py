@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -24,6 +24,7 @@ from labelapp.exportformats import Format
 from labelapp.exporting import ExportedPrompt
 from labelapp.models import Project
 from training.filelines import RankingFileError
+from training.pairs import Verdicts
 from training.parquetfile import write_table
 
 
@@ -46,6 +47,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--all-versions", action="store_true", help="earlier versions of a ranking too"
         )
+        parser.add_argument(
+            "--verdicts",
+            choices=get_args(Verdicts),
+            default="all",
+            help="every ranking; the majority of a prompt's labellers; or, where there is one, the "
+            "adjudicated ranking (default: all)",
+        )
         parser.add_argument("--force", action="store_true", help="replace a file that is there")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -54,30 +62,28 @@ class Command(BaseCommand):
             raise CommandError(f"there is no project {options['project']!r}")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing half is left behind
         format_ = options["format"] or by_name(options["file"])
-        every = options["all_versions"]
+        lines = {"all_versions": options["all_versions"], "verdicts": options["verdicts"]}
         try:
             if options["file"] == "-":
-                self.to_standard_output(project, format_, every)
+                self.to_standard_output(export_lines(project, format_, **lines), format_)
             else:
-                self.to_file(project, Path(options["file"]), format_, every, options["force"])
+                lines["force"] = options["force"]
+                self.to_file(project, Path(options["file"]), format_, lines)
         except ExportRefusedError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("stopped; nothing was written") from None
 
     def to_file(
-        self, project: Project, path: Path, format_: Format, every: bool, force: bool
+        self, project: Project, path: Path, format_: Format, options: dict[str, Any]
     ) -> None:
         start = time.monotonic()
         total = project.prompts.count()
         bar = partial(show, total=total, name=project.slug)
-        contents = export_file(
-            project, path, format_, all_versions=every, force=force, progress=bar
-        )
+        contents = export_file(project, path, format_, progress=bar, **options)
         self.stdout.write(describe(contents, path, time.monotonic() - start))
 
-    def to_standard_output(self, project: Project, format_: Format, every: bool) -> None:
-        lines = export_lines(project, format_, all_versions=every)
+    def to_standard_output(self, lines: Iterator[str], format_: Format) -> None:
         try:
             if format_ == "parquet":
                 write_table(lines, sys.stdout.buffer)

@@ -7,7 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from labelapp.agreement import Figure, rankings_by_prompt
+from labelapp.checks import checks_by_prompt
 from labelapp.coefficients import measure
+from labelapp.disagreements import Recorder
 from labelapp.models import Project
 
 
@@ -25,7 +27,11 @@ class Command(BaseCommand):
         project = Project.objects.filter(slug=options["project"]).first()
         if project is None:
             raise CommandError(f"there is no project {options['project']!r}")
-        found = measure(rankings_by_prompt(project))
+        with Recorder(project) as recorder:
+            found = measure(
+                recorder.recorded(rankings_by_prompt(project)), checks_by_prompt(project)
+            )
+            recorder.store()
         if options["json"]:
             self.stdout.write(json.dumps(found.to_json(), allow_nan=False))
             return

@@ -1,4 +1,4 @@
-"""`manage.py serve`: the pages and the task worker, until Ctrl-C."""
+"""`manage.py serve`: the pages and the task workers, until Ctrl-C."""
 
 import argparse
 import signal
@@ -11,12 +11,14 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 STOP_SECONDS = 15
+WORKERS = {"default": "task worker", "training": "training worker"}  # by queue
 
 
 class Command(BaseCommand):
     help = (
-        "Serve the pages with gunicorn and run the task worker beside it, each a process of its "
-        "own. A worker that dies is started again; the pages stay."
+        "Serve the pages with gunicorn and run two task workers beside it, one that trains and one "
+        "for the rest, each a process of its own. A worker that dies is started again; the pages "
+        "stay."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -30,17 +32,17 @@ class Command(BaseCommand):
             *("--worker-class", "labelapp.webworker.Worker"),
             *("--log-level", "warning", "--worker-tmp-dir", str(settings.DATA_DIR)),
         ]
-        worker = [sys.executable, "manage.py", "db_worker", "--no-reload", "--verbosity", "0"]
         signal.signal(signal.SIGTERM, interrupt)
         processes: dict[str, subprocess.Popen[bytes]] = {}
         try:
             processes["web"] = subprocess.Popen(web, cwd=settings.BASE_DIR)
             self.stdout.write(f"Podium is at http://{options['bind']}/ (Ctrl-C stops it)")
             while processes["web"].poll() is None:
-                if "worker" not in processes or processes["worker"].poll() is not None:
-                    processes["worker"] = subprocess.Popen(worker, cwd=settings.BASE_DIR)
-                    self.stdout.write(f"The task worker is process {processes['worker'].pid}.")
-                    self.stdout.flush()
+                for queue, name in WORKERS.items():
+                    if queue not in processes or processes[queue].poll() is not None:
+                        processes[queue] = subprocess.Popen(worker(queue), cwd=settings.BASE_DIR)
+                        self.stdout.write(f"The {name} is process {processes[queue].pid}.")
+                        self.stdout.flush()
                 time.sleep(1)
         except KeyboardInterrupt:
             return
@@ -50,6 +52,12 @@ class Command(BaseCommand):
             f"the web server ended with status {processes['web'].returncode}; "
             "if the address is in use, choose another with --bind (make: BIND=127.0.0.1:8001)"
         )
+
+
+def worker(queue: str) -> list[str]:
+    """The command of a task worker."""
+    quietly = ("--no-reload", "--verbosity", "0")
+    return [sys.executable, "manage.py", "db_worker", "--queue-name", queue, *quietly]
 
 
 def interrupt(*_: object) -> None:

@@ -1,0 +1,255 @@
+"""How often the alarms find labellers with a fault, and how often they call honest ones.
+
+    .venv/bin/python benchmarks/alarms.py --campaigns 500
+
+Each campaign is simulated: 3 of 12 labellers rank each of 280 prompts, so that each of them ranks
+some 40 to 100. Eight are honest. What a response is worth is the same for all, and each labeller
+sees it with an error of their own, such that two of them agree on 73 % of comparisons, as those of
+InstructGPT did (arXiv 2203.02155, section 3.4). They differ: in care, in speed (by 1.4 either way),
+in how much they tie, in how far length and place sway them. Prompts come in batches of short and
+of long ones, and not everybody works on every batch. The faults are listed below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import os
+
+import django
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labelapp.settings")
+    django.setup()
+
+from labelapp.agreement import Alarm, Ranked
+from labelapp.alarms import raised
+from labelapp.checks import CONSISTENCY, GOLD, Check
+from labelapp.coefficients import Tally
+
+PROMPTS, WANTED, BATCHES = 280, 3, 5
+HONEST = 8
+# What each does, and the kinds of alarm of which one at least has to be raised.
+FAULTS = {
+    "clicks through in 12 seconds": {"speed"},
+    "the first shown is the best": {"place"},
+    "the longer is the better": {"length"},
+    "answers at random": {"chance", GOLD},
+}
+MORE_FAULTS = {
+    "ranks five times as fast": {"speed"},
+    "the last shown is the best": {"place"},
+    "always the order 2 1 4 3 …": {"place"},
+    "the first shown first, half the time": {"place", "chance"},
+    "ties everything": {"ties"},
+    "the shorter is the better": {"length"},
+}
+
+
+@dataclass
+class Labeller:
+    """One who ranks, and how."""
+
+    member: int
+    fault: str = ""
+    error: float = field(default_factory=lambda: 0.95 * math.exp(random.gauss(0, 0.2)))
+    swayed_by_length: float = field(default_factory=lambda: random.gauss(0.1, 0.15))
+    swayed_by_place: float = field(default_factory=lambda: random.gauss(0.05, 0.1))
+    ties_below: float = field(default_factory=lambda: random.uniform(0, 0.4))
+    speed: float = field(default_factory=lambda: random.gauss(0, 0.35))
+    activity: list[float] = field(
+        default_factory=lambda: [random.choice((0.5, 1.0, 1.0)) for _ in range(BATCHES)]
+    )
+
+    def rank(self, prompt: SimulatedPrompt) -> Ranked:
+        order = random.sample(range(prompt.size), prompt.size)
+        places = {response: place for place, response in enumerate(order)}
+        values = self.values(prompt, places)
+        return Ranked(
+            member=self.member,
+            ranks=ranks(values, 99 if self.fault == "ties everything" else self.ties_below),
+            seconds=self.seconds(prompt),
+            places=places,
+            lengths=prompt.lengths,
+        )
+
+    def values(self, prompt: SimulatedPrompt, places: dict[int, int]) -> list[float]:
+        """What the labeller goes by: the higher the better."""
+        everything = range(prompt.size)
+        fault = self.fault
+        if fault == "the first shown first, half the time":
+            fault = random.choice(("", "the first shown is the best"))
+        if fault == "the first shown is the best":
+            return [-float(places[response]) for response in everything]
+        if fault == "the last shown is the best":
+            return [float(places[response]) for response in everything]
+        if fault.startswith("always the order"):
+            return [-float(places[response] ^ 1) for response in everything]
+        if fault == "the longer is the better":
+            return [prompt.long[response] + random.gauss(0, 0.2) for response in everything]
+        if fault == "the shorter is the better":
+            return [-prompt.long[response] + random.gauss(0, 0.2) for response in everything]
+        if fault == "answers at random":
+            return [random.gauss(0, 1.5) for _ in everything]
+        return [
+            prompt.worth[response]
+            + random.gauss(0, self.error)
+            + self.swayed_by_length * prompt.long[response]
+            - self.swayed_by_place * places[response] / prompt.size
+            for response in everything
+        ]
+
+    def seconds(self, prompt: SimulatedPrompt) -> float:
+        if self.fault == "clicks through in 12 seconds":
+            return math.exp(math.log(12) + random.gauss(0, 0.4))
+        text = sum(prompt.lengths.values())
+        usual = math.log(60) + 0.5 * math.log(text / 2000) + self.speed + random.gauss(0, 0.6)
+        return math.exp(usual) / (5 if self.fault == "ranks five times as fast" else 1)
+
+
+class SimulatedPrompt:
+    def __init__(self, batch: int, size: int) -> None:
+        self.size = size
+        self.long = [random.gauss(0, 1) for _ in range(size)]
+        self.worth = [random.gauss(0, 1) + 0.25 * long for long in self.long]
+        typical = 5 + 0.6 * batch  # of the logarithm of a length, longer from batch to batch
+        self.lengths = {n: round(math.exp(typical + 0.5 * z)) for n, z in enumerate(self.long)}
+
+
+def ranks(values: Sequence[float], ties_below: float) -> dict[int, int]:
+    """The best has rank 1; one that is hardly worse than the one before it shares its rank."""
+    found: dict[int, int] = {}
+    rank, before = 0, math.inf
+    for response in sorted(range(len(values)), key=lambda n: -values[n]):
+        rank += before - values[response] >= ties_below or rank == 0
+        found[response], before = rank, values[response]
+    return found
+
+
+def campaign(
+    faults: Sequence[str], honest: int = HONEST, prompts: int = PROMPTS, checks: int = 12
+) -> tuple[list[Labeller], list[list[Ranked]], list[list[Check]]]:
+    """Labellers with what they ranked, prompt by prompt, and as many gold and repeated prompts."""
+    labellers = [Labeller(n, fault) for n, fault in enumerate([""] * honest + list(faults), 1)]
+    ranked = []
+    for n in range(prompts):
+        batch = n * BATCHES // prompts
+        prompt = SimulatedPrompt(batch, random.randint(4, 7))
+        who = sorted(labellers, key=lambda one: random.random() ** (1 / one.activity[batch]))
+        ranked.append([labeller.rank(prompt) for labeller in who[-WANTED:]])
+    return labellers, ranked, list(checked(labellers, checks))
+
+
+def checked(labellers: Sequence[Labeller], checks: int) -> Iterator[list[Check]]:
+    careful = Labeller(0, error=0.35)
+    for n in range(checks):
+        prompt = SimulatedPrompt(n % BATCHES, random.randint(4, 7))
+        gold = ranks(careful.values(prompt, dict.fromkeys(range(prompt.size), 0)), 0)
+        yield [Check(GOLD, one.member, one.rank(prompt).ranks, gold) for one in labellers]
+        yield [
+            Check(CONSISTENCY, one.member, one.rank(prompt).ranks, one.rank(prompt).ranks)
+            for one in labellers
+        ]
+
+
+def alarms(
+    ranked: Sequence[Sequence[Ranked]], checks: Sequence[list[Check]]
+) -> dict[int, set[str]]:
+    """The kinds of alarm that are raised, by labeller."""
+    found = said(ranked, checks)
+    return {member: {alarm.kind for alarm in raised_here} for member, raised_here in found.items()}
+
+
+def said(
+    ranked: Sequence[Sequence[Ranked]], checks: Sequence[list[Check]]
+) -> dict[int, list[Alarm]]:
+    tally = Tally()
+    for rankings in ranked:
+        tally.add(rankings)
+    for of_prompt in checks:
+        tally.habits.add_checks(of_prompt)
+    return raised(tally.habits)
+
+
+@dataclass
+class Rates:
+    """What came of some campaigns."""
+
+    there: Counter[str] = field(default_factory=Counter)  # by fault; "" is honest
+    found: Counter[str] = field(default_factory=Counter)  # with an alarm that fits
+    mistaken: Counter[str] = field(default_factory=Counter)  # honest ones, by kind of alarm
+    called: int = 0  # honest ones with any alarm
+    rankings: list[int] = field(default_factory=list)  # of each labeller
+    agreed: list[float] = field(default_factory=list)
+
+
+def rates(
+    campaigns: int,
+    faults: dict[str, set[str]],
+    seed: int = 0,
+    honest: int = HONEST,
+    checks: int = 12,
+) -> Rates:
+    """The rates of both errors, over campaigns that are the same for the same seed."""
+    random.seed(seed)
+    came = Rates()
+    for _ in range(campaigns):
+        labellers, ranked, checks_made = campaign(list(faults), honest=honest, checks=checks)
+        kinds = alarms(ranked, checks_made)
+        made = Counter(ranking.member for rankings in ranked for ranking in rankings)
+        came.rankings += made.values()
+        for labeller in labellers:
+            raised_here = kinds.get(labeller.member, set())
+            came.there[labeller.fault] += 1
+            if not labeller.fault:
+                came.called += bool(raised_here)
+                came.mistaken.update(raised_here)
+            elif raised_here & faults[labeller.fault]:
+                came.found[labeller.fault] += 1
+    return came
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--campaigns", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    for title, faults, honest, checks in (
+        ("Four faults among eight honest labellers", FAULTS, HONEST, 12),
+        ("The same without gold and repeated prompts", FAULTS, HONEST, 0),
+        ("Other faults", MORE_FAULTS, HONEST, 12),
+        ("Twelve honest labellers", {}, 12, 12),
+        (
+            "One who answers at random among three honest",
+            {"answers at random": {"chance", GOLD}},
+            3,
+            12,
+        ),
+        ("As many with a fault as honest", FAULTS, 4, 12),
+    ):
+        came = rates(options.campaigns, faults, options.seed, honest, checks)
+        print(f"{title}: {options.campaigns} campaigns")
+        few, many = (
+            sorted(came.rankings)[len(came.rankings) // 20],
+            sorted(came.rankings)[-len(came.rankings) // 20],
+        )
+        print(f"  rankings of a labeller, 5 % to 95 %: {few} to {many}")
+        for fault in faults:
+            there, found = came.there[fault], came.found[fault]
+            print(f"  {fault:40} found {100 * found / there:6.1f} % of {there}")
+        there = came.there[""]
+        kinds = ", ".join(f"{kind} {n}" for kind, n in came.mistaken.most_common())
+        print(f"  {'honest':40} called {100 * came.called / there:5.2f} % of {there}  {kinds}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""How long the pages of a very large project take, on the database alone and as a whole.
+
+    .venv/bin/python benchmarks/dashboards.py [--database postgresql] [--rankings 1000000]
+
+The project of benchmarks/archive.py, with a measured agreement, skips, and a scored run. Every page
+is asked for 20 times, in this process, through all of Django; the median counts, the slowest is
+beside it, and how many statements the page makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.installation import Installation, embedded_postgresql, new_database
+
+TIMES = 20
+A_PROMPT = 4  # rankings
+LABELLERS = 40
+SCORED = [
+    """INSERT INTO labelapp_score (run_id, response_id, reward)
+    SELECT {run}, s.id, (s.id * 7919 % 1000) / 250.0 - 2 FROM labelapp_response s""",
+    """INSERT INTO labelapp_promptagreement (run_id, prompt_id, comparisons, against,
+    disagreement, held_out)
+    SELECT {run}, p.id, 60, p.id * 31 % 61, (p.id * 31 % 61) / 60.0, p.id % 10 = 0
+    FROM labelapp_prompt p""",
+    """UPDATE labelapp_assignment SET submitted_at = NULL, slot = NULL, skipped_at = created_at,
+    skip_reason = 'broken' WHERE id % 5000 = 0""",
+    """UPDATE labelapp_prompt SET rankings_needed = 1 WHERE id IN
+    (SELECT prompt_id FROM labelapp_assignment WHERE id % 5000 = 0)""",
+    """DELETE FROM labelapp_placement WHERE ranking_id IN (SELECT r.id FROM labelapp_ranking r
+    JOIN labelapp_assignment a ON a.prompt_id = r.prompt_id AND a.member_id = r.member_id
+    WHERE a.skipped_at IS NOT NULL)""",
+    """DELETE FROM labelapp_ranking WHERE id IN (SELECT r.id FROM labelapp_ranking r
+    JOIN labelapp_assignment a ON a.prompt_id = r.prompt_id AND a.member_id = r.member_id
+    WHERE a.skipped_at IS NOT NULL)""",
+]
+
+
+def prepare(measured: dict[str, Any]) -> tuple[Any, list[str]]:
+    """A manager's browser, and the pages."""
+    from django.db import connection
+    from django.test import Client
+    from django.utils import timezone
+    from django_tasks import TaskResultStatus
+    from django_tasks_db.models import DBTaskResult
+
+    from labelapp.models import Member, Project, Role, TrainingRun, User
+    from training.config import TrainConfig
+
+    project = Project.objects.get()
+    user = User.objects.create_user("manager")
+    Member.objects.create(project=project, user=user, name="manager", role=Role.MANAGER)
+    now = timezone.now()
+    config = asdict(TrainConfig())
+    run = TrainingRun.objects.create(project=project, config=config, state="done", finished_at=now)
+    with connection.cursor() as cursor:
+        for statement in SCORED:
+            cursor.execute(statement.format(run=run.pk))
+        cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
+    DBTaskResult.objects.create(
+        task_path="labelapp.tasks.measure_agreement",
+        args_kwargs={"args": [project.pk], "kwargs": {}},
+        status=TaskResultStatus.SUCCESSFUL,
+        return_value=measured,
+        enqueued_at=now,
+        started_at=now,
+        finished_at=now,
+        priority=0,
+        queue_name="default",
+        backend_name="default",
+        run_after=now,
+        exception_class_path="",
+        traceback="",
+    )
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(user)
+    return client, pages(project.prompts.order_by("pk")[1000].pk)
+
+
+def pages(prompt: int) -> list[str]:
+    filters = ("waiting", "work", "done", "skipped", "unqueued", "names")
+    ours = "/projects/bench/"
+    return [
+        "/",
+        ours,
+        f"{ours}progress/",
+        f"{ours}prompts/",
+        f"{ours}prompts/?after={prompt}",
+        *(f"{ours}prompts/?show={shown}" for shown in filters),
+        f"{ours}prompts/?q=prompt+number",
+        f"{ours}prompts/?q=nobody+asked+this",
+        f"{ours}prompts/{prompt}/",
+        f"{ours}people/",
+        f"{ours}agreement/",
+        f"{ours}agreement/measured/",
+        f"{ours}reviewing/",
+        f"{ours}reviewing/{prompt}/",
+        f"{ours}runs/",
+        f"{ours}export/",
+        f"{ours}settings/",
+        f"{ours}invitations/",
+        f"{ours}my-work/",
+    ]
+
+
+def clock(ask: Callable[[], Any]) -> list[float]:
+    """Milliseconds of each time."""
+    found = []
+    for _ in range(TIMES):
+        start = time.perf_counter()
+        answer = ask()
+        found.append(1000 * (time.perf_counter() - start))
+        if answer.status_code != 200:
+            raise SystemExit(f"status {answer.status_code}")
+    return found
+
+
+def measure(installation: Installation, rankings: int) -> None:
+    installation.fill(
+        prompts=rankings // A_PROMPT,
+        labellers=LABELLERS,
+        wanted=A_PROMPT,
+        finished=1,
+        words=20,
+        recent=1,
+    )
+    said = installation.run("manage.py", "measure_agreement", "--project", "bench", "--json")
+    os.environ.update(installation.environment, DJANGO_SETTINGS_MODULE="labelapp.settings")
+    import django
+
+    django.setup()
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    client, asked = prepare(json.loads(said))
+    for page in asked:
+        times = clock(lambda page=page: client.get(page))  # type: ignore[misc]
+        with CaptureQueriesContext(connection) as made:
+            client.get(page)
+        median = statistics.median(times)
+        print(
+            f"  {page:50} {median:7.0f} ms, slowest {max(times):7.0f} ms, "
+            f"{len(made):3} statements{'  SLOW' if median > 300 else ''}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
+    parser.add_argument("--rankings", type=int, default=1_000_000)
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-pages-")))
+        server = embedded_postgresql(folder) if options.database == "postgresql" else ""
+        url = new_database(server, "pages") if server else ""
+        print(f"{options.database}, {options.rankings:,} rankings")
+        measure(Installation(folder, url), options.rankings)
+
+
+if __name__ == "__main__":
+    main()

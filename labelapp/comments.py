@@ -1,0 +1,26 @@
+"""Comments: what reviewers and managers say to each other of a prompt's rankings."""
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from labelapp.models import Comment, Member, Prompt
+
+
+def comments_on(prompt: Prompt) -> QuerySet[Comment]:
+    """The oldest first."""
+    return prompt.comments.select_related("member").order_by("created_at", "pk")
+
+
+def write(*, prompt: Prompt, member: Member, text: str) -> Comment:
+    return Comment.objects.create(
+        prompt=prompt, member=member, text=text, created_at=timezone.now()
+    )
+
+
+def may_delete(comment: Comment, member: Member) -> bool:
+    """Who wrote it, and a manager."""
+    return member.manages or comment.member_id == member.pk
+
+
+def delete(comment: Comment) -> None:
+    comment.delete()

@@ -1,0 +1,114 @@
+"""What the parts of an import share: a line on its way, the people it names, rows to be written."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.db import connection
+from django.db.models import DateTimeField, F, Field, JSONField, Model, UUIDField
+
+from labelapp.models import Member, Project
+from training.rankingfile import Line
+
+NAMES_AT_ONCE = 1000  # in a statement
+NAMES_KEPT = 20_000  # in memory: few projects have as many labellers
+
+
+@dataclass
+class Entry:
+    """A line on its way into the database."""
+
+    line: Line
+    content_hash: str
+    responses: dict[str, str]  # id in the file -> content hash
+    prompt_id: int = 0
+    response_ids: dict[str, int] = field(default_factory=dict)  # id in the file -> row
+    added: bool = False  # something that was not there
+    refused: bool = False  # found bad on the way
+
+    def names(self, unknown: str) -> Iterator[str]:
+        """Everybody whom the line names; `unknown` ranked where it says nobody."""
+        if self.line.ranking is not None:
+            yield self.line.labeller or unknown
+        if self.line.state is not None:
+            yield from (task.labeller for task in self.line.state.tasks)
+            yield from (comment.by for comment in self.line.state.comments)
+
+
+class People:
+    """A project's members by name. Who is not there is added: a name and no login."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.ids: dict[str, int] = {}
+        self.new: set[int] = set()
+        self.ranked: Counter[int] = Counter()  # prompts that the import says a member has ranked
+
+    def __getitem__(self, name: str) -> int:
+        """Raises KeyError for a name that was not met."""
+        return self.ids[name]
+
+    def meet(self, names: set[str]) -> None:
+        """Find or add members, so that their rows are known until the next call."""
+        if len(self.ids) > NAMES_KEPT:
+            self.ids.clear()
+        for some in pieces(sorted(names - self.ids.keys()), NAMES_AT_ONCE):
+            found = self.project.members.filter(name__in=some)
+            self.ids |= dict(found.values_list("name", "pk"))
+            new = [Member(project=self.project, name=n) for n in some if n not in self.ids]
+            Member.objects.bulk_create(new)
+            self.ids |= {member.name: member.pk for member in new}
+            self.new |= {member.pk for member in new}
+
+    def count_ranked(self, *, new: bool) -> None:
+        """Add to what the members have ranked: those that the import brought, or the others."""
+        for pk, more in sorted(self.ranked.items()):
+            if (pk in self.new) == new:
+                Member.objects.filter(pk=pk).update(ranked=F("ranked") + more)
+
+
+def pieces(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def insert_rows(model: type[Model], fields: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows of plain values that need no key back.
+
+    bulk_create would spend half of an import on building model instances and their SQL.
+    """
+    quote = connection.ops.quote_name
+    table = model._meta.db_table
+    found: list[Field[Any, Any]] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]
+    columns = [str(field.get_attname_column()[1]) for field in found]
+    prepared = prepare(rows, found)
+    if not prepared:
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {quote(table)} ({', '.join(map(quote, columns))}) "  # noqa: S608
+            f"VALUES ({', '.join(['%s'] * len(columns))})",
+            prepared,
+        )
+
+
+def prepare(
+    rows: Iterable[Sequence[Any]], fields: Sequence["Field[Any, Any]"]
+) -> list[Sequence[Any]]:
+    """The rows as the database takes them."""
+    special: dict[int, Callable[[Any], Any]] = {}
+    for place, column in enumerate(fields):
+        if isinstance(column, DateTimeField):
+            special[place] = connection.ops.adapt_datetimefield_value
+        elif isinstance(column, JSONField | UUIDField):
+            special[place] = partial(column.get_db_prep_save, connection=connection)
+    if not special:
+        return list(rows)
+    prepared: list[Sequence[Any]] = []
+    for row in rows:
+        values = list(row)
+        for place, convert in special.items():
+            values[place] = convert(values[place])
+        prepared.append(values)
+    return prepared

@@ -1,0 +1,81 @@
+/** One prompt's verdicts: rank in the forms that adjudicate, go on in the list by keyboard. */
+
+import { Cards } from "./labelling/cards.js";
+import { Rail } from "./labelling/rail.js";
+import { Ranking, listed, words } from "./labelling/ranking.js";
+
+const said = document.getElementById("said");
+
+/** Tell a screen reader. @param {string} sentence */
+function say(sentence) {
+  if (said) said.textContent = sentence;
+}
+
+/** A form that adjudicates, with the ranking page's own ranking, rail and cards. */
+class Judging {
+  /** @param {HTMLFormElement} form */
+  constructor(form) {
+    this.form = form;
+    this.ranking = new Ranking(form);
+    this.cards = new Cards(this.ranking);
+    this.rail = new Rail(this.ranking, say);
+    this.ranking.onchange = (change) => {
+      this.rail.pick(null);
+      say(change);
+    };
+    form.addEventListener("change", (event) => {
+      const card = event.target instanceof Element && event.target.closest(".response");
+      if (card instanceof HTMLElement) this.ranking.settle(card.dataset.letter);
+    });
+    form.querySelector(".undo").addEventListener("click", () => this.ranking.undo());
+    form.addEventListener("submit", (event) => this.#submitted(event));
+  }
+
+  /** @param {SubmitEvent} event */
+  #submitted(event) {
+    const { missing, complete } = this.ranking;
+    if (complete) return;
+    event.preventDefault();
+    say(words(gettext("Not yet: %(letters)s still to rank."), { letters: listed(missing) }));
+    this.cards.show(this.cards.card(missing[0]));
+  }
+
+  /** @param {string} key @returns {boolean} whether the key meant something here */
+  press(key) {
+    const { cards, ranking } = this;
+    const letter = document.activeElement?.closest("[data-letter]")?.dataset.letter ?? cards.letter;
+    if (/^[1-9]$/.test(key) && Number(key) <= ranking.letters.length) ranking.place(letter, Number(key));
+    else if (key === "0" || key === "Backspace") ranking.place(letter, null);
+    else if (key === "j") cards.move(1);
+    else if (key === "k") cards.move(-1);
+    else if (key === "u") ranking.undo();
+    else if (key === "Escape" && this.rail.picked) this.rail.pick(null);
+    else return false;
+    return true;
+  }
+}
+
+const forms = [...document.querySelectorAll("form.task")].map((form) => new Judging(form));
+
+/** Keys mean the form that holds the focus; where none does, the only one that is open. */
+function meant() {
+  const focused = document.activeElement;
+  const holding = forms.find(({ form }) => form.contains(focused));
+  const open = forms.filter(({ form }) => form.closest("details")?.open);
+  return holding ?? (open.length === 1 ? open[0] : undefined);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  const focused = document.activeElement;
+  if (focused?.closest("textarea, select, input:not([type=radio], [type=checkbox])")) return;
+  const way = { n: "next", p: "prev" }[event.key];
+  const link = way && document.querySelector(`nav a[rel="${way}"]`);
+  if (link instanceof HTMLAnchorElement) link.click();
+  else if (!meant()?.press(event.key)) return;
+  event.preventDefault();
+});
+// Going back in the browser's history brings the radios back as they were.
+addEventListener("pageshow", () => {
+  for (const { rail } of forms) rail.draw();
+});

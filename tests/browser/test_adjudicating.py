@@ -1,0 +1,77 @@
+"""A reviewer goes through disagreements by keyboard, and adjudicates by key and by drag."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from labelapp.agreement import rankings_by_prompt
+from labelapp.disagreements import Recorder
+from labelapp.models import Member, Origin, Project, Prompt
+from tests.browser.conftest import As
+from tests.conftest import AddPrompt, AddRanking
+
+
+@pytest.fixture
+def disputed(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) -> list[Prompt]:
+    prompts = [add_prompt(f"{name}?") for name in ("First", "Second")]
+    for name, ranks in (("ann", (1, 2, 3, 4)), ("bob", (1, 2, 3, 4)), ("cleo", (4, 3, 2, 1))):
+        member = Member.objects.create(project=project, name=name)
+        for prompt in prompts:
+            add_ranking(prompt, member, ranks)
+    with Recorder(project) as recorder:
+        list(recorder.recorded(rankings_by_prompt(project)))
+        recorder.store()
+    return prompts
+
+
+def stored(prompt: Prompt) -> list[int]:
+    return list(prompt.rankings.get(is_current=True, origin=Origin.ADJUDICATED).ranks().values())
+
+
+def drag(page: Page, letter: str, rank: int) -> None:
+    """Drags a letter from its row to a rank, as a hand would."""
+    chip = page.locator(f".adjudicating .handle[data-letter={letter}] .chip")
+    lane = page.locator(f".adjudicating .lane[data-rank='{rank}']")
+    lane.scroll_into_view_if_needed()
+    start, end = chip.bounding_box(), lane.bounding_box()
+    assert start
+    assert end
+    page.mouse.move(start["x"] + 9, start["y"] + 9)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 20, start["y"] + 20, steps=3)
+    page.mouse.move(end["x"] + 30, end["y"] + 30, steps=6)
+    page.mouse.up()
+
+
+def test_a_reviewer_adjudicates_by_keys_and_goes_on_to_the_next(
+    live_server: Any, sign_in_as: As, reviewer: Member, disputed: list[Prompt]
+) -> None:
+    page = sign_in_as(reviewer)
+    page.goto(f"{live_server.url}/projects/kitchen/agreement/")
+    page.get_by_role("link", name="Disagreements, prompt by prompt").click()
+    page.get_by_role("link", name="First?").click()
+    page.get_by_role("group", name="Response A", exact=True).focus()
+    for key in ("2", "j", "1", "j", "4", "u", "j", "3"):  # A 2, B 1; C 4 and back to 3; D 3
+        page.keyboard.press(key)
+    page.get_by_role("button", name="Store the adjudicated ranking").click()
+    expect(page.get_by_text("Adjudicated. The labellers’ own rankings")).to_be_visible()
+    assert stored(disputed[0]) == [2, 1, 3, 3]
+    page.goto(f"{live_server.url}/projects/kitchen/disagreements/{disputed[0].pk}/?show=all")
+    page.keyboard.press("n")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"prompt {disputed[1].pk}")
+    page.keyboard.press("p")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"prompt {disputed[0].pk}")
+
+
+def test_a_letter_is_dragged_to_its_rank(
+    live_server: Any, sign_in_as: As, reviewer: Member, disputed: list[Prompt]
+) -> None:
+    page = sign_in_as(reviewer)
+    page.goto(f"{live_server.url}/projects/kitchen/disagreements/{disputed[0].pk}/")
+    drag(page, "D", 1)
+    lane = page.locator(".adjudicating .lane[data-rank='1']")
+    expect(lane.get_by_role("button", name="Response D, rank 1")).to_be_visible()
+    page.get_by_role("button", name="Store the adjudicated ranking").click()
+    expect(page.get_by_text("Adjudicated. The labellers’ own rankings")).to_be_visible()
+    assert stored(disputed[0]) == [1, 2, 3, 1]

@@ -1,0 +1,326 @@
+"""What a line of a ranking file may say beyond the ranking: the further keys of an archive.
+
+A ranking's version, origin, times, notes and ratings; a prompt's place in the queue, the tasks that
+it was lent as, and the comments on it. docs/data-format.md describes the keys. Each is optional,
+and a file made elsewhere has none of them. Standard library only: the web imports this file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+MAX_ID = 500
+MAX_NAME = 150
+MIN_RANKED = 2  # rankings made elsewhere may have fewer responses than a labeller is shown
+MAX_RANKED = 9
+MAX_SMALL = 2**15 - 1  # what a database holds of a version, of the rankings wanted
+MAX_PRIORITY = 2**31 - 1
+MAX_SCORE = 7
+
+ORIGINS = ("here", "imported", "adjudicated", "repeated")
+CONTROLS = ("gold", "repeat")
+SKIP_REASONS = ("cannot judge", "broken", "unsuitable", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRating:
+    score: int | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RankingDetails:
+    """What a line says of its ranking; None and empty where it says nothing."""
+
+    version: int | None = None
+    current: bool = True
+    origin: str = "imported"
+    surplus: bool = False
+    gold: bool = False
+    control: str = ""  # the task measured the labeller: gold, or repeat
+    created_at: datetime | None = None
+    seconds: float | None = None
+    shown: tuple[str, ...] = ()  # ids, in the order that the labeller saw
+    all_bad: bool = False
+    note: str = ""
+    ratings: Mapping[str, FileRating] = field(default_factory=dict)  # by id
+
+
+@dataclass(frozen=True, slots=True)
+class FileTask:
+    """A prompt as it was lent to a labeller who ranked it, skipped it, or took a ranking back."""
+
+    labeller: str
+    shown: tuple[str, ...]
+    created_at: datetime
+    seconds: float = 0.0
+    control: str = ""
+    surplus: bool = False  # ranked beside the rankings that were wanted
+    taken_back: bool = False
+    submitted_at: datetime | None = None
+    skipped_at: datetime | None = None
+    reason: str = ""
+    note: str = ""
+
+    @property
+    def fills_a_slot(self) -> bool:
+        """Whether it is one of the rankings that the prompt wants."""
+        return self.submitted_at is not None and not self.surplus and not self.control
+
+
+@dataclass(frozen=True, slots=True)
+class FileComment:
+    by: str
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptState:
+    """What a line without a ranking says of its prompt; None where it says nothing."""
+
+    wanted: int | None = None
+    priority: int = 0
+    taken_out: bool = False
+    created_at: datetime | None = None
+    tasks: tuple[FileTask, ...] = ()
+    comments: tuple[FileComment, ...] = ()
+
+    @property
+    def slots(self) -> int:
+        return sum(task.fills_a_slot for task in self.tasks)
+
+
+OF_A_RANKING = frozenset(RankingDetails.__dataclass_fields__)
+OF_A_PROMPT = frozenset(PromptState.__dataclass_fields__)
+
+
+def check_details(data: Mapping[str, Any], ids: Collection[str]) -> RankingDetails | None:
+    """What a line with a ranking of these ids says of it; None where it says nothing.
+
+    Raises ValueError with the reason where a key is not what it should be.
+    """
+    if OF_A_RANKING.isdisjoint(data):
+        return None
+    origin = one_of(data, "origin", ORIGINS) or "imported"
+    version = whole(data, "version", 1, MAX_SMALL)
+    details = RankingDetails(
+        version=version,
+        current=truth(data, "current", default=True),
+        origin=origin,
+        surplus=truth(data, "surplus"),
+        gold=truth(data, "gold"),
+        control=one_of(data, "control", CONTROLS),
+        created_at=moment(data, "created_at"),
+        seconds=duration(data, "seconds"),
+        shown=check_shown(data.get("shown"), ids, all_of_them=True),
+        all_bad=truth(data, "all_bad"),
+        note=written(data, "note"),
+        ratings=check_ratings(data.get("ratings"), ids),
+    )
+    if not details.current and version is None:
+        raise ValueError("is not current and has no version")
+    if origin == "repeated" and details.current:
+        raise ValueError("is a repeated ranking that is current, which none is")
+    if details.control and (details.control == "repeat") != (origin == "repeated"):
+        raise ValueError("has the origin repeated or the control repeat, but not both")
+    return details
+
+
+def check_state(data: Mapping[str, Any], ids: Collection[str]) -> PromptState | None:
+    """What a line without a ranking says of its prompt, which has responses with these ids.
+
+    None where it says nothing. Raises ValueError with the reason where a key is not what it should
+    be.
+    """
+    if OF_A_PROMPT.isdisjoint(data):
+        return None
+    state = PromptState(
+        wanted=whole(data, "wanted", 0, MAX_SMALL),
+        priority=whole(data, "priority", -MAX_PRIORITY, MAX_PRIORITY) or 0,
+        taken_out=truth(data, "taken_out"),
+        created_at=moment(data, "created_at"),
+        tasks=tuple(check_task(task, ids) for task in objects(data, "tasks")),
+        comments=tuple(check_comment(comment) for comment in objects(data, "comments")),
+    )
+    lent = [(task.labeller, task.control == "repeat") for task in state.tasks]
+    if len(set(lent)) < len(lent):
+        twice = next(labeller for labeller, again in lent if lent.count((labeller, again)) > 1)
+        raise ValueError(f"has two tasks of {twice!r}")
+    if state.slots > (state.wanted or 0):
+        raise ValueError(
+            f"wants {state.wanted or 0} rankings and has {state.slots} tasks with one; say how "
+            "many it wants, or of the others that they are surplus"
+        )
+    return state
+
+
+def check_task(task: Mapping[str, Any], ids: Collection[str]) -> FileTask:
+    labeller = optional_name(task.get("labeller"), "task's labeller", MAX_NAME)
+    shown = check_shown(task.get("shown"), ids, all_of_them=False)
+    created_at = moment(task, "created_at")
+    if labeller is None or not shown or created_at is None:
+        raise ValueError("has a task without its labeller, what was shown, or created_at")
+    found = FileTask(
+        labeller=labeller,
+        shown=shown,
+        created_at=created_at,
+        seconds=duration(task, "seconds") or 0.0,
+        control=one_of(task, "control", CONTROLS),
+        surplus=truth(task, "surplus"),
+        taken_back=truth(task, "taken_back"),
+        submitted_at=moment(task, "submitted_at"),
+        skipped_at=moment(task, "skipped_at"),
+        reason=one_of(task, "reason", SKIP_REASONS),
+        note=written(task, "note"),
+    )
+    if found.skipped_at is not None and (found.submitted_at is not None or not found.reason):
+        raise ValueError(f"has a task of {labeller!r} that is skipped and ranked, or has no reason")
+    return found
+
+
+def check_comment(comment: Mapping[str, Any]) -> FileComment:
+    by = optional_name(comment.get("by"), "comment's author", MAX_NAME)
+    at, text = moment(comment, "at"), written(comment, "text")
+    if by is None or at is None or not text:
+        raise ValueError("has a comment without by, at or text")
+    return FileComment(by, at, text)
+
+
+def check_shown(value: Any, ids: Collection[str], *, all_of_them: bool) -> tuple[str, ...]:
+    """Ids in the order in which they were shown; empty where nothing is said."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise ValueError("has a shown that is not a list of ids")
+    shown = [id_text(id_) for id_ in value]
+    known = all(isinstance(id_, str) and id_ in ids for id_ in shown)
+    if not known or len(set(shown)) < len(shown) or (all_of_them and len(shown) < len(ids)):
+        whose = "each of its responses once" if all_of_them else "some of its responses once"
+        raise ValueError(f"has a shown that does not name {whose}")
+    if not MIN_RANKED <= len(shown) <= MAX_RANKED:
+        raise ValueError(f"has {len(shown)} responses shown; {MIN_RANKED} to {MAX_RANKED} can be")
+    return tuple(shown)
+
+
+def check_ratings(value: Any, ids: Collection[str]) -> dict[str, FileRating]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError("has ratings that are not an object with an entry for an id")
+    ratings = {}
+    for id_, rating in value.items():
+        if id_ not in ids:
+            raise ValueError(f"has a rating for {id_!r}, which is not among its responses")
+        if not isinstance(rating, dict):
+            raise ValueError(f"has a rating for {id_!r} that is not an object")
+        flags = rating.get("flags") or []
+        if not isinstance(flags, list) or not all(isinstance(flag, str) for flag in flags):
+            raise ValueError(f"has flags for {id_!r} that are not a list of texts")
+        ratings[id_] = FileRating(
+            whole(rating, "score", 1, MAX_SCORE), tuple(storable(flag, "a flag") for flag in flags)
+        )
+    return ratings
+
+
+# ---- one value ----
+
+
+def truth(data: Mapping[str, Any], key: str, *, default: bool = False) -> bool:
+    value = data.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"has a {key} that is neither true nor false")
+    return default if value is None else value
+
+
+def whole(data: Mapping[str, Any], key: str, least: int, most: int) -> int | None:
+    value = data.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"has a {key} that is not a whole number from {least} to {most}")
+    return value
+
+
+def duration(data: Mapping[str, Any], key: str) -> float | None:
+    value = data.get(key)
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except OverflowError:
+            seconds = math.inf
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    raise ValueError(f"has {key} that are not a number from 0")
+
+
+def moment(data: Mapping[str, Any], key: str) -> datetime | None:
+    """A moment in UTC."""
+    value = data.get(key)
+    if value is None:
+        return None
+    try:
+        when = datetime.fromisoformat(value)
+        if when.tzinfo is not None:
+            return when.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"has a {key} that is not a moment with its time zone, as 2026-03-01T12:00Z")
+
+
+def written(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"has a {key} that is not a text")
+    return storable(value or "", f"the {key}")
+
+
+def one_of(data: Mapping[str, Any], key: str, values: Collection[str]) -> str:
+    value = data.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or value not in values:
+        article = "an" if key[0] in "aeiou" else "a"
+        raise ValueError(f"has {article} {key} that is none of {', '.join(values)}")
+    return value
+
+
+def objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    value = data.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ValueError(f"has {key} that are not a list of objects")
+    return value
+
+
+def id_text(value: Any) -> Any:
+    """A number that stands for an id, as text; anything else as it is."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def optional_name(value: Any, key: str, longest: int) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"has a {key} that is not a text")
+    if len(value) > longest:
+        raise ValueError(f"has a {key} of more than {longest} characters")
+    return storable(value, f"the {key}")
+
+
+def storable(text: str, what: str) -> str:
+    """The text, if a database can hold it. PostgreSQL has no NUL; a lone surrogate is no text."""
+    if "\0" in text:
+        raise ValueError(f"has a NUL character in {what}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"has a character in {what} that is not Unicode text") from error
+    return text
