@@ -111,6 +111,36 @@ def plan_anew() -> None:
             cursor.execute("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
+def import_prompts_to_fill(
+    project: Project,
+    lines: Iterable[Line | BadLine],
+    *,
+    report: Callable[[BadLine], None],
+    enough: int,
+    skip_bad_lines: bool = False,
+) -> Summary:
+    """Import prompts that lack responses. Those that have `enough` of them are to be labelled.
+
+    Reports, refuses and skips bad lines as import_lines does.
+    """
+    importer = Importer(project, report, rankings=False, labeller=UNKNOWN_LABELLER)
+    with transaction.atomic():
+        plan_anew()
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        stream = iter(lines)
+        while batch := list(islice(stream, BATCH)):
+            importer.summary.lines += len(batch)
+            entries = importer.without_clashes(list(importer.good(batch, fewest=0)))
+            importer.add_prompts(entries)
+            importer.add_responses(entries)
+            importer.queue([entry for entry in entries if len(entry.responses) >= enough])
+            importer.summary.already_there += sum(not entry.added for entry in entries)
+        if importer.summary.bad_lines and not skip_bad_lines:
+            raise ImportRefusedError(importer.summary)
+    importer.call_back()
+    return importer.summary
+
+
 class Importer:
     """Writes batches of lines; holds what one batch must know of those before it."""
 
@@ -148,15 +178,15 @@ class Importer:
             self.queue(entries)
         self.summary.already_there += sum(not e.added and not e.refused for e in entries)
 
-    def good(self, batch: list[Line | BadLine]) -> Iterator[Entry]:
+    def good(self, batch: list[Line | BadLine], fewest: int = MIN_RESPONSES) -> Iterator[Entry]:
         """The lines that can be imported; the others are reported."""
         for line in batch:
             if isinstance(line, BadLine):
                 self.refuse(line)
-            elif self.is_queued(line) and len(line.responses) < MIN_RESPONSES:
+            elif self.is_queued(line) and len(line.responses) < fewest:
                 reason = (
                     f"has {len(line.responses)} responses, and a prompt to be labelled needs "
-                    f"at least {MIN_RESPONSES}"
+                    f"at least {fewest}"
                 )
                 self.refuse(BadLine(line.number, reason))
             else:

@@ -56,7 +56,9 @@ def test_every_make_target_of_the_readme_exists() -> None:
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md", "docs/data-format.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/configuration.md", "docs/data-format.md", "docs/sampling.md"]
+)
 def test_every_command_in_the_pages_parses(page: str) -> None:
     """Each `manage.py ...` line of a code block is accepted by the command that it names."""
     lines = re.findall(

@@ -19,9 +19,11 @@ SHARED = {
     "training.oasst",
     "training.pairs",
     "training.parquetfile",
+    "training.promptfile",
     "training.rankingfile",
     "training.rankingline",
     "training.runfolder",
+    "training.sampling",
     "training.trlpairs",
 }
 # Code that is saved with a model: it names its neighbours relatively, and loads without Podium.
@@ -67,6 +69,7 @@ STAGES = {
     "progress",
     "prompts",
     "runs",
+    "sampling",
     "scoring",
     "reviewing",
     "projects",

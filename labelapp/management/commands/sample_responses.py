@@ -1,0 +1,229 @@
+"""`manage.py sample_responses --project SLUG --model NAME`: responses to prompts, to be ranked."""
+
+import argparse
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from labelapp.importing import ImportRefusedError, import_prompts_to_fill
+from labelapp.models import MAX_RESPONSES, MIN_RESPONSES, Project
+from labelapp.sampling import Sampled, Settings, fill, lacking
+from training.filelines import RankingFileError
+from training.promptfile import read_prompts
+from training.sampling import SamplingError
+
+
+class Command(BaseCommand):
+    help = (
+        "Fill a project's prompts with responses of a local model, or of an OpenAI-compatible "
+        "endpoint, and queue them to be labelled. Stopped and started again, it goes on where it "
+        "was. docs/sampling.md explains the settings."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--project", required=True, metavar="SLUG")
+        parser.add_argument(
+            "--model",
+            required=True,
+            nargs="+",
+            metavar="NAME",
+            help="a folder or a name that transformers loads, or a model of the endpoint; "
+            "several take turns",
+        )
+        parser.add_argument(
+            "--endpoint",
+            metavar="URL",
+            help="ask this address, such as http://localhost:8000/v1, instead of a local model",
+        )
+        parser.add_argument(
+            "--key-variable",
+            default="OPENAI_API_KEY",
+            metavar="NAME",
+            help="the environment variable that holds the endpoint's key; default %(default)s",
+        )
+        parser.add_argument(
+            "--prompts", metavar="FILE", help="import these prompts first; - for standard input"
+        )
+        parser.add_argument(
+            "--skip-bad-lines", action="store_true", help="of that file, leave out bad lines"
+        )
+        parser.add_argument(
+            "--responses",
+            type=int,
+            metavar="K",
+            help="how many a prompt is to have, 4 to 9; default: what the project shows at once",
+        )
+        parser.add_argument("--limit", type=int, metavar="N", help="fill the first N prompts only")
+        add_sampling_arguments(parser)
+        add_machine_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = Project.objects.filter(slug=options["project"]).first()
+        if project is None:
+            raise CommandError(f"there is no project {options['project']!r}")
+        settings = settings_of(project, options)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+        start = time.monotonic()
+        done = Sampled()
+        try:
+            if options["prompts"]:
+                self.import_prompts(project, settings, options)
+            with tqdm(
+                total=lacking(project, settings),
+                unit=" responses",
+                disable=None,
+                desc=project.slug,
+            ) as bar:
+                fill(project, settings, done=done, progress=bar.update)
+        except SamplingError as error:
+            raise CommandError(f"{error}. {go_on(done)}") from error
+        except KeyboardInterrupt:
+            raise CommandError(f"stopped. {go_on(done)}") from None
+        self.stdout.write(describe(done, settings, time.monotonic() - start))
+
+    def import_prompts(self, project: Project, settings: Settings, options: dict[str, Any]) -> None:
+        try:
+            summary = import_prompts_to_fill(
+                project,
+                read_prompts(options["prompts"]),
+                report=lambda bad: self.stderr.write(str(bad)),
+                enough=settings.responses,
+                skip_bad_lines=options["skip_bad_lines"],
+            )
+        except RankingFileError as error:
+            raise CommandError(f"{error}; nothing was imported") from error
+        except ImportRefusedError as error:
+            raise CommandError(
+                f"{error}. Mend them, or import the other lines with --skip-bad-lines."
+            ) from error
+        self.stdout.write(
+            f"{summary.lines:,} lines: added {summary.prompts:,} prompts; "
+            f"{summary.already_there:,} were there already."
+        )
+
+
+def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        metavar="T",
+        help="0 to 2; several take turns; default 1.0",
+    )
+    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="default 1.0")
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=512, metavar="N", help="of a response; default 512"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="default 0")
+    parser.add_argument(
+        "--tries",
+        type=int,
+        default=5,
+        metavar="N",
+        help="for a response that no other of the prompt equals; default 5",
+    )
+
+
+def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=16,
+        metavar="N",
+        help="responses that a local model writes at once; default 16",
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        default=8,
+        metavar="N",
+        help="requests to an endpoint at once; default 8",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="for an endpoint's answer; default 120",
+    )
+    parser.add_argument(
+        "--retries",
+        type=int,
+        default=6,
+        metavar="N",
+        help="of a request to an endpoint that is busy or away; default 6",
+    )
+
+
+def settings_of(project: Project, options: dict[str, Any]) -> Settings:
+    """The settings. Raises CommandError for those that cannot be."""
+    responses = options["responses"] or project.responses_per_ranking
+    if not MIN_RESPONSES <= responses <= MAX_RESPONSES:
+        raise CommandError(f"--responses takes {MIN_RESPONSES} to {MAX_RESPONSES}")
+    if not all(0 <= heat <= 2 for heat in options["temperature"]):
+        raise CommandError("--temperature takes numbers from 0 to 2")
+    if not 0 < options["top_p"] <= 1:
+        raise CommandError("--top-p takes a number above 0, at most 1")
+    for name in ("max_new_tokens", "tries", "batch_size", "concurrency", "timeout"):
+        if options[name] <= 0:
+            raise CommandError(f"--{name.replace('_', '-')} takes a number above 0")
+    names = [model_name(model, options["endpoint"]) for model in options["model"]]
+    if len(set(names)) < len(names):
+        raise CommandError("two models have the same name, and their responses could not be told")
+    arguments = [model_arguments(model, options) for model in options["model"]]
+    return Settings(
+        responses=responses,
+        program="sampleendpoint" if options["endpoint"] else "samplemodel",
+        models=tuple(zip(names, arguments, strict=True)),
+        temperatures=tuple(dict.fromkeys(options["temperature"])),
+        rows=0 if options["endpoint"] else options["batch_size"],
+        requests=options["concurrency"] if options["endpoint"] else 2,
+        tries=options["tries"],
+        seed=options["seed"],
+        limit=options["limit"],
+    )
+
+
+def model_name(model: str, endpoint: str | None) -> str:
+    """What the responses name as their source: of a folder its last part."""
+    return model if endpoint or not Path(model).is_dir() else Path(model).resolve().name
+
+
+def model_arguments(model: str, options: dict[str, Any]) -> tuple[str, ...]:
+    """What the sampling program is told."""
+    shared = ["--max-new-tokens", str(options["max_new_tokens"]), "--top-p", str(options["top_p"])]
+    if not options["endpoint"]:
+        where = str(Path(model).resolve()) if Path(model).is_dir() else model
+        return ("--model", where, *shared)
+    names = ("endpoint", "key_variable", "concurrency", "timeout", "retries")
+    own = [word for name in names for word in (f"--{name.replace('_', '-')}", str(options[name]))]
+    return ("--model", model, *shared, *own)
+
+
+def go_on(done: Sampled) -> str:
+    return f"{done.responses:,} responses are stored; start again to go on from there"
+
+
+def describe(done: Sampled, settings: Settings, seconds: float) -> str:
+    """What a sampling did, in words."""
+    parts = [
+        f"{done.responses:,} responses to {len(done.prompts):,} prompts in {seconds:.1f} s;",
+        f"{done.queued:,} prompts now wait for labellers.",
+    ]
+    if done.repeated:
+        parts.append(f"{done.repeated:,} texts were there already, or empty.")
+    if done.cut:
+        parts.append(f"{done.cut:,} responses were cut at --max-new-tokens.")
+    if done.refusals:
+        parts.append(f"{done.refusals:,} requests were refused, the first because: {done.refused}")
+    if done.short:
+        parts.append(
+            f"{done.short:,} prompts still have fewer than {settings.responses} responses and do "
+            "not wait: try a higher --temperature, another --seed or another model."
+        )
+    return " ".join(parts)
