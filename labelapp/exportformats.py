@@ -80,11 +80,16 @@ def writer(format: Format, project: Project) -> Writer:  # noqa: A002 - the opti
         conversational = has_conversations(project)
         return Writer(compared, partial(trl_lines, conversational=conversational))
     return {
-        "jsonl": Writer(lambda prompt: prompt, jsonl_lines),
+        "jsonl": Writer(filled, jsonl_lines),
         "nemo": Writer(compared, nemo_lines),
         "csv": Writer(ranked, csv_lines),
         "parquet": Writer(ranked, table_lines),
     }[format]
+
+
+def filled(prompt: ExportedPrompt) -> ExportedPrompt | None:
+    """The prompt; outside an archive, which has all, None if it still lacks its responses."""
+    return prompt if prompt.responses or prompt.state is not None else None
 
 
 def ranked(prompt: ExportedPrompt) -> ExportedPrompt | None:

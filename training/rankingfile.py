@@ -233,7 +233,7 @@ def check(number: int, data: Any, rankings: bool) -> Line:
     """The line's JSON as a Line. Raises ValueError with the reason where it is not one."""
     if not isinstance(data, dict):
         raise ValueError("is not a JSON object with prompt and responses")
-    responses = check_responses(data.get("responses"))
+    responses = [] if is_unfilled(data) else check_responses(data.get("responses"))
     ids = [response.id for response in responses]
     ranking = data.get("ranking")
     details = state = None
@@ -252,6 +252,11 @@ def check(number: int, data: Any, rankings: bool) -> Line:
         details=details,
         state=state,
     )
+
+
+def is_unfilled(data: dict[str, Any]) -> bool:
+    """Whether it says that its prompt has no responses yet, and so waits for nobody."""
+    return data.get("responses") == [] and data.get("wanted") == 0 and data.get("ranking") is None
 
 
 def check_prompt(prompt: Any) -> list[Message]:

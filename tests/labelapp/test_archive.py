@@ -434,3 +434,13 @@ def test_the_words_of_a_file_are_those_of_the_database() -> None:
     assert set(SKIP_REASONS) == set(SkipReason.values)
     names = {field.name for field in Assignment._meta.get_fields()}
     assert set(CONTROLS) <= names
+
+
+def test_a_prompt_that_has_no_responses_yet_is_in_the_archive_and_in_no_other_file(
+    add_prompt: AddPrompt, project: Project, tmp_path: Path
+) -> None:
+    add_prompt("Why?", [], wanted=0)
+    text, other = archive(project), empty()
+    assert import_text(other, text, tmp_path / "archive.jsonl") == []
+    assert archive(other) == text
+    assert list(export_lines(project, "jsonl")) == []
