@@ -51,7 +51,9 @@ def test_a_reviewer_adjudicates_by_keys_and_goes_on_to_the_next(
     page.goto(f"{live_server.url}/projects/kitchen/agreement/")
     page.get_by_role("link", name="Disagreements, prompt by prompt").click()
     page.get_by_role("link", name="First?").click()
-    page.get_by_role("group", name="Response A", exact=True).focus()
+    first = page.get_by_role("group", name="Response A", exact=True)
+    expect(first).to_have_attribute("aria-current", "true")  # the page listens to keys
+    first.focus()
     for key in ("2", "j", "1", "j", "4", "u", "j", "3"):  # A 2, B 1; C 4 and back to 3; D 3
         page.keyboard.press(key)
     page.get_by_role("button", name="Store the adjudicated ranking").click()
