@@ -6,6 +6,8 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 MANAGE := $(PY) manage.py
 BIND   ?= 127.0.0.1:8000
+# Files of tests run side by side, in as many processes as there are cores, and at most four.
+TOGETHER := -n auto --maxprocesses 4 --dist loadfile
 DEMO   := DATABASE_URL= DATA_DIR=var/demo $(MANAGE)
 
 .PHONY: demo run test chromium check fix clean help bench-training bench-web words
@@ -42,8 +44,8 @@ run: $(VENV)/installed
 	$(MANAGE) serve --bind $(BIND)
 
 test: $(VENV)/installed-dev chromium
-	$(VENV)/bin/pytest
-	TEST_DATABASE=postgresql $(VENV)/bin/pytest -m database --ignore tests/browser
+	$(VENV)/bin/pytest $(TOGETHER)
+	TEST_DATABASE=postgresql $(VENV)/bin/pytest $(TOGETHER) -m database --ignore tests/browser
 
 # The browser tests use a Chromium that is there (or the one that CHROMIUM names), else install one.
 chromium: $(VENV)/installed-dev

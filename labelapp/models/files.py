@@ -42,7 +42,6 @@ class FileTransfer(models.Model):
     done = models.BigIntegerField(default=0)  # bytes of an upload, prompts of an export
     total = models.BigIntegerField(default=0)
     reason = models.TextField(blank=True)  # why it failed, in words
-    stop_requested = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
