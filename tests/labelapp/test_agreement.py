@@ -150,6 +150,13 @@ def test_the_command_says_each_figure_in_a_line(
     assert len(lines) == 6
 
 
+def test_the_page_shows_what_the_command_measured(ranked_twice: Project, manager: Member) -> None:
+    call_command("measure_agreement", project="kitchen")
+    page = sign_in(manager).get(URL).content.decode()
+    assert "80.0\u202f%" in page
+    assert "Measure anew" in page
+
+
 def test_the_command_says_why_a_figure_is_not_defined(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
-from labelapp.agreement import Figure, rankings_by_prompt
+from labelapp.agreement import Figure, rankings_by_prompt, store
 from labelapp.checks import checks_by_prompt
 from labelapp.coefficients import measure
 from labelapp.disagreements import Recorder
@@ -15,23 +16,29 @@ from labelapp.models import Project
 
 class Command(BaseCommand):
     help = (
-        "Measure how far a project's labellers rank alike; docs/quality.md defines the figures. "
+        "Measure how far a project's labellers rank alike, for you and for the project's page; "
+        "docs/quality.md defines the figures. "
         "Needs numpy, which the pages do without."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--project", required=True, metavar="SLUG")
         parser.add_argument("--json", action="store_true", help="everything, for programs")
+        # The task stores what is printed.
+        parser.add_argument("--by-task", action="store_true", help=argparse.SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = Project.objects.filter(slug=options["project"]).first()
         if project is None:
             raise CommandError(f"there is no project {options['project']!r}")
+        began = timezone.now()
         with Recorder(project) as recorder:
             found = measure(
                 recorder.recorded(rankings_by_prompt(project)), checks_by_prompt(project)
             )
             recorder.store()
+        if not options["by_task"]:
+            store(project, found, began)
         if options["json"]:
             self.stdout.write(json.dumps(found.to_json(), allow_nan=False))
             return
