@@ -192,7 +192,7 @@ def measure(project: Project) -> dict[str, Any]:
     done = subprocess.run(
         [
             *(sys.executable, "manage.py", "measure_agreement"),
-            *("--project", project.slug, "--json", "--by-task"),
+            *(f"--project={project.slug}", "--json", "--by-task"),
         ],
         cwd=settings.BASE_DIR,
         env=environment(),

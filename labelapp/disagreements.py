@@ -208,7 +208,7 @@ def parts(
         share = against / comparisons
     except (ValueError, ZeroDivisionError, OverflowError):
         return [found]
-    if max(against, prompt) >= 2**63:
+    if min(against, prompt) < 0 or max(against, prompt) >= 2**63:
         return [found]
     if back:
         found = found.order_by("share", "against", "-prompt_id")

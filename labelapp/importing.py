@@ -8,7 +8,6 @@ the whole import back. What is there already is left as it is, so a second impor
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -20,11 +19,14 @@ from labelapp.importrankings import Verdicts, verdicts_of
 from labelapp.importtasks import add_comments, add_tasks
 from labelapp.lending import look_from_the_top
 from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
+from labelapp.runs import patiently
 from training.pairs import prompt_hash
 from training.rankingfile import BadLine, Line
 from training.rankingline import PromptState
 
-BATCH = 500  # lines written at a time: few statements, little memory
+# Written at a time, whichever is reached first: few statements, little memory.
+BATCH = 500  # lines
+BATCH_CHARACTERS = 2**23  # of responses
 UNKNOWN_LABELLER = "unknown"
 PROMPT_COLUMNS = (
     "project",
@@ -86,17 +88,16 @@ def import_lines(
         plan_anew()
         # Two imports into one project take turns: each must see what the other has added.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        stream = iter(lines)
-        while batch := list(islice(stream, BATCH)):
+        for batch in batches(lines):
             importer.write(batch)
         if importer.summary.bad_lines and not skip_bad_lines:
             raise ImportRefusedError(importer.summary)
         importer.people.count_ranked(new=True)
         if finishing is not None:
             finishing(importer.summary)
-    with transaction.atomic():
-        importer.people.count_ranked(new=False)
-    importer.call_back()
+    # What is imported stays so: a busy database is waited for, and not by importing once more.
+    patiently(importer.count_others)
+    patiently(importer.call_back)
     return importer.summary
 
 
@@ -127,8 +128,7 @@ def import_prompts_to_fill(
     with transaction.atomic():
         plan_anew()
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        stream = iter(lines)
-        while batch := list(islice(stream, BATCH)):
+        for batch in batches(lines):
             importer.summary.lines += len(batch)
             entries = importer.without_clashes(list(importer.good(batch, fewest=0)))
             importer.add_prompts(entries)
@@ -137,8 +137,22 @@ def import_prompts_to_fill(
             importer.summary.already_there += sum(not entry.added for entry in entries)
         if importer.summary.bad_lines and not skip_bad_lines:
             raise ImportRefusedError(importer.summary)
-    importer.call_back()
+    patiently(importer.call_back)
     return importer.summary
+
+
+def batches(lines: Iterable[Line | BadLine]) -> Iterator[list[Line | BadLine]]:
+    batch: list[Line | BadLine] = []
+    characters = 0
+    for line in lines:
+        batch.append(line)
+        if isinstance(line, Line):
+            characters += sum(len(response.text) for response in line.responses)
+        if len(batch) >= BATCH or characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 class Importer:
@@ -338,6 +352,11 @@ class Importer:
         for entry in entries:
             entry.added |= entry.prompt_id in queued
         self.summary.queued += len(queued)
+
+    def count_others(self) -> None:
+        """Count what members who were there before have ranked; apart, as call_back is."""
+        with transaction.atomic():
+            self.people.count_ranked(new=False)
 
     def call_back(self) -> None:
         """Let labellers who are past the urgency of new prompts look from the top again.

@@ -84,7 +84,7 @@ class Verdicts:
             what = "adjudicated" if details.origin == Origin.ADJUDICATED else "current"
             return f"is a second {what} ranking of these responses, by {name!r}"
         if details.gold and key.prompt_id in self.gold:
-            return "is a second gold ranking of its prompt"
+            verdict.ranking.is_gold = False  # that mark may have moved since the file was written
         if details.version is None:
             verdict.ranking.version = max(self.versions[key], default=0) + 1
         self.know(verdict)

@@ -1,7 +1,7 @@
 """The verdicts on a prompt side by side: a matrix for each set of responses that was ranked."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -125,13 +125,15 @@ def matrix(name: str, columns: Sequence[Column], responses: Mapping[str, Respons
     own = [one for one in columns if one.ranking.origin != Origin.ADJUDICATED]
     judged = [one for one in columns if one.ranking.origin == Origin.ADJUDICATED]
     adjudicated = next((one for one in judged if one.ranking.is_current), None)
-    majority = majority_of(own, by_letter)
+    # Surplus rankings are shown and do not count, unless there are no others.
+    counting = [one for one in own if not one.ranking.surplus] or own
+    majority = majority_of(counting, by_letter)
     lines = [
         Line(
             letter=letter,
             response=responses[letter],
             cells=[one.cells[pk] for one in own],
-            mean=sum(one.cells[pk].rank for one in own) / len(own) if own else None,
+            mean=sum(one.cells[pk].rank for one in counting) / len(counting) if own else None,
             adjudicated=adjudicated.cells[pk] if adjudicated else None,
         )
         for letter, pk in by_letter.items()
@@ -161,10 +163,24 @@ def majority_of(columns: Sequence[Column], by_letter: Mapping[str, int]) -> dict
     return dict(zip(by_letter, found.ranks, strict=True))
 
 
+def pairs_of(columns: Sequence[Column], letters: Iterable[int]) -> list[tuple[int, int]]:
+    """The pairs of responses that somebody ranked together, in the order of the letters.
+
+    A prompt may have very many responses, of which each labeller saw nine at most.
+    """
+    places = {pk: place for place, pk in enumerate(letters)}
+    together = {
+        pair
+        for each in columns
+        for pair in combinations(sorted(each.cells, key=places.__getitem__), 2)
+    }
+    return sorted(together, key=lambda pair: (places[pair[0]], places[pair[1]]))
+
+
 def splits(columns: Sequence[Column], letters: Mapping[int, str]) -> list[Split]:
     """The pairs of responses that some labellers order one way and some the other."""
     found = []
-    for one, other in combinations(letters, 2):
+    for one, other in pairs_of(columns, letters):
         sides: tuple[list[str], list[str], list[str]] = ([], [], [])
         for each in columns:
             if one in each.cells and other in each.cells:

@@ -4,6 +4,7 @@ import errno
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
 FORM_BYTES = 64 * 2**10  # what a form adds to its file, at most
+RESERVED_BYTES = 256 * 2**20  # of the disk: labelling goes on while files come
 PREFIX = "incoming-"
 STALE_SECONDS = 24 * 3600  # no file is sent for longer
 FULL = "The machine that runs Podium has no room for this file. Free some of its disk."
@@ -71,7 +73,7 @@ class Receiver(TemporaryFileUploadHandler):
             self.refuse(too_large())
         try:
             self.file = IncomingFile(file_name, content_type, charset)
-            if shutil.disk_usage(incoming_folder()).free < self.announced:
+            if shutil.disk_usage(incoming_folder()).free < self.announced + RESERVED_BYTES:
                 self.refuse(FULL)
         except OSError as error:
             self.refuse(trouble(error))
@@ -122,5 +124,6 @@ def incoming_folder() -> Path:
 def remove_stale() -> None:
     """Remove what was left of files whose receiving process was killed."""
     for path in incoming_folder().glob(f"{PREFIX}*"):
-        if time.time() - path.stat().st_mtime > STALE_SECONDS:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another upload has just ended
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()

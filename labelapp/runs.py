@@ -180,7 +180,7 @@ def log_path(run: TrainingRun) -> Path:
 def command(program: str, run: TrainingRun) -> list[str]:
     folder = str(run_folder(run).path)
     module = ["-m", f"training.{program}"]
-    return [sys.executable, *module, "--project", run.project.slug, "--run-folder", folder]
+    return [sys.executable, *module, f"--project={run.project.slug}", "--run-folder", folder]
 
 
 def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:

@@ -30,6 +30,7 @@ from labelapp.models import FileState, Project, Upload, User
 from labelapp.runs import patiently
 from labelapp.transfers import Beat, FailedError, StoppedError
 from training.fileformats import Beginning
+from training.filelines import MAX_LINE_BYTES
 from training.pairs import Message
 from training.rankingfile import (
     BadLine,
@@ -41,6 +42,7 @@ from training.rankingfile import (
 )
 
 PREVIEWED = 10  # lines
+PREVIEWED_BYTES = (PREVIEWED + 2) * MAX_LINE_BYTES  # at most, to find them
 KEPT_FOR = timedelta(days=14)  # the files of uploads that nobody ended
 BAD_LINES = "bad_lines.jsonl"
 OPEN = (FileState.DRAFT, FileState.REFUSED, FileState.FAILED, FileState.STOPPED)
@@ -148,7 +150,7 @@ def look_into_file(upload: Upload, delimiter: str | None = None) -> Beginning:
 
 
 @contextmanager
-def opened(upload: Upload) -> Iterator[RankingFile]:
+def opened(upload: Upload, at_most: int | None = None) -> Iterator[RankingFile]:
     """The file, to be read as was said. Raises RankingFileError in words for a page."""
     path = file_path(upload)
     if not path.is_file():
@@ -161,6 +163,7 @@ def opened(upload: Upload) -> Iterator[RankingFile]:
             rankings=said.get("rankings", True),
             delimiter=said.get("delimiter") or None,
             columns=said.get("columns") or None,
+            at_most=at_most,
         ) as file:
             yield file
     except RankingFileError as error:
@@ -179,7 +182,7 @@ def in_words(problem: str, path: Path) -> str:
 
 def preview(upload: Upload) -> Preview:
     try:
-        with opened(upload) as file:
+        with opened(upload, PREVIEWED_BYTES) as file:
             lines = list(islice(file, PREVIEWED + 1))
     except RankingFileError as error:
         return Preview(problem=str(error))

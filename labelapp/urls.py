@@ -2,7 +2,8 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import IntConverter
 
 from labelapp.middleware import translated
 from labelapp.views import (
@@ -23,6 +24,15 @@ from labelapp.views import (
     work,
 )
 
+
+class RowConverter(IntConverter):
+    """The number of a row: an address with a number that no database holds leads nowhere."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_converter(RowConverter, "row")
+
 urlpatterns = [
     path("", projects.index, name="projects"),
     path("sign-in/", translated(projects.SignIn.as_view()), name="login"),
@@ -35,12 +45,12 @@ urlpatterns = [
     path("projects/<slug:slug>/", projects.detail, name="project"),
     path("projects/<slug:slug>/settings/", projects.settings, name="project_settings"),
     path("projects/<slug:slug>/people/", people.index, name="people"),
-    path("projects/<slug:slug>/people/<int:pk>/role/", people.change_role, name="person_role"),
-    path("projects/<slug:slug>/people/<int:pk>/remove/", people.remove, name="person_remove"),
-    path("projects/<slug:slug>/people/<int:pk>/back/", people.bring_back, name="person_back"),
+    path("projects/<slug:slug>/people/<row:pk>/role/", people.change_role, name="person_role"),
+    path("projects/<slug:slug>/people/<row:pk>/remove/", people.remove, name="person_remove"),
+    path("projects/<slug:slug>/people/<row:pk>/back/", people.bring_back, name="person_back"),
     path("projects/<slug:slug>/invitations/", invitations.index, name="invitations"),
     path(
-        "projects/<slug:slug>/invitations/<int:pk>/revoke/",
+        "projects/<slug:slug>/invitations/<row:pk>/revoke/",
         invitations.revoke,
         name="invitation_revoke",
     ),
@@ -56,14 +66,14 @@ urlpatterns = [
     path("projects/<slug:slug>/progress/pause/", progress.pause, name="pause"),
     path("projects/<slug:slug>/prompts/", prompts.index, name="prompts"),
     path("projects/<slug:slug>/prompts/wanted/", prompts.wanted, name="prompts_wanted"),
-    path("projects/<slug:slug>/prompts/<int:pk>/", prompts.detail, name="prompt"),
+    path("projects/<slug:slug>/prompts/<row:pk>/", prompts.detail, name="prompt"),
     path(
-        "projects/<slug:slug>/prompts/<int:pk>/take-back/<int:task>/",
+        "projects/<slug:slug>/prompts/<row:pk>/take-back/<row:task>/",
         prompts.take_back,
         name="prompt_take_back",
     ),
     path(
-        "projects/<slug:slug>/prompts/<int:pk>/gold/<int:ranking>/",
+        "projects/<slug:slug>/prompts/<row:pk>/gold/<row:ranking>/",
         prompts.gold,
         name="prompt_gold",
     ),
@@ -71,57 +81,57 @@ urlpatterns = [
     path("projects/<slug:slug>/agreement/measured/", agreement.measured, name="agreement_measured"),
     path("projects/<slug:slug>/agreement/measure/", agreement.measure, name="agreement_measure"),
     path("projects/<slug:slug>/disagreements/", disagreements.index, name="disagreements"),
-    path("projects/<slug:slug>/disagreements/<int:pk>/", disagreements.detail, name="disagreement"),
+    path("projects/<slug:slug>/disagreements/<row:pk>/", disagreements.detail, name="disagreement"),
     path(
-        "projects/<slug:slug>/disagreements/<int:pk>/comment/",
+        "projects/<slug:slug>/disagreements/<row:pk>/comment/",
         disagreements.comment,
         name="disagreement_comment",
     ),
     path(
-        "projects/<slug:slug>/disagreements/<int:pk>/comments/<int:comment_pk>/delete/",
+        "projects/<slug:slug>/disagreements/<row:pk>/comments/<row:comment_pk>/delete/",
         disagreements.delete_comment,
         name="disagreement_comment_delete",
     ),
     path(
-        "projects/<slug:slug>/disagreements/<int:pk>/adjudicate/",
+        "projects/<slug:slug>/disagreements/<row:pk>/adjudicate/",
         adjudicating.adjudicate,
         name="adjudicate",
     ),
     path(
-        "projects/<slug:slug>/disagreements/<int:pk>/take-back/<int:ranking>/",
+        "projects/<slug:slug>/disagreements/<row:pk>/take-back/<row:ranking>/",
         adjudicating.take_back,
         name="adjudication_take_back",
     ),
     path("projects/<slug:slug>/export/", exporting.index, name="export"),
     path("projects/<slug:slug>/export/prepared/", exporting.prepared, name="export_prepared"),
-    path("projects/<slug:slug>/export/<int:pk>/file/", exporting.file, name="export_file"),
-    path("projects/<slug:slug>/export/<int:pk>/stop/", exporting.stop, name="export_stop"),
-    path("projects/<slug:slug>/export/<int:pk>/remove/", exporting.remove, name="export_remove"),
+    path("projects/<slug:slug>/export/<row:pk>/file/", exporting.file, name="export_file"),
+    path("projects/<slug:slug>/export/<row:pk>/stop/", exporting.stop, name="export_stop"),
+    path("projects/<slug:slug>/export/<row:pk>/remove/", exporting.remove, name="export_remove"),
     path("projects/<slug:slug>/uploads/", uploading.index, name="uploads"),
-    path("projects/<slug:slug>/uploads/<int:pk>/", uploading.detail, name="upload"),
+    path("projects/<slug:slug>/uploads/<row:pk>/", uploading.detail, name="upload"),
     path(
-        "projects/<slug:slug>/uploads/<int:pk>/progress/",
+        "projects/<slug:slug>/uploads/<row:pk>/progress/",
         uploading.progress,
         name="upload_progress",
     ),
-    path("projects/<slug:slug>/uploads/<int:pk>/import/", uploading.begin, name="upload_import"),
-    path("projects/<slug:slug>/uploads/<int:pk>/anew/", uploading.read_anew, name="upload_anew"),
-    path("projects/<slug:slug>/uploads/<int:pk>/stop/", uploading.stop, name="upload_stop"),
+    path("projects/<slug:slug>/uploads/<row:pk>/import/", uploading.begin, name="upload_import"),
+    path("projects/<slug:slug>/uploads/<row:pk>/anew/", uploading.read_anew, name="upload_anew"),
+    path("projects/<slug:slug>/uploads/<row:pk>/stop/", uploading.stop, name="upload_stop"),
     path(
-        "projects/<slug:slug>/uploads/<int:pk>/discard/", uploading.discard, name="upload_discard"
+        "projects/<slug:slug>/uploads/<row:pk>/discard/", uploading.discard, name="upload_discard"
     ),
     path(
-        "projects/<slug:slug>/uploads/<int:pk>/bad-lines.csv",
+        "projects/<slug:slug>/uploads/<row:pk>/bad-lines.csv",
         uploading.bad_lines,
         name="upload_bad_lines",
     ),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),
-    path("projects/<slug:slug>/runs/<int:pk>/", runs.detail, name="run"),
-    path("projects/<slug:slug>/runs/<int:pk>/progress/", runs.progress, name="run_progress"),
-    path("projects/<slug:slug>/runs/<int:pk>/stop/", runs.stop, name="run_stop"),
-    path("projects/<slug:slug>/runs/<int:pk>/go-on/", runs.go_on, name="run_go_on"),
-    path("projects/<slug:slug>/runs/<int:pk>/log/", runs.log, name="run_log"),
+    path("projects/<slug:slug>/runs/<row:pk>/", runs.detail, name="run"),
+    path("projects/<slug:slug>/runs/<row:pk>/progress/", runs.progress, name="run_progress"),
+    path("projects/<slug:slug>/runs/<row:pk>/stop/", runs.stop, name="run_stop"),
+    path("projects/<slug:slug>/runs/<row:pk>/go-on/", runs.go_on, name="run_go_on"),
+    path("projects/<slug:slug>/runs/<row:pk>/log/", runs.log, name="run_log"),
     path("projects/<slug:slug>/reviewing/", reviewing.index, name="reviewing"),
-    path("projects/<slug:slug>/reviewing/<int:pk>/", reviewing.detail, name="reviewing_prompt"),
+    path("projects/<slug:slug>/reviewing/<row:pk>/", reviewing.detail, name="reviewing_prompt"),
     path("admin/", admin.site.urls),
 ]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 MAX_LINE_BYTES = 16 * 2**20  # longer lines are not rankings; the bound keeps memory bounded
+LONGEST = f"{MAX_LINE_BYTES // 2**20} MiB"
 
 Found = tuple[int, Any]  # a line's number, and what stands there or a ValueError
 
@@ -22,26 +23,35 @@ class RankingFileError(Exception):
 
 
 class Chained(io.RawIOBase):
-    """What has been read of a stream, and then the rest of it: a pipe cannot be rewound."""
+    """What has been read of a stream, and then the rest of it: a pipe cannot be rewound.
 
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self.head = head
+    With `at_most`, reading on after so many bytes raises RankingFileError.
+    """
+
+    def __init__(self, head: bytes, rest: IO[bytes], at_most: int | None) -> None:
+        self.head = memoryview(head)
         self.rest = rest
+        self.left = at_most
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
+        given: bytes | memoryview
+        if self.left is not None and self.left <= 0:
+            raise RankingFileError("its first lines are too long to be shown")
         if self.head:
             given, self.head = self.head[: len(buffer)], self.head[len(buffer) :]
         else:
             given = self.rest.read1(len(buffer))  # type: ignore[attr-defined]
         buffer[: len(given)] = given
+        if self.left is not None:
+            self.left -= len(given)
         return len(given)
 
 
-def chained(head: bytes, rest: IO[bytes]) -> IO[bytes]:
-    return io.BufferedReader(Chained(head, rest), 2**17)
+def chained(head: bytes, rest: IO[bytes], at_most: int | None = None) -> IO[bytes]:
+    return io.BufferedReader(Chained(head, rest, at_most), 2**17)
 
 
 def json_lines(stream: IO[bytes]) -> Iterator[Found]:
@@ -52,7 +62,7 @@ def json_lines(stream: IO[bytes]) -> Iterator[Found]:
         if len(raw) > MAX_LINE_BYTES:
             while raw and not raw.endswith(b"\n"):
                 raw = stream.readline(MAX_LINE_BYTES)
-            yield number, ValueError(f"is longer than {MAX_LINE_BYTES // 2**20} MiB")
+            yield number, ValueError(f"is longer than {LONGEST}")
         elif raw.strip():
             yield number, json_value(number, raw)
 
@@ -80,7 +90,8 @@ def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, An
     # Bytes that are not UTF-8 become lone surrogates here, which `unreadable` finds.
     lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     # strict: a quotation mark in the wrong place is reported, not quietly dropped.
-    rows = csv.reader(bounded(lines), delimiter=delimiter, strict=True)
+    text = Bounded(lines)
+    rows = csv.reader(text, delimiter=delimiter, strict=True)
     while True:
         first = rows.line_num + 1
         try:
@@ -89,18 +100,32 @@ def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, An
             return
         except csv.Error as error:
             row = ValueError(f"is not CSV: {error}")
+        text.row = 0
         if row != []:
             yield first, rows.line_num, row
 
 
-def bounded(lines: IO[str]) -> Iterator[str]:
-    """The lines of a text. Raises RankingFileError for one that is too long to be one."""
-    number = 0
-    while line := lines.readline(MAX_LINE_BYTES):
-        number += 1
-        if len(line) == MAX_LINE_BYTES:
-            raise RankingFileError(f"line {number} is longer than {MAX_LINE_BYTES // 2**20} MiB")
-        yield line
+class Bounded:
+    """The lines of a table. Raises RankingFileError for a row that is too long to be one."""
+
+    def __init__(self, lines: IO[str]) -> None:
+        self.lines = lines
+        self.number = 0
+        self.row = 0  # characters since the last row ended
+
+    def __iter__(self) -> Bounded:
+        return self
+
+    def __next__(self) -> str:
+        line = self.lines.readline(MAX_LINE_BYTES)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self.row += len(line)
+        if self.row >= MAX_LINE_BYTES:
+            what = "line" if self.row == len(line) else "the row that ends on line"
+            raise RankingFileError(f"{what} {self.number} is longer than {LONGEST}")
+        return line
 
 
 def unreadable(cells: Iterable[str]) -> bool:

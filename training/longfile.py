@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from training.filelines import Found, RankingFileError, table_rows
+from training.filelines import LONGEST, MAX_LINE_BYTES, Found, RankingFileError, table_rows
 
 FIELDS = {
     "ranking": "what is the same in all rows of a ranking, and another for the next",
@@ -167,6 +167,18 @@ class Group:
     number: int  # of the first row's line
     rows: list[dict[str, Any]] = field(default_factory=list)
     problem: str = ""
+    characters: int = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Keep a row, unless the ranking is too large to be one."""
+        self.characters += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(self.rows) == MAX_ROWS:
+            self.problem = f"has more than {MAX_ROWS:,} rows"
+        elif self.characters > MAX_LINE_BYTES:
+            self.problem = f"is longer than {LONGEST}"
+            self.rows.clear()
+        else:
+            self.rows.append(row)
 
 
 def gathered(rows: Iterable[Found], fields: Iterable[str]) -> Iterator[Found]:
@@ -202,10 +214,7 @@ def gathered(rows: Iterable[Found], fields: Iterable[str]) -> Iterator[Found]:
             yield from closed()
             group = Group(key, number, problem=lacking(lost) if lost else "")
         lost = 0
-        if len(group.rows) < MAX_ROWS:
-            group.rows.append(row)
-        else:
-            group.problem = f"has more than {MAX_ROWS:,} rows"
+        group.add(row)
     yield from closed()
 
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
+from training.filelines import LONGEST, MAX_LINE_BYTES
+
 try:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -23,6 +25,7 @@ except ImportError:
 
 ROWS = 256  # read at a time
 BUFFER = 2**20
+TOO_LONG = f"is longer than {LONGEST}"
 GROUP_ROWS, GROUP_BYTES = 10_000, 8 * 2**20  # of a row group, whichever is reached first
 
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
@@ -46,13 +49,25 @@ def read(path: str) -> None:
         if not asked:
             return  # they wanted to know the columns
         for batch in file.iter_batches(batch_size=ROWS, columns=json.loads(asked)):
-            for row in batch.to_pylist():
+            for row in rows_of(batch):
                 write_line(row)
         sys.stdout.flush()
 
 
+def rows_of(batch: pa.RecordBatch) -> Iterator[Any]:
+    """The rows; in place of one that is too long, a text that says so."""
+    at_once = batch.num_rows if batch.nbytes <= MAX_LINE_BYTES else 1
+    for start in range(0, batch.num_rows, at_once):
+        some = batch.slice(start, at_once)
+        if some.nbytes > 2 * MAX_LINE_BYTES and at_once == 1:
+            yield TOO_LONG
+        else:
+            yield from some.to_pylist()
+
+
 def write_line(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, default=as_json) + "\n")
+    line = json.dumps(value, default=as_json)
+    sys.stdout.write((line if len(line) <= MAX_LINE_BYTES else json.dumps(TOO_LONG)) + "\n")
 
 
 def as_json(value: Any) -> str:

@@ -45,7 +45,8 @@ class ParquetTable:
             self.asked.write(json.dumps(columns).encode() + b"\n")
         for line in self.lines:
             self.read += 1
-            yield self.read, json.loads(line)
+            row = json.loads(line)
+            yield self.read, ValueError(row) if isinstance(row, str) else row
         if self.process.wait() or self.read < self.rows:
             raise RankingFileError(reason(self.said))
 
@@ -93,7 +94,9 @@ def read_table(table: ParquetTable, columns: Mapping[str, str] | None) -> Iterat
 
 def renamed(table: ParquetTable, columns: Mapping[str, str]) -> Iterator[Found]:
     for number, row in table.rows_of(list(dict.fromkeys(columns.values()))):
-        yield number, {name: row[column] for name, column in columns.items()}
+        if isinstance(row, dict):
+            row = {name: row[column] for name, column in columns.items()}
+        yield number, row
 
 
 def write_table(lines: Iterable[str], out: IO[bytes]) -> None:

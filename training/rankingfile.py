@@ -137,6 +137,7 @@ def open_ranking_file(
     delimiter: str | None = None,
     rankings: bool = True,
     columns: Mapping[str, str] | None = None,
+    at_most: int | None = None,
 ) -> Iterator[RankingFile]:
     """Open a ranking file, gzip or not, `-` for standard input.
 
@@ -144,6 +145,7 @@ def open_ranking_file(
     `columns` says of a table in long form which column is which field; see training/longfile.py.
     Without `rankings` those of the file are not looked at, good or bad: a line that has one gets
     the ranking [].
+    With `at_most`, no more bytes than that are read of its text: for who wants its first lines.
     Raises RankingFileError where the file is not there or cannot be read.
     """
     with ExitStack() as stack:
@@ -154,7 +156,7 @@ def open_ranking_file(
             table = stack.enter_context(open_table(path))
             yield RankingFile(table, table, size, "parquet", rankings=rankings, columns=columns)
             return
-        stream, begins = beginning(raw, path, format, delimiter, columns is not None)
+        stream, begins = beginning(raw, path, format, delimiter, columns is not None, at_most)
         if columns is not None and begins.format != "long":
             raise RankingFileError(f"columns are for tables in long form; {path} is not one")
         yield RankingFile(
@@ -204,6 +206,7 @@ def beginning(
     format: Format | None,  # noqa: A002 - the option's name
     delimiter: str | None,
     named: bool = False,
+    at_most: int | None = None,
 ) -> tuple[IO[bytes], Beginning]:
     """The text of the file from its first line on, and how it begins."""
     zipped = raw.peek(2)[:2] == b"\x1f\x8b"
@@ -214,7 +217,7 @@ def beginning(
         raise RankingFileError(f"the gzip file is damaged or cut short: {error}") from error
     except OSError as error:
         raise RankingFileError(f"the file cannot be read: {error}") from error
-    return chained(head, stream), begins
+    return chained(head, stream, at_most), begins
 
 
 def checked(found: Iterable[Found], rankings: bool) -> Iterator[Line | BadLine]:

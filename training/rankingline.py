@@ -17,7 +17,9 @@ MAX_ID = 500
 MAX_NAME = 150
 MIN_RANKED = 2  # rankings made elsewhere may have fewer responses than a labeller is shown
 MAX_RANKED = 9
-MAX_SMALL = 2**15 - 1  # what a database holds of a version, of the rankings wanted
+MAX_SMALL = 2**15 - 1  # what a database holds of the rankings wanted
+MAX_VERSION = 10_000  # far below that: another version must find room
+MAX_SECONDS = 1e9
 MAX_PRIORITY = 2**31 - 1
 MAX_SCORE = 7
 
@@ -107,7 +109,7 @@ def check_details(data: Mapping[str, Any], ids: Collection[str]) -> RankingDetai
     if OF_A_RANKING.isdisjoint(data):
         return None
     origin = one_of(data, "origin", ORIGINS) or "imported"
-    version = whole(data, "version", 1, MAX_SMALL)
+    version = whole(data, "version", 1, MAX_VERSION)
     details = RankingDetails(
         version=version,
         current=truth(data, "current", default=True),
@@ -255,9 +257,9 @@ def duration(data: Mapping[str, Any], key: str) -> float | None:
             seconds = float(value)
         except OverflowError:
             seconds = math.inf
-        if math.isfinite(seconds) and seconds >= 0:
+        if 0 <= seconds <= MAX_SECONDS:
             return seconds
-    raise ValueError(f"has {key} that are not a number from 0")
+    raise ValueError(f"has {key} that are not a number from 0 to {MAX_SECONDS:,.0f}")
 
 
 def moment(data: Mapping[str, Any], key: str) -> datetime | None:

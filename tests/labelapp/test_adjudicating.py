@@ -201,6 +201,34 @@ def test_the_verdicts_stand_side_by_side_with_what_they_say(
     ]
 
 
+@pytest.mark.parametrize("after", ["1.2.-1" + "0" * 30, "1.2.1" + "0" * 30, "1.0.1", "x"])
+def test_a_place_that_there_is_not_is_the_beginning(
+    disputed: list[Prompt], reviewer: Member, after: str
+) -> None:
+    assert "Whole?" in sign_in(reviewer).get(f"{URL}?after={after}").content.decode()
+
+
+def test_a_number_that_no_database_holds_leads_nowhere(
+    disputed: list[Prompt], reviewer: Member
+) -> None:
+    client, huge = sign_in(reviewer), "1" + "0" * 30
+    assert client.get(f"{URL}{huge}/").status_code == 404
+    assert client.post(f"{URL}{huge}/comments/1/delete/").status_code == 404
+
+
+def test_surplus_rankings_are_shown_and_do_not_count(
+    labeller: Member, bob: Member, manager: Member, add_prompt: AddPrompt, add_ranking: AddRanking
+) -> None:
+    prompt = add_prompt()
+    add_ranking(prompt, labeller, (1, 2, 3, 4))
+    for member in (bob, manager):
+        add_ranking(prompt, member, (4, 3, 2, 1), surplus=True)
+    matrix = side_by_side(prompt).matrices[0]
+    assert len(matrix.columns) == 3
+    assert list(matrix.majority.values()) == [1, 2, 3, 4]
+    assert [line.mean for line in matrix.lines] == [1, 2, 3, 4]
+
+
 def test_pairs_on_which_they_split_are_named(disputed: list[Prompt]) -> None:
     (split,) = side_by_side(disputed[1]).splits
     assert {split.one, split.other} == {"A", "B"}

@@ -189,10 +189,6 @@ CONTRADICTIONS = {
         [ranking_line(*"dcba", version=2)],
         "is a second current ranking of these responses, by 'ann'",
     ),
-    "a second one is gold": (
-        [ranking_line(gold=True, labeller="bob"), ranking_line(gold=True, labeller="cem")],
-        "is a second gold ranking of its prompt",
-    ),
     "a second one is adjudicated": (
         [
             ranking_line(labeller="rita", origin="adjudicated"),
@@ -201,6 +197,15 @@ CONTRADICTIONS = {
         "is a second adjudicated ranking of these responses, by 'rob'",
     ),
 }
+
+
+def test_of_two_gold_rankings_of_a_prompt_the_one_that_is_there_stays_gold(
+    project: Project, bring: Bring
+) -> None:
+    assert bring(ranking_line(gold=True, labeller="bob")) == []
+    assert bring(ranking_line(gold=True, labeller="cem")) == []
+    rankings = Ranking.objects.values_list("member__name", "is_gold")
+    assert sorted(rankings) == [("bob", True), ("cem", False)]
 
 
 @pytest.mark.parametrize(

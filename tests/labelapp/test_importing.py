@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from labelapp import importing
+from labelapp.importing import batches
 from labelapp.models import MAX_RESPONSES, Member, Placement, Project, Prompt, Ranking, Response
-from training.rankingfile import MAX_RANKED
+from training.rankingfile import MAX_RANKED, BadLine, FileResponse, Line
 
 FOUR = ("a", "b", "c", "d")
 
@@ -378,3 +380,11 @@ def test_a_ranking_file_may_rank_as_many_as_a_labeller_is_shown() -> None:
 def test_more_than_nine_responses_may_wait_for_labellers(project: Project, write: Any) -> None:
     run("import_prompts", write(line(ids=tuple("abcdefghijkl"))))
     assert Response.objects.count() == 12
+
+
+def test_many_large_lines_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "BATCH_CHARACTERS", 100)
+    responses = [FileResponse("a", "x" * 60)]
+    lines = [Line(number, [], responses) for number in range(5)]
+    bad = BadLine(9, "is bad")
+    assert list(batches([*lines, bad])) == [lines[:2], lines[2:4], [lines[4], bad]]

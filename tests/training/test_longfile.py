@@ -199,6 +199,28 @@ def test_a_ranking_of_a_million_rows_takes_no_memory_for_them(read):
     assert line.reason == "has more than 1,000 rows"
 
 
+def test_a_ranking_that_is_too_large_is_named_and_the_next_is_read(read, monkeypatch):
+    monkeypatch.setattr("training.longfile.MAX_LINE_BYTES", 100)
+    large, good = read("prompt,response", *["Why?," + "x" * 60] * 2, "How?,a", "How?,b")
+    assert large.reason == "is longer than 16 MiB"
+    assert [response.text for response in good.responses] == ["a", "b"]
+
+
+def test_a_row_that_never_ends_is_refused_before_it_fills_the_memory(read, monkeypatch):
+    monkeypatch.setattr("training.filelines.MAX_LINE_BYTES", 1000)
+    endless = ['"', *['","'] * 2000]  # each line ends a quoted cell and begins the next
+    with pytest.raises(RankingFileError, match=r"the row that ends on line \d+ is longer than"):
+        read("prompt,response", *endless)
+
+
+def test_who_wants_the_first_lines_reads_no_more_than_that(read):
+    rows = [f"a,Why?,text {number}" for number in range(40_000)]
+    header = "group,prompt,response"
+    with pytest.raises(RankingFileError, match="its first lines are too long to be shown"):
+        read(header, *rows, at_most=2**17)
+    assert reasons(read(header, *rows)) == ["line 2: has more than 1,000 rows"]
+
+
 hostile = st.text(
     st.one_of(
         st.sampled_from("=+-@'\"|;,\t\r\n ＝"),

@@ -102,6 +102,16 @@ def test_a_bad_row_is_named(write):
     ]
 
 
+def test_a_row_that_is_too_long_is_named_and_the_others_are_read(write):
+    long = {"prompt": "Long?", "response": "x" * (2**24 + 1), "rank": 1, "annotator": 7}
+    *bad, good = read(write([long, *ROWS], compression="zstd"))
+    assert [str(line) for line in bad] == [
+        "line 1: is longer than 16 MiB",
+        "line 2: may lack the row of line 1, which cannot be read",
+    ]
+    assert good.messages[0]["content"] == "Who?"
+
+
 def test_a_file_that_is_cut_is_refused_in_one_line(write, tmp_path):
     path = Path(write(ROWS))
     path.write_bytes(path.read_bytes()[:-20])

@@ -86,8 +86,8 @@ def test_what_is_not_read_is_not_looked_at() -> None:
 
 
 BAD_RANKINGS: list[tuple[dict[str, Any], str]] = [
-    ({"version": 0}, "has a version that is not a whole number from 1 to 32767"),
-    ({"version": True}, "has a version that is not a whole number from 1 to 32767"),
+    ({"version": 0}, "has a version that is not a whole number from 1 to 10000"),
+    ({"version": True}, "has a version that is not a whole number from 1 to 10000"),
     ({"version": 1, "current": "yes"}, "has a current that is neither true nor false"),
     ({"current": False}, "is not current and has no version"),
     (
@@ -99,9 +99,9 @@ BAD_RANKINGS: list[tuple[dict[str, Any], str]] = [
     ({"created_at": "2026-03-01T12:00"}, "has a created_at that is not a moment with its time"),
     ({"created_at": 1772366400}, "has a created_at that is not a moment with its time"),
     ({"created_at": "0001-01-01T00:00+09:00"}, "has a created_at that is not a moment"),
-    ({"seconds": -1}, "has seconds that are not a number from 0"),
-    ({"seconds": float("nan")}, "has seconds that are not a number from 0"),
-    ({"seconds": 10**400}, "has seconds that are not a number from 0"),
+    ({"seconds": -1}, "has seconds that are not a number from 0 to 1,000,000,000"),
+    ({"seconds": float("nan")}, "has seconds that are not a number from 0 to 1,000,000,000"),
+    ({"seconds": 10**400}, "has seconds that are not a number from 0 to 1,000,000,000"),
     ({"shown": "dcba"}, "has a shown that is not a list of ids"),
     ({"shown": ["a", "b"]}, "has a shown that does not name each of its responses once"),
     ({"shown": list("abcc")}, "has a shown that does not name each of its responses once"),
