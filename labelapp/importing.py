@@ -117,10 +117,9 @@ def import_prompts_to_fill(
     lines: Iterable[Line | BadLine],
     *,
     report: Callable[[BadLine], None],
-    enough: int,
     skip_bad_lines: bool = False,
 ) -> Summary:
-    """Import prompts that lack responses. Those that have `enough` of them are to be labelled.
+    """Import prompts that lack responses, some or all. None waits for labellers by that.
 
     Reports, refuses and skips bad lines as import_lines does.
     """
@@ -133,11 +132,9 @@ def import_prompts_to_fill(
             entries = importer.without_clashes(list(importer.good(batch, fewest=0)))
             importer.add_prompts(entries)
             importer.add_responses(entries)
-            importer.queue([entry for entry in entries if len(entry.responses) >= enough])
             importer.summary.already_there += sum(not entry.added for entry in entries)
         if importer.summary.bad_lines and not skip_bad_lines:
             raise ImportRefusedError(importer.summary)
-    patiently(importer.call_back)
     return importer.summary
 
 

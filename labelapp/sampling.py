@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count as count_up
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -18,6 +18,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from labelapp.blinding import names_itself
 from labelapp.lending import look_from_the_top
 from labelapp.models import Assignment, Project, Prompt, Ranking, Response, hash_text
+from labelapp.runs import patiently
 from training.rankingfile import storable
 from training.sampling import Sampler, SamplingError, sampler
 
@@ -68,6 +69,14 @@ class Sampled:
     refused: str = ""  # why, the first time
 
 
+class Stored(NamedTuple):
+    """What became of a job's texts."""
+
+    new: int
+    is_queued: bool  # whether the prompt now waits for labellers, and did not before
+    is_open: bool  # whether it can take more
+
+
 @dataclass
 class Job:
     """What one prompt lacks of one model at one temperature."""
@@ -81,12 +90,12 @@ class Job:
     part: int = 0  # where it begins among those of the prompt, if they take several requests
 
 
-def unfilled(project: Project, responses: int) -> QuerySet[Prompt]:
-    """Prompts with fewer responses than that, which nobody has ranked or been lent."""
+def untouched(project: Project, responses: int, *, filled: bool) -> QuerySet[Prompt]:
+    """Prompts with as many responses as that, or fewer, which nobody has ranked or been lent."""
     there = Response.objects.filter(prompt=OuterRef("pk")).order_by()
     counted = there.values("prompt").annotate(n=Count("pk")).filter(n__gte=responses)
     return project.prompts.filter(
-        ~Exists(counted),
+        Exists(counted) if filled else ~Exists(counted),
         ~Exists(Ranking.objects.filter(prompt=OuterRef("pk"))),
         ~Exists(Assignment.objects.filter(prompt=OuterRef("pk"))),
         taken_out=False,
@@ -107,12 +116,12 @@ def fill(
     done = done or Sampled()
     prompts = chosen(project, settings)
     try:
+        done.queued += queue_filled(project, settings.responses)
         for model, arguments in settings.models:
             with sampler(settings.program, arguments) as running:
-                Work(project, settings, running, done, progress).through(
-                    jobs(prompts, settings, model)
-                )
-        done.short = prompts.count()
+                work = Work(project, settings, running, done, progress, model)
+                work.through(jobs(prompts, settings, model))
+        done.short = prompts.filter(rankings_wanted=0).count()
     finally:
         if done.queued:
             # Who went past a prompt at the moment in which it was queued did not see it.
@@ -123,11 +132,22 @@ def fill(
 
 def chosen(project: Project, settings: Settings) -> QuerySet[Prompt]:
     """The prompts to fill: with a limit the first ones, which stay the same while they fill."""
-    prompts = unfilled(project, settings.responses)
+    prompts = untouched(project, settings.responses, filled=False)
     if settings.limit is None:
         return prompts
     last = list(prompts.values_list("pk", flat=True)[: settings.limit])[-1:]
     return prompts.filter(pk__lte=last[0] if last else 0)
+
+
+def queue_filled(project: Project, responses: int) -> int:
+    """Have prompts wait that have enough already, and never did; how many."""
+    queued = 0
+    filled = untouched(project, responses, filled=True).filter(rankings_wanted=0)
+    for pk in list(filled.values_list("pk", flat=True)):
+        with transaction.atomic():
+            prompt = Prompt.objects.select_for_update(no_key=True).filter(pk=pk).first()
+            queued += prompt is not None and queue(project, prompt)
+    return queued
 
 
 def lacking(project: Project, settings: Settings) -> int:
@@ -163,11 +183,16 @@ def shares(prompt: int, sources: Counter[str], settings: Settings) -> dict[Voice
     voices = settings.voices
     ours = {settings.source(voice) for voice in voices}
     places = settings.responses - sum(n for source, n in sources.items() if source not in ours)
-    turns = Counter(voices[(prompt + turn) % len(voices)] for turn in range(places))
+    turns: Counter[Voice] = Counter()
+    for turn in count_up(prompt):
+        voice = voices[turn % len(voices)]
+        if turns.total() >= places:
+            break
+        turns[voice] += voice[1] > 0 or not turns[voice]  # without heat, all texts are one
     room = settings.responses - sources.total()
     found: dict[Voice, int] = {}
-    for voice, turn in turns.items():
-        count = min(turn - sources[settings.source(voice)], room)
+    for voice, share in turns.items():
+        count = min(share - sources[settings.source(voice)], room)
         if count > 0:
             found[voice] = count
             room -= count
@@ -190,7 +215,10 @@ class Work:
         running: Sampler,
         done: Sampled,
         progress: Callable[[int], object],
+        model: str,
     ) -> None:
+        sources = [settings.source(voice) for voice in settings.voices if voice[0] == model]
+        there = Response.objects.filter(prompt__project=project, source__in=sources)
         self.project = project
         self.settings = settings
         self.running = running
@@ -198,7 +226,8 @@ class Work:
         self.progress = progress
         self.waiting: dict[float, deque[Job]] = {heat: deque() for heat in settings.temperatures}
         self.under_way: dict[int, list[Job]] = {}
-        self.answered = False
+        self.refused: set[int] = set()  # prompts
+        self.answered = there.exists()
         self.numbers = count_up(1)
 
     def through(self, source: Iterator[Job]) -> None:
@@ -217,11 +246,11 @@ class Work:
         """Jobs for a request, of one temperature; none where nothing is left to ask."""
         full = max(self.settings.rows, 1)
         for job in source:
-            queue = self.waiting[job.voice[1]]
-            queue.append(job)
-            if sum(waits.count for waits in queue) >= full:
-                return taken(queue, full)
-        return next((taken(queue, full) for queue in self.waiting.values() if queue), [])
+            waiting = self.waiting[job.voice[1]]
+            waiting.append(job)
+            if sum(one.count for one in waiting) >= full:
+                return taken(waiting, full)
+        return next((taken(waiting, full) for waiting in self.waiting.values() if waiting), [])
 
     def request(self, number: int, batch: Sequence[Job]) -> dict[str, Any]:
         """The same jobs get the same seed, whatever was asked before."""
@@ -237,41 +266,46 @@ class Work:
     def take_in(self, batch: Sequence[Job], found: Sequence[dict[str, Any]]) -> None:
         """Store an answer in one transaction; ask again for what has come before."""
         pairs = sorted(zip(batch, found, strict=True), key=lambda pair: pair[0].prompt)
-        with transaction.atomic():
-            stored = [self.store(job, told.get("texts", [])) for job, told in pairs]
-        for (job, told), (new, queued) in zip(pairs, stored, strict=True):
+        stored = patiently(lambda: self.store_all(pairs))
+        for (job, told), (new, is_queued, is_open) in zip(pairs, stored, strict=True):
             if "error" in told:
-                self.refuse(told["error"])
+                self.refuse(job.prompt, told["error"])
                 continue
             self.answered = True
             self.done.responses += new
             self.done.prompts |= {job.prompt} if new else set()
-            self.done.queued += queued
-            self.done.repeated += len(told["texts"]) - new
+            self.done.queued += is_queued
             self.done.cut += told["cut"]
+            if not is_open:
+                continue
+            self.done.repeated += len(told["texts"]) - new
             if new < job.count and job.attempt + 1 < self.settings.tries:
                 again = replace(job, count=job.count - new, attempt=job.attempt + 1)
                 self.waiting[job.voice[1]].append(again)
-        self.progress(sum(new for new, _ in stored))
+        self.progress(sum(new for new, *_ in stored))
 
-    def refuse(self, reason: str) -> None:
+    def store_all(self, pairs: Sequence[tuple[Job, dict[str, Any]]]) -> list[Stored]:
+        with transaction.atomic():
+            return [self.store(job, told.get("texts", [])) for job, told in pairs]
+
+    def refuse(self, prompt: int, reason: str) -> None:
         self.done.refusals += 1
         self.done.refused = self.done.refused or reason
-        if not self.answered and self.done.refusals >= WITHOUT_AN_ANSWER:
+        self.refused.add(prompt)
+        if not self.answered and len(self.refused) >= WITHOUT_AN_ANSWER:
             raise SamplingError(
-                f"none of the first {self.done.refusals} prompts was answered: {reason}"
+                f"none of the first {len(self.refused)} prompts was answered: {reason}"
             )
 
-    def store(self, job: Job, texts: Sequence[str]) -> tuple[int, bool]:
-        """How many of the texts are stored, and whether the prompt now waits for labellers.
+    def store(self, job: Job, texts: Sequence[str]) -> Stored:
+        """Store what is new, and no more than there is room for.
 
-        Only what is new, and no more than there is room for; nothing where a labeller has come
-        to the prompt meanwhile.
+        Nothing where a labeller has come to the prompt meanwhile.
         """
         locked = Prompt.objects.select_for_update(no_key=True).filter(pk=job.prompt)
         prompt = locked.first()
         if prompt is None or prompt.assignments.exists() or prompt.rankings.exists():
-            return 0, False
+            return Stored(0, is_queued=False, is_open=False)
         there = set(prompt.responses.values_list("content_hash", flat=True))
         new: dict[str, str] = {}
         for text in map(clean, texts):
@@ -289,30 +323,32 @@ class Work:
             for content_hash, text in new.items()
         )
         enough = len(there) + len(new) >= self.settings.responses
-        return len(new), enough and self.queue(prompt)
+        return Stored(len(new), enough and queue(self.project, prompt), is_open=not enough)
 
-    def queue(self, prompt: Prompt) -> bool:
-        """Have the prompt wait for labellers, if it does not already."""
-        wanted = self.project.rankings_per_prompt
-        past = self.project.members.filter(
-            Q(queue_priority__lt=prompt.priority)
-            | Q(queue_priority=prompt.priority, queue_prompt__gte=prompt.pk)
+
+def queue(project: Project, prompt: Prompt) -> bool:
+    """Have the prompt wait for labellers, if it does not already."""
+    # As the settings are now: sampling takes hours.
+    wanted = Project.objects.values_list("rankings_per_prompt", flat=True).get(pk=project.pk)
+    past = project.members.filter(
+        Q(queue_priority__lt=prompt.priority)
+        | Q(queue_priority=prompt.priority, queue_prompt__gte=prompt.pk)
+    )
+    unqueued = Prompt.objects.filter(pk=prompt.pk, rankings_wanted=0, taken_out=False)
+    return bool(
+        unqueued.update(
+            rankings_wanted=wanted,
+            rankings_needed=wanted,
+            came_back=prompt.came_back or past.exists(),
         )
-        unqueued = Prompt.objects.filter(pk=prompt.pk, rankings_wanted=0, taken_out=False)
-        return bool(
-            unqueued.update(
-                rankings_wanted=wanted,
-                rankings_needed=wanted,
-                came_back=prompt.came_back or past.exists(),
-            )
-        )
+    )
 
 
-def taken(queue: deque[Job], full: int) -> list[Job]:
-    """The first jobs of a queue, with about as many responses as a request may ask for."""
-    batch = [queue.popleft()]
-    while queue and sum(job.count for job in batch) + queue[0].count <= full:
-        batch.append(queue.popleft())
+def taken(waiting: deque[Job], full: int) -> list[Job]:
+    """The first jobs of those that wait, with about as many responses as a request may ask for."""
+    batch = [waiting.popleft()]
+    while waiting and sum(job.count for job in batch) + waiting[0].count <= full:
+        batch.append(waiting.popleft())
     return batch
 
 

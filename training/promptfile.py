@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
+from training.fileformats import is_parquet
 from training.filelines import Found, RankingFileError, json_lines, table_rows, unreadable
 from training.longfile import guess_columns, messages
 from training.rankingfile import (
@@ -37,18 +38,22 @@ def read_prompts(path: str) -> Iterator[Line | BadLine]:
     """
     with ExitStack() as stack:
         raw, _ = opened(stack, path)
+        if is_parquet(raw.peek(4)):
+            raise RankingFileError(f"{path} is Parquet: give JSONL, CSV or text")
         stream, begins = beginning(raw, path, None, None)
         if begins.format in ("trl", "oasst"):
             raise RankingFileError(f"{path} holds rankings: import them with import_rankings")
         if begins.format in ("csv", "long"):
             found = table_prompts(stream, begins.delimiter)
         else:
-            is_text = ".txt" in Path(path).suffixes[-2:]
+            is_text = ".txt" in Path(path.lower()).suffixes[-2:]
             found = text_prompts(stream) if is_text else json_lines(stream)
         try:
             yield from map(checked, found)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise RankingFileError(f"the gzip file is damaged or cut short: {error}") from error
+        except OSError as error:
+            raise RankingFileError(f"the file cannot be read: {error}") from error
 
 
 def checked(found: Found) -> Line | BadLine:

@@ -12,28 +12,35 @@ import http.client
 import json
 import os
 import random
+import re
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
 from typing import IO, Any
 from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, getproxies
 
 from training.errors import UserError
 from training.sampling import requests, say
 
 PATH = "/chat/completions"
-BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
+BUSY = {408, 409, 425, 429}  # and all from 500 on
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds
 MOST_BYTES = 64 * 2**20  # of an answer
+# How servers say that they do not take `n` or `seed`.
+UNKNOWN = re.compile(r"\bn\b|seed|extra|permitted|support|unknown|unrecognized|unexpected", re.I)
 SHOWN = 200  # characters of what a server says
 
 
 class RefusedError(Exception):
     """The endpoint refuses one request, whatever may become of others."""
+
+
+class FailedError(RefusedError):
+    """The endpoint stays busy with one request, while it answers others."""
 
 
 class BusyError(Exception):
@@ -55,12 +62,16 @@ class Endpoint:
     def __init__(self, arguments: argparse.Namespace) -> None:
         base = arguments.endpoint.rstrip("/")
         self.url = base if base.endswith(PATH) else base + PATH
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
+        if not is_address(self.url):
             raise UserError(f"the endpoint {arguments.endpoint!r} is not an address: http(s)://...")
         self.arguments = arguments
         self.key = os.environ.get(arguments.key_variable, "").strip()
-        self.opener = urllib.request.build_opener(NoRedirect)
-        self.answered = Event()
+        if not (self.key.isascii() and self.key.isprintable()):
+            raise UserError(f"the key in {arguments.key_variable} has characters that no key has")
+        # Through a proxy a key goes only where the proxy cannot read it.
+        proxies = {name: url for name, url in getproxies().items() if name == "https"}
+        self.opener = urllib.request.build_opener(NoRedirect, ProxyHandler(proxies))
+        self.answers = 0
         # What not every server takes; left out once one has refused it.
         self.plain = False
         self.length_key = "max_tokens"
@@ -85,14 +96,21 @@ class Endpoint:
                 "model": self.arguments.model,
                 "messages": prompt["messages"],
                 "temperature": temperature,
-                "top_p": self.arguments.top_p,
                 self.length_key: self.arguments.max_new_tokens,
             }
-            choices = self.choices(body, {"n": wanted, "seed": (seed + call) % 2**31})[:wanted]
-            said = [choice.get("message", {}).get("content") for choice in choices]
-            texts += [text for text in said if isinstance(text, str)]
+            if self.arguments.top_p < 1:  # some servers take one of the two only
+                body["top_p"] = self.arguments.top_p
+            try:
+                found = self.choices(body, {"n": wanted, "seed": (seed + call) % 2**31})
+            except RefusedError:
+                if not texts:
+                    raise
+                break
+            choices = found[:wanted]
+            said = [(choice.get("message") or {}).get("content") for choice in choices]
+            texts += [text if isinstance(text, str) else "" for text in said]
             cut += sum(choice.get("finish_reason") == "length" for choice in choices)
-            if len(texts) >= prompt["count"]:
+            if not choices or len(texts) >= prompt["count"]:
                 break
         return {"texts": texts, "cut": cut}
 
@@ -102,6 +120,8 @@ class Endpoint:
             return self.patiently(body)
         try:
             return self.patiently(body | more)
+        except FailedError:
+            raise
         except RefusedError as error:
             if "max_completion_tokens" in str(error) and "max_tokens" in body:
                 body["max_completion_tokens"] = body.pop("max_tokens")
@@ -112,16 +132,22 @@ class Endpoint:
                 found = self.patiently(body)
             except RefusedError:
                 raise error from None
-            self.plain = True
+            self.plain = bool(UNKNOWN.search(str(error)))
             return found
 
     def patiently(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        """Ask, and again where the server is busy. Raises UserError where it stays so."""
+        """Ask, and again where the server is busy.
+
+        Where it stays so, raises FailedError if it has answered others meanwhile, else UserError.
+        """
         tries = self.arguments.retries + 1
+        answers = self.answers
         for number in range(tries):
             try:
                 return self.ask(body)
             except BusyError as error:
+                if number == tries - 1 and self.answers > answers:
+                    raise FailedError(f"{error}, {tries} times in a row") from None
                 if number == tries - 1:
                     raise UserError(f"{self.url} {error}, {tries} times in a row") from None
                 wait = min(FIRST_WAIT * 2**number, LONGEST_WAIT) * random.uniform(0.5, 1.0)
@@ -147,12 +173,12 @@ class Endpoint:
         choices = found.get("choices") if isinstance(found, dict) else None
         if not isinstance(choices, list) or not all(isinstance(c, dict) for c in choices):
             raise UserError(f"{self.url} does not answer as OpenAI's chat completions do")
-        self.answered.set()
+        self.answers += 1
         return choices
 
     def refusal(self, code: int, retry_after: str | None, body: IO[bytes]) -> Exception:
         """What a status that is not 200 means."""
-        if code in (401, 403):
+        if code == 401 or (code == 403 and not self.answers):
             where = f"the environment variable {self.arguments.key_variable}"
             what = "the key in" if self.key else "a request without a key; put one into"
             return UserError(f"{self.url} refuses {what} {where} (status {code})")
@@ -161,9 +187,9 @@ class Endpoint:
         if 300 <= code < 400:
             return UserError(f"{self.url} leads elsewhere (status {code}): give the last address")
         said = self.words(body)
-        if "insufficient_quota" in said:
+        if code == 402 or "insufficient_quota" in said:
             return UserError(f"{self.url} has no quota left for this key")
-        if code in BUSY:
+        if code in BUSY or code >= 500:
             return BusyError(f"answers with status {code}", seconds(retry_after))
         return RefusedError(f"status {code}: {said}")
 
@@ -186,12 +212,20 @@ class Endpoint:
     def absence(self, error: Exception) -> Exception:
         """What a connection that fails means: at the very beginning, that the address is wrong."""
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        said = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+        if isinstance(error, urllib.error.URLError) and not self.answers:
+            return UserError(f"{self.url} cannot be reached: {said}")
         if isinstance(cause, TimeoutError):
             return BusyError(f"does not answer within {self.arguments.timeout:g} s")
-        said = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        if isinstance(error, urllib.error.URLError) and not self.answered.is_set():
-            return UserError(f"{self.url} cannot be reached: {said}")
         return BusyError(f"breaks off: {said}")
+
+
+def is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, for one
+        return False
 
 
 def seconds(retry_after: str | None) -> float | None:

@@ -139,7 +139,11 @@ def work(arguments: argparse.Namespace, _: object) -> None:
     model = Model(arguments.model, arguments.max_new_tokens, arguments.top_p)
     say({"ready": True})
     for request in requests():
-        say(model.sample(request))
+        try:
+            answer = model.sample(request)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise UserError("out of memory: lower --batch-size or --max-new-tokens") from error
+        say(answer)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ program, with a line on standard error. A program's first line says that it is r
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,12 +37,16 @@ def requests() -> Iterator[dict[str, Any]]:
     """The requests on standard input.
 
     A thread of its own reads them, so that who writes one never waits for an answer to be read.
+    It holds no lock of standard input, which the interpreter would wait for at its end.
     """
     lines: SimpleQueue[bytes] = SimpleQueue()
 
     def read() -> None:
-        for line in sys.stdin.buffer:
-            lines.put(line)
+        begun = b""
+        while some := os.read(0, 2**16):
+            *whole, begun = (begun + some).split(b"\n")
+            for line in whole:
+                lines.put(line)
         lines.put(b"")
 
     threading.Thread(target=read, daemon=True).start()
@@ -84,7 +89,8 @@ class Sampler:
         code = self.process.wait()
         self.said.seek(0)
         lines = self.said.read().decode(errors="replace").split("\n")
-        said = next((line for line in reversed(lines) if line.strip()), "")
+        said = next((line for line in reversed(lines) if line.startswith("error: ")), "")
+        said = said or next((line for line in reversed(lines) if line.strip()), "")
         return said.removeprefix("error: ") or f"the sampling program ended with {code}"
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from transformers import AutoTokenizer
 
 from labelapp.lending import current_task
 from labelapp.models import Member, Project, Prompt, Response
+from labelapp.sampling import Settings, fill
 from tests.conftest import AddPrompt, AddRanking
 from tests.training.tiny import save_pretrained_folder
 
@@ -276,6 +278,102 @@ def test_what_one_prompt_is_refused_does_not_stop_the_others(
     assert "1 requests were refused, the first because: status 400: content filter" in out
 
 
+def test_prompts_that_are_refused_do_not_stop_a_second_start(
+    project: Project, add_prompt: AddPrompt, endpoint: Endpoint
+) -> None:
+    for number in range(7):
+        add_prompt(f"Bad {number}?" if number < 6 else "Good?", [], wanted=0)
+
+    def reply(body: dict[str, Any]) -> Reply:
+        if body["messages"][0]["content"].startswith("Bad"):
+            return 400, {"error": {"message": "content filter"}}, {}
+        return endpoint.answer(body)
+
+    endpoint.reply = reply
+    words = ("--endpoint", endpoint.url, "--responses", "4", "--concurrency", "1")
+    assert "none of the first 5 prompts was answered: status 400" in refused(*words)
+    Response.objects.create(
+        prompt=Prompt.objects.get(messages__0__content="Good?"), text="x", source="gpt",
+        content_hash="x",
+    )  # fmt: skip
+    assert "6 requests were refused" in sample(*words)
+    assert counts() == [0] * 6 + [4]
+
+
+def test_a_prompt_that_always_fails_does_not_end_what_is_asked_beside_it(
+    project: Project, prompts: list[Prompt], endpoint: Endpoint
+) -> None:
+    others = threading.Event()
+
+    def reply(body: dict[str, Any]) -> Reply:
+        if "0" in body["messages"][0]["content"]:
+            others.wait(10)
+            return 500, {"error": {"message": "broken"}}, {"Retry-After": "0"}
+        answer = endpoint.answer(body)
+        if endpoint.written >= 8:
+            others.set()
+        return answer
+
+    endpoint.reply = reply
+    words = ("--endpoint", endpoint.url, "--responses", "4", "--retries", "30")
+    assert "the first because: answers with status 500, 31 times in a row" in sample(*words)
+    assert counts() == [0, 4, 4]
+
+
+def test_texts_that_have_come_are_kept_when_the_next_is_refused(
+    project: Project, prompts: list[Prompt], endpoint: Endpoint
+) -> None:
+    def reply(body: dict[str, Any]) -> Reply:
+        if "n" in body:
+            return 400, {"error": {"message": "n is not supported"}}, {}
+        if endpoint.written == 2:
+            return 400, {"error": {"message": "enough"}}, {}
+        return endpoint.answer(body)
+
+    endpoint.reply = reply
+    sample("--endpoint", endpoint.url, "--responses", "4", "--limit", "1", "--tries", "1")
+    assert counts() == [2, 0, 0]
+
+
+def test_an_answer_without_a_text_is_an_empty_one(
+    project: Project, prompts: list[Prompt], endpoint: Endpoint
+) -> None:
+    nothing = {"message": None, "finish_reason": "length"}
+    endpoint.reply = lambda body: (200, {"choices": [nothing, choice(None)] * 2}, {})
+    out = sample("--endpoint", endpoint.url, "--responses", "4", "--tries", "2")
+    assert "24 texts were there already, or empty" in out
+    assert len(endpoint.asked) == 6
+
+
+def test_without_temperature_a_model_is_asked_once(
+    project: Project, prompts: list[Prompt], endpoint: Endpoint
+) -> None:
+    sample("--endpoint", endpoint.url, "--responses", "4", "--temperature", "0", "1")
+    assert counts() == [4, 4, 4]
+    assert Response.objects.filter(source="gpt (temperature 0)").count() == 3
+
+
+def test_prompts_wait_as_the_settings_are_when_they_are_filled(
+    project: Project, prompts: list[Prompt], endpoint: Endpoint
+) -> None:
+    Project.objects.update(rankings_per_prompt=3)  # after `project` was read
+    asked = ("gpt", ("--model", "gpt", "--endpoint", endpoint.url))
+    fill(project, Settings(4, "sampleendpoint", (asked,), rows=0))
+    assert project.rankings_per_prompt == 1
+    assert set(Prompt.objects.values_list("rankings_wanted", flat=True)) == {3}
+
+
+def test_prompts_that_have_enough_and_never_waited_wait(
+    project: Project, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    lines = [{"prompt": "Why?", "responses": [{"text": text}]} for text in "abcd"]
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    out = sample("--endpoint", endpoint.url, "--responses", "4", "--prompts", str(path))
+    assert "1 prompts now wait for labellers" in out
+    assert (counts(), endpoint.asked) == ([4], [])
+
+
 def test_the_key_comes_from_the_environment_and_shows_nowhere(
     project: Project, prompts: list[Prompt], endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,7 +407,8 @@ def test_an_endpoint_that_is_not_there_is_one_clear_sentence(
 ) -> None:
     message = refused("--endpoint", "http://127.0.0.1:9/v1")
     assert "http://127.0.0.1:9/v1/chat/completions cannot be reached: Connection refused" in message
-    assert "is not an address" in refused("--endpoint", "localhost:8000")
+    for wrong in ("localhost:8000", "http://localhost:80o0/v1", "http://[::1/v1"):
+        assert "is not an address" in refused("--endpoint", wrong)
 
 
 @pytest.mark.parametrize(
@@ -319,6 +418,11 @@ def test_an_endpoint_that_is_not_there_is_one_clear_sentence(
         (("--temperature", "3"), "--temperature takes numbers from 0 to 2"),
         (("--top-p", "0"), "--top-p takes a number above 0"),
         (("--tries", "0"), "--tries takes a number above 0"),
+        (("--responses", "0"), "--responses takes 4 to 9"),
+        (("--limit", "-1"), "--limit takes a number above 0"),
+        (("--timeout", "nan"), "--timeout takes a number above 0"),
+        (("--retries", "-1"), "--retries takes a number from 0"),
+        (("--temperature", "0"), "at temperature 0 a model always writes the same"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(
@@ -408,6 +512,18 @@ def test_a_local_model_writes_responses(
     sources = Response.objects.values_list("source", flat=True)
     assert set(sources) == {"tiny (temperature 0.9)", "tiny (temperature 1.3)"}
     assert "3 prompts now wait for labellers" in out
+
+
+def test_a_model_that_fails_on_the_way_says_why(
+    project: Project, prompts: list[Prompt], tmp_path: Path
+) -> None:
+    folder = save_pretrained_folder(tmp_path / "tiny", "gpt2")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["Number"])  # which the model has never heard of
+    tokenizer.save_pretrained(folder)
+    message = refused("--responses", "4", "--max-new-tokens", "8", model=(str(folder),))
+    assert "unexpected IndexError: index out of range" in message
+    assert "0 responses are stored; start again" in message
 
 
 def test_a_model_that_is_not_there_is_one_clear_sentence(

@@ -36,10 +36,10 @@ def test_without_temperature_all_are_alike(model):
 
 
 def test_what_is_cut_is_counted(model):
-    answer = model.sample({"id": 1, "temperature": 1.0, "seed": 0, "prompts": ASKED})
-    whole = [text for text in answer["found"][0]["texts"] if len(model.tokenizer(text)) < 8]
-    assert answer["found"][0]["cut"] <= 3
-    assert len(whole) <= 3
+    tokens = model.tokenizer("one two three four five six seven eight nine")["input_ids"]
+    end = model.tokenizer.eos_token_id
+    assert model.text(tokens[:8])[1]
+    assert not model.text([*tokens[:3], end, *tokens[3:7]])[1]
 
 
 def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_not(model):

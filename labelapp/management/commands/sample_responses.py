@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 from tqdm import tqdm
 
 from labelapp.importing import ImportRefusedError, import_prompts_to_fill
@@ -57,7 +58,12 @@ class Command(BaseCommand):
             metavar="K",
             help="how many a prompt is to have, 4 to 9; default: what the project shows at once",
         )
-        parser.add_argument("--limit", type=int, metavar="N", help="fill the first N prompts only")
+        parser.add_argument(
+            "--limit",
+            type=int,
+            metavar="N",
+            help="fill the first N prompts of those that lack some",
+        )
         add_sampling_arguments(parser)
         add_machine_arguments(parser)
 
@@ -81,6 +87,9 @@ class Command(BaseCommand):
                 fill(project, settings, done=done, progress=bar.update)
         except SamplingError as error:
             raise CommandError(f"{error}. {go_on(done)}") from error
+        except OperationalError as error:
+            said = " ".join(str(error).split())
+            raise CommandError(f"the database is away or busy: {said}. {go_on(done)}") from error
         except KeyboardInterrupt:
             raise CommandError(f"stopped. {go_on(done)}") from None
         self.stdout.write(describe(done, settings, time.monotonic() - start))
@@ -91,7 +100,6 @@ class Command(BaseCommand):
                 project,
                 read_prompts(options["prompts"]),
                 report=lambda bad: self.stderr.write(str(bad)),
-                enough=settings.responses,
                 skip_bad_lines=options["skip_bad_lines"],
             )
         except RankingFileError as error:
@@ -162,16 +170,24 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(project: Project, options: dict[str, Any]) -> Settings:
     """The settings. Raises CommandError for those that cannot be."""
-    responses = options["responses"] or project.responses_per_ranking
+    responses = options["responses"]
+    if responses is None:
+        responses = project.responses_per_ranking
     if not MIN_RESPONSES <= responses <= MAX_RESPONSES:
         raise CommandError(f"--responses takes {MIN_RESPONSES} to {MAX_RESPONSES}")
     if not all(0 <= heat <= 2 for heat in options["temperature"]):
         raise CommandError("--temperature takes numbers from 0 to 2")
     if not 0 < options["top_p"] <= 1:
         raise CommandError("--top-p takes a number above 0, at most 1")
-    for name in ("max_new_tokens", "tries", "batch_size", "concurrency", "timeout"):
-        if options[name] <= 0:
+    for name in ("limit", "max_new_tokens", "tries", "batch_size", "concurrency", "timeout"):
+        if options[name] is not None and not options[name] > 0:  # NaN is not either
             raise CommandError(f"--{name.replace('_', '-')} takes a number above 0")
+    if options["retries"] < 0:
+        raise CommandError("--retries takes a number from 0")
+    if not any(options["temperature"]) and responses > len(options["model"]):
+        raise CommandError(
+            "at temperature 0 a model always writes the same: give a higher --temperature too"
+        )
     names = [model_name(model, options["endpoint"]) for model in options["model"]]
     if len(set(names)) < len(names):
         raise CommandError("two models have the same name, and their responses could not be told")
@@ -220,7 +236,7 @@ def describe(done: Sampled, settings: Settings, seconds: float) -> str:
     if done.cut:
         parts.append(f"{done.cut:,} responses were cut at --max-new-tokens.")
     if done.refusals:
-        parts.append(f"{done.refusals:,} requests were refused, the first because: {done.refused}")
+        parts.append(f"{done.refusals:,} requests were refused, the first because: {done.refused}.")
     if done.short:
         parts.append(
             f"{done.short:,} prompts still have fewer than {settings.responses} responses and do "
