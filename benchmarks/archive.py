@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -51,11 +52,12 @@ def measured(installation: Installation, *command: str) -> Measured:
     return Measured(time.monotonic() - started, usage.ru_maxrss / 1024)
 
 
-def measure(folder: Path, url: str, empty_url: str, rankings: int) -> dict[str, Measured]:
+def measure(
+    folder: Path, url: str, empty_url: str, rankings: int
+) -> Iterator[tuple[str, Measured]]:
     """What each command takes, by what it does."""
     (folder / "from").mkdir(parents=True)
     (folder / "to").mkdir()
-    found: dict[str, Measured] = {}
     with Installation(folder / "from", url) as full:
         prompts = rankings // A_PROMPT
         full.fill(
@@ -64,20 +66,20 @@ def measure(folder: Path, url: str, empty_url: str, rankings: int) -> dict[str, 
         file = folder / "file"
         for format_ in FORMATS:
             command = ("export_rankings", "bench", str(file), "--format", format_, "--force")
-            found[f"export {format_}"] = measured(full, *command)
+            yield f"export {format_}", measured(full, *command)
         archive = ("export_rankings", "bench", str(file), "--all-versions", "--force")
-        found["export the archive"] = measured(full, *archive)
+        yield "export the archive", measured(full, *archive)
         first = digest(file)
-        found["measure agreement"] = measured(full, "measure_agreement", "--project", "bench")
+        agreement = ("measure_agreement", "--project", "bench")
+        yield "measure agreement", measured(full, *agreement)
     with Installation(folder / "to", empty_url) as empty:
         empty.run("manage.py", "create_project", "bench")
         command = ("import_rankings", str(file), "--project", "bench", "--format", "jsonl")
-        found["import the archive"] = measured(empty, *command)
+        yield "import the archive", measured(empty, *command)
         empty.run("manage.py", *archive)
         if digest(file) != first:
             raise SystemExit("the archive of the copy is another one")
     file.unlink()
-    return found
 
 
 def digest(path: Path) -> str:
@@ -90,27 +92,24 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--rankings", type=int, nargs="+", default=[10_000, 1_000_000])
     options = parser.parse_args()
-    table: dict[int, dict[str, Measured]] = {}
+    first: dict[str, Measured] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-archive-")))
         server = embedded_postgresql(folder) if options.database == "postgresql" else ""
         for rankings in options.rankings:
             urls = [new_database(server, f"{n}_{rankings}") if server else "" for n in "ab"]
-            table[rankings] = measure(folder / str(rankings), *urls, rankings)
-            show(options.database, rankings, table[rankings], table[options.rankings[0]])
+            print(f"{options.database}, {rankings:,} rankings of {rankings // A_PROMPT:,} prompts")
+            for name, found in measure(folder / str(rankings), *urls, rankings):
+                show(name, rankings, found, first.setdefault(name, found))
 
 
-def show(
-    database: str, rankings: int, found: dict[str, Measured], first: dict[str, Measured]
-) -> None:
-    print(f"{database}, {rankings:,} rankings of {rankings // A_PROMPT:,} prompts")
-    for name, (seconds, memory) in found.items():
-        rate, ratio = rankings / seconds, memory / first[name].memory
-        print(
-            f"  {name:20} {seconds:8.1f} s {rate:9,.0f} rankings/s {memory:6.0f} MiB "
-            f"({ratio:.2f} times the first)",
-            flush=True,
-        )
+def show(name: str, rankings: int, found: Measured, first: Measured) -> None:
+    rate, ratio = rankings / found.seconds, found.memory / first.memory
+    print(
+        f"  {name:20} {found.seconds:8.1f} s {rate:9,.0f} rankings/s {found.memory:6.0f} MiB "
+        f"({ratio:.2f} times the first)",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

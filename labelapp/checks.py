@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 
 from labelapp.agreement import CHUNK
 from labelapp.models import Assignment, Origin, Placement, Project, Ranking
@@ -27,26 +27,28 @@ class Check(NamedTuple):
 
 
 def checks_by_prompt(project: Project) -> Iterator[list[Check]]:
-    """All checks of a project, those of a kind and a prompt together, in two queries."""
+    """All checks of a project, those of a kind and a prompt together, in three queries."""
     yield from repeated(project)
     yield from gold(project)
 
 
 def repeated(project: Project) -> Iterator[list[Check]]:
     """What a labeller says of a prompt, beside what they said when it came again."""
+    tasks = Assignment.objects.ranked().filter(repeat=True, prompt__project=project)
+    # Few: a share of the tasks. In the database, a look for each ranking's task was very slow.
+    ranked_again = set(tasks.values_list("prompt", "member"))
+    if not ranked_again:
+        return
     own = Q(is_current=True) & ~Q(origin=Origin.ADJUDICATED)
-    ranked_again = Assignment.objects.ranked().filter(
-        prompt=OuterRef("prompt"), member=OuterRef("member"), repeat=True
-    )
     rankings = Ranking.objects.filter(
-        own | Q(origin=Origin.REPEATED), Exists(ranked_again), prompt__project=project
+        own | Q(origin=Origin.REPEATED), prompt__in=tasks.values("prompt")
     )
-    for group in by_prompt(rankings, "origin"):
+    for prompt, group in by_prompt(rankings, "origin"):
         first: dict[tuple[int, str], dict[int, int]] = {}
         again: dict[tuple[int, str], dict[int, int]] = {}
         for member, responses, origin, ranks in group:  # of several versions the last one stays
             (again if origin == Origin.REPEATED else first)[member, responses] = ranks
-        both = [key for key in again if key in first]
+        both = [key for key in again if key in first and (prompt, key[0]) in ranked_again]
         if both:
             yield [Check(CONSISTENCY, key[0], again[key], first[key]) for key in both]
 
@@ -56,7 +58,7 @@ def gold(project: Project) -> Iterator[list[Check]]:
     marked = Ranking.objects.filter(is_gold=True, prompt__project=project)
     counts = Q(is_current=True) & ~Q(origin=Origin.ADJUDICATED)
     rankings = Ranking.objects.filter(counts | Q(is_gold=True), prompt__in=marked.values("prompt"))
-    for group in by_prompt(rankings, "is_gold"):
+    for _, group in by_prompt(rankings, "is_gold"):
         given, beside = next((member, ranks) for member, _, is_gold, ranks in group if is_gold)
         checks = [
             Check(GOLD, member, ranks, beside)
@@ -70,7 +72,7 @@ def gold(project: Project) -> Iterator[list[Check]]:
 Row = tuple[int, str, Any, dict[int, int]]  # member, hash of the responses, a column, ranks
 
 
-def by_prompt(rankings: Any, column: str) -> Iterator[list[Row]]:
+def by_prompt(rankings: Any, column: str) -> Iterator[tuple[int, list[Row]]]:
     """Rankings with a column of theirs, prompt by prompt, a member's in the order of versions."""
     rows = (
         Placement.objects.filter(ranking__in=rankings)
@@ -80,11 +82,15 @@ def by_prompt(rankings: Any, column: str) -> Iterator[list[Row]]:
             *(f"ranking__{column}", "response_id", "rank"),
         )
     )
-    for _, of_prompt in groupby(rows.iterator(chunk_size=CHUNK), key=itemgetter(0)):
-        yield [
-            (*ranking[1:], {row[5]: row[6] for row in placements})
-            for ranking, placements in groupby(of_prompt, key=itemgetter(1, 2, 3, 4))
-        ]
+    for prompt, of_prompt in groupby(rows.iterator(chunk_size=CHUNK), key=itemgetter(0)):
+        found = groupby(of_prompt, key=itemgetter(1, 2, 3, 4))
+        yield (
+            prompt,
+            [
+                (*ranking[1:], {row[5]: row[6] for row in placements})
+                for ranking, placements in found
+            ],
+        )
 
 
 def compared(check: Check) -> tuple[int, int]:
