@@ -10,6 +10,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -17,6 +18,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, Self
 
 from django.conf import settings
+from django.db import OperationalError
 from django.db.models.functions import Length
 from django.utils import timezone
 from django_tasks import TaskResultStatus
@@ -26,7 +28,8 @@ from labelapp.models import Assignment, Origin, Placement, Project
 from labelapp.runs import environment
 
 TASK = "labelapp.tasks.measure_agreement"
-LONGEST = timedelta(hours=1)  # that a measurement may take
+BEAT_SECONDS = 20  # between signs of life of a measurement
+SILENT = timedelta(minutes=5)  # for so long, and it went with its task worker
 CHUNK = 2000  # rows in memory at a time
 
 
@@ -189,23 +192,40 @@ class CannotMeasureError(Exception):
 
 def measure(project: Project) -> dict[str, Any]:
     """Measure in a process of its own. Raises CannotMeasureError where that fails."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "manage.py", "measure_agreement"),
-            *(f"--project={project.slug}", "--json", "--by-task"),
-        ],
+    command = [sys.executable, "manage.py", "measure_agreement", f"--project={project.slug}"]
+    with subprocess.Popen(
+        [*command, "--json", "--by-task"],
         cwd=settings.BASE_DIR,
         env=environment(),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=LONGEST.total_seconds(),
-        check=False,
-    )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        raise CannotMeasureError(said[-1] if said else f"exit status {done.returncode}")
-    found: dict[str, Any] = json.loads(done.stdout)
+    ) as process:
+        try:
+            out, errors = said_by(process, project)
+        finally:
+            process.kill()  # at its end already, or no longer wanted
+    if process.returncode != 0:
+        said = errors.strip().splitlines()
+        raise CannotMeasureError(said[-1] if said else f"exit status {process.returncode}")
+    found: dict[str, Any] = json.loads(out)
     return found
+
+
+def said_by(process: "subprocess.Popen[str]", project: Project) -> tuple[str, str]:
+    """What a process said until its end, noting meanwhile that it is at it."""
+    while True:
+        try:
+            return process.communicate(timeout=BEAT_SECONDS)
+        except subprocess.TimeoutExpired:
+            beat(project)
+
+
+def beat(project: Project) -> None:
+    """Note that the project is still being measured, unless the database is busy."""
+    tasks = DBTaskResult.objects.filter(task_path=TASK, args_kwargs__args__0=project.pk)
+    with suppress(OperationalError):
+        tasks.filter(status=TaskResultStatus.RUNNING).update(started_at=timezone.now())
 
 
 def store(project: Project, found: Agreement, began: datetime) -> None:
@@ -247,9 +267,9 @@ def last_measurement(project: Project) -> Measurement:
 
 
 def is_active(task: "DBTaskResult[Any, Any]") -> bool:
-    """Whether a task waits or runs. One that has run for too long went with its worker."""
+    """Whether a task waits or runs. One that gives no sign of life went with its worker."""
     if task.status == TaskResultStatus.RUNNING:
-        return task.started_at is not None and task.started_at > timezone.now() - LONGEST
+        return task.started_at is not None and task.started_at > timezone.now() - SILENT
     return bool(task.status == TaskResultStatus.READY)
 
 

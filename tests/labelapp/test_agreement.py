@@ -16,7 +16,7 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from labelapp import labelling, lending, runs, tasks
-from labelapp.agreement import LONGEST, Agreement, last_measurement, rankings_by_prompt
+from labelapp.agreement import SILENT, Agreement, beat, last_measurement, rankings_by_prompt
 from labelapp.coefficients import measure
 from labelapp.models import Member, Origin, Project, Ranking, Role, SkipReason, User
 from labelapp.verdicts import Verdict
@@ -239,11 +239,21 @@ def test_a_measurement_that_failed_says_why_and_leaves_the_last_figures(
     assert "Measure anew" in page
 
 
+def test_a_long_measurement_that_gives_signs_of_life_is_not_taken_for_lost(
+    ranked_twice: Project,
+) -> None:
+    task_in(ranked_twice, TaskResultStatus.RUNNING)
+    DBTaskResult.objects.update(started_at=timezone.now() - SILENT)
+    assert not last_measurement(ranked_twice).is_active
+    beat(ranked_twice)
+    assert last_measurement(ranked_twice).is_active
+
+
 def test_a_measurement_whose_worker_has_gone_can_be_asked_for_again(
     ranked_twice: Project, manager: Member
 ) -> None:
     task_in(ranked_twice, TaskResultStatus.RUNNING)
-    DBTaskResult.objects.update(started_at=timezone.now() - LONGEST)
+    DBTaskResult.objects.update(started_at=timezone.now() - SILENT)
     browser = sign_in(manager)
     assert "the task worker that measured has gone" in browser.get(URL).content.decode()
     browser.post(MEASURE)
