@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -53,7 +53,7 @@ def measured(installation: Installation, *command: str) -> Measured:
 
 
 def measure(
-    folder: Path, url: str, empty_url: str, rankings: int
+    folder: Path, url: str, empty_url: str, rankings: int, formats: Sequence[str]
 ) -> Iterator[tuple[str, Measured]]:
     """What each command takes, by what it does."""
     (folder / "from").mkdir(parents=True)
@@ -64,14 +64,12 @@ def measure(
             prompts=prompts, labellers=LABELLERS, wanted=A_PROMPT, finished=1, words=20, recent=1
         )
         file = folder / "file"
-        for format_ in FORMATS:
+        for format_ in formats:
             command = ("export_rankings", "bench", str(file), "--format", format_, "--force")
             yield f"export {format_}", measured(full, *command)
         archive = ("export_rankings", "bench", str(file), "--all-versions", "--force")
         yield "export the archive", measured(full, *archive)
         first = digest(file)
-        agreement = ("measure_agreement", "--project", "bench")
-        yield "measure agreement", measured(full, *agreement)
     with Installation(folder / "to", empty_url) as empty:
         empty.run("manage.py", "create_project", "bench")
         command = ("import_rankings", str(file), "--project", "bench", "--format", "jsonl")
@@ -80,6 +78,8 @@ def measure(
         if digest(file) != first:
             raise SystemExit("the archive of the copy is another one")
     file.unlink()
+    agreement = ("measure_agreement", "--project", "bench")
+    yield "measure agreement", measured(full, *agreement)
 
 
 def digest(path: Path) -> str:
@@ -91,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--rankings", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument("--formats", choices=FORMATS, nargs="*", default=FORMATS)
     options = parser.parse_args()
     first: dict[str, Measured] = {}
     with ExitStack() as stack:
@@ -99,7 +100,7 @@ def main() -> None:
         for rankings in options.rankings:
             urls = [new_database(server, f"{n}_{rankings}") if server else "" for n in "ab"]
             print(f"{options.database}, {rankings:,} rankings of {rankings // A_PROMPT:,} prompts")
-            for name, found in measure(folder / str(rankings), *urls, rankings):
+            for name, found in measure(folder / str(rankings), *urls, rankings, options.formats):
                 show(name, rankings, found, first.setdefault(name, found))
 
 
