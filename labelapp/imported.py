@@ -85,12 +85,15 @@ def insert_rows(model: type[Model], fields: Sequence[str], rows: Iterable[Sequen
     prepared = prepare(rows, found)
     if not prepared:
         return
+    into = f"{quote(table)} ({', '.join(map(quote, columns))})"
     with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {quote(table)} ({', '.join(map(quote, columns))}) "  # noqa: S608
-            f"VALUES ({', '.join(['%s'] * len(columns))})",
-            prepared,
-        )
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {into} FROM STDIN") as copy:
+                for row in prepared:
+                    copy.write_row(row)
+        else:
+            values = ", ".join(["%s"] * len(columns))
+            cursor.executemany(f"INSERT INTO {into} VALUES ({values})", prepared)  # noqa: S608
 
 
 def prepare(

@@ -337,6 +337,7 @@ def test_a_ranking_is_opened_again_and_stored_as_a_new_version(
     page.get_by_role("link", name="Why is the sky blue?").click()
     expect(page.get_by_text("You ranked this on")).to_be_visible()
     expect(ranking_page.radio("D", 4)).to_be_checked()
+    page.wait_for_load_state()  # its scripts run
     page.keyboard.press("2")
     page.get_by_role("button", name="Store anew").click()
     ranking_page.expect_empty()

@@ -62,6 +62,7 @@ def test_a_reviewer_adjudicates_by_keys_and_goes_on_to_the_next(
     page.goto(f"{live_server.url}/projects/kitchen/disagreements/{disputed[0].pk}/?show=all")
     page.keyboard.press("n")
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"prompt {disputed[1].pk}")
+    page.wait_for_load_state()  # its scripts run
     page.keyboard.press("p")
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"prompt {disputed[0].pk}")
 

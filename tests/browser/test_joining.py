@@ -49,6 +49,8 @@ def test_a_link_is_copied_or_selected(live_server: Any, sign_in_as: As, manager:
     page.goto(f"{live_server.url}/projects/kitchen/invitations/")
     page.get_by_role("button", name="Make a link").click()
     field = page.get_by_role("textbox", name="Link for a labeller")
+    expect(field).to_be_visible()
+    page.wait_for_load_state()  # its scripts run
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_text("Copied.")).to_be_visible()
