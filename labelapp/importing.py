@@ -7,6 +7,7 @@ the whole import back. What is there already is left as it is, so a second impor
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -84,10 +85,7 @@ def import_lines(
     Raises ImportRefusedError where there are bad lines and `skip_bad_lines` is not set.
     """
     importer = Importer(project, report, rankings, labeller)
-    with transaction.atomic():
-        plan_anew()
-        # Two imports into one project take turns: each must see what the other has added.
-        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    with one_import(project):
         for batch in batches(lines):
             importer.write(batch)
         if importer.summary.bad_lines and not skip_bad_lines:
@@ -101,15 +99,23 @@ def import_lines(
     return importer.summary
 
 
-def plan_anew() -> None:
-    """Have PostgreSQL plan each statement of this transaction for the tables as they are then.
+@contextmanager
+def one_import(project: Project) -> Iterator[None]:
+    """A transaction that PostgreSQL plans for the tables as they become in it.
 
     A prepared statement keeps the plan of its beginning: made for empty tables, it reads all of
-    them at every batch, and an import becomes slower with each.
+    them at every batch, and an import becomes slower with each. The keys of all rows are checked
+    at the end, one by one, and must not be planned one by one.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        # Two imports into one project take turns: each must see what the other has added.
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        yield
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL plan_cache_mode = auto")
+            cursor.execute("DISCARD PLANS")
 
 
 def import_prompts_to_fill(
@@ -124,9 +130,7 @@ def import_prompts_to_fill(
     Reports, refuses and skips bad lines as import_lines does.
     """
     importer = Importer(project, report, rankings=False, labeller=UNKNOWN_LABELLER)
-    with transaction.atomic():
-        plan_anew()
-        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    with one_import(project):
         for batch in batches(lines):
             importer.summary.lines += len(batch)
             entries = importer.without_clashes(list(importer.good(batch, fewest=0)))
