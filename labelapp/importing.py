@@ -115,7 +115,7 @@ def one_import(project: Project) -> Iterator[None]:
         yield
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL plan_cache_mode = auto")
-            cursor.execute("DISCARD PLANS")
+            cursor.execute("DISCARD PLANS")  # an earlier import's, made when the tables were small
 
 
 def import_prompts_to_fill(
