@@ -1,12 +1,20 @@
 """The recurrent network from scratch: its cells, the state behind a prompt, and how it begins."""
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from tests.training.tiny import random_examples, scratch_backbone
-from training.backbones.rnn import PodiumRNNConfig, PodiumRNNForSequenceClassification
+from training.backbones.rnn import (
+    PodiumRNNConfig,
+    PodiumRNNForSequenceClassification,
+    computes_under_autocast,
+)
 from training.backbones.scratch import ScratchBackbone
 from training.layout import memory_rows, present
 
@@ -112,3 +120,63 @@ def test_a_saved_model_keeps_cell_layers_and_rewards(backbone, tmp_path):
         expected = backbone.rewards(examples)
         found = ScratchBackbone(again, backbone.tokenizer, "shared").rewards(examples)
     assert torch.equal(found, expected)
+
+
+def gradients_under_autocast(backbone):
+    backbone.model.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        rewards = backbone.rewards(random_examples(backbone, SIZES))
+    rewards.square().sum().backward()
+    return rewards.detach(), [weight.grad.clone() for weight in backbone.model.parameters()]
+
+
+def test_without_bf16_kernels_the_layers_compute_in_float32(backbone):
+    rewards = backbone.rewards(random_examples(backbone, SIZES))
+    rewards.square().sum().backward()
+    gradients = [weight.grad.clone() for weight in backbone.model.parameters()]
+    computed = []
+    backbone.model.rnn.register_forward_hook(lambda *found: computed.append(found[2][0].dtype))
+    backbone.model.in_float32 = True
+    found, found_gradients = gradients_under_autocast(backbone)
+    assert set(computed) == {torch.float32}
+    torch.testing.assert_close(found, rewards.detach())
+    for gradient, expected in zip(found_gradients, gradients, strict=True):
+        torch.testing.assert_close(gradient, expected)
+
+
+def test_with_and_without_bf16_kernels_rewards_and_gradients_are_near_those_in_float32(backbone):
+    backbone.model.in_float32 = True
+    rewards, gradients = gradients_under_autocast(backbone)
+    backbone.model.in_float32 = None
+    found, found_gradients = gradients_under_autocast(backbone)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, rewards, atol=0.05, rtol=0.05)
+    for gradient, expected in zip(found_gradients, gradients, strict=True):
+        assert (gradient - expected).norm() < 0.1 * expected.norm()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_trial_of_kernels_draws_no_random_numbers(cell):
+    before = torch.get_rng_state()
+    computes_under_autocast.__wrapped__(cell, "cpu", torch.bfloat16)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_lstm_computes_under_bf16_where_the_processor_has_no_kernels_for_it():
+    """oneDNN, told to use no more than AVX2, has none on any x86 processor."""
+    program = """
+import torch
+from tests.training.tiny import random_examples, scratch_backbone
+backbone = scratch_backbone("lstm")
+examples = random_examples(backbone)
+with torch.autocast("cpu", torch.bfloat16):
+    found = backbone.rewards(examples)
+found.sum().backward()
+assert found.dtype == torch.float32
+"""
+    subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).resolve().parents[2],
+        env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"},
+        check=True,
+    )

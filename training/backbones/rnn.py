@@ -10,6 +10,7 @@ end included), D width, S layers.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -57,6 +58,8 @@ class PodiumRNNForSequenceClassification(PodiumRewardModel):
     """The prompt is read once, and each response from the state that it left behind."""
 
     config_class = PodiumRNNConfig
+    in_float32: bool | None = None
+    """Whether autocast leaves the recurrent layers alone. None: where a trial of them fails."""
 
     def __init__(self, config: PodiumRNNConfig) -> None:
         super().__init__(config)
@@ -120,11 +123,41 @@ class PodiumRNNForSequenceClassification(PodiumRewardModel):
 
     def _run(self, embedded: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Hidden states (B, T, D) of embedded tokens (B, T, D), read from a state, and the last."""
-        if self.config.cell == "lstm":
-            hidden, state = self.rnn(embedded, state)
-            return hidden, state
-        hidden, last = self.rnn(embedded, None if state is None else state[0])
-        return hidden, (last,)
+        kind = embedded.device.type
+        with torch.autocast(kind, enabled=self._follows_autocast(kind)):
+            if self.config.cell == "lstm":
+                hidden, state = self.rnn(embedded, state)
+                return hidden, state
+            hidden, last = self.rnn(embedded, None if state is None else state[0])
+            return hidden, (last,)
+
+    def _follows_autocast(self, device: str) -> bool:
+        if not torch.is_autocast_enabled(device):
+            return False
+        if self.in_float32 is not None:
+            return not self.in_float32
+        return computes_under_autocast(self.config.cell, device, torch.get_autocast_dtype(device))
+
+
+@cache
+def computes_under_autocast(cell: str, device: str, dtype: torch.dtype) -> bool:
+    """Return whether this machine has kernels for the cell in that precision, by trying it.
+
+    An LSTM in bf16 has none on a CPU without AVX-512. The trial draws no random numbers: a run
+    must come to the same ones with and without it.
+    """
+    layer = CELLS[cell](8, 8, batch_first=True, device="meta").to_empty(device=device)
+    for weight in layer.parameters():
+        nn.init.zeros_(weight)
+    try:
+        with torch.inference_mode(False), torch.autocast(device, dtype):
+            for learns in (False, True):
+                with torch.set_grad_enabled(learns):
+                    hidden, _ = layer(torch.zeros(2, 3, 8, device=device))
+            hidden.sum().backward()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _lists(tensors: tuple[Tensor, ...]) -> list[list[int]]:
