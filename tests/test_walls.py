@@ -133,7 +133,7 @@ def test_code_that_is_saved_with_a_model_needs_nothing_else_of_ours(path: Path) 
 
 
 def test_training_runs_without_django() -> None:
-    loaded = modules_after("import training.train, training.score")
+    loaded = modules_after("import training.trainwork, training.scorework")
     assert "torch" in loaded
     assert not {name for name in loaded if name.split(".")[0] in {"django", "labelapp"}}
 

@@ -32,7 +32,6 @@ from training.processes import ALONE, Processes
 from training.sharding import fill, gathered
 from training.standing import Standing
 from training.step import Tally
-from training.stopping import whole
 
 KEPT = 2
 TENSORS = "state.safetensors"
@@ -73,13 +72,12 @@ class Checkpoints:
                 "optimizer": self.optimizer.state_dict(),
             }
         )
-        with whole:
-            self._write(f"step-{standing.step}", state)
-            self._saved, self._written = standing.step, time.monotonic()
-            if self.processes.is_first:
-                for step in steps_of(self.path, "step")[:-KEPT]:
-                    shutil.rmtree(self.path / f"step-{step}")
-                self._forget_bests()
+        self._write(f"step-{standing.step}", state)
+        self._saved, self._written = standing.step, time.monotonic()
+        if self.processes.is_first:
+            for step in steps_of(self.path, "step")[:-KEPT]:
+                shutil.rmtree(self.path / f"step-{step}")
+            self._forget_bests()
 
     def restore(self) -> Standing:
         """Go back to the newest checkpoint that is whole. Raises UserError where there is none."""
@@ -120,10 +118,9 @@ class Checkpoints:
 
     def save_best(self, step: int) -> None:
         weights = self._gathered(self._weights())
-        with whole:
-            self._write(f"best-{step}", weights)
-            if self.processes.is_first:
-                self._forget_bests()
+        self._write(f"best-{step}", weights)
+        if self.processes.is_first:
+            self._forget_bests()
 
     def _gathered(self, state: Any) -> Any:
         """All processes: together they have the shared weights."""

@@ -1,4 +1,4 @@
-"""What the commands share: options, one-line errors, exit codes, signals.
+"""What the commands share: options, one-line errors, exit codes, signals. No slow imports.
 
 Exit codes: 0 done; 1 a fault of ours; 2 something that the user can mend; 130 and 143 stopped by
 SIGINT and SIGTERM.
@@ -7,23 +7,21 @@ SIGINT and SIGTERM.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-import torch
-from safetensors import SafetensorError
-from transformers.utils import logging as transformers_logging
-
-from training.database import DatabaseSource
 from training.errors import StoppedError, UserError
 from training.runfolder import Progress, RunFolder
 from training.stopping import stoppable
 
 Work = Callable[[argparse.Namespace, Any], None]
 """Its second argument is the run's folder, or None for programs that have no run."""
+Check = Callable[[argparse.Namespace], object]
+"""Raises UserError or ValueError for options that do not go together."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,14 +53,14 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, run_folder: bool = 
     group.add_argument("--traceback", action="store_true", help="show where an error came from")
 
 
-def database_source(arguments: argparse.Namespace) -> DatabaseSource:
-    """The project that the arguments name. Raises UserError."""
+def database_project(arguments: argparse.Namespace) -> tuple[str, str]:
+    """Return the URL of the database and the project's slug. Raises UserError."""
     database_url = arguments.database_url or os.environ.get("DATABASE_URL")
     if not arguments.project:
         raise UserError("--project is missing: the slug of a project in the database")
     if not database_url:
         raise UserError("no database: give --database-url, or set DATABASE_URL")
-    return DatabaseSource(database_url, arguments.project)
+    return database_url, arguments.project
 
 
 def wants_bar(arguments: argparse.Namespace) -> bool:
@@ -71,19 +69,39 @@ def wants_bar(arguments: argparse.Namespace) -> bool:
     return bool(arguments.progress_bar == "yes")
 
 
-def run(parser: Parser, argv: Sequence[str] | None, work: Work) -> int:
-    """Parse, work, and turn every way of ending into an exit code, a line and progress.json."""
+def work_in(module: str) -> Work:
+    """Return a function that imports a module and calls its `work`.
+
+    By name and not at the top of a file, because torch takes seconds to import, a busy machine's
+    minute: `--help`, mistyped options and Ctrl-C do not wait for it.
+    """
+
+    def work(arguments: argparse.Namespace, folder: Any) -> None:
+        importlib.import_module(module).work(arguments, folder)
+
+    return work
+
+
+def run(
+    parser: Parser,
+    argv: Sequence[str] | None,
+    work: Work,
+    check: Check = lambda arguments: None,
+) -> int:
+    """Parse, check, work, and turn every way of ending into an exit code, a line, progress.json."""
     given = list(sys.argv[1:] if argv is None else argv)
     folder: RunFolder | None = None
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
 
     def last_word(error: BaseException) -> int:
         if "--traceback" in given:
             traceback.print_exception(error)
         code, reason = _explain(error)
         _leave_word(folder, reason)
-        print(reason if code > 2 else f"error: {reason}", file=sys.stderr, flush=True)
+        line = reason if code > 2 else f"error: {reason}"
+        try:
+            print(line, file=sys.stderr, flush=True)
+        except RuntimeError:  # a signal came while standard error was being written to
+            os.write(2, f"{line}\n".encode())
         return code
 
     with stoppable(last_word):
@@ -91,6 +109,10 @@ def run(parser: Parser, argv: Sequence[str] | None, work: Work) -> int:
             arguments = parser.parse_args(given)
             if "run_folder" in arguments:
                 folder = RunFolder(arguments.run_folder)
+            try:
+                check(arguments)
+            except ValueError as error:
+                raise UserError(str(error)) from error
             work(arguments, folder)
         except Exception as error:  # noqa: BLE001 - the end of the program: all end here
             return last_word(error)
@@ -107,10 +129,11 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return error.exit_code, line
     if isinstance(error, UserError):
         return 2, line
+    kind = type(error).__name__  # torch's and safetensors' are known by name: see work_in
     no_memory = isinstance(error, RuntimeError) and "not enough memory" in str(error)
-    if no_memory or isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if no_memory or kind == "OutOfMemoryError" or isinstance(error, MemoryError):
         return 2, "out of memory: lower --tokens-per-batch, or choose a smaller model"
-    if isinstance(error, SafetensorError) and "os error" in line:
+    if kind == "SafetensorError" and "os error" in line:
         return 2, f"weights cannot be written: {line}"  # on a full disk, for one
     if isinstance(error, OSError):
         return 2, f"{error.strerror or line}{f': {error.filename}' if error.filename else ''}"

@@ -13,6 +13,7 @@ import torch
 from training.backbones.backbone import Backbone
 from training.layout import IDLE, Example, buckets
 from training.machine import Machine
+from training.stopping import check
 
 WINDOW = 512
 """Examples that are looked at together to find some of like length."""
@@ -35,6 +36,8 @@ def compute_rewards(
         for bucket in buckets([part for _, part in window], backbone.size, budget):
             parts = [window[place][1] for place in bucket]
             machine.processes.another(True)
+            if not machine.processes.sharded:  # as in a step
+                check()
             rewards |= zip(bucket, _rewards(backbone, parts, machine), strict=True)
             tick(sum(len(part.responses) for part in parts))
         yield from _joined([(last, rewards[place]) for place, (last, _) in enumerate(window)])

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import torch
+from transformers.utils import logging as transformers_logging
 
 from training.config import TrainConfig
 from training.errors import UserError
@@ -15,6 +16,12 @@ from training.processes import ALONE, Processes
 
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+
+
+def silence_transformers() -> None:
+    """Leave the terminal to what we say ourselves."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
 
 
 @dataclass(frozen=True, slots=True)

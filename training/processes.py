@@ -134,6 +134,14 @@ class Processes:
         dist.all_reduce(sums)
         return sums.tolist()
 
+    def most(self, values: Sequence[int]) -> list[int]:
+        """All: the largest of each over the processes."""
+        if self.count == 1:
+            return list(values)
+        largest = torch.tensor(values, dtype=torch.int64)
+        dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+        return largest.tolist()
+
     def any(self, here: bool) -> bool:
         """All: whether it is so anywhere."""
         return self.total([here])[0] > 0

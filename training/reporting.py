@@ -12,7 +12,6 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from training.runfolder import Progress, RunFolder, State
-from training.stopping import whole
 
 SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_BETWEEN_LINES = 10.0
@@ -91,8 +90,7 @@ class Reporter:
     def _write(self) -> None:
         self._written = time.monotonic()
         if not self.silent:
-            with whole:  # whoever ends the process has the last word
-                self.folder.write_progress(self.progress)
+            self.folder.write_progress(self.progress)
 
 
 class MetricLog:

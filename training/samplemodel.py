@@ -24,6 +24,7 @@ try:
     )
 
     from training.commandline import Parser, run
+    from training.machine import silence_transformers
     from training.template import plain_template
 except ModuleNotFoundError as missing:
     sys.exit(f"local models need {missing.name}: install it with pip install -r requirements.txt")
@@ -136,6 +137,7 @@ def end_tokens(settings: Any, tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 
 def work(arguments: argparse.Namespace, _: object) -> None:
+    silence_transformers()
     model = Model(arguments.model, arguments.max_new_tokens, arguments.top_p)
     say({"ready": True})
     for request in requests():

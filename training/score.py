@@ -1,29 +1,19 @@
 """Score every response of a project's prompts with a trained model.
 
 python -m training.score --run-folder FOLDER --project SLUG
+
+Options only: training/scorework.py does it.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from training.backbones.backbone import Backbone
-from training.backbones.choose import load_backbone
-from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
-from training.config import TrainConfig
-from training.database import DatabaseSource
+from training.commandline import Parser, add_shared_arguments, database_project, run, work_in
 from training.errors import UserError
-from training.inference import compute_rewards
-from training.layout import Example
-from training.machine import Machine
-from training.pairs import Identifier
-from training.records import Prompt
-from training.reporting import Reporter
 from training.runfolder import RunFolder
-from training.text import TemplateRefusedError, TextEncoder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,74 +21,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python -m training.score", "Score every response of a project with a run's model."
     )
     add_shared_arguments(parser)
-    return run(parser, argv, work)
+    return run(parser, argv, work_in("training.scorework"), check)
 
 
-def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
-    config = folder.read_config()
-    if config is None:
+def check(arguments: argparse.Namespace) -> None:
+    """Raise UserError where no run or no project is named."""
+    folder = RunFolder(arguments.run_folder)
+    if folder.read_config() is None:
         raise UserError(f"{folder.path} is not the folder of a run: it has no readable config.json")
-    source = database_source(arguments)
-    reporter = Reporter(folder, bar=wants_bar(arguments))
-    try:
-        score(config, source, folder, reporter)
-    finally:
-        reporter.close()
-
-
-def score(
-    config: TrainConfig, source: DatabaseSource, folder: RunFolder, reporter: Reporter
-) -> None:
-    """Write scores.jsonl, in order of prompt and response. Raises UserError."""
-    machine = Machine.choose(config)
-    machine.keep_freed_memory()
-    config = machine.complete(config)
-    backbone = load_backbone(folder.model, config, machine.device)
-    responses = source.count_responses()
-    folder.take()
-    reporter.enter("scoring", steps=responses)
-    backbone.model.eval()
-    written = folder.write_scores(scores(config, source, backbone, machine, reporter))
-    reporter.enter("done")
-    reporter.say(f"{written} responses scored: {folder.scores}")
-
-
-def scores(
-    config: TrainConfig,
-    source: DatabaseSource,
-    backbone: Backbone,
-    machine: Machine,
-    reporter: Reporter,
-) -> Iterator[tuple[Identifier, float]]:
-    """(response id, reward) of all responses but those of prompts that the model refuses."""
-    encoder = TextEncoder(
-        backbone.tokenizer,
-        max_prompt_tokens=config.max_prompt_tokens,
-        max_response_tokens=config.max_response_tokens,
-    )
-    waiting: deque[Prompt] = deque()
-    done = 0
-
-    def examples() -> Iterator[Example]:
-        for prompt in source.prompts():
-            if not prompt.responses:
-                continue
-            try:
-                tokens = encoder.prompt(prompt.messages)
-            except TemplateRefusedError:
-                continue
-            waiting.append(prompt)
-            texts = [response.text for response in prompt.responses]
-            yield Example(tokens, encoder.responses(texts))
-
-    def tick(responses: int) -> None:
-        nonlocal done
-        done += responses
-        reporter.step(done)
-
-    for rewards in compute_rewards(backbone, examples(), machine, config.tokens_per_batch, tick):
-        prompt = waiting.popleft()
-        yield from zip((response.id for response in prompt.responses), rewards, strict=True)
+    database_project(arguments)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from training.errors import StoppedError
 from training.processes import ALONE, Processes
 from training.step import Tally
+from training.stopping import asked, stopped
 
 LEAST_TOKENS = 16
 Result = TypeVar("Result")
@@ -86,7 +88,8 @@ class Standing:
 
         The smaller number holds for the rest of the run, and in all processes: they try again
         together. Where they share the weights they cannot: then, and where even one small example
-        at a time is too much, torch.OutOfMemoryError is raised.
+        at a time is too much, torch.OutOfMemoryError is raised. Raises StoppedError, in all
+        processes, where a signal came to one of them.
         """
         while True:
             found: Result | None = None
@@ -95,7 +98,12 @@ class Standing:
             except torch.OutOfMemoryError:
                 if processes.sharded or self.tokens_per_batch // 2 < LEAST_TOKENS:
                     raise
-            if not processes.any(found is None):
+            except StoppedError:
+                pass  # all of them stop, below
+            without, number = processes.most([found is None, asked()])
+            if number:
+                raise stopped(number)
+            if not without:
                 return found  # type: ignore[return-value]
             # Behind the except clause, whose traceback held on to the tensors of the failed try.
             self.tokens_per_batch //= 2

@@ -20,6 +20,7 @@ from training.loss import RankingLoss, pad_ranks
 from training.machine import Machine
 from training.pairs import agreement
 from training.processes import Processes
+from training.stopping import check
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ def backward(
 ) -> Tally:
     """Add the gradient of the mean loss over these rankings, in however many batches.
 
-    Of several processes, each adds that of its share of them.
+    Of several processes, each adds that of its share of them. Raises StoppedError between batches.
     """
     done = Tally()
     processes = machine.processes
@@ -78,6 +79,8 @@ def backward(
     mine = shares(examples, backbone.size, processes.count)[processes.rank]
     for bucket in buckets([examples[place] for place in mine], backbone.size, tokens_per_batch):
         processes.another(True)
+        if not processes.sharded:  # else the others would wait for this one's share of the weights
+            check()
         places = [mine[place] for place in bucket]
         ranks = [rankings[place].ranks for place in places]
         with machine.autocast():

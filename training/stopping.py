@@ -1,77 +1,86 @@
-"""Stopping on SIGINT and SIGTERM: within seconds, whatever the main thread is doing.
+"""Stopping on SIGINT and SIGTERM. Standard library only: handlers stand before slow imports.
 
-Python runs a signal's handler between two of its own steps, and one step (the gradient of a large
-model, a tokenizer's training) may take minutes. So a thread of its own waits for signals and ends
-the process. Nothing is unwound: a run must survive being killed anyway, and what it writes is in
-place as a whole or not at all.
+Where nothing is to be saved, the handler says the last word and ends the process. Nothing is
+unwound: a run must survive being killed anyway, and what it writes is in place as a whole or not at
+all. Inside `saving_first` the handler only sets a flag, and the loop there looks at it between its
+steps and batches. A second signal ends the process at once.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from training.errors import StoppedError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-whole = threading.RLock()
-"""`with whole:` around what a signal must not cut in two. It waits until the block is done."""
+LastWord = Callable[[BaseException], int]
+"""Says why the process ends, and returns its exit code."""
 
-_last_acts: list[Callable[[], object]] = []
+
+@dataclass
+class _State:
+    """Signals reach a process, so there is one of these."""
+
+    last_word: LastWord = lambda error: 1
+    asked: int = 0
+    saves_first: bool = False
+
+
+_state = _State()
 
 
 @contextmanager
-def stoppable(last_word: Callable[[BaseException], int]) -> Iterator[None]:
-    """While it is open, SIGINT and SIGTERM end the process. `last_word` gives the exit code."""
-    reading, writing = socket.socketpair()
-    writing.setblocking(False)
-    handlers = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
-    # The interpreter writes a signal's number here at once, also while the main thread is busy.
-    wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-    watcher = threading.Thread(target=_watch, args=(reading, last_word), daemon=True)
-    watcher.start()
+def stoppable(last_word: LastWord) -> Iterator[None]:
+    """While it is open, SIGINT and SIGTERM end the process after its last word."""
+    _state.last_word, _state.asked, _state.saves_first = last_word, 0, False
+    handlers = {number: signal.signal(number, _on_signal) for number in SIGNALS}
     try:
         yield
     finally:
-        signal.set_wakeup_fd(wakeup)
-        writing.close()
-        watcher.join()
-        reading.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def when_stopped(act: Callable[[], object]) -> Iterator[None]:
-    """Do this before a signal ends the process inside; it is called from another thread."""
-    _last_acts.append(act)
+def saving_first() -> Iterator[None]:
+    """While it is open, a signal only sets the flag. Raises StoppedError at its end."""
+    _state.saves_first = True
     try:
         yield
     finally:
-        _last_acts.remove(act)
+        _state.saves_first = False
+    check()
 
 
-def _watch(reading: socket.socket, last_word: Callable[[BaseException], int]) -> None:
-    number = 0
-    while number not in SIGNALS:  # others that Python handles are written too
-        received = reading.recv(1)
-        if not received:
-            return  # the block is over
-        number = received[0]
-    error: BaseException = StoppedError(signal.Signals(number).name, 128 + number)
+def asked() -> int:
+    """Return the number of the signal that came inside `saving_first`, or 0."""
+    return _state.asked
+
+
+def check() -> None:
+    """Raise StoppedError if a signal has come."""
+    if _state.asked:
+        raise stopped(_state.asked)
+
+
+def stopped(number: int) -> StoppedError:
+    """Return the error for a process that this signal stops."""
+    return StoppedError(signal.Signals(number).name, 128 + number)
+
+
+def _on_signal(number: int, _: object) -> None:
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_DFL)  # the second one
+    _state.asked = number
+    if _state.saves_first:
+        return
     code = 1
-    with whole:
-        try:
-            for act in _last_acts:
-                act()
-        except Exception as failure:  # noqa: BLE001 - what went wrong is the last word then
-            error = failure
-        try:
-            code = last_word(error)
-        finally:
-            os._exit(code)
+    try:
+        code = _state.last_word(stopped(number))
+    finally:
+        os._exit(code)

@@ -1,58 +1,20 @@
-"""Train a reward model from rankings: load, split, tokenise, loop, save, judge.
+"""Train a reward model from rankings.
 
 python -m training.train --project SLUG --run-folder FOLDER
+
+Options only: training/trainwork.py does it.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import os
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import torch
-
-from training.agreement import labellers_agree
-from training.backbones.backbone import Backbone
-from training.batching import Batches
-from training.beginning import begin, describe
-from training.checkpoint import Checkpoints
-from training.commandline import Parser, add_shared_arguments, database_source, run, wants_bar
-from training.config import TrainConfig, add_arguments, from_arguments
+from training.commandline import Parser, add_shared_arguments, database_project, run, work_in
+from training.config import add_arguments, from_arguments
 from training.errors import UserError
-from training.evaluate import (
-    Side,
-    Verdict,
-    brief,
-    curves,
-    held_out,
-    held_out_metrics,
-    judge,
-    judgements,
-    learned_from,
-    rewards_of,
-)
-from training.filesource import FileSource
-from training.loss import RankingLoss
-from training.machine import Machine
-from training.modelcard import write_model_card
-from training.optimizers import learning_rate_at, make_optimizer
-from training.outcome import baselines, show
-from training.processes import ALONE, Processes
-from training.records import Source
-from training.report import summary
-from training.reporting import MetricLog, Reporter
-from training.resume import goes_on, reopened_backbone
-from training.runfolder import RunFolder, finite
-from training.standing import Standing
-from training.step import backward, shorten_gradients
-from training.stopping import when_stopped, whole
-from training.verify import save_verified
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,249 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--restart", action="store_true", help="begin anew, though an unfinished run could go on"
     )
     add_arguments(parser)
-    return run(parser, argv, work)
+    return run(parser, argv, work_in("training.trainwork"), check)
 
 
-def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
-    try:
-        config = from_arguments(arguments)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    # What can be mistyped comes first: start() takes an earlier run's results away.
-    source: Source
+def check(arguments: argparse.Namespace) -> None:
+    """Raise UserError or ValueError for settings, or sources, that do not go together."""
+    from_arguments(arguments)
     if not arguments.rankings:
-        source = database_source(arguments)
+        database_project(arguments)
     elif arguments.project or arguments.database_url:
         raise UserError("give --rankings, or --project with a database, not both")
-    else:
-        source = FileSource(arguments.rankings)
-    processes = Processes.join(config)
-    machine = Machine.choose(config, processes)
-    machine.keep_freed_memory()
-    config = machine.complete(config)
-
-    def reopened() -> bool:
-        # torchrun starts processes again that failed, with the same command.
-        anew = arguments.restart and not int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-        unfinished = not anew and goes_on(folder, config, source)
-        if unfinished:
-            folder.reopen()
-        else:
-            folder.start()
-        folder.write_config(config)
-        return unfinished
-
-    unfinished = processes.of_first(reopened)
-    reporter = Reporter(folder, bar=wants_bar(arguments), silent=not processes.is_first)
-    try:
-        cache = arguments.cache_folder or folder.path.parent / "cache"
-        train(config, source, machine, folder, cache, reporter, unfinished)
-    finally:
-        reporter.close()
-
-
-def train(
-    config: TrainConfig,
-    source: Source,
-    machine: Machine,
-    folder: RunFolder,
-    cache: Path,
-    reporter: Reporter,
-    unfinished: bool,
-) -> None:
-    """One run, top to bottom, or what is left of it. Raises UserError."""
-    started = time.monotonic()
-    processes = machine.processes
-    reporter.enter("loading")
-    torch.manual_seed(config.seed)
-
-    # 1. Load: what is there, which prompts are held out, a model, and everything as token ids
-    backbone, dataset, from_cache = begin(config, source, machine, folder, cache, unfinished)
-
-    # 2. Loop: evaluate, save, stop, step, log
-    objective = RankingLoss(config).to(machine.device)
-    optimizer = make_optimizer(backbone, objective, config)
-    checkpoints = Checkpoints(
-        folder.checkpoints,
-        {"model": backbone.model, "objective": objective},
-        optimizer,
-        config.checkpoint_minutes,
-        processes,
-    )
-    standing = Standing(config.tokens_per_batch)
-    if unfinished:
-        standing = checkpoints.restore()
-        # It may have become smaller where memory ran out, or by what is asked for now.
-        standing.tokens_per_batch = min(standing.tokens_per_batch, config.tokens_per_batch)
-        started -= standing.seconds
-        reporter.say(f"going on after step {standing.step}")
-    log = MetricLog(folder, standing.step, silent=not processes.is_first)
-    batches = Batches(dataset.train, dataset.train.ranks, config)
-    steps = min(batches.per_epoch * config.epochs, config.max_steps or sys.maxsize)
-    evaluate_every = config.evaluate_every or batches.per_epoch
-    reporter.say(describe(dataset, from_cache, backbone, machine, steps))
-    reporter.enter("training", steps=steps, step=standing.step)
-
-    def judge_on(side: Side) -> Verdict:
-        return judged(side, backbone, objective, machine, standing, reporter)
-
-    def save() -> None:
-        log.flush()
-        checkpoints.save(standing)
-
-    def save_alone() -> None:
-        if not processes.sharded:  # else no process has the whole of the weights
-            save()
-
-    verdict: Verdict | None = None
-    with when_stopped(save_alone):
-        for step in range(standing.step, steps + 1):
-            if step == steps or step % evaluate_every == 0:
-                verdict = None  # so that the last one's tables do not lie beside the next one's
-                verdict = judge_on(held_out(dataset))
-                if step not in standing.held_out:
-                    if config.keep == "best" and standing.would_be_best(verdict.loss):
-                        checkpoints.save_best(step)
-                    with whole:
-                        log.held_out(step, curves(verdict))
-                        standing.held_out[step] = verdict.loss
-
-            if processes.of_first(lambda: checkpoints.are_due):
-                save()
-
-            if step == steps or standing.is_stuck(config.patience):
-                break
-
-            learning_rate = learning_rate_at(step, steps, config)
-            step_started = time.monotonic()
-            rankings = batches[step]
-            reading = time.monotonic() - step_started
-            done = standing.within_memory(
-                partial(backward, backbone, objective, rankings, machine),
-                reporter.say,
-                before_again=optimizer.zero_grad,
-                processes=processes,
-            ).over(processes)
-            processes.sum_gradients(objective.parameters())
-            if not processes.sharded:
-                processes.sum_gradients(backbone.model.parameters())
-            norm = shorten_gradients(backbone, config.max_grad_norm)
-            with whole:  # a step is done and counted, or it is as if it had not begun
-                if not math.isfinite(done.loss) or not math.isfinite(norm):
-                    raise UserError(
-                        f"the loss is not a number at step {step + 1};"
-                        " lower --learning-rate, or use --precision float32"
-                    )
-                optimizer.step(learning_rate)
-                optimizer.zero_grad()
-                now = time.monotonic()
-                standing.count(
-                    done,
-                    new_epoch=step % batches.per_epoch == 0,
-                    seconds=now - started,
-                    took=now - step_started,
-                    reading=reading,
-                )
-                values = {
-                    "loss": done.loss,
-                    "accuracy": done.accuracy,
-                    "learning_rate": learning_rate,
-                    "tokens_per_second": done.tokens / (now - step_started),
-                    **objective.figures(),
-                }
-                if (step + 1) % config.log_every == 0:
-                    log.training_step(step + 1, values, standing.seconds)
-            reporter.step(
-                step + 1,
-                loss=done.loss,
-                accuracy=done.accuracy,
-                tokens_per_second=values["tokens_per_second"],
-            )
-
-        # 3. Save: the weights of the last step, or of the best one. From here one process goes on
-        save()
-        if not processes.is_first:
-            processes.leave()  # when the first is done: launchers wait for each other only so long
-            return
-        machine = replace(machine, processes=ALONE)
-        if processes.sharded:
-            backbone = put_together(checkpoints, folder, config, machine)
-        kept = standing.best if config.keep == "best" else standing.step
-        if kept != standing.step:
-            checkpoints.restore_weights(kept)
-            verdict = None
-        verdict = verdict or judge_on(held_out(dataset))
-        reporter.enter("saving")
-        rewards = [reward for row in verdict.rewards.values() for reward in row]
-        for warning in save_verified(backbone, folder, dataset, config, rewards):
-            reporter.say(warning)
-
-        # 4. Judge: what the run is worth
-        train_side = standing.last_epoch.metrics(dataset.counts.train_prompts)
-        train_side["after"] = brief(judge_on(learned_from(dataset)))
-        beside = baselines(verdict, dataset, config, reporter)
-        metrics = finite(
-            {
-                "train": train_side,
-                "held_out": held_out_metrics(verdict, beside),
-                "labellers_agree": labellers_agree(dataset),
-                **objective.figures(),
-                "steps": standing.step,
-                "kept_step": kept,
-                "seconds": round(time.monotonic() - started, 3),
-                "reading_share": standing.reading_seconds / (standing.step_seconds or math.inf),
-                "tokens": standing.tokens,
-                "parameters": sum(weight.numel() for weight in backbone.model.parameters()),
-            }
-        )
-        show(log, folder, dataset, verdict, metrics, kept)
-        log.close()
-        folder.write_judgements(judgements(verdict))
-        folder.write_metrics(metrics)
-        write_model_card(folder)
-        folder.forget_checkpoints()
-    processes.leave()
-    reporter.enter("done")
-    reporter.close()
-    reporter.say(summary(metrics))
-
-
-def put_together(
-    checkpoints: Checkpoints, folder: RunFolder, config: TrainConfig, machine: Machine
-) -> Backbone:
-    """A model whose weights were shared out, whole in this process."""
-    backbone = reopened_backbone(folder, config, machine.device)
-    checkpoints.modules = {**checkpoints.modules, "model": backbone.model}
-    checkpoints.processes = machine.processes
-    checkpoints.restore_weights()
-    return backbone
-
-
-def judged(
-    side: Side,
-    backbone: Backbone,
-    objective: RankingLoss,
-    machine: Machine,
-    standing: Standing,
-    reporter: Reporter,
-) -> Verdict:
-    """How the weights as they are do on that side. Raises UserError."""
-
-    def compute(tokens: int) -> dict[str, list[float]]:
-        return rewards_of(backbone, side, machine, tokens, lambda _: reporter.alive())
-
-    reporter.enter("evaluating")
-    processes = machine.processes
-    mine = standing.within_memory(compute, reporter.say, processes=processes)
-    rewards = {name: row for part in processes.gather(mine) for name, row in part.items()}
-    verdict = judge(side, rewards, objective)
-    if not math.isfinite(verdict.loss):
-        raise UserError(
-            f"rewards are not numbers after step {standing.step};"
-            " lower --learning-rate, or use --precision float32"
-        )
-    reporter.enter("training")
-    return verdict
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -249,12 +250,20 @@ def test_a_second_start_goes_on_where_the_first_was(
     assert len(endpoint.asked) == asked
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as in a terminal: what a shell starts in the background ignores it from the start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_keeps_what_has_come(
-    project: Project, prompts: list[Prompt], endpoint: Endpoint
+    project: Project, prompts: list[Prompt], endpoint: Endpoint, ctrl_c: None
 ) -> None:
     def reply(body: dict[str, Any]) -> Reply:
         if endpoint.written >= 4:
-            os.kill(os.getpid(), 2)
+            os.kill(os.getpid(), signal.SIGINT)
             return 503, {}, {"Retry-After": "60"}
         return endpoint.answer(body)
 

@@ -151,12 +151,49 @@ def start(*arguments):
     )
 
 
-def test_help_groups_every_setting():
-    process = start("training.train", "--help")
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
+def test_help_groups_every_setting(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
     for words in ("what and where:", "model:", "data:", "training:", "machine:", "log:"):
         assert words in out
+
+
+SOMEWHERE = ("--run-folder", "/no/such/folder", "--rankings", "/no/such/file")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("train", "--help"), 0),
+        (("score", "--help"), 0),
+        (("compare", "--help"), 0),
+        (("train",), 2),
+        (("train", *SOMEWHERE, "--learningrate", "1"), 2),
+        (("train", *SOMEWHERE, "--width", "30"), 2),
+        (("train", *SOMEWHERE, "--project", "kitchen"), 2),
+        (("score", "--run-folder", "/no/such/folder"), 2),
+        (("compare", "--folder", "/no/such/folder", "--vary", "width=64,65"), 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_help_and_mistyped_options_import_nothing_slow(command, code):
+    module, *options = command
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", f"training.{module}", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == code
+    imported = {
+        line.split("|")[2].strip().split(".")[0]
+        for line in process.stderr.splitlines()
+        if line.startswith("import time:")
+    }
+    assert "argparse" in imported
+    assert not imported & {"torch", "transformers", "sqlalchemy", "pandas", "numpy", "safetensors"}
 
 
 @pytest.mark.parametrize(
@@ -167,11 +204,13 @@ def test_a_signal_ends_the_run_with_a_word(rankings_file, folder, number, code):
         *("training.train", "--rankings", str(rankings_file), "--run-folder", str(folder)),
         *("--width", "32", "--epochs", "9999"),
     )
-    deadline = time.monotonic() + 60
-    while not RunFolder(folder).metric_lines() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while not RunFolder(folder).metric_lines():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == code
     assert err.splitlines()[-1] == f"stopped by {signal.Signals(number).name}"
     progress = RunFolder(folder).read_progress()
@@ -180,3 +219,31 @@ def test_a_signal_ends_the_run_with_a_word(rankings_file, folder, number, code):
         f"stopped by {signal.Signals(number).name}",
     )
     assert not (folder / "model").exists()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_is_answered_while_nothing_is_there_to_save_and_a_second_at_once(times):
+    """The first during a slow import; the second while the first waits for a long step."""
+    program = """
+import os, signal, sys
+from training.commandline import Parser, run
+from training.stopping import saving_first
+
+def work(arguments, folder):
+    if sys.argv[1] == "1":
+        signal.raise_signal(signal.SIGTERM)
+        print("not reached")
+    with saving_first():
+        signal.raise_signal(signal.SIGTERM)
+        print("goes on", flush=True)
+        signal.raise_signal(signal.SIGTERM)
+        print("not reached")
+
+sys.exit(run(Parser("", ""), [], work))
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", program, str(times)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert process.returncode == (143 if times == 1 else -signal.SIGTERM)
+    assert process.stdout == ("" if times == 1 else "goes on\n")
+    assert process.stderr == ("stopped by SIGTERM\n" if times == 1 else "")

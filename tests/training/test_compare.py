@@ -7,26 +7,30 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.training.tiny import write_rankings
-from training.compare import Combination, main, markdown, tabulate
+from training.combinations import Combination
+from training.compare import main
+from training.comparework import markdown, tabulate
 from training.config import TrainConfig
 from training.runfolder import RunFolder
 
 TINY = ["--width=16", "--heads=2", "--vocabulary=300", "--epochs=1", "--device=cpu"]
 
 
-def test_every_combination_is_run_once_and_shown(tmp_path, capsys):
+def test_every_combination_of_models_of_several_kinds_is_run_once_and_shown(tmp_path, capsys):
     rankings = write_rankings(tmp_path / "rankings.jsonl")
     command = ["--rankings", str(rankings), "--folder", str(tmp_path / "found"), *TINY]
-    command += ["--vary", "learning-rate=0.001,0.01"]
+    command += ["--vary", "backbone=transformer,rnn", "--vary", "learning-rate=0.01"]
 
     assert main(command) == 0
     table = capsys.readouterr().out
     folders = [
-        RunFolder(tmp_path / "found" / f"learning_rate={rate},seed=0") for rate in ("0.001", "0.01")
+        RunFolder(tmp_path / "found" / f"backbone={kind},learning_rate=0.01,seed=0")
+        for kind in ("transformer", "rnn")
     ]
-    assert [folder.read_config().learning_rate for folder in folders] == [0.001, 0.01]
-    assert table.startswith("| learning_rate | held-out accuracy |")
-    assert table.count("\n| 0.0") == 2
+    assert [folder.read_config().backbone for folder in folders] == ["transformer", "rnn"]
+    assert [folder.read_config().learning_rate for folder in folders] == [0.01, 0.01]
+    assert table.startswith("| backbone | learning_rate | held-out accuracy |")
+    assert table.count("\n| transformer | 0.01 |") == table.count("\n| rnn | 0.01 |") == 1
     assert (tmp_path / "found" / "table.md").read_text() == table
     assert len(pd.read_csv(tmp_path / "found" / "table.csv")) == 2
     events = EventAccumulator(str(folders[1].tensorboard)).Reload()
@@ -38,15 +42,6 @@ def test_every_combination_is_run_once_and_shown(tmp_path, capsys):
     assert main(command) == 0
     assert capsys.readouterr().out == table
     assert [folder.read_metrics()["seconds"] for folder in folders] == before
-
-
-def test_models_of_different_kinds_can_be_compared(tmp_path, capsys):
-    rankings = write_rankings(tmp_path / "rankings.jsonl")
-    command = ["--rankings", str(rankings), "--folder", str(tmp_path / "found"), *TINY]
-    assert main([*command, "--vary", "backbone=transformer,rnn"]) == 0
-    table = capsys.readouterr().out
-    assert "\n| transformer |" in table
-    assert "\n| rnn |" in table
 
 
 def finished(path, judgements, loss=0.5):

@@ -54,7 +54,7 @@ def start(rankings, folder, *more, count=2):
 
 def in_processes(rankings, folder, *more, count=2):
     process = start(rankings, folder, *more, count=count)
-    errors = process.communicate(timeout=240)[1]
+    errors = process.communicate(timeout=600)[1]
     assert process.returncode == 0, errors
     return RunFolder(folder), errors
 
@@ -110,7 +110,7 @@ def test_one_of_them_reads_the_database(
 def test_a_refusal_is_said_by_all_in_a_line(tmp_path):
     path = write_rankings(tmp_path / "one.jsonl", ranking_lines(2)[:2])
     process = start(path, tmp_path / "run")
-    errors = process.communicate(timeout=120)[1]
+    errors = process.communicate(timeout=300)[1]
     reason = "training needs at least two prompts with a comparison; one.jsonl has 1"
     assert process.returncode != 0
     assert f"error: {reason}" in errors
@@ -130,7 +130,7 @@ def stopped_in(rankings, folder, *more):
     often = ("--checkpoint-minutes", "0.0001", "--epochs", "60")
     process = start(rankings, folder, *more, *often)
     run = RunFolder(folder)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while len(run.metric_lines()) < 12 and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.02)
@@ -157,12 +157,12 @@ def test_where_one_process_is_killed_all_go_on_later(rankings_file, gpt2_folder,
 def test_a_run_of_two_that_is_stopped_saves_first(rankings_file, tmp_path):
     process = start(rankings_file, tmp_path / "run", *SCRATCH, "--epochs", "2000")
     run = RunFolder(tmp_path / "run")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while len(run.metric_lines()) < 8 and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.02)
     process.terminate()  # torchrun hands it on
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert run.is_unfinished
     assert run.read_progress().reason == "stopped by SIGTERM"
 

@@ -57,22 +57,28 @@ def start(rankings, folder, *more, **options):
 
 
 def stopped(rankings, folder, *more, number=signal.SIGKILL, steps=10):
-    """The folder of a run that a signal ended after so many steps; its process."""
+    """The folder of a run that a signal ended after so many steps; its process.
+
+    Where it cannot save any more, it is given the time for two checkpoints.
+    """
     process = start(rankings, folder, *more)
     run = RunFolder(folder)
-    deadline = time.monotonic() + 90
-    while len(run.metric_lines()) < steps and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    wanted = 2 if number == signal.SIGKILL else 0
+    while len(run.metric_lines()) < steps or len(steps_of(run.checkpoints, "step")) < wanted:
+        assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
     process.send_signal(number)
-    process.err = process.communicate(timeout=30)[1]
+    process.err = process.communicate(timeout=120)[1]
     assert process.returncode != 0
     assert run.is_unfinished
     return run, process
 
 
 def finished(rankings, folder, *more):
-    assert main(command(rankings, folder, *more)) == 0
+    """A run to its end. It needs no checkpoints, each of which is flushed to the disk."""
+    assert main(command(rankings, folder, "--checkpoint-minutes", "60", *more)) == 0
     return RunFolder(folder)
 
 
@@ -150,7 +156,7 @@ def test_a_run_that_is_stopped_saves_first(rankings_file, tmp_path, uninterrupte
 def test_two_processes_do_not_train_in_one_folder(rankings_file, tmp_path, capsys):
     process = start(rankings_file, tmp_path / "run", "--epochs", "2000")
     run = RunFolder(tmp_path / "run")
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not run.metric_lines() and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
@@ -163,7 +169,7 @@ def test_two_processes_do_not_train_in_one_folder(rankings_file, tmp_path, capsy
     assert process.poll() is None
     assert run.read_progress().state != "failed"
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
 
 
 def test_time_goes_on_from_where_it_was(rankings_file, tmp_path):
@@ -263,7 +269,7 @@ def test_a_full_disk_ends_a_run_and_leaves_its_checkpoint(
         resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
 
     process = start(rankings_file, killed.path, preexec_fn=small_files)
-    err = process.communicate(timeout=60)[1]
+    err = process.communicate(timeout=300)[1]
     assert process.returncode == 2
     assert err.splitlines()[-1].startswith("error: weights cannot be written: ")
     assert "Traceback" not in err
