@@ -154,8 +154,11 @@ def test_where_one_process_is_killed_all_go_on_later(rankings_file, gpt2_folder,
     assert_same(run, in_one(rankings_file, tmp_path / "one", *more, *often))
 
 
-def test_a_run_of_two_that_is_stopped_saves_first(rankings_file, tmp_path):
-    process = start(rankings_file, tmp_path / "run", *SCRATCH, "--epochs", "2000")
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_a_run_of_two_that_is_stopped_saves_first(rankings_file, gpt2_folder, tmp_path, kind):
+    more = SCRATCH if kind == "ddp" else (*PRETRAINED, "--model", str(gpt2_folder))
+    more = (*more, "--sharding", kind, "--epochs", "2000")
+    process = start(rankings_file, tmp_path / "run", *more)
     run = RunFolder(tmp_path / "run")
     deadline = time.monotonic() + 300
     while len(run.metric_lines()) < 8 and time.monotonic() < deadline:
