@@ -16,6 +16,12 @@ def settle(page: Page) -> None:
     page.evaluate(RENDERED)
 
 
+def all_sent(page: Page) -> None:
+    """Wait until every request that the page makes by itself has left it."""
+    settle(page)
+    page.evaluate("fetch('/static/favicon.svg').then(answer => answer.text())")
+
+
 def await_true(thing: Locator, condition: str) -> None:
     """Wait until a condition, a function in JavaScript, holds for an element."""
     thing.evaluate(

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from labelapp.models import Assignment, Project, Prompt, Ranking
 from tests.browser.conftest import RESPONSES, stored
-from tests.browser.ranking_page import RankingPage, settle
+from tests.browser.ranking_page import RankingPage, all_sent, settle
 
 AddPrompt = Callable[..., Prompt]
 RANK_ALL = ("1", "j", "2", "j", "3", "j", "4")
@@ -47,12 +47,6 @@ def hold_the_first_submit(page: Page) -> list[Route]:
     return seen
 
 
-def all_sent(page: Page) -> None:
-    """Wait until every request that the page makes by itself has left it."""
-    settle(page)
-    page.evaluate("fetch('/static/favicon.svg').then(answer => answer.text())")
-
-
 def prompt_shown(ranking_page: RankingPage, text: str) -> None:
     region = ranking_page.page.get_by_role("region", name="Prompt")
     expect(region).to_contain_text(text)
@@ -72,6 +66,7 @@ def test_the_next_task_stands_there_while_the_ranking_is_still_on_its_way(
     expect(ranking_page.card("A")).to_be_focused()
     assert not Ranking.objects.exists()
     page.keyboard.press("3")
+    all_sent(page)
     held[0].continue_()
     expect(page.get_by_role("button", name="Undo the submit")).to_be_visible()
     expect(page.get_by_text("1 ranked")).to_be_visible()
@@ -89,6 +84,7 @@ def test_a_ranking_that_cannot_be_stored_comes_back_and_the_next_waits_as_it_was
     page.keyboard.press("Enter")
     prompt_shown(ranking_page, "two")
     page.keyboard.press("3")
+    all_sent(page)
     held[0].abort("connectionrefused")
     prompt_shown(ranking_page, "one")
     expect(ranking_page.problem).to_contain_text("Podium cannot be reached.")

@@ -281,6 +281,7 @@ def test_formulas_are_set_as_mathematics(
     expect(ranking_page.card("A").locator("math msqrt")).to_be_visible()
     for key in ("p", "j", "p"):
         page.keyboard.press(key)
+    expect(page.locator(".likeness")).to_contain_text("% of words shared")
     expect(page.locator("mark math")).to_have_count(0)  # nothing in common: no marks
     page.get_by_role("button", name="Mark words").click()
     expect(page.locator("mark math")).to_have_count(2)
