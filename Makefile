@@ -6,8 +6,9 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 MANAGE := $(PY) manage.py
 BIND   ?= 127.0.0.1:8000
-# Files of tests run side by side, in as many processes as there are cores, and at most four.
-TOGETHER := -n auto --maxprocesses 4 --dist loadfile
+# Files of tests run side by side, in as many processes as there are cores, and at most four; in the
+# order of tests/conftest.py, which begins with the files that take longest.
+TOGETHER := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 DEMO   := DATABASE_URL= DATA_DIR=var/demo $(MANAGE)
 
 .PHONY: demo run test chromium check fix clean help bench-training bench-web words

@@ -29,8 +29,13 @@ AddPrompt = Callable[..., Prompt]
 AddRanking = Callable[..., Ranking]
 
 
+# So that no process has a long file to itself in the end, while the others have nothing to do.
+LONGEST = ("test_resume", "test_processes", "test_runs", "test_accessibility", "test_compare")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that touch the database: those run on PostgreSQL as well."""
+    """Begin with the longest files, and mark the tests that run on PostgreSQL as well."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db"):

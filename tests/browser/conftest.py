@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import BrowserContext, Page, Response
+from playwright.sync_api import BrowserContext, Page, Response, expect
 
 from labelapp.models import Member, Placement, Prompt, User
-from tests.browser.ranking_page import RankingPage
+from tests.browser.ranking_page import PATIENCE, RankingPage
 from tests.conftest import sign_in
 
 # Playwright's synchronous interface runs an event loop in this thread, and Django would refuse it
 # the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+expect.set_options(timeout=PATIENCE)
 
 RESPONSES = ("Scattering.", "Paint.", "The sea.", "Nobody knows.")
 
@@ -47,7 +49,7 @@ def faultless(context: BrowserContext, expected_errors: list[str]) -> Iterator[N
     faults: list[str] = []
 
     def watch(page: Page) -> None:
-        page.set_default_timeout(5000)
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: faults.append(f"script: {error}"))
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("response", missing)

@@ -5,6 +5,33 @@ from collections.abc import Mapping
 
 from playwright.sync_api import Locator, Page, expect
 
+PATIENCE = 60_000  # milliseconds: a bound for the busiest machine, not a measure
+RENDERED = """new Promise((done) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
+})"""
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has done and drawn what follows from the last act."""
+    page.evaluate(RENDERED)
+
+
+def all_sent(page: Page) -> None:
+    """Wait until every request that the page makes by itself has left it."""
+    settle(page)
+    page.evaluate("fetch('/static/favicon.svg').then(answer => answer.text())")
+
+
+def await_true(thing: Locator, condition: str) -> None:
+    """Wait until a condition, a function in JavaScript, holds for an element."""
+    thing.evaluate(
+        f"""thing => new Promise((done, fail) => {{
+            const look = () => ({condition})(thing) ? done() : requestAnimationFrame(look);
+            setTimeout(() => fail(new Error("never true")), {PATIENCE});
+            look();
+        }})"""
+    )
+
 
 class RankingPage:
     """Finds things by what people see; responses go by their texts, as the letters are shuffled."""
@@ -21,6 +48,10 @@ class RankingPage:
         """Once its scripts run."""
         expect(self.submit).to_have_attribute("aria-disabled", "true")
         return self
+
+    def next_ready(self) -> None:
+        """Wait until the page keeps the next task ready."""
+        expect(self.page.locator("#task")).to_have_attribute("data-next-ready", "")
 
     def card(self, letter: str) -> Locator:
         return self.page.get_by_role("article", name=f"Response {letter}")

@@ -285,6 +285,7 @@ def test_the_ranking_page_in_its_states(
     faults.look("ranking, keys")
     for key in ("Escape", "p", "j", "p"):
         page.keyboard.press(key)
+    expect(page.locator(".likeness")).to_contain_text("% of words shared")
     page.get_by_role("button", name="Mark words").click()
     faults.look("ranking, comparison")
     for key in ("Escape", "k", "g", "1", "j", "2", "j", "2", "j", "3"):
@@ -341,11 +342,15 @@ def test_the_pages_of_disagreements(
     faults.visit(of_project, ["", "?show=adjudicated", f"{disputed[0].pk}/"])
     page.get_by_label("Write to the other reviewers").fill(RICH)
     page.get_by_role("button", name="Comment", exact=True).click()
+    expect(page.locator(".comments > li")).to_have_count(1)
+    page.wait_for_load_state()
     page.get_by_label("Why, for those who come after").fill("Because.")
     page.get_by_role("button", name="Store the adjudicated ranking").click()
     page.get_by_text("Adjudicate anew").click()
     faults.look("verdicts, adjudicated")
     page.get_by_role("button", name="Take back").click()
+    expect(page.get_by_text("Adjudicate anew")).to_have_count(0)
+    page.wait_for_load_state()
     faults.look("verdicts, taken back")
     Project.objects.update(ties_allowed=False)
     for letter in "AB":

@@ -1,5 +1,6 @@
 """Beyond the ranks: the next task at once, skipping, undoing, scores, my work, time."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from labelapp.models import Assignment, Project, Prompt, Ranking
 from tests.browser.conftest import RESPONSES, stored
-from tests.browser.ranking_page import RankingPage
+from tests.browser.ranking_page import RankingPage, all_sent, settle
 
 AddPrompt = Callable[..., Prompt]
 RANK_ALL = ("1", "j", "2", "j", "3", "j", "4")
@@ -27,24 +28,23 @@ def press(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
-def rank_and_await_the_next(page: Page) -> None:
+def rank_and_await_the_next(ranking_page: RankingPage) -> None:
     """Give every response a rank, and wait until the page has the next task ready."""
-    with page.expect_response("**/labelling/next/**"):
-        press(page, *RANK_ALL)
-    page.wait_for_timeout(50)  # until it is taken in
+    press(ranking_page.page, *RANK_ALL)
+    ranking_page.next_ready()
 
 
 def hold_the_first_submit(page: Page) -> list[Route]:
-    held: list[Route] = []
+    """Every submit and skip from now on; the first goes on when the test lets it."""
+    seen: list[Route] = []
 
     def hold(route: Route) -> None:
-        if held:
+        seen.append(route)
+        if len(seen) > 1:
             route.continue_()
-        else:
-            held.append(route)
 
-    page.route("**/labelling/", hold)
-    return held
+    page.route(re.compile(r"/labelling/(skip/)?$"), hold)
+    return seen
 
 
 def prompt_shown(ranking_page: RankingPage, text: str) -> None:
@@ -60,12 +60,13 @@ def test_the_next_task_stands_there_while_the_ranking_is_still_on_its_way(
 ) -> None:
     page = ranking_page.open().page
     held = hold_the_first_submit(page)
-    rank_and_await_the_next(page)
+    rank_and_await_the_next(ranking_page)
     page.keyboard.press("Enter")
     prompt_shown(ranking_page, "two")
     expect(ranking_page.card("A")).to_be_focused()
     assert not Ranking.objects.exists()
     page.keyboard.press("3")
+    all_sent(page)
     held[0].continue_()
     expect(page.get_by_role("button", name="Undo the submit")).to_be_visible()
     expect(page.get_by_text("1 ranked")).to_be_visible()
@@ -79,10 +80,11 @@ def test_a_ranking_that_cannot_be_stored_comes_back_and_the_next_waits_as_it_was
     expected_errors += ["Failed to load resource: net::"]
     page = ranking_page.open().page
     held = hold_the_first_submit(page)
-    rank_and_await_the_next(page)
+    rank_and_await_the_next(ranking_page)
     page.keyboard.press("Enter")
     prompt_shown(ranking_page, "two")
     page.keyboard.press("3")
+    all_sent(page)
     held[0].abort("connectionrefused")
     prompt_shown(ranking_page, "one")
     expect(ranking_page.problem).to_contain_text("Podium cannot be reached.")
@@ -105,7 +107,7 @@ def test_after_a_skip_the_next_task_begins_at_its_top_with_nothing_unfolded(
     page.get_by_role("button", name="I cannot judge this").click()
     prompt_shown(ranking_page, "two")
     expect(ranking_page.card("A")).to_be_focused()
-    page.wait_for_timeout(100)  # an unfolded part would scroll itself into view
+    settle(page)  # an unfolded part would scroll itself into view
     assert page.evaluate("window.scrollY") == 0
     expect(page.get_by_role("button", name="I cannot judge this")).not_to_be_visible()
 
@@ -116,9 +118,8 @@ def test_a_refused_ranking_comes_back_with_the_reasons_though_the_next_stood_the
     expected_errors += ["Failed to load resource: the server responded with a status of 422"]
     page = ranking_page.open().page
     Project.objects.update(ties_allowed=False)  # after the page was opened
-    with page.expect_response("**/labelling/next/**"):
-        press(page, "1", "j", "1", "j", "2", "j", "3")
-    page.wait_for_timeout(50)
+    press(page, "1", "j", "1", "j", "2", "j", "3")
+    ranking_page.next_ready()
     page.keyboard.press("Enter")
     prompt_shown(ranking_page, "one")
     reasons = page.get_by_role("alert").filter(has_text="Nothing was stored yet.")
@@ -137,12 +138,13 @@ def test_a_second_submit_waits_for_the_first(
 ) -> None:
     page = ranking_page.open().page
     held = hold_the_first_submit(page)
-    rank_and_await_the_next(page)
+    rank_and_await_the_next(ranking_page)
     press(page, "Enter", *RANK_ALL, "Enter")
-    page.wait_for_timeout(100)
+    all_sent(page)
     assert len(held) == 1
     held[0].continue_()
     ranking_page.expect_empty()
+    assert len(held) == 2
     assert Ranking.objects.count() == 2
 
 
@@ -152,11 +154,12 @@ def test_a_skip_waits_for_a_ranking_on_its_way_which_is_not_lost_where_it_fails(
     expected_errors += ["Failed to load resource: net::"]
     page = ranking_page.open().page
     held = hold_the_first_submit(page)
-    rank_and_await_the_next(page)
+    rank_and_await_the_next(ranking_page)
     page.keyboard.press("Enter")
     prompt_shown(ranking_page, "two")
     press(page, "s", "Enter")
-    page.wait_for_timeout(200)
+    all_sent(page)
+    assert len(held) == 1
     assert not Assignment.objects.filter(skipped_at__isnull=False).exists()
     held[0].abort("connectionrefused")
     prompt_shown(ranking_page, "one")
@@ -174,13 +177,15 @@ def test_a_skip_goes_out_once_the_ranking_before_it_is_stored(
 ) -> None:
     page = ranking_page.open().page
     held = hold_the_first_submit(page)
-    rank_and_await_the_next(page)
+    rank_and_await_the_next(ranking_page)
     page.keyboard.press("Enter")
     prompt_shown(ranking_page, "two")
     press(page, "s", "Enter")
-    page.wait_for_timeout(200)
+    all_sent(page)
+    assert len(held) == 1
     held[0].continue_()
     ranking_page.expect_empty()
+    assert len(held) == 2
     assert Ranking.objects.get().prompt == two_prompts[0]
     assert Assignment.objects.get(skipped_at__isnull=False).prompt == two_prompts[1]
 
@@ -193,9 +198,8 @@ def test_a_ranking_that_is_refused_comes_back_with_the_reasons(
 ) -> None:
     expected_errors += ["Failed to load resource: the server responded with a status of 422"]
     page = ranking_page.open().page
-    with page.expect_response("**/labelling/next/**"):
-        press(page, "1", "j", "1", "j", "2", "j", "3")
-    page.wait_for_timeout(50)
+    press(page, "1", "j", "1", "j", "2", "j", "3")
+    ranking_page.next_ready()
     project.ties_allowed = False
     project.save()
     page.keyboard.press("Enter")
@@ -214,7 +218,7 @@ def test_a_reload_shows_the_task_that_stood_there_and_not_the_one_kept_ready(
     ranking_page: RankingPage, two_prompts: tuple[Prompt, Prompt]
 ) -> None:
     page = ranking_page.open().page
-    rank_and_await_the_next(page)
+    rank_and_await_the_next(ranking_page)
     assert Assignment.objects.count() == 2
     page.reload()
     prompt_shown(ranking_page, "one")
@@ -271,10 +275,12 @@ def test_enter_in_the_words_of_a_skip_submits_nothing(
     ranking_page: RankingPage, two_prompts: tuple[Prompt, Prompt]
 ) -> None:
     page = ranking_page.open().page
+    held = hold_the_first_submit(page)
     press(page, *RANK_ALL, "s")
     page.get_by_label("In your words").fill("Not mine")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(200)
+    all_sent(page)
+    assert held == []
     prompt_shown(ranking_page, "one")
     assert not Ranking.objects.exists()
 
@@ -352,11 +358,14 @@ def test_only_time_at_work_is_counted(ranking_page: RankingPage, prompt: Prompt)
     page = ranking_page.page
     page.clock.install()
     ranking_page.open()
+    page.clock.pause_at(timezone.now() + timedelta(hours=1))
+    seconds = page.locator("input[name=seconds]")
+    before = int(seconds.input_value())
     page.mouse.move(10, 10)
     page.clock.run_for(20_000)
+    assert int(seconds.input_value()) - before == pytest.approx(20, abs=1)
     page.clock.run_for(600_000)  # nobody is there
-    seconds = int(page.locator("input[name=seconds]").input_value())
-    assert 60 <= seconds <= 85
+    assert int(seconds.input_value()) - before == pytest.approx(60, abs=1)
 
 
 def test_an_open_page_keeps_its_lease(ranking_page: RankingPage, prompt: Prompt) -> None:

@@ -1,13 +1,14 @@
 """Nothing is lost, nothing is doubled, nothing incomplete is stored."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Response, Route, expect
 
 from labelapp.models import Assignment, Prompt, Ranking
 from tests.browser.conftest import RESPONSES, As, stored
-from tests.browser.ranking_page import RankingPage
+from tests.browser.ranking_page import RankingPage, all_sent
 
 ORDER = dict(zip(RESPONSES, (2, 4, 3, 1), strict=True))
 UNREACHABLE = "Podium cannot be reached. What you entered is still here; try again."
@@ -78,6 +79,7 @@ def test_submitting_twice_stores_one_ranking(ranking_page: RankingPage, add_prom
         page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Storing")).to_be_disabled()
     expect(ranking_page.radio("A", 1)).to_be_disabled()
+    all_sent(page)
     (submit,) = on_their_way
     submit.continue_()
     expect(page.get_by_role("region", name="Prompt")).to_contain_text("second")
@@ -200,15 +202,26 @@ def test_without_javascript_a_ranking_is_checked_by_the_server_and_stored(
     assert stored(prompt) == ORDER
 
 
+def draft_of(*entries: str) -> Callable[[Response], bool]:
+    """Tell the answer to a draft that holds these entries from all others."""
+
+    def found(response: Response) -> bool:
+        sent = response.request.post_data or ""
+        return response.url.endswith("/draft/") and all(entry in sent for entry in entries)
+
+    return found
+
+
 def test_what_was_entered_is_there_again_after_a_reload(
     ranking_page: RankingPage, prompt: Prompt, page: Page
 ) -> None:
     ranking_page.open()
-    first, second = list(ranking_page.letters())[:2]
-    with page.expect_response("**/draft/"):
+    letters = ranking_page.letters()
+    first, second = list(letters)[:2]
+    with page.expect_response(draft_of(f"rank-{letters[first]}=2", f"rank-{letters[second]}=1")):
         ranking_page.rank_by_radio({first: 2, second: 1})
     page.get_by_text("Note", exact=True).click()
-    with page.expect_response("**/draft/"):
+    with page.expect_response(draft_of("note=Both")):
         page.get_by_label("For those who review").fill("Both are wrong.")
     page.reload()
     entered = ranking_page.entered()

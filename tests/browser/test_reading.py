@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from labelapp.models import Project, Prompt
 from tests.browser.conftest import RESPONSES
-from tests.browser.ranking_page import RankingPage
+from tests.browser.ranking_page import RankingPage, await_true, settle
 
 LONG = "\n\n".join(f"Paragraph {n}, of a text that goes on for long." for n in range(1, 61))
 PAIR = ("The cat sat on the mat.", "The dog sat on the mat today.", "Nobody.", "Nothing at all.")
@@ -19,12 +19,6 @@ def top(thing: Locator) -> float:
     box = thing.bounding_box()
     assert box is not None
     return box["y"]
-
-
-def scroll(page: Page, by: int) -> None:
-    page.mouse.move(700, 450)
-    page.mouse.wheel(0, by)
-    page.wait_for_timeout(200)
 
 
 @pytest.fixture
@@ -68,13 +62,13 @@ def test_unfolding_and_folding_keep_the_place_being_read(
     first = long_card(page).get_by_text("Paragraph 1,")
     before = top(first)
     button.click()
-    page.wait_for_timeout(200)
+    settle(page)
     assert top(first) == pytest.approx(before, abs=1)
     button.scroll_into_view_if_needed()
-    page.wait_for_timeout(100)
+    settle(page)
     before = top(button)
     button.click()
-    page.wait_for_timeout(200)
+    settle(page)
     assert top(button) == pytest.approx(before, abs=1) or page.evaluate("scrollY") == 0
 
 
@@ -235,16 +229,20 @@ def test_both_texts_scroll_together_where_that_is_wished(
         page.keyboard.press(key)
     texts = [ranking_page.card(letter).locator(".text") for letter in "AB"]
     page.keyboard.press("PageDown")
-    page.wait_for_timeout(300)
+    await_true(texts[1], "text => text.scrollTop > 100")
+    settle(page)
     assert texts[0].evaluate("text => text.scrollTop") == 0
-    assert texts[1].evaluate("text => text.scrollTop") > 100
     page.get_by_role("button", name="Scroll together").click()
     ranking_page.card("B").focus()
     page.keyboard.press("ArrowDown")
-    page.wait_for_timeout(300)
-    tops = [text.evaluate("text => text.scrollTop") for text in texts]
-    assert tops[0] == pytest.approx(tops[1], abs=3)
-    assert tops[0] > 100
+    await_true(
+        page.locator("#task"),
+        """task => {
+            const texts = [...task.querySelectorAll("[data-pinned] .text")];
+            const [top, other] = texts.map((text) => text.scrollTop);
+            return texts.length === 2 && top > 100 && Math.abs(top - other) <= 3;
+        }""",
+    )
 
 
 def test_texts_too_long_to_compare_are_shown_and_that_is_said(
@@ -283,6 +281,7 @@ def test_formulas_are_set_as_mathematics(
     expect(ranking_page.card("A").locator("math msqrt")).to_be_visible()
     for key in ("p", "j", "p"):
         page.keyboard.press(key)
+    expect(page.locator(".likeness")).to_contain_text("% of words shared")
     expect(page.locator("mark math")).to_have_count(0)  # nothing in common: no marks
     page.get_by_role("button", name="Mark words").click()
     expect(page.locator("mark math")).to_have_count(2)
@@ -307,8 +306,7 @@ def test_what_is_wide_scrolls_in_its_own_box_on_a_phone(
         expect(box).to_have_attribute("tabindex", "0")
         box.focus()
         page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(200)
-        assert box.evaluate("box => box.scrollLeft") > 0
+        await_true(box, "box => box.scrollLeft > 0")
 
 
 @pytest.fixture
@@ -375,8 +373,11 @@ def test_on_a_phone_the_guidelines_are_a_sheet_that_escape_closes(
     ranking_page.card("B").focus()
     page.keyboard.press("g")
     sheet = page.locator("#guidelines")
-    page.wait_for_timeout(300)
-    assert sheet.bounding_box() == {"x": 0, "y": 0, **PHONE}
+    await_true(
+        sheet,
+        "sheet => (({ x, y, width, height }) => [x, y, width, height].join())"
+        f"(sheet.getBoundingClientRect()) === '0,0,{PHONE['width']},{PHONE['height']}'",
+    )
     page.keyboard.press("Escape")
     expect(page.get_by_text("Prefer short.")).not_to_be_visible()
     expect(ranking_page.card("B")).to_be_focused()

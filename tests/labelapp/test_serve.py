@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE = 30.0  # seconds
+PATIENCE = 300.0  # seconds: a bound for the busiest machine, not a measure
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:
@@ -64,7 +64,7 @@ def served(
 def answers(port: int) -> bool:
     try:
         url = f"http://127.0.0.1:{port}/sign-in/"
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
             return bool(response.status == 200)
     except OSError:
         return False

@@ -174,9 +174,9 @@ HUGE = {
 
 @pytest.mark.parametrize("name", HUGE)
 def test_a_hostile_formula_takes_little_time(name: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     html = render(HUGE[name])
-    assert time.perf_counter() - start < 5  # a bound for the slowest machine, not a measure
+    assert time.process_time() - start < 5  # a bound for the slowest machine, not a measure
     assert html
 
 

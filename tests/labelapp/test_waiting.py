@@ -59,7 +59,7 @@ def test_a_claim_waits_for_nobody_who_has_a_prompt_locked(
     with transaction.atomic():
         Prompt.objects.filter(pk=lapsed.pk).update(came_back=False)
         thread, failures = at_the_same_time(lambda: lending.current_task(ann))
-        thread.join(timeout=5)
+        thread.join(timeout=60)  # it ends at once where nobody waits
         waits = thread.is_alive()
     thread.join()
     assert (waits, failures) == (False, [])

@@ -42,7 +42,9 @@ export class Ahead {
       });
       if (answer.status !== 200) return;
       const next = parse(await answer.text()).querySelector("form.task");
-      if (next instanceof HTMLFormElement && form.isConnected) this.next ??= next;
+      if (!(next instanceof HTMLFormElement) || !form.isConnected) return;
+      this.next ??= next;
+      form.dataset.nextReady = "";
     } catch {
       this.asked = null; // the submit itself will say what is wrong
     }
