@@ -14,9 +14,10 @@ from django.core.management.base import BaseCommand, CommandError
 STOP_SECONDS = 15
 STOP_WEB_SECONDS = 5  # for requests that are being answered; less than STOP_SECONDS
 THREADS = 90
-"""Requests that are answered at the same time, by all web processes together. A thread serves a
-form for as long as its body comes, so there are many; PostgreSQL takes 100 connections, and each
-thread has one."""
+"""Requests that are answered at the same time, by all web processes together. A form keeps a thread
+for as long as it takes to arrive, so there are many; each keeps a connection to the database, and
+PostgreSQL takes 100. A thread starts when it is needed."""
+IDLE_SECONDS = 600  # granian's most: a thread that ends leaves its connection to Python's collector
 WORKERS = {"default": "task worker", "training": "training worker"}  # by queue
 
 
@@ -104,6 +105,7 @@ def web_server(bind: Address, workers: int) -> list[str]:
         *(sys.executable, "-m", "granian", "labelapp.wsgi:application"),
         *("--interface", "wsgi", "--http", "1", "--host", bind.host, "--port", str(bind.port)),
         *("--workers", str(workers), "--blocking-threads", str(threads)),
+        *("--blocking-threads-idle-timeout", str(IDLE_SECONDS)),
         *("--respawn-failed-workers", "--workers-kill-timeout", str(STOP_WEB_SECONDS)),
         *("--log-level", "error"),
     ]
