@@ -6,8 +6,10 @@ that this side is light, and looks at the database as a stranger does.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import shlex
 import signal
 import socket
 import sqlite3
@@ -127,10 +129,14 @@ class Database:
 
 
 class Installation:
-    """A database at `url` and, while it is started, the pages at `port`."""
+    """A database at `url` and, while it is started, the pages at `port`.
 
-    def __init__(self, folder: Path, url: str = "") -> None:
+    `server` is a command to start in place of `manage.py serve`; it may name `{port}`.
+    """
+
+    def __init__(self, folder: Path, url: str = "", server: str = "") -> None:
         self.folder = folder
+        self.command = server or f"{sys.executable} manage.py serve --bind 127.0.0.1:{{port}}"
         self.url = url or f"sqlite:///{quote(str(folder / 'podium.sqlite3'))}"
         self.port = free_port()
         self.environment = {
@@ -170,7 +176,7 @@ class Installation:
 
     def start(self) -> None:
         """The pages and the worker, as `manage.py serve` starts them, until they answer."""
-        serve = [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{self.port}"]
+        serve = shlex.split(self.command.format(port=self.port))
         log = open(self.folder / "serve.log", "ab")  # noqa: SIM115 - the server's own
         self.server = subprocess.Popen(
             serve,
@@ -212,6 +218,13 @@ class Installation:
 
     def database(self) -> Database:
         return Database(self.url)
+
+
+def add_server_option(parser: argparse.ArgumentParser) -> None:
+    """Let a benchmark compare web servers."""
+    parser.add_argument(
+        "--server", default="", help="a command in place of manage.py serve, with {port} in it"
+    )
 
 
 def free_port() -> int:

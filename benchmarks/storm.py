@@ -37,6 +37,7 @@ from benchmarks.installation import (
     Connection,
     Database,
     Installation,
+    add_server_option,
     embedded_postgresql,
     new_database,
 )
@@ -399,13 +400,14 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--prompts", type=int, default=1000)
     parser.add_argument("--wanted", type=int, default=8, help="rankings wanted of each prompt")
+    add_server_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         url = ""
         if options.database == "postgresql":
             url = new_database(embedded_postgresql(folder), "storm")
-        with Installation(folder, url) as installation:
+        with Installation(folder, url, options.server) as installation:
             came_out = storm(
                 installation,
                 clients=options.clients,

@@ -36,6 +36,7 @@ from benchmarks.installation import (
     Connection,
     Database,
     Installation,
+    add_server_option,
     embedded_postgresql,
     new_database,
     quantile,
@@ -178,6 +179,7 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", help="where the databases go while they are used")
+    add_server_option(parser)
     options = parser.parse_args()
     if (
         options.rankings + WARM_UP + max(LABELLERS)
@@ -199,7 +201,7 @@ def bench_database(kind: str, folder: Path, options: argparse.Namespace) -> None
             own = folder / str(prompts)
             own.mkdir()
             url = new_database(server, f"bench{prompts}") if server else ""
-            installations[prompts] = running.enter_context(Installation(own, url))
+            installations[prompts] = running.enter_context(Installation(own, url, options.server))
         found = bench(installations, options)
     print(
         "| prompts | labellers | rankings a second | p50 | p95 | the page alone "
