@@ -68,6 +68,7 @@ check: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 	$(VENV)/bin/djade --check --target-version 5.2 $$(git ls-files 'templates/*.html')
 	$(MANAGE) makemigrations --check --dry-run
 	HTTPS=on $(MANAGE) check --deploy --fail-level WARNING

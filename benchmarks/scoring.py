@@ -26,10 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.words import END, PAD, VOCABULARY, word_tokenizer
 from training.backbones.pretrained import PretrainedBackbone
 from training.config import TrainConfig
-from training.inference import compute_rewards
-from training.layout import Example
-from training.machine import Machine
-from training.text import TextEncoder
+from training.data.encoder import TextEncoder
+from training.data.examples import Example
+from training.distributed.device import Machine
+from training.evaluation.inference import compute_rewards
 
 BATCH_SIZES = (1, 4, 9, 18, 36)
 

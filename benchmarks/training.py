@@ -50,7 +50,7 @@ from transformers import (
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.words import END, PAD, VOCABULARY, word_tokenizer
-from training.linear import product
+from training.backbones.onednn import product
 
 ROWS = ("4,64,128", "6,64,128", "9,128,128", "9,256,128")
 CONTENDERS = ("trl", "padded", "shared")
@@ -269,11 +269,11 @@ def make_examples(row: Row, count: int) -> list[tuple[np.ndarray, list[np.ndarra
 def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     from training.backbones.pretrained import PretrainedBackbone
     from training.config import TrainConfig
-    from training.dataset import TokenizedPrompt, TokenizedRanking
-    from training.loss import RankingLoss
-    from training.machine import Machine
-    from training.optimizers import make_optimizer
-    from training.step import backward, shorten_gradients
+    from training.data.dataset import TokenizedPrompt, TokenizedRanking
+    from training.distributed.device import Machine
+    from training.loop.loss import RankingLoss
+    from training.loop.optimizers import make_optimizer
+    from training.loop.step import backward, shorten_gradients
 
     config = TrainConfig(
         backbone="pretrained",

@@ -10,7 +10,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from labelapp.models import Assignment, Comment, Origin, Prompt, Ranking
-from training.rankingline import FileComment, FileTask, PromptState
+from training.formats.archive_keys import (
+    FileComment,
+    FileTask,
+    PromptState,
+)
 
 
 class Task(NamedTuple):

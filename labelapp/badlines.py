@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from labelapp.exportformats import cell
-from training.rankingfile import BadLine, Line
+from training.formats.ranking_file import BadLine, Line
 
 PAGE = 100  # lines on a page
 OFFSET = struct.Struct("<Q")  # where in the file a page begins

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from labelapp.exporting import ExportedPrompt, ExportedRanking
 from labelapp.models import Origin
-from training.pairs import Ranking, Verdicts, choose
+from training.aggregation import choose
+from training.rankings import Ranking, Verdicts
 
 
 def chosen(prompts: Iterable[ExportedPrompt], verdicts: Verdicts) -> Iterator[ExportedPrompt]:

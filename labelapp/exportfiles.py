@@ -18,9 +18,10 @@ from labelapp.exporting import ExportedPrompt, read
 from labelapp.manifests import people_of, settings_of
 from labelapp.models import Project
 from training.config import TrainConfig
-from training.filelines import RankingFileError
-from training.pairs import Verdicts, split_position
-from training.parquetfile import write_table
+from training.formats.lines import RankingFileError
+from training.formats.parquet import write_table
+from training.rankings import Verdicts
+from training.splits import split_position
 
 MANIFEST = ".manifest.json"
 WITH_ALL = "earlier versions go with all verdicts: ask for one of the two"

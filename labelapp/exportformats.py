@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from labelapp.exporting import ExportedPrompt, ExportedRanking, has_conversations
 from labelapp.models import Project
-from training.pairs import Message
-from training.rankingline import FileTask, PromptState
+from training.formats.archive_keys import FileTask, PromptState
+from training.rankings import Message
 
 Format = Literal["jsonl", "trl", "nemo", "csv", "parquet"]
 Prompts = Iterable[ExportedPrompt]
@@ -45,7 +45,7 @@ COLUMNS = (
     "flags",
     "response",
 )
-# What a column holds where that is not a text, as training/parquet.py writes it.
+# What a column holds where that is not a text, as training/formats/parquet_process.py writes it.
 TYPES = {
     "ranking": "whole",
     "conversation": "messages",
@@ -247,7 +247,7 @@ def csv_lines(prompts: Prompts) -> Lines:
 
 
 def table_lines(prompts: Prompts) -> Lines:
-    """The same rows as lines of JSON, for training/parquet.py: what the columns hold, then they."""
+    """Yield the columns' types, then the rows, as JSON for the process that writes Parquet."""
     yield json_line({column: TYPES.get(column, "text") for column in COLUMNS})
     for rows in long_form(prompts):
         yield from map(json_line, rows)

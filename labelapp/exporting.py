@@ -26,9 +26,13 @@ from labelapp.models import (
     Response,
     hash_text,
 )
-from training.pairs import Message, comparisons, has_comparison
-from training.rankingfile import FileResponse
-from training.rankingline import PromptState
+from training.formats.archive_keys import PromptState
+from training.formats.ranking_file import FileResponse
+from training.rankings import (
+    Message,
+    comparisons,
+    has_comparison,
+)
 
 BATCH = 200  # prompts read at a time: few queries, little memory
 DERIVED_ID = 12  # hexadecimal digits of a text's hash, enough to tell a prompt's responses apart

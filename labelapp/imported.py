@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import DateTimeField, F, Field, JSONField, Model, UUIDField
 
 from labelapp.models import Member, Project
-from training.rankingfile import Line
+from training.formats.ranking_file import Line
 
 NAMES_AT_ONCE = 1000  # in a statement
 NAMES_KEPT = 20_000  # in memory: few projects have as many labellers

@@ -21,9 +21,9 @@ from labelapp.importtasks import add_comments, add_tasks
 from labelapp.lending import look_from_the_top
 from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
 from labelapp.runs import patiently
-from training.pairs import prompt_hash
-from training.rankingfile import BadLine, Line
-from training.rankingline import PromptState
+from training.formats.archive_keys import PromptState
+from training.formats.ranking_file import BadLine, Line
+from training.rankings import prompt_hash
 
 # Written at a time, whichever is reached first: few statements, little memory.
 BATCH = 500  # lines

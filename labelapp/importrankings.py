@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from labelapp.imported import Entry, insert_rows
 from labelapp.models import Origin, Placement, Ranking, Rating, hash_responses
-from training.rankingline import FileRating, RankingDetails
+from training.formats.archive_keys import FileRating, RankingDetails
 
 PLAIN = RankingDetails()
 

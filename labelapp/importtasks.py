@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from labelapp.imported import Entry, People, insert_rows
 from labelapp.models import Assignment, Comment, Origin, Prompt
-from training.rankingline import FileTask
+from training.formats.archive_keys import FileTask
 
 COLUMNS = (
     "prompt",

@@ -9,7 +9,15 @@ from typing import Any
 from django.db import transaction
 
 from labelapp.models import Member, Project, Role
-from training.rankingline import MAX_NAME, moment, objects, one_of, optional_name, storable, truth
+from training.formats.archive_keys import (
+    MAX_NAME,
+    moment,
+    objects,
+    one_of,
+    optional_name,
+    storable,
+    truth,
+)
 
 SETTINGS = (
     "name",

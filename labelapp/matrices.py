@@ -9,7 +9,8 @@ from django.db.models import Q
 
 from labelapp.models import Origin, Prompt, Ranking, Rating, Response
 from labelapp.reviewing import letter
-from training import pairs
+from training.aggregation import majority
+from training.rankings import Ranking as JudgedRanking
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,9 @@ def matrix(name: str, columns: Sequence[Column], responses: Mapping[str, Respons
 def majority_of(columns: Sequence[Column], by_letter: Mapping[str, int]) -> dict[str, int]:
     if not columns:
         return {}
-    found = pairs.majority(
+    found = majority(
         [
-            pairs.Ranking(tuple(by_letter), tuple(one.cells[pk].rank for pk in by_letter.values()))
+            JudgedRanking(tuple(by_letter), tuple(one.cells[pk].rank for pk in by_letter.values()))
             for one in columns
         ]
     )

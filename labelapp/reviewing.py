@@ -18,7 +18,8 @@ from labelapp.models import (
     TrainingRun,
 )
 from labelapp.text import render
-from training import pairs
+from training.aggregation import choose
+from training.rankings import Identifier, Verdicts
 
 EXCERPT = 240  # characters
 
@@ -134,13 +135,13 @@ def review_prompt(
     scores: Sequence[Score],
     rankings: Sequence[Ranking],
     scale: Scale,
-    verdicts: pairs.Verdicts,
+    verdicts: Verdicts,
 ) -> ReviewedPrompt:
     """One prompt as it is now: rankings made since the scores were stored count as well.
 
     All are shown; the model is held against those that its run would learn from.
     """
-    rewards: dict[pairs.Identifier, float] = {s.response_id: s.reward for s in scores}
+    rewards: dict[Identifier, float] = {s.response_id: s.reward for s in scores}
     human_ranks: dict[int, list[HumanRank]] = defaultdict(list)
     judged = []
     for ranking in rankings:
@@ -148,9 +149,9 @@ def review_prompt(
         judged.append(scoring.as_judged(known, ranking.origin))
         for pk, rank in known.items():
             human_ranks[pk].append(HumanRank(who_ranked(ranking), rank))
-    contested: set[pairs.Identifier] = set()
+    contested: set[Identifier] = set()
     total = against = 0
-    for one in pairs.choose(judged, verdicts):
+    for one in choose(judged, verdicts):
         otherwise = scoring.ordered_otherwise(one, rewards)
         total += len(one.comparisons())
         against += len(otherwise)

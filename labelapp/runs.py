@@ -24,7 +24,11 @@ from django.utils import timezone
 from labelapp import scoring
 from labelapp.models import Placement, Project, State, TrainingRun, User
 from training.config import TrainConfig
-from training.runfolder import LOG, Progress, RunFolder
+from training.runs.folder import (
+    LOG,
+    Progress,
+    RunFolder,
+)
 
 POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5  # how often a run says that it is alive, though nothing changed

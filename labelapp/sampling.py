@@ -1,7 +1,8 @@
 """Sampling: prompts filled with responses of models, as they come, and then queued to be labelled.
 
-The models are asked in programs of their own (training/sampling.py). What a prompt lacks is worked
-out from its rows, so a second start goes on where the first was; what has come is stored at once.
+The models are asked in programs of their own (training/sampling/protocol.py). What a prompt lacks
+is worked out from its rows, so a second start goes on where the first was; what has come is stored
+at once.
 """
 
 import hashlib
@@ -19,8 +20,12 @@ from labelapp.blinding import names_itself
 from labelapp.lending import look_from_the_top
 from labelapp.models import Assignment, Project, Prompt, Ranking, Response, hash_text
 from labelapp.runs import patiently
-from training.rankingfile import storable
-from training.sampling import Sampler, SamplingError, sampler
+from training.formats.ranking_file import storable
+from training.sampling.protocol import (
+    Sampler,
+    SamplingError,
+    sampler,
+)
 
 PROMPTS_AT_ONCE = 200  # read at a time
 LONGEST_SOURCE = 500

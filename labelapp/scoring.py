@@ -15,8 +15,14 @@ from labelapp.models import (
     Score,
     TrainingRun,
 )
-from training.pairs import Identifier, Kind, Ranking, Verdicts, choose
-from training.runfolder import RunFolder
+from training.aggregation import choose
+from training.rankings import (
+    Identifier,
+    Kind,
+    Ranking,
+    Verdicts,
+)
+from training.runs.folder import RunFolder
 
 BATCH = 2000
 

@@ -29,10 +29,9 @@ from labelapp.importing import (
 from labelapp.models import FileState, Project, Upload, User
 from labelapp.runs import patiently
 from labelapp.transfers import Beat, FailedError, StoppedError
-from training.fileformats import Beginning
-from training.filelines import MAX_LINE_BYTES
-from training.pairs import Message
-from training.rankingfile import (
+from training.formats.detect import Beginning
+from training.formats.lines import MAX_LINE_BYTES
+from training.formats.ranking_file import (
     BadLine,
     Line,
     RankingFile,
@@ -40,6 +39,7 @@ from training.rankingfile import (
     look_into,
     open_ranking_file,
 )
+from training.rankings import Message
 
 PREVIEWED = 10  # lines
 PREVIEWED_BYTES = (PREVIEWED + 2) * MAX_LINE_BYTES  # at most, to find them

@@ -21,7 +21,7 @@ from labelapp.models import (
     hash_responses,
     hash_text,
 )
-from training.pairs import prompt_hash
+from training.rankings import prompt_hash
 
 PASSWORD = "a long enough password"
 

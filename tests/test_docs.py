@@ -89,5 +89,7 @@ def test_the_file_map_names_every_file_of_the_application() -> None:
     for room in ("labelapp", "training"):
         files = {path.name for path in (ROOT / room).glob("*.py")} - framework
         assert {f"{room}/{name}" for name in files} <= named
+    folders = {path.parent for path in (ROOT / "training").glob("*/__init__.py")}
+    assert {f"{path.relative_to(ROOT)}/" for path in folders} <= named
     for name in named:
         assert (ROOT / name).exists(), name

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from training.errors import StoppedError, UserError
-from training.runfolder import Progress, RunFolder
-from training.stopping import stoppable
+from training.runs.folder import Progress, RunFolder
+from training.runs.signals import stoppable
 
 Work = Callable[[argparse.Namespace, Any], None]
 """Its second argument is the run's folder, or None for programs that have no run."""

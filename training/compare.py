@@ -2,7 +2,7 @@
 
 python -m training.compare --rankings FILE --folder FOLDER --vary optimizer=adamw,sgd --seeds 3
 
-Options only: training/comparework.py does it.
+Options only: training/programs/compare.py does it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from training.combinations import plan
 from training.commandline import Parser, add_shared_arguments, run, work_in
 from training.config import add_arguments
+from training.programs.combinations import plan
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     group.add_argument("--seeds", type=int, default=1, help="runs of each (default: 1)")
     add_arguments(parser)
-    return run(parser, argv, work_in("training.comparework"), check)
+    return run(parser, argv, work_in("training.programs.compare"), check)
 
 
 def check(arguments: argparse.Namespace) -> None:

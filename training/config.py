@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
-from training.pairs import Ties, Verdicts
+from training.rankings import Ties, Verdicts
 
 Switch = Literal["off", "on"]
 Backbone = Literal["transformer", "rnn", "pretrained"]

@@ -2,7 +2,7 @@
 
 python -m training.score --run-folder FOLDER --project SLUG
 
-Options only: training/scorework.py does it.
+Options only: training/programs/score.py does it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from training.commandline import Parser, add_shared_arguments, database_project, run, work_in
 from training.errors import UserError
-from training.runfolder import RunFolder
+from training.runs.folder import RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python -m training.score", "Score every response of a project with a run's model."
     )
     add_shared_arguments(parser)
-    return run(parser, argv, work_in("training.scorework"), check)
+    return run(parser, argv, work_in("training.programs.score"), check)
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 python -m training.train --project SLUG --run-folder FOLDER
 
-Options only: training/trainwork.py does it.
+Options only: training/programs/train.py does it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--restart", action="store_true", help="begin anew, though an unfinished run could go on"
     )
     add_arguments(parser)
-    return run(parser, argv, work_in("training.trainwork"), check)
+    return run(parser, argv, work_in("training.programs.train"), check)
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -7,9 +7,9 @@ from django.urls import reverse
 
 from labelapp.importing import UNKNOWN_LABELLER
 from labelapp.models import Upload
-from training.fileformats import Beginning
-from training.longfile import guess_columns
-from training.rankingfile import MAX_NAME
+from training.formats.detect import Beginning
+from training.formats.long_table import guess_columns
+from training.formats.ranking_file import MAX_NAME
 
 FORMATS = {
     "jsonl": "Ranking JSONL, or an archive of a project",

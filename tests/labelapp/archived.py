@@ -25,7 +25,7 @@ from labelapp.models import (
     hash_responses,
     hash_text,
 )
-from training.pairs import prompt_hash
+from training.rankings import prompt_hash
 
 NAMES = ("ann", "bob", "Çem 'x'", "rita")  # the last one reviews
 LATER = datetime(2100, 1, 1, tzinfo=UTC)

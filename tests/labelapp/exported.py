@@ -19,7 +19,7 @@ from labelapp.models import (
     hash_responses,
     hash_text,
 )
-from training.pairs import prompt_hash
+from training.rankings import prompt_hash
 
 THREE = ("Scattering.", "Paint.", "The sea.")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

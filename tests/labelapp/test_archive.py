@@ -30,8 +30,12 @@ from labelapp.verdicts import Verdict
 from tests.conftest import AddPrompt, AddRanking
 from tests.labelapp.archived import Asked, build, held, numbers, projects
 from tests.labelapp.exported import NOON, lines, name_responses
-from training.rankingfile import BadLine, open_ranking_file
-from training.rankingline import CONTROLS, ORIGINS, SKIP_REASONS
+from training.formats.archive_keys import (
+    CONTROLS,
+    ORIGINS,
+    SKIP_REASONS,
+)
+from training.formats.ranking_file import BadLine, open_ranking_file
 
 
 def archive(project: Project) -> str:

@@ -16,8 +16,8 @@ from labelapp.coefficients import measure
 from labelapp.importing import import_lines
 from labelapp.models import Project
 from labelapp.sums import BOOTSTRAP_SAMPLES, Sums, ratio
-from training.agreement import agree_on_prompt
-from training.rankingfile import open_ranking_file
+from training.evaluation.labeller_agreement import agree_on_prompt
+from training.formats.ranking_file import open_ranking_file
 
 ANN, BOB, CARL = 1, 2, 3
 PANDALM = Path(__file__).resolve().parents[2] / "examples" / "pandalm.jsonl.gz"

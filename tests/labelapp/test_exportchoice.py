@@ -11,8 +11,8 @@ from labelapp.models import Export as Prepared
 from labelapp.models import Member, Origin, Prompt
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.exported import THREE, refused
-from training.filesource import FileSource
-from training.spool import gather
+from training.data.file import FileSource
+from training.data.staging import gather
 
 Export = Callable[..., str]
 

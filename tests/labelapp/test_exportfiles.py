@@ -19,7 +19,7 @@ from labelapp.models import Member, Project, hash_text
 from tests.conftest import AddPrompt, AddRanking
 from tests.labelapp.exported import THREE, lines, refused
 from training.config import TrainConfig
-from training.pairs import held_out_hashes
+from training.splits import held_out_hashes
 
 
 def test_the_manifest_says_what_is_in_the_file(

@@ -36,7 +36,7 @@ from tests.labelapp.exported import (
     name_responses,
     rank,
 )
-from training.pairs import prompt_hash
+from training.rankings import prompt_hash
 
 
 def test_a_line_says_all_that_is_known_of_a_ranking_made_here(

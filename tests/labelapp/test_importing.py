@@ -15,7 +15,12 @@ from django.core.management import CommandError, call_command
 from labelapp import importing
 from labelapp.importing import batches
 from labelapp.models import MAX_RESPONSES, Member, Placement, Project, Prompt, Ranking, Response
-from training.rankingfile import MAX_RANKED, BadLine, FileResponse, Line
+from training.formats.ranking_file import (
+    MAX_RANKED,
+    BadLine,
+    FileResponse,
+    Line,
+)
 
 FOUR = ("a", "b", "c", "d")
 

@@ -14,7 +14,7 @@ from labelapp.models import Assignment, Member, Project, Prompt, Role
 from labelapp.verdicts import Verdict
 from tests.conftest import AddPrompt, AddRanking, join
 from tests.labelapp.test_labelling import ABCD, expire, in_parallel, task
-from training.rankingfile import FileResponse, Line
+from training.formats.ranking_file import FileResponse, Line
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from labelapp import scoring
 from labelapp.models import Member, Project, Prompt, PromptAgreement, TrainingRun, User
 from labelapp.reviewing import letter, review
 from tests.conftest import AddPrompt, AddRanking, sign_in
-from training.runfolder import RunFolder
+from training.runs.folder import RunFolder
 
 URL = "/projects/kitchen/reviewing/"
 

@@ -25,8 +25,8 @@ from labelapp.charts import loss_curve
 from labelapp.models import Member, Project, Prompt, Score, State, TrainingRun, User
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from training.config import TrainConfig
-from training.database import open_engine
-from training.runfolder import Progress
+from training.data.database import open_engine
+from training.runs.folder import Progress
 
 URL = "/projects/kitchen/runs/"
 PATIENCE = 600.0  # seconds: a bound for the busiest machine, not a measure

@@ -367,7 +367,7 @@ def test_prompts_wait_as_the_settings_are_when_they_are_filled(
 ) -> None:
     Project.objects.update(rankings_per_prompt=3)  # after `project` was read
     asked = ("gpt", ("--model", "gpt", "--endpoint", endpoint.url))
-    fill(project, Settings(4, "sampleendpoint", (asked,), rows=0))
+    fill(project, Settings(4, "endpoint", (asked,), rows=0))
     assert project.rankings_per_prompt == 1
     assert set(Prompt.objects.values_list("rankings_wanted", flat=True)) == {3}
 

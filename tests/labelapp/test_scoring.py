@@ -9,7 +9,7 @@ from labelapp import scoring
 from labelapp.models import Member, Project, PromptAgreement, Score, TrainingRun
 from labelapp.reviewing import review
 from tests.conftest import AddPrompt, AddRanking
-from training.runfolder import RunFolder
+from training.runs.folder import RunFolder
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from labelapp.importing import BATCH, import_lines
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, join
 from tests.labelapp.test_labelling import expire, task
-from training.pairs import prompt_hash
-from training.rankingfile import FileResponse, Line
+from training.formats.ranking_file import FileResponse, Line
+from training.rankings import prompt_hash
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from tests.training.tiny import ranking_lines, write_rankings
 from training.config import TrainConfig
-from training.runfolder import Progress, RunFolder
+from training.runs.folder import Progress, RunFolder
 from training.train import main
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,11 +7,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.training.tiny import write_rankings
-from training.combinations import Combination
 from training.compare import main
-from training.comparework import markdown, tabulate
 from training.config import TrainConfig
-from training.runfolder import RunFolder
+from training.programs.combinations import Combination
+from training.programs.compare import markdown, tabulate
+from training.runs.folder import RunFolder
 
 TINY = ["--width=16", "--heads=2", "--vocabulary=300", "--epochs=1", "--device=cpu"]
 

@@ -8,11 +8,12 @@ from django.db import connection
 from labelapp.models import Response
 from labelapp.runs import database_url
 from tests.training.tiny import random_examples, scratch_backbone
-from training import inference, score, train
+from training import score, train
 from training.config import TrainConfig
-from training.inference import compute_rewards, split_up
-from training.machine import Machine
-from training.runfolder import RunFolder
+from training.distributed.device import Machine
+from training.evaluation import inference
+from training.evaluation.inference import compute_rewards, split_up
+from training.runs.folder import RunFolder
 
 SMALL = [
     *("--width", "32", "--layers", "1", "--vocabulary", "400", "--epochs", "2"),

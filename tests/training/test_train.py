@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.training.tiny import ranking_lines, write_rankings
 from training.config import TrainConfig
-from training.runfolder import RunFolder
+from training.runs.folder import RunFolder
 from training.train import main
 
 SMALL = [

@@ -23,12 +23,12 @@ from transformers import (
 from training.backbones.pretrained import PretrainedBackbone
 from training.backbones.scratch import ScratchBackbone
 from training.config import TrainConfig
-from training.filesource import FileSource
-from training.layout import Example
-from training.spool import gather
-from training.text import TextEncoder, prepare_tokenizer
-from training.tokenizer import train_tokenizer
-from training.tokenstore import tokenized
+from training.data.encoder import TextEncoder, prepare_tokenizer
+from training.data.examples import Example
+from training.data.file import FileSource
+from training.data.staging import gather
+from training.data.token_cache import tokenized
+from training.data.tokenizer import train_tokenizer
 
 TEXTS = [
     "The quick brown fox jumps over the lazy dog.",

@@ -9,8 +9,8 @@ from typing import Protocol
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from training.attention import Way
-from training.layout import Example
+from training.backbones.shared_prefix import Way
+from training.data.examples import Example
 
 
 class Backbone(Protocol):

@@ -21,8 +21,8 @@ from transformers import (
 from training.backbones.hub import is_local
 from training.backbones.lora import add_lora
 from training.config import TrainConfig
+from training.data.encoder import prepare_tokenizer
 from training.errors import UserError
-from training.text import prepare_tokenizer
 
 
 def load_pretrained(config: TrainConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -20,21 +20,29 @@ from transformers import (
 )
 from transformers.activations import FastGELUActivation, NewGELUActivation
 
-from training.attention import KEYWORD, NAME, Prefix, Prefixes, Way, block_mask, dense_mask
-from training.backbones.loading import load_pretrained
-from training.backbones.lora import merged_weights
-from training.config import AttentionChoice, LayoutChoice, TrainConfig
-from training.errors import UserError
-from training.lastlayer import compute_ends_only, last_layer
-from training.layout import (
-    Example,
+from training.backbones.last_layer import compute_ends_only, last_layer
+from training.backbones.layout import (
     padded_rows,
     padded_size,
     shared_row,
     shared_size,
     spread,
 )
-from training.linear import use_onednn
+from training.backbones.loading import load_pretrained
+from training.backbones.lora import merged_weights
+from training.backbones.onednn import use_onednn
+from training.backbones.shared_prefix import (
+    KEYWORD,
+    NAME,
+    Prefix,
+    Prefixes,
+    Way,
+    block_mask,
+    dense_mask,
+)
+from training.config import AttentionChoice, LayoutChoice, TrainConfig
+from training.data.examples import Example
+from training.errors import UserError
 
 SHARED_TOLERANCE = 1e-4
 AUTO_WAYS: dict[str, tuple[Way, ...]] = {"cpu": ("blocks", "dense"), "cuda": ("flex", "dense")}

@@ -14,17 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from training import tokenizer as byte_pairs
-from training.attention import Way
-from training.backbones.rewardmodel import PodiumRewardModel
-from training.backbones.rnn import PodiumRNNConfig, PodiumRNNForSequenceClassification
-from training.backbones.transformer import (
-    PodiumTransformerConfig,
-    PodiumTransformerForSequenceClassification,
-)
-from training.config import TrainConfig
-from training.layout import (
-    Example,
+from training.backbones.layout import (
     memory_rows,
     memory_size,
     padded_rows,
@@ -32,6 +22,16 @@ from training.layout import (
     present,
     spread,
 )
+from training.backbones.rewardmodel import PodiumRewardModel
+from training.backbones.rnn import PodiumRNNConfig, PodiumRNNForSequenceClassification
+from training.backbones.shared_prefix import Way
+from training.backbones.transformer import (
+    PodiumTransformerConfig,
+    PodiumTransformerForSequenceClassification,
+)
+from training.config import TrainConfig
+from training.data import tokenizer as byte_pairs
+from training.data.examples import Example
 
 OURS: dict[str, type[PodiumRewardModel]] = {
     model.config_class.model_type: model

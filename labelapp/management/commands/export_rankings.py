@@ -23,9 +23,9 @@ from labelapp.exportfiles import (
 from labelapp.exportformats import Format
 from labelapp.exporting import ExportedPrompt
 from labelapp.models import Project
-from training.filelines import RankingFileError
-from training.pairs import Verdicts
-from training.parquetfile import write_table
+from training.formats.lines import RankingFileError
+from training.formats.parquet import write_table
+from training.rankings import Verdicts
 
 
 class Command(BaseCommand):

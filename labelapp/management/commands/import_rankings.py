@@ -14,7 +14,7 @@ from labelapp.importing import (
     import_lines,
 )
 from labelapp.models import Project
-from training.rankingfile import (
+from training.formats.ranking_file import (
     MAX_NAME,
     Format,
     RankingFile,

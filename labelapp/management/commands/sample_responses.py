@@ -13,9 +13,9 @@ from tqdm import tqdm
 from labelapp.importing import ImportRefusedError, import_prompts_to_fill
 from labelapp.models import MAX_RESPONSES, MIN_RESPONSES, Project
 from labelapp.sampling import Sampled, Settings, fill, lacking
-from training.filelines import RankingFileError
-from training.promptfile import read_prompts
-from training.sampling import SamplingError
+from training.formats.lines import RankingFileError
+from training.formats.prompt_file import read_prompts
+from training.sampling.protocol import SamplingError
 
 
 class Command(BaseCommand):
@@ -194,7 +194,7 @@ def settings_of(project: Project, options: dict[str, Any]) -> Settings:
     arguments = [model_arguments(model, options) for model in options["model"]]
     return Settings(
         responses=responses,
-        program="sampleendpoint" if options["endpoint"] else "samplemodel",
+        program="endpoint" if options["endpoint"] else "local_model",
         models=tuple(zip(names, arguments, strict=True)),
         temperatures=tuple(dict.fromkeys(options["temperature"])),
         rows=0 if options["endpoint"] else options["batch_size"],

@@ -1,0 +1,63 @@
+"""Code that comes with a model is never run, and never handed on."""
+
+import json
+import shutil
+
+import pytest
+
+from training.runs.folder import RunFolder
+from training.train import main
+
+EVIL = """
+import pathlib
+from transformers import {base}
+pathlib.Path({mark!r}).write_text("run")
+class Evil({base}):
+    pass
+"""
+
+
+@pytest.fixture
+def mark(tmp_path):
+    """A file that is there once the model's code was run."""
+    return tmp_path / "mark"
+
+
+@pytest.fixture
+def hostile(gpt2_folder, tmp_path, mark):
+    """A model folder whose configurations name code of their own."""
+    folder = tmp_path / "hostile"
+    shutil.copytree(gpt2_folder, folder)
+    for name, base in (("modeling", "GPT2ForSequenceClassification"), ("config", "GPT2Config")):
+        (folder / f"{name}.py").write_text(EVIL.format(base=base, mark=str(mark)))
+    (folder / "tokenization.py").write_text(
+        EVIL.format(base="PreTrainedTokenizerFast", mark=str(mark))
+    )
+    add(folder / "config.json", {
+        "AutoConfig": f"{folder}--config.Evil",
+        "AutoModelForSequenceClassification": f"{folder}--modeling.Evil",
+    })  # fmt: skip
+    add(folder / "tokenizer_config.json", {"AutoTokenizer": [None, f"{folder}--tokenization.Evil"]})
+    return folder
+
+
+def add(path, auto_map):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": auto_map}))
+
+
+def test_a_hostile_model_folder_runs_nothing_and_is_not_handed_on(
+    hostile, mark, rankings_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: SIM115 - nobody to say yes
+    folder = RunFolder(tmp_path / "run")
+    code = main(
+        [
+            *("--rankings", str(rankings_file), "--run-folder", str(folder.path)),
+            *("--backbone", "pretrained", "--model", str(hostile)),
+            *("--max-prompt-tokens", "64", "--max-response-tokens", "64"),
+        ]
+    )
+    assert code == 0
+    assert not mark.exists()
+    for name in ("config.json", "tokenizer_config.json"):
+        assert "auto_map" not in json.loads((folder.model / name).read_text())

@@ -1,0 +1,165 @@
+"""Each figure on tables small enough to compute by hand, and against scipy."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import kendalltau, pearsonr, spearmanr
+
+from training.evaluation.metrics import (
+    accuracy_by,
+    agreed,
+    calibration,
+    comparison_table,
+    kendall_tau_b,
+    length_figures,
+    log_loss,
+    margins,
+    padded,
+    top1,
+)
+
+RANKS = padded([(2, 1, 2), (1, 2), (3, 3, 1)], np.int64)
+CHARACTERS = padded([(100, 125, 126), (10, 10), (8, 10, 1)], np.float64)
+
+
+def test_shorter_rows_are_padded():
+    assert RANKS.tolist() == [[2, 1, 2], [1, 2, 0], [3, 3, 1]]
+
+
+def test_comparisons_are_pairs_ranked_apart_the_better_first():
+    table = comparison_table(RANKS, CHARACTERS)
+    rows = table[["ranking", "better", "worse", "gap"]].to_numpy().tolist()
+    assert rows == [[0, 1, 0, 1], [0, 1, 2, 1], [1, 0, 1, 1], [2, 2, 0, 2], [2, 2, 1, 2]]
+    assert table["characters_better"].tolist() == [125, 125, 10, 1, 1]
+    assert table["characters_worse"].tolist() == [100, 126, 10, 8, 10]
+
+
+def test_lengths_are_near_equal_up_to_a_quarter_more_than_the_shorter():
+    ranks = padded([(1, 2)] * 3, np.int64)
+    table = comparison_table(ranks, np.array([[100, 125], [126, 100], [4, 5]]))
+    assert table["near"].tolist() == [True, False, True]
+
+
+def test_a_margin_is_better_less_worse():
+    scores = np.array([[1.0, 2.0, 4.0], [0.0, 3.0, 9.0], [1.0, 1.0, 1.0]])
+    assert margins(comparison_table(RANKS, CHARACTERS), scores).tolist() == [1, -2, -3, 0, 0]
+
+
+def test_equal_scores_agree_by_half():
+    assert agreed(np.array([2.0, 0.0, -0.1])).tolist() == [1.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "rewards", "right"),
+    [
+        ((1, 2, 3), (3.0, 2.0, 1.0), 1.0),
+        ((1, 2, 3), (1.0, 2.0, 1.5), 0.0),
+        ((1, 1, 2), (0.0, 9.0, 1.0), 1.0),  # either of the best will do
+        ((1, 2, 3), (5.0, 5.0, 1.0), 0.5),  # of two equal rewards one is right
+        ((1, 2, 2), (0.0, 0.0, 0.0), 1 / 3),  # a constant reward chooses at random
+        ((2, 1), (-9.0, -8.0), 1.0),
+        ((2, 3), (1.0, 0.0), 1.0),  # the best rank need not be 1
+    ],
+)
+def test_top1_is_the_share_of_the_models_best_that_are_peoples_best(ranks, rewards, right):
+    # Beside a ranking of more responses, so that this one is padded.
+    found = top1(
+        padded([ranks, (1, 2, 3, 4)], np.int64),
+        padded([rewards, (0.0, 0.0, 0.0, 7.0)], np.float64),
+    )
+    assert found.tolist() == pytest.approx([right, 0.0])
+
+
+def test_tau_b_is_scipys_also_with_ties():
+    random = np.random.default_rng(0)
+    rows = [random.integers(1, 5, size=K) for K in random.integers(2, 9, size=200)]
+    rewards = [random.integers(0, 4, size=len(row)).astype(float) for row in rows]
+    expected = [
+        kendalltau(-row, reward).statistic for row, reward in zip(rows, rewards, strict=True)
+    ]
+    found = kendall_tau_b(padded(rows, np.int64), padded(rewards, np.float64))
+    assert np.isnan(expected).sum() > 0
+    assert found == pytest.approx(np.nan_to_num(expected))
+
+
+def test_tau_b_by_hand():
+    ranks = padded([(1, 2, 3), (1, 1, 2), (1, 2)], np.int64)
+    rewards = padded([(3.0, 1.0, 2.0), (2.0, 1.0, 0.0), (5.0, 5.0)], np.float64)
+    # Two pairs of three alike and one not; of three pairs two have a preference; nothing chosen.
+    assert kendall_tau_b(ranks, rewards) == pytest.approx([1 / 3, 2 / math.sqrt(6), 0])
+
+
+def test_guessing_has_a_log_loss_of_log_two():
+    assert log_loss(np.zeros(3)) == pytest.approx(math.log(2))
+    assert log_loss(np.array([1.0, -1.0])) == pytest.approx((0.313262 + 1.313262) / 2, abs=1e-6)
+
+
+def test_accuracy_for_each_value_of_a_column():
+    column = pd.Series(["ann", None, "ann", "bob"], name="labeller")
+    found = accuracy_by(column, pd.Series([1.0, 0.5, 0.0, 1.0]))
+    assert found == [
+        {"labeller": "ann", "comparisons": 2, "accuracy": 0.5},
+        {"labeller": "bob", "comparisons": 1, "accuracy": 1.0},
+        {"labeller": None, "comparisons": 1, "accuracy": 0.5},
+    ]
+
+
+def logit(share):
+    return math.log(share / (1 - share))
+
+
+def test_calibration_by_hand():
+    """Three of four at 72 % come true, and none of one at 92 %, whichever is the better one."""
+    margin = np.array([logit(0.72)] * 3 + [-logit(0.72), -logit(0.92)])
+    found = calibration(margin)
+    assert len(found["bins"]) == 10
+    full = [each for each in found["bins"] if each["comparisons"]]
+    assert [(each["low"], each["high"], each["comparisons"]) for each in full] == [
+        (0.7, 0.75, 4),
+        (0.9, 0.95, 1),
+    ]
+    assert [each["confidence"] for each in full] == pytest.approx([0.72, 0.92])
+    assert [each["accuracy"] for each in full] == pytest.approx([0.75, 0.0])
+    assert found["ece"] == pytest.approx((4 * 0.03 + 1 * 0.92) / 5)
+
+
+def test_a_constant_reward_is_calibrated_and_a_certain_one_lies_in_the_last_bin():
+    constant, certain = calibration(np.zeros(4)), calibration(np.array([800.0, -800.0]))
+    assert constant["bins"][0] == {
+        "low": 0.5, "high": 0.55, "comparisons": 4, "confidence": 0.5, "accuracy": 0.5
+    }  # fmt: skip
+    assert constant["ece"] == 0
+    assert certain["bins"][-1]["comparisons"] == 2
+    assert certain["ece"] == pytest.approx(0.5)
+
+
+def lengths_of(rewards, characters, prompts):
+    responses = pd.DataFrame({"prompt": prompts, "reward": rewards, "characters": characters})
+    comparisons = pd.DataFrame(
+        {"characters_better": [20, 10, 7], "characters_worse": [10, 20, 7], "margin": [1, 1, 1.0]}
+    )
+    return length_figures(responses, comparisons)
+
+
+def test_length_within_prompts_is_apart_from_length_between_them():
+    """Within both prompts the shorter is better; the prompt of long texts has higher rewards."""
+    rewards, characters = [1.0, 2.0, 3.0, 11.0, 12.0, 13.0], [3, 2, 1, 103, 102, 101]
+    found = lengths_of(rewards, characters, list("aaabbb"))
+    assert found["pearson_within_prompts"] == pytest.approx(-1)
+    assert found["spearman_within_prompts"] == pytest.approx(-1)
+    assert found["pearson"] == pytest.approx(pearsonr(rewards, characters).statistic)
+    assert found["spearman"] == pytest.approx(spearmanr(rewards, characters).statistic)
+    assert found["pearson"] > 0.9
+
+
+def test_the_models_preference_for_length_counts_equal_lengths_half():
+    found = lengths_of([1.0, 2.0], [1, 2], ["a", "a"])
+    assert found["prefers_longer"] == pytest.approx(1.5 / 3)
+
+
+def test_no_correlation_with_a_constant():
+    found = lengths_of([1.0, 1.0], [1, 2], ["a", "a"])
+    assert math.isnan(found["pearson"])
+    assert math.isnan(found["spearman_within_prompts"])

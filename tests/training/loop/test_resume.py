@@ -1,0 +1,349 @@
+"""A run never starts over: killed or stopped at any moment, it goes on to the same numbers."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.tiny import ranking_lines, write_rankings
+from training.loop.checkpoint import steps_of
+from training.runs.folder import RunFolder
+from training.train import main
+
+ROOT = Path(__file__).resolve().parents[3]
+SMALL = (
+    *("--width", "32", "--heads", "4", "--layers", "1", "--vocabulary", "400"),
+    *("--rankings-per-step", "4", "--learning-rate", "0.003", "--held-out-fraction", "0.25"),
+    *("--epochs", "15", "--checkpoint-minutes", "0.0001"),
+)
+KINDS = {
+    "adamw": (),
+    "muon, Davidson's ties, the best weights": (
+        *("--optimizer", "muon", "--ties", "davidson", "--keep", "best"),
+        *("--batching", "shuffled", "--evaluate-every", "7"),
+    ),
+    "GRU": ("--backbone", "rnn", "--cell", "gru"),
+    "LSTM": ("--backbone", "rnn", "--cell", "lstm"),
+    "LoRA": (
+        *("--backbone", "pretrained", "--lora-rank", "2", "--optimizer", "adafactor"),
+        *("--max-prompt-tokens", "64", "--max-response-tokens", "64"),
+    ),
+}
+
+
+def command(rankings, folder, *more):
+    return ["--rankings", str(rankings), "--run-folder", str(folder), *SMALL, *more]
+
+
+def start(rankings, folder, *more, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "training.train", *command(rankings, folder, *more)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def stopped(rankings, folder, *more, number=signal.SIGKILL, steps=10):
+    """The folder of a run that a signal ended after so many steps; its process.
+
+    Where it cannot save any more, it is given the time for two checkpoints.
+    """
+    process = start(rankings, folder, *more)
+    run = RunFolder(folder)
+    deadline = time.monotonic() + 300
+    wanted = 2 if number == signal.SIGKILL else 0
+    while len(run.metric_lines()) < steps or len(steps_of(run.checkpoints, "step")) < wanted:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    process.send_signal(number)
+    process.err = process.communicate(timeout=120)[1]
+    assert process.returncode != 0
+    assert run.is_unfinished
+    return run, process
+
+
+def finished(rankings, folder, *more):
+    """A run to its end. It needs no checkpoints, each of which is flushed to the disk."""
+    assert main(command(rankings, folder, "--checkpoint-minutes", "60", *more)) == 0
+    return RunFolder(folder)
+
+
+def outcome(run):
+    """What a run came to, without what its clock decides."""
+    metrics = run.read_metrics()
+    del metrics["seconds"], metrics["reading_share"]
+    lines = run.metric_lines()
+    for line in lines:
+        del line["seconds"], line["tokens_per_second"]
+    return metrics, lines, run.judgements()
+
+
+def weights(run):
+    return load_file(run.model / "model.safetensors")
+
+
+def assert_same(run, other):
+    assert outcome(run) == outcome(other)
+    theirs = weights(other)
+    assert all(torch.equal(weight, theirs[name]) for name, weight in weights(run).items())
+
+
+def curve(run):
+    found = EventAccumulator(str(run.tensorboard))
+    found.Reload()
+    return [(event.step, event.value) for event in found.Scalars("train/loss")]
+
+
+def newest(run):
+    return run.checkpoints / f"step-{steps_of(run.checkpoints, 'step')[-1]}"
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(rankings_file, tmp_path_factory):
+    return finished(rankings_file, tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(scope="module")
+def killed_once(rankings_file, tmp_path_factory):
+    return stopped(rankings_file, tmp_path_factory.mktemp("killed") / "run")[0].path.parent
+
+
+@pytest.fixture
+def killed(killed_once, tmp_path):
+    """A run that was killed, with its cache."""
+    shutil.copytree(killed_once, tmp_path, dirs_exist_ok=True)
+    return RunFolder(tmp_path / "run")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_run_goes_on_to_the_same_numbers(rankings_file, gpt2_folder, tmp_path, kind):
+    more = KINDS[kind] + (("--model", str(gpt2_folder)) if "pretrained" in KINDS[kind] else ())
+    run, _ = stopped(rankings_file, tmp_path / "run", *more)
+    with open(run.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"step": 11, "lo')  # a line that was being written
+    time.sleep(1)  # TensorBoard tells files apart by the second in which they were begun
+    finished(rankings_file, run.path, *more)
+    whole = finished(rankings_file, tmp_path / "whole", *more)
+    assert_same(run, whole)
+    assert curve(run) == curve(whole)
+    assert not run.checkpoints.exists()
+
+
+def test_a_run_that_is_stopped_saves_first(rankings_file, tmp_path, uninterrupted):
+    often = [*SMALL[:-1], "60"]  # no checkpoint but the one that the signal brings about
+    run, process = stopped(rankings_file, tmp_path / "run", *often, number=signal.SIGTERM)
+    assert process.returncode == 143
+    assert process.err.splitlines()[-1] == "stopped by SIGTERM"
+    assert newest(run).name == f"step-{len(run.metric_lines())}"
+    assert run.read_progress().reason == "stopped by SIGTERM"
+    assert_same(finished(rankings_file, run.path), uninterrupted)
+
+
+def test_two_processes_do_not_train_in_one_folder(rankings_file, tmp_path, capsys):
+    process = start(rankings_file, tmp_path / "run", "--epochs", "2000")
+    run = RunFolder(tmp_path / "run")
+    deadline = time.monotonic() + 300
+    while not run.metric_lines() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    for more in ((), ("--restart",)):
+        assert main(command(rankings_file, run.path, "--epochs", "2000", *more)) == 2
+        assert capsys.readouterr().err.splitlines()[-1] == (
+            "error: another process is at work in this folder; wait for it, or stop it:"
+            f" {run.path / 'lock'}"
+        )
+    assert process.poll() is None
+    assert run.read_progress().state != "failed"
+    process.kill()
+    process.communicate(timeout=120)
+
+
+def test_time_goes_on_from_where_it_was(rankings_file, tmp_path):
+    run, _ = stopped(rankings_file, tmp_path / "run", number=signal.SIGINT)
+    before = run.metric_lines()[-1]["seconds"]
+    finished(rankings_file, run.path)
+    seconds = [line["seconds"] for line in run.metric_lines()]
+    assert seconds == sorted(seconds)
+    assert run.read_metrics()["seconds"] > seconds[-1] > before
+
+
+@pytest.mark.parametrize("damage", ["cut short", "other bytes", "no state.json"])
+def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_serves(
+    rankings_file, tmp_path, killed, uninterrupted, damage, capsys
+):
+    path = newest(killed)
+    tensors = path / "state.safetensors"
+    if damage == "cut short":
+        os.truncate(tensors, tensors.stat().st_size // 2)
+    elif damage == "other bytes":
+        with open(tensors, "r+b") as file:
+            file.seek(-50, os.SEEK_END)
+            file.write(b"X" * 50)
+    else:
+        (path / "state.json").unlink()
+    before = steps_of(killed.checkpoints, "step")[-2]
+    assert_same(finished(rankings_file, killed.path), uninterrupted)
+    assert f"going on after step {before}\n" in capsys.readouterr().err
+
+
+def refusal(capsys, arguments):
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_other_settings_and_other_rankings_are_refused(rankings_file, tmp_path, killed, capsys):
+    found = refusal(capsys, command(rankings_file, killed.path, "--learning-rate", "0.001"))
+    assert found == (
+        f"error: {killed.path} holds an unfinished run with --learning-rate 0.003, not 0.001;"
+        " give what it began with to go on, or --restart to begin anew"
+    )
+    others = write_rankings(tmp_path / "rankings.jsonl.gz", ranking_lines(10))
+    found = refusal(capsys, command(others, killed.path))
+    assert "holds an unfinished run that learns from other rankings" in found
+    finished(rankings_file, killed.path, "--tokens-per-batch", "512", "--log-every", "2")
+
+
+def test_a_run_goes_on_with_as_few_tokens_at_a_time_as_it_is_asked_to(
+    rankings_file, killed, capsys
+):
+    rows = []
+
+    def watch(module, inputs):
+        if isinstance(module, torch.nn.Embedding):
+            rows.append(inputs[0].numel())
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(watch)
+    try:
+        finished(rankings_file, killed.path, "--tokens-per-batch", "64")
+    finally:
+        hook.remove()
+    assert "going on" in capsys.readouterr().err
+    assert max(rows) < 200  # one ranking at a time
+
+
+def test_processes_that_a_launcher_starts_again_go_on(rankings_file, killed, capsys, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    finished(rankings_file, killed.path, "--restart")
+    assert "going on after step" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_can_be_begun_anew(rankings_file, tmp_path, killed, capsys):
+    finished(rankings_file, killed.path, "--restart", "--epochs", "2")
+    assert "going on" not in capsys.readouterr().err
+    assert [line["step"] for line in killed.metric_lines()] == list(range(1, 13))
+    assert len(list(killed.tensorboard.iterdir())) == 1
+
+
+def test_rankings_whose_tokens_were_taken_away_are_tokenised_again(
+    rankings_file, tmp_path, killed, uninterrupted
+):
+    for store in (tmp_path / "cache").iterdir():
+        for file in store.iterdir():
+            file.unlink()
+        store.rmdir()
+    assert_same(finished(rankings_file, killed.path), uninterrupted)
+
+
+def test_a_full_disk_ends_a_run_and_leaves_its_checkpoint(
+    rankings_file, tmp_path, killed, uninterrupted
+):
+    size = (newest(killed) / "state.safetensors").stat().st_size
+    kept = steps_of(killed.checkpoints, "step")
+
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+
+    process = start(rankings_file, killed.path, preexec_fn=small_files)
+    err = process.communicate(timeout=300)[1]
+    assert process.returncode == 2
+    assert err.splitlines()[-1].startswith("error: weights cannot be written: ")
+    assert "Traceback" not in err
+    assert killed.read_progress().reason.startswith("weights cannot be written: ")
+    assert steps_of(killed.checkpoints, "step") == kept
+    assert_same(finished(rankings_file, killed.path), uninterrupted)
+
+
+def test_a_loss_that_is_not_a_number_leaves_the_last_good_checkpoint(
+    rankings_file, tmp_path, capsys
+):
+    diverging = ("--learning-rate", "1", "--max-grad-norm", "1e38", "--warmup-ratio", "0")
+    assert main(command(rankings_file, tmp_path, *diverging, "--weight-decay", "10")) == 2
+    assert "the loss is not a number at step" in capsys.readouterr().err.splitlines()[-1]
+    run = RunFolder(tmp_path)
+    state = load_file(newest(run) / "state.safetensors")
+    assert all(tensor.isfinite().all() for tensor in state.values() if tensor.is_floating_point())
+
+
+def test_a_run_that_runs_out_of_memory_goes_on_with_smaller_batches(
+    rankings_file, tmp_path, capsys, uninterrupted
+):
+    def small_memory(module, inputs):
+        large = isinstance(module, torch.nn.Embedding) and inputs[0].numel() > 100
+        if large and torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("out of memory")
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(small_memory)
+    try:
+        run = finished(rankings_file, tmp_path / "run", "--tokens-per-batch", "512")
+    finally:
+        hook.remove()
+    said = [line for line in capsys.readouterr().err.splitlines() if "out of memory" in line]
+    assert said[0] == "out of memory: going on with --tokens-per-batch 256"
+    assert len(said) == len(set(said)) <= 3
+    losses, theirs = (
+        [line["loss"] for line in found.metric_lines()] for found in (run, uninterrupted)
+    )
+    assert losses == pytest.approx(theirs, rel=1e-3)
+
+
+def test_memory_that_never_is_enough_ends_a_run(rankings_file, tmp_path, capsys):
+    def no_memory(module, inputs):
+        raise torch.OutOfMemoryError("out of memory")
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(no_memory)
+    try:
+        assert main(command(rankings_file, tmp_path / "run")) == 2
+    finally:
+        hook.remove()
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: out of memory: lower --tokens-per-batch, or choose a smaller model"
+    )
+
+
+def test_a_run_ends_where_the_held_out_loss_does_not_fall_any_more(rankings_file, tmp_path):
+    overfitting = ("--learning-rate", "0.05", "--epochs", "60", "--evaluate-every", "3")
+    run = finished(rankings_file, tmp_path / "run", *overfitting, "--patience", "4")
+    found = EventAccumulator(str(run.tensorboard))
+    found.Reload()
+    losses = [event.value for event in found.Scalars("held_out/loss")]
+    assert run.read_metrics()["steps"] < run.read_progress().steps
+    assert losses.index(min(losses)) == len(losses) - 1 - 4
+
+
+def test_the_best_weights_can_be_kept(rankings_file, tmp_path):
+    overfitting = ("--learning-rate", "0.05", "--epochs", "10", "--evaluate-every", "3")
+    last = finished(rankings_file, tmp_path / "last", *overfitting)
+    best = finished(rankings_file, tmp_path / "best", *overfitting, "--keep", "best")
+    found = EventAccumulator(str(best.tensorboard))
+    found.Reload()
+    losses = {event.step: event.value for event in found.Scalars("held_out/loss")}
+    metrics = best.read_metrics()
+    assert metrics["kept_step"] == min(losses, key=losses.get) < metrics["steps"]
+    assert metrics["held_out"]["loss"] == pytest.approx(min(losses.values()))
+    assert last.read_metrics()["held_out"]["loss"] > metrics["held_out"]["loss"]
+    assert json.loads((best.path / "config.json").read_text())["keep"] == "best"

@@ -1,0 +1,77 @@
+"""One optimiser step does what its settings say."""
+
+import pytest
+import torch
+
+from tests.training.tiny import random_examples, scratch_backbone
+from training.config import TrainConfig
+from training.data.dataset import TokenizedPrompt, TokenizedRanking
+from training.distributed.device import Machine
+from training.loop.loss import RankingLoss
+from training.loop.optimizers import make_optimizer
+from training.loop.step import backward, shorten_gradients
+
+
+def step(learning_rate=0.01, **settings):
+    """(weights before, weights after, the optimiser) of one step on three rankings."""
+    backbone = scratch_backbone()
+    config = TrainConfig(device="cpu", **settings)
+    rankings = [
+        TokenizedRanking(
+            TokenizedPrompt(
+                id=n,
+                content_hash=str(n),
+                tokens=example.prompt,
+                responses=list(example.responses),
+            ),
+            tuple(range(len(example.responses))),
+            tuple(range(1, len(example.responses) + 1)),
+            None,
+        )
+        for n, example in enumerate(random_examples(backbone))
+    ]
+    before = weights(backbone)
+    objective = RankingLoss(config)
+    optimizer = make_optimizer(backbone, objective, config)
+    machine = Machine.choose(config)
+    backward(backbone, objective, rankings, machine, config.tokens_per_batch)
+    shorten_gradients(backbone, config.max_grad_norm)
+    optimizer.step(learning_rate)
+    return before, weights(backbone), optimizer
+
+
+def weights(backbone):
+    return {name: w.detach().clone() for name, w in backbone.model.named_parameters()}
+
+
+def moved(before, after):
+    return {name: float((after[name] - before[name]).abs().max()) for name in before}
+
+
+def test_the_step_has_the_rate_of_the_schedule():
+    # Adam's first step moves a weight by the rate, whatever the size of its gradient.
+    for rate in (0.01, 0.001):
+        farthest = max(moved(*step(rate, weight_decay=0.0)[:2]).values())
+        assert farthest == pytest.approx(rate, rel=0.01)
+    assert set(moved(*step(0.0)[:2]).values()) == {0.0}
+
+
+def test_long_gradients_are_shortened():
+    """Adam forgets the length of its first gradient but for epsilon, so its memory is looked at."""
+    for most in (0.001, 0.01):
+        optimizer = step(max_grad_norm=most)[2]
+        first = [state["exp_avg"] for state in optimizer.state_dict()["state"].values()]
+        length = float(torch.sqrt(sum((average**2).sum() for average in first)))
+        assert length == pytest.approx(0.1 * most, rel=0.01)  # (1 - beta1) of the gradient
+
+
+def test_matrices_decay_and_biases_and_norms_do_not():
+    plain, decayed = (step(weight_decay=decay)[1] for decay in (0.0, 0.5))
+    for name, weight in plain.items():
+        same = torch.equal(weight, decayed[name])
+        assert same is (weight.dim() < 2 or not weight.any()), name
+
+
+def test_adam_has_the_betas_of_the_settings():
+    optimizer = step(beta1=0.8, beta2=0.9)[2]
+    assert {group["betas"] for group in optimizer.param_groups} == {(0.8, 0.9)}

@@ -1,0 +1,64 @@
+"""Which rankings of a prompt count: all, the majority, or adjudicated ones first.
+
+Standard library only: the web imports this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from training.rankings import (
+    Identifier,
+    Ranking,
+    Verdicts,
+)
+
+
+def choose(rankings: Sequence[Ranking], verdicts: Verdicts) -> list[Ranking]:
+    """Which rankings of a prompt count.
+
+    `all` of them; of each set of responses the `majority` of the labellers' own as one ranking; or,
+    where a set has an `adjudicated` ranking, that alone. The order is that of the rankings given.
+    """
+    if verdicts == "all":
+        return list(rankings)
+    by_set: dict[frozenset[Identifier], list[Ranking]] = {}
+    for ranking in rankings:
+        by_set.setdefault(frozenset(ranking.responses), []).append(ranking)
+    chosen: list[Ranking] = []
+    for of_set in by_set.values():
+        own = [ranking for ranking in of_set if ranking.kind == "own"]
+        adjudicated = [ranking for ranking in of_set if ranking.kind == "adjudicated"]
+        if verdicts == "adjudicated":
+            chosen += adjudicated or own
+        elif own:
+            chosen.append(majority(own))
+    return chosen
+
+
+def majority(rankings: Sequence[Ranking]) -> Ranking:
+    """One ranking of what most labellers say; a single ranking stays itself.
+
+    All must rank the same responses. By Copeland's rule (Copeland 1951; Brandt et al. 2016,
+    Handbook of Computational Social Choice, section 3.2): of two responses one beats the other
+    where more labellers rank it higher than lower, and a response's score is how many it beats less
+    how many beat it. Equal scores tie.
+    """
+    first, *others = rankings
+    if not others:
+        return first
+    rows = [dict(zip(one.responses, one.ranks, strict=True)) for one in rankings]
+    scores = dict.fromkeys(first.responses, 0)
+    for one, other in combinations(first.responses, 2):
+        lead = sum((row[one] < row[other]) - (row[one] > row[other]) for row in rows)
+        won = (lead > 0) - (lead < 0)
+        scores[one] += won
+        scores[other] -= won
+    places = {score: place for place, score in enumerate(sorted({*scores.values()}, reverse=True))}
+    return Ranking(
+        responses=first.responses,
+        ranks=tuple(places[score] + 1 for score in scores.values()),
+        labeller=f"majority of {len(rankings)}",
+        kind="majority",
+    )

@@ -1,0 +1,251 @@
+"""Rankings from the database that the web application writes: the columns we read, as a stream.
+
+Read only. A test compares the tables below with the web application's models.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    create_engine,
+    func,
+    select,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool
+
+from training.data.source import Prompt, Response
+from training.errors import UserError
+from training.rankings import Ranking
+
+ROWS_AT_A_TIME = 200
+
+metadata = MetaData()
+
+project = Table(
+    "labelapp_project",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("slug", String),
+)
+member = Table(
+    "labelapp_member",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("name", String),
+)
+prompt = Table(
+    "labelapp_prompt",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("project_id", BigInteger),
+    Column("messages", JSON),
+    Column("content_hash", String(64)),
+)
+response = Table(
+    "labelapp_response",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("prompt_id", BigInteger),
+    Column("text", Text),
+)
+ranking = Table(
+    "labelapp_ranking",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("prompt_id", BigInteger),
+    Column("member_id", BigInteger),
+    Column("is_current", Boolean),
+    Column("origin", String),
+)
+placement = Table(
+    "labelapp_placement",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("ranking_id", BigInteger),
+    Column("response_id", BigInteger),
+    Column("rank", Integer),
+)
+
+
+class DatabaseSource:
+    """A project's prompts, each with all its responses and its current rankings."""
+
+    def __init__(self, database_url: str, slug: str) -> None:
+        """Raises UserError for a bad URL, a database that is not there, and an unknown project."""
+        self.name = slug
+        self.engine = open_engine(database_url)
+        with self._connect() as connection:
+            self.project_id = connection.scalar(select(project.c.id).where(project.c.slug == slug))
+            if self.project_id is None:
+                slugs = connection.scalars(select(project.c.slug).order_by(project.c.slug).limit(9))
+                raise UserError(_no_such_project(slug, list(slugs)))
+
+    def identity(self) -> str:
+        """By name: a project grows while people label."""
+        return f"project {self.name}"
+
+    def prompts(self) -> Iterator[Prompt]:
+        """Prompts in order of id, in one snapshot of the database. Memory does not grow with it."""
+        with self._connect() as connection:
+            responses = _by_prompt(self._rows(connection, self._responses()))
+            placements = _by_prompt(self._rows(connection, self._placements()))
+            for row in self._rows(connection, self._prompts()):
+                yield Prompt(
+                    id=row.id,
+                    content_hash=row.content_hash,
+                    messages=row.messages,
+                    responses=tuple(Response(r.id, r.text) for r in responses(row.id)),
+                    rankings=tuple(_rankings(placements(row.id))),
+                )
+
+    def count_responses(self) -> int:
+        with self._connect() as connection:
+            query = self._responses().with_only_columns(func.count()).order_by(None)
+            return connection.scalar(query) or 0
+
+    def _prompts(self) -> Select[Any]:
+        return (
+            select(prompt.c.id, prompt.c.content_hash, prompt.c.messages)
+            .where(prompt.c.project_id == self.project_id)
+            .order_by(prompt.c.id)
+        )
+
+    def _responses(self) -> Select[Any]:
+        return (
+            select(response.c.prompt_id, response.c.id, response.c.text)
+            .join(prompt, prompt.c.id == response.c.prompt_id)
+            .where(prompt.c.project_id == self.project_id)
+            .order_by(response.c.prompt_id, response.c.id)
+        )
+
+    def _placements(self) -> Select[Any]:
+        return (
+            select(
+                ranking.c.prompt_id,
+                placement.c.ranking_id,
+                placement.c.response_id,
+                placement.c.rank,
+                member.c.name.label("labeller"),
+                (ranking.c.origin == "adjudicated").label("adjudicated"),
+            )
+            .join(ranking, ranking.c.id == placement.c.ranking_id)
+            .join(member, member.c.id == ranking.c.member_id)
+            .join(prompt, prompt.c.id == ranking.c.prompt_id)
+            .where(prompt.c.project_id == self.project_id, ranking.c.is_current)
+            .order_by(ranking.c.prompt_id, placement.c.ranking_id, placement.c.response_id)
+        )
+
+    def _rows(self, connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
+        """Rows as the database hands them out; on PostgreSQL through a cursor of the server's."""
+        return iter(connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(query))
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        """One read transaction. What the database refuses becomes a UserError."""
+        try:
+            with self.engine.connect() as connection:
+                if connection.dialect.name == "sqlite":
+                    connection.exec_driver_sql("BEGIN")
+                yield connection
+        except DBAPIError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            raise UserError(f"the database cannot be read: {reason}") from error
+
+
+def _by_prompt(rows: Iterator[Row[Any]]) -> Callable[[int], list[Row[Any]]]:
+    """A function from a prompt's id to its rows. Ids must be asked for in the order of the rows."""
+    groups = groupby(rows, key=lambda row: row.prompt_id)
+    waiting = next(groups, None)
+
+    def rows_of(prompt_id: int) -> list[Row[Any]]:
+        nonlocal waiting
+        if waiting is None or waiting[0] != prompt_id:
+            return []
+        found = list(waiting[1])
+        waiting = next(groups, None)
+        return found
+
+    return rows_of
+
+
+def _rankings(placements: list[Row[Any]]) -> Iterator[Ranking]:
+    for _, group in groupby(placements, key=lambda row: row.ranking_id):
+        rows = list(group)
+        yield Ranking(
+            responses=tuple(row.response_id for row in rows),
+            ranks=tuple(row.rank for row in rows),
+            labeller=rows[0].labeller,
+            kind="adjudicated" if rows[0].adjudicated else "own",
+        )
+
+
+def open_engine(database_url: str) -> Engine:
+    """An engine from a URL as Django's settings have it. Raises UserError. Opens no connection."""
+    scheme = database_url.partition("://")[0]
+    if scheme == "sqlite":
+        return _sqlite_engine(database_url)
+    if scheme in ("postgres", "postgresql"):
+        try:
+            return create_engine(
+                postgresql_url(database_url),
+                poolclass=NullPool,
+                isolation_level="REPEATABLE READ",
+            )
+        except (ArgumentError, ValueError) as error:
+            raise UserError(f"database URL cannot be read: {error}") from error
+    raise UserError(
+        f"database URL must begin with sqlite://, postgres:// or postgresql://, got {scheme!r}"
+    )
+
+
+def _sqlite_engine(database_url: str) -> Engine:
+    """Read only, from sqlite:////absolute/path or sqlite:///relative/path."""
+    try:
+        path = Path(unquote(urlsplit(database_url).path)[1:])
+    except ValueError as error:
+        raise UserError(f"database URL cannot be read: {error}") from error
+    if not path.is_file():
+        raise UserError(f"database file {path} does not exist")
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    return create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(uri, uri=True, timeout=30),
+        poolclass=NullPool,
+    )
+
+
+def postgresql_url(database_url: str) -> str:
+    """The URL for SQLAlchemy with psycopg 3. A percent-encoded socket folder moves to the query."""
+    rest = database_url.partition("://")[2]
+    parts = urlsplit(database_url)
+    login, _, place = parts.netloc.rpartition("@")
+    if place.lower().startswith("%2f"):
+        query = f"{parts.query}&" if parts.query else ""
+        rest = f"{login}@{parts.path}?{query}host={unquote(place)}"
+    return f"postgresql+psycopg://{rest}"
+
+
+def _no_such_project(slug: str, slugs: list[str]) -> str:
+    there = f"there are: {', '.join(slugs)}" if slugs else "the database has no project yet"
+    return f"no such project: {slug}; {there}"

@@ -1,0 +1,212 @@
+"""Rankings as token ids, on two sides: to learn from, and held out to judge by.
+
+They lie in Arrow files (training/data/token_cache.py) and are read through a memory map, one at a
+time: what is not looked at takes no memory.
+
+Shapes: P prompt tokens, R response tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.arrow_table import Lists, Table
+from training.data.examples import Example, Tokens
+from training.data.staging import Gathered
+from training.rankings import (
+    Identifier,
+    Kind,
+    Message,
+)
+
+READS_HELD = 256
+"""Prompts read between two times that the memory map is let go of."""
+
+
+@dataclass(slots=True)
+class TokenizedPrompt:
+    """A prompt with those of its responses that some ranking names."""
+
+    id: Identifier
+    content_hash: str
+    tokens: Tokens
+    responses: list[Tokens] = field(default_factory=list)
+    characters: list[int] = field(default_factory=list)
+    """Length of each response's text."""
+    words: list[int] = field(default_factory=list)
+    """What white space parts in each response's text."""
+    messages: list[Message] | None = None
+    """The prompt itself, where texts were asked for."""
+    texts: list[str] = field(default_factory=list)
+    """The responses' texts, where they were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedRanking:
+    prompt: TokenizedPrompt
+    places: tuple[int, ...]
+    """Of the ranked responses, in the prompt's lists."""
+    ranks: tuple[int, ...]
+    labeller: str | None
+
+    def example(self) -> Example:
+        return Example(self.prompt.tokens, [self.prompt.responses[place] for place in self.places])
+
+
+@dataclass(slots=True)
+class Counts(Gathered):
+    """What there was, and what became of it."""
+
+    train_prompts: int = 0
+    train_rankings: int = 0
+    held_out_prompts: int = 0
+    held_out_rankings: int = 0
+    truncated_prompts: int = 0
+    truncated_responses: int = 0
+    dropped_prompts: int = 0
+    """Prompts that the model's chat template refuses."""
+    dropped_rankings: int = 0
+    tokens: int = 0
+    """Of all prompts and responses that are used, each counted once."""
+
+
+class Prompts:
+    """The prompts of both sides, by their row."""
+
+    def __init__(self, tokens: Table, texts: Table) -> None:
+        self._tables = (tokens, texts)
+        self._read = 0
+        self._hashes = tokens.lists("hash")
+        self._ids = tokens.lists("id")
+        self._tokens = tokens.lists("tokens")
+        self._lengths = tokens.lists("lengths")
+        self._characters = tokens.lists("characters")
+        self._words = tokens.lists("words")
+        self._texts = texts.lists("texts")
+
+    def read(self, row: int, *, texts: bool = False) -> TokenizedPrompt:
+        self._read += 1
+        if self._read % READS_HELD == 0:
+            for table in self._tables:
+                table.let_go()
+        prompt, *responses = np.split(
+            self._tokens[row].astype(np.int32), np.cumsum(self._lengths[row])[:-1]
+        )
+        found = TokenizedPrompt(
+            id=self.id(row),
+            content_hash=self._hashes[row].tobytes().decode(),
+            tokens=prompt,
+            responses=responses,
+            characters=self._characters[row].tolist(),
+            words=self._words[row].tolist(),
+        )
+        if texts:
+            found.messages, found.texts = json.loads(self._texts[row].tobytes())
+        return found
+
+    def id(self, row: int) -> Identifier:
+        found: Identifier = json.loads(self._ids[row].tobytes())
+        return found
+
+
+class Rankings(Sequence[TokenizedRanking]):
+    """One side. Rankings of the same prompt stand together, in the order of the source."""
+
+    prompt_rows: NDArray[np.int64]
+    """Row of each ranking's prompt, ascending."""
+    tokens: NDArray[np.int64]
+    """Tokens of each ranking: P + the sum of R."""
+    ranks: Lists
+    """Ranks of each ranking, without its tokens."""
+    places: Lists
+    """Of each ranking's responses, in its prompt's lists."""
+    labeller_codes: NDArray[np.int32]
+    labellers: Sequence[str | None]
+    """By their codes."""
+    kinds: Sequence[Kind]
+    """Whose verdicts they are, by the same codes."""
+
+    def __init__(
+        self,
+        table: Table,
+        prompts: Prompts,
+        labellers: Sequence[str | None],
+        kinds: Sequence[Kind],
+    ) -> None:
+        self.prompt_rows = table.numbers("prompt")
+        self.tokens = table.numbers("tokens")
+        self.ranks = table.lists("ranks")
+        self.places = table.lists("places")
+        self.labeller_codes = table.numbers("labeller")
+        self.labellers = labellers
+        self.kinds = kinds
+        self._prompts = prompts
+
+    def __len__(self) -> int:
+        return len(self.prompt_rows)
+
+    @overload
+    def __getitem__(self, place: int) -> TokenizedRanking: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[TokenizedRanking]: ...
+    def __getitem__(self, place: int | slice) -> TokenizedRanking | list[TokenizedRanking]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        place = range(len(self))[place]
+        return self._ranking(place, self._prompts.read(int(self.prompt_rows[place])))
+
+    def by_prompt(
+        self, *, every: int = 1, texts: bool = True
+    ) -> Iterator[tuple[TokenizedPrompt, list[TokenizedRanking]]]:
+        """Each prompt (or every so many-th) and its rankings on this side."""
+        groups = groupby(range(len(self)), key=self.prompt_rows.__getitem__)
+        for row, places in islice(groups, 0, None, every):
+            prompt = self._prompts.read(int(row), texts=texts)
+            yield prompt, [self._ranking(place, prompt) for place in places]
+
+    def _ranking(self, place: int, prompt: TokenizedPrompt) -> TokenizedRanking:
+        return TokenizedRanking(
+            prompt,
+            tuple(self.places[place].tolist()),
+            tuple(self.ranks[place].tolist()),
+            self.labellers[self.labeller_codes[place]],
+        )
+
+
+@dataclass(slots=True)
+class Dataset:
+    train: Rankings
+    held_out: Rankings
+    prompts: Prompts
+    counts: Counts
+    rankings_sha256: str
+    """Of all rankings that have a comparison, in any order."""
+    key: str
+    """What training/data/token_cache.py finds it by."""
+
+    def held_out_prompts(self) -> Iterator[TokenizedPrompt]:
+        """Each once, with its texts, in the order of the source."""
+        return (prompt for prompt, _ in self.held_out.by_prompt())
+
+    def unseen_ids(self) -> Iterator[Identifier]:
+        """Of the prompts that are not learned from."""
+        for row in np.setdiff1d(self.held_out.prompt_rows, self.train.prompt_rows):
+            yield self.prompts.id(int(row))
+
+    def rankings_by_labeller(self) -> tuple[list[int], int]:
+        """How many rankings each named labeller gave, most first; and how many name none."""
+        codes = np.concatenate([self.train.labeller_codes, self.held_out.labeller_codes])
+        each = np.bincount(codes, minlength=len(self.train.labellers)).tolist()
+        counts: Counter[str | None] = Counter()
+        for labeller, rankings in zip(self.train.labellers, each, strict=True):
+            counts[labeller] += rankings
+        by_nobody = counts.pop(None, 0)
+        return sorted(filter(None, counts.values()), reverse=True), by_nobody

@@ -1,0 +1,64 @@
+"""Rankings from a file instead of a database: the formats of docs/data-format.md."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from training.data.source import Prompt, Response
+from training.errors import UserError
+from training.formats.ranking_file import (
+    BadLine,
+    Line,
+    RankingFileError,
+    open_ranking_file,
+)
+from training.rankings import Ranking, prompt_hash
+
+
+class FileSource:
+    """Reads the file as a stream. Prompts and responses are known by their hashes."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.name = self.path.name
+        if not self.path.is_file():
+            raise UserError(f"rankings file {path} does not exist")
+
+    def identity(self) -> str:
+        """By content."""
+        with open(self.path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def prompts(self) -> Iterator[Prompt]:
+        """A prompt for each line with a ranking that stands.
+
+        Raises UserError naming a line that is wrong.
+        """
+        try:
+            with open_ranking_file(str(self.path)) as file:
+                for line in file:
+                    if isinstance(line, BadLine):
+                        raise UserError(f"{self.path}, {line}")
+                    stands = line.details is None or line.details.current
+                    if line.ranking is not None and stands:
+                        yield to_prompt(line, line.ranking)
+        except RankingFileError as error:
+            raise UserError(f"{self.path}: {error}") from error
+
+
+def to_prompt(line: Line, groups: list[list[str]]) -> Prompt:
+    ranks = {id_: rank for rank, group in enumerate(groups, start=1) for id_ in group}
+    responses = tuple(
+        Response(hashlib.sha256(response.text.encode()).hexdigest(), response.text)
+        for response in line.responses
+    )
+    ranking = Ranking(
+        responses=tuple(response.id for response in responses),
+        ranks=tuple(ranks[response.id] for response in line.responses),
+        labeller=line.labeller,
+        kind="adjudicated" if line.details and line.details.origin == "adjudicated" else "own",
+    )
+    content_hash = prompt_hash(line.messages)
+    return Prompt(content_hash, content_hash, line.messages, responses, (ranking,))

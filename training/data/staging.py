@@ -1,0 +1,321 @@
+"""Rankings gathered from a source into a temporary SQLite file, each thing once.
+
+A source may be larger than memory, and give a prompt several times, in any order. From here its
+prompts are read one by one, each with all its responses and rankings, as often as is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import tempfile
+from array import array
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.aggregation import choose
+from training.config import TrainConfig
+from training.data.source import (
+    Prompt,
+    Response,
+    Source,
+)
+from training.errors import UserError
+from training.rankings import (
+    Identifier,
+    Kind,
+    Ranking,
+    Verdicts,
+)
+from training.splits import (
+    held_out_hashes,
+    held_out_part,
+    split_position,
+)
+
+TOKENIZER_CHARACTERS = 100_000_000
+"""Text that a tokenizer is trained on, at most."""
+
+SCHEMA = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE prompt (row INTEGER PRIMARY KEY, hash TEXT UNIQUE, id, messages TEXT);
+CREATE TABLE response (prompt INTEGER, id, text TEXT, UNIQUE (prompt, id));
+CREATE TABLE ranking (
+    prompt INTEGER, digest BLOB, labeller TEXT, kind TEXT, placed TEXT, held_out INTEGER DEFAULT 0,
+    UNIQUE (prompt, digest)
+);
+BEGIN;
+"""
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What a source had."""
+
+    prompts: int = 0
+    """With a ranking."""
+    rankings: int = 0
+    comparisons: int = 0
+    all_tied: int = 0
+    """Rankings without a comparison: not trained on."""
+    duplicates: int = 0
+    """Rankings that were there already, by the same labeller: left out."""
+    chosen: int = 0
+    """Rankings that the choice of verdicts left."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatheredPrompt:
+    prompt: Prompt
+    """With the responses that its rankings name; each ranking has a comparison."""
+    held_out: list[bool]
+    """For each ranking."""
+
+
+class Spool:
+    """Prompts, responses and rankings with a comparison. Made by `gather`."""
+
+    def __init__(
+        self, name: str, connection: sqlite3.Connection, verdicts: Verdicts = "all"
+    ) -> None:
+        self.name = name
+        self.verdicts: Verdicts = verdicts
+        self.counts = Gathered()
+        self._db = connection
+        self._db.executescript(SCHEMA)
+
+    def add(self, prompt: Prompt) -> None:
+        """Raises UserError for a ranking of a response that is not one to its prompt."""
+        if not prompt.rankings:
+            return
+        row = self._row_of(prompt)
+        texts = {response.id: response.text for response in prompt.responses}
+        for ranking in prompt.rankings:
+            self.counts.rankings += 1
+            if self.verdicts == "all" and not ranking.has_comparison():
+                self.counts.all_tied += 1
+                self.counts.chosen += 1
+                continue
+            if strangers := [name for name in ranking.responses if name not in texts]:
+                raise UserError(
+                    f"a ranking of prompt {prompt.id} in {self.name} names response"
+                    f" {strangers[0]}, which is not among the prompt's responses"
+                )
+            if not self._add_ranking(row, prompt.content_hash, texts, ranking):
+                self.counts.duplicates += 1
+                continue
+            self.counts.chosen += 1
+            self.counts.comparisons += len(ranking.comparisons())
+            self._db.executemany(
+                "INSERT OR IGNORE INTO response VALUES (?, ?, ?)",
+                [(row, name, texts[name]) for name in ranking.responses],
+            )
+
+    def settle(self) -> None:
+        """Put the rankings that are chosen in place of all; once everything has been added.
+
+        A ranking that ties everything has a say in that, and goes only then.
+        """
+        if self.verdicts == "all":
+            return
+        counts = self.counts
+        counts.chosen = counts.comparisons = 0
+        rows = self._db.execute("SELECT row, hash FROM prompt ORDER BY row")
+        for row, content_hash in rows:
+            found = self._rankings(row)
+            texts = {response.id: response.text for response in self._responses(row)}
+            self._db.execute("DELETE FROM ranking WHERE prompt = ?", (row,))
+            self._db.execute("DELETE FROM response WHERE prompt = ?", (row,))
+            named: dict[Identifier, str] = {}
+            for ranking in choose(found, self.verdicts):
+                counts.chosen += 1
+                if not ranking.has_comparison():
+                    counts.all_tied += 1
+                    continue
+                counts.comparisons += len(ranking.comparisons())
+                self._add_ranking(row, content_hash, texts, ranking)
+                named |= {name: texts[name] for name in ranking.responses}
+            self._db.executemany(
+                "INSERT INTO response VALUES (?, ?, ?)",
+                [(row, name, text) for name, text in named.items()],
+            )
+
+    def split(self, config: TrainConfig) -> None:
+        """Mark what is held out. Raises UserError where there is too little to learn from."""
+        (usable,) = self._one("SELECT count(DISTINCT prompt) FROM ranking")
+        if usable < 2:
+            raise UserError(
+                f"training needs at least two prompts with a comparison; {self.name} has {usable}"
+                f" ({self.counts.rankings} rankings, {self.counts.all_tied} of them all tied)"
+            )
+        if config.held_out_by == "labeller":
+            self._hold_out_labellers(config)
+        else:
+            self._hold_out_prompts(config, usable)
+
+    def prompts(self) -> Iterator[GatheredPrompt]:
+        """Those with a comparison, in the order of the source."""
+        found = self._db.execute(
+            "SELECT row, hash, id, messages FROM prompt"
+            " WHERE row IN (SELECT prompt FROM ranking) ORDER BY row"
+        )
+        for row, content_hash, id_, messages in found:
+            held_out = self._db.execute(
+                "SELECT held_out FROM ranking WHERE prompt = ? ORDER BY rowid", (row,)
+            ).fetchall()
+            yield GatheredPrompt(
+                Prompt(
+                    id=id_,
+                    content_hash=content_hash,
+                    messages=json.loads(messages),
+                    responses=tuple(self._responses(row)),
+                    rankings=tuple(self._rankings(row)),
+                ),
+                held_out=[bool(held) for (held,) in held_out],
+            )
+
+    def training_texts(self) -> Iterator[str]:
+        """Prompts and responses of the training side: what a tokenizer may be trained on.
+
+        Each once, and at most TOKENIZER_CHARACTERS of prompts in the order of their hashes, which
+        is as good as a random one, and the same for every order of the source.
+        """
+        read = 0
+        found = self._db.execute(
+            "SELECT row, messages FROM prompt"
+            " WHERE row IN (SELECT prompt FROM ranking WHERE NOT held_out) ORDER BY hash"
+        )
+        for row, messages in found:
+            texts = [message["content"] for message in json.loads(messages)]
+            for text in [*texts, *(response.text for response in self._responses(row))]:
+                yield text
+                read += len(text)
+            if read >= TOKENIZER_CHARACTERS:
+                return
+
+    def rankings_sha256(self) -> str:
+        """Of all rankings that have a comparison, in any order."""
+        return self._sha256("SELECT digest FROM ranking ORDER BY digest")
+
+    def ids_sha256(self) -> str:
+        """Of which id each prompt has."""
+        return self._sha256("SELECT CAST(hash || id AS BLOB) FROM prompt ORDER BY hash")
+
+    def _row_of(self, prompt: Prompt) -> int:
+        values = (prompt.content_hash, prompt.id, json.dumps(prompt.messages))
+        insert = "INSERT OR IGNORE INTO prompt (hash, id, messages) VALUES (?, ?, ?)"
+        added = self._db.execute(insert, values)
+        if added.rowcount and added.lastrowid is not None:
+            self.counts.prompts += 1
+            return added.lastrowid
+        found: int = self._one("SELECT row FROM prompt WHERE hash = ?", prompt.content_hash)[0]
+        return found
+
+    def _add_ranking(
+        self, row: int, content_hash: str, texts: dict[Identifier, str], ranking: Ranking
+    ) -> bool:
+        """False where it is there already."""
+        digest = _digest(content_hash, texts, ranking)
+        placed = json.dumps([ranking.responses, ranking.ranks])
+        values = (row, digest, ranking.labeller, ranking.kind, placed)
+        insert = "INSERT OR IGNORE INTO ranking (prompt, digest, labeller, kind, placed)"
+        return bool(self._db.execute(f"{insert} VALUES (?, ?, ?, ?, ?)", values).rowcount)
+
+    def _rankings(self, row: int) -> list[Ranking]:
+        found = self._db.execute(
+            "SELECT placed, labeller, kind FROM ranking WHERE prompt = ? ORDER BY rowid", (row,)
+        )
+        return [_ranking(placed, labeller, kind) for placed, labeller, kind in found.fetchall()]
+
+    def _responses(self, row: int) -> list[Response]:
+        found = self._db.execute(
+            "SELECT id, text FROM response WHERE prompt = ? ORDER BY rowid", (row,)
+        )
+        return [Response(id_, text) for id_, text in found]
+
+    def _hold_out_prompts(self, config: TrainConfig, usable: int) -> None:
+        """As pairs.held_out_hashes does, with two numbers a prompt in memory."""
+        if config.folds > usable:
+            raise UserError(f"{config.folds} folds need as many prompts; {self.name} has {usable}")
+        # Of k-fold's parts each prompt must be in one: they share an order.
+        split = 0 if config.folds else config.split
+        self._db.create_function("position", 1, lambda name: split_position(name, split))
+        rows, positions = array("q"), array("d")
+        for row, position in self._db.execute(
+            "SELECT row, position(hash) AS place FROM prompt"
+            " WHERE row IN (SELECT prompt FROM ranking) ORDER BY place, hash"
+        ):
+            rows.append(row)
+            positions.append(position)
+        part = held_out_part(positions, config.held_out_fraction, config.split, config.folds)
+        self._db.executemany(
+            "UPDATE ranking SET held_out = 1 WHERE prompt = ?", ((row,) for row in rows[part])
+        )
+
+    def _hold_out_labellers(self, config: TrainConfig) -> None:
+        names = self._db.execute("SELECT DISTINCT coalesce(labeller, ?) FROM ranking", (UNKNOWN,))
+        labellers = [name for (name,) in names]
+        if len(labellers) < max(2, config.folds):
+            raise UserError(
+                f"--held-out-by labeller needs at least {max(2, config.folds)} labellers;"
+                f" {self.name} has {len(labellers)}"
+            )
+        held_out = held_out_hashes(labellers, config.held_out_fraction, config.split, config.folds)
+        self._db.executemany(
+            "UPDATE ranking SET held_out = 1 WHERE coalesce(labeller, ?) = ?",
+            [(UNKNOWN, name) for name in held_out],
+        )
+
+    def _one(self, query: str, *values: object) -> Any:
+        return self._db.execute(query, values).fetchone()
+
+    def _sha256(self, query: str) -> str:
+        digest = hashlib.sha256()
+        for (value,) in self._db.execute(query):
+            digest.update(value)
+        return digest.hexdigest()
+
+
+UNKNOWN = ""
+"""Whoever made the rankings that name no labeller; no labeller's name is empty."""
+
+
+@contextmanager
+def gather(source: Source, folder: Path, verdicts: Verdicts = "all") -> Iterator[Spool]:
+    """Read the source once, into a file in `folder` that is gone afterwards. Raises UserError.
+
+    Of its rankings those are there that the choice of verdicts leaves.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="spool-") as file:
+        # Training a tokenizer reads from a thread of its own; never from two at a time.
+        connection = sqlite3.connect(file.name, isolation_level=None, check_same_thread=False)
+    # The file has no name any more: however the process ends, nothing is left behind.
+    with closing(connection):
+        spool = Spool(source.name, connection, verdicts)
+        for prompt in source.prompts():
+            spool.add(prompt)
+        spool.settle()
+        yield spool
+
+
+def _ranking(placed: str, labeller: str | None, kind: Kind) -> Ranking:
+    responses, ranks = json.loads(placed)
+    return Ranking(tuple(responses), tuple(ranks), labeller, kind)
+
+
+def _digest(content_hash: str, texts: dict[Identifier, str], ranking: Ranking) -> bytes:
+    """SHA-256 of who ranked what how, whatever the ids and the order of responses."""
+    placed = sorted(
+        (hashlib.sha256(texts[name].encode("utf-8", "surrogatepass")).hexdigest(), rank)
+        for name, rank in zip(ranking.responses, ranking.ranks, strict=True)
+    )
+    told = [content_hash, ranking.labeller, placed]
+    # Who adjudicates may have ranked the same before, as a labeller.
+    line = json.dumps(told if ranking.kind == "own" else [*told, ranking.kind])
+    return hashlib.sha256(line.encode()).digest()

@@ -1,0 +1,4 @@
+"""The device, and one run in several processes.
+
+It may import config and errors.
+"""

@@ -1,0 +1,163 @@
+"""What counting words comes to: the least that a reward model must beat.
+
+A word-count model (TF-IDF and seven simple features, logistic regression on differences of
+responses) learns from the training side, and is judged on what the model is judged on.
+
+Shapes: M responses, F features, C comparisons.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.sparse import csr_array, hstack
+from scipy.special import expit
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import StandardScaler
+
+from training.data.dataset import (
+    Dataset,
+    Rankings,
+    TokenizedPrompt,
+    TokenizedRanking,
+)
+from training.rankings import comparisons
+
+RANKINGS_LEARNED = 5000
+"""Of the training side, about, evenly from all of it: more hardly help, and take memory."""
+WORDS_KNOWN = 20_000
+STRENGTH = 0.1
+"""scikit-learn's C; the best of 0.01 to 3 on three splits of alpaca_eval_judged."""
+ITERATIONS = 200
+LONGEST_READ = 10_000
+"""Characters of a text whose words are counted."""
+PROMPTS_AT_A_TIME = 64
+
+WORD = re.compile(r"\w+")
+SIGN = r"\w+|[^\w\s]"
+"""Signs count as words: no text is without a token then."""
+LIST_MARK = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
+STRONG_MARK = re.compile(r"\*\*|`|#")
+
+
+@dataclass(frozen=True, slots=True)
+class WordCounts:
+    """A fitted word-count model."""
+
+    vectorizer: TfidfVectorizer
+    scaler: StandardScaler
+    weights: NDArray[np.float64]
+    rankings: int
+    """That it learned from."""
+
+    def rewards(self, prompts: Sequence[TokenizedPrompt]) -> list[list[float]]:
+        """Of each prompt's responses. The prompts must come with their texts."""
+        words_MF = self.vectorizer.transform(texts(prompts))
+        simple_MF = self.scaler.transform(simple_features(prompts))
+        rewards_M = hstack([words_MF, simple_MF], format="csr") @ self.weights
+        ends = np.cumsum([len(prompt.texts) for prompt in prompts])
+        return [part.tolist() for part in np.split(rewards_M, ends[:-1])]
+
+
+def word_count_rewards(dataset: Dataset) -> tuple[dict[str, list[float]], int]:
+    """Rewards of the held-out side, by prompt hash as a Verdict has them; rankings learned from."""
+    model = learn_word_counts(dataset.train)
+    rewards: dict[str, list[float]] = {}
+    found = dataset.held_out_prompts()
+    while prompts := list(islice(found, PROMPTS_AT_A_TIME)):
+        hashes = [prompt.content_hash for prompt in prompts]
+        rewards |= zip(hashes, model.rewards(prompts), strict=True)
+    return rewards, model.rankings
+
+
+def learn_word_counts(train: Rankings) -> WordCounts:
+    """Fit the model to the training side, or to a part of its prompts. Texts are read as a stream.
+
+    Each comparison counts once.
+    """
+    every = -(-len(train) // RANKINGS_LEARNED)
+    vectorizer = TfidfVectorizer(
+        max_features=WORDS_KNOWN, sublinear_tf=True, token_pattern=SIGN, dtype=np.float32
+    )
+    words_MF = vectorizer.fit_transform(
+        text for prompt, _ in train.by_prompt(every=every) for text in texts([prompt])
+    )
+    scaler = StandardScaler()
+    simple_MF = scaler.fit_transform(
+        [row for prompt, _ in train.by_prompt(every=every) for row in simple_features([prompt])]
+    )
+    places_C2, rankings = [], 0
+    first = 0  # row of the prompt's first response
+    for prompt, found in train.by_prompt(every=every, texts=False):
+        places_C2 += [pair for ranking in found for pair in compared(ranking, first)]
+        rankings += len(found)
+        first += len(prompt.responses)
+    features_MF = hstack([words_MF, simple_MF.astype(np.float32)], format="csr")
+    return WordCounts(vectorizer, scaler, fit(features_MF, np.array(places_C2)), rankings)
+
+
+def compared(ranking: TokenizedRanking, first: int) -> Iterator[tuple[int, int]]:
+    """Rows of the better and the worse response of each comparison."""
+    for pair in comparisons(ranking.ranks):
+        yield first + ranking.places[pair.better], first + ranking.places[pair.worse]
+
+
+def fit(features_MF: csr_array, places_C2: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weights (F,) of a logistic regression on differences of features, without an intercept.
+
+    What scikit-learn's LogisticRegression(C=STRENGTH, fit_intercept=False) finds on
+    features[better] - features[worse]; these C differences are never written out, because a
+    ranking of nine has 36 of them.
+    """
+    better_C, worse_C = places_C2.T
+    responses = features_MF.shape[0]
+
+    def loss_and_gradient(weights_F: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        rewards_M = features_MF @ weights_F
+        margins_C = rewards_M[better_C] - rewards_M[worse_C]
+        pulls_C = -expit(-margins_C)
+        pulls_M = np.bincount(better_C, pulls_C, responses)
+        pulls_M -= np.bincount(worse_C, pulls_C, responses)
+        loss = STRENGTH * np.logaddexp(0.0, -margins_C).sum() + 0.5 * weights_F @ weights_F
+        return float(loss), STRENGTH * (features_MF.T @ pulls_M) + weights_F
+
+    start_F = np.zeros(features_MF.shape[1])
+    found = minimize(
+        loss_and_gradient, start_F, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
+    )
+    weights_F: NDArray[np.float64] = found.x
+    return weights_F
+
+
+def texts(prompts: Sequence[TokenizedPrompt]) -> list[str]:
+    return [text.strip()[:LONGEST_READ] for prompt in prompts for text in prompt.texts]
+
+
+def simple_features(prompts: Sequence[TokenizedPrompt]) -> list[list[float]]:
+    """Seven numbers a response (M, 7): characters, words, lines, list marks, marks of code and
+    stress (these as log(1 + count)), mean length of a word, and the share of the prompt's words
+    that it takes up.
+    """
+    rows = []
+    for prompt in prompts:
+        asked = set()
+        for message in prompt.messages or []:
+            asked |= set(WORD.findall(message["content"][:LONGEST_READ].lower()))
+        for text, characters in zip(texts([prompt]), prompt.characters, strict=True):
+            words = WORD.findall(text.lower())
+            marks = len(LIST_MARK.findall(text)), len(STRONG_MARK.findall(text))
+            counts = [characters, len(words), text.count("\n"), *marks]
+            rows.append(
+                [
+                    *np.log1p(counts).tolist(),
+                    sum(map(len, words)) / max(1, len(words)),
+                    len(asked.intersection(words)) / max(1, len(asked)),
+                ]
+            )
+    return rows

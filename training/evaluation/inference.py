@@ -1,0 +1,84 @@
+"""Rewards without gradients, in bounded memory.
+
+Shapes: N examples, K responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+import torch
+
+from training.backbones.backbone import Backbone
+from training.data.examples import IDLE, Example
+from training.data.packing import buckets
+from training.distributed.device import Machine
+from training.runs.signals import check
+
+WINDOW = 512
+"""Examples that are looked at together to find some of like length."""
+
+
+def compute_rewards(
+    backbone: Backbone,
+    examples: Iterable[Example],
+    machine: Machine,
+    budget: int,
+    tick: Callable[[int], None] = lambda responses: None,
+) -> Iterator[list[float]]:
+    """Rewards of each example's responses, in order, computing about `budget` tokens at a time.
+
+    `tick` is told the number of responses after each batch. Where several processes share the
+    weights, each has examples of its own, and all must read this to its end.
+    """
+    for window in _windows(split_up(examples, budget)):
+        rewards: dict[int, list[float]] = {}
+        for bucket in buckets([part for _, part in window], backbone.size, budget):
+            parts = [window[place][1] for place in bucket]
+            machine.processes.another(True)
+            if not machine.processes.sharded:  # as in a step
+                check()
+            rewards |= zip(bucket, _rewards(backbone, parts, machine), strict=True)
+            tick(sum(len(part.responses) for part in parts))
+        yield from _joined([(last, rewards[place]) for place, (last, _) in enumerate(window)])
+    while machine.processes.another(False):
+        _rewards(backbone, [IDLE], machine)
+
+
+def split_up(examples: Iterable[Example], budget: int) -> Iterator[tuple[bool, Example]]:
+    """(is the last, part) of each example: at most `budget` tokens, at least one response."""
+    for example in examples:
+        part: list[int] = []
+        tokens = len(example.prompt)
+        for place, response in enumerate(example.responses):
+            if part and tokens + len(response) > budget:
+                yield False, Example(example.prompt, [example.responses[i] for i in part])
+                part, tokens = [], len(example.prompt)
+            part.append(place)
+            tokens += len(response)
+        yield True, Example(example.prompt, [example.responses[i] for i in part])
+
+
+def _windows(parts: Iterator[tuple[bool, Example]]) -> Iterator[list[tuple[bool, Example]]]:
+    """About WINDOW parts at a time, never breaking within an example."""
+    while window := list(islice(parts, WINDOW)):
+        while not window[-1][0]:
+            window.append(next(parts))
+        yield window
+
+
+def _joined(parts: list[tuple[bool, list[float]]]) -> Iterator[list[float]]:
+    whole: list[float] = []
+    for last, rewards in parts:
+        whole += rewards
+        if last:
+            yield whole
+            whole = []
+
+
+@torch.no_grad()
+def _rewards(backbone: Backbone, parts: list[Example], machine: Machine) -> list[list[float]]:
+    with machine.autocast():
+        rewards_NK = backbone.rewards(parts).float().tolist()
+    return [row[: len(part.responses)] for row, part in zip(rewards_NK, parts, strict=True)]

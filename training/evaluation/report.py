@@ -1,0 +1,223 @@
+"""What a run is worth, in words: report.md, and the lines that end a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from training.evaluation.error_analysis import escape
+from training.evaluation.metrics import WIDEST_GAP
+
+NAMES = {"longer_wins": "the longer one wins", "word_counts": "counting words"}
+LABELLERS_SHOWN = 50
+CHOICES = {
+    "majority": "Of every prompt's labellers the majority counts, as one ranking.",
+    "adjudicated": "Where responses have an adjudicated ranking, it counts alone.",
+}
+"""What a run learned from and was judged by, where that was not every ranking."""
+COUNTS = {
+    "prompts": "prompts with a ranking",
+    "rankings": "rankings",
+    "chosen": "rankings after that choice",
+    "comparisons": "comparisons: pairs ranked apart",
+    "all_tied": "rankings that tie everything: not learned from",
+    "duplicates": "rankings given twice: left out",
+    "dropped_prompts": "prompts that the chat template refuses: left out",
+    "dropped_rankings": "their rankings",
+    "truncated_prompts": "prompts cut at their beginning",
+    "truncated_responses": "responses cut at their end",
+    "train_prompts": "prompts to learn from",
+    "train_rankings": "rankings to learn from",
+    "held_out_prompts": "prompts held out",
+    "held_out_rankings": "rankings held out",
+}
+
+
+def summary(metrics: Mapping[str, Any]) -> str:
+    """Some lines for the terminal."""
+    found, people = metrics["held_out"], metrics["labellers_agree"]["all"]
+    near, learned = found["near_equal"], metrics["train"]["after"]
+    lines = [
+        f"held out: accuracy {share(found, 'accuracy')}, loss {plain(found['loss'], 3)},",
+        f"  {found['comparisons']} comparisons of {found['prompts']} prompts",
+        f"  at near-equal length: {share(near, 'accuracy')}",
+    ]
+    for name, beside in found["baselines"].items():
+        for where, values in (
+            (NAMES[name], beside),
+            ("  at near-equal length", beside["near_equal"]),
+        ):
+            lead = points(values, "gain")
+            lines.append(f"  {where}: {percent(values['accuracy'])}; the model's lead {lead}")
+    if people["pairs"]:
+        lines.append(f"  two labellers agree: {share(people, 'agreement')}")
+    lines.append(f"on prompts learned from: accuracy {percent(learned['accuracy'])}")
+    return "\n".join([*lines, f"{metrics['seconds']:.0f} seconds"])
+
+
+def report(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    """All figures as Markdown."""
+    found, people = metrics["held_out"], _people(metrics["labellers_agree"], manifest)
+    parts = [
+        f"# Reward model of {escape(str(manifest['project']))}",
+        f"## On held-out prompts\n\n{_held_out(found, metrics['train']['after'])}",
+        f"## Beside it\n\n{_beside(found['baselines'])}\n\n{people}",
+        f"## By distance in rank\n\n{_by_gap(found['by_gap'])}",
+        f"## By labeller\n\n{_by_labeller(found['by_labeller'])}" if found["by_labeller"] else "",
+        f"## Length\n\n{_length(found)}",
+        f"## Calibration\n\n{_calibration(found['calibration'])}",
+        f"## Data\n\n{_data(manifest)}",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _held_out(found: Mapping[str, Any], learned: Mapping[str, Any]) -> str:
+    near = found["near_equal"]
+    rows = [
+        ("accuracy", share(found, "accuracy"), "comparisons ordered as people did"),
+        (
+            "at near-equal length",
+            share(near, "accuracy"),
+            f"{near['comparisons']} comparisons: the longer text has at most a quarter more",
+        ),
+        ("top-1", share(found, "top1"), "rankings whose best response gets the highest reward"),
+        ("Kendall's tau-b", number(found, "kendall_tau"), "1 is the same order, 0 none"),
+        ("log loss", plain(found["log_loss"], 3), "0.693 is guessing"),
+        (
+            "accuracy where it learned",
+            percent(learned["accuracy"]),
+            f"after training, {learned['comparisons']} comparisons; far above is overfitting",
+        ),
+    ]
+    size = f"{found['rankings']} rankings of {found['prompts']} prompts"
+    return (
+        f"{found['comparisons']} comparisons in {size}. Intervals are 95 %, over prompts.\n\n"
+        + table(("figure", "value", "is"), rows)
+    )
+
+
+def _beside(baselines: Mapping[str, Any]) -> str:
+    rows = []
+    for name, beside in baselines.items():
+        near = beside["near_equal"]
+        rows.append(
+            (
+                *(NAMES[name], share(beside, "accuracy"), points(beside, "gain")),
+                *(share(near, "accuracy"), points(near, "gain")),
+            )
+        )
+    return table(("", "accuracy", "the model's lead", "at near-equal length", "lead"), rows)
+
+
+def _people(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    everywhere, held_out = found["all"], found["held_out"]
+    if manifest.get("verdicts") == "majority":
+        return "The majority's rankings do not tell how far labellers agree with each other."
+    if not everywhere["pairs"]:
+        return "No two labellers ranked the same responses: how far they agree is not known."
+    text = (
+        f"Two labellers agree on {share(everywhere, 'agreement')} of {everywhere['pairs']} pairs"
+        " of responses that both ranked apart"
+    )
+    if held_out["pairs"]:
+        text += f", on held-out prompts on {share(held_out, 'agreement')} of {held_out['pairs']}"
+    return text + ". A model that learns from them can hardly do better."
+
+
+def _by_gap(rows: Iterable[Mapping[str, Any]]) -> str:
+    return table(
+        ("ranks apart", "comparisons", "accuracy"),
+        [
+            (
+                f"{row['gap']} or more" if row["gap"] == WIDEST_GAP else row["gap"],
+                row["comparisons"],
+                percent(row["accuracy"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _by_labeller(rows: Iterable[Mapping[str, Any]]) -> str:
+    shown = sorted(rows, key=lambda row: -row["comparisons"])[:LABELLERS_SHOWN]
+    return table(
+        ("labeller", "comparisons", "accuracy"),
+        [
+            (escape(row["labeller"] or "no name"), row["comparisons"], percent(row["accuracy"]))
+            for row in shown
+        ],
+    )
+
+
+def _length(found: Mapping[str, Any]) -> str:
+    length = found["length"]
+    return (
+        f"The model prefers the longer text in {percent(length['prefers_longer'])} of the"
+        f" comparisons, people in {percent(found['longer_wins'])}. Correlation of reward and"
+        " characters within prompts:"
+        f" {plain(length['spearman_within_prompts'])} (Spearman),"
+        f" {plain(length['pearson_within_prompts'])} (Pearson); over all responses"
+        f" {plain(length['spearman'])} and {plain(length['pearson'])}."
+    )
+
+
+def _calibration(found: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            f"{each['low']:.0%} to {each['high']:.0%}",
+            each["comparisons"],
+            percent(each["confidence"]),
+            percent(each["accuracy"]),
+        )
+        for each in found["bins"]
+        if each["comparisons"]
+    ]
+    return (
+        f"Expected calibration error {plain(found['ece'], 3)}: how far the confidence is, on"
+        " average, from how often it comes true.\n\n"
+        + table(("confidence", "comparisons", "on average", "came true"), rows)
+    )
+
+
+def _data(manifest: Mapping[str, Any]) -> str:
+    verdicts = manifest.get("verdicts", "all")
+    names = [name for name in COUNTS if name != "chosen" or verdicts != "all"]
+    rows = [(COUNTS[name], manifest[name]) for name in names]
+    choice = f"{CHOICES[verdicts]}\n\n" if verdicts in CHOICES else ""
+    return (
+        f"{choice}{table(('', ''), rows)}\n\nSHA-256 of the rankings: {manifest['rankings_sha256']}"
+    )
+
+
+def table(heading: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (heading, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * (lines[0].count("|") - 1), *lines[1:]])
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def plain(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def share(found: Mapping[str, Any], name: str) -> str:
+    """A share with its interval, if there is one."""
+    low, high = found[f"{name}_low"], found[f"{name}_high"]
+    return percent(found[name]) + ("" if low is None else f" ({low:.1%} to {high:.1%})")
+
+
+def number(found: Mapping[str, Any], name: str) -> str:
+    """A number with its interval, if there is one."""
+    low, high = found[f"{name}_low"], found[f"{name}_high"]
+    return plain(found[name]) + ("" if low is None else f" ({low:.2f} to {high:.2f})")
+
+
+def points(found: Mapping[str, Any], name: str) -> str:
+    """A difference of shares, in points, with its interval, if there is one."""
+    low, high = found[f"{name}_low"], found[f"{name}_high"]
+    if found[name] is None:
+        return "–"
+    interval = "" if low is None else f" ({100 * low:+.1f} to {100 * high:+.1f})"
+    return f"{100 * found[name]:+.1f} points{interval}"

@@ -1,0 +1,65 @@
+"""What a run came to: beside what it must beat, and for people to look at."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import TrainConfig
+from training.data.dataset import Dataset
+from training.evaluation.baselines import word_count_rewards
+from training.evaluation.error_analysis import (
+    errors_table,
+    texts_table,
+    worst_errors,
+)
+from training.evaluation.evaluate import Verdict
+from training.evaluation.metrics import agreed
+from training.evaluation.reliability import reliability_diagram
+from training.evaluation.report import report
+from training.runs.folder import RunFolder
+from training.runs.progress import MetricLog, Reporter
+
+TEXTS_SHOWN = 8
+"""Held-out prompts that are shown in TensorBoard."""
+
+
+def baselines(
+    verdict: Verdict, dataset: Dataset, config: TrainConfig, reporter: Reporter
+) -> dict[str, NDArray[np.float64]]:
+    """What is held beside the model: which held-out comparisons each of them gets right."""
+    found = {"longer_wins": verdict.comparisons["longer"].to_numpy()}
+    if config.baseline == "on":
+        started = time.monotonic()
+        rewards, rankings = word_count_rewards(dataset)
+        found["word_counts"] = agreed(verdict.margins(rewards))
+        seconds = time.monotonic() - started
+        reporter.say(f"words counted in {rankings} rankings in {seconds:.1f} seconds")
+    return found
+
+
+def show(
+    log: MetricLog,
+    folder: RunFolder,
+    dataset: Dataset,
+    verdict: Verdict,
+    metrics: dict[str, Any],
+    step: int,
+) -> None:
+    """What came out, for people: in the run folder and in TensorBoard."""
+    text = report(metrics, folder.read_manifest() or {})
+    folder.write_report(text)
+    log.text("report", text, step)
+    errors = worst_errors(verdict, dataset)
+    folder.write_errors(errors)
+    log.text("held_out/worst_errors", errors_table(errors), step)
+    log.image("held_out/reliability", reliability_diagram(metrics["held_out"]["calibration"]), step)
+    for prompt, rankings in islice(dataset.held_out.by_prompt(), TEXTS_SHOWN):
+        rewards = verdict.rewards[prompt.content_hash]
+        # Ids may hold anything in a file; a tag must not.
+        name = prompt.id if isinstance(prompt.id, int) else prompt.content_hash[:12]
+        log.text(f"held_out/prompt_{name}", texts_table(prompt, rewards, rankings), step)

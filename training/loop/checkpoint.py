@@ -1,0 +1,233 @@
+"""Checkpoints: all that a run needs to go on to the numbers it would have had.
+
+    checkpoints/step-120/       state.safetensors: every tensor; state.json: everything else
+    checkpoints/best-100/       the weights of the best held-out loss, where those are kept
+    checkpoints/start/          a model from scratch with its tokenizer, as the run began
+
+A checkpoint is written beside its place, flushed to the disk and moved there, so that it is whole
+or absent. The last two are kept. No pickles. Of several processes the first writes; all read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from training.distributed.fsdp import fill, gathered
+from training.distributed.processes import ALONE, Processes
+from training.errors import UserError
+from training.loop.optimizers import Optimizers
+from training.loop.state import Standing
+from training.loop.step import Tally
+
+KEPT = 2
+TENSORS = "state.safetensors"
+REST = "state.json"
+
+
+class Checkpoints:
+    """Those of one run. `modules` and the optimiser are what is saved, and what is restored."""
+
+    def __init__(
+        self,
+        path: Path,
+        modules: Mapping[str, nn.Module],
+        optimizer: Optimizers,
+        minutes: float,
+        processes: Processes = ALONE,
+    ) -> None:
+        self.path = path
+        self.modules = modules
+        self.optimizer = optimizer
+        self.minutes = minutes
+        self.processes = processes
+        self._saved: int | None = None
+        self._written = time.monotonic()
+
+    @property
+    def are_due(self) -> bool:
+        return time.monotonic() - self._written >= 60 * self.minutes > 0
+
+    def save(self, standing: Standing) -> None:
+        """Raises OSError or SafetensorError where it cannot be written; earlier ones stay."""
+        if not self.minutes or self._saved == standing.step:
+            return
+        state = self._gathered(
+            {
+                "standing": asdict(standing),
+                "weights": self._weights(),
+                "optimizer": self.optimizer.state_dict(),
+            }
+        )
+        self._write(f"step-{standing.step}", state)
+        self._saved, self._written = standing.step, time.monotonic()
+        if self.processes.is_first:
+            for step in steps_of(self.path, "step")[:-KEPT]:
+                shutil.rmtree(self.path / f"step-{step}")
+            self._forget_bests()
+
+    def restore(self) -> Standing:
+        """Go back to the newest checkpoint that is whole. Raises UserError where there is none."""
+        step, state = self._newest_whole()
+        self._restore_weights(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        standing = Standing(**state["standing"])
+        standing.last_epoch = Tally(**state["standing"]["last_epoch"])
+        standing.restore_random()
+        self._saved = step
+        if self.processes.is_first:
+            for later in [best for best in steps_of(self.path, "best") if best > step]:
+                shutil.rmtree(self.path / f"best-{later}")
+        return standing
+
+    def restore_weights(self, step: int | None = None) -> None:
+        """Of the newest checkpoint, or of those that were kept as the best at that step."""
+        best = self.path / f"best-{step}"
+        self._restore_weights(
+            self._newest_whole()[1]["weights"] if step is None else read_state(best)
+        )
+
+    def _newest_whole(self) -> tuple[int, Any]:
+        found: list[Any] = []
+
+        def choose() -> int:
+            for step in reversed(steps_of(self.path, "step")):
+                try:
+                    found.append(read_state(self.path / f"step-{step}"))
+                except (FileNotFoundError, ValueError, KeyError, TypeError, SafetensorError):
+                    shutil.rmtree(self.path / f"step-{step}")
+                else:
+                    return step
+            raise UserError(f"no checkpoint in {self.path} is whole; begin anew with --restart")
+
+        step = self.processes.of_first(choose)
+        return step, found[0] if found else read_state(self.path / f"step-{step}")
+
+    def save_best(self, step: int) -> None:
+        weights = self._gathered(self._weights())
+        self._write(f"best-{step}", weights)
+        if self.processes.is_first:
+            self._forget_bests()
+
+    def _gathered(self, state: Any) -> Any:
+        """All processes: together they have the shared weights."""
+        return gathered(state, keep=self.processes.is_first)
+
+    def _write(self, name: str, state: Any) -> None:
+        if self.processes.is_first:
+            with _written_whole(self.path / name) as part:
+                write_state(part, state)
+
+    def _forget_bests(self) -> None:
+        """Keep what a run that goes on from a checkpoint that is kept may come back to."""
+        bests = steps_of(self.path, "best")
+        oldest = min(steps_of(self.path, "step"), default=max(bests, default=0))
+        for step in [step for step in bests if step <= oldest][:-1]:
+            shutil.rmtree(self.path / f"best-{step}")
+
+    def _weights(self) -> dict[str, dict[str, Tensor]]:
+        return {name: _tensors(module) for name, module in self.modules.items()}
+
+    @torch.no_grad()
+    def _restore_weights(self, weights: dict[str, dict[str, Tensor]]) -> None:
+        for name, module in self.modules.items():
+            for key, tensor in _tensors(module).items():
+                fill(tensor, weights[name][key])
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers by name, each once where it has several."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def steps_of(folder: Path, kind: str) -> list[int]:
+    """The numbers of `kind-N`, ascending."""
+    names = [path.name.removeprefix(f"{kind}-") for path in folder.glob(f"{kind}-*")]
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[Path]:
+    """A folder to write into; flushed and put in place if the block ends without an exception."""
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        for file in [*part.iterdir(), part]:
+            _flush(file)
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(part, path)
+        _flush(path.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """To the disk: a file's contents, or a folder's entries."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def write_state(folder: Path, state: Any) -> None:
+    """Nested dicts, lists and tuples of tensors, numbers, strings and None."""
+    tensors: dict[str, Tensor] = {}
+    rest = _pack(state, "", tensors)
+    save_file(tensors, folder / TENSORS)
+    values = {"sha256": _sha256(folder / TENSORS), "state": rest}
+    (folder / REST).write_text(json.dumps(values) + "\n", encoding="utf-8")
+
+
+def read_state(folder: Path) -> Any:
+    """Raises OSError, ValueError, KeyError or SafetensorError where it is not as it was written."""
+    values = json.loads((folder / REST).read_text(encoding="utf-8"))
+    if values["sha256"] != _sha256(folder / TENSORS):
+        raise ValueError(f"{folder / TENSORS} is damaged")
+    return _unpack(values["state"], load_file(folder / TENSORS))
+
+
+def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """What JSON can hold of a value; its tensors go into `tensors`. Keys keep their type."""
+    if isinstance(value, Tensor):
+        tensors[name] = value.detach().contiguous()
+        return {"tensor": name}
+    if isinstance(value, dict):
+        items = [[key, _pack(item, f"{name}/{key}", tensors)] for key, item in value.items()]
+        return {"dict": items}
+    if isinstance(value, list | tuple):
+        items = [_pack(item, f"{name}/{place}", tensors) for place, item in enumerate(value)]
+        return {type(value).__name__: items}
+    return value
+
+
+def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    [(kind, found)] = value.items()
+    if kind == "tensor":
+        return tensors[found]
+    if kind == "dict":
+        return {key: _unpack(item, tensors) for key, item in found}
+    items = [_unpack(item, tensors) for item in found]
+    return tuple(items) if kind == "tuple" else items
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

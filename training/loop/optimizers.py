@@ -1,0 +1,159 @@
+"""The optimisers, and the learning rate of each step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import SGD, Adafactor, Adam, AdamW, Muon, Optimizer, RMSprop
+
+from training.backbones.backbone import Backbone
+from training.config import TrainConfig
+from training.distributed.fsdp import like
+from training.loop.loss import RankingLoss
+
+OBJECTIVE_RATE = 0.05
+"""Peak learning rate of what the objective learns itself: one number, that is to find its place
+within the few dozen steps of a short run, at whatever rate the model learns."""
+
+
+class Optimizers:
+    """One or several of torch's optimisers that step as one."""
+
+    def __init__(self, parts: Sequence[Optimizer]) -> None:
+        self.parts = parts
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self, learning_rate: float) -> None:
+        """A group has this rate, or a fixed multiple of it."""
+        for group in self.param_groups:
+            group["lr"] = learning_rate * group["times"]
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self) -> None:
+        for part in self.parts:
+            part.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """In the form of torch's own: parameters are numbered on from part to part."""
+        whole: dict[str, Any] = {"state": {}, "param_groups": []}
+        first = 0
+        for part in self.parts:
+            state = part.state_dict()
+            whole["state"] |= {first + name: value for name, value in state["state"].items()}
+            for group in state["param_groups"]:
+                numbers = [first + name for name in group["params"]]
+                whole["param_groups"].append({**group, "params": numbers})
+            first += sum(len(group["params"]) for group in state["param_groups"])
+        return whole
+
+    def load_state_dict(self, whole: dict[str, Any]) -> None:
+        groups = list(whole["param_groups"])
+        for part in self.parts:
+            mine, groups = groups[: len(part.param_groups)], groups[len(part.param_groups) :]
+            names = [name for group in mine for name in group["params"]]
+            weights = [weight for group in part.param_groups for weight in group["params"]]
+            state = {
+                name: {
+                    key: like(weight, value) if isinstance(value, Tensor) else value
+                    for key, value in whole["state"][name].items()
+                }
+                for name, weight in zip(names, weights, strict=True)
+                if name in whole["state"]
+            }
+            part.load_state_dict({"state": state, "param_groups": mine})
+
+
+def make_optimizer(backbone: Backbone, objective: RankingLoss, config: TrainConfig) -> Optimizers:
+    """What the settings ask for, over the model's weights and what the objective learns itself.
+
+    Biases, the scales of norms and the objective's own are not decayed. What the objective learns
+    is left to AdamW in any case.
+    """
+    weights = [weight for weight in backbone.model.parameters() if weight.requires_grad]
+    parts: list[Optimizer] = []
+    if config.optimizer == "muon":
+        hidden = hidden_matrices(backbone.model)
+        parts.append(
+            Muon(
+                [{"params": hidden, "times": 1.0}],
+                weight_decay=config.weight_decay,
+                momentum=config.beta1,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
+        names = {id(weight) for weight in hidden}
+        weights = [weight for weight in weights if id(weight) not in names]
+    groups = [
+        {"params": [weight for weight in weights if weight.dim() >= 2], "times": 1.0},
+        {
+            "params": [weight for weight in weights if weight.dim() < 2],
+            "times": 1.0,
+            "weight_decay": 0.0,
+        },
+    ]
+    parts.append(_of_torch(groups, config))
+    learned = list(objective.parameters())
+    if learned:
+        times = OBJECTIVE_RATE / config.learning_rate
+        betas = (config.beta1, config.beta2)
+        parts.append(AdamW([{"params": learned, "times": times}], betas=betas, weight_decay=0.0))
+    return Optimizers(parts)
+
+
+def _of_torch(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
+    decay, betas = config.weight_decay, (config.beta1, config.beta2)
+    match config.optimizer:
+        case "adam":
+            return Adam(groups, betas=betas, weight_decay=decay, fused=True)
+        case "adamw" | "muon":
+            return AdamW(groups, betas=betas, weight_decay=decay, fused=True)
+        case "sgd":
+            return SGD(
+                groups,
+                momentum=config.beta1,
+                nesterov=config.beta1 > 0,
+                weight_decay=decay,
+                fused=True,
+            )
+        case "rmsprop":
+            return RMSprop(groups, alpha=config.beta2, momentum=config.beta1, weight_decay=decay)
+        case "adafactor":
+            return Adafactor(groups, weight_decay=decay)
+
+
+def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
+    """What Muon is made for: matrices that are neither an embedding nor the head's one row."""
+    embeddings = {
+        id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
+    }
+    return [
+        weight
+        for weight in model.parameters()
+        if weight.requires_grad
+        and weight.dim() == 2
+        and weight.shape[0] > 1
+        and id(weight) not in embeddings
+    ]
+
+
+def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
+    """Rises in a line over the warm-up, then falls to its final share as the schedule says."""
+    warmup = min(round(config.warmup_ratio * steps), steps - 1)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, steps - 1 - warmup)
+    match config.schedule:
+        case "cosine":
+            left = 0.5 * (1 + math.cos(math.pi * done))
+        case "linear":
+            left = 1 - done
+        case "constant":
+            left = 1.0
+    return config.learning_rate * (config.final_lr_ratio + (1 - config.final_lr_ratio) * left)

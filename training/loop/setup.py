@@ -1,0 +1,131 @@
+"""What a run works with: a model, and rankings as tokens; new, or as they were when it stopped."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from training.backbones.backbone import Backbone
+from training.backbones.choose import create_backbone
+from training.config import TrainConfig
+from training.data.dataset import Dataset
+from training.data.encoder import TextEncoder
+from training.data.source import Source
+from training.data.staging import gather
+from training.data.token_cache import tokenized
+from training.distributed.device import Machine
+from training.distributed.fsdp import shard
+from training.errors import UserError
+from training.loop.resume import (
+    keep_start,
+    reopened_backbone,
+    reopened_dataset,
+)
+from training.runs.folder import RunFolder
+
+
+def begin(
+    config: TrainConfig,
+    source: Source,
+    machine: Machine,
+    folder: RunFolder,
+    cache: Path,
+    unfinished: bool,
+) -> tuple[Backbone, Dataset, bool]:
+    """All processes: the model in training, the rankings, and whether their tokens were there.
+
+    The first process reads the source, and makes what the others find. Raises UserError.
+    """
+    processes = machine.processes
+    with processes.first_goes_ahead():
+        if processes.is_first and not unfinished:
+            backbone, dataset, from_cache = _made(config, source, machine, folder, cache)
+        else:
+            backbone = reopened_backbone(folder, config, machine.device)
+            encoder = encoder_of(backbone, config)
+            dataset = reopened_dataset(folder, config, source, encoder, cache)
+            from_cache = True
+    backbone.model.train()
+    processes.share_weights(chain(backbone.model.parameters(), backbone.model.buffers()))
+    ways = set(processes.gather((backbone.layout, backbone.attention)))
+    if len(ways) > 1:  # each has asked its own machine
+        raise UserError(f"the processes chose to compute in several ways, {ways}; use --attention")
+    if processes.sharded:
+        shard(backbone.model, processes)
+    return backbone, dataset, from_cache
+
+
+def _made(
+    config: TrainConfig, source: Source, machine: Machine, folder: RunFolder, cache: Path
+) -> tuple[Backbone, Dataset, bool]:
+    """Which prompts are held out, a model, and everything as token ids."""
+    with gather(source, cache, config.verdicts) as spool:
+        spool.split(config)
+        backbone = create_backbone(config, spool.training_texts(), machine.device)
+        dataset, from_cache = tokenized(spool, encoder_of(backbone, config), config, cache)
+    keep_start(folder, config, backbone)
+    folder.write_held_out(dataset.unseen_ids())
+    folder.write_manifest(manifest(config, source, dataset, backbone, machine))
+    return backbone, dataset, from_cache
+
+
+def encoder_of(backbone: Backbone, config: TrainConfig) -> TextEncoder:
+    return TextEncoder(
+        backbone.tokenizer,
+        max_prompt_tokens=config.max_prompt_tokens,
+        max_response_tokens=config.max_response_tokens,
+    )
+
+
+def manifest(
+    config: TrainConfig,
+    source: Source,
+    dataset: Dataset,
+    backbone: Backbone,
+    machine: Machine,
+) -> dict[str, Any]:
+    """What the run learned from, and on what it ran."""
+    by_labeller, by_nobody = dataset.rankings_by_labeller()
+    return {
+        "project": source.name,
+        "source": source.identity(),
+        "verdicts": config.verdicts,
+        **asdict(dataset.counts),
+        "rankings_by_labeller": by_labeller,
+        "rankings_by_nobody": by_nobody,
+        "rankings_sha256": dataset.rankings_sha256,
+        "tokens_key": dataset.key,
+        "layout": backbone.layout,
+        "attention": backbone.attention,
+        "device": machine.describe(),
+        "seed": config.seed,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def describe(
+    dataset: Dataset, from_cache: bool, backbone: Backbone, machine: Machine, steps: int
+) -> str:
+    counts = dataset.counts
+    parameters = sum(weight.numel() for weight in backbone.model.parameters())
+    return (
+        f"{counts.train_rankings} rankings of {counts.train_prompts} prompts to learn from,"
+        f" {counts.held_out_rankings} of {counts.held_out_prompts} held out;"
+        f" {counts.all_tied} all tied, {counts.duplicates} given twice,"
+        f" {counts.dropped_rankings} dropped;"
+        f" cut: {counts.truncated_prompts} prompts, {counts.truncated_responses} responses\n"
+        f"{counts.tokens:,} tokens{' from cache' if from_cache else ''}\n"
+        f"{parameters:,} parameters, {backbone.layout} layout, {machine.describe()}, {steps} steps"
+    )

@@ -1,0 +1,4 @@
+"""The work behind each command, loaded once its options are checked.
+
+It may import every other room.
+"""

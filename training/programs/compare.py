@@ -1,0 +1,168 @@
+"""What `python -m training.compare` does: runs in processes of their own, and their table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from training.config import TrainConfig
+from training.errors import UserError
+from training.evaluation.bootstrap import (
+    bootstrap,
+    by_prompt,
+    rate,
+)
+from training.programs.combinations import Combination, plan
+from training.runs.folder import RunFolder
+from training.runs.signals import asked, saving_first
+
+POLL_SECONDS = 0.1
+HEADINGS = (
+    "held-out accuracy",
+    "against the first",
+    "held-out loss",
+    "train accuracy",
+    "seconds",
+    "tokens/s",
+    "parameters",
+)
+
+
+def work(arguments: argparse.Namespace, _: object) -> None:
+    folder = Path(arguments.folder)
+    combinations = plan(arguments)
+    source = ["--rankings", arguments.rankings] if arguments.rankings else []
+    source += ["--project", arguments.project] if arguments.project else []
+    environment = dict(os.environ)
+    if arguments.database_url:
+        environment["DATABASE_URL"] = arguments.database_url  # other users see command lines
+    for number, combination in enumerate(combinations, start=1):
+        for config, run_folder in zip(combination.configs, combination.folders, strict=True):
+            print(f"{number}/{len(combinations)} {run_folder.path.name}", file=sys.stderr)
+            if not is_done(run_folder, config):
+                train(source, config, run_folder, environment)
+                log_hyperparameters(combination, config, run_folder)
+        # After each row, so that a comparison that is stopped leaves what it found.
+        table = tabulate(combinations[:number])
+        table.to_csv(folder / "table.csv", index=False)
+        (folder / "table.md").write_text(markdown(table) + "\n", encoding="utf-8")
+    print(markdown(table))
+
+
+def is_done(folder: RunFolder, config: TrainConfig) -> bool:
+    """Whether this very run was finished before. What the device fills in may differ."""
+    found = folder.read_config()
+    if found is None or folder.read_metrics() is None or not folder.judgements():
+        return False
+    tokens = {"tokens_per_batch": config.tokens_per_batch}
+    return found.to_json() | tokens == config.to_json()
+
+
+def train(
+    source: list[str], config: TrainConfig, folder: RunFolder, environment: dict[str, str]
+) -> None:
+    """A run in a process of its own. Raises UserError where it fails."""
+    module = [sys.executable, "-m", "training.train", "--run-folder", str(folder.path)]
+    before = folder.read_progress()
+    process = subprocess.Popen(
+        [*module, *source, *config.to_arguments()],
+        env=environment,
+        start_new_session=True,  # Ctrl-C reaches it once, through us: twice would not save
+    )
+    if ended(process) != 0:
+        progress = folder.read_progress()
+        said = progress is not None and progress != before and progress.reason
+        reason = said or "see above"
+        raise UserError(f"the run {folder.path.name} failed: {reason}")
+
+
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a run and return its exit code; one that is stopped saves first."""
+    with saving_first():
+        while not asked():
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(POLL_SECONDS)
+        process.terminate()
+        return process.wait()
+
+
+def log_hyperparameters(combination: Combination, config: TrainConfig, folder: RunFolder) -> None:
+    """For the HParams page of TensorBoard, which shows the runs side by side."""
+    found = {f"compare/{name}": value for name, value in figures(folder).items()}
+    with SummaryWriter(str(folder.tensorboard)) as board:
+        for part in hparams({**combination.values, "seed": config.seed}, found):
+            board.file_writer.add_summary(part)
+        for name, value in found.items():
+            board.add_scalar(name, value)
+
+
+def figures(folder: RunFolder) -> dict[str, float]:
+    """Of a run that is done."""
+    metrics = folder.read_metrics() or {}
+    rates = [line["tokens_per_second"] for line in folder.metric_lines()]
+    return {
+        "accuracy": metrics["held_out"]["accuracy"],
+        "held_out_loss": metrics["held_out"]["loss"],  # a setting is named loss, too
+        "train_accuracy": metrics["train"]["after"]["accuracy"],
+        "seconds": metrics["seconds"],
+        "tokens_per_second": float(np.median(rates)),
+        "parameters": metrics["parameters"],
+    }
+
+
+def tabulate(combinations: list[Combination]) -> pd.DataFrame:
+    """A row each: means over seeds, intervals over prompts, accuracy against the first row's."""
+    rows: list[dict[Any, Any]] = []
+    first = counted(combinations[0])
+    for each in combinations:
+        counts = counted(each)
+        means = pd.DataFrame([figures(folder) for folder in each.folders]).mean()
+        row: dict[Any, Any] = {**each.values, "runs": len(each.folders), **means}
+        row["low"], row["high"] = bootstrap(rate, counts)
+        row["against"] = row["accuracy"] - (rows[0] if rows else row)["accuracy"]
+        row["against_low"], row["against_high"] = bootstrap(
+            lambda ours, theirs: rate(ours) - rate(theirs), counts, first
+        )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def counted(combination: Combination) -> pd.DataFrame:
+    """What was agreed with of how many comparisons, summed over seeds, by prompt."""
+    return by_prompt(
+        pd.DataFrame([row for folder in combination.folders for row in folder.judgements()])
+    )
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The table for people: intervals in brackets, the varied settings first."""
+    varied = list(table.columns[: list(table.columns).index("runs")])
+    lines = [f"| {' | '.join([*varied, *HEADINGS])} |"]
+    lines.append(f"|{'---|' * (len(varied) + len(HEADINGS))}")
+    for _, row in table.iterrows():
+        cells = [str(row[name]) for name in varied]
+        cells += [
+            f"{row['accuracy']:.1%}{between(row['low'], row['high'])}",
+            f"{row['against']:+.1%}{between(row['against_low'], row['against_high'])}",
+            f"{row['held_out_loss']:.4f}",
+            f"{row['train_accuracy']:.1%}",
+            f"{row['seconds']:.0f}",
+            f"{row['tokens_per_second']:,.0f}",
+            f"{row['parameters']:,.0f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def between(low: float, high: float) -> str:
+    return "" if np.isnan(low) else f" ({low:.1%} to {high:.1%})"

@@ -1,0 +1,104 @@
+"""A ranking as comparisons, and the hash of its prompt.
+
+Standard library only: the web imports this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Ties = Literal["drop", "half", "davidson"]
+Verdicts = Literal["all", "majority", "adjudicated"]
+Kind = Literal["own", "adjudicated", "majority"]
+"""Whose verdict: a labeller's own; that of one who saw those; what most of those say."""
+Identifier = int | str
+Message = dict[str, str]
+"""{"role": ..., "content": ...}"""
+
+
+class Comparison(NamedTuple):
+    """One pair of responses of a ranking, by their places in its list of ranks."""
+
+    better: int
+    worse: int
+    target: float
+    """Probability that `better` is the preferred one: 1, or one half for a tie."""
+
+
+class Agreement(NamedTuple):
+    """How often scores order a ranking's comparisons as its labeller did."""
+
+    agreed: float
+    """Comparisons ordered alike; equal scores count one half."""
+    comparisons: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """One labeller's verdict on some responses to one prompt."""
+
+    responses: tuple[Identifier, ...]
+    ranks: tuple[int, ...]
+    """Rank of each response, 1 = best. Tied responses share a rank."""
+    labeller: str | None = None
+    kind: Kind = "own"
+
+    def __post_init__(self) -> None:
+        if len(self.responses) != len(self.ranks):
+            raise ValueError(f"{len(self.responses)} responses but {len(self.ranks)} ranks")
+        if any(rank < 1 for rank in self.ranks):
+            raise ValueError(f"a rank is at least 1, got {min(self.ranks)}")
+
+    def comparisons(self, ties: Ties = "drop") -> list[Comparison]:
+        return comparisons(self.ranks, ties)
+
+    def has_comparison(self) -> bool:
+        return has_comparison(self.ranks)
+
+
+def has_comparison(ranks: Sequence[int]) -> bool:
+    """False when all are tied, or when there are fewer than two."""
+    return len(set(ranks)) > 1
+
+
+def comparisons(ranks: Sequence[int], ties: Ties = "drop") -> list[Comparison]:
+    """All pairs with different ranks, the better one first (arXiv 2203.02155, section 3.5).
+
+    Unless ties are dropped a tied pair is a comparison too, with a target of one half. An all-tied
+    ranking says nothing on what is better, and gives no comparison either way.
+    """
+    if not has_comparison(ranks):
+        return []
+    found = []
+    for first in range(len(ranks)):
+        for second in range(first + 1, len(ranks)):
+            if ranks[first] < ranks[second]:
+                found.append(Comparison(first, second, 1.0))
+            elif ranks[first] > ranks[second]:
+                found.append(Comparison(second, first, 1.0))
+            elif ties != "drop":
+                found.append(Comparison(first, second, 0.5))
+    return found
+
+
+def agreement(ranks: Sequence[int], scores: Sequence[float]) -> Agreement:
+    """Compare scores (higher = better) with ranks (1 = best), tied ranks left out."""
+    pairs = comparisons(ranks)
+    agreed = sum(
+        1.0 if scores[pair.better] > scores[pair.worse] else 0.5
+        for pair in pairs
+        if scores[pair.better] >= scores[pair.worse]
+    )
+    return Agreement(float(agreed), len(pairs))
+
+
+def prompt_hash(messages: Iterable[Message]) -> str:
+    """SHA-256, in hex, of a prompt's roles and contents."""
+    plain = [[message["role"], message["content"]] for message in messages]
+    return hashlib.sha256(
+        json.dumps(plain, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    ).hexdigest()

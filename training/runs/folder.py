@@ -1,0 +1,355 @@
+"""The files of one run: their names, how they are written, how they are read meanwhile.
+
+Standard library only: the web imports this file. A file that is missing, half written or of another
+shape reads as None (or as no lines): whoever looks at a run must never fail because of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Literal, get_args
+
+from training.config import TrainConfig
+from training.rankings import Identifier
+
+State = Literal["loading", "training", "evaluating", "saving", "scoring", "done", "failed"]
+
+CONFIG = "config.json"
+MANIFEST = "manifest.json"
+HELD_OUT = "held_out.json"
+PROGRESS = "progress.json"
+METRIC_LINES = "metrics.jsonl"
+METRICS = "metrics.json"
+JUDGEMENTS = "judgements.jsonl"
+ERRORS = "errors.jsonl"
+REPORT = "report.md"
+SCORES = "scores.jsonl"
+TENSORBOARD = "tensorboard"
+MODEL = "model"
+CHECKPOINTS = "checkpoints"
+FILES = (
+    MANIFEST,
+    HELD_OUT,
+    PROGRESS,
+    METRIC_LINES,
+    METRICS,
+    JUDGEMENTS,
+    ERRORS,
+    REPORT,
+    SCORES,
+    CONFIG,
+)
+LOCK = "lock"
+LOG = "log.txt"
+"""What the processes printed, where the web application started them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is. Values that are not known (yet) are None."""
+
+    state: State
+    step: int = 0
+    steps: int = 0
+    """In state "scoring", responses scored and responses to score."""
+    loss: float | None = None
+    accuracy: float | None = None
+    tokens_per_second: float | None = None
+    reason: str | None = None
+    """Why it failed, in words."""
+    updated: str | None = None
+    """When this was written: ISO 8601, UTC."""
+
+
+class RunFolder:
+    """One run's folder. Methods named read_* never raise for what is in the folder."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.in_use = False
+        """Whether this process has begun to write a run here."""
+        self._lock: IO[str] | None = None
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / TENSORBOARD
+
+    @property
+    def model(self) -> Path:
+        return self.path / MODEL
+
+    @property
+    def scores(self) -> Path:
+        return self.path / SCORES
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / CHECKPOINTS
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a run stopped here that can go on: those that are done have no checkpoints."""
+        names = (path.name.removeprefix("step-") for path in self.checkpoints.glob("step-*"))
+        return any(name.isdecimal() for name in names)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a run was brought to its end here."""
+        return self.read_metrics() is not None and not self.checkpoints.exists()
+
+    # Reading
+
+    def read_config(self) -> TrainConfig | None:
+        try:
+            return TrainConfig.from_json(_read_object(self.path / CONFIG) or {"absent": True})
+        except ValueError:
+            return None
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        return _read_object(self.path / MANIFEST)
+
+    def read_metrics(self) -> dict[str, Any] | None:
+        return _read_object(self.path / METRICS)
+
+    def read_progress(self) -> Progress | None:
+        found = _read_object(self.path / PROGRESS)
+        if found is None or found.get("state") not in get_args(State):
+            return None
+        known = {field.name for field in fields(Progress)}
+        return Progress(**{name: value for name, value in found.items() if name in known})
+
+    def held_out_prompts(self) -> list[Identifier] | None:
+        """Ids of the prompts that the run did not learn from."""
+        found = _read_json(self.path / HELD_OUT)
+        return found if isinstance(found, list) else None
+
+    def metric_lines(self) -> list[dict[str, Any]]:
+        """The logged steps. A line being written is left for later."""
+        return list(_iter_lines(self.path / METRIC_LINES))
+
+    def judgements(self) -> list[dict[str, Any]]:
+        """Of each held-out prompt: "prompt" (its hash), "agreed" and "comparisons"."""
+        return list(_iter_lines(self.path / JUDGEMENTS))
+
+    def iter_scores(self) -> Iterator[tuple[Identifier, float]]:
+        """(response id, reward) of every scored response. Nothing when there are no scores."""
+        for line in _iter_lines(self.path / SCORES):
+            if isinstance(line.get("reward"), int | float) and "response" in line:
+                yield line["response"], float(line["reward"])
+
+    # Writing
+
+    def start(self) -> None:
+        """Make the folder, and take away what an earlier run left in it.
+
+        Raises OSError, also where the folder holds something that is no run's, or where another
+        process writes to it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self.read_config() is None and (strange := self._strangers()):
+            reason = "the folder holds something that is no training run"
+            raise FileExistsError(errno.EEXIST, reason, str(self.path / min(strange)))
+        self.take()
+        self.forget_checkpoints()
+        self._remove_parts()
+        for name in (TENSORBOARD, MODEL):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        # The configuration goes last: while anything is there, it says that a run has left it.
+        for name in FILES:
+            (self.path / name).unlink(missing_ok=True)
+
+    def reopen(self) -> None:
+        """Go on with the run that stopped here.
+
+        Raises OSError where another process does that, or has just done it.
+        """
+        self.take()
+        if not self.is_unfinished:
+            self.leave()
+            raise FileNotFoundError(errno.ENOENT, "the run is done by now", str(self.checkpoints))
+        self._remove_parts()
+
+    def take(self) -> None:
+        """Keep other processes from writing here until this one leaves. Raises OSError."""
+        if self._lock is not None:
+            return
+        lock = open(self.path / LOCK, "a", encoding="utf-8")  # noqa: SIM115 - held to the end
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            reason = f"the file cannot be locked ({error.strerror}); use another file system"
+            if isinstance(error, BlockingIOError):
+                reason = "another process is at work in this folder; wait for it, or stop it"
+            raise OSError(error.errno, reason, str(self.path / LOCK)) from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        self._lock, self.in_use = lock, True
+
+    def leave(self) -> None:
+        """Let other processes write here."""
+        if self._lock is not None:
+            self._lock.close()
+        self._lock, self.in_use = None, False
+
+    def forget_metric_lines_behind(self, step: int) -> None:
+        kept = [line for line in self.metric_lines() if line["step"] <= step]
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        _write_text(self.path / METRIC_LINES, text)
+
+    def forget_checkpoints(self) -> None:
+        """Of a run that is over. In one move: half of them would be no run that can go on."""
+        part = self.path / (CHECKPOINTS + ".part")
+        if self.checkpoints.exists():
+            os.replace(self.checkpoints, part)
+            shutil.rmtree(part)
+
+    def _remove_parts(self) -> None:
+        """What processes were writing, or taking away, when they were killed."""
+        parts = [f"{MODEL}.part", f"{CHECKPOINTS}.part", f"{CHECKPOINTS}/*.part"]
+        for folder in [path for part in parts for path in self.path.glob(part)]:
+            shutil.rmtree(folder, ignore_errors=True)
+        for name in FILES:
+            for part in self.path.glob(f"{name}*.part"):
+                part.unlink()
+
+    @property
+    def is_vacant(self) -> bool:
+        """Whether there is nothing here that a failure to start must leave alone."""
+        return self.read_config() is None and not self._strangers()
+
+    def _strangers(self) -> set[str]:
+        """Files that a run which failed before its configuration was written does not leave."""
+        found = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
+        parts = tuple(f"{name}." for name in (*FILES, MODEL, CHECKPOINTS))
+        return {
+            name
+            for name in found - {PROGRESS, LOG, LOCK}
+            if not (name.startswith(parts) and name.endswith(".part"))
+        }
+
+    def write_config(self, config: TrainConfig) -> None:
+        _write_json(self.path / CONFIG, config.to_json())
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        _write_json(self.path / MANIFEST, manifest)
+
+    def write_held_out(self, prompts: Iterable[Identifier]) -> None:
+        _write_json(self.path / HELD_OUT, list(prompts))
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        _write_json(self.path / METRICS, metrics)
+
+    def write_judgements(self, rows: Iterable[tuple[str, float, int]]) -> None:
+        """(hash, agreed, comparisons) of each held-out prompt."""
+        names = ("prompt", "agreed", "comparisons")
+        rows_named = (dict(zip(names, row, strict=True)) for row in rows)
+        _write_lines(self.path / JUDGEMENTS, rows_named)
+
+    def write_errors(self, errors: Iterable[Mapping[str, Any]]) -> None:
+        """Held-out comparisons that the rewards get most wrong."""
+        _write_lines(self.path / ERRORS, errors)
+
+    def write_report(self, markdown: str) -> None:
+        _write_text(self.path / REPORT, markdown)
+
+    def write_progress(self, progress: Progress) -> None:
+        """Stamped with the time of writing."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        _write_json(self.path / PROGRESS, asdict(progress) | {"updated": now})
+
+    def append_metric_line(self, values: Mapping[str, Any]) -> None:
+        """One write of one line: a reader sees all of it, or a tail without its newline."""
+        with open(self.path / METRIC_LINES, "a", encoding="utf-8") as file:
+            file.write(json.dumps(finite(values), allow_nan=False) + "\n")
+
+    def write_scores(self, scores: Iterable[tuple[Identifier, float]]) -> int:
+        """Write all scores, then put them in place in one move. Returns how many."""
+        return _write_lines(
+            self.scores, ({"response": response, "reward": reward} for response, reward in scores)
+        )
+
+    @contextmanager
+    def new_model(self) -> Iterator[Path]:
+        """A folder to save into; it becomes `model/` if the block ends without an exception."""
+        part = self.path / (MODEL + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            yield part
+            shutil.rmtree(self.model, ignore_errors=True)
+            os.replace(part, self.model)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def finite(value: Any) -> Any:
+    """The value with None for every number that JSON cannot hold (NaN, infinity), at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def _write_json(path: Path, value: Any) -> None:
+    _write_text(path, json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Replace the file in one move: a reader sees the old one or the new one."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def _write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> int:
+    """Likewise, one line at a time. Returns how many."""
+    count = 0
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with open(part, "w", encoding="utf-8") as file:
+        for value in objects:
+            file.write(json.dumps(finite(value), allow_nan=False) + "\n")
+            count += 1
+    os.replace(part, path)
+    return count
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    found = _read_json(path)
+    return found if isinstance(found, dict) else None
+
+
+def _iter_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a JSONL file, up to the first line that is not whole."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                if not line.endswith("\n"):
+                    return
+                found = json.loads(line)
+                if not isinstance(found, dict):
+                    return
+                yield found
+    except (OSError, ValueError):
+        return

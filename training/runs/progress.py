@@ -1,0 +1,142 @@
+"""What a run says while it goes: progress.json and the terminal, metrics.jsonl and TensorBoard."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from training.runs.folder import (
+    Progress,
+    RunFolder,
+    State,
+)
+
+SECONDS_BETWEEN_WRITES = 0.5
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Reporter:
+    """Keeps progress.json fresh, and a progress bar (or a line now and then) on standard error.
+
+    A silent one does nothing: of several processes one reports.
+    """
+
+    def __init__(self, folder: RunFolder, *, bar: bool, silent: bool = False) -> None:
+        self.folder = folder
+        self.silent = silent
+        self.progress = Progress("loading")
+        self._show_bar = bar and not silent
+        self._bar: tqdm[None] | None = None
+        self._written = self._said = 0.0
+
+    def enter(self, state: State, steps: int | None = None, step: int = 0) -> None:
+        """A new state; with `steps`, a new count from `step` to them. Written at once."""
+        if steps is not None:
+            self.close()
+            self.progress = Progress(state, step=step, steps=steps)
+            if self._show_bar:
+                self._bar = tqdm(
+                    total=steps, initial=step, desc=state, dynamic_ncols=True, leave=True
+                )
+        self.progress = replace(self.progress, state=state)
+        if self._bar is not None:
+            self._bar.set_description(state)
+        self._write()
+
+    def say(self, text: str) -> None:
+        """A line on standard error, above the bar if there is one."""
+        if not self.silent:
+            tqdm.write(text, file=sys.stderr)
+            sys.stderr.flush()
+
+    def step(
+        self,
+        step: int,
+        *,
+        loss: float | None = None,
+        accuracy: float | None = None,
+        tokens_per_second: float | None = None,
+    ) -> None:
+        self.progress = replace(
+            self.progress,
+            step=step,
+            loss=loss,
+            accuracy=accuracy,
+            tokens_per_second=tokens_per_second,
+        )
+        values = {"loss": loss, "accuracy": accuracy, "tokens/s": tokens_per_second}
+        known = {name: f"{value:.4g}" for name, value in values.items() if value is not None}
+        if self._bar is not None:
+            self._bar.set_postfix(known, refresh=False)
+            self._bar.update(step - self._bar.n)
+        elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES or step == self.progress.steps:
+            self._said = time.monotonic()
+            words = "  ".join(f"{name} {value}" for name, value in known.items())
+            self.say(f"{self.progress.state} {step}/{self.progress.steps}  {words}".rstrip())
+        self.alive()
+
+    def alive(self) -> None:
+        """Write progress.json again if that was long enough ago."""
+        if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
+            self._write()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _write(self) -> None:
+        self._written = time.monotonic()
+        if not self.silent:
+            self.folder.write_progress(self.progress)
+
+
+class MetricLog:
+    """One step's values to metrics.jsonl and to TensorBoard; held-out values to TensorBoard.
+
+    A silent one, likewise, does nothing.
+    """
+
+    def __init__(self, folder: RunFolder, step: int = 0, *, silent: bool = False) -> None:
+        """Of a run that has done so many steps: what was written of later ones is void."""
+        self.folder = folder
+        self.board: SummaryWriter | None = None
+        if not silent:
+            folder.forget_metric_lines_behind(step)
+            purged = step + 1 if step else None
+            self.board = SummaryWriter(str(folder.tensorboard), purge_step=purged)
+
+    def training_step(self, step: int, values: dict[str, float], seconds: float) -> None:
+        if self.board is None:
+            return
+        self.folder.append_metric_line({"step": step, **values, "seconds": round(seconds, 3)})
+        for name, value in values.items():
+            self.board.add_scalar(f"train/{name}", value, step)
+
+    def held_out(self, step: int, values: dict[str, float]) -> None:
+        if self.board is not None:
+            for name, value in values.items():
+                self.board.add_scalar(f"held_out/{name}", value, step)
+
+    def text(self, name: str, markdown: str, step: int) -> None:
+        if self.board is not None:
+            self.board.add_text(name, markdown, step)
+
+    def image(self, name: str, pixels: NDArray[np.uint8], step: int) -> None:
+        """Pixels (height, width, 3)."""
+        if self.board is not None:
+            self.board.add_image(name, pixels, step, dataformats="HWC")
+
+    def flush(self) -> None:
+        if self.board is not None:
+            self.board.flush()
+
+    def close(self) -> None:
+        if self.board is not None:
+            self.board.close()

@@ -1,0 +1,251 @@
+"""The README of a model folder: what the model was made of, what it is worth, how it is used.
+
+People's names are left out of it, and so is all else that the run folder keeps for itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from training.config import TrainConfig, option
+from training.evaluation.report import CHOICES
+from training.runs.folder import RunFolder
+
+CARD = "README.md"
+DATA = {
+    "prompts": "prompts with a ranking",
+    "rankings": "rankings",
+    "chosen": "rankings after the choice of verdicts",
+    "comparisons": "comparisons in them",
+    "all_tied": "rankings that tie everything, left out",
+    "duplicates": "rankings given twice, left out",
+    "train_prompts": "prompts learned from",
+    "train_rankings": "rankings learned from",
+    "held_out_prompts": "prompts held out",
+    "held_out_rankings": "rankings held out",
+    "truncated_prompts": "prompts cut to their newest part",
+    "truncated_responses": "responses cut to their beginning",
+    "dropped_rankings": "rankings dropped, their prompts refused by the chat template",
+    "rankings_sha256": "SHA-256 of the rankings",
+}
+FACTS = "podium.json"
+"""What verifying the saved model has shown, beside its weights (training/saving/verify.py)."""
+SAID = {"model", "backbone_license"}
+"""Settings that the card names elsewhere, without the path of a folder."""
+
+USE = """\
+```python
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+folder = "model"  # where this file is
+model = AutoModelForSequenceClassification.from_pretrained(folder{trust})
+tokenizer = AutoTokenizer.from_pretrained(folder)
+messages = [
+    {{"role": "user", "content": "Why is the sky blue?"}},
+    {{"role": "assistant", "content": "Air scatters blue light more than red light."}},
+]
+text = tokenizer.apply_chat_template(messages, tokenize=False)
+reward = model(**tokenizer(text, add_special_tokens=False, return_tensors="pt")).logits.item()
+```
+
+In TRL, on conversational prompts (`{{"prompt": [{{"role": "user", "content": "..."}}]}}`):
+
+```python
+from trl import GRPOTrainer
+
+trainer = GRPOTrainer(
+    model=policy,
+    args=args,
+    train_dataset=prompts,
+    reward_funcs=model,
+    reward_processing_classes=tokenizer,
+)
+trainer.train()
+```
+"""
+
+
+def write_model_card(folder: RunFolder) -> None:
+    """Into the model folder of a run whose metrics are written."""
+    config, manifest, metrics = folder.read_config(), folder.read_manifest(), folder.read_metrics()
+    if config is None or manifest is None or metrics is None:
+        raise FileNotFoundError(f"{folder.path} has no configuration, manifest or metrics")
+    facts = json.loads((folder.model / FACTS).read_text(encoding="utf-8"))
+    part = folder.model / f"{CARD}.part"
+    part.write_text(model_card(config, manifest, metrics, facts), encoding="utf-8")
+    os.replace(part, folder.model / CARD)
+
+
+def model_card(
+    config: TrainConfig,
+    manifest: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> str:
+    project = plain(str(manifest["project"]))
+    trust = "" if config.backbone == "pretrained" else ", trust_remote_code=True"
+    return "\n".join(
+        [
+            "---",
+            *_front_matter(config),
+            "---",
+            f"# Reward model of {project}",
+            "",
+            "It reads a prompt and a response and gives one number, higher for what people prefer.",
+            f"It learned from {manifest['train_rankings']} rankings, from {_start(config)}.",
+            "",
+            "## Use",
+            "",
+            USE.format(trust=trust),
+            "## Data",
+            "",
+            *_table((words, manifest[key]) for key, words in DATA.items() if key in manifest),
+            "",
+            _labellers(manifest),
+            "",
+            _split(config),
+            "",
+            "## Figures",
+            "",
+            "On the held-out side, with 95 % intervals over prompts where there are any:",
+            "",
+            *_table(figures(metrics["held_out"])),
+            "",
+            "## Limits",
+            "",
+            *[f"- {limit}" for limit in _limits(config, manifest, metrics, facts)],
+            "",
+            "## Settings",
+            "",
+            *_table(_settings(config)),
+            "",
+            "## Licence",
+            "",
+            _licence(config),
+            "",
+        ]
+    )
+
+
+def _front_matter(config: TrainConfig) -> Iterator[str]:
+    yield "library_name: transformers"
+    yield "pipeline_tag: text-classification"
+    yield "tags: [reward-model, podium]"
+    if config.backbone == "pretrained" and not Path(config.model).exists():
+        yield f"base_model: {json.dumps(config.model)}"  # JSON is YAML
+    if config.backbone_license:
+        yield f"license: {json.dumps(config.backbone_license)}"
+
+
+def _start(config: TrainConfig) -> str:
+    if config.backbone != "pretrained":
+        return f"scratch, as a small {config.backbone}"
+    name = plain(Path(config.model).name if Path(config.model).exists() else config.model)
+    return f"{name}{' with LoRA, merged' if config.lora_rank else ''}"
+
+
+def _labellers(manifest: Mapping[str, Any]) -> str:
+    verdicts = manifest.get("verdicts", "all")
+    if verdicts == "majority":
+        return CHOICES[verdicts]
+    each = manifest["rankings_by_labeller"]
+    by_nobody = manifest["rankings_by_nobody"]
+    parts = []
+    if each:
+        parts.append(f"{len(each)} labellers, with {', '.join(map(str, each))} rankings each")
+    if by_nobody:
+        parts.append(f"{by_nobody} rankings that name no labeller")
+    said = f"Ranked by {' and '.join(parts)}, of those that are used."
+    return f"{CHOICES[verdicts]} {said}" if verdicts in CHOICES else said
+
+
+def _split(config: TrainConfig) -> str:
+    what = "prompts, by a hash" if config.held_out_by == "prompt" else "labellers, by their names"
+    return f"Held out: {config.held_out_fraction:.0%} of {what} (split {config.split})."
+
+
+def figures(found: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, str]]:
+    """(name, value) of every number, at any depth. Lists, by person or by bin, are left out."""
+    for name, value in found.items():
+        words = f"{under}{name}".replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from figures(value, f"{words}: ")
+        elif isinstance(value, bool | str | list) or name.endswith(("_low", "_high")):
+            continue
+        else:
+            low, high = found.get(f"{name}_low"), found.get(f"{name}_high")
+            interval = "" if low is None else f" ({_number(low)} to {_number(high)})"
+            yield words, _number(value) + interval
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else str(value) if type(value) is int else f"{value:.3f}"
+
+
+def _limits(
+    config: TrainConfig,
+    manifest: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> Iterator[str]:
+    held_out = metrics["held_out"]
+    yield (
+        "Only the order of responses to one prompt was learned. Scores of responses to different"
+        " prompts cannot be compared."
+    )
+    yield (
+        "It knows the prompts, the languages and the taste of the rankings above, and no others."
+        " Judge it on your own before you rely on it."
+    )
+    yield (
+        f"Length may sway it: always preferring the longer response gets"
+        f" {held_out['longer_wins']:.3f} of the held-out comparisons right, the model"
+        f" {held_out['accuracy']:.3f}."
+    )
+    yield (
+        f"Longer prompts than {facts['max_prompt_tokens']} tokens lost their beginning in training,"
+        f" longer responses than {facts['max_response_tokens']} their end."
+    )
+    if "left" not in facts["padding"]:
+        yield "Pad on the right: with padding on the left it scores otherwise."
+    if facts["texts_equal"] < facts["texts_compared"]:
+        yield (
+            f"{facts['texts_equal']} of {facts['texts_compared']} held-out texts become, through"
+            " the chat template, just the tokens of training; the others are a little different."
+        )
+    yield (
+        f"To centre and scale rewards: held-out responses have mean {facts['reward_mean']:.4g} and"
+        f" standard deviation {facts['reward_std']:.4g}."
+    )
+    yield "Whoever optimises against it finds its faults. Keep people in the loop."
+
+
+def _settings(config: TrainConfig) -> Iterator[tuple[str, Any]]:
+    """Those that were chosen otherwise than by default."""
+    default = asdict(TrainConfig(backbone=config.backbone))
+    for name, value in asdict(config).items():
+        if (value != default[name] or name == "backbone") and name not in SAID:
+            yield option(name), value
+
+
+def _licence(config: TrainConfig) -> str:
+    if config.backbone != "pretrained":
+        return "The weights began at random; the rankings' own terms apply."
+    if not config.backbone_license:
+        return "The licence of the model that it started from was not given; look it up."
+    return f"The model that it started from: {plain(config.backbone_license)}."
+
+
+def _table(rows: Iterator[tuple[str, Any]]) -> list[str]:
+    return ["| | |", "|---|---|", *[f"| {name} | {plain(str(value))} |" for name, value in rows]]
+
+
+def plain(text: str) -> str:
+    """One line of text that Markdown finds nothing in."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", " ".join(text.split()))
