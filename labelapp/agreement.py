@@ -49,7 +49,7 @@ class Figure:
 
 
 # Of what was measured by a version of Podium that did not know the figure.
-MEASURED_BEFORE = Figure("", "comparisons", why_not="Measure anew to see it.")
+MEASURED_BEFORE = Figure("", "comparisons", why_not="Measure again to see it.")
 
 
 @dataclass(frozen=True)

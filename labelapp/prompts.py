@@ -47,9 +47,9 @@ SHOWN = {
     "waiting": "Waiting",
     "work": "In work",
     "done": "Done",
-    "skipped": "Skipped by somebody",
+    "skipped": "Skipped",
     "unqueued": "Not queued",
-    "names": "Names its model",
+    "names": "Reveals its model",
     "gold": "Gold",
 }
 

@@ -54,7 +54,7 @@ class RunFailedError(Exception):
 def why_not(project: Project) -> str:
     """Why no run can be started now, in a sentence; empty when one can."""
     if project.runs.active().exists():
-        return "A run is under way. Wait for it, or stop it."
+        return "A run is in progress. Wait for it, or stop it."
     # Two ranks that differ make a comparison, so somebody stands in second place.
     prompts = Placement.objects.filter(
         rank=2, ranking__is_current=True, ranking__prompt__project=project
@@ -82,7 +82,7 @@ def start(*, project: Project, config: TrainConfig, user: User | None = None) ->
             run.folder = f"runs/{run.pk}-{secrets.token_hex(4)}"
             run.save(update_fields=["folder"])
     except IntegrityError as error:  # of two clicks, the other came first
-        raise CannotTrainError("A run is under way. Wait for it, or stop it.") from error
+        raise CannotTrainError("A run is in progress. Wait for it, or stop it.") from error
     return run
 
 
@@ -116,7 +116,7 @@ def go_on(run: TrainingRun) -> None:
                 reason="",
             )
     except IntegrityError as error:
-        raise CannotTrainError("A run is under way. Wait for it, or stop it.") from error
+        raise CannotTrainError("A run is in progress. Wait for it, or stop it.") from error
     if not queued:  # of two clicks, the other came first
         raise CannotTrainError("The run is under way already.")
     run.refresh_from_db()

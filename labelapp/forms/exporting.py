@@ -11,10 +11,10 @@ class ExportForm(forms.Form):
     format = forms.ChoiceField(
         choices=[
             ("jsonl", "Ranking JSONL: all there is to a ranking, and what Podium imports"),
-            ("trl", "TRL pairs: prompt, chosen and rejected, a line a comparison"),
+            ("trl", "TRL pairs: prompt, chosen and rejected, one comparison per line"),
             ("nemo", "NeMo K-wise: a line a ranking, all its responses with their ranks"),
             ("csv", "CSV: a row a response of a ranking, for a spreadsheet"),
-            ("parquet", "Parquet: the same rows, for pandas and its like"),
+            ("parquet", "Parquet: the same rows, for pandas and similar tools"),
         ],
         initial="jsonl",
         widget=forms.RadioSelect,
@@ -26,8 +26,8 @@ class ExportForm(forms.Form):
     all_versions = forms.BooleanField(
         required=False,
         label="Earlier versions too",
-        help_text="Else only what each labeller says now. As ranking JSONL: an archive, which "
-        "gives the same project again.",
+        help_text="Otherwise only each labeller’s latest ranking. As ranking JSONL: an archive, "
+        "which gives the same project again.",
     )
 
     zipped = forms.BooleanField(

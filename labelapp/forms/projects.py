@@ -70,7 +70,7 @@ class SettingsForm(forms.ModelForm):
             "repeat_after_days",
         ]
         labels = {
-            "lease_minutes": "Lease, in minutes",
+            "lease_minutes": "Return a prompt to the queue after (minutes)",
             "gold_share": "Gold prompts, in percent",
             "repeat_share": "Repeated prompts, in percent",
             "repeat_after_days": "Repeated after, in days",

@@ -9,7 +9,7 @@ from training.config import TrainConfig
 BACKBONES = [
     ("transformer", "Transformer, from scratch"),
     ("rnn", "LSTM, from scratch"),
-    ("pretrained", "Pretrained, of Hugging Face"),
+    ("pretrained", "Pretrained (Hugging Face)"),
 ]
 TIES = [
     ("drop", "Leave them out"),

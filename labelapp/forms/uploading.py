@@ -55,9 +55,7 @@ class ReadingForm(forms.Form):
     """
 
     format = forms.ChoiceField(label="Format", choices=FORMATS.items())
-    delimiter = forms.ChoiceField(
-        label="Between the columns", choices=DELIMITERS.items(), required=False
-    )
+    delimiter = forms.ChoiceField(label="Separator", choices=DELIMITERS.items(), required=False)
     rankings = forms.ChoiceField(
         label="What to import",
         choices=[

@@ -19,7 +19,7 @@ from labelapp.forms.invitations import AccountForm, InvitationForm
 from labelapp.models import Invitation, Member, Role, User
 
 A_PAGE = 20
-FORGED = "This is no invitation of ours. Check that you have the whole link."
+FORGED = "This invitation link isn’t valid. Check that you have the whole link."
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
             single=form.single,
             user=signed_in(request),
         )
-        messages.success(request, "The link is made. Copy it, and send it to who is to join.")
+        messages.success(
+            request, "Link created. Copy it and share it with the people you want to invite."
+        )
         return redirect(f"{request.path}#invitation-{made.pk}")
     made_here = member.project.invitations.select_related("created_by")
     page = Paginator(made_here, A_PAGE).get_page(request.GET.get("page"))

@@ -139,12 +139,11 @@ def gold(request: HttpRequest, member: Member, pk: int, ranking: int) -> HttpRes
             controls.unmark_gold(found)
             messages.success(request, f"The ranking by {name} is no longer gold.")
         elif (instead := controls.mark_gold(found).instead_of) is None:
-            messages.success(request, f"Others are measured by the ranking of {name} now.")
+            messages.success(request, f"{name}’s ranking is now the gold ranking.")
         else:
             messages.success(
                 request,
-                f"Others are measured by the ranking of {name} now, instead of that of "
-                f"{instead.member.name}.",
+                f"{name}’s ranking is now the gold ranking, instead of {instead.member.name}’s.",
             )
     except controls.NotGoldError as problem:
         messages.error(request, str(problem))

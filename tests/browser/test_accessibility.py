@@ -233,7 +233,7 @@ def test_a_managers_pages(
     faults.visit(live_server.url, ["", "projects/new/"])
     faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])
     page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/")
-    for summary in ("The values as a table", "Settings of this run"):
+    for summary in ("Show table", "Settings of this run"):
         page.get_by_text(summary).click()
     faults.look("a run, unfolded")
     page.goto(f"{live_server.url}/projects/kitchen/agreement/")
@@ -344,8 +344,8 @@ def test_the_pages_of_disagreements(
     page.get_by_role("button", name="Comment", exact=True).click()
     expect(page.locator(".comments > li")).to_have_count(1)
     page.wait_for_load_state()
-    page.get_by_label("Why, for those who come after").fill("Because.")
-    page.get_by_role("button", name="Store the adjudicated ranking").click()
+    page.get_by_label("Reason (for other reviewers)").fill("Because.")
+    page.get_by_role("button", name="Save decision").click()
     page.get_by_text("Adjudicate anew").click()
     faults.look("verdicts, adjudicated")
     page.get_by_role("button", name="Take back").click()
@@ -355,7 +355,7 @@ def test_the_pages_of_disagreements(
     Project.objects.update(ties_allowed=False)
     for letter in "AB":
         page.locator(f"input[name=rank-{letter}][value='1']").check(force=True)
-    page.get_by_role("button", name="Store the adjudicated ranking").click()
+    page.get_by_role("button", name="Save decision").click()
     expect(page.get_by_role("alert")).to_contain_text("allows no ties")
     faults.look("verdicts, refused")
 

@@ -318,7 +318,7 @@ def test_scores_flags_and_all_bad_are_stored_and_a_contradiction_is_said_gently(
     card = ranking_page.card(letters[RESPONSES[3]])
     card.get_by_text("Flags").click()
     card.get_by_label("Hallucination").check()
-    page.get_by_label("All bad").check()
+    page.get_by_label("None is acceptable").check()
     press(page, "0", "4")  # keys do not rest for a box
     ranking_page.submit.click()
     ranking_page.expect_empty()
@@ -345,7 +345,7 @@ def test_a_ranking_is_opened_again_and_stored_as_a_new_version(
     expect(ranking_page.radio("D", 4)).to_be_checked()
     page.wait_for_load_state()  # its scripts run
     page.keyboard.press("2")
-    page.get_by_role("button", name="Store anew").click()
+    page.get_by_role("button", name="Save changes").click()
     ranking_page.expect_empty()
     assert [r.version for r in Ranking.objects.order_by("version")] == [1, 2]
     assert Ranking.objects.get(is_current=True).version == 2

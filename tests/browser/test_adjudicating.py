@@ -56,7 +56,7 @@ def test_a_reviewer_adjudicates_by_keys_and_goes_on_to_the_next(
     first.focus()
     for key in ("2", "j", "1", "j", "4", "u", "j", "3"):  # A 2, B 1; C 4 and back to 3; D 3
         page.keyboard.press(key)
-    page.get_by_role("button", name="Store the adjudicated ranking").click()
+    page.get_by_role("button", name="Save decision").click()
     expect(page.get_by_text("Adjudicated. The labellers’ own rankings")).to_be_visible()
     assert stored(disputed[0]) == [2, 1, 3, 3]
     page.goto(f"{live_server.url}/projects/kitchen/disagreements/{disputed[0].pk}/?show=all")
@@ -75,6 +75,6 @@ def test_a_letter_is_dragged_to_its_rank(
     drag(page, "D", 1)
     lane = page.locator(".adjudicating .lane[data-rank='1']")
     expect(lane.get_by_role("button", name="Response D, rank 1")).to_be_visible()
-    page.get_by_role("button", name="Store the adjudicated ranking").click()
+    page.get_by_role("button", name="Save decision").click()
     expect(page.get_by_text("Adjudicated. The labellers’ own rankings")).to_be_visible()
     assert stored(disputed[0]) == [1, 2, 3, 1]

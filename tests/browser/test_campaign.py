@@ -70,7 +70,7 @@ def test_all_of_a_page_can_be_chosen_at_once(
     expect(page.get_by_role("status")).to_have_text("4 chosen")
     page.get_by_role("checkbox", name="The last prompt?").uncheck()
     expect(page.get_by_role("status")).to_have_text("3 chosen")
-    page.get_by_role("button", name="Take out of the queue").click()
+    page.get_by_role("button", name="Remove from queue").click()
     # The ranked one needs nobody else; the begun one might, were it skipped.
     expect(page.get_by_text("2 prompts taken out of the queue")).to_be_visible()
 

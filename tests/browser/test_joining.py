@@ -18,7 +18,7 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
     page.goto(f"{live_server.url}/projects/kitchen/")
     page.get_by_role("link", name="People", exact=True).click()
     page.get_by_role("link", name="Invite people").click()
-    page.get_by_role("button", name="Make a link").click()
+    page.get_by_role("button", name="Create link").click()
     expect(page.get_by_text("The link is made.")).to_be_visible()
     link = page.get_by_role("textbox", name="Link for a labeller").input_value()
     assert link.startswith(f"{live_server.url}/join/")
@@ -29,7 +29,7 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
     visitor.get_by_label("Username").fill("newcomer")
     visitor.get_by_label("Password", exact=True).fill("a quite long passphrase")
     visitor.get_by_label("Password again").fill("a quite long passphrase")
-    visitor.get_by_role("button", name="Make the account and join").click()
+    visitor.get_by_role("button", name="Create account and join").click()
     expect(visitor.get_by_text("You are in Kitchen now, as a labeller.")).to_be_visible()
     visitor.get_by_role("link", name="Rank", exact=True).first.click()
     ranking = RankingPage(visitor, visitor.url).ready()
@@ -47,7 +47,7 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
 def test_a_link_is_copied_or_selected(live_server: Any, sign_in_as: As, manager: Member) -> None:
     page = sign_in_as(manager)
     page.goto(f"{live_server.url}/projects/kitchen/invitations/")
-    page.get_by_role("button", name="Make a link").click()
+    page.get_by_role("button", name="Create link").click()
     field = page.get_by_role("textbox", name="Link for a labeller")
     expect(field).to_be_visible()
     page.wait_for_load_state()  # its scripts run
@@ -112,7 +112,7 @@ def test_pages_of_a_campaign_fit_a_phone(
     sign_in_as(manager)
     page.emulate_media(color_scheme=colours)
     page.goto(f"{live_server.url}/projects/kitchen/invitations/")
-    page.get_by_role("button", name="Make a link").click()
+    page.get_by_role("button", name="Create link").click()
     link = page.get_by_role("textbox", name="Link for a labeller").input_value()
     for width in (390, 800, 1440):
         page.set_viewport_size({"width": width, "height": 844})

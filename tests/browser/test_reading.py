@@ -442,6 +442,6 @@ def test_without_javascript_everything_is_shown(
     plain.goto(ranking_page.url)
     assert (long_card(plain).bounding_box() or {})["height"] > 1800
     expect(plain.locator(".compare, .fold, .comparison").locator("visible=true")).to_have_count(0)
-    plain.get_by_text("What makes a response better here").click()
+    plain.locator("summary").get_by_text("Guidelines").click()
     expect(plain.get_by_text("Prefer short.")).to_be_visible()
     context.close()

@@ -154,7 +154,7 @@ def test_the_page_shows_what_the_command_measured(ranked_twice: Project, manager
     call_command("measure_agreement", project="kitchen")
     page = sign_in(manager).get(URL).content.decode()
     assert "80.0\u202f%" in page
-    assert "Measure anew" in page
+    assert "Measure again" in page
 
 
 def test_the_command_says_why_a_figure_is_not_defined(
@@ -236,7 +236,7 @@ def test_a_measurement_that_failed_says_why_and_leaves_the_last_figures(
     page = sign_in(manager).get(URL).content.decode()
     assert "The last measurement came to nothing: out of disk." in page
     assert "80.0\u202f%" in page
-    assert "Measure anew" in page
+    assert "Measure again" in page
 
 
 def test_a_long_measurement_that_gives_signs_of_life_is_not_taken_for_lost(

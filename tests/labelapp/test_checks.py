@@ -161,4 +161,4 @@ def test_figures_of_an_earlier_version_can_still_be_read() -> None:
         {"member": 1, "rankings": 2, "median_seconds": None}
         | {name: {"name": name, "unit": ""} for name in ("agreement", "ties", "first", "longer")}
     )
-    assert person.gold.why_not == person.consistency.why_not == "Measure anew to see it."
+    assert person.gold.why_not == person.consistency.why_not == "Measure again to see it."

@@ -28,7 +28,7 @@ def gold() -> list[Ranking]:
 def test_a_manager_makes_a_ranking_gold_and_not(ranking: Ranking, manager: Member) -> None:
     browser = sign_in(manager)
     page = browser.post(url(ranking), {"gold": "1"}, follow=True).content.decode()
-    assert "Others are measured by the ranking of labeller now." in page
+    assert "labeller’s ranking is now the gold ranking." in page
     assert gold() == [ranking]
     assert "No longer gold" in page
     page = browser.post(url(ranking), follow=True).content.decode()
@@ -44,7 +44,7 @@ def test_marking_another_moves_the_mark_and_says_so(
     browser = sign_in(manager)
     browser.post(url(ranking), {"gold": "1"})
     page = browser.post(url(other), {"gold": "1"}, follow=True).content.decode()
-    assert "the ranking of reviewer now, instead of that of labeller." in page
+    assert "reviewer’s ranking is now the gold ranking, instead of labeller’s." in page
     assert gold() == [other]
 
 

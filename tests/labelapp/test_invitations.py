@@ -225,7 +225,7 @@ def test_a_forged_link_is_no_link(project: Project, forged: str) -> None:
     token = forged.format(pk=invitation.pk, signature=signature, other=theirs)
     for response in (Client().get(f"/join/{token}/"), Client().post(f"/join/{token}/", ACCOUNT)):
         assert response.status_code == 404
-        assert "This is no invitation of ours." in response.content.decode()
+        assert "This invitation link isn’t valid." in response.content.decode()
     assert not User.objects.exists()
 
 

@@ -221,7 +221,7 @@ def test_the_page_shows_figures_people_and_open_tasks(
     assert "of 2 rankings wanted" in html
     assert "1\xa0min 35\xa0s" in html
     assert "Second &lt;b&gt;?" in html
-    assert "A date cannot be said yet" in html
+    assert "No forecast yet." in html
     assert "<rect" in html
     assert "Pause</button>" not in html
 

@@ -301,11 +301,11 @@ def test_a_prompt_that_all_it_wants_are_at_is_taken_out_as_well(
     prompt = add_prompt(wanted=1)
     begun = task(labeller)
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
-    assert "Take out of the queue" in page
+    assert "Remove from queue" in page
     assert prompts.take_out(prompts=only(prompt)) == 1
     assert prompts.take_out(prompts=only(prompt)) == 0
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
-    assert "Take out of the queue" not in page
+    assert "Remove from queue" not in page
     labelling.skip(assignment=begun, reason=SkipReason.BROKEN)
     assert lending.current_task(manager) is None
 

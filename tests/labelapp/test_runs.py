@@ -125,7 +125,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manage
     assert "was killed" in cut_off.reason
     client, url = sign_in(manager), f"{URL}{cut_off.pk}/"
     assert (
-        "It can go on from its last checkpoint; it had come to step"
+        "It can go on from its last checkpoint; it stopped at step"
         in client.get(url).content.decode()
     )
     assert client.post(f"{url}go-on/")["Location"] == url
@@ -399,7 +399,7 @@ def test_a_second_press_starts_no_second_run(ranked: list[Prompt], manager: Memb
     client.post(URL, FORM)
     response = client.post(URL, FORM)
     assert response.status_code == 422
-    assert "A run is under way." in response.content.decode()
+    assert "A run is in progress." in response.content.decode()
     assert TrainingRun.objects.count() == DBTaskResult.objects.count() == 1
 
 

@@ -138,7 +138,7 @@ def test_another_choice_shows_the_first_lines_anew_without_a_page(client: Client
     data = {"format": "csv", "delimiter": "|", "rankings": "yes"}
     answer = client.post(f"{URL}{upload.pk}/", data, headers={"HX-Request": "true"})
     assert answer.content.decode().lstrip().startswith("<form")
-    assert "It cannot be read so" in answer.content.decode()
+    assert "This file can’t be read like this" in answer.content.decode()
     assert "Check and import" not in answer.content.decode()
 
 
@@ -217,7 +217,7 @@ def test_a_refused_file_may_be_read_differently_or_discarded(client: Client) -> 
     upload = confirm(client, send(client, b"Prompt;Best;Worst\nWhy?;Scattering.;Paint.\n"))
     assert upload.state == FileState.REFUSED
     client.post(f"{URL}{upload.pk}/anew/")
-    assert "How it is read" in page_of(client, upload)
+    assert "Preview" in page_of(client, upload)
     folder = transfers.folder_of(upload).path
     assert client.post(f"{URL}{upload.pk}/discard/")["Location"] == URL
     assert not folder.exists()

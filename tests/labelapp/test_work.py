@@ -49,7 +49,7 @@ def test_a_ranking_opens_as_it_was_entered(add_prompt: AddPrompt, labeller: Memb
     chosen = [tag for tag in page.split("<input") if "checked" in tag.split(">")[0]]
     assert len(chosen) == 4
     assert ">hard</textarea>" in page
-    assert "Store anew" in page
+    assert "Save changes" in page
     assert "model-" not in page
 
 
