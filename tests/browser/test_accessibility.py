@@ -211,7 +211,7 @@ def test_a_visitors_pages(
     page.get_by_label("Username").fill("newcomer")
     page.get_by_label("Password", exact=True).fill("a quite long passphrase")
     page.get_by_label("Password again").fill("another")
-    page.get_by_role("button", name="Make the account").click()
+    page.get_by_role("button", name="Create account").click()
     expect(page.locator(".errorlist")).to_be_visible()
     faults.look("joining refused")
 

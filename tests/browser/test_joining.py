@@ -19,7 +19,7 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
     page.get_by_role("link", name="People", exact=True).click()
     page.get_by_role("link", name="Invite people").click()
     page.get_by_role("button", name="Create link").click()
-    expect(page.get_by_text("The link is made.")).to_be_visible()
+    expect(page.get_by_text("Link created.")).to_be_visible()
     link = page.get_by_role("textbox", name="Link for a labeller").input_value()
     assert link.startswith(f"{live_server.url}/join/")
 

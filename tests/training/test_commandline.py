@@ -160,7 +160,8 @@ def test_help_groups_every_setting(capsys):
         assert words in out
 
 
-SOMEWHERE = ("--run-folder", "/no/such/folder", "--rankings", "/no/such/file")
+FOLDER = "FOLDER"  # stands for a folder of the test's own: a refusal is left in it
+SOMEWHERE = ("--run-folder", FOLDER, "--rankings", "/no/such/file")
 
 
 @pytest.mark.parametrize(
@@ -173,13 +174,14 @@ SOMEWHERE = ("--run-folder", "/no/such/folder", "--rankings", "/no/such/file")
         (("train", *SOMEWHERE, "--learningrate", "1"), 2),
         (("train", *SOMEWHERE, "--width", "30"), 2),
         (("train", *SOMEWHERE, "--project", "kitchen"), 2),
-        (("score", "--run-folder", "/no/such/folder"), 2),
-        (("compare", "--folder", "/no/such/folder", "--vary", "width=64,65"), 2),
+        (("score", "--run-folder", FOLDER), 2),
+        (("compare", "--folder", FOLDER, "--vary", "width=64,65"), 2),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
 )
-def test_help_and_mistyped_options_import_nothing_slow(command, code):
+def test_help_and_mistyped_options_import_nothing_slow(tmp_path, command, code):
     module, *options = command
+    options = [str(tmp_path / "run") if given == FOLDER else given for given in options]
     process = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", f"training.{module}", *options],
         cwd=ROOT,
