@@ -69,7 +69,9 @@ def test_guidelines_are_previewed_as_they_are_typed(
     page.goto(f"{live_server.url}/projects/kitchen/settings/")
     preview = page.locator("#preview")
     expect(preview.locator("em")).to_have_text("short")
-    page.get_by_label("Guidelines").fill("Be **kind**. <script>window.hacked = 1</script>")
+    page.get_by_label("Guidelines", exact=True).fill(
+        "Be **kind**. <script>window.hacked = 1</script>"
+    )
     expect(preview.locator("strong")).to_have_text("kind")
     assert preview.locator("script").count() == 0
     expect(page.get_by_label("Names of your flags")).not_to_be_visible()

@@ -170,7 +170,7 @@ def test_the_first_pinned_waits_and_can_be_let_go(
     first.click()
     expect(ranking_page.said).to_contain_text("A is chosen. Choose another")
     expect(ranking_page.card("B").get_by_role("button", name="Compare with A")).to_be_visible()
-    ranking_page.card("A").get_by_role("button", name="Chosen").click()
+    ranking_page.card("A").get_by_role("button", name="Pick a second one").click()
     expect(ranking_page.card("B").get_by_role("button", name="Compare with A")).to_have_count(0)
     page.keyboard.press("p")
     page.keyboard.press("Escape")
