@@ -1,4 +1,4 @@
-"""Which rankings of a prompt count: all, the majority, or adjudicated ones first.
+"""Choose the rankings of a prompt that count: all, the majority, or adjudicated ones first.
 
 Standard library only: the web imports this file.
 """
@@ -16,10 +16,10 @@ from training.rankings import (
 
 
 def choose(rankings: Sequence[Ranking], verdicts: Verdicts) -> list[Ranking]:
-    """Which rankings of a prompt count.
+    """Return the rankings of a prompt that count, in the order given.
 
-    `all` of them; of each set of responses the `majority` of the labellers' own as one ranking; or,
-    where a set has an `adjudicated` ranking, that alone. The order is that of the rankings given.
+    `all`: every one. `majority`: for each set of responses, one ranking made of the labellers' own.
+    `adjudicated`: for each set of responses, its adjudicated ranking alone where it has one.
     """
     if verdicts == "all":
         return list(rankings)
@@ -38,7 +38,7 @@ def choose(rankings: Sequence[Ranking], verdicts: Verdicts) -> list[Ranking]:
 
 
 def majority(rankings: Sequence[Ranking]) -> Ranking:
-    """One ranking of what most labellers say; a single ranking stays itself.
+    """Return one ranking of what most labellers say, or the single ranking there is.
 
     All must rank the same responses. By Copeland's rule (Copeland 1951; Brandt et al. 2016,
     Handbook of Computational Social Choice, section 3.2): of two responses one beats the other

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 
 def split_position(content_hash: str, split: int = 0) -> float:
-    """Where a prompt lies in [0, 1): depends only on its hash and the number of the split."""
+    """Return a prompt's position in [0, 1), given by its hash and the number of the split."""
     digest = hashlib.sha256(f"{split}:{content_hash}".encode()).digest()
     # 53 bits, what a float holds exactly, so that 1.0 is never reached by rounding.
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
@@ -20,7 +20,7 @@ def split_position(content_hash: str, split: int = 0) -> float:
 def held_out_hashes(
     content_hashes: Iterable[str], fraction: float, split: int = 0, folds: int = 0
 ) -> frozenset[str]:
-    """The prompts to hold out: those that lie below `fraction`; or, of `folds` equal parts, one.
+    """Return the prompts to hold out: those below `fraction`, or one of `folds` equal parts.
 
     Without folds a prompt keeps its side as data grows, because no other prompt has a say in it.
     The one exception: from two prompts on neither side is empty, so the lowest is held out, or the
@@ -35,7 +35,7 @@ def held_out_hashes(
 def held_out_part(
     positions: Sequence[float], fraction: float, split: int = 0, folds: int = 0
 ) -> slice:
-    """What `held_out_hashes` holds out of prompts in the order of their positions."""
+    """Return the slice of prompts to hold out, given their positions in ascending order."""
     total = len(positions)
     if folds:
         return slice(split * total // folds, (split + 1) * total // folds)

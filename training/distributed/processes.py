@@ -135,7 +135,7 @@ class Processes:
         return sums.tolist()
 
     def most(self, values: Sequence[int]) -> list[int]:
-        """All: the largest of each over the processes."""
+        """Return the largest of each value over all processes. Each of them must call this."""
         if self.count == 1:
             return list(values)
         largest = torch.tensor(values, dtype=torch.int64)
