@@ -229,7 +229,7 @@ def test_a_signal_is_answered_while_nothing_is_there_to_save_and_a_second_at_onc
     program = """
 import os, signal, sys
 from training.commandline import Parser, run
-from training.stopping import saving_first
+from training.runs.signals import saving_first
 
 def work(arguments, folder):
     if sys.argv[1] == "1":
