@@ -28,10 +28,10 @@ from django.contrib.auth import (  # noqa: E402
     HASH_SESSION_KEY,
     SESSION_KEY,
 )
+from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 
 from labelapp.models import Member, Project, User, hash_text  # noqa: E402
-from labelapp.signin import SessionStore  # noqa: E402
 
 POOL = 20_000
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -13,7 +13,6 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 
-from labelapp import statements
 from labelapp.models import Member, Project, Role, User
 
 View = Callable[..., HttpResponseBase]
@@ -29,7 +28,11 @@ def membership(user: User, slug: str) -> Member:
 
     Raises Http404 for everybody else, so that a stranger cannot tell which projects exist.
     """
-    own = statements.membership(user, slug)
+    own = (
+        Member.objects.filter(user=user, project__slug=slug, is_active=True)
+        .select_related("project")
+        .first()
+    )
     if own is not None:
         if user.is_superuser:
             own.role = Role.MANAGER  # here and now, whatever is stored

@@ -185,8 +185,10 @@ TASKS = {
     "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "training"]}
 }
 
-SESSION_ENGINE = "labelapp.signin"
-AUTHENTICATION_BACKENDS = ["labelapp.signin.Backend"]
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "labelapp.signin.Backend",  # keeps those signed in whose session an earlier version made
+]
 AUTH_USER_MODEL = "labelapp.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

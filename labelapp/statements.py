@@ -14,25 +14,8 @@ from django.db import connection
 from django.db.models import Min
 from django.utils import timezone
 
-from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Response, User
-from labelapp.rows import columns, instance, read
-
-
-def membership(user: User, slug: str) -> Member | None:
-    """What a person is in the project with this slug, with the project; None where nothing."""
-    row = first(
-        f"""SELECT {columns(Member, "m")}, {columns(Project, "p")} FROM labelapp_member m
-        JOIN labelapp_project p ON p.id = m.project_id
-        WHERE m.user_id = %(user)s AND m.is_active AND p.slug = %(slug)s""",  # noqa: S608 - ours
-        {"user": user.pk, "slug": slug},
-    )
-    if row is None:
-        return None
-    fields = len(Member._meta.concrete_fields)
-    member = instance(Member, row[:fields])
-    member.project = instance(Project, row[fields:])
-    return member
-
+from labelapp.models import Assignment, Member, Prompt, Ranking, Response
+from labelapp.rows import columns, read
 
 NEAR = 50  # tasks that are looked at for one to repeat
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth import BACKEND_SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -65,6 +66,15 @@ def test_signing_in_and_out(labeller: Member) -> None:
     assert client.get("/sign-out/").status_code == 405
     client.post("/sign-out/")
     assert client.get("/").status_code == 302
+
+
+def test_a_session_of_an_earlier_version_stays_signed_in(labeller: Member) -> None:
+    client = Client()
+    client.login(username="labeller", password=PASSWORD)
+    session = client.session
+    session[BACKEND_SESSION_KEY] = "labelapp.signin.Backend"
+    session.save()
+    assert client.get("/").status_code == 200
 
 
 def test_an_empty_installation_says_how_to_begin(db: None) -> None:
