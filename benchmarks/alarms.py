@@ -31,10 +31,11 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labelapp.settings")
     django.setup()
 
-from labelapp.agreement import Alarm, Ranked
-from labelapp.alarms import raised
-from labelapp.checks import CONSISTENCY, GOLD, Check
-from labelapp.coefficients import Tally
+from labelapp.quality.alerts import raised
+from labelapp.quality.coefficients import Tally
+from labelapp.quality.control_checks import CONSISTENCY, GOLD, Check
+from labelapp.quality.rankings import Ranked
+from labelapp.quality.results import Alarm
 
 PROMPTS, WANTED, BATCHES = 280, 3, 5
 HONEST = 8

@@ -71,7 +71,7 @@ def prepare(measured: dict[str, Any]) -> tuple[Any, list[str]]:
             cursor.execute(statement.format(run=run.pk))
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
     DBTaskResult.objects.create(
-        task_path="labelapp.tasks.measure_agreement",
+        task_path="labelapp.quality.tasks.measure_agreement",
         args_kwargs={"args": [project.pk], "kwargs": {}},
         status=TaskResultStatus.SUCCESSFUL,
         return_value=measured,

@@ -11,7 +11,7 @@ got no answer sends the same form with the same key until there is one.
 Then, from the database: every acknowledged ranking stands once, as its client sent it last, unless
 the client undid it; no prompt has more rankings than it wants but for those marked surplus; slots
 and counts agree; and no labeller was shown a prompt twice. Ends with status 1 where something is
-wrong. The suite runs a short one: tests/labelapp/test_storm.py.
+wrong. The suite runs a short one: tests/labelapp/labelling/test_storm.py.
 """
 
 from __future__ import annotations

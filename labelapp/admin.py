@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 
-from labelapp.forms.projects import ProjectForm
 from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
+from labelapp.projects.forms.projects import ProjectForm
 
 admin.site.site_header = "Podium"
 admin.site.site_title = "Podium"

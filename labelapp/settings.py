@@ -139,7 +139,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "labelapp.middleware.LanguageMiddleware",
+    "labelapp.web.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -147,7 +147,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "labelapp.middleware.BusyDatabaseMiddleware",
+    "labelapp.web.middleware.BusyDatabaseMiddleware",
 ]
 
 ROOT_URLCONF = "labelapp.urls"
@@ -210,18 +210,18 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-# Only the page of uploads takes files (labelapp/views/uploading.py), up to this size.
+# Only the page of uploads takes files (labelapp/importing/views.py), up to this size.
 MAX_UPLOAD_BYTES = 2**20 * whole_number(
     "MAX_UPLOAD_MIB", os.environ.get("MAX_UPLOAD_MIB") or "2048"
 )
-FILE_UPLOAD_HANDLERS = ["labelapp.receiving.NoFiles"]
+FILE_UPLOAD_HANDLERS = ["labelapp.importing.upload_handler.NoFiles"]
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "labelapp.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "labelapp.web.staticfiles.StaticFilesStorage"},
 }
 
 # Responses are hostile text: besides the allow-list of HTML, nothing may be loaded from elsewhere

@@ -5,24 +5,18 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
-from labelapp.middleware import translated
-from labelapp.views import (
-    adjudicating,
-    agreement,
-    disagreements,
-    exporting,
-    invitations,
-    labelling,
-    languages,
-    people,
-    progress,
-    projects,
-    prompts,
-    reviewing,
-    runs,
-    uploading,
-    work,
-)
+from labelapp.exporting import views as exporting
+from labelapp.importing import views as uploading
+from labelapp.labelling import views as labelling
+from labelapp.labelling import work_views as work
+from labelapp.projects.views import invitations, progress, projects, prompts
+from labelapp.projects.views import members as people
+from labelapp.quality.views import adjudication as adjudicating
+from labelapp.quality.views import agreement, disagreements
+from labelapp.reviewing import views as reviewing
+from labelapp.runs import views as runs
+from labelapp.web import languages
+from labelapp.web.middleware import translated
 
 
 class RowConverter(IntConverter):

@@ -11,6 +11,7 @@ from django.core.management import get_commands, load_command_class
 from training.config import TrainConfig, option
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("labelapp", "training")
 OURS = sorted(name for name, app in get_commands().items() if app == "labelapp")
 EVERYWHERE = {"--help", "--version", "--settings", "--pythonpath", "--traceback", "--no-color",
               "--force-color", "--skip-checks", "--verbosity", "-v", "-h"}  # fmt: skip
@@ -86,10 +87,10 @@ def test_every_link_between_pages_leads_somewhere() -> None:
 def test_the_file_map_names_every_file_of_the_application() -> None:
     named = set(re.findall(r"`([\w./-]+)`", read("README.md").split("## File map")[1]))
     framework = {"settings.py", "urls.py", "wsgi.py", "asgi.py", "admin.py", "__init__.py"}
-    for room in ("labelapp", "training"):
+    for room in PACKAGES:
         files = {path.name for path in (ROOT / room).glob("*.py")} - framework
         assert {f"{room}/{name}" for name in files} <= named
-    folders = {path.parent for path in (ROOT / "training").glob("*/__init__.py")}
-    assert {f"{path.relative_to(ROOT)}/" for path in folders} <= named
+    rooms = {path.parent for package in PACKAGES for path in (ROOT / package).glob("*/__init__.py")}
+    assert {f"{path.relative_to(ROOT)}/" for path in rooms} <= named
     for name in named:
         assert (ROOT / name).exists(), name

@@ -9,12 +9,7 @@ from labelapp.models.projects import (
     Role,
     User,
 )
-from labelapp.models.prompts import (
-    Prompt,
-    Response,
-    hash_responses,
-    hash_text,
-)
+from labelapp.models.prompts import Prompt, Response, hash_responses, hash_text
 from labelapp.models.rankings import (
     Assignment,
     Comment,

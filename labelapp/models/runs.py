@@ -34,7 +34,7 @@ class TrainingRun(models.Model):
     """One training of a reward model on a project's rankings.
 
     The run itself is a process of its own that writes a folder; what stands here is a copy, kept
-    up to date by the watcher in labelapp.runs.
+    up to date by the watcher in labelapp.runs.lifecycle.
     """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="runs")

@@ -12,10 +12,9 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 from playwright.sync_api import Page, ViewportSize, expect
 
-from labelapp import invitations, labelling, lending, preparing, runs
-from labelapp.agreement import rankings_by_prompt
-from labelapp.coefficients import measure
-from labelapp.disagreements import Recorder
+from labelapp.exporting import exports
+from labelapp.labelling import assignments, submissions
+from labelapp.labelling.verdict import Verdict
 from labelapp.models import (
     INSTRUCTGPT_FLAGS,
     Export,
@@ -30,12 +29,16 @@ from labelapp.models import (
     TrainingRun,
     Upload,
 )
-from labelapp.verdicts import Verdict
+from labelapp.projects import invitations
+from labelapp.quality.coefficients import measure
+from labelapp.quality.disagreements import Recorder
+from labelapp.quality.rankings import rankings_by_prompt
+from labelapp.runs import process
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
 from tests.browser.test_pages import HELD_OUT, start_run
 from tests.conftest import sign_in
-from tests.labelapp.uploads import confirm, line, lines, send
+from tests.labelapp.importing.uploads import confirm, line, lines, send
 
 WIDE: ViewportSize = {"width": 1280, "height": 844}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -134,14 +137,14 @@ def campaign(project: Project, labeller: Member, add_prompt: Any) -> list[Prompt
     prompts[2].messages = CHAT
     prompts[2].save()
     prompts[0].responses.filter(text=RESPONSES[2]).update(names_itself=True)
-    labelling.submit(assignment=task_of(labeller), verdict=verdict(note="Hard."), seconds=42)
-    labelling.skip(assignment=task_of(labeller), reason=SkipReason.UNSUITABLE, note="No.")
+    submissions.submit(assignment=task_of(labeller), verdict=verdict(note="Hard."), seconds=42)
+    submissions.skip(assignment=task_of(labeller), reason=SkipReason.UNSUITABLE, note="No.")
     task_of(labeller)
     return prompts
 
 
 def task_of(labeller: Member) -> Any:
-    task = lending.current_task(labeller)
+    task = assignments.current_task(labeller)
     assert task is not None
     return task
 
@@ -160,7 +163,7 @@ def run(campaign: list[Prompt], manager: Member) -> TrainingRun:
     """A finished run with a curve, and one that failed."""
     done, prompt = {"state": State.DONE, "finished_at": timezone.now()}, campaign[0]
     run = start_run(manager, metrics={"held_out": HELD_OUT}, folder="runs/1", **done)
-    folder = runs.run_folder(run).path
+    folder = process.run_folder(run).path
     folder.mkdir(parents=True)
     lines = [{"step": n, "loss": 0.7 / n, "accuracy": 0.5, "learning_rate": 1e-5} for n in (1, 2)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -384,7 +387,7 @@ def test_the_pages_of_files_in_their_states(
     for format_ in ("jsonl", "csv", "trl", "nemo"):
         browser.post("/projects/kitchen/export/", {"format": format_})
     done, running, failed, _ = Export.objects.order_by("pk")
-    preparing.execute(done)
+    exports.execute(done)
     Export.objects.filter(pk=running.pk).update(
         state=FileState.RUNNING, heartbeat_at=timezone.now()
     )

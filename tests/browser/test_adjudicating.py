@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from labelapp.agreement import rankings_by_prompt
-from labelapp.disagreements import Recorder
 from labelapp.models import Member, Origin, Project, Prompt
+from labelapp.quality.disagreements import Recorder
+from labelapp.quality.rankings import rankings_by_prompt
 from tests.browser.conftest import As
 from tests.conftest import AddPrompt, AddRanking
 

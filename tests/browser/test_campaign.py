@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from labelapp import labelling, lending
+from labelapp.labelling import assignments, submissions
+from labelapp.labelling.verdict import Verdict
 from labelapp.models import Member, Prompt
-from labelapp.verdicts import Verdict
 from tests.browser.conftest import As
 
 
@@ -16,12 +16,12 @@ def campaign(add_prompt: Any, labeller: Member) -> dict[str, Prompt]:
     """One prompt ranked, one in work, two waiting; a response of one names its model."""
     names = ("ranked", "begun", "waiting", "last")
     found = {name: add_prompt(f"The {name} prompt?", priority=-i) for i, name in enumerate(names)}
-    first = lending.current_task(labeller)
+    first = assignments.current_task(labeller)
     assert first is not None
-    labelling.submit(
+    submissions.submit(
         assignment=first, verdict=Verdict(dict(zip("ABCD", (1, 2, 3, 4), strict=True)))
     )
-    lending.current_task(labeller)
+    assignments.current_task(labeller)
     found["last"].responses.filter(text="Paint.").update(text="I am ChatGPT.", names_itself=True)
     return found
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
-from labelapp import tasks
+from labelapp.exporting.tasks import write_export
+from labelapp.importing.tasks import import_upload
 from labelapp.models import Export, Member, Prompt, Ranking, Upload
 from tests.browser.conftest import As
-from tests.labelapp.uploads import line, lines
+from tests.labelapp.importing.uploads import line, lines
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,9 +28,9 @@ def page(page: Page, sign_in_as: As, manager: Member, live_server: Any) -> Page:
 def work() -> None:
     """What the task worker does."""
     for upload in Upload.objects.active():
-        tasks.import_upload.call(upload.pk)
+        import_upload.call(upload.pk)
     for export in Export.objects.active():
-        tasks.write_export.call(export.pk)
+        write_export.call(export.pk)
 
 
 def test_a_file_with_bad_lines_is_looked_at_checked_and_the_others_imported(page: Page) -> None:

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import connection
 from playwright.sync_api import Page, expect
 
-from labelapp import runs
+from labelapp.jobs import environment as runs
 from labelapp.models import Assignment, Member, Project, Ranking, Score, TrainingRun
 from tests.browser.ranking_page import RankingPage
 from tests.conftest import PASSWORD

@@ -5,8 +5,8 @@ import random
 import pytest
 from django.db import connection
 
+from labelapp.jobs.environment import database_url
 from labelapp.models import Response
-from labelapp.runs import database_url
 from tests.training.tiny import random_examples, scratch_backbone
 from training import score, train
 from training.config import TrainConfig

@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from labelapp import people
 from labelapp.models import Member, Project, Role, User
+from labelapp.projects import members as people
 
 
 class Command(BaseCommand):

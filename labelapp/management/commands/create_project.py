@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from labelapp.manifests import ManifestError, make_project, read_manifest
+from labelapp.exporting.manifest import ManifestError, make_project, read_manifest
 from labelapp.models import Project
 
 

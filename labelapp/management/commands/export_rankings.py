@@ -13,15 +13,15 @@ from typing import Any, get_args
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from labelapp.exportfiles import (
+from labelapp.exporting.formats import Format
+from labelapp.exporting.reader import ExportedPrompt
+from labelapp.exporting.writer import (
     MANIFEST,
     Contents,
     ExportRefusedError,
     export_file,
     export_lines,
 )
-from labelapp.exportformats import Format
-from labelapp.exporting import ExportedPrompt
 from labelapp.models import Project
 from training.formats.lines import RankingFileError
 from training.formats.parquet import write_table

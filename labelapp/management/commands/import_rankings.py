@@ -7,12 +7,7 @@ from typing import Any, ClassVar, get_args
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from labelapp.importing import (
-    UNKNOWN_LABELLER,
-    ImportRefusedError,
-    Summary,
-    import_lines,
-)
+from labelapp.importing.importer import UNKNOWN_LABELLER, ImportRefusedError, Summary, import_lines
 from labelapp.models import Project
 from training.formats.ranking_file import (
     MAX_NAME,

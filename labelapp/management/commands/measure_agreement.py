@@ -7,11 +7,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from labelapp.agreement import Figure, rankings_by_prompt, store
-from labelapp.checks import checks_by_prompt
-from labelapp.coefficients import measure
-from labelapp.disagreements import Recorder
 from labelapp.models import Project
+from labelapp.quality.coefficients import measure
+from labelapp.quality.control_checks import checks_by_prompt
+from labelapp.quality.disagreements import Recorder
+from labelapp.quality.measurement import store
+from labelapp.quality.rankings import rankings_by_prompt
+from labelapp.quality.results import Figure
 
 
 class Command(BaseCommand):

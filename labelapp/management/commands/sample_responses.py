@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 from tqdm import tqdm
 
-from labelapp.importing import ImportRefusedError, import_prompts_to_fill
+from labelapp.importing.importer import ImportRefusedError, import_prompts_to_fill
+from labelapp.importing.sampling import Sampled, Settings, fill, lacking
 from labelapp.models import MAX_RESPONSES, MIN_RESPONSES, Project
-from labelapp.sampling import Sampled, Settings, fill, lacking
 from training.formats.lines import RankingFileError
 from training.formats.prompt_file import read_prompts
 from training.sampling.protocol import SamplingError

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from labelapp import runs
 from labelapp.models import Project, State, TrainingRun
+from labelapp.runs import lifecycle
 from training import config as training_config
 from training.config import option
 
@@ -42,16 +42,16 @@ class Command(BaseCommand):
             config = training_config.from_arguments(argparse.Namespace(**options))
             if options["go_on"]:
                 run = last_run(project, options)
-                runs.go_on(run)
+                lifecycle.go_on(run)
             else:
-                run = runs.start(project=project, config=config)
-        except (ValueError, runs.CannotTrainError) as error:
+                run = lifecycle.start(project=project, config=config)
+        except (ValueError, lifecycle.CannotTrainError) as error:
             raise CommandError(str(error)) from error
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
         try:
-            runs.execute(run, show=True)
+            lifecycle.execute(run, show=True)
         except KeyboardInterrupt:
-            how = "--go-on goes on where it was" if runs.can_go_on(run) else "begin anew"
+            how = "--go-on goes on where it was" if lifecycle.can_go_on(run) else "begin anew"
             raise CommandError(f"stopped; {how}") from None
         if run.state != State.DONE:
             raise CommandError(run.reason)

@@ -5,8 +5,8 @@ import sqlalchemy
 from django.apps import apps
 from django.db import connection, models
 
+from labelapp.jobs.environment import database_url
 from labelapp.models import Member, Project, Prompt, Response
-from labelapp.runs import database_url
 from training.data import database
 from training.data.database import (
     DatabaseSource,

@@ -68,7 +68,7 @@ def test_a_compressed_file_reads_the_same(tmp_path):
     ],
 )
 def test_a_bad_line_is_named(tmp_path, line, reason):
-    """What else makes a line bad, tests/labelapp/test_importing.py shows: it is the same reader."""
+    """The same reader serves imports; tests/labelapp/importing/test_importer.py has more cases."""
     with pytest.raises(UserError, match=f"line 2: {reason}"):
         read(tmp_path, GOOD, line)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from django.db import connection
 
-from labelapp.runs import database_url
+from labelapp.jobs.environment import database_url
 from tests.training.tiny import ranking_lines, scratch_backbone, write_rankings
 from training.config import TrainConfig
 from training.data.examples import Example

@@ -1,0 +1,84 @@
+"""A project's rankings as files: prepared in the background, then downloaded."""
+
+from typing import Any
+
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labelapp.exporting import exports, tasks
+from labelapp.exporting.forms import ExportForm
+from labelapp.jobs import transfers
+from labelapp.models import Export, FileState, Member, Role
+from labelapp.web.access import member_view, signed_in
+
+
+def prepared_context(member: Member) -> dict[str, Any]:
+    looks = exports.looks(member.project)
+    return {
+        "member": member,
+        "project": member.project,
+        "looks": looks,
+        "is_active": any(export.is_active for export, _, _ in looks),
+        "kept": exports.KEPT,
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(Role.MANAGER)
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    form = ExportForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        exports.start(
+            project=member.project,
+            user=signed_in(request),
+            format=form.cleaned_data["format"],
+            options=form.options,
+            zipped=form.cleaned_data["zipped"],
+            enqueue=tasks.write_export.enqueue,
+        )
+        return redirect("export", member.project.slug)
+    context = prepared_context(member) | {"form": form}
+    status = 422 if request.method == "POST" else 200
+    return render(request, "exporting/index.html", context, status=status)
+
+
+@require_safe
+@never_cache
+@member_view(Role.MANAGER)
+def prepared(request: HttpRequest, member: Member) -> HttpResponse:
+    """The files, which ask for themselves while one is on its way."""
+    return render(request, "exporting/_prepared.html", prepared_context(member))
+
+
+@require_safe
+@never_cache
+@member_view(Role.MANAGER)
+def file(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
+    export = get_object_or_404(Export, pk=pk, project=member.project, state=FileState.DONE)
+    path = exports.file_path(export)
+    if "manifest" in request.GET:
+        path = exports.manifest_path(export)
+    try:
+        return FileResponse(path.open("rb"), as_attachment=True, filename=path.name)
+    except FileNotFoundError as error:
+        raise Http404("The file is not there any more. Prepare it again.") from error
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    export = get_object_or_404(Export, pk=pk, project=member.project)
+    if export.is_active:
+        transfers.request_stop(export)
+    return redirect("export", member.project.slug)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def remove(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    exports.remove(get_object_or_404(Export, pk=pk, project=member.project))
+    return redirect("export", member.project.slug)

@@ -1,0 +1,108 @@
+"""The bad lines of a file, all of them, on the disk: a page of them is read without the others."""
+
+import csv
+import io
+import json
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from labelapp.rendering.spreadsheet import cell
+from training.formats.ranking_file import BadLine, Line
+
+PAGE = 100  # lines on a page
+OFFSET = struct.Struct("<Q")  # where in the file a page begins
+
+
+class BadLines:
+    """Bad lines as they are found: a JSON line each, and beside it where each page begins."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.waiting: list[BadLine] = []
+
+    def __enter__(self) -> Self:
+        self.file = self.path.open("wb")
+        self.offsets = offsets_path(self.path).open("wb")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self.flush()
+        finally:
+            self.file.close()
+            self.offsets.close()
+
+    def add(self, bad: BadLine) -> None:
+        self.waiting.append(bad)
+
+    def before(self, lines: Iterable[Line | BadLine]) -> Iterator[Line | BadLine]:
+        """The lines, as an importer takes them: batch by batch.
+
+        Within a batch it finds a contradiction after what cannot be read at all. When it asks for
+        the next line the batch is done, and its bad lines are written in their order.
+        """
+        for line in lines:
+            if self.waiting:
+                self.write()
+            yield line
+
+    def write(self) -> None:
+        for bad in sorted(self.waiting, key=lambda bad: bad.number):
+            if self.count % PAGE == 0:
+                self.offsets.write(OFFSET.pack(self.file.tell()))
+            self.file.write(json.dumps([bad.number, bad.reason]).encode() + b"\n")
+            self.count += 1
+        self.waiting.clear()
+
+    def flush(self) -> None:
+        """Bring all of them to where a reader finds them."""
+        self.write()
+        self.file.flush()
+        self.offsets.flush()
+
+
+def read_page(path: Path, number: int) -> list[BadLine]:
+    """The bad lines of a page, counted from 1; none where there is no such page."""
+    try:
+        with offsets_path(path).open("rb") as offsets, path.open("rb") as file:
+            offsets.seek((number - 1) * OFFSET.size)
+            if len(found := offsets.read(OFFSET.size)) < OFFSET.size:
+                return []
+            file.seek(OFFSET.unpack(found)[0])
+            return [bad_line(line) for line, _ in zip(file, range(PAGE), strict=False)]
+    except OSError:
+        return []
+
+
+def read_csv(path: Path) -> Iterator[str]:
+    """All bad lines as a table, row by row."""
+    buffer = io.StringIO()
+    table = csv.writer(buffer)
+    table.writerow(["line", "reason"])
+    with path.open("rb") as file:
+        for line in file:
+            bad = bad_line(line)
+            table.writerow([bad.number, cell(bad.reason)])
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
+
+
+def bad_line(line: bytes) -> BadLine:
+    number, reason = json.loads(line)
+    return BadLine(number, reason)
+
+
+def offsets_path(path: Path) -> Path:
+    return path.with_suffix(".pages")

@@ -1,0 +1,197 @@
+"""Uploads in the page: send a file, look at how it is read, import it, see its bad lines."""
+
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.core.paginator import Paginator
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    StreamingHttpResponse,
+)
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labelapp.importing import bad_lines as badlines
+from labelapp.importing import tasks, upload_handler
+from labelapp.importing import uploads as uploading
+from labelapp.importing.forms import DELIMITERS, ReadingForm, UploadForm
+from labelapp.jobs import transfers
+from labelapp.models import FileState, Member, Role, Upload
+from labelapp.web.access import member_view, signed_in
+
+LISTED = 20
+
+
+def list_response(request: HttpRequest, member: Member, form: UploadForm) -> HttpResponse:
+    transfers.mark_lost(Upload, member.project)
+    uploads = member.project.uploads.select_related("created_by")
+    context = {
+        "member": member,
+        "project": member.project,
+        "form": form,
+        "uploads": Paginator(uploads, LISTED).get_page(request.GET.get("page")),
+        "most": settings.MAX_UPLOAD_BYTES,
+        "kept_for": uploading.KEPT_FOR.days,
+    }
+    status = 422 if form.errors else 200
+    return render(request, "importing/index.html", context, status=status)
+
+
+# Exempt only until it is known who sends: looking for the token reads the whole file.
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(Role.MANAGER)
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    request.upload_handlers = [upload_handler.Receiver(request)]
+    return listed_or_sent(request, member)
+
+
+@csrf_protect
+def listed_or_sent(request: HttpRequest, member: Member) -> HttpResponse:
+    if request.method != "POST":
+        return list_response(request, member, UploadForm())
+    form = UploadForm(request.POST, request.FILES)
+    if refused := upload_handler.refused(request):
+        form.errors.clear()
+        form.add_error("file", refused)
+    if form.is_valid():
+        file = cast(TemporaryUploadedFile, form.cleaned_data["file"])
+        try:
+            upload = uploading.receive(project=member.project, user=signed_in(request), file=file)
+        except OSError as error:
+            form.add_error("file", upload_handler.trouble(error))
+        else:
+            return redirect("upload", member.project.slug, upload.pk)
+    return list_response(request, member, form)
+
+
+def upload_of(member: Member, pk: int) -> Upload:
+    uploads = Upload.objects.select_related("created_by")
+    upload = get_object_or_404(uploads, pk=pk, project=member.project)
+    upload.project = member.project
+    return upload
+
+
+def upload_context(request: HttpRequest, member: Member, upload: Upload) -> dict[str, Any]:
+    context = {
+        "member": member,
+        "project": member.project,
+        "upload": upload,
+        "look": uploading.look(upload),
+    }
+    if upload.state == FileState.DRAFT:
+        begins = uploading.look_into_file(upload, upload.options.get("delimiter"))
+        form = ReadingForm(upload=upload, begins=begins)
+        context |= {"form": form, "preview": uploading.preview(upload)}
+    elif upload.outcome.get("bad_lines"):
+        # Their number is known, and of the lines those of one page are read.
+        numbers = range(upload.outcome["bad_lines"])
+        page = Paginator(numbers, badlines.PAGE).get_page(request.GET.get("page"))
+        lines = badlines.read_page(uploading.bad_lines_path(upload), page.number)
+        context |= {"bad_page": page, "bad_lines": lines}
+    return context
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(Role.MANAGER)
+def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    transfers.mark_lost(Upload, member.project)
+    upload = upload_of(member, pk)
+    if request.method == "POST":
+        return read(request, member, upload)
+    context = upload_context(request, member, upload)
+    return render(request, "importing/detail.html", context)
+
+
+def read(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
+    """Take over how the file is to be read, and look at it so, or import it."""
+    delimiter = request.POST.get("delimiter", "")
+    begins = uploading.look_into_file(upload, delimiter if delimiter in DELIMITERS else None)
+    form = ReadingForm(upload=upload, begins=begins, data=request.POST)
+    fragment = request.htmx and "import" not in request.POST  # type: ignore[attr-defined]
+    template = "importing/_reading.html" if fragment else "importing/detail.html"
+    if not form.is_valid():
+        context = upload_context(request, member, upload) | {"form": form}
+        return render(request, template, context, status=422)
+    uploading.set_reading(upload=upload, format=form.cleaned_data["format"], options=form.options)
+    if "import" in request.POST:
+        return start(request, member, upload)
+    if fragment:
+        return render(request, template, upload_context(request, member, upload))
+    return redirect("upload", member.project.slug, upload.pk)
+
+
+def start(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
+    skip = request.POST.get("import") == "others"
+    try:
+        uploading.start(upload=upload, enqueue=tasks.import_upload.enqueue, skip_bad_lines=skip)
+    except uploading.CannotImportError as error:
+        context = upload_context(request, member, upload) | {"refused": str(error)}
+        return render(request, "importing/detail.html", context, status=422)
+    return redirect("upload", member.project.slug, upload.pk)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def begin(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    """Import a file whose reading is confirmed: its good lines only, or all of it once more."""
+    return start(request, member, upload_of(member, pk))
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def read_anew(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    """Go back to how the file is read."""
+    upload = upload_of(member, pk)
+    uploading.set_reading(upload=upload, format=upload.format, options=upload.options)
+    return redirect("upload", member.project.slug, upload.pk)
+
+
+@require_safe
+@never_cache
+@member_view(Role.MANAGER)
+def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    transfers.mark_lost(Upload, member.project)
+    context = upload_context(request, member, upload_of(member, pk))
+    return render(request, "importing/_state.html", context)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    upload = upload_of(member, pk)
+    if upload.is_active:
+        transfers.request_stop(upload)
+    return redirect("upload", member.project.slug, upload.pk)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def discard(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    upload = upload_of(member, pk)
+    if not uploading.discard(upload):
+        return redirect("upload", member.project.slug, upload.pk)
+    return redirect("uploads", member.project.slug)
+
+
+@require_safe
+@never_cache
+@member_view(Role.MANAGER)
+def bad_lines(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
+    """Every bad line with its reason, as a file."""
+    path = uploading.bad_lines_path(upload_of(member, pk))
+    if not path.is_file():
+        raise Http404
+    return StreamingHttpResponse(
+        badlines.read_csv(path),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="bad-lines-{pk}.csv"'},
+    )

@@ -1,0 +1,66 @@
+"""The contents of the ranking page.
+
+This is all that a labeller's browser learns of a prompt: no source and no database id is in it.
+"""
+
+import uuid
+from dataclasses import dataclass
+
+from django.utils.safestring import SafeString
+
+from labelapp.labelling import assignments, submissions
+from labelapp.labelling.verdict import Verdict
+from labelapp.models import Assignment, Member, SkipReason
+from labelapp.rendering.markdown import count_words
+from labelapp.rendering.markdown import render as render_text
+
+
+@dataclass(frozen=True)
+class ShownCard:
+    letter: str
+    html: SafeString
+    words: int
+    rank: int | None  # entered so far, as are the others
+    score: int | None
+    flags: list[str]
+
+
+def task_context(
+    member: Member, assignment: Assignment | None, verdict: Verdict | None = None
+) -> dict[str, object]:
+    """Return what the page shows of an assignment with its draft, or with the given verdict."""
+    project = member.project
+    context: dict[str, object] = {
+        "member": member,
+        "project": project,
+        "guidelines": render_text(project.guidelines),
+        "progress": assignments.progress(member, roughly=assignment is not None),
+        "task": assignment,
+    }
+    if assignment is None:
+        return context | {"any_prompts": project.prompts.exists()}
+    verdict = verdict or Verdict.from_json(assignment.draft)
+    cards = [
+        ShownCard(
+            card.letter,
+            render_text(card.response.text),
+            count_words(card.response.text),
+            verdict.ranks.get(card.letter),
+            verdict.scores.get(card.letter),
+            list(verdict.flags.get(card.letter, ())),
+        )
+        for card in submissions.cards(assignment)
+    ]
+    return context | {
+        "prompt_messages": [
+            {"role": message["role"], "html": render_text(message["content"])}
+            for message in assignment.prompt.messages
+        ],
+        "cards": cards,
+        "ranks": range(1, len(cards) + 1),
+        "scores": range(1, project.rating_scale + 1),
+        "verdict": verdict,
+        "key": uuid.uuid4(),
+        "skip_reasons": SkipReason.choices,
+        "beat_seconds": max(15, min(300, project.lease_minutes * 20)),
+    }

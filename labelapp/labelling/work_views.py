@@ -1,0 +1,50 @@
+"""My work: what a labeller has ranked and skipped, to look at and to change."""
+
+import uuid
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from labelapp.labelling import submissions
+from labelapp.labelling.page import task_context
+from labelapp.models import Assignment, Member
+from labelapp.web.access import member_view
+from labelapp.web.middleware import translated
+
+A_PAGE = 25
+
+
+@translated
+@require_safe
+@never_cache
+@member_view()
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    skipped = request.GET.get("skipped") == "1"
+    tasks = submissions.skipped_by(member) if skipped else submissions.ranked_by(member)
+    page = Paginator(tasks, A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "member": member,
+        "project": member.project,
+        "page": page,
+        "skipped": skipped,
+        "query": "skipped=1&" if skipped else "",
+    }
+    return render(request, "labelling/work.html", context)
+
+
+@translated
+@require_safe
+@never_cache
+@member_view()
+def detail(request: HttpRequest, member: Member, token: uuid.UUID) -> HttpResponse:
+    """One's own ranking, as it was entered. Submitted again, it is a new version."""
+    try:
+        assignment = submissions.find_assignment(member, token)
+    except (Assignment.DoesNotExist, submissions.NotYoursError):
+        raise Http404 from None
+    verdict = submissions.current_verdict(assignment) if assignment.submitted_at else None
+    context = task_context(member, assignment, verdict) | {"revised": assignment.submitted_at}
+    return render(request, "labelling/task.html", context)

@@ -1,0 +1,4 @@
+"""The pages of a project.
+
+It may import whatever the room may.
+"""

@@ -1,0 +1,145 @@
+"""Invitation links: for managers to make, show and revoke; for everybody to join by."""
+
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.contrib.auth import authenticate, login
+from django.contrib.auth.decorators import login_not_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from labelapp.models import Invitation, Member, Role, User
+from labelapp.projects import invitations
+from labelapp.projects.forms.invitations import AccountForm, InvitationForm
+from labelapp.web.access import member_view, signed_in
+
+A_PAGE = 20
+FORGED = "This invitation link isn’t valid. Check that you have the whole link."
+
+
+@dataclass(frozen=True)
+class Link:
+    """An invitation as its managers see it."""
+
+    invitation: Invitation
+    url: str
+    over: str  # why it works no longer; empty while it works
+
+
+def link(request: HttpRequest, invitation: Invitation) -> Link:
+    path = reverse("join", args=[invitations.token(invitation)])
+    url = request.build_absolute_uri(path)
+    return Link(invitation, url, invitations.why_over(invitation))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(Role.MANAGER)
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    form = InvitationForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        made = invitations.make(
+            project=member.project,
+            role=form.cleaned_data["role"],
+            lasts=form.lasts,
+            single=form.single,
+            user=signed_in(request),
+        )
+        messages.success(
+            request, "Link created. Copy it and share it with the people you want to invite."
+        )
+        return redirect(f"{request.path}#invitation-{made.pk}")
+    made_here = member.project.invitations.select_related("created_by")
+    page = Paginator(made_here, A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "member": member,
+        "project": member.project,
+        "form": form,
+        "page": page,
+        "links": [link(request, invitation) for invitation in page],
+    }
+    status = 422 if request.method == "POST" else 200
+    return render(request, "projects/invitations/list.html", context, status=status)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def revoke(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    invitation = get_object_or_404(Invitation, pk=pk, project=member.project)
+    invitations.revoke(invitation)
+    messages.success(request, "The link is revoked. Nobody joins by it any more.")
+    return redirect("invitations", member.project.slug)
+
+
+# Joining. These pages tell of a project its name, and nothing else.
+
+
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@sensitive_post_parameters("password1", "password2")
+def join(request: HttpRequest, token: str) -> HttpResponse:
+    try:
+        invitation = invitations.find(token)
+        if request.method == "POST":
+            return accept(request, invitation)
+        if request.user.is_authenticated and invitations.is_in(invitation, signed_in(request)):
+            return redirect(invitation.project)
+        invitations.check(invitation)
+    except Invitation.DoesNotExist:
+        return refuse(request, FORGED, status=404)
+    except invitations.InvitationOverError as error:
+        return refuse(request, str(error), status=410)
+    return join_response(request, invitation, AccountForm())
+
+
+def refuse(request: HttpRequest, problem: str, status: int) -> HttpResponse:
+    context = {"problem": problem}
+    return render(request, "projects/invitations/refused.html", context, status=status)
+
+
+def join_response(
+    request: HttpRequest, invitation: Invitation, form: AccountForm, status: int = 200
+) -> HttpResponse:
+    context = {"invitation": invitation, "form": form}
+    return render(request, "projects/invitations/join.html", context, status=status)
+
+
+def accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
+    """Let the visitor join, with a new account where they have none."""
+    user = known(request)
+    if user is not None:
+        member = invitations.accept(invitation=invitation, user=user)
+    else:
+        invitations.check(invitation)  # only who has a working link learns which names are taken
+        form = AccountForm(request.POST)
+        if not form.is_valid():
+            return join_response(request, invitation, form, status=422)
+        user = form.save(commit=False)
+        try:
+            member = invitations.accept_as_new(invitation=invitation, account=user)
+        except invitations.NameTakenError:
+            form.add_error("username", "A user with that username already exists.")
+            return join_response(request, invitation, form, status=422)
+    if not request.user.is_authenticated:
+        login(request, user)
+    messages.success(request, f"You are in {member.project.name} now, as a {member.role}.")
+    return redirect(invitation.project)
+
+
+def known(request: HttpRequest) -> User | None:
+    """Who is signed in, or whose name and password were sent.
+
+    The latter is the second of two clicks on “Make the account”, whose first one made it; or
+    somebody who had an account after all.
+    """
+    if request.user.is_authenticated:
+        return signed_in(request)
+    name, password = request.POST.get("username", ""), request.POST.get("password1", "")
+    user = authenticate(request, username=name, password=password) if name and password else None
+    return user if isinstance(user, User) else None

@@ -1,0 +1,168 @@
+"""The prompts of a project: lists to find them in, one in full, and what a manager does to them."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from labelapp.labelling import controls
+from labelapp.labelling.blinding import giveaways
+from labelapp.models import Assignment, Member, Prompt, PromptAgreement, Ranking, Role
+from labelapp.projects import prompts
+from labelapp.projects.forms.prompts import ActForm, WantedForm, chosen, counted, problems
+from labelapp.rendering.markdown import render as render_text
+from labelapp.web.access import member_view
+
+SEERS = (Role.MANAGER, Role.REVIEWER)
+MAX_SEARCH = 200  # characters
+
+
+def guard_acts(request: HttpRequest, member: Member) -> None:
+    if request.method == "POST" and not member.manages:
+        raise PermissionDenied("Only a manager of the project changes what is ranked.")
+
+
+def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
+    """The list that the address asks for. Raises nothing for an address that makes no sense."""
+    asked = request.GET
+    shown = asked.get("show", "") if asked.get("show", "") in prompts.SHOWN else ""
+    search = asked.get("q", "").replace("\0", "").strip()[:MAX_SEARCH]
+    page = prompts.page(
+        project=member.project, shown=shown, search=search, after=asked.get("after", "")
+    )
+    kept = {name: value for name, value in (("show", shown), ("q", search)) if value}
+    context = {
+        "member": member,
+        "project": member.project,
+        "page": page,
+        "filters": prompts.SHOWN.items(),
+        "shown": shown,
+        "search": search,
+        "is_first": not asked.get("after"),
+        "first_query": urlencode(kept),
+        "next_query": urlencode(kept | {"after": page.next}),
+        "wanted": WantedForm(initial={"wanted": member.project.rankings_per_prompt}),
+    }
+    status = 422 if extra.get("problems") else 200
+    return render(request, "projects/prompts/list.html", context | extra, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(*SEERS)
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    guard_acts(request, member)
+    if request.method != "POST":
+        return list_response(request, member)
+    form = ActForm(request.POST, of=chosen(request.POST, member.project.prompts.all()))
+    if not form.is_valid():
+        checked = set(form.of.values_list("pk", flat=True))
+        return list_response(request, member, problems=problems(form), checked=checked)
+    messages.success(request, form.carry_out())
+    return redirect(request.get_full_path())
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def wanted(request: HttpRequest, member: Member) -> HttpResponse:
+    """Set the number of rankings wanted of every queued prompt."""
+    form = WantedForm(request.POST)
+    if not form.is_valid():
+        return list_response(request, member, problems=problems(form), wanted=form)
+    number = prompts.want_rankings(project=member.project, wanted=form.cleaned_data["wanted"])
+    messages.success(request, f"{counted(number)} changed.")
+    return redirect("prompts", member.project.slug)
+
+
+def detail_response(
+    request: HttpRequest, member: Member, prompt: Prompt, **extra: Any
+) -> HttpResponse:
+    found = prompts.in_full(prompt)
+    context = {
+        "member": member,
+        "project": member.project,
+        "prompt": prompt,
+        "found": found,
+        "prompt_messages": [
+            {"role": message["role"], "html": render_text(message["content"])}
+            for message in prompt.messages
+        ],
+        "responses": [
+            {
+                "letter": letter,
+                "response": response,
+                "html": render_text(response.text),
+                "giveaways": giveaways(response.text) if response.names_itself else [],
+            }
+            for letter, response in found.responses
+        ],
+        "reviewed": PromptAgreement.objects.filter(prompt=prompt).exists(),
+        "now": timezone.now(),
+    }
+    status = 422 if extra.get("problems") else 200
+    return render(request, "projects/prompts/detail.html", context | extra, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(*SEERS)
+def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    guard_acts(request, member)
+    prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
+    if request.method != "POST":
+        return detail_response(request, member, prompt)
+    form = ActForm(request.POST, of=member.project.prompts.filter(pk=pk))
+    if not form.is_valid():
+        return detail_response(request, member, prompt, problems=problems(form))
+    messages.success(request, form.carry_out())
+    return redirect("prompt", member.project.slug, pk)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def gold(request: HttpRequest, member: Member, pk: int, ranking: int) -> HttpResponse:
+    """Measure others by a ranking with gold=1; without, by none of the prompt."""
+    found = get_object_or_404(
+        Ranking.objects.select_related("member"),
+        pk=ranking,
+        prompt=pk,
+        prompt__project=member.project,
+    )
+    name = found.member.name
+    try:
+        if request.POST.get("gold") != "1":
+            controls.unmark_gold(found)
+            messages.success(request, f"The ranking by {name} is no longer gold.")
+        elif (instead := controls.mark_gold(found).instead_of) is None:
+            messages.success(request, f"{name}’s ranking is now the gold ranking.")
+        else:
+            messages.success(
+                request,
+                f"{name}’s ranking is now the gold ranking, instead of {instead.member.name}’s.",
+            )
+    except controls.NotGoldError as problem:
+        messages.error(request, str(problem))
+    return redirect("prompt", member.project.slug, pk)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def take_back(request: HttpRequest, member: Member, pk: int, task: int) -> HttpResponse:
+    """End the lease of somebody's task of this prompt."""
+    assignment = get_object_or_404(
+        Assignment.objects.select_related("member"),
+        pk=task,
+        prompt=pk,
+        prompt__project=member.project,
+    )
+    if prompts.take_back(assignment=assignment):
+        messages.success(request, f"Taken back from {assignment.member.name}.")
+    else:
+        messages.error(request, f"{assignment.member.name} does not have this prompt any more.")
+    return redirect("prompt", member.project.slug, pk)

@@ -1,0 +1,4 @@
+"""The pages of agreement, disagreements and adjudication.
+
+It may import whatever the room may.
+"""

@@ -1,0 +1,76 @@
+"""Scores beside human ranks: the prompts by disagreement, and one prompt in full."""
+
+import re
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from labelapp.db.cache import kept
+from labelapp.models import Member, Prompt, PromptAgreement, Role, TrainingRun
+from labelapp.rendering.markdown import render as render_text
+from labelapp.reviewing.review import review
+from labelapp.web.access import member_view
+
+SEERS = (Role.MANAGER, Role.REVIEWER)
+PROMPTS_A_PAGE = 10
+
+
+def chosen_run(request: HttpRequest, member: Member) -> TrainingRun | None:
+    """The run asked for with ?run=, else the newest with scores. Raises Http404 for others."""
+    scored = member.project.runs.scored()
+    asked = request.GET.get("run", "")
+    if asked:
+        return get_object_or_404(
+            scored, pk=int(asked) if re.fullmatch(r"[0-9]{1,18}", asked) else 0
+        )
+    return scored.first()
+
+
+@require_safe
+@member_view(*SEERS)
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    run = chosen_run(request, member)
+    context: dict[str, Any] = {"member": member, "project": member.project, "run": run}
+    if run is not None:
+        held_out_only = request.GET.get("held_out") == "1"
+        agreements = PromptAgreement.objects.worst_first(run).select_related("prompt")
+        if held_out_only:
+            agreements = agreements.filter(held_out=True)
+        pages = Paginator(agreements, PROMPTS_A_PAGE)
+        # They are written once, with the scores: to count a million for every page takes too long.
+        name = f"agreements-{run.pk}-{held_out_only}"
+        pages.count = kept(name, agreements.count, lambda rows: rows).found
+        page = pages.get_page(request.GET.get("page"))
+        context |= {
+            "runs": member.project.runs.scored()[:20],
+            "figures": run.metrics.get("held_out", {}),
+            "page": page,
+            "reviewed": review(run, list(page.object_list)),
+            "held_out_only": held_out_only,
+            "query": f"run={run.pk}&{'held_out=1&' if held_out_only else ''}",
+        }
+    return render(request, "reviewing/list.html", context)
+
+
+@require_safe
+@member_view(*SEERS)
+def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
+    run = chosen_run(request, member)
+    agreements = PromptAgreement.objects.filter(run=run, prompt=prompt).select_related("prompt")
+    reviewed = review(run, list(agreements)) if run is not None else []
+    context = {
+        "member": member,
+        "project": member.project,
+        "run": run,
+        "prompt": prompt,
+        "prompt_messages": [
+            {"role": message["role"], "html": render_text(message["content"])}
+            for message in prompt.messages
+        ],
+        "reviewed": reviewed[0] if reviewed else None,
+    }
+    return render(request, "reviewing/detail.html", context)

@@ -1,0 +1,122 @@
+"""Training runs in the page: start, follow, stop, read the log."""
+
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labelapp.models import Member, Role, TrainingRun
+from labelapp.rendering.charts import loss_curve
+from labelapp.runs import lifecycle, process, tasks
+from labelapp.runs.forms import TrainForm
+from labelapp.web.access import member_view, signed_in
+
+SEERS = (Role.MANAGER, Role.REVIEWER)
+LOG_BYTES = 200_000
+
+
+def run_context(member: Member, pk: int) -> dict[str, object]:
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    folder = process.run_folder(run)
+    return {
+        "member": member,
+        "project": member.project,
+        "run": run,
+        "folder": folder.model,
+        "curve": loss_curve(folder.metric_lines()),
+        "can_go_on": lifecycle.can_go_on(run),
+        "is_trained": folder.is_trained,
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(*SEERS)
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    if request.method == "POST":
+        if not member.manages:
+            raise PermissionDenied("Only a manager of the project starts training.")
+        return start(request, member)
+    return list_response(request, member, TrainForm())
+
+
+def list_response(
+    request: HttpRequest, member: Member, form: TrainForm, status: int = 200
+) -> HttpResponse:
+    lifecycle.mark_lost(member.project)
+    page = Paginator(member.project.runs.all(), 20).get_page(request.GET.get("page"))
+    context = {
+        "member": member,
+        "project": member.project,
+        "runs": page,
+        "form": form,
+        "blocked": lifecycle.why_not(member.project),
+    }
+    return render(request, "runs/list.html", context, status=status)
+
+
+def start(request: HttpRequest, member: Member) -> HttpResponse:
+    form = TrainForm(request.POST)
+    if form.is_valid():
+        try:
+            with transaction.atomic():  # the run and its task, or neither
+                run = lifecycle.start(
+                    project=member.project, config=form.config, user=signed_in(request)
+                )
+                tasks.train.enqueue(run.pk)
+        except lifecycle.CannotTrainError as error:
+            form.add_error(None, str(error))
+        else:
+            return redirect("run", member.project.slug, run.pk)
+    return list_response(request, member, form, status=422)
+
+
+@require_safe
+@never_cache
+@member_view(*SEERS)
+def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    lifecycle.mark_lost(member.project)
+    return render(request, "runs/detail.html", run_context(member, pk))
+
+
+@require_safe
+@never_cache
+@member_view(*SEERS)
+def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    lifecycle.mark_lost(member.project)
+    return render(request, "runs/_progress.html", run_context(member, pk))
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    lifecycle.request_stop(run)
+    return redirect("run", member.project.slug, run.pk)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def go_on(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    try:
+        with transaction.atomic():  # the run and its task, or neither
+            lifecycle.go_on(run)
+            tasks.train.enqueue(run.pk)
+    except lifecycle.CannotTrainError as error:
+        context = run_context(member, pk) | {"refused": str(error)}
+        return render(request, "runs/detail.html", context, status=422)
+    return redirect("run", member.project.slug, run.pk)
+
+
+@require_safe
+@never_cache
+@member_view(*SEERS)
+def log(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    text = process.tail(process.log_path(run), LOG_BYTES) if run.folder else ""
+    context = {"member": member, "project": member.project, "run": run, "log": text}
+    return render(request, "runs/log.html", context | {"truncated": len(text) >= LOG_BYTES})

@@ -1,0 +1,62 @@
+"""Figures that take long to count: kept where there is much to count, and only there."""
+
+import re
+
+import pytest
+from django.core.cache import cache
+
+from labelapp.db import cache as counts
+from labelapp.models import Member, Project, Prompt
+from tests.conftest import AddPrompt, sign_in
+
+PAGES = ("/projects/kitchen/", "/projects/kitchen/progress/")
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> None:
+    cache.clear()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_an_ordinary_project_is_counted_anew(
+    project: Project, manager: Member, add_prompt: AddPrompt, page: str
+) -> None:
+    add_prompt("One?")
+    client = sign_in(manager)
+    client.get(page)
+    add_prompt("Two?")
+    text = client.get(page).content.decode()
+    assert re.search(r"<dd>2</dd>", text)
+    assert "Counted" not in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_a_very_large_project_is_counted_once_a_minute_and_says_so(
+    project: Project,
+    manager: Member,
+    add_prompt: AddPrompt,
+    page: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counts, "LARGE", 1)
+    add_prompt("One?")
+    add_prompt("Two?")
+    client = sign_in(manager)
+    assert "Counted" not in client.get(page).content.decode()
+    Prompt.objects.all().delete()
+    text = client.get(page).content.decode()
+    assert re.search(r"<dd>2</dd>", text)
+    assert "Counted" in text
+
+
+def test_projects_are_counted_each_for_itself(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "LARGE", 10)
+    asked: list[list[int]] = []
+
+    def count(keys: list[int]) -> dict[int, int]:
+        asked.append(keys)
+        return {key: 10 * key for key in keys}
+
+    for _ in range(2):
+        assert counts.kept_each("rows", [1, 2, 3], count) == {1: 10, 2: 20, 3: 30}
+    assert asked == [[1, 2, 3], [1]]

@@ -1,0 +1,113 @@
+"""Exports of all rankings, of the majority of labellers, of adjudicated ones first."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from labelapp.exporting import exports
+from labelapp.models import Export as Prepared
+from labelapp.models import Member, Origin, Prompt
+from tests.conftest import AddPrompt, AddRanking, sign_in
+from tests.labelapp.exporting.exported import THREE, refused
+from training.data.file import FileSource
+from training.data.staging import gather
+
+Export = Callable[..., str]
+
+
+@pytest.fixture
+def prompt(
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    ann: Member,
+    bob: Member,
+    labeller: Member,
+    manager: Member,
+) -> Prompt:
+    """One that three ranked, two of them alike, and that was adjudicated the other way round."""
+    prompt = add_prompt("Disputed?", THREE)
+    add_ranking(prompt, ann, [1, 2, 3], note="Clear.")
+    add_ranking(prompt, bob, [1, 2, 3], all_bad=True)
+    add_ranking(prompt, labeller, [3, 2, 1], all_bad=True)
+    add_ranking(prompt, manager, [3, 1, 2], origin=Origin.ADJUDICATED)
+    add_ranking(add_prompt("Undisputed?", THREE), ann, [1, 2, 2])
+    return prompt
+
+
+def ranked(text: str) -> list[tuple[str, list[list[str]]]]:
+    """Who ranked and how, by the first letters of the responses."""
+    found = []
+    for line in map(json.loads, text.splitlines()):
+        texts = {response["id"]: response["text"][:3] for response in line["responses"]}
+        groups = [sorted(texts[id_] for id_ in group) for group in line["ranking"]]
+        found.append((line["labeller"], groups))
+    return found
+
+
+UNDISPUTED = ("ann", [["Sca"], ["Pai", "The"]])
+
+
+def test_all_is_every_current_ranking(prompt: Prompt, export: Export) -> None:
+    names = [name for name, _ in ranked(export())]
+    assert names == ["ann", "bob", "labeller", "manager", "ann"]
+
+
+def test_the_majority_is_one_ranking_of_each_set(prompt: Prompt, export: Export) -> None:
+    text = export("--verdicts", "majority")
+    assert ranked(text) == [("majority of 3", [["Sca"], ["Pai"], ["The"]]), UNDISPUTED]
+    line = json.loads(text.splitlines()[0])
+    assert (line["all_bad"], line["version"], line["current"]) == (True, 1, True)
+    assert "note" not in line
+
+
+def test_an_adjudicated_ranking_stands_for_the_others(prompt: Prompt, export: Export) -> None:
+    found = ranked(export("--verdicts", "adjudicated"))
+    assert found == [("manager", [["Pai"], ["The"], ["Sca"]]), UNDISPUTED]
+
+
+@pytest.mark.parametrize("verdicts", ["all", "majority", "adjudicated"])
+def test_training_on_the_file_of_all_chooses_as_the_export_does(
+    prompt: Prompt, export: Export, tmp_path: Path, verdicts: str
+) -> None:
+    export(name="all.jsonl")
+    export("--verdicts", verdicts, name="chosen.jsonl")
+    hashes = []
+    for name, choice in (("all.jsonl", verdicts), ("chosen.jsonl", "all")):
+        with gather(FileSource(tmp_path / name), tmp_path / "cache", choice) as spool:  # type: ignore[arg-type]
+            ranks = sorted(r.ranks for one in spool.prompts() for r in one.prompt.rankings)
+            hashes.append((ranks, spool.counts.chosen))
+    assert hashes[0] == hashes[1]
+
+
+def test_the_manifest_says_which_were_chosen(
+    prompt: Prompt, export: Export, tmp_path: Path
+) -> None:
+    export("--verdicts", "majority")
+    manifest = json.loads((tmp_path / "out.jsonl.manifest.json").read_text())
+    assert (manifest["verdicts"], manifest["counts"]["rankings"]) == ("majority", 2)
+
+
+def test_earlier_versions_go_with_all_verdicts(
+    prompt: Prompt, export: Export, manager: Member, tmp_path: Path
+) -> None:
+    options = ["--verdicts", "majority", "--all-versions"]
+    assert "ask for one of the two" in refused("kitchen", str(tmp_path / "x.jsonl"), *options)
+    asked = {"format": "jsonl", "verdicts": "majority", "all_versions": "on"}
+    response = sign_in(manager).post("/projects/kitchen/export/", asked)
+    assert response.status_code == 422
+    assert "Earlier versions go with every ranking" in response.content.decode()
+
+
+def test_a_manager_downloads_what_was_chosen(
+    prompt: Prompt, export: Export, manager: Member
+) -> None:
+    asked = {"format": "jsonl", "verdicts": "adjudicated"}
+    client = sign_in(manager)
+    assert client.post("/projects/kitchen/export/", asked).status_code == 302
+    prepared = Prepared.objects.get()
+    exports.execute(prepared)
+    response = client.get(f"/projects/kitchen/export/{prepared.pk}/file/")
+    text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
+    assert text == export("--verdicts", "adjudicated")

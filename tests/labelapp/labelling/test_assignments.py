@@ -1,0 +1,372 @@
+"""Lending: who gets which prompt next, for how long, and what comes back."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from labelapp.importing.importer import import_lines
+from labelapp.labelling import assignments, queue, submissions
+from labelapp.labelling.verdict import Verdict
+from labelapp.models import Assignment, Member, Project, Prompt, Role
+from tests.conftest import AddPrompt, AddRanking, join
+from tests.labelapp.labelling.test_submissions import ABCD, expire, in_parallel, task
+from training.formats.ranking_file import FileResponse, Line
+
+
+@pytest.fixture
+def ann(project: Project) -> Member:
+    return join(project, "ann", Role.LABELLER)
+
+
+@pytest.fixture
+def bob(project: Project) -> Member:
+    return join(project, "bob", Role.LABELLER)
+
+
+def rank_next(member: Member) -> Prompt:
+    """The member ranks what they are given; the prompt."""
+    assignment = task(member)
+    submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
+    return assignment.prompt
+
+
+def place(member: Member) -> tuple[int | None, int | None]:
+    member.refresh_from_db()
+    return member.queue_priority, member.queue_prompt
+
+
+def lasts(assignment: Assignment) -> timedelta:
+    assignment.refresh_from_db()
+    return assignment.expires_at - timezone.now()
+
+
+# A place in the queue
+
+
+def test_a_labellers_place_moves_down_the_queue(add_prompt: AddPrompt, ann: Member) -> None:
+    prompts = [add_prompt(f"{i}?", priority=priority) for i, priority in enumerate([2, 2, 1, 0])]
+    for prompt in prompts:
+        assert rank_next(ann) == prompt
+        assert place(ann) == (prompt.priority, prompt.pk)
+    assert assignments.current_task(ann) is None
+
+
+def test_a_labeller_goes_on_at_their_place(add_prompt: AddPrompt, ann: Member) -> None:
+    passed = add_prompt("Passed?")
+    here, further = add_prompt("Here?"), add_prompt("Further?")
+    Member.objects.filter(pk=ann.pk).update(queue_priority=0, queue_prompt=here.pk)
+    assert rank_next(ann) == further
+    # It was passed while another's claim hid it: found when there is nothing else.
+    assert {rank_next(ann), rank_next(ann)} == {passed, here}
+
+
+def test_two_labellers_have_places_of_their_own(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    prompts = [add_prompt(f"{i}?", wanted=2) for i in range(3)]
+    assert [rank_next(ann) for _ in prompts] == prompts
+    assert [rank_next(bob) for _ in prompts] == prompts
+
+
+def test_a_claim_makes_the_same_queries_however_much_is_done(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    counts = []
+    for i in range(12):
+        add_prompt(f"{i}?", wanted=2)
+        rank_next(bob)
+        if i in (1, 11):
+            with CaptureQueriesContext(connection) as queries:
+                rank_next(ann)
+            counts.append(len(queries))
+        elif i > 1:
+            rank_next(ann)
+    assert counts[0] == counts[1]
+
+
+# What comes back
+
+
+def test_an_expired_prompt_is_found_by_somebody_far_down_the_queue(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    first = add_prompt("First?")
+    lent = task(bob)
+    rest = [add_prompt(f"{i}?") for i in range(3)]
+    assert rank_next(ann) == rest[0]
+    expire(lent)
+    assert rank_next(ann) == first
+    assert rank_next(ann) == rest[1]  # and their own place was not lost
+
+
+def test_a_skipped_prompt_is_found_by_somebody_far_down_the_queue(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    first = add_prompt("First?")
+    lent = task(bob)
+    rest = [add_prompt(f"{i}?") for i in range(3)]
+    assert rank_next(ann) == rest[0]
+    submissions.skip(assignment=lent, reason="other")
+    assert rank_next(ann) == first
+
+
+def test_a_prompt_that_came_back_waits_behind_what_is_more_urgent(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    calm = add_prompt("Calm?", priority=0)
+    submissions.skip(assignment=task(bob), reason="other")
+    urgent = add_prompt("Urgent?", priority=5)
+    assert rank_next(ann) == urgent
+    assert rank_next(ann) == calm
+
+
+def test_a_prompt_made_more_urgent_is_found_by_somebody_past_it(
+    add_prompt: AddPrompt, ann: Member
+) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?", priority=-i)
+    rank_next(ann)
+    add_prompt("Now?", priority=9, came_back=True)
+    assert str(rank_next(ann)) == "Now?"
+
+
+# Skipping and pausing
+
+
+def test_nobody_is_given_again_what_they_skipped(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    prompt = add_prompt()
+    submissions.skip(assignment=task(ann), reason="cannot judge")
+    assert assignments.current_task(ann) is None
+    assert task(bob).prompt == prompt
+
+
+def test_nobody_is_given_what_they_ranked_elsewhere_though_it_came_back(
+    add_prompt: AddPrompt, add_ranking: AddRanking, ann: Member
+) -> None:
+    prompt = add_prompt(came_back=True)
+    add_ranking(prompt, ann, [1, 2, 3, 4], origin="imported")
+    assert assignments.current_task(ann) is None
+
+
+def test_a_paused_project_gives_nothing_new_and_keeps_what_was_begun(
+    project: Project, add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    add_prompt("One?")
+    add_prompt("Two?")
+    begun = task(ann)
+    Project.objects.update(paused=True)
+    ann, bob = (Member.objects.get(pk=member.pk) for member in (ann, bob))
+    assert assignments.current_task(bob) is None
+    assert task(ann) == begun
+    assert assignments.next_task(ann, begun) is None
+    submissions.submit(assignment=begun, verdict=Verdict(ABCD))
+    assert assignments.current_task(ann) is None
+    Project.objects.update(paused=False)
+    assert task(Member.objects.get(pk=ann.pk)) != begun
+
+
+# The task after the current one
+
+
+def test_the_next_task_is_lent_ahead_and_shown_only_then(
+    add_prompt: AddPrompt, ann: Member
+) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?")
+    first = task(ann)
+    second = assignments.next_task(ann, first)
+    assert second is not None
+    assert second.prompt_id != first.prompt_id
+    assert task(ann) == first
+    assert assignments.next_task(ann, first) == second  # asked twice, lent once
+    submissions.submit(assignment=first, verdict=Verdict(ABCD))
+    assert task(ann) == second
+    assert Assignment.objects.count() == 2
+
+
+def test_there_is_no_next_task_where_nothing_else_waits(add_prompt: AddPrompt, ann: Member) -> None:
+    add_prompt()
+    assert assignments.next_task(ann, task(ann)) is None
+
+
+def test_a_task_lent_ahead_goes_to_others_when_its_lease_runs_out(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    add_prompt("One?")
+    add_prompt("Two?")
+    ahead = assignments.next_task(ann, task(ann))
+    assert ahead is not None
+    expire(ahead)
+    assert task(bob).prompt == ahead.prompt
+
+
+# Leases
+
+
+def test_an_open_page_keeps_its_tasks_lent(add_prompt: AddPrompt, ann: Member) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?")
+    shown = task(ann)
+    ahead = assignments.next_task(ann, shown)
+    assert ahead is not None
+    soon = timezone.now() + timedelta(minutes=1)
+    Assignment.objects.update(expires_at=soon)
+    assignments.keep_alive(ann, [shown.token])
+    assert lasts(shown) > timedelta(minutes=59)
+    assert lasts(ahead) < timedelta(minutes=2)
+    assignments.keep_alive(ann, [shown.token, ahead.token])
+    assert lasts(ahead) > timedelta(minutes=59)
+
+
+def test_an_open_page_takes_back_a_slot_that_nobody_took(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    prompt = add_prompt()
+    mine = task(ann)
+    expire(mine)
+    assignments.release_expired()
+    assignments.keep_alive(ann, [mine.token])
+    mine.refresh_from_db()
+    prompt.refresh_from_db()
+    assert (mine.slot, prompt.rankings_needed) == (1, 0)
+    assert assignments.current_task(bob) is None
+
+
+def test_an_open_page_does_not_take_a_slot_from_somebody_else(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    prompt = add_prompt()
+    mine = task(ann)
+    expire(mine)
+    theirs = task(bob)
+    assignments.keep_alive(ann, [mine.token])
+    mine.refresh_from_db()
+    theirs.refresh_from_db()
+    prompt.refresh_from_db()
+    assert (mine.slot, theirs.slot, prompt.rankings_needed) == (None, 1, 0)
+
+
+def test_an_open_page_keeps_nobody_elses_tasks(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    add_prompt()
+    mine = task(ann)
+    Assignment.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
+    assignments.keep_alive(bob, [mine.token])
+    assert lasts(mine) < timedelta(minutes=2)
+
+
+# Progress
+
+
+def test_progress_counts_what_a_labeller_did_and_what_waits_for_them(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    for i in range(5):
+        add_prompt(f"{i}?")
+    lent = task(bob)
+    rank_next(ann)
+    task(ann)
+    ann.refresh_from_db()
+    assert assignments.progress(ann) == assignments.Progress(done=1, today=1, left=2)
+    submissions.skip(assignment=lent, reason="other")
+    assert (
+        assignments.progress(ann).left == 3
+    )  # what came back is counted, however far down they are
+
+
+def test_progress_counts_to_a_hundred_and_no_further(add_prompt: AddPrompt, ann: Member) -> None:
+    for i in range(assignments.COUNTED + 5):
+        add_prompt(f"{i}?")
+    progress = assignments.progress(ann)
+    assert (progress.left, progress.many_left) == (assignments.COUNTED, True)
+
+
+def test_a_page_believes_for_a_while_that_many_wait_and_counts_few_anew(
+    add_prompt: AddPrompt, ann: Member
+) -> None:
+    for i in range(assignments.COUNTED):
+        add_prompt(f"{i}?")
+    assert assignments.progress(ann, roughly=True).many_left
+    Prompt.objects.update(rankings_needed=0)
+    assert assignments.progress(ann, roughly=True).many_left
+    assert assignments.progress(ann).left == 0
+    cache.clear()
+    assert assignments.progress(ann, roughly=True).left == 0
+    Prompt.objects.filter(messages__0__content="1?").update(rankings_needed=1)
+    assert assignments.progress(ann, roughly=True).left == 1
+
+
+# At once
+
+
+@pytest.mark.django_db(transaction=True)
+def test_claims_at_once_get_different_prompts(project: Project, add_prompt: AddPrompt) -> None:
+    people = [join(project, f"p{i}", Role.LABELLER) for i in range(4)]
+    for i in range(40):
+        add_prompt(f"{i}?")
+
+    def work(member: Member) -> None:
+        for _ in range(10):
+            rank_next(member)
+
+    assert in_parallel(*[lambda member=member: work(member) for member in people]) == []
+    assert Assignment.objects.count() == 40
+    assert set(Assignment.objects.values_list("slot", flat=True)) == {1}
+    assert not Prompt.objects.waiting().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_that_stay_open_while_leases_run_out_lose_no_slot(
+    project: Project, add_prompt: AddPrompt
+) -> None:
+    people = [join(project, f"p{i}", Role.LABELLER) for i in range(4)]
+    prompts = [add_prompt(f"{i}?", wanted=2) for i in range(4)]
+    held = [task(member) for member in people]
+    for _ in range(5):
+        Assignment.objects.filter(submitted_at=None).update(
+            expires_at=timezone.now() - timedelta(seconds=1)
+        )
+        jobs = [
+            lambda member=member, mine=mine: assignments.keep_alive(member, [mine.token])
+            for member, mine in zip(people, held, strict=True)
+        ]
+        assert in_parallel(*jobs, lambda: assignments.next_task(people[0], held[0])) == []
+        for prompt in prompts:
+            prompt.refresh_from_db()
+            taken = prompt.assignments.exclude(slot=None).count()
+            assert taken + prompt.rankings_needed == prompt.rankings_wanted
+
+
+# New prompts
+
+
+def test_new_prompts_go_to_somebody_who_is_at_less_urgent_ones(
+    project: Project, add_prompt: AddPrompt, ann: Member
+) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?", priority=-5)
+    rank_next(ann)
+    responses = [FileResponse(str(i), f"text {i}") for i in range(4)]
+    new = Line(1, [{"role": "user", "content": "New?"}], responses)
+    import_lines(project, [new], report=print)
+    assert str(rank_next(ann)) == "New?"
+    assert str(rank_next(ann)) == "1?"
+
+
+def test_postgresql_looks_each_waiting_prompt_up_and_reads_nothing_that_is_finished(
+    ann: Member, on_postgresql: bool
+) -> None:
+    if not on_postgresql:
+        pytest.skip("SQLite makes no joins of this")
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {queue.waiting(queue.AS_URGENT, limit=100)}", queue.place(ann))
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "SubPlan" in plan
+    assert "Join" not in plan

@@ -1,0 +1,456 @@
+"""Gold and repeated prompts: when they come, what is stored of them, and that nobody can tell."""
+
+import random
+import re
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from labelapp.labelling import assignments, controls, submissions
+from labelapp.labelling.verdict import Verdict
+from labelapp.models import Assignment, Member, Origin, Project, Prompt, Ranking, Role
+from labelapp.projects import progress, prompts
+from labelapp.quality.rankings import rankings_by_prompt
+from tests.conftest import AddPrompt, AddRanking, join, sign_in
+from tests.labelapp.labelling.test_submissions import ABCD, DCBA, expire, in_parallel, task
+
+LABELLING = "/projects/kitchen/labelling/"
+
+
+@pytest.fixture
+def ann(project: Project) -> Member:
+    return join(project, "ann", Role.LABELLER)
+
+
+@pytest.fixture
+def bob(project: Project) -> Member:
+    return join(project, "bob", Role.LABELLER)
+
+
+def share(member: Member, **shares: int) -> None:
+    """Change the shares of a member's project, for this member as they are now."""
+    Project.objects.filter(pk=member.project_id).update(**shares)
+    member.project.refresh_from_db()
+
+
+@pytest.fixture
+def add_gold(
+    manager: Member, add_prompt: AddPrompt, add_ranking: AddRanking
+) -> Callable[..., Prompt]:
+    """Adds a prompt that nobody waits for, with a gold ranking by the manager."""
+
+    def add(text: str = "Known?", **fields: object) -> Prompt:
+        prompt = add_prompt(text, wanted=0, **fields)
+        controls.mark_gold(add_ranking(prompt, manager, (1, 2, 3, 4)))
+        return prompt
+
+    return add
+
+
+def rank(assignment: Assignment, verdict: Verdict | None = None) -> Ranking:
+    return submissions.submit(assignment=assignment, verdict=verdict or Verdict(ABCD))
+
+
+def until(member: Member, kind: str) -> Assignment:
+    """The member ranks until a gold or repeated prompt is in front of them."""
+    for _ in range(40):
+        assignment = task(member)
+        if getattr(assignment, kind):
+            return assignment
+        rank(assignment)
+    raise AssertionError(f"no {kind} came")
+
+
+@pytest.fixture
+def gold(ann: Member, add_gold: Callable[..., Prompt], add_prompt: AddPrompt) -> Assignment:
+    """A gold prompt in front of ann, while others wait."""
+    add_gold()
+    for i in range(40):
+        add_prompt(f"{i}?")
+    share(ann, gold_share=50)
+    return until(ann, "gold")
+
+
+@pytest.fixture
+def repeat(ann: Member, add_prompt: AddPrompt) -> Assignment:
+    """A prompt in front of ann that she ranked ten days ago, A best, while others wait."""
+    for i in range(40):
+        add_prompt(f"{i}?")
+    first = task(ann)
+    rank(first)
+    Assignment.objects.filter(pk=first.pk).update(submitted_at=days_ago(10))
+    share(ann, repeat_share=50)
+    return until(ann, "repeat")
+
+
+@pytest.fixture(params=["gold", "repeat"])
+def control(request: pytest.FixtureRequest, project: Project) -> Assignment:
+    """A gold prompt in front of ann, or one that she ranked before."""
+    found: Assignment = request.getfixturevalue(request.param)
+    return found
+
+
+def days_ago(days: float) -> datetime:
+    return timezone.now() - timedelta(days=days)
+
+
+def first_of(repeat: Assignment) -> Assignment:
+    return Assignment.objects.get(prompt=repeat.prompt_id, member=repeat.member_id, repeat=False)
+
+
+def needed() -> dict[int, tuple[int, int]]:
+    """What every prompt wants and needs."""
+    rows = Prompt.objects.values_list("pk", "rankings_wanted", "rankings_needed")
+    return {pk: (wanted, needs) for pk, wanted, needs in rows}
+
+
+# When they come
+
+
+def test_without_shares_a_claim_makes_no_extra_statement_and_draws_nothing(
+    ann: Member, add_gold: Callable[..., Prompt], add_prompt: AddPrompt
+) -> None:
+    add_gold()
+    for i in range(6):
+        add_prompt(f"{i}?")
+    rank(task(ann))
+    statements = []
+    for gold_share in (0, 1):
+        share(ann, gold_share=gold_share)
+        random.seed(1)  # whose first number is above one in a hundred
+        with CaptureQueriesContext(connection) as queries:
+            assert not task(ann).is_control
+        statements.append(len(queries))
+        rank(task(ann))
+    assert statements[0] == statements[1]
+
+
+def test_the_shares_are_kept(ann: Member, add_gold: Callable[..., Prompt]) -> None:
+    for i in range(3):
+        add_gold(f"Known {i}?")
+    Prompt.objects.filter(pk=Prompt.objects.earliest("pk").pk).update(
+        rankings_wanted=1, rankings_needed=1
+    )
+    share(ann, gold_share=20)
+    random.seed(3)
+    drawn = sum(controls.draw(ann) is not None for _ in range(300))
+    assert 40 < drawn < 80
+
+
+def test_a_gold_prompt_shows_what_its_ranking_is_of(
+    manager: Member, ann: Member, add_prompt: AddPrompt, add_ranking: AddRanking
+) -> None:
+    prompt = add_prompt(responses=[f"text {i}" for i in range(6)], wanted=0)
+    ranking = add_ranking(prompt, manager, (1, 2, 3, 4, 5, 6))
+    ranking.placements.filter(rank__gt=4).delete()
+    controls.mark_gold(ranking)
+    orders = set()
+    for _ in range(40):
+        given = controls.gold_task(ann)
+        assert given is not None
+        orders.add(tuple(given.order))
+    assert {frozenset(order) for order in orders} == {frozenset(ranking.ranks())}
+    assert len(orders) > 5
+
+
+def test_nobody_gets_a_gold_prompt_they_had_ranked_or_made(
+    manager: Member,
+    ann: Member,
+    bob: Member,
+    add_gold: Callable[..., Prompt],
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+) -> None:
+    prompt = add_gold()
+    assert controls.gold_task(manager) is None
+    add_ranking(prompt, ann, (4, 3, 2, 1), origin=Origin.IMPORTED)
+    assert controls.gold_task(ann) is None
+    add_prompt("Waits?")
+    add_prompt("Waits, too?")
+    share(bob, gold_share=50)
+    submissions.skip(assignment=until(bob, "gold"), reason="cannot judge")
+    assert controls.gold_task(bob) is None
+
+
+def test_a_prompt_taken_out_is_no_control(
+    ann: Member, add_gold: Callable[..., Prompt], repeat: Assignment
+) -> None:
+    Prompt.objects.filter(pk=add_gold().pk).update(taken_out=True)
+    assert controls.gold_task(ann) is None
+    repeat.delete()
+    assert controls.repeat_task(ann) is not None
+    Prompt.objects.update(taken_out=True)
+    assert controls.repeat_task(ann) is None
+
+
+def test_controls_do_not_fill_time_when_nothing_waits(
+    ann: Member, add_gold: Callable[..., Prompt], add_prompt: AddPrompt
+) -> None:
+    for i in range(20):
+        add_gold(f"Known {i}?")
+    share(ann, gold_share=50, repeat_share=50)
+    assert all(assignments.current_task(ann) is None for _ in range(20))
+    prompt = add_prompt("Waits?")
+    for _ in range(20):  # in front of what waits they come
+        if not (given := task(ann)).is_control:
+            break
+        rank(given)
+    assert given.prompt == prompt
+    rank(given)
+    assert assignments.current_task(ann) is None
+
+
+def test_a_prompt_comes_again_only_after_the_days_and_only_once(
+    ann: Member, add_prompt: AddPrompt
+) -> None:
+    add_prompt()
+    done = task(ann)
+    rank(done)
+    done.refresh_from_db()
+    for days, comes in ((0, False), (6.9, False), (7.1, True)):
+        Assignment.objects.update(submitted_at=days_ago(days))
+        assert (controls.repeat_task(ann) is not None) == comes
+    again = controls.repeat_task(ann)
+    assert again is not None
+    assert sorted(again.order) == sorted(done.order)
+    again.expires_at = timezone.now()
+    again.save()
+    assert controls.repeat_task(ann) is None
+
+
+def test_what_was_withdrawn_does_not_come_again(ann: Member, add_prompt: AddPrompt) -> None:
+    add_prompt()
+    rank(task(ann))
+    Assignment.objects.update(submitted_at=days_ago(9))
+    submissions.reopen(Assignment.objects.get())
+    assert controls.repeat_task(ann) is None
+
+
+def test_any_of_a_labellers_prompts_may_come_again(ann: Member, add_prompt: AddPrompt) -> None:
+    for i in range(8):
+        add_prompt(f"{i}?")
+        rank(task(ann))
+    for days, assignment in enumerate(Assignment.objects.order_by("pk")):
+        Assignment.objects.filter(pk=assignment.pk).update(submitted_at=days_ago(20 - days))
+    given = {controls.repeat_task(ann).prompt_id for _ in range(200)}  # type: ignore[union-attr]
+    assert given == set(Prompt.objects.values_list("pk", flat=True))
+
+
+# What is stored
+
+
+def test_a_ranking_of_a_gold_prompt_counts_beside_those_wanted(
+    gold: Assignment, ann: Member
+) -> None:
+    before = needed()
+    made = rank(gold)
+    assert (made.is_current, made.surplus, made.origin) == (True, True, Origin.HERE)
+    assert needed() == before
+    gold.refresh_from_db()
+    assert gold.submitted_at is not None
+    assert gold.slot is None
+
+
+def test_a_repeated_ranking_stands_beside_the_first_which_stays(
+    repeat: Assignment, ann: Member, project: Project
+) -> None:
+    before = needed()
+    first = Ranking.objects.get(prompt=repeat.prompt_id)
+    made = rank(repeat, Verdict(DCBA))
+    assert (made.is_current, made.origin, made.version) == (False, Origin.REPEATED, 2)
+    first.refresh_from_db()
+    assert first.is_current
+    assert needed() == before
+    assert sum(len(rankings) for rankings in rankings_by_prompt(project)) == len(
+        Ranking.objects.filter(is_current=True)
+    )
+
+
+def test_the_first_ranking_and_the_repeated_one_are_edited_apart(repeat: Assignment) -> None:
+    first = first_of(repeat)
+    rank(repeat, Verdict(DCBA, note="again"))
+    repeat.refresh_from_db()
+    rank(repeat, Verdict(ABCD, note="again, mended"))
+    rank(first, Verdict(DCBA, note="first, mended"))
+    versions = Ranking.objects.filter(prompt=repeat.prompt_id).order_by("version")
+    assert [(r.version, r.origin, r.is_current, r.note) for r in versions] == [
+        (1, "here", False, ""),
+        (2, "repeated", False, "again"),
+        (3, "repeated", False, "again, mended"),
+        (4, "here", True, "first, mended"),
+    ]
+    for assignment, note in ((repeat, "again, mended"), (first, "first, mended")):
+        verdict = submissions.current_verdict(assignment)
+        assert verdict is not None
+        assert verdict.note == note
+
+
+def test_the_same_submit_twice_stores_one_of_each(repeat: Assignment) -> None:
+    key = uuid.uuid4()
+    first = first_of(repeat)
+    for assignment in (repeat, first, repeat, first):
+        submissions.submit(assignment=assignment, verdict=Verdict(ABCD, note="same"), key=key)
+    again = Ranking.objects.filter(prompt=repeat.prompt_id).order_by("version")
+    assert [ranking.origin for ranking in again] == ["here", "repeated", "here"]
+
+
+def test_an_undo_puts_a_control_back(control: Assignment) -> None:
+    rank(control, Verdict(DCBA, note="too quick"))
+    done = control.member.ranked
+    reopened = submissions.reopen(control)
+    assert reopened.draft["note"] == "too quick"
+    assert task(control.member) == control
+    control.member.refresh_from_db()
+    assert control.member.ranked == done - 1
+    standing = Ranking.objects.filter(prompt=control.prompt_id, member=control.member)
+    assert not standing.filter(is_current=True, note="too quick").exists()
+    control.refresh_from_db()
+    made = rank(control, Verdict(DCBA, note="too quick"))
+    assert made.version == (2 if control.gold else 3)
+
+
+def test_a_skipped_control_gives_nothing_to_others(control: Assignment) -> None:
+    before = needed()
+    submissions.skip(assignment=control, reason="other")
+    assert needed() == before
+    assert submissions.reopen(control).skipped_at is None
+    assert task(control.member) == control
+
+
+def test_an_expired_control_stays_its_labellers(control: Assignment) -> None:
+    before = needed()
+    expire(control)
+    assignments.release_expired()
+    assignments.keep_alive(control.member, [control.token])
+    control.refresh_from_db()
+    assert control.expires_at > timezone.now()
+    expire(control)
+    assert task(control.member) == control
+    assert needed() == before
+
+
+def test_a_control_taken_back_is_gone_and_its_late_ranking_is_kept(control: Assignment) -> None:
+    before = needed()
+    full = prompts.in_full(control.prompt)
+    assert (full.controls, full.held) == ([control], [])
+    assert prompts.take_back(assignment=control)
+    assert not prompts.take_back(assignment=control)
+    assert prompts.in_full(control.prompt).lapsed == [control]
+    assert needed() == before
+    share(control.member, gold_share=0, repeat_share=0)
+    assert task(control.member) != control
+    control.refresh_from_db()
+    made = rank(control)
+    assert made.surplus
+    assert made.is_current == control.gold
+
+
+# Nobody can tell
+
+
+def test_a_control_looks_like_any_other_task(control: Assignment) -> None:
+    browser = sign_in(control.member)
+    pages = {"control": browser.get(LABELLING).content.decode()}
+    rank(control)
+    share(control.member, gold_share=0, repeat_share=0)
+    pages["other"] = browser.get(LABELLING).content.decode()
+    other = task(control.member)
+
+    def bare(page: str, of: Assignment) -> str:
+        """A page without what differs between any two tasks: texts, keys, the count."""
+        page = page.replace(str(of.prompt), "PROMPT").replace(str(of.token), "TOKEN")
+        page = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "KEY", page)
+        page = re.sub(r'value="[A-Za-z0-9]{64}"', "CSRF", page)
+        page = re.sub(r'csrftoken": "\w+"', "CSRF", page)
+        for response in of.prompt.responses.all():
+            page = page.replace(response.text, "RESPONSE")
+        page = re.sub(r"\d+ words?", "WORDS", page)
+        return re.sub(r"\b\d+ (ranked|left|today)", r"N \1", page)
+
+    assert bare(pages["control"], control) == bare(pages["other"], other)
+    mine = browser.get("/projects/kitchen/my-work/").content.decode()
+    assert not re.search(r"gold|repeat|surplus", mine + pages["control"], re.IGNORECASE)
+
+
+def counts(member: Member) -> tuple[int, int, int, int]:
+    member = Member.objects.get(pk=member.pk)
+    own = assignments.progress(member)
+    return own.done, own.today, own.left, assignments.waiting_for(member)
+
+
+def test_the_counts_go_on_as_with_any_other_task(control: Assignment) -> None:
+    ann = control.member
+    share(ann, gold_share=0, repeat_share=0)
+    with_control = counts(ann)
+    card = sign_in(ann).get("/").content.decode()
+    rank(control)
+    other = task(ann)
+    assert not other.is_control
+    done, today, left, waiting = counts(ann)
+    # One more is done, and as many wait as did: the control took nothing from the queue.
+    assert (done, today, left, waiting) == (
+        with_control[0] + 1,
+        with_control[1] + 1,
+        with_control[2],
+        with_control[3],
+    )
+    assert f"{with_control[3]} prompt" in card
+
+
+# For managers
+
+
+def test_controls_are_no_rankings_that_were_wanted(
+    gold: Assignment, project: Project, manager: Member
+) -> None:
+    before = progress.standing(project)
+    rank(gold)
+    assert progress.standing(project) == before
+    today = progress.per_day(project)[-1]
+    assert today.rankings == today.wanted + 1
+
+
+def test_a_control_in_hand_is_counted_as_in_hand(gold: Assignment, project: Project) -> None:
+    in_hand = {person.member: person.in_hand for person in progress.people(project)}
+    assert in_hand[gold.member] == 1
+
+
+def test_a_manager_sees_who_has_a_control(gold: Assignment, manager: Member) -> None:
+    url = f"/projects/kitchen/prompts/{gold.prompt_id}/"
+    page = sign_in(manager).get(url).content.decode()
+    assert "as a gold prompt" in page
+    answer = sign_in(manager).post(f"{url}take-back/{gold.pk}/")
+    assert answer.status_code == 302
+    gold.refresh_from_db()
+    assert gold.taken_back
+
+
+# At once
+
+
+@pytest.mark.django_db(transaction=True)
+def test_gold_prompts_go_to_several_at_once(
+    project: Project, add_gold: Callable[..., Prompt], add_prompt: AddPrompt
+) -> None:
+    people = [join(project, f"p{i}", Role.LABELLER) for i in range(3)]
+    for i in range(5):
+        add_gold(f"Known {i}?")
+    for i in range(30):
+        add_prompt(f"{i}?")
+    Project.objects.update(gold_share=50)
+
+    def work(member: Member) -> None:
+        for _ in range(10):
+            rank(task(member))
+
+    assert in_parallel(*[lambda m=m: work(Member.objects.get(pk=m.pk)) for m in people]) == []
+    tasks = Assignment.objects.filter(gold=True)
+    assert len(set(tasks.values_list("prompt", "member"))) == tasks.count() > 0
+    ordinary = Assignment.objects.filter(gold=False)
+    assert len(set(ordinary.values_list("prompt", "slot"))) == ordinary.count()
+    assert not ordinary.filter(slot=None).exists()

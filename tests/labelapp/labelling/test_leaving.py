@@ -1,0 +1,86 @@
+"""Leases that a manager ends, people who are removed, and undone rankings: nothing is lost."""
+
+import pytest
+
+from labelapp.labelling import assignments, submissions
+from labelapp.labelling.verdict import Verdict
+from labelapp.models import Assignment, Member, Project, Role
+from labelapp.projects import members, prompts
+from tests.conftest import AddPrompt, join
+from tests.labelapp.labelling.test_submissions import ABCD, expire, task
+
+
+@pytest.fixture
+def ann(project: Project) -> Member:
+    return join(project, "ann", Role.LABELLER)
+
+
+@pytest.fixture
+def bob(project: Project) -> Member:
+    return join(project, "bob", Role.LABELLER)
+
+
+def test_what_was_taken_back_is_not_got_again_by_the_page_that_still_shows_it(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    prompt, other = add_prompt("One?", priority=1), add_prompt("Two?")
+    held = task(ann)
+    assert prompts.take_back(assignment=held)
+    assignments.keep_alive(ann, [held.token])
+    assert task(ann).prompt == other
+    assert task(bob).prompt == prompt
+
+
+def test_what_was_taken_back_counts_when_it_is_submitted_before_another_has_it(
+    add_prompt: AddPrompt, ann: Member
+) -> None:
+    prompt = add_prompt()
+    held = task(ann)
+    prompts.take_back(assignment=held)
+    assert not submissions.submit(assignment=held, verdict=Verdict(ABCD)).surplus
+    prompt.refresh_from_db()
+    assert prompt.rankings_needed == 0
+    submissions.reopen(held)
+    assert task(ann) == held  # an undo brings it back as it does any other
+
+
+def test_who_is_removed_while_they_ask_is_lent_nothing(
+    add_prompt: AddPrompt, manager: Member, ann: Member
+) -> None:
+    first, second = add_prompt("One?", priority=1), add_prompt("Two?")
+    held = task(ann)
+    members.remove(member=Member.objects.get(pk=ann.pk))
+    assert assignments.current_task(ann) is None
+    assert assignments.next_task(ann, held) is None
+    assignments.keep_alive(ann, [held.token])
+    assert not Assignment.objects.exclude(slot=None).exists()
+    for prompt in (first, second):
+        prompt.refresh_from_db()
+        assert prompt.rankings_needed == 1
+
+
+def test_who_is_removed_while_they_undo_keeps_their_ranking(
+    add_prompt: AddPrompt, manager: Member, ann: Member
+) -> None:
+    add_prompt()
+    held = task(ann)
+    ranking = submissions.submit(assignment=held, verdict=Verdict(ABCD))
+    members.remove(member=Member.objects.get(pk=ann.pk))
+    submissions.reopen(held)
+    ranking.refresh_from_db()
+    assert ranking.is_current
+
+
+def test_a_surplus_ranking_that_was_undone_comes_back_at_every_visit(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    add_prompt("One?", priority=1)
+    add_prompt("Two?")
+    late = task(ann)
+    expire(late)
+    submissions.submit(assignment=task(bob), verdict=Verdict(ABCD))
+    assert submissions.submit(assignment=late, verdict=Verdict(ABCD)).surplus
+    submissions.reopen(late)
+    assert task(ann) == late
+    assert submissions.submit(assignment=late, verdict=Verdict(ABCD)).is_current
+    assert task(ann) != late

@@ -1,0 +1,80 @@
+"""My work: one's own rankings and skips, and nobody else's."""
+
+import uuid
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from labelapp.labelling import assignments, submissions
+from labelapp.labelling.verdict import Verdict
+from labelapp.models import Assignment, Member, User
+from tests.conftest import AddPrompt, sign_in
+
+URL = "/projects/kitchen/my-work/"
+ABCD = {"A": 1, "B": 2, "C": 3, "D": 4}
+
+
+def ranked(member: Member) -> Assignment:
+    assignment = assignments.current_task(member)
+    assert assignment is not None
+    submissions.submit(assignment=assignment, verdict=Verdict(ABCD, note="hard"))
+    return assignment
+
+
+def test_it_lists_what_one_has_ranked(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt("Why is it <b>blue</b>?")
+    done = ranked(labeller)
+    page = sign_in(labeller).get(URL).content.decode()
+    assert "Why is it &lt;b&gt;blue&lt;/b&gt;?" in page
+    assert f"{URL}{done.token}/" in page
+
+
+def test_it_lists_what_one_has_skipped_and_why(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt()
+    assignment = assignments.current_task(labeller)
+    assert assignment is not None
+    submissions.skip(assignment=assignment, reason="broken", note="ends half way")
+    assert "You have ranked nothing here yet." in sign_in(labeller).get(URL).content.decode()
+    page = sign_in(labeller).get(URL, {"skipped": "1"}).content.decode()
+    assert "The prompt or its responses are broken" in page
+    assert "ends half way" in page
+
+
+def test_a_ranking_opens_as_it_was_entered(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt()
+    done = ranked(labeller)
+    page = sign_in(labeller).get(f"{URL}{done.token}/").content.decode()
+    chosen = [tag for tag in page.split("<input") if "checked" in tag.split(">")[0]]
+    assert len(chosen) == 4
+    assert ">hard</textarea>" in page
+    assert "Save changes" in page
+    assert "model-" not in page
+
+
+def test_others_work_is_not_there(
+    add_prompt: AddPrompt, labeller: Member, manager: Member, outsider: User
+) -> None:
+    add_prompt()
+    done = ranked(labeller)
+    assert "Why is the sky blue?" not in sign_in(manager).get(URL).content.decode()
+    for client, status in ((sign_in(manager), 404), (sign_in(outsider), 404), (Client(), 302)):
+        assert client.get(f"{URL}{done.token}/").status_code == status
+    assert sign_in(outsider).get(URL).status_code == 404
+    assert sign_in(labeller).get(f"{URL}{uuid.uuid4()}/").status_code == 404
+    assert sign_in(labeller).post(URL).status_code == 405
+    assert sign_in(labeller).post(f"{URL}{done.token}/").status_code == 405
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_list_makes_the_same_queries_whatever_it_holds(
+    add_prompt: AddPrompt, labeller: Member, count: int
+) -> None:
+    for i in range(count):
+        add_prompt(f"{i}?")
+        ranked(labeller)
+    client = sign_in(labeller)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(URL)
+    assert len([q for q in queries if q["sql"].startswith("SELECT")]) == 5

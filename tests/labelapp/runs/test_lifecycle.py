@@ -1,0 +1,508 @@
+"""Runs: start one, follow it, stop it; what fails says why."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connection, connections
+from django.test import Client
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
+from sqlalchemy import text
+
+from labelapp.jobs.environment import database_url
+from labelapp.models import Member, Project, Prompt, Score, State, TrainingRun, User
+from labelapp.rendering.charts import loss_curve
+from labelapp.runs import lifecycle
+from labelapp.runs import process as run_process
+from tests.conftest import AddPrompt, AddRanking, sign_in
+from training.config import TrainConfig
+from training.data.database import open_engine
+from training.runs.folder import Progress
+
+URL = "/projects/kitchen/runs/"
+PATIENCE = 600.0  # seconds: a bound for the busiest machine, not a measure
+TINY: dict[str, Any] = {
+    "layers": 1, "width": 16, "heads": 2, "vocabulary": 300, "epochs": 1, "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture
+def ranked(add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member) -> list[Prompt]:
+    """Four prompts that the labeller has ranked."""
+    prompts = [add_prompt(f"Question {i}?") for i in range(4)]
+    for prompt in prompts:
+        add_ranking(prompt, labeller, [1, 2, 2, 3])
+    return prompts
+
+
+def start(project: Project, **settings: Any) -> TrainingRun:
+    return lifecycle.start(project=project, config=TrainConfig(**TINY | settings))
+
+
+# From start to scores, with the real program
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_trains_once_if_so_asked_and_scores_are_stored(
+    ranked: list[Prompt], capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = [f"--{name}={value}" for name, value in TINY.items()]
+    call_command("train_reward", "--project", "kitchen", "--unless-trained", *options)
+    assert "held-out prompts the model" in capfd.readouterr().out
+    run = TrainingRun.objects.get()
+    assert (run.state, run.reason) == (State.DONE, "")
+    assert run.step == run.steps > 0
+    assert run.manifest["rankings"] == 4
+    assert 0.0 <= run.metrics["held_out"]["accuracy"] <= 1.0
+    assert Score.objects.filter(run=run).count() == 16
+    assert run.agreements.filter(held_out=True).count() == run.metrics["held_out"]["prompts"]
+    assert (run_process.run_folder(run).model / "model.safetensors").is_file()
+    call_command("train_reward", "--project", "kitchen", "--unless-trained", *options)
+    assert "kitchen has a trained model already." in capfd.readouterr().out
+    assert TrainingRun.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failed_run_says_why_in_words(project: Project, ranked: list[Prompt]) -> None:
+    run = start(project, backbone="pretrained", model="/nowhere/model")
+    lifecycle.execute(run)
+    assert run.state == State.FAILED
+    assert "/nowhere/model" in run.reason
+    assert "\n" not in run.reason
+    assert "/nowhere/model" in run_process.tail(run_process.log_path(run), 10_000)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_stops_on_request(project: Project, ranked: list[Prompt]) -> None:
+    run = start(project, epochs=10_000)
+
+    def stop_when_running() -> None:
+        try:
+            while not TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING).exists():
+                time.sleep(0.05)
+            lifecycle.request_stop(run)
+        finally:
+            connections.close_all()
+
+    stopper = threading.Thread(target=stop_when_running)
+    stopper.start()
+    lifecycle.execute(run)
+    stopper.join()
+    assert run.state == State.STOPPED
+
+
+@pytest.fixture
+def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
+    """A run that was killed when it had a checkpoint behind it."""
+    run = start(project, epochs=60, checkpoint_minutes=0.0001)
+
+    def kill() -> None:
+        folder = run_process.run_folder(run)
+        deadline = time.monotonic() + PATIENCE
+        while len(folder.metric_lines()) < 12 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(int((folder.path / "lock").read_text()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    lifecycle.execute(run)
+    killer.join()
+    return run
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manager: Member) -> None:
+    assert (cut_off.state, cut_off.step > 0) == (State.FAILED, True)
+    assert "was killed" in cut_off.reason
+    client, url = sign_in(manager), f"{URL}{cut_off.pk}/"
+    assert (
+        "It can go on from its last checkpoint; it stopped at step"
+        in client.get(url).content.decode()
+    )
+    assert client.post(f"{url}go-on/")["Location"] == url
+    again = client.post(f"{url}go-on/")  # a second click
+    assert again.status_code == 422
+    assert "The run is under way already." in again.content.decode()
+    assert DBTaskResult.objects.get().args_kwargs["args"] == [cut_off.pk]
+    run = TrainingRun.objects.get()
+    assert (run.state, run.reason, run.finished_at) == (State.QUEUED, "", None)
+    lifecycle.execute(run)
+    assert (run.state, run.step) == (State.DONE, run.steps)
+    assert "going on after step" in run_process.log_path(run).read_text()
+    lines = run_process.run_folder(run).metric_lines()
+    assert [line["step"] for line in lines] == list(range(1, run.metrics["steps"] + 1))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_goes_on_with_the_last_run_and_only_scores_where_scoring_failed(
+    project: Project, ranked: list[Prompt], capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = start(project)
+    lifecycle.execute(run)
+    assert (run.state, run.reason) == (State.DONE, "")
+    trained = run_process.run_folder(run).read_metrics()
+    Score.objects.all().delete()
+    TrainingRun.objects.update(state=State.FAILED, reason="The database was away.")
+    with pytest.raises(CommandError, match="leave out --epochs"):
+        call_command("train_reward", "--project", "kitchen", "--go-on", "--epochs=5")
+    call_command("train_reward", "--project", "kitchen", "--go-on")
+    assert "held-out prompts the model" in capfd.readouterr().out
+    run.refresh_from_db()
+    assert (run.state, run.reason) == (State.DONE, "")
+    assert run_process.run_folder(run).read_metrics() == trained
+    assert Score.objects.filter(run=run).count() == 16
+    with pytest.raises(CommandError, match=f"Run {run.pk} has nothing to go on from"):
+        call_command("train_reward", "--project", "kitchen", "--go-on")
+    assert TrainingRun.objects.count() == 1
+
+
+def test_a_run_without_a_checkpoint_does_not_go_on(
+    project: Project, ranked: list[Prompt], manager: Member
+) -> None:
+    run = start(project)
+    lifecycle.request_stop(run)
+    client = sign_in(manager)
+    assert "Go on" not in client.get(f"{URL}{run.pk}/").content.decode()
+    response = client.post(f"{URL}{run.pk}/go-on/")
+    assert response.status_code == 422
+    assert f"Run {run.pk} has nothing to go on from." in response.content.decode()
+    assert not DBTaskResult.objects.exists()
+
+
+# What can go wrong around the program
+
+
+def process(program: str) -> list[str]:
+    return [sys.executable, "-c", program]
+
+
+@pytest.fixture
+def running(project: Project, ranked: list[Prompt]) -> TrainingRun:
+    run = start(project)
+    TrainingRun.objects.filter(pk=run.pk).update(state=State.RUNNING, heartbeat_at=timezone.now())
+    run.refresh_from_db()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            "was killed; the machine may have run out of memory",
+        ),
+        ("import sys; sys.exit(3)", "ended with exit status 3; its log says more"),
+        ("import os; os.abort()", f"ended with signal {signal.SIGABRT}"),
+        ("import sys; sys.exit('error: no such thing')", "no such thing"),
+    ],
+)
+def test_a_process_that_dies_leaves_a_reason(
+    running: TrainingRun, program: str, reason: str
+) -> None:
+    with pytest.raises(run_process.RunFailedError, match=reason):
+        run_process.watch(running, process(program), show=False)
+
+
+def test_a_reason_is_not_that_of_a_process_before_it(running: TrainingRun) -> None:
+    folder = run_process.run_folder(running)
+    folder.path.mkdir(parents=True)
+    folder.write_progress(Progress("failed", reason="stopped by SIGTERM"))
+    run_process.log_path(running).write_text("error: stopped by SIGTERM\n")
+    with pytest.raises(
+        run_process.RunFailedError, match="ended with exit status 3; its log says more"
+    ):
+        run_process.watch(running, process("import sys; sys.exit(3)"), show=False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_training_outlives_a_database_that_is_away_for_a_moment(
+    running: TrainingRun, on_postgresql: bool
+) -> None:
+    """PostgreSQL ends the connection; SQLite's is locked for longer than we wait."""
+    mine = connection.connection
+    if on_postgresql:
+        pid = mine.info.backend_pid
+
+        def disturb() -> None:
+            with open_engine(database_url(connection.settings_dict)).connect() as other:
+                other.execute(text(f"SELECT pg_terminate_backend({pid})"))
+    else:
+        mine.execute("PRAGMA busy_timeout = 100")
+
+        def disturb() -> None:
+            writer = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+            writer.execute("BEGIN IMMEDIATE")
+            time.sleep(1)
+            writer.execute("ROLLBACK")
+            writer.close()
+
+    disturber = threading.Timer(0.3, disturb)
+    disturber.start()
+    TrainingRun.objects.filter(pk=running.pk).update(stage="")
+    running.heartbeat_at = None  # so that the next look writes
+    run_process.watch(running, process("import time; time.sleep(2.5)"), show=False)
+    disturber.join()
+    assert connection.connection is not mine  # it was lost, and made anew
+    lifecycle.finish(running, State.DONE)
+    assert running.state == State.DONE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_terminated_command_stops_its_training(project: Project, ranked: list[Prompt]) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(settings.DATA_DIR),
+        "DATABASE_URL": database_url(connection.settings_dict),
+    }
+    train = [sys.executable, "manage.py", "train_reward", "--project", "kitchen"]
+    command = subprocess.Popen(
+        [*train, "--epochs", "10000"],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and not TrainingRun.objects.filter(stage="training").exists():
+        time.sleep(0.2)
+    command.terminate()
+    _, said = command.communicate(timeout=PATIENCE)
+    assert command.returncode == 1
+    assert b"stopped; --go-on goes on where it was" in said
+    run = TrainingRun.objects.get()
+    assert run.state == State.FAILED
+    progress = run_process.run_folder(run).read_progress()
+    assert progress is not None
+    assert progress.state == "failed"  # the training process itself came to its end
+    assert lifecycle.can_go_on(run)
+
+
+def test_a_run_without_a_heartbeat_is_given_up(running: TrainingRun, manager: Member) -> None:
+    TrainingRun.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+    page = sign_in(manager).get(f"{URL}{running.pk}/").content.decode()
+    assert "The task worker that watched this run has gone." in page
+    running.refresh_from_db()
+    assert running.state == State.FAILED
+
+
+def test_a_run_that_was_given_up_is_not_written_to(running: TrainingRun) -> None:
+    TrainingRun.objects.update(state=State.FAILED, reason="given up", finished_at=timezone.now())
+    with pytest.raises(run_process.RunStoppedError):
+        run_process.watch(running, process("import time; time.sleep(60)"), show=False)
+    lifecycle.finish(running, State.DONE)
+    assert running.state == State.FAILED
+
+
+def test_a_run_is_executed_once(running: TrainingRun) -> None:
+    lifecycle.execute(running)  # another worker has it
+    assert running.state == State.RUNNING
+    assert not run_process.run_folder(running).path.exists()
+
+
+def test_the_program_gets_a_database_address_that_it_can_read(project: Project) -> None:
+    url = database_url(connection.settings_dict)
+    with open_engine(url).connect() as other:  # outside this test's transaction
+        assert other.execute(text("SELECT count(*) FROM labelapp_project")).scalar() == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "url"),
+    [
+        (
+            {"HOST": "db.example", "PORT": "5433"},
+            "a%40b:p%3A%2Fw@db.example:5433/po%2Fdium?sslmode=require",
+        ),
+        (
+            {"HOST": "/run/pg", "PORT": ""},
+            "a%40b:p%3A%2Fw@/po%2Fdium?sslmode=require&host=%2Frun%2Fpg",
+        ),
+    ],
+)
+def test_the_program_gets_every_part_of_a_postgresql_address(
+    place: dict[str, str], url: str
+) -> None:
+    database = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "po/dium",
+        "USER": "a@b",
+        "PASSWORD": "p:/w",
+        "OPTIONS": {"sslmode": "require", "server_side_binding": True, "prepare_threshold": 2},
+    }
+    assert database_url(database | place) == f"postgresql://{url}"
+
+
+# When training is not possible
+
+
+@pytest.mark.parametrize(
+    ("ranks", "count"),
+    [([], "are none"), ([[1, 1, 1, 1]] * 2, "are none"), ([[1, 2, 3, 4]], "is one")],
+)
+def test_training_needs_two_prompts_with_a_comparison(
+    project: Project,
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    labeller: Member,
+    manager: Member,
+    ranks: list[list[int]],
+    count: str,
+) -> None:
+    for i, rank in enumerate(ranks):
+        add_ranking(add_prompt(f"{i}?"), labeller, rank)
+    with pytest.raises(lifecycle.CannotTrainError, match=f"there {count} yet"):
+        start(project)
+    with pytest.raises(CommandError, match="at least two prompts"):
+        call_command("train_reward", "--project", "kitchen")
+    response = sign_in(manager).post(URL, {"backbone": "transformer", "ties": "drop", "seed": "0"})
+    assert response.status_code == 422
+    assert f"there {count} yet" in response.content.decode()
+    assert not TrainingRun.objects.exists()
+
+
+def test_a_setting_that_is_wrong_is_named(project: Project, ranked: list[Prompt]) -> None:
+    with pytest.raises(CommandError, match="epochs must be at least 1"):
+        call_command("train_reward", "--project", "kitchen", "--epochs", "0")
+    with pytest.raises(CommandError, match="no project 'attic'"):
+        call_command("train_reward", "--project", "attic")
+
+
+# The pages
+
+FORM = {
+    "backbone": "transformer",
+    "verdicts": "majority",
+    "ties": "half",
+    "epochs": "3",
+    "seed": "7",
+}
+
+
+def test_a_manager_starts_a_run(ranked: list[Prompt], manager: Member) -> None:
+    response = sign_in(manager).post(URL, FORM)
+    run = TrainingRun.objects.get()
+    assert response["Location"] == f"{URL}{run.pk}/"
+    assert run.started_by == manager.user
+    assert (run.config["ties"], run.config["epochs"], run.config["seed"]) == ("half", 3, 7)
+    assert run.config["verdicts"] == "majority"
+    task = DBTaskResult.objects.get()
+    assert task.args_kwargs["args"] == [run.pk]
+
+
+def test_a_second_press_starts_no_second_run(ranked: list[Prompt], manager: Member) -> None:
+    client = sign_in(manager)
+    client.post(URL, FORM)
+    response = client.post(URL, FORM)
+    assert response.status_code == 422
+    assert "A run is in progress." in response.content.decode()
+    assert TrainingRun.objects.count() == DBTaskResult.objects.count() == 1
+
+
+def test_bad_settings_are_refused_in_the_page(ranked: list[Prompt], manager: Member) -> None:
+    response = sign_in(manager).post(URL, FORM | {"learning_rate": "7"})
+    assert response.status_code == 422
+    assert "Must be above 0 and at most 1, got 7.0." in response.content.decode()
+    assert not TrainingRun.objects.exists()
+
+
+def test_a_waiting_run_is_stopped_at_once(
+    project: Project, ranked: list[Prompt], manager: Member
+) -> None:
+    run = start(project)
+    sign_in(manager).post(f"{URL}{run.pk}/stop/")
+    run.refresh_from_db()
+    assert run.state == State.STOPPED
+    lifecycle.execute(run)  # the worker comes to it later
+    run.refresh_from_db()
+    assert run.state == State.STOPPED
+
+
+def test_progress_is_a_fragment_that_asks_again_while_the_run_goes_on(
+    running: TrainingRun, manager: Member
+) -> None:
+    run_process.report(running, stage="training", step=3, steps=12, loss=0.6123)
+    client = sign_in(manager)
+    page = client.get(f"{URL}{running.pk}/progress/").content.decode()
+    assert "<html" not in page
+    assert "hx-trigger" in page
+    assert "0.612" in page
+    lifecycle.finish(running, State.FAILED, "The moon was in the way.")
+    page = client.get(f"{URL}{running.pk}/progress/").content.decode()
+    assert "hx-trigger" not in page
+    assert "The moon was in the way." in page
+
+
+def test_the_log_is_shown_as_text(running: TrainingRun, manager: Member) -> None:
+    path: Path = run_process.log_path(running)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("step 1 <script>alert(1)</script>")
+    page = sign_in(manager).get(f"{URL}{running.pk}/log/").content.decode()
+    assert "step 1 &lt;script&gt;" in page
+
+
+def test_reviewers_look_and_managers_act(
+    running: TrainingRun, reviewer: Member, labeller: Member, outsider: User
+) -> None:
+    one = f"{URL}{running.pk}/"
+    for url in (URL, one, f"{one}progress/", f"{one}log/"):
+        assert sign_in(reviewer).get(url).status_code == 200, url
+        assert sign_in(labeller).get(url).status_code == 403, url
+        assert sign_in(outsider).get(url).status_code == 404, url
+        assert Client().get(url).status_code == 302, url
+    for url in (URL, f"{one}stop/", f"{one}go-on/"):
+        assert sign_in(reviewer).post(url, FORM).status_code == 403, url
+        assert sign_in(labeller).post(url, FORM).status_code == 403, url
+    for url in (f"{one}stop/", f"{one}go-on/"):
+        assert sign_in(reviewer).get(url).status_code == 405
+    running.refresh_from_db()
+    assert not running.stop_requested
+
+
+def test_a_run_of_another_project_is_not_found(running: TrainingRun, manager: Member) -> None:
+    elsewhere = Project.objects.create(name="Attic", slug="attic")
+    Member.objects.create(project=elsewhere, user=manager.user, name="m", role="manager")
+    client = sign_in(manager)
+    for page in ("", "progress/", "log/"):
+        assert client.get(f"/projects/attic/runs/{running.pk}/{page}").status_code == 404
+    assert client.post(f"/projects/attic/runs/{running.pk}/stop/").status_code == 404
+
+
+# The curve
+
+
+def test_the_curve_goes_from_the_first_step_to_the_last() -> None:
+    curve = loss_curve([{"step": s, "loss": 1.0 / s} for s in (1, 2, 4)])
+    assert curve is not None
+    xs = [float(point.split(",")[0]) for point in curve.polyline.split()]
+    assert xs == [0.0, 200.0, 600.0]
+    assert [label for _, label in curve.ticks_x] == ["1", "4"]
+
+
+def test_the_curve_shows_the_loss_of_guessing_where_it_is_in_sight() -> None:
+    high = loss_curve([{"step": s, "loss": loss} for s, loss in enumerate((1.0, 0.5))])
+    low = loss_curve([{"step": s, "loss": loss} for s, loss in enumerate((0.4, 0.3))])
+    assert high is not None
+    assert high.guessing == pytest.approx(200 * (1 - 0.6931 / 1.05), abs=0.1)
+    assert low is not None
+    assert low.guessing is None
+
+
+def test_there_is_no_curve_before_two_losses() -> None:
+    assert loss_curve([]) is None
+    assert loss_curve([{"step": 1, "loss": 0.7}, {"step": 2, "loss": None}]) is None
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_end() -> None:
+    curve = loss_curve([{"step": s, "loss": 0.5} for s in range(10_001)])
+    assert curve is not None
+    assert len(curve.rows) <= 302
+    assert curve.rows[-1]["step"] == 10_000

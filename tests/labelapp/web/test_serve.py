@@ -1,0 +1,222 @@
+"""`manage.py serve`: the pages and the workers as processes of their own."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.installation import Connection
+from benchmarks.silent import SENT, held_open
+from labelapp.management.commands import serve
+
+ROOT = Path(__file__).resolve().parents[3]
+PATIENCE = 300.0  # seconds: a bound for the busiest machine, not a measure
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """An installation of its own, so that the worker is not that of another test."""
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+    for command in (["migrate"], ["collectstatic", "--noinput"]):
+        manage = [sys.executable, "manage.py", *command, "--verbosity", "0"]
+        subprocess.run(manage, cwd=ROOT, env=environment, check=True)
+    return environment
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "serve.log"
+
+
+@pytest.fixture
+def served(
+    environment: dict[str, str], port: int, log: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{port}"]
+    with open(log, "wb") as file:
+        process = subprocess.Popen(
+            [*command, "--workers", "1"], cwd=ROOT, env=environment, stdout=file
+        )
+    yield process
+    if process.poll() is None:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def answers(port: int) -> bool:
+    try:
+        url = f"http://127.0.0.1:{port}/sign-in/"
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def children(parent: int) -> list[int]:
+    """The process numbers of a process's children."""
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def web_processes(served: int) -> list[int]:
+    """The process numbers of the processes that answer requests."""
+    return [
+        pid
+        for child in children(served)
+        if b"granian" in Path(f"/proc/{child}/cmdline").read_bytes()
+        for pid in children(child)
+    ]
+
+
+def workers(log: Path, name: str) -> list[int]:
+    """The process numbers of the workers of that name so far."""
+    return [int(pid) for pid in re.findall(rf"The {name} is process (\d+)", log.read_text())]
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_pages_stay_when_a_worker_dies_and_all_ends_together(
+    served: "subprocess.Popen[bytes]", port: int, log: Path
+) -> None:
+    assert wait_for(lambda: answers(port))
+    for name in ("task worker", "training worker"):
+        assert wait_for(lambda name=name: len(workers(log, name)) == 1)
+        os.kill(workers(log, name)[0], signal.SIGKILL)
+        assert wait_for(lambda name=name: len(workers(log, name)) == 2)
+    assert answers(port)
+    served.send_signal(signal.SIGTERM)
+    assert served.wait(PATIENCE) == 0
+    assert f"Podium is at http://127.0.0.1:{port}/" in log.read_text()
+    assert not any(alive(pid) for pid in workers(log, "(?:task|training) worker"))
+    assert not answers(port)
+
+
+def test_a_web_process_that_dies_is_started_again(
+    served: "subprocess.Popen[bytes]", port: int
+) -> None:
+    assert wait_for(lambda: answers(port))
+    (first,) = web_processes(served.pid)
+    os.kill(first, signal.SIGKILL)
+    assert wait_for(lambda: first not in web_processes(served.pid) and answers(port))
+
+
+@pytest.mark.parametrize("sent", ["silent", "half a head", "half a body"])
+def test_a_page_answers_while_64_connections_send_nothing(
+    served: "subprocess.Popen[bytes]", port: int, sent: str
+) -> None:
+    assert wait_for(lambda: answers(port))
+    with held_open(port, 64, SENT[sent]):
+        connection = Connection(port, session="", timeout=PATIENCE)
+        for _ in range(10):
+            assert connection.ask("GET", "/sign-in/").status == 200
+            connection.drop()
+        served.terminate()
+        assert served.wait(PATIENCE) == 0
+
+
+def test_no_browser_mixes_the_scripts_of_two_releases(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    hashed = list((tmp_path / "static/js/labelling").glob("*.*.js"))
+    page = next(p for p in hashed if p.name.startswith("page."))
+    imported = re.findall(r'from "\./([^"]+)"', page.read_text())
+    assert imported
+    assert set(imported) <= {p.name for p in hashed}
+
+
+def refused(environment: dict[str, str], bind: str) -> "subprocess.CompletedProcess[str]":
+    """What `serve` says when it cannot have an address."""
+    return subprocess.run(
+        [sys.executable, "manage.py", "serve", "--bind", bind],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_a_taken_port_ends_the_command_and_says_what_to_do(environment: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = refused(environment, bind)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"CommandError: {bind} cannot be used: Address already in use; "
+        "choose another address with --bind (make: BIND=127.0.0.1:8001)\n"
+    )
+
+
+def test_two_installations_do_not_share_a_port(
+    served: "subprocess.Popen[bytes]", environment: dict[str, str], port: int
+) -> None:
+    assert wait_for(lambda: answers(port))
+    done = refused(environment, f"127.0.0.1:{port}")
+    assert done.returncode == 1
+    assert "Address already in use" in done.stderr
+    assert answers(port)
+
+
+@pytest.mark.parametrize(
+    ("bind", "reason"),
+    [
+        ("127.0.0.1", "'127.0.0.1' is not HOST:PORT with a port from 1 to 65535"),
+        ("127.0.0.1:http", "'127.0.0.1:http' is not HOST:PORT with a port from 1 to 65535"),
+        ("127.0.0.1:65536", "'127.0.0.1:65536' is not HOST:PORT with a port from 1 to 65535"),
+        ("no.such.invalid:80", "'no.such.invalid' is neither an IP address nor a name"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(
+    environment: dict[str, str], bind: str, reason: str
+) -> None:
+    done = refused(environment, bind)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(
+        f"manage.py serve: error: argument --bind: {reason}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bind", "host"),
+    [
+        ("localhost:80", ("127.0.0.1", "::1")),
+        ("[::1]:80", ("::1",)),
+        (":80", ("0.0.0.0",)),  # noqa: S104 - what is asked for
+    ],
+)
+def test_an_address_may_be_a_name_or_ipv6_or_every_one(bind: str, host: tuple[str, ...]) -> None:
+    found = serve.address(bind)
+    assert found.host in host
+    assert found.port == 80
