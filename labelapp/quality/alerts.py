@@ -17,6 +17,7 @@ from labelapp.quality.bootstrap import Floats, Sums
 from labelapp.quality.control_checks import CONSISTENCY, GOLD
 from labelapp.quality.labeller_stats import Habits
 from labelapp.quality.results import Alarm
+from labelapp.templatetags.figures import duration, percent
 
 FEWEST = 20  # prompts of a labeller, before anything is said of their habits
 FEWEST_CHECKED = 10  # gold or repeated prompts, before anything is said of these
@@ -210,7 +211,7 @@ def places(habits: Habits, left_out: Container[int]) -> Raised:
                     "place",
                     "The same order of places",
                     "Gives the responses nearly the same order of places again and again, whatever "
-                    f"stands there: places decide {percent(same)} of what they could, over "
+                    f"stands there: places decide {percent(same, 0)} of what they could, over "
                     f"{share.prompts} prompts. Responses are shuffled, so that 0 % are to be "
                     "expected.",
                 ),
@@ -223,11 +224,11 @@ def goes_by_place(own: Share, others: Share | None) -> Alarm:
     value = own.value if first else 1 - own.value
     said = ""
     if others is not None:
-        said = f" The others do in {percent(others.value if first else 1 - others.value)}."
+        said = f" The others do in {percent(others.value if first else 1 - others.value, 0)}."
     return Alarm(
         "place",
         f"Prefers what came {where}",
-        f"Prefers what was shown {where} in {percent(value or 0)} of {own.whole:.0f} comparisons. "
+        f"Prefers what was shown {where} in {percent(value or 0, 0)} of {own.whole:.0f} comparisons. "
         f"Responses are shuffled, so that 50 % are to be expected.{said}",
     )
 
@@ -262,8 +263,8 @@ def ties(habits: Habits, left_out: Container[int]) -> Raised:
                 Alarm(
                     "ties",
                     "Ties nearly everything",
-                    f"Ties {percent(share.value)} of {share.whole:.0f} pairs of responses. The "
-                    f"others tie {percent(others.value)}.",
+                    f"Ties {percent(share.value, 0)} of {share.whole:.0f} pairs of responses. The "
+                    f"others tie {percent(others.value, 0)}.",
                 ),
             )
 
@@ -284,8 +285,8 @@ def length(habits: Habits, left_out: Container[int]) -> Raised:
                     Alarm(
                         "length",
                         f"Prefers the {what}",
-                        f"Prefers the {what} response in {percent(value)} of {share.whole:.0f} "
-                        f"comparisons. The others do in {percent(like)}.",
+                        f"Prefers the {what} response in {percent(value, 0)} of {share.whole:.0f} "
+                        f"comparisons. The others do in {percent(like, 0)}.",
                     ),
                 )
 
@@ -309,9 +310,9 @@ def chance(habits: Habits, left_out: Container[int]) -> Raised:
                 Alarm(
                     "chance",
                     "Agrees as if by chance",
-                    f"Agrees with the others in {percent(with_pool.value)} of "
+                    f"Agrees with the others in {percent(with_pool.value, 0)} of "
                     f"{with_pool.whole:.0f} comparisons. They agree with each other in "
-                    f"{percent(others.value)}; by chance it would be 50 %.",
+                    f"{percent(others.value, 0)}; by chance it would be 50 %.",
                 ),
             )
 
@@ -337,13 +338,13 @@ def by_themselves(habits: Habits, left_out: Container[int]) -> Raised:
 def checked(habits: Habits, left_out: Container[int], kind: str, badge: str, whom: str) -> Raised:
     for member, share, others, z in beside_others(habits, kind, left_out, FEWEST_CHECKED):
         if near_chance(share, others, z):
-            said = f"The others do in {percent(others.value)}; by" if others else "By"
+            said = f"The others do in {percent(others.value, 0)}; by" if others else "By"
             yield (
                 member,
                 Alarm(
                     kind,
                     badge,
-                    f"Agrees with {whom} in {percent(share.value)} of {share.whole:.0f} "
+                    f"Agrees with {whom} in {percent(share.value, 0)} of {share.whole:.0f} "
                     f"comparisons of {share.prompts} prompts. {said} chance it would be 50 %.",
                 ),
             )
@@ -359,14 +360,3 @@ def near_chance(own: Share, others: Share | None, z: float) -> bool:
         and own.value < 0.5 + NEAR_CHANCE * above
         and own.value + own.margin(z) < 0.5 + FAR_FROM_OTHERS * above
     )
-
-
-# ---- words ----
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.0f}\u202f%"
-
-
-def duration(seconds: float) -> str:
-    return f"{seconds:.0f}\u00a0s" if seconds < 120 else f"{seconds / 60:.0f}\u00a0min"
