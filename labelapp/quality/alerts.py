@@ -228,8 +228,8 @@ def goes_by_place(own: Share, others: Share | None) -> Alarm:
     return Alarm(
         "place",
         f"Prefers what came {where}",
-        f"Prefers what was shown {where} in {percent(value or 0, 0)} of {own.whole:.0f} comparisons. "
-        f"Responses are shuffled, so that 50 % are to be expected.{said}",
+        f"Prefers what was shown {where} in {percent(value or 0, 0)} of {own.whole:.0f} "
+        f"comparisons. Responses are shuffled, so that 50 % are to be expected.{said}",
     )
 
 
