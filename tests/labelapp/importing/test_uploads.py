@@ -17,7 +17,7 @@ from django.test import Client
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
-from labelapp.importing import tasks, uploads
+from labelapp.importing import tasks, upload_handler, uploads
 from labelapp.jobs import transfers
 from labelapp.models import FileState, Member, Prompt, Ranking, Upload
 from tests.conftest import sign_in
@@ -359,7 +359,7 @@ def test_no_file_or_an_empty_one_is_refused_in_the_form(client: Client, data: An
 
 
 def left() -> list[Path]:
-    folder = uploads.receiving.incoming_folder()
+    folder = upload_handler.incoming_folder()
     return list(folder.iterdir()) if folder.exists() else []
 
 
