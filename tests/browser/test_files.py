@@ -85,7 +85,7 @@ def test_a_dropped_table_is_read_anew_as_columns_are_named(page: Page, live_serv
 
 def test_an_export_is_prepared_and_downloaded(page: Page, prompt: Prompt) -> None:
     page.reload()
-    page.get_by_role("link", name="export them as a file").click()
+    page.get_by_role("link", name="Export rankings").click()
     page.get_by_role("button", name="Prepare the file").click()
     expect(page.get_by_text("waiting")).to_be_visible()
     work()
