@@ -43,7 +43,7 @@ from tests.labelapp.importing.uploads import confirm, line, lines, send
 WIDE: ViewportSize = {"width": 1280, "height": 844}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 # Everything is looked at once at each width; the colours once more in the other scheme.
-ALL: dict[str, Any] = {"resultTypes": ["violations"]}
+ALL: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
 COLOURS = ALL | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 LOOKS: list[tuple[ViewportSize, Any, dict[str, Any]]] = [
     (WIDE, "light", ALL),
