@@ -72,10 +72,13 @@ def test_a_given_value_beats_the_backbones():
         ({"loss": "plackett-luce", "label_smoothing": 0.1}, "label_smoothing is of comparisons"),
         ({"loss": "plackett-luce", "batching": "shuffled"}, "batching must be grouped, got shuf"),
         (
-            {"verdicts": "majority", "held_out_by": "labeller"},
+            {"aggregation": "majority", "held_out_by": "labeller"},
             "held_out_by labeller needs the labellers' own rankings: .* got 'majority'",
         ),
-        ({"verdicts": "most"}, "verdicts must be one of all, majority, adjudicated, got 'most'"),
+        (
+            {"aggregation": "most"},
+            "aggregation must be one of all, majority, adjudicated, got 'most'",
+        ),
         ({"optimizer": []}, "optimizer must be one of adam, .*, got "),
         ({"learningrate": 1}, "unknown setting 'learningrate'; known are: backbone, model"),
     ],

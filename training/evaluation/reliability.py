@@ -1,4 +1,4 @@
-"""The reliability diagram: does a confidence of 80 % come true in 80 % of the cases?"""
+"""The reliability diagram, which shows how often each confidence comes true."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ INK, GRID, BAR = "#222222", "#dddddd", "#9fb8d6"
 
 
 def reliability_diagram(calibration: dict[str, Any]) -> NDArray[np.uint8]:
-    """A picture (height, width, 3) of the bins that metrics.calibration gives.
+    """Draw the bins of metrics.calibration, and return the picture (height, width, 3).
 
-    A bar is how often a confidence came true; on the line it would be as often as was promised.
+    The height of a bar is how often a confidence came true; a calibrated model's bars end on the
+    diagonal.
     """
     image = Image.new("RGB", (SIDE + 2 * MARGIN, SIDE + 2 * MARGIN), "white")
     draw = ImageDraw.Draw(image)

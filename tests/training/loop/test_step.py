@@ -9,7 +9,7 @@ from training.data.dataset import TokenizedPrompt, TokenizedRanking
 from training.distributed.device import Machine
 from training.loop.loss import RankingLoss
 from training.loop.optimizers import make_optimizer
-from training.loop.step import backward, shorten_gradients
+from training.loop.step import accumulate_gradients, clip_grad_norm
 
 
 def step(learning_rate=0.01, **settings):
@@ -34,8 +34,8 @@ def step(learning_rate=0.01, **settings):
     objective = RankingLoss(config)
     optimizer = make_optimizer(backbone, objective, config)
     machine = Machine.choose(config)
-    backward(backbone, objective, rankings, machine, config.tokens_per_batch)
-    shorten_gradients(backbone, config.max_grad_norm)
+    accumulate_gradients(backbone, objective, rankings, machine, config.tokens_per_batch)
+    clip_grad_norm(backbone, config.max_grad_norm)
     optimizer.step(learning_rate)
     return before, weights(backbone), optimizer
 
