@@ -17,6 +17,7 @@ from training.evaluation.error_analysis import (
     worst_errors,
 )
 from training.evaluation.evaluate import Evaluation
+from training.evaluation.formatting import duration
 from training.evaluation.metrics import agreed
 from training.evaluation.reliability import reliability_diagram
 from training.evaluation.report import report
@@ -36,8 +37,8 @@ def baselines(
         started = time.monotonic()
         rewards, rankings = word_count_rewards(dataset)
         found["word_counts"] = agreed(evaluation.margins(rewards))
-        seconds = time.monotonic() - started
-        reporter.say(f"words counted in {rankings} rankings in {seconds:.1f} seconds")
+        took = duration(time.monotonic() - started)
+        reporter.say(f"words counted in {rankings} rankings in {took}")
     return found
 
 

@@ -57,8 +57,17 @@ NAMES = {
     "source": ("source", "model", "model_name", "model_id", "generator"),
     "rank": ("rank", "human_rank", "response_rank", "ranking"),
     "labeller": (
-        *("labeller", "labeler", "annotator", "rater", "worker", "judge"),
-        *("labeller_id", "labeler_id", "annotator_id", "rater_id", "worker_id"),
+        "labeller",
+        "labeler",
+        "annotator",
+        "rater",
+        "worker",
+        "judge",
+        "labeller_id",
+        "labeler_id",
+        "annotator_id",
+        "rater_id",
+        "worker_id",
     ),
 }
 # Apostrophes before what a spreadsheet would run: our export puts one there, which is taken away.

@@ -193,11 +193,6 @@ def look_into(path: str, *, delimiter: str | None = None) -> Beginning:
         return beginning(raw, path, None, delimiter)[1]
 
 
-def detect_format(path: str) -> Format:
-    """A file's format, by its content and its name. Raises RankingFileError as look_into does."""
-    return look_into(path).format
-
-
 def opened(stack: ExitStack, path: str) -> tuple[io.BufferedReader, int | None]:
     """The file's bytes, and how many they are; None for a pipe."""
     if path == "-":

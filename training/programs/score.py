@@ -1,4 +1,4 @@
-"""What `python -m training.score` does: rewards of a project's responses, into scores.jsonl."""
+"""Run `python -m training.score`: write the rewards of a project's responses to scores.jsonl."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from training.runs.progress import Reporter
 
 
 def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
+    """Score with the model in this folder as the parsed arguments say. Raises UserError."""
     silence_transformers()
     config = folder.read_config()
     if config is None:
@@ -59,7 +60,7 @@ def scores(
     machine: Machine,
     reporter: Reporter,
 ) -> Iterator[tuple[Identifier, float]]:
-    """(response id, reward) of all responses but those of prompts that the model refuses."""
+    """Yield the id and the reward of each response, unless its prompt is refused by the model."""
     encoder = TextEncoder(
         backbone.tokenizer,
         max_prompt_tokens=config.max_prompt_tokens,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainConfig, option
+from training.evaluation.formatting import decimal, percent
 from training.evaluation.report import CHOICES
 from training.runs.folder import RunFolder
 
@@ -172,7 +173,8 @@ def _labellers(manifest: Mapping[str, Any]) -> str:
 def _split(config: TrainConfig) -> str:
     """Return a sentence on the held-out side."""
     what = "prompts, by a hash" if config.held_out_by == "prompt" else "labellers, by their names"
-    return f"Held out: {config.held_out_fraction:.0%} of {what} (split {config.split})."
+    share = percent(config.held_out_fraction, 0)
+    return f"Held out: {share} of {what} (split {config.split})."
 
 
 def figures(found: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, str]]:
@@ -190,7 +192,10 @@ def figures(found: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, st
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None else str(value) if type(value) is int else f"{value:.3f}"
+    """Return a count as it is, and any other number with three digits behind the point."""
+    if value is None:
+        return "unknown"
+    return str(value) if type(value) is int else decimal(value, 3)
 
 
 def _limits(
