@@ -218,14 +218,14 @@ class TrainConfig:
     )
     max_steps: int = setting(
         0,
-        "maximum number of optimizer steps; 0 is no limit but the epochs",
+        "maximum number of optimiser steps; 0 is no limit but the epochs",
         group="training",
         least=0,
     )
     rankings_per_step: int = setting(
-        None, "batch size: rankings in one optimizer step", group="training", least=1, most=65536
+        None, "batch size: rankings in one optimiser step", group="training", least=1, most=65536
     )
-    optimizer: OptimizerChoice = setting("adamw", "optimizer", group="training")
+    optimizer: OptimizerChoice = setting("adamw", "optimiser", group="training")
     schedule: Schedule = setting("cosine", "learning rate schedule after warm-up", group="training")
     learning_rate: float = setting(None, "peak learning rate", group="training", above=0, most=1)
     final_lr_ratio: float = setting(
@@ -236,7 +236,7 @@ class TrainConfig:
     )
     beta1: float = setting(
         0.9,
-        "beta1 of Adam and AdamW; momentum of the other optimizers",
+        "beta1 of Adam and AdamW; momentum of the other optimisers",
         group="training",
         least=0,
         most=0.9999,

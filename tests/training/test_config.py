@@ -114,3 +114,15 @@ def test_settings_become_options():
 
 def test_every_field_says_what_it_is():
     assert all(field.metadata["help"] for field in dataclasses.fields(TrainConfig))
+
+
+def test_settings_are_known_by_their_earlier_names():
+    old = {"verdicts": "majority", "centring": 0.5}
+    config = TrainConfig.from_json(old)
+    assert (config.aggregation, config.reward_centering) == ("majority", 0.5)
+    assert config.to_json()["verdicts"] == "majority"  # as the web application reads it
+    assert TrainConfig.from_json(config.to_json()) == config
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    arguments = parser.parse_args(["--verdicts", "majority", "--centring", "0.5"])
+    assert from_arguments(arguments) == config

@@ -66,7 +66,7 @@ class TokenizedRanking:
 
 @dataclass(slots=True)
 class Counts(SourceCounts):
-    """Counts of a source and of the dataset made from it."""
+    """Count the contents of a source and of the dataset made from it."""
 
     train_prompts: int = 0
     train_rankings: int = 0

@@ -55,7 +55,7 @@ BEGIN;
 
 @dataclass(slots=True)
 class SourceCounts:
-    """Counts of a source."""
+    """Count the contents of a source."""
 
     prompts: int = 0
     """Prompts with a ranking."""
@@ -71,7 +71,7 @@ class SourceCounts:
 
 @dataclass(frozen=True, slots=True)
 class StagedPrompt:
-    """A prompt as staging returns it."""
+    """Hold a staged prompt."""
 
     prompt: Prompt
     """The prompt with the responses that its rankings name; each ranking has a comparison."""

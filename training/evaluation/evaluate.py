@@ -36,7 +36,7 @@ RANKINGS_PER_BATCH = 1024
 
 @dataclass(frozen=True, slots=True)
 class EvalSplit:
-    """Rankings to evaluate a model on: those of every prompt, or of every nth."""
+    """Select rankings to evaluate a model on: those of every prompt, or of every nth."""
 
     rankings: Rankings
     every: int = 1

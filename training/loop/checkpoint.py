@@ -38,7 +38,7 @@ REST = "state.json"
 
 
 class Checkpoints:
-    """Save and restore `modules` and the optimizer of one run."""
+    """Save and restore `modules` and the optimiser of one run."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Checkpoints:
 
     @property
     def are_due(self) -> bool:
-        """True if the last checkpoint is at least `minutes` old; never if `minutes` is 0."""
+        """Return True if the last checkpoint is at least `minutes` old; never if `minutes` is 0."""
         return time.monotonic() - self._written >= 60 * self.minutes > 0
 
     def save(self, state: TrainState) -> None:

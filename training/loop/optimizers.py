@@ -1,4 +1,4 @@
-"""Optimizers, and the learning rate of each step."""
+"""Optimisers, and the learning rate of each step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ converge within the few dozen steps of a short run."""
 
 
 class Optimizers:
-    """Step one or several of torch's optimizers as one."""
+    """Step one or several of torch's optimisers as one."""
 
     def __init__(self, parts: Sequence[Optimizer]) -> None:
         self.parts = parts
@@ -73,7 +73,7 @@ class Optimizers:
 
 
 def make_optimizer(backbone: Backbone, objective: RankingLoss, config: TrainConfig) -> Optimizers:
-    """Create the optimizer that the settings ask for, over the model and the objective.
+    """Create the optimiser that the settings ask for, over the model and the objective.
 
     Weight decay leaves out biases, the scales of norms and the objective's parameters. These last
     are always trained by AdamW.
@@ -110,7 +110,7 @@ def make_optimizer(backbone: Backbone, objective: RankingLoss, config: TrainConf
 
 
 def _of_torch(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
-    """Create torch's optimizer for these groups; Muon leaves them to AdamW."""
+    """Create torch's optimiser for these groups; Muon leaves them to AdamW."""
     decay, betas = config.weight_decay, (config.beta1, config.beta2)
     match config.optimizer:
         case "adam":

@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class StepStats:
-    """Sums over the rankings of one or several steps, each taken before the update it led to."""
+    """Hold sums over the rankings of steps, each taken before the update that it led to."""
 
     rankings: int = 0
     """With shuffled batching, every comparison is a ranking of two."""
@@ -69,7 +69,7 @@ def random_state() -> dict[str, Tensor]:
 
 @dataclass(slots=True)
 class TrainState:
-    """Everything that a run resumes from, besides its weights and its optimizer's state."""
+    """Hold everything that a run resumes from but its weights and its optimiser's state."""
 
     tokens_per_batch: int
     """The setting, or less once memory has run out."""
@@ -109,7 +109,7 @@ class TrainState:
 
     @property
     def best(self) -> int:
-        """The step with the lowest held-out loss, the first of equals."""
+        """Return the step with the lowest held-out loss, the first of equals."""
         return min(self.held_out, key=lambda step: (self.held_out[step], step))
 
     def would_be_best(self, loss: float) -> bool:

@@ -1,4 +1,4 @@
-"""One optimizer step: accumulate the gradient, clip it, and update the weights.
+"""One optimiser step: accumulate the gradient, clip it, and update the weights.
 
 Shapes: N rankings, K responses.
 """
@@ -30,7 +30,7 @@ from training.runs.signals import check
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """A model on its device, with the objective and the optimizer that train it."""
+    """Hold a model on its device, with the objective and the optimiser that train it."""
 
     backbone: Backbone
     objective: RankingLoss
@@ -39,13 +39,13 @@ class Learner:
 
     @classmethod
     def create(cls, backbone: Backbone, config: TrainConfig, machine: Machine) -> Learner:
-        """Add to a model the objective and the optimizer that the settings ask for."""
+        """Add to a model the objective and the optimiser that the settings ask for."""
         objective = RankingLoss(config).to(machine.device)
         return cls(backbone, objective, make_optimizer(backbone, objective, config), machine)
 
     @property
     def modules(self) -> dict[str, nn.Module]:
-        """The modules with weights, by their names in a checkpoint."""
+        """Return the modules with weights, by their names in a checkpoint."""
         return {"model": self.backbone.model, "objective": self.objective}
 
 

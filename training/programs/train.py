@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,18 @@ from training.commandline import database_project, wants_bar
 from training.config import TrainConfig, from_arguments
 from training.data.batching import Batches
 from training.data.database import DatabaseSource
-from training.data.dataset import Dataset
 from training.data.file import FileSource
 from training.data.source import Source
 from training.distributed.device import Machine, silence_transformers
 from training.distributed.processes import ALONE, Processes
-from training.errors import StoppedError, UserError
+from training.errors import StoppedError
 from training.evaluation.evaluate import (
-    EvalSplit,
     Evaluation,
     brief,
     curves,
-    evaluate,
     held_out,
     held_out_metrics,
     judgements,
-    split_rewards,
     train_sample,
 )
 from training.evaluation.labeller_agreement import labellers_agree
@@ -45,6 +40,7 @@ from training.loop.resume import can_resume, resume_backbone
 from training.loop.setup import begin, describe
 from training.loop.state import StepStats, TrainState
 from training.loop.step import Learner, train_step
+from training.programs.run import Run, evaluate_now
 from training.runs.folder import RunFolder, finite
 from training.runs.progress import MetricLog, Reporter
 from training.runs.signals import asked, saving_first, stopped
@@ -94,39 +90,6 @@ def open_folder(folder: RunFolder, config: TrainConfig, source: Source, *, resta
     return resuming
 
 
-@dataclass(slots=True)
-class Run:
-    """Hold the parts of a run while it trains."""
-
-    config: TrainConfig
-    learner: Learner
-    dataset: Dataset
-    batches: Batches
-    checkpoints: Checkpoints
-    state: TrainState
-    log: MetricLog
-    reporter: Reporter
-    started: float
-    """time.monotonic() at its start, as if it had never stopped."""
-
-    @property
-    def steps(self) -> int:
-        """Steps that the run has when it is done."""
-        return min(
-            self.batches.per_epoch * self.config.epochs, self.config.max_steps or sys.maxsize
-        )
-
-    @property
-    def seconds(self) -> float:
-        """Time since its start, without the time between stopping and resuming."""
-        return time.monotonic() - self.started
-
-    def save(self) -> None:
-        """Write a checkpoint, and the logged values before it."""
-        self.log.flush()
-        self.checkpoints.save(self.state)
-
-
 def train(
     config: TrainConfig,
     source: Source,
@@ -143,7 +106,10 @@ def train(
         machine.processes.leave()  # when the first is done: launchers wait only so long
         return
     continue_alone(run, folder)
-    kept, evaluation = restore_kept_weights(run, evaluation)
+    kept = restore_kept_weights(run)
+    if kept != run.state.step:
+        evaluation = None  # frees the tables of the last weights
+    evaluation = evaluation or evaluate_now(run, held_out(run.dataset))
     save_model(run, folder, evaluation)
     metrics = run_metrics(run, evaluation, kept)
     write_results(run, folder, evaluation, metrics)
@@ -223,32 +189,6 @@ def loop(run: Run) -> Evaluation | None:
     return evaluation
 
 
-def evaluate_now(run: Run, split: EvalSplit) -> Evaluation:
-    """Evaluate the current weights. Raises UserError where a reward is not a number."""
-    machine, state = run.learner.machine, run.state
-    run.reporter.enter("evaluating")
-    mine = state.with_oom_backoff(
-        partial(
-            split_rewards,
-            run.learner.backbone,
-            split,
-            machine,
-            tick=lambda _: run.reporter.alive(),
-        ),
-        run.reporter.say,
-        processes=machine.processes,
-    )
-    rewards = {name: row for part in machine.processes.gather(mine) for name, row in part.items()}
-    evaluation = evaluate(split, rewards, run.learner.objective)
-    if not math.isfinite(evaluation.loss):
-        raise UserError(
-            f"rewards are not numbers after step {state.step};"
-            " lower --learning-rate, or use --precision float32"
-        )
-    run.reporter.enter("training")
-    return evaluation
-
-
 def record_evaluation(run: Run, evaluation: Evaluation) -> None:
     """Log a held-out evaluation, and save the weights if it is the best so far.
 
@@ -318,13 +258,12 @@ def continue_alone(run: Run, folder: RunFolder) -> None:
     run.checkpoints.restore_weights()
 
 
-def restore_kept_weights(run: Run, evaluation: Evaluation | None) -> tuple[int, Evaluation]:
-    """Restore the weights that the settings keep; return their step and their evaluation."""
+def restore_kept_weights(run: Run) -> int:
+    """Restore the weights that the settings keep, and return their step."""
     kept = run.state.best if run.config.keep == "best" else run.state.step
     if kept != run.state.step:
         run.checkpoints.restore_weights(kept)
-        evaluation = None
-    return kept, evaluation or evaluate_now(run, held_out(run.dataset))
+    return kept
 
 
 def save_model(run: Run, folder: RunFolder, evaluation: Evaluation) -> None:

@@ -98,13 +98,13 @@ class RunFolder:
 
     @property
     def is_unfinished(self) -> bool:
-        """True if a run stopped here that can be resumed: finished runs have no checkpoints."""
+        """Return True if a stopped run can be resumed here: finished ones have no checkpoints."""
         names = (path.name.removeprefix("step-") for path in self.checkpoints.glob("step-*"))
         return any(name.isdecimal() for name in names)
 
     @property
     def is_trained(self) -> bool:
-        """True if a run has finished here."""
+        """Return True if a run has finished here."""
         return self.read_metrics() is not None and not self.checkpoints.exists()
 
     # Reading
@@ -226,7 +226,7 @@ class RunFolder:
 
     @property
     def is_vacant(self) -> bool:
-        """True if the folder holds nothing that a failure to start must leave alone."""
+        """Return True if the folder holds nothing that a failure to start must leave alone."""
         return self.read_config() is None and not self._strangers()
 
     def _strangers(self) -> set[str]:

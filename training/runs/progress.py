@@ -78,6 +78,10 @@ class Reporter:
             self.say(f"{self.progress.state} {step}/{self.progress.steps}  {words}".rstrip())
         self.alive()
 
+    def advance(self, steps: int) -> None:
+        """Show that so many more steps are done."""
+        self.step(self.progress.step + steps)
+
     def alive(self) -> None:
         """Update progress.json if it is older than SECONDS_BETWEEN_WRITES."""
         if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
