@@ -158,9 +158,13 @@ class Staging:
                 f" ({self.counts.rankings} rankings, {self.counts.all_tied} of them all tied)"
             )
         if config.held_out_by == "labeller":
-            self._hold_out_labellers(config)
+            self._hold_out_labellers(config.held_out_fraction, config.split, config.folds)
         else:
-            self._hold_out_prompts(config, usable)
+            if config.folds > usable:
+                raise UserError(
+                    f"{config.folds} folds need as many prompts; {self.name} has {usable}"
+                )
+            self._hold_out_prompts(config.held_out_fraction, config.split, config.folds)
 
     def prompts(self) -> Iterator[StagedPrompt]:
         """Yield the prompts with a comparison, in the order of the source."""
@@ -243,13 +247,11 @@ class Staging:
         )
         return [Response(id_, text) for id_, text in found]
 
-    def _hold_out_prompts(self, config: TrainConfig, usable: int) -> None:
+    def _hold_out_prompts(self, fraction: float, split: int, folds: int) -> None:
         """Hold out as splits.held_out_hashes does, with two numbers for each prompt in memory."""
-        if config.folds > usable:
-            raise UserError(f"{config.folds} folds need as many prompts; {self.name} has {usable}")
-        # Of k-fold's parts each prompt must be in one: they share an order.
-        split = 0 if config.folds else config.split
-        self._db.create_function("position", 1, lambda name: split_position(name, split))
+        # All folds share an order, so that each prompt is in exactly one of them.
+        order = 0 if folds else split
+        self._db.create_function("position", 1, lambda name: split_position(name, order))
         rows, positions = array("q"), array("d")
         for row, position in self._db.execute(
             "SELECT row, position(hash) AS place FROM prompt"
@@ -257,20 +259,20 @@ class Staging:
         ):
             rows.append(row)
             positions.append(position)
-        part = held_out_part(positions, config.held_out_fraction, config.split, config.folds)
+        part = held_out_part(positions, fraction, split, folds)
         self._db.executemany(
             "UPDATE ranking SET held_out = 1 WHERE prompt = ?", ((row,) for row in rows[part])
         )
 
-    def _hold_out_labellers(self, config: TrainConfig) -> None:
+    def _hold_out_labellers(self, fraction: float, split: int, folds: int) -> None:
         names = self._db.execute("SELECT DISTINCT coalesce(labeller, ?) FROM ranking", (UNKNOWN,))
         labellers = [name for (name,) in names]
-        if len(labellers) < max(2, config.folds):
+        if len(labellers) < max(2, folds):
             raise UserError(
-                f"--held-out-by labeller needs at least {max(2, config.folds)} labellers;"
+                f"--held-out-by labeller needs at least {max(2, folds)} labellers;"
                 f" {self.name} has {len(labellers)}"
             )
-        held_out = held_out_hashes(labellers, config.held_out_fraction, config.split, config.folds)
+        held_out = held_out_hashes(labellers, fraction, split, folds)
         self._db.executemany(
             "UPDATE ranking SET held_out = 1 WHERE coalesce(labeller, ?) = ?",
             [(UNKNOWN, name) for name in held_out],
@@ -298,9 +300,9 @@ def stage(source: Source, folder: Path, aggregation: Aggregation = "all") -> Ite
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="spool-") as file:
-        # Training a tokenizer reads from a thread of its own; never from two at a time.
+        # A tokenizer is trained from another thread; two never read at the same time.
         connection = sqlite3.connect(file.name, isolation_level=None, check_same_thread=False)
-    # The file has no name any more: however the process ends, nothing is left behind.
+    # The file has no name any more, so that nothing is left however the process ends.
     with closing(connection):
         staging = Staging(source.name, connection, aggregation)
         for prompt in source.prompts():
@@ -321,6 +323,6 @@ def _digest(content_hash: str, texts: dict[Identifier, str], ranking: Ranking) -
         for name, rank in zip(ranking.responses, ranking.ranks, strict=True)
     )
     told = [content_hash, ranking.labeller, placed]
-    # Who adjudicates may have ranked the same before, as a labeller.
+    # Somebody who adjudicates may have given the same ranking before, as a labeller.
     line = json.dumps(told if ranking.kind == "own" else [*told, ranking.kind])
     return hashlib.sha256(line.encode()).digest()

@@ -148,7 +148,7 @@ def write_tables(
     """Tokenise all prompts into the tables of a store. Return the counts, and labellers by code."""
     counts = Counts(**asdict(staging.counts))
     codes: dict[Labeller, int] = {}
-    # Ids fit two bytes in most vocabularies.
+    # Most vocabularies fit into two bytes.
     ids = pa.uint16() if len(encoder.tokenizer) <= 2**16 else pa.int32()
     with ExitStack() as files:
         prompts, texts, train, held_out = (
@@ -256,7 +256,7 @@ def _new_store(cache: Path, key: str) -> Iterator[Path]:
         except OSError:
             if not (cache / key / STORE).exists():
                 raise
-            # Another run was quicker to write the same.
+            # Another run has written the same store first.
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -51,7 +51,7 @@ def bootstrap(
 def resampled(counts_QC: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sums (S, C) over samples of the rows, drawn with replacement and a fixed seed."""
     random = np.random.default_rng(BOOTSTRAP_SEED)
-    # A sample at a time: all at once they would take gigabytes where many prompts are held out.
+    # One sample at a time, because all at once would take gigabytes with many held-out prompts.
     drawn = (random.integers(len(counts_QC), size=len(counts_QC)) for _ in range(BOOTSTRAP_SAMPLES))
     return np.array([counts_QC[places_Q].sum(axis=0) for places_Q in drawn])
 

@@ -145,7 +145,7 @@ def evaluate(
 
     found = metrics.comparison_table(ranks_NK, _by_ranking(table["prompt"], places, characters))
     for name in ("prompt", "labeller"):
-        # Categories: a million comparisons of a few thousand prompts.
+        # Categories save memory: there may be a million comparisons of a few thousand prompts.
         found[name] = table[name].astype("category").array.take(found["ranking"].to_numpy())
     found["margin"] = metrics.margins(found, rewards_NK)
     found["agreed"] = metrics.agreed(found["margin"])
@@ -247,7 +247,7 @@ def _with_intervals(
     evaluation: Evaluation, baselines: dict[str, NDArray[np.float64]]
 ) -> dict[str, Any]:
     """Return the figures of the model and the baselines and their differences, with intervals."""
-    # Halves and their sums are exact in half the memory, and these tables are a run's largest.
+    # float32 is exact for halves and their sums, and these tables are the largest of a run.
     columns = evaluation.comparisons[["agreed"]].astype(np.float32)
     columns["comparisons"] = np.float32(1)
     for name, right in baselines.items():

@@ -72,7 +72,7 @@ def agree_on_prompt(
     first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
     both_NC = (ranks_NK[:, first_C] > 0) & (ranks_NK[:, second_C] > 0)
     prefers_NC = (np.sign(ranks_NK[:, second_C] - ranks_NK[:, first_C]) * both_NC).astype(float)
-    # Of two rankings: pairs that both order, and of these those ordered alike less the others.
+    # For two rankings: the pairs that both order, and those ordered alike less those that are not.
     pairs_NN = np.abs(prefers_NC) @ np.abs(prefers_NC).T
     balance_NN = prefers_NC @ prefers_NC.T
     others_NN = np.triu(labellers_N[:, None] != labellers_N[None, :])

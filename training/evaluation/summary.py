@@ -60,6 +60,6 @@ def show(
     log.image("held_out/reliability", reliability_diagram(metrics["held_out"]["calibration"]), step)
     for prompt, rankings in islice(dataset.held_out.by_prompt(), TEXTS_SHOWN):
         rewards = evaluation.rewards[prompt.content_hash]
-        # Ids may hold anything in a file; a tag must not.
+        # A file's ids may be any text, which is no good as a tag.
         name = prompt.id if isinstance(prompt.id, int) else prompt.content_hash[:12]
         log.text(f"held_out/prompt_{name}", texts_table(prompt, rewards, rankings), step)

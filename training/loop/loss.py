@@ -30,7 +30,7 @@ class RankingLoss(nn.Module):
         self.margin = config.margin
         self.label_smoothing = config.label_smoothing
         self.reward_centering = config.reward_centering
-        # A ranking that ties everything says nothing, but an element that is one tied pair does.
+        # An all-tied ranking teaches nothing, but with shuffled batching a tied pair does.
         self.tied_alone_counts = config.batching == "shuffled"
         self.log_nu = nn.Parameter(torch.zeros(())) if self.ties == "davidson" else None
 
@@ -128,7 +128,7 @@ def plackett_luce(rewards_NK: Tensor, ranks_NK: Tensor) -> tuple[Tensor, Tensor]
     worse_NKK = ranks_NK[:, None, :] > ranks_NK[:, :, None]
     worse_NKK = worse_NKK & (ranks_NK > 0)[:, :, None]
     itself_KK = torch.eye(ranks_NK.shape[1], dtype=torch.bool, device=ranks_NK.device)
-    # A response that nothing is worse than is chosen from itself alone: 0, and no special case.
+    # The worst response is chosen from itself alone, which adds 0 without a special case.
     chosen_from_NKK = worse_NKK | itself_KK
     behind_NKK = rewards_NK[:, None, :] - rewards_NK[:, :, None]
     totals_N = behind_NKK.masked_fill(~chosen_from_NKK, -math.inf).logsumexp(dim=2).sum(dim=1)

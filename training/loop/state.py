@@ -148,7 +148,7 @@ class TrainState:
                 raise stopped(number)
             if found is not None and not failed:
                 return found
-            # Behind the except clause, whose traceback held on to the tensors of the failed try.
+            # Outside the except clause, whose traceback keeps the tensors of the failed try alive.
             self.tokens_per_batch //= 2
             before_retry()
             self.restore_random()

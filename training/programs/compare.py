@@ -49,7 +49,7 @@ def work(arguments: argparse.Namespace, _: object) -> None:
             print(f"{number}/{len(combinations)} {run_folder.path.name}", file=sys.stderr)
             if not is_done(run_folder, config):
                 train(source, config, run_folder, environment)
-                log_hyperparameters(combination, config, run_folder)
+                log_hyperparameters({**combination.values, "seed": config.seed}, run_folder)
         # After each row, so that a comparison that is stopped leaves what it found.
         table = tabulate(combinations[:number])
         table.to_csv(folder / "table.csv", index=False)
@@ -94,11 +94,11 @@ def ended(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-def log_hyperparameters(combination: Combination, config: TrainConfig, folder: RunFolder) -> None:
+def log_hyperparameters(settings: dict[str, Any], folder: RunFolder) -> None:
     """Write the settings and figures for TensorBoard's HParams page, which compares runs."""
     found = {f"compare/{name}": value for name, value in figures(folder).items()}
     with SummaryWriter(str(folder.tensorboard)) as board:
-        for part in hparams({**combination.values, "seed": config.seed}, found):
+        for part in hparams(settings, found):
             board.file_writer.add_summary(part)
         for name, value in found.items():
             board.add_scalar(name, value)

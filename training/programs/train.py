@@ -52,7 +52,7 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     """Train in this folder as the parsed arguments say. Raises UserError."""
     silence_transformers()
     config = from_arguments(arguments)
-    # What can be mistyped comes first: start() takes an earlier run's results away.
+    # The source comes first: it may be mistyped, and start() removes an earlier run's results.
     source: Source = (
         FileSource(arguments.rankings)
         if arguments.rankings
@@ -78,7 +78,7 @@ def open_folder(folder: RunFolder, config: TrainConfig, source: Source, *, resta
 
     Raises UserError or OSError.
     """
-    # torchrun starts processes again that failed, with the same command.
+    # torchrun restarts failed processes with the same command.
     restarted_by_launcher = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
     from_scratch = restart and not restarted_by_launcher
     resuming = not from_scratch and can_resume(folder, config, source)
@@ -144,7 +144,7 @@ def load(
     state = TrainState(config.tokens_per_batch)
     if resuming:
         state = checkpoints.restore()
-        # It may have become smaller where memory ran out, or by what is asked for now.
+        # It may be smaller than now asked for, where memory ran out, or the other way round.
         state.tokens_per_batch = min(state.tokens_per_batch, config.tokens_per_batch)
         reporter.say(f"going on after step {state.step}")
     log = MetricLog(folder, state.step, silent=not processes.is_first)

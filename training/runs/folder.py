@@ -163,7 +163,7 @@ class RunFolder:
         self._remove_parts()
         for name in (TENSORBOARD, MODEL):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        # The configuration goes last: while anything is there, it says that a run has left it.
+        # Remove the configuration last, because it marks the other files as a run's.
         for name in FILES:
             (self.path / name).unlink(missing_ok=True)
 

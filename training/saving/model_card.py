@@ -121,7 +121,7 @@ def model_card(
             "",
             "## Limits",
             "",
-            *[f"- {limit}" for limit in _limits(config, manifest, metrics, facts)],
+            *[f"- {limit}" for limit in _limits(metrics["held_out"], facts)],
             "",
             "## Settings",
             "",
@@ -198,14 +198,8 @@ def _number(value: float | None) -> str:
     return str(value) if type(value) is int else decimal(value, 3)
 
 
-def _limits(
-    config: TrainConfig,
-    manifest: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    facts: Mapping[str, Any],
-) -> Iterator[str]:
+def _limits(held_out: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield the sentences on the limits of the model."""
-    held_out = metrics["held_out"]
     yield (
         "Only the order of responses to one prompt was learned. Scores of responses to different"
         " prompts cannot be compared."
