@@ -265,7 +265,7 @@ def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     from training.distributed.device import Machine
     from training.loop.loss import RankingLoss
     from training.loop.optimizers import make_optimizer
-    from training.loop.step import backward, shorten_gradients
+    from training.loop.step import accumulate_gradients, clip_grad_norm
 
     config = TrainConfig(
         backbone="pretrained",
@@ -289,8 +289,8 @@ def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     tell({"ready": 1})
     for _ in turns:
         begun = now(arguments)
-        backward(backbone, objective, rankings, machine, config.tokens_per_batch)
-        shorten_gradients(backbone, config.max_grad_norm)
+        accumulate_gradients(backbone, objective, rankings, machine, config.tokens_per_batch)
+        clip_grad_norm(backbone, config.max_grad_norm)
         optimizer.step(1e-6)
         optimizer.zero_grad()
         tell({"seconds": (now(arguments) - begun) / len(rankings)})

@@ -12,7 +12,7 @@ from labelapp.models import Member, Origin, Prompt
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.exporting.exported import THREE, refused
 from training.data.file import FileSource
-from training.data.staging import gather
+from training.data.staging import stage
 
 Export = Callable[..., str]
 
@@ -75,7 +75,7 @@ def test_training_on_the_file_of_all_chooses_as_the_export_does(
     export("--verdicts", verdicts, name="chosen.jsonl")
     hashes = []
     for name, choice in (("all.jsonl", verdicts), ("chosen.jsonl", "all")):
-        with gather(FileSource(tmp_path / name), tmp_path / "cache", choice) as spool:  # type: ignore[arg-type]
+        with stage(FileSource(tmp_path / name), tmp_path / "cache", choice) as spool:  # type: ignore[arg-type]
             ranks = sorted(r.ranks for one in spool.prompts() for r in one.prompt.rankings)
             hashes.append((ranks, spool.counts.chosen))
     assert hashes[0] == hashes[1]
