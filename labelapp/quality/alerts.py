@@ -228,7 +228,7 @@ def goes_by_place(own: Share, others: Share | None) -> Alarm:
     return Alarm(
         "place",
         f"Prefers what came {where}",
-        f"Prefers what was shown {where} in {percent(value or 0, 0)} of {own.whole:.0f} comparisons. "
+        f"Prefers what was shown {where} in {percent(value, 0)} of {own.whole:.0f} comparisons. "
         f"Responses are shuffled, so that 50 % are to be expected.{said}",
     )
 

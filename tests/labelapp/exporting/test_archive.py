@@ -174,9 +174,7 @@ def bring(project: Project, tmp_path: Path) -> Bring:
     return bring
 
 
-ANOTHER_VERSION = (
-    "is another version 1 of the ranking of these responses by 'ann' than the one that is there"
-)
+ANOTHER_VERSION = "differs from the stored version 1 of the ranking of these responses by 'ann'"
 CONTRADICTIONS = {
     "the same version says something else": (
         [ranking_line(*"dcba")],
