@@ -413,8 +413,8 @@ def test_a_project_is_made_by_the_manifest_of_another(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "is no manifest: it is not JSON in UTF-8"),
-        ("[]", "is no manifest of an export: it has no project"),
+        ("{", "is not a manifest: it is not JSON in UTF-8"),
+        ("[]", "is not the manifest of an export: it has no project"),
         ('{"project": {"name": "x", "flags": "y"}}', "has flags that are not a list of texts"),
         ('{"project": {"name": "x", "rating_scale": 9}}', "less than or equal to 7"),
         ('{"project": {"name": "x"}, "members": [{}]}', "has a member without a name"),

@@ -93,11 +93,13 @@ def test_earlier_versions_go_with_all_verdicts(
     prompt: Prompt, export: Export, manager: Member, tmp_path: Path
 ) -> None:
     options = ["--verdicts", "majority", "--all-versions"]
-    assert "ask for one of the two" in refused("kitchen", str(tmp_path / "x.jsonl"), *options)
+    assert "omit --all-versions or --verdicts" in refused(
+        "kitchen", str(tmp_path / "x.jsonl"), *options
+    )
     asked = {"format": "jsonl", "verdicts": "majority", "all_versions": "on"}
     response = sign_in(manager).post("/projects/kitchen/export/", asked)
     assert response.status_code == 422
-    assert "Earlier versions go with every ranking" in response.content.decode()
+    assert "To include earlier versions, choose every ranking." in response.content.decode()
 
 
 def test_a_manager_downloads_what_was_chosen(
