@@ -93,7 +93,7 @@ urlpatterns = [
     ),
     path(
         "projects/<slug:slug>/disagreements/<row:pk>/take-back/<row:ranking>/",
-        adjudicating.take_back,
+        adjudicating.withdraw,
         name="adjudication_take_back",
     ),
     path("projects/<slug:slug>/export/", exporting.index, name="export"),
