@@ -58,7 +58,7 @@ MORE_FAULTS = {
 
 @dataclass
 class Labeller:
-    """One who ranks, and how."""
+    """A simulated labeller."""
 
     member: int
     fault: str = ""
@@ -84,7 +84,7 @@ class Labeller:
         )
 
     def values(self, prompt: SimulatedPrompt, places: dict[int, int]) -> list[float]:
-        """What the labeller goes by: the higher the better."""
+        """Return the labeller's value of each response, higher is better."""
         everything = range(prompt.size)
         fault = self.fault
         if fault == "the first shown first, half the time":
@@ -127,7 +127,7 @@ class SimulatedPrompt:
 
 
 def ranks(values: Sequence[float], ties_below: float) -> dict[int, int]:
-    """The best has rank 1; one that is hardly worse than the one before it shares its rank."""
+    """Return ranks, 1 = best; a response hardly worse than the one before it shares its rank."""
     found: dict[int, int] = {}
     rank, before = 0, math.inf
     for response in sorted(range(len(values)), key=lambda n: -values[n]):
@@ -139,7 +139,7 @@ def ranks(values: Sequence[float], ties_below: float) -> dict[int, int]:
 def campaign(
     faults: Sequence[str], honest: int = HONEST, prompts: int = PROMPTS, checks: int = 12
 ) -> tuple[list[Labeller], list[list[MeasuredRanking]], list[list[ControlCheck]]]:
-    """Labellers with what they ranked, prompt by prompt, and as many gold and repeated prompts."""
+    """Return labellers, their rankings by prompt, and `checks` gold and repeated prompts."""
     labellers = [Labeller(n, fault) for n, fault in enumerate([""] * honest + list(faults), 1)]
     ranked = []
     for n in range(prompts):

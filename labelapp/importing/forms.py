@@ -1,6 +1,6 @@
 """Forms to upload a file and to choose how it is read."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.urls import reverse
@@ -75,7 +75,7 @@ class ReadingForm(forms.Form):
     def __init__(self, *, upload: Upload, begins: Beginning, data: Any = None) -> None:
         super().__init__(data, initial=initial_values(upload, begins))
         parquet = begins.format == "parquet"
-        self.fields["format"].choices = [  # type: ignore[attr-defined]
+        cast(forms.ChoiceField, self.fields["format"]).choices = [
             (name, label) for name, label in FORMATS.items() if (name == "parquet") == parquet
         ]
         self.header = begins.columns

@@ -51,7 +51,8 @@ class LabellerFigures:
     def to_json(self) -> dict[str, Any]:
         """Return the figures as JSON, in which the alerts keep their first name, `alarms`."""
         values = asdict(self)
-        return {**values, "alarms": values.pop("alerts")}
+        values["alarms"] = values.pop("alerts")
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

@@ -241,7 +241,7 @@ def test_a_managers_pages(
     faults.look("a run, unfolded")
     page.goto(f"{live_server.url}/projects/kitchen/agreement/")
     page.get_by_role("button", name="Measure agreement").click()
-    expect(page.get_by_text("Being measured")).to_be_visible()
+    expect(page.get_by_text("Measuring")).to_be_visible()
     faults.look("agreement, being measured")
     found = measure(rankings_by_prompt(run.project)).to_json()
     text = "Ties 92 % of 578 pairs of responses. The others tie 11 %."

@@ -1,4 +1,4 @@
-"""Files in and out of the browser: uploads that are looked at first, exports that are prepared."""
+"""Uploads with a preview and prepared exports in the browser."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def page(page: Page, sign_in_as: As, manager: Member, live_server: Any) -> Page:
 
 
 def work() -> None:
-    """What the task worker does."""
+    """Run the queued tasks like the task worker."""
     for upload in Upload.objects.active():
         import_upload.call(upload.pk)
     for export in Export.objects.active():

@@ -1,4 +1,4 @@
-"""What an export wrote in another form than ranking JSONL, imported again."""
+"""Exports in other formats than ranking JSONL, imported again."""
 
 import hashlib
 import io
@@ -30,7 +30,7 @@ def kitchen(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) ->
 
 
 def rankings(text: str) -> list[dict[str, Any]]:
-    """What was ranked how by whom; how it came to be is another matter."""
+    """Return the labellers, ranks and texts of all rankings."""
     keys = ("prompt", "responses", "ranking", "labeller", "id")
     return [{key: line.get(key) for key in keys} for line in lines(text)]
 

@@ -1,4 +1,4 @@
-"""The page of exporting: a manager asks for a file, sees how far it is, and downloads it."""
+"""The page of exports: a manager requests a file, follows its progress and downloads it."""
 
 import hashlib
 import json
@@ -33,14 +33,14 @@ def ranked(add_prompt: AddPrompt, add_ranking: AddRanking, ann: Member) -> None:
 
 
 def asked(client: Client, format_: str = "jsonl", **fields: str) -> Export:
-    """Ask for a file in the page."""
+    """Request a file on the page."""
     answer = client.post(URL, {"format": format_, **fields})
     assert answer["Location"] == URL
     return Export.objects.latest("pk")
 
 
 def prepare(client: Client, format_: str = "jsonl", **fields: str) -> Export:
-    """Ask for a file, and have it written."""
+    """Request a file and write it."""
     export = asked(client, format_, **fields)
     tasks.write_export.call(export.pk)
     export.refresh_from_db()

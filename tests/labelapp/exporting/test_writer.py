@@ -1,4 +1,4 @@
-"""Exports as files: whole or not at all, with a manifest beside them."""
+"""Exported files are complete or absent, with a manifest beside them."""
 
 import hashlib
 import io
@@ -108,7 +108,7 @@ def test_a_manifest_that_is_there_is_not_written_over(project: Project, tmp_path
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """A disk, for this process, on which no file may grow beyond a size."""
+    """Limit the size of the files that this process can write."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

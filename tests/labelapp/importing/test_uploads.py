@@ -1,4 +1,4 @@
-"""Uploads: a file becomes rows when somebody has seen how it is read, all of it or nothing."""
+"""Uploads: a file is previewed, and then imported completely or not at all."""
 
 import csv
 import io
@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_read_as_a_whole_says_why(client: Client) -> None:
 
 @pytest.fixture
 def refused(client: Client) -> Upload:
-    """Three thousand lines, one in a hundred of them bad, in three ways."""
+    """Three thousand lines, one per cent of them bad, in three ways."""
     bad: list[Any] = [b"{", line(7, responses=[]), line(1, ranking=[["d"], ["a"], ["b"], ["c"]])]
     found = [
         bad[(number // 100) % 3] if number % 100 == 99 else line(number) for number in range(3000)
@@ -242,7 +242,7 @@ def test_a_waiting_import_stops_at_once_and_can_be_asked_for_again(client: Clien
 
 @pytest.mark.django_db(transaction=True)
 def test_a_running_import_stops_on_request_and_nothing_is_left(client: Client) -> None:
-    """It is asked while it holds SQLite's only write lock, and the page answers meanwhile."""
+    """It is stopped while it holds SQLite's only write lock, and the page still answers."""
     upload = send(client, lines(*(line(number) for number in range(6000))))
     uploads.start(upload=upload, enqueue=lambda pk: None)
     worker = threading.Thread(target=lambda: (uploads.execute(upload), connections.close_all()))
@@ -289,7 +289,7 @@ def test_an_import_that_is_at_it_is_not_taken_for_lost(client: Client, running: 
 
 
 def test_nothing_comes_of_an_import_that_was_given_up(client: Client, running: Upload) -> None:
-    """A worker that slept through its own end must not import what the page calls lost."""
+    """A worker that was suspended must not finish an import that the page calls lost."""
     with transfers.beating(transfers.folder_of(running)) as beat:
         Upload.objects.update(state=FileState.FAILED, reason="Gone.")
         with pytest.raises(transfers.StoppedError):
@@ -381,7 +381,7 @@ def test_a_full_disk_is_said_in_words_and_nothing_is_left(client: Client) -> Non
 
 
 def test_who_may_not_upload_leaves_nothing_on_the_disk(labeller: Member, manager: Member) -> None:
-    """Nor does a manager on a page that takes no files."""
+    """The same holds for a manager on a page that accepts no files."""
 
     def data() -> dict[str, Any]:
         return {"file": SimpleUploadedFile("a.jsonl", b"x" * 2**20)}

@@ -35,7 +35,7 @@ def record(project: Project) -> None:
 def disputed(
     labeller: Member, bob: Member, add_prompt: AddPrompt, add_ranking: AddRanking
 ) -> list[Prompt]:
-    """Three prompts that two ranked: they disagree wholly, a little, and not at all."""
+    """Three prompts ranked by two labellers, who disagree completely, slightly and not at all."""
     prompts = []
     for text, ranks in (("Whole?", (4, 3, 2, 1)), ("Little?", (2, 1, 3, 4)), ("No?", (1, 2, 3, 4))):
         prompt = add_prompt(text, wanted=2)
@@ -65,7 +65,7 @@ SECOND = {"A": 2, "B": 1, "C": 3, "D": 4}
 
 
 def fields(html: str) -> dict[str, str]:
-    """What a browser sends of the form that adjudicates, as it stands."""
+    """Return the fields that a browser sends for the unchanged form to adjudicate."""
     form = html[html.index('class="task"') :].partition("</form>")[0]
     hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
     checked = re.findall(r'name="(rank-\w+)" value="(\d)" checked', form)

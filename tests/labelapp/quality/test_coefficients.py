@@ -1,4 +1,4 @@
-"""Coefficients: figures worked out by hand, and what scipy and krippendorff say of the same."""
+"""Coefficients compared with figures worked out by hand, scipy and krippendorff."""
 
 import math
 import random
@@ -25,7 +25,7 @@ PANDALM = Path(__file__).resolve().parents[3] / "examples" / "pandalm.jsonl.gz"
 
 
 def by(member: int, ranks: str, responses: str = "ABCDEFGHI") -> MeasuredRanking:
-    """A ranking: "1232" gives A the first rank, B and D the second, C the third."""
+    """Return a ranking: "1232" gives A the first rank, B and D the second, C the third."""
     return MeasuredRanking(
         member, {ord(r): int(rank) for r, rank in zip(responses, ranks, strict=False)}
     )
@@ -196,7 +196,7 @@ def test_the_same_rankings_give_the_same_interval_in_any_order() -> None:
 
 
 def simulated(prompts: int) -> list[list[MeasuredRanking]]:
-    """Prompts with 4 to 9 responses, ranked by 2 to 4 labellers who see the same with noise."""
+    """Return prompts with 4 to 9 responses, ranked by 2 to 4 labellers with random errors."""
     rng = random.Random(3)
     made = []
     for _ in range(prompts):
@@ -224,7 +224,7 @@ def tau_of_scipy(prompts: Sequence[Sequence[MeasuredRanking]]) -> float:
 
 
 def w_of_scipy(prompts: Sequence[Sequence[MeasuredRanking]]) -> float:
-    """W is Friedman's statistic over m (n - 1)."""
+    """Return W, which is Friedman's statistic divided by m (n - 1)."""
     found = []
     for ranked in prompts:
         columns = list(
@@ -267,7 +267,7 @@ def pandalm(project: Project) -> list[list[MeasuredRanking]]:
 
 
 def test_real_annotators_agree_as_their_authors_say(pandalm: list[list[MeasuredRanking]]) -> None:
-    """PandaLM: two of its three annotators agree on 93 % of what both ranked apart."""
+    """Two of PandaLM's three annotators agree on 93 % of the pairs that both ranked apart."""
     found: Agreement = measure(pandalm)
     assert (found.rankings, found.labellers, found.prompts, found.shared_prompts) == (
         219, 3, 73, 73

@@ -24,7 +24,7 @@ def counted(figure: Figure) -> tuple[float | None, int, int]:
 
 
 def again(prompt: Prompt, member: Member, submitted: bool = True) -> None:
-    """The prompt was given to the member once more, and ranked again or not yet."""
+    """Give the prompt to the member again; `submitted` says whether they have ranked it."""
     Assignment.objects.create(
         prompt=prompt,
         member=member,

@@ -1,4 +1,4 @@
-"""Disagreements: which prompts have one, how it is counted and kept."""
+"""Disagreements are counted by prompt and stored."""
 
 import threading
 from typing import Any
@@ -111,7 +111,7 @@ def three(
     add_ranking: AddRanking,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Project:
-    """Three prompts that two rank the other way round, measured two at a time."""
+    """Three prompts that two labellers rank in opposite order, measured two at a time."""
     monkeypatch.setattr(disagreements, "BATCH", 2)
     for number in range(3):
         prompt = add_prompt(f"Prompt {number}?")

@@ -87,7 +87,7 @@ HONEST, PLACED, LENGTHY, GUESSING = FAULTS
 
 @pytest.fixture
 def simulated() -> dict[int | None, LabellerFigures]:
-    """Sixty prompts ranked by one who reads, and by three with a fault each."""
+    """Sixty prompts ranked by a careful labeller and by three with a fault each."""
     random.seed(7)
     prompts = []
     for _ in range(60):

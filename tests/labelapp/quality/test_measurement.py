@@ -1,4 +1,4 @@
-"""Agreement: which rankings count, measuring in the background, and the page."""
+"""Agreement: the rankings that count, the measurement in the background, and the page."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def bob(project: Project) -> Member:
 def ranked_twice(
     labeller: Member, bob: Member, add_prompt: AddPrompt, add_ranking: AddRanking
 ) -> Project:
-    """Six prompts, each ranked by two who agree on 4 of 5 comparisons."""
+    """Six prompts ranked by two labellers, who agree on 4 of 5 comparisons."""
     for number in range(6):
         prompt = add_prompt(f"Prompt {number}?")
         add_ranking(prompt, labeller, (1, 2, 3, 4))
@@ -174,7 +174,7 @@ def test_the_command_refuses_a_project_that_is_not_there(db: None) -> None:
 
 
 def run_worker(data_dir: Path) -> None:
-    """The task worker, a process of its own on this test's database, until the queue is empty."""
+    """Run the task worker on this test's database in a separate process, until it is idle."""
     environment = {
         "PATH": os.environ["PATH"],
         "DATA_DIR": str(data_dir),
