@@ -21,15 +21,15 @@ from labelapp.importing import bad_lines as badlines
 from labelapp.importing import tasks, upload_handler
 from labelapp.importing import uploads as uploading
 from labelapp.importing.forms import DELIMITERS, ReadingForm, UploadForm
-from labelapp.jobs import transfers
-from labelapp.models import FileState, Member, Role, Upload
+from labelapp.jobs import files
+from labelapp.models import Member, Role, State, Upload
 from labelapp.web.access import member_view, signed_in
 
 LISTED = 20
 
 
 def list_response(request: HttpRequest, member: Member, form: UploadForm) -> HttpResponse:
-    transfers.mark_lost(Upload, member.project)
+    files.mark_lost(member.project.uploads.all())
     uploads = member.project.uploads.select_related("created_by")
     context = {
         "member": member,
@@ -80,13 +80,14 @@ def upload_of(member: Member, pk: int) -> Upload:
 
 
 def upload_context(request: HttpRequest, member: Member, upload: Upload) -> dict[str, Any]:
+    files.read_progress(upload)
     context = {
         "member": member,
         "project": member.project,
         "upload": upload,
-        "look": uploading.look(upload),
+        "good_lines": uploading.count_good_lines(upload),
     }
-    if upload.state == FileState.DRAFT:
+    if upload.state == State.DRAFT:
         begins = uploading.look_into_file(upload, upload.options.get("delimiter"))
         form = ReadingForm(upload=upload, begins=begins)
         context |= {"form": form, "preview": uploading.preview(upload)}
@@ -103,7 +104,7 @@ def upload_context(request: HttpRequest, member: Member, upload: Upload) -> dict
 @never_cache
 @member_view(Role.MANAGER)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    transfers.mark_lost(Upload, member.project)
+    files.mark_lost(member.project.uploads.all())
     upload = upload_of(member, pk)
     if request.method == "POST":
         return read(request, member, upload)
@@ -159,7 +160,7 @@ def read_anew(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @never_cache
 @member_view(Role.MANAGER)
 def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    transfers.mark_lost(Upload, member.project)
+    files.mark_lost(member.project.uploads.all())
     context = upload_context(request, member, upload_of(member, pk))
     return render(request, "importing/_state.html", context)
 
@@ -169,7 +170,7 @@ def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     upload = upload_of(member, pk)
     if upload.is_active:
-        transfers.request_stop(upload)
+        files.request_stop(upload)
     return redirect("upload", member.project.slug, upload.pk)
 
 

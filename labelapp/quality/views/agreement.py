@@ -5,11 +5,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from labelapp.jobs import jobs
 from labelapp.labelling import controls
 from labelapp.models import Member, Role
 from labelapp.quality import tasks
-from labelapp.quality.measurement import last_measurement
-from labelapp.web.access import member_view
+from labelapp.quality.measurement import last_measurement, start
+from labelapp.web.access import member_view, signed_in
 
 SEERS = (Role.MANAGER, Role.REVIEWER)
 
@@ -52,7 +53,18 @@ def measured(request: HttpRequest, member: Member) -> HttpResponse:
 @member_view(*SEERS)
 def measure(request: HttpRequest, member: Member) -> HttpResponse:
     """Measure anew, unless that is under way."""
-    if not last_measurement(member.project).is_active:
-        tasks.measure_agreement.enqueue(member.project.pk)
+    start(
+        project=member.project,
+        user=signed_in(request),
+        enqueue=tasks.measure_agreement.enqueue,
+    )
     page = "disagreements" if request.POST.get("page") == "disagreements" else "agreement"
     return redirect(page, member.project.slug)
+
+
+@require_POST
+@member_view(*SEERS)
+def stop(request: HttpRequest, member: Member) -> HttpResponse:
+    for measurement in member.project.measurements.active():
+        jobs.request_stop(measurement)
+    return redirect("agreement", member.project.slug)
