@@ -10,9 +10,9 @@ from django.db import transaction
 from labelapp.exporting.reader import ExportedPrompt
 from labelapp.exporting.writer import MANIFEST, ExportRefusedError, export_file
 from labelapp.jobs import files, jobs
-from labelapp.jobs.files import Beat
+from labelapp.jobs.files import Advance
 from labelapp.jobs.jobs import Enqueue, FailedError
-from labelapp.models import Export, Project, State, User
+from labelapp.models import ACTIVE, Export, Project, State, User
 
 KEPT = 5  # finished exports of a project; when another one is done, the oldest goes
 ENDINGS = {"csv": "csv", "parquet": "parquet"}  # of files; the others are JSON lines
@@ -54,16 +54,16 @@ def start(
 
 def execute(export: Export) -> None:
     """Write the file; on return the export is done, failed or stopped, and nothing is half."""
-    files.execute(export, lambda beat: write(export, beat))
+    files.execute(export, lambda advance: write(export, advance))
     if export.state == State.DONE:
         remove_older(export.project)
 
 
-def write(export: Export, beat: Beat) -> dict[str, Any]:
+def write(export: Export, advance: Advance) -> dict[str, Any]:
     def followed(prompts: Iterable[ExportedPrompt]) -> Iterator[ExportedPrompt]:
         for number, prompt in enumerate(prompts, start=1):
             yield prompt
-            beat.advance(number)
+            advance(number)
 
     export.total = export.project.prompts.count()
     path = file_path(export)
@@ -107,7 +107,7 @@ def remove(export: Export) -> bool:
     """Forget an export and its file. False where it is being written."""
     folder = files.folder_of(export)
     over = Export.objects.filter(pk=export.pk)
-    gone, _ = over.exclude(state__in=(State.QUEUED, State.RUNNING)).delete()
+    gone, _ = over.exclude(state__in=ACTIVE).delete()
     if gone:
         folder.remove()
     return bool(gone)

@@ -71,9 +71,7 @@ def file(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
 @require_POST
 @member_view(Role.MANAGER)
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    export = get_object_or_404(Export, pk=pk, project=member.project)
-    if export.is_active:
-        files.request_stop(export)
+    files.request_stop(get_object_or_404(Export, pk=pk, project=member.project))
     return redirect("export", member.project.slug)
 
 

@@ -23,7 +23,7 @@ from labelapp.importing import upload_handler
 from labelapp.importing.bad_lines import BadLines
 from labelapp.importing.importer import UNKNOWN_LABELLER, ImportRefusedError, Summary, import_lines
 from labelapp.jobs import files, jobs
-from labelapp.jobs.files import Beat
+from labelapp.jobs.files import Advance
 from labelapp.jobs.jobs import Enqueue, FailedError, StoppedError
 from labelapp.models import Project, State, Upload, User
 from training.formats.detect import Beginning
@@ -225,12 +225,12 @@ def start(*, upload: Upload, enqueue: Enqueue, skip_bad_lines: bool = False) -> 
 
 def execute(upload: Upload) -> None:
     """Import the file; on return the upload is done, refused, failed or stopped."""
-    files.execute(upload, lambda beat: patiently(lambda: take_in(upload, beat)))
+    files.execute(upload, lambda advance: patiently(lambda: take_in(upload, advance)))
     if upload.state == State.DONE:
         file_path(upload).unlink(missing_ok=True)
 
 
-def take_in(upload: Upload, beat: Beat) -> None:
+def take_in(upload: Upload, advance: Advance) -> None:
     """All of the file or nothing: that it is done is stored with the rows that came of it."""
 
     def finishing(summary: Summary) -> None:
@@ -244,7 +244,7 @@ def take_in(upload: Upload, beat: Beat) -> None:
                 upload.total = file.size or 0
                 import_lines(
                     upload.project,
-                    bad_lines.before(followed(file, beat)),
+                    bad_lines.before(followed(file, advance)),
                     report=bad_lines.add,
                     rankings=upload.options["rankings"],
                     labeller=upload.options["labeller"],
@@ -258,10 +258,10 @@ def take_in(upload: Upload, beat: Beat) -> None:
             jobs.finish(upload, State.REFUSED, outcome=asdict(error.summary))
 
 
-def followed(file: RankingFile, beat: Beat) -> Iterator[Line | BadLine]:
+def followed(file: RankingFile, advance: Advance) -> Iterator[Line | BadLine]:
     for line in file:
         yield line
-        beat.advance(file.raw.tell())
+        advance(file.raw.tell())
 
 
 def discard(upload: Upload) -> bool:

@@ -169,8 +169,7 @@ def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @member_view(Role.MANAGER)
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     upload = upload_of(member, pk)
-    if upload.is_active:
-        files.request_stop(upload)
+    files.request_stop(upload)
     return redirect("upload", member.project.slug, upload.pk)
 
 

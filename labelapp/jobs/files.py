@@ -27,6 +27,7 @@ PROGRESS = "progress.json"
 STOP = "stop"
 
 AnyFile = TypeVar("AnyFile", bound=FileTransfer)
+Advance = Callable[[int], None]
 
 
 class Folder:
@@ -34,10 +35,6 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    def make(self) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path.mkdir(mode=0o700)
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
@@ -83,41 +80,36 @@ class Folder:
             (self.path / name).unlink(missing_ok=True)
 
 
-class Beat:
-    """The heartbeat of a file's job, written by a thread that also looks whether to stop."""
-
-    def __init__(self, transfer: FileTransfer) -> None:
-        self.transfer = transfer
-        self.folder = folder_of(transfer)
-        self.is_to_stop = False
-
-    def advance(self, done: int) -> None:
-        """Note how much is done. Raises StoppedError where somebody asked for it."""
-        self.transfer.done = done
-        if self.is_to_stop:
-            raise StoppedError
-
-    def write(self) -> None:
-        self.folder.write_progress(self.transfer.done, self.transfer.total)
-        self.is_to_stop = self.folder.is_to_stop
-
-
 @contextmanager
-def beating(transfer: FileTransfer) -> Iterator[Beat]:
-    """Write the heartbeat twice a second until the block ends, whatever the block waits for."""
-    beat, over = Beat(transfer), threading.Event()
-    beat.write()
+def beating(transfer: FileTransfer) -> Iterator[Advance]:
+    """Write the heartbeat twice a second until the block ends, whatever the block waits for.
+
+    The block is handed a function to call with how much is done; it raises StoppedError where
+    somebody asked the job to stop.
+    """
+    folder, is_over, is_to_stop = folder_of(transfer), threading.Event(), threading.Event()
+
+    def write() -> None:
+        folder.write_progress(transfer.done, transfer.total)
+        if folder.is_to_stop:
+            is_to_stop.set()
 
     def keep_writing() -> None:
-        while not over.wait(BEAT_SECONDS):
-            beat.write()
+        while not is_over.wait(BEAT_SECONDS):
+            write()
 
+    def advance(done: int) -> None:
+        transfer.done = done
+        if is_to_stop.is_set():
+            raise StoppedError
+
+    write()
     thread = threading.Thread(target=keep_writing, daemon=True)
     thread.start()
     try:
-        yield beat
+        yield advance
     finally:
-        over.set()
+        is_over.set()
         thread.join()
 
 
@@ -136,7 +128,8 @@ def make_folder(transfer: FileTransfer) -> Folder:
     """Make the folder of a file that has a row already."""
     name_folder(transfer, f"{transfer._meta.model_name}s")
     folder = folder_of(transfer)
-    folder.make()
+    folder.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.path.mkdir(mode=0o700)
     return folder
 
 
@@ -149,8 +142,9 @@ def read_progress(transfer: FileTransfer) -> None:
 
 
 def request_stop(transfer: FileTransfer) -> None:
-    """Ask the job to stop: at once if it still waits, else within a second."""
-    folder_of(transfer).ask_to_stop()
+    """Ask an active job to stop: at once if it still waits, else within a second."""
+    if transfer.is_active:
+        folder_of(transfer).ask_to_stop()
     if transfer.state == State.QUEUED:
         jobs.request_stop(transfer)
 
@@ -161,11 +155,11 @@ def mark_lost(transfers: QuerySet[AnyFile]) -> list[AnyFile]:
     return jobs.mark_lost(transfers, lambda transfer: folder_of(transfer).is_silent(silence))
 
 
-def execute(transfer: FileTransfer, work: Callable[[Beat], Mapping[str, Any] | None]) -> None:
+def execute(transfer: FileTransfer, work: Callable[[Advance], Mapping[str, Any] | None]) -> None:
     """Do the work of a queued job with a heartbeat, and store how it ended."""
 
     def with_heartbeat() -> Mapping[str, Any] | None:
-        with beating(transfer) as beat:
-            return work(beat)
+        with beating(transfer) as advance:
+            return work(advance)
 
     jobs.execute(transfer, with_heartbeat)

@@ -101,10 +101,20 @@ def mark_lost(
     return lost
 
 
+def perform(jobs: QuerySet[AnyJob], pk: int, work: Callable[[AnyJob], None]) -> str:
+    """Do the work of one of the `jobs`, and return its state afterwards."""
+    job = jobs.select_related("project").filter(pk=pk).first()
+    if job is None:
+        return "deleted"
+    work(job)
+    return job.state
+
+
 def execute(job: Job, work: Callable[[], Mapping[str, Any] | None]) -> None:
     """Do the work of a queued job; on return its row says how it ended.
 
-    What `work` returns is stored with the state. A job that is not queued any more is left alone.
+    What `work` returns is stored with the state; `work` may end the job itself. A job that is not
+    queued any more is left alone.
     """
     now = timezone.now()
     begun = {"state": State.RUNNING, "started_at": now, "heartbeat_at": now}

@@ -1,5 +1,5 @@
 from labelapp.models.files import Export, FileTransfer, Upload
-from labelapp.models.jobs import Job, State
+from labelapp.models.jobs import ACTIVE, Job, State
 from labelapp.models.measurements import AgreementMeasurement
 from labelapp.models.projects import (
     INSTRUCTGPT_FLAGS,
@@ -25,6 +25,7 @@ from labelapp.models.rankings import (
 from labelapp.models.runs import PromptAgreement, Score, TrainingRun
 
 __all__ = [
+    "ACTIVE",
     "INSTRUCTGPT_FLAGS",
     "MAX_RESPONSES",
     "MIN_RESPONSES",

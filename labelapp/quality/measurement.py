@@ -14,7 +14,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError
-from django.utils import timezone
 
 from labelapp.jobs import jobs, process
 from labelapp.jobs.environment import environment
@@ -54,17 +53,6 @@ def measure(measurement: AgreementMeasurement) -> dict[str, Any]:
         raise FailedError(f"{lines[-1].rstrip('.')}.")
     found: dict[str, Any] = json.loads(out)
     return found
-
-
-def store(project: Project, found: Agreement, began: datetime) -> None:
-    """Store a measurement that the command made, for the page."""
-    AgreementMeasurement.objects.create(
-        project=project,
-        state=State.DONE,
-        result=found.to_json(),
-        started_at=began,
-        finished_at=timezone.now(),
-    )
 
 
 @dataclass(frozen=True)

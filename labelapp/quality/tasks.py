@@ -2,6 +2,7 @@
 
 from django_tasks import task
 
+from labelapp.jobs.jobs import perform
 from labelapp.models import AgreementMeasurement
 from labelapp.quality import measurement
 
@@ -10,9 +11,4 @@ from labelapp.quality import measurement
 @task(priority=10)
 def measure_agreement(measurement_id: int) -> str:
     """Execute a queued measurement, and return its state afterwards."""
-    measurements = AgreementMeasurement.objects.select_related("project")
-    queued = measurements.filter(pk=measurement_id).first()
-    if queued is None:
-        return "deleted"
-    measurement.execute(queued)
-    return queued.state
+    return perform(AgreementMeasurement.objects.all(), measurement_id, measurement.execute)

@@ -279,9 +279,8 @@ def test_an_import_whose_worker_was_killed_says_so(client: Client, running: Uplo
 
 
 def test_an_import_that_is_at_it_is_not_taken_for_lost(client: Client, running: Upload) -> None:
-    with files.beating(running) as beat:
-        running.total, running.done = 200, 50
-        beat.write()
+    running.total, running.done = 200, 50
+    with files.beating(running):
         page = page_of(client, running)
     assert "Checking and importing" in page
     assert 'max="200" value="50"' in page
@@ -289,10 +288,10 @@ def test_an_import_that_is_at_it_is_not_taken_for_lost(client: Client, running: 
 
 def test_nothing_comes_of_an_import_that_was_given_up(client: Client, running: Upload) -> None:
     """A worker that slept through its own end must not import what the page calls lost."""
-    with files.beating(running) as beat:
+    with files.beating(running) as advance:
         Upload.objects.update(state=State.FAILED, reason="Gone.", finished_at=timezone.now())
         with pytest.raises(jobs.StoppedError):
-            uploads.take_in(running, beat)
+            uploads.take_in(running, advance)
     assert not Prompt.objects.exists()
 
 
