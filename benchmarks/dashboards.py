@@ -10,7 +10,6 @@ beside it, and how many statements the page makes.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -49,13 +48,11 @@ SCORED = [
 ]
 
 
-def prepare(measured: dict[str, Any]) -> tuple[Any, list[str]]:
+def prepare() -> tuple[Any, list[str]]:
     """A manager's browser, and the pages."""
     from django.db import connection
     from django.test import Client
     from django.utils import timezone
-    from django_tasks import TaskResultStatus
-    from django_tasks_db.models import DBTaskResult
 
     from labelapp.models import Member, Project, Role, TrainingRun, User
     from training.config import TrainConfig
@@ -70,21 +67,6 @@ def prepare(measured: dict[str, Any]) -> tuple[Any, list[str]]:
         for statement in SCORED:
             cursor.execute(statement.format(run=run.pk))
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
-    DBTaskResult.objects.create(
-        task_path="labelapp.quality.tasks.measure_agreement",
-        args_kwargs={"args": [project.pk], "kwargs": {}},
-        status=TaskResultStatus.SUCCESSFUL,
-        return_value=measured,
-        enqueued_at=now,
-        started_at=now,
-        finished_at=now,
-        priority=0,
-        queue_name="default",
-        backend_name="default",
-        run_after=now,
-        exception_class_path="",
-        traceback="",
-    )
     client = Client(SERVER_NAME="localhost")
     client.force_login(user)
     return client, pages(project.prompts.order_by("pk")[1000].pk)
@@ -140,7 +122,7 @@ def measure(installation: Installation, rankings: int) -> None:
         words=20,
         recent=1,
     )
-    said = installation.run("manage.py", "measure_agreement", "--project", "bench", "--json")
+    installation.run("manage.py", "measure_agreement", "--project", "bench")
     os.environ.update(installation.environment, DJANGO_SETTINGS_MODULE="labelapp.settings")
     import django
 
@@ -148,7 +130,7 @@ def measure(installation: Installation, rankings: int) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    client, asked = prepare(json.loads(said))
+    client, asked = prepare()
     for page in asked:
         times = clock(lambda page=page: client.get(page))  # type: ignore[misc]
         with CaptureQueriesContext(connection) as made:

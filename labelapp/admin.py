@@ -61,6 +61,6 @@ class RankingAdmin(LookOnly):
 
 @admin.register(TrainingRun)
 class TrainingRunAdmin(LookOnly):
-    list_display = ["__str__", "project", "state", "started_by", "created_at", "finished_at"]
+    list_display = ["__str__", "project", "state", "created_by", "created_at", "finished_at"]
     list_filter = ["project", "state"]
-    list_select_related = ["project", "started_by"]
+    list_select_related = ["project", "created_by"]

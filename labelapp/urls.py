@@ -74,6 +74,7 @@ urlpatterns = [
     path("projects/<slug:slug>/agreement/", agreement.index, name="agreement"),
     path("projects/<slug:slug>/agreement/measured/", agreement.measured, name="agreement_measured"),
     path("projects/<slug:slug>/agreement/measure/", agreement.measure, name="agreement_measure"),
+    path("projects/<slug:slug>/agreement/stop/", agreement.stop, name="agreement_stop"),
     path("projects/<slug:slug>/disagreements/", disagreements.index, name="disagreements"),
     path("projects/<slug:slug>/disagreements/<row:pk>/", disagreements.detail, name="disagreement"),
     path(
@@ -129,7 +130,7 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<row:pk>/", runs.detail, name="run"),
     path("projects/<slug:slug>/runs/<row:pk>/progress/", runs.progress, name="run_progress"),
     path("projects/<slug:slug>/runs/<row:pk>/stop/", runs.stop, name="run_stop"),
-    path("projects/<slug:slug>/runs/<row:pk>/go-on/", runs.go_on, name="run_go_on"),
+    path("projects/<slug:slug>/runs/<row:pk>/go-on/", runs.resume, name="run_resume"),
     path("projects/<slug:slug>/runs/<row:pk>/log/", runs.log, name="run_log"),
     path("projects/<slug:slug>/reviewing/", reviewing.index, name="reviewing"),
     path("projects/<slug:slug>/reviewing/<row:pk>/", reviewing.detail, name="reviewing_prompt"),

@@ -1,7 +1,7 @@
 """Exports that are written in the background, to be fetched when they are whole."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ from django.db import transaction
 
 from labelapp.exporting.reader import ExportedPrompt
 from labelapp.exporting.writer import MANIFEST, ExportRefusedError, export_file
-from labelapp.jobs import transfers
-from labelapp.jobs.transfers import Beat, FailedError
-from labelapp.models import Export, FileState, Project, User
+from labelapp.jobs import files, jobs
+from labelapp.jobs.files import Advance
+from labelapp.jobs.jobs import Enqueue, FailedError
+from labelapp.models import ACTIVE, Export, Project, State, User
 
 KEPT = 5  # finished exports of a project; when another one is done, the oldest goes
 ENDINGS = {"csv": "csv", "parquet": "parquet"}  # of files; the others are JSON lines
@@ -32,7 +33,7 @@ def start(
     format: str,  # noqa: A002 - the option's name
     options: dict[str, Any],
     zipped: bool,
-    enqueue: Callable[[int], object],
+    enqueue: Enqueue,
 ) -> Export:
     """Queue an export; the same one that is under way already is not made twice.
 
@@ -40,31 +41,31 @@ def start(
     """
     name = file_name(project, format, zipped=zipped)
     asked = {"name": name, "format": format, "options": options}
-    with transaction.atomic():  # the export and its task, or neither
+    with transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # of two clicks, one
         same = Export.objects.active().filter(project=project, **asked).first()
         if same is not None:
             return same
-        export = Export.objects.create(project=project, created_by=user, **asked)
-        transfers.make_folder(export)
-        enqueue(export.pk)
+        export = Export(project=project, created_by=user, **asked)
+        jobs.start(export, enqueue)
+        files.make_folder(export)
     return export
 
 
 def execute(export: Export) -> None:
     """Write the file; on return the export is done, failed or stopped, and nothing is half."""
-    transfers.execute(export, lambda beat: write(export, beat))
-    if export.state == FileState.DONE:
+    files.execute(export, lambda advance: write(export, advance))
+    if export.state == State.DONE:
         remove_older(export.project)
 
 
-def write(export: Export, beat: Beat) -> None:
+def write(export: Export, advance: Advance) -> dict[str, Any]:
     def followed(prompts: Iterable[ExportedPrompt]) -> Iterator[ExportedPrompt]:
         for number, prompt in enumerate(prompts, start=1):
             yield prompt
-            beat.advance(number)
+            advance(number)
 
-    beat.total = export.project.prompts.count()
+    export.total = export.project.prompts.count()
     path = file_path(export)
     try:
         export_file(
@@ -79,12 +80,11 @@ def write(export: Export, beat: Beat) -> None:
         reason = str(error).replace(str(path), "The file")
         raise FailedError(f"{reason}.") from error
     manifest = json.loads(manifest_path(export).read_text(encoding="utf-8"))
-    found = {name: manifest[name] for name in ("counts", "bytes", "sha256")}
-    transfers.end(export, FileState.DONE, outcome=found)
+    return {"outcome": {name: manifest[name] for name in ("counts", "bytes", "sha256")}}
 
 
 def file_path(export: Export) -> Path:
-    return transfers.folder_of(export).path / export.name
+    return files.folder_of(export).path / export.name
 
 
 def manifest_path(export: Export) -> Path:
@@ -94,32 +94,30 @@ def manifest_path(export: Export) -> Path:
 
 def remove_older(project: Project) -> None:
     """Keep the newest exports, and forget the failures before them."""
-    done = project.exports.filter(state=FileState.DONE)
+    done = project.exports.filter(state=State.DONE)
     for export in done[KEPT:]:
         remove(export)
     for export in project.exports.filter(
-        state__in=(FileState.FAILED, FileState.STOPPED), pk__lt=done[0].pk
+        state__in=(State.FAILED, State.STOPPED), pk__lt=done[0].pk
     ):
         remove(export)
 
 
 def remove(export: Export) -> bool:
     """Forget an export and its file. False where it is being written."""
-    folder = transfers.folder_of(export)
+    folder = files.folder_of(export)
     over = Export.objects.filter(pk=export.pk)
-    gone, _ = over.exclude(state__in=(FileState.QUEUED, FileState.RUNNING)).delete()
+    gone, _ = over.exclude(state__in=ACTIVE).delete()
     if gone:
         folder.remove()
     return bool(gone)
 
 
-def looks(project: Project) -> list[tuple[Export, transfers.Progress, bool]]:
-    """A project's exports, the newest first: how far each is, and whether it is to stop."""
-    for lost in transfers.mark_lost(Export, project):
-        transfers.folder_of(lost).remove()  # what was half written
-    found = []
-    for export in project.exports.select_related("created_by"):
-        folder = transfers.folder_of(export)
-        progress = folder.read_progress() if export.is_active else transfers.Progress()
-        found.append((export, progress, export.is_active and folder.is_to_stop))
-    return found
+def listed(project: Project) -> list[Export]:
+    """Return a project's exports with their progress, the newest first."""
+    for lost in files.mark_lost(project.exports.all()):
+        files.folder_of(lost).remove()  # what was half written
+    exports = list(project.exports.select_related("created_by"))
+    for export in exports:
+        files.read_progress(export)
+    return exports

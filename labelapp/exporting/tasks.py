@@ -3,6 +3,7 @@
 from django_tasks import task
 
 from labelapp.exporting import exports
+from labelapp.jobs.jobs import perform
 from labelapp.models import Export
 
 
@@ -10,8 +11,4 @@ from labelapp.models import Export
 @task(priority=5)
 def write_export(export_id: int) -> str:
     """Write a queued export, and return its state afterwards."""
-    export = Export.objects.select_related("project").filter(pk=export_id).first()
-    if export is None:
-        return "deleted"
-    exports.execute(export)
-    return export.state
+    return perform(Export.objects.all(), export_id, exports.execute)

@@ -10,18 +10,18 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labelapp.exporting import exports, tasks
 from labelapp.exporting.forms import ExportForm
-from labelapp.jobs import transfers
-from labelapp.models import Export, FileState, Member, Role
+from labelapp.jobs import files
+from labelapp.models import Export, Member, Role, State
 from labelapp.web.access import member_view, signed_in
 
 
 def prepared_context(member: Member) -> dict[str, Any]:
-    looks = exports.looks(member.project)
+    listed = exports.listed(member.project)
     return {
         "member": member,
         "project": member.project,
-        "looks": looks,
-        "is_active": any(export.is_active for export, _, _ in looks),
+        "exports": listed,
+        "is_active": any(export.is_active for export in listed),
         "kept": exports.KEPT,
     }
 
@@ -58,7 +58,7 @@ def prepared(request: HttpRequest, member: Member) -> HttpResponse:
 @never_cache
 @member_view(Role.MANAGER)
 def file(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
-    export = get_object_or_404(Export, pk=pk, project=member.project, state=FileState.DONE)
+    export = get_object_or_404(Export, pk=pk, project=member.project, state=State.DONE)
     path = exports.file_path(export)
     if "manifest" in request.GET:
         path = exports.manifest_path(export)
@@ -71,9 +71,7 @@ def file(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
 @require_POST
 @member_view(Role.MANAGER)
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    export = get_object_or_404(Export, pk=pk, project=member.project)
-    if export.is_active:
-        transfers.request_stop(export)
+    files.request_stop(get_object_or_404(Export, pk=pk, project=member.project))
     return redirect("export", member.project.slug)
 
 

@@ -3,6 +3,7 @@
 from django_tasks import task
 
 from labelapp.importing import uploads
+from labelapp.jobs.jobs import perform
 from labelapp.models import Upload
 
 
@@ -10,8 +11,4 @@ from labelapp.models import Upload
 @task(priority=5)
 def import_upload(upload_id: int) -> str:
     """Import a queued upload, and return its state afterwards."""
-    upload = Upload.objects.select_related("project").filter(pk=upload_id).first()
-    if upload is None:
-        return "deleted"
-    uploads.execute(upload)
-    return upload.state
+    return perform(Upload.objects.all(), upload_id, uploads.execute)

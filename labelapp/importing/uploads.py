@@ -6,9 +6,9 @@ nothing is imported either: they are all named, and the others follow only when 
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -22,9 +22,10 @@ from labelapp.db.retry import patiently
 from labelapp.importing import upload_handler
 from labelapp.importing.bad_lines import BadLines
 from labelapp.importing.importer import UNKNOWN_LABELLER, ImportRefusedError, Summary, import_lines
-from labelapp.jobs import transfers
-from labelapp.jobs.transfers import Beat, FailedError, StoppedError
-from labelapp.models import FileState, Project, Upload, User
+from labelapp.jobs import files, jobs
+from labelapp.jobs.files import Advance
+from labelapp.jobs.jobs import Enqueue, FailedError, StoppedError
+from labelapp.models import Project, State, Upload, User
 from training.formats.detect import Beginning
 from training.formats.lines import MAX_LINE_BYTES
 from training.formats.ranking_file import (
@@ -41,7 +42,7 @@ PREVIEWED = 10  # lines
 PREVIEWED_BYTES = (PREVIEWED + 2) * MAX_LINE_BYTES  # at most, to find them
 KEPT_FOR = timedelta(days=14)  # the files of uploads that nobody ended
 BAD_LINES = "bad_lines.jsonl"
-OPEN = (FileState.DRAFT, FileState.REFUSED, FileState.FAILED, FileState.STOPPED)
+OPEN = (State.DRAFT, State.REFUSED, State.FAILED, State.STOPPED)
 GONE = "The file is not there any more. Upload it again."
 
 
@@ -100,14 +101,13 @@ def store(project: Project, user: User, file: TemporaryUploadedFile) -> Upload:
         upload = Upload.objects.create(
             project=project,
             created_by=user,
-            state=FileState.DRAFT,
+            state=State.DRAFT,
             name=file.name or "file",
             size=size,
-            total=size,
             format="jsonl",
             options={"rankings": True, "labeller": UNKNOWN_LABELLER},
         )
-        folder = transfers.make_folder(upload)
+        folder = files.make_folder(upload)
         try:
             os.rename(file.temporary_file_path(), file_path(upload))
         except OSError:
@@ -122,19 +122,19 @@ def tidy(project: Project) -> None:
     old = project.uploads.filter(created_at__lt=timezone.now() - KEPT_FOR)
     for upload in old.filter(state__in=OPEN):
         discard(upload)
-    for upload in old.filter(state=FileState.DONE).exclude(folder=""):
-        transfers.folder_of(upload).remove()
+    for upload in old.filter(state=State.DONE).exclude(folder=""):
+        files.folder_of(upload).remove()
 
 
 def file_path(upload: Upload) -> Path:
     """Where the file lies. Of its name only the endings are kept, which tell its format."""
     endings = [s for s in Path(upload.name.lower()).suffixes[-2:] if re.fullmatch(r"\.\w{1,8}", s)]
     ascii_endings = "".join(ending for ending in endings if ending.isascii())
-    return transfers.folder_of(upload).path / f"file{ascii_endings}"
+    return files.folder_of(upload).path / f"file{ascii_endings}"
 
 
 def bad_lines_path(upload: Upload) -> Path:
-    return transfers.folder_of(upload).path / BAD_LINES
+    return files.folder_of(upload).path / BAD_LINES
 
 
 def look_into_file(upload: Upload, delimiter: str | None = None) -> Beginning:
@@ -207,53 +207,44 @@ def set_reading(*, upload: Upload, format: str, options: Mapping[str, Any]) -> N
     """Say how the file is to be read."""
     upload.format, upload.options = format, dict(options)
     drafts = Upload.objects.filter(pk=upload.pk, state__in=OPEN)
-    drafts.update(format=upload.format, options=upload.options, state=FileState.DRAFT)
+    drafts.update(format=upload.format, options=upload.options, state=State.DRAFT, finished_at=None)
     upload.refresh_from_db()
 
 
-def start(
-    *, upload: Upload, enqueue: Callable[[int], object], skip_bad_lines: bool = False
-) -> None:
+def start(*, upload: Upload, enqueue: Enqueue, skip_bad_lines: bool = False) -> None:
     """Queue the import. Raises CannotImportError where there is nothing to import."""
     if not file_path(upload).is_file():
         raise CannotImportError(GONE)
-    upload.options |= {"skip_bad_lines": skip_bad_lines}
-    with transaction.atomic():  # the upload and its task, or neither
-        waiting = Upload.objects.filter(pk=upload.pk, state__in=OPEN)
-        if waiting.update(
-            state=FileState.QUEUED,
-            options=upload.options,
-            outcome={},
-            reason="",
-            finished_at=None,
-        ):
-            transfers.folder_of(upload).begin_anew()
-            enqueue(upload.pk)
-    upload.refresh_from_db()
+    if upload.state not in OPEN:
+        return
+    options = upload.options | {"skip_bad_lines": skip_bad_lines}
+    with transaction.atomic():  # no worker comes to it before its folder is cleared
+        if jobs.restart(upload, enqueue, options=options, outcome={}, done=0, total=0):
+            files.folder_of(upload).clear()
 
 
 def execute(upload: Upload) -> None:
     """Import the file; on return the upload is done, refused, failed or stopped."""
-    transfers.execute(upload, lambda beat: patiently(lambda: take_in(upload, beat)))
-    if upload.state == FileState.DONE:
+    files.execute(upload, lambda advance: patiently(lambda: take_in(upload, advance)))
+    if upload.state == State.DONE:
         file_path(upload).unlink(missing_ok=True)
 
 
-def take_in(upload: Upload, beat: Beat) -> None:
+def take_in(upload: Upload, advance: Advance) -> None:
     """All of the file or nothing: that it is done is stored with the rows that came of it."""
 
     def finishing(summary: Summary) -> None:
         bad_lines.flush()
-        if not transfers.end(upload, FileState.DONE, outcome=asdict(summary)):
+        if not jobs.finish(upload, State.DONE, outcome=asdict(summary)):
             raise StoppedError  # the page has said already that nothing came of it
 
     with BadLines(bad_lines_path(upload)) as bad_lines:
         try:
             with opened(upload) as file:
-                beat.total = file.size or 0
+                upload.total = file.size or 0
                 import_lines(
                     upload.project,
-                    bad_lines.before(followed(file, beat)),
+                    bad_lines.before(followed(file, advance)),
                     report=bad_lines.add,
                     rankings=upload.options["rankings"],
                     labeller=upload.options["labeller"],
@@ -264,41 +255,24 @@ def take_in(upload: Upload, beat: Beat) -> None:
             raise FailedError(str(error)) from error
         except ImportRefusedError as error:
             bad_lines.flush()
-            transfers.end(upload, FileState.REFUSED, outcome=asdict(error.summary))
+            jobs.finish(upload, State.REFUSED, outcome=asdict(error.summary))
 
 
-def followed(file: RankingFile, beat: Beat) -> Iterator[Line | BadLine]:
+def followed(file: RankingFile, advance: Advance) -> Iterator[Line | BadLine]:
     for line in file:
         yield line
-        beat.advance(file.raw.tell())
+        advance(file.raw.tell())
 
 
 def discard(upload: Upload) -> bool:
     """Forget an upload and its file. False where it is being imported, or was."""
-    folder = transfers.folder_of(upload)
+    folder = files.folder_of(upload)
     gone, _ = Upload.objects.filter(pk=upload.pk, state__in=OPEN).delete()
     if gone:
         folder.remove()
     return bool(gone)
 
 
-@dataclass(frozen=True)
-class Look:
-    """How an upload stands, for its page."""
-
-    upload: Upload
-    progress: transfers.Progress = field(default_factory=transfers.Progress)
-    is_stopping: bool = False
-
-    @property
-    def good_lines(self) -> int:
-        """Lines that can be imported, of a file that was refused."""
-        outcome = self.upload.outcome
-        return int(outcome.get("lines", 0)) - int(outcome.get("bad_lines", 0))
-
-
-def look(upload: Upload) -> Look:
-    if not upload.is_active:
-        return Look(upload)
-    folder = transfers.folder_of(upload)
-    return Look(upload, folder.read_progress(), folder.is_to_stop)
+def count_good_lines(upload: Upload) -> int:
+    """Return how many lines of a refused file can be imported."""
+    return int(upload.outcome.get("lines", 0)) - int(upload.outcome.get("bad_lines", 0))

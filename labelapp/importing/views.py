@@ -14,15 +14,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labelapp.importing import bad_lines, tasks, upload_handler, uploads
 from labelapp.importing.forms import DELIMITERS, ReadingForm, UploadForm
-from labelapp.jobs import transfers
-from labelapp.models import FileState, Member, Role, Upload
+from labelapp.jobs import files
+from labelapp.models import Member, Role, State, Upload
 from labelapp.web.access import member_view, signed_in
 
 PAGE_SIZE = 20
 
 
 def index_response(request: HttpRequest, member: Member, form: UploadForm) -> HttpResponse:
-    transfers.mark_lost(Upload, member.project)
+    files.mark_lost(member.project.uploads.all())
     listed = member.project.uploads.select_related("created_by")
     context = {
         "member": member,
@@ -73,13 +73,14 @@ def upload_of(member: Member, pk: int) -> Upload:
 
 
 def upload_context(request: HttpRequest, member: Member, upload: Upload) -> dict[str, Any]:
+    files.read_progress(upload)
     context = {
         "member": member,
         "project": member.project,
         "upload": upload,
-        "look": uploads.look(upload),
+        "good_lines": uploads.count_good_lines(upload),
     }
-    if upload.state == FileState.DRAFT:
+    if upload.state == State.DRAFT:
         begins = uploads.look_into_file(upload, upload.options.get("delimiter"))
         form = ReadingForm(upload=upload, begins=begins)
         context |= {"form": form, "preview": uploads.preview(upload)}
@@ -96,7 +97,7 @@ def upload_context(request: HttpRequest, member: Member, upload: Upload) -> dict
 @never_cache
 @member_view(Role.MANAGER)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    transfers.mark_lost(Upload, member.project)
+    files.mark_lost(member.project.uploads.all())
     upload = upload_of(member, pk)
     if request.method == "POST":
         return set_reading(request, member, upload)
@@ -152,7 +153,7 @@ def back_to_preview(request: HttpRequest, member: Member, pk: int) -> HttpRespon
 @never_cache
 @member_view(Role.MANAGER)
 def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    transfers.mark_lost(Upload, member.project)
+    files.mark_lost(member.project.uploads.all())
     context = upload_context(request, member, upload_of(member, pk))
     return render(request, "importing/_state.html", context)
 
@@ -161,8 +162,7 @@ def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @member_view(Role.MANAGER)
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     upload = upload_of(member, pk)
-    if upload.is_active:
-        transfers.request_stop(upload)
+    files.request_stop(upload)
     return redirect("upload", member.project.slug, upload.pk)
 
 

@@ -1,4 +1,4 @@
-"""Work in the background: its progress, its environment and its end.
+"""Background jobs of every kind: their start, heartbeat, stop and end.
 
 It may import db, rendering and models.
 """

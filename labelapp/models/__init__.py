@@ -1,4 +1,6 @@
-from labelapp.models.files import Export, FileState, FileTransfer, Upload
+from labelapp.models.files import Export, FileTransfer, Upload
+from labelapp.models.jobs import ACTIVE, Job, State
+from labelapp.models.measurements import AgreementMeasurement
 from labelapp.models.projects import (
     INSTRUCTGPT_FLAGS,
     MAX_RESPONSES,
@@ -20,19 +22,21 @@ from labelapp.models.rankings import (
     Rating,
     SkipReason,
 )
-from labelapp.models.runs import PromptAgreement, Score, State, TrainingRun
+from labelapp.models.runs import PromptAgreement, Score, TrainingRun
 
 __all__ = [
+    "ACTIVE",
     "INSTRUCTGPT_FLAGS",
     "MAX_RESPONSES",
     "MIN_RESPONSES",
+    "AgreementMeasurement",
     "Assignment",
     "Comment",
     "Disagreement",
     "Export",
-    "FileState",
     "FileTransfer",
     "Invitation",
+    "Job",
     "Member",
     "Origin",
     "Placement",

@@ -1,76 +1,44 @@
 """A training run, and what its model says of the responses."""
 
+from datetime import timedelta
 from typing import Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from labelapp.models.jobs import ACTIVE, Job, JobQuerySet, State
 from labelapp.models.projects import Project
 from labelapp.models.prompts import Prompt, Response
 
 
-class State(models.TextChoices):
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-ACTIVE = (State.QUEUED, State.RUNNING)
-
-
-class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
-    def active(self) -> Self:
-        return self.filter(state__in=ACTIVE)
-
+class TrainingRunQuerySet(JobQuerySet["TrainingRun"]):
     def scored(self) -> Self:
-        """Runs whose scores can be looked at, the newest first."""
+        """Return the runs whose scores can be looked at, the newest first."""
         return self.filter(state=State.DONE).order_by("-pk")
 
 
-class TrainingRun(models.Model):
+class TrainingRun(Job):
     """One training of a reward model on a project's rankings.
 
     The run itself is a process of its own that writes a folder; what stands here is a copy, kept
-    up to date by the watcher in labelapp.runs.lifecycle.
+    up to date by the task worker (labelapp.runs.process).
     """
 
+    LOST_AFTER = timedelta(minutes=2)
+
     project = models.ForeignKey(Project, models.CASCADE, related_name="runs")
-    started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
-    )
     config = models.JSONField(default=dict)
     manifest = models.JSONField(default=dict, blank=True)  # which data, by hash
     metrics = models.JSONField(default=dict, blank=True)
-    state = models.CharField(max_length=7, choices=State.choices, default=State.QUEUED)
     stage = models.CharField(max_length=20, blank=True)  # loading, training, evaluating, ...
-    step = models.PositiveIntegerField(default=0)
-    steps = models.PositiveIntegerField(default=0)
     loss = models.FloatField(null=True, blank=True)
-    reason = models.TextField(blank=True)  # why it failed, in words
     folder = models.CharField(max_length=200, blank=True)  # below DATA_DIR
-    stop_requested = models.BooleanField(default=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
 
     objects = TrainingRunQuerySet.as_manager()
 
-    class Meta:
-        ordering = ["-pk"]
+    class Meta(Job.Meta):
         constraints = [
-            models.CheckConstraint(name="run_state_known", condition=Q(state__in=State.values)),
-            models.CheckConstraint(
-                name="run_finished_when_over",
-                condition=Q(state__in=ACTIVE, finished_at=None)
-                | (~Q(state__in=ACTIVE) & Q(finished_at__isnull=False)),
-            ),
-            models.CheckConstraint(
-                name="run_failure_has_a_reason", condition=~Q(state=State.FAILED) | ~Q(reason="")
-            ),
+            *Job.Meta.constraints,
             # A double click on Train starts one run.
             models.UniqueConstraint(
                 name="run_one_active_per_project",
@@ -81,10 +49,6 @@ class TrainingRun(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.pk}"
-
-    @property
-    def is_active(self) -> bool:
-        return self.state in ACTIVE
 
 
 class Score(models.Model):

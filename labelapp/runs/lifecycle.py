@@ -5,26 +5,18 @@ writes a run folder; what it reports there is copied here. When it crashes or is
 else goes with it.
 """
 
-import secrets
-from datetime import timedelta
-
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from labelapp.db.retry import patiently
+from labelapp.jobs import jobs
+from labelapp.jobs.files import name_folder
+from labelapp.jobs.jobs import Enqueue
 from labelapp.models import Placement, Project, State, TrainingRun, User
 from labelapp.runs import scores
-from labelapp.runs.process import (
-    RunFailedError,
-    RunStoppedError,
-    command,
-    report,
-    run_folder,
-    watch,
-)
+from labelapp.runs.process import command, run_folder, watch
 from training.config import TrainConfig
 
-LOST_AFTER = timedelta(minutes=2)  # without a heartbeat
+IN_PROGRESS = "A run is in progress. Wait for it, or stop it."
 
 
 class CannotTrainError(Exception):
@@ -34,7 +26,7 @@ class CannotTrainError(Exception):
 def why_not(project: Project) -> str:
     """Why no run can be started now, in a sentence; empty when one can."""
     if project.runs.active().exists():
-        return "A run is in progress. Wait for it, or stop it."
+        return IN_PROGRESS
     # Two ranks that differ make a comparison, so somebody stands in second place.
     prompts = Placement.objects.filter(
         rank=2, ranking__is_current=True, ranking__prompt__project=project
@@ -48,122 +40,71 @@ def why_not(project: Project) -> str:
     return ""
 
 
-def start(*, project: Project, config: TrainConfig, user: User | None = None) -> TrainingRun:
+def start(
+    *,
+    project: Project,
+    config: TrainConfig,
+    user: User | None = None,
+    enqueue: Enqueue | None = None,
+) -> TrainingRun:
     """Queue a run. Raises CannotTrainError with the reason where none can be started."""
-    mark_lost(project)
+    jobs.mark_lost(project.runs.all())
     if reason := why_not(project):
         raise CannotTrainError(reason)
+    run = TrainingRun(project=project, created_by=user, config=config.to_json())
     try:
         with transaction.atomic():
-            run = TrainingRun.objects.create(
-                project=project, started_by=user, config=config.to_json()
-            )
-            # Not the number alone: after a restored backup it may be given a second time.
-            run.folder = f"runs/{run.pk}-{secrets.token_hex(4)}"
-            run.save(update_fields=["folder"])
+            jobs.start(run, enqueue)
+            name_folder(run, "runs")
     except IntegrityError as error:  # of two clicks, the other came first
-        raise CannotTrainError("A run is in progress. Wait for it, or stop it.") from error
+        raise CannotTrainError(IN_PROGRESS) from error
     return run
 
 
-def can_go_on(run: TrainingRun) -> bool:
-    """Whether a run that is over left something to go on with: a checkpoint, or a trained model."""
+def can_resume(run: TrainingRun) -> bool:
+    """Return whether a run that is over left a checkpoint or a trained model to resume from."""
     if run.state not in (State.FAILED, State.STOPPED) or not run.folder:
         return False
     folder = run_folder(run)
     return folder.is_unfinished or folder.is_trained
 
 
-def go_on(run: TrainingRun) -> None:
+def resume(run: TrainingRun, enqueue: Enqueue | None = None) -> None:
     """Queue a run that failed or was stopped once more, to go on where it was.
 
     Raises CannotTrainError with the reason where it cannot.
     """
-    mark_lost(run.project)
+    jobs.mark_lost(run.project.runs.all())
     run.refresh_from_db()
     if run.is_active:
         raise CannotTrainError("The run is under way already.")
-    if not can_go_on(run):
+    if not can_resume(run):
         raise CannotTrainError(f"Run {run.pk} has nothing to go on from. Start a new one.")
-    over = TrainingRun.objects.filter(pk=run.pk, state=run.state)
     try:
-        with transaction.atomic():
-            queued = over.update(
-                state=State.QUEUED,
-                finished_at=None,
-                heartbeat_at=None,
-                stop_requested=False,
-                reason="",
-            )
+        restarted = jobs.restart(run, enqueue)
     except IntegrityError as error:
-        raise CannotTrainError("A run is in progress. Wait for it, or stop it.") from error
-    if not queued:  # of two clicks, the other came first
+        raise CannotTrainError(IN_PROGRESS) from error
+    if not restarted:  # of two clicks, the other came first
         raise CannotTrainError("The run is under way already.")
-    run.refresh_from_db()
-
-
-def request_stop(run: TrainingRun) -> None:
-    """Ask a run to stop: at once if it still waits, else its watcher ends the process."""
-    waiting = TrainingRun.objects.filter(pk=run.pk, state=State.QUEUED)
-    if not waiting.update(state=State.STOPPED, finished_at=timezone.now()):
-        TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING).update(stop_requested=True)
-
-
-def mark_lost(project: Project) -> None:
-    """Fail the project's runs whose watcher has been silent: it was killed, or its machine was."""
-    lost = TrainingRun.objects.filter(
-        project=project, state=State.RUNNING, heartbeat_at__lt=timezone.now() - LOST_AFTER
-    )
-    if lost.exists():  # pages ask every two seconds: an update would take SQLite's lock each time
-        lost.update(
-            state=State.FAILED,
-            finished_at=timezone.now(),
-            reason="The task worker that watched this run has gone.",
-        )
 
 
 def execute(run: TrainingRun, *, show: bool = False) -> None:
     """Train, score and take the results in; on return the run is done, failed or stopped.
 
     With `show` the processes write to this terminal (a progress bar), else to the run's log.
-    A run that is not queued any more is left alone.
     """
-    queued = TrainingRun.objects.filter(pk=run.pk, state=State.QUEUED)
-    now = timezone.now()
-    if not queued.update(state=State.RUNNING, started_at=now, heartbeat_at=now):
-        return
+    jobs.execute(run, lambda: train_and_score(run, show))
+
+
+def train_and_score(run: TrainingRun, show: bool) -> None:
+    folder = run_folder(run)
     try:
         config = TrainConfig.from_json(run.config)
-        if not run_folder(run).is_trained:
+        if not folder.is_trained:
             watch(run, [*command("train", run), *config.to_arguments()], show)
         watch(run, command("score", run), show)
-        patiently(lambda: report(run, stage="storing"))
-        patiently(lambda: scores.store(run, run_folder(run)))
-    except RunStoppedError:
-        finish(run, State.STOPPED, "Stopped on request.")
-    except (RunFailedError, OSError) as error:
-        finish(run, State.FAILED, str(error))
-    except (KeyboardInterrupt, SystemExit):
-        finish(run, State.FAILED, "The task worker was stopped.")
-        raise
-    except Exception as error:  # a fault of ours must not leave a run that looks alive
-        finish(run, State.FAILED, f"Podium failed: {error}")
-        raise
-    else:
-        finish(run, State.DONE)
-
-
-def finish(run: TrainingRun, state: State, reason: str = "") -> None:
-    """End a run that is still running; one that was ended by others stays as it is."""
-    folder = run_folder(run)
-    ours = TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING)
-    patiently(
-        lambda: ours.update(
-            state=state,
-            reason=reason,
-            finished_at=timezone.now(),
-            manifest=folder.read_manifest() or {},
-            metrics=folder.read_metrics() or {},
-        )
-    )
-    run.refresh_from_db()
+        patiently(lambda: jobs.beat(run, stage="storing"))
+        patiently(lambda: scores.store(run, folder))
+    finally:
+        manifest, metrics = folder.read_manifest() or {}, folder.read_metrics() or {}
+        patiently(lambda: jobs.beat(run, manifest=manifest, metrics=metrics))

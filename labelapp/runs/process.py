@@ -4,35 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
-from django.utils import timezone
 
-from labelapp.db.retry import POLL_SECONDS, patiently
+from labelapp.db.retry import patiently
+from labelapp.jobs import jobs, process
 from labelapp.jobs.environment import environment
-from labelapp.models import State, TrainingRun
-from training.runs.folder import (
-    LOG,
-    Progress,
-    RunFolder,
-)
-
-HEARTBEAT_SECONDS = 5  # how often a run says that it is alive, though nothing changed
-
-
-STOP_SECONDS = 10  # between asking a process to stop and killing it
-
-
-class RunStoppedError(Exception):
-    """Somebody asked the run to stop."""
-
-
-class RunFailedError(Exception):
-    """The run's process failed; the message is the reason in words."""
+from labelapp.jobs.jobs import FailedError
+from labelapp.models import TrainingRun
+from training.runs.folder import LOG, Progress, RunFolder
 
 
 def run_folder(run: TrainingRun) -> RunFolder:
@@ -52,49 +34,28 @@ def command(program: str, run: TrainingRun) -> list[str]:
 def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
     """Run a process to its end, copying its progress to the run.
 
-    Raises RunStoppedError where somebody asked for it, RunFailedError where the process failed.
+    Raises StoppedError where somebody asked for it, FailedError where the process failed.
     """
     folder = run_folder(run)
     folder.path.mkdir(parents=True, exist_ok=True)
-    before = folder.read_progress()  # of a process that failed here, if the run goes on
+    before = folder.read_progress()  # of a process that failed here, if the run is resumed
     with open(folder.path / LOG, "ab") as log:
         logged = log.tell()
-        process = subprocess.Popen(
+        started = subprocess.Popen(
             arguments,
             cwd=settings.BASE_DIR,
             env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=None if show else log,
             stderr=None if show else log,
+            text=True,
         )
-    try:
-        while process.poll() is None:
-            time.sleep(POLL_SECONDS)
-            try:
-                wanted = copy_progress(run, folder.read_progress())
-            except (OperationalError, InterfaceError):
-                connection.close()  # the database is away or busy; training need not end for that
-                continue
-            if not wanted:
-                raise RunStoppedError
-    finally:
-        end(process)
+    process.watch(started, lambda: copy_progress(run, folder.read_progress()))
     progress = folder.read_progress()
-    if process.returncode != 0:
+    if started.returncode != 0:
         said = progress if progress != before else None
-        raise RunFailedError(failure(process.returncode, said, folder.path / LOG, logged))
+        raise FailedError(failure(started.returncode, said, folder.path / LOG, logged))
     patiently(lambda: copy_progress(run, progress))
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
-    """Stop the process if it still runs, gently first."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def failure(returncode: int, progress: Progress | None, log: Path, logged: int) -> str:
@@ -109,7 +70,7 @@ def failure(returncode: int, progress: Progress | None, log: Path, logged: int) 
     lines = tail(log, min(4096, log.stat().st_size - logged)).splitlines()
     if lines and lines[-1].startswith("error: "):
         return lines[-1].removeprefix("error: ")
-    how = f"signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
+    how = process.describe_end(returncode)
     return f"The training process ended with {how}; its log says more."
 
 
@@ -124,25 +85,9 @@ def tail(path: Path, size: int) -> str:
 
 
 def copy_progress(run: TrainingRun, progress: Progress | None) -> bool:
-    """Copy what the process reports. False when the run is to stop, or is no longer ours."""
+    """Copy what the process reports. Return False when the run is to stop, or is no longer ours."""
     if progress is None or progress.state == "failed":
-        return report(run)
-    return report(
-        run, stage=progress.state, step=progress.step, steps=progress.steps, loss=progress.loss
+        return jobs.beat(run)
+    return jobs.beat(
+        run, stage=progress.state, done=progress.step, total=progress.steps, loss=progress.loss
     )
-
-
-def report(run: TrainingRun, **values: object) -> bool:
-    """Write changed values and the heartbeat. False when the run is to stop or is over."""
-    changed = {name: value for name, value in values.items() if getattr(run, name) != value}
-    for name, value in changed.items():
-        setattr(run, name, value)
-    now = timezone.now()
-    silent = run.heartbeat_at is None or (now - run.heartbeat_at).total_seconds() > (
-        HEARTBEAT_SECONDS
-    )
-    ours = TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING)
-    if changed or silent:
-        run.heartbeat_at = now
-        ours.update(heartbeat_at=now, **changed)
-    return ours.filter(stop_requested=False).exists()

@@ -2,6 +2,7 @@
 
 from django_tasks import task
 
+from labelapp.jobs.jobs import perform
 from labelapp.models import TrainingRun
 from labelapp.runs import lifecycle
 
@@ -9,8 +10,4 @@ from labelapp.runs import lifecycle
 @task(queue_name="training")
 def train(run_id: int) -> str:
     """Execute a queued run, and return its state afterwards."""
-    run = TrainingRun.objects.select_related("project").filter(pk=run_id).first()
-    if run is None:
-        return "deleted"
-    lifecycle.execute(run)
-    return run.state
+    return perform(TrainingRun.objects.all(), run_id, lifecycle.execute)

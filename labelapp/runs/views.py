@@ -2,12 +2,12 @@
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from labelapp.jobs import jobs
 from labelapp.models import Member, Role, TrainingRun
 from labelapp.rendering.charts import loss_curve
 from labelapp.runs import lifecycle, process, tasks
@@ -27,7 +27,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "run": run,
         "folder": folder.model,
         "curve": loss_curve(folder.metric_lines()),
-        "can_go_on": lifecycle.can_go_on(run),
+        "can_resume": lifecycle.can_resume(run),
         "is_trained": folder.is_trained,
     }
 
@@ -46,7 +46,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 def list_response(
     request: HttpRequest, member: Member, form: TrainForm, status: int = 200
 ) -> HttpResponse:
-    lifecycle.mark_lost(member.project)
+    jobs.mark_lost(member.project.runs.all())
     page = Paginator(member.project.runs.all(), 20).get_page(request.GET.get("page"))
     context = {
         "member": member,
@@ -62,11 +62,12 @@ def start(request: HttpRequest, member: Member) -> HttpResponse:
     form = TrainForm(request.POST)
     if form.is_valid():
         try:
-            with transaction.atomic():  # the run and its task, or neither
-                run = lifecycle.start(
-                    project=member.project, config=form.config, user=signed_in(request)
-                )
-                tasks.train.enqueue(run.pk)
+            run = lifecycle.start(
+                project=member.project,
+                config=form.config,
+                user=signed_in(request),
+                enqueue=tasks.train.enqueue,
+            )
         except lifecycle.CannotTrainError as error:
             form.add_error(None, str(error))
         else:
@@ -78,7 +79,7 @@ def start(request: HttpRequest, member: Member) -> HttpResponse:
 @never_cache
 @member_view(*SEERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    lifecycle.mark_lost(member.project)
+    jobs.mark_lost(member.project.runs.all())
     return render(request, "runs/detail.html", run_context(member, pk))
 
 
@@ -86,7 +87,7 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @never_cache
 @member_view(*SEERS)
 def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    lifecycle.mark_lost(member.project)
+    jobs.mark_lost(member.project.runs.all())
     return render(request, "runs/_progress.html", run_context(member, pk))
 
 
@@ -94,18 +95,16 @@ def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @member_view(Role.MANAGER)
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
-    lifecycle.request_stop(run)
+    jobs.request_stop(run)
     return redirect("run", member.project.slug, run.pk)
 
 
 @require_POST
 @member_view(Role.MANAGER)
-def go_on(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     try:
-        with transaction.atomic():  # the run and its task, or neither
-            lifecycle.go_on(run)
-            tasks.train.enqueue(run.pk)
+        lifecycle.resume(run, tasks.train.enqueue)
     except lifecycle.CannotTrainError as error:
         context = run_context(member, pk) | {"refused": str(error)}
         return render(request, "runs/detail.html", context, status=422)

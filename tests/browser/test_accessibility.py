@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.utils import timezone
-from django_tasks import TaskResultStatus
-from django_tasks_db.models import DBTaskResult
 from playwright.sync_api import Page, ViewportSize, expect
 
 from labelapp.exporting import exports
@@ -17,8 +15,8 @@ from labelapp.labelling import assignments, submissions
 from labelapp.labelling.verdict import Verdict
 from labelapp.models import (
     INSTRUCTGPT_FLAGS,
+    AgreementMeasurement,
     Export,
-    FileState,
     Member,
     Project,
     Prompt,
@@ -246,9 +244,7 @@ def test_a_managers_pages(
     found = measure(rankings_by_prompt(run.project)).to_json()
     text = "Ties 92 % of 578 pairs of responses. The others tie 11 %."
     found["people"][0]["alarms"] = [{"kind": "ties", "badge": "Ties a lot", "text": text}]
-    DBTaskResult.objects.update(
-        status=TaskResultStatus.SUCCESSFUL, return_value=found, finished_at=timezone.now()
-    )
+    AgreementMeasurement.objects.update(state=State.DONE, result=found, finished_at=timezone.now())
     expect(page.get_by_text("All together", exact=True)).to_be_visible()  # it asks for itself
     faults.look("agreement, measured")
 
@@ -376,11 +372,11 @@ def test_the_pages_of_files_in_their_states(
         confirm(browser, send(browser, lines(*(line(n) for n in range(3)), *[b"{"] * 120))),
         confirm(browser, send(browser, lines(line(1)))),
     ]
-    for state in (FileState.QUEUED, FileState.RUNNING, FileState.FAILED):
+    for state in (State.QUEUED, State.RUNNING, State.FAILED):
         upload = send(browser, lines(line(1)))
-        Upload.objects.filter(pk=upload.pk).update(
-            state=state, reason="The disk is full.", heartbeat_at=timezone.now()
-        )
+        now = timezone.now()
+        over = {"reason": "The disk is full.", "finished_at": now} if state == State.FAILED else {}
+        Upload.objects.filter(pk=upload.pk).update(state=state, heartbeat_at=now, **over)
         uploads.append(upload)
     faults.visit(live_server.url, ["projects/kitchen/uploads/"])
     faults.visit(live_server.url, [f"projects/kitchen/uploads/{u.pk}/" for u in uploads])
@@ -388,8 +384,8 @@ def test_the_pages_of_files_in_their_states(
         browser.post("/projects/kitchen/export/", {"format": format_})
     done, running, failed, _ = Export.objects.order_by("pk")
     exports.execute(done)
-    Export.objects.filter(pk=running.pk).update(
-        state=FileState.RUNNING, heartbeat_at=timezone.now()
+    Export.objects.filter(pk=running.pk).update(state=State.RUNNING, heartbeat_at=timezone.now())
+    Export.objects.filter(pk=failed.pk).update(
+        state=State.FAILED, reason="The disk is full.", finished_at=timezone.now()
     )
-    Export.objects.filter(pk=failed.pk).update(state=FileState.FAILED, reason="The disk is full.")
     faults.visit(live_server.url, ["projects/kitchen/export/"])

@@ -49,7 +49,7 @@ PAGES = {
 def start_run(member: Member, **fields: Any) -> TrainingRun:
     return TrainingRun.objects.create(
         project=member.project,
-        started_by=member.user,
+        created_by=member.user,
         config=TrainConfig().to_json(),
         heartbeat_at=timezone.now() + timedelta(hours=1),
         **fields,
@@ -176,12 +176,12 @@ def test_a_new_installation_says_how_to_begin(live_server: Any, page: Page, db: 
 def test_a_run_shows_its_progress_as_it_comes(
     live_server: Any, sign_in_as: As, manager: Member
 ) -> None:
-    run = start_run(manager, state=State.RUNNING, stage="training", step=3, steps=10, loss=0.69)
+    run = start_run(manager, state=State.RUNNING, stage="training", done=3, total=10, loss=0.69)
     page = sign_in_as(manager)
     page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/")
     expect(page.get_by_text("Step 3 of 10 · loss 0.690")).to_be_visible()
     page.get_by_text("Settings of this run").click()
-    TrainingRun.objects.update(step=7, loss=0.512)
+    TrainingRun.objects.update(done=7, loss=0.512)
     expect(page.get_by_text("Step 7 of 10 · loss 0.512")).to_be_visible()
     TrainingRun.objects.update(
         state=State.FAILED, reason="Too few prompts.", finished_at=timezone.now()

@@ -7,11 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from labelapp.models import Project
+from labelapp.models import AgreementMeasurement, Project, State
 from labelapp.quality.coefficients import measure
 from labelapp.quality.control_checks import checks_by_prompt
 from labelapp.quality.disagreements import Recorder
-from labelapp.quality.measurement import store
 from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.results import Figure
 
@@ -38,7 +37,13 @@ class Command(BaseCommand):
             found = measure(recorder.record(rankings_by_prompt(project)), checks_by_prompt(project))
             recorder.store()
         if not options["by_task"]:
-            store(project, found, began)
+            AgreementMeasurement.objects.create(
+                project=project,
+                state=State.DONE,
+                result=found.to_json(),
+                started_at=began,
+                finished_at=timezone.now(),
+            )
         if options["json"]:
             self.stdout.write(json.dumps(found.to_json(), allow_nan=False))
             return

@@ -42,7 +42,7 @@ class Command(BaseCommand):
             config = training_config.from_arguments(argparse.Namespace(**options))
             if options["go_on"]:
                 run = last_run(project, options)
-                lifecycle.go_on(run)
+                lifecycle.resume(run)
             else:
                 run = lifecycle.start(project=project, config=config)
         except (ValueError, lifecycle.CannotTrainError) as error:
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         try:
             lifecycle.execute(run, show=True)
         except KeyboardInterrupt:
-            how = "--go-on goes on where it was" if lifecycle.can_go_on(run) else "begin anew"
+            how = "--go-on goes on where it was" if lifecycle.can_resume(run) else "begin anew"
             raise CommandError(f"stopped; {how}") from None
         if run.state != State.DONE:
             raise CommandError(run.reason)

@@ -5,12 +5,13 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from labelapp.jobs import jobs
 from labelapp.labelling import controls
 from labelapp.models import Member
 from labelapp.quality import tasks
-from labelapp.quality.measurement import last_measurement
+from labelapp.quality.measurement import last_measurement, start
 from labelapp.quality.views.disagreements import REVIEWERS
-from labelapp.web.access import member_view
+from labelapp.web.access import member_view, signed_in
 
 
 def context(member: Member) -> dict[str, object]:
@@ -51,7 +52,19 @@ def measured(request: HttpRequest, member: Member) -> HttpResponse:
 @member_view(*REVIEWERS)
 def measure(request: HttpRequest, member: Member) -> HttpResponse:
     """Start a measurement, unless one is in progress."""
-    if not last_measurement(member.project).is_active:
-        tasks.measure_agreement.enqueue(member.project.pk)
+    start(
+        project=member.project,
+        user=signed_in(request),
+        enqueue=tasks.measure_agreement.enqueue,
+    )
     page = "disagreements" if request.POST.get("page") == "disagreements" else "agreement"
     return redirect(page, member.project.slug)
+
+
+@require_POST
+@member_view(*REVIEWERS)
+def stop(request: HttpRequest, member: Member) -> HttpResponse:
+    """Stop the measurement that is in progress."""
+    for measurement in member.project.measurements.active():
+        jobs.request_stop(measurement)
+    return redirect("agreement", member.project.slug)

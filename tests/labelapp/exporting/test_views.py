@@ -11,8 +11,8 @@ from django_tasks_db.models import DBTaskResult
 
 from labelapp.exporting import exports, tasks
 from labelapp.exporting.writer import export_file
-from labelapp.jobs import transfers
-from labelapp.models import Export, FileState, Member, User
+from labelapp.jobs import files
+from labelapp.models import Export, Member, State, User
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.exporting.exported import lines
 from tests.labelapp.exporting.test_writer import room_for
@@ -129,8 +129,8 @@ def test_a_format_that_there_is_not_is_refused_in_the_form(client: Client, forma
 @pytest.fixture
 def running(client: Client) -> Export:
     export = asked(client)
-    long_ago = timezone.now() - 2 * transfers.LOST_AFTER
-    Export.objects.update(state=FileState.RUNNING, heartbeat_at=long_ago)
+    long_ago = timezone.now() - 2 * Export.LOST_AFTER
+    Export.objects.update(state=State.RUNNING, heartbeat_at=long_ago)
     export.refresh_from_db()
     return export
 
@@ -138,9 +138,8 @@ def running(client: Client) -> Export:
 def test_the_page_says_how_far_it_is_and_fetches_that_itself(
     client: Client, running: Export
 ) -> None:
-    with transfers.beating(transfers.folder_of(running)) as beat:
-        beat.total, beat.done = 4000, 1000
-        beat.tell()
+    running.total, running.done = 4000, 1000
+    with files.beating(running):
         part = client.get(f"{URL}prepared/").content.decode()
     assert "Prompt 1,000 of 4,000" in part
     assert f'hx-get="{URL}prepared/"' in part
@@ -150,10 +149,10 @@ def test_it_stops_on_request_and_nothing_is_left(client: Client, running: Export
     client.post(f"{URL}{running.pk}/stop/")
     Export.objects.update(heartbeat_at=timezone.now())
     assert "Stopping…" in page(client)
-    Export.objects.update(state=FileState.QUEUED)
+    Export.objects.update(state=State.QUEUED)
     exports.execute(running)
     running.refresh_from_db()
-    assert running.state == FileState.STOPPED
+    assert running.state == State.STOPPED
     assert not exports.file_path(running).exists()
 
 
@@ -165,10 +164,10 @@ def test_a_waiting_one_stops_at_once(client: Client) -> None:
 
 
 def test_one_whose_worker_was_killed_says_so(client: Client, running: Export) -> None:
-    (transfers.folder_of(running).path / ".kitchen.jsonl.ab.part").write_text("half")
+    (files.folder_of(running).path / ".kitchen.jsonl.ab.part").write_text("half")
     shown = page(client)
-    assert "The task worker that was at it has gone. No file was saved." in shown
-    assert not transfers.folder_of(running).path.exists()
+    assert "The task worker has gone. No file was saved." in shown
+    assert not files.folder_of(running).path.exists()
 
 
 def test_a_full_disk_is_said_in_words(client: Client, add_prompt: AddPrompt) -> None:
@@ -178,7 +177,7 @@ def test_a_full_disk_is_said_in_words(client: Client, add_prompt: AddPrompt) -> 
         tasks.write_export.call(export.pk)
     shown = page(client)
     assert "The file cannot be written: File too large. No file was saved." in shown
-    assert str(transfers.folder_of(export).path) not in shown
+    assert str(files.folder_of(export).path) not in shown
     assert not exports.file_path(export).exists()
 
 
@@ -189,9 +188,9 @@ def test_the_newest_files_are_kept_and_one_may_be_removed(client: Client) -> Non
     made = [prepare(client) for _ in range(exports.KEPT + 1)]
     kept = {export.pk for export in Export.objects.all()}
     assert kept == {export.pk for export in made[1:]}
-    assert not transfers.folder_of(made[0]).path.exists()
+    assert not files.folder_of(made[0]).path.exists()
     client.post(f"{URL}{made[1].pk}/remove/")
-    assert not transfers.folder_of(made[1]).path.exists()
+    assert not files.folder_of(made[1]).path.exists()
     assert client.get(f"{URL}{made[1].pk}/file/").status_code == 404
 
 

@@ -18,8 +18,8 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from labelapp.importing import tasks, upload_handler, uploads
-from labelapp.jobs import transfers
-from labelapp.models import FileState, Member, Prompt, Ranking, Upload
+from labelapp.jobs import files, jobs
+from labelapp.models import Member, Prompt, Ranking, State, Upload
 from tests.conftest import sign_in
 from tests.labelapp.exporting.test_writer import room_for
 from tests.labelapp.importing.uploads import URL, confirm, line, lines, page_of, send, work
@@ -44,7 +44,7 @@ def test_a_file_is_looked_at_confirmed_and_imported(client: Client) -> None:
     assert not Prompt.objects.exists()
     confirm(client, upload, labeller="bob")
     assert DBTaskResult.objects.get().args_kwargs["args"] == [upload.pk]
-    assert upload.state == FileState.DONE
+    assert upload.state == State.DONE
     assert sorted(r.member.name for r in Ranking.objects.all()) == ["ann", "bob"]
     page = page_of(client, upload)
     assert "Imported" in page
@@ -100,7 +100,7 @@ def test_somebody_says_which_column_is_what(client: Client) -> None:
     client.post(f"{URL}{upload.pk}/", {"format": "long", "delimiter": ";", **data})
     assert '<option value="place" selected>' in page_of(client, upload)
     upload = confirm(client, upload, delimiter=";", **data)
-    assert (upload.state, Ranking.objects.count()) == (FileState.DONE, 2)
+    assert (upload.state, Ranking.objects.count()) == (State.DONE, 2)
     best = Ranking.objects.get(prompt__messages__0__content="How?").placements.get(rank=1)
     assert best.response.text == "Never."
 
@@ -157,7 +157,7 @@ def test_a_file_that_cannot_be_read_as_a_whole_says_why(client: Client) -> None:
     page = page_of(client, upload)
     assert "The gzip file is damaged or cut short" in page
     upload = confirm(client, upload)
-    assert upload.state == FileState.FAILED
+    assert upload.state == State.FAILED
     assert "damaged" in upload.reason
     assert str(uploads.file_path(upload)) not in page_of(client, upload)
 
@@ -183,7 +183,7 @@ def numbers_on(page: str) -> list[int]:
 def test_with_bad_lines_nothing_is_imported_and_each_is_named_in_its_order(
     client: Client, refused: Upload
 ) -> None:
-    assert refused.state == FileState.REFUSED
+    assert refused.state == State.REFUSED
     assert not Prompt.objects.exists()
     page = page_of(client, refused)
     assert "30 of 3,000 lines have errors" in page
@@ -200,7 +200,7 @@ def test_the_other_lines_are_imported_only_when_asked(client: Client, refused: U
     assert "Import the other 2,970 lines" in page_of(client, refused)
     client.post(f"{URL}{refused.pk}/import/", {"import": "others"})
     done = work(refused)
-    assert (done.state, Ranking.objects.count()) == (FileState.DONE, 2970)
+    assert (done.state, Ranking.objects.count()) == (State.DONE, 2970)
     page = page_of(client, done)
     assert "30 bad lines were left out." in page
     assert len(numbers_on(page)) == 30
@@ -217,10 +217,10 @@ def test_bad_lines_are_paged_and_none_is_left_out(client: Client) -> None:
 
 def test_a_refused_file_may_be_read_differently_or_discarded(client: Client) -> None:
     upload = confirm(client, send(client, b"Prompt;Best;Worst\nWhy?;Scattering.;Paint.\n"))
-    assert upload.state == FileState.REFUSED
+    assert upload.state == State.REFUSED
     client.post(f"{URL}{upload.pk}/anew/")
     assert "Preview" in page_of(client, upload)
-    folder = transfers.folder_of(upload).path
+    folder = files.folder_of(upload).path
     assert client.post(f"{URL}{upload.pk}/discard/")["Location"] == URL
     assert not folder.exists()
     assert client.get(f"{URL}{upload.pk}/").status_code == 404
@@ -234,10 +234,10 @@ def test_a_waiting_import_stops_at_once_and_can_be_asked_for_again(client: Clien
     client.post(f"{URL}{upload.pk}/", {"format": "jsonl", "rankings": "yes", "import": "all"})
     client.post(f"{URL}{upload.pk}/stop/")
     upload = work(upload)
-    assert upload.state == FileState.STOPPED
+    assert upload.state == State.STOPPED
     assert "Stopped on request. Nothing was imported." in page_of(client, upload)
     client.post(f"{URL}{upload.pk}/import/", {"import": "all"})
-    assert work(upload).state == FileState.DONE
+    assert work(upload).state == State.DONE
 
 
 @pytest.mark.django_db(transaction=True)
@@ -247,13 +247,13 @@ def test_a_running_import_stops_on_request_and_nothing_is_left(client: Client) -
     uploads.start(upload=upload, enqueue=lambda pk: None)
     worker = threading.Thread(target=lambda: (uploads.execute(upload), connections.close_all()))
     worker.start()
-    folder = transfers.folder_of(upload)
-    wait_for(lambda: folder.read_progress().done > 0)
+    folder = files.folder_of(upload)
+    wait_for(lambda: folder.read_progress()[0] > 0)
     assert client.post(f"{URL}{upload.pk}/stop/").status_code == 302
     assert "Stopping…" in client.get(f"{URL}{upload.pk}/progress/").content.decode()
     worker.join(20)
     upload.refresh_from_db()
-    assert (upload.state, Prompt.objects.count()) == (FileState.STOPPED, 0)
+    assert (upload.state, Prompt.objects.count()) == (State.STOPPED, 0)
 
 
 def wait_for(condition: Any) -> None:
@@ -267,22 +267,21 @@ def wait_for(condition: Any) -> None:
 def running(client: Client) -> Upload:
     upload = send(client, lines(line(1)))
     uploads.start(upload=upload, enqueue=lambda pk: None)
-    long_ago = timezone.now() - 2 * transfers.LOST_AFTER
-    Upload.objects.update(state=FileState.RUNNING, heartbeat_at=long_ago)
+    long_ago = timezone.now() - 2 * Upload.LOST_AFTER
+    Upload.objects.update(state=State.RUNNING, heartbeat_at=long_ago)
     upload.refresh_from_db()
     return upload
 
 
 def test_an_import_whose_worker_was_killed_says_so(client: Client, running: Upload) -> None:
     page = client.get(f"{URL}{running.pk}/progress/").content.decode()
-    assert "The task worker that was at it has gone. Nothing was imported." in page
+    assert "The task worker has gone. Nothing was imported." in page
     assert "Import again" in page
 
 
 def test_an_import_that_is_at_it_is_not_taken_for_lost(client: Client, running: Upload) -> None:
-    with transfers.beating(transfers.folder_of(running)) as beat:
-        beat.total, beat.done = 200, 50
-        beat.tell()
+    running.total, running.done = 200, 50
+    with files.beating(running):
         page = page_of(client, running)
     assert "Checking and importing" in page
     assert 'max="200" value="50"' in page
@@ -290,10 +289,10 @@ def test_an_import_that_is_at_it_is_not_taken_for_lost(client: Client, running: 
 
 def test_nothing_comes_of_an_import_that_was_given_up(client: Client, running: Upload) -> None:
     """A worker that was suspended must not finish an import that the page calls lost."""
-    with transfers.beating(transfers.folder_of(running)) as beat:
-        Upload.objects.update(state=FileState.FAILED, reason="Gone.")
-        with pytest.raises(transfers.StoppedError):
-            uploads.take_in(running, beat)
+    with files.beating(running) as advance:
+        Upload.objects.update(state=State.FAILED, reason="Gone.", finished_at=timezone.now())
+        with pytest.raises(jobs.StoppedError):
+            uploads.take_in(running, advance)
     assert not Prompt.objects.exists()
 
 
@@ -307,8 +306,8 @@ def test_files_of_uploads_that_nobody_ended_go_after_a_while(client: Client) -> 
     Upload.objects.exclude(pk=fresh.pk).update(created_at=long_ago)
     last = send(client, lines(line(4)))
     assert {upload.pk for upload in Upload.objects.all()} == {done.pk, fresh.pk, last.pk}
-    assert not transfers.folder_of(old).path.exists()
-    assert transfers.folder_of(fresh).path.exists()
+    assert not files.folder_of(old).path.exists()
+    assert files.folder_of(fresh).path.exists()
     assert "Imported" in page_of(client, done)
 
 
@@ -421,7 +420,7 @@ def test_only_managers_come_near_an_upload(
         assert (browser.post(url) if acts else browser.get(url)).status_code == status
     assert (Client().post(url) if acts else Client().get(url)).status_code == 302
     assert client.get(url).status_code == (405 if acts else 200)
-    assert Upload.objects.filter(pk=upload.pk, state=FileState.REFUSED).exists()
+    assert Upload.objects.filter(pk=upload.pk, state=State.REFUSED).exists()
 
 
 @pytest.mark.parametrize("path", PATHS)

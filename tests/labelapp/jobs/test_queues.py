@@ -1,10 +1,17 @@
 """The queues of the task workers: what is quick never waits for a training."""
 
+import os
+import subprocess
+import sys
+
 import pytest
+from django.conf import settings
+from django.db import connection
 from django_tasks import TaskResultStatus
 from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
 
+from labelapp.jobs.environment import database_url
 from labelapp.quality.tasks import measure_agreement
 from labelapp.runs.tasks import train
 
@@ -26,6 +33,19 @@ def work_off(queue: str) -> None:
         excluded_queue_names=[],
     )
     worker.run()
+
+
+def run_worker(queue: str) -> None:
+    """Have a task worker, a process of its own on this test's database, empty the queue."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(settings.DATA_DIR),
+        "DATABASE_URL": database_url(connection.settings_dict),
+    }
+    worker = [sys.executable, "manage.py", "db_worker", "--batch", "--verbosity", "0"]
+    subprocess.run(
+        [*worker, "--queue-name", queue], cwd=settings.BASE_DIR, env=environment, check=True
+    )
 
 
 def waiting() -> list[str]:

@@ -1,33 +1,38 @@
 """Agreement: the rankings that count, the measurement in the background, and the page."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.utils import timezone
-from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
-from labelapp.jobs import environment as runs
+from labelapp.jobs import jobs
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.verdict import Verdict
-from labelapp.models import Member, Origin, Project, Ranking, Role, SkipReason, User
-from labelapp.quality import tasks
+from labelapp.models import (
+    AgreementMeasurement,
+    Member,
+    Origin,
+    Project,
+    Ranking,
+    Role,
+    SkipReason,
+    State,
+    User,
+)
+from labelapp.quality import measurement, tasks
 from labelapp.quality.coefficients import measure
-from labelapp.quality.measurement import SILENT, beat, last_measurement
+from labelapp.quality.measurement import last_measurement
 from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.results import Agreement
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
+from tests.labelapp.jobs.test_queues import run_worker
 
 URL = "/projects/kitchen/agreement/"
 MEASURE = f"{URL}measure/"
+STOP = f"{URL}stop/"
 MEASURED = f"{URL}measured/"
 
 
@@ -173,20 +178,9 @@ def test_the_command_refuses_a_project_that_is_not_there(db: None) -> None:
         call_command("measure_agreement", project="garden")
 
 
-def run_worker(data_dir: Path) -> None:
-    """Run the task worker on this test's database in a separate process, until it is idle."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "DATA_DIR": str(data_dir),
-        "DATABASE_URL": runs.database_url(connection.settings_dict),
-    }
-    worker = [sys.executable, "manage.py", "db_worker", "--batch", "--verbosity", "0"]
-    subprocess.run(worker, cwd=settings.BASE_DIR, env=environment, check=True)
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_manager_measures_and_the_task_worker_brings_the_figures(
-    ranked_twice: Project, manager: Member, tmp_path: Path
+    ranked_twice: Project, manager: Member
 ) -> None:
     browser = sign_in(manager)
     assert "Not measured yet" in browser.get(URL).content.decode()
@@ -194,19 +188,20 @@ def test_a_manager_measures_and_the_task_worker_brings_the_figures(
     waiting = browser.get(URL).content.decode()
     assert "Measuring" in waiting
     assert f'hx-get="{MEASURED}"' in waiting
-    run_worker(tmp_path)
+    run_worker("default")
     page = browser.get(MEASURED).content.decode()
     assert "Measuring" not in page
     assert "80.0\u202f%" in page
     assert "30 comparisons on 6 prompts" in page
     assert last_measurement(ranked_twice).agreement == measure(rankings_by_prompt(ranked_twice))
+    assert AgreementMeasurement.objects.get().created_by == manager.user
 
 
 def test_measuring_twice_at_once_measures_once(ranked_twice: Project, reviewer: Member) -> None:
     browser = sign_in(reviewer)
     browser.post(MEASURE)
     browser.post(MEASURE)
-    assert DBTaskResult.objects.count() == 1
+    assert DBTaskResult.objects.count() == AgreementMeasurement.objects.count() == 1
 
 
 def test_one_projects_measurement_is_not_shown_for_another(
@@ -218,59 +213,91 @@ def test_one_projects_measurement_is_not_shown_for_another(
     assert not last_measurement(other).is_active
 
 
-def task_in(project: Project, status: TaskResultStatus, **fields: Any) -> None:
-    tasks.measure_agreement.enqueue(project.pk)
-    newest = DBTaskResult.objects.latest("enqueued_at")
-    DBTaskResult.objects.filter(pk=newest.pk).update(
-        status=status, started_at=timezone.now(), **fields
+def add_measured(project: Project, found: dict[str, Any]) -> None:
+    """Add a finished measurement with this result."""
+    AgreementMeasurement.objects.create(
+        project=project, state=State.DONE, result=found, finished_at=timezone.now()
     )
 
 
 def test_a_measurement_that_failed_says_why_and_leaves_the_last_figures(
     ranked_twice: Project, manager: Member
 ) -> None:
-    found = measure(rankings_by_prompt(ranked_twice)).to_json()
-    now = timezone.now()
-    task_in(ranked_twice, TaskResultStatus.SUCCESSFUL, return_value=found, finished_at=now)
-    task_in(
-        ranked_twice,
-        TaskResultStatus.FAILED,
-        traceback="Traceback:\nlabelapp.agreement.CannotMeasureError: out of disk\n",
-    )
-    page = sign_in(manager).get(URL).content.decode()
-    assert "The last measurement failed: out of disk." in page
+    add_measured(ranked_twice, measure(rankings_by_prompt(ranked_twice)).to_json())
+    browser = sign_in(manager)
+    browser.post(MEASURE)
+    queued = AgreementMeasurement.objects.get(state=State.QUEUED)
+
+    def measure_in_vain() -> None:
+        raise jobs.FailedError("The disk is full.")
+
+    jobs.execute(queued, measure_in_vain)
+    page = browser.get(URL).content.decode()
+    assert "The last measurement failed: The disk is full." in page
     assert "80.0\u202f%" in page
     assert "Measure again" in page
 
 
-def test_a_long_measurement_that_gives_signs_of_life_is_not_taken_for_lost(
-    ranked_twice: Project,
+def test_a_measurement_whose_process_fails_ends_with_its_last_words(
+    ranked_twice: Project, manager: Member
 ) -> None:
-    task_in(ranked_twice, TaskResultStatus.RUNNING)
-    DBTaskResult.objects.update(started_at=timezone.now() - SILENT)
-    assert not last_measurement(ranked_twice).is_active
-    beat(ranked_twice)
-    assert last_measurement(ranked_twice).is_active
+    sign_in(manager).post(MEASURE)
+    queued = AgreementMeasurement.objects.get()
+    measurement.execute(queued)  # by a process that does not find the database of this test
+    assert queued.state == State.FAILED
+    assert re.fullmatch(r".+\.", queued.reason)
+
+
+@pytest.fixture
+def running(ranked_twice: Project, manager: Member) -> AgreementMeasurement:
+    sign_in(manager).post(MEASURE)
+    long_ago = timezone.now() - 2 * AgreementMeasurement.LOST_AFTER
+    AgreementMeasurement.objects.update(state=State.RUNNING, heartbeat_at=long_ago)
+    return AgreementMeasurement.objects.get()
+
+
+def test_a_long_measurement_that_gives_signs_of_life_is_not_taken_for_lost(
+    running: AgreementMeasurement,
+) -> None:
+    assert jobs.beat(running)
+    assert last_measurement(running.project).is_active
 
 
 def test_a_measurement_whose_worker_has_gone_can_be_asked_for_again(
-    ranked_twice: Project, manager: Member
+    running: AgreementMeasurement, manager: Member
 ) -> None:
-    task_in(ranked_twice, TaskResultStatus.RUNNING)
-    DBTaskResult.objects.update(started_at=timezone.now() - SILENT)
     browser = sign_in(manager)
-    assert "the task worker that measured has gone" in browser.get(URL).content.decode()
+    assert "The task worker has gone." in browser.get(URL).content.decode()
     browser.post(MEASURE)
     assert DBTaskResult.objects.count() == 2
+    assert last_measurement(running.project).is_active
+
+
+def test_a_waiting_measurement_stops_at_once(ranked_twice: Project, manager: Member) -> None:
+    browser = sign_in(manager)
+    browser.post(MEASURE)
+    assert browser.post(STOP).headers["Location"] == URL
+    queued = AgreementMeasurement.objects.get()
+    assert tasks.measure_agreement.call(queued.pk) == "stopped"
+    assert "failed: Stopped on request." in browser.get(URL).content.decode()
+
+
+def test_a_running_measurement_stops_on_request(
+    running: AgreementMeasurement, manager: Member
+) -> None:
+    browser = sign_in(manager)
+    AgreementMeasurement.objects.update(heartbeat_at=timezone.now())
+    browser.post(STOP)
+    assert "Stopping…" in browser.get(MEASURED).content.decode()
+    with pytest.raises(jobs.StoppedError):
+        measurement.measure(running)
 
 
 # The page
 
 
 def shown(project: Project, manager: Member) -> str:
-    found = measure(rankings_by_prompt(project)).to_json()
-    now = timezone.now()
-    task_in(project, TaskResultStatus.SUCCESSFUL, return_value=found, finished_at=now)
+    add_measured(project, measure(rankings_by_prompt(project)).to_json())
     return re.sub(r"[ \n]+", " ", sign_in(manager).get(URL).content.decode())
 
 
@@ -333,8 +360,7 @@ def test_the_page_says_who_stands_out_and_why(
     found = measure(rankings_by_prompt(ranked_twice)).to_json()
     person = next(one for one in found["people"] if one["member"] == labeller.pk)
     person["alarms"] = [{"kind": "ties", "badge": "Ties a lot", "text": "Ties 99 of 100."}]
-    now = timezone.now()
-    task_in(ranked_twice, TaskResultStatus.SUCCESSFUL, return_value=found, finished_at=now)
+    add_measured(ranked_twice, found)
     page = re.sub(r"[ \n]+", " ", sign_in(manager).get(URL).content.decode())
     assert "1 of 2 labellers stands out." in page
     assert "Ties 99 of 100." in page
@@ -358,6 +384,7 @@ def test_reviewers_see_it_and_labellers_are_refused(
     assert sign_in(reviewer).get(url).status_code == 200
     assert sign_in(labeller).get(url).status_code == 403
     assert sign_in(labeller).post(MEASURE).status_code == 403
+    assert sign_in(labeller).post(STOP).status_code == 403
     assert sign_in(reviewer).post(url).status_code == 405
 
 
@@ -365,6 +392,7 @@ def test_reviewers_see_it_and_labellers_are_refused(
 def test_a_stranger_finds_nothing(manager: Member, outsider: User, url: str) -> None:
     assert sign_in(outsider).get(url).status_code == 404
     assert sign_in(outsider).post(MEASURE).status_code == 404
+    assert sign_in(outsider).post(STOP).status_code == 404
     assert sign_in(manager).get(MEASURE).status_code == 405
 
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from sqlalchemy import text
 
+from labelapp.jobs import jobs
 from labelapp.jobs.environment import database_url
 from labelapp.models import Member, Project, Prompt, Score, State, TrainingRun, User
 from labelapp.rendering.charts import loss_curve
@@ -62,7 +63,7 @@ def test_the_command_trains_once_if_so_asked_and_scores_are_stored(
     assert "held-out prompts the model" in capfd.readouterr().out
     run = TrainingRun.objects.get()
     assert (run.state, run.reason) == (State.DONE, "")
-    assert run.step == run.steps > 0
+    assert run.done == run.total > 0
     assert run.manifest["rankings"] == 4
     assert 0.0 <= run.metrics["held_out"]["accuracy"] <= 1.0
     assert Score.objects.filter(run=run).count() == 16
@@ -91,7 +92,7 @@ def test_a_run_stops_on_request(project: Project, ranked: list[Prompt]) -> None:
         try:
             while not TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING).exists():
                 time.sleep(0.05)
-            lifecycle.request_stop(run)
+            jobs.request_stop(run)
         finally:
             connections.close_all()
 
@@ -123,7 +124,7 @@ def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manager: Member) -> None:
-    assert (cut_off.state, cut_off.step > 0) == (State.FAILED, True)
+    assert (cut_off.state, cut_off.done > 0) == (State.FAILED, True)
     assert "was killed" in cut_off.reason
     client, url = sign_in(manager), f"{URL}{cut_off.pk}/"
     assert (
@@ -138,7 +139,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manage
     run = TrainingRun.objects.get()
     assert (run.state, run.reason, run.finished_at) == (State.QUEUED, "", None)
     lifecycle.execute(run)
-    assert (run.state, run.step) == (State.DONE, run.steps)
+    assert (run.state, run.done) == (State.DONE, run.total)
     assert "going on after step" in run_process.log_path(run).read_text()
     lines = run_process.run_folder(run).metric_lines()
     assert [line["step"] for line in lines] == list(range(1, run.metrics["steps"] + 1))
@@ -171,7 +172,7 @@ def test_a_run_without_a_checkpoint_does_not_go_on(
     project: Project, ranked: list[Prompt], manager: Member
 ) -> None:
     run = start(project)
-    lifecycle.request_stop(run)
+    jobs.request_stop(run)
     client = sign_in(manager)
     assert "Resume" not in client.get(f"{URL}{run.pk}/").content.decode()
     response = client.post(f"{URL}{run.pk}/go-on/")
@@ -210,7 +211,7 @@ def running(project: Project, ranked: list[Prompt]) -> TrainingRun:
 def test_a_process_that_dies_leaves_a_reason(
     running: TrainingRun, program: str, reason: str
 ) -> None:
-    with pytest.raises(run_process.RunFailedError, match=reason):
+    with pytest.raises(jobs.FailedError, match=reason):
         run_process.watch(running, process(program), show=False)
 
 
@@ -219,9 +220,7 @@ def test_a_reason_is_not_that_of_a_process_before_it(running: TrainingRun) -> No
     folder.path.mkdir(parents=True)
     folder.write_progress(Progress("failed", reason="stopped by SIGTERM"))
     run_process.log_path(running).write_text("error: stopped by SIGTERM\n")
-    with pytest.raises(
-        run_process.RunFailedError, match="ended with exit status 3; its log says more"
-    ):
+    with pytest.raises(jobs.FailedError, match="ended with exit status 3; its log says more"):
         run_process.watch(running, process("import sys; sys.exit(3)"), show=False)
 
 
@@ -254,7 +253,7 @@ def test_training_outlives_a_database_that_is_away_for_a_moment(
     run_process.watch(running, process("import time; time.sleep(2.5)"), show=False)
     disturber.join()
     assert connection.connection is not mine  # it was lost, and made anew
-    lifecycle.finish(running, State.DONE)
+    jobs.finish(running, State.DONE)
     assert running.state == State.DONE
 
 
@@ -284,22 +283,22 @@ def test_a_terminated_command_stops_its_training(project: Project, ranked: list[
     progress = run_process.run_folder(run).read_progress()
     assert progress is not None
     assert progress.state == "failed"  # the training process itself came to its end
-    assert lifecycle.can_go_on(run)
+    assert lifecycle.can_resume(run)
 
 
 def test_a_run_without_a_heartbeat_is_given_up(running: TrainingRun, manager: Member) -> None:
     TrainingRun.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
     page = sign_in(manager).get(f"{URL}{running.pk}/").content.decode()
-    assert "The task worker that watched this run has gone." in page
+    assert "The task worker has gone." in page
     running.refresh_from_db()
     assert running.state == State.FAILED
 
 
 def test_a_run_that_was_given_up_is_not_written_to(running: TrainingRun) -> None:
     TrainingRun.objects.update(state=State.FAILED, reason="given up", finished_at=timezone.now())
-    with pytest.raises(run_process.RunStoppedError):
+    with pytest.raises(jobs.StoppedError):
         run_process.watch(running, process("import time; time.sleep(60)"), show=False)
-    lifecycle.finish(running, State.DONE)
+    jobs.finish(running, State.DONE)
     assert running.state == State.FAILED
 
 
@@ -391,7 +390,7 @@ def test_a_manager_starts_a_run(ranked: list[Prompt], manager: Member) -> None:
     response = sign_in(manager).post(URL, FORM)
     run = TrainingRun.objects.get()
     assert response["Location"] == f"{URL}{run.pk}/"
-    assert run.started_by == manager.user
+    assert run.created_by == manager.user
     assert (run.config["ties"], run.config["epochs"], run.config["seed"]) == ("half", 3, 7)
     assert run.config["verdicts"] == "majority"
     task = DBTaskResult.objects.get()
@@ -429,13 +428,13 @@ def test_a_waiting_run_is_stopped_at_once(
 def test_progress_is_a_fragment_that_asks_again_while_the_run_goes_on(
     running: TrainingRun, manager: Member
 ) -> None:
-    run_process.report(running, stage="training", step=3, steps=12, loss=0.6123)
+    jobs.beat(running, stage="training", done=3, total=12, loss=0.6123)
     client = sign_in(manager)
     page = client.get(f"{URL}{running.pk}/progress/").content.decode()
     assert "<html" not in page
     assert "hx-trigger" in page
     assert "0.612" in page
-    lifecycle.finish(running, State.FAILED, "The moon was in the way.")
+    jobs.finish(running, State.FAILED, "The moon was in the way.")
     page = client.get(f"{URL}{running.pk}/progress/").content.decode()
     assert "hx-trigger" not in page
     assert "The moon was in the way." in page

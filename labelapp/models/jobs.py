@@ -1,0 +1,73 @@
+"""Background jobs: the state, progress and end that every kind of job has."""
+
+from datetime import timedelta
+from typing import Self, TypeVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from labelapp.models.projects import Project
+
+
+class State(models.TextChoices):
+    DRAFT = "draft"  # an upload that nobody has confirmed yet
+    QUEUED = "queued"
+    RUNNING = "running"
+    REFUSED = "refused"  # an upload with bad lines, of which nothing was imported
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+ACTIVE = (State.QUEUED, State.RUNNING)
+UNFINISHED = (State.DRAFT, *ACTIVE)
+
+AnyJob = TypeVar("AnyJob", bound="Job")
+
+
+class JobQuerySet(models.QuerySet[AnyJob]):
+    def active(self) -> Self:
+        return self.filter(state__in=ACTIVE)
+
+
+class Job(models.Model):
+    """Work that a task worker does for a project; labelapp.jobs changes its state."""
+
+    LOST_AFTER = timedelta(minutes=1)  # without a heartbeat
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="%(class)ss")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    state = models.CharField(max_length=7, choices=State.choices, default=State.QUEUED)
+    reason = models.TextField(blank=True)  # why it failed or was stopped
+    done = models.BigIntegerField(default=0)  # of `total` bytes, prompts, steps or responses
+    total = models.BigIntegerField(default=0)  # 0: not known
+    stop_requested = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="%(class)s_state_known", condition=Q(state__in=State.values)
+            ),
+            models.CheckConstraint(
+                name="%(class)s_failure_has_a_reason",
+                condition=~Q(state=State.FAILED) | ~Q(reason=""),
+            ),
+            models.CheckConstraint(
+                name="%(class)s_finished_when_over",
+                condition=Q(state__in=UNFINISHED, finished_at=None)
+                | (~Q(state__in=UNFINISHED) & Q(finished_at__isnull=False)),
+            ),
+        ]
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE

@@ -1,0 +1,34 @@
+"""Measurements of how far a project's labellers agree."""
+
+from datetime import timedelta
+
+from django.db import models
+from django.db.models import Q
+
+from labelapp.models.jobs import ACTIVE, Job, JobQuerySet
+from labelapp.models.projects import Project
+
+
+class AgreementMeasurement(Job):
+    """A measurement of agreement; labelapp.quality.results reads its result."""
+
+    LOST_AFTER = timedelta(minutes=5)
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="measurements")
+    result = models.JSONField(default=dict, blank=True)
+
+    objects = JobQuerySet["AgreementMeasurement"].as_manager()
+
+    class Meta(Job.Meta):
+        constraints = [
+            *Job.Meta.constraints,
+            # A double click on Measure starts one measurement.
+            models.UniqueConstraint(
+                name="agreementmeasurement_one_active",
+                fields=["project"],
+                condition=Q(state__in=ACTIVE),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"measurement {self.pk}"
