@@ -18,8 +18,7 @@ The time is that of a whole step, AdamW's update included: ours of --rankings ra
 run takes 64, over which the update would be shared out). "of peak" is the share of the measured
 rate of a large matrix product: 6 operations a weight of the linear layers and token, 12 a layer,
 hidden dimension and pair of tokens that see each other (Chowdhery et al. 2022, arXiv 2204.02311,
-appendix B), for the tokens that the contender computes, padding included, recomputation not, and
-of the shared layout's last layer only what it computes.
+appendix B), for the tokens that the contender computes, padding included, recomputation not.
 """
 
 from __future__ import annotations
@@ -187,7 +186,7 @@ def show(row: Row, found: dict[str, Any], arguments: argparse.Namespace) -> None
     }
     for name, value in medians.items():
         tokens, seen = computed(name, row)
-        share = operations(name, tokens, seen, arguments) / value / found["rate"]
+        share = operations(tokens, seen, arguments) / value / found["rate"]
         ratio = value / medians["shared"] if "shared" in medians else float("nan")
         print(
             f"  {name:8} {value:10.3f} {tokens:15,} {share:8.0%} {found['peaks'][name]:8,.0f} MiB"
@@ -204,27 +203,20 @@ def computed(name: str, row: Row) -> tuple[int, int]:
     return sequences * (P + R), sequences * (P + R) ** 2 // 2
 
 
-def operations(name: str, tokens: int, seen: int, arguments: argparse.Namespace) -> float:
-    """Of matrix products, forward and backward; recomputation does not count.
-
-    Of the last layer the shared layout computes little more than keys and values.
-    """
+def operations(tokens: int, seen: int, arguments: argparse.Namespace) -> float:
+    """Return the operations of matrix products, forward and backward, without recomputation."""
     config = model_config(arguments)
     D, layers = config.hidden_size, config.num_hidden_layers
-    into, whole = weights_of_layer(config)
-    if name == "shared":
-        return 6 * ((layers - 1) * whole + into) * tokens + 12 * (layers - 1) * D * seen
-    return 6 * layers * whole * tokens + 12 * layers * D * seen
+    return 6 * layers * weights_of_layer(config) * tokens + 12 * layers * D * seen
 
 
-def weights_of_layer(config: Any) -> tuple[int, int]:
-    """Those of queries, keys and values, and all."""
+def weights_of_layer(config: Any) -> int:
     D = config.hidden_size
     if config.model_type == "gpt2":
-        return 3 * D * D, 12 * D * D
+        return 12 * D * D
     into = D * config.head_dim * (config.num_attention_heads + 2 * config.num_key_value_heads)
     out = D * config.head_dim * config.num_attention_heads
-    return into, into + out + 3 * D * config.intermediate_size
+    return into + out + 3 * D * config.intermediate_size
 
 
 # The contenders
@@ -273,7 +265,7 @@ def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     from training.distributed.device import Machine
     from training.loop.loss import RankingLoss
     from training.loop.optimizers import make_optimizer
-    from training.loop.step import backward, shorten_gradients
+    from training.loop.step import accumulate_gradients, clip_grad_norm
 
     config = TrainConfig(
         backbone="pretrained",
@@ -297,8 +289,8 @@ def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     tell({"ready": 1})
     for _ in turns:
         begun = now(arguments)
-        backward(backbone, objective, rankings, machine, config.tokens_per_batch)
-        shorten_gradients(backbone, config.max_grad_norm)
+        accumulate_gradients(backbone, objective, rankings, machine, config.tokens_per_batch)
+        clip_grad_norm(backbone, config.max_grad_norm)
         optimizer.step(1e-6)
         optimizer.zero_grad()
         tell({"seconds": (now(arguments) - begun) / len(rankings)})

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from training.rankings import (
+    Aggregation,
     Identifier,
     Ranking,
-    Verdicts,
 )
 
 
-def choose(rankings: Sequence[Ranking], verdicts: Verdicts) -> list[Ranking]:
+def choose(rankings: Sequence[Ranking], aggregation: Aggregation) -> list[Ranking]:
     """Return the rankings of a prompt that count, in the order given.
 
     `all`: every one. `majority`: for each set of responses, one ranking made of the labellers' own.
     `adjudicated`: for each set of responses, its adjudicated ranking alone where it has one.
     """
-    if verdicts == "all":
+    if aggregation == "all":
         return list(rankings)
     by_set: dict[frozenset[Identifier], list[Ranking]] = {}
     for ranking in rankings:
@@ -30,7 +30,7 @@ def choose(rankings: Sequence[Ranking], verdicts: Verdicts) -> list[Ranking]:
     for of_set in by_set.values():
         own = [ranking for ranking in of_set if ranking.kind == "own"]
         adjudicated = [ranking for ranking in of_set if ranking.kind == "adjudicated"]
-        if verdicts == "adjudicated":
+        if aggregation == "adjudicated":
             chosen += adjudicated or own
         elif own:
             chosen.append(majority(own))

@@ -1,6 +1,6 @@
-"""What the commands share: options, one-line errors, exit codes, signals. No slow imports.
+"""The shared parts of the commands: options, one-line errors, exit codes. No slow imports.
 
-Exit codes: 0 done; 1 a fault of ours; 2 something that the user can mend; 130 and 143 stopped by
+Exit codes: 0 done; 1 an unexpected error; 2 an error that the user can fix; 130 and 143 stopped by
 SIGINT and SIGTERM.
 """
 
@@ -19,13 +19,13 @@ from training.runs.folder import Progress, RunFolder
 from training.runs.signals import stoppable
 
 Work = Callable[[argparse.Namespace, Any], None]
-"""Its second argument is the run's folder, or None for programs that have no run."""
+"""Do the work of a command, given the run's folder, or None for programs without a run."""
 Check = Callable[[argparse.Namespace], object]
-"""Raises UserError or ValueError for options that do not go together."""
+"""Raise UserError or ValueError for options that do not go together."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Raise the errors of a command line as UserError, in one line."""
 
     def __init__(self, prog: str, description: str) -> None:
         super().__init__(prog, description=description, allow_abbrev=False)
@@ -48,7 +48,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, run_folder: bool = 
         "--progress-bar",
         choices=("auto", "yes", "no"),
         default="auto",
-        help="auto: where standard error is a terminal; else a line now and then (default: auto)",
+        help="progress bar; auto: a bar on a terminal, else a line now and then (default: auto)",
     )
     group.add_argument("--traceback", action="store_true", help="show where an error came from")
 
@@ -64,6 +64,7 @@ def database_project(arguments: argparse.Namespace) -> tuple[str, str]:
 
 
 def wants_bar(arguments: argparse.Namespace) -> bool:
+    """Return True if a progress bar is to be shown."""
     if arguments.progress_bar == "auto":
         return sys.stderr.isatty()
     return bool(arguments.progress_bar == "yes")
@@ -88,7 +89,7 @@ def run(
     work: Work,
     check: Check = lambda arguments: None,
 ) -> int:
-    """Parse, check, work, and turn every way of ending into an exit code, a line, progress.json."""
+    """Run a command, and turn every way of ending into an exit code, a line and progress.json."""
     given = list(sys.argv[1:] if argv is None else argv)
     folder: RunFolder | None = None
 
@@ -123,7 +124,7 @@ def run(
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
-    """Exit code and a line of words."""
+    """Return the exit code and the line that explains an error."""
     line = (str(error).strip().splitlines() or [""])[0]
     if isinstance(error, StoppedError):
         return error.exit_code, line
@@ -141,7 +142,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
 
 
 def _leave_word(folder: RunFolder | None, reason: str) -> None:
-    """progress.json says that the run failed, if that can be written at all."""
+    """Write to progress.json that the run failed, if that is possible."""
     if folder is None or not (folder.in_use or folder.is_vacant):
         return  # what is there is an earlier run's, or somebody else's
     last = folder.read_progress() or Progress("failed")

@@ -1,4 +1,4 @@
-"""The settings of a training run. Standard library only: the web imports this file."""
+"""The settings of a training run. The web imports this file."""
 # ruff: noqa: RUF009 - setting() makes a dataclass field; nothing is shared between instances
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
-from training.rankings import Ties, Verdicts
+from training.rankings import Aggregation, Ties
 
 Switch = Literal["off", "on"]
 Backbone = Literal["transformer", "rnn", "pretrained"]
@@ -28,8 +28,9 @@ Sharding = Literal["ddp", "fsdp"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bf16"]
 
-# What a setting of None stands for. The first column was chosen on splits of 219 and of 5,281
-# rankings (docs/experiments.md); the second follows InstructGPT, arXiv 2203.02155, appendix C.
+# The defaults of settings whose default is None. Those of models from scratch were chosen on splits
+# of 219 and of 5,281 rankings (docs/experiments.md); those of pretrained models follow InstructGPT,
+# arXiv 2203.02155, appendix C.
 BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
     "transformer": {
         "model": "",
@@ -60,8 +61,8 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 
-# What the learning rates above, which are AdamW's, are multiplied by where none is given
-# (docs/training.md has the trials). Muon's updates are scaled to the size of AdamW's.
+# Factors on the default learning rates above, which are AdamW's (docs/training.md has the trials).
+# Muon's updates are scaled to the size of AdamW's.
 OPTIMIZER_RATES: dict[str, float] = {
     "adam": 1,
     "adamw": 1,
@@ -70,6 +71,11 @@ OPTIMIZER_RATES: dict[str, float] = {
     "adafactor": 10,
     "muon": 1,
 }
+
+# Earlier names of settings, on the command line and in stored configurations.
+OLD_NAMES = {"verdicts": "aggregation", "centring": "reward_centering"}
+# Settings that are stored under their earlier name, which the web application reads.
+STORED_NAMES = {"aggregation": "verdicts"}
 
 
 def setting(
@@ -81,185 +87,225 @@ def setting(
     above: float | None = None,
     most: float | None = None,
 ) -> Any:
-    """A field of TrainConfig with its one-line description, its group in `--help` and its range."""
+    """Define a field of TrainConfig: its help text, its group in `--help` and its range."""
     limits = {"least": least, "above": above, "most": most}
     return dataclasses.field(default=default, metadata={"help": text, "group": group, **limits})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides what a run computes. A bad value raises ValueError, naming it.
+    """Hold the settings of a run. A bad value raises ValueError with its name.
 
     A field whose default is None takes its backbone's value from BACKBONE_DEFAULTS on
-    construction, so a TrainConfig that exists has every value filled in.
+    construction, so that every value is filled in.
     """
 
     backbone: Backbone = setting(
         "transformer",
-        "transformer, rnn: from scratch, no download. pretrained: any Hugging Face model",
+        "transformer or rnn from scratch, or any pretrained Hugging Face model",
         group="model",
     )
     model: str = setting(
         None,
-        "pretrained: name or folder of the Hugging Face model (safetensors)",
+        "name or folder of the pretrained Hugging Face model (safetensors)",
         group="model",
     )
     backbone_license: str = setting(
-        "", "pretrained: licence of that model, for the model card", group="model"
+        "", "licence of the pretrained model, for the model card", group="model"
     )
-    cell: Cell = setting("lstm", "rnn: kind of cell", group="model")
-    layers: int = setting(
-        1, "from scratch: layers that read a response", group="model", least=1, most=48
-    )
+    cell: Cell = setting("lstm", "recurrent cell of the rnn", group="model")
+    layers: int = setting(1, "layers of a model from scratch", group="model", least=1, most=48)
     prompt_layers: int = setting(
-        1, "transformer: layers that read the prompt", group="model", least=1, most=48
+        1,
+        "layers of the transformer from scratch that read the prompt",
+        group="model",
+        least=1,
+        most=48,
     )
     width: int = setting(
         64,
-        "from scratch: hidden size; of a transformer a multiple of heads",
+        "hidden size of a model from scratch; for the transformer, a multiple of heads",
         group="model",
         least=8,
         most=8192,
     )
-    heads: int = setting(4, "transformer: attention heads", group="model", least=1, most=128)
+    heads: int = setting(
+        4, "attention heads of the transformer from scratch", group="model", least=1, most=128
+    )
     vocabulary: int = setting(
-        8192, "from scratch: tokens in the vocabulary", group="model", least=300, most=262144
+        8192,
+        "vocabulary size of a model from scratch, in tokens",
+        group="model",
+        least=300,
+        most=262144,
     )
     lora_rank: int = setting(
-        0, "pretrained: rank of LoRA's matrices; 0: train every weight", group="model", least=0
+        0, "LoRA rank for a pretrained model; 0 trains all weights", group="model", least=0
     )
     lora_alpha: float = setting(
-        32.0, "pretrained: LoRA's scale, divided by its rank", group="model", above=0
+        32.0, "LoRA alpha; the update is scaled by alpha / rank", group="model", above=0
     )
 
     ties: Ties = setting(
         "drop",
-        "tied pairs: dropped, a soft label of one half, or a probability of their own",
+        "drop tied pairs, label them one half, or model their probability (Davidson)",
         group="data",
     )
-    verdicts: Verdicts = setting(
+    aggregation: Aggregation = setting(
         "all",
-        "every ranking; the majority of a prompt's labellers; where there is one, the adjudicated",
+        "train on all rankings, the majority of labellers, or adjudicated rankings first",
         group="data",
     )
     held_out_by: HeldOutBy = setting(
-        "prompt", "hold out prompts, or all rankings of some labellers", group="data"
+        "prompt", "hold out some prompts, or all rankings of some labellers", group="data"
     )
     held_out_fraction: float = setting(
         0.15,
-        "share of prompts (or labellers) to judge the model on",
+        "fraction of prompts (or labellers) held out for evaluation",
         group="data",
         above=0,
         most=0.9,
     )
     split: int = setting(
-        0, "which split: another number holds out other prompts", group="data", least=0
+        0, "number of the split; another number holds out other prompts", group="data", least=0
     )
     folds: int = setting(
         0,
-        "k-fold: of so many equal parts hold out the one that split names; 0: off",
+        "number of cross-validation folds, of which split names the held-out one; 0 is off",
         group="data",
         least=0,
         most=1000,
     )
     max_prompt_tokens: int = setting(
-        512, "tokens kept of a prompt; the oldest are cut", group="data", least=8, most=1048576
+        512,
+        "maximum prompt length in tokens; the oldest tokens are cut",
+        group="data",
+        least=8,
+        most=1048576,
     )
     max_response_tokens: int = setting(
-        None, "tokens kept of a response; its end is cut", group="data", least=8, most=1048576
+        None,
+        "maximum response length in tokens; the end is cut",
+        group="data",
+        least=8,
+        most=1048576,
     )
 
     batching: Batching = setting(
-        "grouped", "a ranking is one element of a step, or each comparison is", group="training"
+        "grouped", "batch whole rankings, or shuffle their comparisons", group="training"
     )
     loss: Loss = setting(
-        "bradley-terry", "of all comparisons, or of the order as a whole", group="training"
+        "bradley-terry", "loss of all comparisons, or of the order as a whole", group="training"
     )
     margin: float = setting(
-        0.0, "reward by which a comparison must be won, per rank between", group="training", least=0
+        0.0, "margin of the loss, in reward per rank of distance", group="training", least=0
     )
     label_smoothing: float = setting(
-        0.0, "share of comparisons taken to be wrong", group="training", least=0, most=0.49
+        0.0,
+        "label smoothing: fraction of comparisons taken to be wrong",
+        group="training",
+        least=0,
+        most=0.49,
     )
-    centring: float = setting(
-        0.0, "pull of a ranking's mean reward to zero", group="training", least=0
+    reward_centering: float = setting(
+        0.0,
+        "coefficient of the squared mean reward of a ranking, added to the loss",
+        group="training",
+        least=0,
     )
-    epochs: int = setting(None, "passes over the rankings", group="training", least=1, most=10000)
+    epochs: int = setting(
+        None, "epochs: passes over the training rankings", group="training", least=1, most=10000
+    )
     max_steps: int = setting(
-        0, "optimiser steps at most; 0: as many as the epochs have", group="training", least=0
+        0,
+        "maximum number of optimiser steps; 0 is no limit but the epochs",
+        group="training",
+        least=0,
     )
     rankings_per_step: int = setting(
-        None, "rankings in one optimiser step", group="training", least=1, most=65536
+        None, "batch size: rankings in one optimiser step", group="training", least=1, most=65536
     )
-    optimizer: OptimizerChoice = setting("adamw", "torch's own", group="training")
-    schedule: Schedule = setting(
-        "cosine", "how the learning rate falls behind its peak", group="training"
-    )
-    learning_rate: float = setting(None, "step size at its peak", group="training", above=0, most=1)
+    optimizer: OptimizerChoice = setting("adamw", "optimiser", group="training")
+    schedule: Schedule = setting("cosine", "learning rate schedule after warm-up", group="training")
+    learning_rate: float = setting(None, "peak learning rate", group="training", above=0, most=1)
     final_lr_ratio: float = setting(
-        0.1, "share of the learning rate left at the end", group="training", least=0, most=1
+        0.1, "final learning rate, as a fraction of the peak", group="training", least=0, most=1
     )
     warmup_ratio: float = setting(
-        0.05, "share of the steps over which the rate rises", group="training", least=0, most=0.9
+        0.05, "warm-up steps, as a fraction of all steps", group="training", least=0, most=0.9
     )
     beta1: float = setting(
         0.9,
-        "Adam, AdamW: memory of the gradient; others: momentum",
+        "beta1 of Adam and AdamW; momentum of the other optimisers",
         group="training",
         least=0,
         most=0.9999,
     )
     beta2: float = setting(
-        0.95, "Adam, AdamW, RMSprop: memory of its square", group="training", least=0, most=0.99999
+        0.95, "beta2 of Adam and AdamW; alpha of RMSprop", group="training", least=0, most=0.99999
     )
     weight_decay: float = setting(
-        None, "pull of the matrices to zero", group="training", least=0, most=10
+        None, "weight decay of the weight matrices", group="training", least=0, most=10
     )
     max_grad_norm: float = setting(
-        1.0, "gradients longer than this are shortened to it", group="training", above=0
+        1.0, "clip norm: maximum norm of the gradient", group="training", above=0
     )
     patience: int = setting(
         0,
-        "held-out evaluations without a better loss that end a run; 0: off",
+        "early stopping after this many evaluations without a lower held-out loss; 0 is off",
         group="training",
         least=0,
     )
     keep: Keep = setting(
-        "last", "the weights of the last step, or of the best held-out loss", group="training"
+        "last",
+        "keep the weights of the last step, or of the lowest held-out loss",
+        group="training",
     )
-    seed: int = setting(0, "seed of weights and order", group="training", least=0, most=2**32 - 1)
+    seed: int = setting(
+        0,
+        "random seed of the initial weights and of the order of the data",
+        group="training",
+        least=0,
+        most=2**32 - 1,
+    )
 
     layout: LayoutChoice = setting(
-        "auto", "shared: a prompt once per ranking. padded: once per response", group="machine"
+        "auto",
+        "compute a prompt once per ranking (shared) or once per response (padded)",
+        group="machine",
     )
     attention: AttentionChoice = setting(
         "auto",
-        "of the shared layout: what is fastest on the device, or one by name",
+        "attention of the shared layout; auto is the fastest on the device",
         group="machine",
     )
     gradient_checkpointing: Switch = setting(
-        "off", "pretrained: compute activations twice to keep fewer", group="machine"
+        "off", "gradient checkpointing for a pretrained model, to save memory", group="machine"
     )
     sharding: Sharding = setting(
-        "ddp", "several processes: a whole model in each, or a share of it", group="machine"
+        "ddp",
+        "with several processes, a whole model in each (ddp) or a shard of it (fsdp)",
+        group="machine",
     )
     checkpoint_minutes: float = setting(
-        10.0, "between checkpoints; 0: none", group="machine", least=0
+        10.0, "minutes between checkpoints; 0 writes none", group="machine", least=0
     )
     tokens_per_batch: int = setting(
         None,
-        "tokens computed at a time, padding counted; 0: 16384 on cuda, 3072 on a cpu",
+        "tokens in one forward pass, padding included; 0 is 16384 on cuda and 3072 on a cpu",
         group="machine",
         least=0,
     )
-    device: DeviceChoice = setting("auto", "auto: cuda where there is one", group="machine")
-    precision: Precision = setting("auto", "auto: bf16 on cuda, else float32", group="machine")
+    device: DeviceChoice = setting("auto", "device; auto is cuda if there is one", group="machine")
+    precision: Precision = setting(
+        "auto", "precision; auto is bf16 on cuda and float32 on a cpu", group="machine"
+    )
 
     evaluate_every: int = setting(
-        0, "steps between held-out evaluations; 0: after each epoch", group="log", least=0
+        0, "steps between held-out evaluations; 0 is one epoch", group="log", least=0
     )
-    baseline: Switch = setting("on", "count words beside the model: what it must beat", group="log")
-    log_every: int = setting(1, "steps between logged values", group="log", least=1)
+    baseline: Switch = setting("on", "train a word-count baseline for comparison", group="log")
+    log_every: int = setting(1, "steps between log entries", group="log", least=1)
 
     def __post_init__(self) -> None:
         types = get_type_hints(type(self))
@@ -277,6 +323,7 @@ class TrainConfig:
         self._check_together()
 
     def _check_together(self) -> None:
+        """Raise ValueError for settings that do not go together."""
         if self.backbone == "transformer" and (self.width % self.heads or self.width % 2):
             raise ValueError(
                 f"width must be even and a multiple of heads ({self.heads}), got {self.width}"
@@ -286,9 +333,9 @@ class TrainConfig:
                 "folds must be 0 or at least 2, and split below it,"
                 f" got {self.folds} with split {self.split}"
             )
-        if self.verdicts == "majority" and self.held_out_by == "labeller":
+        if self.aggregation == "majority" and self.held_out_by == "labeller":
             raise ValueError(
-                "held_out_by labeller needs the labellers' own rankings: verdicts must be all or"
+                "held_out_by labeller needs the labellers' own rankings: aggregation must be all or"
                 " adjudicated, got 'majority'"
             )
         if self.backbone != "pretrained" and self.model:
@@ -313,6 +360,7 @@ class TrainConfig:
         self._check_objective()
 
     def _check_objective(self) -> None:
+        """Raise ValueError for settings of the loss that do not go together."""
         if self.ties == "davidson" and self.margin:
             raise ValueError(
                 "margin is not for ties davidson, which learns how far apart a better response is,"
@@ -335,15 +383,17 @@ class TrainConfig:
                 )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, every field."""
-        return dataclasses.asdict(self)
+        """Return every field as a plain value, by the name that it is stored under."""
+        values = dataclasses.asdict(self)
+        return {STORED_NAMES.get(name, name): value for name, value in values.items()}
 
     @classmethod
     def from_json(cls, source: str | Mapping[str, Any]) -> TrainConfig:
-        """From a JSON object or its text. Raises ValueError for an unknown field or a bad value."""
+        """Read a JSON object or its text. Raises ValueError for an unknown field or a bad value."""
         values = json.loads(source) if isinstance(source, str) else source
         if not isinstance(values, Mapping):
             raise ValueError(f"settings must be a JSON object, got {type(values).__name__}")
+        values = {OLD_NAMES.get(name, name): value for name, value in values.items()}
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
@@ -351,7 +401,7 @@ class TrainConfig:
         return cls(**values)
 
     def differing(self, other: TrainConfig) -> list[str]:
-        """Names of the settings that would give other numbers: not those of machine and log."""
+        """Return the names of settings that differ and change the result of a run."""
         return [
             field.name
             for field in dataclasses.fields(self)
@@ -360,12 +410,12 @@ class TrainConfig:
         ]
 
     def to_arguments(self) -> list[str]:
-        """The command line that gives this configuration, one `--name=value` a field."""
-        return [f"{option(name)}={value}" for name, value in self.to_json().items()]
+        """Return the command line of this configuration, one `--name=value` for each field."""
+        return [f"{option(name)}={value}" for name, value in dataclasses.asdict(self).items()]
 
 
 def option(name: str) -> str:
-    """A field's name on the command line."""
+    """Return a field's name on the command line."""
     return "--" + name.replace("_", "-")
 
 
@@ -378,8 +428,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
         choices = get_args(types[field.name]) or None
+        old = [option(name) for name, new in OLD_NAMES.items() if new == field.name]
         groups[title].add_argument(
             option(field.name),
+            *old,
             dest=field.name,
             type=str if choices else types[field.name],
             choices=choices,
@@ -390,12 +442,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(arguments: argparse.Namespace) -> TrainConfig:
-    """The configuration that parsed arguments ask for. Raises ValueError as TrainConfig does."""
+    """Return the configuration that parsed arguments ask for. Raises ValueError."""
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     return TrainConfig(**{name: value for name, value in vars(arguments).items() if name in names})
 
 
 def _default_text(field: dataclasses.Field[Any]) -> str:
+    """Return a field's default as `--help` shows it."""
     if field.default is not None:
         return str(field.default)
     values = {name: defaults[field.name] for name, defaults in BACKBONE_DEFAULTS.items()}
@@ -403,7 +456,7 @@ def _default_text(field: dataclasses.Field[Any]) -> str:
 
 
 def _check(name: str, value: Any, expected: Any, limits: Mapping[str, Any]) -> Any:
-    """The value, an int made a float where one is due. Raises ValueError with what is allowed."""
+    """Return the value, an int as a float where due. Raises ValueError with the allowed values."""
     choices = get_args(expected)
     if choices:
         if value not in choices:
@@ -419,6 +472,7 @@ def _check(name: str, value: Any, expected: Any, limits: Mapping[str, Any]) -> A
 
 
 def _check_range(name: str, value: float, limits: Mapping[str, Any]) -> None:
+    """Raise ValueError where the value is not within its limits."""
     least, above, most = limits["least"], limits["above"], limits["most"]
     if least is not None:
         low, allowed = value < least, [f"at least {least:,}"]

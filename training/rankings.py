@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Ties = Literal["drop", "half", "davidson"]
-Verdicts = Literal["all", "majority", "adjudicated"]
+Aggregation = Literal["all", "majority", "adjudicated"]
+Verdicts = Aggregation  # the name that labelapp imports
 Kind = Literal["own", "adjudicated", "majority"]
-"""Whose verdict: a labeller's own; that of one who saw those; what most of those say."""
+"""A labeller's own; by somebody who saw those of the labellers; what most of these say."""
 Identifier = int | str
 Message = dict[str, str]
 """{"role": ..., "content": ...}"""
 
 
 class Comparison(NamedTuple):
-    """One pair of responses of a ranking, by their places in its list of ranks."""
+    """Hold a pair of responses of a ranking, by their places in its list of ranks."""
 
     better: int
     worse: int
@@ -30,7 +31,7 @@ class Comparison(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """How often scores order a ranking's comparisons as its labeller did."""
+    """Count how often scores order a ranking's comparisons as its labeller did."""
 
     agreed: float
     """Comparisons ordered alike; equal scores count one half."""
@@ -39,7 +40,7 @@ class Agreement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """One labeller's verdict on some responses to one prompt."""
+    """Hold one labeller's ranking of some responses to one prompt."""
 
     responses: tuple[Identifier, ...]
     ranks: tuple[int, ...]
@@ -54,19 +55,21 @@ class Ranking:
             raise ValueError(f"a rank is at least 1, got {min(self.ranks)}")
 
     def comparisons(self, ties: Ties = "drop") -> list[Comparison]:
+        """Return the pairs with different ranks, and tied ones unless they are dropped."""
         return comparisons(self.ranks, ties)
 
     def has_comparison(self) -> bool:
+        """Return True unless all responses are tied."""
         return has_comparison(self.ranks)
 
 
 def has_comparison(ranks: Sequence[int]) -> bool:
-    """False when all are tied, or when there are fewer than two."""
+    """Return True unless all are tied or there are fewer than two."""
     return len(set(ranks)) > 1
 
 
 def comparisons(ranks: Sequence[int], ties: Ties = "drop") -> list[Comparison]:
-    """All pairs with different ranks, the better one first (arXiv 2203.02155, section 3.5).
+    """Return all pairs with different ranks, the better first (arXiv 2203.02155, section 3.5).
 
     Unless ties are dropped a tied pair is a comparison too, with a target of one half. An all-tied
     ranking says nothing on what is better, and gives no comparison either way.
@@ -97,7 +100,7 @@ def agreement(ranks: Sequence[int], scores: Sequence[float]) -> Agreement:
 
 
 def prompt_hash(messages: Iterable[Message]) -> str:
-    """SHA-256, in hex, of a prompt's roles and contents."""
+    """Return the SHA-256, in hex, of a prompt's roles and contents."""
     plain = [[message["role"], message["content"]] for message in messages]
     return hashlib.sha256(
         json.dumps(plain, ensure_ascii=False).encode("utf-8", "surrogatepass")

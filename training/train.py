@@ -21,16 +21,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("python -m training.train", "Train a reward model from rankings.")
     add_shared_arguments(parser)
     parser.add_argument(
-        "--rankings", metavar="FILE", help="ranking JSONL (.gz too) instead of a database"
+        "--rankings",
+        metavar="FILE",
+        help="file of rankings, instead of a database",
     )
     parser.add_argument(
         "--cache-folder",
         metavar="FOLDER",
         type=Path,
-        help="where tokens are kept for other runs (default: cache, beside the run's folder)",
+        help="folder of the token cache, shared by runs (default: cache, beside the run's folder)",
     )
     parser.add_argument(
-        "--restart", action="store_true", help="begin anew, though an unfinished run could go on"
+        "--restart", action="store_true", help="start over instead of resuming an unfinished run"
     )
     add_arguments(parser)
     return run(parser, argv, work_in("training.programs.train"), check)

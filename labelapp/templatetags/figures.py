@@ -14,27 +14,27 @@ MINUS = "\u2212"
 
 @register.filter
 def thousands(number: object) -> str:
-    """1234567 as "1,234,567"; a dash for what is not known."""
+    """Return 1234567 as "1,234,567", and a dash for a value that is not known."""
     return f"{number:,}" if isinstance(number, int) else "–"
 
 
 @register.filter
-def percent(share: object) -> str:
-    """0.7183 as "71.8 %"; a dash for what is not known."""
+def percent(share: object, decimals: int = 1) -> str:
+    """Return 0.7183 as "71.8 %", and a dash for a value that is not known."""
     if not isinstance(share, int | float):
         return "–"
-    return f"{100 * share:.1f}{NARROW_SPACE}%"
+    return f"{100 * share:.{decimals}f}{NARROW_SPACE}%"
 
 
 @register.filter
 def points(share: object) -> str:
-    """0.7183 as "71.8", for the ends of an interval."""
+    """Return 0.7183 as "71.8", for the ends of an interval."""
     return f"{100 * share:.1f}" if isinstance(share, int | float) else "–"
 
 
 @register.filter
 def signed(value: object) -> str:
-    """1.8391 as "+1.84", with a minus sign that is as wide."""
+    """Return 1.8391 as "+1.84", with a minus sign as wide as the plus."""
     if not isinstance(value, int | float):
         return "–"
     return f"{value:+.2f}".replace("-", MINUS)
@@ -42,7 +42,7 @@ def signed(value: object) -> str:
 
 @register.filter
 def duration(seconds: object) -> str:
-    """95.2 as "1 min 35 s", an hour and more without the seconds."""
+    """Return 95.2 as "1 min 35 s"; from an hour on, without the seconds."""
     if not isinstance(seconds, int | float):
         return "–"
     minutes, rest = divmod(round(seconds), 60)
@@ -54,6 +54,6 @@ def duration(seconds: object) -> str:
 
 @register.filter
 def ago(time: datetime) -> str:
-    """How long ago a time is, in its largest unit: "3 hours ago"."""
+    """Return how long ago a time is, in its largest unit: "3 hours ago"."""
     passed = timesince(time, depth=1)
     return "just now" if passed.startswith("0") else f"{passed} ago"

@@ -41,7 +41,7 @@ from tests.labelapp.importing.uploads import confirm, line, lines, send
 WIDE: ViewportSize = {"width": 1280, "height": 844}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 # Everything is looked at once at each width; the colours once more in the other scheme.
-ALL: dict[str, Any] = {"resultTypes": ["violations"]}
+ALL: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
 COLOURS = ALL | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 LOOKS: list[tuple[ViewportSize, Any, dict[str, Any]]] = [
     (WIDE, "light", ALL),
@@ -239,7 +239,7 @@ def test_a_managers_pages(
     faults.look("a run, unfolded")
     page.goto(f"{live_server.url}/projects/kitchen/agreement/")
     page.get_by_role("button", name="Measure agreement").click()
-    expect(page.get_by_text("Being measured")).to_be_visible()
+    expect(page.get_by_text("Measuring")).to_be_visible()
     faults.look("agreement, being measured")
     found = measure(rankings_by_prompt(run.project)).to_json()
     text = "Ties 92 % of 578 pairs of responses. The others tie 11 %."
@@ -336,27 +336,27 @@ def test_the_pages_of_disagreements(
     page.goto(f"{of_project}/")
     faults.look("disagreements, not measured")
     with Recorder(disputed[0].project) as recorder:
-        list(recorder.recorded(rankings_by_prompt(disputed[0].project)))
+        list(recorder.record(rankings_by_prompt(disputed[0].project)))
         recorder.store()
     faults.visit(of_project, ["", "?show=adjudicated", f"{disputed[0].pk}/"])
-    page.get_by_label("Write to the other reviewers").fill(RICH)
+    page.get_by_label("Comment for reviewers and managers").fill(RICH)
     page.get_by_role("button", name="Comment", exact=True).click()
     expect(page.locator(".comments > li")).to_have_count(1)
     page.wait_for_load_state()
     page.get_by_label("Reason (for other reviewers)").fill("Because.")
     page.get_by_role("button", name="Save decision").click()
-    page.get_by_text("Adjudicate anew").click()
-    faults.look("verdicts, adjudicated")
-    page.get_by_role("button", name="Take back").click()
-    expect(page.get_by_text("Adjudicate anew")).to_have_count(0)
+    page.get_by_text("Change or withdraw the decision").click()
+    faults.look("rankings, adjudicated")
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.get_by_text("Change or withdraw the decision")).to_have_count(0)
     page.wait_for_load_state()
-    faults.look("verdicts, taken back")
+    faults.look("rankings, withdrawn")
     Project.objects.update(ties_allowed=False)
     for letter in "AB":
         page.locator(f"input[name=rank-{letter}][value='1']").check(force=True)
     page.get_by_role("button", name="Save decision").click()
     expect(page.get_by_role("alert")).to_contain_text("allows no ties")
-    faults.look("verdicts, refused")
+    faults.look("rankings, refused")
 
 
 def test_the_pages_of_files_in_their_states(

@@ -35,8 +35,8 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
     expect(page.get_by_text("3 rankings to go.")).to_be_visible()
     expect(page.get_by_role("row", name="labeller").first).to_contain_text("1")
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_text("nobody gets a new prompt")).to_be_visible()
-    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("nobody gets a new one")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
     # What waits stands in the order of the queue; the last one is made the first.
@@ -54,9 +54,9 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
     # The ranked one is reopened from its own page.
     page.get_by_role("link", name="Done", exact=True).click()
     page.get_by_role("link", name="The ranked prompt?").click()
-    expect(page.get_by_text("Wanted by 1 labeller: done.")).to_be_visible()
+    expect(page.get_by_text("1 ranking requested: all made.")).to_be_visible()
     page.get_by_role("button", name="Ask for one more ranking").click()
-    expect(page.get_by_text("Wanted by 2 labellers: 1 still has to get it.")).to_be_visible()
+    expect(page.get_by_text("2 rankings requested: 1 not assigned yet.")).to_be_visible()
     campaign["ranked"].refresh_from_db()
     assert (campaign["ranked"].rankings_needed, campaign["ranked"].came_back) == (1, True)
 

@@ -197,7 +197,7 @@ def test_the_review_shows_scores_beside_human_ranks(
 ) -> None:
     page = sign_in_as(manager)
     page.goto(f"{live_server.url}/projects/kitchen/reviewing/")
-    expect(page.get_by_text("1 of 6 comparisons against people")).to_be_visible()
+    expect(page.get_by_text("1 of 6 comparisons differs from people")).to_be_visible()
     expect(page.get_by_text("60.1–75.2")).to_be_visible()
     rows = page.get_by_role("row")
     expect(rows.nth(1)).to_contain_text("No.")

@@ -72,10 +72,13 @@ def test_a_given_value_beats_the_backbones():
         ({"loss": "plackett-luce", "label_smoothing": 0.1}, "label_smoothing is of comparisons"),
         ({"loss": "plackett-luce", "batching": "shuffled"}, "batching must be grouped, got shuf"),
         (
-            {"verdicts": "majority", "held_out_by": "labeller"},
+            {"aggregation": "majority", "held_out_by": "labeller"},
             "held_out_by labeller needs the labellers' own rankings: .* got 'majority'",
         ),
-        ({"verdicts": "most"}, "verdicts must be one of all, majority, adjudicated, got 'most'"),
+        (
+            {"aggregation": "most"},
+            "aggregation must be one of all, majority, adjudicated, got 'most'",
+        ),
         ({"optimizer": []}, "optimizer must be one of adam, .*, got "),
         ({"learningrate": 1}, "unknown setting 'learningrate'; known are: backbone, model"),
     ],
@@ -111,3 +114,15 @@ def test_settings_become_options():
 
 def test_every_field_says_what_it_is():
     assert all(field.metadata["help"] for field in dataclasses.fields(TrainConfig))
+
+
+def test_settings_are_known_by_their_earlier_names():
+    old = {"verdicts": "majority", "centring": 0.5}
+    config = TrainConfig.from_json(old)
+    assert (config.aggregation, config.reward_centering) == ("majority", 0.5)
+    assert config.to_json()["verdicts"] == "majority"  # as the web application reads it
+    assert TrainConfig.from_json(config.to_json()) == config
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    arguments = parser.parse_args(["--verdicts", "majority", "--centring", "0.5"])
+    assert from_arguments(arguments) == config

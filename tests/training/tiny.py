@@ -26,7 +26,7 @@ from training.config import TrainConfig
 from training.data.encoder import TextEncoder, prepare_tokenizer
 from training.data.examples import Example
 from training.data.file import FileSource
-from training.data.staging import gather
+from training.data.staging import stage
 from training.data.token_cache import tokenized
 from training.data.tokenizer import train_tokenizer
 
@@ -208,9 +208,9 @@ def tiny_dataset(folder: Path, lines=None, source=None, **settings):
         train_tokenizer(iter(TEXTS), 400), max_prompt_tokens=100, max_response_tokens=100
     )
     config = TrainConfig(**settings)
-    with gather(source, folder / "cache", config.verdicts) as spool:
-        spool.split(config)
-        return tokenized(spool, encoder, config, folder / "cache")[0]
+    with stage(source, folder / "cache", config.aggregation) as staging:
+        staging.split(config)
+        return tokenized(staging, encoder, folder / "cache")[0]
 
 
 def write_rankings(path: Path, lines=None) -> Path:

@@ -8,6 +8,7 @@ Shapes: M rows, I inputs, O outputs.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -17,17 +18,39 @@ from transformers.pytorch_utils import Conv1D
 
 
 def use_onednn(model: nn.Module) -> None:
-    """Let the model's linear layers compute through oneDNN where they stand on a CPU.
+    """Let the model's linear layers compute through oneDNN when they are on a CPU.
 
-    Layers keep their weights and names, and their type is a subclass of what it was.
+    Layers keep their weights and names, and become a subclass of their type. They stay as they are
+    where oneDNN is missing or gives other numbers than torch.
     """
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available() or not agrees_with_torch():
         return
     for module in model.modules():
         if type(module) is nn.Linear:
             module.__class__ = Linear
         elif type(module) is Conv1D:
             module.__class__ = TransposedLinear
+
+
+@cache
+def agrees_with_torch() -> bool:
+    """Return whether oneDNN's product and its gradients are those of torch, on a made-up layer.
+
+    The operator is private to torch: another version may lack it, or take other arguments.
+    """
+    x_MI = torch.linspace(-1, 1, 12).reshape(4, 3).requires_grad_()
+    weight_OI = torch.linspace(1, -2, 6).reshape(2, 3).requires_grad_()
+    bias_O = torch.tensor([0.5, -0.5], requires_grad=True)
+    inputs = (x_MI, weight_OI, bias_O)
+    expected_MO = nn.functional.linear(*inputs)
+    try:
+        found_MO = OneDNNLinear.apply(*inputs, False)
+        found = torch.autograd.grad(found_MO.square().sum(), inputs)
+    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+        return False
+    expected = torch.autograd.grad(expected_MO.square().sum(), inputs)
+    pairs = zip((found_MO, *found), (expected_MO, *expected), strict=True)
+    return all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
 
 
 class Linear(nn.Linear):
@@ -48,7 +71,7 @@ class TransposedLinear(Conv1D):
 
 
 def fits_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Whether this is a product in float32 on a CPU: others are fast in torch itself."""
+    """Return whether this is a product in float32 on a CPU; torch itself computes others fast."""
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32

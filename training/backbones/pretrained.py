@@ -20,7 +20,6 @@ from transformers import (
 )
 from transformers.activations import FastGELUActivation, NewGELUActivation
 
-from training.backbones.last_layer import compute_ends_only, last_layer
 from training.backbones.layout import (
     padded_rows,
     padded_size,
@@ -158,7 +157,6 @@ class PretrainedBackbone:
                 try:
                     self.model.set_attn_implementation("sdpa" if way == "dense" else NAME)
                     if (way == "blocks") <= (device == "cpu") and self._agrees_with_padded(way):
-                        self._leave_out_of_the_last_layer(way)
                         return way
                 except UNFIT:
                     continue
@@ -174,20 +172,6 @@ class PretrainedBackbone:
                 " use --attention auto"
             )
         return None
-
-    def _leave_out_of_the_last_layer(self, way: Way) -> None:
-        """What nobody reads, where the rewards and gradients stay the same without it."""
-        layer = last_layer(self.model)
-        if layer is None or way == "dense":
-            return
-        whole = type(layer)
-        compute_ends_only(layer)
-        try:
-            agrees = self._agrees_with_padded(way)
-        except UNFIT:
-            agrees = False
-        if not agrees:
-            layer.__class__ = whole
 
     def _agrees_with_padded(self, way: Way) -> bool:
         """Whether rewards are equal, and the gradient of one weight where gradients are wanted."""

@@ -133,7 +133,7 @@ def attend(
 
     Raises ValueError for what blocks and flex cannot do: dropout, soft caps, sinks, windows.
     """
-    seeing: Prefixes | None = kwargs.pop(KEYWORD, None)  # or what stands for them
+    seeing: Prefixes | None = kwargs.pop(KEYWORD, None)
     if seeing is None:  # an ordinary call
         return sdpa_attention_forward(
             module, query_1HTD, key_1GTD, value_1GTD, attention_mask, dropout, scaling, **kwargs
@@ -158,6 +158,20 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 def _compiled_flex() -> Any:
     # Rows have many lengths: shapes are compiled as variables.
     return torch.compile(flex_attention, dynamic=True)
+
+
+def flash_attention(*args: Any, **kwargs: Any) -> Any:
+    """Call torch's flash attention for CPUs; return its output and log-sum-exp.
+
+    The operator is private to torch. A model takes this way only after it gave the padded layout's
+    rewards and gradients (PretrainedBackbone); a torch without it raises AttributeError there.
+    """
+    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(*args, **kwargs)
+
+
+def flash_attention_backward(*args: Any, **kwargs: Any) -> Any:
+    """Call the operator behind the gradients of flash_attention."""
+    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(*args, **kwargs)
 
 
 class BlocksAttention(torch.autograd.Function):
@@ -187,7 +201,7 @@ class BlocksAttention(torch.autograd.Function):
             q, k, v = query[part.queries], key[part.keys], value[part.keys]
             if part.sequences > 1:
                 q, k, v = (_fold(x, part.sequences) for x in (q, k, v))
-            found, sums = _flash(q, k, v, is_causal=part.causal, scale=scale)
+            found, sums = flash_attention(q, k, v, is_causal=part.causal, scale=scale)
             if part.sequences > 1:
                 found, sums = _unfold(found), _unfold(sums[..., None])[..., 0]
             if part.first:
@@ -211,17 +225,13 @@ class BlocksAttention(torch.autograd.Function):
             if part.sequences > 1:
                 inputs = [_fold(x, part.sequences) for x in inputs]
                 sums = _fold(sums[..., None], part.sequences)[..., 0].contiguous()
-            found = _flash_backward(*inputs, sums, 0.0, part.causal, scale=ctx.scale)
+            found = flash_attention_backward(*inputs, sums, 0.0, part.causal, scale=ctx.scale)
             if part.sequences > 1:
                 found = [_unfold(x) for x in found]
             _put(grad_query[part.queries], found[0], add=not part.first)
             _put(grad_key[part.keys], found[1], add=not part.causal)
             _put(grad_value[part.keys], found[2], add=not part.causal)
         return grad_query, grad_key, grad_value, None, None
-
-
-_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
 
 class _Part(NamedTuple):

@@ -1,7 +1,7 @@
-"""Tables on disk as Arrow files: written row by row, read through a memory map.
+"""Tables as Arrow files, written row by row and read through a memory map.
 
-A column of lists, of bytes or of texts is read a row at a time, as a view of the file; a column of
-numbers as one array.
+Columns of lists, bytes or texts are read one row at a time, as a view of the file. A column of
+numbers is read as one array.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 ROWS = 2048
-"""In each of a file's batches, the last one aside."""
+"""Rows in each batch of a file but the last."""
 
 
 class TableWriter:
-    """Writes rows to an Arrow file, holding one batch of them in memory."""
+    """Write rows to an Arrow file, with one batch of them in memory."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.schema = schema
@@ -30,6 +30,7 @@ class TableWriter:
         self._writer = pa.ipc.new_file(self._file, schema)
 
     def add(self, *values: object) -> None:
+        """Add a row."""
         for column, value in zip(self._columns, values, strict=True):
             column.append(value)
         self.rows += 1
@@ -60,7 +61,7 @@ class TableWriter:
 
 
 class Lists:
-    """A column whose rows differ in length: numbers, or the bytes of texts."""
+    """Read a column of lists of numbers, or of the bytes of texts."""
 
     def __init__(self, chunks: list[pa.Array]) -> None:
         self._offsets: list[NDArray[np.int64]] = []
@@ -80,24 +81,26 @@ class Lists:
 
 
 class Table:
-    """An Arrow file of TableWriter's. Raises OSError or pyarrow.ArrowInvalid for another."""
+    """Open a file that TableWriter wrote. Raises OSError or pyarrow.ArrowInvalid for another."""
 
     def __init__(self, path: Path) -> None:
         with open(path, "rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._table = pa.ipc.open_file(pa.py_buffer(self._map)).read_all()
 
-    def let_go(self) -> None:
-        """Give back the memory of what was read so far; what is looked at is read once more.
+    def release_pages(self) -> None:
+        """Release the pages read so far; they are read from the file again when used again.
 
-        The system would take it back by itself, but only when memory runs out, and until then the
-        process looks as large as the file.
+        The system releases them only when memory runs out, and until then the process looks as
+        large as the file.
         """
         self._map.madvise(mmap.MADV_DONTNEED)
 
     def numbers(self, name: str) -> NDArray[Any]:
+        """Return a column of numbers."""
         found: NDArray[Any] = self._table[name].to_numpy()
         return found
 
     def lists(self, name: str) -> Lists:
+        """Return a column of lists, bytes or texts."""
         return Lists(self._table[name].chunks)

@@ -1,4 +1,4 @@
-"""Which rankings, or which comparisons, each step learns from.
+"""Deal rankings, or comparisons, out to the steps of a run.
 
 Shapes: C comparisons.
 """
@@ -20,13 +20,13 @@ from training.rankings import Ties
 
 
 class Rows(Protocol):
-    """The ranks of each ranking, by its place."""
+    """Give the ranks of each ranking, by its place."""
 
     def __getitem__(self, place: int, /) -> Sequence[int] | NDArray[np.integer]: ...
 
 
 class Batches:
-    """The steps of a run, by their number from 0 on. Every epoch has all elements once.
+    """Return the rankings of a step, by its number from 0 on. An epoch has all elements once.
 
     With `batching="grouped"` an element is a ranking, and a step has `rankings_per_step` of them.
     With `batching="shuffled"` an element is a comparison, as a ranking of two, and an epoch deals
@@ -38,7 +38,7 @@ class Batches:
     def __init__(
         self, rankings: Sequence[TokenizedRanking], ranks: Rows, config: TrainConfig
     ) -> None:
-        """`ranks` are what `rankings` have, to be had without their tokens."""
+        """Deal out these rankings; `ranks` gives their ranks without reading their tokens."""
         self.per_epoch = math.ceil(len(rankings) / config.rankings_per_step)
         self._rankings = rankings
         self._rankings_per_step = config.rankings_per_step
@@ -56,7 +56,7 @@ class Batches:
         return [self._element(element) for element in self._steps[place].tolist()]
 
     def _deal(self, random: np.random.Generator) -> list[NDArray[np.int64]]:
-        """The elements of each of an epoch's steps."""
+        """Return the elements of each step of an epoch."""
         if self._pairs_C3 is not None:
             return np.array_split(random.permutation(len(self._pairs_C3)), self.per_epoch)
         order = random.permutation(len(self._rankings))
@@ -75,10 +75,10 @@ class Batches:
 
 
 def pairs_of(ranks: Rows, rankings: int, ties: Ties) -> NDArray[np.int32]:
-    """The comparisons of all rankings (C, 3): the ranking's place, and two places within it.
+    """Return the comparisons of all rankings (C, 3): the ranking's place, and two places within it.
 
-    They are those of training/rankings.py, found in bulk. A tied pair is one unless ties are
-    dropped.
+    They are those of training/rankings.py, found in bulk. Unless ties are dropped, a tied pair
+    counts.
     """
     most = sum(math.comb(len(ranks[place]), 2) for place in range(rankings))
     found_C3 = np.empty((most, 3), np.int32)
@@ -96,5 +96,5 @@ def pairs_of(ranks: Rows, rankings: int, ties: Ties) -> NDArray[np.int32]:
 
 @cache
 def all_pairs(K: int) -> NDArray[np.int64]:
-    """(K(K-1)/2, 2)."""
+    """Return all pairs of K places (K(K-1)/2, 2)."""
     return np.stack(np.triu_indices(K, 1), axis=1)

@@ -18,13 +18,13 @@ CONVERSATION = [
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Every token that is no text, whether or not it has a role (begin, end, ...) of its own."""
+    """Return every special token, with or without a role such as begin or end."""
     added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
     return list(dict.fromkeys([*tokenizer.all_special_tokens, *added]))
 
 
 def plain_template(tokenizer: PreTrainedTokenizerBase, end: str) -> str:
-    """A chat template for models that have none: each role's name, a colon and a line break.
+    """Return a chat template for models that have none: a role's name, a colon, a line break.
 
         User:⏎ What is the tallest mountain?⏎⏎ Assistant:⏎ Mount Everest.<end>
 
@@ -51,11 +51,11 @@ def plain_template(tokenizer: PreTrainedTokenizerBase, end: str) -> str:
 
 
 def ending_in_the_response(tokenizer: PreTrainedTokenizerBase, template: str, end: str) -> str:
-    """The template, but that a conversation's last answer stands behind what asks for it.
+    """Return the template so that a conversation's last answer ends it, as in training.
 
-    Templates write that answer in ways of their own: a line break behind its end token, thoughts
-    left out. Conversations without one, or with a prompt for the next, come out as before. Where
-    that does not work out, because of what the template does, it is returned as it is.
+    Templates write that answer in ways of their own, with a line break behind its end token or
+    without the thoughts. Conversations without one, or with a prompt for the next, come out as
+    before. A template that cannot be changed in this way is returned as it is.
     """
     prompt, whole = CONVERSATION[:1], CONVERSATION
     try:
@@ -83,7 +83,7 @@ def ending_in_the_response(tokenizer: PreTrainedTokenizerBase, template: str, en
 
 
 def _as_text(tokenizer: PreTrainedTokenizerBase, expression: str) -> str:
-    """The expression with special tokens broken up: what leaves a template is parsed for them."""
+    """Return the expression with special tokens broken up, because its output is parsed."""
     for token in special_tokens(tokenizer):
         expression += f" | replace({token!r}, {token[:1] + ' ' + token[1:]!r})"
     return expression
@@ -95,6 +95,7 @@ def _filled(
     messages: list[dict[str, str]],
     **options: Any,
 ) -> str:
+    """Return the conversation as the template writes it."""
     return str(
         tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, **options)
     )

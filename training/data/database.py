@@ -1,6 +1,7 @@
-"""Rankings from the database that the web application writes: the columns we read, as a stream.
+"""Read rankings from the web application's database, as a stream.
 
-Read only. A test compares the tables below with the web application's models.
+The tables below have the columns that are read; nothing is written. A test compares them with the
+web application's models.
 """
 
 from __future__ import annotations
@@ -89,10 +90,10 @@ placement = Table(
 
 
 class DatabaseSource:
-    """A project's prompts, each with all its responses and its current rankings."""
+    """Read a project's prompts, each with all its responses and its current rankings."""
 
     def __init__(self, database_url: str, slug: str) -> None:
-        """Raises UserError for a bad URL, a database that is not there, and an unknown project."""
+        """Open the database. Raises UserError for a bad URL, a missing database or project."""
         self.name = slug
         self.engine = open_engine(database_url)
         with self._connect() as connection:
@@ -102,11 +103,11 @@ class DatabaseSource:
                 raise UserError(_no_such_project(slug, list(slugs)))
 
     def identity(self) -> str:
-        """By name: a project grows while people label."""
+        """Return the project's name, because its rankings grow while people label."""
         return f"project {self.name}"
 
     def prompts(self) -> Iterator[Prompt]:
-        """Prompts in order of id, in one snapshot of the database. Memory does not grow with it."""
+        """Yield the prompts in order of id, from one snapshot of the database."""
         with self._connect() as connection:
             responses = _by_prompt(self._rows(connection, self._responses()))
             placements = _by_prompt(self._rows(connection, self._placements()))
@@ -120,6 +121,7 @@ class DatabaseSource:
                 )
 
     def count_responses(self) -> int:
+        """Return the number of responses in the project."""
         with self._connect() as connection:
             query = self._responses().with_only_columns(func.count()).order_by(None)
             return connection.scalar(query) or 0
@@ -157,12 +159,12 @@ class DatabaseSource:
         )
 
     def _rows(self, connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
-        """Rows as the database hands them out; on PostgreSQL through a cursor of the server's."""
+        """Yield rows as they are read; on PostgreSQL through a server-side cursor."""
         return iter(connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(query))
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        """One read transaction. What the database refuses becomes a UserError."""
+        """Open a read transaction. An error of the database becomes a UserError."""
         try:
             with self.engine.connect() as connection:
                 if connection.dialect.name == "sqlite":
@@ -174,7 +176,7 @@ class DatabaseSource:
 
 
 def _by_prompt(rows: Iterator[Row[Any]]) -> Callable[[int], list[Row[Any]]]:
-    """A function from a prompt's id to its rows. Ids must be asked for in the order of the rows."""
+    """Return a function from a prompt's id to its rows, to be called in the order of the rows."""
     groups = groupby(rows, key=lambda row: row.prompt_id)
     waiting = next(groups, None)
 
@@ -190,6 +192,7 @@ def _by_prompt(rows: Iterator[Row[Any]]) -> Callable[[int], list[Row[Any]]]:
 
 
 def _rankings(placements: list[Row[Any]]) -> Iterator[Ranking]:
+    """Yield a prompt's rankings, given their placements."""
     for _, group in groupby(placements, key=lambda row: row.ranking_id):
         rows = list(group)
         yield Ranking(
@@ -201,7 +204,7 @@ def _rankings(placements: list[Row[Any]]) -> Iterator[Ranking]:
 
 
 def open_engine(database_url: str) -> Engine:
-    """An engine from a URL as Django's settings have it. Raises UserError. Opens no connection."""
+    """Create an engine from a URL of Django's settings, without connecting. Raises UserError."""
     scheme = database_url.partition("://")[0]
     if scheme == "sqlite":
         return _sqlite_engine(database_url)
@@ -220,7 +223,7 @@ def open_engine(database_url: str) -> Engine:
 
 
 def _sqlite_engine(database_url: str) -> Engine:
-    """Read only, from sqlite:////absolute/path or sqlite:///relative/path."""
+    """Create a read-only engine from sqlite:////absolute/path or sqlite:///relative/path."""
     try:
         path = Path(unquote(urlsplit(database_url).path)[1:])
     except ValueError as error:
@@ -236,7 +239,7 @@ def _sqlite_engine(database_url: str) -> Engine:
 
 
 def postgresql_url(database_url: str) -> str:
-    """The URL for SQLAlchemy with psycopg 3. A percent-encoded socket folder moves to the query."""
+    """Return the URL for SQLAlchemy with psycopg 3, a socket folder moved to its query."""
     rest = database_url.partition("://")[2]
     parts = urlsplit(database_url)
     login, _, place = parts.netloc.rpartition("@")
@@ -247,5 +250,6 @@ def postgresql_url(database_url: str) -> str:
 
 
 def _no_such_project(slug: str, slugs: list[str]) -> str:
+    """Return the error for an unknown project, with the names of some others."""
     there = f"there are: {', '.join(slugs)}" if slugs else "the database has no project yet"
     return f"no such project: {slug}; {there}"

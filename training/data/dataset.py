@@ -1,7 +1,7 @@
-"""Rankings as token ids, on two sides: to learn from, and held out to judge by.
+"""Rankings as token ids, split into a training side and a held-out side.
 
-They lie in Arrow files (training/data/token_cache.py) and are read through a memory map, one at a
-time: what is not looked at takes no memory.
+They are read one at a time from memory-mapped Arrow files (training/data/token_cache.py), and take
+no memory until they are read.
 
 Shapes: P prompt tokens, R response tokens.
 """
@@ -20,20 +20,20 @@ from numpy.typing import NDArray
 
 from training.data.arrow_table import Lists, Table
 from training.data.examples import Example, Tokens
-from training.data.staging import Gathered
+from training.data.staging import SourceCounts
 from training.rankings import (
     Identifier,
     Kind,
     Message,
 )
 
-READS_HELD = 256
-"""Prompts read between two times that the memory map is let go of."""
+READS_PER_RELEASE = 256
+"""Prompts read before the pages of the memory map are released."""
 
 
 @dataclass(slots=True)
 class TokenizedPrompt:
-    """A prompt with those of its responses that some ranking names."""
+    """Hold a prompt with those of its responses that some ranking names."""
 
     id: Identifier
     content_hash: str
@@ -42,7 +42,7 @@ class TokenizedPrompt:
     characters: list[int] = field(default_factory=list)
     """Length of each response's text."""
     words: list[int] = field(default_factory=list)
-    """What white space parts in each response's text."""
+    """Number of words in each response's text, separated by white space."""
     messages: list[Message] | None = None
     """The prompt itself, where texts were asked for."""
     texts: list[str] = field(default_factory=list)
@@ -51,19 +51,22 @@ class TokenizedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedRanking:
+    """Hold a ranking of a tokenised prompt's responses."""
+
     prompt: TokenizedPrompt
     places: tuple[int, ...]
-    """Of the ranked responses, in the prompt's lists."""
+    """Places of the ranked responses in the prompt's lists."""
     ranks: tuple[int, ...]
     labeller: str | None
 
     def example(self) -> Example:
+        """Return the prompt and the ranked responses, to be scored together."""
         return Example(self.prompt.tokens, [self.prompt.responses[place] for place in self.places])
 
 
 @dataclass(slots=True)
-class Counts(Gathered):
-    """What there was, and what became of it."""
+class Counts(SourceCounts):
+    """Count the contents of a source and of the dataset made from it."""
 
     train_prompts: int = 0
     train_rankings: int = 0
@@ -75,11 +78,11 @@ class Counts(Gathered):
     """Prompts that the model's chat template refuses."""
     dropped_rankings: int = 0
     tokens: int = 0
-    """Of all prompts and responses that are used, each counted once."""
+    """Tokens of all prompts and responses that are used, each counted once."""
 
 
 class Prompts:
-    """The prompts of both sides, by their row."""
+    """Read the prompts of both sides, by their row."""
 
     def __init__(self, tokens: Table, texts: Table) -> None:
         self._tables = (tokens, texts)
@@ -93,10 +96,11 @@ class Prompts:
         self._texts = texts.lists("texts")
 
     def read(self, row: int, *, texts: bool = False) -> TokenizedPrompt:
+        """Return a prompt, with its texts if they are asked for."""
         self._read += 1
-        if self._read % READS_HELD == 0:
+        if self._read % READS_PER_RELEASE == 0:
             for table in self._tables:
-                table.let_go()
+                table.release_pages()
         prompt, *responses = np.split(
             self._tokens[row].astype(np.int32), np.cumsum(self._lengths[row])[:-1]
         )
@@ -113,12 +117,13 @@ class Prompts:
         return found
 
     def id(self, row: int) -> Identifier:
+        """Return the id of a prompt."""
         found: Identifier = json.loads(self._ids[row].tobytes())
         return found
 
 
 class Rankings(Sequence[TokenizedRanking]):
-    """One side. Rankings of the same prompt stand together, in the order of the source."""
+    """Read the rankings of one side, in the order of the source, grouped by prompt."""
 
     prompt_rows: NDArray[np.int64]
     """Row of each ranking's prompt, ascending."""
@@ -127,12 +132,12 @@ class Rankings(Sequence[TokenizedRanking]):
     ranks: Lists
     """Ranks of each ranking, without its tokens."""
     places: Lists
-    """Of each ranking's responses, in its prompt's lists."""
+    """Places of each ranking's responses in its prompt's lists."""
     labeller_codes: NDArray[np.int32]
     labellers: Sequence[str | None]
-    """By their codes."""
+    """Labellers' names by their codes."""
     kinds: Sequence[Kind]
-    """Whose verdicts they are, by the same codes."""
+    """Kinds of their rankings, by the same codes."""
 
     def __init__(
         self,
@@ -166,7 +171,7 @@ class Rankings(Sequence[TokenizedRanking]):
     def by_prompt(
         self, *, every: int = 1, texts: bool = True
     ) -> Iterator[tuple[TokenizedPrompt, list[TokenizedRanking]]]:
-        """Each prompt (or every so many-th) and its rankings on this side."""
+        """Yield every nth prompt and its rankings on this side."""
         groups = groupby(range(len(self)), key=self.prompt_rows.__getitem__)
         for row, places in islice(groups, 0, None, every):
             prompt = self._prompts.read(int(row), texts=texts)
@@ -183,26 +188,28 @@ class Rankings(Sequence[TokenizedRanking]):
 
 @dataclass(slots=True)
 class Dataset:
+    """Hold the rankings of both sides with their prompts and counts."""
+
     train: Rankings
     held_out: Rankings
     prompts: Prompts
     counts: Counts
     rankings_sha256: str
-    """Of all rankings that have a comparison, in any order."""
+    """Digest of all rankings with a comparison, whatever their order."""
     key: str
-    """What training/data/token_cache.py finds it by."""
+    """Name of its store in the token cache."""
 
     def held_out_prompts(self) -> Iterator[TokenizedPrompt]:
-        """Each once, with its texts, in the order of the source."""
+        """Yield each held-out prompt once, with its texts, in the order of the source."""
         return (prompt for prompt, _ in self.held_out.by_prompt())
 
     def unseen_ids(self) -> Iterator[Identifier]:
-        """Of the prompts that are not learned from."""
+        """Yield the ids of the prompts without a ranking on the training side."""
         for row in np.setdiff1d(self.held_out.prompt_rows, self.train.prompt_rows):
             yield self.prompts.id(int(row))
 
     def rankings_by_labeller(self) -> tuple[list[int], int]:
-        """How many rankings each named labeller gave, most first; and how many name none."""
+        """Return the number of rankings of each named labeller, largest first, and of no name."""
         codes = np.concatenate([self.train.labeller_codes, self.held_out.labeller_codes])
         each = np.bincount(codes, minlength=len(self.train.labellers)).tolist()
         counts: Counter[str | None] = Counter()

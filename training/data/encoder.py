@@ -1,8 +1,8 @@
-"""Prompts and responses as token ids.
+"""Encode prompts and responses as token ids.
 
 A prompt and its responses are tokenised separately, so that the prompt's tokens are the same for
-all of them. Contents are hostile: what looks like a special token in them stays ordinary text. Only
-the chat template writes special tokens.
+all of them. Contents are not trusted: a special token written in them stays ordinary text. Only the
+chat template writes special tokens.
 
 Shapes: P prompt tokens, R response tokens.
 """
@@ -36,26 +36,27 @@ TEMPLATES_KEPT = 1024
 
 
 class Content(NamedTuple):
-    """A message's content in a filled-in template."""
+    """Mark the place of a message's content in a filled-in template."""
 
     place: int
     trim_left: bool
     trim_right: bool
 
     def of(self, messages: Sequence[Message]) -> str:
+        """Return the content that belongs here, trimmed as the template trims it."""
         content = messages[self.place]["content"]
         content = content.lstrip() if self.trim_left else content
         return content.rstrip() if self.trim_right else content
 
 
 class TemplateRefusedError(ValueError):
-    """The chat template does not take these messages: roles that do not alternate, say."""
+    """Raised where the chat template refuses messages, for example roles that do not alternate."""
 
 
 class TextEncoder:
-    """Turns messages and responses into token ids, and counts what it had to cut.
+    """Turn messages and responses into token ids, and count those that were cut.
 
-    The tokenizer must have been through `prepare_tokenizer`, or have been trained by us.
+    The tokenizer must come from `prepare_tokenizer` or from `train_tokenizer`.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class TextEncoder:
         self._refuse_parsed_specials()
 
     def prompt(self, messages: Sequence[Message]) -> Tokens:
-        """Token ids (P,) up to where the response begins; the oldest are cut if too many.
+        """Return the token ids (P,) up to where the response begins; the oldest are cut.
 
         Raises TemplateRefusedError.
         """
@@ -85,7 +86,7 @@ class TextEncoder:
         return found
 
     def prompts(self, many: Sequence[Sequence[Message]]) -> list[Tokens | TemplateRefusedError]:
-        """As `prompt` does, of many at a time, which is quicker; the error where it would raise."""
+        """Encode many prompts at a time, which is quicker; errors are returned in their place."""
         templates = [self._template(tuple(map(_role, messages))) for messages in many]
         contents = [
             piece.of(messages)
@@ -105,7 +106,7 @@ class TextEncoder:
         return found
 
     def responses(self, texts: Sequence[str]) -> list[Tokens]:
-        """Token ids (R,) of each response, the end token appended. Ends are cut where too long."""
+        """Return the token ids (R,) of each response with the end token, cut to the limit."""
         found = []
         for tokens in self._encode(texts, special=False):
             if len(tokens) >= self.max_response_tokens:
@@ -116,6 +117,7 @@ class TextEncoder:
         return found
 
     def _cut(self, tokens: list[int]) -> Tokens:
+        """Cut the oldest tokens beyond the limit, but keep the begin token."""
         surplus = len(tokens) - self.max_prompt_tokens
         if surplus > 0:
             self.prompts_cut += 1
@@ -125,7 +127,7 @@ class TextEncoder:
         return np.array(tokens, dtype=np.int32)
 
     def _fill_in(self, roles: tuple[str, ...]) -> list[Content | list[int]] | TemplateRefusedError:
-        """The template's own token ids and, between them, where messages' contents stand.
+        """Return the template's own token ids and, between them, the places of the contents.
 
         A template sees the roles alone, so that it is filled in once for many prompts.
         """
@@ -149,7 +151,7 @@ class TextEncoder:
         return pieces
 
     def _encode(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
-        """Token ids of each text; special tokens are read in it only where `special` is true."""
+        """Return the token ids of each text; it is parsed for special tokens only if `special`."""
         # JSON can carry half a surrogate pair, which is not text.
         whole = [text.encode("utf-8", "replace").decode() for text in texts]
         if not whole:
@@ -165,7 +167,7 @@ class TextEncoder:
         return found
 
     def _refuse_parsed_specials(self) -> None:
-        """Raises UserError for a tokenizer that reads special tokens in text though told not to."""
+        """Raise UserError for a tokenizer that parses special tokens in text nevertheless."""
         names = special_tokens(self.tokenizer)
         found = {self.tokenizer.convert_tokens_to_ids(name) for name in names}
         specials = found - {self.tokenizer.unk_token_id}
@@ -177,11 +179,15 @@ class TextEncoder:
 
 
 def _role(message: Message) -> str:
+    """Return the message's role, or user for an odd one."""
     return message["role"] if ROLE.fullmatch(message["role"]) else "user"
 
 
 def end_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The token appended to a response: end of sequence, or the separator of models like BERT."""
+    """Return the token that ends a response: end of sequence, or BERT's separator.
+
+    Raises UserError for a tokenizer without either.
+    """
     for token in (tokenizer.eos_token_id, tokenizer.sep_token_id):
         if isinstance(token, int):
             return token
@@ -189,9 +195,9 @@ def end_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Give a pretrained tokenizer what we rely on: a pad token of its own, and a chat template.
+    """Give a pretrained tokenizer a pad token of its own and a chat template.
 
-    With pad == eos whoever looks for padding to find a sequence's last token finds the wrong one.
+    With pad == eos, code that finds a sequence's last token by its padding finds the wrong one.
     """
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == end_token_id(tokenizer):
         tokenizer.add_special_tokens({"pad_token": PAD})

@@ -1,4 +1,4 @@
-"""A prompt and its responses as token ids."""
+"""Examples: a prompt and its responses as token ids."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ Tokens = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and the responses to it that are scored together, as token ids."""
+    """Hold a prompt and the responses to it that are scored together, as token ids."""
 
     prompt: Tokens
     responses: Sequence[Tokens]
 
     @property
     def tokens(self) -> int:
-        """What one pass has to compute when the prompt is shared: P + the sum of R."""
+        """Return the tokens that one pass computes where the prompt is shared: P + the sum of R."""
         return len(self.prompt) + sum(len(response) for response in self.responses)
 
 
-IDLE = Example(np.ones(1, np.int32), [np.ones(1, np.int32)])
-"""What is computed for the sake of computing."""
+IDLE = Example(np.ones(1, np.int32), [np.ones(1, np.int32), np.ones(1, np.int32)])
+"""Input of a pass whose result is not used, where all processes must compute together."""
+IDLE_RANKS = (1, 2)

@@ -1,4 +1,4 @@
-"""Rankings from a file instead of a database: the formats of docs/data-format.md."""
+"""Read rankings from a file in one of the formats of docs/data-format.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.data.source import Prompt, Response
+from training.data.source import Prompt, Response, file_sha256
 from training.errors import UserError
 from training.formats.ranking_file import (
     BadLine,
@@ -18,7 +18,7 @@ from training.rankings import Ranking, prompt_hash
 
 
 class FileSource:
-    """Reads the file as a stream. Prompts and responses are known by their hashes."""
+    """Read a file as a stream. Prompts and responses are identified by their hashes."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -27,12 +27,11 @@ class FileSource:
             raise UserError(f"rankings file {path} does not exist")
 
     def identity(self) -> str:
-        """By content."""
-        with open(self.path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """Return the SHA-256 of the contents."""
+        return file_sha256(self.path)
 
     def prompts(self) -> Iterator[Prompt]:
-        """A prompt for each line with a ranking that stands.
+        """Yield a prompt for each line with a current ranking.
 
         Raises UserError naming a line that is wrong.
         """
@@ -49,6 +48,7 @@ class FileSource:
 
 
 def to_prompt(line: Line, groups: list[list[str]]) -> Prompt:
+    """Return a line as a prompt with one ranking, given the ranking's groups of tied ids."""
     ranks = {id_: rank for rank, group in enumerate(groups, start=1) for id_ in group}
     responses = tuple(
         Response(hashlib.sha256(response.text.encode()).hexdigest(), response.text)

@@ -1,4 +1,4 @@
-"""Examples grouped so that each batch or process computes about as many tokens."""
+"""Group examples so that each batch or process computes about as many tokens."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from training.data.examples import Example
 def shares(
     examples: Sequence[Example], size: Callable[[Sequence[Example]], int], count: int
 ) -> list[list[int]]:
-    """Places of examples for so many processes, each to compute about as many tokens.
+    """Return the places of the examples for each of `count` processes, balanced by tokens.
 
-    The longest one left goes to whoever has least, Graham 1969, SIAM Journal on Applied
-    Mathematics 17 (2). A share is empty where there are fewer examples than processes.
+    The longest one left goes to the process with the least (Graham 1969, SIAM Journal on Applied
+    Mathematics 17 (2)). A share is empty where there are fewer examples than processes.
     """
     if count == 1:
         return [list(range(len(examples)))]
@@ -32,9 +32,9 @@ def shares(
 def buckets(
     examples: Sequence[Example], size: Callable[[Sequence[Example]], int], budget: int
 ) -> Iterator[list[int]]:
-    """Places of examples of like length, as many at a time as fit into `budget` tokens.
+    """Yield the places of examples of like length, as many at a time as fit `budget` tokens.
 
-    Every example comes up once; one that is larger than the budget comes alone.
+    Every example comes once; one that is larger than the budget comes alone.
     """
     bucket: list[int] = []
     for place in sorted(range(len(examples)), key=lambda i: -size([examples[i]])):

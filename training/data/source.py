@@ -1,9 +1,11 @@
-"""What a source of rankings gives: prompts with their responses and the rankings of them."""
+"""The interface of a source of rankings: prompts with their responses and their rankings."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from training.rankings import (
@@ -21,7 +23,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt. A source may give the same prompt, by its hash, several times."""
+    """Hold one prompt. A source may give the same prompt, by its hash, several times."""
 
     id: Identifier
     content_hash: str
@@ -31,12 +33,20 @@ class Prompt:
 
 
 class Source(Protocol):
-    """Where rankings come from. It is read as a stream."""
+    """Give the prompts of a project or of a file, as a stream."""
 
     name: str
 
     def identity(self) -> str:
-        """What is the same for as long as it is the same source."""
+        """Return a text that stays the same for as long as it is the same source."""
         ...
 
-    def prompts(self) -> Iterator[Prompt]: ...
+    def prompts(self) -> Iterator[Prompt]:
+        """Yield the prompts that have responses, with their rankings."""
+        ...
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256, in hex, of a file's contents."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""Rankings gathered from a source into a temporary SQLite file, each thing once.
+"""Stage rankings in a temporary SQLite file, without duplicates.
 
-A source may be larger than memory, and give a prompt several times, in any order. From here its
-prompts are read one by one, each with all its responses and rankings, as often as is needed.
+A source may be larger than memory, and give a prompt several times, in any order. From the staging
+file its prompts are read one by one, each with all its responses and rankings, as often as needed.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from training.data.source import (
 )
 from training.errors import UserError
 from training.rankings import (
+    Aggregation,
     Identifier,
     Kind,
     Ranking,
-    Verdicts,
 )
 from training.splits import (
     held_out_hashes,
@@ -38,7 +38,7 @@ from training.splits import (
 )
 
 TOKENIZER_CHARACTERS = 100_000_000
-"""Text that a tokenizer is trained on, at most."""
+"""Text that a tokenizer is trained on at most."""
 
 SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -54,50 +54,53 @@ BEGIN;
 
 
 @dataclass(slots=True)
-class Gathered:
-    """What a source had."""
+class SourceCounts:
+    """Count the contents of a source."""
 
     prompts: int = 0
-    """With a ranking."""
+    """Prompts with a ranking."""
     rankings: int = 0
     comparisons: int = 0
     all_tied: int = 0
     """Rankings without a comparison: not trained on."""
     duplicates: int = 0
-    """Rankings that were there already, by the same labeller: left out."""
+    """Rankings that the same labeller gave before: left out."""
     chosen: int = 0
-    """Rankings that the choice of verdicts left."""
+    """Rankings after aggregation."""
 
 
 @dataclass(frozen=True, slots=True)
-class GatheredPrompt:
+class StagedPrompt:
+    """Hold a staged prompt."""
+
     prompt: Prompt
-    """With the responses that its rankings name; each ranking has a comparison."""
+    """The prompt with the responses that its rankings name; each ranking has a comparison."""
     held_out: list[bool]
-    """For each ranking."""
+    """True for each ranking that is held out."""
 
 
-class Spool:
-    """Prompts, responses and rankings with a comparison. Made by `gather`."""
+class Staging:
+    """Hold the prompts, responses and rankings that `stage` has read."""
 
     def __init__(
-        self, name: str, connection: sqlite3.Connection, verdicts: Verdicts = "all"
+        self, name: str, connection: sqlite3.Connection, aggregation: Aggregation = "all"
     ) -> None:
         self.name = name
-        self.verdicts: Verdicts = verdicts
-        self.counts = Gathered()
+        self.aggregation: Aggregation = aggregation
+        self.counts = SourceCounts()
+        self.split_by: list[str | float] = []
         self._db = connection
         self._db.executescript(SCHEMA)
 
     def add(self, prompt: Prompt) -> None:
-        """Raises UserError for a ranking of a response that is not one to its prompt."""
+        """Add a prompt with its rankings. Raises UserError for a ranking of a strange response."""
         if not prompt.rankings:
             return
         row = self._row_of(prompt)
         texts = {response.id: response.text for response in prompt.responses}
         for ranking in prompt.rankings:
             self.counts.rankings += 1
-            if self.verdicts == "all" and not ranking.has_comparison():
+            if self.aggregation == "all" and not ranking.has_comparison():
                 self.counts.all_tied += 1
                 self.counts.chosen += 1
                 continue
@@ -116,12 +119,12 @@ class Spool:
                 [(row, name, texts[name]) for name in ranking.responses],
             )
 
-    def settle(self) -> None:
-        """Put the rankings that are chosen in place of all; once everything has been added.
+    def aggregate(self) -> None:
+        """Replace each prompt's rankings by those that the aggregation chooses.
 
-        A ranking that ties everything has a say in that, and goes only then.
+        Call it once everything has been added. All-tied rankings take part, and are left out after.
         """
-        if self.verdicts == "all":
+        if self.aggregation == "all":
             return
         counts = self.counts
         counts.chosen = counts.comparisons = 0
@@ -132,7 +135,7 @@ class Spool:
             self._db.execute("DELETE FROM ranking WHERE prompt = ?", (row,))
             self._db.execute("DELETE FROM response WHERE prompt = ?", (row,))
             named: dict[Identifier, str] = {}
-            for ranking in choose(found, self.verdicts):
+            for ranking in choose(found, self.aggregation):
                 counts.chosen += 1
                 if not ranking.has_comparison():
                     counts.all_tied += 1
@@ -146,7 +149,8 @@ class Spool:
             )
 
     def split(self, config: TrainConfig) -> None:
-        """Mark what is held out. Raises UserError where there is too little to learn from."""
+        """Mark the held-out rankings. Raises UserError where there is too little to learn from."""
+        self.split_by = [config.held_out_by, config.held_out_fraction, config.split, config.folds]
         (usable,) = self._one("SELECT count(DISTINCT prompt) FROM ranking")
         if usable < 2:
             raise UserError(
@@ -154,12 +158,16 @@ class Spool:
                 f" ({self.counts.rankings} rankings, {self.counts.all_tied} of them all tied)"
             )
         if config.held_out_by == "labeller":
-            self._hold_out_labellers(config)
+            self._hold_out_labellers(config.held_out_fraction, config.split, config.folds)
         else:
-            self._hold_out_prompts(config, usable)
+            if config.folds > usable:
+                raise UserError(
+                    f"{config.folds} folds need as many prompts; {self.name} has {usable}"
+                )
+            self._hold_out_prompts(config.held_out_fraction, config.split, config.folds)
 
-    def prompts(self) -> Iterator[GatheredPrompt]:
-        """Those with a comparison, in the order of the source."""
+    def prompts(self) -> Iterator[StagedPrompt]:
+        """Yield the prompts with a comparison, in the order of the source."""
         found = self._db.execute(
             "SELECT row, hash, id, messages FROM prompt"
             " WHERE row IN (SELECT prompt FROM ranking) ORDER BY row"
@@ -168,7 +176,7 @@ class Spool:
             held_out = self._db.execute(
                 "SELECT held_out FROM ranking WHERE prompt = ? ORDER BY rowid", (row,)
             ).fetchall()
-            yield GatheredPrompt(
+            yield StagedPrompt(
                 Prompt(
                     id=id_,
                     content_hash=content_hash,
@@ -180,10 +188,10 @@ class Spool:
             )
 
     def training_texts(self) -> Iterator[str]:
-        """Prompts and responses of the training side: what a tokenizer may be trained on.
+        """Yield the prompts and responses of the training side, to train a tokenizer on.
 
-        Each once, and at most TOKENIZER_CHARACTERS of prompts in the order of their hashes, which
-        is as good as a random one, and the same for every order of the source.
+        Each comes once, up to TOKENIZER_CHARACTERS, in the order of the prompts' hashes: as good as
+        a random order, and the same for every order of the source.
         """
         read = 0
         found = self._db.execute(
@@ -199,14 +207,15 @@ class Spool:
                 return
 
     def rankings_sha256(self) -> str:
-        """Of all rankings that have a comparison, in any order."""
+        """Return a digest of all rankings with a comparison, whatever their order."""
         return self._sha256("SELECT digest FROM ranking ORDER BY digest")
 
     def ids_sha256(self) -> str:
-        """Of which id each prompt has."""
+        """Return a digest of the ids of all prompts."""
         return self._sha256("SELECT CAST(hash || id AS BLOB) FROM prompt ORDER BY hash")
 
     def _row_of(self, prompt: Prompt) -> int:
+        """Return the prompt's row, and add the prompt if it is new."""
         values = (prompt.content_hash, prompt.id, json.dumps(prompt.messages))
         insert = "INSERT OR IGNORE INTO prompt (hash, id, messages) VALUES (?, ?, ?)"
         added = self._db.execute(insert, values)
@@ -219,7 +228,7 @@ class Spool:
     def _add_ranking(
         self, row: int, content_hash: str, texts: dict[Identifier, str], ranking: Ranking
     ) -> bool:
-        """False where it is there already."""
+        """Add the ranking and return True, or return False if it is there already."""
         digest = _digest(content_hash, texts, ranking)
         placed = json.dumps([ranking.responses, ranking.ranks])
         values = (row, digest, ranking.labeller, ranking.kind, placed)
@@ -238,13 +247,11 @@ class Spool:
         )
         return [Response(id_, text) for id_, text in found]
 
-    def _hold_out_prompts(self, config: TrainConfig, usable: int) -> None:
-        """As pairs.held_out_hashes does, with two numbers a prompt in memory."""
-        if config.folds > usable:
-            raise UserError(f"{config.folds} folds need as many prompts; {self.name} has {usable}")
-        # Of k-fold's parts each prompt must be in one: they share an order.
-        split = 0 if config.folds else config.split
-        self._db.create_function("position", 1, lambda name: split_position(name, split))
+    def _hold_out_prompts(self, fraction: float, split: int, folds: int) -> None:
+        """Hold out as splits.held_out_hashes does, with two numbers for each prompt in memory."""
+        # All folds share an order, so that each prompt is in exactly one of them.
+        order = 0 if folds else split
+        self._db.create_function("position", 1, lambda name: split_position(name, order))
         rows, positions = array("q"), array("d")
         for row, position in self._db.execute(
             "SELECT row, position(hash) AS place FROM prompt"
@@ -252,20 +259,20 @@ class Spool:
         ):
             rows.append(row)
             positions.append(position)
-        part = held_out_part(positions, config.held_out_fraction, config.split, config.folds)
+        part = held_out_part(positions, fraction, split, folds)
         self._db.executemany(
             "UPDATE ranking SET held_out = 1 WHERE prompt = ?", ((row,) for row in rows[part])
         )
 
-    def _hold_out_labellers(self, config: TrainConfig) -> None:
+    def _hold_out_labellers(self, fraction: float, split: int, folds: int) -> None:
         names = self._db.execute("SELECT DISTINCT coalesce(labeller, ?) FROM ranking", (UNKNOWN,))
         labellers = [name for (name,) in names]
-        if len(labellers) < max(2, config.folds):
+        if len(labellers) < max(2, folds):
             raise UserError(
-                f"--held-out-by labeller needs at least {max(2, config.folds)} labellers;"
+                f"--held-out-by labeller needs at least {max(2, folds)} labellers;"
                 f" {self.name} has {len(labellers)}"
             )
-        held_out = held_out_hashes(labellers, config.held_out_fraction, config.split, config.folds)
+        held_out = held_out_hashes(labellers, fraction, split, folds)
         self._db.executemany(
             "UPDATE ranking SET held_out = 1 WHERE coalesce(labeller, ?) = ?",
             [(UNKNOWN, name) for name in held_out],
@@ -282,26 +289,26 @@ class Spool:
 
 
 UNKNOWN = ""
-"""Whoever made the rankings that name no labeller; no labeller's name is empty."""
+"""Name of the labeller of rankings that name none; no other name is empty."""
 
 
 @contextmanager
-def gather(source: Source, folder: Path, verdicts: Verdicts = "all") -> Iterator[Spool]:
-    """Read the source once, into a file in `folder` that is gone afterwards. Raises UserError.
+def stage(source: Source, folder: Path, aggregation: Aggregation = "all") -> Iterator[Staging]:
+    """Read the source once and aggregate its rankings, in a file that is removed afterwards.
 
-    Of its rankings those are there that the choice of verdicts leaves.
+    The file lies in `folder`. Raises UserError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="spool-") as file:
-        # Training a tokenizer reads from a thread of its own; never from two at a time.
+        # A tokenizer is trained from another thread; two never read at the same time.
         connection = sqlite3.connect(file.name, isolation_level=None, check_same_thread=False)
-    # The file has no name any more: however the process ends, nothing is left behind.
+    # The file has no name any more, so that nothing is left however the process ends.
     with closing(connection):
-        spool = Spool(source.name, connection, verdicts)
+        staging = Staging(source.name, connection, aggregation)
         for prompt in source.prompts():
-            spool.add(prompt)
-        spool.settle()
-        yield spool
+            staging.add(prompt)
+        staging.aggregate()
+        yield staging
 
 
 def _ranking(placed: str, labeller: str | None, kind: Kind) -> Ranking:
@@ -310,12 +317,12 @@ def _ranking(placed: str, labeller: str | None, kind: Kind) -> Ranking:
 
 
 def _digest(content_hash: str, texts: dict[Identifier, str], ranking: Ranking) -> bytes:
-    """SHA-256 of who ranked what how, whatever the ids and the order of responses."""
+    """Return the SHA-256 of a ranking, whatever the ids and the order of its responses."""
     placed = sorted(
         (hashlib.sha256(texts[name].encode("utf-8", "surrogatepass")).hexdigest(), rank)
         for name, rank in zip(ranking.responses, ranking.ranks, strict=True)
     )
     told = [content_hash, ranking.labeller, placed]
-    # Who adjudicates may have ranked the same before, as a labeller.
+    # Somebody who adjudicates may have given the same ranking before, as a labeller.
     line = json.dumps(told if ranking.kind == "own" else [*told, ranking.kind])
     return hashlib.sha256(line.encode()).digest()

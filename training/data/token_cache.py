@@ -1,17 +1,16 @@
-"""Tokenised rankings on disk, found again by what they were made of.
+"""A cache of tokenised rankings, keyed by a digest of their inputs.
 
-For a run that goes on after an interruption:
+A run that resumes opens the dataset that it had, without its source:
 
-    dataset = open_store(cache_folder, key)     # key as the manifest has it: "tokens_key"
+    dataset = open_store(cache_folder, key)     # "tokens_key" of the manifest
 
-gives the Dataset that the run had, without its source. For a new run `tokenized` gives what is
-there, or makes it. A store is a folder of the cache folder:
+For a new run `tokenized` opens the store or makes it. A store is a subfolder of the cache folder:
 
     prompts.arrow  texts.arrow  train.arrow  held_out.arrow
     store.json: counts, labellers, digests of the files
 
-It appears in one move. A run keeps a shared lock on the store.json that it reads; whoever adds a
-store takes away those that were not used for long and that nobody holds.
+It appears in one move. A run keeps a shared lock on the store.json that it reads. Adding a store
+removes those that were not used for long and that no run has locked.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from training.config import TrainConfig
 from training.data.arrow_table import Table, TableWriter
 from training.data.dataset import (
     Counts,
@@ -44,17 +42,18 @@ from training.data.dataset import (
 )
 from training.data.encoder import TemplateRefusedError, TextEncoder
 from training.data.examples import Tokens
-from training.data.staging import GatheredPrompt, Spool
+from training.data.source import file_sha256
+from training.data.staging import StagedPrompt, Staging
 from training.errors import UserError
 from training.rankings import Kind
 
 FORMAT = 2
-"""Another number for files of another shape, or for tokens made in another way."""
+"""Version of the files. Raise it with their schema or with a change of how tokens are made."""
 STORES_KEPT = 5
 PROMPTS_AT_A_TIME = 256
 PART = ".part"
 PART_SECONDS = 24 * 3600
-"""No store takes so long to write."""
+"""Age from which a half-written store counts as abandoned."""
 STORE = "store.json"
 PROMPTS, TEXTS, TRAIN, HELD_OUT = FILES = (
     "prompts.arrow",
@@ -63,24 +62,22 @@ PROMPTS, TEXTS, TRAIN, HELD_OUT = FILES = (
     "held_out.arrow",
 )
 
-Judge = tuple[str | None, Kind]
-"""Who ranked, and as what."""
+Labeller = tuple[str | None, Kind]
+"""A name, and the kind of ranking."""
 
 
-def tokenized(
-    spool: Spool, encoder: TextEncoder, config: TrainConfig, cache: Path
-) -> tuple[Dataset, bool]:
-    """The spool's rankings as token ids, and whether they were there already.
+def tokenized(staging: Staging, encoder: TextEncoder, cache: Path) -> tuple[Dataset, bool]:
+    """Return the staged rankings as token ids, and True if they were cached.
 
     Raises UserError if the model's chat template refuses too much.
     """
-    key = store_key(spool, encoder, config)
+    key = store_key(staging, encoder)
     try:
         return open_store(cache, key), True
     except UserError:
         pass  # not there, or damaged
     with _new_store(cache, key) as folder:
-        counts, people = write_tables(spool, encoder, folder)
+        counts, people = write_tables(staging, encoder, folder)
         if not counts.train_rankings or not counts.held_out_rankings:
             raise UserError(
                 f"the model's chat template refuses {counts.dropped_prompts} of"
@@ -88,10 +85,10 @@ def tokenized(
             )
         facts = {
             "counts": asdict(counts),
-            "rankings_sha256": spool.rankings_sha256(),
+            "rankings_sha256": staging.rankings_sha256(),
             "labellers": [labeller for labeller, _ in people],
             "kinds": [kind for _, kind in people],
-            "sha256": {name: _sha256(folder / name) for name in FILES},
+            "sha256": {name: file_sha256(folder / name) for name in FILES},
         }
         (folder / STORE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
     _clean(cache)
@@ -99,7 +96,7 @@ def tokenized(
 
 
 def open_store(cache: Path, key: str) -> Dataset:
-    """The store of that key, locked as long as the Dataset lives. Raises UserError."""
+    """Open the store of this key, and lock it as long as the Dataset lives. Raises UserError."""
     folder = cache / key
     try:
         with ExitStack() as on_failure:
@@ -108,7 +105,7 @@ def open_store(cache: Path, key: str) -> Dataset:
             fcntl.flock(lock, fcntl.LOCK_SH)
             facts = json.loads((folder / STORE).read_text(encoding="utf-8"))
             for name in FILES:
-                if _sha256(folder / name) != facts["sha256"][name]:
+                if file_sha256(folder / name) != facts["sha256"][name]:
                     raise ValueError(f"{name} is not what was written")
             prompts = Prompts(Table(folder / PROMPTS), Table(folder / TEXTS))
             train, held_out = (
@@ -131,43 +128,45 @@ def open_store(cache: Path, key: str) -> Dataset:
     return dataset
 
 
-def store_key(spool: Spool, encoder: TextEncoder, config: TrainConfig) -> str:
-    """SHA-256, in hex, of everything that decides what a store holds."""
+def store_key(staging: Staging, encoder: TextEncoder) -> str:
+    """Return the SHA-256, in hex, of everything that the contents of a store depend on."""
     decided_by = {
         "format": FORMAT,
-        "rankings": spool.rankings_sha256(),
-        "ids": spool.ids_sha256(),
-        "counts": asdict(spool.counts),
-        "split": [config.held_out_by, config.held_out_fraction, config.split, config.folds],
+        "rankings": staging.rankings_sha256(),
+        "ids": staging.ids_sha256(),
+        "counts": asdict(staging.counts),
+        "split": staging.split_by,
         "tokenizer": _tokenizer_sha256(encoder),
         "tokens": [encoder.max_prompt_tokens, encoder.max_response_tokens],
     }
     return hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()
 
 
-def write_tables(spool: Spool, encoder: TextEncoder, folder: Path) -> tuple[Counts, list[Judge]]:
-    """Tokenise all prompts, some at a time. Returns the counts, and who ranked by their codes."""
-    counts = Counts(**asdict(spool.counts))
-    codes: dict[Judge, int] = {}
-    # Ids fit two bytes in most vocabularies.
+def write_tables(
+    staging: Staging, encoder: TextEncoder, folder: Path
+) -> tuple[Counts, list[Labeller]]:
+    """Tokenise all prompts into the tables of a store. Return the counts, and labellers by code."""
+    counts = Counts(**asdict(staging.counts))
+    codes: dict[Labeller, int] = {}
+    # Most vocabularies fit into two bytes.
     ids = pa.uint16() if len(encoder.tokenizer) <= 2**16 else pa.int32()
     with ExitStack() as files:
         prompts, texts, train, held_out = (
             files.enter_context(TableWriter(folder / name, schema))
             for name, schema in zip(FILES, schemas(ids), strict=True)
         )
-        for gathered, parts in _encoded(spool, encoder):
+        for staged, parts in _encoded(staging, encoder):
             if parts is None:
                 counts.dropped_prompts += 1
-                counts.dropped_rankings += len(gathered.held_out)
+                counts.dropped_rankings += len(staged.held_out)
                 continue
             lengths = np.array([len(part) for part in parts])
             counts.tokens += int(lengths.sum())
-            counts.train_prompts += not all(gathered.held_out)
-            counts.held_out_prompts += any(gathered.held_out)
-            for row in ranking_rows(gathered, prompts.rows, lengths, codes):
+            counts.train_prompts += not all(staged.held_out)
+            counts.held_out_prompts += any(staged.held_out)
+            for row in ranking_rows(staged, prompts.rows, lengths, codes):
                 (held_out if row[0] else train).add(*row[1:])
-            prompt = gathered.prompt
+            prompt = staged.prompt
             found = [response.text for response in prompt.responses]
             prompts.add(
                 prompt.content_hash,
@@ -185,11 +184,11 @@ def write_tables(spool: Spool, encoder: TextEncoder, folder: Path) -> tuple[Coun
 
 
 def ranking_rows(
-    gathered: GatheredPrompt, row: int, lengths: Tokens, codes: dict[Judge, int]
+    staged: StagedPrompt, row: int, lengths: Tokens, codes: dict[Labeller, int]
 ) -> Iterator[tuple[Any, ...]]:
-    """(whether held out, and a row of a rankings table) of each of the prompt's rankings."""
-    places = {response.id: place for place, response in enumerate(gathered.prompt.responses)}
-    for ranking, held_out in zip(gathered.prompt.rankings, gathered.held_out, strict=True):
+    """Yield a row of a rankings table for each ranking, led by True if it is held out."""
+    places = {response.id: place for place, response in enumerate(staged.prompt.responses)}
+    for ranking, held_out in zip(staged.prompt.rankings, staged.held_out, strict=True):
         ranked = [places[name] for name in ranking.responses]
         tokens = lengths[0] + sum(lengths[1 + place] for place in ranked)
         labeller = codes.setdefault((ranking.labeller, ranking.kind), len(codes))
@@ -197,7 +196,7 @@ def ranking_rows(
 
 
 def schemas(ids: pa.DataType) -> list[pa.Schema]:
-    """Columns of FILES, in their order."""
+    """Return the schemas of FILES, in their order."""
     numbers = pa.large_list(pa.int32())
     rankings = pa.schema(
         {
@@ -222,32 +221,32 @@ def schemas(ids: pa.DataType) -> list[pa.Schema]:
 
 
 def _encoded(
-    spool: Spool, encoder: TextEncoder
-) -> Iterator[tuple[GatheredPrompt, list[Tokens] | None]]:
-    """Each prompt with the tokens of itself and its responses; None if the template refuses it."""
-    found = spool.prompts()
+    staging: Staging, encoder: TextEncoder
+) -> Iterator[tuple[StagedPrompt, list[Tokens] | None]]:
+    """Yield each prompt with the tokens of itself and its responses, or None if it is refused."""
+    found = staging.prompts()
     while some := list(islice(found, PROMPTS_AT_A_TIME)):
-        prompts = encoder.prompts([gathered.prompt.messages for gathered in some])
+        prompts = encoder.prompts([staged.prompt.messages for staged in some])
         taken = [
-            gathered
-            for gathered, tokens in zip(some, prompts, strict=True)
+            staged
+            for staged, tokens in zip(some, prompts, strict=True)
             if not isinstance(tokens, TemplateRefusedError)
         ]
         responses = iter(
             encoder.responses(
-                [response.text for gathered in taken for response in gathered.prompt.responses]
+                [response.text for staged in taken for response in staged.prompt.responses]
             )
         )
-        for gathered, tokens in zip(some, prompts, strict=True):
+        for staged, tokens in zip(some, prompts, strict=True):
             if isinstance(tokens, TemplateRefusedError):
-                yield gathered, None
+                yield staged, None
             else:
-                yield gathered, [tokens, *islice(responses, len(gathered.prompt.responses))]
+                yield staged, [tokens, *islice(responses, len(staged.prompt.responses))]
 
 
 @contextmanager
 def _new_store(cache: Path, key: str) -> Iterator[Path]:
-    """A folder to write into; it becomes the store if the block ends without an exception."""
+    """Yield a folder to write into; it becomes the store if the block succeeds."""
     part = Path(tempfile.mkdtemp(dir=cache, prefix=f"{key}.", suffix=PART))
     try:
         yield part
@@ -257,13 +256,13 @@ def _new_store(cache: Path, key: str) -> Iterator[Path]:
         except OSError:
             if not (cache / key / STORE).exists():
                 raise
-            # Another run was quicker to write the same.
+            # Another run has written the same store first.
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def _clean(cache: Path) -> None:
-    """Take away all stores but those last used, and what killed runs left half written."""
+    """Remove all stores but those last used, and those that killed runs left half written."""
     found = sorted(
         ((path.stat().st_mtime, path) for path in cache.iterdir() if path.is_dir()), reverse=True
     )
@@ -276,6 +275,7 @@ def _clean(cache: Path) -> None:
 
 
 def _remove_unless_locked(folder: Path) -> None:
+    """Remove a store that no run has open."""
     try:
         with open(folder / STORE, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -285,14 +285,9 @@ def _remove_unless_locked(folder: Path) -> None:
 
 
 def _tokenizer_sha256(encoder: TextEncoder) -> str:
-    """Of all files that the tokenizer is saved as: vocabulary, special tokens, template."""
+    """Return a digest of the files of a saved tokenizer: vocabulary, special tokens, template."""
     with tempfile.TemporaryDirectory() as folder:
         encoder.tokenizer.save_pretrained(folder)
         files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-        digests = [[path.name, _sha256(path)] for path in files]
+        digests = [[path.name, file_sha256(path)] for path in files]
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

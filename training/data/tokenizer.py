@@ -36,7 +36,7 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterator[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A tokenizer with at most `vocabulary` tokens. The texts are read once, as a stream."""
+    """Train a tokenizer with at most `vocabulary` tokens on a stream of texts, read once."""
     roles = [f"<|{role}|>" for role in ROLES]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

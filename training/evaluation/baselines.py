@@ -1,7 +1,7 @@
-"""What counting words comes to: the least that a reward model must beat.
+"""The word-count baseline, which a reward model must beat at least.
 
 A word-count model (TF-IDF and seven simple features, logistic regression on differences of
-responses) learns from the training side, and is judged on what the model is judged on.
+responses) learns from the training side, and is evaluated on the same comparisons as the model.
 
 Shapes: M responses, F features, C comparisons.
 """
@@ -30,13 +30,13 @@ from training.data.dataset import (
 from training.rankings import comparisons
 
 RANKINGS_LEARNED = 5000
-"""Of the training side, about, evenly from all of it: more hardly help, and take memory."""
+"""Approximate size of its even sample of the training side: more hardly help, and take memory."""
 WORDS_KNOWN = 20_000
 STRENGTH = 0.1
 """scikit-learn's C; the best of 0.01 to 3 on three splits of alpaca_eval_judged."""
 ITERATIONS = 200
 LONGEST_READ = 10_000
-"""Characters of a text whose words are counted."""
+"""Characters of a text that are read."""
 PROMPTS_AT_A_TIME = 64
 
 WORD = re.compile(r"\w+")
@@ -48,16 +48,16 @@ STRONG_MARK = re.compile(r"\*\*|`|#")
 
 @dataclass(frozen=True, slots=True)
 class WordCounts:
-    """A fitted word-count model."""
+    """Hold a fitted word-count model."""
 
     vectorizer: TfidfVectorizer
     scaler: StandardScaler
     weights: NDArray[np.float64]
     rankings: int
-    """That it learned from."""
+    """Rankings that it learned from."""
 
     def rewards(self, prompts: Sequence[TokenizedPrompt]) -> list[list[float]]:
-        """Of each prompt's responses. The prompts must come with their texts."""
+        """Return the rewards of each prompt's responses. The prompts must have their texts."""
         words_MF = self.vectorizer.transform(texts(prompts))
         simple_MF = self.scaler.transform(simple_features(prompts))
         rewards_M = hstack([words_MF, simple_MF], format="csr") @ self.weights
@@ -66,7 +66,7 @@ class WordCounts:
 
 
 def word_count_rewards(dataset: Dataset) -> tuple[dict[str, list[float]], int]:
-    """Rewards of the held-out side, by prompt hash as a Verdict has them; rankings learned from."""
+    """Return the rewards of the held-out side by prompt hash, and the number of rankings used."""
     model = learn_word_counts(dataset.train)
     rewards: dict[str, list[float]] = {}
     found = dataset.held_out_prompts()
@@ -103,17 +103,17 @@ def learn_word_counts(train: Rankings) -> WordCounts:
 
 
 def compared(ranking: TokenizedRanking, first: int) -> Iterator[tuple[int, int]]:
-    """Rows of the better and the worse response of each comparison."""
+    """Yield the rows of the better and the worse response of each comparison."""
     for pair in comparisons(ranking.ranks):
         yield first + ranking.places[pair.better], first + ranking.places[pair.worse]
 
 
 def fit(features_MF: csr_array, places_C2: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weights (F,) of a logistic regression on differences of features, without an intercept.
+    """Return the weights (F,) of a logistic regression on differences of features.
 
-    What scikit-learn's LogisticRegression(C=STRENGTH, fit_intercept=False) finds on
-    features[better] - features[worse]; these C differences are never written out, because a
-    ranking of nine has 36 of them.
+    They are those of scikit-learn's LogisticRegression(C=STRENGTH, fit_intercept=False) on
+    features[better] - features[worse]. The C differences are never written out, because a ranking
+    of nine has 36 of them.
     """
     better_C, worse_C = places_C2.T
     responses = features_MF.shape[0]
@@ -136,13 +136,15 @@ def fit(features_MF: csr_array, places_C2: NDArray[np.int64]) -> NDArray[np.floa
 
 
 def texts(prompts: Sequence[TokenizedPrompt]) -> list[str]:
+    """Return the beginnings of the prompts' responses."""
     return [text.strip()[:LONGEST_READ] for prompt in prompts for text in prompt.texts]
 
 
 def simple_features(prompts: Sequence[TokenizedPrompt]) -> list[list[float]]:
-    """Seven numbers a response (M, 7): characters, words, lines, list marks, marks of code and
-    stress (these as log(1 + count)), mean length of a word, and the share of the prompt's words
-    that it takes up.
+    """Return seven features of each response (M, 7).
+
+    They are characters, words, lines, list marks and marks of code and stress, all as
+    log(1 + count); the mean length of a word; and the share of the prompt's words that it repeats.
     """
     rows = []
     for prompt in prompts:

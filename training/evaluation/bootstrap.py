@@ -1,4 +1,4 @@
-"""How sure a figure is: bootstrap intervals over prompts.
+"""Bootstrap intervals over prompts.
 
 Shapes: S bootstrap samples, Q prompts, C columns of sums.
 """
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 BOOTSTRAP_SAMPLES = 2000
 BOOTSTRAP_SEED = 0
 FEWEST_PROMPTS = 5
-"""With fewer, an interval over prompts would claim to know what it cannot."""
+"""Prompts that an interval needs: with fewer it would claim more than the data shows."""
 
 
 def by_prompt(table: pd.DataFrame) -> pd.DataFrame:
-    """Sums of agreed and comparisons, a row a prompt."""
+    """Return the sums of agreed and comparisons, one row for each prompt."""
     return table.groupby("prompt")[["agreed", "comparisons"]].sum().sort_index()
 
 
 def rate(sums_S2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Accuracies (S,) of sums of what was agreed with and of comparisons."""
+    """Return the accuracies (S,), given sums of comparisons agreed with and of all comparisons."""
     accuracies_S: NDArray[np.float64] = sums_S2[:, 0] / sums_S2[:, 1]
     return accuracies_S
 
@@ -32,10 +32,11 @@ def rate(sums_S2: NDArray[np.float64]) -> NDArray[np.float64]:
 def bootstrap(
     statistic: Callable[..., NDArray[np.float64]], *counts: pd.DataFrame
 ) -> tuple[float, float]:
-    """95 % interval of a statistic of sums over prompts: one prompt's rankings are not independent.
+    """Return the 95 % interval of a statistic of sums over prompts; NaN, NaN with too few prompts.
 
-    Each table of counts has a row a prompt. Every sample draws the same prompts of all of them,
-    those that all have. NaN, NaN with fewer than FEWEST_PROMPTS prompts.
+    Prompts are resampled, because one prompt's rankings are not independent. Each table of counts
+    has one row for each prompt. Every sample draws the same prompts from all tables, out of those
+    that all tables have.
 
     The percentile method, Efron and Tibshirani 1993, section 13.3.
     """
@@ -48,31 +49,31 @@ def bootstrap(
 
 
 def resampled(counts_QC: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums (S, C) over samples of the rows, with replacement. The same rows give the same."""
+    """Return the sums (S, C) over samples of the rows, drawn with replacement and a fixed seed."""
     random = np.random.default_rng(BOOTSTRAP_SEED)
-    # A sample at a time: all at once they would take gigabytes where many prompts are held out.
+    # One sample at a time, because all at once would take gigabytes with many held-out prompts.
     drawn = (random.integers(len(counts_QC), size=len(counts_QC)) for _ in range(BOOTSTRAP_SAMPLES))
     return np.array([counts_QC[places_Q].sum(axis=0) for places_Q in drawn])
 
 
 class Sums:
-    """Sums over prompts, and what they come to in each bootstrap sample of the prompts.
+    """Hold sums over prompts, and the same sums in each bootstrap sample of the prompts.
 
     The samples are the same for all figures, so a difference of two accuracies is a ratio of sums
     too: of the difference of what was agreed with to the comparisons.
     """
 
     def __init__(self, by_prompt: pd.DataFrame) -> None:
-        """A row a prompt."""
+        """Draw the samples of a table with one row for each prompt."""
         self._by_prompt = by_prompt
         enough = len(by_prompt) >= FEWEST_PROMPTS
         samples_SC = resampled(by_prompt.to_numpy(dtype=float)) if enough else None
         self._samples = pd.DataFrame(samples_SC, columns=by_prompt.columns)
 
     def ratio(self, name: str, above: str, below: str) -> dict[str, float | None]:
-        """One column's sum to another's, with its 95 % interval as name_low and name_high.
+        """Return the ratio of two columns' sums, with its 95 % interval as name_low and name_high.
 
-        No interval where fewer than FEWEST_PROMPTS prompts have a part in it.
+        There is no interval where fewer than FEWEST_PROMPTS prompts have a part in it.
         """
         totals = self._by_prompt.sum()
         found = float(totals[above] / totals[below]) if totals[below] else None

@@ -1,4 +1,4 @@
-"""Held-out texts for people to look at: as Markdown, in TensorBoard. Texts are hostile."""
+"""Held-out texts as Markdown for people to read, in TensorBoard. The texts are not trusted."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from training.data.dataset import (
     TokenizedPrompt,
     TokenizedRanking,
 )
-from training.evaluation.evaluate import Verdict
+from training.evaluation.evaluate import Evaluation
 
 LONGEST_SHOWN = 1500
-"""Characters of a text that are shown."""
+"""Characters of a text that are shown at most."""
 ERRORS_SHOWN = 20
 
 
-def worst_errors(verdict: Verdict, dataset: Dataset) -> list[dict[str, Any]]:
-    """The held-out comparisons that the rewards get most wrong, one a prompt, the worst first."""
-    wrong = verdict.comparisons[verdict.comparisons["margin"] < 0].sort_values(
+def worst_errors(evaluation: Evaluation, dataset: Dataset) -> list[dict[str, Any]]:
+    """Return the held-out comparisons with the most wrong margins, one for each prompt."""
+    wrong = evaluation.comparisons[evaluation.comparisons["margin"] < 0].sort_values(
         "margin", kind="stable"
     )
     rows = wrong.drop_duplicates("prompt").head(ERRORS_SHOWN)[["ranking", "better", "worse"]]
-    return [_error(dataset, verdict, *row) for row in rows.to_numpy().tolist()]
+    return [_error(dataset, evaluation, *row) for row in rows.to_numpy().tolist()]
 
 
 def _error(
-    dataset: Dataset, verdict: Verdict, place: int, better: int, worse: int
+    dataset: Dataset, evaluation: Evaluation, place: int, better: int, worse: int
 ) -> dict[str, Any]:
+    """Return a line of errors.jsonl, given a held-out ranking and two places within it."""
     row = int(dataset.held_out.prompt_rows[place])
     prompt, ranking = dataset.prompts.read(row, texts=True), dataset.held_out[place]
-    rewards = verdict.rewards[prompt.content_hash]
+    rewards = evaluation.rewards[prompt.content_hash]
 
-    def response(number: int) -> dict[str, Any]:
-        which = ranking.places[number]
-        return {
+    better_and_worse = {
+        name: {
             "rank": ranking.ranks[number],
-            "reward": rewards[which],
-            "text": shortened(prompt.texts[which]),
+            "reward": rewards[ranking.places[number]],
+            "text": shortened(prompt.texts[ranking.places[number]]),
         }
-
+        for name, number in (("better", better), ("worse", worse))
+    }
     return {
         "prompt": prompt.id,
         "labeller": ranking.labeller,
@@ -49,13 +50,12 @@ def _error(
             {name: shortened(text) for name, text in message.items()}
             for message in prompt.messages or []
         ],
-        "better": response(better),
-        "worse": response(worse),
+        **better_and_worse,
     }
 
 
 def errors_table(errors: Sequence[dict[str, Any]]) -> str:
-    """What worst_errors found, as Markdown."""
+    """Return the errors of worst_errors as Markdown."""
     parts = []
     for error in errors:
         rows = [
@@ -70,7 +70,7 @@ def errors_table(errors: Sequence[dict[str, Any]]) -> str:
 def texts_table(
     prompt: TokenizedPrompt, rewards: Sequence[float], rankings: Sequence[TokenizedRanking]
 ) -> str:
-    """A held-out prompt and its responses, best reward first, as Markdown."""
+    """Return a held-out prompt and its responses, best reward first, as Markdown."""
     lines = [*said(prompt.messages or []), *heading("human ranks")]
     order = sorted(range(len(rewards)), key=lambda place: -rewards[place])
     for place in order:
@@ -85,18 +85,21 @@ def texts_table(
 
 
 def said(messages: Sequence[dict[str, str]]) -> list[str]:
+    """Return the messages of a conversation as lines of Markdown."""
     return [f"**{escape(each['role'])}:** {escape(each['content'])}\n" for each in messages]
 
 
 def heading(ranks: str) -> list[str]:
+    """Return the first lines of a table of responses."""
     return [f"| reward | {ranks} | response |", "|---:|---|---|"]
 
 
 def shortened(text: str) -> str:
+    """Return the beginning of the text, with an ellipsis where it was cut."""
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
 
 
 def escape(text: str) -> str:
-    """Text that neither Markdown nor HTML finds anything in, within a line, shortened."""
+    """Return the text shortened, in one line, and without effect in Markdown and HTML."""
     shown = re.sub(r"[^\w\s.,?'-]|_", lambda sign: f"&#{ord(sign.group())};", shortened(text))
     return re.sub(r"\s*\n\s*", "<br>", shown.strip())

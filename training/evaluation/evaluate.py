@@ -1,4 +1,4 @@
-"""How well a model's rewards agree with people on prompts that it has not learned from.
+"""Evaluate how well a model's rewards agree with people, on held-out prompts above all.
 
 Shapes: N rankings, K responses of the longest ranking (shorter ones are padded with rank 0).
 """
@@ -28,20 +28,21 @@ from training.evaluation.bootstrap import Sums, by_prompt
 from training.evaluation.inference import compute_rewards
 from training.loop.loss import RankingLoss
 
-FEWEST_SEEN, MOST_SEEN = 100, 1000
-"""Prompts of the training side that are judged after training: as many as are held out, within."""
-RANKINGS_AT_A_TIME = 1024
-"""That the loss is computed of, where it is only looked at."""
+MIN_SAMPLE, MAX_SAMPLE = 100, 1000
+"""Limits on the training prompts evaluated after training, which are as many as are held out."""
+RANKINGS_PER_BATCH = 1024
+"""Rankings whose evaluation loss is computed at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """Rankings to judge a model on: those of every prompt, or of every so many-th."""
+class EvalSplit:
+    """Select rankings to evaluate a model on: those of every prompt, or of every nth."""
 
     rankings: Rankings
     every: int = 1
 
     def prompts(self) -> Iterator[tuple[TokenizedPrompt, list[TokenizedRanking]]]:
+        """Yield each prompt with its rankings."""
         return self.rankings.by_prompt(every=self.every, texts=False)
 
     def __iter__(self) -> Iterator[TokenizedRanking]:
@@ -49,15 +50,15 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A model's rewards for some prompts, beside the rankings of them."""
+class Evaluation:
+    """Hold a model's rewards for some prompts, compared with the rankings of them."""
 
     rewards: dict[str, list[float]]
-    """By prompt hash, in the order of the prompt's responses."""
+    """Rewards by prompt hash, in the order of the prompt's responses."""
     characters: dict[str, list[int]]
-    """Likewise, lengths of the texts."""
+    """Lengths of the responses in characters, by prompt hash, in the same order."""
     places: list[tuple[int, ...]]
-    """Of each ranking's responses, in its prompt's lists."""
+    """Places of each ranking's responses in its prompt's lists."""
     table: pd.DataFrame
     """One row a ranking: prompt, labeller, comparisons, agreed, loss, top1, kendall_tau."""
     comparisons: pd.DataFrame
@@ -73,50 +74,58 @@ class Verdict:
         return float(self.comparisons["agreed"].mean())
 
     def margins(self, scores: dict[str, list[float]]) -> NDArray[np.float64]:
-        """Of each comparison, by other scores of the same responses."""
+        """Return each comparison's margin by other scores of the same responses."""
         return metrics.margins(
             self.comparisons, _by_ranking(self.table["prompt"], self.places, scores)
         )
 
 
-def held_out(dataset: Dataset) -> Side:
-    return Side(dataset.held_out)
+def held_out(dataset: Dataset) -> EvalSplit:
+    """Return all held-out rankings."""
+    return EvalSplit(dataset.held_out)
 
 
-def learned_from(dataset: Dataset) -> Side:
-    """Some of the prompts that were learned from, spread over all of them."""
-    wanted = min(MOST_SEEN, max(FEWEST_SEEN, dataset.counts.held_out_prompts))
-    return Side(dataset.train, max(1, dataset.counts.train_prompts // wanted))
+def train_sample(dataset: Dataset) -> EvalSplit:
+    """Return the rankings of some training prompts, spread over all of them."""
+    wanted = min(MAX_SAMPLE, max(MIN_SAMPLE, dataset.counts.held_out_prompts))
+    return EvalSplit(dataset.train, max(1, dataset.counts.train_prompts // wanted))
 
 
-def rewards_of(
+def split_rewards(
     backbone: Backbone,
-    side: Side,
+    split: EvalSplit,
     machine: Machine,
     tokens_per_batch: int,
     tick: Callable[[int], None],
 ) -> dict[str, list[float]]:
-    """Score each prompt's responses once. By prompt hash; of several processes, this one's part."""
+    """Return the rewards of each prompt's responses, by prompt hash.
+
+    Each of several processes scores a part of the prompts. `tick` is called after each batch with
+    the number of its responses.
+    """
     hashes: list[str] = []
-
-    def examples() -> Iterator[Example]:
-        for prompt in machine.processes.mine(prompt for prompt, _ in side.prompts()):
-            hashes.append(prompt.content_hash)
-            yield Example(prompt.tokens, prompt.responses)
-
+    mine = machine.processes.mine(prompt for prompt, _ in split.prompts())
+    examples = _examples(mine, hashes)
     was_training = backbone.model.training
     backbone.model.eval()
     try:
-        scored = list(compute_rewards(backbone, examples(), machine, tokens_per_batch, tick))
+        scored = list(compute_rewards(backbone, examples, machine, tokens_per_batch, tick))
     finally:
         backbone.model.train(was_training)
     return dict(zip(hashes, scored, strict=True))
 
 
-def judge(
+def _examples(prompts: Iterable[TokenizedPrompt], hashes: list[str]) -> Iterator[Example]:
+    """Yield each prompt as an example, and add its hash to `hashes`."""
+    for prompt in prompts:
+        hashes.append(prompt.content_hash)
+        yield Example(prompt.tokens, prompt.responses)
+
+
+def evaluate(
     rankings: Iterable[TokenizedRanking], rewards: dict[str, list[float]], objective: RankingLoss
-) -> Verdict:
-    """Rankings, each with a comparison, held against the rewards of their prompts' responses."""
+) -> Evaluation:
+    """Compare rankings, each with a comparison, with the rewards of their prompts' responses."""
     rows: list[tuple[str, str | None]] = []
     places: list[tuple[int, ...]] = []
     ranks: list[tuple[int, ...]] = []
@@ -136,31 +145,31 @@ def judge(
 
     found = metrics.comparison_table(ranks_NK, _by_ranking(table["prompt"], places, characters))
     for name in ("prompt", "labeller"):
-        # Categories: a million comparisons of a few thousand prompts.
+        # Categories save memory: there may be a million comparisons of a few thousand prompts.
         found[name] = table[name].astype("category").array.take(found["ranking"].to_numpy())
     found["margin"] = metrics.margins(found, rewards_NK)
     found["agreed"] = metrics.agreed(found["margin"])
     found["longer"] = metrics.agreed(found["characters_better"] - found["characters_worse"])
     by_ranking = found.groupby("ranking")["agreed"]
     table["comparisons"], table["agreed"] = by_ranking.size(), by_ranking.sum()
-    return Verdict(rewards, characters, places, table, found)
+    return Evaluation(rewards, characters, places, table, found)
 
 
 def _losses(
     rewards_NK: NDArray[np.float64], ranks_NK: NDArray[np.int64], objective: RankingLoss
 ) -> NDArray[np.float64]:
-    """(N,). Some rankings at a time: the loss makes a dozen arrays (N, K, K)."""
+    """Return the evaluation losses (N,), batch by batch: each makes a dozen arrays (N, K, K)."""
     parts = (
-        torch.from_numpy(array_NK).split(RANKINGS_AT_A_TIME) for array_NK in (rewards_NK, ranks_NK)
+        torch.from_numpy(array_NK).split(RANKINGS_PER_BATCH) for array_NK in (rewards_NK, ranks_NK)
     )
     with torch.no_grad():
-        return torch.cat(list(map(objective.plain, *parts))).numpy()
+        return torch.cat(list(map(objective.evaluation_loss, *parts))).numpy()
 
 
 def _by_ranking(
     prompts: Iterable[str], places: list[tuple[int, ...]], values: Any
 ) -> NDArray[np.float64]:
-    """Values of responses, by prompt hash, as (N, K) by ranking."""
+    """Return values of responses, given by prompt hash, as one array (N, K) by ranking."""
     rows = [
         [values[prompt][place] for place in row]
         for prompt, row in zip(prompts, places, strict=True)
@@ -168,45 +177,49 @@ def _by_ranking(
     return metrics.padded(rows, np.float64)
 
 
-def curves(verdict: Verdict) -> dict[str, float]:
-    """What is drawn while a run goes, without intervals."""
-    near = verdict.comparisons[verdict.comparisons["near"]]
+def curves(evaluation: Evaluation) -> dict[str, float]:
+    """Return the values that TensorBoard draws while a run goes on, without intervals."""
+    near = evaluation.comparisons[evaluation.comparisons["near"]]
     found = {
-        "loss": verdict.loss,
-        "accuracy": verdict.accuracy,
-        "log_loss": metrics.log_loss(verdict.comparisons["margin"].to_numpy()),
-        "top1": float(verdict.table["top1"].mean()),
-        "kendall_tau": float(verdict.table["kendall_tau"].mean()),
-        "calibration_error": metrics.calibration(verdict.comparisons["margin"].to_numpy())["ece"],
+        "loss": evaluation.loss,
+        "accuracy": evaluation.accuracy,
+        "log_loss": metrics.log_loss(evaluation.comparisons["margin"].to_numpy()),
+        "top1": float(evaluation.table["top1"].mean()),
+        "kendall_tau": float(evaluation.table["kendall_tau"].mean()),
+        "calibration_error": metrics.calibration(evaluation.comparisons["margin"].to_numpy())[
+            "ece"
+        ],
     }
     return found | ({"near_equal_accuracy": float(near["agreed"].mean())} if len(near) else {})
 
 
-def brief(verdict: Verdict) -> dict[str, Any]:
-    """What metrics.json says of prompts that were learned from, after training."""
+def brief(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the entries of metrics.json on training prompts, after training."""
     return {
-        "prompts": int(verdict.table["prompt"].nunique()),
-        "rankings": len(verdict.table),
-        "comparisons": len(verdict.comparisons),
-        "loss": verdict.loss,
-        "accuracy": verdict.accuracy,
+        "prompts": int(evaluation.table["prompt"].nunique()),
+        "rankings": len(evaluation.table),
+        "comparisons": len(evaluation.comparisons),
+        "loss": evaluation.loss,
+        "accuracy": evaluation.accuracy,
     }
 
 
-def held_out_metrics(verdict: Verdict, baselines: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """What metrics.json says of the held-out side; docs/training.md explains each key.
+def held_out_metrics(
+    evaluation: Evaluation, baselines: dict[str, NDArray[np.float64]]
+) -> dict[str, Any]:
+    """Return the entries of metrics.json on the held-out side, explained in docs/training.md.
 
     Args:
-        baselines: for each name, which comparisons it orders as people did: 1, or one half where it
-            sees no difference.
+        baselines: for each name, 1 for a comparison that it orders as people did, one half where it
+            sees no difference, 0 otherwise.
     """
-    table, comparisons = verdict.table, verdict.comparisons
+    table, comparisons = evaluation.table, evaluation.comparisons
     margin = comparisons["margin"].to_numpy()
     responses = pd.DataFrame(
         [
             (prompt, reward, characters)
-            for prompt, row in verdict.rewards.items()
-            for reward, characters in zip(row, verdict.characters[prompt], strict=True)
+            for prompt, row in evaluation.rewards.items()
+            for reward, characters in zip(row, evaluation.characters[prompt], strict=True)
         ],
         columns=["prompt", "reward", "characters"],
     )
@@ -215,9 +228,9 @@ def held_out_metrics(verdict: Verdict, baselines: dict[str, NDArray[np.float64]]
         "prompts": int(table["prompt"].nunique()),
         "rankings": len(table),
         "comparisons": len(comparisons),
-        "loss": verdict.loss,
+        "loss": evaluation.loss,
         "log_loss": metrics.log_loss(margin),
-        **_with_intervals(verdict, baselines),
+        **_with_intervals(evaluation, baselines),
         "longer_wins": float(comparisons["longer"].mean()),
         "by_gap": metrics.accuracy_by(
             comparisons["gap"].clip(upper=metrics.WIDEST_GAP), comparisons["agreed"]
@@ -230,22 +243,24 @@ def held_out_metrics(verdict: Verdict, baselines: dict[str, NDArray[np.float64]]
     }
 
 
-def _with_intervals(verdict: Verdict, baselines: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """The model's figures and the baselines', and between them, with intervals over prompts."""
-    # Halves and their sums are exact in half the memory, and these tables are a run's largest.
-    columns = verdict.comparisons[["agreed"]].astype(np.float32)
+def _with_intervals(
+    evaluation: Evaluation, baselines: dict[str, NDArray[np.float64]]
+) -> dict[str, Any]:
+    """Return the figures of the model and the baselines and their differences, with intervals."""
+    # float32 is exact for halves and their sums, and these tables are the largest of a run.
+    columns = evaluation.comparisons[["agreed"]].astype(np.float32)
     columns["comparisons"] = np.float32(1)
     for name, right in baselines.items():
         columns[name] = right.astype(np.float32)
         columns[f"over {name}"] = columns["agreed"] - columns[name]
-    near = columns.mul(verdict.comparisons["near"], axis=0).add_prefix("near ")
-    figures = verdict.table[["top1", "kendall_tau"]].assign(rankings=1.0)
+    near = columns.mul(evaluation.comparisons["near"], axis=0).add_prefix("near ")
+    figures = evaluation.table[["top1", "kendall_tau"]].assign(rankings=1.0)
     sums = Sums(
         columns.join(near)
-        .groupby(verdict.comparisons["prompt"], observed=True)
+        .groupby(evaluation.comparisons["prompt"], observed=True)
         .sum()
         .astype(np.float64)
-        .join(figures.groupby(verdict.table["prompt"]).sum())
+        .join(figures.groupby(evaluation.table["prompt"]).sum())
     )
 
     def accuracy(of: str, near: str = "") -> dict[str, float | None]:
@@ -260,7 +275,7 @@ def _with_intervals(verdict: Verdict, baselines: dict[str, NDArray[np.float64]])
         **sums.ratio("top1", "top1", "rankings"),
         **sums.ratio("kendall_tau", "kendall_tau", "rankings"),
         "near_equal": {
-            "comparisons": int(verdict.comparisons["near"].sum()),
+            "comparisons": int(evaluation.comparisons["near"].sum()),
             **accuracy("agreed", "near "),
         },
         "baselines": {
@@ -269,7 +284,7 @@ def _with_intervals(verdict: Verdict, baselines: dict[str, NDArray[np.float64]])
     }
 
 
-def judgements(verdict: Verdict) -> Iterator[tuple[str, float, int]]:
-    """(hash, agreed, comparisons) of each held-out prompt."""
-    for name, (agreed, comparisons) in by_prompt(verdict.table).iterrows():
+def judgements(evaluation: Evaluation) -> Iterator[tuple[str, float, int]]:
+    """Yield the hash, the comparisons agreed with and all comparisons of each held-out prompt."""
+    for name, (agreed, comparisons) in by_prompt(evaluation.table).iterrows():
         yield str(name), float(agreed), int(comparisons)

@@ -17,7 +17,7 @@ from training.distributed.device import Machine
 from training.runs.signals import check
 
 WINDOW = 512
-"""Examples that are looked at together to find some of like length."""
+"""Examples among which some of like length are found for a batch."""
 
 
 def compute_rewards(
@@ -27,10 +27,10 @@ def compute_rewards(
     budget: int,
     tick: Callable[[int], None] = lambda responses: None,
 ) -> Iterator[list[float]]:
-    """Rewards of each example's responses, in order, computing about `budget` tokens at a time.
+    """Yield the rewards of each example's responses, in order, from batches of `budget` tokens.
 
-    `tick` is told the number of responses after each batch. Where several processes share the
-    weights, each has examples of its own, and all must read this to its end.
+    `tick` is called after each batch with the number of its responses. Where several processes
+    share the weights, each has examples of its own, and all must read this to its end.
     """
     for window in _windows(split_up(examples, budget)):
         rewards: dict[int, list[float]] = {}
@@ -47,7 +47,10 @@ def compute_rewards(
 
 
 def split_up(examples: Iterable[Example], budget: int) -> Iterator[tuple[bool, Example]]:
-    """(is the last, part) of each example: at most `budget` tokens, at least one response."""
+    """Yield parts of each example, with at most `budget` tokens or one response.
+
+    Each comes with True if it is the last part of its example.
+    """
     for example in examples:
         part: list[int] = []
         tokens = len(example.prompt)
@@ -61,7 +64,7 @@ def split_up(examples: Iterable[Example], budget: int) -> Iterator[tuple[bool, E
 
 
 def _windows(parts: Iterator[tuple[bool, Example]]) -> Iterator[list[tuple[bool, Example]]]:
-    """About WINDOW parts at a time, never breaking within an example."""
+    """Yield about WINDOW parts at a time, with all parts of an example in one window."""
     while window := list(islice(parts, WINDOW)):
         while not window[-1][0]:
             window.append(next(parts))
@@ -69,6 +72,7 @@ def _windows(parts: Iterator[tuple[bool, Example]]) -> Iterator[list[tuple[bool,
 
 
 def _joined(parts: list[tuple[bool, list[float]]]) -> Iterator[list[float]]:
+    """Yield the rewards of each example, joined from those of its parts."""
     whole: list[float] = []
     for last, rewards in parts:
         whole += rewards

@@ -1,4 +1,4 @@
-"""How often two people agree with each other: the ceiling for a model that learns from them.
+"""Agreement between labellers: the ceiling for a model that learns from them.
 
 Shapes: N rankings of one prompt, K of its responses, C pairs of these.
 """
@@ -17,24 +17,25 @@ from training.evaluation.bootstrap import Sums
 
 
 def labellers_agree(dataset: Dataset) -> dict[str, Any]:
-    """What metrics.json says of it: over all prompts, and over those of the held-out side."""
+    """Return the agreement between labellers over all prompts and over the held-out prompts."""
     found = by_prompt(dataset.train, dataset.held_out)
     held_out = found[found.index.isin(dataset.held_out.prompt_rows)]
     return {"all": _figures(found), "held_out": _figures(held_out)}
 
 
 def _figures(found: pd.DataFrame) -> dict[str, Any]:
+    """Return an entry of metrics.json, given a table of by_prompt."""
     share = Sums(found).ratio("agreement", "agreed", "pairs")
     return {"prompts": len(found), "pairs": int(found["pairs"].sum()), **share}
 
 
 def by_prompt(*sides: Rankings) -> pd.DataFrame:
-    """How often two labellers agree on a pair of responses to a prompt.
+    """Count how often two labellers agree on a pair of responses, for each prompt.
 
-    Counted is each (two labellers, pair) where both ranked the two apart. Whoever gives no name
-    cannot be told from another, and is left out; so is who had seen what the others say, and what
-    most of them say. One row a prompt that several ranked, by its row:
-    agreed and pairs.
+    A pair counts once for every two labellers who both ranked its responses apart. Rankings without
+    a name are left out, because their labellers cannot be told apart; so are adjudicated rankings
+    and those of a majority. The table has one row for each prompt that several people ranked, with
+    the columns agreed and pairs.
     """
     rankings = pd.DataFrame(
         {
@@ -64,14 +65,14 @@ def agree_on_prompt(
     places: Sequence[NDArray[np.int32]],
     ranks: Sequence[NDArray[np.int32]],
 ) -> tuple[float, float]:
-    """(agreed, pairs) of one prompt's rankings, each of the responses at its places."""
+    """Return the pairs agreed on and all pairs of one prompt, given its rankings."""
     ranks_NK = np.zeros((len(places), 1 + max(int(row.max()) for row in places)), np.int64)
     for row_K, where, values in zip(ranks_NK, places, ranks, strict=True):
         row_K[where] = values
     first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
     both_NC = (ranks_NK[:, first_C] > 0) & (ranks_NK[:, second_C] > 0)
     prefers_NC = (np.sign(ranks_NK[:, second_C] - ranks_NK[:, first_C]) * both_NC).astype(float)
-    # Of two rankings: pairs that both order, and of these those ordered alike less the others.
+    # For two rankings: the pairs that both order, and those ordered alike less those that are not.
     pairs_NN = np.abs(prefers_NC) @ np.abs(prefers_NC).T
     balance_NN = prefers_NC @ prefers_NC.T
     others_NN = np.triu(labellers_N[:, None] != labellers_N[None, :])

@@ -1,4 +1,4 @@
-"""Figures on how rewards agree with people, from tables of rankings and of comparisons.
+"""Metrics of how rewards agree with people, from tables of rankings and of comparisons.
 
 Shapes: N rankings, K responses of the longest ranking (shorter ones are padded with rank 0),
 C pairs of them.
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 NEAR_EQUAL = 0.25
-"""Lengths are near-equal where the longer text has at most so much more than the shorter."""
+"""Share by which the longer of two texts may exceed the shorter for near-equal lengths."""
 WIDEST_GAP = 3
-"""Rank gaps of this and more are counted together."""
+"""Rank gap from which all gaps are counted together."""
 CALIBRATION_BINS = 10
 
 
@@ -27,7 +27,7 @@ CALIBRATION_BINS = 10
 
 
 def padded(rows: Sequence[Sequence[float]], dtype: type) -> NDArray[Any]:
-    """Rows of up to K values as one array (N, K), 0 where a row is shorter."""
+    """Return rows of up to K values as one array (N, K), with 0 where a row is shorter."""
     found_NK: NDArray[Any] = np.zeros((len(rows), max(map(len, rows))), dtype)
     for row_K, values in zip(found_NK, rows, strict=True):
         row_K[: len(values)] = values
@@ -35,10 +35,10 @@ def padded(rows: Sequence[Sequence[float]], dtype: type) -> NDArray[Any]:
 
 
 def comparison_table(ranks_NK: NDArray[Any], characters_NK: NDArray[Any]) -> pd.DataFrame:
-    """One row a comparison, that is a pair of responses with different ranks.
+    """Return a table of comparisons, that is of pairs of responses with different ranks.
 
     Columns: ranking (its row), better and worse (places in the ranking), gap (difference of their
-    ranks), characters_better, characters_worse, near (whether these are near-equal).
+    ranks), characters_better, characters_worse, near (True if these are near-equal).
     """
     first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
     first_NC, second_NC = ranks_NK[:, first_C], ranks_NK[:, second_C]
@@ -63,14 +63,14 @@ def comparison_table(ranks_NK: NDArray[Any], characters_NK: NDArray[Any]) -> pd.
 
 
 def margins(comparisons: pd.DataFrame, scores_NK: NDArray[Any]) -> NDArray[np.float64]:
-    """Score of the better response less that of the worse, for each comparison."""
+    """Return the score of the better response less that of the worse, for each comparison."""
     ranking = comparisons["ranking"].to_numpy()
     better_C = scores_NK[ranking, comparisons["better"].to_numpy()].astype(float)
     return better_C - scores_NK[ranking, comparisons["worse"].to_numpy()]
 
 
 def agreed(margin: NDArray[Any] | pd.Series[Any]) -> NDArray[np.float64]:
-    """1 where the scores order a comparison as people did, one half where they are equal."""
+    """Return 1 where the scores order a comparison as people did, one half where they are equal."""
     return 0.5 * (1.0 + np.sign(np.asarray(margin)))
 
 
@@ -78,10 +78,10 @@ def agreed(margin: NDArray[Any] | pd.Series[Any]) -> NDArray[np.float64]:
 
 
 def top1(ranks_NK: NDArray[Any], rewards_NK: NDArray[Any]) -> NDArray[np.float64]:
-    """Whether the highest reward is of a response that people ranked best, for each ranking.
+    """Return 1 for each ranking whose highest reward is of a response that people ranked best.
 
-    Responses that share the best rank are all right; where several share the highest reward it is
-    the share of them that are right, what choosing one at random comes to.
+    Responses that share the best rank are all right. Where several share the highest reward, the
+    value is the share of them that are right, as if one were chosen at random.
     """
     present_NK = ranks_NK > 0
     best_rank_N1 = np.where(present_NK, ranks_NK, np.iinfo(np.int64).max).min(1, keepdims=True)
@@ -94,7 +94,7 @@ def top1(ranks_NK: NDArray[Any], rewards_NK: NDArray[Any]) -> NDArray[np.float64
 
 
 def kendall_tau_b(ranks_NK: NDArray[Any], rewards_NK: NDArray[Any]) -> NDArray[np.float64]:
-    """Kendall's tau-b between rewards and ranks, for each ranking: 1 the same order, -1 reversed.
+    """Return Kendall's tau-b between rewards and ranks of each ranking: 1 same order, -1 reversed.
 
     (P - Q) / sqrt((P + Q + T) (P + Q + U)), with P pairs ordered alike, Q otherwise, T tied in the
     rewards only, U in the ranks only: Kendall 1945, "The treatment of ties in ranking problems", as
@@ -113,15 +113,16 @@ def kendall_tau_b(ranks_NK: NDArray[Any], rewards_NK: NDArray[Any]) -> NDArray[n
 
 
 def log_loss(margin: NDArray[Any]) -> float:
-    """Mean of -log sigmoid(margin): what guessing makes 0.693, whatever loss was trained with.
+    """Return the mean of -log sigmoid(margin), which is 0.693 for a guess.
 
-    The log loss of the Bradley-Terry probability that the better one wins (Bradley and Terry 1952).
+    This is the log loss of the Bradley-Terry probability that the better response wins (Bradley and
+    Terry 1952), whatever loss the model was trained with.
     """
     return float(np.logaddexp(0.0, -margin).mean())
 
 
 def accuracy_by(column: pd.Series[Any], right: pd.Series[Any]) -> list[dict[str, Any]]:
-    """Comparisons and accuracy for each value of a column."""
+    """Return the number of comparisons and the accuracy for each value of a column."""
     groups = right.groupby(column, dropna=False, observed=True)
     return [
         {str(column.name): _plain(value), "comparisons": len(rows), "accuracy": float(rows.mean())}
@@ -130,7 +131,7 @@ def accuracy_by(column: pd.Series[Any], right: pd.Series[Any]) -> list[dict[str,
 
 
 def calibration(margin: NDArray[Any]) -> dict[str, Any]:
-    """Does a confidence of 80 % come true in 80 % of the comparisons?
+    """Return the expected calibration error and the bins of the reliability diagram.
 
     The model's confidence in the response that it prefers is sigmoid(|margin|), from 0.5 to 1; it
     comes true where people prefer that one too. (With ties as outcomes of their own, Davidson 1970,
@@ -158,15 +159,15 @@ def calibration(margin: NDArray[Any]) -> dict[str, Any]:
 
 
 def length_figures(responses: pd.DataFrame, comparisons: pd.DataFrame) -> dict[str, float]:
-    """How much the rewards go with length in characters.
+    """Return the correlations of rewards with length in characters.
 
-    Within prompts (each prompt's mean taken away) is the figure to read: only there are rewards
-    compared, and a difference between prompts, that some ask for more, is no fault. Spearman's
-    takes ranks within the prompt. `prefers_longer` stands beside `longer_wins`: the share of the
-    comparisons in which the model prefers the longer text, as people do in the other.
+    Read those within prompts (each prompt's mean subtracted): rewards are compared within a prompt
+    only, and it is no fault if some prompts ask for more text. Spearman's takes ranks within the
+    prompt. `prefers_longer` is the share of the comparisons in which the model prefers the longer
+    text, to be read beside `longer_wins`, the same share of people's.
 
     Args:
-        responses: one row a response: prompt, reward, characters.
+        responses: one row for each response: prompt, reward, characters.
         comparisons: with margin.
     """
     values = responses[["reward", "characters"]].astype(float)
@@ -185,12 +186,12 @@ def length_figures(responses: pd.DataFrame, comparisons: pd.DataFrame) -> dict[s
 
 
 def correlation(table: pd.DataFrame) -> float:
-    """Pearson's, of two columns. NaN where one of them is constant."""
+    """Return Pearson's correlation of two columns; NaN where one of them is constant."""
     first, second = (table.to_numpy() - table.to_numpy().mean(0)).T
     size = math.sqrt(float(first @ first) * float(second @ second))
     return float(first @ second) / size if size > 0 else math.nan
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold of a column's value."""
+    """Return a column's value as JSON can hold it."""
     return None if pd.isna(value) else value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""What a run is worth, in words: report.md, and the lines that end a run."""
+"""The report on a run: report.md, and the lines that end it on the terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from training.evaluation.error_analysis import escape
+from training.evaluation.formatting import decimal, duration, number, percent, points, share
 from training.evaluation.metrics import WIDEST_GAP
 
 NAMES = {"longer_wins": "the longer one wins", "word_counts": "counting words"}
@@ -14,11 +15,11 @@ CHOICES = {
     "majority": "Of every prompt's labellers the majority counts, as one ranking.",
     "adjudicated": "Where responses have an adjudicated ranking, it counts alone.",
 }
-"""What a run learned from and was judged by, where that was not every ranking."""
+"""The aggregations of a run in words, but for that of all rankings."""
 COUNTS = {
     "prompts": "prompts with a ranking",
     "rankings": "rankings",
-    "chosen": "rankings after that choice",
+    "chosen": "rankings after aggregation",
     "comparisons": "comparisons: pairs ranked apart",
     "all_tied": "rankings that tie everything: not learned from",
     "duplicates": "rankings given twice: left out",
@@ -34,11 +35,11 @@ COUNTS = {
 
 
 def summary(metrics: Mapping[str, Any]) -> str:
-    """Some lines for the terminal."""
+    """Return the lines that end a run on the terminal."""
     found, people = metrics["held_out"], metrics["labellers_agree"]["all"]
     near, learned = found["near_equal"], metrics["train"]["after"]
     lines = [
-        f"held out: accuracy {share(found, 'accuracy')}, loss {plain(found['loss'], 3)},",
+        f"held out: accuracy {share(found, 'accuracy')}, loss {decimal(found['loss'], 3)},",
         f"  {found['comparisons']} comparisons of {found['prompts']} prompts",
         f"  at near-equal length: {share(near, 'accuracy')}",
     ]
@@ -52,11 +53,11 @@ def summary(metrics: Mapping[str, Any]) -> str:
     if people["pairs"]:
         lines.append(f"  two labellers agree: {share(people, 'agreement')}")
     lines.append(f"on prompts learned from: accuracy {percent(learned['accuracy'])}")
-    return "\n".join([*lines, f"{metrics['seconds']:.0f} seconds"])
+    return "\n".join([*lines, duration(metrics["seconds"])])
 
 
 def report(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    """All figures as Markdown."""
+    """Return report.md, given metrics.json and manifest.json."""
     found, people = metrics["held_out"], _people(metrics["labellers_agree"], manifest)
     parts = [
         f"# Reward model of {escape(str(manifest['project']))}",
@@ -82,7 +83,7 @@ def _held_out(found: Mapping[str, Any], learned: Mapping[str, Any]) -> str:
         ),
         ("top-1", share(found, "top1"), "rankings whose best response gets the highest reward"),
         ("Kendall's tau-b", number(found, "kendall_tau"), "1 is the same order, 0 none"),
-        ("log loss", plain(found["log_loss"], 3), "0.693 is guessing"),
+        ("log loss", decimal(found["log_loss"], 3), "0.693 is guessing"),
         (
             "accuracy where it learned",
             percent(learned["accuracy"]),
@@ -97,16 +98,16 @@ def _held_out(found: Mapping[str, Any], learned: Mapping[str, Any]) -> str:
 
 
 def _beside(baselines: Mapping[str, Any]) -> str:
-    rows = []
-    for name, beside in baselines.items():
-        near = beside["near_equal"]
-        rows.append(
-            (
-                *(NAMES[name], share(beside, "accuracy"), points(beside, "gain")),
-                *(share(near, "accuracy"), points(near, "gain")),
-            )
-        )
+    rows = [
+        (NAMES[name], *_accuracy_and_lead(found), *_accuracy_and_lead(found["near_equal"]))
+        for name, found in baselines.items()
+    ]
     return table(("", "accuracy", "the model's lead", "at near-equal length", "lead"), rows)
+
+
+def _accuracy_and_lead(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a baseline's accuracy, and the model's lead on it."""
+    return share(found, "accuracy"), points(found, "gain")
 
 
 def _people(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
@@ -155,16 +156,16 @@ def _length(found: Mapping[str, Any]) -> str:
         f"The model prefers the longer text in {percent(length['prefers_longer'])} of the"
         f" comparisons, people in {percent(found['longer_wins'])}. Correlation of reward and"
         " characters within prompts:"
-        f" {plain(length['spearman_within_prompts'])} (Spearman),"
-        f" {plain(length['pearson_within_prompts'])} (Pearson); over all responses"
-        f" {plain(length['spearman'])} and {plain(length['pearson'])}."
+        f" {decimal(length['spearman_within_prompts'])} (Spearman),"
+        f" {decimal(length['pearson_within_prompts'])} (Pearson); over all responses"
+        f" {decimal(length['spearman'])} and {decimal(length['pearson'])}."
     )
 
 
 def _calibration(found: Mapping[str, Any]) -> str:
     rows = [
         (
-            f"{each['low']:.0%} to {each['high']:.0%}",
+            f"{percent(each['low'], 0)} to {percent(each['high'], 0)}",
             each["comparisons"],
             percent(each["confidence"]),
             percent(each["accuracy"]),
@@ -173,51 +174,23 @@ def _calibration(found: Mapping[str, Any]) -> str:
         if each["comparisons"]
     ]
     return (
-        f"Expected calibration error {plain(found['ece'], 3)}: how far the confidence is, on"
+        f"Expected calibration error {decimal(found['ece'], 3)}: how far the confidence is, on"
         " average, from how often it comes true.\n\n"
         + table(("confidence", "comparisons", "on average", "came true"), rows)
     )
 
 
 def _data(manifest: Mapping[str, Any]) -> str:
-    verdicts = manifest.get("verdicts", "all")
-    names = [name for name in COUNTS if name != "chosen" or verdicts != "all"]
+    aggregation = manifest.get("verdicts", "all")
+    names = [name for name in COUNTS if name != "chosen" or aggregation != "all"]
     rows = [(COUNTS[name], manifest[name]) for name in names]
-    choice = f"{CHOICES[verdicts]}\n\n" if verdicts in CHOICES else ""
+    choice = f"{CHOICES[aggregation]}\n\n" if aggregation in CHOICES else ""
     return (
         f"{choice}{table(('', ''), rows)}\n\nSHA-256 of the rankings: {manifest['rankings_sha256']}"
     )
 
 
 def table(heading: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return a table as Markdown."""
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in (heading, *rows)]
     return "\n".join([lines[0], "|" + "---|" * (lines[0].count("|") - 1), *lines[1:]])
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def plain(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def share(found: Mapping[str, Any], name: str) -> str:
-    """A share with its interval, if there is one."""
-    low, high = found[f"{name}_low"], found[f"{name}_high"]
-    return percent(found[name]) + ("" if low is None else f" ({low:.1%} to {high:.1%})")
-
-
-def number(found: Mapping[str, Any], name: str) -> str:
-    """A number with its interval, if there is one."""
-    low, high = found[f"{name}_low"], found[f"{name}_high"]
-    return plain(found[name]) + ("" if low is None else f" ({low:.2f} to {high:.2f})")
-
-
-def points(found: Mapping[str, Any], name: str) -> str:
-    """A difference of shares, in points, with its interval, if there is one."""
-    low, high = found[f"{name}_low"], found[f"{name}_high"]
-    if found[name] is None:
-        return "–"
-    interval = "" if low is None else f" ({100 * low:+.1f} to {100 * high:+.1f})"
-    return f"{100 * found[name]:+.1f} points{interval}"

@@ -1,4 +1,4 @@
-"""What a run came to: beside what it must beat, and for people to look at."""
+"""Baselines of a run, and its results for people to look at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.evaluation.baselines import word_count_rewards
 from training.evaluation.error_analysis import (
@@ -17,7 +16,8 @@ from training.evaluation.error_analysis import (
     texts_table,
     worst_errors,
 )
-from training.evaluation.evaluate import Verdict
+from training.evaluation.evaluate import Evaluation
+from training.evaluation.formatting import duration
 from training.evaluation.metrics import agreed
 from training.evaluation.reliability import reliability_diagram
 from training.evaluation.report import report
@@ -25,20 +25,20 @@ from training.runs.folder import RunFolder
 from training.runs.progress import MetricLog, Reporter
 
 TEXTS_SHOWN = 8
-"""Held-out prompts that are shown in TensorBoard."""
+"""Held-out prompts shown in TensorBoard."""
 
 
 def baselines(
-    verdict: Verdict, dataset: Dataset, config: TrainConfig, reporter: Reporter
+    evaluation: Evaluation, dataset: Dataset, reporter: Reporter, *, count_words: bool
 ) -> dict[str, NDArray[np.float64]]:
-    """What is held beside the model: which held-out comparisons each of them gets right."""
-    found = {"longer_wins": verdict.comparisons["longer"].to_numpy()}
-    if config.baseline == "on":
+    """Return, for each baseline, which held-out comparisons it gets right."""
+    found = {"longer_wins": evaluation.comparisons["longer"].to_numpy()}
+    if count_words:
         started = time.monotonic()
         rewards, rankings = word_count_rewards(dataset)
-        found["word_counts"] = agreed(verdict.margins(rewards))
-        seconds = time.monotonic() - started
-        reporter.say(f"words counted in {rankings} rankings in {seconds:.1f} seconds")
+        found["word_counts"] = agreed(evaluation.margins(rewards))
+        took = duration(time.monotonic() - started)
+        reporter.say(f"words counted in {rankings} rankings in {took}")
     return found
 
 
@@ -46,20 +46,20 @@ def show(
     log: MetricLog,
     folder: RunFolder,
     dataset: Dataset,
-    verdict: Verdict,
+    evaluation: Evaluation,
     metrics: dict[str, Any],
-    step: int,
 ) -> None:
-    """What came out, for people: in the run folder and in TensorBoard."""
+    """Write the report, the worst errors and some texts to the run folder and to TensorBoard."""
+    step = metrics["kept_step"]
     text = report(metrics, folder.read_manifest() or {})
     folder.write_report(text)
     log.text("report", text, step)
-    errors = worst_errors(verdict, dataset)
+    errors = worst_errors(evaluation, dataset)
     folder.write_errors(errors)
     log.text("held_out/worst_errors", errors_table(errors), step)
     log.image("held_out/reliability", reliability_diagram(metrics["held_out"]["calibration"]), step)
     for prompt, rankings in islice(dataset.held_out.by_prompt(), TEXTS_SHOWN):
-        rewards = verdict.rewards[prompt.content_hash]
-        # Ids may hold anything in a file; a tag must not.
+        rewards = evaluation.rewards[prompt.content_hash]
+        # A file's ids may be any text, which is no good as a tag.
         name = prompt.id if isinstance(prompt.id, int) else prompt.content_hash[:12]
         log.text(f"held_out/prompt_{name}", texts_table(prompt, rewards, rankings), step)

@@ -1,8 +1,8 @@
-"""What a line of a ranking file may say beyond the ranking: the further keys of an archive.
+"""Check the keys of an archive's lines beyond the ranking itself.
 
-A ranking's version, origin, times, notes and ratings; a prompt's place in the queue, the tasks that
-it was lent as, and the comments on it. docs/data-format.md describes the keys. Each is optional,
-and a file made elsewhere has none of them. Standard library only: the web imports this file.
+They are a ranking's version, origin, times, notes and ratings; a prompt's place in the queue, its
+tasks, and the comments on it. docs/data-format.md describes the keys. Each is optional, and a file
+made elsewhere has none of them. Standard library only: the web imports this file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class FileRating:
 
 @dataclass(frozen=True, slots=True)
 class RankingDetails:
-    """What a line says of its ranking; None and empty where it says nothing."""
+    """Hold the keys of a ranking; those that a line leaves out are None or empty."""
 
     version: int | None = None
     current: bool = True
@@ -54,7 +54,7 @@ class RankingDetails:
 
 @dataclass(frozen=True, slots=True)
 class FileTask:
-    """A prompt as it was lent to a labeller who ranked it, skipped it, or took a ranking back."""
+    """Hold a task: a labeller ranked its prompt, skipped it, or took the ranking back."""
 
     labeller: str
     shown: tuple[str, ...]
@@ -70,7 +70,7 @@ class FileTask:
 
     @property
     def fills_a_slot(self) -> bool:
-        """Whether it is one of the rankings that the prompt wants."""
+        """Return True if it gave one of the rankings that the prompt wants."""
         return self.submitted_at is not None and not self.surplus and not self.control
 
 
@@ -83,7 +83,7 @@ class FileComment:
 
 @dataclass(frozen=True, slots=True)
 class PromptState:
-    """What a line without a ranking says of its prompt; None where it says nothing."""
+    """Hold the keys of a prompt; those that a line leaves out are None or empty."""
 
     wanted: int | None = None
     priority: int = 0
@@ -102,7 +102,7 @@ OF_A_PROMPT = frozenset(PromptState.__dataclass_fields__)
 
 
 def check_details(data: Mapping[str, Any], ids: Collection[str]) -> RankingDetails | None:
-    """What a line with a ranking of these ids says of it; None where it says nothing.
+    """Return the keys of a line with a ranking of these ids, or None where it has none of them.
 
     Raises ValueError with the reason where a key is not what it should be.
     """
@@ -134,10 +134,10 @@ def check_details(data: Mapping[str, Any], ids: Collection[str]) -> RankingDetai
 
 
 def check_state(data: Mapping[str, Any], ids: Collection[str]) -> PromptState | None:
-    """What a line without a ranking says of its prompt, which has responses with these ids.
+    """Return the keys of a line without a ranking, or None where it has none of them.
 
-    None where it says nothing. Raises ValueError with the reason where a key is not what it should
-    be.
+    `ids` are those of its responses. Raises ValueError with the reason where a key is not what it
+    should be.
     """
     if OF_A_PROMPT.isdisjoint(data):
         return None
@@ -194,7 +194,7 @@ def check_comment(comment: Mapping[str, Any]) -> FileComment:
 
 
 def check_shown(value: Any, ids: Collection[str], *, all_of_them: bool) -> tuple[str, ...]:
-    """Ids in the order in which they were shown; empty where nothing is said."""
+    """Return the ids in the order in which they were shown; empty where there is none."""
     if value is None:
         return ()
     if not isinstance(value, list):
@@ -263,7 +263,7 @@ def duration(data: Mapping[str, Any], key: str) -> float | None:
 
 
 def moment(data: Mapping[str, Any], key: str) -> datetime | None:
-    """A moment in UTC."""
+    """Return a time in UTC."""
     value = data.get(key)
     if value is None:
         return None
@@ -303,7 +303,7 @@ def objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def id_text(value: Any) -> Any:
-    """A number that stands for an id, as text; anything else as it is."""
+    """Return an id that is a number as text, and anything else as it is."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -318,7 +318,7 @@ def optional_name(value: Any, key: str, longest: int) -> str | None:
 
 
 def storable(text: str, what: str) -> str:
-    """The text, if a database can hold it. PostgreSQL has no NUL; a lone surrogate is no text."""
+    """Return the text if a database can store it: without NUL and lone surrogates."""
     if "\0" in text:
         raise ValueError(f"has a NUL character in {what}")
     try:

@@ -1,4 +1,4 @@
-"""Which format a ranking file has: by how it begins, and by its name. Standard library only."""
+"""Detect the format of a ranking file by its beginning and its name. Standard library only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOOKED_AT = 10  # lines, until one is JSON
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What the beginning of a file says of it: a table has a delimiter and columns."""
+    """Hold the detected format of a file, and a table's delimiter and columns."""
 
     format: Format
     delimiter: str = "|"
@@ -44,7 +44,7 @@ def recognise(
     delimiter: str | None,
     named: bool = False,
 ) -> tuple[bytes, Beginning]:
-    """What was read of the stream to know it by, and what that says.
+    """Return the bytes that were read to detect the format, and the detected format.
 
     Where columns are `named`, a table is one in long form.
     Raises RankingFileError for Parquet, which cannot be read as a stream.
@@ -72,7 +72,7 @@ def recognise(
 
 
 def first_lines(stream: IO[bytes]) -> list[bytes]:
-    """The first lines of a stream, up to one that is JSON or cannot be."""
+    """Return the first lines of a stream, up to one that is JSON or cannot be."""
     lines: list[bytes] = []
     while len(lines) < LOOKED_AT and (line := stream.readline(MAX_LINE_BYTES + 1)):
         lines.append(line)
@@ -85,7 +85,7 @@ def first_lines(stream: IO[bytes]) -> list[bytes]:
 
 
 def record_of(line: bytes) -> dict[str, Any] | None:
-    """The JSON object of a line, if it is one."""
+    """Return the JSON object of a line, if it is one."""
     if not line.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return None
     value = json_value(1, line)
@@ -93,7 +93,7 @@ def record_of(line: bytes) -> dict[str, Any] | None:
 
 
 def json_format(record: dict[str, Any] | None) -> Format:
-    """Which format of JSON lines an object is of."""
+    """Return the format of JSON lines that an object belongs to."""
     if record is not None and {"chosen", "rejected"} <= record.keys():
         return "trl"
     if record is not None and (

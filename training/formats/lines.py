@@ -1,7 +1,7 @@
-"""Files as numbered things: lines of JSON, rows of a table. Standard library only.
+"""Read files as numbered lines of JSON or rows of a table. Standard library only.
 
-What cannot be read comes as a ValueError with its reason, in its place, so that a reader can name
-it and go on.
+A line that cannot be read comes as a ValueError with its reason, so that a reader can name it and
+go on.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Found = tuple[int, Any]  # a line's number, and what stands there or a ValueErro
 
 
 class RankingFileError(Exception):
-    """The file as a whole cannot be read, or written; the message says why."""
+    """Raised where a file as a whole cannot be read or written; the message says why."""
 
 
 class Chained(io.RawIOBase):
-    """What has been read of a stream, and then the rest of it: a pipe cannot be rewound.
+    """Read again the beginning of a stream, and then its rest: a pipe cannot be rewound.
 
     With `at_most`, reading on after so many bytes raises RankingFileError.
     """
@@ -55,7 +55,7 @@ def chained(head: bytes, rest: IO[bytes], at_most: int | None = None) -> IO[byte
 
 
 def json_lines(stream: IO[bytes]) -> Iterator[Found]:
-    """The lines of a JSONL file. Blank lines are passed over."""
+    """Yield the lines of a JSONL file but the blank ones."""
     number = 0
     while raw := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
@@ -68,7 +68,7 @@ def json_lines(stream: IO[bytes]) -> Iterator[Found]:
 
 
 def json_value(number: int, raw: bytes) -> Any:
-    """What a line says; a ValueError where that is not JSON."""
+    """Return the value of a line, or a ValueError where it is not JSON."""
     try:
         return json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
     except UnicodeDecodeError as error:
@@ -82,9 +82,9 @@ def json_value(number: int, raw: bytes) -> Any:
 
 
 def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, Any]]:
-    """The rows of a table: the lines on which each begins and ends, and its cells.
+    """Yield the rows of a table: the lines on which each begins and ends, and its cells.
 
-    The first row is the header. What cannot be read comes as a ValueError.
+    The first row is the header. A row that cannot be read comes as a ValueError.
     """
     csv.field_size_limit(MAX_LINE_BYTES)
     # Bytes that are not UTF-8 become lone surrogates here, which `unreadable` finds.
@@ -106,7 +106,7 @@ def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, An
 
 
 class Bounded:
-    """The lines of a table. Raises RankingFileError for a row that is too long to be one."""
+    """Yield the lines of a table. Raises RankingFileError for a row that is too long."""
 
     def __init__(self, lines: IO[str]) -> None:
         self.lines = lines
@@ -129,5 +129,5 @@ class Bounded:
 
 
 def unreadable(cells: Iterable[str]) -> bool:
-    """Whether a row of a table was not UTF-8."""
+    """Return True if a row of a table was not UTF-8."""
     return any("\udc80" <= character <= "\udcff" for cell in cells for character in cell)

@@ -1,4 +1,4 @@
-"""Tables in long form, a row a response of a ranking, as the objects of ranking JSONL.
+"""Read tables in long form, with one row for each response, as the objects of ranking JSONL.
 
 CSV and Parquet come here as rows; docs/data-format.md describes the columns. Standard library only.
 """
@@ -57,8 +57,17 @@ NAMES = {
     "source": ("source", "model", "model_name", "model_id", "generator"),
     "rank": ("rank", "human_rank", "response_rank", "ranking"),
     "labeller": (
-        *("labeller", "labeler", "annotator", "rater", "worker", "judge"),
-        *("labeller_id", "labeler_id", "annotator_id", "rater_id", "worker_id"),
+        "labeller",
+        "labeler",
+        "annotator",
+        "rater",
+        "worker",
+        "judge",
+        "labeller_id",
+        "labeler_id",
+        "annotator_id",
+        "rater_id",
+        "worker_id",
     ),
 }
 # Apostrophes before what a spreadsheet would run: our export puts one there, which is taken away.
@@ -73,7 +82,7 @@ def is_ours(header: Iterable[str]) -> bool:
 
 
 def guess_columns(header: Sequence[str]) -> dict[str, str]:
-    """Which column is what, by what the columns are called: field -> column."""
+    """Return the column of each field, guessed by the names of the columns."""
     if is_ours(header):
         return {name: name for name in FIELDS if name in header}
     called = {re.sub(r"[\W_]+", "_", column.strip().lower()): column for column in header[::-1]}
@@ -87,14 +96,14 @@ def guess_columns(header: Sequence[str]) -> dict[str, str]:
 
 
 def is_long(columns: Mapping[str, str]) -> bool:
-    """Whether these columns make a table in long form."""
+    """Return True if these columns make a table in long form."""
     return "response" in columns and ("prompt" in columns or "conversation" in columns)
 
 
 def chosen_columns(header: Sequence[str], given: Mapping[str, str] | None) -> dict[str, str]:
-    """The columns that are read: those that are given, and for the other fields the guessed.
+    """Return the columns to read: the given ones, and the guessed ones of the other fields.
 
-    A field that is given as "" is not read. Raises RankingFileError where one is not there.
+    A field that is given as "" is not read. Raises RankingFileError where one is missing.
     """
     given = given or {}
     if unknown := given.keys() - FIELDS.keys():
@@ -124,7 +133,7 @@ def chosen_columns(header: Sequence[str], given: Mapping[str, str] | None) -> di
 
 
 def split_header(line: str, delimiter: str | None = None) -> tuple[str, list[str]]:
-    """A table's delimiter, where it is not given the likeliest, and the header's cells."""
+    """Return a table's delimiter, if it is not given the likeliest, and the header's cells."""
     cells = {sign: header_cells(line, sign) for sign in delimiter or DELIMITERS}
     for sign, row in cells.items():
         if is_long(guess_columns(row)):
@@ -144,7 +153,7 @@ def header_cells(line: str, sign: str) -> list[str]:
 def read_long(
     stream: IO[bytes], delimiter: str, columns: Mapping[str, str] | None = None
 ) -> Iterator[Found]:
-    """The rankings of a CSV in long form, each numbered by its first line."""
+    """Yield the rankings of a CSV in long form, each numbered by its first line."""
     rows = table_rows(stream, delimiter)
     _, _, header = next(rows, (0, 0, []))
     if not isinstance(header, list) or not header:
@@ -167,7 +176,7 @@ def read_long(
 
 @dataclass
 class Group:
-    """Rows that stand together."""
+    """Collect consecutive rows of a ranking."""
 
     key: Any
     number: int  # of the first row's line
@@ -188,10 +197,10 @@ class Group:
 
 
 def gathered(rows: Iterable[Found], fields: Iterable[str]) -> Iterator[Found]:
-    """Rows, by field, as rankings: an object of ranking JSONL for each group of rows.
+    """Yield an object of ranking JSONL for each group of rows, given by field.
 
-    A row that cannot be read might have belonged to the ranking before it, or to that behind it:
-    neither is taken for whole.
+    A row that cannot be read may belong to the ranking before it or to the next one, so that
+    neither is taken as complete.
     """
     named = set(fields)
     recent: dict[int, int] = {}  # hash of a key -> its line; bounded
@@ -229,7 +238,7 @@ def lacking(number: int) -> str:
 
 
 def key_of(row: Mapping[str, Any], fields: set[str]) -> Any:
-    """What the rows of one ranking have in common; a ValueError where a row has no such thing."""
+    """Return the key that the rows of a ranking share, or a ValueError where a row has none."""
     if "ranking" in fields:
         key = row["ranking"]
         return ValueError("does not say to which ranking it belongs") if blank(key) else str(key)
@@ -239,7 +248,7 @@ def key_of(row: Mapping[str, Any], fields: set[str]) -> Any:
 
 
 def assembled(group: Group, recent: dict[int, int]) -> Any:
-    """The group as an object of ranking JSONL, or the ValueError that says what is wrong."""
+    """Return the group as an object of ranking JSONL, or a ValueError that says what is wrong."""
     first = recent.setdefault(hash(group.key), group.number)
     if len(recent) > REMEMBERED:
         del recent[next(iter(recent))]
@@ -257,7 +266,7 @@ def assembled(group: Group, recent: dict[int, int]) -> Any:
 
 
 def ranking_object(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Rows of one ranking as an object of ranking JSONL. Raises ValueError with the reason."""
+    """Return the rows of a ranking as an object of ranking JSONL. Raises ValueError."""
     common = {name: shared(rows, name) for name in OF_RANKING}
     ids = [text(row.get("response_id")) or str(place) for place, row in enumerate(rows)]
     data: dict[str, Any] = {
@@ -282,7 +291,7 @@ def ranking_object(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def circumstances(common: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of how the ranking was made."""
+    """Return the details of a ranking that the table has."""
     made = {
         "version": whole(common["version"], "version"),
         "current": truth(common["current"], "current"),
@@ -297,7 +306,7 @@ def circumstances(common: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seen(rows: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> dict[str, Any]:
-    """What is known of how each response was shown, and rated."""
+    """Return the order in which the responses were shown, and their ratings."""
     found: dict[str, Any] = {}
     places = [whole(row.get("place_shown"), "place_shown") for row in rows]
     if None not in places:
@@ -311,7 +320,7 @@ def seen(rows: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> dict[str, Any
 
 
 def shared(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
-    """What the rows of a ranking say in a column; those that say nothing go with the others."""
+    """Return the value that the rows of a ranking share in a column; empty cells agree with any."""
     said = [row[name] for row in rows if not blank(row.get(name))]
     if any(value != said[0] for value in said[1:]):
         raise ValueError(f"has rows that differ in their {name}")
@@ -323,7 +332,7 @@ def blank(value: Any) -> bool:
 
 
 def text(value: Any) -> Any:
-    """A number that stands for a name, as text; anything else as it is."""
+    """Return a name that is a number as text, and anything else as it is."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -358,7 +367,7 @@ def truth(value: Any, name: str) -> bool | None:
 
 
 def messages(value: Any) -> Any:
-    """A conversation: messages, or the JSON of them."""
+    """Return a conversation, given its messages or their JSON."""
     return parsed(value, "conversation")
 
 

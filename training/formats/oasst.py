@@ -1,4 +1,4 @@
-"""Open Assistant's message trees as the objects of ranking JSONL.
+"""Read Open Assistant's message trees as the objects of ranking JSONL.
 
 A line of `*.trees.jsonl` is a conversation that branches: every message has replies, and those of
 the assistant have ranks, 0 for the best. A ranking is made of each message of a prompter's to which
@@ -18,7 +18,7 @@ ENOUGH_TO_LABEL = 4  # replies without ranks that a labeller can be shown
 
 
 def read_trees(lines: Iterable[Found]) -> Iterator[Found]:
-    """The rankings of each tree; they have the number of its line."""
+    """Yield the rankings of each tree, with the number of its line."""
     for number, line in lines:
         if isinstance(line, ValueError):
             yield number, line
@@ -30,7 +30,7 @@ def read_trees(lines: Iterable[Found]) -> Iterator[Found]:
 
 
 def rankings(tree: Any) -> Iterator[dict[str, Any]]:
-    """An object of ranking JSONL for each message whose replies are ranked, or can be.
+    """Yield an object of ranking JSONL for each message whose replies are ranked, or can be.
 
     Raises ValueError where the line is not a tree.
     """
@@ -56,7 +56,7 @@ def rankings(tree: Any) -> Iterator[dict[str, Any]]:
 def ranking(
     message: dict[str, Any], said: list[dict[str, str]], replies: list[dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """The replies with their ranks; all of them without, where few are ranked; None if too few."""
+    """Return the ranked replies; all replies without ranks if few have one; None if too few."""
     there = [r for r in replies if not r.get("deleted") and r.get("role") == "assistant"]
     ranked = [r for r in there if isinstance(r.get("rank"), int)]
     ranked = without_repetitions(sorted(ranked, key=lambda r: int(r["rank"])))
@@ -72,7 +72,7 @@ def ranking(
 
 
 def without_repetitions(replies: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The replies less those that say what an earlier one says."""
+    """Return the replies but those with the text of an earlier one."""
     first: dict[str, dict[str, Any]] = {}
     for reply in replies:
         first.setdefault(str(reply.get("text")), reply)
@@ -80,6 +80,6 @@ def without_repetitions(replies: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def response(reply: dict[str, Any]) -> dict[str, Any]:
-    """A reply; one that a model wrote names it as its source."""
+    """Return a reply as a response, with the model that wrote it as its source."""
     source = (reply.get("model_name") or "synthetic") if reply.get("synthetic") else None
     return {"id": reply.get("message_id"), "text": reply.get("text"), "source": source}

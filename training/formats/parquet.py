@@ -1,4 +1,4 @@
-"""Parquet files, read and written by a process of its own, the only one that loads pyarrow.
+"""Read and write Parquet files in a process of its own, the only one that loads pyarrow.
 
 Lines of JSON go through a pipe as they come. Standard library only.
 """
@@ -25,7 +25,7 @@ PROGRAM = [sys.executable, "-m", "training.formats.parquet_process"]
 
 @dataclass
 class ParquetTable:
-    """An open Parquet file. It tells how far it is as if its bytes were read evenly."""
+    """Read an open Parquet file. Its position is told as if its bytes were read evenly."""
 
     process: subprocess.Popen[bytes]
     asked: IO[bytes]
@@ -40,7 +40,7 @@ class ParquetTable:
         return self.size * self.read // max(self.rows, 1)
 
     def rows_of(self, columns: Sequence[str]) -> Iterator[Found]:
-        """The rows, numbered from 1, with these columns. Once only."""
+        """Yield the rows with these columns, numbered from 1. Call it once."""
         with self.asked:
             self.asked.write(json.dumps(columns).encode() + b"\n")
         for line in self.lines:
@@ -81,7 +81,7 @@ def open_table(path: str) -> Iterator[ParquetTable]:
 
 
 def read_table(table: ParquetTable, columns: Mapping[str, str] | None) -> Iterator[Found]:
-    """The rankings of a Parquet file: pairs, objects of ranking JSONL, or rows in long form."""
+    """Yield the rankings of a Parquet file of pairs, of ranking JSONL, or in long form."""
     there = set(table.columns)
     if columns is None and {"chosen", "rejected"} <= there:
         pairs = [name for name in ("prompt", "chosen", "rejected", "labeller") if name in there]
@@ -123,7 +123,7 @@ def write_table(lines: Iterable[str], out: IO[bytes]) -> None:
 
 
 def reason(said: IO[bytes]) -> str:
-    """Why the process ended before its time."""
+    """Return the reason why the process ended early."""
     said.seek(0)
     lines = said.read().decode(errors="replace").split("\n")
     return next((line for line in reversed(lines) if line), "its process was stopped")

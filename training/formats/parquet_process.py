@@ -57,7 +57,7 @@ def read(path: str) -> None:
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterator[Any]:
-    """The rows; in place of one that is too long, a text that says so."""
+    """Yield the rows, or a text that says so in place of one that is too long."""
     at_once = batch.num_rows if batch.nbytes <= MAX_LINE_BYTES else 1
     for start in range(0, batch.num_rows, at_once):
         some = batch.slice(start, at_once)
@@ -73,7 +73,7 @@ def write_line(value: Any) -> None:
 
 
 def as_json(value: Any) -> str:
-    """What JSON has no form for, as a text."""
+    """Return a value that JSON has no form for as text."""
     if isinstance(value, datetime):
         utc = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -83,7 +83,7 @@ def as_json(value: Any) -> str:
 
 
 class Output:
-    """Standard output, which may be a pipe: it tells how much was written without asking it."""
+    """Write to standard output, which may be a pipe, and count the bytes written."""
 
     closed = False
 

@@ -1,7 +1,7 @@
-"""Files of prompts that are still to get responses. Standard library only.
+"""Read files of prompts that still lack responses. Standard library only.
 
-JSONL with the keys of ranking JSONL, a table with a column for the prompt, or a text with a prompt
-a line. docs/sampling.md describes them.
+They are JSONL with the keys of ranking JSONL, tables with a column for the prompt, or texts with
+one prompt on each line. docs/sampling.md describes them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NO_HEADER: tuple[int, int, Any] = (0, 0, None)
 
 
 def read_prompts(path: str) -> Iterator[Line | BadLine]:
-    """The prompts of a file, gzip or not, `-` for standard input; some have responses already.
+    """Yield the prompts of a file, gzip or not; `-` is standard input. Some have responses.
 
     Raises RankingFileError where the file is not there, cannot be read, or has no prompts.
     """
@@ -91,7 +91,7 @@ def text_prompts(stream: IO[bytes]) -> Iterator[Found]:
 
 
 def table_prompts(stream: IO[bytes], delimiter: str) -> Iterator[Found]:
-    """The prompts of a table, known by the name of their column."""
+    """Yield the prompts of a table, found by the name of their column."""
     rows = table_rows(stream, delimiter)
     _, _, header = next(rows, NO_HEADER)
     columns = guess_columns(header) if isinstance(header, list) else {}

@@ -1,7 +1,7 @@
-"""Ranking files: our own JSONL, and what others write, as a stream of lines.
+"""Read ranking files, in our own JSONL or in other formats, as a stream of checked lines.
 
-Reading gives good lines, and bad ones with their reason. Every format but the classic table comes
-here as objects of ranking JSONL, and all are checked alike. docs/data-format.md describes the
+Bad lines come with their reason. Every format but the classic table arrives here as objects of
+ranking JSONL, and all are checked alike. docs/data-format.md describes the
 formats. Standard library only: the web imports this file.
 """
 
@@ -76,9 +76,9 @@ class FileResponse:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One prompt with its responses and, if it was ranked, its ranking: groups of tied ids.
+    """Hold a prompt with its responses and, if it was ranked, its ranking: groups of tied ids.
 
-    An archive of ours says more: of a ranking its `details`, of a prompt its `state`.
+    A line of an archive also has the `details` of a ranking or the `state` of a prompt.
     """
 
     number: int
@@ -106,7 +106,7 @@ class Tells(Protocol):
 
 @dataclass
 class RankingFile:
-    """An open ranking file. `raw` tells how many bytes of the file have been read."""
+    """Read an open ranking file. `raw` tells how many of its bytes have been read."""
 
     raw: Tells
     stream: IO[bytes] | ParquetTable
@@ -125,7 +125,7 @@ class RankingFile:
             raise RankingFileError(f"the file cannot be read: {error}") from error
 
     def found(self) -> Iterator[Found]:
-        """The file as numbered objects of ranking JSONL, unchecked."""
+        """Yield the file's objects of ranking JSONL, numbered and unchecked."""
         if isinstance(self.stream, ParquetTable):
             return read_table(self.stream, self.columns)
         if self.format == "csv":
@@ -181,7 +181,7 @@ def open_ranking_file(
 
 
 def look_into(path: str, *, delimiter: str | None = None) -> Beginning:
-    """A file's format and, of a table, its delimiter and columns, by how it begins.
+    """Return a file's format and a table's delimiter and columns, detected by its beginning.
 
     Raises RankingFileError where the file is not there or cannot be read.
     """
@@ -193,13 +193,8 @@ def look_into(path: str, *, delimiter: str | None = None) -> Beginning:
         return beginning(raw, path, None, delimiter)[1]
 
 
-def detect_format(path: str) -> Format:
-    """A file's format, by its content and its name. Raises RankingFileError as look_into does."""
-    return look_into(path).format
-
-
 def opened(stack: ExitStack, path: str) -> tuple[io.BufferedReader, int | None]:
-    """The file's bytes, and how many they are; None for a pipe."""
+    """Open the file, and return it with its size in bytes; None for a pipe."""
     if path == "-":
         stdin: Any = sys.stdin.buffer
         return stdin if isinstance(stdin, io.BufferedReader) else io.BufferedReader(stdin), None
@@ -218,7 +213,7 @@ def beginning(
     named: bool = False,
     at_most: int | None = None,
 ) -> tuple[IO[bytes], Beginning]:
-    """The text of the file from its first line on, and how it begins."""
+    """Return the text of the file from its first line on, and its detected format."""
     zipped = raw.peek(2)[:2] == b"\x1f\x8b"
     stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw  # type: ignore[assignment]
     try:
@@ -231,7 +226,7 @@ def beginning(
 
 
 def checked(found: Iterable[Found], rankings: bool) -> Iterator[Line | BadLine]:
-    """What a file holds as lines, each checked; a BadLine says what is wrong with it."""
+    """Yield the objects of a file as checked lines, or as a BadLine that says what is wrong."""
     for number, data in found:
         if isinstance(data, ValueError):
             yield BadLine(number, str(data))
@@ -243,7 +238,7 @@ def checked(found: Iterable[Found], rankings: bool) -> Iterator[Line | BadLine]:
 
 
 def check(number: int, data: Any, rankings: bool) -> Line:
-    """The line's JSON as a Line. Raises ValueError with the reason where it is not one."""
+    """Return an object of ranking JSONL as a Line. Raises ValueError with the reason."""
     if not isinstance(data, dict):
         raise ValueError("is not a JSON object with prompt and responses")
     responses = [] if is_unfilled(data) else check_responses(data.get("responses"))
@@ -268,12 +263,12 @@ def check(number: int, data: Any, rankings: bool) -> Line:
 
 
 def is_unfilled(data: dict[str, Any]) -> bool:
-    """Whether it says that its prompt has no responses yet, and so waits for nobody."""
+    """Return True if the line's prompt has no responses yet, and so waits for nobody."""
     return data.get("responses") == [] and data.get("wanted") == 0 and data.get("ranking") is None
 
 
 def check_prompt(prompt: Any) -> list[Message]:
-    """A prompt, text or chat messages, as messages."""
+    """Return a prompt, given as text or chat messages, as messages."""
     if isinstance(prompt, str):
         prompt = [{"role": "user", "content": prompt}]
     if not isinstance(prompt, list) or not prompt:
@@ -331,7 +326,7 @@ def check_response(index: int, response: Any) -> FileResponse:
 
 
 def check_ranking(ranking: Any, ids: list[str]) -> list[list[str]]:
-    """The ranking's groups of tied ids.
+    """Return the ranking's groups of tied ids.
 
     Raises ValueError unless it names every response once.
     """
@@ -354,7 +349,7 @@ def check_ranking(ranking: Any, ids: list[str]) -> list[list[str]]:
 
 
 def read_csv(stream: IO[bytes], delimiter: str) -> Iterator[Found]:
-    """The rows of a table whose first column is the prompt, and the others responses, best first.
+    """Yield the rows of a table with the prompt first, and then the responses, best first.
 
     The classic tutorial's file has three responses; any number from 2 to 9 is read. A row's number
     is that of the file's line on which it ends.
@@ -375,7 +370,7 @@ def read_csv(stream: IO[bytes], delimiter: str) -> Iterator[Found]:
 
 
 def best_first(row: list[str], width: int) -> Any:
-    """A row of the classic table as an object of ranking JSONL, or what is wrong with it."""
+    """Return a row of the classic table as an object of ranking JSONL, or what is wrong with it."""
     if len(row) != width:
         return ValueError(f"has {len(row)} columns where the header has {width}")
     if unreadable(row):

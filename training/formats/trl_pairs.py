@@ -1,8 +1,8 @@
-"""TRL's preference pairs as the objects of ranking JSONL: rankings of two.
+"""Read TRL's preference pairs as the objects of ranking JSONL: rankings of two.
 
 https://huggingface.co/docs/trl/dataset_formats#preference
-Texts or conversations; the prompt explicit, or the part that chosen and rejected share. Standard
-library only.
+Pairs are texts or conversations, with an explicit prompt or one that chosen and rejected share.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ TURN = re.compile(r"\n\n(Human|Assistant):")
 
 
 def read_pairs(lines: Iterable[Found]) -> Iterator[Found]:
-    """Each pair as a ranking of two."""
+    """Yield each pair as a ranking of two."""
     for number, line in lines:
         yield number, line if isinstance(line, ValueError) else pair(line)
 
 
 def pair(line: Any) -> Any:
-    """A pair as an object of ranking JSONL, or the ValueError that says what is wrong."""
+    """Return a pair as an object of ranking JSONL, or a ValueError that says what is wrong."""
     try:
         if not isinstance(line, dict):
             raise ValueError("is not a JSON object with chosen and rejected")
@@ -40,7 +40,7 @@ def pair(line: Any) -> Any:
 
 
 def split(line: dict[str, Any]) -> tuple[Any, str, str]:
-    """The prompt, the chosen and the rejected response of a pair."""
+    """Return the prompt, the chosen and the rejected response of a pair."""
     prompt, chosen, rejected = (line.get(key) for key in ("prompt", "chosen", "rejected"))
     if isinstance(chosen, str) and isinstance(rejected, str):
         if prompt is not None:
@@ -52,7 +52,7 @@ def split(line: dict[str, Any]) -> tuple[Any, str, str]:
 
 
 def split_texts(chosen: str, rejected: str) -> tuple[Any, str, str]:
-    """Two texts that begin with the prompt: transcripts, or whatever begins alike."""
+    """Split two texts that begin with the same prompt: transcripts, or any other texts."""
     if TURN.match(chosen) and TURN.match(rejected):
         prompt, *texts = split_conversations(None, transcript(chosen), transcript(rejected))
         return prompt, texts[0], texts[1]
@@ -70,7 +70,7 @@ def split_texts(chosen: str, rejected: str) -> tuple[Any, str, str]:
 
 
 def transcript(text: str) -> list[dict[str, str]]:
-    """Anthropic's transcript, "\\n\\nHuman: ...\\n\\nAssistant: ...", as messages."""
+    """Return Anthropic's transcript, "\\n\\nHuman: ...\\n\\nAssistant: ...", as messages."""
     _, *parts = TURN.split(text)
     return [
         {"role": SPEAKERS[who], "content": said.strip()}
@@ -81,7 +81,7 @@ def transcript(text: str) -> list[dict[str, str]]:
 def split_conversations(
     prompt: Any, chosen: list[Any], rejected: list[Any]
 ) -> tuple[Any, str, str]:
-    """Two lists of messages, which may begin with the prompt."""
+    """Split two lists of messages, which may begin with the prompt."""
     length = 0
     for one, other in zip(chosen[:-1], rejected[:-1], strict=False):
         if one != other:
@@ -98,7 +98,7 @@ def split_conversations(
 
 
 def last(messages: list[Any], key: str) -> str:
-    """The one message of the assistant that is the response."""
+    """Return the single message of the assistant that is the response."""
     if len(messages) != 1 or not isinstance(messages[0], dict):
         raise ValueError(
             f"has a {key} of {len(messages)} messages beyond what both share; a response is one"

@@ -1,4 +1,4 @@
-"""One optimiser step, its loss, its checkpoints and how a run resumes.
+"""The steps of a run: the state, the loss, the optimisers, checkpoints and resuming.
 
 It may import backbones, data, distributed, runs and what is below them.
 """

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on to the numbers it would have had.
+"""Checkpoints: everything that a run needs to resume and reach the numbers it would have had.
 
     checkpoints/step-120/       state.safetensors: every tensor; state.json: everything else
     checkpoints/best-100/       the weights of the best held-out loss, where those are kept
@@ -10,7 +10,6 @@ or absent. The last two are kept. No pickles. Of several processes the first wri
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -26,12 +25,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from training.data.source import file_sha256
 from training.distributed.fsdp import fill, gathered
 from training.distributed.processes import ALONE, Processes
 from training.errors import UserError
 from training.loop.optimizers import Optimizers
-from training.loop.state import Standing
-from training.loop.step import Tally
+from training.loop.state import StepStats, TrainState
 
 KEPT = 2
 TENSORS = "state.safetensors"
@@ -39,7 +38,7 @@ REST = "state.json"
 
 
 class Checkpoints:
-    """Those of one run. `modules` and the optimiser are what is saved, and what is restored."""
+    """Save and restore `modules` and the optimiser of one run."""
 
     def __init__(
         self,
@@ -59,48 +58,53 @@ class Checkpoints:
 
     @property
     def are_due(self) -> bool:
+        """Return True if the last checkpoint is at least `minutes` old; never if `minutes` is 0."""
         return time.monotonic() - self._written >= 60 * self.minutes > 0
 
-    def save(self, standing: Standing) -> None:
-        """Raises OSError or SafetensorError where it cannot be written; earlier ones stay."""
-        if not self.minutes or self._saved == standing.step:
+    def save(self, state: TrainState) -> None:
+        """Write a checkpoint, unless this step has one, and remove all but the last two.
+
+        Raises OSError or SafetensorError where it cannot be written; earlier ones stay.
+        """
+        if not self.minutes or self._saved == state.step:
             return
-        state = self._gathered(
+        contents = self._gathered(
             {
-                "standing": asdict(standing),
+                "standing": asdict(state),  # the name that earlier versions wrote
                 "weights": self._weights(),
                 "optimizer": self.optimizer.state_dict(),
             }
         )
-        self._write(f"step-{standing.step}", state)
-        self._saved, self._written = standing.step, time.monotonic()
+        self._write(f"step-{state.step}", contents)
+        self._saved, self._written = state.step, time.monotonic()
         if self.processes.is_first:
             for step in steps_of(self.path, "step")[:-KEPT]:
                 shutil.rmtree(self.path / f"step-{step}")
             self._forget_bests()
 
-    def restore(self) -> Standing:
-        """Go back to the newest checkpoint that is whole. Raises UserError where there is none."""
-        step, state = self._newest_whole()
-        self._restore_weights(state["weights"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        standing = Standing(**state["standing"])
-        standing.last_epoch = Tally(**state["standing"]["last_epoch"])
-        standing.restore_random()
+    def restore(self) -> TrainState:
+        """Restore the newest checkpoint that is whole. Raises UserError where there is none."""
+        step, contents = self._newest_whole()
+        self._restore_weights(contents["weights"])
+        self.optimizer.load_state_dict(contents["optimizer"])
+        state = TrainState(**contents["standing"])
+        state.last_epoch = StepStats(**contents["standing"]["last_epoch"])
+        state.restore_random()
         self._saved = step
         if self.processes.is_first:
             for later in [best for best in steps_of(self.path, "best") if best > step]:
                 shutil.rmtree(self.path / f"best-{later}")
-        return standing
+        return state
 
     def restore_weights(self, step: int | None = None) -> None:
-        """Of the newest checkpoint, or of those that were kept as the best at that step."""
+        """Restore the weights alone: of the newest checkpoint, or of the best one at `step`."""
         best = self.path / f"best-{step}"
         self._restore_weights(
             self._newest_whole()[1]["weights"] if step is None else read_state(best)
         )
 
     def _newest_whole(self) -> tuple[int, Any]:
+        """Return the step and the contents of the newest whole checkpoint; remove newer ones."""
         found: list[Any] = []
 
         def choose() -> int:
@@ -117,13 +121,14 @@ class Checkpoints:
         return step, found[0] if found else read_state(self.path / f"step-{step}")
 
     def save_best(self, step: int) -> None:
+        """Save the weights alone, as those of the lowest held-out loss so far."""
         weights = self._gathered(self._weights())
         self._write(f"best-{step}", weights)
         if self.processes.is_first:
             self._forget_bests()
 
     def _gathered(self, state: Any) -> Any:
-        """All processes: together they have the shared weights."""
+        """Gather sharded tensors; other processes than the first get None for them."""
         return gathered(state, keep=self.processes.is_first)
 
     def _write(self, name: str, state: Any) -> None:
@@ -132,7 +137,7 @@ class Checkpoints:
                 write_state(part, state)
 
     def _forget_bests(self) -> None:
-        """Keep what a run that goes on from a checkpoint that is kept may come back to."""
+        """Remove best weights that no run resumed from a kept checkpoint can come back to."""
         bests = steps_of(self.path, "best")
         oldest = min(steps_of(self.path, "step"), default=max(bests, default=0))
         for step in [step for step in bests if step <= oldest][:-1]:
@@ -149,19 +154,19 @@ class Checkpoints:
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Weights and buffers by name, each once where it has several."""
+    """Return the weights and buffers by name; one with several names comes once."""
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
 def steps_of(folder: Path, kind: str) -> list[int]:
-    """The numbers of `kind-N`, ascending."""
+    """Return the numbers N of the folders `kind-N`, ascending."""
     names = [path.name.removeprefix(f"{kind}-") for path in folder.glob(f"{kind}-*")]
     return sorted(int(name) for name in names if name.isdecimal())
 
 
 @contextmanager
 def _written_whole(path: Path) -> Iterator[Path]:
-    """A folder to write into; flushed and put in place if the block ends without an exception."""
+    """Yield a folder to write into; flush it and move it into place if the block succeeds."""
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -177,7 +182,7 @@ def _written_whole(path: Path) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
-    """To the disk: a file's contents, or a folder's entries."""
+    """Flush a file's contents, or a folder's entries, to the disk."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -186,24 +191,27 @@ def _flush(path: Path) -> None:
 
 
 def write_state(folder: Path, state: Any) -> None:
-    """Nested dicts, lists and tuples of tensors, numbers, strings and None."""
+    """Write nested dicts, lists and tuples of tensors, numbers, strings and None."""
     tensors: dict[str, Tensor] = {}
     rest = _pack(state, "", tensors)
     save_file(tensors, folder / TENSORS)
-    values = {"sha256": _sha256(folder / TENSORS), "state": rest}
+    values = {"sha256": file_sha256(folder / TENSORS), "state": rest}
     (folder / REST).write_text(json.dumps(values) + "\n", encoding="utf-8")
 
 
 def read_state(folder: Path) -> Any:
-    """Raises OSError, ValueError, KeyError or SafetensorError where it is not as it was written."""
+    """Read a state that write_state wrote.
+
+    Raises OSError, ValueError, KeyError or SafetensorError where it is damaged.
+    """
     values = json.loads((folder / REST).read_text(encoding="utf-8"))
-    if values["sha256"] != _sha256(folder / TENSORS):
+    if values["sha256"] != file_sha256(folder / TENSORS):
         raise ValueError(f"{folder / TENSORS} is damaged")
     return _unpack(values["state"], load_file(folder / TENSORS))
 
 
 def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """What JSON can hold of a value; its tensors go into `tensors`. Keys keep their type."""
+    """Return the value as JSON can hold it, with its tensors moved to `tensors`."""
     if isinstance(value, Tensor):
         tensors[name] = value.detach().contiguous()
         return {"tensor": name}
@@ -217,6 +225,7 @@ def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Undo _pack."""
     if not isinstance(value, dict):
         return value
     [(kind, found)] = value.items()
@@ -226,8 +235,3 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {key: _unpack(item, tensors) for key, item in found}
     items = [_unpack(item, tensors) for item in found]
     return tuple(items) if kind == "tuple" else items
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,9 +16,9 @@ from training.config import TrainConfig
 
 
 class RankingLoss(nn.Module):
-    """What a run makes small: the loss of each ranking, as the settings say (docs/training.md).
+    """Compute the loss of each ranking as the settings define it (docs/training.md).
 
-    With `ties="davidson"` it has a parameter of its own that is learned, the logarithm of nu.
+    With `ties="davidson"` it has a learned parameter of its own, the logarithm of nu.
     """
 
     log_nu: nn.Parameter | None
@@ -29,13 +29,13 @@ class RankingLoss(nn.Module):
         self.ties = config.ties
         self.margin = config.margin
         self.label_smoothing = config.label_smoothing
-        self.centring = config.centring
-        # A ranking that ties everything says nothing, but an element that is one tied pair does.
+        self.reward_centering = config.reward_centering
+        # An all-tied ranking teaches nothing, but with shuffled batching a tied pair does.
         self.tied_alone_counts = config.batching == "shuffled"
         self.log_nu = nn.Parameter(torch.zeros(())) if self.ties == "davidson" else None
 
     def forward(self, rewards_NK: Tensor, ranks_NK: Tensor) -> Tensor:
-        """What to learn from (N,), in the precision of the rewards, at least float32.
+        """Return the training losses (N,), in the precision of the rewards, at least float32.
 
         A ranking without a comparison has loss 0.
 
@@ -51,26 +51,27 @@ class RankingLoss(nn.Module):
                 rewards_NK, ranks_NK, self.margin, self.label_smoothing
             )
         means_N = rewards_NK.sum(dim=1) / (ranks_NK > 0).sum(dim=1)
-        return totals_N / weights_N.clamp_min(1) + self.centring * means_N**2 * (weights_N > 0)
+        centering_N = self.reward_centering * means_N**2 * (weights_N > 0)
+        return totals_N / weights_N.clamp_min(1) + centering_N
 
-    def plain(self, rewards_NK: Tensor, ranks_NK: Tensor) -> Tensor:
-        """What to judge by (N,): the log loss of the comparisons, and nothing else.
+    def evaluation_loss(self, rewards_NK: Tensor, ranks_NK: Tensor) -> Tensor:
+        """Return the evaluation losses (N,): the log loss of the comparisons alone.
 
-        As `forward`, but without margin, label smoothing and centring, and of comparisons also
-        where the order as a whole is learned from: comparable between runs with the same `ties`.
+        There is no margin, label smoothing or reward centering, and comparisons count even where
+        the model is trained on the order as a whole. Runs with the same `ties` can be compared.
         """
         rewards_NK = _prepared(rewards_NK, ranks_NK)
         totals_N, weights_N = self._comparisons(rewards_NK, ranks_NK, 0.0, 0.0)
         return totals_N / weights_N.clamp_min(1)
 
     def figures(self) -> dict[str, float]:
-        """What it has learned itself, by name."""
+        """Return the learned parameters of the loss itself, by name."""
         return {} if self.log_nu is None else {"davidson_nu": math.exp(self.log_nu.item())}
 
     def _comparisons(
         self, rewards_NK: Tensor, ranks_NK: Tensor, margin: float, smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        """Minus the log-likelihood of each ranking's comparisons, and how many it has (N,), (N,).
+        """Return minus the log-likelihood (N,) and the number (N,) of each ranking's comparisons.
 
         Bradley-Terry; the mean over comparisons is InstructGPT's, arXiv 2203.02155, equation 1.
         """
@@ -95,7 +96,7 @@ class RankingLoss(nn.Module):
         return totals_N, counts_N
 
     def _log_win(self, leads: Tensor) -> Tensor:
-        """Log-probability that i beats j, given r_i - r_j.
+        """Return the log-probability that i beats j, given r_i - r_j.
 
         Davidson 1970, Journal of the American Statistical Association 65 (329), pages 317-328:
         e^r_i / (e^r_i + e^r_j + nu e^((r_i + r_j)/2)), which is 1 / (1 + e^-lead + nu e^(-lead/2)).
@@ -105,7 +106,7 @@ class RankingLoss(nn.Module):
         return F.logsigmoid(-torch.logaddexp(-leads, self.log_nu - leads / 2))
 
     def _log_tie(self, leads: Tensor) -> Tensor:
-        """Log-probability of a tie; with `half` the mean of the two ways that it might have gone.
+        """Return the log-probability of a tie; with `half`, the mean of both possible outcomes.
 
         Davidson's is 1 / (1 + (e^(lead/2) + e^(-lead/2)) / nu).
         """
@@ -115,7 +116,7 @@ class RankingLoss(nn.Module):
 
 
 def plackett_luce(rewards_NK: Tensor, ranks_NK: Tensor) -> tuple[Tensor, Tensor]:
-    """Minus the log-likelihood of each ranking's order, and its weight (N,), (N,).
+    """Return minus the log-likelihood (N,) of each ranking's order, and its weight (N,).
 
     Luce 1959, Plackett 1975: a response is chosen from itself and all worse ones with probability
     proportional to e^reward, one stage after the other. Tied responses are chosen each on its own:
@@ -127,7 +128,7 @@ def plackett_luce(rewards_NK: Tensor, ranks_NK: Tensor) -> tuple[Tensor, Tensor]
     worse_NKK = ranks_NK[:, None, :] > ranks_NK[:, :, None]
     worse_NKK = worse_NKK & (ranks_NK > 0)[:, :, None]
     itself_KK = torch.eye(ranks_NK.shape[1], dtype=torch.bool, device=ranks_NK.device)
-    # A response that nothing is worse than is chosen from itself alone: 0, and no special case.
+    # The worst response is chosen from itself alone, which adds 0 without a special case.
     chosen_from_NKK = worse_NKK | itself_KK
     behind_NKK = rewards_NK[:, None, :] - rewards_NK[:, :, None]
     totals_N = behind_NKK.masked_fill(~chosen_from_NKK, -math.inf).logsumexp(dim=2).sum(dim=1)
@@ -136,12 +137,12 @@ def plackett_luce(rewards_NK: Tensor, ranks_NK: Tensor) -> tuple[Tensor, Tensor]
 
 
 def _prepared(rewards_NK: Tensor, ranks_NK: Tensor) -> Tensor:
-    """In float32 or better, and 0 where there is no response."""
+    """Return the rewards in float32 or better, with 0 where there is no response."""
     rewards_NK = rewards_NK.to(torch.promote_types(rewards_NK.dtype, torch.float32))
     return torch.where(ranks_NK > 0, rewards_NK, 0.0)
 
 
 def pad_ranks(ranks: list[tuple[int, ...]], device: torch.device | str = "cpu") -> Tensor:
-    """Ranks of N rankings as one tensor (N, K), 0 where a ranking has fewer than K responses."""
+    """Return the ranks of N rankings as one tensor (N, K), 0 where one has fewer responses."""
     longest = max(len(row) for row in ranks)
     return torch.tensor([[*row, *[0] * (longest - len(row))] for row in ranks], device=device)

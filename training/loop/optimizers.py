@@ -1,4 +1,4 @@
-"""The optimisers, and the learning rate of each step."""
+"""Optimisers, and the learning rate of each step."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from training.distributed.fsdp import like
 from training.loop.loss import RankingLoss
 
 OBJECTIVE_RATE = 0.05
-"""Peak learning rate of what the objective learns itself: one number, that is to find its place
-within the few dozen steps of a short run, at whatever rate the model learns."""
+"""Peak learning rate of the loss's own parameter, whatever the model's: one number, which has to
+converge within the few dozen steps of a short run."""
 
 
 class Optimizers:
-    """One or several of torch's optimisers that step as one."""
+    """Step one or several of torch's optimisers as one."""
 
     def __init__(self, parts: Sequence[Optimizer]) -> None:
         self.parts = parts
@@ -30,18 +30,19 @@ class Optimizers:
         return [group for part in self.parts for group in part.param_groups]
 
     def step(self, learning_rate: float) -> None:
-        """A group has this rate, or a fixed multiple of it."""
+        """Update the weights at this learning rate, or at a group's fixed multiple of it."""
         for group in self.param_groups:
             group["lr"] = learning_rate * group["times"]
         for part in self.parts:
             part.step()
 
     def zero_grad(self) -> None:
+        """Drop all gradients."""
         for part in self.parts:
             part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """In the form of torch's own: parameters are numbered on from part to part."""
+        """Return the state in the form of torch's own, parameters numbered across the parts."""
         whole: dict[str, Any] = {"state": {}, "param_groups": []}
         first = 0
         for part in self.parts:
@@ -54,6 +55,7 @@ class Optimizers:
         return whole
 
     def load_state_dict(self, whole: dict[str, Any]) -> None:
+        """Restore a state that state_dict returned."""
         groups = list(whole["param_groups"])
         for part in self.parts:
             mine, groups = groups[: len(part.param_groups)], groups[len(part.param_groups) :]
@@ -71,10 +73,10 @@ class Optimizers:
 
 
 def make_optimizer(backbone: Backbone, objective: RankingLoss, config: TrainConfig) -> Optimizers:
-    """What the settings ask for, over the model's weights and what the objective learns itself.
+    """Create the optimiser that the settings ask for, over the model and the objective.
 
-    Biases, the scales of norms and the objective's own are not decayed. What the objective learns
-    is left to AdamW in any case.
+    Weight decay leaves out biases, the scales of norms and the objective's parameters. These last
+    are always trained by AdamW.
     """
     weights = [weight for weight in backbone.model.parameters() if weight.requires_grad]
     parts: list[Optimizer] = []
@@ -108,6 +110,7 @@ def make_optimizer(backbone: Backbone, objective: RankingLoss, config: TrainConf
 
 
 def _of_torch(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
+    """Create torch's optimiser for these groups; Muon leaves them to AdamW."""
     decay, betas = config.weight_decay, (config.beta1, config.beta2)
     match config.optimizer:
         case "adam":
@@ -129,7 +132,7 @@ def _of_torch(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
 
 
 def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
-    """What Muon is made for: matrices that are neither an embedding nor the head's one row."""
+    """Return the matrices that Muon trains: neither embeddings nor the head's single row."""
     embeddings = {
         id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
     }
@@ -144,7 +147,7 @@ def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
 
 
 def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
-    """Rises in a line over the warm-up, then falls to its final share as the schedule says."""
+    """Return the learning rate of a step: a linear warm-up, then the decay of the schedule."""
     warmup = min(round(config.warmup_ratio * steps), steps - 1)
     if step < warmup:
         return config.learning_rate * (step + 1) / (warmup + 1)

@@ -1,4 +1,4 @@
-"""Going on with a run that stopped: whether it can be, and with what model and rankings."""
+"""Resume a run that stopped: check that it can be, and open its model and its rankings again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.config import TrainConfig, option
 from training.data.dataset import Dataset
 from training.data.encoder import TextEncoder
 from training.data.source import Source
-from training.data.staging import gather
+from training.data.staging import stage
 from training.data.token_cache import open_store, tokenized
 from training.errors import UserError
 from training.runs.folder import RunFolder
@@ -20,10 +20,10 @@ from training.runs.folder import RunFolder
 START = "start"
 
 
-def goes_on(folder: RunFolder, config: TrainConfig, source: Source) -> bool:
-    """Whether the folder holds a run that stopped and can go on.
+def can_resume(folder: RunFolder, config: TrainConfig, source: Source) -> bool:
+    """Return True if the folder holds a run that stopped and can be resumed.
 
-    Settings of machine and log may be others: they change how numbers are computed, not which.
+    The settings of machine and log may differ: they change how numbers are computed, not which.
     Raises UserError where other settings, or rankings from elsewhere, would begin another run.
     """
     before = folder.read_config()
@@ -43,17 +43,16 @@ def goes_on(folder: RunFolder, config: TrainConfig, source: Source) -> bool:
     return True
 
 
-def keep_start(folder: RunFolder, config: TrainConfig, backbone: Backbone) -> None:
-    """Save a model that was made from the rankings, for going on: they may grow meanwhile.
+def save_start(folder: RunFolder, backbone: Backbone) -> None:
+    """Save a model from scratch as the run began, because the rankings may grow meanwhile.
 
-    Other processes of the run read it, too.
+    The other processes of the run read it too.
     """
-    if config.backbone != "pretrained":
-        backbone.save(folder.checkpoints / START)
+    backbone.save(folder.checkpoints / START)
 
 
-def reopened_backbone(folder: RunFolder, config: TrainConfig, device: torch.device) -> Backbone:
-    """The run's model without what it learned: its weights are in the checkpoint."""
+def resume_backbone(folder: RunFolder, config: TrainConfig, device: torch.device) -> Backbone:
+    """Return the model as the run began; its trained weights are in the checkpoint."""
     if config.backbone == "pretrained":
         return create_backbone(config, iter(()), device)
     backbone = load_backbone(folder.checkpoints / START, config, device)
@@ -65,18 +64,18 @@ def reopened_backbone(folder: RunFolder, config: TrainConfig, device: torch.devi
     return backbone
 
 
-def reopened_dataset(
+def resume_dataset(
     folder: RunFolder, config: TrainConfig, source: Source, encoder: TextEncoder, cache: Path
 ) -> Dataset:
-    """The rankings that the run began with, whatever was added since. Raises UserError."""
+    """Return the rankings that the run began with, without later ones. Raises UserError."""
     manifest = folder.read_manifest() or {}
     try:
         return open_store(cache, manifest.get("tokens_key", ""))
     except UserError:
         pass  # taken away: made again, if the rankings are still the same
-    with gather(source, cache, config.verdicts) as spool:
-        spool.split(config)
-        dataset, _ = tokenized(spool, encoder, config, cache)
+    with stage(source, cache, config.aggregation) as staging:
+        staging.split(config)
+        dataset, _ = tokenized(staging, encoder, cache)
     if dataset.rankings_sha256 != manifest.get("rankings_sha256"):
         raise UserError(
             f"{source.name} has other rankings than when the run in {folder.path} began, and their"

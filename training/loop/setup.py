@@ -1,4 +1,4 @@
-"""What a run works with: a model, and rankings as tokens; new, or as they were when it stopped."""
+"""Set up a run: its model and its rankings as tokens, new or as they were when it stopped."""
 
 from __future__ import annotations
 
@@ -18,16 +18,12 @@ from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.encoder import TextEncoder
 from training.data.source import Source
-from training.data.staging import gather
+from training.data.staging import stage
 from training.data.token_cache import tokenized
 from training.distributed.device import Machine
 from training.distributed.fsdp import shard
 from training.errors import UserError
-from training.loop.resume import (
-    keep_start,
-    reopened_backbone,
-    reopened_dataset,
-)
+from training.loop.resume import resume_backbone, resume_dataset, save_start
 from training.runs.folder import RunFolder
 
 
@@ -37,46 +33,49 @@ def begin(
     machine: Machine,
     folder: RunFolder,
     cache: Path,
-    unfinished: bool,
+    resuming: bool,
 ) -> tuple[Backbone, Dataset, bool]:
-    """All processes: the model in training, the rankings, and whether their tokens were there.
+    """Return the model in training mode, the rankings, and whether their tokens were cached.
 
-    The first process reads the source, and makes what the others find. Raises UserError.
+    The first process reads the source and makes what the others find. All processes call this.
+    Raises UserError.
     """
     processes = machine.processes
     with processes.first_goes_ahead():
-        if processes.is_first and not unfinished:
-            backbone, dataset, from_cache = _made(config, source, machine, folder, cache)
+        if processes.is_first and not resuming:
+            backbone, dataset, from_cache = _create(config, source, machine, folder, cache)
         else:
-            backbone = reopened_backbone(folder, config, machine.device)
+            backbone = resume_backbone(folder, config, machine.device)
             encoder = encoder_of(backbone, config)
-            dataset = reopened_dataset(folder, config, source, encoder, cache)
+            dataset = resume_dataset(folder, config, source, encoder, cache)
             from_cache = True
     backbone.model.train()
-    processes.share_weights(chain(backbone.model.parameters(), backbone.model.buffers()))
     ways = set(processes.gather((backbone.layout, backbone.attention)))
     if len(ways) > 1:  # each has asked its own machine
         raise UserError(f"the processes chose to compute in several ways, {ways}; use --attention")
     if processes.sharded:
+        processes.share_weights(chain(backbone.model.parameters(), backbone.model.buffers()))
         shard(backbone.model, processes)
     return backbone, dataset, from_cache
 
 
-def _made(
+def _create(
     config: TrainConfig, source: Source, machine: Machine, folder: RunFolder, cache: Path
 ) -> tuple[Backbone, Dataset, bool]:
-    """Which prompts are held out, a model, and everything as token ids."""
-    with gather(source, cache, config.verdicts) as spool:
-        spool.split(config)
-        backbone = create_backbone(config, spool.training_texts(), machine.device)
-        dataset, from_cache = tokenized(spool, encoder_of(backbone, config), config, cache)
-    keep_start(folder, config, backbone)
+    """Split the rankings, create a model, tokenise, and write down what the run learns from."""
+    with stage(source, cache, config.aggregation) as staging:
+        staging.split(config)
+        backbone = create_backbone(config, staging.training_texts(), machine.device)
+        dataset, from_cache = tokenized(staging, encoder_of(backbone, config), cache)
+    if config.backbone != "pretrained":
+        save_start(folder, backbone)
     folder.write_held_out(dataset.unseen_ids())
     folder.write_manifest(manifest(config, source, dataset, backbone, machine))
     return backbone, dataset, from_cache
 
 
 def encoder_of(backbone: Backbone, config: TrainConfig) -> TextEncoder:
+    """Return the model's tokenizer as an encoder with the limits of the settings."""
     return TextEncoder(
         backbone.tokenizer,
         max_prompt_tokens=config.max_prompt_tokens,
@@ -91,12 +90,12 @@ def manifest(
     backbone: Backbone,
     machine: Machine,
 ) -> dict[str, Any]:
-    """What the run learned from, and on what it ran."""
+    """Return the contents of manifest.json: what the run learns from, and what it runs on."""
     by_labeller, by_nobody = dataset.rankings_by_labeller()
     return {
         "project": source.name,
         "source": source.identity(),
-        "verdicts": config.verdicts,
+        "verdicts": config.aggregation,  # the name that earlier versions wrote
         **asdict(dataset.counts),
         "rankings_by_labeller": by_labeller,
         "rankings_by_nobody": by_nobody,
@@ -118,6 +117,7 @@ def manifest(
 def describe(
     dataset: Dataset, from_cache: bool, backbone: Backbone, machine: Machine, steps: int
 ) -> str:
+    """Return the lines that the terminal shows before the first step."""
     counts = dataset.counts
     parameters = sum(weight.numel() for weight in backbone.model.parameters())
     return (

@@ -1,25 +1,66 @@
-"""How far a run has come."""
+"""The state of a run: steps and tokens so far, held-out losses, random generators."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import astuple, dataclass, field, fields
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from training.distributed.processes import ALONE, Processes
 from training.errors import StoppedError
-from training.loop.step import Tally
 from training.runs.signals import asked, stopped
 
-LEAST_TOKENS = 16
+MIN_TOKENS = 16
+"""Tokens per batch below which a batch is not halved again."""
 Result = TypeVar("Result")
 
 
+@dataclass(slots=True)
+class StepStats:
+    """Hold sums over the rankings of steps, each taken before the update that it led to."""
+
+    rankings: int = 0
+    """With shuffled batching, every comparison is a ranking of two."""
+    comparisons: int = 0
+    agreed: float = 0.0
+    loss_sum: float = 0.0
+    tokens: int = 0
+
+    def __iadd__(self, other: StepStats) -> StepStats:
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        return self
+
+    def over(self, processes: Processes) -> StepStats:
+        """Return the sums over all processes. Each of them must call this."""
+        rankings, comparisons, agreed, loss_sum, tokens = processes.total(astuple(self))
+        return StepStats(int(rankings), int(comparisons), agreed, loss_sum, int(tokens))
+
+    @property
+    def loss(self) -> float:
+        return self.loss_sum / self.rankings
+
+    @property
+    def accuracy(self) -> float:
+        return self.agreed / self.comparisons if self.comparisons else math.nan
+
+    def metrics(self, prompts: int) -> dict[str, Any]:
+        """Return the entries of metrics.json on the training prompts, this many of them."""
+        return {
+            "prompts": prompts,
+            "rankings": self.rankings,
+            "comparisons": self.comparisons,
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+        }
+
+
 def random_state() -> dict[str, Tensor]:
-    """Of torch's generators, by device."""
+    """Return the states of torch's random generators, by device."""
     found = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         found["cuda"] = torch.cuda.get_rng_state()
@@ -27,32 +68,33 @@ def random_state() -> dict[str, Tensor]:
 
 
 @dataclass(slots=True)
-class Standing:
-    """With weights and optimiser, all that decides how a run goes on."""
+class TrainState:
+    """Hold everything that a run resumes from but its weights and its optimiser's state."""
 
     tokens_per_batch: int
-    """As the settings say, or less after running out of memory."""
+    """The setting, or less once memory has run out."""
     step: int = 0
     """Steps done."""
     seconds: float = 0.0
+    """Time from the start of the run to the end of its last step."""
     step_seconds: float = 0.0
-    """Spent on steps alone."""
+    """Time spent on steps alone."""
     reading_seconds: float = 0.0
-    """Of these, spent on reading tokens: nothing is computed meanwhile."""
+    """Part of that time spent on reading tokens, while nothing is computed."""
     tokens: int = 0
-    last_epoch: Tally = field(default_factory=Tally)
+    last_epoch: StepStats = field(default_factory=StepStats)
     held_out: dict[int, float] = field(default_factory=dict)
-    """Held-out loss, by the steps done when it was found."""
+    """Held-out losses, by the number of steps done before each evaluation."""
     random: dict[str, Tensor] = field(default_factory=random_state)
-    """As it was when the last step was done."""
+    """The random generators at the end of the last step."""
 
-    def count(
-        self, done: Tally, *, new_epoch: bool, seconds: float, took: float, reading: float
+    def record_step(
+        self, stats: StepStats, *, new_epoch: bool, seconds: float, took: float, reading: float
     ) -> None:
-        """One more step is done, so many seconds after the run began."""
-        self.last_epoch = Tally() if new_epoch else self.last_epoch
-        self.last_epoch += done
-        self.tokens += done.tokens
+        """Count a finished step. `seconds` is the age of the run, the others are durations."""
+        self.last_epoch = StepStats() if new_epoch else self.last_epoch
+        self.last_epoch += stats
+        self.tokens += stats.tokens
         self.seconds = seconds
         self.step_seconds += took
         self.reading_seconds += reading
@@ -60,35 +102,36 @@ class Standing:
         self.step += 1
 
     def restore_random(self) -> None:
+        """Set torch's random generators to their states at the end of the last step."""
         torch.set_rng_state(self.random["cpu"])
         if "cuda" in self.random and torch.cuda.is_available():
             torch.cuda.set_rng_state(self.random["cuda"])
 
     @property
     def best(self) -> int:
-        """The step with the lowest held-out loss, the first of equals."""
+        """Return the step with the lowest held-out loss, the first of equals."""
         return min(self.held_out, key=lambda step: (self.held_out[step], step))
 
     def would_be_best(self, loss: float) -> bool:
-        """Whether no evaluation so far found so low a held-out loss."""
+        """Return True if the held-out loss is lower than in every evaluation so far."""
         return all(loss < found for found in self.held_out.values())
 
     def is_stuck(self, patience: int) -> bool:
-        """Whether so many evaluations have not found a better loss. Never with a patience of 0."""
+        """Return True if `patience` evaluations have passed since the best; never if it is 0."""
         return 0 < patience <= sum(step > self.best for step in self.held_out)
 
-    def within_memory(
+    def with_oom_backoff(
         self,
         compute: Callable[[int], Result],
         say: Callable[[str], None],
-        before_again: Callable[[], object] = lambda: None,
+        before_retry: Callable[[], object] = lambda: None,
         processes: Processes = ALONE,
     ) -> Result:
-        """compute(tokens per batch), again with half of them for as long as memory runs out.
+        """Return compute(tokens per batch), halving the batch for as long as memory runs out.
 
-        The smaller number holds for the rest of the run, and in all processes: they try again
-        together. Where they share the weights they cannot: then, and where even one small example
-        at a time is too much, torch.OutOfMemoryError is raised. Raises StoppedError, in all
+        The smaller batch holds for the rest of the run, and in all processes: they retry together.
+        Raises torch.OutOfMemoryError where the processes share the weights, because then they
+        cannot retry, and where not even one small example fits. Raises StoppedError, in all
         processes, where a signal came to one of them.
         """
         while True:
@@ -96,18 +139,18 @@ class Standing:
             try:
                 found = compute(self.tokens_per_batch)
             except torch.OutOfMemoryError:
-                if processes.sharded or self.tokens_per_batch // 2 < LEAST_TOKENS:
+                if processes.sharded or self.tokens_per_batch // 2 < MIN_TOKENS:
                     raise
             except StoppedError:
                 pass  # all of them stop, below
-            without, number = processes.most([found is None, asked()])
+            failed, number = processes.most([found is None, asked()])
             if number:
                 raise stopped(number)
-            if not without:
-                return found  # type: ignore[return-value]
-            # Behind the except clause, whose traceback held on to the tensors of the failed try.
+            if found is not None and not failed:
+                return found
+            # Outside the except clause, whose traceback keeps the tensors of the failed try alive.
             self.tokens_per_batch //= 2
-            before_again()
+            before_retry()
             self.restore_random()
             torch.cuda.empty_cache()
             say(f"out of memory: going on with --tokens-per-batch {self.tokens_per_batch}")

@@ -1,4 +1,4 @@
-"""Which settings are compared: every combination, checked before the first of them is run."""
+"""Combine the settings to compare, and check them all before the first is run."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FIELDS = set(TrainConfig.__dataclass_fields__)
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """One row of the table: values of what is varied, and a run for each seed."""
+    """Hold one row of the table: values of the varied settings, and a run for each seed."""
 
     values: dict[str, str]
-    """As they were given, by setting."""
+    """Values as they were given, by setting."""
     configs: list[TrainConfig]
     folders: list[RunFolder]
 
@@ -49,7 +49,7 @@ def plan(arguments: argparse.Namespace) -> list[Combination]:
 def combination(
     values: dict[str, str], base: dict[str, Any], seeds: int, folder: Path
 ) -> Combination:
-    """Raises UserError for a setting that does not exist, or a value that it does not take."""
+    """Return a combination. Raises UserError for an unknown setting or a bad value."""
     parser = Parser("", "")
     add_arguments(parser)
     first = base.get("seed", 0)

@@ -1,4 +1,4 @@
-"""What `python -m training.compare` does: runs in processes of their own, and their table."""
+"""Run `python -m training.compare`: train in processes of their own, and tabulate the results."""
 
 from __future__ import annotations
 
@@ -17,11 +17,8 @@ from torch.utils.tensorboard.summary import hparams
 
 from training.config import TrainConfig
 from training.errors import UserError
-from training.evaluation.bootstrap import (
-    bootstrap,
-    by_prompt,
-    rate,
-)
+from training.evaluation.bootstrap import bootstrap, by_prompt, rate
+from training.evaluation.formatting import decimal, percent, percent_between
 from training.programs.combinations import Combination, plan
 from training.runs.folder import RunFolder
 from training.runs.signals import asked, saving_first
@@ -39,6 +36,7 @@ HEADINGS = (
 
 
 def work(arguments: argparse.Namespace, _: object) -> None:
+    """Train every combination of settings, and write the table after each row."""
     folder = Path(arguments.folder)
     combinations = plan(arguments)
     source = ["--rankings", arguments.rankings] if arguments.rankings else []
@@ -51,7 +49,7 @@ def work(arguments: argparse.Namespace, _: object) -> None:
             print(f"{number}/{len(combinations)} {run_folder.path.name}", file=sys.stderr)
             if not is_done(run_folder, config):
                 train(source, config, run_folder, environment)
-                log_hyperparameters(combination, config, run_folder)
+                log_hyperparameters({**combination.values, "seed": config.seed}, run_folder)
         # After each row, so that a comparison that is stopped leaves what it found.
         table = tabulate(combinations[:number])
         table.to_csv(folder / "table.csv", index=False)
@@ -60,7 +58,7 @@ def work(arguments: argparse.Namespace, _: object) -> None:
 
 
 def is_done(folder: RunFolder, config: TrainConfig) -> bool:
-    """Whether this very run was finished before. What the device fills in may differ."""
+    """Return True if a run of these settings has finished here; its device may differ."""
     found = folder.read_config()
     if found is None or folder.read_metrics() is None or not folder.judgements():
         return False
@@ -71,7 +69,7 @@ def is_done(folder: RunFolder, config: TrainConfig) -> bool:
 def train(
     source: list[str], config: TrainConfig, folder: RunFolder, environment: dict[str, str]
 ) -> None:
-    """A run in a process of its own. Raises UserError where it fails."""
+    """Train one run in a process of its own. Raises UserError where it fails."""
     module = [sys.executable, "-m", "training.train", "--run-folder", str(folder.path)]
     before = folder.read_progress()
     process = subprocess.Popen(
@@ -96,18 +94,18 @@ def ended(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-def log_hyperparameters(combination: Combination, config: TrainConfig, folder: RunFolder) -> None:
-    """For the HParams page of TensorBoard, which shows the runs side by side."""
+def log_hyperparameters(settings: dict[str, Any], folder: RunFolder) -> None:
+    """Write the settings and figures for TensorBoard's HParams page, which compares runs."""
     found = {f"compare/{name}": value for name, value in figures(folder).items()}
     with SummaryWriter(str(folder.tensorboard)) as board:
-        for part in hparams({**combination.values, "seed": config.seed}, found):
+        for part in hparams(settings, found):
             board.file_writer.add_summary(part)
         for name, value in found.items():
             board.add_scalar(name, value)
 
 
 def figures(folder: RunFolder) -> dict[str, float]:
-    """Of a run that is done."""
+    """Return the figures of a finished run."""
     metrics = folder.read_metrics() or {}
     rates = [line["tokens_per_second"] for line in folder.metric_lines()]
     return {
@@ -121,7 +119,7 @@ def figures(folder: RunFolder) -> dict[str, float]:
 
 
 def tabulate(combinations: list[Combination]) -> pd.DataFrame:
-    """A row each: means over seeds, intervals over prompts, accuracy against the first row's."""
+    """Return a row for each: means over seeds, intervals over prompts, lead on the first row."""
     rows: list[dict[Any, Any]] = []
     first = counted(combinations[0])
     for each in combinations:
@@ -138,31 +136,27 @@ def tabulate(combinations: list[Combination]) -> pd.DataFrame:
 
 
 def counted(combination: Combination) -> pd.DataFrame:
-    """What was agreed with of how many comparisons, summed over seeds, by prompt."""
+    """Return the comparisons agreed with and all comparisons by prompt, summed over seeds."""
     return by_prompt(
         pd.DataFrame([row for folder in combination.folders for row in folder.judgements()])
     )
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table for people: intervals in brackets, the varied settings first."""
+    """Return the table as Markdown: varied settings first, intervals in brackets."""
     varied = list(table.columns[: list(table.columns).index("runs")])
     lines = [f"| {' | '.join([*varied, *HEADINGS])} |"]
     lines.append(f"|{'---|' * (len(varied) + len(HEADINGS))}")
     for _, row in table.iterrows():
         cells = [str(row[name]) for name in varied]
         cells += [
-            f"{row['accuracy']:.1%}{between(row['low'], row['high'])}",
-            f"{row['against']:+.1%}{between(row['against_low'], row['against_high'])}",
-            f"{row['held_out_loss']:.4f}",
-            f"{row['train_accuracy']:.1%}",
-            f"{row['seconds']:.0f}",
+            percent_between(row["accuracy"], row["low"], row["high"]),
+            percent_between(row["against"], row["against_low"], row["against_high"], signed=True),
+            decimal(row["held_out_loss"], 4),
+            percent(row["train_accuracy"]),
+            decimal(row["seconds"], 0),
             f"{row['tokens_per_second']:,.0f}",
             f"{row['parameters']:,.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def between(low: float, high: float) -> str:
-    return "" if np.isnan(low) else f" ({low:.1%} to {high:.1%})"

@@ -1,4 +1,4 @@
-"""What `python -m training.score` does: rewards of a project's responses, into scores.jsonl."""
+"""Run `python -m training.score`: write the rewards of a project's responses to scores.jsonl."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 from collections import deque
 from collections.abc import Iterator
 
-from training.backbones.backbone import Backbone
 from training.backbones.choose import load_backbone
 from training.commandline import database_project, wants_bar
 from training.config import TrainConfig
@@ -17,12 +16,14 @@ from training.data.source import Prompt
 from training.distributed.device import Machine, silence_transformers
 from training.errors import UserError
 from training.evaluation.inference import compute_rewards
+from training.loop.setup import encoder_of
 from training.rankings import Identifier
 from training.runs.folder import RunFolder
 from training.runs.progress import Reporter
 
 
 def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
+    """Score with the model in this folder as the parsed arguments say. Raises UserError."""
     silence_transformers()
     config = folder.read_config()
     if config is None:
@@ -47,44 +48,38 @@ def score(
     folder.take()
     reporter.enter("scoring", steps=responses)
     backbone.model.eval()
-    written = folder.write_scores(scores(config, source, backbone, machine, reporter))
+    waiting: deque[Prompt] = deque()
+    examples = encoded(source, encoder_of(backbone, config), waiting)
+    rewards = compute_rewards(
+        backbone, examples, machine, config.tokens_per_batch, tick=reporter.advance
+    )
+    written = folder.write_scores(scores(waiting, rewards))
     reporter.enter("done")
     reporter.say(f"{written} responses scored: {folder.scores}")
 
 
+def encoded(
+    source: DatabaseSource, encoder: TextEncoder, waiting: deque[Prompt]
+) -> Iterator[Example]:
+    """Yield each prompt with responses as tokens, and add it to `waiting`.
+
+    Prompts that the model's chat template refuses are left out.
+    """
+    for prompt in source.prompts():
+        if not prompt.responses:
+            continue
+        try:
+            tokens = encoder.prompt(prompt.messages)
+        except TemplateRefusedError:
+            continue
+        waiting.append(prompt)
+        yield Example(tokens, encoder.responses([response.text for response in prompt.responses]))
+
+
 def scores(
-    config: TrainConfig,
-    source: DatabaseSource,
-    backbone: Backbone,
-    machine: Machine,
-    reporter: Reporter,
+    waiting: deque[Prompt], rewards: Iterator[list[float]]
 ) -> Iterator[tuple[Identifier, float]]:
-    """(response id, reward) of all responses but those of prompts that the model refuses."""
-    encoder = TextEncoder(
-        backbone.tokenizer,
-        max_prompt_tokens=config.max_prompt_tokens,
-        max_response_tokens=config.max_response_tokens,
-    )
-    waiting: deque[Prompt] = deque()
-    done = 0
-
-    def examples() -> Iterator[Example]:
-        for prompt in source.prompts():
-            if not prompt.responses:
-                continue
-            try:
-                tokens = encoder.prompt(prompt.messages)
-            except TemplateRefusedError:
-                continue
-            waiting.append(prompt)
-            texts = [response.text for response in prompt.responses]
-            yield Example(tokens, encoder.responses(texts))
-
-    def tick(responses: int) -> None:
-        nonlocal done
-        done += responses
-        reporter.step(done)
-
-    for rewards in compute_rewards(backbone, examples(), machine, config.tokens_per_batch, tick):
+    """Yield the id and the reward of each response, given the rewards of the waiting prompts."""
+    for row in rewards:
         prompt = waiting.popleft()
-        yield from zip((response.id for response in prompt.responses), rewards, strict=True)
+        yield from zip((response.id for response in prompt.responses), row, strict=True)

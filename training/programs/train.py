@@ -1,19 +1,18 @@
-"""What `python -m training.train` does: load, split, tokenise, loop, save, judge."""
+"""Run `python -m training.train`: load, loop, save and evaluate."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import os
-import sys
 import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from training.backbones.backbone import Backbone
 from training.commandline import database_project, wants_bar
 from training.config import TrainConfig, from_arguments
 from training.data.batching import Batches
@@ -22,44 +21,38 @@ from training.data.file import FileSource
 from training.data.source import Source
 from training.distributed.device import Machine, silence_transformers
 from training.distributed.processes import ALONE, Processes
-from training.errors import StoppedError, UserError
+from training.errors import StoppedError
 from training.evaluation.evaluate import (
-    Side,
-    Verdict,
+    Evaluation,
     brief,
     curves,
     held_out,
     held_out_metrics,
-    judge,
     judgements,
-    learned_from,
-    rewards_of,
+    train_sample,
 )
 from training.evaluation.labeller_agreement import labellers_agree
 from training.evaluation.report import summary
 from training.evaluation.summary import baselines, show
 from training.loop.checkpoint import Checkpoints
-from training.loop.loss import RankingLoss
-from training.loop.optimizers import learning_rate_at, make_optimizer
-from training.loop.resume import goes_on, reopened_backbone
+from training.loop.optimizers import learning_rate_at
+from training.loop.resume import can_resume, resume_backbone
 from training.loop.setup import begin, describe
-from training.loop.state import Standing
-from training.loop.step import backward, shorten_gradients
+from training.loop.state import StepStats, TrainState
+from training.loop.step import Learner, train_step
+from training.programs.run import Run, evaluate_now
 from training.runs.folder import RunFolder, finite
 from training.runs.progress import MetricLog, Reporter
-from training.runs.signals import (
-    asked,
-    saving_first,
-    stopped,
-)
+from training.runs.signals import asked, saving_first, stopped
 from training.saving.model_card import write_model_card
 from training.saving.verify import save_verified
 
 
 def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
+    """Train in this folder as the parsed arguments say. Raises UserError."""
     silence_transformers()
     config = from_arguments(arguments)
-    # What can be mistyped comes first: start() takes an earlier run's results away.
+    # The source comes first: it may be mistyped, and start() removes an earlier run's results.
     source: Source = (
         FileSource(arguments.rankings)
         if arguments.rankings
@@ -69,25 +62,32 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     machine = Machine.choose(config, processes)
     machine.keep_freed_memory()
     config = machine.complete(config)
-
-    def reopened() -> bool:
-        # torchrun starts processes again that failed, with the same command.
-        anew = arguments.restart and not int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-        unfinished = not anew and goes_on(folder, config, source)
-        if unfinished:
-            folder.reopen()
-        else:
-            folder.start()
-        folder.write_config(config)
-        return unfinished
-
-    unfinished = processes.of_first(reopened)
+    resuming = processes.of_first(
+        partial(open_folder, folder, config, source, restart=arguments.restart)
+    )
     reporter = Reporter(folder, bar=wants_bar(arguments), silent=not processes.is_first)
     try:
         cache = arguments.cache_folder or folder.path.parent / "cache"
-        train(config, source, machine, folder, cache, reporter, unfinished)
+        train(config, source, machine, folder, cache, reporter, resuming)
     finally:
         reporter.close()
+
+
+def open_folder(folder: RunFolder, config: TrainConfig, source: Source, *, restart: bool) -> bool:
+    """Start a run in the folder or reopen the one that stopped there; return True for the latter.
+
+    Raises UserError or OSError.
+    """
+    # torchrun restarts failed processes with the same command.
+    restarted_by_launcher = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    from_scratch = restart and not restarted_by_launcher
+    resuming = not from_scratch and can_resume(folder, config, source)
+    if resuming:
+        folder.reopen()
+    else:
+        folder.start()
+    folder.write_config(config)
+    return resuming
 
 
 def train(
@@ -97,199 +97,221 @@ def train(
     folder: RunFolder,
     cache: Path,
     reporter: Reporter,
-    unfinished: bool,
+    resuming: bool,
 ) -> None:
-    """One run, top to bottom, or what is left of it. Raises UserError."""
-    started = time.monotonic()
-    processes = machine.processes
-    reporter.enter("loading")
-    torch.manual_seed(config.seed)
-
-    # 1. Load: what is there, which prompts are held out, a model, and everything as token ids
-    backbone, dataset, from_cache = begin(config, source, machine, folder, cache, unfinished)
-
-    # 2. Loop: evaluate, save, stop, step, log
-    objective = RankingLoss(config).to(machine.device)
-    optimizer = make_optimizer(backbone, objective, config)
-    checkpoints = Checkpoints(
-        folder.checkpoints,
-        {"model": backbone.model, "objective": objective},
-        optimizer,
-        config.checkpoint_minutes,
-        processes,
-    )
-    standing = Standing(config.tokens_per_batch)
-    if unfinished:
-        standing = checkpoints.restore()
-        # It may have become smaller where memory ran out, or by what is asked for now.
-        standing.tokens_per_batch = min(standing.tokens_per_batch, config.tokens_per_batch)
-        started -= standing.seconds
-        reporter.say(f"going on after step {standing.step}")
-    log = MetricLog(folder, standing.step, silent=not processes.is_first)
-    batches = Batches(dataset.train, dataset.train.ranks, config)
-    steps = min(batches.per_epoch * config.epochs, config.max_steps or sys.maxsize)
-    evaluate_every = config.evaluate_every or batches.per_epoch
-    reporter.say(describe(dataset, from_cache, backbone, machine, steps))
-    reporter.enter("training", steps=steps, step=standing.step)
-
-    def judge_on(side: Side) -> Verdict:
-        return judged(side, backbone, objective, machine, standing, reporter)
-
-    def save() -> None:
-        log.flush()
-        checkpoints.save(standing)
-
-    verdict: Verdict | None = None
-    with saving_first():
-        try:
-            for step in range(standing.step, steps + 1):
-                if number := processes.most([asked()])[0]:
-                    raise stopped(number)
-                if step == steps or step % evaluate_every == 0:
-                    verdict = None  # so that the last one's tables do not lie beside the next one's
-                    verdict = judge_on(held_out(dataset))
-                    if step not in standing.held_out:
-                        if config.keep == "best" and standing.would_be_best(verdict.loss):
-                            checkpoints.save_best(step)
-                        log.held_out(step, curves(verdict))
-                        standing.held_out[step] = verdict.loss
-
-                if processes.of_first(lambda: checkpoints.are_due):
-                    save()
-
-                if step == steps or standing.is_stuck(config.patience):
-                    break
-
-                learning_rate = learning_rate_at(step, steps, config)
-                step_started = time.monotonic()
-                rankings = batches[step]
-                reading = time.monotonic() - step_started
-                done = standing.within_memory(
-                    partial(backward, backbone, objective, rankings, machine),
-                    reporter.say,
-                    before_again=optimizer.zero_grad,
-                    processes=processes,
-                ).over(processes)
-                processes.sum_gradients(objective.parameters())
-                if not processes.sharded:
-                    processes.sum_gradients(backbone.model.parameters())
-                norm = shorten_gradients(backbone, config.max_grad_norm)
-                if not math.isfinite(done.loss) or not math.isfinite(norm):
-                    raise UserError(
-                        f"the loss is not a number at step {step + 1};"
-                        " lower --learning-rate, or use --precision float32"
-                    )
-                optimizer.step(learning_rate)
-                optimizer.zero_grad()
-                now = time.monotonic()
-                standing.count(
-                    done,
-                    new_epoch=step % batches.per_epoch == 0,
-                    seconds=now - started,
-                    took=now - step_started,
-                    reading=reading,
-                )
-                values = {
-                    "loss": done.loss,
-                    "accuracy": done.accuracy,
-                    "learning_rate": learning_rate,
-                    "tokens_per_second": done.tokens / (now - step_started),
-                    **objective.figures(),
-                }
-                if (step + 1) % config.log_every == 0:
-                    log.training_step(step + 1, values, standing.seconds)
-                reporter.step(
-                    step + 1,
-                    loss=done.loss,
-                    accuracy=done.accuracy,
-                    tokens_per_second=values["tokens_per_second"],
-                )
-            # The weights of the last step, or of the best one, are in the last checkpoint.
-            save()
-        except StoppedError:  # in all processes, with the weights of the last step that is done
-            save()
-            raise
-
-    # 3. Save: from here one process goes on
-    if not processes.is_first:
-        processes.leave()  # when the first is done: launchers wait for each other only so long
+    """Train one run, or the rest of one, save its model and evaluate it. Raises UserError."""
+    run = load(config, source, machine, folder, cache, reporter, resuming)
+    evaluation = loop(run)
+    if not machine.processes.is_first:
+        machine.processes.leave()  # when the first is done: launchers wait only so long
         return
-    machine = replace(machine, processes=ALONE)
-    if processes.sharded:
-        backbone = put_together(checkpoints, folder, config, machine)
-    kept = standing.best if config.keep == "best" else standing.step
-    if kept != standing.step:
-        checkpoints.restore_weights(kept)
-        verdict = None
-    verdict = verdict or judge_on(held_out(dataset))
-    reporter.enter("saving")
-    rewards = [reward for row in verdict.rewards.values() for reward in row]
-    for warning in save_verified(backbone, folder, dataset, config, rewards):
-        reporter.say(warning)
-
-    # 4. Judge: what the run is worth
-    train_side = standing.last_epoch.metrics(dataset.counts.train_prompts)
-    train_side["after"] = brief(judge_on(learned_from(dataset)))
-    beside = baselines(verdict, dataset, config, reporter)
-    metrics = finite(
-        {
-            "train": train_side,
-            "held_out": held_out_metrics(verdict, beside),
-            "labellers_agree": labellers_agree(dataset),
-            **objective.figures(),
-            "steps": standing.step,
-            "kept_step": kept,
-            "seconds": round(time.monotonic() - started, 3),
-            "reading_share": standing.reading_seconds / (standing.step_seconds or math.inf),
-            "tokens": standing.tokens,
-            "parameters": sum(weight.numel() for weight in backbone.model.parameters()),
-        }
-    )
-    show(log, folder, dataset, verdict, metrics, kept)
-    log.close()
-    folder.write_judgements(judgements(verdict))
-    folder.write_metrics(metrics)
-    write_model_card(folder)
-    folder.forget_checkpoints()
-    processes.leave()
+    continue_alone(run, folder)
+    kept = restore_kept_weights(run)
+    if kept != run.state.step:
+        evaluation = None  # frees the tables of the last weights
+    evaluation = evaluation or evaluate_now(run, held_out(run.dataset))
+    save_model(run, folder, evaluation)
+    metrics = run_metrics(run, evaluation, kept)
+    write_results(run, folder, evaluation, metrics)
+    machine.processes.leave()
     reporter.enter("done")
     reporter.close()
     reporter.say(summary(metrics))
 
 
-def put_together(
-    checkpoints: Checkpoints, folder: RunFolder, config: TrainConfig, machine: Machine
-) -> Backbone:
-    """A model whose weights were shared out, whole in this process."""
-    backbone = reopened_backbone(folder, config, machine.device)
-    checkpoints.modules = {**checkpoints.modules, "model": backbone.model}
-    checkpoints.processes = machine.processes
-    checkpoints.restore_weights()
-    return backbone
+# 1. Load
 
 
-def judged(
-    side: Side,
-    backbone: Backbone,
-    objective: RankingLoss,
+def load(
+    config: TrainConfig,
+    source: Source,
     machine: Machine,
-    standing: Standing,
+    folder: RunFolder,
+    cache: Path,
     reporter: Reporter,
-) -> Verdict:
-    """How the weights as they are do on that side. Raises UserError."""
-
-    def compute(tokens: int) -> dict[str, list[float]]:
-        return rewards_of(backbone, side, machine, tokens, lambda _: reporter.alive())
-
-    reporter.enter("evaluating")
+    resuming: bool,
+) -> Run:
+    """Read the rankings, create the model, and restore the last checkpoint if there is one."""
+    started = time.monotonic()
+    reporter.enter("loading")
+    torch.manual_seed(config.seed)
     processes = machine.processes
-    mine = standing.within_memory(compute, reporter.say, processes=processes)
-    rewards = {name: row for part in processes.gather(mine) for name, row in part.items()}
-    verdict = judge(side, rewards, objective)
-    if not math.isfinite(verdict.loss):
-        raise UserError(
-            f"rewards are not numbers after step {standing.step};"
-            " lower --learning-rate, or use --precision float32"
-        )
-    reporter.enter("training")
-    return verdict
+    backbone, dataset, from_cache = begin(config, source, machine, folder, cache, resuming)
+    learner = Learner.create(backbone, config, machine)
+    checkpoints = Checkpoints(
+        folder.checkpoints, learner.modules, learner.optimizer, config.checkpoint_minutes, processes
+    )
+    state = TrainState(config.tokens_per_batch)
+    if resuming:
+        state = checkpoints.restore()
+        # It may be smaller than now asked for, where memory ran out, or the other way round.
+        state.tokens_per_batch = min(state.tokens_per_batch, config.tokens_per_batch)
+        reporter.say(f"going on after step {state.step}")
+    log = MetricLog(folder, state.step, silent=not processes.is_first)
+    batches = Batches(dataset.train, dataset.train.ranks, config)
+    started -= state.seconds
+    run = Run(config, learner, dataset, batches, checkpoints, state, log, reporter, started)
+    reporter.say(describe(dataset, from_cache, backbone, machine, run.steps))
+    return run
+
+
+# 2. Loop
+
+
+def loop(run: Run) -> Evaluation | None:
+    """Evaluate, save, stop, step, log, until the run is done. Return the last evaluation.
+
+    Raises StoppedError, in all processes, once the last step is saved.
+    """
+    processes = run.learner.machine.processes
+    evaluate_every = run.config.evaluate_every or run.batches.per_epoch
+    evaluation: Evaluation | None = None
+    run.reporter.enter("training", steps=run.steps, step=run.state.step)
+    with saving_first():
+        try:
+            for step in range(run.state.step, run.steps + 1):
+                if number := processes.most([asked()])[0]:
+                    raise stopped(number)
+                if step == run.steps or step % evaluate_every == 0:
+                    evaluation = None  # frees its tables before the next ones are made
+                    evaluation = evaluate_now(run, held_out(run.dataset))
+                    record_evaluation(run, evaluation)
+                if processes.of_first(lambda: run.checkpoints.are_due):
+                    run.save()
+                if step == run.steps or run.state.is_stuck(run.config.patience):
+                    break
+                step_and_log(run)
+            # The weights of the last step, or of the best one, are in the last checkpoint.
+            run.save()
+        except StoppedError:
+            run.save()
+            raise
+    return evaluation
+
+
+def record_evaluation(run: Run, evaluation: Evaluation) -> None:
+    """Log a held-out evaluation, and save the weights if it is the best so far.
+
+    A resumed run evaluates again where it stopped, which is not recorded twice.
+    """
+    state = run.state
+    if state.step in state.held_out:
+        return
+    if run.config.keep == "best" and state.would_be_best(evaluation.loss):
+        run.checkpoints.save_best(state.step)
+    run.log.held_out(state.step, curves(evaluation))
+    state.held_out[state.step] = evaluation.loss
+
+
+def step_and_log(run: Run) -> None:
+    """Do the next step, and log its values. Raises UserError where they are not numbers."""
+    state, step = run.state, run.state.step
+    started = time.monotonic()
+    learning_rate = learning_rate_at(step, run.steps, run.config)
+    rankings = run.batches[step]
+    reading = time.monotonic() - started
+    stats = train_step(
+        run.learner, rankings, state, learning_rate, run.config.max_grad_norm, run.reporter.say
+    )
+    now = time.monotonic()
+    state.record_step(
+        stats,
+        new_epoch=step % run.batches.per_epoch == 0,
+        seconds=now - run.started,
+        took=now - started,
+        reading=reading,
+    )
+    log_step(run, stats, learning_rate, stats.tokens / (now - started))
+
+
+def log_step(run: Run, stats: StepStats, learning_rate: float, tokens_per_second: float) -> None:
+    """Write the values of the step just done to the log, and show them."""
+    step = run.state.step
+    if step % run.config.log_every == 0:
+        values = {
+            "loss": stats.loss,
+            "accuracy": stats.accuracy,
+            "learning_rate": learning_rate,
+            "tokens_per_second": tokens_per_second,
+            **run.learner.objective.figures(),
+        }
+        run.log.training_step(step, values, run.state.seconds)
+    run.reporter.step(
+        step, loss=stats.loss, accuracy=stats.accuracy, tokens_per_second=tokens_per_second
+    )
+
+
+# 3. Save: from here on, only the first process works
+
+
+def continue_alone(run: Run, folder: RunFolder) -> None:
+    """Part this process from the others, with a whole model where they shared the weights."""
+    sharded = run.learner.machine.processes.sharded
+    machine = replace(run.learner.machine, processes=ALONE)
+    run.learner = replace(run.learner, machine=machine)
+    if not sharded:
+        return
+    backbone = resume_backbone(folder, run.config, machine.device)
+    run.learner = replace(run.learner, backbone=backbone)
+    run.checkpoints.modules = run.learner.modules
+    run.checkpoints.processes = ALONE
+    run.checkpoints.restore_weights()
+
+
+def restore_kept_weights(run: Run) -> int:
+    """Restore the weights that the settings keep, and return their step."""
+    kept = run.state.best if run.config.keep == "best" else run.state.step
+    if kept != run.state.step:
+        run.checkpoints.restore_weights(kept)
+    return kept
+
+
+def save_model(run: Run, folder: RunFolder, evaluation: Evaluation) -> None:
+    """Save the model into the run folder once it is known to load."""
+    run.reporter.enter("saving")
+    rewards = [reward for row in evaluation.rewards.values() for reward in row]
+    limits = {
+        "max_prompt_tokens": run.config.max_prompt_tokens,
+        "max_response_tokens": run.config.max_response_tokens,
+    }
+    for warning in save_verified(run.learner.backbone, folder, run.dataset, rewards, limits):
+        run.reporter.say(warning)
+
+
+# 4. Evaluate
+
+
+def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
+    """Return the contents of metrics.json, given the evaluation of the weights of step `kept`."""
+    state, dataset = run.state, run.dataset
+    train_side = state.last_epoch.metrics(dataset.counts.train_prompts)
+    train_side["after"] = brief(evaluate_now(run, train_sample(dataset)))
+    count_words = run.config.baseline == "on"
+    beside = baselines(evaluation, dataset, run.reporter, count_words=count_words)
+    metrics: dict[str, Any] = finite(
+        {
+            "train": train_side,
+            "held_out": held_out_metrics(evaluation, beside),
+            "labellers_agree": labellers_agree(dataset),
+            **run.learner.objective.figures(),
+            "steps": state.step,
+            "kept_step": kept,
+            "seconds": round(run.seconds, 3),
+            "reading_share": state.reading_seconds / (state.step_seconds or math.inf),
+            "tokens": state.tokens,
+            "parameters": sum(w.numel() for w in run.learner.backbone.model.parameters()),
+        }
+    )
+    return metrics
+
+
+def write_results(
+    run: Run, folder: RunFolder, evaluation: Evaluation, metrics: dict[str, Any]
+) -> None:
+    """Write the report, the metrics and the model card, and remove the checkpoints."""
+    show(run.log, folder, run.dataset, evaluation, metrics)
+    run.log.close()
+    folder.write_judgements(judgements(evaluation))
+    folder.write_metrics(metrics)
+    write_model_card(folder)
+    folder.forget_checkpoints()

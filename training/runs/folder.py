@@ -1,7 +1,7 @@
-"""The files of one run: their names, how they are written, how they are read meanwhile.
+"""The files of a run, read and written.
 
-Standard library only: the web imports this file. A file that is missing, half written or of another
-shape reads as None (or as no lines): whoever looks at a run must never fail because of it.
+The web imports this file. A file that is missing, half written or of another shape reads as None
+(or as no lines), so that looking at a run never fails.
 """
 
 from __future__ import annotations
@@ -51,33 +51,33 @@ FILES = (
 )
 LOCK = "lock"
 LOG = "log.txt"
-"""What the processes printed, where the web application started them."""
+"""Output of the processes, where the web application started them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run is. Values that are not known (yet) are None."""
+    """Hold the progress of a run. Values that are not known yet are None."""
 
     state: State
     step: int = 0
     steps: int = 0
-    """In state "scoring", responses scored and responses to score."""
+    """Steps of the run. While scoring, step and steps count responses."""
     loss: float | None = None
     accuracy: float | None = None
     tokens_per_second: float | None = None
     reason: str | None = None
-    """Why it failed, in words."""
+    """Reason of a failure, in words."""
     updated: str | None = None
-    """When this was written: ISO 8601, UTC."""
+    """Time of writing: ISO 8601, UTC."""
 
 
 class RunFolder:
-    """One run's folder. Methods named read_* never raise for what is in the folder."""
+    """Read and write the folder of one run. Methods named read_* never raise for its contents."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.in_use = False
-        """Whether this process has begun to write a run here."""
+        """True once this process has begun to write a run here."""
         self._lock: IO[str] | None = None
 
     @property
@@ -98,13 +98,13 @@ class RunFolder:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether a run stopped here that can go on: those that are done have no checkpoints."""
+        """Return True if a stopped run can be resumed here: finished ones have no checkpoints."""
         names = (path.name.removeprefix("step-") for path in self.checkpoints.glob("step-*"))
         return any(name.isdecimal() for name in names)
 
     @property
     def is_trained(self) -> bool:
-        """Whether a run was brought to its end here."""
+        """Return True if a run has finished here."""
         return self.read_metrics() is not None and not self.checkpoints.exists()
 
     # Reading
@@ -129,20 +129,20 @@ class RunFolder:
         return Progress(**{name: value for name, value in found.items() if name in known})
 
     def held_out_prompts(self) -> list[Identifier] | None:
-        """Ids of the prompts that the run did not learn from."""
+        """Return the ids of the prompts that the run was not trained on."""
         found = _read_json(self.path / HELD_OUT)
         return found if isinstance(found, list) else None
 
     def metric_lines(self) -> list[dict[str, Any]]:
-        """The logged steps. A line being written is left for later."""
+        """Return the logged steps, without a line that is still being written."""
         return list(_iter_lines(self.path / METRIC_LINES))
 
     def judgements(self) -> list[dict[str, Any]]:
-        """Of each held-out prompt: "prompt" (its hash), "agreed" and "comparisons"."""
+        """Return "prompt" (a hash), "agreed" and "comparisons" of each held-out prompt."""
         return list(_iter_lines(self.path / JUDGEMENTS))
 
     def iter_scores(self) -> Iterator[tuple[Identifier, float]]:
-        """(response id, reward) of every scored response. Nothing when there are no scores."""
+        """Yield the id and the reward of every scored response."""
         for line in _iter_lines(self.path / SCORES):
             if isinstance(line.get("reward"), int | float) and "response" in line:
                 yield line["response"], float(line["reward"])
@@ -150,10 +150,9 @@ class RunFolder:
     # Writing
 
     def start(self) -> None:
-        """Make the folder, and take away what an earlier run left in it.
+        """Make the folder, lock it, and remove what an earlier run left in it.
 
-        Raises OSError, also where the folder holds something that is no run's, or where another
-        process writes to it.
+        Raises OSError, also where the folder holds foreign files or another process writes to it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.read_config() is None and (strange := self._strangers()):
@@ -164,12 +163,12 @@ class RunFolder:
         self._remove_parts()
         for name in (TENSORBOARD, MODEL):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        # The configuration goes last: while anything is there, it says that a run has left it.
+        # Remove the configuration last, because it marks the other files as a run's.
         for name in FILES:
             (self.path / name).unlink(missing_ok=True)
 
     def reopen(self) -> None:
-        """Go on with the run that stopped here.
+        """Lock the folder to resume the run that stopped here.
 
         Raises OSError where another process does that, or has just done it.
         """
@@ -204,19 +203,20 @@ class RunFolder:
         self._lock, self.in_use = None, False
 
     def forget_metric_lines_behind(self, step: int) -> None:
+        """Remove the logged lines of later steps than this."""
         kept = [line for line in self.metric_lines() if line["step"] <= step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         _write_text(self.path / METRIC_LINES, text)
 
     def forget_checkpoints(self) -> None:
-        """Of a run that is over. In one move: half of them would be no run that can go on."""
+        """Remove all checkpoints, in one move: a part of them would be no run to resume."""
         part = self.path / (CHECKPOINTS + ".part")
         if self.checkpoints.exists():
             os.replace(self.checkpoints, part)
             shutil.rmtree(part)
 
     def _remove_parts(self) -> None:
-        """What processes were writing, or taking away, when they were killed."""
+        """Remove what killed processes were writing or removing."""
         parts = [f"{MODEL}.part", f"{CHECKPOINTS}.part", f"{CHECKPOINTS}/*.part"]
         for folder in [path for part in parts for path in self.path.glob(part)]:
             shutil.rmtree(folder, ignore_errors=True)
@@ -226,11 +226,11 @@ class RunFolder:
 
     @property
     def is_vacant(self) -> bool:
-        """Whether there is nothing here that a failure to start must leave alone."""
+        """Return True if the folder holds nothing that a failure to start must leave alone."""
         return self.read_config() is None and not self._strangers()
 
     def _strangers(self) -> set[str]:
-        """Files that a run which failed before its configuration was written does not leave."""
+        """Return the files here that no run leaves which failed before it wrote its settings."""
         found = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
         parts = tuple(f"{name}." for name in (*FILES, MODEL, CHECKPOINTS))
         return {
@@ -252,37 +252,37 @@ class RunFolder:
         _write_json(self.path / METRICS, metrics)
 
     def write_judgements(self, rows: Iterable[tuple[str, float, int]]) -> None:
-        """(hash, agreed, comparisons) of each held-out prompt."""
+        """Write (hash, comparisons agreed with, comparisons) of each held-out prompt."""
         names = ("prompt", "agreed", "comparisons")
         rows_named = (dict(zip(names, row, strict=True)) for row in rows)
         _write_lines(self.path / JUDGEMENTS, rows_named)
 
     def write_errors(self, errors: Iterable[Mapping[str, Any]]) -> None:
-        """Held-out comparisons that the rewards get most wrong."""
+        """Write the held-out comparisons that the rewards get most wrong."""
         _write_lines(self.path / ERRORS, errors)
 
     def write_report(self, markdown: str) -> None:
         _write_text(self.path / REPORT, markdown)
 
     def write_progress(self, progress: Progress) -> None:
-        """Stamped with the time of writing."""
+        """Write progress.json with the time of writing."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         _write_json(self.path / PROGRESS, asdict(progress) | {"updated": now})
 
     def append_metric_line(self, values: Mapping[str, Any]) -> None:
-        """One write of one line: a reader sees all of it, or a tail without its newline."""
+        """Append a line in one write, so that a reader can tell a partial one by its end."""
         with open(self.path / METRIC_LINES, "a", encoding="utf-8") as file:
             file.write(json.dumps(finite(values), allow_nan=False) + "\n")
 
     def write_scores(self, scores: Iterable[tuple[Identifier, float]]) -> int:
-        """Write all scores, then put them in place in one move. Returns how many."""
+        """Write all scores, put them in place in one move, and return how many there are."""
         return _write_lines(
             self.scores, ({"response": response, "reward": reward} for response, reward in scores)
         )
 
     @contextmanager
     def new_model(self) -> Iterator[Path]:
-        """A folder to save into; it becomes `model/` if the block ends without an exception."""
+        """Yield a folder to save into; it becomes `model/` if the block succeeds."""
         part = self.path / (MODEL + ".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -295,7 +295,7 @@ class RunFolder:
 
 
 def finite(value: Any) -> Any:
-    """The value with None for every number that JSON cannot hold (NaN, infinity), at any depth."""
+    """Return the value with None for every NaN and infinity in it, because JSON has neither."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -317,7 +317,7 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> int:
-    """Likewise, one line at a time. Returns how many."""
+    """Replace the file in one move by one with these lines, and return how many they are."""
     count = 0
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     with open(part, "w", encoding="utf-8") as file:
@@ -341,7 +341,7 @@ def _read_object(path: Path) -> dict[str, Any] | None:
 
 
 def _iter_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSONL file, up to the first line that is not whole."""
+    """Yield the objects of a JSONL file, up to the first incomplete line."""
     try:
         with open(path, encoding="utf-8") as file:
             for line in file:

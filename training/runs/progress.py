@@ -1,4 +1,4 @@
-"""What a run says while it goes: progress.json and the terminal, metrics.jsonl and TensorBoard."""
+"""Report a running run: progress.json and the terminal, metrics.jsonl and TensorBoard."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from training.runs.folder import (
-    Progress,
-    RunFolder,
-    State,
-)
+from training.runs.folder import Progress, RunFolder, State
 
 SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_BETWEEN_LINES = 10.0
 
 
 class Reporter:
-    """Keeps progress.json fresh, and a progress bar (or a line now and then) on standard error.
+    """Update progress.json and a progress bar, or lines now and then, on standard error.
 
-    A silent one does nothing: of several processes one reports.
+    A silent reporter does nothing: only one of several processes reports.
     """
 
     def __init__(self, folder: RunFolder, *, bar: bool, silent: bool = False) -> None:
@@ -36,7 +32,7 @@ class Reporter:
         self._written = self._said = 0.0
 
     def enter(self, state: State, steps: int | None = None, step: int = 0) -> None:
-        """A new state; with `steps`, a new count from `step` to them. Written at once."""
+        """Enter a state, and write it at once. With `steps`, count from `step` to them anew."""
         if steps is not None:
             self.close()
             self.progress = Progress(state, step=step, steps=steps)
@@ -50,7 +46,7 @@ class Reporter:
         self._write()
 
     def say(self, text: str) -> None:
-        """A line on standard error, above the bar if there is one."""
+        """Write a line to standard error, above the bar if there is one."""
         if not self.silent:
             tqdm.write(text, file=sys.stderr)
             sys.stderr.flush()
@@ -63,6 +59,7 @@ class Reporter:
         accuracy: float | None = None,
         tokens_per_second: float | None = None,
     ) -> None:
+        """Show that so many steps are done, with their latest values."""
         self.progress = replace(
             self.progress,
             step=step,
@@ -81,12 +78,17 @@ class Reporter:
             self.say(f"{self.progress.state} {step}/{self.progress.steps}  {words}".rstrip())
         self.alive()
 
+    def advance(self, steps: int) -> None:
+        """Show that so many more steps are done."""
+        self.step(self.progress.step + steps)
+
     def alive(self) -> None:
-        """Write progress.json again if that was long enough ago."""
+        """Update progress.json if it is older than SECONDS_BETWEEN_WRITES."""
         if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
             self._write()
 
     def close(self) -> None:
+        """Remove the progress bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -98,13 +100,13 @@ class Reporter:
 
 
 class MetricLog:
-    """One step's values to metrics.jsonl and to TensorBoard; held-out values to TensorBoard.
+    """Log the values of steps to metrics.jsonl and TensorBoard, and held-out values to the latter.
 
-    A silent one, likewise, does nothing.
+    A silent log does nothing: only one of several processes logs.
     """
 
     def __init__(self, folder: RunFolder, step: int = 0, *, silent: bool = False) -> None:
-        """Of a run that has done so many steps: what was written of later ones is void."""
+        """Open the log of a run at `step`, and drop what was logged of later steps."""
         self.folder = folder
         self.board: SummaryWriter | None = None
         if not silent:
@@ -113,6 +115,7 @@ class MetricLog:
             self.board = SummaryWriter(str(folder.tensorboard), purge_step=purged)
 
     def training_step(self, step: int, values: dict[str, float], seconds: float) -> None:
+        """Log the values of a step that ended so many seconds after the run began."""
         if self.board is None:
             return
         self.folder.append_metric_line({"step": step, **values, "seconds": round(seconds, 3)})
@@ -120,23 +123,27 @@ class MetricLog:
             self.board.add_scalar(f"train/{name}", value, step)
 
     def held_out(self, step: int, values: dict[str, float]) -> None:
+        """Log the values of a held-out evaluation."""
         if self.board is not None:
             for name, value in values.items():
                 self.board.add_scalar(f"held_out/{name}", value, step)
 
     def text(self, name: str, markdown: str, step: int) -> None:
+        """Log a text for TensorBoard."""
         if self.board is not None:
             self.board.add_text(name, markdown, step)
 
     def image(self, name: str, pixels: NDArray[np.uint8], step: int) -> None:
-        """Pixels (height, width, 3)."""
+        """Log an image for TensorBoard, given its pixels (height, width, 3)."""
         if self.board is not None:
             self.board.add_image(name, pixels, step, dataformats="HWC")
 
     def flush(self) -> None:
+        """Write to the disk what TensorBoard's log still holds in memory."""
         if self.board is not None:
             self.board.flush()
 
     def close(self) -> None:
+        """Close TensorBoard's log."""
         if self.board is not None:
             self.board.close()

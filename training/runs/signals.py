@@ -1,9 +1,9 @@
-"""Stopping on SIGINT and SIGTERM. Standard library only: handlers stand before slow imports.
+"""Stop on SIGINT and SIGTERM. Standard library only, to set handlers before slow imports.
 
-Where nothing is to be saved, the handler says the last word and ends the process. Nothing is
-unwound: a run must survive being killed anyway, and what it writes is in place as a whole or not at
-all. Inside `saving_first` the handler only sets a flag, and the loop there looks at it between its
-steps and batches. A second signal ends the process at once.
+Where nothing has to be saved, the handler reports the signal and ends the process without unwinding
+it: a run must survive being killed anyway, and every file is written as a whole or not at all.
+Inside `saving_first` the handler only sets a flag, which the loop there checks between its steps
+and batches. A second signal ends the process at once.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from training.errors import StoppedError
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 LastWord = Callable[[BaseException], int]
-"""Says why the process ends, and returns its exit code."""
+"""Report why the process ends, and return its exit code."""
 
 
 @dataclass
 class _State:
-    """Signals reach a process, so there is one of these."""
+    """Hold the state of signal handling, once for each process."""
 
     last_word: LastWord = lambda error: 1
     asked: int = 0
@@ -36,7 +36,7 @@ _state = _State()
 
 @contextmanager
 def stoppable(last_word: LastWord) -> Iterator[None]:
-    """While it is open, SIGINT and SIGTERM end the process after its last word."""
+    """End the process on SIGINT and SIGTERM inside this block, after its last word."""
     _state.last_word, _state.asked, _state.saves_first = last_word, 0, False
     handlers = {number: signal.signal(number, _on_signal) for number in SIGNALS}
     try:
@@ -48,7 +48,7 @@ def stoppable(last_word: LastWord) -> Iterator[None]:
 
 @contextmanager
 def saving_first() -> Iterator[None]:
-    """While it is open, a signal only sets the flag. Raises StoppedError at its end."""
+    """Let a signal only set a flag inside this block, and raise StoppedError at its end."""
     _state.saves_first = True
     try:
         yield

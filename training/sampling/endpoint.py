@@ -1,61 +1,61 @@
 """`python -m training.sampling.endpoint`: responses from an OpenAI-compatible endpoint.
 
 POST {endpoint}/chat/completions, several at a time, again where the server is busy or away. The key
-comes from the environment and goes nowhere else. Standard library only.
-training/sampling/protocol.py says what goes in and out.
+comes from the environment and goes nowhere else. training/sampling/protocol.py describes the input
+and the output.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
+import math
 import os
-import random
 import re
+import ssl
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
-from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, getproxies
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+import stamina
 
 from training.errors import UserError
 from training.sampling.protocol import requests, say
 
 PATH = "/chat/completions"
 BUSY = {408, 409, 425, 429}  # and all from 500 on
-FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds
-MOST_BYTES = 64 * 2**20  # of an answer
+FIRST_WAIT, MAX_WAIT = 0.5, 60.0  # seconds
+MAX_ANSWER_BYTES = 64 * 2**20
+MAX_ERROR_BYTES = 2**16
+MAX_ERROR_CHARACTERS = 200  # of an error as it is shown
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.ProxyError,
+    httpx.WriteError,
+    httpx.WriteTimeout,
+)
 # How servers say that they do not take `n` or `seed`.
 UNKNOWN = re.compile(r"\bn\b|seed|extra|permitted|support|unknown|unrecognized|unexpected", re.I)
-SHOWN = 200  # characters of what a server says
 
 
 class RefusedError(Exception):
-    """The endpoint refuses one request, whatever may become of others."""
+    """Raised where the endpoint refuses one request, but perhaps no other."""
 
 
 class FailedError(RefusedError):
-    """The endpoint stays busy with one request, while it answers others."""
+    """Raised where the endpoint stays busy with one request, while it answers others."""
 
 
 class BusyError(Exception):
-    """The endpoint may answer the same request later; the message says what it did now."""
+    """Raised where the endpoint may answer the same request later."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
-        self.wait = wait  # seconds, where the server says
-
-
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The key goes to the address that was given, and to no other."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
+        self.wait = wait  # seconds, where the server gives them
 
 
 class Endpoint:
@@ -68,16 +68,20 @@ class Endpoint:
         self.key = os.environ.get(arguments.key_variable, "").strip()
         if not (self.key.isascii() and self.key.isprintable()):
             raise UserError(f"the key in {arguments.key_variable} has characters that no key has")
-        # Through a proxy a key goes only where the proxy cannot read it.
-        proxies = {name: url for name, url in getproxies().items() if name == "https"}
-        self.opener = urllib.request.build_opener(NoRedirect, ProxyHandler(proxies))
+        self.client = make_client(self.url, self.key, arguments.timeout)
+        self.retrying = stamina.RetryingCaller(
+            attempts=arguments.retries + 1,
+            timeout=None,
+            wait_initial=FIRST_WAIT,
+            wait_max=MAX_WAIT,
+            wait_jitter=FIRST_WAIT,
+        )
         self.answers = 0
-        # What not every server takes; left out once one has refused it.
-        self.plain = False
+        self.basic_only = False  # leaves out what not every server takes, once one refused it
         self.length_key = "max_tokens"
 
     def sample(self, request: dict[str, Any]) -> dict[str, Any]:
-        """An answer to a request."""
+        """Return the answer to a request of the protocol."""
         found: list[dict[str, Any]] = []
         for prompt in request["prompts"]:
             try:
@@ -87,7 +91,7 @@ class Endpoint:
         return {"id": request["id"], "found": found}
 
     def responses(self, prompt: dict[str, Any], temperature: float, seed: int) -> dict[str, Any]:
-        """As many texts as are wanted, with several requests where a server gives one at a time."""
+        """Return the texts that a prompt wants, from several requests where a server gives few."""
         texts: list[str] = []
         cut = 0
         for call in range(prompt["count"]):
@@ -115,59 +119,52 @@ class Endpoint:
         return {"texts": texts, "cut": cut}
 
     def choices(self, body: dict[str, Any], more: dict[str, Any]) -> list[dict[str, Any]]:
-        """What the endpoint answers, without what not every server takes if it refuses that."""
-        if self.plain:
-            return self.patiently(body)
+        """Return the choices of an answer, asked for without `more` where the server refuses it."""
+        if self.basic_only:
+            return self.ask_patiently(body)
         try:
-            return self.patiently(body | more)
+            return self.ask_patiently(body | more)
         except FailedError:
             raise
         except RefusedError as error:
             if "max_completion_tokens" in str(error) and "max_tokens" in body:
                 body["max_completion_tokens"] = body.pop("max_tokens")
-                found = self.patiently(body | more)
+                found = self.ask_patiently(body | more)
                 self.length_key = "max_completion_tokens"
                 return found
             try:
-                found = self.patiently(body)
+                found = self.ask_patiently(body)
             except RefusedError:
                 raise error from None
-            self.plain = bool(UNKNOWN.search(str(error)))
+            self.basic_only = bool(UNKNOWN.search(str(error)))
             return found
 
-    def patiently(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        """Ask, and again where the server is busy.
+    def ask_patiently(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """Ask, and retry where the server is busy.
 
-        Where it stays so, raises FailedError if it has answered others meanwhile, else UserError.
+        Where it stays busy, raises FailedError if it has answered others meanwhile, else UserError.
         """
-        tries = self.arguments.retries + 1
         answers = self.answers
-        for number in range(tries):
-            try:
-                return self.ask(body)
-            except BusyError as error:
-                if number == tries - 1 and self.answers > answers:
-                    raise FailedError(f"{error}, {tries} times in a row") from None
-                if number == tries - 1:
-                    raise UserError(f"{self.url} {error}, {tries} times in a row") from None
-                wait = min(FIRST_WAIT * 2**number, LONGEST_WAIT) * random.uniform(0.5, 1.0)
-                time.sleep(wait if error.wait is None else min(error.wait, LONGEST_WAIT))
-        raise AssertionError("a try always ends in an answer or an error")
+        try:
+            return self.retrying(wait_before_retry, self.ask, body)
+        except BusyError as error:
+            times = f"{self.arguments.retries + 1} times in a row"
+            if self.answers > answers:
+                raise FailedError(f"{error}, {times}") from None
+            raise UserError(f"{self.url} {error}, {times}") from None
 
     def ask(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        """One request. Raises BusyError, RefusedError, or UserError for what ends them all."""
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
-        request = urllib.request.Request(self.url, json.dumps(body).encode(), headers)  # noqa: S310
+        """Send a request. Raises BusyError, RefusedError, or UserError for what ends them all."""
         try:
-            with self.opener.open(request, timeout=self.arguments.timeout) as answer:
-                found = json.loads(answer.read(MOST_BYTES))
-        except urllib.error.HTTPError as error:
-            with error:
-                raise self.refusal(error.code, error.headers.get("Retry-After"), error) from None
-        except (OSError, http.client.HTTPException) as error:
+            with self.client.stream("POST", self.url, json=body) as answer:
+                refused = None if answer.is_success else self.refusal(answer)
+                raw = b"" if refused else read(answer, MAX_ANSWER_BYTES)
+        except httpx.HTTPError as error:
             raise self.absence(error) from None
+        if refused:
+            raise refused
+        try:
+            found = json.loads(raw)
         except ValueError:
             raise BusyError("answers with something that is not JSON") from None
         choices = found.get("choices") if isinstance(found, dict) else None
@@ -176,8 +173,9 @@ class Endpoint:
         self.answers += 1
         return choices
 
-    def refusal(self, code: int, retry_after: str | None, body: IO[bytes]) -> Exception:
-        """What a status that is not 200 means."""
+    def refusal(self, answer: httpx.Response) -> Exception:
+        """Return the error for a status that is no success."""
+        code = answer.status_code
         if code == 401 or (code == 403 and not self.answers):
             where = f"the environment variable {self.arguments.key_variable}"
             what = "the key in" if self.key else "a request without a key; put one into"
@@ -186,18 +184,20 @@ class Endpoint:
             return UserError(f"{self.url} has no model {self.arguments.model!r}, or is not there")
         if 300 <= code < 400:
             return UserError(f"{self.url} leads elsewhere (status {code}): give the last address")
-        said = self.words(body)
+        said = self.words(answer)
         if code == 402 or "insufficient_quota" in said:
             return UserError(f"{self.url} has no quota left for this key")
         if code in BUSY or code >= 500:
-            return BusyError(f"answers with status {code}", seconds(retry_after))
+            return BusyError(
+                f"answers with status {code}", seconds(answer.headers.get("Retry-After"))
+            )
         return RefusedError(f"status {code}: {said}")
 
-    def words(self, body: IO[bytes]) -> str:
-        """What a server says of an error, in a line, without the key."""
+    def words(self, answer: httpx.Response) -> str:
+        """Return the server's description of an error, in one line and without the key."""
         try:
-            raw = body.read(2**16).decode(errors="replace")
-        except (OSError, http.client.HTTPException):
+            raw = read(answer, MAX_ERROR_BYTES).decode(errors="replace")
+        except httpx.HTTPError:
             return ""
         try:
             said = json.loads(raw)
@@ -207,32 +207,92 @@ class Endpoint:
             pass
         if self.key:
             raw = raw.replace(self.key, "...")
-        return " ".join(raw.split())[:SHOWN]
+        return " ".join(raw.split())[:MAX_ERROR_CHARACTERS]
 
-    def absence(self, error: Exception) -> Exception:
-        """What a connection that fails means: at the very beginning, that the address is wrong."""
-        cause = error.reason if isinstance(error, urllib.error.URLError) else error
-        said = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        if isinstance(error, urllib.error.URLError) and not self.answers:
-            return UserError(f"{self.url} cannot be reached: {said}")
-        if isinstance(cause, TimeoutError):
+    def absence(self, error: httpx.HTTPError) -> Exception:
+        """Return the error for a failed connection: at first, that the address is wrong."""
+        if isinstance(error, NEVER_SENT) and not self.answers:
+            return UserError(f"{self.url} cannot be reached: {reason_of(error)}")
+        if isinstance(error, httpx.TimeoutException):
             return BusyError(f"does not answer within {self.arguments.timeout:g} s")
-        return BusyError(f"breaks off: {said}")
+        return BusyError(f"breaks off: {reason_of(error)}")
+
+
+def make_client(url: str, key: str, timeout: float) -> httpx.Client:
+    """Return a client that sends the key to this address, and to no other. Raises UserError."""
+    return httpx.Client(
+        headers={"Accept-Encoding": "identity", "Accept": "application/json"}
+        | ({"Authorization": f"Bearer {key}"} if key else {}),
+        timeout=timeout,
+        follow_redirects=False,
+        trust_env=False,  # it would take a password from ~/.netrc, and any proxy
+        proxy=proxy_for(url),
+        verify=ssl.create_default_context(),
+        limits=httpx.Limits(max_connections=None),  # --concurrency limits them
+    )
+
+
+def proxy_for(url: str) -> httpx.Proxy | None:
+    """Return the environment's proxy for HTTPS, which cannot read a key that it passes on."""
+    found = httpx.URL(url)
+    proxy = getproxies().get("https")
+    if found.scheme != "https" or not proxy or proxy_bypass(found.netloc.decode()):
+        return None
+    try:
+        return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+    except (ValueError, httpx.InvalidURL):
+        raise UserError("the proxy in https_proxy is not an address: http://host:port") from None
+
+
+def read(answer: httpx.Response, limit: int) -> bytes:
+    """Return the beginning of an answer, up to `limit` bytes."""
+    found = bytearray()
+    for some in answer.iter_bytes():
+        found += some
+        if len(found) >= limit:
+            break
+    return bytes(found[:limit])
+
+
+def wait_before_retry(error: Exception) -> bool | float:
+    """Return the seconds that a busy server asks to wait, True for a growing wait, else False."""
+    if not isinstance(error, BusyError):
+        return False
+    return True if error.wait is None else min(error.wait, MAX_WAIT)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the system's description of a failed connection, or httpx's."""
+    for cause in causes(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    return str(error) or type(error).__name__
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that led to it."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
 
 
 def is_address(url: str) -> bool:
+    """Return True for a URL of HTTP or HTTPS with a host."""
     try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, for one
+        found = httpx.URL(url)
+    except httpx.InvalidURL:  # a port that is no number, for one
         return False
+    return found.scheme in ("http", "https") and bool(found.host) and found.port != 0
 
 
 def seconds(retry_after: str | None) -> float | None:
+    """Return the value of a Retry-After header if it is a number of seconds."""
     try:
-        return max(float(retry_after or ""), 0.0)
+        found = float(retry_after or "")
     except ValueError:
         return None
+    return max(found, 0.0) if math.isfinite(found) else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -246,6 +306,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout", type=float, default=120.0)
     parser.add_argument("--retries", type=int, default=6)
     arguments = parser.parse_args(argv)
+    stamina.instrumentation.set_on_retry_hooks([])  # they would log the prompts
     try:
         endpoint = Endpoint(arguments)
     except UserError as error:
@@ -265,7 +326,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def ended(error: Exception) -> int:
-    """Say in a line why the program ends; its exit code."""
+    """Print in one line why the program ends, and return its exit code."""
     known = isinstance(error, UserError)
     said = str(error) if known else f"unexpected {type(error).__name__}: {error}"
     print("error:", " ".join(said.split()), file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """`python -m training.sampling.local_model`: responses from a causal language model.
 
-A folder or a name that transformers loads; on a GPU where there is one.
-training/sampling/protocol.py says what goes in and out.
+The model is a folder or a name that transformers loads, on a GPU if there is one.
+training/sampling/protocol.py describes the input and the output.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Model:
         self.positions = int(getattr(self.model.config, "max_position_embeddings", 0) or 0)
 
     def sample(self, request: dict[str, Any]) -> dict[str, Any]:
-        """An answer to a request, all of its prompts in one batch."""
+        """Return the answer to a request, with all its prompts in one batch."""
         found: list[dict[str, Any]] = []
         rows: list[list[int]] = []
         owners: list[int] = []
@@ -84,7 +84,7 @@ class Model:
         return {"id": request["id"], "found": found}
 
     def tokens(self, messages: list[dict[str, str]]) -> list[int]:
-        """The prompt up to where the response begins. Raises ValueError where it is too long."""
+        """Return the prompt's tokens up to the response. Raises ValueError where it is too long."""
         text = self.tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True
         )
@@ -98,7 +98,7 @@ class Model:
 
     @torch.inference_mode()
     def generate(self, rows: list[list[int]], temperature: float) -> list[list[int]]:
-        """The new tokens of each row, up to the end token or the longest that is allowed."""
+        """Return the new tokens of each row, up to the end token or the maximum length."""
         batch = self.tokenizer.pad({"input_ids": rows}, return_tensors="pt").to(self.device)
         how = (
             {"do_sample": True, "temperature": temperature, "top_p": self.top_p, "top_k": 0}
@@ -120,7 +120,7 @@ class Model:
         return new
 
     def text(self, tokens: list[int]) -> tuple[str, bool]:
-        """A response as text, and whether it was cut at its greatest length."""
+        """Return a response as text, and True if it was cut at the maximum length."""
         end = next((i for i, token in enumerate(tokens) if token in self.ends), len(tokens))
         text = str(self.tokenizer.decode(tokens[:end], skip_special_tokens=True))
         cut = end >= self.max_new_tokens
@@ -130,7 +130,7 @@ class Model:
 
 
 def end_tokens(settings: Any, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The tokens that end a response: those that the model names, and the tokenizer's."""
+    """Return the tokens that end a response: the model's and the tokenizer's."""
     named = settings.eos_token_id if settings is not None else None
     ends = named if isinstance(named, list) else [named]
     return sorted({end for end in [*ends, tokenizer.eos_token_id] if end is not None})

@@ -1,4 +1,4 @@
-"""Sampling programs and whoever asks them: lines of JSON through pipes. Standard library only.
+"""The protocol of sampling programs: lines of JSON through pipes. Standard library only.
 
     request  {"id": 7, "temperature": 0.7, "seed": 3, "prompts": [{"messages": [...], "count": 2}]}
     answer   {"id": 7, "found": [{"texts": ["...", "..."], "cut": 1}]}
@@ -30,14 +30,14 @@ _writing = threading.Lock()
 
 
 class SamplingError(Exception):
-    """A sampling program cannot go on; the message says why, in one line."""
+    """Raised where a sampling program cannot go on; the message is one line that says why."""
 
 
 def requests() -> Iterator[dict[str, Any]]:
-    """The requests on standard input.
+    """Yield the requests on standard input.
 
-    A thread of its own reads them, so that who writes one never waits for an answer to be read.
-    It holds no lock of standard input, which the interpreter would wait for at its end.
+    A thread of its own reads them, so that a writer never waits for an answer to be read. It
+    holds no lock of standard input, which the interpreter would wait for at its end.
     """
     lines: SimpleQueue[bytes] = SimpleQueue()
 
@@ -55,7 +55,7 @@ def requests() -> Iterator[dict[str, Any]]:
 
 
 def say(value: Any) -> None:
-    """Write a line to whoever asked."""
+    """Write an answer to standard output."""
     line = json.dumps(value) + "\n"
     with _writing:
         sys.stdout.write(line)
@@ -64,20 +64,20 @@ def say(value: Any) -> None:
 
 @dataclass
 class Sampler:
-    """A running sampling program."""
+    """Ask a running sampling program."""
 
     process: subprocess.Popen[bytes]
     said: IO[bytes]  # on standard error
 
     def ask(self, request: dict[str, Any]) -> None:
-        """Where the program has ended, `answer` says so when all answers have been read."""
+        """Send a request. If the program has ended, `answer` says so once all answers are read."""
         asked = cast(IO[bytes], self.process.stdin)
         with suppress(BrokenPipeError):
             asked.write(json.dumps(request).encode() + b"\n")
             asked.flush()
 
     def answer(self) -> dict[str, Any]:
-        """The next answer. Raises SamplingError where the program has ended."""
+        """Return the next answer. Raises SamplingError where the program has ended."""
         line = cast(IO[bytes], self.process.stdout).readline()
         if not line.endswith(b"\n"):
             raise SamplingError(self.reason())
@@ -85,7 +85,7 @@ class Sampler:
         return found
 
     def reason(self) -> str:
-        """What the program said last."""
+        """Return the last words of the program on standard error."""
         code = self.process.wait()
         self.said.seek(0)
         lines = self.said.read().decode(errors="replace").split("\n")

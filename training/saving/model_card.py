@@ -1,6 +1,6 @@
-"""The README of a model folder: what the model was made of, what it is worth, how it is used.
+"""The model card: the README of a model folder, on its data, its evaluation and its use.
 
-People's names are left out of it, and so is all else that the run folder keeps for itself.
+It leaves out people's names, and everything else that only the run folder holds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainConfig, option
+from training.evaluation.formatting import decimal, percent
 from training.evaluation.report import CHOICES
 from training.runs.folder import RunFolder
 
@@ -21,7 +22,7 @@ CARD = "README.md"
 DATA = {
     "prompts": "prompts with a ranking",
     "rankings": "rankings",
-    "chosen": "rankings after the choice of verdicts",
+    "chosen": "rankings after aggregation",
     "comparisons": "comparisons in them",
     "all_tied": "rankings that tie everything, left out",
     "duplicates": "rankings given twice, left out",
@@ -35,9 +36,9 @@ DATA = {
     "rankings_sha256": "SHA-256 of the rankings",
 }
 FACTS = "podium.json"
-"""What verifying the saved model has shown, beside its weights (training/saving/verify.py)."""
+"""File with the results of verifying the saved model (training/saving/verify.py)."""
 SAID = {"model", "backbone_license"}
-"""Settings that the card names elsewhere, without the path of a folder."""
+"""Settings that the card names elsewhere, without a folder's path."""
 
 USE = """\
 ```python
@@ -72,7 +73,7 @@ trainer.train()
 
 
 def write_model_card(folder: RunFolder) -> None:
-    """Into the model folder of a run whose metrics are written."""
+    """Write the model card of a run whose metrics are written."""
     config, manifest, metrics = folder.read_config(), folder.read_manifest(), folder.read_metrics()
     if config is None or manifest is None or metrics is None:
         raise FileNotFoundError(f"{folder.path} has no configuration, manifest or metrics")
@@ -88,6 +89,7 @@ def model_card(
     metrics: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> str:
+    """Return the model card as Markdown."""
     project = plain(str(manifest["project"]))
     trust = "" if config.backbone == "pretrained" else ", trust_remote_code=True"
     return "\n".join(
@@ -119,7 +121,7 @@ def model_card(
             "",
             "## Limits",
             "",
-            *[f"- {limit}" for limit in _limits(config, manifest, metrics, facts)],
+            *[f"- {limit}" for limit in _limits(metrics["held_out"], facts)],
             "",
             "## Settings",
             "",
@@ -134,6 +136,7 @@ def model_card(
 
 
 def _front_matter(config: TrainConfig) -> Iterator[str]:
+    """Yield the lines of YAML at the top of the card."""
     yield "library_name: transformers"
     yield "pipeline_tag: text-classification"
     yield "tags: [reward-model, podium]"
@@ -144,6 +147,7 @@ def _front_matter(config: TrainConfig) -> Iterator[str]:
 
 
 def _start(config: TrainConfig) -> str:
+    """Return the model that training started from, in words."""
     if config.backbone != "pretrained":
         return f"scratch, as a small {config.backbone}"
     name = plain(Path(config.model).name if Path(config.model).exists() else config.model)
@@ -151,9 +155,10 @@ def _start(config: TrainConfig) -> str:
 
 
 def _labellers(manifest: Mapping[str, Any]) -> str:
-    verdicts = manifest.get("verdicts", "all")
-    if verdicts == "majority":
-        return CHOICES[verdicts]
+    """Return a sentence on the numbers of rankings by labeller, without names."""
+    aggregation = manifest.get("verdicts", "all")
+    if aggregation == "majority":
+        return CHOICES[aggregation]
     each = manifest["rankings_by_labeller"]
     by_nobody = manifest["rankings_by_nobody"]
     parts = []
@@ -162,16 +167,18 @@ def _labellers(manifest: Mapping[str, Any]) -> str:
     if by_nobody:
         parts.append(f"{by_nobody} rankings that name no labeller")
     said = f"Ranked by {' and '.join(parts)}, of those that are used."
-    return f"{CHOICES[verdicts]} {said}" if verdicts in CHOICES else said
+    return f"{CHOICES[aggregation]} {said}" if aggregation in CHOICES else said
 
 
 def _split(config: TrainConfig) -> str:
+    """Return a sentence on the held-out side."""
     what = "prompts, by a hash" if config.held_out_by == "prompt" else "labellers, by their names"
-    return f"Held out: {config.held_out_fraction:.0%} of {what} (split {config.split})."
+    share = percent(config.held_out_fraction, 0)
+    return f"Held out: {share} of {what} (split {config.split})."
 
 
 def figures(found: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, str]]:
-    """(name, value) of every number, at any depth. Lists, by person or by bin, are left out."""
+    """Yield the name and the value of every number at any depth, but not of those in lists."""
     for name, value in found.items():
         words = f"{under}{name}".replace("_", " ")
         if isinstance(value, Mapping):
@@ -185,16 +192,14 @@ def figures(found: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, st
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None else str(value) if type(value) is int else f"{value:.3f}"
+    """Return a count as it is, and any other number with three digits behind the point."""
+    if value is None:
+        return "unknown"
+    return str(value) if type(value) is int else decimal(value, 3)
 
 
-def _limits(
-    config: TrainConfig,
-    manifest: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    facts: Mapping[str, Any],
-) -> Iterator[str]:
-    held_out = metrics["held_out"]
+def _limits(held_out: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the sentences on the limits of the model."""
     yield (
         "Only the order of responses to one prompt was learned. Scores of responses to different"
         " prompts cannot be compared."
@@ -227,7 +232,7 @@ def _limits(
 
 
 def _settings(config: TrainConfig) -> Iterator[tuple[str, Any]]:
-    """Those that were chosen otherwise than by default."""
+    """Yield the backbone and the settings that are not defaults."""
     default = asdict(TrainConfig(backbone=config.backbone))
     for name, value in asdict(config).items():
         if (value != default[name] or name == "backbone") and name not in SAID:
@@ -235,6 +240,7 @@ def _settings(config: TrainConfig) -> Iterator[tuple[str, Any]]:
 
 
 def _licence(config: TrainConfig) -> str:
+    """Return a sentence on the licence of the weights."""
     if config.backbone != "pretrained":
         return "The weights began at random; the rankings' own terms apply."
     if not config.backbone_license:
@@ -243,9 +249,10 @@ def _licence(config: TrainConfig) -> str:
 
 
 def _table(rows: Iterator[tuple[str, Any]]) -> list[str]:
+    """Return a table of two columns as lines of Markdown."""
     return ["| | |", "|---|---|", *[f"| {name} | {plain(str(value))} |" for name, value in rows]]
 
 
 def plain(text: str) -> str:
-    """One line of text that Markdown finds nothing in."""
+    """Return the text in one line, without effect in Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Saving a model so that it is known to load: what stock transformers reads scores the same.
+"""Save a model, and verify that stock transformers loads it with the same scores.
 
 Shapes: N examples, K responses, B compared responses, T row tokens.
 """
@@ -6,7 +6,7 @@ Shapes: N examples, K responses, B compared responses, T row tokens.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from transformers import (
 from training.backbones.backbone import Backbone
 from training.backbones.layout import padded_rows
 from training.backbones.scratch import our_model
-from training.config import TrainConfig
 from training.data.dataset import Dataset, TokenizedPrompt
 from training.data.encoder import TextEncoder
 from training.data.examples import Example
@@ -36,23 +35,24 @@ from training.saving.model_card import FACTS
 TOLERANCE = 1e-4
 EXAMPLES = 3
 TOKENS = 4096
-"""Most tokens of an example that is compared."""
+"""Tokens of a compared example at most."""
 PADDING = 3
-"""Tokens of padding beside the longest row of a batch."""
+"""Padding tokens added to the longest row of a batch."""
 
 
 def save_verified(
     backbone: Backbone,
     folder: RunFolder,
     dataset: Dataset,
-    config: TrainConfig,
     rewards: Collection[float],
+    limits: Mapping[str, int],
 ) -> list[str]:
-    """Save into the run folder; the model appears there only if it loads and scores as it should.
+    """Save the model into the run folder, where it appears only if it loads and scores the same.
 
-    `rewards` are those of the held-out responses, for whoever wants scores centred and scaled.
-    Returns warnings for the model's users. Raises RuntimeError where a saved model gives other
-    scores or its tokenizer other tokens.
+    The facts beside it give the mean and the standard deviation of `rewards`, those of the held-out
+    responses, for scores to be centred and scaled by, and the `limits` on tokens. Returns warnings
+    for the model's users. Raises RuntimeError where the saved model gives other scores or its
+    tokenizer other tokens.
     """
     prompts = list(islice(dataset.held_out_prompts(), EXAMPLES))
     whole = (Example(prompt.tokens, prompt.responses) for prompt in prompts)
@@ -64,8 +64,7 @@ def save_verified(
         padding = verify(backbone, path, examples)
         texts, equal = verify_texts(backbone.tokenizer, path, prompts)
         facts = {
-            "max_prompt_tokens": config.max_prompt_tokens,
-            "max_response_tokens": config.max_response_tokens,
+            **limits,
             "padding": padding,
             "texts_compared": texts,
             "texts_equal": equal,
@@ -73,17 +72,16 @@ def save_verified(
             "reward_std": float(np.std(list(rewards))),
         }
         (path / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    warnings = []
+    return list(_warnings(backbone.model.config.model_type, padding, texts, equal))
+
+
+def _warnings(family: str, padding: list[str], texts: int, equal: int) -> Iterator[str]:
+    """Yield warnings for the users of a model, given the results of verify and verify_texts."""
     if "left" not in padding:
-        family = backbone.model.config.model_type
-        warnings.append(
-            f"pad on the right: a {family} model scores otherwise if padded on the left"
-        )
+        yield f"pad on the right: a {family} model scores otherwise if padded on the left"
     if equal < texts:
-        warnings.append(
-            f"{texts - equal} of {texts} held-out texts give other tokens through the chat template"
-        )
-    return warnings
+        given = f"{texts - equal} of {texts} held-out texts"
+        yield f"{given} give other tokens through the chat template"
 
 
 def verify(backbone: Backbone, saved: Path, examples: list[Example]) -> list[str]:
@@ -123,6 +121,7 @@ def verify(backbone: Backbone, saved: Path, examples: list[Example]) -> list[str
 
 @torch.no_grad()
 def _our_rewards(backbone: Backbone, examples: list[Example]) -> Tensor:
+    """Return the rewards (N, K) of the model in memory."""
     training = backbone.model.training
     backbone.model.eval()
     rewards_NK = backbone.rewards(examples).float().cpu()
@@ -131,7 +130,7 @@ def _our_rewards(backbone: Backbone, examples: list[Example]) -> Tensor:
 
 
 def stock_model(folder: Path) -> PreTrainedModel:
-    """The folder as anybody loads it, on the CPU in float32."""
+    """Load the folder as any user does, on the CPU in float32."""
     # Our own models' code is what this process has just written; no other is trusted.
     ours = our_model(folder) is not None
     model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
@@ -144,7 +143,7 @@ def stock_model(folder: Path) -> PreTrainedModel:
 def stock_rewards(
     model: PreTrainedModel, examples: Sequence[Example], pad: int, side: str | None = None
 ) -> Tensor:
-    """Rewards (B,) from ids and attention mask, every row padded on that side if one is given."""
+    """Return the rewards (B,) of a stock model, every row padded on a side if one is given."""
     rows = padded_rows(examples, pad)
     tokens_BT, attention_BT = rows.tokens_BT, rows.attention_BT
     if side is not None:
@@ -163,11 +162,10 @@ def stock_rewards(
 def verify_texts(
     tokenizer: PreTrainedTokenizerBase, saved: Path, prompts: Sequence[TokenizedPrompt]
 ) -> tuple[int, int]:
-    """How many texts were compared, and how many give our tokens through the chat template.
+    """Count the compared texts, and those that the chat template turns into the tokens of training.
 
-    A conversation that ends in a response, put through the saved template and tokenizer, should be
-    what training reads. It is not where contents hold special tokens, or begin or end in what a
-    tokenizer reads together with its neighbours.
+    They differ where contents hold special tokens, or begin or end with characters that the
+    tokenizer joins with their neighbours.
 
     Raises RuntimeError where the saved tokenizer itself gives other tokens.
     """
@@ -192,6 +190,7 @@ def verify_texts(
 def _through_template(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], text: str
 ) -> list[int] | None:
+    """Return the tokens of a conversation that ends in `text`; None where it is refused."""
     answered = [*messages, {"role": "assistant", "content": text}]
     try:
         filled = tokenizer.apply_chat_template(answered, tokenize=False)

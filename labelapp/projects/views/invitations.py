@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import authenticate, login
 from django.contrib.auth.decorators import login_not_required
@@ -127,7 +128,7 @@ def accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
             form.add_error("username", "A user with that username already exists.")
             return join_response(request, invitation, form, status=422)
     if not request.user.is_authenticated:
-        login(request, user)
+        login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
     messages.success(request, f"You are in {member.project.name} now, as a {member.role}.")
     return redirect(invitation.project)
 

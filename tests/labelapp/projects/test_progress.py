@@ -219,7 +219,7 @@ def test_the_page_shows_figures_people_and_open_tasks(
     rank(labeller, 95)
     assignments.current_task(labeller)
     html = page(reviewer)
-    assert "of 2 rankings wanted" in html
+    assert "of 2 rankings" in html
     assert "1\xa0min 35\xa0s" in html
     assert "Second &lt;b&gt;?" in html
     assert "No forecast yet." in html
@@ -241,14 +241,14 @@ def test_the_forecast_is_said_in_words(
 
 
 def test_an_empty_project_says_what_to_do(project: Project, manager: Member) -> None:
-    assert "import_prompts FILE --project kitchen" in page(manager)
+    assert "/projects/kitchen/uploads/" in page(manager)
 
 
 def test_a_project_in_which_nothing_is_queued_says_so(
     add_prompt: AddPrompt, manager: Member
 ) -> None:
     add_prompt(wanted=0)
-    assert "has 1 prompt that no labeller is to get" in page(manager)
+    assert "has 1 prompt, none of them queued for labellers" in page(manager)
 
 
 def test_a_manager_pauses_and_goes_on(
@@ -260,9 +260,9 @@ def test_a_manager_pauses_and_goes_on(
     labeller.refresh_from_db()
     assert assignments.current_task(Member.objects.get(pk=labeller.pk)) is None
     html = page(manager)
-    assert "nobody gets a new prompt" in html
-    assert "While the project is paused, no date can be said." in html
-    assert "Go on</button>" in html
+    assert "nobody gets a new one" in html
+    assert "There is no forecast while the project is paused." in html
+    assert "Resume</button>" in html
     client.post(PAUSE)
     assert assignments.current_task(Member.objects.get(pk=labeller.pk)) is not None
     assert "Pause</button>" in page(manager)

@@ -120,14 +120,14 @@ def test_the_list_says_what_waits_for_a_person_and_counts_to_a_hundred(
         add_prompt(f"{i}?")
     assignments.current_task(labeller)
     html = page(labeller, "/")
-    assert "3 prompts wait for you" in html
-    assert html.count("for you") == 1
+    assert "3 prompts to rank" in html
+    assert html.count("to rank") == 1
     assert "paused" in html  # the other one
     for i in range(3, 101):
         add_prompt(f"{i}?")
-    assert "100 and more prompts wait for you" in page(labeller, "/")
-    assert "100 and more prompts wait" in page(labeller, "/projects/kitchen/")
-    assert "wait for you" not in page(root, "/").replace("nothing waits for you", "")
+    assert "100+ prompts to rank" in page(labeller, "/")
+    assert "100+ prompts to rank" in page(labeller, "/projects/kitchen/")
+    assert "nothing to rank" in page(root, "/")
 
 
 # A project's front page
@@ -152,15 +152,15 @@ def test_what_waits_is_what_this_person_can_rank(
     assignment = assignments.current_task(labeller)
     assert assignment is not None
     for url in ("/", "/projects/kitchen/"):
-        assert "2 prompts wait for you" in page(labeller, url)  # the open one among them
+        assert "2 prompts to rank" in page(labeller, url)  # the open one among them
     submissions.submit(assignment=assignment, verdict=Verdict(dict.fromkeys("ABCD", 1)))
-    assert "1 prompt waits for your ranking" in page(labeller, "/projects/kitchen/")
+    assert "1 prompt to rank" in page(labeller, "/projects/kitchen/")
     second = assignments.current_task(labeller)
     assert second is not None
     submissions.submit(assignment=second, verdict=Verdict(dict.fromkeys("ABCD", 1)))
-    assert "nothing waits for you" in page(labeller, "/")
-    assert "2 prompts wait for other labellers" in page(labeller, "/projects/kitchen/")
-    assert "2 prompts wait for you" in page(manager, "/")
+    assert "nothing to rank" in page(labeller, "/")
+    assert "2 prompts need rankings from other labellers" in page(labeller, "/projects/kitchen/")
+    assert "2 prompts to rank" in page(manager, "/")
 
 
 def test_a_paused_project_says_so_and_offers_what_was_begun_alone(
@@ -171,13 +171,13 @@ def test_a_paused_project_says_so_and_offers_what_was_begun_alone(
     assignments.current_task(labeller)
     Project.objects.update(paused=True)
     for url in ("/", "/projects/kitchen/"):
-        assert "1 prompt waits for you" in page(labeller, url)
+        assert "1 prompt to rank" in page(labeller, url)
     listed = page(manager, "/")
     assert "paused" in listed
     assert "for you" not in listed
     html = page(manager, "/projects/kitchen/")
     assert "This project is paused" in html
-    assert "You end the pause in the" in html
+    assert "you resume it on the" in html
     assert "prompts waiting" not in html
     assert "prompts on hold" in html
 
@@ -193,13 +193,13 @@ def test_the_front_page_leads_a_labeller_to_rank_and_shows_their_own_work(
             assert assignment is not None
             submissions.submit(assignment=assignment, verdict=Verdict(dict.fromkeys("ABCD", 1)))
     html = page(labeller, "/projects/kitchen/")
-    assert "1 prompt waits for your ranking" in html
+    assert "1 prompt to rank" in html
     assert 'href="/projects/kitchen/labelling/">Rank</a>' in html
     assert '<dt><a href="/projects/kitchen/my-work/">ranked by you</a></dt><dd>2</dd>' in html
     assert "people who can sign in" not in html
     assert "2 ranked by you" in page(labeller, "/")
     html = page(manager, "/projects/kitchen/")
-    assert 'You have ranked <a href="/projects/kitchen/my-work/">1 prompt</a> here' in html
+    assert 'You have ranked <a href="/projects/kitchen/my-work/">1 prompt</a>' in html
     assert "3 rankings" in page(manager, "/")
 
 
@@ -209,7 +209,7 @@ def test_a_queue_that_is_long_is_not_said_to_be_short(
     monkeypatch.setattr(assignments, "COUNTED", 2)
     for question in ("One?", "Two?", "Three?"):
         add_prompt(question)
-    assert "2 and more prompts wait for your ranking" in page(labeller, "/projects/kitchen/")
+    assert "2+ prompts to rank" in page(labeller, "/projects/kitchen/")
 
 
 def test_labellers_see_no_way_to_scores(labeller: Member, reviewer: Member) -> None:
@@ -434,7 +434,7 @@ def test_the_front_page_leads_a_manager_without_guidelines_to_the_settings(
     project: Project, manager: Member, labeller: Member
 ) -> None:
     Project.objects.update(guidelines="")
-    assert f'write them in the <a href="{URL}">settings</a>' in page(manager, "/projects/kitchen/")
+    assert f'Write them in the <a href="{URL}">settings</a>' in page(manager, "/projects/kitchen/")
     assert "write them in" not in page(labeller, "/projects/kitchen/")
 
 

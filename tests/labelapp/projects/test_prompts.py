@@ -655,6 +655,6 @@ def test_the_overview_tells_managers_of_responses_that_name_their_model(
     assert "show=names" not in sign_in(manager).get("/projects/kitchen/").content.decode()
     prompt.responses.filter(text="Paint.").update(names_itself=True)
     html = sign_in(manager).get("/projects/kitchen/").content.decode()
-    assert "1 response names the model that wrote it" in html
+    assert "1 response reveals the model that wrote it" in html
     assert f"{URL}?show=names" in html
     assert "show=names" not in sign_in(labeller).get("/projects/kitchen/").content.decode()

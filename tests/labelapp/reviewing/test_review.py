@@ -113,10 +113,10 @@ def test_rankings_made_since_the_scores_were_stored_count_as_well(
     prompt = add_prompt()
     score_in_order(run, tmp_path, prompt, 1.0, 2.0, 3.0, 4.0)
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
-    assert "comparisons against people" not in page
+    assert "from people" not in page
     add_ranking(prompt, labeller, [1, 2, 3, 4])
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
-    assert "6 of 6 comparisons against people" in page
+    assert "6 of 6 comparisons differ from people" in page
 
 
 def test_held_out_prompts_can_be_seen_alone(

@@ -128,7 +128,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manage
     assert "was killed" in cut_off.reason
     client, url = sign_in(manager), f"{URL}{cut_off.pk}/"
     assert (
-        "It can go on from its last checkpoint; it stopped at step"
+        "It can resume from its last checkpoint; it stopped at step"
         in client.get(url).content.decode()
     )
     assert client.post(f"{url}go-on/")["Location"] == url
@@ -174,7 +174,7 @@ def test_a_run_without_a_checkpoint_does_not_go_on(
     run = start(project)
     jobs.request_stop(run)
     client = sign_in(manager)
-    assert "Go on" not in client.get(f"{URL}{run.pk}/").content.decode()
+    assert "Resume" not in client.get(f"{URL}{run.pk}/").content.decode()
     response = client.post(f"{URL}{run.pk}/go-on/")
     assert response.status_code == 422
     assert f"Run {run.pk} has nothing to go on from." in response.content.decode()

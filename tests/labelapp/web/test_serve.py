@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,14 +31,22 @@ def wait_for(condition: Callable[[], bool]) -> bool:
     return False
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """An installation of its own, so that the worker is not that of another test."""
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the data folder of a fresh installation, to be copied."""
+    folder = tmp_path_factory.mktemp("installed")
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder)}
     for command in (["migrate"], ["collectstatic", "--noinput"]):
         manage = [sys.executable, "manage.py", *command, "--verbosity", "0"]
         subprocess.run(manage, cwd=ROOT, env=environment, check=True)
-    return environment
+    return folder
+
+
+@pytest.fixture
+def environment(installed: Path, tmp_path: Path) -> dict[str, str]:
+    """Return the environment of an installation of the test's own: its workers are no other's."""
+    shutil.copytree(installed, tmp_path, dirs_exist_ok=True)
+    return {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
 
 
 @pytest.fixture

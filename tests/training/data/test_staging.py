@@ -6,7 +6,7 @@ from tests.training.tiny import ranking_lines, write_rankings
 from training.config import TrainConfig
 from training.data.file import FileSource
 from training.data.source import Prompt, Response
-from training.data.staging import gather
+from training.data.staging import stage
 from training.errors import UserError
 from training.rankings import Ranking
 from training.splits import held_out_hashes
@@ -16,33 +16,33 @@ JUDGEMENTS = (((1, 2), "ann"), ((1, 2), "bob"), ((2, 1), "cleo"))
 
 @pytest.fixture
 def gathered(tmp_path):
-    """A function from lines and settings to a spool that is split."""
+    """A function from lines and settings to a staging that is split."""
     opened = []
 
     def gather_lines(lines, **settings):
         source = FileSource(write_rankings(tmp_path / "rankings.jsonl", lines))
-        opened.append(gather(source, tmp_path / "cache"))
-        spool = opened[-1].__enter__()
-        spool.split(TrainConfig(**settings))
-        return spool
+        opened.append(stage(source, tmp_path / "cache"))
+        staging = opened[-1].__enter__()
+        staging.split(TrainConfig(**settings))
+        return staging
 
     yield gather_lines
     for context in opened:
         context.__exit__(None, None, None)
 
 
-def sides(spool):
+def sides(staging):
     """(prompts with a training ranking, prompts with one held out)."""
-    found = list(spool.prompts())
+    found = list(staging.prompts())
     train = {one.prompt.content_hash for one in found if not all(one.held_out)}
     held_out = {one.prompt.content_hash for one in found if any(one.held_out)}
     return train, held_out
 
 
-def labellers(spool, held_out):
+def labellers(staging, held_out):
     return {
         ranking.labeller
-        for one in spool.prompts()
+        for one in staging.prompts()
         for ranking, side in zip(one.prompt.rankings, one.held_out, strict=True)
         if side is held_out
     }
@@ -50,32 +50,32 @@ def labellers(spool, held_out):
 
 def test_a_prompt_comes_once_with_all_its_rankings(gathered):
     lines = ranking_lines(5)
-    spool = gathered(lines[::2] + lines[1::2])
-    for one in spool.prompts():
+    staging = gathered(lines[::2] + lines[1::2])
+    for one in staging.prompts():
         names = [ranking.labeller for ranking in one.prompt.rankings]
         assert sorted(names) in (["ann", "bob"], ["ann"])  # the last of bob's is all tied
         assert len({response.text for response in one.prompt.responses}) == len(
             one.prompt.responses
         )
-    assert (spool.counts.prompts, spool.counts.rankings, spool.counts.all_tied) == (5, 10, 1)
+    assert (staging.counts.prompts, staging.counts.rankings, staging.counts.all_tied) == (5, 10, 1)
 
 
 def test_a_ranking_given_twice_counts_once(gathered):
     lines = ranking_lines(5)
     turned = lines[0] | {"responses": lines[0]["responses"][::-1]}
-    spool = gathered([*lines, lines[0], turned, lines[3]])
-    assert (spool.counts.rankings, spool.counts.duplicates) == (13, 3)
-    assert sum(len(one.prompt.rankings) for one in spool.prompts()) == 9
+    staging = gathered([*lines, lines[0], turned, lines[3]])
+    assert (staging.counts.rankings, staging.counts.duplicates) == (13, 3)
+    assert sum(len(one.prompt.rankings) for one in staging.prompts()) == 9
     alone = gathered(lines)
-    assert spool.rankings_sha256() == alone.rankings_sha256()
-    assert spool.counts.comparisons == alone.counts.comparisons
+    assert staging.rankings_sha256() == alone.rankings_sha256()
+    assert staging.counts.comparisons == alone.counts.comparisons
 
 
 def test_the_same_ranking_by_somebody_else_is_another_one(gathered):
     lines = ranking_lines(3)
-    spool = gathered([*lines, lines[0] | {"labeller": "cleo"}, lines[0] | {"labeller": None}])
-    assert spool.counts.duplicates == 0
-    assert labellers(spool, True) | labellers(spool, False) == {"ann", "bob", "cleo", None}
+    staging = gathered([*lines, lines[0] | {"labeller": "cleo"}, lines[0] | {"labeller": None}])
+    assert staging.counts.duplicates == 0
+    assert labellers(staging, True) | labellers(staging, False) == {"ann", "bob", "cleo", None}
 
 
 def test_the_hash_is_that_of_the_rankings_not_of_their_order(gathered):
@@ -94,18 +94,18 @@ def test_prompts_are_held_out_by_their_hashes(gathered, fraction):
 
 
 def test_labellers_are_held_out_with_all_their_rankings(gathered):
-    spool = gathered(ranking_lines(6, ("ann", "bob", "cleo")), held_out_by="labeller")
-    out = labellers(spool, True)
+    staging = gathered(ranking_lines(6, ("ann", "bob", "cleo")), held_out_by="labeller")
+    out = labellers(staging, True)
     assert len(out) == 1
-    assert out.isdisjoint(labellers(spool, False))
-    assert labellers(spool, False) | out == {"ann", "bob", "cleo"}
+    assert out.isdisjoint(labellers(staging, False))
+    assert labellers(staging, False) | out == {"ann", "bob", "cleo"}
 
 
 def test_rankings_without_a_name_are_one_labellers(gathered):
     lines = ranking_lines(6, ("ann", None))
     for split in (0, 1):
-        spool = gathered(lines, held_out_by="labeller", folds=2, split=split)
-        assert {frozenset(labellers(spool, side)) for side in (True, False)} == {
+        staging = gathered(lines, held_out_by="labeller", folds=2, split=split)
+        assert {frozenset(labellers(staging, side)) for side in (True, False)} == {
             frozenset({"ann"}),
             frozenset({None}),
         }
@@ -116,8 +116,8 @@ def test_each_is_held_out_in_one_fold(gathered, by):
     lines = ranking_lines(10, ("ann", "bob", "cleo", "dan"))
     out = []
     for split in range(4):
-        spool = gathered(lines, held_out_by=by, folds=4, split=split)
-        out += sides(spool)[1] if by == "prompt" else labellers(spool, True)
+        staging = gathered(lines, held_out_by=by, folds=4, split=split)
+        out += sides(staging)[1] if by == "prompt" else labellers(staging, True)
     assert len(out) == len(set(out)) == {"prompt": 10, "labeller": 4}[by]
 
 
@@ -145,11 +145,11 @@ def test_fewer_than_two_prompts_with_a_comparison_are_too_few(gathered, prompts,
 
 def test_a_tokenizer_learns_each_training_text_once(gathered):
     lines = ranking_lines()
-    spool = gathered([*lines, *lines[::-1]], held_out_fraction=0.5)
-    texts = list(spool.training_texts())
+    staging = gathered([*lines, *lines[::-1]], held_out_fraction=0.5)
+    texts = list(staging.training_texts())
     held_out = {
         text
-        for one in spool.prompts()
+        for one in staging.prompts()
         if any(one.held_out)
         for text in [one.prompt.messages[0]["content"], *(r.text for r in one.prompt.responses)]
     }
@@ -174,12 +174,12 @@ def test_a_ranking_of_another_prompts_response_is_refused(tmp_path):
             yield Prompt(5, "ab", [], responses, (Ranking((1, 9), (1, 2)),))
 
     reason = "prompt 5 in damaged names response 9, which is not among the prompt's responses"
-    with pytest.raises(UserError, match=reason), gather(Damaged(), tmp_path):
+    with pytest.raises(UserError, match=reason), stage(Damaged(), tmp_path):
         pass
 
 
 def test_nothing_is_left_on_disk(tmp_path, rankings_file):
-    with gather(FileSource(rankings_file), tmp_path):
+    with stage(FileSource(rankings_file), tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
@@ -206,11 +206,11 @@ class Rated:
                 yield Prompt(number, f"{number:064}", asked, responses, (ranking,))
 
 
-def chosen(source, folder, verdicts):
+def chosen(source, folder, aggregation):
     """The rankings of each prompt, and the counts."""
-    with gather(source, folder, verdicts) as spool:
-        spool.split(TrainConfig())
-        return [list(one.prompt.rankings) for one in spool.prompts()], spool.counts
+    with stage(source, folder, aggregation) as staging:
+        staging.split(TrainConfig())
+        return [list(one.prompt.rankings) for one in staging.prompts()], staging.counts
 
 
 def test_every_ranking_counts_the_adjudicated_one_too(tmp_path):
@@ -253,7 +253,7 @@ def test_who_adjudicates_what_they_ranked_before_is_not_a_duplicate(tmp_path):
 
 def test_a_choice_that_changes_nothing_gives_the_same_hash(tmp_path):
     hashes = set()
-    for verdicts in ("all", "adjudicated"):
-        with gather(Rated((ANN, BOB)), tmp_path, verdicts) as spool:
-            hashes.add(spool.rankings_sha256())
+    for aggregation in ("all", "adjudicated"):
+        with stage(Rated((ANN, BOB)), tmp_path, aggregation) as staging:
+            hashes.add(staging.rankings_sha256())
     assert len(hashes) == 1

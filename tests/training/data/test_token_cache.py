@@ -15,7 +15,7 @@ from training.data import arrow_table as columns
 from training.data import token_cache as tokenstore
 from training.data.encoder import TextEncoder, prepare_tokenizer
 from training.data.file import FileSource
-from training.data.staging import gather
+from training.data.staging import stage
 from training.data.token_cache import (
     STORES_KEPT,
     open_store,
@@ -40,9 +40,9 @@ def load(tmp_path, tokenizer):
             own_tokenizer or tokenizer, max_prompt_tokens=limit, max_response_tokens=limit
         )
         config = TrainConfig(**settings)
-        with gather(source, tmp_path / "cache") as spool:
-            spool.split(config)
-            return tokenized(spool, encoder, config, tmp_path / "cache")
+        with stage(source, tmp_path / "cache") as staging:
+            staging.split(config)
+            return tokenized(staging, encoder, tmp_path / "cache")
 
     return load_lines
 
@@ -313,14 +313,14 @@ def test_memory_of_what_was_read_is_given_back(load, monkeypatch):
         return next(int(line.split()[1]) for line in lines[start:] if line.startswith("Rss:"))
 
     dataset, _ = load()
-    monkeypatch.setattr("training.data.dataset.READS_HELD", 10**9)
+    monkeypatch.setattr("training.data.dataset.READS_PER_RELEASE", 10**9)
     expected = contents(dataset)
     assert mapped() > 0
     held = dataset.train[0].prompt
     before = held.tokens.tolist()
     for table in dataset.prompts._tables:
-        table.let_go()
+        table.release_pages()
     assert mapped() == 0
     assert held.tokens.tolist() == before
-    monkeypatch.setattr("training.data.dataset.READS_HELD", 2)
+    monkeypatch.setattr("training.data.dataset.READS_PER_RELEASE", 2)
     assert contents(dataset) == expected

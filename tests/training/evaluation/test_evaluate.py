@@ -12,8 +12,8 @@ from training.data.dataset import TokenizedPrompt, TokenizedRanking
 from training.evaluation.evaluate import (
     brief,
     curves,
+    evaluate,
     held_out_metrics,
-    judge,
     judgements,
 )
 from training.evaluation.metrics import agreed
@@ -39,23 +39,23 @@ MARGINS = [1, 1, 0, -1, 3]
 
 
 @pytest.fixture
-def verdict():
-    return judge(RANKINGS, REWARDS, DROP)
+def evaluation():
+    return evaluate(RANKINGS, REWARDS, DROP)
 
 
-def metrics_of(verdict, **baselines):
-    found = {"longer_wins": verdict.comparisons["longer"].to_numpy()} | baselines
-    return finite(held_out_metrics(verdict, found))
+def metrics_of(evaluation, **baselines):
+    found = {"longer_wins": evaluation.comparisons["longer"].to_numpy()} | baselines
+    return finite(held_out_metrics(evaluation, found))
 
 
-def test_a_row_for_each_ranking(verdict):
-    assert verdict.table["comparisons"].tolist() == [3, 1, 1]
-    assert verdict.table["agreed"].tolist() == [2.5, 0.0, 1.0]
-    assert verdict.table["labeller"].tolist() == ["ann", "bob", "ann"]
+def test_a_row_for_each_ranking(evaluation):
+    assert evaluation.table["comparisons"].tolist() == [3, 1, 1]
+    assert evaluation.table["agreed"].tolist() == [2.5, 0.0, 1.0]
+    assert evaluation.table["labeller"].tolist() == ["ann", "bob", "ann"]
 
 
-def test_a_row_for_each_comparison(verdict):
-    found = verdict.comparisons
+def test_a_row_for_each_comparison(evaluation):
+    found = evaluation.comparisons
     assert found["prompt"].tolist() == ["first"] * 4 + ["second"]
     assert found["labeller"].tolist() == ["ann"] * 3 + ["bob", "ann"]
     assert found["margin"].tolist() == MARGINS
@@ -63,13 +63,13 @@ def test_a_row_for_each_comparison(verdict):
     assert found["longer"].tolist() == [0, 0, 0, 1, 0.5]
 
 
-def test_the_loss_is_that_of_training(verdict):
+def test_the_loss_is_that_of_training(evaluation):
     expected = [(0.313262 * 2 + math.log(2)) / 3, 1.313262, math.log1p(math.exp(-3))]
-    assert verdict.table["loss"].tolist() == pytest.approx(expected, abs=1e-5)
+    assert evaluation.table["loss"].tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_metrics_of_the_held_out_side(verdict):
-    metrics = metrics_of(verdict)
+def test_the_metrics_of_the_held_out_side(evaluation):
+    metrics = metrics_of(evaluation)
     assert (metrics["prompts"], metrics["rankings"], metrics["comparisons"]) == (2, 3, 5)
     assert metrics["accuracy"] == pytest.approx(3.5 / 5)
     assert metrics["longer_wins"] == pytest.approx(1.5 / 5)
@@ -97,10 +97,10 @@ def test_the_metrics_of_the_held_out_side(verdict):
     }
 
 
-def test_a_baseline_stands_beside_the_model_on_the_same_comparisons(verdict):
+def test_a_baseline_stands_beside_the_model_on_the_same_comparisons(evaluation):
     scores = {"first": [0.0, 1.0, 1.0], "second": [0.0, 1.0]}
-    assert verdict.margins(scores).tolist() == [-1, -1, 0, 1, 1]
-    found = metrics_of(verdict, words=agreed(verdict.margins(scores)))["baselines"]
+    assert evaluation.margins(scores).tolist() == [-1, -1, 0, 1, 1]
+    found = metrics_of(evaluation, words=agreed(evaluation.margins(scores)))["baselines"]
     assert set(found) == {"longer_wins", "words"}
     assert found["words"]["accuracy"] == pytest.approx(2.5 / 5)
     assert found["words"]["gain"] == pytest.approx(1 / 5)
@@ -110,12 +110,12 @@ def test_a_baseline_stands_beside_the_model_on_the_same_comparisons(verdict):
 
 
 def test_one_labeller_is_not_listed():
-    assert metrics_of(judge(RANKINGS[2:], {"second": [0.0, 3.0]}, DROP))["by_labeller"] == []
+    assert metrics_of(evaluate(RANKINGS[2:], {"second": [0.0, 3.0]}, DROP))["by_labeller"] == []
 
 
 def test_rankings_without_a_name_are_one_labellers():
     unnamed = TokenizedRanking(SECOND, (0, 1), (2, 1), None)
-    found = metrics_of(judge([*RANKINGS[:1], unnamed], REWARDS, DROP))["by_labeller"]
+    found = metrics_of(evaluate([*RANKINGS[:1], unnamed], REWARDS, DROP))["by_labeller"]
     assert found[-1] == {"labeller": None, "comparisons": 1, "accuracy": 1.0}
 
 
@@ -123,22 +123,22 @@ def test_rankings_without_a_name_are_one_labellers():
 def test_a_single_ranking_with_rewards_all_equal_or_vast_gives_figures(rewards):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        verdict = judge(RANKINGS[2:], {"second": rewards}, DROP)
-        metrics = metrics_of(verdict)
+        evaluation = evaluate(RANKINGS[2:], {"second": rewards}, DROP)
+        metrics = metrics_of(evaluation)
     json.dumps(metrics, allow_nan=False)
     assert metrics["length"]["spearman"] is None
-    assert set(curves(verdict)) >= {"loss", "accuracy", "near_equal_accuracy"}
+    assert set(curves(evaluation)) >= {"loss", "accuracy", "near_equal_accuracy"}
 
 
-def test_what_is_said_of_the_training_side(verdict):
-    assert brief(verdict) == {
+def test_what_is_said_of_the_training_side(evaluation):
+    assert brief(evaluation) == {
         "prompts": 2,
         "rankings": 3,
         "comparisons": 5,
-        "loss": verdict.loss,
-        "accuracy": verdict.accuracy,
+        "loss": evaluation.loss,
+        "accuracy": evaluation.accuracy,
     }
 
 
-def test_a_judgement_for_each_prompt(verdict):
-    assert list(judgements(verdict)) == [("first", 2.5, 4), ("second", 1.0, 1)]
+def test_a_judgement_for_each_prompt(evaluation):
+    assert list(judgements(evaluation)) == [("first", 2.5, 4), ("second", 1.0, 1)]

@@ -108,5 +108,5 @@ def test_who_saw_what_the_others_say_does_not_count_as_one_of_them(tmp_path):
 
 
 def test_a_majority_is_nobody_to_agree_with(tmp_path):
-    dataset = tiny_dataset(tmp_path, source=Adjudicated(), verdicts="majority")
+    dataset = tiny_dataset(tmp_path, source=Adjudicated(), aggregation="majority")
     assert labellers_agree(dataset)["all"]["pairs"] == 0

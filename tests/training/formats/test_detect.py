@@ -11,7 +11,7 @@ import pytest
 from training.formats.ranking_file import (
     BadLine,
     RankingFileError,
-    detect_format,
+    look_into,
     open_ranking_file,
 )
 
@@ -47,7 +47,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "data-format.md"
 def test_a_format_is_told_by_the_beginning(tmp_path, text, name, expected, packed):
     path = tmp_path / (name + ".gz" if packed else name)
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
-    assert detect_format(str(path)) == expected
+    assert look_into(str(path)).format == expected
 
 
 @pytest.mark.parametrize(("text", "count"), [(RANKING, 1), (PAIR, 1), (TREE, 0), (LONG, 1)])
@@ -70,7 +70,7 @@ def test_a_cut_gzip_file_is_named_when_its_format_is_asked_for(tmp_path):
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(gzip.compress(RANKING.encode())[:-12])
     with pytest.raises(RankingFileError, match="damaged or cut short"):
-        detect_format(str(path))
+        look_into(str(path))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_examples_of_the_documentation_are_read(tmp_path, heading, expected,
     example = fenced[1] if fenced else re.sub(r"^    ", "", indented[1], flags=re.MULTILINE)
     path = tmp_path / "example"
     path.write_text(example)
-    assert detect_format(str(path)) == expected or expected == "csv"
+    assert look_into(str(path)).format == expected or expected == "csv"
     with open_ranking_file(str(path), format=expected) as file:
         lines = list(file)
     assert not any(isinstance(line, BadLine) for line in lines), json.dumps(list(map(str, lines)))

@@ -14,7 +14,6 @@ import pytest
 from training.formats.ranking_file import (
     BadLine,
     RankingFileError,
-    detect_format,
     look_into,
     open_ranking_file,
 )
@@ -53,7 +52,7 @@ def test_rows_in_long_form_are_rankings(write):
 
 def test_the_columns_are_known_before_the_rows_are_read(write):
     path = write(ROWS)
-    assert detect_format(path) == "parquet"
+    assert look_into(path).format == "parquet"
     assert look_into(path).columns == ["prompt", "response", "rank", "annotator"]
 
 

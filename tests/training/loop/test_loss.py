@@ -206,8 +206,10 @@ def test_a_tied_pair_of_shuffled_comparisons_counts():
     assert losses([[1.0, 0.0]], [[1, 1]], "drop", batching="shuffled").item() == 0.0
 
 
-def test_centring_adds_the_square_of_the_mean_reward():
-    found = losses([[3.0, 2.0, 77.0], [1.0, 1.0, 0.0]], [[1, 2, 0], [1, 1, 1]], centring=0.1)
+def test_reward_centering_adds_the_square_of_the_mean_reward():
+    found = losses(
+        [[3.0, 2.0, 77.0], [1.0, 1.0, 0.0]], [[1, 2, 0], [1, 1, 1]], reward_centering=0.1
+    )
     assert found.tolist() == pytest.approx([0.313262 + 0.1 * 2.5**2, 0.0], abs=1e-6)
 
 
@@ -226,9 +228,9 @@ def test_smoothing_is_at_its_best_where_the_odds_are_those_of_the_label():
 @pytest.mark.parametrize(
     "chosen",
     [
-        {"margin": 1.0, "label_smoothing": 0.2, "centring": 0.5},
-        {"ties": "davidson", "label_smoothing": 0.2, "centring": 0.5},
-        {"loss": "plackett-luce", "centring": 0.5},
+        {"margin": 1.0, "label_smoothing": 0.2, "reward_centering": 0.5},
+        {"ties": "davidson", "label_smoothing": 0.2, "reward_centering": 0.5},
+        {"loss": "plackett-luce", "reward_centering": 0.5},
     ],
 )
 def test_what_is_judged_by_is_the_log_loss_of_comparisons(chosen):
@@ -236,7 +238,7 @@ def test_what_is_judged_by_is_the_log_loss_of_comparisons(chosen):
     objective = objective_of(**chosen)
     tensors = torch.tensor([rewards]), torch.tensor([ranks])
     expected = slow_loss(rewards, ranks, objective.ties)
-    assert objective.plain(*tensors).item() == pytest.approx(expected, abs=1e-6)
+    assert objective.evaluation_loss(*tensors).item() == pytest.approx(expected, abs=1e-6)
     assert objective(*tensors).item() > expected + 0.1
 
 

@@ -1,4 +1,4 @@
-"""One optimiser step does what its settings say."""
+"""An optimiser step follows its settings."""
 
 import pytest
 import torch
@@ -7,9 +7,8 @@ from tests.training.tiny import random_examples, scratch_backbone
 from training.config import TrainConfig
 from training.data.dataset import TokenizedPrompt, TokenizedRanking
 from training.distributed.device import Machine
-from training.loop.loss import RankingLoss
-from training.loop.optimizers import make_optimizer
-from training.loop.step import backward, shorten_gradients
+from training.loop.state import TrainState
+from training.loop.step import Learner, train_step
 
 
 def step(learning_rate=0.01, **settings):
@@ -31,13 +30,11 @@ def step(learning_rate=0.01, **settings):
         for n, example in enumerate(random_examples(backbone))
     ]
     before = weights(backbone)
-    objective = RankingLoss(config)
-    optimizer = make_optimizer(backbone, objective, config)
-    machine = Machine.choose(config)
-    backward(backbone, objective, rankings, machine, config.tokens_per_batch)
-    shorten_gradients(backbone, config.max_grad_norm)
-    optimizer.step(learning_rate)
-    return before, weights(backbone), optimizer
+    learner = Learner.create(backbone, config, Machine.choose(config))
+    state = TrainState(config.tokens_per_batch)
+    stats = train_step(learner, rankings, state, learning_rate, config.max_grad_norm, print)
+    assert (stats.rankings, stats.loss > 0) == (len(rankings), True)
+    return before, weights(backbone), learner.optimizer
 
 
 def weights(backbone):

@@ -1,0 +1,78 @@
+"""A run while it trains: its parts, and the evaluation of its weights."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from training.config import TrainConfig
+from training.data.batching import Batches
+from training.data.dataset import Dataset
+from training.errors import UserError
+from training.evaluation.evaluate import EvalSplit, Evaluation, evaluate, split_rewards
+from training.loop.checkpoint import Checkpoints
+from training.loop.state import TrainState
+from training.loop.step import Learner
+from training.runs.progress import MetricLog, Reporter
+
+
+@dataclass(slots=True)
+class Run:
+    """Hold the parts of a run while it trains."""
+
+    config: TrainConfig
+    learner: Learner
+    dataset: Dataset
+    batches: Batches
+    checkpoints: Checkpoints
+    state: TrainState
+    log: MetricLog
+    reporter: Reporter
+    started: float
+    """time.monotonic() at its start, as if it had never stopped."""
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps of the whole run."""
+        return min(
+            self.batches.per_epoch * self.config.epochs, self.config.max_steps or sys.maxsize
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since its start, without the time between stopping and resuming."""
+        return time.monotonic() - self.started
+
+    def save(self) -> None:
+        """Write a checkpoint, and the logged values before it."""
+        self.log.flush()
+        self.checkpoints.save(self.state)
+
+
+def evaluate_now(run: Run, split: EvalSplit) -> Evaluation:
+    """Evaluate the current weights. Raises UserError where a reward is not a number."""
+    machine, state = run.learner.machine, run.state
+    run.reporter.enter("evaluating")
+    mine = state.with_oom_backoff(
+        partial(
+            split_rewards,
+            run.learner.backbone,
+            split,
+            machine,
+            tick=lambda _: run.reporter.alive(),
+        ),
+        run.reporter.say,
+        processes=machine.processes,
+    )
+    rewards = {name: row for part in machine.processes.gather(mine) for name, row in part.items()}
+    evaluation = evaluate(split, rewards, run.learner.objective)
+    if not math.isfinite(evaluation.loss):
+        raise UserError(
+            f"rewards are not numbers after step {state.step};"
+            " lower --learning-rate, or use --precision float32"
+        )
+    run.reporter.enter("training")
+    return evaluation
