@@ -63,7 +63,7 @@ class Shown:
     at: datetime | None = None  # when it was measured
     is_active: bool = False
     is_stopping: bool = False
-    failed: str = ""  # why the last one, after this, came to nothing
+    failed: str = ""  # why the last one failed, if it came after this
 
 
 def last_measurement(project: Project) -> Shown:

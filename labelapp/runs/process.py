@@ -52,14 +52,15 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
         )
     process.watch(started, lambda: copy_progress(run, folder.read_progress()))
     progress = folder.read_progress()
+    if progress != before:
+        patiently(lambda: copy_progress(run, progress))
     if started.returncode != 0:
         said = progress if progress != before else None
         raise FailedError(failure(started.returncode, said, folder.path / LOG, logged))
-    patiently(lambda: copy_progress(run, progress))
 
 
 def failure(returncode: int, progress: Progress | None, log: Path, logged: int) -> str:
-    """Why a process failed, in words: what it said itself, else how it ended.
+    """Return why a process failed: its own reason, or how it ended.
 
     The log holds `logged` bytes of earlier processes.
     """
@@ -75,7 +76,7 @@ def failure(returncode: int, progress: Progress | None, log: Path, logged: int) 
 
 
 def tail(path: Path, size: int) -> str:
-    """The last `size` bytes of a file as text; empty where there is none."""
+    """Return the last `size` bytes of a file as text, or nothing where there is no file."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - size))
