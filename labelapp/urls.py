@@ -93,7 +93,7 @@ urlpatterns = [
     ),
     path(
         "projects/<slug:slug>/disagreements/<row:pk>/take-back/<row:ranking>/",
-        adjudicating.take_back,
+        adjudicating.withdraw,
         name="adjudication_take_back",
     ),
     path("projects/<slug:slug>/export/", exporting.index, name="export"),
@@ -108,15 +108,21 @@ urlpatterns = [
         uploading.progress,
         name="upload_progress",
     ),
-    path("projects/<slug:slug>/uploads/<row:pk>/import/", uploading.begin, name="upload_import"),
-    path("projects/<slug:slug>/uploads/<row:pk>/anew/", uploading.read_anew, name="upload_anew"),
+    path(
+        "projects/<slug:slug>/uploads/<row:pk>/import/",
+        uploading.import_again,
+        name="upload_import",
+    ),
+    path(
+        "projects/<slug:slug>/uploads/<row:pk>/anew/", uploading.back_to_preview, name="upload_anew"
+    ),
     path("projects/<slug:slug>/uploads/<row:pk>/stop/", uploading.stop, name="upload_stop"),
     path(
         "projects/<slug:slug>/uploads/<row:pk>/discard/", uploading.discard, name="upload_discard"
     ),
     path(
         "projects/<slug:slug>/uploads/<row:pk>/bad-lines.csv",
-        uploading.bad_lines,
+        uploading.bad_lines_csv,
         name="upload_bad_lines",
     ),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),

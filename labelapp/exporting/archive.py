@@ -1,7 +1,7 @@
-"""What an archive says of a prompt itself: its place in the queue, its tasks, its comments.
+"""Read the state of prompts for an archive: their place in the queue, assignments and comments.
 
-Left out is what passes: tasks that are lent now, drafts, and what computing came to. What was lent
-when the archive was made is not in it, so its prompts wait again.
+Temporary data is left out: open assignments, drafts and computed results. A prompt that was
+assigned when the archive was made therefore waits again after an import.
 """
 
 from collections import defaultdict
@@ -10,15 +10,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from labelapp.models import Assignment, Comment, Origin, Prompt, Ranking
-from training.formats.archive_keys import (
-    FileComment,
-    FileTask,
-    PromptState,
-)
+from training.formats.archive_keys import FileComment, FileTask, PromptState
 
 
-class Task(NamedTuple):
-    """An assignment as it lies in the database."""
+class AssignmentRow(NamedTuple):
+    """The columns of an assignment that an archive needs."""
 
     prompt_id: int
     member_id: int
@@ -42,29 +38,31 @@ Ranks = Mapping[int, Iterable[tuple[int, int]]]  # ranking -> responses with the
 def read_states(
     prompts: Sequence[Prompt], rankings: Iterable[Ranking], ranks: Ranks, ids: Mapping[int, str]
 ) -> dict[int, PromptState]:
-    """The state of some prompts, in two queries; `ids` says what responses are called.
+    """Read the states of some prompts in two queries; `ids` holds the file's response ids.
 
-    Read after the rankings, of which these are all versions: a task that was ranked in between is
-    as it was before.
+    `rankings` holds all versions of the prompts' rankings, read before: a task that was ranked in
+    between appears in its earlier state.
     """
-    ours = [prompt.pk for prompt in prompts]
-    rows = Assignment.objects.filter(prompt__in=ours).values_list(*Task._fields)
-    made = Made(rankings, ranks)
+    prompt_ids = [prompt.pk for prompt in prompts]
+    rows = Assignment.objects.filter(prompt__in=prompt_ids).values_list(*AssignmentRow._fields)
+    ranked = RankedTasks(rankings, ranks)
     tasks: defaultdict[int, list[FileTask]] = defaultdict(list)
-    for row in map(Task._make, rows):
-        if (task := made.task(row, ids)) is not None:
+    for row in map(AssignmentRow._make, rows):
+        if (task := ranked.file_task(row, ids)) is not None:
             tasks[row.prompt_id].append(task)
     comments: defaultdict[int, list[FileComment]] = defaultdict(list)
-    said = Comment.objects.filter(prompt__in=ours).order_by("created_at", "pk")
-    for prompt_id, by, at, text in said.values_list(
+    stored = Comment.objects.filter(prompt__in=prompt_ids).order_by("created_at", "pk")
+    for prompt_id, by, at, text in stored.values_list(
         "prompt_id", "member__name", "created_at", "text"
     ):
         comments[prompt_id].append(FileComment(by, at, text))
-    return {prompt.pk: state(prompt, tasks[prompt.pk], comments[prompt.pk]) for prompt in prompts}
+    return {
+        prompt.pk: prompt_state(prompt, tasks[prompt.pk], comments[prompt.pk]) for prompt in prompts
+    }
 
 
-def state(prompt: Prompt, tasks: list[FileTask], comments: list[FileComment]) -> PromptState:
-    """What is lent of a prompt that was taken out of the queue is wanted of nobody else."""
+def prompt_state(prompt: Prompt, tasks: list[FileTask], comments: list[FileComment]) -> PromptState:
+    """Return the state of a prompt. One that was removed from the queue wants no more rankings."""
     slots = sum(task.fills_a_slot for task in tasks)
     return PromptState(
         wanted=slots if prompt.taken_out else max(prompt.rankings_wanted, slots),
@@ -76,12 +74,12 @@ def state(prompt: Prompt, tasks: list[FileTask], comments: list[FileComment]) ->
     )
 
 
-class Made:
-    """Which tasks came to a ranking."""
+class RankedTasks:
+    """The tasks that led to a ranking, by prompt, member, repetition and set of responses."""
 
     def __init__(self, rankings: Iterable[Ranking], ranks: Ranks) -> None:
         self.ranked: set[tuple[int, int, bool, frozenset[int]]] = set()
-        self.standing: set[tuple[int, int, bool, frozenset[int]]] = set()
+        self.current: set[tuple[int, int, bool, frozenset[int]]] = set()
         for ranking in rankings:
             if ranking.origin not in (Origin.HERE, Origin.REPEATED):
                 continue
@@ -90,12 +88,12 @@ class Made:
             key = (ranking.prompt_id, ranking.member_id, repeated, responses)
             self.ranked.add(key)
             if ranking.is_current or repeated:
-                self.standing.add(key)
+                self.current.add(key)
 
-    def task(self, row: Task, ids: Mapping[int, str]) -> FileTask | None:
-        """The task as an archive keeps it; None for one that is only lent."""
+    def file_task(self, row: AssignmentRow, ids: Mapping[int, str]) -> FileTask | None:
+        """Return the task as an archive stores it, or None if it is only open."""
         key = (row.prompt_id, row.member_id, row.repeat, frozenset(row.order))
-        submitted_at = row.submitted_at if key in self.standing else None
+        submitted_at = row.submitted_at if key in self.current else None
         skipped = row.skipped_at is not None
         if not (submitted_at or skipped or row.taken_back or key in self.ranked):
             return None

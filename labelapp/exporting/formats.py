@@ -1,4 +1,4 @@
-"""The formats of an export: prompts with their rankings, as the lines of a file."""
+"""The formats of an export, which turn prompts with their rankings into the lines of a file."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ COLUMNS = (
     "flags",
     "response",
 )
-# What a column holds where that is not a text, as training/formats/parquet_process.py writes it.
+# Types of the columns that are not texts, as training/formats/parquet_process.py names them.
 TYPES = {
     "ranking": "whole",
     "conversation": "messages",
@@ -58,52 +58,53 @@ TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
-    """How a format is written: what of a prompt is in it, and the lines."""
+class LineWriter:
+    """A format: the part of each prompt that it contains, and the lines that it writes."""
 
-    keep: Callable[[ExportedPrompt], ExportedPrompt | None]
+    filter_prompt: Callable[[ExportedPrompt], ExportedPrompt | None]
     lines: Callable[[Prompts], Lines]
 
-    def kept(self, prompts: Prompts) -> Iterator[ExportedPrompt]:
-        return (kept for prompt in prompts if (kept := self.keep(prompt)) is not None)
+    def filter_prompts(self, prompts: Prompts) -> Iterator[ExportedPrompt]:
+        return (part for prompt in prompts if (part := self.filter_prompt(prompt)) is not None)
 
 
-def writer(format: Format, project: Project) -> Writer:  # noqa: A002 - the option's name
-    """Raises KeyError for a format that there is not."""
-    if format == "trl":
-        # One file has one form: a column of texts and lists is none that `datasets` reads.
+def line_writer(file_format: Format, project: Project) -> LineWriter:
+    """Return the writer of a format. Raises KeyError for an unknown format."""
+    if file_format == "trl":
+        # `datasets` cannot read a column with both texts and lists, so a file uses one form.
         conversational = has_conversations(project)
-        return Writer(compared, partial(trl_lines, conversational=conversational))
+        return LineWriter(with_comparisons, partial(trl_lines, conversational=conversational))
     return {
-        "jsonl": Writer(filled, jsonl_lines),
-        "nemo": Writer(compared, nemo_lines),
-        "csv": Writer(ranked, csv_lines),
-        "parquet": Writer(ranked, table_lines),
-    }[format]
+        "jsonl": LineWriter(with_responses, jsonl_lines),
+        "nemo": LineWriter(with_comparisons, nemo_lines),
+        "csv": LineWriter(with_rankings, csv_lines),
+        "parquet": LineWriter(with_rankings, table_lines),
+    }[file_format]
 
 
-def filled(prompt: ExportedPrompt) -> ExportedPrompt | None:
-    """The prompt; outside an archive, which has all, None if it still lacks its responses."""
+def with_responses(prompt: ExportedPrompt) -> ExportedPrompt | None:
+    """Return the prompt, or None if it has no responses and this is not an archive."""
     return prompt if prompt.responses or prompt.state is not None else None
 
 
-def ranked(prompt: ExportedPrompt) -> ExportedPrompt | None:
-    """The prompt with the responses that its rankings name; None if it has none."""
+def with_rankings(prompt: ExportedPrompt) -> ExportedPrompt | None:
+    """Return the prompt with its ranked responses, or None if it has no rankings."""
     named = {id_ for ranking in prompt.rankings for id_ in ranking.ranks}
     responses = {id_: response for id_, response in prompt.responses.items() if id_ in named}
     return replace(prompt, responses=responses) if prompt.rankings else None
 
 
-def compared(prompt: ExportedPrompt) -> ExportedPrompt | None:
-    """The prompt with those of its rankings that say what is better; None if there are none."""
-    return ranked(replace(prompt, rankings=[r for r in prompt.rankings if r.has_comparison]))
+def with_comparisons(prompt: ExportedPrompt) -> ExportedPrompt | None:
+    """Return the prompt without rankings that tie everything, or None if none are left."""
+    rankings = [ranking for ranking in prompt.rankings if ranking.has_comparison]
+    return with_rankings(replace(prompt, rankings=rankings))
 
 
 def jsonl_lines(prompts: Prompts) -> Lines:
-    """Ranking JSONL: what our own import reads, and what more there is to know of a ranking.
+    """Yield ranking JSONL, which Podium imports, with all details of each ranking.
 
-    A response that stands in no ranking would be lost, so its prompt has a line of its own. In an
-    archive every prompt has one, with its state.
+    A prompt gets a line of its own if one of its responses is in no ranking and would be lost. In
+    an archive every prompt gets one, with its state.
     """
     for prompt in prompts:
         if prompt.state is not None:
@@ -117,7 +118,7 @@ def jsonl_lines(prompts: Prompts) -> Lines:
 def prompt_keys(prompt: ExportedPrompt, ids: Iterable[str]) -> dict[str, Any]:
     responses = [prompt.responses[id_] for id_ in ids]
     keys = {
-        "prompt": plain(prompt.messages) or prompt.messages,
+        "prompt": single_user_text(prompt.messages) or prompt.messages,
         "responses": [
             {"id": response.id, "text": response.text}
             | ({"source": response.source} if response.source else {})
@@ -135,10 +136,10 @@ def ranking_keys(ranking: ExportedRanking) -> dict[str, Any]:
         "current": ranking.current,
         "origin": ranking.origin,
         "surplus": ranking.surplus,
-        "created_at": moment(ranking.created_at),
+        "created_at": format_moment(ranking.created_at),
         "all_bad": ranking.all_bad,
     }
-    return keys | said(
+    return keys | without_none(
         {
             "seconds": ranking.seconds,
             "shown": ranking.shown,
@@ -151,18 +152,21 @@ def ranking_keys(ranking: ExportedRanking) -> dict[str, Any]:
 
 
 def state_keys(state: PromptState) -> dict[str, Any]:
-    """How many rankings are wanted stands there always: a line without it is queued as any is."""
-    return {"wanted": state.wanted} | said(
+    """Return the keys of a prompt's state.
+
+    `wanted` is always present: the import queues a prompt without it like any new one.
+    """
+    comments = [
+        {"by": comment.by, "at": format_moment(comment.at), "text": comment.text}
+        for comment in state.comments
+    ]
+    return {"wanted": state.wanted} | without_none(
         {
             "priority": state.priority or None,
             "taken_out": state.taken_out or None,
-            "created_at": state.created_at and moment(state.created_at),
+            "created_at": state.created_at and format_moment(state.created_at),
             "tasks": [task_keys(task) for task in state.tasks] or None,
-            "comments": [
-                {"by": comment.by, "at": moment(comment.at), "text": comment.text}
-                for comment in state.comments
-            ]
-            or None,
+            "comments": comments or None,
         }
     )
 
@@ -171,57 +175,56 @@ def task_keys(task: FileTask) -> dict[str, Any]:
     keys = {
         "labeller": task.labeller,
         "shown": task.shown,
-        "created_at": moment(task.created_at),
+        "created_at": format_moment(task.created_at),
     }
-    return keys | said(
+    return keys | without_none(
         {
             "seconds": task.seconds or None,
             "control": task.control or None,
             "surplus": task.surplus or None,
             "taken_back": task.taken_back or None,
-            "submitted_at": task.submitted_at and moment(task.submitted_at),
-            "skipped_at": task.skipped_at and moment(task.skipped_at),
+            "submitted_at": task.submitted_at and format_moment(task.submitted_at),
+            "skipped_at": task.skipped_at and format_moment(task.skipped_at),
             "reason": task.reason or None,
             "note": task.note or None,
         }
     )
 
 
-def said(keys: dict[str, Any]) -> dict[str, Any]:
-    """What there is something to say of."""
+def without_none(keys: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in keys.items() if value is not None}
 
 
 def trl_lines(prompts: Prompts, *, conversational: bool) -> Lines:
-    """TRL's preference format with an explicit prompt, a line a comparison.
+    """Yield TRL's preference format with explicit prompts, one comparison per line.
 
     https://huggingface.co/docs/trl/dataset_formats#preference
     """
     for prompt in prompts:
-        asked = None if conversational else plain(prompt.messages)
+        text = None if conversational else single_user_text(prompt.messages)
         for ranking in prompt.rankings:
             for better, worse in ranking.comparisons:
                 chosen, rejected = prompt.responses[better].text, prompt.responses[worse].text
                 yield json_line(
                     {
                         "prompt": prompt.messages,
-                        "chosen": answer(chosen),
-                        "rejected": answer(rejected),
+                        "chosen": assistant_messages(chosen),
+                        "rejected": assistant_messages(rejected),
                     }
-                    if asked is None
-                    else {"prompt": asked, "chosen": chosen, "rejected": rejected}
+                    if text is None
+                    else {"prompt": text, "chosen": chosen, "rejected": rejected}
                 )
 
 
 def nemo_lines(prompts: Prompts) -> Lines:
-    """NeMo RL's PreferenceDataset, a line a ranking of K responses; the lowest rank, 0, is best.
+    """Yield NeMo RL's PreferenceDataset, one ranking of K responses per line; rank 0 is best.
 
     https://docs.nvidia.com/nemo/rl/latest/guides/rm.html#datasets
     """
     for prompt in prompts:
         for ranking in prompt.rankings:
             completions = [
-                {"rank": rank, "completion": answer(prompt.responses[id_].text)}
+                {"rank": rank, "completion": assistant_messages(prompt.responses[id_].text)}
                 for rank, group in enumerate(ranking.groups)
                 for id_ in group
             ]
@@ -229,56 +232,56 @@ def nemo_lines(prompts: Prompts) -> Lines:
 
 
 def csv_lines(prompts: Prompts) -> Lines:
-    """A row a response of a ranking, best first (RFC 4180)."""
+    """Yield CSV (RFC 4180), one response of a ranking per row, best first."""
     buffer = io.StringIO()
     table = csv.writer(buffer)
     table.writerow(COLUMNS)
-    for rows in long_form(prompts):
+    for rows in ranking_rows(prompts):
         table.writerows([cell(row[column]) for column in COLUMNS] for row in rows)
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
-    yield buffer.getvalue()  # the header, where nothing came
+    yield buffer.getvalue()  # the header, if there were no rankings
 
 
 def table_lines(prompts: Prompts) -> Lines:
     """Yield the columns' types, then the rows, as JSON for the process that writes Parquet."""
     yield json_line({column: TYPES.get(column, "text") for column in COLUMNS})
-    for rows in long_form(prompts):
+    for rows in ranking_rows(prompts):
         yield from map(json_line, rows)
 
 
-def long_form(prompts: Prompts) -> Iterator[list[dict[str, Any]]]:
-    """The rows of each ranking, best first, by column."""
+def ranking_rows(prompts: Prompts) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of each ranking, best response first, as values by column."""
     number = 0
     for prompt in prompts:
         for ranking in prompt.rankings:
             number += 1
-            yield list(long_rows(number, prompt, ranking))
+            yield list(response_rows(number, prompt, ranking))
 
 
-def long_rows(
+def response_rows(
     number: int, prompt: ExportedPrompt, ranking: ExportedRanking
 ) -> Iterator[dict[str, Any]]:
-    whole = plain(prompt.messages) is not None
-    of_ranking = {
+    is_single = single_user_text(prompt.messages) is not None
+    shared = {
         "ranking": number,
         "prompt_id": prompt.external_id,
         "prompt": prompt.messages[-1]["content"],
-        "conversation": None if whole else prompt.messages,
+        "conversation": None if is_single else prompt.messages,
         "labeller": ranking.labeller,
         "version": ranking.version,
         "current": ranking.current,
         "origin": ranking.origin,
         "surplus": ranking.surplus,
-        "created_at": moment(ranking.created_at),
+        "created_at": format_moment(ranking.created_at),
         "seconds": ranking.seconds,
         "all_bad": ranking.all_bad,
         "note": ranking.note,
     }
     for id_ in (id_ for group in ranking.groups for id_ in group):
         rating = ranking.ratings.get(id_, {})
-        yield of_ranking | {
+        yield shared | {
             "response_id": id_,
             "source": prompt.responses[id_].source,
             "place_shown": ranking.shown.index(id_) + 1 if ranking.shown else None,
@@ -289,20 +292,19 @@ def long_rows(
         }
 
 
-def plain(messages: list[Message]) -> str | None:
-    """The prompt as a text, if it is one message of a user."""
+def single_user_text(messages: list[Message]) -> str | None:
+    """Return the text of a prompt that is one user message, or None."""
     if len(messages) == 1 and messages[0]["role"] == "user":
         return messages[0]["content"]
     return None
 
 
-def answer(text: str) -> list[Message]:
-    """A response as what the assistant says."""
+def assistant_messages(text: str) -> list[Message]:
     return [{"role": "assistant", "content": text}]
 
 
-def moment(when: datetime) -> str:
-    """ISO 8601, UTC: always the same for the same moment."""
+def format_moment(when: datetime) -> str:
+    """Return a time as ISO 8601 in UTC, always with microseconds."""
     return when.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -1,4 +1,4 @@
-"""What a manager asks of an export."""
+"""The form to request an export."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from labelapp.runs.forms import VERDICTS
 class ExportForm(forms.Form):
     format = forms.ChoiceField(
         choices=[
-            ("jsonl", "Ranking JSONL: all there is to a ranking, and what Podium imports"),
+            ("jsonl", "Ranking JSONL: rankings with all details, can be imported again"),
             ("trl", "TRL pairs: prompt, chosen and rejected, one comparison per line"),
-            ("nemo", "NeMo K-wise: a line a ranking, all its responses with their ranks"),
-            ("csv", "CSV: a row a response of a ranking, for a spreadsheet"),
-            ("parquet", "Parquet: the same rows, for pandas and similar tools"),
+            ("nemo", "NeMo K-wise: all responses with their ranks, one ranking per line"),
+            ("csv", "CSV: one response per row, for spreadsheets"),
+            ("parquet", "Parquet: one response per row, for pandas and similar tools"),
         ],
         initial="jsonl",
         widget=forms.RadioSelect,
@@ -25,15 +25,14 @@ class ExportForm(forms.Form):
     )
     all_versions = forms.BooleanField(
         required=False,
-        label="Earlier versions too",
-        help_text="Otherwise only each labeller’s latest ranking. As ranking JSONL: an archive, "
-        "which gives the same project again.",
+        label="Include earlier versions",
+        help_text="Otherwise only each labeller’s latest ranking. Ranking JSONL with earlier "
+        "versions is an archive, from which the project can be restored.",
     )
-
     zipped = forms.BooleanField(
         required=False,
-        label="Compressed",
-        help_text="With gzip; Parquet is compressed as it is.",
+        label="Compress with gzip",
+        help_text="Parquet files are always compressed.",
     )
 
     def clean_verdicts(self) -> str:
@@ -41,11 +40,12 @@ class ExportForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("all_versions") and self.cleaned_data.get("verdicts") != "all":
-            self.add_error("all_versions", "Earlier versions go with every ranking: choose that.")
+            message = "To include earlier versions, choose every ranking."
+            self.add_error("all_versions", message)
         return self.cleaned_data
 
     @property
     def options(self) -> dict[str, Any]:
-        """What exportfiles.export_file is asked for besides the format."""
-        asked = self.cleaned_data.items()
-        return {name: value for name, value in asked if name not in ("format", "zipped")}
+        """Return the options of writer.export_file besides the format."""
+        values = self.cleaned_data.items()
+        return {name: value for name, value in values if name not in ("format", "zipped")}

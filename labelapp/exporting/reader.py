@@ -1,8 +1,8 @@
-"""Exporting: a project's prompts with their rankings, read in batches, as a file gives them.
+"""Read a project's prompts with their rankings for an export.
 
-Memory is that of a batch of prompts, however large the project is, and a batch takes a fixed number
-of queries. No transaction is held open: on SQLite it would keep labellers from writing. A ranking
-that comes meanwhile is in the export whole, or not at all.
+Prompts are read in batches: memory does not grow with the project, and a batch takes a fixed number
+of queries. No transaction is held open, because on SQLite it would keep labellers from writing. A
+ranking submitted during the export is exported completely or not at all.
 """
 
 from collections import Counter, defaultdict
@@ -28,13 +28,9 @@ from labelapp.models import (
 )
 from training.formats.archive_keys import PromptState
 from training.formats.ranking_file import FileResponse
-from training.rankings import (
-    Message,
-    comparisons,
-    has_comparison,
-)
+from training.rankings import Message, comparisons, has_comparison
 
-BATCH = 200  # prompts read at a time: few queries, little memory
+BATCH = 200  # prompts
 DERIVED_ID = 12  # hexadecimal digits of a text's hash, enough to tell a prompt's responses apart
 
 Key = TypeVar("Key")
@@ -43,7 +39,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class ExportedRanking:
-    """One version of a labeller's verdict. Responses go by the ids that they have in the file."""
+    """One version of a labeller's ranking, with the response ids that the file uses."""
 
     ranks: dict[str, int]  # in the order of the ids
     labeller: str
@@ -55,14 +51,14 @@ class ExportedRanking:
     note: str
     seconds: float | None
     created_at: datetime
-    shown: list[str] | None  # the ids in the order that was shown, where that is known
+    shown: list[str] | None  # the ids in the order shown; None if unknown
     ratings: dict[str, dict[str, Any]]  # id -> score (or None) and flags
     gold: bool = False
-    control: str = ""  # the task measured its labeller: gold, or repeat
+    control: str = ""  # "gold" or "repeat" if the task was a quality control
 
     @property
     def groups(self) -> list[list[str]]:
-        """Groups of tied ids, best first."""
+        """The groups of tied ids, best first."""
         tied: dict[int, list[str]] = defaultdict(list)
         for id_, rank in self.ranks.items():
             tied[rank].append(id_)
@@ -70,14 +66,14 @@ class ExportedRanking:
 
     @property
     def comparisons(self) -> list[tuple[str, str]]:
-        """(better, worse) for each pair that is not tied."""
+        """The pairs (better, worse) that are not tied."""
         ids = list(self.ranks)
         pairs = comparisons(list(self.ranks.values()))
         return [(ids[pair.better], ids[pair.worse]) for pair in pairs]
 
     @property
     def comparison_count(self) -> int:
-        """How many pairs are not tied; said without making them."""
+        """The number of pairs that are not tied, computed without listing them."""
         tied = Counter(self.ranks.values()).values()
         return comb(len(self.ranks), 2) - sum(comb(size, 2) for size in tied)
 
@@ -94,22 +90,21 @@ class ExportedPrompt:
     responses: dict[str, FileResponse]  # by the id in the file, in the order of the ids
     rankings: list[ExportedRanking]
     state: PromptState | None = None  # in an archive
-    arrived: tuple[str, ...] = ()  # the ids of the responses in the order in which they came
+    arrived: tuple[str, ...] = ()  # the ids of the responses in the order in which they were added
 
     @property
     def has_unranked(self) -> bool:
-        """Whether a response stands in none of the rankings."""
+        """True if one of the responses is in none of the rankings."""
         return bool(self.responses.keys() - {id_ for r in self.rankings for id_ in r.ranks})
 
 
 def read(
     project: Project, *, all_versions: bool = False, archive: bool = False
 ) -> Iterator[ExportedPrompt]:
-    """The project's prompts in the order in which they came, each with its current rankings.
+    """Yield the project's prompts in the order in which they were added, with current rankings.
 
-    With `all_versions` the earlier versions of a ranking come too, and for an `archive` what there
-    is to know of the prompts themselves. A prompt's rankings are in the order of their labellers'
-    names, of the responses that they rank, and of their versions.
+    `all_versions` adds the earlier versions of each ranking, and `archive` the state of each
+    prompt. A prompt's rankings are ordered by labeller name, set of responses and version.
     """
     prompts = Prompt.objects.filter(project=project).order_by("pk")
     last = 0
@@ -121,18 +116,18 @@ def read(
 def read_batch(
     prompts: Sequence[Prompt], all_versions: bool, archive: bool = False
 ) -> Iterator[ExportedPrompt]:
-    """Some prompts with all that hangs on them.
+    """Yield some prompts with their rankings and responses.
 
-    The queries go from what names to what is named, so that nothing that comes meanwhile is named
-    before it is read; and by prompt, because a batch may have more rankings than a query may have
-    parameters.
+    The queries read referring rows before the rows that they refer to, so that rows added meanwhile
+    leave no reference unresolved. They select by prompt, because a batch may have more rankings
+    than a query may have parameters.
     """
     ids = [prompt.pk for prompt in prompts]
     rankings = Ranking.objects.filter(prompt__in=ids).select_related("member")
     if not all_versions:
         rankings = rankings.filter(is_current=True)
     rankings_of = grouped((ranking.prompt_id, ranking) for ranking in rankings)
-    named = Named(
+    details = RankingRows(
         ranks=grouped(
             (ranking, (response, rank))
             for ranking, response, rank in Placement.objects.filter(
@@ -152,23 +147,24 @@ def read_batch(
             ).values_list("prompt_id", "member_id", "repeat", "order", "gold")
         },
     )
-    responses = Response.objects.filter(prompt__in=ids).order_by("pk").values_list(*Row._fields)
-    responses_of = grouped((row.prompt_id, row) for row in map(Row._make, responses))
+    responses = Response.objects.filter(prompt__in=ids).order_by("pk")
+    response_rows = responses.values_list(*ResponseRow._fields)
+    responses_of = grouped((row.prompt_id, row) for row in map(ResponseRow._make, response_rows))
     file_ids_of = {prompt.pk: file_ids(responses_of[prompt.pk]) for prompt in prompts}
     states = {}
     if archive:
         every = [ranking for of_prompt in rankings_of.values() for ranking in of_prompt]
-        called = {pk: id_ for ids in file_ids_of.values() for pk, id_ in ids.items()}
-        states = read_states(prompts, every, named.ranks, called)
+        all_ids = {pk: id_ for ids in file_ids_of.values() for pk, id_ in ids.items()}
+        states = read_states(prompts, every, details.ranks, all_ids)
     for prompt in prompts:
         pk = prompt.pk
-        yield exported(
-            *(prompt, responses_of[pk], file_ids_of[pk], rankings_of[pk], named, states.get(pk))
+        yield exported_prompt(
+            prompt, responses_of[pk], file_ids_of[pk], rankings_of[pk], details, states.get(pk)
         )
 
 
-class Row(NamedTuple):
-    """A response as it lies in the database. Model instances took a third of an export's time."""
+class ResponseRow(NamedTuple):
+    """The columns of a response. Model instances would take a third of an export's time."""
 
     pk: int
     prompt_id: int
@@ -179,28 +175,28 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """What a batch's rankings say of responses, by the rows' keys."""
+class RankingRows:
+    """The rows that refer to responses in a batch of rankings, by primary keys."""
 
     ranks: dict[int, list[tuple[int, int]]]  # ranking -> response and rank
     ratings: dict[int, list[tuple[int, dict[str, Any]]]]  # ranking -> response and rating
-    # Prompt, member, and whether it was for the second time -> responses as shown; gold
+    # (prompt, member, is a repetition) -> (responses in the order shown, is gold)
     tasks: dict[tuple[int, int, bool], tuple[list[int], bool]]
 
 
 def grouped(pairs: Iterable[tuple[Key, Value]]) -> defaultdict[Key, list[Value]]:
-    found: defaultdict[Key, list[Value]] = defaultdict(list)
+    groups: defaultdict[Key, list[Value]] = defaultdict(list)
     for key, value in pairs:
-        found[key].append(value)
-    return found
+        groups[key].append(value)
+    return groups
 
 
-def exported(
+def exported_prompt(
     prompt: Prompt,
-    responses: list[Row],
+    responses: list[ResponseRow],
     ids: dict[int, str],
     rankings: list[Ranking],
-    named: Named,
+    details: RankingRows,
     state: PromptState | None,
 ) -> ExportedPrompt:
     arrived = tuple(ids[response.pk] for response in responses)
@@ -214,20 +210,22 @@ def exported(
             ids[response.pk]: FileResponse(ids[response.pk], response.text, response.source)
             for response in responses
         },
-        rankings=[exported_ranking(ranking, ids, named) for ranking in rankings],
+        rankings=[exported_ranking(ranking, ids, details) for ranking in rankings],
         state=state,
         arrived=arrived,
     )
 
 
-def exported_ranking(ranking: Ranking, ids: dict[int, str], named: Named) -> ExportedRanking:
-    ranks = {ids[response]: rank for response, rank in named.ranks[ranking.pk]}
-    ratings = {ids[response]: rating for response, rating in named.ratings[ranking.pk]}
+def exported_ranking(
+    ranking: Ranking, ids: dict[int, str], details: RankingRows
+) -> ExportedRanking:
+    ranks = {ids[response]: rank for response, rank in details.ranks[ranking.pk]}
+    ratings = {ids[response]: rating for response, rating in details.ratings[ranking.pk]}
     repeated = ranking.origin == Origin.REPEATED
     key = (ranking.prompt_id, ranking.member_id, repeated)
-    order, gold = named.tasks.get(key, ([], False))
+    order, gold = details.tasks.get(key, ([], False))
     shown = [ids[response] for response in order if response in ids]
-    # One member's ranking made elsewhere may be of other responses than those they were shown.
+    # A member's imported ranking may be of other responses than those they were shown here.
     known = ranking.origin in (Origin.HERE, Origin.REPEATED) and sorted(shown) == sorted(ranks)
     return ExportedRanking(
         ranks=dict(sorted(ranks.items())),
@@ -247,18 +245,18 @@ def exported_ranking(ranking: Ranking, ids: dict[int, str], named: Named) -> Exp
     )
 
 
-def file_ids(responses: Iterable[Row]) -> dict[int, str]:
-    """What a prompt's responses are called in a file: row -> id.
+def file_ids(responses: Iterable[ResponseRow]) -> dict[int, str]:
+    """Return the ids by which a file names the responses of a prompt, by primary key.
 
-    The id that a response came with, where no other response to the prompt came with the same;
-    else the beginning of its text's hash. A file that is imported and exported again keeps them.
+    A response keeps its imported id if no other response of the prompt has it; otherwise it gets
+    the beginning of its text's hash. Importing a file and exporting it again preserves the ids.
     """
-    came_with = Counter(response.external_id for response in responses)
+    imported = Counter(response.external_id for response in responses)
     ids: dict[int, str] = {}
-    taken = set(came_with)
+    taken = set(imported)
     for response in sorted(responses, key=lambda response: response.content_hash):
         id_ = response.external_id
-        if not id_ or came_with[id_] > 1:
+        if not id_ or imported[id_] > 1:
             id_ = response.content_hash[:DERIVED_ID]
             while id_ in taken:
                 id_ = hash_text(id_)
@@ -268,7 +266,7 @@ def file_ids(responses: Iterable[Row]) -> dict[int, str]:
 
 
 def has_conversations(project: Project) -> bool:
-    """Whether a ranked prompt is anything but one message of a user."""
-    ranked = Exists(Ranking.objects.filter(prompt=OuterRef("pk")))
-    more = Q(messages__1__isnull=False) | ~Q(messages__0__role="user")
-    return project.prompts.filter(ranked).filter(more).exists()
+    """Return whether a ranked prompt is more than one user message."""
+    is_ranked = Exists(Ranking.objects.filter(prompt=OuterRef("pk")))
+    is_conversation = Q(messages__1__isnull=False) | ~Q(messages__0__role="user")
+    return project.prompts.filter(is_ranked).filter(is_conversation).exists()

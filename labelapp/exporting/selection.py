@@ -1,4 +1,4 @@
-"""Which of a prompt's rankings an export has: all, the majority of labellers, adjudicated first."""
+"""Select the rankings of an export: all, the majority of labellers, or adjudicated ones first."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,29 +10,30 @@ from training.aggregation import choose
 from training.rankings import Ranking, Verdicts
 
 
-def chosen(prompts: Iterable[ExportedPrompt], verdicts: Verdicts) -> Iterator[ExportedPrompt]:
-    """The prompts with those of their current rankings that training would learn from."""
+def select(prompts: Iterable[ExportedPrompt], verdicts: Verdicts) -> Iterator[ExportedPrompt]:
+    """Yield the prompts with the current rankings that training would select."""
     if verdicts == "all":
         yield from prompts
         return
     for prompt in prompts:
-        yield replace(prompt, rankings=choice(prompt.rankings, verdicts))
+        yield replace(prompt, rankings=select_rankings(prompt.rankings, verdicts))
 
 
-def choice(rankings: Sequence[ExportedRanking], verdicts: Verdicts) -> list[ExportedRanking]:
-    exported = {plain(ranking): ranking for ranking in rankings}
+def select_rankings(
+    rankings: Sequence[ExportedRanking], verdicts: Verdicts
+) -> list[ExportedRanking]:
+    exported = {training_ranking(ranking): ranking for ranking in rankings}
     by_set: defaultdict[frozenset[str], list[ExportedRanking]] = defaultdict(list)
     for ranking in rankings:
         if ranking.origin != Origin.ADJUDICATED:
             by_set[frozenset(ranking.ranks)].append(ranking)
-    found = []
-    for one in choose(list(exported), verdicts):
-        own = exported.get(one)
-        found.append(own or combined(one, by_set[frozenset(exported_ids(one))]))
-    return found
+    return [
+        exported.get(one) or majority_ranking(one, by_set[frozenset(response_ids(one))])
+        for one in choose(list(exported), verdicts)
+    ]
 
 
-def plain(ranking: ExportedRanking) -> Ranking:
+def training_ranking(ranking: ExportedRanking) -> Ranking:
     return Ranking(
         responses=tuple(ranking.ranks),
         ranks=tuple(ranking.ranks.values()),
@@ -41,23 +42,23 @@ def plain(ranking: ExportedRanking) -> Ranking:
     )
 
 
-def exported_ids(ranking: Ranking) -> list[str]:
+def response_ids(ranking: Ranking) -> list[str]:
     return [str(name) for name in ranking.responses]
 
 
-def combined(ranking: Ranking, of: Sequence[ExportedRanking]) -> ExportedRanking:
-    """A majority. Nobody was shown anything, took time or wrote a note for it."""
+def majority_ranking(majority: Ranking, rankings: Sequence[ExportedRanking]) -> ExportedRanking:
+    """Return the majority of `rankings` for export, without the details of a single ranking."""
     return ExportedRanking(
-        ranks=dict(zip(exported_ids(ranking), ranking.ranks, strict=True)),
-        labeller=ranking.labeller or "",
+        ranks=dict(zip(response_ids(majority), majority.ranks, strict=True)),
+        labeller=majority.labeller or "",
         version=1,
         current=True,
-        origin=Origin.IMPORTED,  # what it would be, read again
+        origin=Origin.IMPORTED,  # its origin once it is imported again
         surplus=False,
-        all_bad=2 * sum(one.all_bad for one in of) > len(of),
+        all_bad=2 * sum(one.all_bad for one in rankings) > len(rankings),
         note="",
         seconds=None,
-        created_at=max(one.created_at for one in of),
+        created_at=max(one.created_at for one in rankings),
         shown=None,
         ratings={},
     )

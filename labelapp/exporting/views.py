@@ -1,4 +1,4 @@
-"""A project's rankings as files: prepared in the background, then downloaded."""
+"""The page of exports: files are prepared in the background, then downloaded."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 @never_cache
 @member_view(Role.MANAGER)
 def prepared(request: HttpRequest, member: Member) -> HttpResponse:
-    """The files, which ask for themselves while one is on its way."""
+    """Return the list of files, which refreshes itself while one is being written."""
     return render(request, "exporting/_prepared.html", prepared_context(member))
 
 
@@ -65,7 +65,7 @@ def file(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
     try:
         return FileResponse(path.open("rb"), as_attachment=True, filename=path.name)
     except FileNotFoundError as error:
-        raise Http404("The file is not there any more. Prepare it again.") from error
+        raise Http404("The file no longer exists. Prepare it again.") from error
 
 
 @require_POST

@@ -1,4 +1,4 @@
-"""An export as a file: there whole or not at all, with a manifest of what is in it beside it."""
+"""Write an export and its manifest to files that appear only once they are complete."""
 
 import gzip
 import hashlib
@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from labelapp.exporting.formats import Format, moment, writer
-from labelapp.exporting.manifest import people_of, settings_of
+from labelapp.exporting.formats import Format, format_moment, line_writer
+from labelapp.exporting.manifest import describe_members, describe_project
 from labelapp.exporting.reader import ExportedPrompt, read
-from labelapp.exporting.selection import chosen
+from labelapp.exporting.selection import select
 from labelapp.models import Project
 from training.config import TrainConfig
 from training.formats.lines import RankingFileError
@@ -24,7 +24,7 @@ from training.rankings import Verdicts
 from training.splits import split_position
 
 MANIFEST = ".manifest.json"
-WITH_ALL = "earlier versions go with all verdicts: ask for one of the two"
+NO_SELECTION = "earlier versions need all rankings: omit --all-versions or --verdicts"
 
 
 class ExportRefusedError(Exception):
@@ -33,39 +33,41 @@ class ExportRefusedError(Exception):
 
 @dataclass
 class Contents:
-    """What an export has written so far."""
+    """Counts of what an export has written so far."""
 
     prompts: int = 0
     rankings: int = 0
     comparisons: int = 0
     responses: int = 0
     labellers: set[str] = field(default_factory=set)
-    to_learn_from: int = 0  # prompts with a comparison that is current
-    below: int = 0  # of those, the ones that lie below the default fraction of the split
+    trainable: int = 0  # prompts with a current comparison
+    below_split: int = 0  # trainable prompts below the default fraction of the split
 
     def counted(self, prompts: Iterable[ExportedPrompt]) -> Iterator[ExportedPrompt]:
-        """The prompts, each counted on its way."""
+        """Yield the prompts and count them."""
         for prompt in prompts:
             self.count(prompt)
             yield prompt
 
     def count(self, prompt: ExportedPrompt) -> None:
-        compared = sum(ranking.comparison_count for ranking in prompt.rankings)
         self.prompts += 1
         self.rankings += len(prompt.rankings)
-        self.comparisons += compared
+        self.comparisons += sum(ranking.comparison_count for ranking in prompt.rankings)
         self.responses += len(prompt.responses)
         self.labellers |= {ranking.labeller for ranking in prompt.rankings}
         if any(ranking.current and ranking.has_comparison for ranking in prompt.rankings):
-            self.to_learn_from += 1
-            self.below += split_position(prompt.content_hash) < TrainConfig.held_out_fraction
+            self.trainable += 1
+            self.below_split += split_position(prompt.content_hash) < TrainConfig.held_out_fraction
 
     @property
     def held_out(self) -> int:
-        """Prompts that training holds out by default: from two on, neither side is empty."""
-        if self.to_learn_from < 2:
-            return self.below
-        return min(max(self.below, 1), self.to_learn_from - 1)
+        """The number of prompts that training holds out by default.
+
+        With two prompts or more, training leaves neither side empty.
+        """
+        if self.trainable < 2:
+            return self.below_split
+        return min(max(self.below_split, 1), self.trainable - 1)
 
     def counts(self) -> dict[str, int]:
         return {
@@ -77,86 +79,89 @@ class Contents:
         }
 
 
+# Wraps the prompts as they are read, to follow their number.
 Progress = Callable[[Iterable[ExportedPrompt]], Iterable[ExportedPrompt]]
 
 
 def export_lines(
     project: Project,
-    format: Format,  # noqa: A002 - the option's name
+    file_format: Format,
     *,
     all_versions: bool = False,
     verdicts: Verdicts = "all",
     contents: Contents | None = None,
     progress: Progress = iter,
 ) -> Iterator[str]:
-    """The lines of an export, as they are asked for; `contents` counts what is in them.
+    """Return an iterator over the lines of an export, which counts its `contents`.
 
     Ranking JSONL with `all_versions` is an archive of the project.
-    Raises ExportRefusedError for earlier versions with a choice of verdicts.
+    Raises ExportRefusedError if `all_versions` is combined with a selection by `verdicts`.
     """
     if all_versions and verdicts != "all":
-        raise ExportRefusedError(WITH_ALL)
-    writes = writer(format, project)
-    archive = all_versions and format == "jsonl"
+        raise ExportRefusedError(NO_SELECTION)
+    writer = line_writer(file_format, project)
+    archive = all_versions and file_format == "jsonl"
     every = progress(read(project, all_versions=all_versions, archive=archive))
-    prompts = writes.kept(chosen(every, verdicts))
-    return writes.lines((contents or Contents()).counted(prompts))
+    prompts = writer.filter_prompts(select(every, verdicts))
+    return writer.lines((contents or Contents()).counted(prompts))
 
 
 def export_file(
     project: Project,
     path: Path,
-    format: Format,  # noqa: A002 - the option's name
+    file_format: Format,
     *,
     all_versions: bool = False,
     verdicts: Verdicts = "all",
     force: bool = False,
     progress: Progress = iter,
 ) -> Contents:
-    """Write an export and its manifest; gzip where the name ends in .gz.
+    """Write an export and its manifest, compressed with gzip if the name ends in .gz.
 
-    The same rankings give the same bytes. `force` replaces what is there.
-    Raises ExportRefusedError where the file is there already or cannot be written.
+    The same rankings give the same bytes. `force` replaces an existing file.
+    Raises ExportRefusedError if the file exists or cannot be written.
     """
-    if format == "parquet" and path.suffix.lower() == ".gz":
-        raise ExportRefusedError("Parquet is compressed as it is: leave .gz out of the name")
+    if file_format == "parquet" and path.suffix.lower() == ".gz":
+        raise ExportRefusedError("Parquet is already compressed: leave .gz out of the name")
     manifest_path = path.with_name(path.name + MANIFEST)
-    refuse_what_is_there(path, manifest_path, force)
+    refuse_existing(path, manifest_path, force)
     contents = Contents()
     lines = export_lines(
-        *(project, format),
+        project,
+        file_format,
         all_versions=all_versions,
         verdicts=verdicts,
         contents=contents,
         progress=progress,
     )
     try:
-        with appearing(manifest_path) as manifest_part, appearing(path) as part:
-            if format == "parquet":
+        with replacing(manifest_path) as manifest_part, replacing(path) as part:
+            if file_format == "parquet":
                 write_parquet(part, lines)
             else:
                 write_lines(part, lines, zipped=path.suffix.lower() == ".gz")
             manifest = {
                 "file": path.name,
-                "format": format,
+                "format": file_format,
                 "versions": "all" if all_versions else "current",
                 "verdicts": verdicts,
-                "made_at": moment(datetime.now(UTC)),
-                **measured(part),
+                "made_at": format_moment(datetime.now(UTC)),
+                **size_and_hash(part),
                 "counts": contents.counts(),
                 "split": {
                     "held_out_fraction": TrainConfig.held_out_fraction,
                     "split": TrainConfig.split,
-                    "prompts": contents.to_learn_from,
+                    "prompts": contents.trainable,
                     "held_out_prompts": contents.held_out,
                 },
-                "project": settings_of(project),
+                "project": describe_project(project),
             }
             if all_versions:
-                manifest["members"] = people_of(project)
+                manifest["members"] = describe_members(project)
             text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
             write_lines(manifest_part, [text], zipped=False)
-            manifest_path.unlink(missing_ok=True)  # never one that describes another file
+            # An old manifest must not stay beside the new file if this process is killed.
+            manifest_path.unlink(missing_ok=True)
     except OSError as error:
         raise ExportRefusedError(f"{path} cannot be written: {error.strerror}") from error
     except RankingFileError as error:
@@ -164,17 +169,17 @@ def export_file(
     return contents
 
 
-def refuse_what_is_there(path: Path, manifest_path: Path, force: bool) -> None:
-    for there in (path, manifest_path):
-        if there.exists() and not there.is_file():
-            raise ExportRefusedError(f"{there} is there and is not a file")
-        if there.exists() and not force:
-            raise ExportRefusedError(f"{there} is there already; --force replaces it")
+def refuse_existing(path: Path, manifest_path: Path, force: bool) -> None:
+    for target in (path, manifest_path):
+        if target.exists() and not target.is_file():
+            raise ExportRefusedError(f"{target} exists and is not a file")
+        if target.exists() and not force:
+            raise ExportRefusedError(f"{target} already exists; --force replaces it")
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, which takes its place at the end; on an error it goes."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, which replaces it at the end or is removed on error."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield part
@@ -188,7 +193,7 @@ def write_lines(path: Path, lines: Iterable[str], *, zipped: bool) -> None:
         file = stack.enter_context(path.open("xb"))
         out: BinaryIO | gzip.GzipFile = file
         if zipped:
-            # Neither the time nor the name: the same lines are to give the same bytes.
+            # Without the time and the name, the same lines give the same bytes.
             out = gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0)
             stack.enter_context(out)
         for line in lines:
@@ -205,8 +210,8 @@ def write_parquet(path: Path, lines: Iterable[str]) -> None:
         os.fsync(file.fileno())
 
 
-def measured(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file as it lies on the disk."""
+def size_and_hash(path: Path) -> dict[str, Any]:
+    """Return the size and the SHA-256 of a file for the manifest."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}

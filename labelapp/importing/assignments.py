@@ -1,4 +1,4 @@
-"""Importing what was done with a prompt beside its rankings: the tasks it was lent as, comments."""
+"""Import what an archive records of a prompt besides its rankings: assignments and comments."""
 
 import uuid
 from collections import Counter, defaultdict
@@ -34,60 +34,62 @@ COLUMNS = (
 )
 
 
-class Key(NamedTuple):
-    """One member has one task of a prompt, and another one where they repeat it."""
+class AssignmentKey(NamedTuple):
+    """The key of an assignment: a member has one per prompt, and one more to repeat it."""
 
     prompt_id: int
     member_id: int
     repeat: bool
 
 
-class Lent(NamedTuple):
+class NewAssignment(NamedTuple):
+    entry: Entry
     task: FileTask
-    order: list[int]  # responses
+    order: list[int]  # response rows
 
 
-def add_tasks(
+def add_assignments(
     entries: Iterable[Entry], people: People, slots: Counter[int], new_prompts: Collection[int]
 ) -> None:
-    """Add the tasks that are not there.
+    """Add the assignments that the database lacks.
 
-    `slots` says how many slots new prompts have counted as taken already; of others, one that fills
-    a slot is taken off what the prompt needs, or wanted beside it.
+    `slots` counts the slots of new prompts that are already subtracted from what they need. On
+    other prompts, an assignment that fills a slot reduces the number needed; when none is needed
+    it increases the number wanted.
     """
-    found: dict[Key, tuple[Entry, Lent]] = {}
+    new: dict[AssignmentKey, NewAssignment] = {}
     for entry in entries:
-        for task in tasks_of(entry):
-            key = Key(entry.prompt_id, people[task.labeller], task.control == "repeat")
-            lent = Lent(task, [entry.response_ids[id_] for id_ in task.shown])
-            found.setdefault(key, (entry, lent))
-    if not found:
+        for task in read_tasks(entry):
+            key = AssignmentKey(entry.prompt_id, people[task.labeller], task.control == "repeat")
+            order = [entry.response_ids[id_] for id_ in task.shown]
+            new.setdefault(key, NewAssignment(entry, task, order))
+    if not new:
         return
     taken: defaultdict[int, set[int | None]] = defaultdict(set)
-    for key, slot in there({key.prompt_id for key in found} - set(new_prompts)):
-        found.pop(key, None)
+    for key, slot in lock_existing({key.prompt_id for key in new} - set(new_prompts)):
+        new.pop(key, None)
         taken[key.prompt_id].add(slot)
-    filling = Counter(key.prompt_id for key, (_, lent) in found.items() if lent.task.fills_a_slot)
-    fill_slots(filling - slots)
+    filled = Counter(key.prompt_id for key, one in new.items() if one.task.fills_a_slot)
+    fill_slots(filled - slots)
     rows = []
-    for key, (entry, lent) in found.items():
-        entry.added = True
+    for key, one in new.items():
+        one.entry.added = True
         slot = None
-        if lent.task.fills_a_slot:
-            here = taken[key.prompt_id]
-            slot = next(n for n in range(1, len(here) + 2) if n not in here)
-            here.add(slot)
-        if lent.task.submitted_at is not None:
+        if one.task.fills_a_slot:
+            taken_here = taken[key.prompt_id]
+            slot = next(n for n in range(1, len(taken_here) + 2) if n not in taken_here)
+            taken_here.add(slot)
+        if one.task.submitted_at is not None:
             people.ranked[key.member_id] += 1
-        rows.append(row(key, lent, slot))
+        rows.append(assignment_row(key, one, slot))
     insert_rows(Assignment, COLUMNS, rows)
 
 
-def tasks_of(entry: Entry) -> Iterator[FileTask]:
-    """The tasks that a line speaks of.
+def read_tasks(entry: Entry) -> Iterator[FileTask]:
+    """Yield the tasks that a line lists, and the task of its ranking.
 
-    A ranking that was made here is of a task, whose line may not be in the file: nothing is known
-    then of the queue, and it fills no slot.
+    The file may lack the line that lists the task of a ranking made here. The state of the queue
+    is unknown then, so that task fills no slot.
     """
     if entry.line.state is not None:
         yield from entry.line.state.tasks
@@ -108,41 +110,38 @@ def tasks_of(entry: Entry) -> Iterator[FileTask]:
         )
 
 
-def there(prompts: set[int]) -> Iterator[tuple[Key, int | None]]:
-    """The tasks of prompts that are there, with their slots.
-
-    The prompts are locked: nobody takes a slot meanwhile.
-    """
+def lock_existing(prompts: set[int]) -> Iterator[tuple[AssignmentKey, int | None]]:
+    """Lock the prompts, so that nobody takes a slot, and yield their assignments with slots."""
     if prompts:
         locked = Prompt.objects.filter(pk__in=prompts).order_by("pk")
-        ours = list(locked.select_for_update(no_key=True).values_list("pk", flat=True))
-        tasks = Assignment.objects.filter(prompt__in=ours)
-        for prompt_id, member_id, repeat, slot in tasks.values_list(
+        ids = list(locked.select_for_update(no_key=True).values_list("pk", flat=True))
+        assignments = Assignment.objects.filter(prompt__in=ids)
+        for prompt_id, member_id, repeat, slot in assignments.values_list(
             "prompt_id", "member_id", "repeat", "slot"
         ):
-            yield Key(prompt_id, member_id, repeat), slot
+            yield AssignmentKey(prompt_id, member_id, repeat), slot
 
 
-def fill_slots(filling: Counter[int]) -> None:
-    """Take slots of prompts: from those that they need, else beside all that they wanted."""
-    for count in sorted(set(filling.values())):
-        more = Greatest(Value(count) - F("rankings_needed"), Value(0))
-        left = Case(
+def fill_slots(filled: Counter[int]) -> None:
+    """Fill slots of prompts: first those they need, then new ones."""
+    for count in sorted(set(filled.values())):
+        extra = Greatest(Value(count) - F("rankings_needed"), Value(0))
+        needed = Case(
             When(rankings_needed__gt=count, then=F("rankings_needed") - count), default=Value(0)
         )
-        prompts = Prompt.objects.filter(pk__in=[pk for pk, n in filling.items() if n == count])
-        prompts.update(rankings_wanted=F("rankings_wanted") + more, rankings_needed=left)
+        prompts = Prompt.objects.filter(pk__in=[pk for pk, n in filled.items() if n == count])
+        prompts.update(rankings_wanted=F("rankings_wanted") + extra, rankings_needed=needed)
 
 
-def row(key: Key, lent: Lent, slot: int | None) -> tuple[object, ...]:
-    """In the order of COLUMNS. Whatever was still open is lent no longer."""
-    task = lent.task
+def assignment_row(key: AssignmentKey, new: NewAssignment, slot: int | None) -> tuple[object, ...]:
+    """Return the values of COLUMNS. An assignment that was still open has expired."""
+    task = new.task
     return (
         key.prompt_id,
         key.member_id,
         uuid.uuid4(),
         slot,
-        lent.order,
+        new.order,
         {},
         task.seconds,
         task.created_at,
@@ -158,18 +157,18 @@ def row(key: Key, lent: Lent, slot: int | None) -> tuple[object, ...]:
 
 
 def add_comments(entries: Iterable[Entry], people: People, new_prompts: Collection[int]) -> None:
-    """Add the comments that are not there."""
-    found = {
+    """Add the comments that the database lacks."""
+    new = {
         (entry.prompt_id, people[comment.by], comment.at, comment.text): entry
         for entry in entries
         if entry.line.state is not None
         for comment in entry.line.state.comments
     }
-    prompts = {prompt_id for prompt_id, *_ in found} - set(new_prompts)
+    prompts = {prompt_id for prompt_id, *_ in new} - set(new_prompts)
     if prompts:
-        known = Comment.objects.filter(prompt__in=prompts)
-        for comment in known.values_list("prompt_id", "member_id", "created_at", "text"):
-            found.pop(comment, None)
-    for entry in found.values():
+        existing = Comment.objects.filter(prompt__in=prompts)
+        for comment in existing.values_list("prompt_id", "member_id", "created_at", "text"):
+            new.pop(comment, None)
+    for entry in new.values():
         entry.added = True
-    insert_rows(Comment, ("prompt", "member", "created_at", "text"), list(found))
+    insert_rows(Comment, ("prompt", "member", "created_at", "text"), list(new))

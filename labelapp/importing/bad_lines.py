@@ -1,4 +1,4 @@
-"""The bad lines of a file, all of them, on the disk: a page of them is read without the others."""
+"""Keep the bad lines of a file on disk, where one page can be read without the others."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ OFFSET = struct.Struct("<Q")  # where in the file a page begins
 
 
 class BadLines:
-    """Bad lines as they are found: a JSON line each, and beside it where each page begins."""
+    """Writes bad lines as JSON lines, and the offset of each page to a second file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,10 +46,10 @@ class BadLines:
         self.waiting.append(bad)
 
     def before(self, lines: Iterable[Line | BadLine]) -> Iterator[Line | BadLine]:
-        """The lines, as an importer takes them: batch by batch.
+        """Yield the lines to an importer, and write the bad lines of each finished batch.
 
-        Within a batch it finds a contradiction after what cannot be read at all. When it asks for
-        the next line the batch is done, and its bad lines are written in their order.
+        In a batch the importer reports unreadable lines first and contradictions later. Once it
+        asks for the next line the batch is complete, so its bad lines can be written in order.
         """
         for line in lines:
             if self.waiting:
@@ -65,27 +65,27 @@ class BadLines:
         self.waiting.clear()
 
     def flush(self) -> None:
-        """Bring all of them to where a reader finds them."""
+        """Write all bad lines to disk, so that a reader finds them."""
         self.write()
         self.file.flush()
         self.offsets.flush()
 
 
 def read_page(path: Path, number: int) -> list[BadLine]:
-    """The bad lines of a page, counted from 1; none where there is no such page."""
+    """Return the bad lines of a page, counted from 1; an empty list if the page does not exist."""
     try:
         with offsets_path(path).open("rb") as offsets, path.open("rb") as file:
             offsets.seek((number - 1) * OFFSET.size)
-            if len(found := offsets.read(OFFSET.size)) < OFFSET.size:
+            if len(offset := offsets.read(OFFSET.size)) < OFFSET.size:
                 return []
-            file.seek(OFFSET.unpack(found)[0])
+            file.seek(OFFSET.unpack(offset)[0])
             return [bad_line(line) for line, _ in zip(file, range(PAGE), strict=False)]
     except OSError:
         return []
 
 
 def read_csv(path: Path) -> Iterator[str]:
-    """All bad lines as a table, row by row."""
+    """Yield all bad lines as CSV, row by row."""
     buffer = io.StringIO()
     table = csv.writer(buffer)
     table.writerow(["line", "reason"])

@@ -1,4 +1,4 @@
-"""What the parts of an import share: a line on its way, the people it names, rows to be written."""
+"""The state that the parts of an import share: lines, and the members they name."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,24 +10,24 @@ from labelapp.db.bulk import pieces
 from labelapp.models import Member, Project
 from training.formats.ranking_file import Line
 
-NAMES_AT_ONCE = 1000  # in a statement
-NAMES_KEPT = 20_000  # in memory: few projects have as many labellers
+NAMES_PER_QUERY = 1000
+CACHED_NAMES = 20_000  # few projects have as many labellers
 
 
 @dataclass
 class Entry:
-    """A line on its way into the database."""
+    """A line that is being imported."""
 
     line: Line
     content_hash: str
     responses: dict[str, str]  # id in the file -> content hash
     prompt_id: int = 0
     response_ids: dict[str, int] = field(default_factory=dict)  # id in the file -> row
-    added: bool = False  # something that was not there
-    refused: bool = False  # found bad on the way
+    added: bool = False  # the line added something new
+    refused: bool = False  # the line turned out to be bad
 
     def names(self, unknown: str) -> Iterator[str]:
-        """Everybody whom the line names; `unknown` ranked where it says nobody."""
+        """Yield everybody the line names; `unknown` for a ranking that names nobody."""
         if self.line.ranking is not None:
             yield self.line.labeller or unknown
         if self.line.state is not None:
@@ -36,32 +36,32 @@ class Entry:
 
 
 class People:
-    """A project's members by name. Who is not there is added: a name and no login."""
+    """A project's members by name. Unknown names become members without a login."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self.ids: dict[str, int] = {}
         self.new: set[int] = set()
-        self.ranked: Counter[int] = Counter()  # prompts that the import says a member has ranked
+        self.ranked: Counter[int] = Counter()  # imported assignments that each member ranked
 
     def __getitem__(self, name: str) -> int:
-        """Raises KeyError for a name that was not met."""
+        """Return the id of a member. Raises KeyError unless the last get_or_create named it."""
         return self.ids[name]
 
-    def meet(self, names: set[str]) -> None:
-        """Find or add members, so that their rows are known until the next call."""
-        if len(self.ids) > NAMES_KEPT:
+    def get_or_create(self, names: set[str]) -> None:
+        """Find or add these members, and know their ids until the next call."""
+        if len(self.ids) > CACHED_NAMES:
             self.ids.clear()
-        for some in pieces(sorted(names - self.ids.keys()), NAMES_AT_ONCE):
-            found = self.project.members.filter(name__in=some)
-            self.ids |= dict(found.values_list("name", "pk"))
+        for some in pieces(sorted(names - self.ids.keys()), NAMES_PER_QUERY):
+            existing = self.project.members.filter(name__in=some)
+            self.ids |= dict(existing.values_list("name", "pk"))
             new = [Member(project=self.project, name=n) for n in some if n not in self.ids]
             Member.objects.bulk_create(new)
             self.ids |= {member.name: member.pk for member in new}
             self.new |= {member.pk for member in new}
 
     def count_ranked(self, *, new: bool) -> None:
-        """Add to what the members have ranked: those that the import brought, or the others."""
-        for pk, more in sorted(self.ranked.items()):
+        """Add to the members' counts of ranked prompts: the `new` members, or the others."""
+        for pk, count in sorted(self.ranked.items()):
             if (pk in self.new) == new:
-                Member.objects.filter(pk=pk).update(ranked=F("ranked") + more)
+                Member.objects.filter(pk=pk).update(ranked=F("ranked") + count)

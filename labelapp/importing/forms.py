@@ -1,6 +1,6 @@
-"""A file to be uploaded, and how it is to be read."""
+"""Forms to upload a file and to choose how it is read."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.urls import reverse
@@ -14,15 +14,15 @@ from training.formats.ranking_file import MAX_NAME
 FORMATS = {
     "jsonl": "Ranking JSONL, or an archive of a project",
     "csv": "Table: the prompt, then its responses, best first",
-    "long": "Table in long form: a row a response",
+    "long": "Table in long form: one response per row",
     "trl": "TRL pairs: prompt, chosen, rejected",
     "oasst": "Open Assistant trees",
-    "parquet": "Parquet, a row a response",
+    "parquet": "Parquet, one response per row",
 }
 DELIMITERS = {"|": "| (bar)", ",": ", (comma)", ";": "; (semicolon)", "\t": "tab"}
 TABLES = ("csv", "long")
 LONG = ("long", "parquet")
-# What a column of a table in long form may be; an export of Podium has more, which are known.
+# Fields of a table in long form. Exports of Podium have more columns, recognised by their names.
 COLUMNS = {
     "prompt": "Prompt",
     "conversation": "Conversation, as JSON",
@@ -31,8 +31,8 @@ COLUMNS = {
     "ranking": "Ranking it belongs to",
     "labeller": "Labeller",
     "source": "Model that wrote it",
-    "prompt_id": "Id of the prompt",
-    "response_id": "Id of the response",
+    "prompt_id": "Prompt ID",
+    "response_id": "Response ID",
 }
 
 
@@ -43,15 +43,15 @@ class UploadForm(forms.Form):
         error_messages={
             "required": "Choose a file first.",
             "empty": "The file is empty.",
-            "max_length": "The file’s name is longer than 255 characters. Rename it.",
+            "max_length": "The file name is longer than 255 characters. Rename the file.",
         },
     )
 
 
 class ReadingForm(forms.Form):
-    """How a file is read; what is chosen is looked at before anything is imported.
+    """The options for reading a file. The page previews them before anything is imported.
 
-    `header` are the columns of a table in long form, to say which is what.
+    `header` holds the column names of a table in long form.
     """
 
     format = forms.ChoiceField(label="Format", choices=FORMATS.items())
@@ -59,35 +59,35 @@ class ReadingForm(forms.Form):
     rankings = forms.ChoiceField(
         label="What to import",
         choices=[
-            ("yes", "Rankings; a line without one becomes a prompt to be ranked here"),
-            ("", "Only the prompts, all of them to be ranked here"),
+            ("yes", "Rankings. Lines without one become prompts to be ranked here"),
+            ("", "Only the prompts, to be ranked here"),
         ],
         required=False,
         widget=forms.RadioSelect,
     )
     labeller = forms.CharField(
-        label="Who made the rankings that name nobody",
+        label="Labeller of rankings without a name",
         max_length=MAX_NAME,
         required=False,
-        help_text=f"Empty: {UNKNOWN_LABELLER}.",
+        help_text=f"If empty: {UNKNOWN_LABELLER}.",
     )
 
     def __init__(self, *, upload: Upload, begins: Beginning, data: Any = None) -> None:
-        super().__init__(data, initial=chosen(upload, begins))
+        super().__init__(data, initial=initial_values(upload, begins))
         parquet = begins.format == "parquet"
-        self.fields["format"].choices = [  # type: ignore[attr-defined]
+        cast(forms.ChoiceField, self.fields["format"]).choices = [
             (name, label) for name, label in FORMATS.items() if (name == "parquet") == parquet
         ]
         self.header = begins.columns
         if self["format"].value() in LONG:
             self.add_columns(upload.options.get("columns") or {})
-        asks_again = {
+        refreshes = {
             "hx-post": reverse("upload", args=[upload.project.slug, upload.pk]),
             "hx-target": "#reading",
             "hx-swap": "outerHTML",
         }
         for name in ("format", "delimiter", *self.column_names):
-            self.fields[name].widget.attrs |= asks_again
+            self.fields[name].widget.attrs |= refreshes
 
     @property
     def column_names(self) -> list[str]:
@@ -98,7 +98,7 @@ class ReadingForm(forms.Form):
         return [self[name] for name in self.column_names]
 
     def add_columns(self, given: dict[str, str]) -> None:
-        """A field for each meaning, with the column that was chosen for it, else the likeliest."""
+        """Add a choice of column for each of COLUMNS, with the `given` or a guessed column."""
         guessed = guess_columns(self.header)
         choices = [("", "– none –"), *((column, column) for column in self.header)]
         for name, label in COLUMNS.items():
@@ -111,7 +111,7 @@ class ReadingForm(forms.Form):
             )
 
     def clean(self) -> dict[str, Any]:
-        """A column that another separator has made go is the likeliest again."""
+        """Replace columns that a new separator has removed by the guessed ones."""
         for name in self.column_names:
             if name in self.errors:
                 del self.errors[name]
@@ -124,24 +124,24 @@ class ReadingForm(forms.Form):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What is stored with the upload."""
-        given = self.cleaned_data
-        asked = [name for name in self.column_names if name in self.data]
+        """Return the options to be stored with the upload."""
+        values = self.cleaned_data
+        posted = [name for name in self.column_names if name in self.data]
         return {
-            "delimiter": given["delimiter"] if given["format"] in TABLES else "",
-            "rankings": bool(given["rankings"]),
-            "labeller": given["labeller"] or UNKNOWN_LABELLER,
-            "columns": {name.removeprefix("column-"): given[name] for name in asked},
+            "delimiter": values["delimiter"] if values["format"] in TABLES else "",
+            "rankings": bool(values["rankings"]),
+            "labeller": values["labeller"] or UNKNOWN_LABELLER,
+            "columns": {name.removeprefix("column-"): values[name] for name in posted},
         }
 
 
-def chosen(upload: Upload, begins: Beginning) -> dict[str, str]:
-    """What is chosen now, as the form's fields."""
-    said = upload.options
-    labeller = said.get("labeller", UNKNOWN_LABELLER)
+def initial_values(upload: Upload, begins: Beginning) -> dict[str, str]:
+    """Return the form's values for the upload's stored options."""
+    options = upload.options
+    labeller = options.get("labeller", UNKNOWN_LABELLER)
     return {
         "format": upload.format,
-        "delimiter": said.get("delimiter") or begins.delimiter,
-        "rankings": "yes" if said.get("rankings", True) else "",
+        "delimiter": options.get("delimiter") or begins.delimiter,
+        "rankings": "yes" if options.get("rankings", True) else "",
         "labeller": "" if labeller == UNKNOWN_LABELLER else labeller,
     }

@@ -1,8 +1,8 @@
-"""Importing: ranking files to rows, all of a file or nothing of it.
+"""Import ranking files into the database, each file as a whole or not at all.
 
 A file is read as a stream, line by line, and written in batches inside one transaction. Each bad
-line is reported with its number and reason; unless bad lines are to be skipped, one of them takes
-the whole import back. What is there already is left as it is, so a second import adds nothing.
+line is reported with its number and reason; unless bad lines are skipped, a single one rolls the
+whole import back. Stored rows are left unchanged, so importing a file twice adds nothing.
 """
 
 from collections import Counter
@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from labelapp.db.bulk import insert_rows
 from labelapp.db.retry import patiently
-from labelapp.importing.assignments import add_comments, add_tasks
+from labelapp.importing.assignments import add_assignments, add_comments
 from labelapp.importing.entries import Entry, People
-from labelapp.importing.rankings import Verdicts, verdicts_of
+from labelapp.importing.rankings import ImportedRankings, stored_rankings
 from labelapp.labelling.assignments import look_from_the_top
 from labelapp.labelling.blinding import names_itself
 from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
@@ -26,7 +26,7 @@ from training.formats.archive_keys import PromptState
 from training.formats.ranking_file import BadLine, Line
 from training.rankings import prompt_hash
 
-# Written at a time, whichever is reached first: few statements, little memory.
+# A batch ends at the limit reached first, to use few statements and little memory.
 BATCH = 500  # lines
 BATCH_CHARACTERS = 2**23  # of responses
 UNKNOWN_LABELLER = "unknown"
@@ -44,7 +44,7 @@ PROMPT_COLUMNS = (
 
 
 class ImportRefusedError(Exception):
-    """The file has bad lines and nothing of it was imported."""
+    """The file has bad lines, so nothing was imported."""
 
     def __init__(self, summary: "Summary") -> None:
         super().__init__(f"{summary.bad_lines} bad lines; nothing was imported")
@@ -53,17 +53,17 @@ class ImportRefusedError(Exception):
 
 @dataclass
 class Summary:
-    """What an import did, in rows."""
+    """Counts of what an import read and added."""
 
     lines: int = 0
     bad_lines: int = 0
     prompts: int = 0
     responses: int = 0
-    name_themselves: int = 0  # responses that say which model wrote them
+    name_themselves: int = 0  # responses that reveal the model that wrote them
     rankings: int = 0
-    queued: int = 0  # prompts that now wait for labellers and did not before
+    queued: int = 0  # prompts that the import added to the queue
     already_there: int = 0  # lines that added nothing
-    rankings_left: int = 0  # rankings in a file of which only the prompts were asked for
+    rankings_left: int = 0  # rankings ignored because only prompts were imported
 
 
 def import_lines(
@@ -78,15 +78,15 @@ def import_lines(
 ) -> Summary:
     """Import a stream of lines into a project.
 
-    With `rankings`, a line that has a ranking adds it and a line that has none adds a prompt to
-    be labelled; without, every line adds a prompt to be labelled and rankings are left alone.
-    `labeller` made the rankings whose lines name nobody.
-    Calls `report` for each bad line as it comes, and `finishing` at the end of the transaction:
-    what it writes is stored with the rows, and what it raises takes them back.
-    Raises ImportRefusedError where there are bad lines and `skip_bad_lines` is not set.
+    With `rankings`, a line with a ranking adds the ranking, and a line without one adds a prompt
+    to be labelled. Without `rankings`, every line adds a prompt to be labelled, and its ranking is
+    ignored. `labeller` is the author of rankings that name nobody.
+    Calls `report` for each bad line, and `finishing` at the end of the transaction: its writes are
+    committed with the rows, and an exception in it rolls them back.
+    Raises ImportRefusedError if there are bad lines and `skip_bad_lines` is not set.
     """
     importer = Importer(project, report, rankings, labeller)
-    with one_import(project):
+    with import_transaction(project):
         for batch in batches(lines):
             importer.write(batch)
         if importer.summary.bad_lines and not skip_bad_lines:
@@ -94,29 +94,29 @@ def import_lines(
         importer.people.count_ranked(new=True)
         if finishing is not None:
             finishing(importer.summary)
-    # What is imported stays so: a busy database is waited for, and not by importing once more.
+    # The import is committed: if the database is busy, these wait and do not repeat the import.
     patiently(importer.count_others)
-    patiently(importer.call_back)
+    patiently(importer.reset_labellers)
     return importer.summary
 
 
 @contextmanager
-def one_import(project: Project) -> Iterator[None]:
-    """A transaction that PostgreSQL plans for the tables as they become in it.
+def import_transaction(project: Project) -> Iterator[None]:
+    """Open a transaction in which PostgreSQL plans for the tables as they grow.
 
-    A prepared statement keeps the plan of its beginning: made for empty tables, it reads all of
-    them at every batch, and an import becomes slower with each. The keys of all rows are checked
-    at the end, one by one, and must not be planned one by one.
+    A prepared statement keeps its first plan. A plan made for empty tables reads them whole in
+    every batch, so each batch would be slower than the one before. The constraints of all rows are
+    checked at the end, one by one, and must not be planned one by one.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-        # Two imports into one project take turns: each must see what the other has added.
+        # Imports into one project run one after the other: each must see what the other added.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         yield
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL plan_cache_mode = auto")
-            cursor.execute("DISCARD PLANS")  # an earlier import's, made when the tables were small
+            cursor.execute("DISCARD PLANS")  # made by an earlier import for smaller tables
 
 
 def import_prompts_to_fill(
@@ -126,12 +126,12 @@ def import_prompts_to_fill(
     report: Callable[[BadLine], None],
     skip_bad_lines: bool = False,
 ) -> Summary:
-    """Import prompts that lack responses, some or all. None waits for labellers by that.
+    """Import prompts that lack some or all of their responses, without queuing them.
 
-    Reports, refuses and skips bad lines as import_lines does.
+    Reports, refuses and skips bad lines like import_lines.
     """
     importer = Importer(project, report, rankings=False, labeller=UNKNOWN_LABELLER)
-    with one_import(project):
+    with import_transaction(project):
         for batch in batches(lines):
             importer.summary.lines += len(batch)
             entries = importer.without_clashes(list(importer.good(batch, fewest=0)))
@@ -158,7 +158,7 @@ def batches(lines: Iterable[Line | BadLine]) -> Iterator[list[Line | BadLine]]:
 
 
 class Importer:
-    """Writes batches of lines; holds what one batch must know of those before it."""
+    """Writes batches of lines, and holds the state that batches share."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class Importer:
         self.summary = Summary()
         self.people = People(project)
         self.new_prompts: set[int] = set()  # of the batch
-        self.slots: Counter[int] = Counter()  # of those, how many count as taken
+        self.slots: Counter[int] = Counter()  # taken slots of each new prompt
         self.highest_priority = Prompt().priority
 
     def write(self, batch: list[Line | BadLine]) -> None:
@@ -184,10 +184,11 @@ class Importer:
         self.add_prompts(entries)
         self.add_responses(entries)
         if self.rankings:
-            self.people.meet({name for entry in entries for name in entry.names(self.labeller)})
+            names = {name for entry in entries for name in entry.names(self.labeller)}
+            self.people.get_or_create(names)
             self.add_rankings([e for e in entries if e.line.ranking is not None])
             self.queue([e for e in entries if e.line.ranking is None])
-            add_tasks(entries, self.people, self.slots, self.new_prompts)
+            add_assignments(entries, self.people, self.slots, self.new_prompts)
             add_comments(entries, self.people, self.new_prompts)
         else:
             self.summary.rankings_left += sum(e.line.ranking is not None for e in entries)
@@ -195,7 +196,7 @@ class Importer:
         self.summary.already_there += sum(not e.added and not e.refused for e in entries)
 
     def good(self, batch: list[Line | BadLine], fewest: int = MIN_RESPONSES) -> Iterator[Entry]:
-        """The lines that can be imported; the others are reported."""
+        """Yield the lines that can be imported, and report the others."""
         for line in batch:
             if isinstance(line, BadLine):
                 self.refuse(line)
@@ -216,7 +217,7 @@ class Importer:
         return line.ranking is None or not self.rankings
 
     def is_queued(self, line: Line) -> bool:
-        """Whether its prompt is to wait for labellers, or did."""
+        """Return whether the line's prompt belongs in the queue, now or when it was exported."""
         return self.wants_labelling(line) and (line.state is None or line.state.wanted != 0)
 
     def refuse(self, bad: BadLine) -> None:
@@ -224,7 +225,7 @@ class Importer:
         self.report(bad)
 
     def without_clashes(self, entries: list[Entry]) -> list[Entry]:
-        """The entries less those whose id, or whose prompt's id, is another already."""
+        """Return the entries whose id and prompt do not contradict each other; refuse the rest."""
         ids = {entry.line.external_id for entry in entries} - {None}
         if not ids:
             return entries
@@ -233,22 +234,22 @@ class Importer:
         pairs = prompts.filter(Q(external_id__in=ids) | Q(content_hash__in=hashes))
         hash_of = dict(pairs.values_list("external_id", "content_hash"))
         id_of = {content_hash: id_ for id_, content_hash in hash_of.items()}
-        kept = []
+        good = []
         for entry in entries:
             id_ = entry.line.external_id
             if id_ is None:
-                kept.append(entry)
+                good.append(entry)
             elif hash_of.setdefault(id_, entry.content_hash) != entry.content_hash:
                 self.refuse(BadLine(entry.line.number, f"has the id {id_!r} of another prompt"))
             elif (first := id_of.setdefault(entry.content_hash, id_)) != id_:
                 reason = f"has the id {id_!r}, but its prompt has the id {first!r} already"
                 self.refuse(BadLine(entry.line.number, reason))
             else:
-                kept.append(entry)
-        return kept
+                good.append(entry)
+        return good
 
     def add_prompts(self, entries: list[Entry]) -> None:
-        """Find each entry's prompt, or add it; a prompt without an id takes the entry's."""
+        """Find or add each entry's prompt; a prompt without an id gets the entry's."""
         hashes = {entry.content_hash for entry in entries}
         prompts = self.prompts_by_hash(hashes)
         new: dict[str, Prompt] = {}
@@ -279,11 +280,12 @@ class Importer:
     def prompts_by_hash(self, hashes: Collection[str]) -> dict[str, Prompt]:
         if not hashes:
             return {}
-        there = Prompt.objects.filter(project=self.project, content_hash__in=hashes)
-        return {prompt.content_hash: prompt for prompt in there.only("content_hash", "external_id")}
+        stored = Prompt.objects.filter(project=self.project, content_hash__in=hashes)
+        stored = stored.only("content_hash", "external_id")
+        return {prompt.content_hash: prompt for prompt in stored}
 
     def insert_prompts(self, new: dict[str, Prompt], states: dict[str, PromptState]) -> None:
-        """Insert prompts, each in the state that a line gives it."""
+        """Insert prompts, each in the state that its line gives."""
         now = timezone.now()
         rows = []
         for content_hash, prompt in new.items():
@@ -294,15 +296,21 @@ class Importer:
             self.summary.queued += needed > 0
             rows.append(
                 (
-                    *(self.project.pk, prompt.messages, content_hash, prompt.external_id),
-                    *(state.priority, state.slots if state.taken_out else wanted, needed),
-                    *(state.taken_out, state.created_at or now),
+                    self.project.pk,
+                    prompt.messages,
+                    content_hash,
+                    prompt.external_id,
+                    state.priority,
+                    state.slots if state.taken_out else wanted,
+                    needed,
+                    state.taken_out,
+                    state.created_at or now,
                 )
             )
         insert_rows(Prompt, PROMPT_COLUMNS, rows)
 
     def add_responses(self, entries: list[Entry]) -> None:
-        """Find each entry's responses, or add them."""
+        """Find or add each entry's responses."""
         prompts = {entry.prompt_id for entry in entries}
         known = response_ids(prompts)
         new: dict[tuple[int, str], tuple[str | int, ...]] = {}
@@ -323,68 +331,71 @@ class Importer:
         insert_rows(Response, columns, new.values())
         self.summary.responses += len(new)
         self.summary.name_themselves += sum(row[-1] is True for row in new.values())
-        placed = [entry for entry in entries if self.names_responses(entry.line)]
-        if placed and new:
+        referring = [entry for entry in entries if self.refers_to_responses(entry.line)]
+        if referring and new:
             known = response_ids(prompts)
-        for entry in placed:
+        for entry in referring:
             entry.response_ids = {
                 id_: known[entry.prompt_id, content_hash]
                 for id_, content_hash in entry.responses.items()
             }
 
-    def names_responses(self, line: Line) -> bool:
-        """Whether rows will point to its responses."""
+    def refers_to_responses(self, line: Line) -> bool:
+        """Return whether rows of this line will refer to its responses."""
         return not self.wants_labelling(line) or bool(line.state and line.state.tasks)
 
     def queue(self, entries: list[Entry]) -> None:
-        """Have the entries' prompts wait for labellers, if they do not already or did before."""
+        """Queue the entries' prompts, unless they are or were in the queue."""
         wanted: dict[int, int] = {}
         for entry in entries:
             if self.is_queued(entry.line):
-                said = entry.line.state.wanted if entry.line.state is not None else None
-                wanted.setdefault(entry.prompt_id, said or self.project.rankings_per_prompt)
+                given = entry.line.state.wanted if entry.line.state is not None else None
+                wanted.setdefault(entry.prompt_id, given or self.project.rankings_per_prompt)
         unqueued = Prompt.objects.filter(pk__in=wanted, rankings_wanted=0, taken_out=False)
         queued = set(unqueued.values_list("pk", flat=True))
         for number in {wanted[pk] for pk in queued}:
             Prompt.objects.filter(pk__in=[pk for pk in queued if wanted[pk] == number]).update(
                 rankings_wanted=number, rankings_needed=number
             )
-        # Labellers may be past those that were there before without being wanted.
+        # Prompts that existed without being queued may lie behind the labellers' positions.
         Prompt.objects.filter(pk__in=queued - self.new_prompts).update(came_back=True)
         for entry in entries:
             entry.added |= entry.prompt_id in queued
         self.summary.queued += len(queued)
 
     def count_others(self) -> None:
-        """Count what members who were there before have ranked; apart, as call_back is."""
+        """Update the ranked counts of existing members, in a separate transaction.
+
+        A labeller who waits for a prompt that the import has locked holds the lock on their own
+        row, so within the import this would deadlock.
+        """
         with transaction.atomic():
             self.people.count_ranked(new=False)
 
-    def call_back(self) -> None:
-        """Let labellers who are past the urgency of new prompts look from the top again.
+    def reset_labellers(self) -> None:
+        """Send labellers past the priority of the new prompts back to the top of the queue.
 
-        In a transaction of its own: a labeller who waits for a prompt that the import has locked
-        holds their own row, and the import would wait for that.
+        Runs in a separate transaction, like count_others.
         """
         if self.summary.queued:
             past = self.project.members.filter(queue_priority__lt=self.highest_priority)
             look_from_the_top(past)
 
     def add_rankings(self, entries: list[Entry]) -> None:
-        """Add the rankings that are not there; refuse one that contradicts what is there."""
+        """Add the rankings that are new, and refuse those that contradict stored ones."""
         prompts = {entry.prompt_id for entry in entries} - self.new_prompts
-        verdicts = Verdicts(verdicts_of(list(prompts)))
+        rankings = ImportedRankings(stored_rankings(list(prompts)))
         for entry in entries:
             name = entry.line.labeller or self.labeller
-            if reason := verdicts.add(entry, self.people[name], name):
+            if reason := rankings.add(entry, self.people[name], name):
                 entry.refused = True
                 self.refuse(BadLine(entry.line.number, reason))
-        verdicts.write()
-        self.summary.rankings += len(verdicts.new)
+        rankings.write()
+        self.summary.rankings += len(rankings.new)
 
 
 def response_ids(prompts: set[int]) -> dict[tuple[int, str], int]:
-    """The responses of some prompts: (prompt, content hash) -> row."""
+    """Return the rows of some prompts' responses by (prompt, content hash)."""
     rows = Response.objects.filter(prompt_id__in=prompts)
     return {
         (prompt_id, content_hash): pk

@@ -1,4 +1,4 @@
-"""Importing rankings: what is there already, what contradicts it, and what is new."""
+"""Import rankings: skip those that are stored, refuse those that contradict them, add the rest."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,11 +12,11 @@ from labelapp.importing.entries import Entry
 from labelapp.models import Origin, Placement, Ranking, Rating, hash_responses
 from training.formats.archive_keys import FileRating, RankingDetails
 
-PLAIN = RankingDetails()
+NO_DETAILS = RankingDetails()
 
 
-class Key(NamedTuple):
-    """Whose verdict on what: its versions are numbered."""
+class RankingKey(NamedTuple):
+    """The key of a ranking whose versions are numbered: a prompt, a member, a response set."""
 
     prompt_id: int
     member_id: int
@@ -24,100 +24,100 @@ class Key(NamedTuple):
 
 
 @dataclass
-class Verdict:
-    """A ranking with its placements and ratings, by response."""
+class ImportedRanking:
+    """A ranking with its placements and ratings, by response row."""
 
     ranking: Ranking
     ranks: dict[int, int]  # 1 = best
     ratings: dict[int, FileRating]
 
 
-class Verdicts:
-    """The rankings of a batch's prompts: those that are there, and those to be written."""
+class ImportedRankings:
+    """The rankings of a batch's prompts: those that are stored, and those to be written."""
 
-    def __init__(self, there: Iterable[Verdict]) -> None:
-        self.versions: defaultdict[Key, dict[int, Verdict]] = defaultdict(dict)
-        self.adjudicated: dict[tuple[int, str], Verdict] = {}  # current ones
+    def __init__(self, stored: Iterable[ImportedRanking]) -> None:
+        self.versions: defaultdict[RankingKey, dict[int, ImportedRanking]] = defaultdict(dict)
+        self.adjudicated: dict[tuple[int, str], ImportedRanking] = {}  # current ones
         self.gold: set[int] = set()  # prompts
-        self.new: list[Verdict] = []
-        for verdict in there:
-            self.know(verdict)
+        self.new: list[ImportedRanking] = []
+        for one in stored:
+            self.register(one)
 
-    def know(self, verdict: Verdict) -> None:
-        ranking = verdict.ranking
-        key = Key(ranking.prompt_id, ranking.member_id, ranking.responses_hash)
-        self.versions[key][ranking.version] = verdict
+    def register(self, one: ImportedRanking) -> None:
+        ranking = one.ranking
+        key = RankingKey(ranking.prompt_id, ranking.member_id, ranking.responses_hash)
+        self.versions[key][ranking.version] = one
         if ranking.is_current and ranking.origin == Origin.ADJUDICATED:
-            self.adjudicated[key.prompt_id, key.responses_hash] = verdict
+            self.adjudicated[key.prompt_id, key.responses_hash] = one
         if ranking.is_gold:
             self.gold.add(key.prompt_id)
 
-    def standing(self, key: Key, origin: str) -> Verdict | None:
-        """The current verdict beside which there can be no other."""
+    def current(self, key: RankingKey, origin: str) -> ImportedRanking | None:
+        """Return the current ranking, of which only one may exist."""
         if origin == Origin.ADJUDICATED:
             return self.adjudicated.get((key.prompt_id, key.responses_hash))
-        own = (verdict.ranking for verdict in self.versions[key].values())
-        current = (r.version for r in own if r.is_current and r.origin != Origin.ADJUDICATED)
-        version = next(current, None)
-        return None if version is None else self.versions[key][version]
+        for one in self.versions[key].values():
+            if one.ranking.is_current and one.ranking.origin != Origin.ADJUDICATED:
+                return one
+        return None
 
     def add(self, entry: Entry, member_id: int, name: str) -> str:
-        """Add an entry's ranking, unless it is there. The reason where it contradicts what is."""
-        key = Key(entry.prompt_id, member_id, hash_responses(entry.responses.values()))
-        details = entry.line.details or PLAIN
-        verdict = verdict_of(entry, key, details)
-        standing = self.standing(key, details.origin) if details.current else None
+        """Add an entry's ranking unless it is stored; return the reason if it contradicts one."""
+        key = RankingKey(entry.prompt_id, member_id, hash_responses(entry.responses.values()))
+        details = entry.line.details or NO_DETAILS
+        new = read_ranking(entry, key, details)
+        current = self.current(key, details.origin) if details.current else None
         if details.version is None:
-            there = standing
+            stored = current
         else:
-            there = self.versions[key].get(details.version)
-            verdict.ranking.version = details.version
-        if there is not None:
-            if says_the_same(there, verdict, entry.line.details):
+            stored = self.versions[key].get(details.version)
+            new.ranking.version = details.version
+        if stored is not None:
+            if is_same(stored, new, entry.line.details):
                 return ""
             if details.version is None:
                 return f"is a second, different ranking of these responses by {name!r}"
             return (
-                f"is another version {details.version} of the ranking of these responses by "
-                f"{name!r} than the one that is there"
+                f"differs from the stored version {details.version} of the ranking of these "
+                f"responses by {name!r}"
             )
-        if standing is not None:
-            what = "adjudicated" if details.origin == Origin.ADJUDICATED else "current"
-            return f"is a second {what} ranking of these responses, by {name!r}"
+        if current is not None:
+            kind = "adjudicated" if details.origin == Origin.ADJUDICATED else "current"
+            return f"is a second {kind} ranking of these responses, by {name!r}"
         if details.gold and key.prompt_id in self.gold:
-            verdict.ranking.is_gold = False  # that mark may have moved since the file was written
+            new.ranking.is_gold = False  # another was made gold after the file was written
         if details.version is None:
-            verdict.ranking.version = max(self.versions[key], default=0) + 1
-        self.know(verdict)
-        self.new.append(verdict)
+            new.ranking.version = max(self.versions[key], default=0) + 1
+        self.register(new)
+        self.new.append(new)
         entry.added = True
         return ""
 
     def write(self) -> None:
-        """Write the new rankings with all that hangs on them."""
-        Ranking.objects.bulk_create(verdict.ranking for verdict in self.new)
+        """Write the new rankings with their placements and ratings."""
+        Ranking.objects.bulk_create(one.ranking for one in self.new)
         insert_rows(
             Placement,
             ("ranking", "response", "rank"),
             [
-                (verdict.ranking.pk, response_id, rank)
-                for verdict in self.new
-                for response_id, rank in verdict.ranks.items()
+                (one.ranking.pk, response_id, rank)
+                for one in self.new
+                for response_id, rank in one.ranks.items()
             ],
         )
         insert_rows(
             Rating,
             ("ranking", "response", "score", "flags"),
             [
-                (verdict.ranking.pk, response_id, rating.score, list(rating.flags))
-                for verdict in self.new
-                for response_id, rating in verdict.ratings.items()
+                (one.ranking.pk, response_id, rating.score, list(rating.flags))
+                for one in self.new
+                for response_id, rating in one.ratings.items()
             ],
         )
 
 
-def verdict_of(entry: Entry, key: Key, details: RankingDetails) -> Verdict:
-    """What an entry says; its version is not known yet."""
+def read_ranking(entry: Entry, key: RankingKey, details: RankingDetails) -> ImportedRanking:
+    """Return the ranking of an entry, still without a version."""
     ranking = Ranking(
         prompt_id=key.prompt_id,
         member_id=key.member_id,
@@ -132,27 +132,28 @@ def verdict_of(entry: Entry, key: Key, details: RankingDetails) -> Verdict:
         created_at=details.created_at or timezone.now(),
     )
     ratings = {entry.response_ids[id_]: rating for id_, rating in details.ratings.items()}
-    return Verdict(ranking, ranks_by_response(entry), ratings)
+    return ImportedRanking(ranking, ranks_by_response(entry), ratings)
 
 
-def says_the_same(there: Verdict, verdict: Verdict, details: RankingDetails | None) -> bool:
-    """Whether a line says of a ranking what is known of it.
+def is_same(stored: ImportedRanking, new: ImportedRanking, details: RankingDetails | None) -> bool:
+    """Return whether a line describes the stored ranking.
 
-    Whether it is current, surplus or gold may have changed since the file was written.
+    The marks current, surplus and gold may have changed since the file was written, so they are
+    not compared.
     """
-    if there.ranks != verdict.ranks or details is None:
-        return there.ranks == verdict.ranks
-    known, said = there.ranking, verdict.ranking
+    if stored.ranks != new.ranks or details is None:
+        return stored.ranks == new.ranks
+    old, given = stored.ranking, new.ranking
     return (
-        there.ratings == verdict.ratings
-        and (known.origin, known.all_bad, known.note) == (said.origin, said.all_bad, said.note)
-        and (details.seconds is None or known.seconds == details.seconds)
-        and (details.created_at is None or known.created_at == details.created_at)
+        stored.ratings == new.ratings
+        and (old.origin, old.all_bad, old.note) == (given.origin, given.all_bad, given.note)
+        and (details.seconds is None or old.seconds == details.seconds)
+        and (details.created_at is None or old.created_at == details.created_at)
     )
 
 
-def verdicts_of(prompts: Sequence[int]) -> list[Verdict]:
-    """Every version of every ranking of some prompts."""
+def stored_rankings(prompts: Sequence[int]) -> list[ImportedRanking]:
+    """Return every version of every ranking of some prompts."""
     if not prompts:
         return []
     ranks: defaultdict[int, dict[int, int]] = defaultdict(dict)
@@ -166,11 +167,13 @@ def verdicts_of(prompts: Sequence[int]) -> list[Verdict]:
     ):
         ratings[pk][response_id] = FileRating(score, tuple(flags))
     rankings = Ranking.objects.filter(prompt__in=prompts)
-    return [Verdict(ranking, ranks[ranking.pk], ratings[ranking.pk]) for ranking in rankings]
+    return [
+        ImportedRanking(ranking, ranks[ranking.pk], ratings[ranking.pk]) for ranking in rankings
+    ]
 
 
 def ranks_by_response(entry: Entry) -> dict[int, int]:
-    """Response row -> rank, 1 = best."""
+    """Return the rank of each response row, 1 = best."""
     return {
         entry.response_ids[id_]: rank
         for rank, group in enumerate(entry.line.ranking or [], start=1)

@@ -1,4 +1,4 @@
-"""A file that a browser sends, straight to the disk. Only the page of uploads takes any."""
+"""Write an uploaded file straight to the disk. Only the page of uploads accepts files."""
 
 import errno
 import shutil
@@ -19,15 +19,15 @@ from django.core.files.uploadhandler import (
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
-FORM_BYTES = 64 * 2**10  # what a form adds to its file, at most
-RESERVED_BYTES = 256 * 2**20  # of the disk: labelling goes on while files come
+FORM_BYTES = 64 * 2**10  # at most, besides the file
+RESERVED_BYTES = 256 * 2**20  # free disk space that labelling needs
 PREFIX = "incoming-"
-STALE_SECONDS = 24 * 3600  # no file is sent for longer
-FULL = "The machine that runs Podium has no room for this file. Free some of its disk."
+STALE_SECONDS = 24 * 3600  # longer than any upload takes
+FULL = "The disk of the server has no room for this file. Free some space and try again."
 
 
 class NoFiles(FileUploadHandler):
-    """Of a form that expects none: what is sent goes nowhere, whoever sends it."""
+    """Discards the files sent to forms that expect none."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         raise SkipFile
@@ -40,7 +40,7 @@ class NoFiles(FileUploadHandler):
 
 
 class IncomingFile(TemporaryUploadedFile):
-    """A file that is being sent, in the folder of uploads: moving it from there copies nothing."""
+    """A file being uploaded, on the same disk as its destination, so that moving copies nothing."""
 
     def __init__(self, name: str, content_type: str, charset: str | None) -> None:
         folder = incoming_folder()
@@ -49,14 +49,14 @@ class IncomingFile(TemporaryUploadedFile):
         UploadedFile.__init__(self, file, name, content_type, 0, charset)
 
 
-class Receiver(TemporaryFileUploadHandler):
-    """Writes what comes to the disk; says in `refused` why it does not."""
+class DiskUploadHandler(TemporaryFileUploadHandler):
+    """Writes a file to the disk, or sets `refused` to the reason why it does not."""
 
     refused = ""
 
     @property
-    def announced(self) -> int:
-        """Bytes that the browser sends."""
+    def request_bytes(self) -> int:
+        """The size of the request in bytes, as the browser announces it."""
         length = self.request.META.get("CONTENT_LENGTH", "") if self.request else ""
         return int(length) if length.isdecimal() else 0
 
@@ -69,52 +69,52 @@ class Receiver(TemporaryFileUploadHandler):
         charset: str | None = None,
         content_type_extra: Any = None,
     ) -> None:
-        if self.announced > settings.MAX_UPLOAD_BYTES + FORM_BYTES:
+        if self.request_bytes > settings.MAX_UPLOAD_BYTES + FORM_BYTES:
             self.refuse(too_large())
         try:
             self.file = IncomingFile(file_name, content_type, charset)
-            if shutil.disk_usage(incoming_folder()).free < self.announced + RESERVED_BYTES:
+            if shutil.disk_usage(incoming_folder()).free < self.request_bytes + RESERVED_BYTES:
                 self.refuse(FULL)
         except OSError as error:
-            self.refuse(trouble(error))
+            self.refuse(storage_problem(error))
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         try:
             self.file.write(raw_data)
         except OSError as error:
-            self.refuse(trouble(error))
+            self.refuse(storage_problem(error))
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
         try:
             self.file.flush()
         except OSError as error:
-            self.refuse(trouble(error))
+            self.refuse(storage_problem(error))
         return super().file_complete(file_size)
 
     def refuse(self, reason: str) -> None:
-        """What still comes is read and dropped, so that the browser shows the answer."""
+        """Stop the upload; Django still reads the rest, so that the browser shows the answer."""
         self.refused = reason
         raise StopUpload
 
 
-def refused(request: HttpRequest) -> str:
-    """Why a request's file was not taken; empty where it was, or none came."""
+def refusal(request: HttpRequest) -> str:
+    """Return why the request's file was refused, or an empty string."""
     handlers = request.upload_handlers
-    return next((h.refused for h in handlers if isinstance(h, Receiver)), "")
+    return next((h.refused for h in handlers if isinstance(h, DiskUploadHandler)), "")
 
 
 def too_large() -> str:
     most = filesizeformat(settings.MAX_UPLOAD_BYTES)
     return (
-        f"The file is larger than {most}, the most that is taken here. Compress it with gzip, send "
-        "it in parts, or import it on the machine itself with manage.py import_rankings."
+        f"The file is larger than the limit of {most}. Compress it with gzip, split it, or import "
+        "it on the server with manage.py import_rankings."
     )
 
 
-def trouble(error: OSError) -> str:
+def storage_problem(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return FULL
-    return f"The machine that runs Podium could not store the file: {error.strerror}."
+    return f"The server could not store the file: {error.strerror}."
 
 
 def incoming_folder() -> Path:
@@ -122,8 +122,8 @@ def incoming_folder() -> Path:
 
 
 def remove_stale() -> None:
-    """Remove what was left of files whose receiving process was killed."""
+    """Remove the incomplete files of processes that were killed."""
     for path in incoming_folder().glob(f"{PREFIX}*"):
-        with suppress(FileNotFoundError):  # another upload has just ended
+        with suppress(FileNotFoundError):  # an upload that has just ended
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
                 path.unlink()

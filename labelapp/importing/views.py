@@ -1,80 +1,73 @@
-"""Uploads in the page: send a file, look at how it is read, import it, see its bad lines."""
+"""The pages of uploads: send a file, preview it, import it and see its bad lines."""
 
 from typing import Any, cast
 
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.paginator import Paginator
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    StreamingHttpResponse,
-)
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labelapp.importing import bad_lines as badlines
-from labelapp.importing import tasks, upload_handler
-from labelapp.importing import uploads as uploading
+from labelapp.importing import bad_lines, tasks, upload_handler, uploads
 from labelapp.importing.forms import DELIMITERS, ReadingForm, UploadForm
 from labelapp.jobs import transfers
 from labelapp.models import FileState, Member, Role, Upload
 from labelapp.web.access import member_view, signed_in
 
-LISTED = 20
+PAGE_SIZE = 20
 
 
-def list_response(request: HttpRequest, member: Member, form: UploadForm) -> HttpResponse:
+def index_response(request: HttpRequest, member: Member, form: UploadForm) -> HttpResponse:
     transfers.mark_lost(Upload, member.project)
-    uploads = member.project.uploads.select_related("created_by")
+    listed = member.project.uploads.select_related("created_by")
     context = {
         "member": member,
         "project": member.project,
         "form": form,
-        "uploads": Paginator(uploads, LISTED).get_page(request.GET.get("page")),
+        "uploads": Paginator(listed, PAGE_SIZE).get_page(request.GET.get("page")),
         "most": settings.MAX_UPLOAD_BYTES,
-        "kept_for": uploading.KEPT_FOR.days,
+        "kept_for": uploads.KEPT_FOR.days,
     }
     status = 422 if form.errors else 200
     return render(request, "importing/index.html", context, status=status)
 
 
-# Exempt only until it is known who sends: looking for the token reads the whole file.
+# The CSRF check reads the whole file, so it runs after the check of the sender's role.
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @member_view(Role.MANAGER)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
-    request.upload_handlers = [upload_handler.Receiver(request)]
-    return listed_or_sent(request, member)
+    request.upload_handlers = [upload_handler.DiskUploadHandler(request)]
+    return list_or_receive(request, member)
 
 
 @csrf_protect
-def listed_or_sent(request: HttpRequest, member: Member) -> HttpResponse:
+def list_or_receive(request: HttpRequest, member: Member) -> HttpResponse:
     if request.method != "POST":
-        return list_response(request, member, UploadForm())
+        return index_response(request, member, UploadForm())
     form = UploadForm(request.POST, request.FILES)
-    if refused := upload_handler.refused(request):
+    if refusal := upload_handler.refusal(request):
         form.errors.clear()
-        form.add_error("file", refused)
+        form.add_error("file", refusal)
     if form.is_valid():
         file = cast(TemporaryUploadedFile, form.cleaned_data["file"])
         try:
-            upload = uploading.receive(project=member.project, user=signed_in(request), file=file)
+            upload = uploads.receive(project=member.project, user=signed_in(request), file=file)
         except OSError as error:
-            form.add_error("file", upload_handler.trouble(error))
+            form.add_error("file", upload_handler.storage_problem(error))
         else:
             return redirect("upload", member.project.slug, upload.pk)
-    return list_response(request, member, form)
+    return index_response(request, member, form)
 
 
 def upload_of(member: Member, pk: int) -> Upload:
-    uploads = Upload.objects.select_related("created_by")
-    upload = get_object_or_404(uploads, pk=pk, project=member.project)
+    with_creator = Upload.objects.select_related("created_by")
+    upload = get_object_or_404(with_creator, pk=pk, project=member.project)
     upload.project = member.project
     return upload
 
@@ -84,17 +77,17 @@ def upload_context(request: HttpRequest, member: Member, upload: Upload) -> dict
         "member": member,
         "project": member.project,
         "upload": upload,
-        "look": uploading.look(upload),
+        "look": uploads.look(upload),
     }
     if upload.state == FileState.DRAFT:
-        begins = uploading.look_into_file(upload, upload.options.get("delimiter"))
+        begins = uploads.look_into_file(upload, upload.options.get("delimiter"))
         form = ReadingForm(upload=upload, begins=begins)
-        context |= {"form": form, "preview": uploading.preview(upload)}
+        context |= {"form": form, "preview": uploads.preview(upload)}
     elif upload.outcome.get("bad_lines"):
-        # Their number is known, and of the lines those of one page are read.
+        # Only the lines of one page are read, so the paginator gets a range of the same length.
         numbers = range(upload.outcome["bad_lines"])
-        page = Paginator(numbers, badlines.PAGE).get_page(request.GET.get("page"))
-        lines = badlines.read_page(uploading.bad_lines_path(upload), page.number)
+        page = Paginator(numbers, bad_lines.PAGE).get_page(request.GET.get("page"))
+        lines = bad_lines.read_page(uploads.bad_lines_path(upload), page.number)
         context |= {"bad_page": page, "bad_lines": lines}
     return context
 
@@ -106,22 +99,22 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     transfers.mark_lost(Upload, member.project)
     upload = upload_of(member, pk)
     if request.method == "POST":
-        return read(request, member, upload)
+        return set_reading(request, member, upload)
     context = upload_context(request, member, upload)
     return render(request, "importing/detail.html", context)
 
 
-def read(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
-    """Take over how the file is to be read, and look at it so, or import it."""
+def set_reading(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
+    """Store the options for reading the file, then preview or import it."""
     delimiter = request.POST.get("delimiter", "")
-    begins = uploading.look_into_file(upload, delimiter if delimiter in DELIMITERS else None)
+    begins = uploads.look_into_file(upload, delimiter if delimiter in DELIMITERS else None)
     form = ReadingForm(upload=upload, begins=begins, data=request.POST)
     fragment = request.htmx and "import" not in request.POST  # type: ignore[attr-defined]
     template = "importing/_reading.html" if fragment else "importing/detail.html"
     if not form.is_valid():
         context = upload_context(request, member, upload) | {"form": form}
         return render(request, template, context, status=422)
-    uploading.set_reading(upload=upload, format=form.cleaned_data["format"], options=form.options)
+    uploads.set_reading(upload=upload, format=form.cleaned_data["format"], options=form.options)
     if "import" in request.POST:
         return start(request, member, upload)
     if fragment:
@@ -132,8 +125,8 @@ def read(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
 def start(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
     skip = request.POST.get("import") == "others"
     try:
-        uploading.start(upload=upload, enqueue=tasks.import_upload.enqueue, skip_bad_lines=skip)
-    except uploading.CannotImportError as error:
+        uploads.start(upload=upload, enqueue=tasks.import_upload.enqueue, skip_bad_lines=skip)
+    except uploads.CannotImportError as error:
         context = upload_context(request, member, upload) | {"refused": str(error)}
         return render(request, "importing/detail.html", context, status=422)
     return redirect("upload", member.project.slug, upload.pk)
@@ -141,17 +134,17 @@ def start(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
-def begin(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    """Import a file whose reading is confirmed: its good lines only, or all of it once more."""
+def import_again(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    """Import a file again after a refusal or failure: only its good lines, or all of them."""
     return start(request, member, upload_of(member, pk))
 
 
 @require_POST
 @member_view(Role.MANAGER)
-def read_anew(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    """Go back to how the file is read."""
+def back_to_preview(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    """Return an upload to its preview, to change how the file is read."""
     upload = upload_of(member, pk)
-    uploading.set_reading(upload=upload, format=upload.format, options=upload.options)
+    uploads.set_reading(upload=upload, format=upload.format, options=upload.options)
     return redirect("upload", member.project.slug, upload.pk)
 
 
@@ -177,7 +170,7 @@ def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @member_view(Role.MANAGER)
 def discard(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     upload = upload_of(member, pk)
-    if not uploading.discard(upload):
+    if not uploads.discard(upload):
         return redirect("upload", member.project.slug, upload.pk)
     return redirect("uploads", member.project.slug)
 
@@ -185,13 +178,13 @@ def discard(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @require_safe
 @never_cache
 @member_view(Role.MANAGER)
-def bad_lines(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
-    """Every bad line with its reason, as a file."""
-    path = uploading.bad_lines_path(upload_of(member, pk))
+def bad_lines_csv(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
+    """Download every bad line with its reason as CSV."""
+    path = uploads.bad_lines_path(upload_of(member, pk))
     if not path.is_file():
         raise Http404
     return StreamingHttpResponse(
-        badlines.read_csv(path),
+        bad_lines.read_csv(path),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="bad-lines-{pk}.csv"'},
     )

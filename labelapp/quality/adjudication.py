@@ -1,8 +1,8 @@
-"""Adjudicating: one ranking that decides where labellers disagree, beside theirs.
+"""Store the adjudicated ranking of a set of responses, which decides where labellers disagree.
 
-Whoever adjudicates has seen what the labellers said. A set of responses has one adjudicated ranking
-at most, whoever made it; what it replaces stays as an earlier version, and so does what is taken
-back. The labellers' own rankings are not touched.
+An adjudicator has seen the labellers' rankings, which stay unchanged. A set of responses has at
+most one current adjudicated ranking, by anyone; replaced and withdrawn ones stay as earlier
+versions.
 """
 
 import uuid
@@ -17,7 +17,7 @@ from labelapp.models import Member, Origin, Placement, Prompt, Ranking
 
 
 class AdjudicatedMeanwhileError(Exception):
-    """Somebody else has adjudicated, or taken back, since the page was opened."""
+    """Somebody else has adjudicated or withdrawn a ranking since the page was opened."""
 
 
 @transaction.atomic
@@ -31,31 +31,31 @@ def adjudicate(
     instead_of: int | None = None,
     key: uuid.UUID | None = None,
 ) -> Ranking:
-    """Store the adjudicated ranking of a set of responses; `by_letter` are its responses.
+    """Store the adjudicated ranking of a set of responses, given by their letters.
 
-    `instead_of` is the adjudicated ranking that the adjudicator has seen there, which this one
-    replaces. The same submit again, and one that changes nothing, store nothing.
-    Raises AdjudicatedMeanwhileError where another stands there now; ValueError unless every
-    response, and nothing else, has a rank.
+    `instead_of` is the current adjudicated ranking that the adjudicator saw, which is replaced. A
+    repeated submission, or one that changes nothing, stores nothing.
+    Raises AdjudicatedMeanwhileError if another ranking is current now, and ValueError unless
+    exactly these responses have ranks.
     """
     if sorted(verdict.ranks) != sorted(by_letter):
         raise ValueError(f"expected ranks for {sorted(by_letter)}, got {sorted(verdict.ranks)}")
-    take_turn(member)  # their own rankings of these responses are numbered together with this
-    Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)  # adjudicators take turns
-    of_set = Ranking.objects.filter(prompt=prompt, responses_hash=responses_hash)
+    take_turn(member)  # the version number is shared with their own rankings of these responses
+    Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)  # one adjudicator at a time
+    rankings = Ranking.objects.filter(prompt=prompt, responses_hash=responses_hash)
     key = key_of(key, verdict)
-    if key and (same := of_set.filter(member=member, key=key).first()):
+    if key and (same := rankings.filter(member=member, key=key).first()):
         if same.is_current:
             return same
-        key = None  # that was taken back or replaced since: this is another submit
-    standing = of_set.filter(is_current=True, origin=Origin.ADJUDICATED).first()
-    if (standing.pk if standing else None) != instead_of:
+        key = None  # it was withdrawn or replaced since, so this is a new submission
+    current = rankings.filter(is_current=True, origin=Origin.ADJUDICATED).first()
+    if (current.pk if current else None) != instead_of:
         raise AdjudicatedMeanwhileError
-    if standing is not None:
-        if says(standing, by_letter) == normal(verdict):
-            return standing
-        Ranking.objects.filter(pk=standing.pk).update(is_current=False)
-    last = of_set.filter(member=member).aggregate(last=Max("version"))["last"] or 0
+    if current is not None:
+        if says(current, by_letter) == normal(verdict):
+            return current
+        Ranking.objects.filter(pk=current.pk).update(is_current=False)
+    last = rankings.filter(member=member).aggregate(last=Max("version"))["last"] or 0
     ranking = Ranking.objects.create(
         prompt=prompt,
         member=member,
@@ -73,7 +73,7 @@ def adjudicate(
     return ranking
 
 
-def take_back(ranking: Ranking) -> bool:
-    """Have an adjudicated ranking count no longer. False where it does not count already."""
-    standing = Ranking.objects.filter(pk=ranking.pk, is_current=True, origin=Origin.ADJUDICATED)
-    return bool(standing.update(is_current=False))
+def withdraw(ranking: Ranking) -> bool:
+    """Withdraw an adjudicated ranking; return False if it was not current."""
+    current = Ranking.objects.filter(pk=ranking.pk, is_current=True, origin=Origin.ADJUDICATED)
+    return bool(current.update(is_current=False))

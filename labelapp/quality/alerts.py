@@ -1,8 +1,8 @@
-"""Alarms: labellers whose rankings stand out so far that somebody should look at them.
+"""Find labellers whose rankings stand out so far that somebody should look at them.
 
-Each rule compares a labeller with all the others, asks for a difference that matters and not only
-for one that is sure, and corrects for how many labellers are looked at. docs/quality.md says how
-often they err, and benchmarks/alarms.py measures it. An alarm is a hint and no verdict.
+Each rule compares a labeller with all others. It asks for a difference that matters, not only for
+one that is significant, and corrects for the number of labellers. docs/quality.md gives the error
+rates, which benchmarks/alerts.py measures. An alert is a hint, not a verdict.
 """
 
 from collections import defaultdict
@@ -15,31 +15,31 @@ import numpy as np
 
 from labelapp.quality.bootstrap import Floats, Sums
 from labelapp.quality.control_checks import CONSISTENCY, GOLD
-from labelapp.quality.labeller_stats import Habits
-from labelapp.quality.results import Alarm
+from labelapp.quality.labeller_stats import LabellerStats
+from labelapp.quality.results import Alert
 from labelapp.templatetags.figures import duration, percent
 
-FEWEST = 20  # prompts of a labeller, before anything is said of their habits
-FEWEST_CHECKED = 10  # gold or repeated prompts, before anything is said of these
-MISTAKEN = 0.05  # chance that a rule finds any honest labeller of a project by noise alone
+MIN_PROMPTS = 20  # of a labeller, for most rules
+MIN_CHECKED = 10  # gold or repeated prompts of a labeller, for the rules about these
+FALSE_ALERTS = 0.05  # chance that a rule flags any honest labeller of a project by noise alone
 
-FAST = 3.0  # spreads of the others' times, below them
-SPREAD = 0.35  # of labellers' median times, in logarithms, that is to be expected: people differ
-SPREAD_KNOWN_FROM = 5  # as many labellers' worth is that expectation
-FASTER = 2.5  # times, at the least
+FAST_SPREADS = 3.0  # below the others' median, in spreads of their medians
+EXPECTED_SPREAD = 0.35  # of the logarithms of labellers' median times
+EXPECTED_WEIGHT = 5  # weight of the expected spread, in labellers
+FAST_RATIO = 2.5  # minimum ratio of the others' time to the labeller's
 PLACE_MARGIN = 0.1  # beyond one half, either way
-SAME_ORDER = 0.25  # of what it comes to when the same order of places is given every time
-OFTEN_ENOUGH = 10  # comparisons of two places, to look at the two
+SAME_ORDER = 0.25  # of the value for a labeller who always gives the same order of places
+MIN_COMPARISONS = 10  # of two places
 TIES, TIES_MARGIN = 0.8, 0.2
 LENGTH, LENGTH_MARGIN = 0.75, 0.1
-OTHERS_AGREE = 0.55  # what the others come to at the least, to measure a labeller by it
-NEAR_CHANCE, FAR_FROM_OTHERS = 1 / 3, 0.75  # of the others' way above chance
-NO_OTHERS = 0.6  # where nobody else can be compared: what a labeller should surely reach
+OTHERS_AGREE = 0.55  # minimum agreement of the others, to measure a labeller by it
+NEAR_CHANCE, FAR_FROM_OTHERS = 1 / 3, 0.75  # of the others' agreement above chance
+MIN_WITHOUT_OTHERS = 0.6  # minimum agreement when nobody else can be compared
 
 
 @dataclass(frozen=True)
 class Share:
-    """Part of a whole, and its standard error from one prompt to another."""
+    """A part of a whole, with its standard error over prompts."""
 
     part: float
     whole: float
@@ -56,15 +56,15 @@ class Share:
         return self.part / self.whole
 
     def margin(self, z: float) -> float:
-        """How far the value may be off: `z` errors, and more where these are of few prompts.
+        """Return `z` standard errors, widened for few prompts.
 
         Student's t by its expansion in the normal quantile (Abramowitz and Stegun, 26.7.5).
         """
         return self.error * (z + (z**3 + z) / (4 * (self.prompts - 1)))
 
 
-def together(shares: Iterable[Share]) -> Share | None:
-    """Several labellers' shares as one; None where there is none that has an error."""
+def pool(shares: Iterable[Share]) -> Share | None:
+    """Return the shares of several labellers as one, or None if none has a finite error."""
     known = [share for share in shares if isfinite(share.error)]
     if not known:
         return None
@@ -78,72 +78,72 @@ def together(shares: Iterable[Share]) -> Share | None:
     )
 
 
-Raised = Iterator[tuple[int, Alarm]]
-Found = defaultdict[int, list[Alarm]]
+MemberAlerts = Iterator[tuple[int, Alert]]
 
 
-def raised(habits: Habits) -> dict[int, list[Alarm]]:
-    """The alarms of each labeller who has one.
+def find_alerts(stats: LabellerStats) -> dict[int, list[Alert]]:
+    """Return the alerts of each labeller who has any.
 
-    Whose rankings follow places, ties or lengths, or nothing, are not among the others by whom a
-    labeller is measured after that.
+    Labellers whose rankings follow places, ties or lengths, or nothing, are excluded from the
+    others with whom the following rules compare.
     """
-    found: Found = defaultdict(list)
-    left_out: set[int] = set()
-    for rule in (places, ties, length, by_gold, by_themselves):
-        left_out |= note(found, rule(habits, left_out))
-    # Who agrees as if by chance draws all agreement down: without them, others may stand out.
-    while more := note(found, chance(habits, left_out)):
-        left_out |= more
-    note(found, speed(habits))
-    return dict(found)
+    alerts: defaultdict[int, list[Alert]] = defaultdict(list)
+    excluded: set[int] = set()
+    for rule in (place_alerts, tie_alerts, length_alerts, gold_alerts, consistency_alerts):
+        excluded |= add_alerts(alerts, rule(stats, excluded))
+    # Random rankings lower the agreement of everybody: without them, others may stand out.
+    while new := add_alerts(alerts, chance_alerts(stats, excluded)):
+        excluded |= new
+    add_alerts(alerts, speed_alerts(stats))
+    return dict(alerts)
 
 
-def note(found: Found, alarms: Raised) -> set[int]:
-    """Add alarms to those found. Gives whose they are, if that kind is new for them."""
-    new = set()
-    for member, alarm in list(alarms):
-        if alarm.kind not in {before.kind for before in found[member]}:
-            found[member].append(alarm)
-            new.add(member)
-    return new
+def add_alerts(alerts: defaultdict[int, list[Alert]], new: MemberAlerts) -> set[int]:
+    """Add alerts of kinds that a member does not have yet, and return these members."""
+    members = set()
+    for member, alert in list(new):
+        if alert.kind not in {before.kind for before in alerts[member]}:
+            alerts[member].append(alert)
+            members.add(member)
+    return members
 
 
-def sure(labellers: int) -> float:
-    """How many standard errors a difference takes, among so many labellers (Bonferroni)."""
-    return NormalDist().inv_cdf(1 - MISTAKEN / max(1, labellers))
+def required_z(labellers: int) -> float:
+    """Return the number of standard errors that a difference needs (Bonferroni)."""
+    return NormalDist().inv_cdf(1 - FALSE_ALERTS / max(1, labellers))
 
 
-def shares(habits: Habits, name: str) -> dict[int, Share]:
-    """A habit of each labeller."""
+def labeller_shares(stats: LabellerStats, name: str) -> dict[int, Share]:
+    """Return the share `name` of each labeller."""
     return {
         member: Share.of(sums)
-        for (member, habit), sums in habits.sums.items()
-        if habit == name and member is not None and sums.rows
+        for (member, figure), sums in stats.sums.items()
+        if figure == name and member is not None and sums.rows
     }
 
 
-def beside_others(
-    habits: Habits, name: str, left_out: Container[int], fewest: int = FEWEST
+def compare_with_others(
+    stats: LabellerStats, name: str, excluded: Container[int], fewest: int = MIN_PROMPTS
 ) -> Iterator[tuple[int, Share, Share | None, float]]:
-    """A habit of each labeller who has ranked enough, that of the others, and how sure to be."""
-    everybody = shares(habits, name)
+    """Yield each labeller with `fewest` prompts, their share, that of the others, required z."""
+    everybody = labeller_shares(stats, name)
     own = {member: share for member, share in everybody.items() if share.prompts >= fewest}
     for member, share in own.items():
-        others = together(one for m, one in everybody.items() if m != member and m not in left_out)
-        yield member, share, others, sure(len(own))
+        others = pool(one for m, one in everybody.items() if m != member and m not in excluded)
+        yield member, share, others, required_z(len(own))
 
 
 # ---- speed ----
 
 
-def speed(habits: Habits) -> Raised:
-    """Who takes far less time for a ranking than the others, for as much text.
+def speed_alerts(stats: LabellerStats) -> MemberAlerts:
+    """Yield the labellers who take far less time per ranking than the others for as much text.
 
-    By medians of logarithms, measured in the spread of the others' medians, so that one fast or
-    slow labeller moves nothing (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993).
+    Medians of logarithms are compared in units of the spread of the others' medians, so that a
+    single fast or slow labeller changes little (Iglewicz and Hoaglin, How to Detect and Handle
+    Outliers, 1993).
     """
-    times = for_as_much_text(habits)
+    times = length_adjusted_times(stats)
     medians = {member: float(np.median(log_times)) for member, log_times in times.items()}
     for member, median in medians.items():
         others = np.array([one for other, one in medians.items() if other != member])
@@ -151,36 +151,38 @@ def speed(habits: Habits) -> Raised:
             return
         faster = float(np.median(others)) - median
         error = 1.2533 * deviation(times[member]) / sqrt(len(times[member]))  # of a median
-        if faster > max(log(FASTER), FAST * hypot(spread(others), error)):
+        if faster > max(log(FAST_RATIO), FAST_SPREADS * hypot(spread(others), error)):
+            seconds = duration(float(np.median(stats.seconds[member])))
             yield (
                 member,
-                Alarm(
+                Alert(
                     "speed",
                     "Very fast",
-                    f"Takes {duration(float(np.median(habits.seconds[member])))} for a ranking, by "
-                    f"the median of {len(times[member])}. For as much text, the others take "
-                    f"{exp(faster):.1f} times as long.",
+                    f"Takes {seconds} per ranking (median of {len(times[member])}). The others "
+                    f"take {exp(faster):.1f} times as long for as much text.",
                 ),
             )
 
 
 def spread(medians: Floats) -> float:
-    """Of labellers' medians: what they show, and what is expected as long as few show it."""
-    shown, expected = len(medians) * deviation(medians) ** 2, SPREAD_KNOWN_FROM * SPREAD**2
-    return sqrt((shown + expected) / (len(medians) + SPREAD_KNOWN_FROM))
+    """Return the spread of labellers' medians, drawn towards EXPECTED_SPREAD if they are few."""
+    observed = len(medians) * deviation(medians) ** 2
+    expected = EXPECTED_WEIGHT * EXPECTED_SPREAD**2
+    return sqrt((observed + expected) / (len(medians) + EXPECTED_WEIGHT))
 
 
-def for_as_much_text(habits: Habits) -> dict[int, Floats]:
-    """Logarithms of the seconds of each labeller's rankings, less what their lengths account for.
+def length_adjusted_times(stats: LabellerStats) -> dict[int, Floats]:
+    """Return the logarithms of each labeller's times, minus the effect of the texts' lengths.
 
-    By one slope for all, within labellers: between them, who reads long texts may be a fast reader.
+    One slope for all is fitted within labellers: between them it would be biased, because those
+    who read long texts may be fast readers.
     """
     seconds = {
         member: np.log(np.maximum(times, 0.1))
-        for member, times in habits.seconds.items()
-        if len(times) >= FEWEST
+        for member, times in stats.seconds.items()
+        if len(times) >= MIN_PROMPTS
     }
-    lengths = {member: np.log(np.maximum(habits.characters[member], 1.0)) for member in seconds}
+    lengths = {member: np.log(np.maximum(stats.characters[member], 1.0)) for member in seconds}
     centred = [
         (times - times.mean(), lengths[m] - lengths[m].mean()) for m, times in seconds.items()
     ]
@@ -191,60 +193,60 @@ def for_as_much_text(habits: Habits) -> dict[int, Floats]:
 
 
 def deviation(values: Floats) -> float:
-    """The median absolute deviation, as a standard deviation of normal values."""
+    """Return the median absolute deviation, scaled to the standard deviation of normal values."""
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 # ---- places ----
 
 
-def places(habits: Habits, left_out: Container[int]) -> Raised:
-    """Who prefers what was shown first, or last, or gives the same order of places every time."""
-    for member, share, others, z in beside_others(habits, "first", left_out):
-        same = same_order(habits.by_place[member])
+def place_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
+    """Yield the labellers who prefer the first or last place, or always give the same order."""
+    for member, share, others, z in compare_with_others(stats, "first", excluded):
+        effect = place_effect(stats.wins_by_place[member])
         if abs(share.value - 0.5) > PLACE_MARGIN + share.margin(z):
-            yield member, goes_by_place(share, others)
-        elif same > SAME_ORDER:
+            yield member, first_or_last_alert(share, others)
+        elif effect > SAME_ORDER:
             yield (
                 member,
-                Alarm(
+                Alert(
                     "place",
                     "The same order of places",
-                    "Gives the responses nearly the same order of places again and again, whatever "
-                    f"stands there: places decide {percent(same, 0)} of what they could, over "
-                    f"{share.prompts} prompts. Responses are shuffled, so that 0 % are to be "
-                    "expected.",
+                    "Ranks the places where responses are shown in nearly the same order every "
+                    f"time: the place decides {percent(effect, 0)} of what it could, over "
+                    f"{share.prompts} prompts. Responses are shuffled, so 0 % is expected.",
                 ),
             )
 
 
-def goes_by_place(own: Share, others: Share | None) -> Alarm:
+def first_or_last_alert(own: Share, others: Share | None) -> Alert:
     first = own.value > 0.5
     where = "first" if first else "last"
     value = own.value if first else 1 - own.value
-    said = ""
+    comparison = ""
     if others is not None:
-        said = f" The others do in {percent(others.value if first else 1 - others.value, 0)}."
-    return Alarm(
+        others_value = others.value if first else 1 - others.value
+        comparison = f" For the others it is {percent(others_value, 0)}."
+    return Alert(
         "place",
         f"Prefers what came {where}",
-        f"Prefers what was shown {where} in {percent(value or 0, 0)} of {own.whole:.0f} "
-        f"comparisons. Responses are shuffled, so that 50 % are to be expected.{said}",
+        f"Prefers the response shown {where} in {percent(value, 0)} of {own.whole:.0f} "
+        f"comparisons. Responses are shuffled, so 50 % is expected.{comparison}",
     )
 
 
-def same_order(won_VV: Floats) -> float:
-    """How far places decide: 1 where one of each two always wins, 0 on average where none does.
+def place_effect(wins_VV: Floats) -> float:
+    """Return how far places decide: 1 if one of any two always wins, 0 on average if none does.
 
-    The mean over comparisons of (2 s - 1)^2, where s is how often one of two places wins, less what
-    it comes to by chance, 1/n.
+    The mean over comparisons of (2 s - 1)^2, where s is how often one of two places wins, less the
+    value expected by chance, 1/n.
     """
-    first, second = np.triu_indices(len(won_VV), k=1)
-    times = won_VV[first, second] + won_VV[second, first]
-    enough = times >= OFTEN_ENOUGH
+    first, second = np.triu_indices(len(wins_VV), k=1)
+    times = wins_VV[first, second] + wins_VV[second, first]
+    enough = times >= MIN_COMPARISONS
     if not enough.any():
         return 0.0
-    times, lead = times[enough], (won_VV[first, second] - won_VV[second, first])[enough]
+    times, lead = times[enough], (wins_VV[first, second] - wins_VV[second, first])[enough]
     squares = (lead / times) ** 2
     unbiased = (squares * times - 1) / (times - 1)
     return float(unbiased @ times / times.sum())
@@ -253,14 +255,14 @@ def same_order(won_VV: Floats) -> float:
 # ---- ties and length ----
 
 
-def ties(habits: Habits, left_out: Container[int]) -> Raised:
-    """Who ties nearly everything, which the others do not."""
-    for member, share, others, z in beside_others(habits, "ties", left_out):
+def tie_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
+    """Yield the labellers who tie nearly everything, unlike the others."""
+    for member, share, others, z in compare_with_others(stats, "ties", excluded):
         least = share.value - share.margin(z)
         if others is not None and least > max(TIES, others.value + TIES_MARGIN):
             yield (
                 member,
-                Alarm(
+                Alert(
                     "ties",
                     "Ties nearly everything",
                     f"Ties {percent(share.value, 0)} of {share.whole:.0f} pairs of responses. The "
@@ -269,24 +271,24 @@ def ties(habits: Habits, left_out: Container[int]) -> Raised:
             )
 
 
-def length(habits: Habits, left_out: Container[int]) -> Raised:
-    """Who prefers the longer response, or the shorter one, far more often than the others."""
-    for member, share, others, z in beside_others(habits, "longer", left_out):
+def length_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
+    """Yield the labellers who prefer longer or shorter responses far more often than the others."""
+    for member, share, others, z in compare_with_others(stats, "longer", excluded):
         if others is None:
             continue
         margin = LENGTH_MARGIN + hypot(share.margin(z), others.margin(z))
-        for what, value, like in (
+        for word, value, others_value in (
             ("longer", share.value, others.value),
             ("shorter", 1 - share.value, 1 - others.value),
         ):
-            if value > LENGTH and value - like > margin:
+            if value > LENGTH and value - others_value > margin:
                 yield (
                     member,
-                    Alarm(
+                    Alert(
                         "length",
-                        f"Prefers the {what}",
-                        f"Prefers the {what} response in {percent(value, 0)} of {share.whole:.0f} "
-                        f"comparisons. The others do in {percent(like, 0)}.",
+                        f"Prefers the {word}",
+                        f"Prefers the {word} response in {percent(value, 0)} of {share.whole:.0f} "
+                        f"comparisons. For the others it is {percent(others_value, 0)}.",
                     ),
                 )
 
@@ -294,66 +296,69 @@ def length(habits: Habits, left_out: Container[int]) -> Raised:
 # ---- agreement near chance ----
 
 
-def chance(habits: Habits, left_out: Container[int]) -> Raised:
-    """Who agrees with the others hardly more than chance, while these agree with each other."""
-    everybody = {m: Share.of(sums) for m, sums in habits.agreed.items() if sums.rows}
-    own = {member: share for member, share in everybody.items() if share.prompts >= FEWEST}
+def chance_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
+    """Yield the labellers who agree with the others hardly more than by chance."""
+    everybody = {m: Share.of(sums) for m, sums in stats.agreed.items() if sums.rows}
+    own = {member: share for member, share in everybody.items() if share.prompts >= MIN_PROMPTS}
     for member, share in own.items():
-        pool = [m for m in everybody if m != member and m not in left_out]
-        with_pool = narrowed(share, *habits.agreed_with.between([member], pool))
-        in_pool = together(everybody[m] for m in pool)
-        agreed, pairs = habits.agreed_with.between(pool, pool)
-        others = in_pool and narrowed(in_pool, agreed / 2, pairs / 2)
-        if with_pool and others and near_chance(with_pool, others, sure(len(own))):
+        other_members = [m for m in everybody if m != member and m not in excluded]
+        with_others = rescale(share, *stats.agreed_with.between([member], other_members))
+        pooled = pool(everybody[m] for m in other_members)
+        agreed, pairs = stats.agreed_with.between(other_members, other_members)
+        others = pooled and rescale(pooled, agreed / 2, pairs / 2)
+        if with_others and others and is_near_chance(with_others, others, required_z(len(own))):
             yield (
                 member,
-                Alarm(
+                Alert(
                     "chance",
                     "Agrees as if by chance",
-                    f"Agrees with the others in {percent(with_pool.value, 0)} of "
-                    f"{with_pool.whole:.0f} comparisons. They agree with each other in "
-                    f"{percent(others.value, 0)}; by chance it would be 50 %.",
+                    f"Agrees with the others in {percent(with_others.value, 0)} of "
+                    f"{with_others.whole:.0f} comparisons. They agree with each other in "
+                    f"{percent(others.value, 0)}; chance is 50 %.",
                 ),
             )
 
 
-def narrowed(share: Share, part: float, whole: float) -> Share | None:
-    """A share of fewer comparisons, each as uncertain as those were; None of none."""
+def rescale(share: Share, part: float, whole: float) -> Share | None:
+    """Return the share for a subset of its comparisons, each as uncertain as before, or None."""
     if not whole:
         return None
     return Share(part, whole, share.error * sqrt(share.whole / whole), share.prompts)
 
 
-def by_gold(habits: Habits, left_out: Container[int]) -> Raised:
-    """Who agrees with gold rankings hardly more than chance."""
-    return checked(habits, left_out, GOLD, "Misses gold rankings", "gold rankings")
+def gold_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
+    """Yield the labellers who agree with gold rankings hardly more than by chance."""
+    return control_alerts(stats, excluded, GOLD, "Misses gold rankings", "gold rankings")
 
 
-def by_themselves(habits: Habits, left_out: Container[int]) -> Raised:
-    """Who agrees with themselves hardly more than chance."""
-    whom = "themselves, where a prompt came again,"
-    return checked(habits, left_out, CONSISTENCY, "Not consistent", whom)
+def consistency_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
+    """Yield the labellers who agree with themselves hardly more than by chance."""
+    reference = "their own earlier rankings of repeated prompts"
+    return control_alerts(stats, excluded, CONSISTENCY, "Not consistent", reference)
 
 
-def checked(habits: Habits, left_out: Container[int], kind: str, badge: str, whom: str) -> Raised:
-    for member, share, others, z in beside_others(habits, kind, left_out, FEWEST_CHECKED):
-        if near_chance(share, others, z):
-            said = f"The others do in {percent(others.value, 0)}; by" if others else "By"
+def control_alerts(
+    stats: LabellerStats, excluded: Container[int], kind: str, badge: str, reference: str
+) -> MemberAlerts:
+    for member, share, others, z in compare_with_others(stats, kind, excluded, MIN_CHECKED):
+        if is_near_chance(share, others, z):
+            comparison = f"For the others it is {percent(others.value, 0)}; " if others else ""
+            chance = "chance is 50 %." if others else "Chance is 50 %."
             yield (
                 member,
-                Alarm(
+                Alert(
                     kind,
                     badge,
-                    f"Agrees with {whom} in {percent(share.value, 0)} of {share.whole:.0f} "
-                    f"comparisons of {share.prompts} prompts. {said} chance it would be 50 %.",
+                    f"Agrees with {reference} in {percent(share.value, 0)} of {share.whole:.0f} "
+                    f"comparisons of {share.prompts} prompts. {comparison}{chance}",
                 ),
             )
 
 
-def near_chance(own: Share, others: Share | None, z: float) -> bool:
-    """Whether a share is near one half, and surely far from what the others come to."""
+def is_near_chance(own: Share, others: Share | None, z: float) -> bool:
+    """Return whether a share is near one half, and significantly below that of the others."""
     if others is None:
-        return own.value + own.margin(z) < NO_OTHERS
+        return own.value + own.margin(z) < MIN_WITHOUT_OTHERS
     above = others.value - 0.5
     return (
         others.value - others.margin(z) > OTHERS_AGREE

@@ -1,4 +1,4 @@
-"""Comments: what reviewers and managers say to each other of a prompt's rankings."""
+"""The comments of reviewers and managers on the rankings of a prompt."""
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -7,7 +7,7 @@ from labelapp.models import Comment, Member, Prompt
 
 
 def comments_on(prompt: Prompt) -> QuerySet[Comment]:
-    """The oldest first."""
+    """Return the comments on a prompt, oldest first."""
     return prompt.comments.select_related("member").order_by("created_at", "pk")
 
 
@@ -18,7 +18,7 @@ def write(*, prompt: Prompt, member: Member, text: str) -> Comment:
 
 
 def may_delete(comment: Comment, member: Member) -> bool:
-    """Who wrote it, and a manager."""
+    """Return whether the member wrote the comment or is a manager."""
     return member.manages or comment.member_id == member.pk
 
 

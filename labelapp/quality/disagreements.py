@@ -1,7 +1,7 @@
-"""Disagreements: the prompts on which a project's labellers say otherwise than each other.
+"""Count and list the prompts on which a project's labellers disagree.
 
-They are counted while agreement is measured (labelapp/quality/measurement.py) and kept, so that
-the list is read from an index, however many rankings there are.
+Disagreements are counted while agreement is measured (labelapp/quality/measurement.py) and stored,
+so that the list is read from an index, however many rankings there are.
 """
 
 import struct
@@ -17,18 +17,17 @@ from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from labelapp.models import Comment, Disagreement, Origin, Project, Ranking
-from labelapp.quality.rankings import Ranked
+from labelapp.quality.rankings import MeasuredRanking
 
-A_PAGE = 50
-# What the list can show, by the word in its address.
-SHOWN = {"": "Not adjudicated yet", "adjudicated": "Adjudicated", "all": "All"}
+PAGE_SIZE = 50
+FILTERS = {"": "Not adjudicated yet", "adjudicated": "Adjudicated", "all": "All"}  # by ?show=
 ADJUDICATED = Ranking.objects.filter(is_current=True, origin=Origin.ADJUDICATED)
 
-BATCH = 2000  # prompts compared and written at a time
+BATCH = 2000  # prompts
 
-# While they are written SQLite lets nobody else write. Django's bulk_create takes seven times as
-# long: ten seconds for 200,000 prompts, where this takes one and a half.
-WRITE = """
+# Nobody else can write to SQLite meanwhile, and Django's bulk_create takes seven times as long: ten
+# seconds instead of 1.5 for 200,000 prompts.
+UPSERT = """
     INSERT INTO labelapp_disagreement
         (prompt_id, project_id, labellers, comparisons, against, share)
     SELECT id, %s, %s, %s, %s, %s FROM labelapp_prompt WHERE id = %s
@@ -36,29 +35,29 @@ WRITE = """
         comparisons = excluded.comparisons, against = excluded.against, share = excluded.share"""
 
 
-class Counted(NamedTuple):
-    """How far the labellers of a prompt disagree."""
+class PromptCounts(NamedTuple):
+    """The counts of a prompt's disagreements."""
 
     prompt: int
     labellers: int
-    comparisons: int  # of two labellers who both ranked a pair apart; 0: no disagreement is known
-    against: int  # of those, the ones that they order differently
+    comparisons: int  # of pairs that two labellers both ranked apart; 0 if there are none
+    against: int  # comparisons in which the two labellers order the pair differently
 
     @property
     def share(self) -> float:
         return self.against / self.comparisons
 
 
-def count(ranked: Sequence[Ranked]) -> tuple[int, int]:
-    """(comparisons, against) of a prompt's rankings.
+def count_comparisons(rankings: Sequence[MeasuredRanking]) -> tuple[int, int]:
+    """Return the comparisons between a prompt's rankings, and those against each other.
 
-    Every two labellers are compared on every pair of responses that both ranked apart: of f who say
-    one thing of a pair and g who say the other, f·g comparisons are against. Two rankings by one
-    labeller, of different draws, are not compared.
+    Every two labellers are compared on every pair of responses that both ranked apart: if f order a
+    pair one way and g the other way, f·g comparisons are against each other. Rankings of different
+    responses by the same labeller are not compared.
     """
     sides: defaultdict[tuple[int, int], tuple[list[int], list[int]]]
     sides = defaultdict(lambda: ([], []))
-    for ranking in ranked:
+    for ranking in rankings:
         for (one, rank), (other, other_rank) in combinations(sorted(ranking.ranks.items()), 2):
             if rank != other_rank:
                 sides[one, other][rank > other_rank].append(ranking.member)
@@ -73,21 +72,21 @@ def count(ranked: Sequence[Ranked]) -> tuple[int, int]:
 
 
 class Recorder:
-    """Notes the disagreements of prompts on their way, and stores what has changed.
+    """Records the disagreements of prompts in the order of their ids, and stores the changes.
 
-    With prompts in the order of their ids. What changed lies in a temporary file until all have
-    come: memory does not grow, and whoever reads sees all of the last measurement or all of this.
+    The changes are held in a temporary file until all prompts are counted, so that memory does not
+    grow, and that readers see either the previous measurement or the new one.
     """
 
     ROW = struct.Struct("<4q")
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self.seen: list[Counted] = []
-        self.last = 0  # the prompt up to which changes are known
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving
+        self.seen: list[PromptCounts] = []
+        self.last = 0  # the last prompt whose changes are in the file
 
     def __enter__(self) -> Self:
+        self.file = tempfile.TemporaryFile()
         return self
 
     def __exit__(
@@ -98,51 +97,53 @@ class Recorder:
     ) -> None:
         self.file.close()
 
-    def recorded(self, prompts: Iterable[Sequence[Ranked]]) -> Iterator[Sequence[Ranked]]:
-        """The prompts as they come."""
-        for ranked in prompts:
-            labellers = len({ranking.member for ranking in ranked})
-            prompt = ranked[0].prompt
+    def record(
+        self, prompts: Iterable[Sequence[MeasuredRanking]]
+    ) -> Iterator[Sequence[MeasuredRanking]]:
+        """Yield the rankings of each prompt, and record their disagreements."""
+        for rankings in prompts:
+            labellers = len({ranking.member for ranking in rankings})
+            prompt = rankings[0].prompt
             if labellers > 1 and prompt is not None:
-                comparisons, against = count(ranked)
+                comparisons, against = count_comparisons(rankings)
                 if comparisons:
-                    self.seen.append(Counted(prompt, labellers, comparisons, against))
+                    self.seen.append(PromptCounts(prompt, labellers, comparisons, against))
                     if len(self.seen) == BATCH:
-                        self.compare(until=prompt)
-            yield ranked
+                        self.write_changes(until=prompt)
+            yield rankings
 
-    def compare(self, until: int | None = None) -> None:
-        """Note how what was seen differs from what is stored, up to a prompt or to the end."""
+    def write_changes(self, until: int | None = None) -> None:
+        """Write the changes since the last measurement to the file, up to a prompt or the end."""
         stored = Disagreement.objects.filter(project=self.project, prompt__gt=self.last)
         if until is not None:
             stored = stored.filter(prompt__lte=until)
             self.last = until
         rows = stored.values_list("prompt", "labellers", "comparisons", "against")
-        before = {row[0]: Counted(*row) for row in rows.iterator(BATCH)}
-        for found in self.seen:
-            if before.pop(found.prompt, None) != found:
-                self.file.write(self.ROW.pack(*found))
+        before = {row[0]: PromptCounts(*row) for row in rows.iterator(BATCH)}
+        for counts in self.seen:
+            if before.pop(counts.prompt, None) != counts:
+                self.file.write(self.ROW.pack(*counts))
         for prompt in before:
             self.file.write(self.ROW.pack(prompt, 0, 0, 0))
         self.seen.clear()
 
     def store(self) -> None:
-        """Write the changes, all at once."""
-        self.compare()
+        """Store all changes in one transaction."""
+        self.write_changes()
         if not self.file.tell():
             return
         self.file.seek(0)
         with transaction.atomic():
             while chunk := self.file.read(BATCH * self.ROW.size):
-                self.write([Counted(*row) for row in self.ROW.iter_unpack(chunk)])
+                self.apply([PromptCounts(*row) for row in self.ROW.iter_unpack(chunk)])
 
-    def write(self, changes: Sequence[Counted]) -> None:
-        """Write some changes. Prompts that were deleted meanwhile are passed over."""
-        gone = [change.prompt for change in changes if not change.comparisons]
-        Disagreement.objects.filter(prompt__in=gone).delete()
+    def apply(self, changes: Sequence[PromptCounts]) -> None:
+        """Apply changes to the database, and skip prompts that were deleted meanwhile."""
+        resolved = [change.prompt for change in changes if not change.comparisons]
+        Disagreement.objects.filter(prompt__in=resolved).delete()
         with connection.cursor() as cursor:
             cursor.executemany(
-                WRITE,
+                UPSERT,
                 [
                     (self.project.pk, *change[1:], change.share, change.prompt)
                     for change in changes
@@ -155,89 +156,96 @@ class Recorder:
 
 
 @dataclass(frozen=True)
-class Row:
+class ListedPrompt:
     """A prompt in the list."""
 
-    found: Disagreement
+    disagreement: Disagreement
     adjudicated: bool
     comments: int
 
 
 @dataclass(frozen=True)
 class Page:
-    rows: list[Row]
-    next: str  # where the next page begins; empty at the end
+    rows: list[ListedPrompt]
+    next: str  # `after` of the next page; empty at the end
 
 
-def page(*, project: Project, shown: str = "", after: str = "") -> Page:
-    """A page of prompts on which labellers disagree, those first on which they do so most.
+def page(*, project: Project, show: str = "", after: str = "") -> Page:
+    """Return a page of prompts on which labellers disagree, biggest disagreements first.
 
-    `after` is where the page before ended; one that cannot be read is the beginning.
+    `show` is one of FILTERS, and `after` the position of the last prompt of the previous page. An
+    invalid position gives the first page.
     """
-    found: list[Disagreement] = []
-    for part in parts(chosen(project, shown).select_related("prompt"), after):
-        if len(found) <= A_PAGE:
-            found += part[: A_PAGE + 1 - len(found)]
-    more = len(found) > A_PAGE
-    return Page(rows(found[:A_PAGE]), place(found[A_PAGE - 1]) if more else "")
+    listed: list[Disagreement] = []
+    for part in ranges_from(filtered(project, show).select_related("prompt"), after):
+        if len(listed) <= PAGE_SIZE:
+            listed += part[: PAGE_SIZE + 1 - len(listed)]
+    more = len(listed) > PAGE_SIZE
+    return Page(rows(listed[:PAGE_SIZE]), position(listed[PAGE_SIZE - 1]) if more else "")
 
 
-def chosen(project: Project, shown: str) -> QuerySet[Disagreement]:
-    """The prompts of a list. Those that are adjudicated are few: they are looked up from there."""
-    found = Disagreement.objects.worst_first(project).filter(share__gt=0)
-    if shown == "adjudicated":
-        return found.filter(prompt__in=ADJUDICATED.filter(prompt__project=project).values("prompt"))
-    if shown == "":
-        return found.filter(~Exists(ADJUDICATED.filter(prompt=OuterRef("prompt"))))
-    return found
+def filtered(project: Project, show: str) -> QuerySet[Disagreement]:
+    """Return the disagreements that a filter shows."""
+    disagreements = Disagreement.objects.worst_first(project).filter(share__gt=0)
+    if show == "adjudicated":
+        # Adjudicated prompts are few, so they are found from their rankings.
+        adjudicated = ADJUDICATED.filter(prompt__project=project)
+        return disagreements.filter(prompt__in=adjudicated.values("prompt"))
+    if show == "":
+        return disagreements.filter(~Exists(ADJUDICATED.filter(prompt=OuterRef("prompt"))))
+    return disagreements
 
 
-def place(found: Disagreement) -> str:
-    return f"{found.against}.{found.comparisons}.{found.prompt_id}"
+def position(disagreement: Disagreement) -> str:
+    return f"{disagreement.against}.{disagreement.comparisons}.{disagreement.prompt_id}"
 
 
-def parts(
-    found: QuerySet[Disagreement], after: str, *, back: bool = False
+def ranges_from(
+    disagreements: QuerySet[Disagreement], after: str, *, back: bool = False
 ) -> list[QuerySet[Disagreement]]:
-    """What follows a place, as ranges of an index that are read one after the other.
+    """Return the disagreements after a position, as index ranges to be read one after the other.
 
-    With `back`, what comes before it, the nearest first.
+    With `back`, return those before it, nearest first.
     """
     try:
         against, comparisons, prompt = (int(number) for number in after.split("."))
         share = against / comparisons
     except (ValueError, ZeroDivisionError, OverflowError):
-        return [found]
+        return [disagreements]
     if min(against, prompt) < 0 or max(against, prompt) >= 2**63:
-        return [found]
+        return [disagreements]
     if back:
-        found = found.order_by("share", "against", "-prompt_id")
+        backwards = disagreements.order_by("share", "against", "-prompt_id")
         return [
-            found.filter(share=share, against=against, prompt__lt=prompt),
-            found.filter(share=share, against__gt=against),
-            found.filter(share__gt=share),
+            backwards.filter(share=share, against=against, prompt__lt=prompt),
+            backwards.filter(share=share, against__gt=against),
+            backwards.filter(share__gt=share),
         ]
     return [
-        found.filter(share=share, against=against, prompt__gt=prompt),
-        found.filter(share=share, against__lt=against),
-        found.filter(share__lt=share),
+        disagreements.filter(share=share, against=against, prompt__gt=prompt),
+        disagreements.filter(share=share, against__lt=against),
+        disagreements.filter(share__lt=share),
     ]
 
 
-def rows(found: Sequence[Disagreement]) -> list[Row]:
-    prompts = [one.prompt_id for one in found]
+def rows(disagreements: Sequence[Disagreement]) -> list[ListedPrompt]:
+    prompts = [one.prompt_id for one in disagreements]
     adjudicated = set(ADJUDICATED.filter(prompt__in=prompts).values_list("prompt", flat=True))
     written = Comment.objects.filter(prompt__in=prompts).order_by().values_list("prompt")
     comments = dict(written.annotate(Count("pk")))
-    return [Row(one, one.prompt_id in adjudicated, comments.get(one.prompt_id, 0)) for one in found]
+    return [
+        ListedPrompt(one, one.prompt_id in adjudicated, comments.get(one.prompt_id, 0))
+        for one in disagreements
+    ]
 
 
-def neighbours(found: Disagreement, shown: str) -> tuple[int | None, int | None]:
-    """The prompts before and after one in a list; None at its ends."""
-    listed = chosen(found.project, shown)
+def neighbours(disagreement: Disagreement, show: str) -> tuple[int | None, int | None]:
+    """Return the prompts before and after one in a list; None at its ends."""
+    listed = filtered(disagreement.project, show)
 
     def nearest(*, back: bool) -> int | None:
-        near = (part.first() for part in parts(listed, place(found), back=back))
+        ranges = ranges_from(listed, position(disagreement), back=back)
+        near = (part.first() for part in ranges)
         first = next((one for one in near if one is not None), None)
         return first.prompt_id if first else None
 

@@ -1,4 +1,4 @@
-"""A comment on a prompt's rankings."""
+"""The form to comment on the rankings of a prompt."""
 
 from django import forms
 
@@ -9,7 +9,7 @@ class CommentForm(forms.Form):
     text = forms.CharField(
         max_length=MAX_COMMENT,
         error_messages={
-            "required": "Write something first.",
-            "max_length": f"A comment has at most {MAX_COMMENT:,} characters; this is longer.",
+            "required": "Write a comment first.",
+            "max_length": f"Shorten the comment to at most {MAX_COMMENT:,} characters.",
         },
     )

@@ -1,4 +1,4 @@
-"""Habits: what each labeller does, beside the others and beside what is to be expected.
+"""Sum up what each labeller does, compared with the others and with what is expected.
 
 docs/quality.md defines the figures.
 """
@@ -12,39 +12,38 @@ import numpy as np
 
 from labelapp.models import MAX_RESPONSES
 from labelapp.quality.bootstrap import Floats, PairSums, Sums, figure, ratio
-from labelapp.quality.control_checks import CONSISTENCY, GOLD, Check
-from labelapp.quality.control_checks import summed as checked
-from labelapp.quality.rankings import Ranked
-from labelapp.quality.results import Figure, Person
+from labelapp.quality.control_checks import CONSISTENCY, GOLD, ControlCheck, sum_agreement
+from labelapp.quality.rankings import MeasuredRanking
+from labelapp.quality.results import Figure, LabellerFigures
 
-# What a ranking is summed to: pairs tied, of all pairs; pairs where the one shown first is better,
-# of those ranked apart whose places are known; where the longer one is, of those ranked apart whose
-# lengths differ.
-HABITS = ("ties", "first", "longer")
+# The shares that rankings are summed to: tied pairs of all pairs; of the pairs ranked apart, those
+# whose better response was shown first, if the order is known; and those whose better response is
+# longer, if the lengths differ.
+SHARES = ("ties", "first", "longer")
 
 
-def no_places() -> Floats:
-    """How often the response shown at a place was ranked before the one at another (V, V)."""
+def no_wins() -> Floats:
+    """Return zero counts (V, V) of how often one place was ranked before another."""
     return np.zeros((MAX_RESPONSES, MAX_RESPONSES))
 
 
-class Habits:
-    """Sums of every labeller, prompt by prompt. Under None stand all together."""
+class LabellerStats:
+    """Sums over prompts for each labeller. The key None holds all labellers together."""
 
     def __init__(self) -> None:
         self.rankings: Counter[int] = Counter()
         self.seconds: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
         self.characters: defaultdict[int, array[float]] = defaultdict(lambda: array("d"))
-        self.by_place: defaultdict[int, Floats] = defaultdict(no_places)
+        self.wins_by_place: defaultdict[int, Floats] = defaultdict(no_wins)
         self.agreed: defaultdict[int, Sums] = defaultdict(Sums)
         self.agreed_with = PairSums()
         self.sums: defaultdict[tuple[int | None, str], Sums] = defaultdict(Sums)
-        self.checked: set[tuple[int | None, str]] = set()  # whose ranking stood beside another
+        self.checked: set[tuple[int | None, str]] = set()  # members with a check of a kind
 
-    def add(self, ranked: Sequence[Ranked]) -> None:
-        """Add a prompt with all its rankings."""
-        found: defaultdict[int | None, Floats] = defaultdict(lambda: np.zeros(2 * len(HABITS)))
-        for ranking in ranked:
+    def add(self, rankings: Sequence[MeasuredRanking]) -> None:
+        """Add all rankings of a prompt."""
+        sums: defaultdict[int | None, Floats] = defaultdict(lambda: np.zeros(2 * len(SHARES)))
+        for ranking in rankings:
             self.rankings[ranking.member] += 1
             if ranking.seconds is not None:
                 self.seconds[ranking.member].append(ranking.seconds)
@@ -52,30 +51,30 @@ class Habits:
                 self.characters[ranking.member].append(characters)
             if ranking.places is not None:
                 self.add_places(ranking, ranking.places)
-            row = summed(ranking)
-            found[ranking.member] += row
-            found[None] += row
-        for member, row in found.items():
-            for name, (part, whole) in zip(HABITS, row.reshape(-1, 2), strict=True):
+            row = count_shares(ranking)
+            sums[ranking.member] += row
+            sums[None] += row
+        for member, row in sums.items():
+            for name, (part, whole) in zip(SHARES, row.reshape(-1, 2), strict=True):
                 if whole:
                     self.sums[member, name].add(part, whole)
 
-    def add_places(self, ranking: Ranked, places: Mapping[int, int]) -> None:
-        """Add which places were ranked before which."""
+    def add_places(self, ranking: MeasuredRanking, places: Mapping[int, int]) -> None:
+        """Count which places were ranked before which."""
         in_order = sorted(ranking.ranks, key=places.__getitem__)
         ranks_K = np.array([ranking.ranks[response] for response in in_order])
         size = len(ranks_K)
-        self.by_place[ranking.member][:size, :size] += ranks_K[:, None] < ranks_K[None, :]
+        self.wins_by_place[ranking.member][:size, :size] += ranks_K[:, None] < ranks_K[None, :]
 
     def add_agreement(self, member: int, agreed: float, pairs: float) -> None:
-        """Add what a labeller and the others said of a prompt."""
+        """Add a labeller's agreement with the others on a prompt."""
         if pairs:
             self.agreed[member].add(agreed, pairs)
 
-    def add_checks(self, checks: Sequence[Check]) -> None:
-        """Add the checks of one kind and prompt."""
+    def add_checks(self, checks: Sequence[ControlCheck]) -> None:
+        """Add the checks of one kind on one prompt."""
         together = np.zeros(2)
-        for (member, kind), counts in checked(checks).items():
+        for (member, kind), counts in sum_agreement(checks).items():
             self.checked |= {(member, kind), (None, kind)}
             together += counts
             if counts[1]:
@@ -83,11 +82,14 @@ class Habits:
         if together[1]:
             self.sums[None, checks[0].kind].add(*together)
 
-    def people(self, *, together: Figure, why_none: str) -> list[Person]:
-        """Who ranked most comes first; at the end stand all, who agree as `together`."""
+    def people(self, *, together: Figure, why_none: str) -> list[LabellerFigures]:
+        """Return the figures of each labeller, most rankings first, and of all at the end.
+
+        `together` is the agreement of all, and `why_none` the reason why there is none.
+        """
         members = self.rankings.keys() | {member for member, _ in self.checked if member}
-        found = [
-            self.person(
+        people = [
+            self.figures(
                 member,
                 rankings=self.rankings[member],
                 seconds=self.seconds[member],
@@ -99,37 +101,37 @@ class Habits:
                     statistic=ratio,
                     chance=0.5,
                     why_none=why_none,
-                    undefined="Nobody else ranked the same apart.",
+                    undefined="Nobody else ranked the same responses apart.",
                 ),
             )
             for member in sorted(members, key=lambda member: (-self.rankings[member], member))
         ]
-        if found:
+        if people:
             seconds = array("d", (second for times in self.seconds.values() for second in times))
             total = self.rankings.total()
-            found.append(self.person(None, rankings=total, seconds=seconds, agreement=together))
-        return found
+            people.append(self.figures(None, rankings=total, seconds=seconds, agreement=together))
+        return people
 
-    def person(
+    def figures(
         self, member: int | None, *, rankings: int, seconds: "array[float]", agreement: Figure
-    ) -> Person:
-        return Person(
+    ) -> LabellerFigures:
+        return LabellerFigures(
             member=member,
             rankings=rankings,
             median_seconds=float(np.median(seconds)) if seconds else None,
             agreement=agreement,
-            ties=self.habit(member, "ties", "No pairs to compare."),
-            first=self.habit(member, "first", "The order shown is not known.", 0.5),
-            longer=self.habit(member, "longer", "No lengths to compare."),
+            ties=self.share(member, "ties", "No pairs to compare."),
+            first=self.share(member, "first", "The order shown is unknown.", 0.5),
+            longer=self.share(member, "longer", "No lengths to compare."),
             consistency=self.check(member, CONSISTENCY, "No repeated prompt ranked yet."),
             gold=self.check(member, GOLD, "No gold prompt ranked yet."),
         )
 
     def check(self, member: int | None, kind: str, none_yet: str) -> Figure:
-        tied = "Of every pair compared, one ranking or both tied the two."
-        return self.habit(member, kind, tied if (member, kind) in self.checked else none_yet, 0.5)
+        tied = "In every pair, at least one of the two rankings is a tie."
+        return self.share(member, kind, tied if (member, kind) in self.checked else none_yet, 0.5)
 
-    def habit(
+    def share(
         self, member: int | None, name: str, undefined: str, chance: float | None = None
     ) -> Figure:
         sums = self.sums[member, name]
@@ -144,8 +146,8 @@ class Habits:
         )
 
 
-def summed(ranking: Ranked) -> Floats:
-    """What one ranking brings to HABITS: part and whole of each."""
+def count_shares(ranking: MeasuredRanking) -> Floats:
+    """Return a ranking's part and whole of each of SHARES."""
     tied = apart = first = uneven = longer = 0
     places, lengths = ranking.places, ranking.lengths
     for (one, rank), (other, other_rank) in combinations(ranking.ranks.items(), 2):

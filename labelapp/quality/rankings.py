@@ -1,4 +1,4 @@
-"""The rankings that measurements read, prompt by prompt."""
+"""Read the rankings that measurements use, prompt by prompt."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,25 +10,25 @@ from django.db.models.functions import Length
 
 from labelapp.models import Assignment, Origin, Placement, Project
 
-CHUNK = 2000  # rows in memory at a time
+CHUNK_SIZE = 2000  # rows in memory
 
 
-class Ranked(NamedTuple):
-    """A ranking, as much of it as agreement and habits look at."""
+class MeasuredRanking(NamedTuple):
+    """The parts of a ranking that measurements use. Responses are given by their primary keys."""
 
     member: int
-    ranks: dict[int, int]  # response -> rank, 1 = best
-    seconds: float | None = None  # at work on it
-    places: dict[int, int] | None = None  # response -> where it was shown, from 0; None: not known
-    lengths: dict[int, int] | None = None  # response -> characters
+    ranks: dict[int, int]  # by response; 1 = best
+    seconds: float | None = None  # working time
+    places: dict[int, int] | None = None  # by response, from 0; None if the order is unknown
+    lengths: dict[int, int] | None = None  # characters, by response
     prompt: int | None = None
 
 
-def rankings_by_prompt(project: Project) -> Iterator[list[Ranked]]:
-    """The rankings that count, prompt by prompt, in two queries that are read as streams.
+def rankings_by_prompt(project: Project) -> Iterator[list[MeasuredRanking]]:
+    """Yield the rankings that count, prompt by prompt, from two streamed queries.
 
-    Those that are current and were wanted. An adjudicated ranking is left out: who made it had seen
-    the others'.
+    Current rankings count, unless they are surplus. Adjudicated rankings are left out, because
+    their authors have seen the others.
     """
     rows = (
         Placement.objects.filter(
@@ -37,54 +37,59 @@ def rankings_by_prompt(project: Project) -> Iterator[list[Ranked]]:
         .exclude(ranking__origin=Origin.ADJUDICATED)
         .order_by("ranking__prompt_id", "ranking_id", "response_id")
         .values_list(
-            *("ranking__prompt_id", "ranking_id", "ranking__member_id", "ranking__seconds"),
-            *("response_id", "rank", Length("response__text")),
+            "ranking__prompt_id",
+            "ranking_id",
+            "ranking__member_id",
+            "ranking__seconds",
+            "response_id",
+            "rank",
+            Length("response__text"),
         )
     )
     orders = shown_orders(project)
-    shown_of, shown = next(orders, NO_MORE)
-    for prompt, of_prompt in groupby(rows.iterator(chunk_size=CHUNK), key=itemgetter(0)):
-        while shown_of < prompt:
-            shown_of, shown = next(orders, NO_MORE)
-        orders_here = shown if shown_of == prompt else {}
+    shown_prompt, shown = next(orders, NO_ORDERS)
+    for prompt, prompt_rows in groupby(rows.iterator(chunk_size=CHUNK_SIZE), key=itemgetter(0)):
+        while shown_prompt < prompt:
+            shown_prompt, shown = next(orders, NO_ORDERS)
+        prompt_orders = shown if shown_prompt == prompt else {}
         yield [
-            ranked(
-                member, seconds, [placement[4:] for placement in placements], orders_here, prompt
+            measured_ranking(
+                member, seconds, [row[4:] for row in placements], prompt_orders, prompt
             )
-            for (_, member, seconds), placements in groupby(of_prompt, key=itemgetter(1, 2, 3))
+            for (_, member, seconds), placements in groupby(prompt_rows, key=itemgetter(1, 2, 3))
         ]
 
 
-Orders = dict[int, list[int]]  # member -> responses as they were shown
+Orders = dict[int, list[int]]  # responses in the order shown, by member
 
 
-NO_MORE: tuple[float, Orders] = (math.inf, {})
+NO_ORDERS: tuple[float, Orders] = (math.inf, {})
 
 
 def shown_orders(project: Project) -> Iterator[tuple[float, Orders]]:
-    """In which order each labeller was shown the responses, prompt by prompt."""
+    """Yield the order in which each labeller was shown the responses, prompt by prompt."""
     rows = (
         Assignment.objects.ranked()
         .filter(prompt__project=project, repeat=False)
         .order_by("prompt_id")
         .values_list("prompt_id", "member_id", "order")
     )
-    for prompt, group in groupby(rows.iterator(chunk_size=CHUNK), key=itemgetter(0)):
+    for prompt, group in groupby(rows.iterator(chunk_size=CHUNK_SIZE), key=itemgetter(0)):
         yield prompt, {member: order for _, member, order in group}
 
 
-def ranked(
+def measured_ranking(
     member: int,
     seconds: float | None,
     placements: Sequence[tuple[int, int, int]],
     orders: Orders,
     prompt: int,
-) -> Ranked:
-    """A ranking from its rows. Of responses made elsewhere nobody knows how they were shown."""
+) -> MeasuredRanking:
+    """Return a ranking from its rows. The order shown is unknown for imported rankings."""
     ranks = {response: rank for response, rank, _ in placements}
     order = orders.get(member, [])
     places = {response: place for place, response in enumerate(order)}
-    return Ranked(
+    return MeasuredRanking(
         member=member,
         ranks=ranks,
         seconds=seconds,

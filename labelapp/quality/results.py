@@ -1,4 +1,4 @@
-"""The results of a measurement, as the pages read them."""
+"""The results of a measurement, as they are stored and shown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,73 +7,80 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure with what is needed to judge it, or the reason why there is none."""
+    """A figure with its uncertainty, or with the reason why it has no value."""
 
     name: str
-    unit: str  # what `count` counts
+    unit: str  # of `count`
     count: int = 0
-    prompts: int = 0  # that have a part in it; the interval is over these
+    prompts: int = 0  # that contribute to the figure and its interval
     value: float | None = None
-    low: float | None = None  # 95 % interval; none where too few prompts have a part
+    low: float | None = None  # 95 % interval; None if too few prompts contribute
     high: float | None = None
-    chance: float | None = None  # what labellers who do not read come to
-    why_not: str = ""  # why there is no value or, beside a value, no interval
+    chance: float | None = None  # expected value for labellers who answer at random
+    why_not: str = ""  # why there is no value or, with a value, no interval
 
 
-# Of what was measured by a version of Podium that did not know the figure.
-MEASURED_BEFORE = Figure("", "comparisons", why_not="Measure again to see it.")
+# The figures that a stored measurement lacks because an earlier version of Podium made it.
+NOT_MEASURED = Figure("", "comparisons", why_not="Measure again to see it.")
 
 
 @dataclass(frozen=True)
-class Alarm:
-    """What of a labeller's rankings stands out. A hint, and no verdict."""
+class Alert:
+    """A hint, not a verdict, that a labeller's rankings stand out."""
 
     kind: str
-    badge: str  # in two or three words
-    text: str  # what was seen, beside what the others do
+    badge: str  # two or three words
+    text: str  # what the labeller does, and what the others do
 
 
 @dataclass(frozen=True)
-class Person:
-    """One labeller beside the others."""
+class LabellerFigures:
+    """The figures of one labeller."""
 
-    member: int | None  # None: all together
+    member: int | None  # None: all labellers together
     rankings: int
-    median_seconds: float | None  # at work on a ranking, of those that were timed
+    median_seconds: float | None  # working time per ranking, of those that were timed
     agreement: Figure  # with the others
-    ties: Figure  # of all pairs, those that are tied
-    first: Figure  # of pairs ranked apart, those where the better one was shown before the other
-    longer: Figure  # of pairs ranked apart, those where the better one is longer
-    consistency: Figure = MEASURED_BEFORE  # with themselves, when a prompt came again
-    gold: Figure = MEASURED_BEFORE  # with gold rankings by others
-    alarms: Sequence[Alarm] = ()
+    ties: Figure  # share of tied pairs
+    first: Figure  # share of pairs ranked apart whose better response was shown first
+    longer: Figure  # share of pairs ranked apart whose better response is longer
+    consistency: Figure = NOT_MEASURED  # agreement with themselves on repeated prompts
+    gold: Figure = NOT_MEASURED  # agreement with gold rankings by others
+    alerts: Sequence[Alert] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as JSON, in which the alerts keep their first name, `alarms`."""
+        values = asdict(self)
+        values["alarms"] = values.pop("alerts")
+        return values
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Self:
-        figures = {name: Figure(**value) for name, value in found.items() if type(value) is dict}
-        alarms = tuple(Alarm(**alarm) for alarm in found.get("alarms", ()))
-        return cls(**{**found, **figures, "alarms": alarms})
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        figures = {name: Figure(**value) for name, value in values.items() if type(value) is dict}
+        others = {name: value for name, value in values.items() if name != "alarms"}
+        alerts = tuple(Alert(**alert) for alert in values.get("alarms", ()))
+        return cls(**{**others, **figures, "alerts": alerts})
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A project's agreement, and what it was measured on."""
+    """The agreement of a project's labellers, and the counts it was measured on."""
 
     rankings: int
     labellers: int
     prompts: int
-    shared_prompts: int  # that two labellers or more have ranked
+    shared_prompts: int  # ranked by two labellers or more
     figures: Sequence[Figure]
-    people: Sequence[Person]  # those with the most rankings first; all together at the end
+    people: Sequence[LabellerFigures]  # by number of rankings, most first; all together at the end
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "people": [one.to_json() for one in self.people]}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Self:
-        figures = [Figure(**figure) for figure in found["figures"]]
-        people = [Person.from_json(person) for person in found["people"]]
-        return cls(**{**found, "figures": figures, "people": people})
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        figures = [Figure(**figure) for figure in values["figures"]]
+        people = [LabellerFigures.from_json(one) for one in values["people"]]
+        return cls(**{**values, "figures": figures, "people": people})
 
     def named(self) -> dict[str, Figure]:
         return {figure.name: figure for figure in self.figures}

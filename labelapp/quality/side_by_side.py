@@ -1,4 +1,4 @@
-"""The verdicts on a prompt side by side: a matrix for each set of responses that was ranked."""
+"""Arrange the rankings of a prompt side by side, one table per set of responses."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +10,12 @@ from django.db.models import Q
 from labelapp.models import Origin, Prompt, Ranking, Rating, Response
 from labelapp.rendering.letters import letter
 from training.aggregation import majority
-from training.rankings import Ranking as JudgedRanking
+from training.rankings import Ranking as TrainingRanking
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a verdict says of a response."""
+    """The rank that a ranking gives to a response."""
 
     rank: int
     tied: bool
@@ -23,7 +23,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A verdict."""
+    """A ranking as a column of the table."""
 
     ranking: Ranking
     cells: dict[int, Cell]  # by response
@@ -34,13 +34,13 @@ class Column:
         return self.ranking.member.name
 
     @property
-    def says_more(self) -> bool:
+    def has_details(self) -> bool:
         return bool(self.ranking.note or self.ranking.all_bad or self.rated)
 
 
 @dataclass(frozen=True)
-class Line:
-    """A response with what every verdict says of it."""
+class Row:
+    """A response as a row of the table, with its ranks."""
 
     letter: str
     response: Response
@@ -50,20 +50,20 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """All verdicts on one set of responses."""
+class Table:
+    """All rankings of one set of responses."""
 
     responses_hash: str
     columns: list[Column]  # the labellers'
     adjudicated: Column | None
-    earlier: list[Column]  # adjudicated before, then replaced or taken back; the newest first
-    lines: list[Line]  # best first, as most labellers have it
+    earlier: list[Column]  # adjudicated, then replaced or withdrawn; newest first
+    rows: list[Row]  # in the order of the majority, best first
     by_letter: dict[str, int]  # the responses, in the order of their letters
-    majority: dict[str, int]  # rank by letter, as most labellers have it; empty without labellers
+    majority: dict[str, int]  # ranks by letter; empty without labellers
 
     @property
-    def verdicts(self) -> list[Column]:
-        """Every verdict that counts, the adjudicated one at the end."""
+    def current_columns(self) -> list[Column]:
+        """The columns of all current rankings, the adjudicated one last."""
         return [*self.columns, *([self.adjudicated] if self.adjudicated else [])]
 
 
@@ -81,56 +81,59 @@ class Split:
 @dataclass(frozen=True)
 class SideBySide:
     responses: dict[str, Response]  # by letter
-    matrices: list[Matrix]  # those with the most verdicts first
-    splits: list[Split]  # those first on which labellers are split most evenly
+    tables: list[Table]  # by number of rankings, most first
+    splits: list[Split]  # most even splits first
 
 
 def side_by_side(prompt: Prompt) -> SideBySide:
-    """Everything that was said of a prompt, in a fixed number of queries."""
+    """Return all rankings of a prompt side by side, in a fixed number of queries."""
     responses = {letter(n): response for n, response in enumerate(prompt.responses.order_by("pk"))}
     letters = {response.pk: name for name, response in responses.items()}
-    found = (
+    rankings = (
         Ranking.objects.filter(Q(is_current=True) | Q(origin=Origin.ADJUDICATED), prompt=prompt)
         .select_related("member")
         .prefetch_related("placements", "ratings")
         .order_by("member__name", "version")
     )
     by_set: defaultdict[str, list[Column]] = defaultdict(list)
-    for ranking in found:
-        by_set[ranking.responses_hash].append(column(ranking, letters))
-    matrices = [matrix(name, columns, responses) for name, columns in by_set.items()]
-    matrices.sort(key=lambda one: (-len(one.columns), min(one.by_letter.values())))
-    own = [each for one in matrices for each in one.columns if not each.ranking.surplus]
-    return SideBySide(responses, matrices, splits(own, letters))
+    for ranking in rankings:
+        by_set[ranking.responses_hash].append(make_column(ranking, letters))
+    tables = [make_table(name, columns, responses) for name, columns in by_set.items()]
+    tables.sort(key=lambda table: (-len(table.columns), min(table.by_letter.values())))
+    counting = [one for table in tables for one in table.columns if not one.ranking.surplus]
+    return SideBySide(responses, tables, find_splits(counting, letters))
 
 
-def column(ranking: Ranking, letters: Mapping[int, str]) -> Column:
+def make_column(ranking: Ranking, letters: Mapping[int, str]) -> Column:
     ranks = ranking.ranks()
-    held = list(ranks.values())
+    all_ranks = list(ranks.values())
     rated = [rating for rating in ranking.ratings.all() if rating.score or rating.flags]
     rated.sort(key=lambda rating: rating.response_id)
     return Column(
         ranking=ranking,
-        cells={pk: Cell(rank, held.count(rank) > 1) for pk, rank in ranks.items()},
+        cells={pk: Cell(rank, all_ranks.count(rank) > 1) for pk, rank in ranks.items()},
         rated=[(letters[rating.response_id], rating) for rating in rated],
     )
 
 
-def matrix(name: str, columns: Sequence[Column], responses: Mapping[str, Response]) -> Matrix:
-    """The verdicts on one set of responses, given its hash."""
+def make_table(
+    responses_hash: str, columns: Sequence[Column], responses: Mapping[str, Response]
+) -> Table:
+    """Return the table of the rankings of one set of responses."""
     by_letter = {
         letter: response.pk
         for letter, response in responses.items()
         if response.pk in columns[0].cells
     }
     own = [one for one in columns if one.ranking.origin != Origin.ADJUDICATED]
-    judged = [one for one in columns if one.ranking.origin == Origin.ADJUDICATED]
-    adjudicated = next((one for one in judged if one.ranking.is_current), None)
-    # Surplus rankings are shown and do not count, unless there are no others.
+    all_adjudicated = [one for one in columns if one.ranking.origin == Origin.ADJUDICATED]
+    adjudicated = next((one for one in all_adjudicated if one.ranking.is_current), None)
+    earlier = [one for one in all_adjudicated if one is not adjudicated]
+    # Surplus rankings are shown but do not count, unless there are no others.
     counting = [one for one in own if not one.ranking.surplus] or own
-    majority = majority_of(counting, by_letter)
-    lines = [
-        Line(
+    majority_ranks = rank_by_majority(counting, by_letter)
+    rows = [
+        Row(
             letter=letter,
             response=responses[letter],
             cells=[one.cells[pk] for one in own],
@@ -139,35 +142,35 @@ def matrix(name: str, columns: Sequence[Column], responses: Mapping[str, Respons
         )
         for letter, pk in by_letter.items()
     ]
-    return Matrix(
-        responses_hash=name,
+    return Table(
+        responses_hash=responses_hash,
         columns=own,
         adjudicated=adjudicated,
-        earlier=sorted(
-            (one for one in judged if one is not adjudicated), key=lambda one: -one.ranking.pk
-        ),
-        lines=sorted(lines, key=lambda line: majority.get(line.letter, 0)),
+        earlier=sorted(earlier, key=lambda one: -one.ranking.pk),
+        rows=sorted(rows, key=lambda row: majority_ranks.get(row.letter, 0)),
         by_letter=by_letter,
-        majority=majority,
+        majority=majority_ranks,
     )
 
 
-def majority_of(columns: Sequence[Column], by_letter: Mapping[str, int]) -> dict[str, int]:
+def rank_by_majority(columns: Sequence[Column], by_letter: Mapping[str, int]) -> dict[str, int]:
     if not columns:
         return {}
-    found = majority(
+    letters, responses = tuple(by_letter), by_letter.values()
+    ranking = majority(
         [
-            JudgedRanking(tuple(by_letter), tuple(one.cells[pk].rank for pk in by_letter.values()))
+            TrainingRanking(letters, tuple(one.cells[response].rank for response in responses))
             for one in columns
         ]
     )
-    return dict(zip(by_letter, found.ranks, strict=True))
+    return dict(zip(letters, ranking.ranks, strict=True))
 
 
-def pairs_of(columns: Sequence[Column], letters: Iterable[int]) -> list[tuple[int, int]]:
-    """The pairs of responses that somebody ranked together, in the order of the letters.
+def pairs_ranked(columns: Sequence[Column], letters: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the pairs of responses that somebody ranked together, in the order of the letters.
 
-    A prompt may have very many responses, of which each labeller saw nine at most.
+    Other pairs are left out, because a prompt may have very many responses, of which each labeller
+    ranks nine at most.
     """
     places = {pk: place for place, pk in enumerate(letters)}
     together = {
@@ -178,20 +181,21 @@ def pairs_of(columns: Sequence[Column], letters: Iterable[int]) -> list[tuple[in
     return sorted(together, key=lambda pair: (places[pair[0]], places[pair[1]]))
 
 
-def splits(columns: Sequence[Column], letters: Mapping[int, str]) -> list[Split]:
-    """The pairs of responses that some labellers order one way and some the other."""
-    found = []
-    for one, other in pairs_of(columns, letters):
+def find_splits(columns: Sequence[Column], letters: Mapping[int, str]) -> list[Split]:
+    """Return the pairs of responses that labellers order differently."""
+    splits = []
+    for one, other in pairs_ranked(columns, letters):
         sides: tuple[list[str], list[str], list[str]] = ([], [], [])
         for each in columns:
             if one in each.cells and other in each.cells:
                 rank, other_rank = each.cells[one].rank, each.cells[other].rank
                 side = 2 if rank == other_rank else int(rank > other_rank)
                 sides[side].append(each.name)
-        first, second, tie = (list(dict.fromkeys(side)) for side in sides)  # several draws of one
+        # A labeller may have ranked several sets with this pair.
+        first, second, tie = (list(dict.fromkeys(side)) for side in sides)
         if first and second and len({*first, *second}) > 1:
             pair = (letters[one], letters[other])
             if len(second) > len(first):
                 first, second, pair = second, first, (pair[1], pair[0])
-            found.append(Split(*pair, first, second, tie))
-    return sorted(found, key=lambda split: len(split.prefer_one) - len(split.prefer_other))
+            splits.append(Split(*pair, first, second, tie))
+    return sorted(splits, key=lambda split: len(split.prefer_one) - len(split.prefer_other))

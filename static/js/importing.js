@@ -1,4 +1,4 @@
-/** Sending a file: dropped or chosen, refused here if it is too large, with a bar while it goes. */
+/** Upload a dropped or chosen file with a progress bar, and refuse files that are too large. */
 
 import { FAULT, UNREACHABLE, clear, refusal, show } from "./requests.js";
 
@@ -29,7 +29,7 @@ function begin(form) {
 
   form.addEventListener("submit", (event) => {
     const file = input.files?.[0];
-    if (!file) return; // the browser or the server says so
+    if (!file) return; // the browser or the server asks for a file
     event.preventDefault();
     clear();
     if (file.size > Number(form.dataset.most)) {
@@ -41,7 +41,7 @@ function begin(form) {
 }
 
 /**
- * Send the form, and go where the server leads.
+ * Send the form, and follow the server's redirect.
  * @param {HTMLFormElement} form
  * @param {number} size
  */
@@ -61,7 +61,7 @@ function send(form, size) {
   request.upload.addEventListener("progress", (event) => {
     const share = Math.min(event.loaded / (event.total || size || 1), 1);
     if (bar) bar.value = share;
-    if (said) said.textContent = share < 1 ? `${Math.floor(100 * share)} % sent` : "Being looked at…";
+    if (said) said.textContent = share < 1 ? `${Math.floor(100 * share)} % sent` : "Reading the file…";
   });
   request.addEventListener("load", () => {
     if (request.status < 400 && request.responseURL !== location.href) {
@@ -82,7 +82,7 @@ function send(form, size) {
   request.send(new FormData(form));
 }
 
-// An import's page fetches its progress by itself; this tells a screen reader when it ends.
+// The page of an import refreshes itself. Announce each new state to screen readers.
 const region = document.getElementById("upload-said");
 let last = document.getElementById("progress")?.dataset.state;
 document.addEventListener("htmx:afterSwap", () => {

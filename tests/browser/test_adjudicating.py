@@ -20,7 +20,7 @@ def disputed(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) -
         for prompt in prompts:
             add_ranking(prompt, member, ranks)
     with Recorder(project) as recorder:
-        list(recorder.recorded(rankings_by_prompt(project)))
+        list(recorder.record(rankings_by_prompt(project)))
         recorder.store()
     return prompts
 
@@ -49,7 +49,7 @@ def test_a_reviewer_adjudicates_by_keys_and_goes_on_to_the_next(
 ) -> None:
     page = sign_in_as(reviewer)
     page.goto(f"{live_server.url}/projects/kitchen/agreement/")
-    page.get_by_role("link", name="Disagreements, prompt by prompt").click()
+    page.get_by_role("link", name="Disagreements by prompt").click()
     page.get_by_role("link", name="First?").click()
     first = page.get_by_role("group", name="Response A", exact=True)
     expect(first).to_have_attribute("aria-current", "true")  # the page listens to keys
@@ -57,7 +57,7 @@ def test_a_reviewer_adjudicates_by_keys_and_goes_on_to_the_next(
     for key in ("2", "j", "1", "j", "4", "u", "j", "3"):  # A 2, B 1; C 4 and back to 3; D 3
         page.keyboard.press(key)
     page.get_by_role("button", name="Save decision").click()
-    expect(page.get_by_text("Adjudicated. The labellers’ own rankings")).to_be_visible()
+    expect(page.get_by_text("Decision saved. The labellers’ own rankings")).to_be_visible()
     assert stored(disputed[0]) == [2, 1, 3, 3]
     page.goto(f"{live_server.url}/projects/kitchen/disagreements/{disputed[0].pk}/?show=all")
     page.keyboard.press("n")
@@ -76,5 +76,5 @@ def test_a_letter_is_dragged_to_its_rank(
     lane = page.locator(".adjudicating .lane[data-rank='1']")
     expect(lane.get_by_role("button", name="Response D, rank 1")).to_be_visible()
     page.get_by_role("button", name="Save decision").click()
-    expect(page.get_by_text("Adjudicated. The labellers’ own rankings")).to_be_visible()
+    expect(page.get_by_text("Decision saved. The labellers’ own rankings")).to_be_visible()
     assert stored(disputed[0]) == [1, 2, 3, 1]

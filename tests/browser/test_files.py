@@ -1,4 +1,4 @@
-"""Files in and out of the browser: uploads that are looked at first, exports that are prepared."""
+"""Uploads with a preview and prepared exports in the browser."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def page(page: Page, sign_in_as: As, manager: Member, live_server: Any) -> Page:
 
 
 def work() -> None:
-    """What the task worker does."""
+    """Run the queued tasks like the task worker."""
     for upload in Upload.objects.active():
         import_upload.call(upload.pk)
     for export in Export.objects.active():
@@ -39,12 +39,12 @@ def test_a_file_with_bad_lines_is_looked_at_checked_and_the_others_imported(page
     page.get_by_label("File").set_input_files(file("rankings.jsonl", content))
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("heading", name="rankings.jsonl")).to_be_visible()
-    expect(page.get_by_text("All lines, as they will be read")).to_be_visible()
+    expect(page.get_by_text("All lines")).to_be_visible()
     expect(page.get_by_text("a to 1")).to_be_visible()
     page.get_by_role("button", name="Check and import").click()
-    expect(page.get_by_role("heading", name="Waiting for the task worker")).to_be_visible()
+    expect(page.get_by_role("heading", name="Waiting for a task worker")).to_be_visible()
     work()
-    expect(page.get_by_role("heading", name="2 of 4 lines are bad")).to_be_visible()
+    expect(page.get_by_role("heading", name="2 of 4 lines have errors")).to_be_visible()
     expect(page.get_by_role("row", name="2 is not JSON")).to_be_visible()
     expect(page.get_by_role("row", name="3 has no rank for")).to_be_visible()
     assert not Prompt.objects.exists()

@@ -24,5 +24,6 @@ class Example:
         return len(self.prompt) + sum(len(response) for response in self.responses)
 
 
-IDLE = Example(np.ones(1, np.int32), [np.ones(1, np.int32)])
+IDLE = Example(np.ones(1, np.int32), [np.ones(1, np.int32), np.ones(1, np.int32)])
 """Input of a pass whose result is not used, where all processes must compute together."""
+IDLE_RANKS = (1, 2)

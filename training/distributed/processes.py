@@ -2,8 +2,9 @@
 
 torchrun and accelerate launch start them, on one machine or on several, and say in the environment
 who is who. The first one reads the database and writes the run folder. With `sharding="ddp"` every
-process has the whole model, and gradients are added up once a step; with "fsdp" each keeps a share
-of every weight (training/distributed/fsdp.py), and computing anything takes all of them.
+process has the whole model in torch's DistributedDataParallel (training/loop/step.py), which adds
+gradients up once a step; with "fsdp" each keeps a share of every weight
+(training/distributed/fsdp.py), and computing anything takes all of them.
 """
 
 from __future__ import annotations
@@ -63,6 +64,11 @@ class Processes:
             torch.cuda.set_device(local_rank)
         dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=LONGEST_WAIT)
         return cls(dist.get_rank(), count, local_rank, config.sharding == "fsdp")
+
+    @property
+    def replicated(self) -> bool:
+        """Return whether each of several processes has a copy of the whole model."""
+        return self.count > 1 and not self.sharded
 
     @property
     def is_first(self) -> bool:
@@ -159,20 +165,9 @@ class Processes:
         return (value for place, value in enumerate(values) if place % self.count == self.rank)
 
     def sum_gradients(self, weights: Iterable[nn.Parameter]) -> None:
-        """All: give every process the sum of what each of them added up alone."""
-        if self.count == 1:
-            return
-        learned = [weight for weight in weights if weight.requires_grad]
-        has_any = torch.tensor([weight.grad is not None for weight in learned]).int()
-        dist.all_reduce(has_any)  # a process without a ranking in this step has no gradient
-        waiting = []
-        for weight, somewhere in zip(learned, has_any.tolist(), strict=True):
-            if somewhere:
-                if weight.grad is None:
-                    weight.grad = torch.zeros_like(weight)
-                waiting.append(dist.all_reduce(weight.grad, async_op=True))
-        for work in waiting:
-            work.wait()
+        """Replace each gradient by its sum over the processes. Each of them must call this."""
+        for weight in weights:
+            dist.all_reduce(weight.grad)
 
     def share_weights(self, tensors: Iterable[Tensor]) -> None:
         """All: give every process the first one's."""

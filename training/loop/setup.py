@@ -50,11 +50,11 @@ def begin(
             dataset = resume_dataset(folder, config, source, encoder, cache)
             from_cache = True
     backbone.model.train()
-    processes.share_weights(chain(backbone.model.parameters(), backbone.model.buffers()))
     ways = set(processes.gather((backbone.layout, backbone.attention)))
     if len(ways) > 1:  # each has asked its own machine
         raise UserError(f"the processes chose to compute in several ways, {ways}; use --attention")
     if processes.sharded:
+        processes.share_weights(chain(backbone.model.parameters(), backbone.model.buffers()))
         shard(backbone.model, processes)
     return backbone, dataset, from_cache
 

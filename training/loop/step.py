@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
 
 from training.backbones.backbone import Backbone
 from training.config import TrainConfig
 from training.data.dataset import TokenizedRanking
-from training.data.examples import IDLE
+from training.data.examples import IDLE, IDLE_RANKS, Example
 from training.data.packing import buckets, shares
 from training.distributed.device import Machine
 from training.errors import UserError
@@ -28,6 +31,23 @@ from training.rankings import agreement
 from training.runs.signals import check
 
 
+class RankingLosses(nn.Module):
+    """Compute rewards and losses with a model and its objective as one module, which DDP wraps."""
+
+    def __init__(self, backbone: Backbone, objective: RankingLoss) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.model = backbone.model  # registers its weights
+        self.objective = objective
+
+    def forward(
+        self, examples: Sequence[Example], ranks: Sequence[tuple[int, ...]]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the rewards (N, K) and the loss of each ranking (N,)."""
+        rewards_NK = self.backbone.rewards(examples)
+        return rewards_NK, self.objective(rewards_NK, pad_ranks(list(ranks), rewards_NK.device))
+
+
 @dataclass(frozen=True, slots=True)
 class Learner:
     """Hold a model on its device, with the objective and the optimiser that train it."""
@@ -36,12 +56,22 @@ class Learner:
     objective: RankingLoss
     optimizer: Optimizers
     machine: Machine
+    losses: nn.Module
+    """RankingLosses, or DistributedDataParallel around it."""
 
     @classmethod
     def create(cls, backbone: Backbone, config: TrainConfig, machine: Machine) -> Learner:
-        """Add to a model the objective and the optimiser that the settings ask for."""
+        """Add to a model the objective and the optimiser that the settings ask for.
+
+        All processes call this: each gets the weights of the first one.
+        """
         objective = RankingLoss(config).to(machine.device)
-        return cls(backbone, objective, make_optimizer(backbone, objective, config), machine)
+        optimizer = make_optimizer(backbone, objective, config)
+        losses: nn.Module = RankingLosses(backbone, objective)
+        if machine.processes.replicated:
+            # Encoders have parts that no reward depends on.
+            losses = DistributedDataParallel(losses, find_unused_parameters=True)
+        return cls(backbone, objective, optimizer, machine, losses)
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -62,17 +92,17 @@ def train_step(
     Raises UserError where the loss or the gradient norm is not a number. All processes call this.
     """
     processes = learner.machine.processes
-    stats = state.with_oom_backoff(
-        partial(
-            accumulate_gradients, learner.backbone, learner.objective, rankings, learner.machine
-        ),
+    stats, last = state.with_oom_backoff(
+        partial(accumulate_gradients, learner.losses, rankings, learner.machine),
         say,
         before_retry=learner.optimizer.zero_grad,
         processes=processes,
-    ).over(processes)
-    processes.sum_gradients(learner.objective.parameters())
-    if not processes.sharded:
-        processes.sum_gradients(learner.backbone.model.parameters())
+    )
+    if processes.replicated:
+        stats += add_gradient(learner.losses, last, len(rankings), learner.machine)
+    elif processes.sharded:
+        processes.sum_gradients(learner.objective.parameters())
+    stats = stats.over(processes)
     norm = clip_grad_norm(learner.backbone, max_grad_norm)
     if not math.isfinite(stats.loss) or not math.isfinite(norm):
         raise UserError(
@@ -85,42 +115,65 @@ def train_step(
 
 
 def accumulate_gradients(
-    backbone: Backbone,
-    objective: RankingLoss,
+    losses: nn.Module,
     rankings: Sequence[TokenizedRanking],
     machine: Machine,
     tokens_per_batch: int,
-) -> StepStats:
+) -> tuple[StepStats, list[TokenizedRanking]]:
     """Add the gradient of the mean loss over these rankings, in as many batches as it takes.
 
-    Each of several processes adds the gradient of its share of the rankings. Raises StoppedError
-    between batches.
+    Each of several processes adds the gradient of its share of the rankings. With a copy of the
+    model in each, the gradients stay apart until the one batch that is left to the caller, or to
+    an idle one where there is none: a process that runs out of memory can retry only before that.
+    What is left is the last of several batches, which needs no more memory than those before it.
+    Return the statistics and the rankings of the batch that is left. Raises StoppedError between
+    batches.
     """
     stats = StepStats()
     processes = machine.processes
+    backbone = cast(RankingLosses, getattr(losses, "module", losses)).backbone
     examples = [ranking.example() for ranking in rankings]
     mine = shares(examples, backbone.size, processes.count)[processes.rank]
-    for bucket in buckets([examples[place] for place in mine], backbone.size, tokens_per_batch):
-        processes.another(True)
-        if not processes.sharded:  # else the others would wait for this one's share of the weights
-            check()
-        places = [mine[place] for place in bucket]
-        ranks = [rankings[place].ranks for place in places]
-        with machine.autocast():
-            rewards_NK = backbone.rewards([examples[place] for place in places])
-        losses_N = objective(rewards_NK, pad_ranks(ranks, rewards_NK.device))
-        (losses_N.sum() / len(rankings)).backward()
-        stats.rankings += len(places)
-        stats.loss_sum += float(losses_N.detach().sum())
-        stats.tokens += sum(examples[place].tokens for place in places)
-        for row, row_ranks in zip(rewards_NK.tolist(), ranks, strict=True):
-            found = agreement(row_ranks, row)
-            stats.agreed += found.agreed
-            stats.comparisons += found.comparisons
-    while processes.another(False):
-        with machine.autocast():
-            rewards_NK = backbone.rewards([IDLE])
-        (0 * rewards_NK.sum()).backward()
+    batches = [
+        [rankings[mine[place]] for place in bucket]
+        for bucket in buckets([examples[place] for place in mine], backbone.size, tokens_per_batch)
+    ]
+    last = batches.pop() if processes.replicated and len(batches) > 1 else []
+    with losses.no_sync() if isinstance(losses, DistributedDataParallel) else nullcontext():
+        for batch in batches:
+            processes.another(True)
+            if not processes.sharded:  # else the others would wait for this one's share of weights
+                check()
+            stats += add_gradient(losses, batch, len(rankings), machine)
+        while processes.another(False):
+            add_gradient(losses, [], len(rankings), machine)
+    return stats, last
+
+
+def add_gradient(
+    losses: nn.Module, batch: Sequence[TokenizedRanking], count: int, machine: Machine
+) -> StepStats:
+    """Add a batch's part of the gradient of the mean loss over `count` rankings.
+
+    An empty batch adds nothing, but computes along with other processes.
+    """
+    examples = [ranking.example() for ranking in batch] or [IDLE]
+    ranks = [ranking.ranks for ranking in batch] or [IDLE_RANKS]
+    with machine.autocast():
+        rewards_NK, losses_N = losses(examples, ranks)
+    # DistributedDataParallel divides the sum of all gradients by the number of processes.
+    copies = machine.processes.count if machine.processes.replicated else 1
+    (losses_N.sum() * (copies / count if batch else 0.0)).backward()
+    stats = StepStats()
+    if not batch:
+        return stats
+    stats.rankings = len(batch)
+    stats.loss_sum = float(losses_N.detach().sum())
+    stats.tokens = sum(example.tokens for example in examples)
+    for row, row_ranks in zip(rewards_NK.tolist(), ranks, strict=True):
+        found = agreement(row_ranks, row)
+        stats.agreed += found.agreed
+        stats.comparisons += found.comparisons
     return stats
 
 

@@ -35,9 +35,7 @@ class Command(BaseCommand):
             raise CommandError(f"there is no project {options['project']!r}")
         began = timezone.now()
         with Recorder(project) as recorder:
-            found = measure(
-                recorder.recorded(rankings_by_prompt(project)), checks_by_prompt(project)
-            )
+            found = measure(recorder.record(rankings_by_prompt(project)), checks_by_prompt(project))
             recorder.store()
         if not options["by_task"]:
             store(project, found, began)

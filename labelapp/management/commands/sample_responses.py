@@ -11,7 +11,7 @@ from django.db import OperationalError
 from tqdm import tqdm
 
 from labelapp.importing.importer import ImportRefusedError, import_prompts_to_fill
-from labelapp.importing.sampling import Sampled, Settings, fill, lacking
+from labelapp.importing.sampling import Sampled, Settings, count_lacking, fill
 from labelapp.models import MAX_RESPONSES, MIN_RESPONSES, Project
 from training.formats.lines import RankingFileError
 from training.formats.prompt_file import read_prompts
@@ -79,7 +79,7 @@ class Command(BaseCommand):
             if options["prompts"]:
                 self.import_prompts(project, settings, options)
             with tqdm(
-                total=lacking(project, settings),
+                total=count_lacking(project, settings),
                 unit=" responses",
                 disable=None,
                 desc=project.slug,

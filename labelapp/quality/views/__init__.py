@@ -1,4 +1,4 @@
 """The pages of agreement, disagreements and adjudication.
 
-It may import whatever the room may.
+It may import the same as the room.
 """

@@ -1,4 +1,4 @@
-"""Agreement in the page: the figures that were measured last, and measuring anew."""
+"""The page of agreement: show the last measurement, and start a new one."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -6,28 +6,27 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.labelling import controls
-from labelapp.models import Member, Role
+from labelapp.models import Member
 from labelapp.quality import tasks
 from labelapp.quality.measurement import last_measurement
+from labelapp.quality.views.disagreements import REVIEWERS
 from labelapp.web.access import member_view
-
-SEERS = (Role.MANAGER, Role.REVIEWER)
 
 
 def context(member: Member) -> dict[str, object]:
     measurement = last_measurement(member.project)
-    found = measurement.agreement
-    people = found.people if found else []
+    agreement = measurement.agreement
+    people = agreement.people if agreement else []
     members = member.project.members.in_bulk([one.member for one in people if one.member])
     rows = [(members.get(one.member), one) for one in people]
     return {
         "member": member,
         "project": member.project,
         "measurement": measurement,
-        "agreement": found,
-        "figures": found.named() if found else {},
+        "agreement": agreement,
+        "figures": agreement.named() if agreement else {},
         "people": rows,
-        "alarmed": [row for row in rows if row[1].alarms],
+        "with_alerts": [row for row in rows if row[1].alerts],
         "gold_prompts": controls.count_gold(member.project),
         "no_gold": controls.lacks_gold(member.project),
     }
@@ -35,23 +34,23 @@ def context(member: Member) -> dict[str, object]:
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     return render(request, "quality/agreement/index.html", context(member))
 
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def measured(request: HttpRequest, member: Member) -> HttpResponse:
-    """The page's body, which asks for itself while figures are on their way."""
+    """Return the body of the page, which refreshes itself during a measurement."""
     return render(request, "quality/agreement/_measured.html", context(member))
 
 
 @require_POST
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def measure(request: HttpRequest, member: Member) -> HttpResponse:
-    """Measure anew, unless that is under way."""
+    """Start a measurement, unless one is in progress."""
     if not last_measurement(member.project).is_active:
         tasks.measure_agreement.enqueue(member.project.pk)
     page = "disagreements" if request.POST.get("page") == "disagreements" else "agreement"

@@ -1,4 +1,4 @@
-"""Where labellers disagree: the prompts, worst first, and one with all verdicts side by side."""
+"""The pages of disagreements: the list, and a prompt with its rankings side by side."""
 
 import uuid
 from collections.abc import Mapping
@@ -18,25 +18,25 @@ from labelapp.models import Comment, Disagreement, Member, Prompt, Role
 from labelapp.quality import comments, disagreements
 from labelapp.quality.forms import MAX_COMMENT, CommentForm
 from labelapp.quality.measurement import last_measurement
-from labelapp.quality.side_by_side import Matrix, side_by_side
+from labelapp.quality.side_by_side import Table, side_by_side
 from labelapp.rendering.markdown import render as render_text
 from labelapp.web.access import member_view
 
-SEERS = (Role.MANAGER, Role.REVIEWER)
+REVIEWERS = (Role.MANAGER, Role.REVIEWER)
 
 
-def shown(request: HttpRequest) -> str:
-    """The list that a request speaks of; the first where it names none."""
-    word = request.GET.get("show", request.POST.get("show", ""))
-    return word if word in disagreements.SHOWN else ""
+def selected_filter(request: HttpRequest) -> str:
+    """Return the filter that a request names, or the default."""
+    show = request.GET.get("show", request.POST.get("show", ""))
+    return show if show in disagreements.FILTERS else ""
 
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
-    show, after = shown(request), request.GET.get("after", "")
-    page = disagreements.page(project=member.project, shown=show, after=after)
+    show, after = selected_filter(request), request.GET.get("after", "")
+    page = disagreements.page(project=member.project, show=show, after=after)
     measurement = last_measurement(member.project)
     every = Disagreement.objects.filter(project=member.project)
     context = {
@@ -47,8 +47,8 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "any_disagree": bool(page.rows) or every.filter(share__gt=0).exists(),
         "any_compared": bool(page.rows) or every.exists(),
         "page": page,
-        "filters": disagreements.SHOWN.items(),
-        "shown": show,
+        "filters": disagreements.FILTERS.items(),
+        "show": show,
         "is_first": not after,
         "next_query": urlencode({**({"show": show} if show else {}), "after": page.next}),
     }
@@ -57,34 +57,33 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 
 @dataclass(frozen=True)
 class Entry:
-    """The form in which a set of responses is adjudicated, as it is to be shown."""
+    """The contents of the form that adjudicates a set of responses."""
 
     verdict: Verdict
-    prefilled: str  # with what: a sentence
-    rows: list[tuple[str, str, int | None]]  # letter, how the response begins, its rank
+    prefilled: str  # a sentence that names the source of the contents
+    rows: list[tuple[str, str, int | None]]  # letter, text, rank
     problems: list[str]
     key: uuid.UUID
 
 
-def entry(matrix: Matrix, entered: Verdict | None, problems: list[str]) -> Entry:
-    """Prefilled with what was entered or adjudicated, else with what most labellers say."""
-    before = matrix.adjudicated or next(iter(matrix.earlier), None)
+def make_entry(table: Table, entered: Verdict | None, problems: list[str]) -> Entry:
+    """Fill the form with what was entered, the last adjudicated ranking, or the majority."""
+    before = table.adjudicated or next(iter(table.earlier), None)
     if entered is not None:
         verdict, prefilled = entered, ""
     elif before is not None:
-        verdict = says(before.ranking, matrix.by_letter)
-        prefilled = f"As {before.name} adjudicated" + (
-            "." if before is matrix.adjudicated else ", which was taken back."
-        )
+        verdict = says(before.ranking, table.by_letter)
+        withdrawn = "" if before is table.adjudicated else " (withdrawn)"
+        prefilled = f"Filled in with {before.name}’s decision{withdrawn}."
     else:
-        verdict = Verdict(matrix.majority)
-        prefilled = "As most labellers have it." if matrix.majority else ""
+        verdict = Verdict(table.majority)
+        prefilled = "Filled in with the majority of labellers." if table.majority else ""
     return Entry(
         verdict=verdict,
         prefilled=prefilled,
         rows=[
-            (line.letter, " ".join(line.response.text.split()), verdict.ranks.get(line.letter))
-            for line in matrix.lines
+            (row.letter, " ".join(row.response.text.split()), verdict.ranks.get(row.letter))
+            for row in table.rows
         ],
         problems=problems,
         key=uuid.uuid4(),
@@ -100,9 +99,12 @@ def detail_response(
     entered: Mapping[str, tuple[Verdict, list[str]]] | None = None,
     **extra: Any,
 ) -> HttpResponse:
-    """The page of one prompt; `entered` are verdicts that were not stored, by set, and why not."""
-    found = side_by_side(prompt)
-    show = shown(request)
+    """Render the page of a prompt, with the rankings `entered` but not saved and their problems.
+
+    The keys of `entered` are hashes of sets of responses.
+    """
+    rankings = side_by_side(prompt)
+    show = selected_filter(request)
     listed = Disagreement.objects.filter(prompt=prompt).select_related("project").first()
     before, after = disagreements.neighbours(listed, show) if listed else (None, None)
     context = {
@@ -113,19 +115,19 @@ def detail_response(
             {"role": message["role"], "html": render_text(message["content"])}
             for message in prompt.messages
         ],
-        "found": found,
+        "splits": rankings.splits,
         "sets": [
-            (matrix, entry(matrix, *(entered or {}).get(matrix.responses_hash, (None, []))))
-            for matrix in found.matrices
+            (table, make_entry(table, *(entered or {}).get(table.responses_hash, (None, []))))
+            for table in rankings.tables
         ],
         "responses": [
             {"letter": letter, "response": response, "html": render_text(response.text)}
-            for letter, response in found.responses.items()
+            for letter, response in rankings.responses.items()
         ],
         "listed": listed,
         "before": before,
         "after": after,
-        "shown": show,
+        "show": show,
         "query": f"?show={show}" if show else "",
         "comments": [
             {
@@ -142,34 +144,36 @@ def detail_response(
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
     return detail_response(request, member, prompt)
 
 
-def back_to(request: HttpRequest, member: Member, prompt: Prompt, part: str) -> HttpResponse:
-    """To the prompt's page, at one of its parts, in the list from which it was opened."""
-    show = shown(request)
-    page = redirect("disagreement", member.project.slug, prompt.pk)
-    page["Location"] += f"{f'?show={show}' if show else ''}#{part}"
-    return page
+def back_to_prompt(
+    request: HttpRequest, member: Member, prompt: Prompt, section: str
+) -> HttpResponse:
+    """Redirect to a section of the prompt's page, and keep the filter of the list."""
+    show = selected_filter(request)
+    response = redirect("disagreement", member.project.slug, prompt.pk)
+    response["Location"] += f"{f'?show={show}' if show else ''}#{section}"
+    return response
 
 
-def guard_member(member: Member) -> None:
-    """Refuse a superuser who is not in the project: what they write needs a name in it."""
+def require_membership(member: Member) -> None:
+    """Refuse superusers outside the project, because rankings and comments name a member."""
     if member.pk is None:
         raise PermissionDenied(
-            "To write here, be a member of the project: "
+            "Join the project to write here: "
             "manage.py add_member NAME --project SLUG --role reviewer."
         )
 
 
 @require_POST
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def comment(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
-    guard_member(member)
+    require_membership(member)
     form = CommentForm(request.POST)
     if not form.is_valid():
         return detail_response(
@@ -181,20 +185,20 @@ def comment(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             written=request.POST.get("text", "").replace("\0", ""),
         )
     comments.write(prompt=prompt, member=member, text=form.cleaned_data["text"])
-    return back_to(request, member, prompt, "comments")
+    return back_to_prompt(request, member, prompt, "comments")
 
 
 @require_POST
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def delete_comment(request: HttpRequest, member: Member, pk: int, comment_pk: int) -> HttpResponse:
-    found = get_object_or_404(
+    deleted = get_object_or_404(
         Comment.objects.select_related("prompt"),
         pk=comment_pk,
         prompt=pk,
         prompt__project=member.project,
     )
-    if not comments.may_delete(found, member):
-        raise PermissionDenied("Only who wrote a comment, or a manager, deletes it.")
-    comments.delete(found)
+    if not comments.may_delete(deleted, member):
+        raise PermissionDenied("Only its author or a manager can delete a comment.")
+    comments.delete(deleted)
     messages.success(request, "Comment deleted.")
-    return back_to(request, member, found.prompt, "comments")
+    return back_to_prompt(request, member, deleted.prompt, "comments")

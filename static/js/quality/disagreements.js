@@ -1,4 +1,4 @@
-/** One prompt's verdicts: rank in the forms that adjudicate, go on in the list by keyboard. */
+/** The rankings of a prompt: adjudicate with the forms, and move through the list by keyboard. */
 
 import { Cards } from "../labelling/cards.js";
 import { Rail } from "../labelling/rail.js";
@@ -6,13 +6,13 @@ import { Ranking, listed, words } from "../labelling/ranking.js";
 
 const said = document.getElementById("said");
 
-/** Tell a screen reader. @param {string} sentence */
+/** Announce a sentence to screen readers. @param {string} sentence */
 function say(sentence) {
   if (said) said.textContent = sentence;
 }
 
-/** A form that adjudicates, with the ranking page's own ranking, rail and cards. */
-class Judging {
+/** A form to adjudicate, with the ranking, rail and cards of the ranking page. */
+class AdjudicationForm {
   /** @param {HTMLFormElement} form */
   constructor(form) {
     this.form = form;
@@ -40,7 +40,7 @@ class Judging {
     this.cards.show(this.cards.card(missing[0]));
   }
 
-  /** @param {string} key @returns {boolean} whether the key meant something here */
+  /** @param {string} key @returns {boolean} true if the form uses the key */
   press(key) {
     const { cards, ranking } = this;
     const letter = document.activeElement?.closest("[data-letter]")?.dataset.letter ?? cards.letter;
@@ -55,10 +55,10 @@ class Judging {
   }
 }
 
-const forms = [...document.querySelectorAll("form.task")].map((form) => new Judging(form));
+const forms = [...document.querySelectorAll("form.task")].map((form) => new AdjudicationForm(form));
 
-/** Keys mean the form that holds the focus; where none does, the only one that is open. */
-function meant() {
+/** Return the form with the focus, else the only open form. */
+function activeForm() {
   const focused = document.activeElement;
   const holding = forms.find(({ form }) => form.contains(focused));
   const open = forms.filter(({ form }) => form.closest("details")?.open);
@@ -69,13 +69,13 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const focused = document.activeElement;
   if (focused?.closest("textarea, select, input:not([type=radio], [type=checkbox])")) return;
-  const way = { n: "next", p: "prev" }[event.key];
-  const link = way && document.querySelector(`nav a[rel="${way}"]`);
+  const rel = { n: "next", p: "prev" }[event.key];
+  const link = rel && document.querySelector(`nav a[rel="${rel}"]`);
   if (link instanceof HTMLAnchorElement) link.click();
-  else if (!meant()?.press(event.key)) return;
+  else if (!activeForm()?.press(event.key)) return;
   event.preventDefault();
 });
-// Going back in the browser's history brings the radios back as they were.
+// Going back in the browser's history restores the radio buttons.
 addEventListener("pageshow", () => {
   for (const { rail } of forms) rail.draw();
 });

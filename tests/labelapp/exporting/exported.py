@@ -1,4 +1,4 @@
-"""What the tests of exporting share: how they make rankings, and read what was written."""
+"""Helpers of the tests of exports, to make rankings and to read files."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ CONVERSATION = [
 
 
 def name_responses(prompt: Prompt, *ids: str) -> list[Response]:
-    """Gives a prompt's responses the ids that they would have come with."""
+    """Give a prompt's responses the ids of an imported file."""
     responses = list(prompt.responses.order_by("pk"))
     for response, id_ in zip(responses, ids, strict=True):
         response.external_id = id_
@@ -62,7 +62,7 @@ def refused(*arguments: str) -> str:
 
 
 def rank(prompt: Prompt, member: Member, responses: list[Response], ranks: list[int]) -> Ranking:
-    """A ranking of some of a prompt's responses."""
+    """Create a ranking of some of a prompt's responses."""
     ranking = Ranking.objects.create(
         prompt=prompt,
         member=member,

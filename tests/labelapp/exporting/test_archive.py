@@ -1,4 +1,4 @@
-"""The archive of a project: exported, imported into an empty one, exported again, the same."""
+"""An archive imported into an empty project gives the same archive again."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def archive(project: Project) -> str:
 
 
 def import_text(project: Project, text: str, path: Path) -> list[str]:
-    """Import lines that may be bad; the reasons of those that are."""
+    """Import lines, and return the reasons of the bad ones."""
     path.write_bytes(text.encode())
     bad: list[BadLine] = []
     with open_ranking_file(str(path)) as file:
@@ -148,7 +148,7 @@ def state_line(**keys: Any) -> dict[str, Any]:
 
 
 def ranking_line(*ids: str, **keys: Any) -> dict[str, Any]:
-    """Of a version that stands, by ann."""
+    """Return the line of a current ranking by ann."""
     said = {"labeller": "ann", "version": 1, "current": True, "origin": "here"}
     ranking = [[id_] for id_ in ids or "abcd"]
     responses = state_line()["responses"]
@@ -165,7 +165,7 @@ Bring = Callable[..., list[str]]
 
 @pytest.fixture
 def bring(project: Project, tmp_path: Path) -> Bring:
-    """Imports lines; the reasons of the bad ones."""
+    """Return a function that imports lines and returns the reasons of the bad ones."""
 
     def bring(*given: dict[str, Any]) -> list[str]:
         text = "".join(json.dumps(line) + "\n" for line in given)
@@ -174,9 +174,7 @@ def bring(project: Project, tmp_path: Path) -> Bring:
     return bring
 
 
-ANOTHER_VERSION = (
-    "is another version 1 of the ranking of these responses by 'ann' than the one that is there"
-)
+ANOTHER_VERSION = "differs from the stored version 1 of the ranking of these responses by 'ann'"
 CONTRADICTIONS = {
     "the same version says something else": (
         [ranking_line(*"dcba")],
@@ -415,8 +413,8 @@ def test_a_project_is_made_by_the_manifest_of_another(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "is no manifest: it is not JSON in UTF-8"),
-        ("[]", "is no manifest of an export: it has no project"),
+        ("{", "is not a manifest: it is not JSON in UTF-8"),
+        ("[]", "is not the manifest of an export: it has no project"),
         ('{"project": {"name": "x", "flags": "y"}}', "has flags that are not a list of texts"),
         ('{"project": {"name": "x", "rating_scale": 9}}', "less than or equal to 7"),
         ('{"project": {"name": "x"}, "members": [{}]}', "has a member without a name"),

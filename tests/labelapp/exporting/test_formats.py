@@ -1,4 +1,4 @@
-"""The formats of an export: what trainers and spreadsheets read."""
+"""The formats of an export, as trainers and spreadsheets read them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Exporting: what a project holds as lines that lose nothing and come back unharmed."""
+"""Exported lines lose nothing, and give the same project when they are imported."""
 
 import gzip
 import io
@@ -180,7 +180,7 @@ def test_the_same_rankings_give_the_same_bytes(
 
 
 def kept(text: str) -> bytes:
-    """An export with what our import keeps of it today."""
+    """Return the keys of an export that the import keeps."""
     keys = ("prompt", "responses", "ranking", "labeller", "id")
     return b"".join(
         json.dumps({key: line[key] for key in keys if key in line}).encode() + b"\n"
@@ -256,7 +256,7 @@ def build(names: list[str], given_prompts: list[dict[str, Any]]) -> Project:
 
 
 def held(project: Project) -> list[tuple[Any, ...]]:
-    """What a project has, whatever its rows are called."""
+    """Return the contents of a project, without primary keys."""
     responses = Response.objects.filter(prompt__project=project)
     placements = Placement.objects.filter(ranking__prompt__project=project)
     of_prompt = ("prompt__content_hash", "prompt__external_id", "text", "source")

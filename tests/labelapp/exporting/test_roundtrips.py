@@ -1,4 +1,4 @@
-"""What an export wrote in another form than ranking JSONL, imported again."""
+"""Exports in other formats than ranking JSONL, imported again."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ import pandas as pd
 from datasets import load_dataset
 from django.core.management import call_command
 
-from labelapp.exporting.formats import COLUMNS, moment
+from labelapp.exporting.formats import COLUMNS, format_moment
 from labelapp.models import Member, Project, Ranking, Rating, Response, hash_text
 from tests.conftest import AddPrompt, AddRanking
 from tests.labelapp.exporting.exported import CONVERSATION, conversation, lines, rank, refused, rows
@@ -30,7 +30,7 @@ def kitchen(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) ->
 
 
 def rankings(text: str) -> list[dict[str, Any]]:
-    """What was ranked how by whom; how it came to be is another matter."""
+    """Return the labellers, ranks and texts of all rankings."""
     keys = ("prompt", "responses", "ranking", "labeller", "id")
     return [{key: line.get(key) for key in keys} for line in lines(text)]
 
@@ -80,7 +80,7 @@ def test_parquet_has_the_columns_of_the_csv_with_their_types(
     first = table.iloc[0]
     assert (first["prompt"], first["response"]) == ("=A1 is what?", "=1+1")
     assert list(first["flags"]) == ["Rude", "wrong"]
-    assert first["created_at"].isoformat() == moment(
+    assert first["created_at"].isoformat() == format_moment(
         Ranking.objects.order_by("pk")[0].created_at
     ).replace("Z", "+00:00")
     assert list(table.iloc[-1]["conversation"]) == CONVERSATION

@@ -1,4 +1,4 @@
-"""Exports of all rankings, of the majority of labellers, of adjudicated ones first."""
+"""Exports of all rankings, of the majority of labellers, and of adjudicated rankings first."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def prompt(
     labeller: Member,
     manager: Member,
 ) -> Prompt:
-    """One that three ranked, two of them alike, and that was adjudicated the other way round."""
+    """A prompt ranked by three labellers, two of whom agree, and adjudicated differently."""
     prompt = add_prompt("Disputed?", THREE)
     add_ranking(prompt, ann, [1, 2, 3], note="Clear.")
     add_ranking(prompt, bob, [1, 2, 3], all_bad=True)
@@ -37,7 +37,7 @@ def prompt(
 
 
 def ranked(text: str) -> list[tuple[str, list[list[str]]]]:
-    """Who ranked and how, by the first letters of the responses."""
+    """Return the labellers and their rankings, by the first letters of the responses."""
     found = []
     for line in map(json.loads, text.splitlines()):
         texts = {response["id"]: response["text"][:3] for response in line["responses"]}
@@ -93,11 +93,13 @@ def test_earlier_versions_go_with_all_verdicts(
     prompt: Prompt, export: Export, manager: Member, tmp_path: Path
 ) -> None:
     options = ["--verdicts", "majority", "--all-versions"]
-    assert "ask for one of the two" in refused("kitchen", str(tmp_path / "x.jsonl"), *options)
+    assert "omit --all-versions or --verdicts" in refused(
+        "kitchen", str(tmp_path / "x.jsonl"), *options
+    )
     asked = {"format": "jsonl", "verdicts": "majority", "all_versions": "on"}
     response = sign_in(manager).post("/projects/kitchen/export/", asked)
     assert response.status_code == 422
-    assert "Earlier versions go with every ranking" in response.content.decode()
+    assert "To include earlier versions, choose every ranking." in response.content.decode()
 
 
 def test_a_manager_downloads_what_was_chosen(

@@ -1,4 +1,4 @@
-"""The page of exporting: a manager asks for a file, sees how far it is, and downloads it."""
+"""The page of exports: a manager requests a file, follows its progress and downloads it."""
 
 import hashlib
 import json
@@ -9,8 +9,8 @@ from django.test import Client
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
-from labelapp.exporting import exports as preparing
-from labelapp.exporting import tasks
+from labelapp.exporting import exports, tasks
+from labelapp.exporting.writer import export_file
 from labelapp.jobs import transfers
 from labelapp.models import Export, FileState, Member, User
 from tests.conftest import AddPrompt, AddRanking, sign_in
@@ -33,14 +33,14 @@ def ranked(add_prompt: AddPrompt, add_ranking: AddRanking, ann: Member) -> None:
 
 
 def asked(client: Client, format_: str = "jsonl", **fields: str) -> Export:
-    """Ask for a file in the page."""
+    """Request a file on the page."""
     answer = client.post(URL, {"format": format_, **fields})
     assert answer["Location"] == URL
     return Export.objects.latest("pk")
 
 
 def prepare(client: Client, format_: str = "jsonl", **fields: str) -> Export:
-    """Ask for a file, and have it written."""
+    """Request a file and write it."""
     export = asked(client, format_, **fields)
     tasks.write_export.call(export.pk)
     export.refresh_from_db()
@@ -67,7 +67,7 @@ def test_a_manager_downloads_what_the_command_writes(client: Client, export: Any
     assert found.decode() == export()
     assert disposition == 'attachment; filename="kitchen.jsonl"'
     shown = page(client)
-    assert "1 ranking (5 comparisons) by 1 labeller, of 1 prompt with 4 responses." in shown
+    assert "1 ranking (5 comparisons) by 1 labeller on 1 prompt with 4 responses." in shown
     assert hashlib.sha256(found).hexdigest() in shown
 
 
@@ -96,8 +96,8 @@ def test_a_file_is_in_the_format_that_was_chosen(
     done = prepare(client, format_, **({"zipped": "on"} if zipped else {}))
     found, disposition = downloaded(client, done)
     assert disposition == f'attachment; filename="{name}"'
-    preparing_again = preparing.export_file(done.project, tmp_path / name, done.format)  # type: ignore[arg-type]
-    assert preparing_again.counts() == done.outcome["counts"]
+    written_again = export_file(done.project, tmp_path / name, done.format)  # type: ignore[arg-type]
+    assert written_again.counts() == done.outcome["counts"]
     assert (tmp_path / name).read_bytes() == found
 
 
@@ -151,23 +151,23 @@ def test_it_stops_on_request_and_nothing_is_left(client: Client, running: Export
     Export.objects.update(heartbeat_at=timezone.now())
     assert "Stopping…" in page(client)
     Export.objects.update(state=FileState.QUEUED)
-    preparing.execute(running)
+    exports.execute(running)
     running.refresh_from_db()
     assert running.state == FileState.STOPPED
-    assert not preparing.file_path(running).exists()
+    assert not exports.file_path(running).exists()
 
 
 def test_a_waiting_one_stops_at_once(client: Client) -> None:
     waiting = asked(client)
     client.post(f"{URL}{waiting.pk}/stop/")
     tasks.write_export.call(waiting.pk)
-    assert "Stopped on request. Nothing was kept of it." in page(client)
+    assert "Stopped on request. No file was saved." in page(client)
 
 
 def test_one_whose_worker_was_killed_says_so(client: Client, running: Export) -> None:
     (transfers.folder_of(running).path / ".kitchen.jsonl.ab.part").write_text("half")
     shown = page(client)
-    assert "The task worker that was at it has gone. Nothing was kept of it." in shown
+    assert "The task worker that was at it has gone. No file was saved." in shown
     assert not transfers.folder_of(running).path.exists()
 
 
@@ -177,22 +177,22 @@ def test_a_full_disk_is_said_in_words(client: Client, add_prompt: AddPrompt) -> 
     with room_for(4096):
         tasks.write_export.call(export.pk)
     shown = page(client)
-    assert "The file cannot be written: File too large. Nothing was kept of it." in shown
+    assert "The file cannot be written: File too large. No file was saved." in shown
     assert str(transfers.folder_of(export).path) not in shown
-    assert not preparing.file_path(export).exists()
+    assert not exports.file_path(export).exists()
 
 
 # What is kept
 
 
 def test_the_newest_files_are_kept_and_one_may_be_removed(client: Client) -> None:
-    exports = [prepare(client) for _ in range(preparing.KEPT + 1)]
+    made = [prepare(client) for _ in range(exports.KEPT + 1)]
     kept = {export.pk for export in Export.objects.all()}
-    assert kept == {export.pk for export in exports[1:]}
-    assert not transfers.folder_of(exports[0]).path.exists()
-    client.post(f"{URL}{exports[1].pk}/remove/")
-    assert not transfers.folder_of(exports[1]).path.exists()
-    assert client.get(f"{URL}{exports[1].pk}/file/").status_code == 404
+    assert kept == {export.pk for export in made[1:]}
+    assert not transfers.folder_of(made[0]).path.exists()
+    client.post(f"{URL}{made[1].pk}/remove/")
+    assert not transfers.folder_of(made[1]).path.exists()
+    assert client.get(f"{URL}{made[1].pk}/file/").status_code == 404
 
 
 def test_one_that_is_being_written_is_not_removed(client: Client, running: Export) -> None:
@@ -202,7 +202,7 @@ def test_one_that_is_being_written_is_not_removed(client: Client, running: Expor
 
 def test_a_file_that_was_taken_away_by_hand_is_not_there(client: Client) -> None:
     done = prepare(client)
-    preparing.file_path(done).unlink()
+    exports.file_path(done).unlink()
     assert client.get(f"{URL}{done.pk}/file/").status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""Exports as files: whole or not at all, with a manifest beside them."""
+"""Exported files are complete or absent, with a manifest beside them."""
 
 import hashlib
 import io
@@ -92,7 +92,7 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(
     add_prompt()
     path = tmp_path / "out.jsonl"
     path.write_text("precious")
-    assert refused("kitchen", str(path)) == f"{path} is there already; --force replaces it"
+    assert refused("kitchen", str(path)) == f"{path} already exists; --force replaces it"
     assert path.read_text() == "precious"
     call_command("export_rankings", "kitchen", str(path), "--force", stdout=io.StringIO())
     assert len(lines(path.read_text())) == 1
@@ -101,14 +101,14 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(
 
 def test_a_manifest_that_is_there_is_not_written_over(project: Project, tmp_path: Path) -> None:
     (tmp_path / "out.jsonl.manifest.json").write_text("{}")
-    assert "out.jsonl.manifest.json is there already" in refused(
+    assert "out.jsonl.manifest.json already exists" in refused(
         "kitchen", str(tmp_path / "out.jsonl")
     )
 
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """A disk, for this process, on which no file may grow beyond a size."""
+    """Limit the size of the files that this process can write."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -155,7 +155,7 @@ def test_an_export_that_is_stopped_leaves_nothing_half(
     [
         ("nowhere", "out.jsonl", "there is no project 'nowhere'"),
         ("kitchen", "no/such/folder/out.jsonl", "cannot be written: No such file or directory"),
-        ("kitchen", ".", "is there and is not a file"),
+        ("kitchen", ".", "exists and is not a file"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_in_one_line(

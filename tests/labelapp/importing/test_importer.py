@@ -1,4 +1,4 @@
-"""Importing: files of rankings and prompts, good lines and bad ones."""
+"""Imports of rankings and prompts, with good and bad lines."""
 
 import gzip
 import io
@@ -37,7 +37,7 @@ def ranked(*groups: list[str], **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., str]:
-    """Writes lines to a file: objects as JSON, bytes as they are."""
+    """Return a function that writes lines to a file: objects as JSON, bytes unchanged."""
 
     def write(*lines: Any, name: str = "rankings.jsonl") -> str:
         raw = b"".join(
@@ -57,7 +57,7 @@ def run(command: str, path: str, *options: str) -> tuple[str, str]:
 
 
 def refused(command: str, path: str, *options: str) -> tuple[str, str]:
-    """(the error, the bad lines) of an import that must be refused."""
+    """Return the error and the bad lines of an import that must be refused."""
     err = io.StringIO()
     with pytest.raises(CommandError) as error:
         call_command(command, path, "--project", "kitchen", *options, stderr=err)

@@ -1,4 +1,4 @@
-"""Sampling: prompts get responses of models, and then wait for labellers."""
+"""Sampling fills prompts with responses of models and queues them for labellers."""
 
 import io
 import json
@@ -24,7 +24,7 @@ Reply = tuple[int, dict[str, Any], dict[str, str]]
 
 
 class Endpoint(ThreadingHTTPServer):
-    """A server that answers as OpenAI's chat completions do, or as a test tells it to."""
+    """A server that answers like OpenAI's chat completions, or as a test tells it to."""
 
     daemon_threads = True
 
@@ -84,7 +84,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 
 @pytest.fixture
 def prompts(project: Project, add_prompt: AddPrompt) -> list[Prompt]:
-    """Prompts without responses, which nobody waits for."""
+    """Prompts without responses, outside the queue."""
     return [add_prompt(f"Number {number}?", [], wanted=0) for number in range(3)]
 
 
@@ -252,7 +252,7 @@ def test_a_second_start_goes_on_where_the_first_was(
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Ctrl-C as in a terminal: what a shell starts in the background ignores it from the start."""
+    """Handle Ctrl-C as in a terminal: processes started in the background ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

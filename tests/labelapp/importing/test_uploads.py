@@ -1,4 +1,4 @@
-"""Uploads: a file becomes rows when somebody has seen how it is read, all of it or nothing."""
+"""Uploads: a file is previewed, and then imported completely or not at all."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ def test_a_file_is_looked_at_confirmed_and_imported(client: Client) -> None:
     upload = send(client, lines(line(1, labeller="ann"), line(2)))
     assert (upload.state, upload.name, upload.size > 0) == ("draft", "rankings.jsonl", True)
     page = page_of(client, upload)
-    assert "All lines, as they will be read" in page
+    assert "All lines</h2>" in page
     assert "ranked by ann" in page
     assert "Check and import" in page
     assert not Prompt.objects.exists()
@@ -54,7 +54,7 @@ def test_a_file_is_looked_at_confirmed_and_imported(client: Client) -> None:
 def test_the_task_worker_imports_what_waits(client: Client) -> None:
     upload = send(client, lines(line(1)))
     client.post(f"{URL}{upload.pk}/", {"format": "jsonl", "rankings": "yes", "import": "all"})
-    assert "Waiting for the task worker" in page_of(client, upload)
+    assert "Waiting for a task worker" in page_of(client, upload)
     assert tasks.import_upload.call(upload.pk) == "done"
     assert tasks.import_upload.call(upload.pk) == "done"  # a second time does nothing
     assert tasks.import_upload.call(0) == "deleted"
@@ -64,13 +64,14 @@ def test_the_task_worker_imports_what_waits(client: Client) -> None:
 def test_only_the_prompts_may_be_imported(client: Client) -> None:
     upload = confirm(client, send(client, lines(line(1), line(2))), rankings="")
     assert (Prompt.objects.filter(rankings_needed=1).count(), Ranking.objects.count()) == (2, 0)
-    assert "2 rankings in the file were left out, as you chose." in page_of(client, upload)
+    page = page_of(client, upload)
+    assert "2 rankings were left out, because you chose to import only the prompts." in page
 
 
 def test_what_is_there_already_is_said(client: Client) -> None:
     confirm(client, send(client, lines(line(1))))
     upload = confirm(client, send(client, lines(line(1), line(2))))
-    assert "1 line added nothing: what it holds was here already." in page_of(client, upload)
+    assert "1 line added nothing new." in page_of(client, upload)
     assert upload.outcome["rankings"] == 1
 
 
@@ -91,7 +92,7 @@ def test_somebody_says_which_column_is_what(client: Client) -> None:
     upload = send(client, LONG, "answers.csv")
     assert (upload.format, upload.options["delimiter"]) == ("long", ";")
     page = page_of(client, upload)
-    assert "Which column is what" in page
+    assert "<legend>Columns</legend>" in page
     assert '<option value="reply" selected>' in page  # known by its name
     assert '<option value="place" selected>' not in page
     columns = {"prompt": "question", "response": "reply", "rank": "place", "labeller": ""}
@@ -166,7 +167,7 @@ def test_a_file_that_cannot_be_read_as_a_whole_says_why(client: Client) -> None:
 
 @pytest.fixture
 def refused(client: Client) -> Upload:
-    """Three thousand lines, one in a hundred of them bad, in three ways."""
+    """Three thousand lines, one per cent of them bad, in three ways."""
     bad: list[Any] = [b"{", line(7, responses=[]), line(1, ranking=[["d"], ["a"], ["b"], ["c"]])]
     found = [
         bad[(number // 100) % 3] if number % 100 == 99 else line(number) for number in range(3000)
@@ -185,7 +186,7 @@ def test_with_bad_lines_nothing_is_imported_and_each_is_named_in_its_order(
     assert refused.state == FileState.REFUSED
     assert not Prompt.objects.exists()
     page = page_of(client, refused)
-    assert "30 of 3,000 lines are bad" in page
+    assert "30 of 3,000 lines have errors" in page
     assert numbers_on(page) == list(range(100, 3001, 100))
     for reason in ("is not JSON", "has no responses", "is a second, different ranking"):
         assert page.count(reason) == 10
@@ -241,7 +242,7 @@ def test_a_waiting_import_stops_at_once_and_can_be_asked_for_again(client: Clien
 
 @pytest.mark.django_db(transaction=True)
 def test_a_running_import_stops_on_request_and_nothing_is_left(client: Client) -> None:
-    """It is asked while it holds SQLite's only write lock, and the page answers meanwhile."""
+    """It is stopped while it holds SQLite's only write lock, and the page still answers."""
     upload = send(client, lines(*(line(number) for number in range(6000))))
     uploads.start(upload=upload, enqueue=lambda pk: None)
     worker = threading.Thread(target=lambda: (uploads.execute(upload), connections.close_all()))
@@ -288,7 +289,7 @@ def test_an_import_that_is_at_it_is_not_taken_for_lost(client: Client, running: 
 
 
 def test_nothing_comes_of_an_import_that_was_given_up(client: Client, running: Upload) -> None:
-    """A worker that slept through its own end must not import what the page calls lost."""
+    """A worker that was suspended must not finish an import that the page calls lost."""
     with transfers.beating(transfers.folder_of(running)) as beat:
         Upload.objects.update(state=FileState.FAILED, reason="Gone.")
         with pytest.raises(transfers.StoppedError):
@@ -367,9 +368,7 @@ def test_a_file_that_is_too_large_is_refused_in_words(client: Client, settings: 
     settings.MAX_UPLOAD_BYTES = 2**20
     answer = client.post(URL, {"file": SimpleUploadedFile("a.jsonl", b"x" * 2**21)})
     assert answer.status_code == 422
-    assert "The file is larger than 1.0\xa0MB, the most that is taken here." in (
-        answer.content.decode()
-    )
+    assert "The file is larger than the limit of 1.0\xa0MB." in answer.content.decode()
     assert left() == []
 
 
@@ -382,7 +381,7 @@ def test_a_full_disk_is_said_in_words_and_nothing_is_left(client: Client) -> Non
 
 
 def test_who_may_not_upload_leaves_nothing_on_the_disk(labeller: Member, manager: Member) -> None:
-    """Nor does a manager on a page that takes no files."""
+    """The same holds for a manager on a page that accepts no files."""
 
     def data() -> dict[str, Any]:
         return {"file": SimpleUploadedFile("a.jsonl", b"x" * 2**20)}

@@ -1,4 +1,4 @@
-"""What the tests of uploading share: files to send, and the page to send them to."""
+"""Helpers of the tests of uploads: lines of files, and the steps on the page."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ GROUPS = [["a"], ["b", "c"], ["d"]]
 
 
 def line(number: int, **fields: Any) -> dict[str, Any]:
-    """A good line: a prompt whose four responses somebody ranked."""
+    """Return a good line: a prompt with four ranked responses."""
     responses = [{"id": id_, "text": f"{id_} to {number}"} for id_ in "abcd"]
     return {"prompt": f"Why {number}?", "responses": responses, "ranking": GROUPS} | fields
 
@@ -26,7 +26,7 @@ def lines(*found: Any) -> bytes:
 
 
 def send(client: Client, content: bytes, name: str = "rankings.jsonl") -> Upload:
-    """Upload a file in the page; the upload that comes of it."""
+    """Upload a file on the page, and return the upload."""
     response = client.post(URL, {"file": SimpleUploadedFile(name, content)})
     assert response.status_code == 302, response.content.decode()
     return Upload.objects.get(pk=int(response["Location"].split("/")[-2]))
@@ -39,7 +39,7 @@ def page_of(client: Client, upload: Upload, query: str = "") -> str:
 
 
 def confirm(client: Client, upload: Upload, **fields: str) -> Upload:
-    """Confirm how the file is read, and have the import done."""
+    """Confirm the preview, and run the import."""
     data = {"format": upload.format, "rankings": "yes", "import": "all"} | fields
     response = client.post(f"{URL}{upload.pk}/", data)
     assert response.status_code == 302, response.content.decode()
@@ -47,7 +47,7 @@ def confirm(client: Client, upload: Upload, **fields: str) -> Upload:
 
 
 def work(upload: Upload) -> Upload:
-    """Do what the task worker does."""
+    """Run the import like the task worker."""
     upload.refresh_from_db()
     uploads.execute(upload)
     upload.refresh_from_db()

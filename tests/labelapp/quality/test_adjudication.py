@@ -1,4 +1,4 @@
-"""Adjudicating, and the pages where labellers disagree: list, verdicts side by side, comments."""
+"""Adjudication, and the pages of disagreements: the list, rankings side by side, comments."""
 
 import re
 import threading
@@ -27,7 +27,7 @@ def bob(project: Project) -> Member:
 
 def record(project: Project) -> None:
     with Recorder(project) as recorder:
-        list(recorder.recorded(rankings_by_prompt(project)))
+        list(recorder.record(rankings_by_prompt(project)))
         recorder.store()
 
 
@@ -35,7 +35,7 @@ def record(project: Project) -> None:
 def disputed(
     labeller: Member, bob: Member, add_prompt: AddPrompt, add_ranking: AddRanking
 ) -> list[Prompt]:
-    """Three prompts that two ranked: they disagree wholly, a little, and not at all."""
+    """Three prompts ranked by two labellers, who disagree completely, slightly and not at all."""
     prompts = []
     for text, ranks in (("Whole?", (4, 3, 2, 1)), ("Little?", (2, 1, 3, 4)), ("No?", (1, 2, 3, 4))):
         prompt = add_prompt(text, wanted=2)
@@ -49,12 +49,12 @@ def disputed(
 def adjudicated(
     prompt: Prompt, member: Member, ranks: dict[str, int], instead_of: int | None = None
 ) -> Ranking:
-    matrix = side_by_side(prompt).matrices[0]
+    table = side_by_side(prompt).tables[0]
     return adjudication.adjudicate(
         prompt=prompt,
-        responses_hash=matrix.responses_hash,
+        responses_hash=table.responses_hash,
         member=member,
-        by_letter=matrix.by_letter,
+        by_letter=table.by_letter,
         verdict=Verdict(ranks),
         instead_of=instead_of,
     )
@@ -65,7 +65,7 @@ SECOND = {"A": 2, "B": 1, "C": 3, "D": 4}
 
 
 def fields(html: str) -> dict[str, str]:
-    """What a browser sends of the form that adjudicates, as it stands."""
+    """Return the fields that a browser sends for the unchanged form to adjudicate."""
     form = html[html.index('class="task"') :].partition("</form>")[0]
     hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
     checked = re.findall(r'name="(rank-\w+)" value="(\d)" checked', form)
@@ -100,10 +100,10 @@ def test_the_list_tells_what_is_adjudicated_from_what_is_not(
 def test_the_list_goes_on_where_a_page_ends(
     disputed: list[Prompt], project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disagreements, "A_PAGE", 1)
+    monkeypatch.setattr(disagreements, "PAGE_SIZE", 1)
     first = disagreements.page(project=project)
     second = disagreements.page(project=project, after=first.next)
-    seen = [row.found.prompt_id for page in (first, second) for row in page.rows]
+    seen = [row.disagreement.prompt_id for page in (first, second) for row in page.rows]
     assert seen == [disputed[0].pk, disputed[1].pk]
     assert second.next == ""
     for nonsense in ("x", "1", "1.0.3", "9" * 400 + ".1.1", "1.2.99999999999999999999"):
@@ -128,7 +128,7 @@ def test_where_nothing_is_measured_there_is_a_button(manager: Member) -> None:
         "/projects/kitchen/agreement/measure/", {"page": "disagreements"}
     )
     assert measured["Location"] == URL
-    assert "Being measured" in sign_in(manager).get(URL).content.decode()
+    assert "Measuring" in sign_in(manager).get(URL).content.decode()
 
 
 def test_where_all_agree_the_page_says_so(
@@ -138,7 +138,7 @@ def test_where_all_agree_the_page_says_so(
     add_ranking(prompt, labeller, (1, 2, 3, 4))
     add_ranking(prompt, bob, (1, 2, 3, 4))
     record(labeller.project)
-    assert "There is nothing to decide" in sign_in(reviewer).get(URL).content.decode()
+    assert "No disagreements" in sign_in(reviewer).get(URL).content.decode()
 
 
 def test_labellers_see_none_of_it_and_strangers_no_project(
@@ -181,7 +181,7 @@ def test_the_list_takes_the_same_queries_however_long_it_is(
 # Side by side
 
 
-def test_the_verdicts_stand_side_by_side_with_what_they_say(
+def test_the_rankings_are_side_by_side_with_their_details(
     disputed: list[Prompt], reviewer: Member, manager: Member, django_assert_max_num_queries: Any
 ) -> None:
     adjudicated(disputed[0], manager, FIRST)
@@ -190,10 +190,10 @@ def test_the_verdicts_stand_side_by_side_with_what_they_say(
         html = client.get(f"{URL}{disputed[0].pk}/").content.decode()
     assert "The first &lt;b&gt;by far&lt;/b&gt;." in html
     assert "by manager" in html
-    matrix = side_by_side(disputed[0]).matrices[0]
-    assert [column.name for column in matrix.columns] == ["bob", "labeller"]
-    assert {line.letter: line.mean for line in matrix.lines} == dict.fromkeys("ABCD", 2.5)
-    judged = {line.letter: line.adjudicated for line in matrix.lines}
+    table = side_by_side(disputed[0]).tables[0]
+    assert [column.name for column in table.columns] == ["bob", "labeller"]
+    assert {row.letter: row.mean for row in table.rows} == dict.fromkeys("ABCD", 2.5)
+    judged = {row.letter: row.adjudicated for row in table.rows}
     assert [(judged[letter].rank, judged[letter].tied) for letter in "ABCD"] == [  # type: ignore[union-attr]
         (1, False),
         (2, True),
@@ -224,10 +224,10 @@ def test_surplus_rankings_are_shown_and_do_not_count(
     add_ranking(prompt, labeller, (1, 2, 3, 4))
     for member in (bob, manager):
         add_ranking(prompt, member, (4, 3, 2, 1), surplus=True)
-    matrix = side_by_side(prompt).matrices[0]
-    assert len(matrix.columns) == 3
-    assert list(matrix.majority.values()) == [1, 2, 3, 4]
-    assert [line.mean for line in matrix.lines] == [1, 2, 3, 4]
+    table = side_by_side(prompt).tables[0]
+    assert len(table.columns) == 3
+    assert list(table.majority.values()) == [1, 2, 3, 4]
+    assert [row.mean for row in table.rows] == [1, 2, 3, 4]
 
 
 def test_pairs_on_which_they_split_are_named(disputed: list[Prompt]) -> None:
@@ -237,7 +237,7 @@ def test_pairs_on_which_they_split_are_named(disputed: list[Prompt]) -> None:
     assert side_by_side(disputed[2]).splits == []
 
 
-def test_a_surplus_verdict_is_shown_and_splits_nobody(
+def test_a_surplus_ranking_is_shown_and_splits_nobody(
     disputed: list[Prompt], manager: Member, add_ranking: AddRanking, reviewer: Member
 ) -> None:
     add_ranking(disputed[2], manager, (4, 3, 2, 1), surplus=True)
@@ -245,12 +245,12 @@ def test_a_surplus_verdict_is_shown_and_splits_nobody(
     assert "surplus" in sign_in(reviewer).get(f"{URL}{disputed[2].pk}/").content.decode()
 
 
-def test_each_draw_of_responses_has_its_own_matrix(disputed: list[Prompt], manager: Member) -> None:
+def test_each_set_of_responses_has_its_own_table(disputed: list[Prompt], manager: Member) -> None:
     ranking = disputed[0].rankings.get(member__name="bob")
     ranking.placements.filter(rank=4).delete()
     Ranking.objects.filter(pk=ranking.pk).update(responses_hash="0" * 64)
-    matrices = side_by_side(disputed[0]).matrices
-    assert sorted("".join(matrix.by_letter) for matrix in matrices) == ["ABCD", "BCD"]
+    tables = side_by_side(disputed[0]).tables
+    assert sorted("".join(table.by_letter) for table in tables) == ["ABCD", "BCD"]
     html = sign_in(manager).get(f"{URL}{disputed[0].pk}/").content.decode()
     assert "Set 1 of 2" in html
 
@@ -327,7 +327,7 @@ def test_who_did_not_see_the_others_adjudication_is_told_and_can_go_on(
     response = client.post(f"{page}adjudicate/", sent)
     html = response.content.decode()
     assert response.status_code == 409
-    assert "somebody else has adjudicated this" in html
+    assert "Somebody else has changed the decision" in html
     assert "Mine.</textarea>" in html
     assert client.post(f"{page}adjudicate/", fields(html)).status_code == 302
     assert disputed[0].rankings.get(is_current=True, origin=Origin.ADJUDICATED).member == reviewer
@@ -360,7 +360,7 @@ def test_of_two_who_adjudicate_at_once_one_is_told(
     assert disputed[0].rankings.filter(origin=Origin.ADJUDICATED, is_current=True).count() == 1
 
 
-def test_taken_back_it_counts_no_longer_and_can_be_stored_again(
+def test_a_withdrawn_decision_does_not_count_and_can_be_saved_again(
     disputed: list[Prompt], manager: Member, reviewer: Member
 ) -> None:
     ranking = adjudicated(disputed[0], manager, FIRST)
@@ -373,10 +373,10 @@ def test_taken_back_it_counts_no_longer_and_can_be_stored_again(
     client.post(f"{page}adjudicate/", sent)
     assert disputed[0].rankings.filter(origin=Origin.ADJUDICATED, is_current=True).count() == 1
     again = client.post(f"{page}take-back/{ranking.pk}/", follow=True).content.decode()
-    assert "did not count any more" in again
+    assert "already replaced or withdrawn" in again
 
 
-def test_a_labellers_ranking_cannot_be_taken_back(disputed: list[Prompt], manager: Member) -> None:
+def test_a_labellers_ranking_cannot_be_withdrawn(disputed: list[Prompt], manager: Member) -> None:
     own = disputed[0].rankings.get(member__name="bob")
     url = f"{URL}{disputed[0].pk}/take-back/{own.pk}/"
     assert sign_in(manager).post(url).status_code == 404
@@ -388,7 +388,7 @@ def test_a_superuser_who_is_no_member_looks_and_does_not_write(
     root = User.objects.create_superuser("root", password=PASSWORD)
     page = f"{URL}{disputed[0].pk}/"
     html = sign_in(root).get(page).content.decode()
-    assert "To adjudicate, be a member of the project" in html
+    assert "Join the project to adjudicate" in html
     response = sign_in(root).post(f"{page}comment/", {"text": "Hello"})
     assert response.status_code == 403
     assert "add_member" in response.content.decode()
@@ -444,7 +444,7 @@ def test_an_empty_or_endless_comment_is_refused_in_words(
 ) -> None:
     url = f"{URL}{disputed[0].pk}/comment/"
     empty = sign_in(reviewer).post(url, {"text": "  "})
-    assert (empty.status_code, "Write something first." in empty.content.decode()) == (422, True)
+    assert (empty.status_code, "Write a comment first." in empty.content.decode()) == (422, True)
     endless = sign_in(reviewer).post(url, {"text": "x" * 5001})
     assert "at most 5,000 characters" in endless.content.decode()
     assert not Comment.objects.exists()

@@ -1,4 +1,4 @@
-"""Alarms: simulated labellers with a fault are found, honest ones are not."""
+"""Alerts find simulated labellers with a fault, and do not flag honest ones."""
 
 import random
 from datetime import timedelta
@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from benchmarks.alarms import FAULTS, Labeller, SimulatedPrompt, rates, said
+from benchmarks.alerts import FAULTS, Labeller, SimulatedPrompt, measured_alerts, rates
 from labelapp.models import Assignment, Member, Placement, Project, Ranking, Role, hash_responses
-from labelapp.quality.alerts import same_order
+from labelapp.quality.alerts import place_effect
 from labelapp.quality.coefficients import measure
-from labelapp.quality.labeller_stats import no_places
+from labelapp.quality.labeller_stats import no_wins
 from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.results import Agreement
 from tests.conftest import AddPrompt, join
@@ -19,18 +19,20 @@ CAMPAIGNS = 20
 
 
 def test_labellers_with_a_fault_are_found_and_honest_ones_are_not() -> None:
-    came = rates(CAMPAIGNS, FAULTS, seed=1)
-    shares = {fault: came.found[fault] / came.there[fault] for fault in FAULTS}
+    result = rates(CAMPAIGNS, FAULTS, seed=1)
+    shares = {fault: result.found[fault] / result.labellers[fault] for fault in FAULTS}
     assert min(shares.values()) >= 0.9, shares
-    assert sum(came.found.values()) / (len(FAULTS) * CAMPAIGNS) >= 0.95, shares
-    assert came.called / came.there[""] <= 0.02, came.mistaken
+    assert sum(result.found.values()) / (len(FAULTS) * CAMPAIGNS) >= 0.95, shares
+    assert result.flagged / result.labellers[""] <= 0.02, result.mistaken
 
 
-def test_a_few_rankings_raise_no_alarm() -> None:
+def test_a_few_rankings_raise_no_alert() -> None:
     random.seed(2)
     labellers = [Labeller(n, fault) for n, fault in enumerate(["", *FAULTS])]
     prompts = [SimulatedPrompt(0, 5) for _ in range(19)]
-    assert said([[one.rank(prompt) for one in labellers] for prompt in prompts], []) == {}
+    assert (
+        measured_alerts([[one.rank(prompt) for one in labellers] for prompt in prompts], []) == {}
+    )
 
 
 def test_who_is_given_short_texts_is_not_called_fast() -> None:
@@ -40,21 +42,21 @@ def test_who_is_given_short_texts_is_not_called_fast() -> None:
     prompts = [[one.rank(SimulatedPrompt(5, 5)) for one in usual] for _ in range(40)]
     prompts += [[short.rank(SimulatedPrompt(0, 5))] for _ in range(40)]
     prompts += [[usual[0].rank(SimulatedPrompt(0, 5))] for _ in range(40)]
-    assert said(prompts, []) == {}
+    assert measured_alerts(prompts, []) == {}
 
 
 def test_one_order_of_places_is_told_from_chance() -> None:
-    always, never = no_places(), no_places()
+    always, never = no_wins(), no_wins()
     always[:4, :4] = [[0, 0, 30, 30], [30, 0, 30, 30], [0, 0, 0, 0], [0, 0, 30, 0]]
-    assert same_order(always) == 1
+    assert place_effect(always) == 1
     never[:2, :2] = [[0, 15], [15, 0]]
-    assert same_order(never) < 0
-    assert same_order(no_places()) == 0
+    assert place_effect(never) < 0
+    assert place_effect(no_wins()) == 0
 
 
 @pytest.fixture
 def campaign(project: Project, add_prompt: AddPrompt) -> dict[str, Member]:
-    """24 prompts that four rank: one prefers the first shown, one ranks in five seconds."""
+    """24 prompts ranked by four labellers: one prefers the first response, and one is fast."""
     random.seed(4)
     people = {name: join(project, name, Role.LABELLER) for name in ("ann", "bob", "cem", "first")}
     for n in range(24):
@@ -85,16 +87,19 @@ def campaign(project: Project, add_prompt: AddPrompt) -> dict[str, Member]:
     return people
 
 
-def test_from_the_database_to_what_is_said_of_each(
+def test_alerts_of_a_campaign_in_the_database(
     campaign: dict[str, Member], project: Project
 ) -> None:
     found = measure(rankings_by_prompt(project))
-    raised = {one.member: {alarm.kind for alarm in one.alarms} for one in found.people}
-    kinds = {name: raised[member.pk] for name, member in campaign.items()}
+    kinds_of = {one.member: {alert.kind for alert in one.alerts} for one in found.people}
+    kinds = {name: kinds_of[member.pk] for name, member in campaign.items()}
     assert kinds["ann"] == kinds["cem"] == set()
     assert kinds["bob"] == {"speed"}
     assert "place" in kinds["first"]
-    texts = [alarm.text for person in found.people for alarm in person.alarms]
-    assert any("Takes 5\u00a0s for a ranking, by the median of 24." in text for text in texts)
+    texts = [alert.text for person in found.people for alert in person.alerts]
+    assert any("Takes 5\u00a0s per ranking (median of 24)." in text for text in texts)
     assert any("shown first in 100\u202f% of 240 comparisons" in text for text in texts)
-    assert Agreement.from_json(found.to_json()).people[0].alarms == found.people[0].alarms
+    assert Agreement.from_json(found.to_json()).people[0].alerts == found.people[0].alerts
+    stored = found.to_json()["people"][0]
+    assert "alarms" in stored  # the key that earlier versions stored
+    assert "alerts" not in stored

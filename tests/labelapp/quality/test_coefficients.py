@@ -1,4 +1,4 @@
-"""Coefficients: figures worked out by hand, and what scipy and krippendorff say of the same."""
+"""Coefficients compared with figures worked out by hand, scipy and krippendorff."""
 
 import math
 import random
@@ -15,7 +15,7 @@ from labelapp.importing.importer import import_lines
 from labelapp.models import Project
 from labelapp.quality.bootstrap import BOOTSTRAP_SAMPLES, Sums, ratio
 from labelapp.quality.coefficients import measure
-from labelapp.quality.rankings import Ranked, rankings_by_prompt
+from labelapp.quality.rankings import MeasuredRanking, rankings_by_prompt
 from labelapp.quality.results import Agreement, Figure
 from training.evaluation.labeller_agreement import agree_on_prompt
 from training.formats.ranking_file import open_ranking_file
@@ -24,12 +24,14 @@ ANN, BOB, CARL = 1, 2, 3
 PANDALM = Path(__file__).resolve().parents[3] / "examples" / "pandalm.jsonl.gz"
 
 
-def by(member: int, ranks: str, responses: str = "ABCDEFGHI") -> Ranked:
-    """A ranking: "1232" gives A the first rank, B and D the second, C the third."""
-    return Ranked(member, {ord(r): int(rank) for r, rank in zip(responses, ranks, strict=False)})
+def by(member: int, ranks: str, responses: str = "ABCDEFGHI") -> MeasuredRanking:
+    """Return a ranking: "1232" gives A the first rank, B and D the second, C the third."""
+    return MeasuredRanking(
+        member, {ord(r): int(rank) for r, rank in zip(responses, ranks, strict=False)}
+    )
 
 
-def figures(*prompts: Sequence[Ranked]) -> dict[str, Figure]:
+def figures(*prompts: Sequence[MeasuredRanking]) -> dict[str, Figure]:
     return measure(prompts).named()
 
 
@@ -100,7 +102,7 @@ def test_of_different_draws_what_two_share_counts() -> None:
     assert found["alpha"].why_not == "No two labellers have ranked the same set of responses."
     assert found["w"].value is None
     assert found["w"].why_not == (
-        "Of no prompt have all labellers ranked the same set of responses."
+        "There is no prompt of which all labellers ranked the same set of responses."
     )
 
 
@@ -122,7 +124,7 @@ NAMES = ["agreement", "agreement_with_ties", "tau_b", "alpha", "w"]
         ([], "Nobody has ranked yet."),
         (
             [[by(ANN, "1234")], [by(ANN, "1234")]],
-            "Only one labeller has ranked; agreement takes two.",
+            "Only one labeller has ranked. Agreement needs at least two.",
         ),
         ([[by(ANN, "1234")], [by(BOB, "1234")]], "No prompt has been ranked by two labellers."),
         (
@@ -132,7 +134,7 @@ NAMES = ["agreement", "agreement_with_ties", "tau_b", "alpha", "w"]
     ],
 )
 def test_a_figure_that_cannot_be_said_says_why(
-    name: str, prompts: Sequence[Sequence[Ranked]], why: str
+    name: str, prompts: Sequence[Sequence[MeasuredRanking]], why: str
 ) -> None:
     found = figures(*prompts)[name]
     assert (found.value, found.low, found.count, found.why_not) == (None, None, 0, why)
@@ -145,7 +147,7 @@ def test_where_everything_is_tied_only_the_third_answer_is_left() -> None:
     assert {name for name in NAMES if found[name].value is None and found[name].why_not} == {
         "agreement", "tau_b", "alpha", "w"
     }  # fmt: skip
-    assert found["alpha"].why_not == "Every response has the same rank from everybody."
+    assert found["alpha"].why_not == "Everybody gave all responses the same rank."
     assert found["w"].why_not == "Everybody tied all responses of the prompts in question."
 
 
@@ -193,8 +195,8 @@ def test_the_same_rankings_give_the_same_interval_in_any_order() -> None:
 # Beside the libraries
 
 
-def simulated(prompts: int) -> list[list[Ranked]]:
-    """Prompts with 4 to 9 responses, ranked by 2 to 4 labellers who see the same with noise."""
+def simulated(prompts: int) -> list[list[MeasuredRanking]]:
+    """Return prompts with 4 to 9 responses, ranked by 2 to 4 labellers with random errors."""
     rng = random.Random(3)
     made = []
     for _ in range(prompts):
@@ -203,12 +205,14 @@ def simulated(prompts: int) -> list[list[Ranked]]:
         for member in range(rng.randint(2, 4)):
             seen = [round(w + rng.gauss(0, 0.7)) for w in worth]  # rounded: some are tied
             places = sorted(set(seen), reverse=True)
-            rankings.append(Ranked(member, {r: 1 + places.index(v) for r, v in enumerate(seen)}))
+            rankings.append(
+                MeasuredRanking(member, {r: 1 + places.index(v) for r, v in enumerate(seen)})
+            )
         made.append(rankings)
     return made
 
 
-def tau_of_scipy(prompts: Sequence[Sequence[Ranked]]) -> float:
+def tau_of_scipy(prompts: Sequence[Sequence[MeasuredRanking]]) -> float:
     found = [
         scipy.stats.kendalltau(
             *([one.ranks[r] for r in sorted(one.ranks)] for one in two)
@@ -219,8 +223,8 @@ def tau_of_scipy(prompts: Sequence[Sequence[Ranked]]) -> float:
     return float(np.nanmean(found))
 
 
-def w_of_scipy(prompts: Sequence[Sequence[Ranked]]) -> float:
-    """W is Friedman's statistic over m (n - 1)."""
+def w_of_scipy(prompts: Sequence[Sequence[MeasuredRanking]]) -> float:
+    """Return W, which is Friedman's statistic divided by m (n - 1)."""
     found = []
     for ranked in prompts:
         columns = list(
@@ -231,7 +235,7 @@ def w_of_scipy(prompts: Sequence[Sequence[Ranked]]) -> float:
     return float(np.mean(found))
 
 
-def alpha_of_krippendorff(prompts: Sequence[Sequence[Ranked]]) -> float:
+def alpha_of_krippendorff(prompts: Sequence[Sequence[MeasuredRanking]]) -> float:
     members = sorted({one.member for ranked in prompts for one in ranked})
     columns = [
         [{one.member: one.ranks[r] for one in ranked}.get(m, math.nan) for m in members]
@@ -256,14 +260,14 @@ def test_the_figures_are_those_of_the_libraries() -> None:
 
 
 @pytest.fixture
-def pandalm(project: Project) -> list[list[Ranked]]:
+def pandalm(project: Project) -> list[list[MeasuredRanking]]:
     with open_ranking_file(str(PANDALM)) as file:
         import_lines(project, file, report=lambda bad: pytest.fail(str(bad)))
     return list(rankings_by_prompt(project))
 
 
-def test_real_annotators_agree_as_their_authors_say(pandalm: list[list[Ranked]]) -> None:
-    """PandaLM: two of its three annotators agree on 93 % of what both ranked apart."""
+def test_real_annotators_agree_as_their_authors_say(pandalm: list[list[MeasuredRanking]]) -> None:
+    """Two of PandaLM's three annotators agree on 93 % of the pairs that both ranked apart."""
     found: Agreement = measure(pandalm)
     assert (found.rankings, found.labellers, found.prompts, found.shared_prompts) == (
         219, 3, 73, 73

@@ -1,4 +1,4 @@
-"""Checks: labellers beside gold rankings and beside themselves, worked out by hand."""
+"""Labellers compared with gold rankings and with themselves, worked out by hand."""
 
 import pytest
 from django.db import connection
@@ -8,13 +8,13 @@ from django.utils import timezone
 from labelapp.labelling import controls
 from labelapp.models import Assignment, Member, Origin, Project, Prompt, Ranking
 from labelapp.quality.coefficients import measure
-from labelapp.quality.control_checks import CONSISTENCY, GOLD, Check, checks_by_prompt
+from labelapp.quality.control_checks import CONSISTENCY, GOLD, ControlCheck, checks_by_prompt
 from labelapp.quality.rankings import rankings_by_prompt
-from labelapp.quality.results import Figure, Person
+from labelapp.quality.results import Figure, LabellerFigures
 from tests.conftest import AddPrompt, AddRanking
 
 
-def people(project: Project) -> dict[int | None, Person]:
+def people(project: Project) -> dict[int | None, LabellerFigures]:
     found = measure(rankings_by_prompt(project), checks_by_prompt(project)).people
     return {person.member: person for person in found}
 
@@ -24,7 +24,7 @@ def counted(figure: Figure) -> tuple[float | None, int, int]:
 
 
 def again(prompt: Prompt, member: Member, submitted: bool = True) -> None:
-    """The prompt was given to the member once more, and ranked again or not yet."""
+    """Give the prompt to the member again; `submitted` says whether they have ranked it."""
     Assignment.objects.create(
         prompt=prompt,
         member=member,
@@ -107,7 +107,7 @@ def test_a_gold_ranking_that_was_replaced_still_measures(
     add_ranking(prompt, ann, (1, 2, 3, 4))
     (checks,) = checks_by_prompt(project)
     assert [check.member for check in checks] == [ann.pk]
-    assert checks[0].ranks == checks[0].beside
+    assert checks[0].ranks == checks[0].reference
 
 
 def test_an_interval_comes_with_five_prompts(
@@ -126,10 +126,10 @@ def test_an_interval_comes_with_five_prompts(
 
 @pytest.mark.parametrize("kind", [CONSISTENCY, GOLD])
 def test_what_was_tied_throughout_says_so(kind: str) -> None:
-    tied = Check(kind, 1, {1: 1, 2: 1}, {1: 1, 2: 2})
+    tied = ControlCheck(kind, 1, {1: 1, 2: 1}, {1: 1, 2: 2})
     for person in measure([], [[tied]]).people:
         figure: Figure = getattr(person, kind)
-        assert figure.why_not == "Of every pair compared, one ranking or both tied the two."
+        assert figure.why_not == "In every pair, at least one of the two rankings is a tie."
         assert (person.rankings, figure.value) == (0, None)
 
 
@@ -158,7 +158,7 @@ def test_another_projects_checks_stay_out(
 
 
 def test_figures_of_an_earlier_version_can_still_be_read() -> None:
-    person = Person.from_json(
+    person = LabellerFigures.from_json(
         {"member": 1, "rankings": 2, "median_seconds": None}
         | {name: {"name": name, "unit": ""} for name in ("agreement", "ties", "first", "longer")}
     )

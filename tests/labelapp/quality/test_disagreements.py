@@ -1,4 +1,4 @@
-"""Disagreements: which prompts have one, how it is counted and kept."""
+"""Disagreements are counted by prompt and stored."""
 
 import threading
 from typing import Any
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from labelapp.models import Disagreement, Member, Origin, Project, Role
 from labelapp.quality import disagreements
 from labelapp.quality.coefficients import measure
-from labelapp.quality.disagreements import Recorder, count
-from labelapp.quality.rankings import Ranked, rankings_by_prompt
+from labelapp.quality.disagreements import Recorder, count_comparisons
+from labelapp.quality.rankings import MeasuredRanking, rankings_by_prompt
 from tests.conftest import AddPrompt, AddRanking, join
 
 
@@ -22,13 +22,13 @@ def bob(project: Project) -> Member:
     return join(project, "bob", Role.LABELLER)
 
 
-def ranked(member: int, *ranks: int) -> Ranked:
-    return Ranked(member=member, ranks=dict(enumerate(ranks)), prompt=1)
+def ranked(member: int, *ranks: int) -> MeasuredRanking:
+    return MeasuredRanking(member=member, ranks=dict(enumerate(ranks)), prompt=1)
 
 
 def record(project: Project) -> None:
     with Recorder(project) as recorder:
-        list(recorder.recorded(rankings_by_prompt(project)))
+        list(recorder.record(rankings_by_prompt(project)))
         recorder.store()
 
 
@@ -52,9 +52,9 @@ def stored(project: Project) -> list[tuple[int, int, int, float]]:
     ],
 )
 def test_two_labellers_are_compared_on_what_both_ranked_apart(
-    rankings: list[Ranked], expected: tuple[int, int]
+    rankings: list[MeasuredRanking], expected: tuple[int, int]
 ) -> None:
-    assert count(rankings) == expected
+    assert count_comparisons(rankings) == expected
 
 
 rows = st.lists(
@@ -66,7 +66,7 @@ rows = st.lists(
 def test_it_is_what_agreement_counts_the_other_way_round(rows: list[Any]) -> None:
     rankings = [ranked(member, *ranks) for member, ranks in rows]
     found = measure([rankings]).named()["agreement"]
-    comparisons, against = count(rankings)
+    comparisons, against = count_comparisons(rankings)
     assert comparisons == found.count
     if comparisons:
         assert found.value == pytest.approx(1 - against / comparisons)
@@ -111,7 +111,7 @@ def three(
     add_ranking: AddRanking,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Project:
-    """Three prompts that two rank the other way round, measured two at a time."""
+    """Three prompts that two labellers rank in opposite order, measured two at a time."""
     monkeypatch.setattr(disagreements, "BATCH", 2)
     for number in range(3):
         prompt = add_prompt(f"Prompt {number}?")
@@ -154,14 +154,14 @@ def test_what_fails_half_way_changes_nothing(three: Project, bob: Member) -> Non
         raise OSError("the disk is full")
 
     with Recorder(three) as recorder, pytest.raises(OSError, match="disk"):
-        list(recorder.recorded(breaking()))
+        list(recorder.record(breaking()))
     assert len(stored(three)) == 3
 
 
 def test_a_prompt_that_was_deleted_meanwhile_is_passed_over(three: Project) -> None:
     Disagreement.objects.all().delete()
     with Recorder(three) as recorder:
-        list(recorder.recorded(rankings_by_prompt(three)))
+        list(recorder.record(rankings_by_prompt(three)))
         three.prompts.earliest("pk").rankings.all().delete()
         three.prompts.earliest("pk").delete()
         recorder.store()
@@ -177,8 +177,8 @@ def test_two_measurements_at_once_both_come_through(three: Project) -> None:
     def measure_at_once() -> None:
         try:
             with Recorder(three) as recorder:
-                list(recorder.recorded(rankings_by_prompt(three)))
-                recorder.compare()
+                list(recorder.record(rankings_by_prompt(three)))
+                recorder.write_changes()
                 ready.wait(10)
                 recorder.store()
         except Exception as error:  # noqa: BLE001 - told below

@@ -1,4 +1,4 @@
-"""Habits: what each labeller does, worked out by hand and on labellers with known faults."""
+"""The figures of each labeller, worked out by hand and for labellers with known faults."""
 
 import random
 from collections.abc import Callable
@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from labelapp.quality.coefficients import measure
-from labelapp.quality.rankings import Ranked
-from labelapp.quality.results import Person
+from labelapp.quality.rankings import MeasuredRanking
+from labelapp.quality.results import LabellerFigures
 
 ANN, BOB = 1, 2
 # A to D were shown as C A D B, and have 10, 20, 30, 30 characters.
@@ -15,15 +15,15 @@ PLACES = {0: 1, 1: 3, 2: 0, 3: 2}
 LENGTHS = {0: 10, 1: 20, 2: 30, 3: 30}
 
 
-def people(*prompts: list[Ranked]) -> dict[int | None, Person]:
+def people(*prompts: list[MeasuredRanking]) -> dict[int | None, LabellerFigures]:
     return {person.member: person for person in measure(prompts).people}
 
 
-def ranked(member: int, *ranks: int, seconds: float | None = None) -> Ranked:
-    return Ranked(member, dict(enumerate(ranks)), seconds, PLACES, LENGTHS)
+def ranked(member: int, *ranks: int, seconds: float | None = None) -> MeasuredRanking:
+    return MeasuredRanking(member, dict(enumerate(ranks)), seconds, PLACES, LENGTHS)
 
 
-def test_habits_are_shares_of_a_labellers_comparisons() -> None:
+def test_figures_are_shares_of_a_labellers_comparisons() -> None:
     ann = people([ranked(ANN, 1, 2, 3, 3)])[ANN]
     assert (ann.ties.value, ann.ties.count) == (1 / 6, 6)  # CD
     # The better one of AB, AC, AD, BC, BD is A, A, A, B, B; shown first was A, C, A, C, D.
@@ -62,14 +62,16 @@ def test_agreement_with_the_others_is_counted_for_each() -> None:
 
 
 def test_what_cannot_be_said_of_a_labeller_says_why() -> None:
-    found = people([Ranked(ANN, {0: 1, 1: 1}), ranked(BOB, 1, 2, 3, 4)], [ranked(BOB, 1, 2, 3, 4)])
+    found = people(
+        [MeasuredRanking(ANN, {0: 1, 1: 1}), ranked(BOB, 1, 2, 3, 4)], [ranked(BOB, 1, 2, 3, 4)]
+    )
     ann = found[ANN]
-    assert ann.agreement.why_not == "Nobody else ranked the same apart."
-    assert ann.first.why_not == "The order shown is not known."
+    assert ann.agreement.why_not == "Nobody else ranked the same responses apart."
+    assert ann.first.why_not == "The order shown is unknown."
     assert ann.longer.why_not == "No lengths to compare."
     assert ann.ties.value == 1
     alone = people([ranked(ANN, 1, 2, 3, 4)])[ANN]
-    assert alone.agreement.why_not == "Only one labeller has ranked; agreement takes two."
+    assert alone.agreement.why_not == "Only one labeller has ranked. Agreement needs at least two."
     assert people() == {}
 
 
@@ -84,8 +86,8 @@ HONEST, PLACED, LENGTHY, GUESSING = FAULTS
 
 
 @pytest.fixture
-def simulated() -> dict[int | None, Person]:
-    """Sixty prompts ranked by one who reads, and by three with a fault each."""
+def simulated() -> dict[int | None, LabellerFigures]:
+    """Sixty prompts ranked by a careful labeller and by three with a fault each."""
     random.seed(7)
     prompts = []
     for _ in range(60):
@@ -97,19 +99,19 @@ def simulated() -> dict[int | None, Person]:
             values = fault(places, lengths, worth)
             order = sorted(range(5), key=lambda place: -values[place])
             ranks = {place: 1 + order.index(place) for place in range(5)}
-            rankings.append(Ranked(member, ranks, None, places, lengths))
+            rankings.append(MeasuredRanking(member, ranks, None, places, lengths))
         prompts.append(rankings)
     return people(*prompts)
 
 
-def test_who_goes_by_the_place_stands_out(simulated: dict[int | None, Person]) -> None:
+def test_who_goes_by_the_place_stands_out(simulated: dict[int | None, LabellerFigures]) -> None:
     assert simulated[PLACED].first.value == 1
     for member in (HONEST, LENGTHY, GUESSING):
         assert (simulated[member].first.low or 0) < 0.55
         assert (simulated[member].first.high or 0) > 0.45
 
 
-def test_who_goes_by_length_stands_out(simulated: dict[int | None, Person]) -> None:
+def test_who_goes_by_length_stands_out(simulated: dict[int | None, LabellerFigures]) -> None:
     assert simulated[LENGTHY].longer.value == 1
     for member in (HONEST, PLACED, GUESSING):
         assert abs((simulated[member].longer.value or 0) - 0.5) < 0.1

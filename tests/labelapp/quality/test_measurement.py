@@ -1,4 +1,4 @@
-"""Agreement: which rankings count, measuring in the background, and the page."""
+"""Agreement: the rankings that count, the measurement in the background, and the page."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def bob(project: Project) -> Member:
 def ranked_twice(
     labeller: Member, bob: Member, add_prompt: AddPrompt, add_ranking: AddRanking
 ) -> Project:
-    """Six prompts, each ranked by two who agree on 4 of 5 comparisons."""
+    """Six prompts ranked by two labellers, who agree on 4 of 5 comparisons."""
     for number in range(6):
         prompt = add_prompt(f"Prompt {number}?")
         add_ranking(prompt, labeller, (1, 2, 3, 4))
@@ -174,7 +174,7 @@ def test_the_command_refuses_a_project_that_is_not_there(db: None) -> None:
 
 
 def run_worker(data_dir: Path) -> None:
-    """The task worker, a process of its own on this test's database, until the queue is empty."""
+    """Run the task worker on this test's database in a separate process, until it is idle."""
     environment = {
         "PATH": os.environ["PATH"],
         "DATA_DIR": str(data_dir),
@@ -192,13 +192,13 @@ def test_a_manager_measures_and_the_task_worker_brings_the_figures(
     assert "Not measured yet" in browser.get(URL).content.decode()
     assert browser.post(MEASURE).headers["Location"] == URL
     waiting = browser.get(URL).content.decode()
-    assert "Being measured" in waiting
+    assert "Measuring" in waiting
     assert f'hx-get="{MEASURED}"' in waiting
     run_worker(tmp_path)
     page = browser.get(MEASURED).content.decode()
-    assert "Being measured" not in page
+    assert "Measuring" not in page
     assert "80.0\u202f%" in page
-    assert "30 comparisons of 6 prompts" in page
+    assert "30 comparisons on 6 prompts" in page
     assert last_measurement(ranked_twice).agreement == measure(rankings_by_prompt(ranked_twice))
 
 
@@ -238,7 +238,7 @@ def test_a_measurement_that_failed_says_why_and_leaves_the_last_figures(
         traceback="Traceback:\nlabelapp.agreement.CannotMeasureError: out of disk\n",
     )
     page = sign_in(manager).get(URL).content.decode()
-    assert "The last measurement came to nothing: out of disk." in page
+    assert "The last measurement failed: out of disk." in page
     assert "80.0\u202f%" in page
     assert "Measure again" in page
 
@@ -279,9 +279,16 @@ def test_the_page_shows_figures_beside_the_published_ones(
 ) -> None:
     page = shown(ranked_twice, manager)
     assert "12 rankings of 6 prompts by 2 labellers" in page
-    for text in ("72.6 %", "77.3 %", "50 %", "arXiv 2203.02155", "chance 42.7\u202f%", "+0.55"):
+    for text in (
+        "72.6 %",
+        "77.3 %",
+        "50 %",
+        "arXiv 2203.02155",
+        "chance level 42.7\u202f%",
+        "+0.55",
+    ):
         assert text in page, text
-    for unit in ("6 pairs of rankings of 6 prompts", "24 responses of 6 prompts", "6 prompts"):
+    for unit in ("6 pairs of rankings on 6 prompts", "24 responses on 6 prompts", "6 prompts"):
         assert unit in page, unit
 
 
@@ -290,7 +297,9 @@ def test_the_page_says_why_a_figure_is_not_defined(
 ) -> None:
     add_ranking(add_prompt(), labeller, (1, 2, 3, 4))
     page = shown(labeller.project, manager)
-    assert page.count("ot defined. Only one labeller has ranked; agreement takes two.") == 5
+    assert (
+        page.count("ot defined. Only one labeller has ranked. Agreement needs at least two.") == 5
+    )
 
 
 def test_the_page_takes_the_same_queries_however_many_measurements(
@@ -312,7 +321,7 @@ def test_the_page_shows_each_labeller_beside_all_together(
     assert [table.count(name) for name in names] == [1, 1, 1]
     # Bob ties 1 of 6 pairs of each prompt, the labeller none.
     assert "16.7\u202f%" in table
-    assert "The order shown is not known." in table
+    assert "The order shown is unknown." in table
     Member.objects.filter(pk=labeller.pk).update(name="Ann")
     assert ">Ann<" in sign_in(manager).get(URL).content.decode()
 
@@ -335,11 +344,11 @@ def test_the_page_says_who_stands_out_and_why(
 def test_the_page_counts_gold_prompts_and_warns_of_none(
     ranked_twice: Project, manager: Member
 ) -> None:
-    assert ">0 prompts</a>" in shown(ranked_twice, manager)
+    assert ">0 gold prompts</a>" in shown(ranked_twice, manager)
     Project.objects.update(gold_share=5)
     assert "but no prompt has a gold ranking" in shown(ranked_twice, manager)
     Ranking.objects.filter(pk=Ranking.objects.earliest("pk").pk).update(is_gold=True)
-    assert ">1 prompt</a>" in shown(ranked_twice, manager)
+    assert ">1 gold prompt</a>" in shown(ranked_twice, manager)
 
 
 @pytest.mark.parametrize("url", [URL, MEASURED])

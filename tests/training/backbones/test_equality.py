@@ -17,7 +17,7 @@ from training.config import TrainConfig
 from training.data.dataset import TokenizedPrompt, TokenizedRanking
 from training.distributed.device import Machine
 from training.loop.loss import RankingLoss, pad_ranks
-from training.loop.step import accumulate_gradients
+from training.loop.step import RankingLosses, accumulate_gradients
 from training.rankings import comparisons
 
 CAUSAL = ["gpt2", "llama", "qwen2", "qwen3"]
@@ -119,8 +119,9 @@ def equals_all_exploded_pairs(kind, ranks, config):
     objective = RankingLoss(config).double()
     log_nu = torch.tensor(0.0, dtype=torch.float64, requires_grad=True)
 
-    done = accumulate_gradients(
-        grouped, objective, rankings_of(examples, ranks), CPU, config.tokens_per_batch
+    losses = RankingLosses(grouped, objective)
+    done, _ = accumulate_gradients(
+        losses, rankings_of(examples, ranks), CPU, config.tokens_per_batch
     )
     loss = exploded_loss(exploded, examples, ranks, config, log_nu)
 
@@ -168,9 +169,8 @@ def test_small_batches_add_up_to_the_whole_step(kind):
         backbone = in_float64(backbone_of(kind))
         rankings = rankings_of(random_examples(backbone), RANKS["ties"])
         config = TrainConfig(tokens_per_batch=budget)
-        done = accumulate_gradients(
-            backbone, RankingLoss(config), rankings, CPU, config.tokens_per_batch
-        )
+        losses = RankingLosses(backbone, RankingLoss(config))
+        done, _ = accumulate_gradients(losses, rankings, CPU, config.tokens_per_batch)
         found.append((done.loss, done.comparisons, gradients(backbone.model)))
     for loss, count, gradient in found[1:]:
         assert loss == pytest.approx(found[0][0], abs=1e-12)

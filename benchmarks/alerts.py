@@ -1,6 +1,6 @@
-"""How often the alarms find labellers with a fault, and how often they call honest ones.
+"""Measure how often alerts find labellers with a fault, and how often they flag honest ones.
 
-    .venv/bin/python benchmarks/alarms.py --campaigns 500
+    .venv/bin/python benchmarks/alerts.py --campaigns 500
 
 Each campaign is simulated: 3 of 12 labellers rank each of 280 prompts, so that each of them ranks
 some 40 to 100. Eight are honest. What a response is worth is the same for all, and each labeller
@@ -31,15 +31,15 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labelapp.settings")
     django.setup()
 
-from labelapp.quality.alerts import raised
-from labelapp.quality.coefficients import Tally
-from labelapp.quality.control_checks import CONSISTENCY, GOLD, Check
-from labelapp.quality.rankings import Ranked
-from labelapp.quality.results import Alarm
+from labelapp.quality.alerts import find_alerts
+from labelapp.quality.coefficients import AgreementSums
+from labelapp.quality.control_checks import CONSISTENCY, GOLD, ControlCheck
+from labelapp.quality.rankings import MeasuredRanking
+from labelapp.quality.results import Alert
 
 PROMPTS, WANTED, BATCHES = 280, 3, 5
 HONEST = 8
-# What each does, and the kinds of alarm of which one at least has to be raised.
+# The faults, and the kinds of alert of which at least one is expected.
 FAULTS = {
     "clicks through in 12 seconds": {"speed"},
     "the first shown is the best": {"place"},
@@ -58,7 +58,7 @@ MORE_FAULTS = {
 
 @dataclass
 class Labeller:
-    """One who ranks, and how."""
+    """A simulated labeller."""
 
     member: int
     fault: str = ""
@@ -71,11 +71,11 @@ class Labeller:
         default_factory=lambda: [random.choice((0.5, 1.0, 1.0)) for _ in range(BATCHES)]
     )
 
-    def rank(self, prompt: SimulatedPrompt) -> Ranked:
+    def rank(self, prompt: SimulatedPrompt) -> MeasuredRanking:
         order = random.sample(range(prompt.size), prompt.size)
         places = {response: place for place, response in enumerate(order)}
         values = self.values(prompt, places)
-        return Ranked(
+        return MeasuredRanking(
             member=self.member,
             ranks=ranks(values, 99 if self.fault == "ties everything" else self.ties_below),
             seconds=self.seconds(prompt),
@@ -84,7 +84,7 @@ class Labeller:
         )
 
     def values(self, prompt: SimulatedPrompt, places: dict[int, int]) -> list[float]:
-        """What the labeller goes by: the higher the better."""
+        """Return the labeller's value of each response, higher is better."""
         everything = range(prompt.size)
         fault = self.fault
         if fault == "the first shown first, half the time":
@@ -127,7 +127,7 @@ class SimulatedPrompt:
 
 
 def ranks(values: Sequence[float], ties_below: float) -> dict[int, int]:
-    """The best has rank 1; one that is hardly worse than the one before it shares its rank."""
+    """Return ranks, 1 = best; a response hardly worse than the one before it shares its rank."""
     found: dict[int, int] = {}
     rank, before = 0, math.inf
     for response in sorted(range(len(values)), key=lambda n: -values[n]):
@@ -138,8 +138,8 @@ def ranks(values: Sequence[float], ties_below: float) -> dict[int, int]:
 
 def campaign(
     faults: Sequence[str], honest: int = HONEST, prompts: int = PROMPTS, checks: int = 12
-) -> tuple[list[Labeller], list[list[Ranked]], list[list[Check]]]:
-    """Labellers with what they ranked, prompt by prompt, and as many gold and repeated prompts."""
+) -> tuple[list[Labeller], list[list[MeasuredRanking]], list[list[ControlCheck]]]:
+    """Return labellers, their rankings by prompt, and `checks` gold and repeated prompts."""
     labellers = [Labeller(n, fault) for n, fault in enumerate([""] * honest + list(faults), 1)]
     ranked = []
     for n in range(prompts):
@@ -150,47 +150,46 @@ def campaign(
     return labellers, ranked, list(checked(labellers, checks))
 
 
-def checked(labellers: Sequence[Labeller], checks: int) -> Iterator[list[Check]]:
+def checked(labellers: Sequence[Labeller], checks: int) -> Iterator[list[ControlCheck]]:
     careful = Labeller(0, error=0.35)
     for n in range(checks):
         prompt = SimulatedPrompt(n % BATCHES, random.randint(4, 7))
         gold = ranks(careful.values(prompt, dict.fromkeys(range(prompt.size), 0)), 0)
-        yield [Check(GOLD, one.member, one.rank(prompt).ranks, gold) for one in labellers]
+        yield [ControlCheck(GOLD, one.member, one.rank(prompt).ranks, gold) for one in labellers]
         yield [
-            Check(CONSISTENCY, one.member, one.rank(prompt).ranks, one.rank(prompt).ranks)
+            ControlCheck(CONSISTENCY, one.member, one.rank(prompt).ranks, one.rank(prompt).ranks)
             for one in labellers
         ]
 
 
-def alarms(
-    ranked: Sequence[Sequence[Ranked]], checks: Sequence[list[Check]]
+def alert_kinds(
+    ranked: Sequence[Sequence[MeasuredRanking]], checks: Sequence[list[ControlCheck]]
 ) -> dict[int, set[str]]:
-    """The kinds of alarm that are raised, by labeller."""
-    found = said(ranked, checks)
-    return {member: {alarm.kind for alarm in raised_here} for member, raised_here in found.items()}
+    """Return the kinds of alert for each labeller who has any."""
+    found = measured_alerts(ranked, checks)
+    return {member: {alert.kind for alert in alerts} for member, alerts in found.items()}
 
 
-def said(
-    ranked: Sequence[Sequence[Ranked]], checks: Sequence[list[Check]]
-) -> dict[int, list[Alarm]]:
-    tally = Tally()
+def measured_alerts(
+    ranked: Sequence[Sequence[MeasuredRanking]], checks: Sequence[list[ControlCheck]]
+) -> dict[int, list[Alert]]:
+    sums = AgreementSums()
     for rankings in ranked:
-        tally.add(rankings)
-    for of_prompt in checks:
-        tally.habits.add_checks(of_prompt)
-    return raised(tally.habits)
+        sums.add(rankings)
+    for prompt_checks in checks:
+        sums.labellers.add_checks(prompt_checks)
+    return find_alerts(sums.labellers)
 
 
 @dataclass
 class Rates:
-    """What came of some campaigns."""
+    """The counts of some simulated campaigns."""
 
-    there: Counter[str] = field(default_factory=Counter)  # by fault; "" is honest
-    found: Counter[str] = field(default_factory=Counter)  # with an alarm that fits
-    mistaken: Counter[str] = field(default_factory=Counter)  # honest ones, by kind of alarm
-    called: int = 0  # honest ones with any alarm
+    labellers: Counter[str] = field(default_factory=Counter)  # by fault; "" is honest
+    found: Counter[str] = field(default_factory=Counter)  # with an expected alert, by fault
+    mistaken: Counter[str] = field(default_factory=Counter)  # honest ones, by kind of alert
+    flagged: int = 0  # honest ones with any alert
     rankings: list[int] = field(default_factory=list)  # of each labeller
-    agreed: list[float] = field(default_factory=list)
 
 
 def rates(
@@ -200,23 +199,23 @@ def rates(
     honest: int = HONEST,
     checks: int = 12,
 ) -> Rates:
-    """The rates of both errors, over campaigns that are the same for the same seed."""
+    """Count found and flagged labellers over campaigns that depend only on the seed."""
     random.seed(seed)
-    came = Rates()
+    result = Rates()
     for _ in range(campaigns):
         labellers, ranked, checks_made = campaign(list(faults), honest=honest, checks=checks)
-        kinds = alarms(ranked, checks_made)
+        kinds = alert_kinds(ranked, checks_made)
         made = Counter(ranking.member for rankings in ranked for ranking in rankings)
-        came.rankings += made.values()
+        result.rankings += made.values()
         for labeller in labellers:
-            raised_here = kinds.get(labeller.member, set())
-            came.there[labeller.fault] += 1
+            alerts = kinds.get(labeller.member, set())
+            result.labellers[labeller.fault] += 1
             if not labeller.fault:
-                came.called += bool(raised_here)
-                came.mistaken.update(raised_here)
-            elif raised_here & faults[labeller.fault]:
-                came.found[labeller.fault] += 1
-    return came
+                result.flagged += bool(alerts)
+                result.mistaken.update(alerts)
+            elif alerts & faults[labeller.fault]:
+                result.found[labeller.fault] += 1
+    return result
 
 
 def main() -> None:
@@ -237,19 +236,19 @@ def main() -> None:
         ),
         ("As many with a fault as honest", FAULTS, 4, 12),
     ):
-        came = rates(options.campaigns, faults, options.seed, honest, checks)
+        result = rates(options.campaigns, faults, options.seed, honest, checks)
         print(f"{title}: {options.campaigns} campaigns")
         few, many = (
-            sorted(came.rankings)[len(came.rankings) // 20],
-            sorted(came.rankings)[-len(came.rankings) // 20],
+            sorted(result.rankings)[len(result.rankings) // 20],
+            sorted(result.rankings)[-len(result.rankings) // 20],
         )
         print(f"  rankings of a labeller, 5 % to 95 %: {few} to {many}")
         for fault in faults:
-            there, found = came.there[fault], came.found[fault]
-            print(f"  {fault:40} found {100 * found / there:6.1f} % of {there}")
-        there = came.there[""]
-        kinds = ", ".join(f"{kind} {n}" for kind, n in came.mistaken.most_common())
-        print(f"  {'honest':40} called {100 * came.called / there:5.2f} % of {there}  {kinds}")
+            total, found = result.labellers[fault], result.found[fault]
+            print(f"  {fault:40} found {100 * found / total:6.1f} % of {total}")
+        total = result.labellers[""]
+        kinds = ", ".join(f"{kind} {n}" for kind, n in result.mistaken.most_common())
+        print(f"  {'honest':40} flagged {100 * result.flagged / total:5.2f} % of {total}  {kinds}")
 
 
 if __name__ == "__main__":
