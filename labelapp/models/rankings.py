@@ -4,7 +4,7 @@ import uuid
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -271,6 +271,13 @@ class DisagreementQuerySet(models.QuerySet["Disagreement"]):
     def worst_first(self, project: Project) -> Self:
         """A project's prompts, those first on which its labellers disagree most."""
         return self.filter(project=project).order_by("-share", "-against", "prompt_id")
+
+    def undecided(self) -> Self:
+        """Return the disagreements on prompts that nobody has adjudicated."""
+        adjudicated = Ranking.objects.filter(
+            prompt=OuterRef("prompt"), origin=Origin.ADJUDICATED, is_current=True
+        )
+        return self.filter(~Exists(adjudicated), share__gt=0)
 
 
 class Disagreement(models.Model):

@@ -10,7 +10,17 @@ from django.db.models import Count
 from labelapp.db.cache import Kept, kept, kept_each
 from labelapp.labelling import queue
 from labelapp.labelling.assignments import COUNTED
-from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Response, Role, User
+from labelapp.models import (
+    Assignment,
+    Member,
+    Project,
+    Prompt,
+    Ranking,
+    Response,
+    Role,
+    State,
+    User,
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,22 @@ def count(project: Project) -> Counts:
         waiting=prompts.waiting().count(),
         members=project.members.filter(is_active=True, user__is_active=True).count(),
     )
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The last measurement of agreement, as the front page shows it."""
+
+    agreement: float | None
+    undecided: int  # prompts on which labellers disagree, without an adjudicated ranking
+
+
+def quality(project: Project) -> Quality | None:
+    """Return what was measured last, or None if agreement was never measured."""
+    last = project.measurements.filter(state=State.DONE).first()
+    if last is None:
+        return None
+    return Quality(last.agreement, project.disagreements.undecided().count())
 
 
 def overview(user: User) -> list[ProjectCard]:

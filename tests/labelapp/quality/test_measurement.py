@@ -406,3 +406,16 @@ def test_who_is_signed_out_is_sent_to_sign_in(project: Project, client: Any, url
 def test_only_managers_and_reviewers_are_led_there(manager: Member, labeller: Member) -> None:
     assert f'href="{URL}"' in sign_in(manager).get("/projects/kitchen/").content.decode()
     assert f'href="{URL}"' not in sign_in(labeller).get("/projects/kitchen/").content.decode()
+
+
+def test_the_front_page_says_how_far_labellers_agree_and_what_is_to_decide(
+    ranked_twice: Project, manager: Member, labeller: Member
+) -> None:
+    def front(member: Member) -> str:
+        page = sign_in(member).get("/projects/kitchen/").content.decode()
+        return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+    assert "Measure how far labellers agree" in front(manager)
+    call_command("measure_agreement", project="kitchen")
+    assert "Agreement 80 % · 6 disagreements to decide" in front(manager)
+    assert "disagreements to decide" not in front(labeller)
