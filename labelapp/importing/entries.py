@@ -64,4 +64,5 @@ class People:
         """Add to what the members have ranked: those that the import brought, or the others."""
         for pk, more in sorted(self.ranked.items()):
             if (pk in self.new) == new:
-                Member.objects.filter(pk=pk).update(ranked=F("ranked") + more)
+                member = Member.objects.filter(pk=pk)
+                member.update(ranked=F("ranked") + more, ranked_on=None)  # the day is counted anew

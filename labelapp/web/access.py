@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -23,13 +24,15 @@ def signed_in(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-def membership(user: User, slug: str) -> Member:
-    """The person's membership in the project; superusers manage projects they are not members of.
+def membership(user: User, slug: str, members: QuerySet[Member] | None = None) -> Member:
+    """Return the person's membership in the project, read from `members` if given.
 
+    Superusers manage projects they are not members of.
     Raises Http404 for everybody else, so that a stranger cannot tell which projects exist.
     """
+    members = Member.objects.all() if members is None else members
     own = (
-        Member.objects.filter(user=user, project__slug=slug, is_active=True)
+        members.filter(user=user, project__slug=slug, is_active=True)
         .select_related("project")
         .first()
     )

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from labelapp.labelling.forms import VerdictForm, posted_uuid
+from labelapp.labelling.forms import RankingForm, posted_uuid
 from labelapp.models import Member, Origin, Prompt, Ranking
 from labelapp.quality import adjudication
 from labelapp.quality.side_by_side import side_by_side
@@ -26,9 +26,9 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     if matrix is None:
         messages.error(request, "Nobody has ranked these responses any more; nothing was stored.")
         return back_to(request, member, prompt, "verdicts")
-    form = VerdictForm(request.POST, letters=list(matrix.by_letter), project=member.project)
+    form = RankingForm(request.POST, letters=list(matrix.by_letter), project=member.project)
     if not form.is_valid():
-        entered = {name: (form.verdict, form.problems)}
+        entered = {name: (form.entered, form.problems)}
         return detail_response(request, member, prompt, status=422, entered=entered)
     instead_of = request.POST.get("instead_of", "")
     try:
@@ -37,14 +37,14 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             responses_hash=name,
             member=member,
             by_letter=matrix.by_letter,
-            verdict=form.verdict,
+            entered=form.entered,
             instead_of=int(instead_of) if re.fullmatch(r"[0-9]{1,18}", instead_of) else None,
             key=posted_uuid(request.POST, "key"),
         )
     except adjudication.AdjudicatedMeanwhileError:
         why = "Since you opened the page somebody else has adjudicated this, or taken it back: "
         why += "see above. If yours is to stand, store it again."
-        entered = {name: (form.verdict, [why])}
+        entered = {name: (form.entered, [why])}
         return detail_response(request, member, prompt, status=409, entered=entered)
     messages.success(request, "Adjudicated. The labellers’ own rankings are as they were.")
     return back_to(request, member, prompt, "verdicts")

@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from labelapp.labelling.verdict import Verdict, says
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Comment, Disagreement, Member, Prompt, Role
 from labelapp.quality import comments, disagreements
 from labelapp.quality.forms import MAX_COMMENT, CommentForm
@@ -59,31 +59,31 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 class Entry:
     """The form in which a set of responses is adjudicated, as it is to be shown."""
 
-    verdict: Verdict
+    initial: RankingInput
     prefilled: str  # with what: a sentence
     rows: list[tuple[str, str, int | None]]  # letter, how the response begins, its rank
     problems: list[str]
     key: uuid.UUID
 
 
-def entry(matrix: Matrix, entered: Verdict | None, problems: list[str]) -> Entry:
+def entry(matrix: Matrix, entered: RankingInput | None, problems: list[str]) -> Entry:
     """Prefilled with what was entered or adjudicated, else with what most labellers say."""
     before = matrix.adjudicated or next(iter(matrix.earlier), None)
     if entered is not None:
-        verdict, prefilled = entered, ""
+        initial, prefilled = entered, ""
     elif before is not None:
-        verdict = says(before.ranking, matrix.by_letter)
+        initial = RankingInput.from_ranking(before.ranking, matrix.by_letter)
         prefilled = f"As {before.name} adjudicated" + (
             "." if before is matrix.adjudicated else ", which was taken back."
         )
     else:
-        verdict = Verdict(matrix.majority)
+        initial = RankingInput(matrix.majority)
         prefilled = "As most labellers have it." if matrix.majority else ""
     return Entry(
-        verdict=verdict,
+        initial=initial,
         prefilled=prefilled,
         rows=[
-            (line.letter, " ".join(line.response.text.split()), verdict.ranks.get(line.letter))
+            (line.letter, " ".join(line.response.text.split()), initial.ranks.get(line.letter))
             for line in matrix.lines
         ],
         problems=problems,
@@ -97,10 +97,10 @@ def detail_response(
     prompt: Prompt,
     *,
     status: int = 200,
-    entered: Mapping[str, tuple[Verdict, list[str]]] | None = None,
+    entered: Mapping[str, tuple[RankingInput, list[str]]] | None = None,
     **extra: Any,
 ) -> HttpResponse:
-    """The page of one prompt; `entered` are verdicts that were not stored, by set, and why not."""
+    """The page of one prompt; `entered` are rankings that were not stored, by set, and why not."""
     found = side_by_side(prompt)
     show = shown(request)
     listed = Disagreement.objects.filter(prompt=prompt).select_related("project").first()

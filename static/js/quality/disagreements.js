@@ -1,8 +1,8 @@
 /** One prompt's verdicts: rank in the forms that adjudicate, go on in the list by keyboard. */
 
-import { Cards } from "./labelling/cards.js";
-import { Rail } from "./labelling/rail.js";
-import { Ranking, listed, words } from "./labelling/ranking.js";
+import { Cards } from "../labelling/cards.js";
+import { Rail } from "../labelling/rail.js";
+import { Ranking, listed, words } from "../labelling/ranking.js";
 
 const said = document.getElementById("said");
 
