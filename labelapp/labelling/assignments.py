@@ -14,9 +14,10 @@ from uuid import UUID
 
 from django.core.cache import cache
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
+from labelapp.db.writer import write
 from labelapp.labelling import controls, queue
 from labelapp.models import Assignment, Member, Prompt, Ranking, Response, hash_responses
 
@@ -28,6 +29,14 @@ MANY_WAIT_SECONDS = 30  # for which a page relies on an earlier count that came 
 # What changes of a member while they label.
 COUNTS = ("ranked", "ranked_on", "ranked_that_day", "queue_priority", "queue_prompt")
 
+# Put together once: Django takes longer for these annotations than a database for the statement.
+EXPIRED = {"leases_expired": Exists(Assignment.objects.expired())}
+LOCKED_MEMBERS = Member.objects.locked().annotate(**EXPIRED).select_related("project")
+RANKED = Ranking.objects.filter(prompt=OuterRef("prompt"), member=OuterRef("member"))
+RANKED_BEFORE = {"ranked_before": Exists(RANKED)}
+LOCKED_ASSIGNMENTS = Assignment.objects.locked().annotate(**RANKED_BEFORE)
+LOCKED_OPEN = LOCKED_ASSIGNMENTS.open()
+
 
 # ---- turns ----
 
@@ -38,7 +47,7 @@ def turn(member: Member) -> Iterator[None]:
 
     One person's requests take turns: two pages opened at once show the same assignment.
     """
-    with transaction.atomic():
+    with write():
         lock_member(member)
         with save_counts(member):
             yield
@@ -46,15 +55,9 @@ def turn(member: Member) -> Iterator[None]:
 
 def lock_member(member: Member) -> None:
     """Lock the member until the transaction ends, and bring the member up to date."""
-    current = locked_members().get(pk=member.pk)
+    current = LOCKED_MEMBERS.get(pk=member.pk)
     for name in ("is_active", "leases_expired", *COUNTS):
         setattr(member, name, getattr(current, name))
-
-
-def locked_members() -> QuerySet[Member]:
-    """Return members that are locked when they are read, and told of expired leases."""
-    expired = {"leases_expired": Exists(Assignment.objects.expired(timezone.now()))}
-    return Member.objects.locked().annotate(**expired)
 
 
 @contextmanager
@@ -67,16 +70,17 @@ def save_counts(member: Member) -> Iterator[None]:
 
 
 def lock_assignments(member: Member, token: UUID | None = None) -> list[Assignment]:
-    """Lock the open assignments of a locked member, and the one with the token if it is theirs."""
-    ranked = Ranking.objects.filter(prompt=OuterRef("prompt"), member=OuterRef("member"))
-    ranked_before = {"ranked_before": Exists(ranked)}
-    is_open = Q(submitted_at=None, skipped_at=None)
-    found = Assignment.objects.filter(is_open | Q(token=token) if token else is_open, member=member)
-    annotated = found.annotate(**ranked_before).select_related("prompt")
-    assignments = list(annotated.locked())
+    """Lock the open assignments of a locked member, and the one with the token if it is theirs.
+
+    In the order of the prompts, in which their slots are taken: two members never wait for each
+    other in a circle.
+    """
+    assignments = list(LOCKED_OPEN.filter(member=member))
+    if token and token not in {assignment.token for assignment in assignments}:
+        assignments += LOCKED_ASSIGNMENTS.filter(member=member, token=token)
     for assignment in assignments:
         assignment.member = member
-    return assignments
+    return sorted(assignments, key=lambda assignment: assignment.prompt_id)
 
 
 # ---- what a labeller is to rank ----
@@ -232,7 +236,7 @@ def look_from_the_top(members: QuerySet[Member]) -> None:
 
 def draw(prompt: Prompt, member: Member) -> list[Response]:
     """Return the responses to show, shuffled: K of them where the prompt has more."""
-    responses = list(prompt.responses.order_by("pk"))
+    responses = list(Response.objects.filter(prompt_id=prompt.pk))
     return random.sample(responses, min(len(responses), member.project.responses_per_ranking))
 
 
@@ -299,7 +303,7 @@ def release_expired() -> None:
     Their labellers may have them back as long as nobody else has taken them. What somebody else has
     locked is left to another claim: who releases may hold a prompt already, and must not wait.
     """
-    expired = Assignment.objects.expired(timezone.now())
+    expired = Assignment.objects.expired()
     locked = expired.select_for_update(skip_locked=True, of=("self",))
     found = list(locked.order_by("expires_at")[:RELEASE_AT_ONCE])
     prompts = Prompt.objects.filter(pk__in={assignment.prompt_id for assignment in found})

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -19,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from labelapp.db.writer import write
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.forms import RankingForm, SkipForm, posted_seconds, posted_uuid
 from labelapp.labelling.page import page_context
@@ -47,11 +47,11 @@ def posted_assignment(name: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, slug: str) -> HttpResponseBase:
-            with transaction.atomic():
-                member = membership(signed_in(request), slug, assignments.locked_members())
+            token = posted_uuid(request.POST, name)
+            with write():
+                member = membership(signed_in(request), slug, assignments.LOCKED_MEMBERS)
                 require_member(member)
                 with assignments.save_counts(member):
-                    token = posted_uuid(request.POST, name)
                     locked = assignments.lock_assignments(member, token)
                     assignment = next((one for one in locked if one.token == token), None)
                     if assignment is None:

@@ -1,11 +1,11 @@
 """Assignments of prompts to labellers, and the rankings that they make."""
 
 import uuid
-from datetime import datetime
 from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -31,9 +31,9 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
         control = Q(gold=True) | Q(repeat=True)
         return self.open().filter(Q(slot__isnull=False) | control & Q(taken_back=False))
 
-    def expired(self, now: datetime) -> Self:
+    def expired(self) -> Self:
         """Return assignments whose lease has run out and whose slot is not free yet."""
-        return self.filter(submitted_at=None, slot__isnull=False, expires_at__lt=now)
+        return self.filter(submitted_at=None, slot__isnull=False, expires_at__lt=Now())
 
     def ranked(self) -> Self:
         """Return assignments whose ranking was submitted and not undone."""
@@ -44,8 +44,8 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
         return self.filter(skipped_at__isnull=False)
 
     def locked(self) -> Self:
-        """Lock the assignments, in the order of their prompts, until the transaction ends."""
-        return self.select_for_update(of=("self",), no_key=True).order_by("prompt_id")
+        """Lock the assignments of a locked member until the transaction ends."""
+        return self.select_for_update(of=("self",), no_key=True)
 
 
 class Assignment(models.Model):

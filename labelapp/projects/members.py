@@ -66,7 +66,8 @@ def remove(*, member: Member) -> None:
     lock_member(member)
     member.is_active = False
     member.save(update_fields=["is_active"])
-    for assignment in member.assignments.open().filter(slot__isnull=False).locked():
+    held = member.assignments.open().filter(slot__isnull=False).order_by("prompt_id")
+    for assignment in held.locked():
         release_slot(assignment)
 
 

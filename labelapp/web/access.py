@@ -5,6 +5,7 @@ refused in words (403).
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, cast
 
@@ -30,13 +31,9 @@ def membership(user: User, slug: str, members: QuerySet[Member] | None = None) -
     Superusers manage projects they are not members of.
     Raises Http404 for everybody else, so that a stranger cannot tell which projects exist.
     """
-    members = Member.objects.all() if members is None else members
-    own = (
-        members.filter(user=user, project__slug=slug, is_active=True)
-        .select_related("project")
-        .first()
-    )
-    if own is not None:
+    members = Member.objects.select_related("project") if members is None else members
+    with suppress(Member.DoesNotExist):
+        own = members.get(user_id=user.pk, project__slug=slug, is_active=True)
         if user.is_superuser:
             own.role = Role.MANAGER  # here and now, whatever is stored
         return own
