@@ -89,9 +89,9 @@ def overview(user: User) -> list[ProjectCard]:
     own = list(user.memberships.filter(is_active=True).select_related("project"))
     memberships = {member.project_id: member for member in own}
     rankings = kept_each("rankings", [project.pk for project in projects], current_rankings)
-    lent_to = [member for member in own if not member.project.paused]
-    waiting = Counter(queue.count_each(lent_to, COUNTED))
-    begun = Assignment.objects.lent().filter(member__user=user)
+    active = [member for member in own if not member.project.paused]
+    waiting = Counter(queue.count_each(active, COUNTED))
+    begun = Assignment.objects.held().filter(member__user=user)
     waiting.update(dict(begun.values_list("member__project").annotate(Count("pk"))))
     return [
         ProjectCard(

@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp.importing.importer import import_lines
-from labelapp.labelling import assignments, queue, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments, queue
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, AddRanking, join
+from tests.labelapp.labelling.acting import skip, submit
 from tests.labelapp.labelling.test_submissions import ABCD, expire, in_parallel, task
 from training.formats.ranking_file import FileResponse, Line
 
@@ -30,7 +31,7 @@ def bob(project: Project) -> Member:
 def rank_next(member: Member) -> Prompt:
     """The member ranks what they are given; the prompt."""
     assignment = task(member)
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
+    submit(assignment=assignment, entered=RankingInput(ABCD))
     return assignment.prompt
 
 
@@ -52,7 +53,7 @@ def test_a_labellers_place_moves_down_the_queue(add_prompt: AddPrompt, ann: Memb
     for prompt in prompts:
         assert rank_next(ann) == prompt
         assert place(ann) == (prompt.priority, prompt.pk)
-    assert assignments.current_task(ann) is None
+    assert assignments.current_assignment(ann) is None
 
 
 def test_a_labeller_goes_on_at_their_place(add_prompt: AddPrompt, ann: Member) -> None:
@@ -110,7 +111,7 @@ def test_a_skipped_prompt_is_found_by_somebody_far_down_the_queue(
     lent = task(bob)
     rest = [add_prompt(f"{i}?") for i in range(3)]
     assert rank_next(ann) == rest[0]
-    submissions.skip(assignment=lent, reason="other")
+    skip(assignment=lent, reason="other")
     assert rank_next(ann) == first
 
 
@@ -118,7 +119,7 @@ def test_a_prompt_that_came_back_waits_behind_what_is_more_urgent(
     add_prompt: AddPrompt, ann: Member, bob: Member
 ) -> None:
     calm = add_prompt("Calm?", priority=0)
-    submissions.skip(assignment=task(bob), reason="other")
+    skip(assignment=task(bob), reason="other")
     urgent = add_prompt("Urgent?", priority=5)
     assert rank_next(ann) == urgent
     assert rank_next(ann) == calm
@@ -141,8 +142,8 @@ def test_nobody_is_given_again_what_they_skipped(
     add_prompt: AddPrompt, ann: Member, bob: Member
 ) -> None:
     prompt = add_prompt()
-    submissions.skip(assignment=task(ann), reason="cannot judge")
-    assert assignments.current_task(ann) is None
+    skip(assignment=task(ann), reason="cannot judge")
+    assert assignments.current_assignment(ann) is None
     assert task(bob).prompt == prompt
 
 
@@ -151,7 +152,7 @@ def test_nobody_is_given_what_they_ranked_elsewhere_though_it_came_back(
 ) -> None:
     prompt = add_prompt(came_back=True)
     add_ranking(prompt, ann, [1, 2, 3, 4], origin="imported")
-    assert assignments.current_task(ann) is None
+    assert assignments.current_assignment(ann) is None
 
 
 def test_a_paused_project_gives_nothing_new_and_keeps_what_was_begun(
@@ -162,11 +163,11 @@ def test_a_paused_project_gives_nothing_new_and_keeps_what_was_begun(
     begun = task(ann)
     Project.objects.update(paused=True)
     ann, bob = (Member.objects.get(pk=member.pk) for member in (ann, bob))
-    assert assignments.current_task(bob) is None
+    assert assignments.current_assignment(bob) is None
     assert task(ann) == begun
-    assert assignments.next_task(ann, begun) is None
-    submissions.submit(assignment=begun, verdict=Verdict(ABCD))
-    assert assignments.current_task(ann) is None
+    assert assignments.next_assignment(ann, begun) is None
+    submit(assignment=begun, entered=RankingInput(ABCD))
+    assert assignments.current_assignment(ann) is None
     Project.objects.update(paused=False)
     assert task(Member.objects.get(pk=ann.pk)) != begun
 
@@ -180,19 +181,19 @@ def test_the_next_task_is_lent_ahead_and_shown_only_then(
     for i in range(3):
         add_prompt(f"{i}?")
     first = task(ann)
-    second = assignments.next_task(ann, first)
+    second = assignments.next_assignment(ann, first)
     assert second is not None
     assert second.prompt_id != first.prompt_id
     assert task(ann) == first
-    assert assignments.next_task(ann, first) == second  # asked twice, lent once
-    submissions.submit(assignment=first, verdict=Verdict(ABCD))
+    assert assignments.next_assignment(ann, first) == second  # asked twice, lent once
+    submit(assignment=first, entered=RankingInput(ABCD))
     assert task(ann) == second
     assert Assignment.objects.count() == 2
 
 
 def test_there_is_no_next_task_where_nothing_else_waits(add_prompt: AddPrompt, ann: Member) -> None:
     add_prompt()
-    assert assignments.next_task(ann, task(ann)) is None
+    assert assignments.next_assignment(ann, task(ann)) is None
 
 
 def test_a_task_lent_ahead_goes_to_others_when_its_lease_runs_out(
@@ -200,7 +201,7 @@ def test_a_task_lent_ahead_goes_to_others_when_its_lease_runs_out(
 ) -> None:
     add_prompt("One?")
     add_prompt("Two?")
-    ahead = assignments.next_task(ann, task(ann))
+    ahead = assignments.next_assignment(ann, task(ann))
     assert ahead is not None
     expire(ahead)
     assert task(bob).prompt == ahead.prompt
@@ -213,7 +214,7 @@ def test_an_open_page_keeps_its_tasks_lent(add_prompt: AddPrompt, ann: Member) -
     for i in range(3):
         add_prompt(f"{i}?")
     shown = task(ann)
-    ahead = assignments.next_task(ann, shown)
+    ahead = assignments.next_assignment(ann, shown)
     assert ahead is not None
     soon = timezone.now() + timedelta(minutes=1)
     Assignment.objects.update(expires_at=soon)
@@ -235,7 +236,7 @@ def test_an_open_page_takes_back_a_slot_that_nobody_took(
     mine.refresh_from_db()
     prompt.refresh_from_db()
     assert (mine.slot, prompt.rankings_needed) == (1, 0)
-    assert assignments.current_task(bob) is None
+    assert assignments.current_assignment(bob) is None
 
 
 def test_an_open_page_does_not_take_a_slot_from_somebody_else(
@@ -275,7 +276,7 @@ def test_progress_counts_what_a_labeller_did_and_what_waits_for_them(
     task(ann)
     ann.refresh_from_db()
     assert assignments.progress(ann) == assignments.Progress(done=1, today=1, left=2)
-    submissions.skip(assignment=lent, reason="other")
+    skip(assignment=lent, reason="other")
     assert (
         assignments.progress(ann).left == 3
     )  # what came back is counted, however far down they are
@@ -337,7 +338,7 @@ def test_pages_that_stay_open_while_leases_run_out_lose_no_slot(
             lambda member=member, mine=mine: assignments.keep_alive(member, [mine.token])
             for member, mine in zip(people, held, strict=True)
         ]
-        assert in_parallel(*jobs, lambda: assignments.next_task(people[0], held[0])) == []
+        assert in_parallel(*jobs, lambda: assignments.next_assignment(people[0], held[0])) == []
         for prompt in prompts:
             prompt.refresh_from_db()
             taken = prompt.assignments.exclude(slot=None).count()

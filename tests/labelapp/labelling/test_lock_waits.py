@@ -8,9 +8,10 @@ import pytest
 from django.db import connections, transaction
 
 from labelapp.importing.importer import BATCH, import_lines
-from labelapp.labelling import assignments, submissions
+from labelapp.labelling import assignments
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, join
+from tests.labelapp.labelling.acting import skip
 from tests.labelapp.labelling.test_submissions import expire, task
 from training.formats.ranking_file import FileResponse, Line
 from training.rankings import prompt_hash
@@ -58,7 +59,7 @@ def test_a_claim_waits_for_nobody_who_has_a_prompt_locked(
     expire(task(bob))
     with transaction.atomic():
         Prompt.objects.filter(pk=lapsed.pk).update(came_back=False)
-        thread, failures = at_the_same_time(lambda: assignments.current_task(ann))
+        thread, failures = at_the_same_time(lambda: assignments.current_assignment(ann))
         thread.join(timeout=60)  # it ends at once where nobody waits
         waits = thread.is_alive()
     thread.join()
@@ -84,7 +85,7 @@ def test_an_import_and_a_skip_of_a_prompt_that_it_names_do_not_wait_for_each_oth
         for number in range(2, BATCH + 1):
             yield Line(number, [{"role": "user", "content": f"New {number}?"}], responses)
         # The first lines are written: the prompt is locked until the import ends.
-        job = at_the_same_time(lambda: submissions.skip(assignment=held, reason="other"))
+        job = at_the_same_time(lambda: skip(assignment=held, reason="other"))
         skipping.append(job)
         time.sleep(1)
 
