@@ -1,7 +1,7 @@
 """What an archive says of a prompt itself: its place in the queue, its tasks, its comments.
 
-Left out is what passes: tasks that are lent now, drafts, and what computing came to. What was lent
-when the archive was made is not in it, so its prompts wait again.
+Left out is what passes: open assignments, drafts, and what was computed. Prompts that were assigned
+when the archive was made wait again.
 """
 
 from collections import defaultdict
@@ -64,7 +64,7 @@ def read_states(
 
 
 def state(prompt: Prompt, tasks: list[FileTask], comments: list[FileComment]) -> PromptState:
-    """What is lent of a prompt that was taken out of the queue is wanted of nobody else."""
+    """Open assignments of a prompt that was taken out of the queue are wanted of nobody else."""
     slots = sum(task.fills_a_slot for task in tasks)
     return PromptState(
         wanted=slots if prompt.taken_out else max(prompt.rankings_wanted, slots),
@@ -93,7 +93,7 @@ class Made:
                 self.standing.add(key)
 
     def task(self, row: Task, ids: Mapping[int, str]) -> FileTask | None:
-        """The task as an archive keeps it; None for one that is only lent."""
+        """Return the assignment as an archive keeps it; None for one that is only open."""
         key = (row.prompt_id, row.member_id, row.repeat, frozenset(row.order))
         submitted_at = row.submitted_at if key in self.standing else None
         skipped = row.skipped_at is not None

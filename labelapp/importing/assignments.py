@@ -1,4 +1,4 @@
-"""Importing what was done with a prompt beside its rankings: the tasks it was lent as, comments."""
+"""Importing what was done with a prompt beside its rankings: its assignments and comments."""
 
 import uuid
 from collections import Counter, defaultdict
@@ -42,7 +42,7 @@ class Key(NamedTuple):
     repeat: bool
 
 
-class Lent(NamedTuple):
+class Imported(NamedTuple):
     task: FileTask
     order: list[int]  # responses
 
@@ -55,31 +55,33 @@ def add_tasks(
     `slots` says how many slots new prompts have counted as taken already; of others, one that fills
     a slot is taken off what the prompt needs, or wanted beside it.
     """
-    found: dict[Key, tuple[Entry, Lent]] = {}
+    found: dict[Key, tuple[Entry, Imported]] = {}
     for entry in entries:
         for task in tasks_of(entry):
             key = Key(entry.prompt_id, people[task.labeller], task.control == "repeat")
-            lent = Lent(task, [entry.response_ids[id_] for id_ in task.shown])
-            found.setdefault(key, (entry, lent))
+            assigned = Imported(task, [entry.response_ids[id_] for id_ in task.shown])
+            found.setdefault(key, (entry, assigned))
     if not found:
         return
     taken: defaultdict[int, set[int | None]] = defaultdict(set)
     for key, slot in there({key.prompt_id for key in found} - set(new_prompts)):
         found.pop(key, None)
         taken[key.prompt_id].add(slot)
-    filling = Counter(key.prompt_id for key, (_, lent) in found.items() if lent.task.fills_a_slot)
+    filling = Counter(
+        key.prompt_id for key, (_, assigned) in found.items() if assigned.task.fills_a_slot
+    )
     fill_slots(filling - slots)
     rows = []
-    for key, (entry, lent) in found.items():
+    for key, (entry, assigned) in found.items():
         entry.added = True
         slot = None
-        if lent.task.fills_a_slot:
+        if assigned.task.fills_a_slot:
             here = taken[key.prompt_id]
             slot = next(n for n in range(1, len(here) + 2) if n not in here)
             here.add(slot)
-        if lent.task.submitted_at is not None:
+        if assigned.task.submitted_at is not None:
             people.ranked[key.member_id] += 1
-        rows.append(row(key, lent, slot))
+        rows.append(row(key, assigned, slot))
     insert_rows(Assignment, COLUMNS, rows)
 
 
@@ -134,15 +136,15 @@ def fill_slots(filling: Counter[int]) -> None:
         prompts.update(rankings_wanted=F("rankings_wanted") + more, rankings_needed=left)
 
 
-def row(key: Key, lent: Lent, slot: int | None) -> tuple[object, ...]:
-    """In the order of COLUMNS. Whatever was still open is lent no longer."""
-    task = lent.task
+def row(key: Key, assigned: Imported, slot: int | None) -> tuple[object, ...]:
+    """In the order of COLUMNS. The lease of whatever was open has ended."""
+    task = assigned.task
     return (
         key.prompt_id,
         key.member_id,
         uuid.uuid4(),
         slot,
-        lent.order,
+        assigned.order,
         {},
         task.seconds,
         task.created_at,

@@ -96,7 +96,7 @@ class Job:
 
 
 def untouched(project: Project, responses: int, *, filled: bool) -> QuerySet[Prompt]:
-    """Prompts with as many responses as that, or fewer, which nobody has ranked or been lent."""
+    """Return prompts with so many responses or fewer that nobody has ranked or been assigned."""
     there = Response.objects.filter(prompt=OuterRef("pk")).order_by()
     counted = there.values("prompt").annotate(n=Count("pk")).filter(n__gte=responses)
     return project.prompts.filter(
