@@ -157,7 +157,7 @@ function welcome() {
 /** What came in answer to a request. */
 function goOn() {
   if (document.getElementById("task") === task?.form) return; // another part of the page came
-  ahead.next = null; // it is lent still, and may be what came
+  ahead.next = null; // it is still assigned, and may be what came
   ahead.asked = null;
   begin();
   welcome();

@@ -169,7 +169,7 @@ def test_a_skipped_task_goes_to_somebody_else(
     answer = post(
         sign_in(labeller), "skip", assignment=now.token, reason="broken", skip_note="no end"
     )
-    assert "Nothing waits for you" in answer.content.decode()
+    assert "You’re all caught up" in answer.content.decode()
     assert "Undo the skip" in answer.content.decode()
     now.refresh_from_db()
     assert (now.skip_reason, now.skip_note) == ("broken", "no end")

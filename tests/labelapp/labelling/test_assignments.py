@@ -1,4 +1,4 @@
-"""Lending: who gets which prompt next, for how long, and what comes back."""
+"""Assigning: who gets which prompt next, for how long, and what comes back."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from labelapp.labelling import assignments, queue
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, AddRanking, join
-from tests.labelapp.labelling.acting import skip, submit
+from tests.labelapp.labelling.acting import reopen, skip, submit
 from tests.labelapp.labelling.test_submissions import ABCD, expire, in_parallel, task
 from training.formats.ranking_file import FileResponse, Line
 
@@ -96,10 +96,10 @@ def test_an_expired_prompt_is_found_by_somebody_far_down_the_queue(
     add_prompt: AddPrompt, ann: Member, bob: Member
 ) -> None:
     first = add_prompt("First?")
-    lent = task(bob)
+    held = task(bob)
     rest = [add_prompt(f"{i}?") for i in range(3)]
     assert rank_next(ann) == rest[0]
-    expire(lent)
+    expire(held)
     assert rank_next(ann) == first
     assert rank_next(ann) == rest[1]  # and their own place was not lost
 
@@ -108,10 +108,10 @@ def test_a_skipped_prompt_is_found_by_somebody_far_down_the_queue(
     add_prompt: AddPrompt, ann: Member, bob: Member
 ) -> None:
     first = add_prompt("First?")
-    lent = task(bob)
+    held = task(bob)
     rest = [add_prompt(f"{i}?") for i in range(3)]
     assert rank_next(ann) == rest[0]
-    skip(assignment=lent, reason="other")
+    skip(assignment=held, reason="other")
     assert rank_next(ann) == first
 
 
@@ -175,7 +175,7 @@ def test_a_paused_project_gives_nothing_new_and_keeps_what_was_begun(
 # The task after the current one
 
 
-def test_the_next_task_is_lent_ahead_and_shown_only_then(
+def test_the_next_one_is_assigned_ahead_and_shown_only_then(
     add_prompt: AddPrompt, ann: Member
 ) -> None:
     for i in range(3):
@@ -185,7 +185,7 @@ def test_the_next_task_is_lent_ahead_and_shown_only_then(
     assert second is not None
     assert second.prompt_id != first.prompt_id
     assert task(ann) == first
-    assert assignments.next_assignment(ann, first) == second  # asked twice, lent once
+    assert assignments.next_assignment(ann, first) == second  # asked twice, claimed once
     submit(assignment=first, entered=RankingInput(ABCD))
     assert task(ann) == second
     assert Assignment.objects.count() == 2
@@ -196,7 +196,7 @@ def test_there_is_no_next_task_where_nothing_else_waits(add_prompt: AddPrompt, a
     assert assignments.next_assignment(ann, task(ann)) is None
 
 
-def test_a_task_lent_ahead_goes_to_others_when_its_lease_runs_out(
+def test_one_assigned_ahead_goes_to_others_when_its_lease_runs_out(
     add_prompt: AddPrompt, ann: Member, bob: Member
 ) -> None:
     add_prompt("One?")
@@ -210,7 +210,7 @@ def test_a_task_lent_ahead_goes_to_others_when_its_lease_runs_out(
 # Leases
 
 
-def test_an_open_page_keeps_its_tasks_lent(add_prompt: AddPrompt, ann: Member) -> None:
+def test_an_open_page_keeps_its_leases(add_prompt: AddPrompt, ann: Member) -> None:
     for i in range(3):
         add_prompt(f"{i}?")
     shown = task(ann)
@@ -271,12 +271,12 @@ def test_progress_counts_what_a_labeller_did_and_what_waits_for_them(
 ) -> None:
     for i in range(5):
         add_prompt(f"{i}?")
-    lent = task(bob)
+    held = task(bob)
     rank_next(ann)
     task(ann)
     ann.refresh_from_db()
     assert assignments.progress(ann) == assignments.Progress(done=1, today=1, left=2)
-    skip(assignment=lent, reason="other")
+    skip(assignment=held, reason="other")
     assert (
         assignments.progress(ann).left == 3
     )  # what came back is counted, however far down they are
@@ -371,3 +371,54 @@ def test_postgresql_looks_each_waiting_prompt_up_and_reads_nothing_that_is_finis
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "SubPlan" in plan
     assert "Join" not in plan
+
+
+# The rankings of a day
+
+
+def today(member: Member) -> int:
+    return assignments.progress(Member.objects.get(pk=member.pk)).today
+
+
+def test_the_day_counts_submits_and_undos_and_no_edits(add_prompt: AddPrompt, ann: Member) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?")
+    first = task(ann)
+    submit(assignment=first, entered=RankingInput(ABCD))
+    rank_next(ann)
+    submit(assignment=first, entered=RankingInput(dict.fromkeys("ABCD", 1)))
+    assert today(ann) == 2
+    reopen(first)
+    assert today(ann) == 1
+    submit(assignment=first, entered=RankingInput(ABCD))
+    assert today(ann) == 2
+
+
+def test_a_new_day_begins_with_none(add_prompt: AddPrompt, ann: Member) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?")
+    first = task(ann)
+    submit(assignment=first, entered=RankingInput(ABCD))
+    yesterday = timezone.now() - timedelta(days=1)
+    Assignment.objects.update(submitted_at=yesterday)
+    Member.objects.update(ranked_on=timezone.localdate(yesterday))
+    assert today(ann) == 0
+    reopen(first)  # yesterday's does not count today
+    assert today(ann) == 0
+    rank_next(ann)
+    assert today(ann) == 1
+
+
+def test_a_day_that_an_earlier_version_did_not_count_is_counted(
+    add_prompt: AddPrompt, ann: Member
+) -> None:
+    for i in range(4):
+        add_prompt(f"{i}?")
+    done = [rank_next(ann) for _ in range(2)]
+    Member.objects.update(ranked_on=None, ranked_that_day=0)
+    assert today(ann) == 2
+    reopen(Assignment.objects.get(prompt=done[0]))
+    assert today(ann) == 1
+    Member.objects.update(ranked_on=None, ranked_that_day=0)
+    rank_next(ann)
+    assert today(ann) == 2

@@ -45,7 +45,7 @@ def test_what_was_taken_back_counts_when_it_is_submitted_before_another_has_it(
     assert task(ann) == held  # an undo brings it back as it does any other
 
 
-def test_who_is_removed_while_they_ask_is_lent_nothing(
+def test_who_is_removed_while_they_ask_is_assigned_nothing(
     add_prompt: AddPrompt, manager: Member, ann: Member
 ) -> None:
     first, second = add_prompt("One?", priority=1), add_prompt("Two?")

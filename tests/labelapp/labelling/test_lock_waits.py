@@ -1,4 +1,4 @@
-"""Lending while others write: nobody waits in a circle, or for longer than needed."""
+"""Assigning while others write: nobody waits in a circle, or for longer than needed."""
 
 import threading
 import time
@@ -72,16 +72,16 @@ def test_a_claim_waits_for_nobody_who_has_a_prompt_locked(
 def test_an_import_and_a_skip_of_a_prompt_that_it_names_do_not_wait_for_each_other(
     project: Project, add_prompt: AddPrompt, ann: Member
 ) -> None:
-    lent = add_prompt("Lent?", priority=-5)
-    Prompt.objects.filter(pk=lent.pk).update(
-        content_hash=prompt_hash(lent.messages), external_id=None
+    assigned = add_prompt("Assigned?", priority=-5)
+    Prompt.objects.filter(pk=assigned.pk).update(
+        content_hash=prompt_hash(assigned.messages), external_id=None
     )
     held = task(ann)
     skipping: list[tuple[threading.Thread, list[Exception]]] = []
 
     def lines() -> Iterator[Line]:
         responses = [FileResponse(str(i), f"text {i}") for i in range(4)]
-        yield Line(1, lent.messages, responses, external_id="named")
+        yield Line(1, assigned.messages, responses, external_id="named")
         for number in range(2, BATCH + 1):
             yield Line(number, [{"role": "user", "content": f"New {number}?"}], responses)
         # The first lines are written: the prompt is locked until the import ends.

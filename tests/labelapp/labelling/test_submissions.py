@@ -4,8 +4,10 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import connections
 from django.db.models import RestrictedError
 from django.utils import timezone
@@ -33,7 +35,7 @@ def ranked(member: Member) -> int:
     return member.ranked
 
 
-# Lending
+# Assigning
 
 
 def test_a_labeller_keeps_the_same_prompt_until_it_is_ranked(
@@ -579,3 +581,35 @@ def test_simultaneous_labellers_share_a_prompts_slots(
     assert [prompt.rankings.count() for prompt in prompts] == [2, 2, 2]
     assert not Ranking.objects.filter(surplus=True).exists()
     assert not Prompt.objects.waiting().exists()
+
+
+# Rows of an earlier version
+
+
+def test_an_assignment_without_a_hash_is_ranked_as_one_with_it(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    expected = assignment.responses_hash
+    Assignment.objects.update(responses_hash="")
+    ranking = submit(assignment=assignment, entered=RankingInput(ABCD))
+    assert ranking.responses_hash == expected
+    assert submissions.current_input(Assignment.objects.get()) == RankingInput(ABCD)
+    reopen(assignment)
+    assert submit(assignment=assignment, entered=RankingInput(DCBA)).version == 2
+
+
+def test_the_migration_hashes_what_open_assignments_show(
+    project: Project, add_prompt: AddPrompt, labeller: Member
+) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?")
+    submit(assignment=task(labeller), entered=RankingInput(ABCD))
+    assignment = task(labeller)
+    expected = assignment.responses_hash
+    Assignment.objects.update(responses_hash="")
+    migration = import_module("labelapp.migrations.0006_counts_and_hashes")
+    migration.fill(apps, None)
+    hashes = Assignment.objects.order_by("pk").values_list("responses_hash", flat=True)
+    assert list(hashes) == ["", expected]
