@@ -79,7 +79,7 @@ export class Task {
     if (this.ranking.isSent) return false;
     const { missing, complete } = this.ranking;
     if (!complete) {
-      say(words(gettext("Not yet: %(letters)s still to rank."), { letters: listed(missing) }));
+      say(words(gettext("Not ranked yet: %(letters)s."), { letters: listed(missing) }));
       this.cards.show(this.cards.card(missing[0]));
     }
     return complete;
