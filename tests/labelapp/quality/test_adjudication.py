@@ -56,7 +56,7 @@ def adjudicated(
         responses_hash=matrix.responses_hash,
         member=member,
         by_letter=matrix.by_letter,
-        verdict=RankingInput(ranks),
+        entered=RankingInput(ranks),
         instead_of=instead_of,
     )
 
