@@ -28,7 +28,7 @@ from training.backbones.pretrained import PretrainedBackbone
 from training.config import TrainConfig
 from training.data.encoder import TextEncoder
 from training.data.examples import Example
-from training.distributed.device import Machine
+from training.distributed.device import Device
 from training.evaluation.inference import compute_rewards
 
 BATCH_SIZES = (1, 4, 9, 18, 36)
@@ -43,14 +43,14 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     K, P, R = map(int, arguments.row.split(","))
-    machine = Machine.choose(TrainConfig(device="cpu"))
-    machine.keep_freed_memory()
+    device = Device.choose(TrainConfig(device="cpu"))
+    device.keep_freed_memory()
     prompts = make_texts(arguments.prompts, K, P, R)
     model = make_model()
     contenders: dict[str, Any] = {
         f"pipeline, batches of {size}": Pipeline(model, size) for size in BATCH_SIZES
     }
-    contenders["ours"] = Ours(machine, P, R)
+    contenders["ours"] = Ours(device, P, R)
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     found = {}
     for _ in range(arguments.repeats + 1):
@@ -104,9 +104,9 @@ class Pipeline:
 
 
 class Ours:
-    def __init__(self, machine: Machine, P: int, R: int) -> None:
-        self.machine = machine
-        self.budget = machine.complete(TrainConfig(backbone="pretrained")).tokens_per_batch
+    def __init__(self, device: Device, P: int, R: int) -> None:
+        self.device = device
+        self.budget = device.complete(TrainConfig(backbone="pretrained")).tokens_per_batch
         tokenizer = word_tokenizer()
         tokenizer.chat_template = "{{ messages[0]['content'] }}"
         self.backbone = PretrainedBackbone(make_model(), tokenizer)
@@ -120,7 +120,7 @@ class Ours:
             )
             for prompt, texts in prompts
         ]
-        rows = compute_rewards(self.backbone, examples, self.machine, self.budget)
+        rows = compute_rewards(self.backbone, examples, self.device, self.budget)
         return [reward for row in rows for reward in row]
 
 
