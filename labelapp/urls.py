@@ -48,7 +48,7 @@ urlpatterns = [
         invitations.revoke,
         name="invitation_revoke",
     ),
-    path("projects/<slug:slug>/labelling/", labelling.task, name="labelling"),
+    path("projects/<slug:slug>/labelling/", labelling.ranking_page, name="labelling"),
     path("projects/<slug:slug>/labelling/draft/", labelling.draft, name="labelling_draft"),
     path("projects/<slug:slug>/labelling/next/", labelling.following, name="labelling_next"),
     path("projects/<slug:slug>/labelling/alive/", labelling.alive, name="labelling_alive"),

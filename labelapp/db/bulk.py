@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import DateTimeField, Field, JSONField, Model, UUIDField
+from psycopg import sql
 
 
 def pieces(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -17,28 +18,29 @@ def insert_rows(model: type[Model], fields: Sequence[str], rows: Iterable[Sequen
 
     bulk_create would spend half of an import on building model instances and their SQL.
     """
-    quote = connection.ops.quote_name
-    table = model._meta.db_table
     found: list[Field[Any, Any]] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]
     columns = [str(field.get_attname_column()[1]) for field in found]
     prepared = prepare(rows, found)
     if not prepared:
         return
-    into = f"{quote(table)} ({', '.join(map(quote, columns))})"
+    into = sql.SQL("{} ({})").format(
+        sql.Identifier(model._meta.db_table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            with cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(into)) as copy:
                 for row in prepared:
                     copy.write_row(row)
         else:
-            values = ", ".join(["%s"] * len(columns))
-            cursor.executemany(f"INSERT INTO {into} VALUES ({values})", prepared)  # noqa: S608
+            values = sql.SQL(", ").join([sql.Placeholder()] * len(columns))
+            insert = sql.SQL("INSERT INTO {} VALUES ({})").format(into, values)
+            cursor.executemany(insert.as_string(), prepared)
 
 
 def prepare(
     rows: Iterable[Sequence[Any]], fields: Sequence["Field[Any, Any]"]
 ) -> list[Sequence[Any]]:
-    """The rows as the database takes them."""
+    """Return the rows as the database takes them."""
     special: dict[int, Callable[[Any], Any]] = {}
     for place, column in enumerate(fields):
         if isinstance(column, DateTimeField):

@@ -64,4 +64,6 @@ class People:
         """Add to the members' counts of ranked prompts: the `new` members, or the others."""
         for pk, count in sorted(self.ranked.items()):
             if (pk in self.new) == new:
-                Member.objects.filter(pk=pk).update(ranked=F("ranked") + count)
+                member = Member.objects.filter(pk=pk)
+                # Their count of today's rankings is made again when it is read.
+                member.update(ranked=F("ranked") + count, ranked_on=None)

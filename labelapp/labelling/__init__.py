@@ -1,4 +1,4 @@
-"""Labelling: who gets which prompt, what they submit, skip and undo, and the page on which they do.
+"""Labelling: who is assigned which prompt, what they submit, skip and undo, and their page.
 
 It may import web, jobs, db and what is below them.
 """

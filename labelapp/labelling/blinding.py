@@ -87,12 +87,12 @@ class Giveaway:
 
 
 def names_itself(text: str) -> bool:
-    """Whether a response says which model, or whose model, wrote it."""
+    """Return whether a response says which model, or whose model, wrote it."""
     return speaks_of_models(text) and NAMES_ITSELF.search(text) is not None
 
 
 def speaks_of_models(text: str) -> bool:
-    """Whether a name stands in a text at all; what looks further is slower."""
+    """Return whether a name is in a text at all; what looks further is slower."""
     return (
         "gpt" in text
         or CAPITALISED.search(text) is not None
@@ -101,7 +101,7 @@ def speaks_of_models(text: str) -> bool:
 
 
 def giveaways(text: str) -> list[Giveaway]:
-    """Every place at which a response names its own model."""
+    """Return every place at which a response names its own model."""
     if not speaks_of_models(text):
         return []
     return [

@@ -1,18 +1,19 @@
-"""Controls: tasks that measure the labeller, not the responses. They cannot tell which these are.
+"""Quality controls: assignments that measure the labeller, who cannot tell which these are.
 
 A gold prompt has a ranking by which others are measured; a repeated one was ranked by the same
 labeller some days ago. A control holds no slot: it takes nothing from what the prompt wants.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 
-from labelapp.labelling import queue, sql
+from labelapp.labelling import queue
 from labelapp.models import (
     MAX_RESPONSES,
     MIN_RESPONSES,
@@ -24,55 +25,95 @@ from labelapp.models import (
     Ranking,
 )
 
+NEAR = 50  # assignments that are looked at for one to repeat
+
 
 def draw(member: Member) -> Assignment | None:
-    """A control for a member who has taken their turn, unsaved and without a lease, by chance.
+    """Return a control for a locked member, unsaved and without a lease, by chance.
 
     As often as the project's settings have it. None where none is due, and where nothing waits for
-    the member: controls stand between tasks, and do not take their place.
+    the member: controls come between other prompts, and do not take their place.
     """
     project = member.project
     if not (project.gold_share or project.repeat_share):
         return None
-    among_a_hundred = random.uniform(0, 100)
-    if among_a_hundred < project.gold_share:
-        return gold_task(member) if queue.holds_some(member) else None
-    if among_a_hundred < project.gold_share + project.repeat_share:
-        return repeat_task(member) if queue.holds_some(member) else None
+    percent = random.uniform(0, 100)
+    if percent < project.gold_share:
+        return assign_gold(member) if queue.has_prompt(member) else None
+    if percent < project.gold_share + project.repeat_share:
+        return assign_repeat(member) if queue.has_prompt(member) else None
     return None
 
 
-def gold_task(member: Member) -> Assignment | None:
-    """A prompt with a gold ranking that the member has not had in any way, at random."""
-    found = sql.gold_ranking(member)
-    if found is None:
+def assign_gold(member: Member) -> Assignment | None:
+    """Return an assignment of a random gold prompt that the member has not had in any way.
+
+    Looks at every gold ranking there is: managers mark them by hand, and they are an index.
+    """
+    assigned = Assignment.objects.filter(prompt=OuterRef("prompt"), member=member)
+    ranked = Ranking.objects.filter(prompt=OuterRef("prompt"), member=member)
+    gold = Ranking.objects.filter(
+        ~Exists(assigned),
+        ~Exists(ranked),
+        is_gold=True,
+        prompt__project=member.project_id,
+        prompt__taken_out=False,
+    )
+    ranking = gold.select_related("prompt").order_by("?").first()
+    if ranking is None:
         return None
-    ranking, prompt = found
-    order = sql.ranked_responses(ranking)
-    return Assignment(prompt_id=prompt, member=member, order=shuffled(order), gold=True)
+    return Assignment(
+        prompt=ranking.prompt,
+        member=member,
+        order=shuffled(ranking.placements.values_list("response_id", flat=True)),
+        responses_hash=ranking.responses_hash,
+        gold=True,
+    )
 
 
-def repeat_task(member: Member) -> Assignment | None:
-    """A prompt that the member ranked long enough ago, and has not been given again.
+def assign_repeat(member: Member) -> Assignment | None:
+    """Return an assignment of a prompt that the member ranked long enough ago, and only once.
 
     The one that was ranked next to a random moment: so nobody's work is read through to choose.
     """
-    first = sql.first_submit(member)
+    ranked = Assignment.objects.ranked().filter(member=member)
+    first = ranked.aggregate(first=Min("submitted_at"))["first"]
     until = timezone.now() - timedelta(days=member.project.repeat_after_days)
     if first is None or first > until:
         return None
     moment = first + random.random() * (until - first)
-    before = sql.task_to_repeat(
-        member, moment=moment, until=until, later_first=random.random() < 0.5
-    )
+    later = ranked.filter(submitted_at__range=(moment, until)), "submitted_at"
+    earlier = ranked.filter(submitted_at__lt=moment), "-submitted_at"
+    one, other = random.sample((later, earlier), 2)
+    before = first_repeatable(*one) or first_repeatable(*other)
     if before is None:
         return None
-    order = shuffled(before.order)
-    return Assignment(prompt_id=before.prompt_id, member=member, order=order, repeat=True)
+    return Assignment(
+        prompt=before.prompt,
+        member=member,
+        order=shuffled(before.order),
+        responses_hash=before.responses_hash,
+        repeat=True,
+    )
 
 
-def shuffled(responses: Sequence[int]) -> list[int]:
-    return random.sample(responses, len(responses))
+def first_repeatable(ranked: QuerySet[Assignment], order: str) -> Assignment | None:
+    """Return the first of the NEAR first ranked assignments, in an order, that can be repeated.
+
+    Passes over those that were repeated already, and prompts that are taken out of the queue.
+    """
+    same = {"prompt": OuterRef("prompt"), "member": OuterRef("member")}
+    repeated = Assignment.objects.filter(repeat=True, **same)
+    current = Ranking.objects.filter(is_current=True, origin=Origin.HERE, **same)
+    near = Assignment.objects.filter(pk__in=ranked.order_by(order).values("pk")[:NEAR])
+    once = near.filter(~Exists(repeated), Exists(current), repeat=False, prompt__taken_out=False)
+    return once.select_related("prompt").order_by(order).first()
+
+
+def shuffled(responses: Iterable[int]) -> list[int]:
+    """Return the responses in a random order."""
+    found = list(responses)
+    return random.sample(found, len(found))
 
 
 # ---- gold ----
@@ -92,7 +133,7 @@ class Marked:
 
 @transaction.atomic
 def mark_gold(ranking: Ranking) -> Marked:
-    """Have others measured by a ranking, the only one of its prompt.
+    """Measure others by a ranking, the only gold one of its prompt.
 
     Raises NotGoldError for one that does not count, for one that orders nothing, and for one of
     fewer or more responses than a labeller can be shown.
@@ -122,16 +163,16 @@ def unmark_gold(ranking: Ranking) -> None:
 
 
 def count_gold(project: Project) -> int:
-    """How many prompts of a project have a gold ranking."""
+    """Count the prompts of a project that have a gold ranking."""
     return Ranking.objects.filter(prompt__project=project, is_gold=True).count()
 
 
 def lacks_gold(project: Project) -> bool:
-    """Whether gold prompts are to be given and there are none."""
+    """Return whether gold prompts are to be given and there are none."""
     gold = Ranking.objects.filter(prompt__project=project, is_gold=True)
     return project.gold_share > 0 and not gold.exists()
 
 
 def origin_of(assignment: Assignment) -> Origin:
-    """What a ranking is that is made of a task."""
+    """Return the origin of rankings that are made of an assignment."""
     return Origin.REPEATED if assignment.repeat else Origin.HERE

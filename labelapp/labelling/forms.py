@@ -8,9 +8,8 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from labelapp.labelling.submissions import letters
-from labelapp.labelling.verdict import Verdict
-from labelapp.models import Assignment, Project, SkipReason
+from labelapp.labelling.ranking_input import RankingInput
+from labelapp.models import Project, SkipReason
 
 MAX_NOTE = 5000  # characters
 
@@ -28,7 +27,7 @@ def flags_field(letter: str) -> str:
 
 
 def posted_uuid(data: Any, name: str) -> uuid.UUID | None:
-    """The task or submit that a post speaks of; None where it names none."""
+    """Return the token or key with this name in a form or query; None where there is none."""
     try:
         return uuid.UUID(str(data.get(name, "")))
     except ValueError:
@@ -36,7 +35,7 @@ def posted_uuid(data: Any, name: str) -> uuid.UUID | None:
 
 
 def posted_seconds(data: Any) -> float:
-    """Seconds of work that the page has counted; 0 where it has not."""
+    """Return the seconds of work that the page has counted; 0 where it has not."""
     try:
         seconds = float(str(data.get("seconds", "")))
     except ValueError:
@@ -45,7 +44,7 @@ def posted_seconds(data: Any) -> float:
 
 
 def number(highest: int, out_of_range: str, required: str = "") -> forms.IntegerField:
-    """From 1 to the highest, required where a sentence says so."""
+    """Return a field for a number from 1 to `highest`; `required` is its error when it is empty."""
     return forms.IntegerField(
         required=bool(required),
         min_value=1,
@@ -57,8 +56,8 @@ def number(highest: int, out_of_range: str, required: str = "") -> forms.Integer
     )
 
 
-class VerdictForm(forms.Form):
-    """Checks a posted ranking of lettered responses, and says in words what is wrong with it."""
+class RankingForm(forms.Form):
+    """A posted ranking of lettered responses, whose errors are sentences."""
 
     note = forms.CharField(required=False, max_length=MAX_NOTE)
     all_bad = forms.BooleanField(required=False)
@@ -99,7 +98,7 @@ class VerdictForm(forms.Form):
         return self.cleaned_data
 
     def ties(self) -> Iterator[str]:
-        ranks = self.verdict.ranks
+        ranks = self.entered.ranks
         for rank in range(1, len(self.letters) + 1):
             tied = [letter for letter in self.letters if ranks.get(letter) == rank]
             if len(tied) > 1:
@@ -109,9 +108,9 @@ class VerdictForm(forms.Form):
                 ) % {"letters": _(" and ").join(tied), "rank": rank}
 
     @property
-    def verdict(self) -> Verdict:
-        """What is valid so far: all of it, in a valid form."""
-        return Verdict(
+    def entered(self) -> RankingInput:
+        """Return what is valid so far: all of it, in a valid form."""
+        return RankingInput(
             ranks=self.by_letter(rank_field),
             scores=self.by_letter(score_field),
             flags=self.by_letter(flags_field),
@@ -125,19 +124,12 @@ class VerdictForm(forms.Form):
 
     @property
     def problems(self) -> list[str]:
-        """Every error, in words."""
+        """Return every error as a sentence."""
         return [str(message) for messages in self.errors.values() for message in messages]
 
 
-class RankingForm(VerdictForm):
-    """A labeller's ranking of an assignment."""
-
-    def __init__(self, data: Any, *, assignment: Assignment, project: Project) -> None:
-        super().__init__(data, letters=letters(assignment), project=project)
-
-
 class SkipForm(forms.Form):
-    """Why a task is handed on."""
+    """The reason why a labeller skips an assignment."""
 
     reason = forms.ChoiceField(
         choices=SkipReason.choices,

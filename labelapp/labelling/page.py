@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.utils.safestring import SafeString
 
 from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, SkipReason
 from labelapp.rendering.markdown import count_words
 from labelapp.rendering.markdown import render as render_text
@@ -25,29 +25,29 @@ class ShownCard:
     flags: list[str]
 
 
-def task_context(
-    member: Member, assignment: Assignment | None, verdict: Verdict | None = None
+def page_context(
+    member: Member, assignment: Assignment | None, entered: RankingInput | None = None
 ) -> dict[str, object]:
-    """Return what the page shows of an assignment with its draft, or with the given verdict."""
+    """Return what the page shows of an assignment with its draft, or with what was entered."""
     project = member.project
     context: dict[str, object] = {
         "member": member,
         "project": project,
         "guidelines": render_text(project.guidelines),
         "progress": assignments.progress(member, roughly=assignment is not None),
-        "task": assignment,
+        "assignment": assignment,
     }
     if assignment is None:
         return context | {"any_prompts": project.prompts.exists()}
-    verdict = verdict or Verdict.from_json(assignment.draft)
+    entered = entered or RankingInput.from_json(assignment.draft)
     cards = [
         ShownCard(
             card.letter,
             render_text(card.response.text),
             count_words(card.response.text),
-            verdict.ranks.get(card.letter),
-            verdict.scores.get(card.letter),
-            list(verdict.flags.get(card.letter, ())),
+            entered.ranks.get(card.letter),
+            entered.scores.get(card.letter),
+            list(entered.flags.get(card.letter, ())),
         )
         for card in submissions.cards(assignment)
     ]
@@ -59,7 +59,7 @@ def task_context(
         "cards": cards,
         "ranks": range(1, len(cards) + 1),
         "scores": range(1, project.rating_scale + 1),
-        "verdict": verdict,
+        "entered": entered,
         "key": uuid.uuid4(),
         "skip_reasons": SkipReason.choices,
         "beat_seconds": max(15, min(300, project.lease_minutes * 20)),

@@ -1,8 +1,7 @@
 """The queue of waiting prompts as a labeller sees it, in SQL.
 
-These are the statements of every submit, so they are written out: Django takes several times as
-long to put them together as a database takes to answer them. Each reads a range of the index
-prompt_queue or prompt_queue_came_back, from the labeller's place in the queue on.
+Django's ORM cannot say these: they read ranges of the index prompt_queue or
+prompt_queue_came_back, from the labeller's place in the queue on, and lock no more than they take.
 """
 
 import re
@@ -10,16 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
+from django.db.models.expressions import RawSQL
 
-from labelapp.db.sql import columns, read
 from labelapp.models import Member, Prompt
 
 ABOVE_ALL = 2**31 - 1  # the priority of a place above every prompt
 NAMES = re.compile(r"%\((\w+)\)s")  # of the values in a statement
 
-# Not those that were lent to the member before, nor those that they ranked elsewhere (an import).
-# The offset keeps PostgreSQL from making a join of it, for which it reads all that is finished: up
-# to the labeller's place; as it is, it looks up each prompt.
+# Without those that the member was assigned before, and those that they ranked elsewhere (an
+# import). The offset keeps PostgreSQL from making a join of it, for which it reads all that is
+# finished: up to the labeller's place; as it is, it looks up each prompt.
 WAITING = """
     SELECT {columns} FROM labelapp_prompt p
     WHERE p.project_id = %(project)s AND p.rankings_needed > 0 AND {where}
@@ -32,15 +31,36 @@ AS_URGENT = "p.priority = %(priority)s AND p.id > %(prompt)s"
 LESS_URGENT = "p.priority < %(priority)s"
 CAME_BACK = "p.came_back"
 PASSED = "(p.priority > %(priority)s OR p.priority = %(priority)s AND p.id <= %(prompt)s)"
-# Tasks that the member has in hand and that took nothing from the queue.
+# The member's controls in hand, which took nothing from the queue.
 CONTROLS = """
     (SELECT count(*) FROM labelapp_assignment WHERE member_id = %(member)s
     AND submitted_at IS NULL AND skipped_at IS NULL AND (gold OR repeat) AND NOT taken_back)"""
-LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"  # not against who stores a ranking of the prompt
+LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"  # a ranking of the prompt can be stored meanwhile
+
+# The first prompt behind the place, or the first of those that came back if that is more urgent.
+# The inner limit keeps what is less urgent from being looked at, and locked, without need.
+TAKE = """
+    UPDATE labelapp_prompt SET rankings_needed = rankings_needed - 1
+    WHERE rankings_needed > 0 AND id = (
+        SELECT id FROM (
+            SELECT * FROM (
+                SELECT * FROM ({here}) here UNION ALL SELECT * FROM ({below}) below LIMIT 1
+            ) behind
+            UNION ALL SELECT * FROM ({back}) back
+        ) candidates ORDER BY priority DESC, id LIMIT 1)
+    RETURNING *"""
+FREE_SLOT = """
+    SELECT min(slot) FROM (
+        SELECT 1 AS slot UNION ALL
+        SELECT slot + 1 FROM labelapp_assignment WHERE prompt_id = %s AND slot IS NOT NULL
+    ) candidates
+    WHERE slot NOT IN (
+        SELECT slot FROM labelapp_assignment WHERE prompt_id = %s AND slot IS NOT NULL)"""
 
 
-def place(member: Member) -> dict[str, Any]:
-    top = member.queue_priority is None
+def place(member: Member, *, top: bool = False) -> dict[str, Any]:
+    """Return the values of a statement that reads on from the member's place, or from the top."""
+    top = top or member.queue_priority is None
     return {
         "project": member.project_id,
         "member": member.pk,
@@ -50,41 +70,43 @@ def place(member: Member) -> dict[str, Any]:
 
 
 def waiting(where: str, *, columns: str = "1", limit: int = 1, locked: bool = False) -> str:
+    """Return the SQL that selects columns of what waits for a member in a part of the queue."""
     lock = LOCKED if locked and connection.features.has_select_for_update_skip_locked else ""
     return WAITING.format(where=where, columns=columns, limit=limit, lock=lock)
 
 
-def next_prompts(member: Member) -> list[Prompt]:
-    """Up to two prompts, locked, of which the more urgent is the member's next one.
-
-    The first behind their place in the queue, and the first of those that came back.
-    """
+def take_prompt(member: Member, *, top: bool = False) -> Prompt | None:
+    """Take a slot of the member's next prompt, which stays locked, and return the prompt."""
     here, below, back = (
-        f"SELECT * FROM ({waiting(where, columns=columns(Prompt, 'p'), locked=True)}) {name}"  # noqa: S608 - ours
-        for name, where in (("here", AS_URGENT), ("below", LESS_URGENT), ("back", CAME_BACK))
+        waiting(where, columns="p.id, p.priority", locked=True)
+        for where in (AS_URGENT, LESS_URGENT, CAME_BACK)
     )
-    # The limit keeps what is less urgent from being looked at, and locked, without need.
-    behind = f"SELECT * FROM ({here} UNION ALL {below} LIMIT 1) behind"  # noqa: S608 - ours
-    return read(Prompt, f"{behind} UNION ALL {back}", place(member))
+    statement = TAKE.format(here=here, below=below, back=back)
+    return next(iter(list(Prompt.objects.raw(statement, place(member, top=top)))), None)
+
+
+def free_slot(prompt_id: int) -> RawSQL:
+    """Return an expression for a prompt's lowest slot that is free. Lock the prompt before."""
+    return RawSQL(FREE_SLOT, [prompt_id, prompt_id])  # noqa: S611 - ours
 
 
 def count(member: Member, most: int) -> int:
-    """How many prompts wait for the member, counted to `most`, where next_prompts looks."""
+    """Count the prompts that wait for the member, to `most`, where take_prompt looks."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {counting(most)}, {CONTROLS}", place(member))
         waits, controls = cursor.fetchone()
         return left(waits, controls, most)
 
 
-def holds_some(member: Member) -> bool:
-    """Whether a prompt waits for the member."""
+def has_prompt(member: Member) -> bool:
+    """Return whether a prompt waits for the member."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {counting(1)}", place(member))
         return bool(cursor.fetchone()[0])
 
 
 def count_each(members: Sequence[Member], most: int) -> dict[int, int]:
-    """The same for several members, by their projects, in one statement."""
+    """Count for several members in one statement, by their projects."""
     if not members:
         return {}
     columns: list[str] = []
@@ -102,15 +124,16 @@ def count_each(members: Sequence[Member], most: int) -> dict[int, int]:
 
 
 def left(waits: int, controls: int, most: int) -> int:
-    """Less the controls that a member has in hand: each stands for a prompt that waits.
+    """Return the number of prompts that a labeller is told.
 
-    Or a labeller would know them by a number that does not go down.
+    Each control in hand stands for a prompt that waits: or a labeller would know it by a number
+    that does not go down.
     """
     return max(0, min(int(waits) - int(controls), most))
 
 
 def counting(most: int) -> str:
-    """The SQL that counts what waits for a member, each part to `most`."""
+    """Return the SQL that counts what waits for a member, each part to `most`."""
     parts = (AS_URGENT, LESS_URGENT, f"{CAME_BACK} AND {PASSED}")
     return " + ".join(
         f"(SELECT count(*) FROM ({waiting(where, limit=most)}) part{n})"  # noqa: S608 - ours

@@ -1,23 +1,23 @@
-"""Labelling: what a labeller says of a task, from the first draft to the version that stands.
+"""Submissions: what labellers enter of an assignment, from the first draft to the current ranking.
 
 Nothing is lost and nothing is doubled: a submit carries a key, and the same submit a second time
 finds the ranking that the first one stored; an undo and an edit leave the earlier versions.
+
+What writes takes an assignment of assignments.lock_assignments, whose member is locked.
 """
 
 import string
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from labelapp.db.sql import insert, insert_few
-from labelapp.labelling import sql
-from labelapp.labelling.assignments import free_slot, renew, show, take_slot, take_turn
+from labelapp.labelling.assignments import count_ranked, release_slot, renew, show, take_slot
 from labelapp.labelling.controls import origin_of
-from labelapp.labelling.verdict import Verdict, dense, key_of, normal, says
+from labelapp.labelling.ranking_input import RankingInput, close_gaps, submit_key
 from labelapp.models import (
     Assignment,
     Member,
@@ -31,10 +31,6 @@ from labelapp.models import (
 )
 
 
-class NotYoursError(Exception):
-    """The task is lent to somebody else."""
-
-
 @dataclass(frozen=True)
 class Card:
     """A response as a labeller sees it: a letter by the shown order, and the text."""
@@ -44,96 +40,91 @@ class Card:
 
 
 def cards(assignment: Assignment) -> list[Card]:
-    """The assignment's responses in the order shown, lettered A, B, C, ..."""
+    """Return the assignment's responses in the order shown, lettered A, B, C, ..."""
     lettered = zip(string.ascii_uppercase, assignment.shown, strict=False)
     return [Card(letter, response) for letter, response in lettered]
 
 
 def letters(assignment: Assignment) -> list[str]:
+    """Return the letters of the assignment's responses."""
     return list(string.ascii_uppercase[: len(assignment.order)])
 
 
-def find_assignment(member: Member, token: uuid.UUID) -> Assignment:
-    """The member's task with this token.
-
-    Raises Assignment.DoesNotExist where the project has no such task, NotYoursError where it is
-    lent to somebody else.
-    """
-    assignment = sql.find_task(member, token)
-    if assignment is None:
-        Assignment.objects.get(token=token, prompt__project_id=member.project_id)
-        raise NotYoursError
-    assignment.member = member
-    return assignment
+def letters_of(assignment: Assignment) -> dict[str, int]:
+    """Return the id of the response behind each letter."""
+    return dict(zip(letters(assignment), assignment.order, strict=True))
 
 
-def keep_draft(assignment: Assignment, verdict: Verdict, seconds: float = 0) -> None:
-    """Remember what was entered, for when the page comes up again. Not after the submit."""
-    assignment.draft = verdict.to_json()
-    assignment.seconds = at_work(assignment, seconds)
-    Assignment.objects.open().filter(pk=assignment.pk).update(
-        draft=assignment.draft, seconds=assignment.seconds
-    )
+def save_draft(assignment: Assignment, entered: RankingInput, seconds: float = 0) -> None:
+    """Save what was entered, for when the page comes up again. Not after a submit or a skip."""
+    assignment.draft = entered.to_json()
+    assignment.seconds = seconds_of_work(assignment, seconds)
+    if assignment.is_open:
+        assignment.save(update_fields=["draft", "seconds"])
 
 
-def at_work(assignment: Assignment, seconds: float) -> float:
-    """Seconds of work on a task: what its page counted, but no more than have passed."""
+def seconds_of_work(assignment: Assignment, seconds: float) -> float:
+    """Return the seconds that the assignment's page counted, but no more than have passed."""
     passed = (timezone.now() - assignment.created_at).total_seconds()
     return max(0.0, assignment.seconds, min(seconds, passed))
 
 
 def submit(
-    *, assignment: Assignment, verdict: Verdict, key: uuid.UUID | None = None, seconds: float = 0
+    *,
+    assignment: Assignment,
+    entered: RankingInput,
+    key: uuid.UUID | None = None,
+    seconds: float = 0,
 ) -> Ranking:
-    """Store the verdict on an assignment.
+    """Store and return the ranking that was entered of an assignment.
 
     Gaps in the ranks close: 1, 1, 4 are stored as 1, 1, 2. The same submit again, or another one
-    that says the same, stores nothing and gives back the ranking that is there; another verdict
-    adds a version of it. When the prompt's slots have gone to others since the lease ran out, the
-    ranking is kept and marked as surplus, and so is that of a control.
+    of the same ranking, stores nothing and returns the stored ranking; a different one adds a
+    version. When the prompt's slots have gone to others since the lease ran out, the ranking is
+    kept and marked as surplus, and so is that of a control.
     Raises ValueError unless every shown response, and nothing else, has a rank.
     """
-    if sorted(verdict.ranks) != letters(assignment):
-        raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(verdict.ranks)}")
-    responses_hash = shown_hash(assignment)
-    key = key_of(key, verdict, again=assignment.repeat)
-    with transaction.atomic(savepoint=False):  # nobody goes on after half of it
-        # The second of two simultaneous submits waits here, and then sees the first.
-        take_turn(assignment.member)
-        locked = lock(assignment)
-        versions = versions_of(locked, responses_hash)
-        if (ranking := same_submit(versions, key)) is not None:
-            return ranking
-        seconds = at_work(locked, seconds)
-        ranking = record(locked, responses_hash, versions, verdict, key, seconds)
-        if locked.submitted_at is None:
-            count_ranked(locked.member, 1)
-        sql.store_submit(locked, seconds)
+    if sorted(entered.ranks) != letters(assignment):
+        raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(entered.ranks)}")
+    key = submit_key(key, entered, repeat=assignment.repeat)
+    versions = versions_of(assignment) if assignment.ranked_before else []
+    if (same := same_submit(versions, key)) is not None:
+        return same
+    assignment.seconds = seconds_of_work(assignment, seconds)
+    ranking = record(assignment, versions, entered, key)
+    if assignment.submitted_at is None:
+        now = timezone.now()
+        count_ranked(assignment.member, now, 1)
+        assignment.submitted_at = now
+    assignment.draft, assignment.skipped_at, assignment.skip_reason = {}, None, ""
+    assignment.save(update_fields=["seconds", "submitted_at", "draft", "skipped_at", "skip_reason"])
     return ranking
 
 
-def lock(assignment: Assignment) -> Assignment:
-    """The task as it is now, held for the transaction of a member who has taken their turn."""
-    locked = sql.locked_task(assignment.pk)
-    locked.member = assignment.member
-    return locked
-
-
-def versions_of(assignment: Assignment, responses_hash: str) -> list[Ranking]:
-    """What the labeller has said of the responses that a task shows, the newest last."""
-    return sql.versions(assignment.prompt_id, assignment.member_id, responses_hash)
-
-
 def shown_hash(assignment: Assignment) -> str:
-    """Of the set of responses that a task shows."""
-    return hash_responses(sql.content_hashes(assignment.order))
+    """Return the hash of the set of responses that the assignment shows."""
+    if assignment.responses_hash:
+        return assignment.responses_hash
+    shown = Response.objects.filter(pk__in=assignment.order)
+    return hash_responses(shown.values_list("content_hash", flat=True))
+
+
+def versions_of(assignment: Assignment) -> list[Ranking]:
+    """Return the labeller's rankings of the responses that the assignment shows, newest last."""
+    return list(
+        Ranking.objects.versions(
+            prompt_id=assignment.prompt_id,
+            member_id=assignment.member_id,
+            responses_hash=shown_hash(assignment),
+        )
+    )
 
 
 def current(assignment: Assignment, versions: Sequence[Ranking]) -> Ranking | None:
-    """Which of them is what the labeller says of a task.
+    """Return the version that is the labeller's ranking of the assignment now.
 
-    Of a repeated one the newest that was ranked again, as long as that is not undone: those are
-    never current, because the labeller's first ranking is.
+    Of a repeated one it is the newest that was ranked again, as long as that is not undone: those
+    are never current, because the labeller's first ranking is.
     """
     origin = origin_of(assignment)
     if origin == Origin.REPEATED:
@@ -144,140 +135,114 @@ def current(assignment: Assignment, versions: Sequence[Ranking]) -> Ranking | No
 
 
 def same_submit(versions: Sequence[Ranking], key: uuid.UUID | None) -> Ranking | None:
+    """Return the version that the submit with this key has stored."""
     return next((ranking for ranking in versions if key and ranking.key == key), None)
 
 
 def record(
     assignment: Assignment,
-    responses_hash: str,
     versions: Sequence[Ranking],
-    verdict: Verdict,
+    entered: RankingInput,
     key: uuid.UUID | None,
-    seconds: float,
 ) -> Ranking:
-    """Write a ranking with its placements and ratings, unless the current one says the same."""
+    """Write a ranking with its placements and ratings, unless the current one is the same."""
     by_letter = letters_of(assignment)
     before = current(assignment, versions)
-    if before is not None and says(before, by_letter) == normal(verdict):
-        return before
+    if before is not None:
+        if RankingInput.from_ranking(before, by_letter) == entered.normalized():
+            return before
+        Ranking.objects.filter(pk=before.pk).update(is_current=False)
     surplus = assignment.slot is None and (
         assignment.is_control
         or assignment.submitted_at is not None
         # Handed on, but perhaps nobody has taken the slot yet.
-        or not take_slot(assignment.prompt, assignment)
+        or not take_slot(assignment)
     )
-    if before is not None:
-        Ranking.objects.filter(pk=before.pk).update(is_current=False)
-    ranking = Ranking(
+    ranking = Ranking.objects.create(
         prompt_id=assignment.prompt_id,
         member_id=assignment.member_id,
-        responses_hash=responses_hash,
+        responses_hash=shown_hash(assignment),
         version=versions[-1].version + 1 if versions else 1,
         is_current=not assignment.repeat,
         origin=origin_of(assignment),
         surplus=surplus,
-        seconds=seconds or None,
-        all_bad=verdict.all_bad,
-        note=verdict.note,
+        seconds=assignment.seconds or None,
+        all_bad=entered.all_bad,
+        note=entered.note,
         key=key,
     )
-    insert(ranking)
-    insert_few(
-        Placement,
-        ("ranking", "response", "rank"),
-        [(ranking.pk, by_letter[letter], rank) for letter, rank in dense(verdict.ranks).items()],
+    Placement.objects.bulk_create(
+        Placement(ranking=ranking, response_id=by_letter[letter], rank=rank)
+        for letter, rank in close_gaps(entered.ranks).items()
     )
     Rating.objects.bulk_create(
         Rating(
             ranking=ranking,
             response_id=by_letter[letter],
-            score=verdict.scores.get(letter),
-            flags=list(verdict.flags.get(letter, ())),
+            score=entered.scores.get(letter),
+            flags=list(entered.flags.get(letter, ())),
         )
-        for letter in sorted({*verdict.scores, *verdict.flags})
+        for letter in sorted({*entered.scores, *entered.flags})
     )
     return ranking
 
 
-def letters_of(assignment: Assignment) -> dict[str, int]:
-    """The response that stands behind each letter."""
-    return dict(zip(letters(assignment), assignment.order, strict=True))
-
-
-def current_verdict(assignment: Assignment) -> Verdict | None:
-    """What the labeller's stored ranking of a task says; None where there is none."""
-    ranking = current(assignment, versions_of(assignment, shown_hash(assignment)))
-    by_letter = letters_of(assignment)
-    return None if ranking is None else says(ranking, by_letter)
+def current_input(assignment: Assignment) -> RankingInput | None:
+    """Return what the labeller's current ranking of the assignment says, if there is one."""
+    ranking = current(assignment, versions_of(assignment))
+    return None if ranking is None else RankingInput.from_ranking(ranking, letters_of(assignment))
 
 
 def skip(*, assignment: Assignment, reason: str, note: str = "") -> None:
-    """Give a task to others. What was entered stays, for an undo. Nothing where it is ranked.
+    """Give an assignment to others unless it is ranked. What was entered stays, for an undo.
 
-    Raises ValueError for a reason that is none.
+    Raises ValueError for an unknown reason.
     """
     if reason not in SkipReason.values:
         raise ValueError(f"{reason!r} is no reason to skip")
-    with transaction.atomic():
-        take_turn(assignment.member)
-        locked = lock(assignment)
-        if locked.submitted_at is not None:
-            return
-        free_slot(locked)
-        Assignment.objects.filter(pk=locked.pk).update(
-            skipped_at=locked.skipped_at or timezone.now(), skip_reason=reason, skip_note=note
-        )
+    if assignment.submitted_at is not None:
+        return
+    release_slot(assignment)
+    assignment.skipped_at = assignment.skipped_at or timezone.now()
+    assignment.skip_reason, assignment.skip_note = reason, note
+    assignment.save(update_fields=["skipped_at", "skip_reason", "skip_note"])
 
 
-def reopen(assignment: Assignment) -> Assignment:
-    """Undo a submit or a skip: the task is as it was before, in front of its labeller.
+def reopen(assignment: Assignment) -> None:
+    """Undo a submit or a skip: the assignment is as it was before, in front of its labeller.
 
-    A ranking that was stored stays as an earlier version and counts no longer.
+    A ranking that was stored stays as an earlier version and counts no longer. Nothing changes for
+    a member who was removed in the meantime.
     """
-    with transaction.atomic():
-        take_turn(assignment.member)
-        locked = lock(assignment)
-        if not locked.member.is_active:
-            return locked  # removed in the meantime: what they have ranked stays
-        if locked.submitted_at is not None:
-            withdraw(locked)
-        elif locked.skipped_at is not None:
-            locked.skipped_at, locked.skip_reason, locked.skip_note = None, "", ""
-            locked.save(update_fields=["skipped_at", "skip_reason", "skip_note"])
-        renew(locked, assignment.member)
-        show(locked)
-    return locked
+    if not assignment.member.is_active:
+        return
+    if assignment.submitted_at is not None:
+        withdraw(assignment, assignment.submitted_at)
+    elif assignment.skipped_at is not None:
+        assignment.skipped_at, assignment.skip_reason, assignment.skip_note = None, "", ""
+        assignment.save(update_fields=["skipped_at", "skip_reason", "skip_note"])
+    renew(assignment)
+    show(assignment)
 
 
-def withdraw(assignment: Assignment) -> None:
-    """Take a submitted ranking back into the draft of its task, which keeps its slot."""
-    ranking = current(assignment, versions_of(assignment, shown_hash(assignment)))
+def withdraw(assignment: Assignment, submitted_at: datetime) -> None:
+    """Take a submitted ranking back into the draft of its assignment, which keeps its slot."""
+    ranking = current(assignment, versions_of(assignment))
     if ranking is not None:
-        by_letter = letters_of(assignment)
-        assignment.draft = says(ranking, by_letter).to_json()
+        assignment.draft = RankingInput.from_ranking(ranking, letters_of(assignment)).to_json()
         Ranking.objects.filter(pk=ranking.pk).update(is_current=False)
+    count_ranked(assignment.member, submitted_at, -1)
     assignment.submitted_at = None
     assignment.save(update_fields=["draft", "submitted_at"])
-    count_ranked(assignment.member, -1)
-
-
-def count_ranked(member: Member, more: int) -> None:
-    """Count for a member who has taken their turn, and so has the count as it is now."""
-    member.ranked += more
-    sql.store_count(member)
 
 
 def ranked_by(member: Member) -> QuerySet[Assignment]:
-    """The member's ranked tasks, the newest first."""
-    return (
-        Assignment.objects.ranked()
-        .filter(member_id=member.pk)
-        .select_related("prompt")
-        .order_by("-submitted_at")
-    )
+    """Return the assignments that the member has ranked, the newest first."""
+    ranked = Assignment.objects.ranked().filter(member_id=member.pk)
+    return ranked.select_related("prompt").order_by("-submitted_at")
 
 
 def skipped_by(member: Member) -> QuerySet[Assignment]:
-    """The member's skipped tasks, the newest first."""
-    skipped = Assignment.objects.filter(member_id=member.pk, skipped_at__isnull=False)
+    """Return the assignments that the member has skipped, the newest first."""
+    skipped = Assignment.objects.skipped().filter(member_id=member.pk)
     return skipped.select_related("prompt").order_by("-skipped_at")

@@ -1,106 +1,169 @@
-"""The ranking page: GET shows a task, POST stores its ranking and brings the next in one answer."""
+"""The ranking page: GET shows an assignment, POST stores its ranking and answers with the next.
 
+What is posted is stored in a transaction that holds the labeller's row; the answer is rendered when
+it has ended, so that nobody waits for that.
+"""
+
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from labelapp.db.writer import write
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.forms import RankingForm, SkipForm, posted_seconds, posted_uuid
-from labelapp.labelling.page import task_context
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling.page import page_context
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member
-from labelapp.web.access import member_view
+from labelapp.web.access import member_view, membership, signed_in
 from labelapp.web.middleware import translated
 
+View = Callable[..., HttpResponseBase]
 
-def task_response(
-    request: HttpRequest,
-    member: Member,
-    assignment: Assignment | None,
-    verdict: Verdict | None = None,
-    **extra: Any,
-) -> HttpResponse:
-    template = "labelling/_task.html" if request.htmx else "labelling/task.html"  # type: ignore[attr-defined]
-    context = task_context(member, assignment, verdict) | extra
-    return render(request, template, context, status=422 if extra.get("problems") else 200)
+
+class LateResponse(TemplateResponse):
+    """A page whose context is a function, called when the page is rendered: after the view."""
+
+    def resolve_context(self, context: Any) -> Any:
+        return context()
+
+
+def posted_assignment(name: str) -> Callable[[View], View]:
+    """Call the view as view(request, assignment, locked) with the assignment that a form names.
+
+    Refuse one that is not the member's own. The view runs in a transaction in which the member is
+    locked, and so are the assignments in `locked`: this one, and those that are open.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, slug: str) -> HttpResponseBase:
+            token = posted_uuid(request.POST, name)
+            with write():
+                member = membership(signed_in(request), slug, assignments.LOCKED_MEMBERS)
+                require_member(member)
+                with assignments.save_counts(member):
+                    locked = assignments.lock_assignments(member, token)
+                    assignment = next((one for one in locked if one.token == token), None)
+                    if assignment is None:
+                        return refuse_assignment(request, member, token)
+                    return view(request, assignment, locked)
+
+        return guarded
+
+    return decorate
+
+
+def require_member(member: Member) -> None:
+    """Raise PermissionDenied for an administrator who is not a member of the project."""
+    if member.pk is None:
+        raise PermissionDenied(
+            "To rank here, be a member of the project: manage.py add_member NAME --project SLUG."
+        )
+
+
+def refuse_assignment(request: HttpRequest, member: Member, token: Any) -> HttpResponse:
+    """Say that an assignment is somebody else's, or that the project has none with this token."""
+    theirs = Assignment.objects.filter(token=token, prompt__project=member.project_id)
+    if token and theirs.exists():
+        problem = _("This task is assigned to somebody else; nothing was stored.")
+        return refuse(request, 403, problem)
+    return refuse(request, 404, _("This task is no longer here. Reload the page for another."))
 
 
 def refuse(request: HttpRequest, status: int, problem: str) -> HttpResponse:
-    """A refusal that leaves what stands in the page as it is."""
+    """Answer with a problem, which leaves the page as it is."""
     template = "labelling/_refused.html" if request.htmx else "labelling/refused.html"  # type: ignore[attr-defined]
     return render(request, template, {"problem": problem}, status=status)
 
 
-def posted_task(request: HttpRequest, member: Member, name: str) -> Assignment | HttpResponse:
-    """The task that was posted; a refusal where it is not the member's."""
-    try:
-        if (token := posted_uuid(request.POST, name)) is None:
-            raise Assignment.DoesNotExist
-        return submissions.find_assignment(member, token)
-    except Assignment.DoesNotExist:
-        problem = _("This task is no longer here. Reload the page for another.")
-        return refuse(request, 404, problem)
-    except submissions.NotYoursError:
-        problem = _("This task is lent to somebody else; nothing was stored.")
-        return refuse(request, 403, problem)
+def assignment_response(
+    request: HttpRequest,
+    member: Member,
+    assignment: Assignment | None,
+    entered: RankingInput | None = None,
+    **extra: Any,
+) -> HttpResponse:
+    """Answer with the page of an assignment, or with the part that is exchanged in it."""
+    template = "labelling/_task.html" if request.htmx else "labelling/task.html"  # type: ignore[attr-defined]
+    status = 422 if extra.get("problems") else 200
+
+    def context() -> dict[str, object]:
+        return page_context(member, assignment, entered) | extra
+
+    return LateResponse(request, template, context, status=status)  # type: ignore[arg-type]
+
+
+def next_response(
+    request: HttpRequest,
+    done: Assignment,
+    outcome: str,
+    following: Assignment | None,
+) -> HttpResponse:
+    """Answer with the next assignment after one that was stored or skipped.
+
+    Where the page shows the next one already (`next` names it), only with what changes on it.
+    """
+    member = done.member
+    if not request.htmx:  # type: ignore[attr-defined]
+        said = {"stored": _("Ranking stored."), "skipped": _("Skipped.")}
+        messages.success(request, said[outcome])
+        return redirect("labelling", member.project.slug)
+    context: dict[str, Any] = {"done": done, outcome: True}
+    if posted_uuid(request.POST, "next") is None:
+        return assignment_response(request, member, following, **context)
+    context["progress"] = assignments.progress(member, roughly=True)
+    context["project"] = member.project
+    return render(request, "labelling/_done.html", context)
 
 
 @translated
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
+def ranking_page(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """Show an assignment, or store its ranking."""
+    view = submit if request.method == "POST" else show
+    return view(request, slug)
+
+
 @member_view()
-def task(request: HttpRequest, member: Member) -> HttpResponse:
-    if member.pk is None:
-        raise PermissionDenied(
-            "To rank here, be a member of the project: manage.py add_member NAME --project SLUG."
-        )
-    if request.method == "POST":
-        return submit(request, member)
-    return task_response(request, member, assignments.current_task(member))
+def show(request: HttpRequest, member: Member) -> HttpResponse:
+    """Show what the member is to rank now."""
+    require_member(member)
+    return assignment_response(request, member, assignments.current_assignment(member))
 
 
-def submit(request: HttpRequest, member: Member) -> HttpResponse:
-    assignment = posted_task(request, member, "assignment")
-    if isinstance(assignment, HttpResponse):
-        return assignment
-    form = RankingForm(request.POST, assignment=assignment, project=member.project)
+@posted_assignment("assignment")
+def submit(request: HttpRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
+    """Store a ranking and answer with the next assignment."""
+    member = assignment.member
+    form = ranking_form(request, assignment)
     seconds = posted_seconds(request.POST)
     if not form.is_valid():
-        submissions.keep_draft(assignment, form.verdict, seconds)
-        return task_response(request, member, assignment, form.verdict, problems=form.problems)
-    key, ahead = posted_uuid(request.POST, "key"), posted_uuid(request.POST, "next")
-    with transaction.atomic():
-        submissions.submit(assignment=assignment, verdict=form.verdict, key=key, seconds=seconds)
-        following = assignments.go_on(member, ahead)
-    return done_response(request, member, assignment, "stored", following)
+        submissions.save_draft(assignment, form.entered, seconds)
+        return assignment_response(
+            request, member, assignment, form.entered, problems=form.problems
+        )
+    key, following = posted_uuid(request.POST, "key"), posted_uuid(request.POST, "next")
+    submissions.submit(assignment=assignment, entered=form.entered, key=key, seconds=seconds)
+    return next_response(
+        request, assignment, "stored", assignments.advance(member, locked, following)
+    )
 
 
-def done_response(
-    request: HttpRequest, member: Member, left: Assignment, what: str, following: Assignment | None
-) -> HttpResponse:
-    """The next task, behind one that was stored or skipped and that an undo brings back.
-
-    Where the page has shown the next one already (`next` names it), only that the first is done.
-    """
-    if not request.htmx:  # type: ignore[attr-defined]
-        done = {"stored": _("Ranking stored."), "skipped": _("Skipped.")}
-        messages.success(request, done[what])
-        return redirect("labelling", member.project.slug)
-    context: dict[str, Any] = {"done": left, what: True}
-    if posted_uuid(request.POST, "next") is not None:
-        context |= {
-            "progress": assignments.progress(member, roughly=True),
-            "project": member.project,
-        }
-        return render(request, "labelling/_done.html", context)
-    return task_response(request, member, following, **context)
+def ranking_form(request: HttpRequest, assignment: Assignment) -> RankingForm:
+    """Return the form of an assignment with what was posted."""
+    letters = submissions.letters(assignment)
+    return RankingForm(request.POST, letters=letters, project=assignment.member.project)
 
 
 @translated
@@ -108,39 +171,40 @@ def done_response(
 @never_cache
 @member_view()
 def following(request: HttpRequest, member: Member) -> HttpResponse:
-    """The task after the one that the page shows, for it to keep ready. 204 where there is none."""
+    """Return the assignment after the one that the page shows, for it to keep ready.
+
+    204 where there is none.
+    """
     token = posted_uuid(request.GET, "beside")
-    beside = member.assignments.filter(token=token).first() if token and member.pk else None
-    task = assignments.next_task(member, beside) if beside else None
-    if task is None:
+    current = member.assignments.filter(token=token).first() if token and member.pk else None
+    after = assignments.next_assignment(member, current) if current else None
+    if after is None:
         return HttpResponse(status=204)
-    return render(request, "labelling/_task.html", task_context(member, task) | {"ahead": True})
+    return render(request, "labelling/_task.html", page_context(member, after) | {"ahead": True})
 
 
 @translated
 @require_POST
-@member_view()
-def draft(request: HttpRequest, member: Member) -> HttpResponse:
-    """What is entered so far, sent by the page as it is entered."""
-    assignment = posted_task(request, member, "assignment")
-    if isinstance(assignment, HttpResponse):
-        return assignment
-    keep(request, member, assignment)
+@posted_assignment("assignment")
+def draft(request: HttpRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
+    """Save what is entered so far, sent by the page as it is entered."""
+    save_posted(request, assignment)
     return HttpResponse(status=204)
 
 
-def keep(request: HttpRequest, member: Member, assignment: Assignment) -> None:
-    """Remember what was posted, less what is not valid yet."""
-    form = RankingForm(request.POST, assignment=assignment, project=member.project)
+def save_posted(request: HttpRequest, assignment: Assignment) -> None:
+    """Save what was posted as a draft, less what is not valid yet."""
+    form = ranking_form(request, assignment)
     form.is_valid()
-    submissions.keep_draft(assignment, form.verdict, posted_seconds(request.POST))
+    submissions.save_draft(assignment, form.entered, posted_seconds(request.POST))
 
 
 @translated
 @require_POST
 @member_view()
 def alive(request: HttpRequest, member: Member) -> HttpResponse:
-    """The page is still open: its tasks stay lent."""
+    """Lengthen the leases of an open page's assignments."""
+    require_member(member)
     tokens = [posted_uuid({"token": text}, "token") for text in request.POST.getlist("token")[:2]]
     assignments.keep_alive(member, [token for token in tokens if token])
     return HttpResponse(status=204)
@@ -148,31 +212,25 @@ def alive(request: HttpRequest, member: Member) -> HttpResponse:
 
 @translated
 @require_POST
-@member_view()
-def skip(request: HttpRequest, member: Member) -> HttpResponse:
-    assignment = posted_task(request, member, "assignment")
-    if isinstance(assignment, HttpResponse):
-        return assignment
+@posted_assignment("assignment")
+def skip(request: HttpRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
+    """Skip an assignment and answer with the next one."""
     form = SkipForm(request.POST)
     if not form.is_valid():
         return refuse(request, 400, _("Say why you skip it: choose a reason."))
     reason, note = form.cleaned_data["reason"], form.cleaned_data["skip_note"]
-    keep(request, member, assignment)
-    with transaction.atomic():
-        submissions.skip(assignment=assignment, reason=reason, note=note)
-        following = assignments.go_on(member, posted_uuid(request.POST, "next"))
-    return done_response(request, member, assignment, "skipped", following)
+    save_posted(request, assignment)
+    submissions.skip(assignment=assignment, reason=reason, note=note)
+    following = assignments.advance(assignment.member, locked, posted_uuid(request.POST, "next"))
+    return next_response(request, assignment, "skipped", following)
 
 
 @translated
 @require_POST
-@member_view()
-def undo(request: HttpRequest, member: Member) -> HttpResponse:
-    """Bring a task that was ranked or skipped back in front of its labeller."""
-    assignment = posted_task(request, member, "undo")
-    if isinstance(assignment, HttpResponse):
-        return assignment
-    reopened = submissions.reopen(assignment)
+@posted_assignment("undo")
+def undo(request: HttpRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
+    """Bring an assignment that was ranked or skipped back in front of its labeller."""
+    submissions.reopen(assignment)
     if not request.htmx:  # type: ignore[attr-defined]
-        return redirect("labelling", member.project.slug)
-    return task_response(request, member, reopened, reopened=True)
+        return redirect("labelling", assignment.member.project.slug)
+    return assignment_response(request, assignment.member, assignment, reopened=True)

@@ -3,13 +3,13 @@
 import uuid
 
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from labelapp.labelling import submissions
-from labelapp.labelling.page import task_context
+from labelapp.labelling.page import page_context
 from labelapp.models import Assignment, Member
 from labelapp.web.access import member_view
 from labelapp.web.middleware import translated
@@ -23,8 +23,8 @@ A_PAGE = 25
 @member_view()
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     skipped = request.GET.get("skipped") == "1"
-    tasks = submissions.skipped_by(member) if skipped else submissions.ranked_by(member)
-    page = Paginator(tasks, A_PAGE).get_page(request.GET.get("page"))
+    listed = submissions.skipped_by(member) if skipped else submissions.ranked_by(member)
+    page = Paginator(listed, A_PAGE).get_page(request.GET.get("page"))
     context = {
         "member": member,
         "project": member.project,
@@ -40,11 +40,10 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 @never_cache
 @member_view()
 def detail(request: HttpRequest, member: Member, token: uuid.UUID) -> HttpResponse:
-    """One's own ranking, as it was entered. Submitted again, it is a new version."""
-    try:
-        assignment = submissions.find_assignment(member, token)
-    except (Assignment.DoesNotExist, submissions.NotYoursError):
-        raise Http404 from None
-    verdict = submissions.current_verdict(assignment) if assignment.submitted_at else None
-    context = task_context(member, assignment, verdict) | {"revised": assignment.submitted_at}
+    """Show one's own ranking as it was entered. Submitted again, it is a new version."""
+    assignment = get_object_or_404(
+        Assignment.objects.select_related("prompt"), member_id=member.pk, token=token
+    )
+    entered = submissions.current_input(assignment) if assignment.submitted_at else None
+    context = page_context(member, assignment, entered) | {"revised": assignment.submitted_at}
     return render(request, "labelling/task.html", context)

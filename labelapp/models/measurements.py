@@ -30,5 +30,12 @@ class AgreementMeasurement(Job):
             ),
         ]
 
+    @property
+    def agreement(self) -> float | None:
+        """Return the share of comparisons on which two labellers agree, if it could be measured."""
+        figures = {figure["name"]: figure for figure in self.result.get("figures", ())}
+        value: float | None = figures.get("agreement", {}).get("value")
+        return value
+
     def __str__(self) -> str:
         return f"measurement {self.pk}"

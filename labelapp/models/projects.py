@@ -149,6 +149,15 @@ class Role(models.TextChoices):
     MANAGER = "manager"
 
 
+class MemberQuerySet(models.QuerySet["Member"]):
+    def locked(self) -> Self:
+        """Lock the members until the transaction ends, before anything else is locked.
+
+        Whoever writes to a member's assignments does this first: one person's requests take turns.
+        """
+        return self.select_for_update(of=("self",), no_key=True)
+
+
 class Member(models.Model):
     """A person in a project. Imported rankings have a member with a name and no login."""
 
@@ -166,10 +175,17 @@ class Member(models.Model):
     is_active = models.BooleanField(default=True)
     # How many prompts the member has ranked here: counted as they come, never by a scan.
     ranked = models.PositiveIntegerField(default=0)
+    # The day on which the member ranked last, and how many prompts they have ranked on it.
+    ranked_on = models.DateField(null=True, blank=True)
+    ranked_that_day = models.PositiveIntegerField(default=0, db_default=0)
     # Where in the queue the member was last given a prompt. Nothing before it is for them, so a
     # claim starts there and never reads through what they have done. Null: from the top.
     queue_priority = models.IntegerField(null=True)
     queue_prompt = models.BigIntegerField(null=True)
+
+    leases_expired: bool  # whether anybody's have: read when the member is locked
+
+    objects = MemberQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]

@@ -22,8 +22,16 @@ def hash_responses(content_hashes: Iterable[str]) -> str:
 
 class PromptQuerySet(models.QuerySet["Prompt"]):
     def waiting(self) -> Self:
-        """Prompts that still need a labeller."""
+        """Return prompts that still need a labeller."""
         return self.filter(rankings_needed__gt=0)
+
+    def take_slots(self) -> int:
+        """Count one ranking less that each waiting prompt needs; return the number of prompts."""
+        return self.waiting().update(rankings_needed=F("rankings_needed") - 1)
+
+    def want_one_more(self) -> int:
+        """Have prompts that were taken out ranked once more by somebody who had begun."""
+        return self.filter(taken_out=True).update(rankings_wanted=F("rankings_wanted") + 1)
 
 
 class Prompt(models.Model):

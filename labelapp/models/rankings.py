@@ -1,10 +1,11 @@
-"""A prompt lent to a labeller, and the verdict that comes back."""
+"""Assignments of prompts to labellers, and the rankings that they make."""
 
 import uuid
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -22,20 +23,33 @@ class SkipReason(models.TextChoices):
 
 class AssignmentQuerySet(models.QuerySet["Assignment"]):
     def open(self) -> Self:
-        """Neither ranked nor skipped."""
+        """Return assignments that are neither ranked nor skipped."""
         return self.filter(submitted_at=None, skipped_at=None)
 
-    def lent(self) -> Self:
-        """Open, and still its labeller's: see Assignment.is_lent."""
+    def held(self) -> Self:
+        """Return open assignments that are still their labeller's: see Assignment.is_held."""
         control = Q(gold=True) | Q(repeat=True)
         return self.open().filter(Q(slot__isnull=False) | control & Q(taken_back=False))
 
+    def expired(self) -> Self:
+        """Return assignments whose lease has run out and whose slot is not free yet."""
+        return self.filter(submitted_at=None, slot__isnull=False, expires_at__lt=Now())
+
     def ranked(self) -> Self:
+        """Return assignments whose ranking was submitted and not undone."""
         return self.filter(submitted_at__isnull=False)
+
+    def skipped(self) -> Self:
+        """Return skipped assignments."""
+        return self.filter(skipped_at__isnull=False)
+
+    def locked(self) -> Self:
+        """Lock the assignments of a locked member until the transaction ends."""
+        return self.select_for_update(of=("self",), no_key=True)
 
 
 class Assignment(models.Model):
-    """A prompt lent to a labeller until a time.
+    """A prompt assigned to a labeller, with a lease that ends at a time.
 
     It holds one of the prompt's slots, numbered from 1 to rankings_wanted. When its lease has
     run out the slot may be handed on (slot becomes null); the row stays, so that a late
@@ -49,13 +63,15 @@ class Assignment(models.Model):
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     slot = models.PositiveSmallIntegerField(null=True)
     order = models.JSONField()  # response ids, in the shuffled order that was shown
-    draft = models.JSONField(default=dict, blank=True)  # entered so far: a Verdict as JSON
-    seconds = models.FloatField(default=0)  # at work on it so far, without idle time
+    # Of the set of these responses; empty in rows of earlier versions.
+    responses_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
+    draft = models.JSONField(default=dict, blank=True)  # entered so far: a RankingInput as JSON
+    seconds = models.FloatField(default=0)  # of work so far, without idle time
     created_at = models.DateTimeField(default=timezone.now)
     # When it was last put in front of the labeller; null while it waits behind another task.
     shown_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
-    # Lent to measure the labeller, not the responses: it holds no slot, and is not handed on.
+    # Quality controls measure the labeller: they hold no slot, and are not handed on.
     gold = models.BooleanField(default=False, db_default=False)  # the prompt has a gold ranking
     repeat = models.BooleanField(default=False, db_default=False)  # they ranked it before
     # A manager ended the lease: its labeller does not get it again.
@@ -64,6 +80,8 @@ class Assignment(models.Model):
     skipped_at = models.DateTimeField(null=True, blank=True)
     skip_reason = models.CharField(max_length=12, choices=SkipReason.choices, blank=True)
     skip_note = models.TextField(blank=True)
+
+    ranked_before: bool  # whether the member has ranked the prompt: read when it is locked
 
     objects = AssignmentQuerySet.as_manager()
 
@@ -117,21 +135,29 @@ class Assignment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.prompt_id} lent to {self.member_id}"
+        return f"{self.prompt_id} assigned to {self.member_id}"
 
     @property
     def is_control(self) -> bool:
-        """Whether it measures the labeller. They cannot tell."""
+        """Return whether this measures the labeller, who cannot tell."""
         return self.gold or self.repeat
 
     @property
-    def is_lent(self) -> bool:
-        """Whether an open task is still its labeller's. A control is until it is taken back."""
+    def is_open(self) -> bool:
+        """Return whether this is neither ranked nor skipped."""
+        return self.submitted_at is None and self.skipped_at is None
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether this, if open, is still its labeller's.
+
+        A control is until it is taken back.
+        """
         return self.slot is not None or (self.is_control and not self.taken_back)
 
     @cached_property
     def shown(self) -> list[Response]:
-        """The responses, in the order shown."""
+        """Return the responses in the order shown."""
         by_id = Response.objects.in_bulk(self.order)
         return [by_id[pk] for pk in self.order]
 
@@ -143,12 +169,20 @@ class Origin(models.TextChoices):
     REPEATED = "repeated", "ranked again"  # says how consistent a labeller is; never current
 
 
+class RankingQuerySet(models.QuerySet["Ranking"]):
+    def versions(self, *, prompt_id: int, member_id: int, responses_hash: str) -> Self:
+        """Return a member's rankings of a set of responses, the newest last."""
+        return self.filter(
+            prompt=prompt_id, member=member_id, responses_hash=responses_hash
+        ).order_by("version")
+
+
 class Ranking(models.Model):
-    """One labeller's verdict on a prompt. An edit adds a version; nothing is overwritten.
+    """One labeller's ranking of responses. An edit adds a version; nothing is overwritten.
 
     One member may rank several sets of responses to the same prompt (a prompt with more than
-    nine responses, or rankings made elsewhere), so what is current once is the member's verdict
-    on one set of responses. Beside the labellers' own, one adjudicated verdict on it may stand.
+    nine responses, or rankings made elsewhere), so one ranking of each set is current. Beside the
+    labellers' own there may be one adjudicated ranking of the set.
     """
 
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="rankings")
@@ -167,6 +201,8 @@ class Ranking(models.Model):
     # Of the submit that brought it and what it says: the same a second time finds this row.
     key = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
+
+    objects = RankingQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -206,7 +242,7 @@ class Ranking(models.Model):
         return f"ranking {self.pk} of prompt {self.prompt_id}"
 
     def ranks(self) -> dict[int, int]:
-        """The rank of each response, by its id."""
+        """Return the rank of each response, by its id."""
         return {placement.response_id: placement.rank for placement in self.placements.all()}
 
 
@@ -271,6 +307,13 @@ class DisagreementQuerySet(models.QuerySet["Disagreement"]):
     def worst_first(self, project: Project) -> Self:
         """A project's prompts, those first on which its labellers disagree most."""
         return self.filter(project=project).order_by("-share", "-against", "prompt_id")
+
+    def undecided(self) -> Self:
+        """Return the disagreements on prompts that nobody has adjudicated."""
+        adjudicated = Ranking.objects.filter(
+            prompt=OuterRef("prompt"), origin=Origin.ADJUDICATED, is_current=True
+        )
+        return self.filter(~Exists(adjudicated), share__gt=0)
 
 
 class Disagreement(models.Model):

@@ -7,7 +7,7 @@ locks the project first, then the member, as everybody does who writes to a memb
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
-from labelapp.labelling.assignments import free_slot, take_turn
+from labelapp.labelling.assignments import lock_member, release_slot
 from labelapp.models import Member, Project, Role
 
 # Each role may do what those before it may.
@@ -63,12 +63,12 @@ def remove(*, member: Member) -> None:
     """
     take_turns(member.project)
     keep_a_manager(member)
-    take_turn(member)
+    lock_member(member)
     member.is_active = False
     member.save(update_fields=["is_active"])
     held = member.assignments.open().filter(slot__isnull=False).order_by("prompt_id")
-    for assignment in held.select_for_update(of=("self",)):
-        free_slot(assignment)
+    for assignment in held.locked():
+        release_slot(assignment)
 
 
 @transaction.atomic

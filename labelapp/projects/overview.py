@@ -10,7 +10,17 @@ from django.db.models import Count
 from labelapp.db.cache import Kept, kept, kept_each
 from labelapp.labelling import queue
 from labelapp.labelling.assignments import COUNTED
-from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Response, Role, User
+from labelapp.models import (
+    Assignment,
+    Member,
+    Project,
+    Prompt,
+    Ranking,
+    Response,
+    Role,
+    State,
+    User,
+)
 
 
 @dataclass(frozen=True)
@@ -57,15 +67,31 @@ def count(project: Project) -> Counts:
     )
 
 
+@dataclass(frozen=True)
+class Quality:
+    """The last measurement of agreement, as the front page shows it."""
+
+    agreement: float | None
+    undecided: int  # prompts on which labellers disagree, without an adjudicated ranking
+
+
+def quality(project: Project) -> Quality | None:
+    """Return what was measured last, or None if agreement was never measured."""
+    last = project.measurements.filter(state=State.DONE).first()
+    if last is None:
+        return None
+    return Quality(last.agreement, project.disagreements.undecided().count())
+
+
 def overview(user: User) -> list[ProjectCard]:
     """The projects a person may open, with their role and what there is to do."""
     projects = list(Project.objects.visible_to(user))
     own = list(user.memberships.filter(is_active=True).select_related("project"))
     memberships = {member.project_id: member for member in own}
     rankings = kept_each("rankings", [project.pk for project in projects], current_rankings)
-    lent_to = [member for member in own if not member.project.paused]
-    waiting = Counter(queue.count_each(lent_to, COUNTED))
-    begun = Assignment.objects.lent().filter(member__user=user)
+    active = [member for member in own if not member.project.paused]
+    waiting = Counter(queue.count_each(active, COUNTED))
+    begun = Assignment.objects.held().filter(member__user=user)
     waiting.update(dict(begun.values_list("member__project").annotate(Count("pk"))))
     return [
         ProjectCard(

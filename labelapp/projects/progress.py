@@ -230,7 +230,7 @@ def counted(project: Project) -> Kept[Counted]:
 
 
 def open_tasks(project: Project) -> QuerySet[Assignment]:
-    """The tasks that are lent now, those first whose lease ends first; OPEN_SHOWN at most."""
+    """Return OPEN_SHOWN assignments that are held now at most, by the end of their leases."""
     held = held_in(project).select_related("prompt", "member")
     return held.order_by("expires_at", "pk")[:OPEN_SHOWN]
 

@@ -26,7 +26,7 @@ from django.db.models import (
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from labelapp.labelling.assignments import free_slot, look_from_the_top, take_turn
+from labelapp.labelling.assignments import lock_member, look_from_the_top, release_slot
 from labelapp.models import MIN_RESPONSES, Assignment, Origin, Project, Prompt, Ranking, Response
 from labelapp.projects.progress import HELD
 from labelapp.rendering.letters import letter
@@ -188,9 +188,9 @@ class PromptInFull:
     """A prompt with all that was done with it."""
 
     responses: list[tuple[str, Response]]  # by letter
-    held: list[Assignment]  # lent now, in a slot
-    controls: list[Assignment]  # lent now, to measure the labeller
-    lapsed: list[Assignment]  # begun, and lent no longer
+    held: list[Assignment]  # begun, in a slot
+    controls: list[Assignment]  # begun, to measure the labeller
+    lapsed: list[Assignment]  # begun, and their labeller's no longer
     skipped: list[Assignment]
     rankings: list[LetteredRanking]  # every version, a person's newest first
 
@@ -206,15 +206,15 @@ def in_full(prompt: Prompt) -> PromptInFull:
         (letter(i), response) for i, response in enumerate(prompt.responses.order_by("pk"))
     ]
     letters = {response.pk: name for name, response in responses}
-    tasks = list(prompt.assignments.select_related("member").order_by("created_at", "pk"))
-    begun = [task for task in tasks if not task.submitted_at and not task.skipped_at]
+    assignments = list(prompt.assignments.select_related("member").order_by("created_at", "pk"))
+    begun = [one for one in assignments if one.is_open]
     rankings = prompt.rankings.select_related("member").prefetch_related("placements")
     return PromptInFull(
         responses=responses,
-        held=[task for task in begun if task.slot is not None],
-        controls=[task for task in begun if task.is_control and task.is_lent],
-        lapsed=[task for task in begun if not task.is_lent],
-        skipped=[task for task in tasks if task.skipped_at],
+        held=[one for one in begun if one.slot is not None],
+        controls=[one for one in begun if one.is_control and one.is_held],
+        lapsed=[one for one in begun if not one.is_held],
+        skipped=[one for one in assignments if one.skipped_at],
         rankings=[
             LetteredRanking(ranking, lanes(ranking, letters))
             for ranking in rankings.order_by("member__name", "responses_hash", "-version")
@@ -304,13 +304,14 @@ def want_rankings(*, project: Project, wanted: int) -> int:
 def take_back(*, assignment: Assignment) -> bool:
     """End a lease for good: the next labeller who asks gets the prompt.
 
-    False where nothing is lent. Its labeller does not get it again, though their page is still
-    open. What they have entered stays; their submit is kept, whenever it comes.
+    Return False where the labeller does not hold it. They do not get it again, though their page
+    is still open. What they have entered stays; their submit is kept, whenever it comes.
     """
-    take_turn(assignment.member)
-    task = Assignment.objects.open().select_for_update().filter(pk=assignment.pk).first()
-    if task is None or not task.is_lent:
+    lock_member(assignment.member)
+    locked = Assignment.objects.open().filter(pk=assignment.pk).locked().first()
+    if locked is None or not locked.is_held:
         return False
-    free_slot(task)
-    Assignment.objects.filter(pk=task.pk).update(taken_back=True, expires_at=timezone.now())
+    release_slot(locked)
+    locked.taken_back, locked.expires_at = True, timezone.now()
+    locked.save(update_fields=["taken_back", "expires_at"])
     return True

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from django.db import transaction
 from django.db.models import Max
 
-from labelapp.labelling.assignments import take_turn
-from labelapp.labelling.verdict import Verdict, dense, key_of, normal, says
+from labelapp.labelling.assignments import lock_member
+from labelapp.labelling.ranking_input import RankingInput, close_gaps, submit_key
 from labelapp.models import Member, Origin, Placement, Prompt, Ranking
 
 
@@ -27,7 +27,7 @@ def adjudicate(
     responses_hash: str,
     member: Member,
     by_letter: Mapping[str, int],
-    verdict: Verdict,
+    entered: RankingInput,
     instead_of: int | None = None,
     key: uuid.UUID | None = None,
 ) -> Ranking:
@@ -38,12 +38,12 @@ def adjudicate(
     Raises AdjudicatedMeanwhileError if another ranking is current now, and ValueError unless
     exactly these responses have ranks.
     """
-    if sorted(verdict.ranks) != sorted(by_letter):
-        raise ValueError(f"expected ranks for {sorted(by_letter)}, got {sorted(verdict.ranks)}")
-    take_turn(member)  # the version number is shared with their own rankings of these responses
+    if sorted(entered.ranks) != sorted(by_letter):
+        raise ValueError(f"expected ranks for {sorted(by_letter)}, got {sorted(entered.ranks)}")
+    lock_member(member)  # the version number is shared with their own rankings of these responses
     Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)  # one adjudicator at a time
     rankings = Ranking.objects.filter(prompt=prompt, responses_hash=responses_hash)
-    key = key_of(key, verdict)
+    key = submit_key(key, entered)
     if key and (same := rankings.filter(member=member, key=key).first()):
         if same.is_current:
             return same
@@ -52,7 +52,7 @@ def adjudicate(
     if (current.pk if current else None) != instead_of:
         raise AdjudicatedMeanwhileError
     if current is not None:
-        if says(current, by_letter) == normal(verdict):
+        if RankingInput.from_ranking(current, by_letter) == entered.normalized():
             return current
         Ranking.objects.filter(pk=current.pk).update(is_current=False)
     last = rankings.filter(member=member).aggregate(last=Max("version"))["last"] or 0
@@ -62,13 +62,13 @@ def adjudicate(
         responses_hash=responses_hash,
         version=last + 1,
         origin=Origin.ADJUDICATED,
-        all_bad=verdict.all_bad,
-        note=verdict.note,
+        all_bad=entered.all_bad,
+        note=entered.note,
         key=key,
     )
     Placement.objects.bulk_create(
         Placement(ranking=ranking, response_id=by_letter[letter], rank=rank)
-        for letter, rank in dense(verdict.ranks).items()
+        for letter, rank in close_gaps(entered.ranks).items()
     )
     return ranking
 

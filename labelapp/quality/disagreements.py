@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, QuerySet
 
 from labelapp.models import Comment, Disagreement, Origin, Project, Ranking
 from labelapp.quality.rankings import MeasuredRanking
@@ -192,7 +192,7 @@ def filtered(project: Project, show: str) -> QuerySet[Disagreement]:
         adjudicated = ADJUDICATED.filter(prompt__project=project)
         return disagreements.filter(prompt__in=adjudicated.values("prompt"))
     if show == "":
-        return disagreements.filter(~Exists(ADJUDICATED.filter(prompt=OuterRef("prompt"))))
+        return disagreements.undecided()
     return disagreements
 
 

@@ -5,10 +5,12 @@ refused in words (403).
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -23,17 +25,15 @@ def signed_in(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-def membership(user: User, slug: str) -> Member:
-    """The person's membership in the project; superusers manage projects they are not members of.
+def membership(user: User, slug: str, members: QuerySet[Member] | None = None) -> Member:
+    """Return the person's membership in the project, read from `members` if given.
 
+    Superusers manage projects they are not members of.
     Raises Http404 for everybody else, so that a stranger cannot tell which projects exist.
     """
-    own = (
-        Member.objects.filter(user=user, project__slug=slug, is_active=True)
-        .select_related("project")
-        .first()
-    )
-    if own is not None:
+    members = Member.objects.select_related("project") if members is None else members
+    with suppress(Member.DoesNotExist):
+        own = members.get(user_id=user.pk, project__slug=slug, is_active=True)
         if user.is_superuser:
             own.role = Role.MANAGER  # here and now, whatever is stored
         return own

@@ -132,4 +132,4 @@ class RankingPage:
             expect(self.lane(rank).locator(".chip")).to_have_text(held)
 
     def expect_empty(self) -> None:
-        expect(self.page.get_by_role("heading", name="Nothing waits for you")).to_be_visible()
+        expect(self.page.get_by_role("heading", name="You’re all caught up")).to_be_visible()

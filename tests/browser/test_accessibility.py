@@ -11,8 +11,8 @@ from django.utils import timezone
 from playwright.sync_api import Page, ViewportSize, expect
 
 from labelapp.exporting import exports
-from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
     INSTRUCTGPT_FLAGS,
     AgreementMeasurement,
@@ -37,6 +37,7 @@ from tests.browser.ranking_page import RankingPage
 from tests.browser.test_pages import HELD_OUT, start_run
 from tests.conftest import sign_in
 from tests.labelapp.importing.uploads import confirm, line, lines, send
+from tests.labelapp.labelling.acting import skip, submit
 
 WIDE: ViewportSize = {"width": 1280, "height": 844}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -135,20 +136,20 @@ def campaign(project: Project, labeller: Member, add_prompt: Any) -> list[Prompt
     prompts[2].messages = CHAT
     prompts[2].save()
     prompts[0].responses.filter(text=RESPONSES[2]).update(names_itself=True)
-    submissions.submit(assignment=task_of(labeller), verdict=verdict(note="Hard."), seconds=42)
-    submissions.skip(assignment=task_of(labeller), reason=SkipReason.UNSUITABLE, note="No.")
+    submit(assignment=task_of(labeller), entered=verdict(note="Hard."), seconds=42)
+    skip(assignment=task_of(labeller), reason=SkipReason.UNSUITABLE, note="No.")
     task_of(labeller)
     return prompts
 
 
 def task_of(labeller: Member) -> Any:
-    task = assignments.current_task(labeller)
+    task = assignments.current_assignment(labeller)
     assert task is not None
     return task
 
 
-def verdict(**more: Any) -> Verdict:
-    return Verdict(
+def verdict(**more: Any) -> RankingInput:
+    return RankingInput(
         ranks={"A": 1, "B": 2, "C": 2, "D": 3},
         scores={"A": 7, "B": 4},
         flags={"D": list(INSTRUCTGPT_FLAGS[:2])},

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Member, Prompt
 from tests.browser.conftest import As
+from tests.labelapp.labelling.acting import submit
 
 
 @pytest.fixture
@@ -16,12 +17,10 @@ def campaign(add_prompt: Any, labeller: Member) -> dict[str, Prompt]:
     """One prompt ranked, one in work, two waiting; a response of one names its model."""
     names = ("ranked", "begun", "waiting", "last")
     found = {name: add_prompt(f"The {name} prompt?", priority=-i) for i, name in enumerate(names)}
-    first = assignments.current_task(labeller)
+    first = assignments.current_assignment(labeller)
     assert first is not None
-    submissions.submit(
-        assignment=first, verdict=Verdict(dict(zip("ABCD", (1, 2, 3, 4), strict=True)))
-    )
-    assignments.current_task(labeller)
+    submit(assignment=first, entered=RankingInput(dict(zip("ABCD", (1, 2, 3, 4), strict=True))))
+    assignments.current_assignment(labeller)
     found["last"].responses.filter(text="Paint.").update(text="I am ChatGPT.", names_itself=True)
     return found
 

@@ -169,7 +169,7 @@ def test_without_ties_a_lane_holds_one(way: str, ranking_page: RankingPage, prom
         getattr(ranking_page, way)({first: 1, second: 1})
     ranking_page.expect_rail({second: 1})
     expect(ranking_page.said).to_have_text(
-        "B ranked 1. A back to still to rank: no ties in this project."
+        "B ranked 1. A is unranked again: this project allows no ties."
     )
     ranking_page.page.keyboard.press("u")
     ranking_page.expect_rail({first: 1})

@@ -21,11 +21,11 @@ def test_nothing_is_ranked_to_begin_with_and_that_cannot_be_submitted(
     assert set(ranking_page.entered().values()) == {None}
     expect(ranking_page.submit).to_have_attribute("aria-disabled", "true")
     ranking_page.page.keyboard.press("Enter")
-    expect(ranking_page.said).to_have_text("Not yet: A, B, C and D still to rank.")
+    expect(ranking_page.said).to_have_text("Not ranked yet: A, B, C and D.")
     ranking_page.submit.click(force=True)  # as people do, though it is dim
     ranking_page.rank_by_keyboard(dict(list(ORDER.items())[:3]) | {RESPONSES[3]: 9})
     ranking_page.page.keyboard.press("Enter")
-    expect(ranking_page.said).to_contain_text("still to rank.")
+    expect(ranking_page.said).to_contain_text("Not ranked yet:")
     assert not Ranking.objects.exists()
 
 

@@ -93,6 +93,7 @@ def detail(request: HttpRequest, member: Member) -> HttpResponse:
         "guidelines": render_text(member.project.guidelines),
         "counts": counts.found,
         "counted_at": counts.counted_at,
+        "quality": overview.quality(member.project) if member.sees_scores else None,
         "naming": prompts.naming_themselves(member.project).count() if member.sees_scores else 0,
         "yours": yours,
         "many_yours": yours >= assignments.COUNTED,

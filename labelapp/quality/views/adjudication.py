@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from labelapp.labelling.forms import VerdictForm, posted_uuid
+from labelapp.labelling.forms import RankingForm, posted_uuid
 from labelapp.models import Member, Origin, Prompt, Ranking
 from labelapp.quality import adjudication
 from labelapp.quality.side_by_side import side_by_side
@@ -31,9 +31,9 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     if table is None:
         messages.error(request, "Not saved: there are no rankings of these responses any more.")
         return back_to_prompt(request, member, prompt, "verdicts")
-    form = VerdictForm(request.POST, letters=list(table.by_letter), project=member.project)
+    form = RankingForm(request.POST, letters=list(table.by_letter), project=member.project)
     if not form.is_valid():
-        entered = {responses_hash: (form.verdict, form.problems)}
+        entered = {responses_hash: (form.entered, form.problems)}
         return detail_response(request, member, prompt, status=422, entered=entered)
     instead_of = request.POST.get("instead_of", "")
     try:
@@ -42,7 +42,7 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             responses_hash=responses_hash,
             member=member,
             by_letter=table.by_letter,
-            verdict=form.verdict,
+            entered=form.entered,
             instead_of=int(instead_of) if re.fullmatch(r"[0-9]{1,18}", instead_of) else None,
             key=posted_uuid(request.POST, "key"),
         )
@@ -51,7 +51,7 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             "Somebody else has changed the decision since you opened the page, see above. "
             "Save again to replace it with yours."
         )
-        entered = {responses_hash: (form.verdict, [problem])}
+        entered = {responses_hash: (form.entered, [problem])}
         return detail_response(request, member, prompt, status=409, entered=entered)
     messages.success(request, "Decision saved. The labellers’ own rankings are unchanged.")
     return back_to_prompt(request, member, prompt, "verdicts")

@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from labelapp.labelling.verdict import Verdict, says
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Comment, Disagreement, Member, Prompt, Role
 from labelapp.quality import comments, disagreements
 from labelapp.quality.forms import MAX_COMMENT, CommentForm
@@ -59,30 +59,30 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 class Entry:
     """The contents of the form that adjudicates a set of responses."""
 
-    verdict: Verdict
+    initial: RankingInput
     prefilled: str  # a sentence that names the source of the contents
     rows: list[tuple[str, str, int | None]]  # letter, text, rank
     problems: list[str]
     key: uuid.UUID
 
 
-def make_entry(table: Table, entered: Verdict | None, problems: list[str]) -> Entry:
+def make_entry(table: Table, entered: RankingInput | None, problems: list[str]) -> Entry:
     """Fill the form with what was entered, the last adjudicated ranking, or the majority."""
     before = table.adjudicated or next(iter(table.earlier), None)
     if entered is not None:
-        verdict, prefilled = entered, ""
+        initial, prefilled = entered, ""
     elif before is not None:
-        verdict = says(before.ranking, table.by_letter)
+        initial = RankingInput.from_ranking(before.ranking, table.by_letter)
         withdrawn = "" if before is table.adjudicated else " (withdrawn)"
         prefilled = f"Filled in with {before.name}’s decision{withdrawn}."
     else:
-        verdict = Verdict(table.majority)
+        initial = RankingInput(table.majority)
         prefilled = "Filled in with the majority of labellers." if table.majority else ""
     return Entry(
-        verdict=verdict,
+        initial=initial,
         prefilled=prefilled,
         rows=[
-            (row.letter, " ".join(row.response.text.split()), verdict.ranks.get(row.letter))
+            (row.letter, " ".join(row.response.text.split()), initial.ranks.get(row.letter))
             for row in table.rows
         ],
         problems=problems,
@@ -96,7 +96,7 @@ def detail_response(
     prompt: Prompt,
     *,
     status: int = 200,
-    entered: Mapping[str, tuple[Verdict, list[str]]] | None = None,
+    entered: Mapping[str, tuple[RankingInput, list[str]]] | None = None,
     **extra: Any,
 ) -> HttpResponse:
     """Render the page of a prompt, with the rankings `entered` but not saved and their problems.

@@ -79,7 +79,7 @@ export class Task {
     if (this.ranking.isSent) return false;
     const { missing, complete } = this.ranking;
     if (!complete) {
-      say(words(gettext("Not yet: %(letters)s still to rank."), { letters: listed(missing) }));
+      say(words(gettext("Not ranked yet: %(letters)s."), { letters: listed(missing) }));
       this.cards.show(this.cards.card(missing[0]));
     }
     return complete;
@@ -157,7 +157,7 @@ function welcome() {
 /** What came in answer to a request. */
 function goOn() {
   if (document.getElementById("task") === task?.form) return; // another part of the page came
-  ahead.next = null; // it is lent still, and may be what came
+  ahead.next = null; // it is still assigned, and may be what came
   ahead.asked = null;
   begin();
   welcome();

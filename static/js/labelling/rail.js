@@ -87,8 +87,8 @@ export class Rail {
     const submit = this.form.querySelector(".submit");
     submit.setAttribute("aria-disabled", String(!complete));
     const text = this.form.querySelector(".missing");
-    text.textContent = complete ? gettext("Every response has a rank") : gettext("still to rank");
-    const title = gettext("Still to rank: %(letters)s");
+    text.textContent = complete ? gettext("Every response has a rank") : gettext("to rank");
+    const title = gettext("To rank: %(letters)s");
     submit.title = complete ? "" : words(title, { letters: listed(missing) });
     this.form.querySelector(".undo").disabled = this.ranking.history.length === 0;
   }

@@ -117,7 +117,7 @@ function sentence(letter, rank, others, tiesAllowed) {
   if (others.length === 0) return `${now}.`;
   const names = { now, others: listed(others) };
   if (tiesAllowed) return words(gettext("%(now)s, tied with %(others)s."), names);
-  return words(gettext("%(now)s. %(others)s back to still to rank: no ties in this project."), names);
+  return words(gettext("%(now)s. %(others)s is unranked again: this project allows no ties."), names);
 }
 
 /**

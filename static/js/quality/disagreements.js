@@ -36,7 +36,7 @@ class AdjudicationForm {
     const { missing, complete } = this.ranking;
     if (complete) return;
     event.preventDefault();
-    say(words(gettext("Not yet: %(letters)s still to rank."), { letters: listed(missing) }));
+    say(words(gettext("Not ranked yet: %(letters)s."), { letters: listed(missing) }));
     this.cards.show(this.cards.card(missing[0]));
   }
 

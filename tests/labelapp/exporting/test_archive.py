@@ -16,7 +16,7 @@ from labelapp.exporting.manifest import make_project, read_manifest
 from labelapp.exporting.writer import export_file, export_lines
 from labelapp.importing.importer import import_lines
 from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
     Assignment,
     Comment,
@@ -31,6 +31,7 @@ from labelapp.projects import prompts
 from tests.conftest import AddPrompt, AddRanking
 from tests.labelapp.exporting.archived import Asked, build, held, numbers, projects
 from tests.labelapp.exporting.exported import NOON, lines, name_responses
+from tests.labelapp.labelling.acting import claim, reopen, skip, submit
 from training.formats.archive_keys import (
     CONTROLS,
     ORIGINS,
@@ -92,9 +93,9 @@ def test_a_project_comes_back_from_its_archive_to_the_byte_and_to_the_row(
     assert held(other) == held(project)
 
 
-def verdict(assignment: Assignment, *ranks: int, note: str = "") -> Verdict:
+def verdict(assignment: Assignment, *ranks: int, note: str = "") -> RankingInput:
     letters = submissions.letters(assignment)
-    return Verdict(dict(zip(letters, ranks, strict=True)), note=note)
+    return RankingInput(dict(zip(letters, ranks, strict=True)), note=note)
 
 
 def test_what_people_did_in_the_pages_comes_back_as_they_left_it(
@@ -106,17 +107,17 @@ def test_what_people_did_in_the_pages_comes_back_as_they_left_it(
     for number in range(6):
         add_prompt(f"Number {number}?", wanted=2)
     for member in (ann, bob):
-        task = assignments.claim(member)
+        task = claim(member)
         assert task is not None
-        submissions.submit(assignment=task, verdict=verdict(task, 1, 1, 2, 3), seconds=0)
-        submissions.submit(assignment=task, verdict=verdict(task, 4, 3, 2, 1, note="No."))
-    undone, skipped, held = assignments.claim(ann), assignments.claim(bob), assignments.claim(cem)
+        submit(assignment=task, entered=verdict(task, 1, 1, 2, 3), seconds=0)
+        submit(assignment=task, entered=verdict(task, 4, 3, 2, 1, note="No."))
+    undone, skipped, held = claim(ann), claim(bob), claim(cem)
     assert undone is not None
     assert skipped is not None
     assert held is not None
-    submissions.submit(assignment=undone, verdict=verdict(undone, 1, 2, 3, 4))
-    submissions.reopen(undone)
-    submissions.skip(assignment=skipped, reason=SkipReason.BROKEN, note="Empty.")
+    submit(assignment=undone, entered=verdict(undone, 1, 2, 3, 4))
+    reopen(undone)
+    skip(assignment=skipped, reason=SkipReason.BROKEN, note="Empty.")
     Prompt.objects.filter(pk=held.prompt_id).update(priority=3)
     prompts.take_out(prompts=Prompt.objects.filter(pk=held.prompt_id))
     last = Prompt.objects.latest("pk")
@@ -132,7 +133,7 @@ def test_what_people_did_in_the_pages_comes_back_as_they_left_it(
     waiting = tasks.open().get()
     assert waiting.slot is None
     back.is_active = True
-    assert assignments.current_task(back) == waiting
+    assert assignments.current_assignment(back) == waiting
 
 
 def held_but_roles(project: Project) -> dict[str, list[Any]]:
@@ -286,9 +287,9 @@ def test_a_plain_export_brings_the_order_that_was_shown_and_nothing_of_the_queue
     project: Project, add_prompt: AddPrompt, bring: Bring, ann: Member, tmp_path: Path
 ) -> None:
     add_prompt()
-    mine = assignments.claim(ann)
+    mine = claim(ann)
     assert mine is not None
-    submissions.submit(assignment=mine, verdict=verdict(mine, 2, 1, 3, 3))
+    submit(assignment=mine, entered=verdict(mine, 2, 1, 3, 3))
     text, other = "".join(export_lines(project, "jsonl")), empty()
     assert import_text(other, text, tmp_path / "plain.jsonl") == []
     assert "".join(export_lines(other, "jsonl")) == text
@@ -359,9 +360,9 @@ def test_a_gold_ranking_and_a_control_are_marked(
 def test_a_submit_between_two_reads_of_an_export_is_not_in_it_by_half(
     project: Project, add_prompt: AddPrompt, ann: Member, tmp_path: Path
 ) -> None:
-    mine = assignments.claim(ann) if add_prompt() else None
+    mine = claim(ann) if add_prompt() else None
     assert mine is not None
-    submissions.submit(assignment=mine, verdict=verdict(mine, 1, 2, 3, 4))
+    submit(assignment=mine, entered=verdict(mine, 1, 2, 3, 4))
     Ranking.objects.update(is_current=False)  # as if one that stands came after these were read
     line, _ = lines(archive(project))
     assert "submitted_at" not in line["tasks"][0]
@@ -376,9 +377,9 @@ def test_the_number_of_statements_of_an_import_does_not_grow_with_an_archive(
     def statements(more: int) -> int:
         for number in range(more):
             add_prompt(f"Number {more} {number}?")
-            mine = assignments.claim(ann)
+            mine = claim(ann)
             assert mine is not None
-            submissions.submit(assignment=mine, verdict=verdict(mine, 1, 2, 3, 4))
+            submit(assignment=mine, entered=verdict(mine, 1, 2, 3, 4))
         text, other = archive(project), empty()
         with CaptureQueriesContext(connection) as made:
             assert import_text(other, text, tmp_path / "a.jsonl") == []

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from transformers import AutoTokenizer
 
 from labelapp.importing.sampling import Settings, fill
-from labelapp.labelling.assignments import current_task
+from labelapp.labelling.assignments import current_assignment
 from labelapp.models import Member, Project, Prompt, Response
 from tests.conftest import AddPrompt, AddRanking
 from tests.training.tiny import save_pretrained_folder
@@ -116,7 +116,7 @@ def test_prompts_are_filled_and_wait_for_labellers(
     assert "3 prompts now wait for labellers" in out
     assert set(Response.objects.values_list("source", flat=True)) == {"gpt"}
     assert set(Prompt.objects.values_list("rankings_wanted", "rankings_needed")) == {(2, 2)}
-    assert current_task(labeller) is not None
+    assert current_assignment(labeller) is not None
     asked = endpoint.asked[0]
     assert (asked["path"], asked["temperature"], asked["model"]) == (
         "/v1/chat/completions",
@@ -158,7 +158,7 @@ def test_only_prompts_that_nobody_has_ranked_or_been_lent_are_filled(
     endpoint: Endpoint,
 ) -> None:
     lent = add_prompt("Lent?")
-    assert current_task(labeller).prompt == lent  # type: ignore[union-attr]
+    assert current_assignment(labeller).prompt == lent  # type: ignore[union-attr]
     ranked = add_prompt("Ranked?", ["a", "b"], wanted=0)
     add_ranking(ranked, ann, [1, 2])
     taken_out = add_prompt("Taken out?", [], wanted=0, taken_out=True)
@@ -500,13 +500,13 @@ def test_a_labeller_who_is_further_down_the_queue_gets_what_was_filled(
     project: Project, prompts: list[Prompt], add_prompt: AddPrompt, labeller: Member,
     endpoint: Endpoint,
 ) -> None:  # fmt: skip
-    task = current_task(add_prompt("Last?") and labeller)
+    task = current_assignment(add_prompt("Last?") and labeller)
     assert task is not None
     task.skipped_at, task.skip_reason, task.slot = task.created_at, "other", None
     task.save()
-    assert current_task(labeller) is None
+    assert current_assignment(labeller) is None
     sample("--endpoint", endpoint.url, "--responses", "4")
-    found = current_task(labeller)
+    found = current_assignment(labeller)
     assert found is not None
     assert found.prompt in prompts
 

@@ -9,9 +9,11 @@ from django.test import Client
 from django.utils import timezone
 
 from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Ranking, User
 from tests.conftest import AddPrompt, sign_in
+from tests.labelapp.labelling.acting import save_draft
+from tests.labelapp.labelling.acting import submit as store
 
 URL = "/projects/kitchen/labelling/"
 ABCD = {"A": 1, "B": 2, "C": 3, "D": 4}
@@ -19,7 +21,7 @@ POSTS = ("skip", "undo", "draft", "alive")
 
 
 def task(member: Member) -> Assignment:
-    assignment = assignments.current_task(member)
+    assignment = assignments.current_assignment(member)
     assert assignment is not None
     return assignment
 
@@ -68,7 +70,7 @@ def test_a_submit_whose_page_shows_the_next_task_brings_only_what_stands_beside_
     add_prompt("First?", priority=1)
     add_prompt("Second?")
     now = task(labeller)
-    ready = assignments.next_task(labeller, beside=now)
+    ready = assignments.next_assignment(labeller, current=now)
     assert ready is not None
     page = submit(sign_in(labeller), now, next=ready.token).content.decode()
     assert "Second?" not in page
@@ -106,7 +108,7 @@ def test_a_form_that_is_sent_again_with_other_ranks_is_another_submit(
     submit(client, now, key=key)  # the first one, late
     submit(client, now, key=key, **again)
     assert Ranking.objects.count() == 2
-    verdict = submissions.current_verdict(now)
+    verdict = submissions.current_input(now)
     assert verdict is not None
     assert verdict.ranks == {"A": 4, "B": 2, "C": 3, "D": 1}
 
@@ -167,7 +169,7 @@ def test_a_skipped_task_goes_to_somebody_else(
     answer = post(
         sign_in(labeller), "skip", assignment=now.token, reason="broken", skip_note="no end"
     )
-    assert "Nothing waits for you" in answer.content.decode()
+    assert "You’re all caught up" in answer.content.decode()
     assert "Undo the skip" in answer.content.decode()
     now.refresh_from_db()
     assert (now.skip_reason, now.skip_note) == ("broken", "no end")
@@ -190,7 +192,7 @@ def test_a_task_is_not_skipped_without_a_reason(
 def test_a_ranked_task_is_not_skipped(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     now = task(labeller)
-    submissions.submit(assignment=now, verdict=Verdict(ABCD))
+    store(assignment=now, entered=RankingInput(ABCD))
     post(sign_in(labeller), "skip", assignment=now.token, reason="broken")
     now.refresh_from_db()
     assert now.skipped_at is None
@@ -226,7 +228,7 @@ def test_an_undone_submit_is_shown_though_others_have_its_prompt(
     add_prompt("Second?")
     now = task(labeller)
     Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    submissions.submit(assignment=task(manager), verdict=Verdict(ABCD))
+    store(assignment=task(manager), entered=RankingInput(ABCD))
     client = sign_in(labeller)
     submit(client, now)
     assert Ranking.objects.get(member=labeller).surplus
@@ -290,7 +292,7 @@ def test_other_people_and_methods_are_refused(
 ) -> None:
     add_prompt(wanted=2)
     now = task(labeller)
-    submissions.keep_draft(now, Verdict({"A": 1}))
+    save_draft(now, RankingInput({"A": 1}))
     data = {"assignment": now.token, "undo": now.token, "token": now.token, "reason": "other"}
     assert sign_in(labeller).get(f"{URL}{name}/").status_code == 405
     assert Client().post(f"{URL}{name}/", data).status_code == 302
@@ -301,5 +303,5 @@ def test_other_people_and_methods_are_refused(
         assert post(sign_in(labeller), name, **gone).status_code == 404
     after = Assignment.objects.get(pk=now.pk)
     assert (after.draft, after.skipped_at, after.expires_at) == (
-        Verdict({"A": 1}).to_json(), None, now.expires_at,
+        RankingInput({"A": 1}).to_json(), None, now.expires_at,
     )  # fmt: skip

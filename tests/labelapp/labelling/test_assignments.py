@@ -1,4 +1,4 @@
-"""Lending: who gets which prompt next, for how long, and what comes back."""
+"""Assigning: who gets which prompt next, for how long, and what comes back."""
 
 from datetime import timedelta
 
@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp.importing.importer import import_lines
-from labelapp.labelling import assignments, queue, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments, queue
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, AddRanking, join
+from tests.labelapp.labelling.acting import reopen, skip, submit
 from tests.labelapp.labelling.test_submissions import ABCD, expire, in_parallel, task
 from training.formats.ranking_file import FileResponse, Line
 
@@ -30,7 +31,7 @@ def bob(project: Project) -> Member:
 def rank_next(member: Member) -> Prompt:
     """The member ranks what they are given; the prompt."""
     assignment = task(member)
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
+    submit(assignment=assignment, entered=RankingInput(ABCD))
     return assignment.prompt
 
 
@@ -52,7 +53,7 @@ def test_a_labellers_place_moves_down_the_queue(add_prompt: AddPrompt, ann: Memb
     for prompt in prompts:
         assert rank_next(ann) == prompt
         assert place(ann) == (prompt.priority, prompt.pk)
-    assert assignments.current_task(ann) is None
+    assert assignments.current_assignment(ann) is None
 
 
 def test_a_labeller_goes_on_at_their_place(add_prompt: AddPrompt, ann: Member) -> None:
@@ -95,10 +96,10 @@ def test_an_expired_prompt_is_found_by_somebody_far_down_the_queue(
     add_prompt: AddPrompt, ann: Member, bob: Member
 ) -> None:
     first = add_prompt("First?")
-    lent = task(bob)
+    held = task(bob)
     rest = [add_prompt(f"{i}?") for i in range(3)]
     assert rank_next(ann) == rest[0]
-    expire(lent)
+    expire(held)
     assert rank_next(ann) == first
     assert rank_next(ann) == rest[1]  # and their own place was not lost
 
@@ -107,10 +108,10 @@ def test_a_skipped_prompt_is_found_by_somebody_far_down_the_queue(
     add_prompt: AddPrompt, ann: Member, bob: Member
 ) -> None:
     first = add_prompt("First?")
-    lent = task(bob)
+    held = task(bob)
     rest = [add_prompt(f"{i}?") for i in range(3)]
     assert rank_next(ann) == rest[0]
-    submissions.skip(assignment=lent, reason="other")
+    skip(assignment=held, reason="other")
     assert rank_next(ann) == first
 
 
@@ -118,7 +119,7 @@ def test_a_prompt_that_came_back_waits_behind_what_is_more_urgent(
     add_prompt: AddPrompt, ann: Member, bob: Member
 ) -> None:
     calm = add_prompt("Calm?", priority=0)
-    submissions.skip(assignment=task(bob), reason="other")
+    skip(assignment=task(bob), reason="other")
     urgent = add_prompt("Urgent?", priority=5)
     assert rank_next(ann) == urgent
     assert rank_next(ann) == calm
@@ -141,8 +142,8 @@ def test_nobody_is_given_again_what_they_skipped(
     add_prompt: AddPrompt, ann: Member, bob: Member
 ) -> None:
     prompt = add_prompt()
-    submissions.skip(assignment=task(ann), reason="cannot judge")
-    assert assignments.current_task(ann) is None
+    skip(assignment=task(ann), reason="cannot judge")
+    assert assignments.current_assignment(ann) is None
     assert task(bob).prompt == prompt
 
 
@@ -151,7 +152,7 @@ def test_nobody_is_given_what_they_ranked_elsewhere_though_it_came_back(
 ) -> None:
     prompt = add_prompt(came_back=True)
     add_ranking(prompt, ann, [1, 2, 3, 4], origin="imported")
-    assert assignments.current_task(ann) is None
+    assert assignments.current_assignment(ann) is None
 
 
 def test_a_paused_project_gives_nothing_new_and_keeps_what_was_begun(
@@ -162,11 +163,11 @@ def test_a_paused_project_gives_nothing_new_and_keeps_what_was_begun(
     begun = task(ann)
     Project.objects.update(paused=True)
     ann, bob = (Member.objects.get(pk=member.pk) for member in (ann, bob))
-    assert assignments.current_task(bob) is None
+    assert assignments.current_assignment(bob) is None
     assert task(ann) == begun
-    assert assignments.next_task(ann, begun) is None
-    submissions.submit(assignment=begun, verdict=Verdict(ABCD))
-    assert assignments.current_task(ann) is None
+    assert assignments.next_assignment(ann, begun) is None
+    submit(assignment=begun, entered=RankingInput(ABCD))
+    assert assignments.current_assignment(ann) is None
     Project.objects.update(paused=False)
     assert task(Member.objects.get(pk=ann.pk)) != begun
 
@@ -174,33 +175,33 @@ def test_a_paused_project_gives_nothing_new_and_keeps_what_was_begun(
 # The task after the current one
 
 
-def test_the_next_task_is_lent_ahead_and_shown_only_then(
+def test_the_next_one_is_assigned_ahead_and_shown_only_then(
     add_prompt: AddPrompt, ann: Member
 ) -> None:
     for i in range(3):
         add_prompt(f"{i}?")
     first = task(ann)
-    second = assignments.next_task(ann, first)
+    second = assignments.next_assignment(ann, first)
     assert second is not None
     assert second.prompt_id != first.prompt_id
     assert task(ann) == first
-    assert assignments.next_task(ann, first) == second  # asked twice, lent once
-    submissions.submit(assignment=first, verdict=Verdict(ABCD))
+    assert assignments.next_assignment(ann, first) == second  # asked twice, claimed once
+    submit(assignment=first, entered=RankingInput(ABCD))
     assert task(ann) == second
     assert Assignment.objects.count() == 2
 
 
 def test_there_is_no_next_task_where_nothing_else_waits(add_prompt: AddPrompt, ann: Member) -> None:
     add_prompt()
-    assert assignments.next_task(ann, task(ann)) is None
+    assert assignments.next_assignment(ann, task(ann)) is None
 
 
-def test_a_task_lent_ahead_goes_to_others_when_its_lease_runs_out(
+def test_one_assigned_ahead_goes_to_others_when_its_lease_runs_out(
     add_prompt: AddPrompt, ann: Member, bob: Member
 ) -> None:
     add_prompt("One?")
     add_prompt("Two?")
-    ahead = assignments.next_task(ann, task(ann))
+    ahead = assignments.next_assignment(ann, task(ann))
     assert ahead is not None
     expire(ahead)
     assert task(bob).prompt == ahead.prompt
@@ -209,11 +210,11 @@ def test_a_task_lent_ahead_goes_to_others_when_its_lease_runs_out(
 # Leases
 
 
-def test_an_open_page_keeps_its_tasks_lent(add_prompt: AddPrompt, ann: Member) -> None:
+def test_an_open_page_keeps_its_leases(add_prompt: AddPrompt, ann: Member) -> None:
     for i in range(3):
         add_prompt(f"{i}?")
     shown = task(ann)
-    ahead = assignments.next_task(ann, shown)
+    ahead = assignments.next_assignment(ann, shown)
     assert ahead is not None
     soon = timezone.now() + timedelta(minutes=1)
     Assignment.objects.update(expires_at=soon)
@@ -235,7 +236,7 @@ def test_an_open_page_takes_back_a_slot_that_nobody_took(
     mine.refresh_from_db()
     prompt.refresh_from_db()
     assert (mine.slot, prompt.rankings_needed) == (1, 0)
-    assert assignments.current_task(bob) is None
+    assert assignments.current_assignment(bob) is None
 
 
 def test_an_open_page_does_not_take_a_slot_from_somebody_else(
@@ -270,12 +271,12 @@ def test_progress_counts_what_a_labeller_did_and_what_waits_for_them(
 ) -> None:
     for i in range(5):
         add_prompt(f"{i}?")
-    lent = task(bob)
+    held = task(bob)
     rank_next(ann)
     task(ann)
     ann.refresh_from_db()
     assert assignments.progress(ann) == assignments.Progress(done=1, today=1, left=2)
-    submissions.skip(assignment=lent, reason="other")
+    skip(assignment=held, reason="other")
     assert (
         assignments.progress(ann).left == 3
     )  # what came back is counted, however far down they are
@@ -337,7 +338,7 @@ def test_pages_that_stay_open_while_leases_run_out_lose_no_slot(
             lambda member=member, mine=mine: assignments.keep_alive(member, [mine.token])
             for member, mine in zip(people, held, strict=True)
         ]
-        assert in_parallel(*jobs, lambda: assignments.next_task(people[0], held[0])) == []
+        assert in_parallel(*jobs, lambda: assignments.next_assignment(people[0], held[0])) == []
         for prompt in prompts:
             prompt.refresh_from_db()
             taken = prompt.assignments.exclude(slot=None).count()
@@ -370,3 +371,54 @@ def test_postgresql_looks_each_waiting_prompt_up_and_reads_nothing_that_is_finis
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "SubPlan" in plan
     assert "Join" not in plan
+
+
+# The rankings of a day
+
+
+def today(member: Member) -> int:
+    return assignments.progress(Member.objects.get(pk=member.pk)).today
+
+
+def test_the_day_counts_submits_and_undos_and_no_edits(add_prompt: AddPrompt, ann: Member) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?")
+    first = task(ann)
+    submit(assignment=first, entered=RankingInput(ABCD))
+    rank_next(ann)
+    submit(assignment=first, entered=RankingInput(dict.fromkeys("ABCD", 1)))
+    assert today(ann) == 2
+    reopen(first)
+    assert today(ann) == 1
+    submit(assignment=first, entered=RankingInput(ABCD))
+    assert today(ann) == 2
+
+
+def test_a_new_day_begins_with_none(add_prompt: AddPrompt, ann: Member) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?")
+    first = task(ann)
+    submit(assignment=first, entered=RankingInput(ABCD))
+    yesterday = timezone.now() - timedelta(days=1)
+    Assignment.objects.update(submitted_at=yesterday)
+    Member.objects.update(ranked_on=timezone.localdate(yesterday))
+    assert today(ann) == 0
+    reopen(first)  # yesterday's does not count today
+    assert today(ann) == 0
+    rank_next(ann)
+    assert today(ann) == 1
+
+
+def test_a_day_that_an_earlier_version_did_not_count_is_counted(
+    add_prompt: AddPrompt, ann: Member
+) -> None:
+    for i in range(4):
+        add_prompt(f"{i}?")
+    done = [rank_next(ann) for _ in range(2)]
+    Member.objects.update(ranked_on=None, ranked_that_day=0)
+    assert today(ann) == 2
+    reopen(Assignment.objects.get(prompt=done[0]))
+    assert today(ann) == 1
+    Member.objects.update(ranked_on=None, ranked_that_day=0)
+    rank_next(ann)
+    assert today(ann) == 2

@@ -12,11 +12,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp.labelling import assignments, controls, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Origin, Project, Prompt, Ranking, Role
 from labelapp.projects import progress, prompts
 from labelapp.quality.rankings import rankings_by_prompt
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
+from tests.labelapp.labelling.acting import reopen, skip, submit
 from tests.labelapp.labelling.test_submissions import ABCD, DCBA, expire, in_parallel, task
 
 LABELLING = "/projects/kitchen/labelling/"
@@ -52,8 +53,8 @@ def add_gold(
     return add
 
 
-def rank(assignment: Assignment, verdict: Verdict | None = None) -> Ranking:
-    return submissions.submit(assignment=assignment, verdict=verdict or Verdict(ABCD))
+def rank(assignment: Assignment, verdict: RankingInput | None = None) -> Ranking:
+    return submit(assignment=assignment, entered=verdict or RankingInput(ABCD))
 
 
 def until(member: Member, kind: str) -> Assignment:
@@ -151,7 +152,7 @@ def test_a_gold_prompt_shows_what_its_ranking_is_of(
     controls.mark_gold(ranking)
     orders = set()
     for _ in range(40):
-        given = controls.gold_task(ann)
+        given = controls.assign_gold(ann)
         assert given is not None
         orders.add(tuple(given.order))
     assert {frozenset(order) for order in orders} == {frozenset(ranking.ranks())}
@@ -167,25 +168,25 @@ def test_nobody_gets_a_gold_prompt_they_had_ranked_or_made(
     add_ranking: AddRanking,
 ) -> None:
     prompt = add_gold()
-    assert controls.gold_task(manager) is None
+    assert controls.assign_gold(manager) is None
     add_ranking(prompt, ann, (4, 3, 2, 1), origin=Origin.IMPORTED)
-    assert controls.gold_task(ann) is None
+    assert controls.assign_gold(ann) is None
     add_prompt("Waits?")
     add_prompt("Waits, too?")
     share(bob, gold_share=50)
-    submissions.skip(assignment=until(bob, "gold"), reason="cannot judge")
-    assert controls.gold_task(bob) is None
+    skip(assignment=until(bob, "gold"), reason="cannot judge")
+    assert controls.assign_gold(bob) is None
 
 
 def test_a_prompt_taken_out_is_no_control(
     ann: Member, add_gold: Callable[..., Prompt], repeat: Assignment
 ) -> None:
     Prompt.objects.filter(pk=add_gold().pk).update(taken_out=True)
-    assert controls.gold_task(ann) is None
+    assert controls.assign_gold(ann) is None
     repeat.delete()
-    assert controls.repeat_task(ann) is not None
+    assert controls.assign_repeat(ann) is not None
     Prompt.objects.update(taken_out=True)
-    assert controls.repeat_task(ann) is None
+    assert controls.assign_repeat(ann) is None
 
 
 def test_controls_do_not_fill_time_when_nothing_waits(
@@ -194,7 +195,7 @@ def test_controls_do_not_fill_time_when_nothing_waits(
     for i in range(20):
         add_gold(f"Known {i}?")
     share(ann, gold_share=50, repeat_share=50)
-    assert all(assignments.current_task(ann) is None for _ in range(20))
+    assert all(assignments.current_assignment(ann) is None for _ in range(20))
     prompt = add_prompt("Waits?")
     for _ in range(20):  # in front of what waits they come
         if not (given := task(ann)).is_control:
@@ -202,7 +203,7 @@ def test_controls_do_not_fill_time_when_nothing_waits(
         rank(given)
     assert given.prompt == prompt
     rank(given)
-    assert assignments.current_task(ann) is None
+    assert assignments.current_assignment(ann) is None
 
 
 def test_a_prompt_comes_again_only_after_the_days_and_only_once(
@@ -214,21 +215,21 @@ def test_a_prompt_comes_again_only_after_the_days_and_only_once(
     done.refresh_from_db()
     for days, comes in ((0, False), (6.9, False), (7.1, True)):
         Assignment.objects.update(submitted_at=days_ago(days))
-        assert (controls.repeat_task(ann) is not None) == comes
-    again = controls.repeat_task(ann)
+        assert (controls.assign_repeat(ann) is not None) == comes
+    again = controls.assign_repeat(ann)
     assert again is not None
     assert sorted(again.order) == sorted(done.order)
     again.expires_at = timezone.now()
     again.save()
-    assert controls.repeat_task(ann) is None
+    assert controls.assign_repeat(ann) is None
 
 
 def test_what_was_withdrawn_does_not_come_again(ann: Member, add_prompt: AddPrompt) -> None:
     add_prompt()
     rank(task(ann))
     Assignment.objects.update(submitted_at=days_ago(9))
-    submissions.reopen(Assignment.objects.get())
-    assert controls.repeat_task(ann) is None
+    reopen(Assignment.objects.get())
+    assert controls.assign_repeat(ann) is None
 
 
 def test_any_of_a_labellers_prompts_may_come_again(ann: Member, add_prompt: AddPrompt) -> None:
@@ -237,7 +238,7 @@ def test_any_of_a_labellers_prompts_may_come_again(ann: Member, add_prompt: AddP
         rank(task(ann))
     for days, assignment in enumerate(Assignment.objects.order_by("pk")):
         Assignment.objects.filter(pk=assignment.pk).update(submitted_at=days_ago(20 - days))
-    given = {controls.repeat_task(ann).prompt_id for _ in range(200)}  # type: ignore[union-attr]
+    given = {controls.assign_repeat(ann).prompt_id for _ in range(200)}  # type: ignore[union-attr]
     assert given == set(Prompt.objects.values_list("pk", flat=True))
 
 
@@ -261,7 +262,7 @@ def test_a_repeated_ranking_stands_beside_the_first_which_stays(
 ) -> None:
     before = needed()
     first = Ranking.objects.get(prompt=repeat.prompt_id)
-    made = rank(repeat, Verdict(DCBA))
+    made = rank(repeat, RankingInput(DCBA))
     assert (made.is_current, made.origin, made.version) == (False, Origin.REPEATED, 2)
     first.refresh_from_db()
     assert first.is_current
@@ -273,10 +274,10 @@ def test_a_repeated_ranking_stands_beside_the_first_which_stays(
 
 def test_the_first_ranking_and_the_repeated_one_are_edited_apart(repeat: Assignment) -> None:
     first = first_of(repeat)
-    rank(repeat, Verdict(DCBA, note="again"))
+    rank(repeat, RankingInput(DCBA, note="again"))
     repeat.refresh_from_db()
-    rank(repeat, Verdict(ABCD, note="again, mended"))
-    rank(first, Verdict(DCBA, note="first, mended"))
+    rank(repeat, RankingInput(ABCD, note="again, mended"))
+    rank(first, RankingInput(DCBA, note="first, mended"))
     versions = Ranking.objects.filter(prompt=repeat.prompt_id).order_by("version")
     assert [(r.version, r.origin, r.is_current, r.note) for r in versions] == [
         (1, "here", False, ""),
@@ -285,7 +286,7 @@ def test_the_first_ranking_and_the_repeated_one_are_edited_apart(repeat: Assignm
         (4, "here", True, "first, mended"),
     ]
     for assignment, note in ((repeat, "again, mended"), (first, "first, mended")):
-        verdict = submissions.current_verdict(assignment)
+        verdict = submissions.current_input(assignment)
         assert verdict is not None
         assert verdict.note == note
 
@@ -294,15 +295,15 @@ def test_the_same_submit_twice_stores_one_of_each(repeat: Assignment) -> None:
     key = uuid.uuid4()
     first = first_of(repeat)
     for assignment in (repeat, first, repeat, first):
-        submissions.submit(assignment=assignment, verdict=Verdict(ABCD, note="same"), key=key)
+        submit(assignment=assignment, entered=RankingInput(ABCD, note="same"), key=key)
     again = Ranking.objects.filter(prompt=repeat.prompt_id).order_by("version")
     assert [ranking.origin for ranking in again] == ["here", "repeated", "here"]
 
 
 def test_an_undo_puts_a_control_back(control: Assignment) -> None:
-    rank(control, Verdict(DCBA, note="too quick"))
+    rank(control, RankingInput(DCBA, note="too quick"))
     done = control.member.ranked
-    reopened = submissions.reopen(control)
+    reopened = reopen(control)
     assert reopened.draft["note"] == "too quick"
     assert task(control.member) == control
     control.member.refresh_from_db()
@@ -310,15 +311,15 @@ def test_an_undo_puts_a_control_back(control: Assignment) -> None:
     standing = Ranking.objects.filter(prompt=control.prompt_id, member=control.member)
     assert not standing.filter(is_current=True, note="too quick").exists()
     control.refresh_from_db()
-    made = rank(control, Verdict(DCBA, note="too quick"))
+    made = rank(control, RankingInput(DCBA, note="too quick"))
     assert made.version == (2 if control.gold else 3)
 
 
 def test_a_skipped_control_gives_nothing_to_others(control: Assignment) -> None:
     before = needed()
-    submissions.skip(assignment=control, reason="other")
+    skip(assignment=control, reason="other")
     assert needed() == before
-    assert submissions.reopen(control).skipped_at is None
+    assert reopen(control).skipped_at is None
     assert task(control.member) == control
 
 

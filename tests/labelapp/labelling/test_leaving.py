@@ -2,11 +2,12 @@
 
 import pytest
 
-from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Role
 from labelapp.projects import members, prompts
 from tests.conftest import AddPrompt, join
+from tests.labelapp.labelling.acting import reopen, submit
 from tests.labelapp.labelling.test_submissions import ABCD, expire, task
 
 
@@ -37,21 +38,21 @@ def test_what_was_taken_back_counts_when_it_is_submitted_before_another_has_it(
     prompt = add_prompt()
     held = task(ann)
     prompts.take_back(assignment=held)
-    assert not submissions.submit(assignment=held, verdict=Verdict(ABCD)).surplus
+    assert not submit(assignment=held, entered=RankingInput(ABCD)).surplus
     prompt.refresh_from_db()
     assert prompt.rankings_needed == 0
-    submissions.reopen(held)
+    reopen(held)
     assert task(ann) == held  # an undo brings it back as it does any other
 
 
-def test_who_is_removed_while_they_ask_is_lent_nothing(
+def test_who_is_removed_while_they_ask_is_assigned_nothing(
     add_prompt: AddPrompt, manager: Member, ann: Member
 ) -> None:
     first, second = add_prompt("One?", priority=1), add_prompt("Two?")
     held = task(ann)
     members.remove(member=Member.objects.get(pk=ann.pk))
-    assert assignments.current_task(ann) is None
-    assert assignments.next_task(ann, held) is None
+    assert assignments.current_assignment(ann) is None
+    assert assignments.next_assignment(ann, held) is None
     assignments.keep_alive(ann, [held.token])
     assert not Assignment.objects.exclude(slot=None).exists()
     for prompt in (first, second):
@@ -64,9 +65,9 @@ def test_who_is_removed_while_they_undo_keeps_their_ranking(
 ) -> None:
     add_prompt()
     held = task(ann)
-    ranking = submissions.submit(assignment=held, verdict=Verdict(ABCD))
+    ranking = submit(assignment=held, entered=RankingInput(ABCD))
     members.remove(member=Member.objects.get(pk=ann.pk))
-    submissions.reopen(held)
+    reopen(held)
     ranking.refresh_from_db()
     assert ranking.is_current
 
@@ -78,9 +79,9 @@ def test_a_surplus_ranking_that_was_undone_comes_back_at_every_visit(
     add_prompt("Two?")
     late = task(ann)
     expire(late)
-    submissions.submit(assignment=task(bob), verdict=Verdict(ABCD))
-    assert submissions.submit(assignment=late, verdict=Verdict(ABCD)).surplus
-    submissions.reopen(late)
+    submit(assignment=task(bob), entered=RankingInput(ABCD))
+    assert submit(assignment=late, entered=RankingInput(ABCD)).surplus
+    reopen(late)
     assert task(ann) == late
-    assert submissions.submit(assignment=late, verdict=Verdict(ABCD)).is_current
+    assert submit(assignment=late, entered=RankingInput(ABCD)).is_current
     assert task(ann) != late

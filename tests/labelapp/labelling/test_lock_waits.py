@@ -1,4 +1,4 @@
-"""Lending while others write: nobody waits in a circle, or for longer than needed."""
+"""Assigning while others write: nobody waits in a circle, or for longer than needed."""
 
 import threading
 import time
@@ -8,9 +8,10 @@ import pytest
 from django.db import connections, transaction
 
 from labelapp.importing.importer import BATCH, import_lines
-from labelapp.labelling import assignments, submissions
+from labelapp.labelling import assignments
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, join
+from tests.labelapp.labelling.acting import skip
 from tests.labelapp.labelling.test_submissions import expire, task
 from training.formats.ranking_file import FileResponse, Line
 from training.rankings import prompt_hash
@@ -58,7 +59,7 @@ def test_a_claim_waits_for_nobody_who_has_a_prompt_locked(
     expire(task(bob))
     with transaction.atomic():
         Prompt.objects.filter(pk=lapsed.pk).update(came_back=False)
-        thread, failures = at_the_same_time(lambda: assignments.current_task(ann))
+        thread, failures = at_the_same_time(lambda: assignments.current_assignment(ann))
         thread.join(timeout=60)  # it ends at once where nobody waits
         waits = thread.is_alive()
     thread.join()
@@ -71,20 +72,20 @@ def test_a_claim_waits_for_nobody_who_has_a_prompt_locked(
 def test_an_import_and_a_skip_of_a_prompt_that_it_names_do_not_wait_for_each_other(
     project: Project, add_prompt: AddPrompt, ann: Member
 ) -> None:
-    lent = add_prompt("Lent?", priority=-5)
-    Prompt.objects.filter(pk=lent.pk).update(
-        content_hash=prompt_hash(lent.messages), external_id=None
+    assigned = add_prompt("Assigned?", priority=-5)
+    Prompt.objects.filter(pk=assigned.pk).update(
+        content_hash=prompt_hash(assigned.messages), external_id=None
     )
     held = task(ann)
     skipping: list[tuple[threading.Thread, list[Exception]]] = []
 
     def lines() -> Iterator[Line]:
         responses = [FileResponse(str(i), f"text {i}") for i in range(4)]
-        yield Line(1, lent.messages, responses, external_id="named")
+        yield Line(1, assigned.messages, responses, external_id="named")
         for number in range(2, BATCH + 1):
             yield Line(number, [{"role": "user", "content": f"New {number}?"}], responses)
         # The first lines are written: the prompt is locked until the import ends.
-        job = at_the_same_time(lambda: submissions.skip(assignment=held, reason="other"))
+        job = at_the_same_time(lambda: skip(assignment=held, reason="other"))
         skipping.append(job)
         time.sleep(1)
 

@@ -4,20 +4,23 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import connections
 from django.db.models import RestrictedError
 from django.utils import timezone
 
 from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict, normal
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Role
 from tests.conftest import AddPrompt, AddRanking, join
+from tests.labelapp.labelling.acting import reopen, save_draft, skip, submit
 
 
 def task(member: Member) -> Assignment:
-    assignment = assignments.current_task(member)
+    assignment = assignments.current_assignment(member)
     assert assignment is not None
     return assignment
 
@@ -32,7 +35,7 @@ def ranked(member: Member) -> int:
     return member.ranked
 
 
-# Lending
+# Assigning
 
 
 def test_a_labeller_keeps_the_same_prompt_until_it_is_ranked(
@@ -42,7 +45,7 @@ def test_a_labeller_keeps_the_same_prompt_until_it_is_ranked(
     add_prompt("Two?")
     first = task(labeller)
     assert task(labeller) == first
-    submissions.submit(assignment=first, verdict=Verdict(ABCD))
+    submit(assignment=first, entered=RankingInput(ABCD))
     assert task(labeller).prompt_id != first.prompt_id
 
 
@@ -51,7 +54,7 @@ def test_a_prompt_goes_to_as_many_labellers_as_it_wants(
 ) -> None:
     prompt = add_prompt(wanted=2)
     people = [join(project, name, Role.LABELLER) for name in ("ann", "bob", "cem")]
-    given = [assignments.current_task(person) for person in people]
+    given = [assignments.current_assignment(person) for person in people]
     assert [a and a.slot for a in given] == [1, 2, None]
     assert given[2] is None
     prompt.refresh_from_db()
@@ -66,8 +69,8 @@ def test_urgent_prompts_come_first(add_prompt: AddPrompt, labeller: Member) -> N
 
 def test_a_prompt_ranked_once_is_never_given_again(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt(wanted=3)
-    submissions.submit(assignment=task(labeller), verdict=Verdict(ABCD))
-    assert assignments.current_task(labeller) is None
+    submit(assignment=task(labeller), entered=RankingInput(ABCD))
+    assert assignments.current_assignment(labeller) is None
 
 
 def test_the_order_is_shuffled_per_labeller_and_kept(
@@ -107,8 +110,8 @@ def test_an_expired_lease_is_handed_on_and_a_late_ranking_is_kept(
     expire(late)
     handed_on = task(quick)
     assert handed_on.prompt == prompt
-    submissions.submit(assignment=handed_on, verdict=Verdict(ABCD))
-    surplus = submissions.submit(assignment=late, verdict=Verdict(ABCD))
+    submit(assignment=handed_on, entered=RankingInput(ABCD))
+    surplus = submit(assignment=late, entered=RankingInput(ABCD))
     assert surplus.surplus
     assert Ranking.objects.filter(surplus=False).count() == 1
     prompt.refresh_from_db()
@@ -126,7 +129,7 @@ def test_a_late_ranking_counts_while_its_slot_is_free(
     assert task(quick).prompt == other  # which set the first prompt free
     late.prompt.refresh_from_db()
     assert late.prompt.rankings_needed == 1
-    assert not submissions.submit(assignment=late, verdict=Verdict(ABCD)).surplus
+    assert not submit(assignment=late, entered=RankingInput(ABCD)).surplus
     late.prompt.refresh_from_db()
     assert late.prompt.rankings_needed == 0
 
@@ -138,7 +141,7 @@ def test_an_expired_lease_that_nobody_took_goes_on(add_prompt: AddPrompt, labell
     again = task(labeller)
     assert again == first
     assert again.expires_at > timezone.now()
-    assert not submissions.submit(assignment=again, verdict=Verdict(ABCD)).surplus
+    assert not submit(assignment=again, entered=RankingInput(ABCD)).surplus
 
 
 def test_a_labeller_whose_slot_was_taken_gets_another_prompt(
@@ -148,7 +151,7 @@ def test_a_labeller_whose_slot_was_taken_gets_another_prompt(
     slow, quick = (join(project, name, Role.LABELLER) for name in ("slow", "quick"))
     expire(task(slow))
     assert task(quick).prompt == taken
-    assert assignments.current_task(slow) is None
+    assert assignments.current_assignment(slow) is None
     other = add_prompt("Two?")
     assert task(slow).prompt == other
 
@@ -161,8 +164,8 @@ def test_ranks_are_stored_for_the_responses_shown_and_gaps_close(
 ) -> None:
     prompt = add_prompt()
     assignment = task(labeller)
-    ranking = submissions.submit(
-        assignment=assignment, verdict=Verdict({"A": 4, "B": 2, "C": 2, "D": 1}, note="hm")
+    ranking = submit(
+        assignment=assignment, entered=RankingInput({"A": 4, "B": 2, "C": 2, "D": 1}, note="hm")
     )
     by_response = dict(ranking.placements.values_list("response_id", "rank"))
     assert [by_response[pk] for pk in assignment.order] == [3, 2, 2, 1]
@@ -175,17 +178,17 @@ def test_ranks_are_stored_for_the_responses_shown_and_gaps_close(
 def test_a_second_submit_stores_nothing(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     assignment = task(labeller)
-    first = submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
-    assert submissions.submit(assignment=assignment, verdict=Verdict(ABCD)) == first
+    first = submit(assignment=assignment, entered=RankingInput(ABCD))
+    assert submit(assignment=assignment, entered=RankingInput(ABCD)) == first
     assert Ranking.objects.count() == 1
 
 
 def test_a_changed_second_submit_is_a_new_version(add_prompt: AddPrompt, labeller: Member) -> None:
     prompt = add_prompt()
     assignment = task(labeller)
-    first = submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
-    second = submissions.submit(
-        assignment=assignment, verdict=Verdict(dict(zip("ABCD", "4321", strict=True)))
+    first = submit(assignment=assignment, entered=RankingInput(ABCD))
+    second = submit(
+        assignment=assignment, entered=RankingInput(dict(zip("ABCD", "4321", strict=True)))
     )
     first.refresh_from_db()
     assert (first.version, first.is_current) == (1, False)
@@ -209,7 +212,7 @@ def test_a_ranking_imported_meanwhile_becomes_the_older_version(
     prompt = add_prompt()
     assignment = task(labeller)
     add_ranking(prompt, labeller, [1, 2, 3, 4], origin="imported")
-    ranking = submissions.submit(assignment=assignment, verdict=Verdict(dict.fromkeys("ABCD", 1)))
+    ranking = submit(assignment=assignment, entered=RankingInput(dict.fromkeys("ABCD", 1)))
     assert ranking.version == 2
     assert list(prompt.rankings.filter(is_current=True)) == [ranking]
 
@@ -221,7 +224,7 @@ def test_a_member_who_has_worked_stays_and_a_project_goes_with_everything(
     assignment = task(labeller)
     with pytest.raises(RestrictedError):
         labeller.delete()
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
+    submit(assignment=assignment, entered=RankingInput(ABCD))
     with pytest.raises(RestrictedError):
         labeller.delete()
     project.delete()
@@ -234,8 +237,8 @@ def test_a_member_who_has_worked_stays_and_a_project_goes_with_everything(
 def test_the_same_submit_twice_stores_once(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     assignment, key = task(labeller), uuid.uuid4()
-    first = submissions.submit(assignment=assignment, verdict=Verdict(ABCD), key=key)
-    assert submissions.submit(assignment=assignment, verdict=Verdict(ABCD), key=key) == first
+    first = submit(assignment=assignment, entered=RankingInput(ABCD), key=key)
+    assert submit(assignment=assignment, entered=RankingInput(ABCD), key=key) == first
     assert list(Ranking.objects.values_list("pk", "version")) == [(first.pk, 1)]
     assert ranked(labeller) == 1
 
@@ -245,9 +248,9 @@ def test_a_submit_that_arrives_again_after_a_newer_one_changes_nothing(
 ) -> None:
     add_prompt()
     assignment, old, new = task(labeller), uuid.uuid4(), uuid.uuid4()
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD), key=old)
-    newer = submissions.submit(assignment=assignment, verdict=Verdict(DCBA), key=new)
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD), key=old)
+    submit(assignment=assignment, entered=RankingInput(ABCD), key=old)
+    newer = submit(assignment=assignment, entered=RankingInput(DCBA), key=new)
+    submit(assignment=assignment, entered=RankingInput(ABCD), key=old)
     assert Ranking.objects.get(is_current=True) == newer
     assert Ranking.objects.count() == 2
 
@@ -257,9 +260,9 @@ def test_a_submit_that_arrives_again_after_its_undo_stores_nothing(
 ) -> None:
     add_prompt()
     assignment, key = task(labeller), uuid.uuid4()
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD), key=key)
-    submissions.reopen(assignment)
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD), key=key)
+    submit(assignment=assignment, entered=RankingInput(ABCD), key=key)
+    reopen(assignment)
+    submit(assignment=assignment, entered=RankingInput(ABCD), key=key)
     assert not Ranking.objects.filter(is_current=True).exists()
     assert task(labeller) == assignment
     assert ranked(labeller) == 0
@@ -268,8 +271,8 @@ def test_a_submit_that_arrives_again_after_its_undo_stores_nothing(
 def test_two_keys_with_one_verdict_store_it_once(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     assignment = task(labeller)
-    first = submissions.submit(assignment=assignment, verdict=Verdict(ABCD), key=uuid.uuid4())
-    again = submissions.submit(assignment=assignment, verdict=Verdict(ABCD), key=uuid.uuid4())
+    first = submit(assignment=assignment, entered=RankingInput(ABCD), key=uuid.uuid4())
+    again = submit(assignment=assignment, entered=RankingInput(ABCD), key=uuid.uuid4())
     assert again == first
     assert Ranking.objects.count() == 1
 
@@ -282,37 +285,39 @@ def test_scores_flags_and_all_bad_are_stored_for_the_responses_shown(
 ) -> None:
     add_prompt()
     assignment = task(labeller)
-    said = Verdict(ABCD, scores={"A": 7, "B": 1}, flags={"B": ["Sexual content"]}, all_bad=True)
-    ranking = submissions.submit(assignment=assignment, verdict=said)
+    said = RankingInput(
+        ABCD, scores={"A": 7, "B": 1}, flags={"B": ["Sexual content"]}, all_bad=True
+    )
+    ranking = submit(assignment=assignment, entered=said)
     rated = {rating.response_id: (rating.score, rating.flags) for rating in ranking.ratings.all()}
     a, b, *_ = assignment.order
     assert rated == {a: (7, []), b: (1, ["Sexual content"])}
     assert ranking.all_bad
-    assert submissions.current_verdict(assignment) == said
+    assert submissions.current_input(assignment) == said
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        Verdict(ABCD, scores={"A": 6}, flags={"B": ["x"]}),
-        Verdict(ABCD, scores={"A": 7}, flags={"B": ["x", "y"]}),
-        Verdict(ABCD, scores={"A": 7}, flags={"B": ["x"]}, all_bad=True),
-        Verdict(ABCD, scores={"A": 7}, flags={"B": ["x"]}, note="because"),
-        Verdict(ABCD, scores={"A": 7}),
+        RankingInput(ABCD, scores={"A": 6}, flags={"B": ["x"]}),
+        RankingInput(ABCD, scores={"A": 7}, flags={"B": ["x", "y"]}),
+        RankingInput(ABCD, scores={"A": 7}, flags={"B": ["x"]}, all_bad=True),
+        RankingInput(ABCD, scores={"A": 7}, flags={"B": ["x"]}, note="because"),
+        RankingInput(ABCD, scores={"A": 7}),
     ],
     ids=["another score", "another flag", "all bad", "a note", "no flag"],
 )
 def test_whatever_is_said_otherwise_makes_a_version(
-    add_prompt: AddPrompt, labeller: Member, other: Verdict
+    add_prompt: AddPrompt, labeller: Member, other: RankingInput
 ) -> None:
     add_prompt()
     assignment = task(labeller)
-    said = Verdict(ABCD, scores={"A": 7}, flags={"B": ["x"], "C": []})
-    submissions.submit(assignment=assignment, verdict=said)
-    submissions.submit(assignment=assignment, verdict=said)
+    said = RankingInput(ABCD, scores={"A": 7}, flags={"B": ["x"], "C": []})
+    submit(assignment=assignment, entered=said)
+    submit(assignment=assignment, entered=said)
     assert Ranking.objects.count() == 1
-    assert submissions.submit(assignment=assignment, verdict=other).version == 2
-    assert submissions.current_verdict(assignment) == normal(other)
+    assert submit(assignment=assignment, entered=other).version == 2
+    assert submissions.current_input(assignment) == other.normalized()
 
 
 def test_no_more_seconds_are_stored_than_have_passed(
@@ -320,14 +325,14 @@ def test_no_more_seconds_are_stored_than_have_passed(
 ) -> None:
     add_prompt("One?")
     add_prompt("Two?")
-    soon = submissions.submit(assignment=task(labeller), verdict=Verdict(ABCD), seconds=9999)
+    soon = submit(assignment=task(labeller), entered=RankingInput(ABCD), seconds=9999)
     assert soon.seconds is not None
     assert soon.seconds < 60
     assignment = task(labeller)
     Assignment.objects.filter(pk=assignment.pk).update(
         created_at=timezone.now() - timedelta(hours=1)
     )
-    later = submissions.submit(assignment=assignment, verdict=Verdict(ABCD), seconds=600)
+    later = submit(assignment=assignment, entered=RankingInput(ABCD), seconds=600)
     assert later.seconds == 600
 
 
@@ -338,8 +343,8 @@ def test_seconds_counted_on_another_device_are_not_lost(
     assignment = task(labeller)
     assignment.created_at = timezone.now() - timedelta(hours=1)
     assignment.save()
-    submissions.keep_draft(assignment, Verdict({"A": 1}), seconds=300)
-    ranking = submissions.submit(assignment=assignment, verdict=Verdict(ABCD), seconds=20)
+    save_draft(assignment, RankingInput({"A": 1}), seconds=300)
+    ranking = submit(assignment=assignment, entered=RankingInput(ABCD), seconds=20)
     assert ranking.seconds == 300
 
 
@@ -351,7 +356,7 @@ def test_a_skipped_task_goes_to_others_and_says_why(
 ) -> None:
     prompt = add_prompt()
     assignment = task(labeller)
-    submissions.skip(assignment=assignment, reason="broken", note="No text.")
+    skip(assignment=assignment, reason="broken", note="No text.")
     assignment.refresh_from_db()
     prompt.refresh_from_db()
     assert assignment.skipped_at is not None
@@ -364,8 +369,8 @@ def test_a_skipped_task_goes_to_others_and_says_why(
 def test_a_skip_twice_frees_one_slot(add_prompt: AddPrompt, labeller: Member) -> None:
     prompt = add_prompt()
     assignment = task(labeller)
-    submissions.skip(assignment=assignment, reason="other")
-    submissions.skip(assignment=assignment, reason="other")
+    skip(assignment=assignment, reason="other")
+    skip(assignment=assignment, reason="other")
     prompt.refresh_from_db()
     assert prompt.rankings_needed == 1
 
@@ -373,8 +378,8 @@ def test_a_skip_twice_frees_one_slot(add_prompt: AddPrompt, labeller: Member) ->
 def test_a_ranked_task_is_not_skipped(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     assignment = task(labeller)
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
-    submissions.skip(assignment=assignment, reason="other")
+    submit(assignment=assignment, entered=RankingInput(ABCD))
+    skip(assignment=assignment, reason="other")
     assignment.refresh_from_db()
     assert (assignment.skipped_at, assignment.slot) == (None, 1)
 
@@ -383,7 +388,7 @@ def test_nothing_is_skipped_without_a_reason(add_prompt: AddPrompt, labeller: Me
     add_prompt()
     assignment = task(labeller)
     with pytest.raises(ValueError, match="no reason to skip"):
-        submissions.skip(assignment=assignment, reason="bored")
+        skip(assignment=assignment, reason="bored")
     assert task(labeller) == assignment
 
 
@@ -392,9 +397,9 @@ def test_a_ranking_of_a_task_that_was_skipped_meanwhile_is_kept(
 ) -> None:
     add_prompt()
     assignment = task(labeller)
-    submissions.skip(assignment=assignment, reason="other")
+    skip(assignment=assignment, reason="other")
     task(join(project, "other", Role.LABELLER))
-    assert submissions.submit(assignment=assignment, verdict=Verdict(ABCD)).surplus
+    assert submit(assignment=assignment, entered=RankingInput(ABCD)).surplus
     assignment.refresh_from_db()
     assert (assignment.skipped_at, assignment.skip_reason) == (None, "")
     assert ranked(labeller) == 1
@@ -409,13 +414,13 @@ def test_an_undone_ranking_is_back_in_its_task_and_counts_no_longer(
     prompt = add_prompt("One?")
     add_prompt("Two?")
     assignment = task(labeller)
-    said = Verdict(DCBA, scores={"A": 2}, note="hm")
-    ranking = submissions.submit(assignment=assignment, verdict=said)
+    said = RankingInput(DCBA, scores={"A": 2}, note="hm")
+    ranking = submit(assignment=assignment, entered=said)
     task(labeller)  # the next one is there already
-    submissions.reopen(assignment)
+    reopen(assignment)
     again = task(labeller)
     assert again == assignment
-    assert Verdict.from_json(again.draft) == said
+    assert RankingInput.from_json(again.draft) == said
     ranking.refresh_from_db()
     assert not ranking.is_current
     prompt.refresh_from_db()
@@ -428,9 +433,9 @@ def test_a_ranking_after_an_undo_is_the_next_version(
 ) -> None:
     add_prompt()
     assignment = task(labeller)
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
-    submissions.reopen(assignment)
-    again = submissions.submit(assignment=assignment, verdict=Verdict(ABCD), key=uuid.uuid4())
+    submit(assignment=assignment, entered=RankingInput(ABCD))
+    reopen(assignment)
+    again = submit(assignment=assignment, entered=RankingInput(ABCD), key=uuid.uuid4())
     assert (again.version, again.is_current, again.surplus) == (2, True, False)
     assert Ranking.objects.filter(is_current=True).count() == 1
     assert ranked(labeller) == 1
@@ -439,9 +444,9 @@ def test_a_ranking_after_an_undo_is_the_next_version(
 def test_an_undo_twice_is_one_undo(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     assignment = task(labeller)
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
-    submissions.reopen(assignment)
-    submissions.reopen(assignment)
+    submit(assignment=assignment, entered=RankingInput(ABCD))
+    reopen(assignment)
+    reopen(assignment)
     assert task(labeller) == assignment
     assert ranked(labeller) == 0
 
@@ -451,9 +456,9 @@ def test_an_undone_skip_has_its_slot_again_and_what_was_entered(
 ) -> None:
     prompt = add_prompt()
     assignment = task(labeller)
-    submissions.keep_draft(assignment, Verdict({"A": 2}))
-    submissions.skip(assignment=assignment, reason="other", note="hm")
-    submissions.reopen(assignment)
+    save_draft(assignment, RankingInput({"A": 2}))
+    skip(assignment=assignment, reason="other", note="hm")
+    reopen(assignment)
     again = task(labeller)
     prompt.refresh_from_db()
     assert again == assignment
@@ -467,13 +472,13 @@ def test_an_undone_skip_whose_slot_was_taken_leaves_it_with_the_other(
 ) -> None:
     add_prompt()
     assignment = task(labeller)
-    submissions.skip(assignment=assignment, reason="other")
+    skip(assignment=assignment, reason="other")
     theirs = task(join(project, "other", Role.LABELLER))
-    submissions.reopen(assignment)
+    reopen(assignment)
     theirs.refresh_from_db()
     assert theirs.slot == 1
-    assert assignments.current_task(labeller) is None
-    assert submissions.submit(assignment=assignment, verdict=Verdict(ABCD)).surplus
+    assert assignments.current_assignment(labeller) is None
+    assert submit(assignment=assignment, entered=RankingInput(ABCD)).surplus
 
 
 def test_a_surplus_ranking_that_is_undone_and_ranked_again_may_count(
@@ -483,10 +488,10 @@ def test_a_surplus_ranking_that_is_undone_and_ranked_again_may_count(
     late = task(labeller)
     expire(late)
     theirs = task(join(project, "other", Role.LABELLER))
-    assert submissions.submit(assignment=late, verdict=Verdict(ABCD)).surplus
-    submissions.skip(assignment=theirs, reason="other")
-    submissions.reopen(late)
-    assert not submissions.submit(assignment=late, verdict=Verdict(ABCD)).surplus
+    assert submit(assignment=late, entered=RankingInput(ABCD)).surplus
+    skip(assignment=theirs, reason="other")
+    reopen(late)
+    assert not submit(assignment=late, entered=RankingInput(ABCD)).surplus
     prompt.refresh_from_db()
     assert prompt.rankings_needed == 0
 
@@ -495,9 +500,9 @@ def test_changes_to_a_ranking_count_it_once(add_prompt: AddPrompt, labeller: Mem
     add_prompt("One?")
     add_prompt("Two?")
     assignment = task(labeller)
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
-    submissions.submit(assignment=assignment, verdict=Verdict(DCBA))
-    submissions.submit(assignment=task(labeller), verdict=Verdict(ABCD))
+    submit(assignment=assignment, entered=RankingInput(ABCD))
+    submit(assignment=assignment, entered=RankingInput(DCBA))
+    submit(assignment=task(labeller), entered=RankingInput(ABCD))
     assert ranked(labeller) == 2
 
 
@@ -530,9 +535,9 @@ def test_two_pages_opened_at_once_show_the_same_task(
     for i in range(20):
         add_prompt(f"{i}?")
     for _ in range(10):
-        assert in_parallel(*[lambda: assignments.current_task(labeller)] * 3) == []
+        assert in_parallel(*[lambda: assignments.current_assignment(labeller)] * 3) == []
         assignment = Assignment.objects.get(submitted_at=None)
-        submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
+        submit(assignment=assignment, entered=RankingInput(ABCD))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -547,10 +552,8 @@ def test_a_late_submit_and_a_reload_at_once_lose_nothing(
         Assignment.objects.filter(pk=assignment.pk).update(slot=None)
         Prompt.objects.filter(pk=prompt.pk).update(rankings_needed=2)
         failures = in_parallel(
-            lambda assignment=assignment: submissions.submit(
-                assignment=assignment, verdict=Verdict(ABCD)
-            ),
-            lambda: assignments.current_task(labeller),
+            lambda assignment=assignment: submit(assignment=assignment, entered=RankingInput(ABCD)),
+            lambda: assignments.current_assignment(labeller),
         )
         assert failures == []
         assignment.refresh_from_db()
@@ -568,9 +571,9 @@ def test_simultaneous_labellers_share_a_prompts_slots(
     people = [join(project, f"p{i}", Role.LABELLER) for i in range(4)]
 
     def work(person: Member) -> None:
-        while assignment := assignments.current_task(person):
+        while assignment := assignments.current_assignment(person):
             twice = [
-                lambda task=assignment: submissions.submit(assignment=task, verdict=Verdict(ABCD))
+                lambda task=assignment: submit(assignment=task, entered=RankingInput(ABCD))
             ] * 2
             assert in_parallel(*twice) == []
 
@@ -578,3 +581,35 @@ def test_simultaneous_labellers_share_a_prompts_slots(
     assert [prompt.rankings.count() for prompt in prompts] == [2, 2, 2]
     assert not Ranking.objects.filter(surplus=True).exists()
     assert not Prompt.objects.waiting().exists()
+
+
+# Rows of an earlier version
+
+
+def test_an_assignment_without_a_hash_is_ranked_as_one_with_it(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    assignment = task(labeller)
+    expected = assignment.responses_hash
+    Assignment.objects.update(responses_hash="")
+    ranking = submit(assignment=assignment, entered=RankingInput(ABCD))
+    assert ranking.responses_hash == expected
+    assert submissions.current_input(Assignment.objects.get()) == RankingInput(ABCD)
+    reopen(assignment)
+    assert submit(assignment=assignment, entered=RankingInput(DCBA)).version == 2
+
+
+def test_the_migration_hashes_what_open_assignments_show(
+    project: Project, add_prompt: AddPrompt, labeller: Member
+) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?")
+    submit(assignment=task(labeller), entered=RankingInput(ABCD))
+    assignment = task(labeller)
+    expected = assignment.responses_hash
+    Assignment.objects.update(responses_hash="")
+    migration = import_module("labelapp.migrations.0006_counts_and_hashes")
+    migration.fill(apps, None)
+    hashes = Assignment.objects.order_by("pk").values_list("responses_hash", flat=True)
+    assert list(hashes) == ["", expected]

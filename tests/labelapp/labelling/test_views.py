@@ -9,10 +9,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Ranking, User, hash_text
 from tests.conftest import PASSWORD, AddPrompt, sign_in
+from tests.labelapp.labelling.acting import submit
 from tests.labelapp.labelling.test_submissions import ABCD, task
 
 URL = "/projects/kitchen/labelling/"
@@ -173,7 +174,7 @@ def test_a_draft_that_comes_after_the_submit_changes_nothing(
 ) -> None:
     add_prompt()
     assignment = task(labeller)
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
+    submit(assignment=assignment, entered=RankingInput(ABCD))
     assert post_draft(sign_in(labeller), assignment, {"rank-A": "4"}) == 204
     assignment.refresh_from_db()
     assert assignment.draft == {}
@@ -210,7 +211,7 @@ def test_somebody_elses_task_is_refused(
     add_prompt(wanted=2)
     response = post(sign_in(manager), task(labeller), ABCD)
     assert response.status_code == 403
-    assert "lent to somebody else" in response.content.decode()
+    assert "assigned to somebody else" in response.content.decode()
     assert not Ranking.objects.exists()
 
 
@@ -269,7 +270,7 @@ def test_a_ranking_whose_next_task_is_there_already_brings_only_the_new_count(
     add_prompt("First question?")
     add_prompt("Second question?")
     client, first = sign_in(labeller), task(labeller)
-    second = assignments.next_task(labeller, first)
+    second = assignments.next_assignment(labeller, first)
     assert second is not None
     page = post(client, first, ABCD, next=second.token).content.decode()
     assert "1 ranked" in page
@@ -286,25 +287,42 @@ def test_the_page_makes_the_same_queries_whatever_the_project_holds(
         add_prompt(f"{i}?", responses=[f"text {j}" for j in range(9)])
     task(labeller)
     client = sign_in(labeller)
-    assert queries(lambda: client.get(URL)) == 7
+    assert queries(lambda: client.get(URL)) == 6
 
 
 @pytest.mark.parametrize("ranked", [1, 30])
-def test_a_submit_that_brings_the_next_task_makes_the_same_queries_however_much_is_done(
-    add_prompt: AddPrompt, labeller: Member, ranked: int
+@pytest.mark.parametrize(("ahead", "expected"), [(False, 12), (True, 10)])
+def test_a_submit_makes_the_same_queries_however_much_is_done(
+    add_prompt: AddPrompt, labeller: Member, ranked: int, ahead: bool, expected: int
 ) -> None:
-    for i in range(ranked + 2):
+    for i in range(ranked + 4):
         add_prompt(f"{i}?")
     client = sign_in(labeller)
     for _ in range(ranked):
         post(client, task(labeller), ABCD)
     assignment = task(labeller)
-    assert queries(lambda: post(client, assignment, ABCD)) == 22
+    extra: dict[str, Any] = {"key": uuid.uuid4()}
+    if ahead:
+        following = assignments.next_assignment(labeller, assignment)
+        assert following is not None
+        extra["next"] = following.token
+    with CaptureQueriesContext(connection) as captured:
+        assert post(client, assignment, ABCD, **extra).status_code == 200
+    sent = statements(captured)
+    assert len(sent) == expected, sent
+    assert not [sql for sql in sent if "django_session" in sql and not sql.startswith("SELECT")]
+    assert Ranking.objects.count() == ranked + 1
 
 
 def queries(act: Callable[[], object]) -> int:
-    """How many statements an act sends, but for the beginning and the end of transactions."""
+    """Count the statements that an act sends."""
     with CaptureQueriesContext(connection) as captured:
         act()
-    statements = ("SELECT", "UPDATE", "INSERT", "DELETE")
-    return sum(query["sql"].lstrip().startswith(statements) for query in captured)
+    return len(statements(captured))
+
+
+def statements(captured: CaptureQueriesContext) -> list[str]:
+    """Return the statements that were sent, but for the beginning and the end of transactions."""
+    kinds = ("SELECT", "UPDATE", "INSERT", "DELETE")
+    sent = (query["sql"].lstrip() for query in captured)
+    return [sql for sql in sent if sql.startswith(kinds)]

@@ -7,19 +7,20 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, User
 from tests.conftest import AddPrompt, sign_in
+from tests.labelapp.labelling.acting import skip, submit
 
 URL = "/projects/kitchen/my-work/"
 ABCD = {"A": 1, "B": 2, "C": 3, "D": 4}
 
 
 def ranked(member: Member) -> Assignment:
-    assignment = assignments.current_task(member)
+    assignment = assignments.current_assignment(member)
     assert assignment is not None
-    submissions.submit(assignment=assignment, verdict=Verdict(ABCD, note="hard"))
+    submit(assignment=assignment, entered=RankingInput(ABCD, note="hard"))
     return assignment
 
 
@@ -33,9 +34,9 @@ def test_it_lists_what_one_has_ranked(add_prompt: AddPrompt, labeller: Member) -
 
 def test_it_lists_what_one_has_skipped_and_why(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
-    assignment = assignments.current_task(labeller)
+    assignment = assignments.current_assignment(labeller)
     assert assignment is not None
-    submissions.skip(assignment=assignment, reason="broken", note="ends half way")
+    skip(assignment=assignment, reason="broken", note="ends half way")
     assert "You have ranked nothing here yet." in sign_in(labeller).get(URL).content.decode()
     page = sign_in(labeller).get(URL, {"skipped": "1"}).content.decode()
     assert "The prompt or its responses are broken" in page

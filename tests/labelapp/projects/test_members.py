@@ -5,11 +5,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Ranking, Role, User
 from labelapp.projects import members
 from tests.conftest import PASSWORD, AddPrompt, join, sign_in
+from tests.labelapp.labelling.acting import submit
 from tests.labelapp.labelling.test_submissions import in_parallel
 
 URL = "/projects/kitchen/people/"
@@ -47,10 +48,10 @@ def test_who_is_removed_keeps_rankings_and_gives_back_what_they_had_begun(
 ) -> None:
     add_prompt("One?")
     begun = add_prompt("Two?")
-    first = assignments.current_task(labeller)
+    first = assignments.current_assignment(labeller)
     assert first is not None
-    submissions.submit(assignment=first, verdict=Verdict(ABCD))
-    second = assignments.current_task(labeller)
+    submit(assignment=first, entered=RankingInput(ABCD))
+    second = assignments.current_assignment(labeller)
     assert second is not None
     assert second.prompt == begun
     members.remove(member=labeller)
@@ -58,14 +59,14 @@ def test_who_is_removed_keeps_rankings_and_gives_back_what_they_had_begun(
     assert Assignment.objects.get(pk=first.pk).slot == 1
     assert Assignment.objects.get(pk=second.pk).slot is None
     other = join(project, "other", Role.LABELLER)
-    handed_on = assignments.current_task(other)
+    handed_on = assignments.current_assignment(other)
     assert handed_on is not None
     assert handed_on.prompt == begun
 
 
 def test_removing_twice_frees_a_slot_once(add_prompt: AddPrompt, labeller: Member) -> None:
     prompt = add_prompt()
-    assignments.current_task(labeller)
+    assignments.current_assignment(labeller)
     for _ in range(2):
         members.remove(member=labeller)
         prompt.refresh_from_db()
@@ -76,10 +77,10 @@ def test_who_comes_back_goes_on_with_what_they_had_begun(
     add_prompt: AddPrompt, labeller: Member
 ) -> None:
     add_prompt()
-    begun = assignments.current_task(labeller)
+    begun = assignments.current_assignment(labeller)
     members.remove(member=labeller)
     members.bring_back(member=labeller)
-    assert assignments.current_task(labeller) == begun
+    assert assignments.current_assignment(labeller) == begun
     assert sign_in(labeller).get("/projects/kitchen/").status_code == 200
 
 

@@ -9,13 +9,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Role, User
 from labelapp.projects import progress
 from labelapp.projects.progress import Day, Forecast, Standing
 from labelapp.rendering.charts import bar_chart
 from tests.conftest import AddPrompt, join, sign_in
+from tests.labelapp.labelling.acting import skip, submit
 
 URL = "/projects/kitchen/progress/"
 PAUSE = f"{URL}pause/"
@@ -25,11 +26,11 @@ ABCD = dict(zip("ABCD", range(1, 5), strict=True))
 
 def rank(member: Member, seconds: float = 0) -> Ranking:
     """Rank the next prompt as the member."""
-    assignment = assignments.current_task(member)
+    assignment = assignments.current_assignment(member)
     assert assignment is not None
     began = timezone.now() - timedelta(seconds=seconds)
     Assignment.objects.filter(pk=assignment.pk).update(created_at=began)
-    return submissions.submit(assignment=assignment, verdict=Verdict(ABCD), seconds=seconds)
+    return submit(assignment=assignment, entered=RankingInput(ABCD), seconds=seconds)
 
 
 def page(person: Member | User) -> str:
@@ -49,7 +50,7 @@ def test_prompts_are_done_in_work_or_left(
     add_prompt("Three?", wanted=2)
     add_prompt("Not queued?", wanted=0)
     rank(labeller)
-    assignments.current_task(labeller)
+    assignments.current_assignment(labeller)
     assert progress.standing(project) == Standing(
         prompts=4, done=1, in_work=1, left=1, rankings_wanted=5, rankings_made=1, open_tasks=1
     )
@@ -59,7 +60,7 @@ def test_a_prompt_that_is_full_but_held_is_not_done(
     project: Project, add_prompt: AddPrompt, labeller: Member
 ) -> None:
     add_prompt()
-    assignments.current_task(labeller)
+    assignments.current_assignment(labeller)
     standing = progress.standing(project)
     assert (standing.done, standing.in_work, standing.left) == (0, 1, 0)
     assert (standing.rankings_made, standing.rankings_left) == (0, 1)
@@ -69,11 +70,11 @@ def test_a_surplus_ranking_is_none_of_those_wanted(
     project: Project, add_prompt: AddPrompt, labeller: Member, manager: Member
 ) -> None:
     add_prompt()
-    late = assignments.current_task(labeller)
+    late = assignments.current_assignment(labeller)
     assert late is not None
     Assignment.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
     rank(manager)
-    assert submissions.submit(assignment=late, verdict=Verdict(ABCD)).surplus
+    assert submit(assignment=late, entered=RankingInput(ABCD)).surplus
     assert progress.standing(project).rankings_made == 1
     assert progress.per_day(project)[-1] == Day(progress.today(), rankings=2, wanted=1)
 
@@ -176,10 +177,10 @@ def test_each_person_has_their_figures(
         add_prompt(f"{i}?")
     for seconds in (10, 30, 200):
         rank(labeller, seconds)
-    skipped = assignments.current_task(labeller)
+    skipped = assignments.current_assignment(labeller)
     assert skipped is not None
-    submissions.skip(assignment=skipped, reason="other")
-    assignments.current_task(labeller)
+    skip(assignment=skipped, reason="other")
+    assignments.current_assignment(labeller)
     newcomer = join(project, "newcomer", Role.LABELLER)
     first, second = progress.people(project)
     assert (first.member, first.today, first.skipped, first.in_hand) == (labeller, 3, 1, 1)
@@ -217,7 +218,7 @@ def test_the_page_shows_figures_people_and_open_tasks(
     add_prompt("First?", priority=1)
     add_prompt("Second <b>?")
     rank(labeller, 95)
-    assignments.current_task(labeller)
+    assignments.current_assignment(labeller)
     html = page(reviewer)
     assert "of 2 rankings" in html
     assert "1\xa0min 35\xa0s" in html
@@ -258,13 +259,13 @@ def test_a_manager_pauses_and_goes_on(
     client = sign_in(manager)
     assert client.post(PAUSE, {"paused": "1"})["Location"] == URL
     labeller.refresh_from_db()
-    assert assignments.current_task(Member.objects.get(pk=labeller.pk)) is None
+    assert assignments.current_assignment(Member.objects.get(pk=labeller.pk)) is None
     html = page(manager)
     assert "nobody gets a new one" in html
     assert "There is no forecast while the project is paused." in html
     assert "Resume</button>" in html
     client.post(PAUSE)
-    assert assignments.current_task(Member.objects.get(pk=labeller.pk)) is not None
+    assert assignments.current_assignment(Member.objects.get(pk=labeller.pk)) is not None
     assert "Pause</button>" in page(manager)
 
 
@@ -298,7 +299,7 @@ def test_the_page_makes_the_same_queries_whatever_the_project_holds(
         for n in range(2):
             add_prompt(f"{i} {n}?")
         rank(member, 5)
-        assignments.current_task(member)
+        assignments.current_assignment(member)
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         assert client.get(URL).status_code == 200

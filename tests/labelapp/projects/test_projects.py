@@ -11,11 +11,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import INSTRUCTGPT_FLAGS, Member, Project, User
 from labelapp.projects import members
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, sign_in
+from tests.labelapp.labelling.acting import submit
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_the_list_says_what_waits_for_a_person_and_counts_to_a_hundred(
     other.prompts.create(messages=[], content_hash="x", rankings_wanted=1, rankings_needed=1)
     for i in range(3):
         add_prompt(f"{i}?")
-    assignments.current_task(labeller)
+    assignments.current_assignment(labeller)
     html = page(labeller, "/")
     assert "3 prompts to rank" in html
     assert html.count("to rank") == 1
@@ -149,15 +150,15 @@ def test_what_waits_is_what_this_person_can_rank(
 ) -> None:
     add_prompt("One?", wanted=2)
     add_prompt("Two?", wanted=2)
-    assignment = assignments.current_task(labeller)
+    assignment = assignments.current_assignment(labeller)
     assert assignment is not None
     for url in ("/", "/projects/kitchen/"):
         assert "2 prompts to rank" in page(labeller, url)  # the open one among them
-    submissions.submit(assignment=assignment, verdict=Verdict(dict.fromkeys("ABCD", 1)))
+    submit(assignment=assignment, entered=RankingInput(dict.fromkeys("ABCD", 1)))
     assert "1 prompt to rank" in page(labeller, "/projects/kitchen/")
-    second = assignments.current_task(labeller)
+    second = assignments.current_assignment(labeller)
     assert second is not None
-    submissions.submit(assignment=second, verdict=Verdict(dict.fromkeys("ABCD", 1)))
+    submit(assignment=second, entered=RankingInput(dict.fromkeys("ABCD", 1)))
     assert "nothing to rank" in page(labeller, "/")
     assert "2 prompts need rankings from other labellers" in page(labeller, "/projects/kitchen/")
     assert "2 prompts to rank" in page(manager, "/")
@@ -168,7 +169,7 @@ def test_a_paused_project_says_so_and_offers_what_was_begun_alone(
 ) -> None:
     add_prompt("One?", wanted=2)
     add_prompt("Two?", wanted=2)
-    assignments.current_task(labeller)
+    assignments.current_assignment(labeller)
     Project.objects.update(paused=True)
     for url in ("/", "/projects/kitchen/"):
         assert "1 prompt to rank" in page(labeller, url)
@@ -189,9 +190,9 @@ def test_the_front_page_leads_a_labeller_to_rank_and_shows_their_own_work(
         add_prompt(question, wanted=2)
     for person, tasks in ((labeller, 2), (manager, 1)):
         for _ in range(tasks):
-            assignment = assignments.current_task(person)
+            assignment = assignments.current_assignment(person)
             assert assignment is not None
-            submissions.submit(assignment=assignment, verdict=Verdict(dict.fromkeys("ABCD", 1)))
+            submit(assignment=assignment, entered=RankingInput(dict.fromkeys("ABCD", 1)))
     html = page(labeller, "/projects/kitchen/")
     assert "1 prompt to rank" in html
     assert 'href="/projects/kitchen/labelling/">Rank</a>' in html

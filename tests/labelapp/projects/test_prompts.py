@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
     Assignment,
     Member,
@@ -25,6 +25,7 @@ from labelapp.models import (
 )
 from labelapp.projects import prompts
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
+from tests.labelapp.labelling.acting import reopen, skip, submit
 from tests.labelapp.labelling.test_submissions import in_parallel
 
 URL = "/projects/kitchen/prompts/"
@@ -32,7 +33,7 @@ ABCD = dict(zip("ABCD", range(1, 5), strict=True))
 
 
 def task(member: Member) -> Assignment:
-    assignment = assignments.current_task(
+    assignment = assignments.current_assignment(
         Member.objects.select_related("project").get(pk=member.pk)
     )
     assert assignment is not None
@@ -40,7 +41,7 @@ def task(member: Member) -> Assignment:
 
 
 def rank(member: Member) -> Ranking:
-    return submissions.submit(assignment=task(member), verdict=Verdict(ABCD))
+    return submit(assignment=task(member), entered=RankingInput(ABCD))
 
 
 def listed(project: Project, **asked: str) -> list[str]:
@@ -67,7 +68,7 @@ def mixed(add_prompt: AddPrompt, labeller: Member, manager: Member) -> None:
         add_prompt(f"{text}?", priority=priority)
     add_prompt("unqueued?", wanted=0, external_id="ticket-7")
     rank(labeller)
-    submissions.skip(assignment=task(labeller), reason="broken")
+    skip(assignment=task(labeller), reason="broken")
     task(labeller)
     prompt = Prompt.objects.get(external_id="ticket-7")
     prompt.responses.filter(text="Paint.").update(text="I am ChatGPT.", names_itself=True)
@@ -247,7 +248,7 @@ def test_a_reopened_prompt_goes_to_somebody_who_has_not_had_it(
     assert slots(prompt) == (1, 0, False)
     assert prompts.ask_again(prompts=only(prompt)) == 1
     assert slots(prompt) == (2, 1, True)
-    assert assignments.current_task(Member.objects.get(pk=labeller.pk)) is None
+    assert assignments.current_assignment(Member.objects.get(pk=labeller.pk)) is None
     assert rank(manager).prompt == prompt
 
 
@@ -273,8 +274,8 @@ def test_a_prompt_that_is_taken_out_goes_to_nobody_and_keeps_what_was_begun(
     begun = task(manager)
     assert prompts.take_out(prompts=only(prompt)) == 1
     assert slots(prompt) == (2, 0, False)
-    assert assignments.current_task(reviewer) is None
-    assert not submissions.submit(assignment=begun, verdict=Verdict(ABCD)).surplus
+    assert assignments.current_assignment(reviewer) is None
+    assert not submit(assignment=begun, entered=RankingInput(ABCD)).surplus
 
 
 def test_a_prompt_that_is_taken_out_waits_for_nobody_else_when_its_labeller_skips_it(
@@ -284,17 +285,17 @@ def test_a_prompt_that_is_taken_out_waits_for_nobody_else_when_its_labeller_skip
     begun = task(labeller)
     prompts.take_out(prompts=only(prompt))
     assert slots(prompt) == (1, 0, False)
-    submissions.skip(assignment=begun, reason=SkipReason.BROKEN)
+    skip(assignment=begun, reason=SkipReason.BROKEN)
     assert slots(prompt) == (0, 0, False)
-    submissions.reopen(begun)
+    reopen(begun)
     assert slots(prompt) == (1, 0, False)  # an undo brings it back: nobody else has it
     assert task(labeller) == begun
-    submissions.skip(assignment=begun, reason=SkipReason.BROKEN)
+    skip(assignment=begun, reason=SkipReason.BROKEN)
     assert prompts.want_rankings(project=project, wanted=2) == 0
-    assert assignments.current_task(manager) is None
+    assert assignments.current_assignment(manager) is None
     prompts.ask_again(prompts=only(prompt))  # put back, it waits again as any other
     begun = task(manager)
-    submissions.skip(assignment=begun, reason=SkipReason.BROKEN)
+    skip(assignment=begun, reason=SkipReason.BROKEN)
     assert slots(prompt) == (1, 1, True)
 
 
@@ -309,8 +310,8 @@ def test_a_prompt_that_all_it_wants_are_at_is_taken_out_as_well(
     assert prompts.take_out(prompts=only(prompt)) == 0
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
     assert "Remove from queue" not in page
-    submissions.skip(assignment=begun, reason=SkipReason.BROKEN)
-    assert assignments.current_task(manager) is None
+    skip(assignment=begun, reason=SkipReason.BROKEN)
+    assert assignments.current_assignment(manager) is None
 
 
 def test_a_prompt_that_nobody_has_begun_is_no_longer_queued_when_taken_out(
@@ -372,14 +373,14 @@ def test_a_lease_that_is_taken_back_goes_to_the_next_who_asks(
     assert task(manager).prompt == prompt
     held.refresh_from_db()
     assert held.expires_at <= timezone.now()
-    late = submissions.submit(assignment=held, verdict=Verdict(ABCD))
+    late = submit(assignment=held, entered=RankingInput(ABCD))
     assert late.surplus  # kept
 
 
 def test_what_is_submitted_is_not_taken_back(add_prompt: AddPrompt, labeller: Member) -> None:
     prompt = add_prompt()
     held = task(labeller)
-    submissions.submit(assignment=held, verdict=Verdict(ABCD))
+    submit(assignment=held, entered=RankingInput(ABCD))
     assert not prompts.take_back(assignment=held)
     assert slots(prompt) == (1, 0, False)
 
@@ -393,12 +394,12 @@ def test_steering_while_people_rank_lends_no_slot_twice_and_nobody_waits_in_a_ci
 
     def work(person: Member) -> None:
         for i in range(8):
-            assignment = assignments.current_task(person)
+            assignment = assignments.current_assignment(person)
             if assignment is not None and i % 4 == 3:
-                submissions.skip(assignment=assignment, reason="other")
+                skip(assignment=assignment, reason="other")
             elif assignment is not None:
                 Assignment.objects.filter(pk=assignment.pk).update(expires_at=timezone.now())
-                submissions.submit(assignment=assignment, verdict=Verdict(ABCD))
+                submit(assignment=assignment, entered=RankingInput(ABCD))
 
     def steer() -> None:
         for wanted in (3, 1, 4, 2):
@@ -569,7 +570,7 @@ def test_a_prompt_is_shown_in_full(
     add_ranking(prompt, labeller, [2, 1, 1, 3], version=2, note="Now <i>sure</i>.", seconds=75)
     held = task(manager)
     sceptic = join(project, "sceptic", Role.LABELLER)
-    submissions.skip(assignment=task(sceptic), reason="unsuitable", note="Too <b>rude</b>")
+    skip(assignment=task(sceptic), reason="unsuitable", note="Too <b>rude</b>")
     html = sign_in(reviewer).get(f"{URL}{prompt.pk}/").content.decode()
     assert "<script>x" not in html
     assert "<strong>bold</strong>" in html
@@ -638,7 +639,7 @@ def test_a_prompts_page_makes_the_same_queries_whatever_happened_to_it(
     for i in range(people):
         rank(join(project, f"a{i}", Role.LABELLER))
         task(join(project, f"b{i}", Role.LABELLER))
-        submissions.skip(assignment=task(join(project, f"c{i}", Role.LABELLER)), reason="other")
+        skip(assignment=task(join(project, f"c{i}", Role.LABELLER)), reason="other")
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         assert client.get(f"{URL}{prompt.pk}/").status_code == 200

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Comment, Member, Origin, Project, Prompt, Ranking, Role, User
 from labelapp.quality import adjudication, disagreements
 from labelapp.quality.adjudication import AdjudicatedMeanwhileError
@@ -16,6 +16,7 @@ from labelapp.quality.disagreements import Recorder
 from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.side_by_side import side_by_side
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, join, sign_in
+from tests.labelapp.labelling.acting import submit
 
 URL = "/projects/kitchen/disagreements/"
 
@@ -55,7 +56,7 @@ def adjudicated(
         responses_hash=table.responses_hash,
         member=member,
         by_letter=table.by_letter,
-        verdict=Verdict(ranks),
+        entered=RankingInput(ranks),
         instead_of=instead_of,
     )
 
@@ -401,7 +402,7 @@ def test_who_adjudicated_a_prompt_is_not_given_it_to_label(
     disputed: list[Prompt], manager: Member
 ) -> None:
     adjudicated(disputed[0], manager, FIRST)
-    given = assignments.current_task(manager)
+    given = assignments.current_assignment(manager)
     assert given is not None
     assert given.prompt == disputed[1]
 
@@ -410,16 +411,16 @@ def test_what_they_said_as_a_labeller_and_as_adjudicator_stand_beside_each_other
     manager: Member, add_prompt: AddPrompt
 ) -> None:
     prompt = add_prompt()
-    task = assignments.current_task(manager)
+    task = assignments.current_assignment(manager)
     assert task is not None
-    own = submissions.submit(assignment=task, verdict=Verdict({"A": 1, "B": 2, "C": 3, "D": 4}))
+    own = submit(assignment=task, entered=RankingInput({"A": 1, "B": 2, "C": 3, "D": 4}))
     judged = adjudicated(prompt, manager, FIRST)
-    changed = submissions.submit(assignment=task, verdict=Verdict({"A": 4, "B": 3, "C": 2, "D": 1}))
+    changed = submit(assignment=task, entered=RankingInput({"A": 4, "B": 3, "C": 2, "D": 1}))
     own.refresh_from_db()
     judged.refresh_from_db()
     assert (own.is_current, judged.is_current, changed.is_current) == (False, True, True)
     assert [own.version, judged.version, changed.version] == [1, 2, 3]
-    said = submissions.current_verdict(task)
+    said = submissions.current_input(task)
     assert said is not None
     assert said.ranks == {"A": 4, "B": 3, "C": 2, "D": 1}
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from labelapp.jobs import jobs
-from labelapp.labelling import assignments, submissions
-from labelapp.labelling.verdict import Verdict
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
     AgreementMeasurement,
     Member,
@@ -29,6 +29,7 @@ from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.results import Agreement
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.jobs.test_queues import run_worker
+from tests.labelapp.labelling.acting import skip, submit
 
 URL = "/projects/kitchen/agreement/"
 MEASURE = f"{URL}measure/"
@@ -117,14 +118,14 @@ def test_a_ranking_made_here_comes_with_its_time_and_how_it_was_shown(
     for number in range(3):
         add_ranking(add_prompt(f"Before {number}?"), bob, (1, 2, 3, 4), origin=Origin.IMPORTED)
     prompt = add_prompt(responses=("A", "Bb", "Ccc", "Dddd"))
-    assignment = assignments.current_task(labeller)
+    assignment = assignments.current_assignment(labeller)
     assert assignment is not None
     while assignment.prompt_id != prompt.pk:
-        submissions.skip(assignment=assignment, reason=SkipReason.OTHER)
-        assignment = assignments.current_task(labeller)
+        skip(assignment=assignment, reason=SkipReason.OTHER)
+        assignment = assignments.current_assignment(labeller)
         assert assignment is not None
     letters = {"A": 1, "B": 2, "C": 3, "D": 3}
-    made = submissions.submit(assignment=assignment, verdict=Verdict(letters), seconds=0)
+    made = submit(assignment=assignment, entered=RankingInput(letters), seconds=0)
     Ranking.objects.filter(pk=made.pk).update(seconds=12.5)
     add_ranking(prompt, bob, (1, 2, 3, 4), origin=Origin.IMPORTED)
     here, elsewhere = list(rankings_by_prompt(labeller.project))[-1]
@@ -406,3 +407,16 @@ def test_who_is_signed_out_is_sent_to_sign_in(project: Project, client: Any, url
 def test_only_managers_and_reviewers_are_led_there(manager: Member, labeller: Member) -> None:
     assert f'href="{URL}"' in sign_in(manager).get("/projects/kitchen/").content.decode()
     assert f'href="{URL}"' not in sign_in(labeller).get("/projects/kitchen/").content.decode()
+
+
+def test_the_front_page_says_how_far_labellers_agree_and_what_is_to_decide(
+    ranked_twice: Project, manager: Member, labeller: Member
+) -> None:
+    def front(member: Member) -> str:
+        page = sign_in(member).get("/projects/kitchen/").content.decode()
+        return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+    assert "Measure how far labellers agree" in front(manager)
+    call_command("measure_agreement", project="kitchen")
+    assert "Agreement 80 % · 6 disagreements to decide" in front(manager)
+    assert "disagreements to decide" not in front(labeller)

@@ -19,7 +19,7 @@ def test_a_busy_database_is_said_in_words_and_an_open_task_is_still_shown(
     if on_postgresql:  # where nobody waits for another's import
         return
     add_prompt()
-    assignment = assignments.current_task(labeller)
+    assignment = assignments.current_assignment(labeller)
     assert assignment is not None
     client = sign_in(labeller)
     with connection.cursor() as cursor:

@@ -1,0 +1,69 @@
+"""What a labeller enters: a ranking of lettered responses, in a draft, a form or the database."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from labelapp.models import Ranking
+
+
+@dataclass(frozen=True)
+class RankingInput:
+    """A ranking with scores, flags and a note, by letter; incomplete in a draft."""
+
+    ranks: Mapping[str, int]  # 1 = best, ties share one
+    scores: Mapping[str, int] = field(default_factory=dict)  # 1 to the project's rating_scale
+    flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    note: str = ""
+    all_bad: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "RankingInput":
+        return cls(**{"ranks": {}, **values})
+
+    @classmethod
+    def from_ranking(cls, ranking: Ranking, by_letter: Mapping[str, int]) -> "RankingInput":
+        """Return what a stored ranking says, given the id of the response behind each letter."""
+        ranks = ranking.ranks()
+        ratings = {rating.response_id: rating for rating in ranking.ratings.all()}
+        rated = {letter: ratings[pk] for letter, pk in by_letter.items() if pk in ratings}
+        return cls(
+            ranks={letter: ranks[pk] for letter, pk in by_letter.items() if pk in ranks},
+            scores={letter: rating.score for letter, rating in rated.items() if rating.score},
+            flags={letter: rating.flags for letter, rating in rated.items() if rating.flags},
+            note=ranking.note,
+            all_bad=ranking.all_bad,
+        )
+
+    def normalized(self) -> "RankingInput":
+        """Return this as it is when stored and read again."""
+        return RankingInput(
+            ranks=close_gaps(self.ranks),
+            scores=dict(self.scores),
+            flags={letter: list(flags) for letter, flags in self.flags.items() if flags},
+            note=self.note,
+            all_bad=self.all_bad,
+        )
+
+
+def close_gaps(ranks: Mapping[str, int]) -> dict[str, int]:
+    """Return the ranks without gaps: 1, 1, 4 becomes 1, 1, 2."""
+    places = {rank: place for place, rank in enumerate(sorted(set(ranks.values())), start=1)}
+    return {letter: places[rank] for letter, rank in ranks.items()}
+
+
+def submit_key(
+    form_key: uuid.UUID | None, entered: RankingInput, *, repeat: bool = False
+) -> uuid.UUID | None:
+    """Return the key of a submit, from its form's key and what was entered.
+
+    A form that is sent twice with different input, because its labeller went back to it or saw no
+    answer, is two submits. So are those of a prompt and of its repetition.
+    """
+    text = json.dumps(entered.normalized().to_json(), sort_keys=True)
+    return form_key and uuid.uuid5(form_key, f"{text} again" if repeat else text)
