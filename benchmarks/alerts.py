@@ -2,12 +2,13 @@
 
     .venv/bin/python benchmarks/alerts.py --campaigns 500
 
-Each campaign is simulated: 3 of 12 labellers rank each of 280 prompts, so that each of them ranks
-some 40 to 100. Eight are honest. What a response is worth is the same for all, and each labeller
-sees it with an error of their own, such that two of them agree on 73 % of comparisons, as those of
-InstructGPT did (arXiv 2203.02155, section 3.4). They differ: in care, in speed (by 1.4 either way),
-in how much they tie, in how far length and place sway them. Prompts come in batches of short and
-of long ones, and not everybody works on every batch. The faults are listed below.
+In each simulated campaign, 3 of 12 labellers rank each of 280 prompts, so that each labeller ranks
+40 to 100. Eight labellers are honest. A response has the same quality for all of them, but each
+labeller perceives it with a random error, such that two labellers agree on 73 % of comparisons, as
+in InstructGPT (arXiv 2203.02155, section 3.4). Labellers differ in care, in speed (by a factor of
+1.4 in either direction), in how often they tie responses, and in how much length and position
+influence them. Prompts come in batches of shorter and longer ones, and labellers differ in the
+batches that they work on. The faults are listed below.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from labelapp.quality.results import Alert
 
 PROMPTS, WANTED, BATCHES = 280, 3, 5
 HONEST = 8
-# The faults, and the kinds of alert of which at least one is expected.
+# Faults, with the kinds of alert of which at least one is expected
 FAULTS = {
     "clicks through in 12 seconds": {"speed"},
     "the first shown is the best": {"place"},
@@ -84,7 +85,7 @@ class Labeller:
         )
 
     def values(self, prompt: SimulatedPrompt, places: dict[int, int]) -> list[float]:
-        """Return the labeller's value of each response, higher is better."""
+        """Return the value of each response to the labeller; higher is better."""
         everything = range(prompt.size)
         fault = self.fault
         if fault == "the first shown first, half the time":
@@ -118,16 +119,18 @@ class Labeller:
 
 
 class SimulatedPrompt:
+    """A prompt with the lengths and qualities of its simulated responses."""
+
     def __init__(self, batch: int, size: int) -> None:
         self.size = size
         self.long = [random.gauss(0, 1) for _ in range(size)]
         self.worth = [random.gauss(0, 1) + 0.25 * long for long in self.long]
-        typical = 5 + 0.6 * batch  # of the logarithm of a length, longer from batch to batch
+        typical = 5 + 0.6 * batch  # mean log length, which grows from batch to batch
         self.lengths = {n: round(math.exp(typical + 0.5 * z)) for n, z in enumerate(self.long)}
 
 
 def ranks(values: Sequence[float], ties_below: float) -> dict[int, int]:
-    """Return ranks, 1 = best; a response hardly worse than the one before it shares its rank."""
+    """Return ranks from 1, the best; differences in value below `ties_below` are ties."""
     found: dict[int, int] = {}
     rank, before = 0, math.inf
     for response in sorted(range(len(values)), key=lambda n: -values[n]):
@@ -139,7 +142,7 @@ def ranks(values: Sequence[float], ties_below: float) -> dict[int, int]:
 def campaign(
     faults: Sequence[str], honest: int = HONEST, prompts: int = PROMPTS, checks: int = 12
 ) -> tuple[list[Labeller], list[list[MeasuredRanking]], list[list[ControlCheck]]]:
-    """Return labellers, their rankings by prompt, and `checks` gold and repeated prompts."""
+    """Simulate a campaign; return its labellers, rankings by prompt, and control checks."""
     labellers = [Labeller(n, fault) for n, fault in enumerate([""] * honest + list(faults), 1)]
     ranked = []
     for n in range(prompts):
@@ -238,11 +241,9 @@ def main() -> None:
     ):
         result = rates(options.campaigns, faults, options.seed, honest, checks)
         print(f"{title}: {options.campaigns} campaigns")
-        few, many = (
-            sorted(result.rankings)[len(result.rankings) // 20],
-            sorted(result.rankings)[-len(result.rankings) // 20],
-        )
-        print(f"  rankings of a labeller, 5 % to 95 %: {few} to {many}")
+        rankings = sorted(result.rankings)
+        few, many = rankings[len(rankings) // 20], rankings[-len(rankings) // 20]
+        print(f"  rankings per labeller, 5 % to 95 %: {few} to {many}")
         for fault in faults:
             total, found = result.labellers[fault], result.found[fault]
             print(f"  {fault:40} found {100 * found / total:6.1f} % of {total}")

@@ -1,12 +1,12 @@
-"""Files of few rankings and of very many: rates, and the peak memory of each command.
+"""Measure the rate and peak memory of imports and exports, with few and with many rankings.
 
     .venv/bin/python benchmarks/archive.py [--database sqlite] [--rankings 10000 1000000]
 
-Every prompt has 6 responses of 12 to 20 words and four rankings by four of 40 labellers. Each
-command is `manage.py` in a process of its own: an export in every format, the archive, its import
-into an empty database, the archive of that (which must be the same to the byte), and a measurement
-of the agreement. Peak memory is what the kernel says of the process (VmHWM); PostgreSQL's own is
-not in it. A million rankings take some 5 GB of disk for each database.
+Every prompt has 6 responses of 12 to 20 words and is ranked by four of 40 labellers. Each command
+runs as `manage.py` in its own process: an export in every format, the archive, its import into an
+empty database, the archive of that database (which must be identical to the byte), and a
+measurement of the agreement. Peak memory is that of the process (VmHWM), without PostgreSQL. A
+million rankings take about 5 GB of disk per database.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.installation import ROOT, Installation, embedded_postgresql, new_database
 
 FORMATS = ("jsonl", "trl", "nemo", "csv", "parquet")
-A_PROMPT = 4  # rankings
+RANKINGS_PER_PROMPT = 4
 LABELLERS = 40
 
 
 class Measured(NamedTuple):
+    """The time and memory of a command."""
+
     seconds: float
-    memory: float  # MiB
+    memory: float
+    """Peak memory in MiB."""
 
 
-def measured(installation: Installation, *command: str) -> Measured:
+def run_measured(installation: Installation, *command: str) -> Measured:
     started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "manage.py", *command],
@@ -55,31 +58,36 @@ def measured(installation: Installation, *command: str) -> Measured:
 def measure(
     folder: Path, url: str, empty_url: str, rankings: int, formats: Sequence[str]
 ) -> Iterator[tuple[str, Measured]]:
-    """What each command takes, by what it does."""
+    """Run each command, and yield its name with its time and memory."""
     (folder / "from").mkdir(parents=True)
     (folder / "to").mkdir()
     with Installation(folder / "from", url) as full:
-        prompts = rankings // A_PROMPT
+        prompts = rankings // RANKINGS_PER_PROMPT
         full.fill(
-            prompts=prompts, labellers=LABELLERS, wanted=A_PROMPT, finished=1, words=20, recent=1
+            prompts=prompts,
+            labellers=LABELLERS,
+            wanted=RANKINGS_PER_PROMPT,
+            finished=1,
+            words=20,
+            recent=1,
         )
         file = folder / "file"
         for format_ in formats:
             command = ("export_rankings", "bench", str(file), "--format", format_, "--force")
-            yield f"export {format_}", measured(full, *command)
+            yield f"export {format_}", run_measured(full, *command)
         archive = ("export_rankings", "bench", str(file), "--all-versions", "--force")
-        yield "export the archive", measured(full, *archive)
+        yield "export the archive", run_measured(full, *archive)
         first = digest(file)
     with Installation(folder / "to", empty_url) as empty:
         empty.run("manage.py", "create_project", "bench")
         command = ("import_rankings", str(file), "--project", "bench", "--format", "jsonl")
-        yield "import the archive", measured(empty, *command)
+        yield "import the archive", run_measured(empty, *command)
         empty.run("manage.py", *archive)
         if digest(file) != first:
-            raise SystemExit("the archive of the copy is another one")
+            raise SystemExit("the archive of the imported project differs")
     file.unlink()
     agreement = ("measure_agreement", "--project", "bench")
-    yield "measure agreement", measured(full, *agreement)
+    yield "measure agreement", run_measured(full, *agreement)
 
 
 def digest(path: Path) -> str:
@@ -99,7 +107,8 @@ def main() -> None:
         server = embedded_postgresql(folder) if options.database == "postgresql" else ""
         for rankings in options.rankings:
             urls = [new_database(server, f"{n}_{rankings}") if server else "" for n in "ab"]
-            print(f"{options.database}, {rankings:,} rankings of {rankings // A_PROMPT:,} prompts")
+            prompts = rankings // RANKINGS_PER_PROMPT
+            print(f"{options.database}, {rankings:,} rankings of {prompts:,} prompts")
             for name, found in measure(folder / str(rankings), *urls, rankings, options.formats):
                 show(name, rankings, found, first.setdefault(name, found))
 

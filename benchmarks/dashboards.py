@@ -1,10 +1,10 @@
-"""How long the pages of a very large project take, on the database alone and as a whole.
+"""Measure the response times of the pages of a very large project.
 
     .venv/bin/python benchmarks/dashboards.py [--database postgresql] [--rankings 1000000]
 
-The project of benchmarks/archive.py, with a measured agreement, skips, and a scored run. Every page
-is asked for 20 times, in this process, through all of Django; the median counts, the slowest is
-beside it, and how many statements the page makes.
+The project is that of benchmarks/archive.py, with a measured agreement, skipped prompts, and a run
+with scores. Every page is requested 20 times in this process, through all of Django. The output has
+the median, the slowest time, and the number of SQL statements.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.installation import Installation, embedded_postgresql, new_database
 
 TIMES = 20
-A_PROMPT = 4  # rankings
+RANKINGS_PER_PROMPT = 4
 LABELLERS = 40
 SCORED = [
     """INSERT INTO labelapp_score (run_id, response_id, reward)
@@ -49,7 +50,7 @@ SCORED = [
 
 
 def prepare() -> tuple[Any, list[str]]:
-    """A manager's browser, and the pages."""
+    """Add a manager and a scored run; return the manager's client and the paths of the pages."""
     from django.db import connection
     from django.test import Client
     from django.utils import timezone
@@ -101,23 +102,23 @@ def pages(prompt: int) -> list[str]:
     ]
 
 
-def clock(ask: Callable[[], Any]) -> list[float]:
-    """Milliseconds of each time."""
-    found = []
+def time_requests(ask: Callable[[], Any]) -> list[float]:
+    """Request a page TIMES times, and return the milliseconds of each request."""
+    times = []
     for _ in range(TIMES):
         start = time.perf_counter()
         answer = ask()
-        found.append(1000 * (time.perf_counter() - start))
+        times.append(1000 * (time.perf_counter() - start))
         if answer.status_code != 200:
             raise SystemExit(f"status {answer.status_code}")
-    return found
+    return times
 
 
 def measure(installation: Installation, rankings: int) -> None:
     installation.fill(
-        prompts=rankings // A_PROMPT,
+        prompts=rankings // RANKINGS_PER_PROMPT,
         labellers=LABELLERS,
-        wanted=A_PROMPT,
+        wanted=RANKINGS_PER_PROMPT,
         finished=1,
         words=20,
         recent=1,
@@ -130,15 +131,15 @@ def measure(installation: Installation, rankings: int) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    client, asked = prepare()
-    for page in asked:
-        times = clock(lambda page=page: client.get(page))  # type: ignore[misc]
-        with CaptureQueriesContext(connection) as made:
+    client, paths = prepare()
+    for page in paths:
+        times = time_requests(partial(client.get, page))
+        with CaptureQueriesContext(connection) as statements:
             client.get(page)
         median = statistics.median(times)
         print(
             f"  {page:50} {median:7.0f} ms, slowest {max(times):7.0f} ms, "
-            f"{len(made):3} statements{'  SLOW' if median > 300 else ''}",
+            f"{len(statements):3} statements{'  SLOW' if median > 300 else ''}",
             flush=True,
         )
 

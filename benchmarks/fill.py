@@ -1,14 +1,14 @@
-"""People, sessions and prompts for the benchmarks of the web and of files.
+"""Fill a database with people, sessions, prompts and rankings for the benchmarks.
 
     DATA_DIR=... python -m benchmarks.fill '{"prompts": 1000, "labellers": 8}'
 
-The rows are made by the database itself (INSERT ... SELECT), from a pool of texts: a million
-prompts with six responses of 60 to 100 words take minutes. Prints the sessions of the labellers, a
-JSON list.
+The database makes the rows itself from a pool of texts (INSERT ... SELECT), so that a million
+prompts with six responses of 60 to 100 words take minutes. The output is a JSON list with the
+session keys of the labellers.
 
-`wanted`: rankings that each prompt wants; `finished`: every so-many-th prompt has them, made by
-labellers who take turns; `words`: at most, in a text; `recent`: the rankings are of the last
-sixty days, and do not all say the same.
+`wanted` is the number of rankings per prompt. With `finished` n, every n-th prompt has been ranked,
+by labellers who take turns. `words` is the maximum length of a text. With `recent`, the rankings
+are from the last sixty days, and their orders and times differ.
 """
 
 import json
@@ -55,7 +55,7 @@ SQLITE = {
     "finish": "PRAGMA wal_checkpoint(TRUNCATE)",
 }
 POSTGRESQL = {
-    # replica: foreign keys are not looked up row by row; the rows are right by how they are made.
+    # The role replica skips the check of foreign keys, which are valid by construction.
     "prepare": "SET session_replication_role = replica",
     "numbers": "",
     "from_numbers": "generate_series(0, {count} - 1) AS n(i)",
@@ -96,7 +96,7 @@ def sign_in(name: str) -> str:
 
 
 def texts(most: int) -> list[str]:
-    """Texts of 60 to 100 words, where 100 are the most; a third of them have Markdown in them."""
+    """Return texts of 60 % to 100 % of `most` words, a third of them with Markdown."""
     rng = random.Random(0)
     words = ["".join(rng.choices(LETTERS, k=rng.randint(2, 9))) for _ in range(5000)]
     return [write(rng, words, most, marked=i % 3 == 0) for i in range(POOL)]
@@ -113,7 +113,7 @@ def write(rng: random.Random, words: list[str], most: int, *, marked: bool) -> s
 
 
 def fill(project: Project, members: list[Member], options: dict[str, int]) -> None:
-    """`finished`: of so many prompts one has been ranked before; 0: none."""
+    """Insert the prompts with their responses, and the rankings of the finished ones."""
     wanted, finished = options.get("wanted", 1), options.get("finished", 0)
     values = {
         "count": options["prompts"],

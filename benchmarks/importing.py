@@ -1,9 +1,9 @@
-"""How many prompts a second `manage.py import_prompts` takes in, on a fresh SQLite database.
+"""Measure how many prompts per second `manage.py import_prompts` imports into SQLite.
 
     .venv/bin/python benchmarks/importing.py [--prompts 20000] [--repeats 5]
 
 Each prompt has 20 words and 6 responses of 60 words. Each repeat imports the file into a new
-database, with the real command in a process of its own; its own account of the time is read.
+database, with the real command in its own process. The time is the one that the command prints.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def write_prompts(path: Path, count: int) -> None:
 
 
 def import_once(path: Path, folder: str) -> float:
-    """Seconds that one import took, by its own account."""
+    """Import a file into a new database, and return the seconds that the command reports."""
     environment = os.environ | {"DATA_DIR": folder}
 
     def manage(*command: str) -> str:
@@ -50,11 +50,11 @@ def import_once(path: Path, folder: str) -> float:
 
     manage("migrate", "--verbosity", "0")
     manage("create_project", "bench")
-    said = manage("import_prompts", str(path), "--project", "bench")
-    found = re.search(r"lines in ([\d.]+) s", said)
-    if found is None:
-        raise SystemExit(f"not understood: {said}")
-    return float(found[1])
+    output = manage("import_prompts", str(path), "--project", "bench")
+    seconds = re.search(r"lines in ([\d.]+) s", output)
+    if seconds is None:
+        raise SystemExit(f"the import printed no time: {output}")
+    return float(seconds[1])
 
 
 def main() -> None:

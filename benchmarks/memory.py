@@ -1,11 +1,12 @@
-"""Peak memory and time of a training run, with few rankings and with many.
+"""Measure the peak memory and time of a training run, with few and with many rankings.
 
     .venv/bin/python benchmarks/memory.py [--rankings 10000 200000] [--steps 500]
 
 Each prompt has 6 responses of 5 to 30 words and four rankings of 4 to 6 of them. Each run is the
-real command in a process of its own, with an empty cache, then once more with the cache it filled.
-"Peak" is the resident set as the kernel keeps it, pages of memory-mapped files counted; "anonymous"
-is without those, sampled every 20 ms. With --steps 0 a run learns from all rankings once.
+real command in its own process, first with an empty token cache, then with a filled one. "peak" is
+the largest resident set according to the kernel, including the pages of memory-mapped files.
+"anonymous" excludes them and is sampled every 20 ms. With --steps 0, a run trains on all rankings
+once.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RANKINGS_A_PROMPT = 4
+RANKINGS_PER_PROMPT = 4
 MODEL = ["--width", "32", "--vocabulary", "4096", "--epochs", "1", "--log-every", "100"]
 
 
@@ -32,18 +33,18 @@ def write_rankings(path: Path, count: int) -> None:
 
     with open(path, "w", encoding="utf-8") as file:
         for number in range(count):
-            if number % RANKINGS_A_PROMPT == 0:
+            if number % RANKINGS_PER_PROMPT == 0:
                 prompt = text()
                 responses = [{"id": f"r{k}", "text": text()} for k in range(6)]
             ranked = rng.sample(responses, rng.randint(4, 6))
             groups = [[response["id"]] for response in rng.sample(ranked, len(ranked))]
             line = {"prompt": prompt, "responses": ranked, "ranking": groups}
-            line["labeller"] = f"labeller {number % RANKINGS_A_PROMPT}"
+            line["labeller"] = f"labeller {number % RANKINGS_PER_PROMPT}"
             file.write(json.dumps(line) + "\n")
 
 
 def train(rankings: Path, folder: Path, steps: int) -> dict[str, float]:
-    """MiB and seconds of one run; "loading" is the time until its first step's evaluation."""
+    """Return the MiB and seconds of a run; "loading" is the time until its first evaluation."""
     command = [sys.executable, "-m", "training.train", "--rankings", str(rankings), *MODEL]
     command += ["--run-folder", str(folder), "--max-steps", str(steps)]
     started = time.monotonic()
@@ -69,7 +70,7 @@ def train(rankings: Path, folder: Path, steps: int) -> dict[str, float]:
 
 
 def resident(pid: int) -> float:
-    """MiB of anonymous memory that a process holds; 0 when it has just ended."""
+    """Return the anonymous memory of a process in MiB, or 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -90,7 +91,9 @@ def main() -> None:
     parser.add_argument("--rankings", type=int, nargs="+", default=[10_000, 200_000])
     parser.add_argument("--steps", type=int, default=500)
     options = parser.parse_args()
-    print(f"{'rankings':>10} {'cache':>6} {'peak':>9} {'anonymous':>10} {'loading':>8} {'all':>8}")
+    print(
+        f"{'rankings':>10} {'cache':>6} {'peak':>9} {'anonymous':>10} {'loading':>8} {'total':>8}"
+    )
     peaks: dict[str, list[float]] = {"empty": [], "filled": []}
     with tempfile.TemporaryDirectory() as name:
         for count in options.rankings:
@@ -105,7 +108,7 @@ def main() -> None:
                     flush=True,
                 )
     for cache, found in peaks.items():
-        print(f"cache {cache}: peak {found[-1] / found[0]:.2f} times that of the fewest")
+        print(f"cache {cache}: peak {found[-1] / found[0]:.2f} times that of the fewest rankings")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""A causal language model with random weights, for comparing architectures from scratch.
+"""Save a causal language model with random weights, to compare architectures from scratch.
 
     .venv/bin/python benchmarks/random_model.py --like var/run/model --folder var/gpt2-random
 
-It is GPT-2's architecture with the tokenizer of a model folder that Podium saved, so that it reads
-the same tokens: `python -m training.train --backbone pretrained --model var/gpt2-random` trains it.
+The model has GPT-2's architecture and the tokenizer of a model folder that Podium saved, so that it
+reads the same tokens. To train it, use
+`python -m training.train --backbone pretrained --model var/gpt2-random`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--like", required=True, help="model folder whose tokenizer it gets")
-    parser.add_argument("--folder", required=True, help="where to save it")
+    parser.add_argument("--like", required=True, help="model folder with the tokenizer to use")
+    parser.add_argument("--folder", required=True, help="folder to save the model to")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--heads", type=int, default=4)

@@ -1,11 +1,11 @@
-"""Responses scored a second: ours against transformers' text-classification pipeline.
+"""Compare the responses scored per second with transformers' text-classification pipeline.
 
     .venv/bin/python benchmarks/scoring.py [--repeats 5] [--row 9,256,128]
 
-Both begin with texts and end with rewards, of the same model (GPT-2's architecture, random
-weights, float32): K responses of R tokens to each prompt of P tokens. The pipeline is given the
-whole text of each response, all of one length, so that it pads nothing; its best batch size is
-used. They take turns.
+Both compute rewards from texts with the same model (GPT-2's architecture, random weights, float32),
+for K responses of R tokens to each prompt of P tokens. The pipeline gets the full text of each
+response, all of equal length, so that nothing is padded. Its best batch size is used. They take
+turns.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from training.backbones.pretrained import PretrainedBackbone
 from training.config import TrainConfig
 from training.data.encoder import TextEncoder
 from training.data.examples import Example
-from training.distributed.device import Machine
+from training.distributed.device import Device
 from training.evaluation.inference import compute_rewards
 
 BATCH_SIZES = (1, 4, 9, 18, 36)
@@ -43,43 +43,39 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     K, P, R = map(int, arguments.row.split(","))
-    machine = Machine.choose(TrainConfig(device="cpu"))
-    machine.keep_freed_memory()
+    device = Device.choose(TrainConfig(device="cpu"))
+    device.keep_freed_memory()
     prompts = make_texts(arguments.prompts, K, P, R)
     model = make_model()
     contenders: dict[str, Any] = {
         f"pipeline, batches of {size}": Pipeline(model, size) for size in BATCH_SIZES
     }
-    contenders["ours"] = Ours(machine, P, R)
+    contenders["ours"] = Ours(device, P, R)
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    found = {}
+    rewards: dict[str, list[float]] = {}
     for _ in range(arguments.repeats + 1):
         for name, contender in contenders.items():
-            begun = time.perf_counter()
-            found[name] = contender(prompts)
-            seconds[name].append(time.perf_counter() - begun)
-    apart = max(
-        abs(one - other)
-        for one, other in zip(
-            found["ours"], found[f"pipeline, batches of {BATCH_SIZES[0]}"], strict=True
-        )
-    )
+            start = time.perf_counter()
+            rewards[name] = contender(prompts)
+            seconds[name].append(time.perf_counter() - start)
+    expected = rewards[f"pipeline, batches of {BATCH_SIZES[0]}"]
+    difference = max(abs(one - other) for one, other in zip(rewards["ours"], expected, strict=True))
     rates = {
         name: K * arguments.prompts / statistics.median(values[1:])
         for name, values in seconds.items()
     }
     best = max(rate for name, rate in rates.items() if name != "ours")
-    print(f"K={K} P={P} R={R}; rewards differ by at most {apart:.1e}")
+    print(f"K={K} P={P} R={R}; rewards differ by at most {difference:.1e}")
     for name, rate in rates.items():
         print(f"{name:24} {rate:8.2f} responses/s {rate / best:8.2f} x the pipeline's best")
 
 
 def make_texts(prompts: int, K: int, P: int, R: int) -> list[tuple[str, list[str]]]:
-    """Words that are a token each. The end token is the last of the R."""
-    chance = random.Random(0)
+    """Return texts of words with one token each; the end token is the last of the R tokens."""
+    rng = random.Random(0)
 
     def words(count: int) -> str:
-        return " ".join(f"w{chance.randrange(END)}" for _ in range(count))
+        return " ".join(f"w{rng.randrange(END)}" for _ in range(count))
 
     return [(words(P), [words(R - 1) for _ in range(K)]) for _ in range(prompts)]
 
@@ -91,6 +87,8 @@ def make_model() -> Any:
 
 
 class Pipeline:
+    """The pipeline of transformers with a batch size."""
+
     def __init__(self, model: Any, batch_size: int) -> None:
         self.batch_size = batch_size
         self.pipeline = TextClassificationPipeline(
@@ -99,14 +97,16 @@ class Pipeline:
 
     def __call__(self, prompts: list[tuple[str, list[str]]]) -> list[float]:
         texts = [f"{prompt} {text} w{END}" for prompt, texts in prompts for text in texts]
-        found = self.pipeline(texts, batch_size=self.batch_size)
-        return [row["score"] for row in found]
+        rows = self.pipeline(texts, batch_size=self.batch_size)
+        return [row["score"] for row in rows]
 
 
 class Ours:
-    def __init__(self, machine: Machine, P: int, R: int) -> None:
-        self.machine = machine
-        self.budget = machine.complete(TrainConfig(backbone="pretrained")).tokens_per_batch
+    """Podium's own scoring, from texts to rewards."""
+
+    def __init__(self, device: Device, P: int, R: int) -> None:
+        self.device = device
+        self.budget = device.complete(TrainConfig(backbone="pretrained")).tokens_per_batch
         tokenizer = word_tokenizer()
         tokenizer.chat_template = "{{ messages[0]['content'] }}"
         self.backbone = PretrainedBackbone(make_model(), tokenizer)
@@ -120,7 +120,7 @@ class Ours:
             )
             for prompt, texts in prompts
         ]
-        rows = compute_rewards(self.backbone, examples, self.machine, self.budget)
+        rows = compute_rewards(self.backbone, examples, self.device, self.budget)
         return [reward for row in rows for reward in row]
 
 

@@ -1,13 +1,12 @@
-"""How fast a page answers while other connections stay open and send nothing.
+"""Measure how fast a page responds while other connections stay open and send nothing.
 
     .venv/bin/python benchmarks/silent.py [--connections 64] [--server COMMAND]
 
-A browser that connects in advance, a phone that loses its network and a script that means harm look
-alike to a server: a connection over which nothing comes. Three kinds are opened, each in a round of
-its own: `silent` sends nothing, `half a head` stops in the middle of a request's headers, and
-`half a body` in the middle of its form. While they stay open somebody asks for the sign-in page
-again and again, each time over a new connection. Ends with status 1 if a page took longer than
---patience seconds.
+A browser that connects in advance, a phone that loses its network and an attacker look the same to
+a server: a connection that stays silent. The benchmark opens three kinds, one after another:
+`silent` sends nothing, `half a head` stops in the middle of the request headers, and `half a body`
+in the middle of the form. While they are open, the sign-in page is requested repeatedly, each time
+over a new connection. The exit status is 1 if a page took longer than --patience seconds.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ SENT = {"none": "", "silent": "", "half a head": HEAD, "half a body": HEAD + FOR
 
 
 class Answered(NamedTuple):
-    """Seconds of the pages that answered, and how many did not."""
+    """The seconds of the pages that were answered, and the number of late ones."""
 
     seconds: list[float]
     late: int
@@ -46,7 +45,7 @@ class Answered(NamedTuple):
 
 @contextmanager
 def held_open(port: int, count: int, sent: str = "") -> Iterator[None]:
-    """Keep so many connections open, over each of which only `sent` has come."""
+    """Keep `count` connections open, after sending only `sent` over each of them."""
     with ExitStack() as stack:
         for _ in range(count):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), 60))
@@ -55,7 +54,7 @@ def held_open(port: int, count: int, sent: str = "") -> Iterator[None]:
 
 
 def ask(port: int, pages: int, patience: float) -> Answered:
-    """Ask for so many pages, one after the other, each over a new connection."""
+    """Request `pages` pages one after another, each over a new connection."""
     seconds: list[float] = []
     late = 0
     for _ in range(pages):
@@ -63,11 +62,11 @@ def ask(port: int, pages: int, patience: float) -> Answered:
         start = time.perf_counter()
         try:
             if connection.ask("GET", "/sign-in/").status != 200:
-                raise SystemExit("the page of signing in is not there")
+                raise SystemExit("the sign-in page did not respond with status 200")
             seconds.append(time.perf_counter() - start)
         except TimeoutError:
             late += 1
-            if late == 3:  # it is known by now
+            if late == 3:  # the server clearly does not respond
                 break
         finally:
             connection.drop()
@@ -78,7 +77,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--pages", type=int, default=100)
-    parser.add_argument("--patience", type=float, default=5, help="seconds; default 5")
+    parser.add_argument(
+        "--patience", type=float, default=5, help="seconds to wait for a page; default 5"
+    )
     add_server_option(parser)
     options = parser.parse_args()
     late = 0

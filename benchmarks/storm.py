@@ -1,17 +1,17 @@
-"""Many labellers at once to whom everything happens that can, and what the database says after it.
+"""Let many labellers work under faults of every kind, then check the database.
 
     .venv/bin/python benchmarks/storm.py --clients 50 --seconds 60 --database sqlite|postgresql
 
-Each client is a signed-in labeller with its own session, against `manage.py serve`. At random it
-submits a form twice at once, drops the connection after sending and sends the same form again,
-lets its lease run out and submits late, skips, undoes, keeps a draft, fetches the next task ahead.
-In the middle the server and all its processes are killed with kill -9, and started again. Whoever
-got no answer sends the same form with the same key until there is one.
+Each client is a signed-in labeller with its own session on `manage.py serve`. At random, it submits
+a form twice at once, drops the connection after sending and sends the form again, lets its lease
+expire and submits late, skips, undoes, saves a draft, or fetches the next task in advance. Halfway,
+the server and all its processes are killed with kill -9 and started again. A client without an
+answer sends the same form with the same key until it gets one.
 
-Then, from the database: every acknowledged ranking stands once, as its client sent it last, unless
-the client undid it; no prompt has more rankings than it wants but for those marked surplus; slots
-and counts agree; and no labeller was shown a prompt twice. Ends with status 1 where something is
-wrong. The suite runs a short one: tests/labelapp/labelling/test_storm.py.
+Then the database is checked. Every acknowledged ranking is stored once, as its client last sent it,
+unless the client undid it. No prompt has more rankings than it wants, except for those marked as
+surplus. Slots and counts agree. No labeller was shown a prompt twice. The exit status is 1 if a
+check fails. The test suite runs a short storm: tests/labelapp/labelling/test_storm.py.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ from benchmarks.installation import (
 )
 
 URL = "/projects/bench/labelling/"
-GRACE = 60.0  # seconds in which a form must have got its answer
-# How often each thing happens, of all tasks.
-SLEEPS, ALIVE, DRAFTS, AHEAD, SKIPS, UNDOES = 0.08, 0.05, 0.1, 0.4, 0.08, 0.08
-TWICE, DROPPED = 0.2, 0.15  # of all forms
+GRACE = 60.0  # seconds until a form must be answered
+# Probability of each event per task
+EXPIRES, ALIVE, DRAFTS, AHEAD, SKIPS, UNDOES = 0.08, 0.05, 0.1, 0.4, 0.08, 0.08
+TWICE, DROPPED = 0.2, 0.15  # probability per form
 
 
 class Page(NamedTuple):
@@ -59,7 +59,7 @@ class Page(NamedTuple):
 
 
 def read_page(answer: Answer) -> Page | None:
-    """The task in an answer; None where there is none."""
+    """Return the task in an answer, or None without one."""
     token = answer.between(b'name="assignment" value="', b'"')
     if not token:
         return None
@@ -72,24 +72,24 @@ def read_page(answer: Answer) -> Page | None:
 
 
 class Client:
-    """One labeller's browser, and a memory of what the server has said."""
+    """The browser of a labeller, with a record of the server's answers."""
 
     def __init__(self, installation: Installation, session: str, seed: int) -> None:
         self.installation = installation
         self.session = session
         self.rng = random.Random(seed)
-        self.over = threading.Event()
+        self.stopped = threading.Event()
         self.connection = Connection(installation.port, session)
-        self.shown: dict[str, str] = {}  # prompt -> the task in which it was shown
-        self.stored: dict[str, dict[str, int]] = {}  # task -> the ranks that were acknowledged
-        self.undone: set[str] = set()  # tasks whose rankings were taken back
+        self.shown: dict[str, str] = {}  # prompt -> its task
+        self.stored: dict[str, dict[str, int]] = {}  # task -> its acknowledged ranks
+        self.undone: set[str] = set()  # tasks whose rankings were undone
         self.skipped: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
 
     def work(self) -> None:
         page = self.look(self.insist("GET", URL))
-        while not self.over.is_set():
+        while not self.stopped.is_set():
             if page is None:
                 time.sleep(0.2)
                 page = self.look(self.insist("GET", URL))
@@ -98,9 +98,9 @@ class Client:
                 page = self.do_task(page)
 
     def do_task(self, page: Page) -> Page | None:
-        """Rank or skip a task, in one of the ways in which that happens; the next one."""
-        if self.happens(SLEEPS):
-            self.sleep(page)
+        """Rank or skip a task with random events, and return the next one."""
+        if self.happens(EXPIRES):
+            self.let_lease_expire(page)
         if self.happens(ALIVE):
             self.insist("POST", f"{URL}alive/", {"token": page.token})
         if self.happens(DRAFTS):
@@ -114,8 +114,8 @@ class Client:
     def happens(self, share: float) -> bool:
         return self.rng.random() < share
 
-    def sleep(self, page: Page) -> None:
-        """As if the labeller had left the page open for longer than the lease."""
+    def let_lease_expire(self, page: Page) -> None:
+        """Let the lease expire, as if the labeller had left the page open."""
         database = self.installation.database()
         token = page.token.replace("-", "") if database.is_sqlite else page.token
         database.rows(
@@ -149,7 +149,7 @@ class Client:
         return answer
 
     def undo(self, page: Page) -> Page | None:
-        """What was done last is taken back. Sent until it is answered, and never left behind."""
+        """Undo the last action, and repeat the request until it is answered."""
         answer = self.insist("POST", f"{URL}undo/", {"undo": page.token})
         if self.stored.pop(page.token, None):
             self.undone.add(page.token)
@@ -158,12 +158,12 @@ class Client:
         return self.look(answer)
 
     def send(self, path: str, form: dict[str, object]) -> Answer:
-        """Send a form as people and networks do: once, twice at once, or with the answer lost."""
+        """Send a form once, twice at once, or over a connection that is dropped."""
         fate = self.rng.random()
         try:
             if fate < TWICE:
                 self.counts["sent twice at once"] += 1
-                return self.twice(path, form)
+                return self.send_twice(path, form)
             if fate < TWICE + DROPPED:
                 self.counts["connections dropped"] += 1
                 self.connection.send("POST", path, form)
@@ -174,7 +174,7 @@ class Client:
             self.counts["answers lost"] += 1
         return self.insist("POST", path, form)
 
-    def twice(self, path: str, form: dict[str, object]) -> Answer:
+    def send_twice(self, path: str, form: dict[str, object]) -> Answer:
         second = Connection(self.installation.port, self.session)
         self.connection.send("POST", path, form)
         second.send("POST", path, form)
@@ -190,7 +190,7 @@ class Client:
         return answers[1]
 
     def insist(self, method: str, path: str, form: dict[str, object] | None = None) -> Answer:
-        """The answer to a request, which is sent again, the same, until there is one."""
+        """Repeat a request until it is answered, and return the answer."""
         deadline = time.monotonic() + GRACE
         while time.monotonic() < deadline:
             try:
@@ -212,7 +212,7 @@ class Client:
             self.faults.append(f"{path} was answered with {answer.status}")
 
     def look(self, answer: Answer) -> Page | None:
-        """What the labeller sees: never a prompt in two tasks, nor one that is done."""
+        """Return the task in an answer; note a fault if its prompt is done or in another task."""
         page = read_page(answer)
         if page is not None:
             if self.shown.setdefault(page.prompt, page.token) != page.token:
@@ -223,7 +223,7 @@ class Client:
 
 
 class Storm(NamedTuple):
-    """What happened, and what is wrong: nothing, if all is well."""
+    """The numbers of events, and the faults that were found."""
 
     counts: Counter[str]
     faults: list[str]
@@ -238,9 +238,10 @@ def storm(
     wanted: int,
     rankings: int = 0,
 ) -> Storm:
-    """Let the clients work, kill the server half way, and look at what is in the database.
+    """Let the clients work, kill the server halfway, and check the database.
 
-    On a slow machine for longer than `seconds`, until so many `rankings` are acknowledged.
+    The clients work for at least `seconds`, and on a slow machine for longer, until `rankings`
+    rankings are acknowledged.
     """
     sessions = installation.fill(prompts=prompts, labellers=clients, wanted=wanted)
     people = [Client(installation, session, seed) for seed, session in enumerate(sessions)]
@@ -254,10 +255,10 @@ def storm(
     installation.start()
     wait(people, seconds / 2, rankings)
     for person in people:
-        person.over.set()
+        person.stopped.set()
     for thread in threads:
         thread.join()
-    installation.stop()  # which ends what it is at
+    installation.stop()  # after its current requests
     counts = sum((person.counts for person in people), Counter({"servers killed": 1}))
     faults = [fault for person in people for fault in person.faults]
     database = installation.database()
@@ -268,7 +269,7 @@ def storm(
 
 
 def wait(people: list[Client], seconds: float, rankings: float) -> None:
-    """For so many seconds, and until so many rankings are acknowledged, if that comes to pass."""
+    """Wait for the seconds and the acknowledged rankings, at most GRACE seconds longer."""
     start = time.monotonic()
     while (passed := time.monotonic() - start) < seconds + GRACE:
         if passed >= seconds and acknowledged(people) >= rankings:
@@ -283,7 +284,7 @@ def acknowledged(people: list[Client]) -> int:
 def guarded(person: Client) -> None:
     try:
         person.work()
-    except Exception as error:  # noqa: BLE001 - becomes part of the verdict
+    except Exception as error:  # noqa: BLE001 - reported as a fault
         person.faults.append(f"a client stopped: {error!r}")
     finally:
         person.connection.drop()
@@ -302,37 +303,37 @@ class Task(NamedTuple):
 
 
 def check(database: Database, people: list[Client]) -> list[str]:
-    """What is wrong in the database after what the clients have been told."""
-    return [*broken_promises(database, people), *broken_sums(database)]
+    """Return the faults in the database, given the answers that the clients got."""
+    return [*lost_or_changed(database, people), *inconsistencies(database)]
 
 
-def broken_promises(database: Database, people: list[Client]) -> Iterator[str]:
-    """Every acknowledged ranking stands once and as it was sent; what was undone stands no more."""
+def lost_or_changed(database: Database, people: list[Client]) -> Iterator[str]:
+    """Yield acknowledged rankings that are missing, doubled or changed, and undone ones."""
     tasks = {task.token: task for task in read_tasks(database)}
     placed: dict[int, dict[int, int]] = {}
     for ranking, response, rank in database.rows(
         "SELECT ranking_id, response_id, rank FROM labelapp_placement"
     ):
         placed.setdefault(ranking, {})[response] = rank
-    standing: dict[tuple[int, int], list[int]] = {}
+    stored: dict[tuple[int, int], list[int]] = {}
     for ranking, prompt, member in database.rows(
         "SELECT id, prompt_id, member_id FROM labelapp_ranking WHERE is_current"
     ):
-        standing.setdefault((prompt, member), []).append(ranking)
+        stored.setdefault((prompt, member), []).append(ranking)
     for person in people:
         for token, ranks in person.stored.items():
             task = tasks[token]
-            found = standing.get((task.prompt, task.member), [])
+            found = stored.get((task.prompt, task.member), [])
             if len(found) != 1:
-                yield f"an acknowledged ranking stands {len(found)} times"
+                yield f"an acknowledged ranking is stored {len(found)} times"
             elif [placed[found[0]][pk] for pk in task.order] != dense(list(ranks.values())):
                 yield "an acknowledged ranking is not as it was sent"
             elif not task.submitted:
                 yield "the task of an acknowledged ranking is still open"
         for token in person.undone:
             task = tasks[token]
-            if standing.get((task.prompt, task.member)) or task.submitted:
-                yield "a ranking that was undone stands"
+            if stored.get((task.prompt, task.member)) or task.submitted:
+                yield "a ranking that was undone is still stored"
 
 
 def read_tasks(database: Database) -> list[Task]:
@@ -342,7 +343,11 @@ def read_tasks(database: Database) -> list[Task]:
     )
     return [
         Task(
-            *(pk, prompt, member, str(uuid.UUID(str(token))), slot),
+            pk=pk,
+            prompt=prompt,
+            member=member,
+            token=str(uuid.UUID(str(token))),
+            slot=slot,
             order=order if isinstance(order, list) else json.loads(order),
             submitted=bool(submitted),
         )
@@ -351,29 +356,29 @@ def read_tasks(database: Database) -> list[Task]:
 
 
 def dense(ranks: list[int]) -> list[int]:
-    """1, 1, 4 becomes 1, 1, 2."""
+    """Return ranks without gaps: 1, 1, 4 becomes 1, 1, 2."""
     return [sorted(set(ranks)).index(rank) + 1 for rank in ranks]
 
 
-# Each gives a row for each prompt, member or ranking with which something is wrong.
-SUMS = {
+# Each query returns a row for each prompt, member or ranking with the fault.
+CONSISTENCY_QUERIES = {
     "a prompt has more rankings than it wants": """
         SELECT p.id FROM labelapp_prompt p JOIN labelapp_ranking r ON r.prompt_id = p.id
         WHERE r.is_current AND NOT r.surplus AND r.origin = 'here'
         GROUP BY p.id, p.rankings_wanted HAVING count(*) > p.rankings_wanted""",
-    "a prompt's slots that are taken and needed are not those that it wants": """
+    "the taken and needed slots of a prompt do not add up to the wanted ones": """
         SELECT p.id FROM labelapp_prompt p
         LEFT JOIN labelapp_assignment a ON a.prompt_id = p.id AND a.slot IS NOT NULL
         GROUP BY p.id, p.rankings_wanted, p.rankings_needed
         HAVING count(a.id) + p.rankings_needed <> p.rankings_wanted""",
-    "a ranking without a slot is not marked as surplus, or one with a slot is": """
+    "a ranking is marked as surplus although it has a slot, or the reverse": """
         SELECT r.id FROM labelapp_ranking r JOIN labelapp_assignment a
         ON a.prompt_id = r.prompt_id AND a.member_id = r.member_id
         WHERE r.is_current AND r.surplus <> (a.slot IS NULL)""",
     "a labeller has two current rankings of a prompt": """
         SELECT prompt_id FROM labelapp_ranking WHERE is_current
         GROUP BY prompt_id, member_id HAVING count(*) > 1""",
-    "a labeller's count is not the number of tasks that were submitted": """
+    "the count of a labeller differs from the number of submitted tasks": """
         SELECT m.id FROM labelapp_member m LEFT JOIN labelapp_assignment a
         ON a.member_id = m.id AND a.submitted_at IS NOT NULL
         GROUP BY m.id, m.ranked HAVING count(a.id) <> m.ranked""",
@@ -381,16 +386,16 @@ SUMS = {
         SELECT a.id FROM labelapp_assignment a WHERE a.submitted_at IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM labelapp_ranking r WHERE r.prompt_id = a.prompt_id
         AND r.member_id = a.member_id AND r.is_current)""",
-    "a ranking is not whole": """
+    "a ranking is incomplete": """
         SELECT r.id FROM labelapp_ranking r LEFT JOIN labelapp_placement p ON p.ranking_id = r.id
         GROUP BY r.id HAVING count(p.id) <> 6""",
 }
 
 
-def broken_sums(database: Database) -> Iterator[str]:
-    for what, statement in SUMS.items():
+def inconsistencies(database: Database) -> Iterator[str]:
+    for fault, statement in CONSISTENCY_QUERIES.items():
         if rows := database.rows(statement):
-            yield f"{what} ({len(rows)} times)"
+            yield f"{fault} ({len(rows)} times)"
 
 
 def main() -> None:
@@ -399,7 +404,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--prompts", type=int, default=1000)
-    parser.add_argument("--wanted", type=int, default=8, help="rankings wanted of each prompt")
+    parser.add_argument("--wanted", type=int, default=8, help="rankings wanted per prompt")
     add_server_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -408,7 +413,7 @@ def main() -> None:
         if options.database == "postgresql":
             url = new_database(embedded_postgresql(folder), "storm")
         with Installation(folder, url, options.server) as installation:
-            came_out = storm(
+            result = storm(
                 installation,
                 clients=options.clients,
                 seconds=options.seconds,
@@ -416,20 +421,19 @@ def main() -> None:
                 wanted=options.wanted,
             )
     print(f"{options.clients} clients for {options.seconds:.0f} s on {options.database}")
-    for what, count in sorted(came_out.counts.items()):
-        print(f"  {count:6,} {what}")
-    promises = ["every acknowledged ranking stands once, as it was sent, unless it was undone"]
-    for promise in [
-        *promises,
+    for event, count in sorted(result.counts.items()):
+        print(f"  {count:6,} {event}")
+    for checked in (
+        "every acknowledged ranking is stored once, as it was sent, unless it was undone",
         "no labeller was shown a prompt twice",
-        *(f"never: {s}" for s in SUMS),
-    ]:
-        print(f"  checked: {promise}")
-    for fault in came_out.faults[:20]:
-        print(f"WRONG: {fault}")
-    if came_out.faults:
-        sys.exit(f"{len(came_out.faults)} things are wrong")
-    print("nothing is wrong")
+        *(f"never: {fault}" for fault in CONSISTENCY_QUERIES),
+    ):
+        print(f"  checked: {checked}")
+    for fault in result.faults[:20]:
+        print(f"FAULT: {fault}")
+    if result.faults:
+        sys.exit(f"{len(result.faults)} faults")
+    print("no faults")
 
 
 if __name__ == "__main__":

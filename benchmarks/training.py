@@ -1,24 +1,24 @@
-"""One training step, three ways, on the same rankings: TRL's pairs, and our two layouts.
+"""Compare a training step on the pairs of TRL with one in each of our two layouts.
 
     make bench-training
     .venv/bin/python benchmarks/training.py [--repeats 5] [--rows 4,64,128 9,256,128]
     .venv/bin/python benchmarks/training.py --device cuda --architecture llama-1b --rankings 64
 
-Rankings of K responses (no ties) of R tokens each to prompts of P tokens, random tokens and random
-weights: time does not depend on what they say. For each row (K,P,R) every contender runs in a
-process of its own, warms up once, and then they take turns, so that a machine that slows down slows
-all.
+Each row (K,P,R) has rankings of K responses (no ties) of R tokens to prompts of P tokens. Tokens
+and weights are random, because the time does not depend on them. Every contender runs in its own
+process and warms up once. Then they take turns, so that a slower machine affects all of them.
 
-trl      RewardTrainer on the K(K-1)/2 pairs of each ranking, with its own defaults but float32
-         where ours is, and 8 pairs a step; its own callbacks bracket its steps
-padded   our K-wise step, one row a response
-shared   our K-wise step, the prompt once a ranking
+trl      RewardTrainer on the K(K-1)/2 pairs of each ranking, 8 pairs per step, with its defaults
+         except for float32 where ours has it; its callbacks measure the steps
+padded   our step, with one row per response
+shared   our step, with each prompt once per ranking
 
-The time is that of a whole step, AdamW's update included: ours of --rankings rankings (by default a
-run takes 64, over which the update would be shared out). "of peak" is the share of the measured
-rate of a large matrix product: 6 operations a weight of the linear layers and token, 12 a layer,
-hidden dimension and pair of tokens that see each other (Chowdhery et al. 2022, arXiv 2204.02311,
-appendix B), for the tokens that the contender computes, padding included, recomputation not.
+The time is that of a whole step with the update of AdamW. Our steps have --rankings rankings (64 by
+default in a run, which would share the update). "of peak" is the fraction of the measured rate of a
+large matrix product. It counts 6 operations per token and weight of the linear layers, and 12 per
+layer, hidden dimension and pair of tokens that attend to each other (Chowdhery et al. 2022, arXiv
+2204.02311, appendix B), for all tokens that the contender computes, with padding and without
+recomputation.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.words import END, PAD, VOCABULARY, word_tokenizer
 from training.backbones.onednn import product
+from training.backbones.pretrained import PretrainedBackbone
+from training.config import TrainConfig
+from training.data.dataset import TokenizedPrompt, TokenizedRanking
+from training.distributed.device import Device
+from training.loop.step import Learner, accumulate_gradients, clip_grad_norm
 
 ROWS = ("4,64,128", "6,64,128", "9,128,128", "9,256,128")
 CONTENDERS = ("trl", "padded", "shared")
@@ -86,7 +91,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", default=ROWS, metavar="K,P,R")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
-    parser.add_argument("--rankings", type=int, default=8, help="in one step of ours")
+    parser.add_argument("--rankings", type=int, default=8, help="rankings in one of our steps")
     parser.add_argument("--architecture", choices=("gpt2", "llama-1b"), default="gpt2")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto")
@@ -97,11 +102,11 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-# The side that measures
+# The process that measures
 
 
 def measure(row: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Each contender's turns, and the matrix rates measured between them (operations a second)."""
+    """Return the turns and peak memory of each contender, and the matrix rate between turns."""
     workers = {name: start(name, row, arguments) for name in arguments.contenders}
     turns: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
     rates = []
@@ -120,7 +125,7 @@ def start(name: str, row: str, arguments: argparse.Namespace) -> subprocess.Pope
         f"--{key}={getattr(arguments, key)}"
         for key in ("rankings", "architecture", "device", "precision", "threads")
     ]
-    # A waiting thread must not spin while another contender has its turn.
+    # Waiting threads must not spin during the turn of another contender.
     environment = os.environ | {
         "OMP_WAIT_POLICY": "PASSIVE",
         "OMP_NUM_THREADS": str(arguments.threads),
@@ -129,7 +134,7 @@ def start(name: str, row: str, arguments: argparse.Namespace) -> subprocess.Pope
     worker = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )
-    read(worker)  # it is ready
+    read(worker)  # wait until it is ready
     return worker
 
 
@@ -140,7 +145,7 @@ def take_turn(worker: subprocess.Popen[str]) -> dict[str, float]:
 
 
 def stop(worker: subprocess.Popen[str]) -> float:
-    """End a worker. Its peak memory in MiB."""
+    """Stop a worker, and return its peak memory in MiB."""
     worker.stdin.close()
     peak = read(worker)["peak"]
     worker.wait()
@@ -148,16 +153,17 @@ def stop(worker: subprocess.Popen[str]) -> float:
 
 
 def read(worker: subprocess.Popen[str]) -> dict[str, float]:
-    """The next line of JSON; what libraries print is passed over."""
+    """Return the next line of JSON, and skip the output of libraries."""
     for line in worker.stdout:
         if line.startswith("{"):
             return json.loads(line)
-    raise SystemExit(f"a worker ended: {' '.join(worker.args)}")
+    raise SystemExit(f"a worker ended early: {' '.join(worker.args)}")
 
 
 def matrix_rate(arguments: argparse.Namespace) -> float:
-    """Operations a second of a large matrix product in the precision of the training: the better
-    of torch's own and, on a CPU in float32, oneDNN's.
+    """Return the operations per second of a large matrix product in the precision of training.
+
+    On a CPU in float32, it is the faster one of torch and oneDNN.
     """
     dtype = torch.bfloat16 if is_bf16(arguments) else torch.float32
     size = 8192 if arguments.device == "cuda" else 1536
@@ -169,17 +175,17 @@ def matrix_rate(arguments: argparse.Namespace) -> float:
 
 
 def seconds(function: Any, one: Any, other: Any, arguments: argparse.Namespace) -> float:
-    found = []
+    times = []
     for _ in range(8):
-        begun = now(arguments)
+        start = now(arguments)
         function(one, other)
-        found.append(now(arguments) - begun)
-    return statistics.median(found[2:])
+        times.append(now(arguments) - start)
+    return statistics.median(times[2:])
 
 
 def show(row: Row, found: dict[str, Any], arguments: argparse.Namespace) -> None:
     print(f"\nK={row.K} P={row.P} R={row.R}: matrix rate {found['rate'] / 1e9:,.0f} GFLOP/s")
-    print("            s/ranking  tokens/ranking  of peak  peak memory  speed against it")
+    print("            s/ranking  tokens/ranking  of peak  peak memory  time / shared")
     medians = {
         name: statistics.median(turn["seconds"] for turn in turns)
         for name, turns in found["turns"].items()
@@ -195,7 +201,7 @@ def show(row: Row, found: dict[str, Any], arguments: argparse.Namespace) -> None
 
 
 def computed(name: str, row: Row) -> tuple[int, int]:
-    """Of a ranking, as a contender computes it: tokens, pairs of tokens that see each other."""
+    """Return the tokens and the pairs of attending tokens that a contender computes per ranking."""
     K, P, R = row
     if name == "shared":
         return P + K * R, P * P // 2 + K * (P * R + R * R // 2)
@@ -204,7 +210,7 @@ def computed(name: str, row: Row) -> tuple[int, int]:
 
 
 def operations(tokens: int, seen: int, arguments: argparse.Namespace) -> float:
-    """Return the operations of matrix products, forward and backward, without recomputation."""
+    """Return the operations of the matrix products of both passes, without recomputation."""
     config = model_config(arguments)
     D, layers = config.hidden_size, config.num_hidden_layers
     return 6 * layers * weights_of_layer(config) * tokens + 12 * layers * D * seen
@@ -258,46 +264,38 @@ def make_examples(row: Row, count: int) -> list[tuple[np.ndarray, list[np.ndarra
     return [(tokens(row.P), [response() for _ in range(row.K)]) for _ in range(count)]
 
 
-def work_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
-    from training.backbones.pretrained import PretrainedBackbone
-    from training.config import TrainConfig
-    from training.data.dataset import TokenizedPrompt, TokenizedRanking
-    from training.distributed.device import Machine
-    from training.loop.loss import RankingLoss
-    from training.loop.optimizers import make_optimizer
-    from training.loop.step import accumulate_gradients, clip_grad_norm
-
+def run_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     config = TrainConfig(
         backbone="pretrained",
         layout=layout,
         device=arguments.device,
         precision=arguments.precision,
     )
-    machine = Machine.choose(config)
-    machine.keep_freed_memory()
-    config = machine.complete(config)
+    device = Device.choose(config)
+    device.keep_freed_memory()
+    config = device.complete(config)
     model = make_model(arguments)
     backbone = PretrainedBackbone(model.train(), None, layout)
-    objective = RankingLoss(config)
-    optimizer = make_optimizer(backbone, objective, config)
+    learner = Learner.create(backbone, config, device)
     rankings = []
     for number, (prompt, responses) in enumerate(make_examples(row, arguments.rankings)):
         tokenized = TokenizedPrompt(number, str(number), prompt, responses)
         ranks = tuple(np.random.default_rng(number).permutation(row.K) + 1)
         rankings.append(TokenizedRanking(tokenized, tuple(range(row.K)), ranks, None))
     turns = iter(sys.stdin.readline, "")
-    tell({"ready": 1})
+    send({"ready": 1})
     for _ in turns:
-        begun = now(arguments)
-        accumulate_gradients(backbone, objective, rankings, machine, config.tokens_per_batch)
+        start = now(arguments)
+        accumulate_gradients(learner.losses, rankings, device, config.tokens_per_batch)
         clip_grad_norm(backbone, config.max_grad_norm)
-        optimizer.step(1e-6)
-        optimizer.zero_grad()
-        tell({"seconds": (now(arguments) - begun) / len(rankings)})
-    tell({"peak": peak_memory(arguments)})
+        learner.optimizer.step(1e-6)
+        learner.optimizer.zero_grad()
+        send({"seconds": (now(arguments) - start) / len(rankings)})
+    send({"peak": peak_memory(arguments)})
 
 
-def work_trl(arguments: argparse.Namespace, row: Row) -> None:
+def run_trl(arguments: argparse.Namespace, row: Row) -> None:
+    # Imported here, because loading TRL would add to the peak memory of the other contenders.
     from datasets import Dataset
     from transformers import TrainerCallback
     from trl import RewardConfig, RewardTrainer
@@ -307,19 +305,19 @@ def work_trl(arguments: argparse.Namespace, row: Row) -> None:
             "chosen_ids": np.concatenate([prompt, one]).tolist(),
             "rejected_ids": np.concatenate([prompt, other]).tolist(),
         }
-        for prompt, responses in make_examples(row, TRL_PAIRS)  # so that every batch is full
+        for prompt, responses in make_examples(row, TRL_PAIRS)  # as many as fill whole batches
         for one, other in combinations(responses, 2)
     ]
 
     class TakeTurns(TrainerCallback):
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not sys.stdin.readline():
-                tell({"peak": peak_memory(arguments)})
+                send({"peak": peak_memory(arguments)})
                 os._exit(0)
-            self.begun = now(arguments)
+            self.start = now(arguments)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            tell({"seconds": (now(arguments) - self.begun) / TRL_PAIRS * row.pairs})
+            send({"seconds": (now(arguments) - self.start) / TRL_PAIRS * row.pairs})
 
     config = RewardConfig(
         output_dir=tempfile.gettempdir(),  # nothing is saved
@@ -339,7 +337,7 @@ def work_trl(arguments: argparse.Namespace, row: Row) -> None:
         processing_class=word_tokenizer(),
         callbacks=[TakeTurns()],
     )
-    tell({"ready": 1})
+    send({"ready": 1})
     trainer.train()
 
 
@@ -356,21 +354,21 @@ def now(arguments: argparse.Namespace) -> float:
 
 
 def peak_memory(arguments: argparse.Namespace) -> float:
-    """MiB: of the GPU's memory, else of this process (VmHWM)."""
+    """Return the peak memory of the GPU or else of this process (VmHWM), in MiB."""
     if arguments.device == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 2**10
 
 
-def tell(values: dict[str, float]) -> None:
+def send(values: dict[str, float]) -> None:
     print(json.dumps(values), flush=True)
 
 
 WORKERS = {
-    "trl": work_trl,
-    "padded": partial(work_ours, "padded"),
-    "shared": partial(work_ours, "shared"),
+    "trl": run_trl,
+    "padded": partial(run_ours, "padded"),
+    "shared": partial(run_ours, "shared"),
 }
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""A file of 100,000 lines with 1 % bad ones, through the pages: sent, checked, the rest imported.
+"""Upload a file of 100,000 lines, 1 % of them bad, through the pages, and import the others.
 
     .venv/bin/python benchmarks/upload.py [--lines 100000] [--postgresql]
 
-Against `manage.py serve` on an installation of its own, over HTTP as a browser does it. Fails where
-a bad line is not named, with its reason, in the pages and in the list to download; while the import
-runs, the page that shows its progress is asked twice a second, and its slowest answer is told.
+The file is sent over HTTP to `manage.py serve` on a temporary installation, as a browser does it.
+The benchmark fails if a bad line and its reason are missing in the pages or in the downloaded list.
+During the import, the progress page is requested twice per second, and the slowest response is
+reported.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from benchmarks.installation import CSRF, Installation, embedded_postgresql, new
 
 URL = "/projects/bench/uploads/"
 BOUNDARY = "a-boundary-that-no-line-has"
-EVERY = 100  # of so many lines one is bad
+BAD_LINE_INTERVAL = 100
 WORDS = "a response of some sixty words, which says what it says and then says it again " * 4
 
 
@@ -38,9 +39,9 @@ def good(number: int) -> bytes:
 
 
 def bad(number: int) -> tuple[bytes, str]:
-    """A bad line, and what is to be said of it."""
+    """Return a bad line and the expected reason."""
     found = json.loads(good(number))
-    kind = number // EVERY % 4
+    kind = number // BAD_LINE_INTERVAL % 4
     if kind == 0:
         return good(number)[:-20] + b"\n", "is not JSON"
     if kind == 1:
@@ -49,17 +50,17 @@ def bad(number: int) -> tuple[bytes, str]:
     if kind == 2:
         found["ranking"] = [["a"], ["b"]]
         return json.dumps(found).encode() + b"\n", "has no rank for the response 'c'"
-    first = json.loads(good(number - 50))  # found only when it comes to the database
+    first = json.loads(good(number - 50))  # found only in the database
     first["ranking"] = first["ranking"][::-1]
     return json.dumps(first).encode() + b"\n", "is a second, different ranking"
 
 
 def write_file(path: Path, count: int) -> dict[int, str]:
-    """Write the file; the numbers of its bad lines with their reasons."""
+    """Write the file, and return the reasons of its bad lines by their numbers."""
     reasons = {}
     with path.open("wb") as file:
         for number in range(1, count + 1):
-            if number % EVERY:
+            if number % BAD_LINE_INTERVAL:
                 file.write(good(number))
             else:
                 line, reasons[number] = bad(number)
@@ -73,7 +74,7 @@ class Browser:
         self.headers = {"Cookie": f"sessionid={session}; csrftoken={CSRF}", "X-CSRFToken": CSRF}
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[str, bytes]:
-        """Where the answer leads, and what it says. A body that is not right ends the run."""
+        """Send a request, and return the Location header and the body of its response."""
         if self.connection.sock is None:
             self.connection.connect()
         self.connection.request(method, path, body, self.headers | headers)
@@ -114,7 +115,7 @@ def body(head: bytes, file: IO[bytes], tail: bytes) -> Any:
 
 
 def finished(browser: Browser, upload: str) -> tuple[str, float]:
-    """The state in which an import ends, and the slowest answer meanwhile, in seconds."""
+    """Wait until an import ends; return its state and the slowest response in seconds."""
     slowest = 0.0
     while True:
         before = time.monotonic()
@@ -126,8 +127,8 @@ def finished(browser: Browser, upload: str) -> tuple[str, float]:
         time.sleep(0.5)
 
 
-def named_in_pages(browser: Browser, upload: str) -> tuple[dict[int, str], float]:
-    """The bad lines of all pages, and the slowest page, in seconds."""
+def bad_lines_in_pages(browser: Browser, upload: str) -> tuple[dict[int, str], float]:
+    """Return the bad lines of all pages, and the slowest response in seconds."""
     found: dict[int, str] = {}
     slowest, pages = 0.0, 1
     number = 0
@@ -143,17 +144,17 @@ def named_in_pages(browser: Browser, upload: str) -> tuple[dict[int, str], float
     return found, slowest
 
 
-def named_in_list(browser: Browser, upload: str) -> dict[int, str]:
+def bad_lines_in_list(browser: Browser, upload: str) -> dict[int, str]:
     text = browser.ask("GET", f"{upload}bad-lines.csv")[1].decode()
     return {int(line): reason for line, reason in list(csv.reader(io.StringIO(text)))[1:]}
 
 
 def check(found: dict[int, str], wanted: dict[int, str]) -> None:
     if list(found) != list(wanted):
-        raise SystemExit(f"named were {len(found):,} of {len(wanted):,} bad lines")
+        raise SystemExit(f"{len(found):,} of {len(wanted):,} bad lines were listed")
     for number, reason in wanted.items():
         if not found[number].startswith(reason):
-            raise SystemExit(f"line {number}: {found[number]!r} is not {reason!r}")
+            raise SystemExit(f"line {number}: expected {reason!r}, not {found[number]!r}")
 
 
 def run(installation: Installation, path: Path, wanted: dict[int, str]) -> None:
@@ -177,17 +178,17 @@ def run(installation: Installation, path: Path, wanted: dict[int, str]) -> None:
     browser.post(upload, format="jsonl", rankings="yes", **{"import": "all"})
     state, slowest = finished(browser, upload)
     if state != "refused" or database.rows("SELECT count(*) FROM labelapp_prompt") != before:
-        raise SystemExit(f"the import ended as {state}, and should have been refused")
-    timed(f"checked and refused (progress answered within {1000 * slowest:.0f} ms)", start)
-    found, slowest = named_in_pages(browser, upload)
+        raise SystemExit(f"the import should have been refused, but ended as {state}")
+    timed(f"checked and refused (progress page within {1000 * slowest:.0f} ms)", start)
+    found, slowest = bad_lines_in_pages(browser, upload)
     check(found, wanted)
-    print(f"  all {len(wanted):,} bad lines named, each page within {1000 * slowest:.0f} ms")
-    check(named_in_list(browser, upload), wanted)
+    print(f"  all {len(wanted):,} bad lines listed, each page within {1000 * slowest:.0f} ms")
+    check(bad_lines_in_list(browser, upload), wanted)
     start = time.monotonic()
     browser.post(f"{upload}import/", **{"import": "others"})
     state, slowest = finished(browser, upload)
     [(rankings,)] = database.rows("SELECT count(*) FROM labelapp_ranking")
-    timed(f"{state}, {rankings:,} rankings (progress within {1000 * slowest:.0f} ms)", start)
+    timed(f"{state}, {rankings:,} rankings (progress page within {1000 * slowest:.0f} ms)", start)
 
 
 def main() -> None:

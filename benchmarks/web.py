@@ -1,17 +1,18 @@
-"""How fast labellers are served: rankings a second, and the wait from a submit to the next task.
+"""Measure rankings per second, and the time from a submit to the next task.
 
     .venv/bin/python benchmarks/web.py [--database sqlite] [--prompts 1000 100000 1000000]
 
-Against `manage.py serve` as it is, with the task worker beside it, on SQLite and on an embedded
-PostgreSQL. Every prompt has 6 responses of 60 to 100 words, a third of them with Markdown; every
-fifth prompt has been ranked before. A step is the POST of a ranking whose answer brings the next
-task; its time is from sending to the last byte of the answer. Labellers do not think: each submits
-as soon as the next task is there. After each measurement its rankings are taken back, so that the
-next one begins with the same rows. The sizes take turns; medians of --repeats.
+The server is `manage.py serve` with its task worker, on SQLite and on an embedded PostgreSQL. Every
+prompt has 6 responses of 60 to 100 words, a third of them with Markdown, and every fifth prompt has
+been ranked. A step is the POST of a ranking whose response contains the next task, timed from
+sending to the last byte of the response. Labellers submit as soon as they have the next task. The
+rankings of each measurement are deleted afterwards, so that the next one starts with the same rows.
+The sizes take turns, and the results are medians of --repeats.
 
-The load comes from this process, one thread and one keep-alive connection a labeller, on plain
-sockets without an HTTP library, because it shares the cores with the server (and with PostgreSQL):
-its share of a core is printed. A million prompts take some 10 GB of disk for each database.
+This process generates the load, with one thread and one keep-alive connection per labeller. It uses
+plain sockets without an HTTP library, because it shares the cores with the server (and with
+PostgreSQL), and prints its own CPU time as a fraction of a core. A million prompts take about 10 GB
+of disk per database.
 """
 
 from __future__ import annotations
@@ -44,31 +45,33 @@ from benchmarks.installation import (
 
 URL = "/projects/bench/labelling/"
 RANKS = {f"rank-{letter}": rank for rank, letter in enumerate("ABCDEF", start=1)}
-FINISHED = 5  # every fifth prompt
+FINISHED = 5  # every fifth prompt is ranked
 LABELLERS = (1, 8)
-WARM_UP = 40  # rankings before the clock starts, so that every thread of the server has served
+WARM_UP = 40  # rankings before the measurement, so that every thread of the server is warm
 
 
 class Measured(NamedTuple):
-    rate: float  # rankings a second
-    p50: float  # milliseconds from submit to the next task
+    """The results of a measurement; times are in milliseconds."""
+
+    rate: float  # rankings per second
+    p50: float  # time from submit to the next task
     p95: float
-    page: float  # milliseconds of the plain GET, median
-    load: float  # share of a core that the load took
+    page: float  # median time of a GET
+    load: float  # CPU time of the load, as a fraction of a core
 
 
 def form(answer: Answer) -> dict[str, object]:
-    """The ranking of the task in an answer."""
+    """Return the form that ranks the task in an answer."""
     token = answer.between(b'name="assignment" value="', b'"')
     if answer.status != 200 or not token:
-        raise SystemExit(f"no task in an answer with status {answer.status}")
+        raise SystemExit(f"an answer with status {answer.status} contains no task")
     key = answer.between(b'name="key" value="', b'"')
     return {"assignment": token, "key": key, "seconds": 20, **RANKS}
 
 
 def label(connection: Connection, rankings: int, seconds: list[float]) -> None:
-    """Rank so many tasks, one after the other, and note how long each submit-and-next took."""
-    connection.drop()  # the server hangs up on who says nothing for two seconds
+    """Rank tasks one after another, and append the seconds of each step to `seconds`."""
+    connection.drop()  # the server closes connections that are idle for two seconds
     task = form(connection.ask("GET", URL))
     for _ in range(rankings):
         start = time.perf_counter()
@@ -77,8 +80,8 @@ def label(connection: Connection, rankings: int, seconds: list[float]) -> None:
         task = form(answer)
 
 
-def together(connections: Sequence[Connection], rankings: int) -> list[float]:
-    """The labellers share the rankings; the seconds of each step."""
+def label_in_parallel(connections: Sequence[Connection], rankings: int) -> list[float]:
+    """Divide the rankings among the labellers, and return the seconds of each step."""
     seconds: list[float] = []
     share = rankings // len(connections)
     threads = [
@@ -90,15 +93,15 @@ def together(connections: Sequence[Connection], rankings: int) -> list[float]:
     for thread in threads:
         thread.join()
     if len(seconds) != share * len(connections):
-        raise SystemExit("a labeller stopped")
+        raise SystemExit("a labeller stopped early")
     return seconds
 
 
 def measure(installation: Installation, sessions: Sequence[str], rankings: int) -> Measured:
     connections = [Connection(installation.port, session) for session in sessions]
-    together(connections, WARM_UP)
+    label_in_parallel(connections, WARM_UP)
     cpu, start = time.process_time(), time.perf_counter()
-    seconds = together(connections, rankings)
+    seconds = label_in_parallel(connections, rankings)
     passed = time.perf_counter() - start
     load = (time.process_time() - cpu) / passed
     connections[0].drop()
@@ -118,9 +121,9 @@ def measure(installation: Installation, sessions: Sequence[str], rankings: int) 
     )
 
 
-# Everything that a measurement has added; what was there before was ranked in January.
+# Deletes what a measurement added; all earlier rankings are from January.
 NEW = "> '2026-02-01'"
-TAKE_BACK = f"""
+DELETE_NEW = f"""
     DELETE FROM labelapp_placement
     WHERE ranking_id IN (SELECT id FROM labelapp_ranking WHERE key IS NOT NULL);
     DELETE FROM labelapp_ranking WHERE key IS NOT NULL;
@@ -133,10 +136,10 @@ TAKE_BACK = f"""
     DELETE FROM labelapp_assignment WHERE expires_at {NEW}"""
 
 
-def take_back(database: Database) -> None:
-    for statement in TAKE_BACK.split(";"):
+def delete_new_rankings(database: Database) -> None:
+    for statement in DELETE_NEW.split(";"):
         database.rows(statement)
-    if not database.is_sqlite:  # what autovacuum does in time
+    if not database.is_sqlite:  # autovacuum would do it later
         for table in ("placement", "ranking", "assignment", "prompt", "member"):
             database.rows(f"VACUUM labelapp_{table}")
 
@@ -148,7 +151,7 @@ def median(measured: Sequence[Measured]) -> Measured:
 def bench(
     installations: dict[int, Installation], options: argparse.Namespace
 ) -> dict[tuple[int, int], Measured]:
-    """Figures for each number of labellers and of prompts, the sizes by turns."""
+    """Return the results by numbers of labellers and prompts; the sizes take turns."""
     sessions = {}
     for prompts, installation in installations.items():
         start = time.perf_counter()
@@ -166,7 +169,7 @@ def bench(
                 measured = measure(installation, sessions[prompts][:labellers], rankings)
                 found[labellers, prompts].append(measured)
                 database = installation.database()
-                take_back(database)
+                delete_new_rankings(database)
                 database.close()
     return {key: median(measured) for key, measured in found.items()}
 
@@ -176,17 +179,20 @@ def main() -> None:
     parser.add_argument("--database", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--prompts", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
     parser.add_argument(
-        "--rankings", type=int, default=720, help="of 8 labellers; 1 makes a fourth"
+        "--rankings",
+        type=int,
+        default=720,
+        help="rankings by 8 labellers; one labeller makes a quarter",
     )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--folder", help="where the databases go while they are used")
+    parser.add_argument("--folder", help="folder for the temporary databases")
     add_server_option(parser)
     options = parser.parse_args()
     if (
         options.rankings + WARM_UP + max(LABELLERS)
         > min(options.prompts) * (FINISHED - 1) / FINISHED
     ):
-        parser.error("--rankings: more than wait among the fewest --prompts")
+        parser.error("--rankings exceeds the unranked prompts of the smallest size; lower it")
     print(f"{os.cpu_count()} cores, {options.repeats} repeats, {options.rankings} rankings each")
     for kind in options.database:
         with tempfile.TemporaryDirectory(dir=options.folder) as name:

@@ -1,4 +1,4 @@
-"""A tokenizer whose tokens are the words w0, w1, ...: a text's length in tokens is then known."""
+"""A tokenizer whose tokens are the words w0, w1, ..., so that text lengths are known."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def folder(tmp_path, monkeypatch):
         (["--epochs", "0"], "epochs must be at least 1 and at most 10,000, got 0"),
         (["--learning-rate", "nan"], "learning_rate must be above 0 and at most 1, got nan"),
         (["--width", "30"], "width must be even and a multiple of heads (4), got 30"),
-        (["--device", "cuda"], "device cuda was asked for, and torch finds none; use --device cpu"),
+        (["--device", "cuda"], "torch finds no cuda device; use --device cpu"),
     ],
 )
 def test_a_bad_setting_is_named(capsys, folder, rankings_file, arguments, words):

@@ -10,7 +10,7 @@ from labelapp.models import Response
 from tests.training.tiny import random_examples, scratch_backbone
 from training import score, train
 from training.config import TrainConfig
-from training.distributed.device import Machine
+from training.distributed.device import Device
 from training.evaluation import inference
 from training.evaluation.inference import compute_rewards, split_up
 from training.runs.folder import RunFolder
@@ -19,7 +19,7 @@ SMALL = [
     *("--width", "32", "--layers", "1", "--vocabulary", "400", "--epochs", "2"),
     *("--held-out-fraction", "0.3", "--tokens-per-batch", "256"),
 ]
-CPU = Machine.choose(TrainConfig(device="cpu"))
+CPU = Device.choose(TrainConfig(device="cpu"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The models: pretrained or from scratch, with a scalar head.
+"""The models, pretrained or from scratch, each with a scalar head.
 
 It may import data, distributed, formats, runs, config and what is below them.
 """

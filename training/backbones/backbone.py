@@ -1,4 +1,4 @@
-"""What the training loop needs of a model, whatever kind it is."""
+"""The interface between the training loop and a model of any kind."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ from typing import Protocol
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from training.backbones.shared_prefix import Way
+from training.backbones.shared_prefix import AttentionKind
 from training.data.examples import Example
 
 
 class Backbone(Protocol):
-    """A model with its tokenizer and its way of laying out examples."""
+    """A model with its tokenizer and the layout of its input."""
 
     tokenizer: PreTrainedTokenizerBase
     layout: str
-    attention: Way | None
-    """How the shared layout attends, where there is a choice."""
+    attention: AttentionKind | None
+    """Attention of the shared layout; None for models that compute their own."""
 
     @property
     def model(self) -> PreTrainedModel: ...
 
     def size(self, examples: Sequence[Example]) -> int:
-        """Tokens that `rewards` makes the model compute for these, padding counted."""
+        """Return the number of tokens that `rewards` computes for the examples, with padding."""
         ...
 
     def rewards(self, examples: Sequence[Example]) -> Tensor:
-        """Rewards (N, K) on the model's device; 0 where an example has fewer than K responses."""
+        """Return the rewards (N, K) on the model's device.
+
+        They are 0 where an example has fewer than K responses.
+        """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write weights, configuration, tokenizer and chat template."""
+        """Write the weights, configuration, tokenizer and chat template to a folder."""
         ...

@@ -1,4 +1,4 @@
-"""The backbone that a configuration asks for, new or from a run folder."""
+"""The backbone that a configuration asks for, new or loaded from a folder."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ import torch
 
 from training.backbones.backbone import Backbone
 from training.backbones.pretrained import PretrainedBackbone
-from training.backbones.scratch import ScratchBackbone, our_model
+from training.backbones.scratch import ScratchBackbone, scratch_model_class
 from training.config import TrainConfig
 from training.errors import UserError
 
 
 def create_backbone(config: TrainConfig, texts: Iterator[str], device: torch.device) -> Backbone:
-    """A model to train. `texts` is read only by backbones that make their own tokenizer."""
+    """Return a new model to train.
+
+    `texts` is read only by backbones that train their own tokenizer.
+    """
     if config.backbone == "pretrained":
         return PretrainedBackbone.create(config, device)
     return ScratchBackbone.create(config, texts, device)
 
 
 def load_backbone(folder: Path, config: TrainConfig, device: torch.device) -> Backbone:
-    """A model that we saved. Raises UserError where the folder does not hold one."""
+    """Load a model that Podium saved.
+
+    Raises UserError if the folder does not hold one.
+    """
     try:
-        model_class = our_model(folder)
+        model_class = scratch_model_class(folder)
         if model_class is not None:
             return ScratchBackbone.load(model_class, folder, config, device)
         return PretrainedBackbone.load(folder, config, device)

@@ -1,4 +1,4 @@
-"""Where a pretrained model's files are: in a folder, on the Hugging Face hub, or in its cache."""
+"""Find a pretrained model in a folder, on the Hugging Face hub, or in the hub's cache."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from training.errors import UserError
 
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 HUB_SECONDS = 10
-WHAT_TO_DO = "give a folder with --model, or use --backbone transformer"
+HINT = "give a folder with --model, or use --backbone transformer"
 
 
 def is_local(name: str) -> bool:
-    """Whether the files of a model, given by folder or name, are on this machine.
+    """Return True if the files of a model, given by folder or name, are on this machine.
 
-    Asks the hub once, because transformers asks for most of a minute where there is no network.
-    Raises UserError for a model that is nowhere, and for one that has pickles only.
+    The hub is asked once, because transformers retries for most of a minute without a network.
+    Raises UserError if the model is not found, or if its weights are pickles only.
     """
     folder = Path(name)
     if folder.is_dir():
@@ -26,22 +26,25 @@ def is_local(name: str) -> bool:
         return True
     try:
         files = [file.rfilename for file in model_info(name, timeout=HUB_SECONDS).siblings or []]
-    except HFValidationError as error:  # a path, by its form
-        raise UserError(f"model folder {name} does not exist; {WHAT_TO_DO}") from error
+    except HFValidationError as error:  # the name looks like a path
+        raise UserError(f"model folder {name} does not exist; {HINT}") from error
     except RepositoryNotFoundError as error:
-        raise UserError(f"the Hugging Face hub has no model {name}; {WHAT_TO_DO}") from error
-    except Exception as error:  # whatever carries HTTP has kinds of its own
+        raise UserError(f"the Hugging Face hub has no model {name}; {HINT}") from error
+    except Exception as error:  # each HTTP library raises its own exceptions
         if isinstance(try_to_load_from_cache(name, "config.json"), str):
             return True
         raise UserError(
-            f"model {name} is no folder, and the Hugging Face hub cannot be reached; {WHAT_TO_DO}"
+            f"model {name} is not a folder, and the Hugging Face hub cannot be reached; {HINT}"
         ) from error
     refuse_pickles(name, files)
     return False
 
 
 def refuse_pickles(name: str, files: list[str]) -> None:
-    """A pickle runs code when it is opened. Raises UserError where there is nothing else."""
+    """Raise UserError if a model's weights are pickles only.
+
+    A pickle can run code when it is loaded.
+    """
     kinds = {Path(file).suffix for file in files}
     if ".safetensors" not in kinds and kinds & PICKLES:
         raise UserError(

@@ -1,7 +1,7 @@
-"""Token ids as tensors: all rankings in one row, or one row per response.
+"""Lay out token ids as tensors: all rankings in one row, or one row per response.
 
 Shapes: N rankings, K responses of the widest ranking, P prompt tokens, R response tokens, T row
-tokens, B = sum of the rankings' numbers of responses.
+tokens, B responses of all rankings.
 """
 # ruff: noqa: N815 - shapes in names
 
@@ -15,27 +15,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.backbones.shared_prefix import Prefix, Run
+from training.backbones.shared_prefix import RankingSpan, ResponseRun
 from training.data.examples import Example, Tokens
 
 
 @dataclass(frozen=True, slots=True)
 class SharedRow:
-    """[prompt][response 1]...[response K] of one ranking behind the other, without any padding.
+    """Rankings one after another in a row without padding, as [prompt][response 1]...[response K].
 
-    Positions restart behind the prompt for every response.
+    The positions of every response continue those of the prompt.
     """
 
     tokens_1T: Tensor
     positions_1T: Tensor
-    rankings: tuple[Prefix, ...]
+    rankings: tuple[RankingSpan, ...]
     ends_B: Tensor
-    """Place in the row of each response's last token."""
+    """Index in the row of the last token of each response."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaddedRows:
-    """[prompt][response] in a row of its own, padded on the right."""
+    """One row per response, as [prompt][response], padded on the right."""
 
     tokens_BT: Tensor
     attention_BT: Tensor
@@ -44,7 +44,7 @@ class PaddedRows:
 
 @dataclass(frozen=True, slots=True)
 class MemoryRows:
-    """Prompts beside responses, for a model that reads the one with the other in memory."""
+    """Prompts and responses apart, for a model that reads the responses with a memory."""
 
     prompts_NP: Tensor
     prompt_lengths_N: Tensor
@@ -52,42 +52,42 @@ class MemoryRows:
     ends_NK: Tensor
 
 
-def present(examples: Sequence[Example]) -> Tensor:
-    """True (N, K) where a response is, False where a ranking has fewer than K."""
+def response_mask(examples: Sequence[Example]) -> Tensor:
+    """Return a mask (N, K) that is True for each response, False if a ranking has fewer than K."""
     counts_N = torch.tensor([len(example.responses) for example in examples])
     return torch.arange(int(counts_N.max())) < counts_N[:, None]
 
 
-def spread(rewards_B: Tensor, examples: Sequence[Example]) -> Tensor:
-    """(N, K), 0 where a ranking has fewer than K responses."""
-    present_NK = present(examples).to(rewards_B.device)
+def scatter_rewards(rewards_B: Tensor, examples: Sequence[Example]) -> Tensor:
+    """Return the rewards as (N, K), with 0 where a ranking has fewer than K responses."""
+    mask_NK = response_mask(examples).to(rewards_B.device)
     return torch.zeros(
-        present_NK.shape, dtype=rewards_B.dtype, device=rewards_B.device
-    ).masked_scatter(present_NK, rewards_B)
+        mask_NK.shape, dtype=rewards_B.dtype, device=rewards_B.device
+    ).masked_scatter(mask_NK, rewards_B)
 
 
 def shared_row(examples: Sequence[Example], pad: int = 0, multiple: int = 1) -> SharedRow:
-    """One row of all the examples' tokens, filled up with `pad` to a multiple of some length.
+    """Return all examples in one row, padded to a length that is a multiple of `multiple`.
 
-    What fills it up stands as a prompt of its own that has no responses.
+    The padding is treated as another prompt, which has no responses.
     """
     parts = [part for example in examples for part in (example.prompt, *example.responses)]
     positions = [
         np.arange(first, first + len(part))
         for example in examples
-        for first, part in _placed(example)
+        for first, part in _parts_with_positions(example)
     ]
     stops = np.cumsum([len(part) for part in parts])
     is_response = np.array([place > 0 for e in examples for place in range(1 + len(e.responses))])
     rankings = []
     start = 0
     for example in examples:
-        rankings.append(_prefix(example, start))
+        rankings.append(_ranking_span(example, start))
         start = rankings[-1].stop
     if fill := -start % multiple:
         parts.append(np.full(fill, pad, dtype=np.int32))
-        positions.append(np.zeros(fill, dtype=np.int64))  # a model may know few positions
-        rankings.append(Prefix(start, start + fill, ()))
+        positions.append(np.zeros(fill, dtype=np.int64))  # a model may have few positions
+        rankings.append(RankingSpan(start, start + fill, ()))
     return SharedRow(
         tokens_1T=torch.from_numpy(np.concatenate(parts).astype(np.int64))[None],
         positions_1T=torch.from_numpy(np.concatenate(positions))[None],
@@ -96,20 +96,20 @@ def shared_row(examples: Sequence[Example], pad: int = 0, multiple: int = 1) -> 
     )
 
 
-def _placed(example: Example) -> Iterator[tuple[int, Tokens]]:
-    """(position of its first token, tokens) of the prompt and of each response."""
+def _parts_with_positions(example: Example) -> Iterator[tuple[int, Tokens]]:
+    """Yield the prompt and each response, after the position of its first token."""
     yield 0, example.prompt
     for response in example.responses:
         yield len(example.prompt), response
 
 
-def _prefix(example: Example, start: int) -> Prefix:
+def _ranking_span(example: Example, start: int) -> RankingSpan:
     runs = []
     prompt_stop = at = start + len(example.prompt)
-    for length, group in groupby(len(response) for response in example.responses):
-        runs.append(Run(at, len(list(group)), length))
+    for length, equals in groupby(len(response) for response in example.responses):
+        runs.append(ResponseRun(at, len(list(equals)), length))
         at = runs[-1].stop
-    return Prefix(start, prompt_stop, tuple(runs))
+    return RankingSpan(start, prompt_stop, tuple(runs))
 
 
 def padded_rows(examples: Sequence[Example], pad: int) -> PaddedRows:
@@ -123,8 +123,11 @@ def padded_rows(examples: Sequence[Example], pad: int) -> PaddedRows:
         tokens_BT[b, :stop] = np.concatenate([prompt, response])
         attention_BT[b, :stop] = 1
         ends_B[b] = stop - 1
-    arrays = (tokens_BT, attention_BT, ends_B)
-    return PaddedRows(*(torch.from_numpy(array) for array in arrays))
+    return PaddedRows(
+        tokens_BT=torch.from_numpy(tokens_BT),
+        attention_BT=torch.from_numpy(attention_BT),
+        ends_B=torch.from_numpy(ends_B),
+    )
 
 
 def memory_rows(examples: Sequence[Example], pad: int) -> MemoryRows:
@@ -140,17 +143,21 @@ def memory_rows(examples: Sequence[Example], pad: int) -> MemoryRows:
             responses_NKR[n, k, : len(response)] = response
             ends_NK[n, k] = len(response) - 1
     lengths_N = np.array([len(example.prompt) for example in examples])
-    arrays = (prompts_NP, lengths_N, responses_NKR, ends_NK)
-    return MemoryRows(*(torch.from_numpy(array) for array in arrays))
+    return MemoryRows(
+        prompts_NP=torch.from_numpy(prompts_NP),
+        prompt_lengths_N=torch.from_numpy(lengths_N),
+        responses_NKR=torch.from_numpy(responses_NKR),
+        ends_NK=torch.from_numpy(ends_NK),
+    )
 
 
 def shared_size(examples: Sequence[Example]) -> int:
-    """Tokens that SharedRow makes a model compute."""
+    """Return the number of tokens that a model computes for a SharedRow."""
     return sum(example.tokens for example in examples)
 
 
 def padded_size(examples: Sequence[Example]) -> int:
-    """Tokens that PaddedRows makes a model compute, padding counted."""
+    """Return the number of tokens that a model computes for PaddedRows, with padding."""
     rows = sum(len(example.responses) for example in examples)
     return rows * max(
         len(example.prompt) + max(len(response) for response in example.responses)
@@ -159,7 +166,7 @@ def padded_size(examples: Sequence[Example]) -> int:
 
 
 def memory_size(examples: Sequence[Example]) -> int:
-    """Tokens that MemoryRows makes a model compute, padding counted."""
+    """Return the number of tokens that a model computes for MemoryRows, with padding."""
     P = max(len(example.prompt) for example in examples)
     K = max(len(example.responses) for example in examples)
     R = max(len(response) for example in examples for response in example.responses)

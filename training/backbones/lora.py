@@ -1,7 +1,7 @@
-"""LoRA: each linear layer of a pretrained model learns a change of low rank to frozen weights.
+"""LoRA: each linear layer of a pretrained model learns a low-rank update of its frozen weights.
 
-Hu et al., arXiv 2106.09685. The layers are put into the model where it stands, so that it keeps its
-class and its names; a saved model has the changes added to its weights and nothing of LoRA left.
+Hu et al., arXiv 2106.09685. The layers are injected in place, so that the model keeps its class and
+names. When the model is saved, the updates are added to its weights, and nothing of LoRA remains.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from transformers.pytorch_utils import Conv1D
 
 from training.errors import UserError
 
-NAME = "default"
+ADAPTER_NAME = "default"
 LINEAR = (nn.Linear, Conv1D)
 
 
 def add_lora(model: PreTrainedModel, new: Collection[str], rank: int, alpha: float) -> None:
-    """Freeze the model but for LoRA's matrices and the weights named in `new`.
+    """Freeze the model except for LoRA's matrices and the weights named in `new`.
 
-    `new` are the weights that nothing was learned into yet: a low rank is not enough for them.
+    `new` names weights with random values, which a low-rank update is not enough to train.
     """
     targets = {
         name: module
@@ -32,24 +32,26 @@ def add_lora(model: PreTrainedModel, new: Collection[str], rank: int, alpha: flo
         if isinstance(module, LINEAR) and f"{name}.weight" not in new
     }
     if not targets:
-        raise UserError(f"a {model.config.model_type} model has no layers for LoRA; leave it off")
+        raise UserError(
+            f"a {model.config.model_type} model has no linear layers for LoRA; use --lora-rank 0"
+        )
     config = LoraConfig(
         r=rank,
-        lora_alpha=alpha,  # type: ignore[arg-type]  # any number will do
+        lora_alpha=alpha,  # type: ignore[arg-type]  # peft accepts any number
         lora_dropout=0.0,
         target_modules=list(targets),
         fan_in_fan_out=all(isinstance(module, Conv1D) for module in targets.values()),
     )
-    inject_adapter_in_model(config, model, NAME)
+    inject_adapter_in_model(config, model, ADAPTER_NAME)
     for name in new:
         model.get_parameter(name).requires_grad_(True)
 
 
 @torch.no_grad()
 def merged_weights(model: PreTrainedModel) -> dict[str, Tensor]:
-    """The weights, by the names they have without LoRA, with its changes added to them.
+    """Return the weights with LoRA's updates added, by their names without LoRA.
 
-    The model itself stays as it is: merging and unmerging would round its weights.
+    The model itself is not changed, because merging and unmerging would round its weights.
     """
     layers = {
         f"{name}.base_layer.weight": module
@@ -58,7 +60,7 @@ def merged_weights(model: PreTrainedModel) -> dict[str, Tensor]:
     }
     return {
         name.replace(".base_layer.", "."): (
-            weight + layers[name].get_delta_weight(NAME) if name in layers else weight
+            weight + layers[name].get_delta_weight(ADAPTER_NAME) if name in layers else weight
         )
         for name, weight in model.state_dict().items()
         if ".lora_" not in name

@@ -1,7 +1,7 @@
-"""Linear layers through oneDNN on CPUs, where torch's own float32 products go through MKL.
+"""Compute linear layers with oneDNN on CPUs, where torch uses MKL for float32.
 
-MKL is slow on processors that Intel did not make: on an AMD EPYC of 2025 oneDNN computes the same
-products, in the same precision, in half the time (benchmarks/training.py prints both rates).
+MKL is slow on processors of other makers than Intel: on an AMD EPYC of 2025, oneDNN computes the
+same products in the same precision in half the time.
 
 Shapes: M rows, I inputs, O outputs.
 """
@@ -18,10 +18,10 @@ from transformers.pytorch_utils import Conv1D
 
 
 def use_onednn(model: nn.Module) -> None:
-    """Let the model's linear layers compute through oneDNN when they are on a CPU.
+    """Compute the model's linear layers with oneDNN when they are on a CPU.
 
-    Layers keep their weights and names, and become a subclass of their type. They stay as they are
-    where oneDNN is missing or gives other numbers than torch.
+    Each layer keeps its weights and its name, and becomes a subclass of its type. Nothing is
+    changed if oneDNN is missing or gives other results than torch.
     """
     if not torch.backends.mkldnn.is_available() or not agrees_with_torch():
         return
@@ -34,7 +34,7 @@ def use_onednn(model: nn.Module) -> None:
 
 @cache
 def agrees_with_torch() -> bool:
-    """Return whether oneDNN's product and its gradients are those of torch, on a made-up layer.
+    """Return True if oneDNN gives torch's output and gradients for a made-up layer.
 
     The operator is private to torch: another version may lack it, or take other arguments.
     """
@@ -44,17 +44,19 @@ def agrees_with_torch() -> bool:
     inputs = (x_MI, weight_OI, bias_O)
     expected_MO = nn.functional.linear(*inputs)
     try:
-        found_MO = OneDNNLinear.apply(*inputs, False)
-        found = torch.autograd.grad(found_MO.square().sum(), inputs)
+        output_MO = OneDNNLinear.apply(*inputs, False)
+        gradients = torch.autograd.grad(output_MO.square().sum(), inputs)
     except (AttributeError, NotImplementedError, RuntimeError, TypeError):
         return False
     expected = torch.autograd.grad(expected_MO.square().sum(), inputs)
-    pairs = zip((found_MO, *found), (expected_MO, *expected), strict=True)
+    pairs = zip((output_MO, *gradients), (expected_MO, *expected), strict=True)
     return all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
 
 
 class Linear(nn.Linear):
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name for it
+    """torch's linear layer, computed with oneDNN where it is faster."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
         if not fits_onednn(input, self.weight):
             return super().forward(input)
         return _linear(input, self.weight, self.bias)
@@ -71,7 +73,7 @@ class TransposedLinear(Conv1D):
 
 
 def fits_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Return whether this is a product in float32 on a CPU; torch itself computes others fast."""
+    """Return True for a product in float32 on a CPU; torch computes all others fast."""
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
@@ -88,13 +90,13 @@ def _linear(
 
 
 class OneDNNLinear(torch.autograd.Function):
-    """x W^T + b, and its gradients; x W + b where the weight lies transposed."""
+    """Compute x W^T + b and its gradients, or x W + b for a transposed weight."""
 
     @staticmethod
     def forward(
         ctx: Any, x_MI: Tensor, weight: Tensor, bias_O: Tensor | None, transposed: bool
     ) -> Tensor:
-        """(M, O)."""
+        """Return the output (M, O)."""
         ctx.save_for_backward(x_MI, weight)
         ctx.transposed = transposed
         return product(x_MI, weight.t() if transposed else weight, bias_O)
@@ -104,8 +106,8 @@ class OneDNNLinear(torch.autograd.Function):
     def backward(ctx: Any, gradient_MO: Tensor) -> tuple[Tensor | None, ...]:
         x_MI, weight = ctx.saved_tensors
         to_x, to_weight, to_bias, _ = ctx.needs_input_grad
-        gradient_MO = gradient_MO.contiguous()  # a sum's gradient is one number, expanded
-        # Each gradient is made as its tensor lies: torch would copy it otherwise.
+        gradient_MO = gradient_MO.contiguous()  # the gradient of a sum is an expanded scalar
+        # Each gradient gets the memory layout of its tensor; otherwise torch would copy it.
         left, right = (x_MI, gradient_MO) if ctx.transposed else (gradient_MO, x_MI)
         return (
             product(gradient_MO, weight if ctx.transposed else weight.t()) if to_x else None,
@@ -116,6 +118,6 @@ class OneDNNLinear(torch.autograd.Function):
 
 
 def product(x_MI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
-    """x W^T + b (M, O) by oneDNN's matrix product. Views and transposed tensors are no copies."""
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(x_MI, weight_OI, bias_O, "none", [], "")
-    return found
+    """Return x W^T + b (M, O), computed by oneDNN without copying views or transposed tensors."""
+    output: Tensor = torch.ops.mkldnn._linear_pointwise(x_MI, weight_OI, bias_O, "none", [], "")
+    return output

@@ -1,4 +1,4 @@
-"""Any Hugging Face model as a reward model: causal language models, and bidirectional encoders.
+"""Use a Hugging Face causal language model or bidirectional encoder as a reward model.
 
 Shapes: N rankings, K responses, B responses of all rankings, T row tokens, D width.
 """
@@ -23,19 +23,19 @@ from transformers.activations import FastGELUActivation, NewGELUActivation
 from training.backbones.layout import (
     padded_rows,
     padded_size,
+    scatter_rewards,
     shared_row,
     shared_size,
-    spread,
 )
 from training.backbones.loading import load_pretrained
 from training.backbones.lora import merged_weights
 from training.backbones.onednn import use_onednn
 from training.backbones.shared_prefix import (
-    KEYWORD,
-    NAME,
-    Prefix,
-    Prefixes,
-    Way,
+    ATTENTION_KEYWORD,
+    ATTENTION_NAME,
+    AttentionKind,
+    RankingSpan,
+    RowAttention,
     block_mask,
     dense_mask,
 )
@@ -44,15 +44,21 @@ from training.data.examples import Example
 from training.errors import UserError
 
 SHARED_TOLERANCE = 1e-4
-AUTO_WAYS: dict[str, tuple[Way, ...]] = {"cpu": ("blocks", "dense"), "cuda": ("flex", "dense")}
+AUTO_ATTENTION: dict[str, tuple[AttentionKind, ...]] = {
+    "cpu": ("blocks", "dense"),
+    "cuda": ("flex", "dense"),
+}
 FLEX_MULTIPLE = 1024
-"""Tokens. FlexAttention is compiled for each length of a row, so there must be few."""
-UNFIT = (TypeError, ValueError, RuntimeError, AttributeError, LookupError)
-"""What models raise that cannot attend in some way."""
+"""Row lengths are multiples of this many tokens: FlexAttention is compiled for each length."""
+UNSUPPORTED_ERRORS = (TypeError, ValueError, RuntimeError, AttributeError, LookupError)
+"""Exceptions of models that do not support a kind of attention."""
 
 
 class PretrainedBackbone:
-    """`layout` is "shared" (a prompt once per ranking) or "padded" (once per response)."""
+    """A pretrained model with its tokenizer.
+
+    Its `layout` is "shared" (each prompt once per ranking) or "padded" (once per response).
+    """
 
     def __init__(
         self,
@@ -61,29 +67,29 @@ class PretrainedBackbone:
         layout: LayoutChoice = "auto",
         attention: AttentionChoice = "auto",
     ) -> None:
-        """The model must stand on the device that it will compute on."""
+        """Choose the layout and the attention; the model must already be on its device."""
         self.model = model
         self.tokenizer = tokenizer
         self.pad = int(model.config.pad_token_id)
-        # A causal classifier scores a token by one linear map; encoders have heads of many kinds.
+        # Causal classifiers have a linear head named score; the heads of encoders vary.
         self.causal = isinstance(getattr(model, "score", None), nn.Linear)
         _fuse_activations(model)
         use_onednn(model)
-        self.attention: Way | None = None
+        self.attention: AttentionKind | None = None
         if layout != "padded":
             self.attention = self._choose_attention(layout, attention)
         self.layout = "shared" if self.attention else "padded"
 
     @classmethod
     def create(cls, config: TrainConfig, device: torch.device) -> PretrainedBackbone:
-        """Weights by name or from a folder, with a new head. Raises UserError."""
+        """Load a model by name or from a folder, and give it a new head. Raises UserError."""
         model, tokenizer = load_pretrained(config)
         nn.Module.to(model, device)
         return cls(model, tokenizer, config.layout, config.attention)
 
     @classmethod
     def load(cls, folder: Path, config: TrainConfig, device: torch.device) -> PretrainedBackbone:
-        """A folder that we saved."""
+        """Load a folder that Podium saved."""
         model = AutoModelForSequenceClassification.from_pretrained(
             folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
         )
@@ -96,7 +102,7 @@ class PretrainedBackbone:
 
     def rewards(self, examples: Sequence[Example]) -> Tensor:
         rewards_B = self._shared(examples) if self.attention else self._padded(examples)
-        return spread(rewards_B, examples)
+        return scatter_rewards(rewards_B, examples)
 
     def save(self, folder: Path) -> None:
         self.model.save_pretrained(folder, state_dict=merged_weights(self.model))
@@ -110,19 +116,19 @@ class PretrainedBackbone:
             input_ids=row.tokens_1T.to(device),
             position_ids=row.positions_1T.to(device),
             use_cache=False,
-            **self._seeing(row.rankings),
+            **self._attention_arguments(row.rankings),
         ).last_hidden_state
         return self._head(hidden_1TD[0, row.ends_B.to(device)])
 
-    def _seeing(self, rankings: tuple[Prefix, ...]) -> dict[str, Any]:
-        """The arguments that tell a model which token sees which."""
+    def _attention_arguments(self, rankings: tuple[RankingSpan, ...]) -> dict[str, Any]:
+        """Return the arguments that tell a model which tokens each token attends to."""
         device = self.model.device
         if self.attention == "dense":
             return {"attention_mask": dense_mask(rankings, device)}
         blocks = block_mask(rankings, device) if self.attention == "flex" else None
-        # A mask with four dimensions is handed down as it is: none is made, and this one not read.
+        # transformers passes on a mask with four dimensions as it is, and nothing reads this one.
         unread = torch.empty(1, 1, 1, 1, device=device)
-        return {"attention_mask": unread, KEYWORD: Prefixes(rankings, blocks)}
+        return {"attention_mask": unread, ATTENTION_KEYWORD: RowAttention(rankings, blocks)}
 
     def _padded(self, examples: Sequence[Example]) -> Tensor:
         device = self.model.device
@@ -137,28 +143,31 @@ class PretrainedBackbone:
         return self._head(hidden_BTD[torch.arange(len(rows.ends_B)), rows.ends_B.to(device)])
 
     def _head(self, last: Tensor) -> Tensor:
-        """Rewards (...) of last hidden states (..., D), in float32 or better under autocast too."""
+        """Return the rewards (...) of last hidden states (..., D), in float32 or better."""
         with torch.autocast(last.device.type, enabled=False):
             precision = torch.promote_types(last.dtype, torch.float32)
             rewards: Tensor = self.model.get_submodule("score")(last.to(precision))
             return rewards.squeeze(-1)
 
-    def _choose_attention(self, layout: str, wanted: AttentionChoice) -> Way | None:
-        """The first way that gives the padded layout's numbers on a made-up ranking, else None.
+    def _choose_attention(self, layout: str, wanted: AttentionChoice) -> AttentionKind | None:
+        """Return the first kind of attention that gives the numbers of the padded layout.
 
-        What a model does with positions and masks differs from family to family, and this asks it.
-        Raises UserError where what was asked for does not work.
+        Model families treat positions and masks differently, so each kind is tried on a made-up
+        ranking. Returns None if none works, and raises UserError if the settings ask for one.
         """
         device = self.model.device.type
-        ways = AUTO_WAYS[device] if wanted == "auto" else (wanted,)
+        kinds = AUTO_ATTENTION[device] if wanted == "auto" else (wanted,)
         before = self.model.config._attn_implementation
-        if self.causal and before == "sdpa" and _attends_to_all(self.model.config):
-            for way in ways:
+        if self.causal and before == "sdpa" and _has_full_attention(self.model.config):
+            for kind in kinds:
+                if kind == "blocks" and device != "cpu":
+                    continue
                 try:
-                    self.model.set_attn_implementation("sdpa" if way == "dense" else NAME)
-                    if (way == "blocks") <= (device == "cpu") and self._agrees_with_padded(way):
-                        return way
-                except UNFIT:
+                    name = "sdpa" if kind == "dense" else ATTENTION_NAME
+                    self.model.set_attn_implementation(name)
+                    if self._agrees_with_padded(kind):
+                        return kind
+                except UNSUPPORTED_ERRORS:
                     continue
             self.model.set_attn_implementation(before)
         if layout == "shared" or wanted != "auto":
@@ -173,8 +182,8 @@ class PretrainedBackbone:
             )
         return None
 
-    def _agrees_with_padded(self, way: Way) -> bool:
-        """Whether rewards are equal, and the gradient of one weight where gradients are wanted."""
+    def _agrees_with_padded(self, kind: AttentionKind) -> bool:
+        """Return True if both layouts give equal rewards, and equal gradients of one weight."""
         vocabulary = self.model.config.get_text_config().vocab_size
         made_up = [np.arange(1, 1 + n, dtype=np.int32) * 7919 % vocabulary for n in (9, 5, 11, 3)]
         example = [Example(made_up[0], made_up[1:])]
@@ -182,7 +191,7 @@ class PretrainedBackbone:
         training = self.model.training
         self.model.eval()
         try:
-            self.attention = way
+            self.attention = kind
             shared = self._shared(example)
             padded = self._padded(example)
             gradients = [
@@ -204,17 +213,17 @@ def _close(one: Tensor, other: Tensor) -> bool:
 
 
 def _fuse_activations(model: PreTrainedModel) -> None:
-    """Let torch compute GPT-2's approximation of GELU in one pass instead of eight."""
+    """Compute GPT-2's approximation of GELU in one operation instead of eight."""
     for module in model.modules():
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation | FastGELUActivation):
                 setattr(module, name, nn.GELU(approximate="tanh"))
 
 
-def _attends_to_all(config: Any) -> bool:
-    """False for models with layers that see a window only, or are no attention at all."""
+def _has_full_attention(config: Any) -> bool:
+    """Return False if some layers attend only to a window, or do not use attention."""
     text = config.get_text_config()
-    kinds = getattr(text, "layer_types", None)
-    if kinds is not None:
-        return set(kinds) == {"full_attention"}
+    layer_types = getattr(text, "layer_types", None)
+    if layer_types is not None:
+        return set(layer_types) == {"full_attention"}
     return getattr(text, "sliding_window", None) is None

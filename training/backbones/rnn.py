@@ -1,7 +1,7 @@
 """A reward model from scratch: torch.nn.GRU or torch.nn.LSTM, which reads the prompt once.
 
-This file is copied into every folder that such a model is saved to, with the one that it imports,
-so that the folder loads anywhere with
+This file is copied into every folder that such a model is saved to, with the file that it imports,
+so that the folder can be loaded anywhere with
 `AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)`.
 
 Shapes: N rankings, K responses, P prompt tokens (the separator included), R response tokens (the
@@ -17,17 +17,17 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
-# Relative, because transformers then saves that file too.
+# Relative, so that transformers saves that file too.
 from .rewardmodel import PodiumRewardModel
 
 CELLS: dict[str, type[nn.GRU | nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 State = tuple[Tensor, ...]
-"""(S, N, D) each: a GRU has one, an LSTM two."""
+"""Tensors (S, N, D): one for a GRU, two for an LSTM."""
 
 
 class PodiumRNNConfig(PretrainedConfig):
-    """Sizes and special tokens. `separator_token_id` ends every prompt, and stands nowhere else.
+    """Sizes and special tokens. `separator_token_id` ends each prompt and occurs nowhere else.
 
     Raises ValueError for an unknown cell.
     """
@@ -55,11 +55,11 @@ class PodiumRNNConfig(PretrainedConfig):
 
 
 class PodiumRNNForSequenceClassification(PodiumRewardModel):
-    """The prompt is read once, and each response from the state that it left behind."""
+    """Read each prompt once, and each response from the state after its prompt."""
 
     config_class = PodiumRNNConfig
     in_float32: bool | None = None
-    """Whether autocast leaves the recurrent layers alone. None: where a trial of them fails."""
+    """True if the recurrent layers ignore autocast; None decides it by a trial."""
 
     def __init__(self, config: PodiumRNNConfig) -> None:
         super().__init__(config)
@@ -70,10 +70,11 @@ class PodiumRNNForSequenceClassification(PodiumRewardModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Gates that remember: with torch's own start little of a text reaches its end.
+        """Initialise the gates so that the state reaches the end of a text.
 
-        Orthogonal maps from state to state (Saxe et al., arXiv 1312.6120), and a bias of 1 for an
-        LSTM's forget gate (Jozefowicz et al., 2015) and a GRU's update gate, which does its work.
+        State-to-state weights are orthogonal (Saxe et al., arXiv 1312.6120). The bias is 1 for the
+        forget gate of an LSTM (Jozefowicz et al., 2015) and for the update gate of a GRU, which
+        has the same purpose.
         """
         super()._init_weights(module)
         if module is not self.rnn:
@@ -88,25 +89,25 @@ class PodiumRNNForSequenceClassification(PodiumRewardModel):
                 else:
                     nn.init.zeros_(gate)
             if name.startswith("bias_ih"):
-                nn.init.ones_(gates[1])  # of GRU: reset, update, new; of LSTM: input, forget, ...
+                nn.init.ones_(gates[1])  # GRU: reset, update, new; LSTM: input, forget, ...
 
     def read(
         self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor, ends_NK: Tensor
     ) -> Tensor:
         N, K, _ = responses_NKR.shape
-        state = self._state_behind(prompts_NP, prompt_lengths_N)
+        state = self._state_after(prompts_NP, prompt_lengths_N)
         expanded = tuple(part_SND.repeat_interleave(K, dim=1) for part_SND in state)
-        # Padding stands behind a response's end, whose state it does not reach.
+        # Padding follows the end of a response and does not change the state there.
         hidden_BRD, _ = self._run(self.embedding(responses_NKR.flatten(0, 1)), expanded)
         rows_B = torch.arange(N * K, device=ends_NK.device)
         return hidden_BRD[rows_B, ends_NK.flatten()].reshape(N, K, -1)
 
-    def _state_behind(self, tokens_NP: Tensor, lengths_N: Tensor) -> State:
-        """The state after the last real token of each sequence.
+    def _state_after(self, tokens_NP: Tensor, lengths_N: Tensor) -> State:
+        """Return the state after the last token of each sequence, without its padding.
 
-        The sequences are read in stretches in which none of them ends. Packed, they would give the
-        same; but on a CPU an LSTM then learns from a few long prompts several times as slowly, a
-        GRU about as fast. Only dozens of short prompts are faster packed.
+        The sequences are read in segments within which none of them ends. Packed sequences give
+        the same state, but on a CPU an LSTM then trains several times as slowly on a few long
+        prompts, and a GRU about as fast. Only dozens of short prompts are faster when packed.
         """
         order_N = lengths_N.argsort()
         embedded_NPD = self.embedding(tokens_NP[order_N])
@@ -122,7 +123,7 @@ class PodiumRNNForSequenceClassification(PodiumRewardModel):
         return tuple(torch.cat(parts, dim=1)[:, back_N] for parts in zip(*ended, strict=True))
 
     def _run(self, embedded: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """Hidden states (B, T, D) of embedded tokens (B, T, D), read from a state, and the last."""
+        """Return the hidden states (B, T, D) of embedded tokens (B, T, D), and the last state."""
         kind = embedded.device.type
         with torch.autocast(kind, enabled=self._follows_autocast(kind)):
             if self.config.cell == "lstm":
@@ -141,18 +142,18 @@ class PodiumRNNForSequenceClassification(PodiumRewardModel):
 
 @cache
 def computes_under_autocast(cell: str, device: str, dtype: torch.dtype) -> bool:
-    """Return whether this machine has kernels for the cell in that precision, by trying it.
+    """Return True if the device can compute the cell in `dtype`, decided by a trial.
 
-    An LSTM in bf16 has none on a CPU without AVX-512. The trial draws no random numbers: a run
-    must come to the same ones with and without it.
+    A CPU without AVX-512 has no kernels for an LSTM in bf16. The trial draws no random numbers,
+    because they must be the same with and without it.
     """
     layer = CELLS[cell](8, 8, batch_first=True, device="meta").to_empty(device=device)
     for weight in layer.parameters():
         nn.init.zeros_(weight)
     try:
         with torch.inference_mode(False), torch.autocast(device, dtype):
-            for learns in (False, True):
-                with torch.set_grad_enabled(learns):
+            for with_gradient in (False, True):
+                with torch.set_grad_enabled(with_gradient):
                     hidden, _ = layer(torch.zeros(2, 3, 8, device=device))
             hidden.sum().backward()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""The models that are trained from scratch, with the tokenizer made for them.
+"""The models that are trained from scratch, with their own tokenizers.
 
 Shapes: N rankings, K responses.
 """
@@ -19,12 +19,12 @@ from training.backbones.layout import (
     memory_size,
     padded_rows,
     padded_size,
-    present,
-    spread,
+    response_mask,
+    scatter_rewards,
 )
 from training.backbones.rewardmodel import PodiumRewardModel
 from training.backbones.rnn import PodiumRNNConfig, PodiumRNNForSequenceClassification
-from training.backbones.shared_prefix import Way
+from training.backbones.shared_prefix import AttentionKind
 from training.backbones.transformer import (
     PodiumTransformerConfig,
     PodiumTransformerForSequenceClassification,
@@ -33,29 +33,32 @@ from training.config import TrainConfig
 from training.data import tokenizer as byte_pairs
 from training.data.examples import Example
 
-OURS: dict[str, type[PodiumRewardModel]] = {
+MODEL_CLASSES: dict[str, type[PodiumRewardModel]] = {
     model.config_class.model_type: model
     for model in (PodiumTransformerForSequenceClassification, PodiumRNNForSequenceClassification)
 }
-"""Model type -> class."""
+"""Model classes by model type."""
 
-for model_class in OURS.values():
-    # Saved folders then hold the code of the model, and name it to transformers' Auto classes.
+for model_class in MODEL_CLASSES.values():
+    # Saved folders then hold the code of the model, for the Auto classes of transformers.
     model_class.config_class.register_for_auto_class()
     model_class.register_for_auto_class("AutoModelForSequenceClassification")
 
 
-def our_model(folder: Path) -> type[PodiumRewardModel] | None:
-    """The class of a saved model if it is one of ours.
+def scratch_model_class(folder: Path) -> type[PodiumRewardModel] | None:
+    """Return the class of a saved model from scratch, or None for another model.
 
-    Raises OSError, ValueError or KeyError where the folder holds no model.
+    Raises OSError, ValueError or KeyError if the folder does not hold a model.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return OURS.get(config["model_type"])
+    return MODEL_CLASSES.get(config["model_type"])
 
 
 class ScratchBackbone:
-    """`layout` is "shared" (a prompt is read once per ranking) or "padded" (once per response)."""
+    """A model from scratch with its tokenizer.
+
+    Its `layout` is "shared" (each prompt is read once per ranking) or "padded" (once per response).
+    """
 
     def __init__(
         self,
@@ -65,7 +68,7 @@ class ScratchBackbone:
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.attention: Way | None = None
+        self.attention: AttentionKind | None = None
         self.layout = "padded" if layout == "padded" else "shared"
         self.pad = int(model.config.pad_token_id)
 
@@ -73,7 +76,7 @@ class ScratchBackbone:
     def create(
         cls, config: TrainConfig, texts: Iterator[str], device: torch.device
     ) -> ScratchBackbone:
-        """New weights, and a tokenizer trained on the texts."""
+        """Return a model with new weights and a tokenizer that is trained on `texts`."""
         tokenizer = byte_pairs.train_tokenizer(texts, config.vocabulary)
         model = _new_model(config, tokenizer)
         torch.nn.Module.to(model, device)
@@ -87,7 +90,7 @@ class ScratchBackbone:
         config: TrainConfig,
         device: torch.device,
     ) -> ScratchBackbone:
-        """A folder that we saved, holding a model of that class."""
+        """Load a model of class `model_class` from a folder that Podium saved."""
         model = model_class.from_pretrained(folder)
         torch.nn.Module.to(model, device)
         return cls(model, PreTrainedTokenizerFast.from_pretrained(folder), config.layout)
@@ -105,12 +108,12 @@ class ScratchBackbone:
                 rows.responses_NKR.to(device),
                 rows.ends_NK.to(device),
             )
-            return torch.where(present(examples).to(device), rewards_NK, 0.0)
+            return torch.where(response_mask(examples).to(device), rewards_NK, 0.0)
         padded = padded_rows(examples, self.pad)
         logits_B1 = self.model(
             padded.tokens_BT.to(device), attention_mask=padded.attention_BT.to(device)
         ).logits
-        return spread(logits_B1.squeeze(-1), examples)
+        return scatter_rewards(logits_B1.squeeze(-1), examples)
 
     def save(self, folder: Path) -> None:
         self.model.save_pretrained(folder)

@@ -1,16 +1,16 @@
-"""Attention in a row that holds several rankings, each [prompt][response 1]...[response K].
+"""Attention in a row of several rankings, each [prompt][response 1]...[response K].
 
-A prompt sees itself, causally. A response sees its prompt and, causally, itself. Three ways to
-compute the same:
+A prompt attends causally to itself. A response attends to its prompt and causally to itself. Three
+kinds of attention compute the same result:
 
-blocks  a few calls of torch's flash attention a ranking, on slices of the row, so that nothing is
-        computed which nobody sees, and nothing is copied once per response. For CPUs.
-flex    FlexAttention with a mask of blocks: one call a row. For CUDA.
-dense   scaled_dot_product_attention with a mask over the whole row: works with every model that
-        takes such a mask.
+blocks  Some calls of torch's flash attention per ranking, on slices of the row: nothing is computed
+        in vain, and nothing is copied for each response. For CPUs.
+flex    FlexAttention with a block mask, one call per row. For CUDA.
+dense   scaled_dot_product_attention with a mask over the whole row. For every model that accepts
+        such a mask.
 
-blocks and flex reach a model through transformers' AttentionInterface under NAME; the row's
-Prefixes come with the call, as a keyword that models hand down to their attention.
+blocks and flex are registered with transformers' AttentionInterface as ATTENTION_NAME. Models pass
+the RowAttention of a row to it as the keyword argument ATTENTION_KEYWORD.
 
 Shapes: T row tokens, H heads, G heads of keys and values, D head width, K responses of one length,
 R tokens of each.
@@ -31,13 +31,13 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-Way = Literal["blocks", "flex", "dense"]
-NAME = "podium_shared_prefix"
-KEYWORD = "shared_prefix"
+AttentionKind = Literal["blocks", "flex", "dense"]
+ATTENTION_NAME = "podium_shared_prefix"
+ATTENTION_KEYWORD = "shared_prefix"
 
 
-class Run(NamedTuple):
-    """Neighbouring responses of one length in a row."""
+class ResponseRun(NamedTuple):
+    """Neighbouring responses of equal length in a row."""
 
     start: int
     responses: int
@@ -49,12 +49,12 @@ class Run(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
-    """Where one ranking stands in its row: the prompt first, its responses directly behind it."""
+class RankingSpan:
+    """The span of a ranking in its row: the prompt, directly followed by its responses."""
 
     start: int
     prompt_stop: int
-    runs: tuple[Run, ...]
+    runs: tuple[ResponseRun, ...]
 
     @property
     def stop(self) -> int:
@@ -62,14 +62,14 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
-class Prefixes:
-    """All rankings of a row. With a mask of blocks, which must be of all of it, the way is flex."""
+class RowAttention:
+    """The attention of a row: flex if it has a block mask of the whole row, otherwise blocks."""
 
-    rankings: tuple[Prefix, ...]
+    rankings: tuple[RankingSpan, ...]
     blocks: BlockMask | None = None
 
     def attend(self, query_1HTD: Tensor, key_1GTD: Tensor, value_1GTD: Tensor, scale: float) -> Any:
-        """(1, H, T, D)."""
+        """Return the output (1, H, T, D)."""
         times = query_1HTD.shape[1] // key_1GTD.shape[1]
         if self.blocks is None:
             key_1HTD, value_1HTD = repeat_kv(key_1GTD, times), repeat_kv(value_1GTD, times)
@@ -79,14 +79,14 @@ class Prefixes:
         return flex(*row, block_mask=self.blocks, scale=scale, enable_gqa=times > 1)
 
 
-def segments(rankings: tuple[Prefix, ...]) -> tuple[Tensor, Tensor]:
-    """For each token of a row (T,): its ranking, and 0 in the prompt, 1..K in a response."""
+def segments(rankings: tuple[RankingSpan, ...]) -> tuple[Tensor, Tensor]:
+    """Return each token's ranking (T,) and its segment (T,): 0 in a prompt, 1..K in a response."""
     counts: list[int] = []
     ranking: list[int] = []
     segment: list[int] = []
-    for number, prefix in enumerate(rankings):
-        lengths = [prefix.prompt_stop - prefix.start]
-        lengths += [run.length for run in prefix.runs for _ in range(run.responses)]
+    for number, span in enumerate(rankings):
+        lengths = [span.prompt_stop - span.start]
+        lengths += [run.length for run in span.runs for _ in range(run.responses)]
         counts += lengths
         ranking += [number] * len(lengths)
         segment += range(len(lengths))
@@ -97,8 +97,8 @@ def segments(rankings: tuple[Prefix, ...]) -> tuple[Tensor, Tensor]:
     )
 
 
-def dense_mask(rankings: tuple[Prefix, ...], device: torch.device) -> Tensor:
-    """Allowed attention (1, 1, T, T), from the token in dimension 2 to the one in dimension 3."""
+def dense_mask(rankings: tuple[RankingSpan, ...], device: torch.device) -> Tensor:
+    """Return a mask (1, 1, T, T) that is True where query (dimension 2) may attend to key (3)."""
     ranking_T, segment_T = (part.to(device) for part in segments(rankings))
     T = len(ranking_T)
     back_TT = torch.ones(T, T, dtype=torch.bool, device=device).tril()
@@ -107,8 +107,8 @@ def dense_mask(rankings: tuple[Prefix, ...], device: torch.device) -> Tensor:
     return (back_TT & same_TT & (own_TT | (segment_T == 0)[None, :]))[None, None]
 
 
-def block_mask(rankings: tuple[Prefix, ...], device: torch.device) -> BlockMask:
-    """The same for FlexAttention, which computes only blocks with something to see."""
+def block_mask(rankings: tuple[RankingSpan, ...], device: torch.device) -> BlockMask:
+    """Return the mask for FlexAttention, which skips blocks that are masked completely."""
     ranking_T, segment_T = (part.to(device) for part in segments(rankings))
 
     def allowed(b: Tensor, h: Tensor, query: Tensor, key: Tensor) -> Tensor:
@@ -129,58 +129,58 @@ def attend(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """What models call through transformers' AttentionInterface. Gives (1, T, H, D).
+    """Return attention (1, T, H, D), for models that call transformers' AttentionInterface.
 
-    Raises ValueError for what blocks and flex cannot do: dropout, soft caps, sinks, windows.
+    Raises ValueError for dropout, soft caps, sinks and windows, which blocks and flex lack.
     """
-    seeing: Prefixes | None = kwargs.pop(KEYWORD, None)
-    if seeing is None:  # an ordinary call
+    row: RowAttention | None = kwargs.pop(ATTENTION_KEYWORD, None)
+    if row is None:  # not a row of the shared layout
         return sdpa_attention_forward(
             module, query_1HTD, key_1GTD, value_1GTD, attention_mask, dropout, scaling, **kwargs
         )
     for name in ("softcap", "s_aux", "position_bias", "sliding_window"):
         if kwargs.get(name) is not None:
-            raise ValueError(f"attention over a shared prefix knows no {name}")
+            raise ValueError(f"attention over a shared prefix does not support {name}")
     if dropout:
-        raise ValueError("attention over a shared prefix knows no dropout")
+        raise ValueError("attention over a shared prefix does not support dropout")
     # Rotary positions may leave query and key in float32 under autocast.
     query_1HTD, key_1GTD = query_1HTD.to(value_1GTD.dtype), key_1GTD.to(value_1GTD.dtype)
     scale = scaling if scaling is not None else query_1HTD.shape[-1] ** -0.5
-    found_1HTD = seeing.attend(query_1HTD, key_1GTD, value_1GTD, scale)
-    return found_1HTD.transpose(1, 2), None
+    output_1HTD = row.attend(query_1HTD, key_1GTD, value_1GTD, scale)
+    return output_1HTD.transpose(1, 2), None
 
 
-AttentionInterface.register(NAME, attend)
-AttentionMaskInterface.register(NAME, sdpa_mask)
+AttentionInterface.register(ATTENTION_NAME, attend)
+AttentionMaskInterface.register(ATTENTION_NAME, sdpa_mask)
 
 
 @cache
 def _compiled_flex() -> Any:
-    # Rows have many lengths: shapes are compiled as variables.
+    # Dynamic shapes, because rows have many lengths.
     return torch.compile(flex_attention, dynamic=True)
 
 
 def flash_attention(*args: Any, **kwargs: Any) -> Any:
-    """Call torch's flash attention for CPUs; return its output and log-sum-exp.
+    """Call torch's flash attention for CPUs, and return its output and log-sum-exp.
 
-    The operator is private to torch. A model takes this way only after it gave the padded layout's
-    rewards and gradients (PretrainedBackbone); a torch without it raises AttributeError there.
+    The operator is private to torch. PretrainedBackbone uses it only if it gives the rewards and
+    gradients of the padded layout, and not if it raises AttributeError because torch lacks it.
     """
     return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(*args, **kwargs)
 
 
 def flash_attention_backward(*args: Any, **kwargs: Any) -> Any:
-    """Call the operator behind the gradients of flash_attention."""
+    """Call torch's operator for the gradients of flash_attention."""
     return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(*args, **kwargs)
 
 
 class BlocksAttention(torch.autograd.Function):
-    """Exact attention from parts that each see something.
+    """Compute exact attention from parts without masked blocks.
 
-    A response's softmax runs over its prompt and itself. Flash attention computes both parts on
-    their own and gives each one's log-sum-exp l; with l = logaddexp(l_prompt, l_self) the whole is
-    the sum of the parts weighted by exp(l_part - l) (Dao et al. 2022, arXiv 2205.14135, section
-    3.1). Backward, each part is called with the whole's output and l, and finds the true softmax.
+    The softmax of a response is over its prompt and itself. Flash attention computes each part and
+    its log-sum-exp l. With l = logaddexp(l_prompt, l_self), the output is the sum of the parts,
+    weighted by exp(l_part - l) (Dao et al. 2022, arXiv 2205.14135, section 3.1). The backward pass
+    of each part gets the whole output and l, and so computes with the exact softmax.
     """
 
     @staticmethod
@@ -190,9 +190,9 @@ class BlocksAttention(torch.autograd.Function):
         key: Tensor,
         value: Tensor,
         scale: float,
-        rankings: tuple[Prefix, ...],
+        rankings: tuple[RankingSpan, ...],
     ) -> Tensor:
-        """All (1, H, T, D)."""
+        """Return the output (1, H, T, D); query, key and value have that shape too."""
         out = _like_rows(query)
         sums_1HT = torch.empty(
             query.shape[:3], dtype=torch.promote_types(query.dtype, torch.float32)
@@ -235,26 +235,26 @@ class BlocksAttention(torch.autograd.Function):
 
 
 class _Part(NamedTuple):
-    """One call of flash attention: these queries over those keys."""
+    """One call of flash attention, of some queries over some keys."""
 
     queries: tuple[slice, ...]
     keys: tuple[slice, ...]
     causal: bool
     sequences: int
-    """Sequences of equal length, one behind another, that see only themselves."""
+    """Number of consecutive sequences of equal length that attend only to themselves."""
     first: bool
-    """Whether no other part of these queries came before."""
+    """True for the first part with these queries."""
 
 
-def _parts(rankings: tuple[Prefix, ...]) -> Iterator[_Part]:
-    for prefix in rankings:
-        prompt = _tokens(prefix.start, prefix.prompt_stop)
-        has_prompt = prefix.start < prefix.prompt_stop
+def _parts(rankings: tuple[RankingSpan, ...]) -> Iterator[_Part]:
+    for span in rankings:
+        prompt = _tokens(span.start, span.prompt_stop)
+        has_prompt = span.start < span.prompt_stop
         if has_prompt:
             yield _Part(prompt, prompt, causal=True, sequences=1, first=True)
-            responses = _tokens(prefix.prompt_stop, prefix.stop)
+            responses = _tokens(span.prompt_stop, span.stop)
             yield _Part(responses, prompt, causal=False, sequences=1, first=True)
-        for run in prefix.runs:
+        for run in span.runs:
             own = _tokens(run.start, run.stop)
             yield _Part(own, own, causal=True, sequences=run.responses, first=not has_prompt)
 
@@ -264,17 +264,17 @@ def _tokens(start: int, stop: int) -> tuple[slice, ...]:
 
 
 def _fold(x_1HTD: Tensor, count: int) -> Tensor:
-    """(1, H, K * R, D) as (K, H, R, D), a view."""
+    """Return a view of (1, H, K * R, D) as (K, H, R, D)."""
     return x_1HTD[0].unflatten(1, (count, -1)).transpose(0, 1)
 
 
 def _unfold(x_KHRD: Tensor) -> Tensor:
-    """(K, H, R, D) as (1, H, K * R, D)."""
+    """Return (K, H, R, D) as (1, H, K * R, D)."""
     return x_KHRD.transpose(0, 1).flatten(1, 2)[None]
 
 
 def _merge(out: Tensor, sums: Tensor, more: Tensor, more_sums: Tensor) -> None:
-    """Take a further part into an output and its log-sum-exp, in place."""
+    """Merge another part into an output and its log-sum-exp, in place."""
     total = torch.logaddexp(sums, more_sums)
     share = (sums - total).exp_()[..., None].to(out.dtype)
     out.copy_(torch.lerp(more, out, share))
@@ -289,7 +289,7 @@ def _put(into: Tensor, gradient: Tensor, *, add: bool) -> None:
 
 
 def _like_rows(x_1HTD: Tensor) -> Tensor:
-    """Empty, of the same shape, in memory as (1, T, H, D), which is what models go on with."""
+    """Return an empty tensor of the same shape, contiguous as (1, T, H, D), as models need it."""
     return torch.empty_like(
         x_1HTD.transpose(1, 2), memory_format=torch.contiguous_format
     ).transpose(1, 2)

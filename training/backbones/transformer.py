@@ -1,7 +1,7 @@
 """A reward model from scratch: torch.nn.TransformerDecoder, with the prompt as its memory.
 
-This file is copied into every folder that such a model is saved to, with the one that it imports,
-so that the folder loads anywhere with
+This file is copied into every folder that such a model is saved to, with the file that it imports,
+so that the folder can be loaded anywhere with
 `AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)`.
 
 Shapes: N rankings, K responses, P prompt tokens (the separator included), R response tokens (the
@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
-# Relative, because transformers then saves that file too.
+# Relative, so that transformers saves that file too.
 from .rewardmodel import PodiumRewardModel
 
 
 class PodiumTransformerConfig(PretrainedConfig):
-    """Sizes and special tokens. `separator_token_id` ends every prompt, and stands nowhere else."""
+    """Sizes and special tokens. `separator_token_id` ends each prompt and occurs nowhere else."""
 
     model_type = "podium_transformer"
 
@@ -47,13 +47,13 @@ class PodiumTransformerConfig(PretrainedConfig):
 
 
 class ResponseLayer(nn.TransformerDecoderLayer):
-    """A pre-norm decoder layer over all K responses of a prompt at once.
+    """A pre-norm decoder layer that computes all K responses of a prompt at once.
 
     The target is (N, K, R, D) and the memory (N, P, D). Each response attends causally to itself,
-    as one of N*K sequences; all responses of a prompt together are the queries on its memory, so
-    that the prompt's keys and values are computed once, whatever K is.
+    as one of N * K sequences. All responses of a prompt together are the queries on its memory, so
+    that the keys and values of the prompt are computed only once.
 
-    The last layer gives (N, K, 1, D), what comes out at each response's end: nobody reads the rest.
+    The last layer returns only the output at the end of each response, (N, K, 1, D).
     """
 
     is_last = False
@@ -69,8 +69,10 @@ class ResponseLayer(nn.TransformerDecoderLayer):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """tgt_key_padding_mask (N, K, R) is True behind each response's end; only the last layer
-        needs it. Without it every response is R long.
+        """Return (N, K, R, D), or (N, K, 1, D) from the last layer.
+
+        Only the last layer reads tgt_key_padding_mask (N, K, R), which is True after the end of
+        each response. Without it, every response has R tokens.
         """
         N, K, R, D = tgt.shape
         x = tgt.reshape(N * K, R, D)
@@ -84,7 +86,7 @@ class ResponseLayer(nn.TransformerDecoderLayer):
             x, query_B1D = x[rows_B, ends_B][:, None], y[rows_B, ends_B][:, None]
             y = self.self_attn(query_B1D, y, y, key_padding_mask=padding_BR, need_weights=False)[0]
         else:
-            # Padding stands behind a response's end, where causal attention never looks from.
+            # Causal attention up to the end of a response never reaches the padding after it.
             y = self.self_attn(y, y, y, attn_mask=tgt_mask, is_causal=True, need_weights=False)[0]
         x = (x + y).reshape(N, -1, D)
         y = self.norm2(x)
@@ -99,11 +101,11 @@ class ResponseLayer(nn.TransformerDecoderLayer):
 
 
 class PodiumTransformerForSequenceClassification(PodiumRewardModel):
-    """The prompt is read once, and all responses against it."""
+    """Read each prompt once, and all its responses with the prompt as memory."""
 
     config_class = PodiumTransformerConfig
-    # Small beside the place, which is added: a word seldom learned of says little.
-    word_std = 0.02
+    # Small compared with the position that is added, so that rare words have little influence.
+    embedding_std = 0.02
 
     def __init__(self, config: PodiumTransformerConfig) -> None:
         super().__init__(config)
@@ -130,9 +132,9 @@ class PodiumTransformerForSequenceClassification(PodiumRewardModel):
         )
         self.response_decoder.layers[-1].is_last = True
         self.score = nn.Linear(config.hidden_size, 1, bias=False)
-        # What a layer adds to what it reads. It begins as nothing: where rankings are few, random
-        # layers are learned by heart, and silent ones find first what holds for all rankings.
-        self._silent = [
+        # The last linear maps of the residual branches. They start at zero, because layers with
+        # random output memorise when rankings are few.
+        self._zero_initialised = [
             module
             for name, module in self.named_modules()
             if isinstance(module, nn.Linear) and name.endswith((".out_proj", ".linear2"))
@@ -140,10 +142,10 @@ class PodiumTransformerForSequenceClassification(PodiumRewardModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Each as is usual for its kind."""
+        """Initialise a module as is usual for its type, or with zeros."""
         super()._init_weights(module)
         if isinstance(module, nn.Linear) and module is not self.score:
-            if any(module is silent for silent in self._silent):
+            if any(module is zero for zero in self._zero_initialised):
                 nn.init.zeros_(module.weight)
             else:
                 nn.init.xavier_uniform_(module.weight)
@@ -173,9 +175,10 @@ class PodiumTransformerForSequenceClassification(PodiumRewardModel):
         return hidden_NK1D.squeeze(2)
 
     def _embed(self, tokens: Tensor) -> Tensor:
-        """Embeddings (..., D) of tokens (...), with the place in the last dimension added.
+        """Return the embeddings (..., D) of tokens (...), with their positions added.
 
-        Sines and cosines as in Vaswani et al., arXiv 1706.03762, section 3.5: no longest length.
+        Positions are encoded as sines and cosines (Vaswani et al., arXiv 1706.03762, section 3.5),
+        so that the length has no limit.
         """
         D = self.config.hidden_size
         places = torch.arange(tokens.shape[-1], device=tokens.device, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""The device, and one run in several processes.
+"""The device to compute on, and the group of processes of a distributed run.
 
 It may import config and errors.
 """

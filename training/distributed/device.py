@@ -1,4 +1,4 @@
-"""The device to compute on, the precision to compute in, and the processes to do it with."""
+"""The device that a run computes on, its precision and its group of processes."""
 
 from __future__ import annotations
 
@@ -11,51 +11,56 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from training.config import TrainConfig
-from training.distributed.processes import ALONE, Processes
+from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import UserError
 
-# Of glibc's malloc.h.
+# From glibc's malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 
 def silence_transformers() -> None:
-    """Leave the terminal to what we say ourselves."""
+    """Turn off the log messages and the progress bars of transformers."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    device: torch.device
+class Device:
+    """A torch device, its precision, and the processes that compute together."""
+
+    torch_device: torch.device
     bf16: bool
-    processes: Processes = ALONE
+    group: ProcessGroup = SINGLE_PROCESS
 
     @classmethod
-    def choose(cls, config: TrainConfig, processes: Processes = ALONE) -> Machine:
-        """What the configuration asks for. Raises UserError where it is not there."""
+    def choose(cls, config: TrainConfig, group: ProcessGroup = SINGLE_PROCESS) -> Device:
+        """Return the device that the configuration asks for.
+
+        Raises UserError if that device is not available.
+        """
         has_cuda = torch.cuda.is_available()
         if config.device == "cuda" and not has_cuda:
-            raise UserError("device cuda was asked for, and torch finds none; use --device cpu")
+            raise UserError("torch finds no cuda device; use --device cpu")
         on_cuda = has_cuda and config.device != "cpu"
         bf16 = config.precision == "bf16" or (
             config.precision == "auto" and on_cuda and torch.cuda.is_bf16_supported()
         )
-        device = torch.device("cuda", processes.local_rank) if on_cuda else torch.device("cpu")
-        return cls(device, bf16, processes)
+        torch_device = torch.device("cuda", group.local_rank) if on_cuda else torch.device("cpu")
+        return cls(torch_device, bf16, group)
 
     def complete(self, config: TrainConfig) -> TrainConfig:
-        """The configuration with what it leaves to the device filled in."""
-        on_cuda = self.device.type == "cuda"
+        """Return the configuration with the defaults for this device filled in."""
+        on_cuda = self.torch_device.type == "cuda"
         tokens = config.tokens_per_batch or (16384 if on_cuda else 3072)
         return replace(config, tokens_per_batch=tokens)
 
     def keep_freed_memory(self) -> None:
-        """Let this process keep the memory that it frees, and use it again. Linux's libc only.
+        """Make glibc keep freed memory for reuse instead of returning it to the system.
 
-        A step on a CPU makes and frees the same gigabytes as the one before. Given back to the
-        system each time, fetching them page by page again took a sixth of a step.
+        Each step on a CPU allocates and frees the same gigabytes. Fetching them again from the
+        system, page by page, took a sixth of a step.
         """
-        if self.device.type != "cpu" or platform.libc_ver()[0] != "glibc":
+        if self.torch_device.type != "cpu" or platform.libc_ver()[0] != "glibc":
             return
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
@@ -63,11 +68,15 @@ class Machine:
         libc.mallopt(M_TOP_PAD, 2**26)
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Matrix products in bf16 where it is on; weights and their updates stay in float32."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+        """Return a context that computes matrix products in bf16 if it is on.
+
+        Weights and their updates stay in float32.
+        """
+        return torch.autocast(self.torch_device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
     def describe(self) -> str:
-        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        on_cuda = self.torch_device.type == "cuda"
+        name = torch.cuda.get_device_name(self.torch_device) if on_cuda else "cpu"
         precision = "bf16" if self.bf16 else "float32"
-        count = self.processes.count
+        count = self.group.count
         return f"{name}, {precision}" + (f", {count} processes" if count > 1 else "")

@@ -1,8 +1,9 @@
-"""Fully sharded data parallel (Zhao et al., arXiv 2304.11277): a share of every weight in each
-process. Its gradient and the optimiser's state are shares too.
+"""Fully sharded data parallel (Zhao et al., arXiv 2304.11277).
 
-Before a layer computes, its weights are gathered from all processes, and dropped behind it. torch
-keeps a shared tensor as a DTensor: here they are taken apart and put together again.
+Each process holds a shard of every weight, of its gradient and of the optimiser's state. The
+weights of a layer are gathered from all processes before it computes, and freed afterwards. torch
+represents a sharded tensor as a DTensor. All processes must call the functions of this file
+together.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import PreTrainedModel
 
-from training.distributed.processes import Processes
+from training.distributed.processes import ProcessGroup
 
 
-def shard(model: PreTrainedModel, processes: Processes) -> None:
-    """All processes: keep this one's share of each weight. Every layer is a unit of its own, and
-    so are the model's parts, which stay callable by themselves.
+def shard(model: PreTrainedModel, group: ProcessGroup) -> None:
+    """Shard the weights of a model over the processes of `group`.
+
+    Each layer is a unit of its own, and so is each child of the model, because some are called
+    directly.
     """
-    # What the warning speaks of, changing a result in place, is done nowhere here.
+    # The warning is about outputs that are modified in place, which nothing here does.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
-    mesh = init_device_mesh(model.device.type, (processes.count,))
+    mesh = init_device_mesh(model.device.type, (group.count,))
     layers = set(model._no_split_modules or ())
     for module in list(model.modules()):
         if type(module).__name__ in layers:
@@ -36,35 +39,36 @@ def shard(model: PreTrainedModel, processes: Processes) -> None:
             fully_shard(part, mesh=mesh)
     for module in model.modules():
         if isinstance(module, FSDPModule):
-            # A step's loss is a mean over all its rankings already: gradients are added up.
+            # The loss is already a mean over all rankings of a step, so gradients are summed.
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)
 
 
-def gathered(value: Any, *, keep: bool) -> Any:
-    """All processes: nested dicts and lists with every shared tensor as a whole one on the CPU.
+def full_tensors(value: Any, *, keep: bool) -> Any:
+    """Return nested dicts and lists with each sharded tensor gathered on the CPU.
 
-    One after the other, so that memory holds one more than before; None where it is not kept.
+    Tensors are gathered one at a time, so that the device holds only one more than before. Without
+    `keep`, None takes their place: the process only helps the others to gather.
     """
     if isinstance(value, DTensor):
-        whole = value.full_tensor()
-        return whole.cpu() if keep else None
+        full = value.full_tensor()
+        return full.cpu() if keep else None
     if isinstance(value, dict):
-        return {key: gathered(item, keep=keep) for key, item in value.items()}
+        return {key: full_tensors(item, keep=keep) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(gathered(item, keep=keep) for item in value)
+        return type(value)(full_tensors(item, keep=keep) for item in value)
     return value
 
 
-def like(weight: Tensor, whole: Tensor) -> Tensor:
-    """All processes: a whole tensor as `weight` is, shared or not. One of another shape stays."""
-    if isinstance(weight, DTensor) and whole.shape == weight.shape:
-        on_device = whole.to(weight.device)
+def shard_like(weight: Tensor, full: Tensor) -> Tensor:
+    """Return `full` sharded like `weight`, or as it is if `weight` is whole or of another shape."""
+    if isinstance(weight, DTensor) and full.shape == weight.shape:
+        on_device = full.to(weight.device)
         return distribute_tensor(on_device, weight.device_mesh, weight.placements)
-    return whole
+    return full
 
 
 @torch.no_grad()
-def fill(weight: Tensor, whole: Tensor) -> None:
-    """All processes: give a weight, shared or not, these values."""
-    weight.copy_(like(weight, whole))
+def load_into(weight: Tensor, full: Tensor) -> None:
+    """Copy the values of `full` into a weight, sharded or not."""
+    weight.copy_(shard_like(weight, full))

@@ -1,10 +1,10 @@
-"""One run in several processes, each computing a share of every step.
+"""The group of processes of a run, each of which computes a share of every step.
 
-torchrun and accelerate launch start them, on one machine or on several, and say in the environment
-who is who. The first one reads the database and writes the run folder. With `sharding="ddp"` every
-process has the whole model in torch's DistributedDataParallel (training/loop/step.py), which adds
-gradients up once a step; with "fsdp" each keeps a share of every weight
-(training/distributed/fsdp.py), and computing anything takes all of them.
+torchrun or accelerate launch starts them, on one machine or several, and sets environment variables
+with the rank of each. The first process reads the data and writes the run folder. With
+`sharding="ddp"`, each process holds the whole model in torch's DistributedDataParallel
+(training/loop/step.py), which sums the gradients once per step. With "fsdp", each process holds a
+shard of every weight (training/distributed/fsdp.py), so that all of them must compute together.
 """
 
 from __future__ import annotations
@@ -23,28 +23,34 @@ from torch import Tensor, nn
 from training.config import TrainConfig
 from training.errors import UserError
 
-LONGEST_WAIT = timedelta(hours=12)
-"""For the first process, while it reads and tokenises."""
+TIMEOUT = timedelta(hours=12)
+"""Time that processes wait for the first one while it reads and tokenises."""
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Processes:
-    """This process among those of its run. Alone, every method is what it says at no cost.
+class ProcessGroup:
+    """The processes of a run, seen from this one.
 
-    Methods whose docstring begins with "All:" must be called by all processes, in the same order.
+    Methods that communicate must be called by all processes in the same order: `leave`,
+    `first_then_others`, `call_on_first`, `all_gather`, `sum`, `max`, `sum_gradients`,
+    `broadcast_weights`, and `should_compute` if the group is sharded. In a group of one process
+    they communicate nothing.
     """
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
-    """Among those on this machine."""
+    """Rank among the processes on this machine."""
     sharded: bool = False
-    """Whether each has a share of the weights only."""
+    """True if each process holds only a shard of every weight."""
 
     @classmethod
-    def join(cls, config: TrainConfig) -> Processes:
-        """All: find the others, if the environment names any. Raises UserError."""
+    def join(cls, config: TrainConfig) -> ProcessGroup:
+        """Return the group that the environment describes, once all its processes have joined.
+
+        Raises UserError for a process without a GPU of its own, and for settings that do not fit.
+        """
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count == 1:
             return cls()
@@ -52,22 +58,22 @@ class Processes:
         on_cuda = config.device != "cpu" and torch.cuda.is_available()
         if on_cuda and local_rank >= torch.cuda.device_count():
             raise UserError(
-                f"process {local_rank + 1} of this machine has no GPU of its own;"
-                f" start at most {torch.cuda.device_count()} here"
+                f"process {local_rank + 1} on this machine has no GPU of its own;"
+                f" start at most {torch.cuda.device_count()} processes here"
             )
         if config.sharding == "fsdp" and not config.checkpoint_minutes:
             raise UserError(
-                "sharding fsdp puts the model together from its last checkpoint;"
-                " --checkpoint-minutes must be above 0"
+                "--sharding fsdp loads the trained model from its last checkpoint;"
+                " set --checkpoint-minutes above 0"
             )
         if on_cuda:
             torch.cuda.set_device(local_rank)
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=LONGEST_WAIT)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=TIMEOUT)
         return cls(dist.get_rank(), count, local_rank, config.sharding == "fsdp")
 
     @property
     def replicated(self) -> bool:
-        """Return whether each of several processes has a copy of the whole model."""
+        """Return True if there are several processes, each with a copy of the whole model."""
         return self.count > 1 and not self.sharded
 
     @property
@@ -75,105 +81,101 @@ class Processes:
         return self.rank == 0
 
     def leave(self) -> None:
-        """All: part from the others."""
+        """Wait for the other processes, then leave the group."""
         if self.count > 1:
             dist.barrier()
             dist.destroy_process_group()
 
     @contextmanager
-    def first_goes_ahead(self) -> Iterator[None]:
-        """All: the others enter the block when the first one has left it.
+    def first_then_others(self) -> Iterator[None]:
+        """Run the block in the first process, then in the others.
 
-        What stops it there stops them too, as a UserError with the same reason.
+        If the first process fails, the others raise a UserError with its reason.
         """
         if not self.is_first:
-            self._hear()
+            self._receive()
             yield
             return
         try:
             yield
         except Exception as error:
-            self._tell(None, error)
+            self._send(None, error)
             raise
-        self._tell(None)
+        self._send(None)
 
-    def of_first(self, act: Callable[[], Result]) -> Result:
-        """All: what this gives in the first process, which alone does it.
+    def call_on_first(self, function: Callable[[], Result]) -> Result:
+        """Call `function` in the first process, and return its result in all of them.
 
-        What stops it stops the others too, as a UserError with the same reason.
+        If the first process fails, the others raise a UserError with its reason.
         """
         if not self.is_first:
-            heard: Result = self._hear()
-            return heard
+            received: Result = self._receive()
+            return received
         try:
-            found = act()
+            result = function()
         except Exception as error:
-            self._tell(None, error)
+            self._send(None, error)
             raise
-        self._tell(found)
-        return found
+        self._send(result)
+        return result
 
-    def _tell(self, value: object, error: Exception | None = None) -> None:
+    def _send(self, value: object, error: Exception | None = None) -> None:
         if self.count > 1:
             dist.broadcast_object_list([value, error and str(error)])
 
-    def _hear(self) -> Any:
-        heard = [None, None]
-        dist.broadcast_object_list(heard)
-        value, reason = heard
+    def _receive(self) -> Any:
+        received = [None, None]
+        dist.broadcast_object_list(received)
+        value, reason = received
         if reason is not None:
-            raise UserError(f"process {self.rank} ends with the first one: {reason}")
+            raise UserError(f"process {self.rank} stops because the first one failed: {reason}")
         return value
 
-    def gather(self, value: Result) -> list[Result]:
-        """All: everyone's, by rank."""
-        found: list[Any] = [value] * self.count
+    def all_gather(self, value: Result) -> list[Result]:
+        """Return the values of all processes, by rank."""
+        values: list[Any] = [value] * self.count
         if self.count > 1:
-            dist.all_gather_object(found, value)
-        return found
+            dist.all_gather_object(values, value)
+        return values
 
-    def total(self, values: Sequence[float]) -> list[float]:
-        """All: sums over the processes."""
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Return the sum of each value over all processes."""
         if self.count == 1:
             return list(values)
         sums = torch.tensor(values, dtype=torch.float64)
         dist.all_reduce(sums)
         return sums.tolist()
 
-    def most(self, values: Sequence[int]) -> list[int]:
-        """Return the largest of each value over all processes. Each of them must call this."""
+    def max(self, values: Sequence[int]) -> list[int]:
+        """Return the largest of each value over all processes."""
         if self.count == 1:
             return list(values)
         largest = torch.tensor(values, dtype=torch.int64)
         dist.all_reduce(largest, op=dist.ReduceOp.MAX)
         return largest.tolist()
 
-    def any(self, here: bool) -> bool:
-        """All: whether it is so anywhere."""
-        return self.total([here])[0] > 0
+    def should_compute(self, has_batch: bool) -> bool:
+        """Return True if this process must compute a batch now, its own or an idle one.
 
-    def another(self, here: bool) -> bool:
-        """Whether a batch is to be computed now; `here` says whether one is left in this process.
-
-        With shared weights no process can compute without the others (All, then): who has nothing
-        left computes along with them, on anything, until nobody has anything left.
+        A process computes while it has a batch left. If the weights are sharded, no process can
+        compute alone, so it goes on with idle batches until no process has a batch left.
         """
-        return self.any(here) if self.sharded else here
+        return self.max([has_batch])[0] > 0 if self.sharded else has_batch
 
-    def mine(self, values: Iterable[Result]) -> Iterator[Result]:
-        """Every so many-th, so that each is one process's."""
+    def own_share(self, values: Iterable[Result]) -> Iterator[Result]:
+        """Yield the values of this process: of n processes, each takes every n-th value."""
         return (value for place, value in enumerate(values) if place % self.count == self.rank)
 
     def sum_gradients(self, weights: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its sum over the processes. Each of them must call this."""
+        """Replace each gradient by its sum over all processes."""
         for weight in weights:
             dist.all_reduce(weight.grad)
 
-    def share_weights(self, tensors: Iterable[Tensor]) -> None:
-        """All: give every process the first one's."""
+    def broadcast_weights(self, tensors: Iterable[Tensor]) -> None:
+        """Copy the first process's values into the tensors of all processes."""
         if self.count > 1:
             for tensor in tensors:
                 dist.broadcast(tensor.detach(), src=0)
 
 
-ALONE = Processes()
+SINGLE_PROCESS = ProcessGroup()

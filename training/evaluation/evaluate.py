@@ -22,7 +22,7 @@ from training.data.dataset import (
     TokenizedRanking,
 )
 from training.data.examples import Example
-from training.distributed.device import Machine
+from training.distributed.device import Device
 from training.evaluation import metrics
 from training.evaluation.bootstrap import Sums, by_prompt
 from training.evaluation.inference import compute_rewards
@@ -94,7 +94,7 @@ def train_sample(dataset: Dataset) -> EvalSplit:
 def split_rewards(
     backbone: Backbone,
     split: EvalSplit,
-    machine: Machine,
+    device: Device,
     tokens_per_batch: int,
     tick: Callable[[int], None],
 ) -> dict[str, list[float]]:
@@ -104,12 +104,12 @@ def split_rewards(
     the number of its responses.
     """
     hashes: list[str] = []
-    mine = machine.processes.mine(prompt for prompt, _ in split.prompts())
+    mine = device.group.own_share(prompt for prompt, _ in split.prompts())
     examples = _examples(mine, hashes)
     was_training = backbone.model.training
     backbone.model.eval()
     try:
-        scored = list(compute_rewards(backbone, examples, machine, tokens_per_batch, tick))
+        scored = list(compute_rewards(backbone, examples, device, tokens_per_batch, tick))
     finally:
         backbone.model.train(was_training)
     return dict(zip(hashes, scored, strict=True))

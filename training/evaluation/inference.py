@@ -13,7 +13,7 @@ import torch
 from training.backbones.backbone import Backbone
 from training.data.examples import IDLE, Example
 from training.data.packing import buckets
-from training.distributed.device import Machine
+from training.distributed.device import Device
 from training.runs.signals import check
 
 WINDOW = 512
@@ -23,7 +23,7 @@ WINDOW = 512
 def compute_rewards(
     backbone: Backbone,
     examples: Iterable[Example],
-    machine: Machine,
+    device: Device,
     budget: int,
     tick: Callable[[int], None] = lambda responses: None,
 ) -> Iterator[list[float]]:
@@ -36,14 +36,14 @@ def compute_rewards(
         rewards: dict[int, list[float]] = {}
         for bucket in buckets([part for _, part in window], backbone.size, budget):
             parts = [window[place][1] for place in bucket]
-            machine.processes.another(True)
-            if not machine.processes.sharded:  # as in a step
+            device.group.should_compute(True)
+            if not device.group.sharded:  # as in a step
                 check()
-            rewards |= zip(bucket, _rewards(backbone, parts, machine), strict=True)
+            rewards |= zip(bucket, _rewards(backbone, parts, device), strict=True)
             tick(sum(len(part.responses) for part in parts))
         yield from _joined([(last, rewards[place]) for place, (last, _) in enumerate(window)])
-    while machine.processes.another(False):
-        _rewards(backbone, [IDLE], machine)
+    while device.group.should_compute(False):
+        _rewards(backbone, [IDLE], device)
 
 
 def split_up(examples: Iterable[Example], budget: int) -> Iterator[tuple[bool, Example]]:
@@ -82,7 +82,7 @@ def _joined(parts: list[tuple[bool, list[float]]]) -> Iterator[list[float]]:
 
 
 @torch.no_grad()
-def _rewards(backbone: Backbone, parts: list[Example], machine: Machine) -> list[list[float]]:
-    with machine.autocast():
+def _rewards(backbone: Backbone, parts: list[Example], device: Device) -> list[list[float]]:
+    with device.autocast():
         rewards_NK = backbone.rewards(parts).float().tolist()
     return [row[: len(part.responses)] for row, part in zip(rewards_NK, parts, strict=True)]

@@ -26,8 +26,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from training.data.source import file_sha256
-from training.distributed.fsdp import fill, gathered
-from training.distributed.processes import ALONE, Processes
+from training.distributed.fsdp import full_tensors, load_into
+from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import UserError
 from training.loop.optimizers import Optimizers
 from training.loop.state import StepStats, TrainState
@@ -46,13 +46,13 @@ class Checkpoints:
         modules: Mapping[str, nn.Module],
         optimizer: Optimizers,
         minutes: float,
-        processes: Processes = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.path = path
         self.modules = modules
         self.optimizer = optimizer
         self.minutes = minutes
-        self.processes = processes
+        self.group = group
         self._saved: int | None = None
         self._written = time.monotonic()
 
@@ -68,7 +68,7 @@ class Checkpoints:
         """
         if not self.minutes or self._saved == state.step:
             return
-        contents = self._gathered(
+        contents = self._full_tensors(
             {
                 "standing": asdict(state),  # the name that earlier versions wrote
                 "weights": self._weights(),
@@ -77,7 +77,7 @@ class Checkpoints:
         )
         self._write(f"step-{state.step}", contents)
         self._saved, self._written = state.step, time.monotonic()
-        if self.processes.is_first:
+        if self.group.is_first:
             for step in steps_of(self.path, "step")[:-KEPT]:
                 shutil.rmtree(self.path / f"step-{step}")
             self._forget_bests()
@@ -91,7 +91,7 @@ class Checkpoints:
         state.last_epoch = StepStats(**contents["standing"]["last_epoch"])
         state.restore_random()
         self._saved = step
-        if self.processes.is_first:
+        if self.group.is_first:
             for later in [best for best in steps_of(self.path, "best") if best > step]:
                 shutil.rmtree(self.path / f"best-{later}")
         return state
@@ -117,22 +117,22 @@ class Checkpoints:
                     return step
             raise UserError(f"no checkpoint in {self.path} is whole; begin anew with --restart")
 
-        step = self.processes.of_first(choose)
+        step = self.group.call_on_first(choose)
         return step, found[0] if found else read_state(self.path / f"step-{step}")
 
     def save_best(self, step: int) -> None:
         """Save the weights alone, as those of the lowest held-out loss so far."""
-        weights = self._gathered(self._weights())
+        weights = self._full_tensors(self._weights())
         self._write(f"best-{step}", weights)
-        if self.processes.is_first:
+        if self.group.is_first:
             self._forget_bests()
 
-    def _gathered(self, state: Any) -> Any:
+    def _full_tensors(self, state: Any) -> Any:
         """Gather sharded tensors; other processes than the first get None for them."""
-        return gathered(state, keep=self.processes.is_first)
+        return full_tensors(state, keep=self.group.is_first)
 
     def _write(self, name: str, state: Any) -> None:
-        if self.processes.is_first:
+        if self.group.is_first:
             with _written_whole(self.path / name) as part:
                 write_state(part, state)
 
@@ -150,7 +150,7 @@ class Checkpoints:
     def _restore_weights(self, weights: dict[str, dict[str, Tensor]]) -> None:
         for name, module in self.modules.items():
             for key, tensor in _tensors(module).items():
-                fill(tensor, weights[name][key])
+                load_into(tensor, weights[name][key])
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from torch.optim import SGD, Adafactor, Adam, AdamW, Muon, Optimizer, RMSprop
 
 from training.backbones.backbone import Backbone
 from training.config import TrainConfig
-from training.distributed.fsdp import like
+from training.distributed.fsdp import shard_like
 from training.loop.loss import RankingLoss
 
 OBJECTIVE_RATE = 0.05
@@ -63,7 +63,7 @@ class Optimizers:
             weights = [weight for group in part.param_groups for weight in group["params"]]
             state = {
                 name: {
-                    key: like(weight, value) if isinstance(value, Tensor) else value
+                    key: shard_like(weight, value) if isinstance(value, Tensor) else value
                     for key, value in whole["state"][name].items()
                 }
                 for name, weight in zip(names, weights, strict=True)

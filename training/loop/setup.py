@@ -20,7 +20,7 @@ from training.data.encoder import TextEncoder
 from training.data.source import Source
 from training.data.staging import stage
 from training.data.token_cache import tokenized
-from training.distributed.device import Machine
+from training.distributed.device import Device
 from training.distributed.fsdp import shard
 from training.errors import UserError
 from training.loop.resume import resume_backbone, resume_dataset, save_start
@@ -30,7 +30,7 @@ from training.runs.folder import RunFolder
 def begin(
     config: TrainConfig,
     source: Source,
-    machine: Machine,
+    device: Device,
     folder: RunFolder,
     cache: Path,
     resuming: bool,
@@ -40,37 +40,37 @@ def begin(
     The first process reads the source and makes what the others find. All processes call this.
     Raises UserError.
     """
-    processes = machine.processes
-    with processes.first_goes_ahead():
-        if processes.is_first and not resuming:
-            backbone, dataset, from_cache = _create(config, source, machine, folder, cache)
+    group = device.group
+    with group.first_then_others():
+        if group.is_first and not resuming:
+            backbone, dataset, from_cache = _create(config, source, device, folder, cache)
         else:
-            backbone = resume_backbone(folder, config, machine.device)
+            backbone = resume_backbone(folder, config, device.torch_device)
             encoder = encoder_of(backbone, config)
             dataset = resume_dataset(folder, config, source, encoder, cache)
             from_cache = True
     backbone.model.train()
-    ways = set(processes.gather((backbone.layout, backbone.attention)))
-    if len(ways) > 1:  # each has asked its own machine
+    ways = set(group.all_gather((backbone.layout, backbone.attention)))
+    if len(ways) > 1:  # each process chooses for its own machine
         raise UserError(f"the processes chose to compute in several ways, {ways}; use --attention")
-    if processes.sharded:
-        processes.share_weights(chain(backbone.model.parameters(), backbone.model.buffers()))
-        shard(backbone.model, processes)
+    if group.sharded:
+        group.broadcast_weights(chain(backbone.model.parameters(), backbone.model.buffers()))
+        shard(backbone.model, group)
     return backbone, dataset, from_cache
 
 
 def _create(
-    config: TrainConfig, source: Source, machine: Machine, folder: RunFolder, cache: Path
+    config: TrainConfig, source: Source, device: Device, folder: RunFolder, cache: Path
 ) -> tuple[Backbone, Dataset, bool]:
     """Split the rankings, create a model, tokenise, and write down what the run learns from."""
     with stage(source, cache, config.aggregation) as staging:
         staging.split(config)
-        backbone = create_backbone(config, staging.training_texts(), machine.device)
+        backbone = create_backbone(config, staging.training_texts(), device.torch_device)
         dataset, from_cache = tokenized(staging, encoder_of(backbone, config), cache)
     if config.backbone != "pretrained":
         save_start(folder, backbone)
     folder.write_held_out(dataset.unseen_ids())
-    folder.write_manifest(manifest(config, source, dataset, backbone, machine))
+    folder.write_manifest(manifest(config, source, dataset, backbone, device))
     return backbone, dataset, from_cache
 
 
@@ -88,7 +88,7 @@ def manifest(
     source: Source,
     dataset: Dataset,
     backbone: Backbone,
-    machine: Machine,
+    device: Device,
 ) -> dict[str, Any]:
     """Return the contents of manifest.json: what the run learns from, and what it runs on."""
     by_labeller, by_nobody = dataset.rankings_by_labeller()
@@ -103,7 +103,7 @@ def manifest(
         "tokens_key": dataset.key,
         "layout": backbone.layout,
         "attention": backbone.attention,
-        "device": machine.describe(),
+        "device": device.describe(),
         "seed": config.seed,
         "versions": {
             "python": platform.python_version(),
@@ -115,7 +115,7 @@ def manifest(
 
 
 def describe(
-    dataset: Dataset, from_cache: bool, backbone: Backbone, machine: Machine, steps: int
+    dataset: Dataset, from_cache: bool, backbone: Backbone, device: Device, steps: int
 ) -> str:
     """Return the lines that the terminal shows before the first step."""
     counts = dataset.counts
@@ -127,5 +127,5 @@ def describe(
         f" {counts.dropped_rankings} dropped;"
         f" cut: {counts.truncated_prompts} prompts, {counts.truncated_responses} responses\n"
         f"{counts.tokens:,} tokens{' from cache' if from_cache else ''}\n"
-        f"{parameters:,} parameters, {backbone.layout} layout, {machine.describe()}, {steps} steps"
+        f"{parameters:,} parameters, {backbone.layout} layout, {device.describe()}, {steps} steps"
     )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from training.distributed.processes import ALONE, Processes
+from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import StoppedError
 from training.runs.signals import asked, stopped
 
@@ -35,9 +35,9 @@ class StepStats:
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
         return self
 
-    def over(self, processes: Processes) -> StepStats:
+    def over(self, group: ProcessGroup) -> StepStats:
         """Return the sums over all processes. Each of them must call this."""
-        rankings, comparisons, agreed, loss_sum, tokens = processes.total(astuple(self))
+        rankings, comparisons, agreed, loss_sum, tokens = group.sum(astuple(self))
         return StepStats(int(rankings), int(comparisons), agreed, loss_sum, int(tokens))
 
     @property
@@ -125,7 +125,7 @@ class TrainState:
         compute: Callable[[int], Result],
         say: Callable[[str], None],
         before_retry: Callable[[], object] = lambda: None,
-        processes: Processes = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> Result:
         """Return compute(tokens per batch), halving the batch for as long as memory runs out.
 
@@ -139,11 +139,11 @@ class TrainState:
             try:
                 found = compute(self.tokens_per_batch)
             except torch.OutOfMemoryError:
-                if processes.sharded or self.tokens_per_batch // 2 < MIN_TOKENS:
+                if group.sharded or self.tokens_per_batch // 2 < MIN_TOKENS:
                     raise
             except StoppedError:
                 pass  # all of them stop, below
-            failed, number = processes.most([found is None, asked()])
+            failed, number = group.max([found is None, asked()])
             if number:
                 raise stopped(number)
             if found is not None and not failed:

@@ -22,7 +22,7 @@ from training.config import TrainConfig
 from training.data.dataset import TokenizedRanking
 from training.data.examples import IDLE, IDLE_RANKS, Example
 from training.data.packing import buckets, shares
-from training.distributed.device import Machine
+from training.distributed.device import Device
 from training.errors import UserError
 from training.loop.loss import RankingLoss, pad_ranks
 from training.loop.optimizers import Optimizers, make_optimizer
@@ -55,23 +55,23 @@ class Learner:
     backbone: Backbone
     objective: RankingLoss
     optimizer: Optimizers
-    machine: Machine
+    device: Device
     losses: nn.Module
     """RankingLosses, or DistributedDataParallel around it."""
 
     @classmethod
-    def create(cls, backbone: Backbone, config: TrainConfig, machine: Machine) -> Learner:
+    def create(cls, backbone: Backbone, config: TrainConfig, device: Device) -> Learner:
         """Add to a model the objective and the optimiser that the settings ask for.
 
         All processes call this: each gets the weights of the first one.
         """
-        objective = RankingLoss(config).to(machine.device)
+        objective = RankingLoss(config).to(device.torch_device)
         optimizer = make_optimizer(backbone, objective, config)
         losses: nn.Module = RankingLosses(backbone, objective)
-        if machine.processes.replicated:
+        if device.group.replicated:
             # Encoders have parts that no reward depends on.
             losses = DistributedDataParallel(losses, find_unused_parameters=True)
-        return cls(backbone, objective, optimizer, machine, losses)
+        return cls(backbone, objective, optimizer, device, losses)
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -91,18 +91,18 @@ def train_step(
 
     Raises UserError where the loss or the gradient norm is not a number. All processes call this.
     """
-    processes = learner.machine.processes
+    group = learner.device.group
     stats, last = state.with_oom_backoff(
-        partial(accumulate_gradients, learner.losses, rankings, learner.machine),
+        partial(accumulate_gradients, learner.losses, rankings, learner.device),
         say,
         before_retry=learner.optimizer.zero_grad,
-        processes=processes,
+        group=group,
     )
-    if processes.replicated:
-        stats += add_gradient(learner.losses, last, len(rankings), learner.machine)
-    elif processes.sharded:
-        processes.sum_gradients(learner.objective.parameters())
-    stats = stats.over(processes)
+    if group.replicated:
+        stats += add_gradient(learner.losses, last, len(rankings), learner.device)
+    elif group.sharded:
+        group.sum_gradients(learner.objective.parameters())
+    stats = stats.over(group)
     norm = clip_grad_norm(learner.backbone, max_grad_norm)
     if not math.isfinite(stats.loss) or not math.isfinite(norm):
         raise UserError(
@@ -117,7 +117,7 @@ def train_step(
 def accumulate_gradients(
     losses: nn.Module,
     rankings: Sequence[TokenizedRanking],
-    machine: Machine,
+    device: Device,
     tokens_per_batch: int,
 ) -> tuple[StepStats, list[TokenizedRanking]]:
     """Add the gradient of the mean loss over these rankings, in as many batches as it takes.
@@ -130,28 +130,28 @@ def accumulate_gradients(
     batches.
     """
     stats = StepStats()
-    processes = machine.processes
+    group = device.group
     backbone = cast(RankingLosses, getattr(losses, "module", losses)).backbone
     examples = [ranking.example() for ranking in rankings]
-    mine = shares(examples, backbone.size, processes.count)[processes.rank]
+    mine = shares(examples, backbone.size, group.count)[group.rank]
     batches = [
         [rankings[mine[place]] for place in bucket]
         for bucket in buckets([examples[place] for place in mine], backbone.size, tokens_per_batch)
     ]
-    last = batches.pop() if processes.replicated and len(batches) > 1 else []
+    last = batches.pop() if group.replicated and len(batches) > 1 else []
     with losses.no_sync() if isinstance(losses, DistributedDataParallel) else nullcontext():
         for batch in batches:
-            processes.another(True)
-            if not processes.sharded:  # else the others would wait for this one's share of weights
+            group.should_compute(True)
+            if not group.sharded:  # else the others would wait for this one's share of weights
                 check()
-            stats += add_gradient(losses, batch, len(rankings), machine)
-        while processes.another(False):
-            add_gradient(losses, [], len(rankings), machine)
+            stats += add_gradient(losses, batch, len(rankings), device)
+        while group.should_compute(False):
+            add_gradient(losses, [], len(rankings), device)
     return stats, last
 
 
 def add_gradient(
-    losses: nn.Module, batch: Sequence[TokenizedRanking], count: int, machine: Machine
+    losses: nn.Module, batch: Sequence[TokenizedRanking], count: int, device: Device
 ) -> StepStats:
     """Add a batch's part of the gradient of the mean loss over `count` rankings.
 
@@ -159,10 +159,10 @@ def add_gradient(
     """
     examples = [ranking.example() for ranking in batch] or [IDLE]
     ranks = [ranking.ranks for ranking in batch] or [IDLE_RANKS]
-    with machine.autocast():
+    with device.autocast():
         rewards_NK, losses_N = losses(examples, ranks)
     # DistributedDataParallel divides the sum of all gradients by the number of processes.
-    copies = machine.processes.count if machine.processes.replicated else 1
+    copies = device.group.count if device.group.replicated else 1
     (losses_N.sum() * (copies / count if batch else 0.0)).backward()
     stats = StepStats()
     if not batch:

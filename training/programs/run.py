@@ -54,20 +54,20 @@ class Run:
 
 def evaluate_now(run: Run, split: EvalSplit) -> Evaluation:
     """Evaluate the current weights. Raises UserError where a reward is not a number."""
-    machine, state = run.learner.machine, run.state
+    device, state = run.learner.device, run.state
     run.reporter.enter("evaluating")
     mine = state.with_oom_backoff(
         partial(
             split_rewards,
             run.learner.backbone,
             split,
-            machine,
+            device,
             tick=lambda _: run.reporter.alive(),
         ),
         run.reporter.say,
-        processes=machine.processes,
+        group=device.group,
     )
-    rewards = {name: row for part in machine.processes.gather(mine) for name, row in part.items()}
+    rewards = {name: row for part in device.group.all_gather(mine) for name, row in part.items()}
     evaluation = evaluate(split, rewards, run.learner.objective)
     if not math.isfinite(evaluation.loss):
         raise UserError(

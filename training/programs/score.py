@@ -13,7 +13,7 @@ from training.data.database import DatabaseSource
 from training.data.encoder import TemplateRefusedError, TextEncoder
 from training.data.examples import Example
 from training.data.source import Prompt
-from training.distributed.device import Machine, silence_transformers
+from training.distributed.device import Device, silence_transformers
 from training.errors import UserError
 from training.evaluation.inference import compute_rewards
 from training.loop.setup import encoder_of
@@ -40,10 +40,10 @@ def score(
     config: TrainConfig, source: DatabaseSource, folder: RunFolder, reporter: Reporter
 ) -> None:
     """Write scores.jsonl, in order of prompt and response. Raises UserError."""
-    machine = Machine.choose(config)
-    machine.keep_freed_memory()
-    config = machine.complete(config)
-    backbone = load_backbone(folder.model, config, machine.device)
+    device = Device.choose(config)
+    device.keep_freed_memory()
+    config = device.complete(config)
+    backbone = load_backbone(folder.model, config, device.torch_device)
     responses = source.count_responses()
     folder.take()
     reporter.enter("scoring", steps=responses)
@@ -51,7 +51,7 @@ def score(
     waiting: deque[Prompt] = deque()
     examples = encoded(source, encoder_of(backbone, config), waiting)
     rewards = compute_rewards(
-        backbone, examples, machine, config.tokens_per_batch, tick=reporter.advance
+        backbone, examples, device, config.tokens_per_batch, tick=reporter.advance
     )
     written = folder.write_scores(scores(waiting, rewards))
     reporter.enter("done")

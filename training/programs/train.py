@@ -19,8 +19,8 @@ from training.data.batching import Batches
 from training.data.database import DatabaseSource
 from training.data.file import FileSource
 from training.data.source import Source
-from training.distributed.device import Machine, silence_transformers
-from training.distributed.processes import ALONE, Processes
+from training.distributed.device import Device, silence_transformers
+from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import StoppedError
 from training.evaluation.evaluate import (
     Evaluation,
@@ -58,17 +58,17 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
         if arguments.rankings
         else DatabaseSource(*database_project(arguments))
     )
-    processes = Processes.join(config)
-    machine = Machine.choose(config, processes)
-    machine.keep_freed_memory()
-    config = machine.complete(config)
-    resuming = processes.of_first(
+    group = ProcessGroup.join(config)
+    device = Device.choose(config, group)
+    device.keep_freed_memory()
+    config = device.complete(config)
+    resuming = group.call_on_first(
         partial(open_folder, folder, config, source, restart=arguments.restart)
     )
-    reporter = Reporter(folder, bar=wants_bar(arguments), silent=not processes.is_first)
+    reporter = Reporter(folder, bar=wants_bar(arguments), silent=not group.is_first)
     try:
         cache = arguments.cache_folder or folder.path.parent / "cache"
-        train(config, source, machine, folder, cache, reporter, resuming)
+        train(config, source, device, folder, cache, reporter, resuming)
     finally:
         reporter.close()
 
@@ -93,17 +93,17 @@ def open_folder(folder: RunFolder, config: TrainConfig, source: Source, *, resta
 def train(
     config: TrainConfig,
     source: Source,
-    machine: Machine,
+    device: Device,
     folder: RunFolder,
     cache: Path,
     reporter: Reporter,
     resuming: bool,
 ) -> None:
     """Train one run, or the rest of one, save its model and evaluate it. Raises UserError."""
-    run = load(config, source, machine, folder, cache, reporter, resuming)
+    run = load(config, source, device, folder, cache, reporter, resuming)
     evaluation = loop(run)
-    if not machine.processes.is_first:
-        machine.processes.leave()  # when the first is done: launchers wait only so long
+    if not device.group.is_first:
+        device.group.leave()  # when the first is done: launchers wait only so long
         return
     continue_alone(run, folder)
     kept = restore_kept_weights(run)
@@ -113,7 +113,7 @@ def train(
     save_model(run, folder, evaluation)
     metrics = run_metrics(run, evaluation, kept)
     write_results(run, folder, evaluation, metrics)
-    machine.processes.leave()
+    device.group.leave()
     reporter.enter("done")
     reporter.close()
     reporter.say(summary(metrics))
@@ -125,7 +125,7 @@ def train(
 def load(
     config: TrainConfig,
     source: Source,
-    machine: Machine,
+    device: Device,
     folder: RunFolder,
     cache: Path,
     reporter: Reporter,
@@ -135,11 +135,11 @@ def load(
     started = time.monotonic()
     reporter.enter("loading")
     torch.manual_seed(config.seed)
-    processes = machine.processes
-    backbone, dataset, from_cache = begin(config, source, machine, folder, cache, resuming)
-    learner = Learner.create(backbone, config, machine)
+    group = device.group
+    backbone, dataset, from_cache = begin(config, source, device, folder, cache, resuming)
+    learner = Learner.create(backbone, config, device)
     checkpoints = Checkpoints(
-        folder.checkpoints, learner.modules, learner.optimizer, config.checkpoint_minutes, processes
+        folder.checkpoints, learner.modules, learner.optimizer, config.checkpoint_minutes, group
     )
     state = TrainState(config.tokens_per_batch)
     if resuming:
@@ -147,11 +147,11 @@ def load(
         # It may be smaller than now asked for, where memory ran out, or the other way round.
         state.tokens_per_batch = min(state.tokens_per_batch, config.tokens_per_batch)
         reporter.say(f"going on after step {state.step}")
-    log = MetricLog(folder, state.step, silent=not processes.is_first)
+    log = MetricLog(folder, state.step, silent=not group.is_first)
     batches = Batches(dataset.train, dataset.train.ranks, config)
     started -= state.seconds
     run = Run(config, learner, dataset, batches, checkpoints, state, log, reporter, started)
-    reporter.say(describe(dataset, from_cache, backbone, machine, run.steps))
+    reporter.say(describe(dataset, from_cache, backbone, device, run.steps))
     return run
 
 
@@ -163,20 +163,20 @@ def loop(run: Run) -> Evaluation | None:
 
     Raises StoppedError, in all processes, once the last step is saved.
     """
-    processes = run.learner.machine.processes
+    group = run.learner.device.group
     evaluate_every = run.config.evaluate_every or run.batches.per_epoch
     evaluation: Evaluation | None = None
     run.reporter.enter("training", steps=run.steps, step=run.state.step)
     with saving_first():
         try:
             for step in range(run.state.step, run.steps + 1):
-                if number := processes.most([asked()])[0]:
+                if number := group.max([asked()])[0]:
                     raise stopped(number)
                 if step == run.steps or step % evaluate_every == 0:
                     evaluation = None  # frees its tables before the next ones are made
                     evaluation = evaluate_now(run, held_out(run.dataset))
                     record_evaluation(run, evaluation)
-                if processes.of_first(lambda: run.checkpoints.are_due):
+                if group.call_on_first(lambda: run.checkpoints.are_due):
                     run.save()
                 if step == run.steps or run.state.is_stuck(run.config.patience):
                     break
@@ -246,15 +246,15 @@ def log_step(run: Run, stats: StepStats, learning_rate: float, tokens_per_second
 
 def continue_alone(run: Run, folder: RunFolder) -> None:
     """Part this process from the others, with a whole model where they shared the weights."""
-    sharded = run.learner.machine.processes.sharded
-    machine = replace(run.learner.machine, processes=ALONE)
-    run.learner = replace(run.learner, machine=machine)
+    sharded = run.learner.device.group.sharded
+    device = replace(run.learner.device, group=SINGLE_PROCESS)
+    run.learner = replace(run.learner, device=device)
     if not sharded:
         return
-    backbone = resume_backbone(folder, run.config, machine.device)
+    backbone = resume_backbone(folder, run.config, device.torch_device)
     run.learner = replace(run.learner, backbone=backbone)
     run.checkpoints.modules = run.learner.modules
-    run.checkpoints.processes = ALONE
+    run.checkpoints.group = SINGLE_PROCESS
     run.checkpoints.restore_weights()
 
 

@@ -23,7 +23,7 @@ from transformers import (
 
 from training.backbones.backbone import Backbone
 from training.backbones.layout import padded_rows
-from training.backbones.scratch import our_model
+from training.backbones.scratch import scratch_model_class
 from training.data.dataset import Dataset, TokenizedPrompt
 from training.data.encoder import TextEncoder
 from training.data.examples import Example
@@ -132,7 +132,7 @@ def _our_rewards(backbone: Backbone, examples: list[Example]) -> Tensor:
 def stock_model(folder: Path) -> PreTrainedModel:
     """Load the folder as any user does, on the CPU in float32."""
     # Our own models' code is what this process has just written; no other is trusted.
-    ours = our_model(folder) is not None
+    ours = scratch_model_class(folder) is not None
     model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
         folder, trust_remote_code=ours, use_safetensors=True, dtype=torch.float32
     )

@@ -1,4 +1,4 @@
-"""A group computed at once equals its parts computed one by one: rewards, loss and gradient."""
+"""Batched rewards, losses and gradients equal those computed one by one."""
 
 import copy
 
@@ -15,22 +15,22 @@ from tests.training.tiny import (
 )
 from training.config import TrainConfig
 from training.data.dataset import TokenizedPrompt, TokenizedRanking
-from training.distributed.device import Machine
+from training.distributed.device import Device
 from training.loop.loss import RankingLoss, pad_ranks
 from training.loop.step import RankingLosses, accumulate_gradients
 from training.rankings import comparisons
 
 CAUSAL = ["gpt2", "llama", "qwen2", "qwen3"]
 KINDS = [*CAUSAL, *SCRATCH]
-WAYS = [
-    *[(kind, way) for kind in CAUSAL for way in ("blocks", "dense")],
+ATTENTION_CASES = [
+    *[(kind, attention) for kind in CAUSAL for attention in ("blocks", "dense")],
     *[(kind, "auto") for kind in SCRATCH],
 ]
 RANKS = {
     "no ties": [(2, 1, 3), (1, 2), (4, 2, 1, 3)],
     "ties": [(1, 1, 2), (2, 1), (2, 1, 2, 1)],
 }
-CPU = Machine(torch.device("cpu"), bf16=False)
+CPU = Device(torch.device("cpu"), bf16=False)
 
 
 def gradients(model):
@@ -42,7 +42,7 @@ def gradients(model):
 
 
 def rankings_of(examples, ranks):
-    """Examples as the rankings that the training loop takes."""
+    """Return examples as the rankings that the training loop takes."""
     found = []
     for number, (example, row) in enumerate(zip(examples, ranks, strict=True)):
         prompt = TokenizedPrompt(number, str(number), example.prompt, list(example.responses))
@@ -50,9 +50,9 @@ def rankings_of(examples, ranks):
     return found
 
 
-@pytest.mark.parametrize(("kind", "way"), WAYS)
-def test_shared_prefix_rewards_equal_separate_ones(kind, way):
-    backbone = backbone_of(kind, attention=way)
+@pytest.mark.parametrize(("kind", "attention"), ATTENTION_CASES)
+def test_shared_prefix_rewards_equal_separate_ones(kind, attention):
+    backbone = backbone_of(kind, attention=attention)
     examples = random_examples(backbone)
     assert backbone.layout == "shared"
     with torch.no_grad():
@@ -75,11 +75,11 @@ def test_padded_rewards_equal_separate_ones(kind):
         assert row[: len(alone)].tolist() == pytest.approx(alone.tolist(), abs=1e-5)
 
 
-@pytest.mark.parametrize(("kind", "way"), WAYS)
-def test_shared_prefix_gradients_equal_padded_ones(kind, way):
+@pytest.mark.parametrize(("kind", "attention"), ATTENTION_CASES)
+def test_shared_prefix_gradients_equal_padded_ones(kind, attention):
     found = []
     for layout in ("shared", "padded"):
-        backbone = backbone_of(kind, layout, way if layout == "shared" else "auto")
+        backbone = backbone_of(kind, layout, attention if layout == "shared" else "auto")
         assert backbone.layout == layout
         rewards = backbone.rewards(random_examples(backbone))
         losses = RankingLoss(TrainConfig())(rewards, pad_ranks(RANKS["no ties"]))
@@ -96,11 +96,11 @@ def test_shared_prefix_gradients_equal_padded_ones(kind, way):
 @pytest.mark.parametrize("ranks", list(RANKS))
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_grouped_batch_equals_all_exploded_pairs(kind, ranks, ties):
-    equals_all_exploded_pairs(kind, RANKS[ranks], TrainConfig(ties=ties))
+    check_equals_exploded_pairs(kind, RANKS[ranks], TrainConfig(ties=ties))
 
 
 @pytest.mark.parametrize(
-    "chosen",
+    "options",
     [
         {"margin": 0.5, "label_smoothing": 0.2},
         {"margin": 0.5, "label_smoothing": 0.2, "ties": "half"},
@@ -108,11 +108,11 @@ def test_a_grouped_batch_equals_all_exploded_pairs(kind, ranks, ties):
     ],
 )
 @pytest.mark.parametrize("kind", ["gpt2", *SCRATCH])
-def test_so_it_does_with_margin_and_smoothing(kind, chosen):
-    equals_all_exploded_pairs(kind, [(1, 1, 3), (2, 1), (2, 4, 2, 1)], TrainConfig(**chosen))
+def test_a_grouped_batch_equals_pairs_with_margin_and_smoothing(kind, options):
+    check_equals_exploded_pairs(kind, [(1, 1, 3), (2, 1), (2, 4, 2, 1)], TrainConfig(**options))
 
 
-def equals_all_exploded_pairs(kind, ranks, config):
+def check_equals_exploded_pairs(kind, ranks, config):
     grouped = in_float64(backbone_of(kind))
     exploded = copy.deepcopy(grouped)
     examples = random_examples(grouped)
@@ -136,7 +136,7 @@ def equals_all_exploded_pairs(kind, ranks, config):
 
 
 def exploded_loss(backbone, examples, ranks, config, log_nu):
-    """Two forward passes and one backward pass for every comparison, each on its own."""
+    """Return the loss of all comparisons, with a backward pass for each of them."""
     total = 0.0
     for example, row in zip(examples, ranks, strict=True):
         pairs = comparisons(row, config.ties)
@@ -179,7 +179,7 @@ def test_small_batches_add_up_to_the_whole_step(kind):
             torch.testing.assert_close(value, found[0][2][name], atol=1e-12, rtol=1e-9)
 
 
-def test_a_model_that_sees_a_window_only_gets_the_padded_layout():
+def test_a_model_with_sliding_window_attention_gets_the_padded_layout():
     assert backbone_of("mistral", "auto").layout == "padded"
 
 
@@ -190,6 +190,6 @@ def test_an_encoder_gets_the_padded_layout():
 @pytest.mark.parametrize("kind", SCRATCH)
 def test_bf16_keeps_the_head_in_float32(kind):
     backbone = backbone_of(kind)
-    with torch.no_grad(), Machine(torch.device("cpu"), bf16=True).autocast():
+    with torch.no_grad(), Device(torch.device("cpu"), bf16=True).autocast():
         rewards = backbone.rewards(random_examples(backbone))
     assert rewards.dtype == torch.float32

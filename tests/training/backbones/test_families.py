@@ -1,4 +1,4 @@
-"""Families of pretrained models: each trains and is saved verified, or is refused in one line."""
+"""Each family of pretrained models is trained and saved, or refused in one line."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ ENCODER = {key: value for key, value in SIZES.items() if key != "num_key_value_h
 PLAIN = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 BERT_IDS = {"cls_token_id": 0, "sep_token_id": 0}
 
-# Configuration, layout, sides on which padding may stand.
+# Configuration, its arguments, layout, sides that may be padded
 CAUSAL = {
     "gemma2": (Gemma2Config, SIZES | {"head_dim": 8, "sliding_window": 8}, "padded", "both"),
     "gemma3": (Gemma3TextConfig, SIZES | {"head_dim": 8, "sliding_window": 8}, "padded", "both"),
@@ -68,7 +68,7 @@ CASES = [(AutoModelForCausalLM, *case) for case in CAUSAL.values()] + [
 
 
 def save_folder(folder, auto, kind, sizes):
-    """Weights large enough that a wrong position or mask shows."""
+    """Save a model with weights large enough to reveal a wrong position or mask."""
     torch.manual_seed(0)
     tokenizer = gpt2_like_tokenizer()
     tokenizer.pad_token = tokenizer.convert_ids_to_tokens(1)
@@ -88,7 +88,7 @@ def save_folder(folder, auto, kind, sizes):
 @pytest.mark.parametrize(
     ("auto", "kind", "sizes", "layout", "sides"), CASES, ids=[*CAUSAL, *ENCODERS]
 )
-def test_it_trains_and_is_saved_verified(auto, kind, sizes, layout, sides, tmp_path):
+def test_a_family_is_trained_and_saved(auto, kind, sizes, layout, sides, tmp_path):
     config = save_folder(tmp_path / "base", auto, kind, sizes)
     backbone = PretrainedBackbone.create(config, CPU)
     assert backbone.layout == layout
@@ -111,13 +111,13 @@ def test_it_trains_and_is_saved_verified(auto, kind, sizes, layout, sides, tmp_p
         (AutoModelForCausalLM, MambaConfig, {"hidden_size": 32, "num_hidden_layers": 2},
          "transformers has no sequence classifier for a mamba model; choose another model"),
         (AutoModelForCausalLM, XLNetConfig, {"d_model": 32, "n_layer": 2, "n_head": 4},
-         "padding changes what a xlnet model says; choose another model"),
+         "padding changes the rewards of a xlnet model; choose another model"),
         (AutoModelForMaskedLM, RobertaConfig, ENCODER | {"max_position_embeddings": 65},
          "is 64, but .* reads at most 63 tokens; lower them"),
     ],
     ids=["mamba", "xlnet", "roberta with too few positions"],
 )  # fmt: skip
-def test_it_is_refused_in_one_line(auto, kind, sizes, words, tmp_path):
+def test_a_family_is_refused_in_one_line(auto, kind, sizes, words, tmp_path):
     config = save_folder(tmp_path, auto, kind, sizes)
     with pytest.raises(UserError, match=words) as caught:
         PretrainedBackbone.create(config, CPU)

@@ -1,4 +1,4 @@
-"""Activations computed twice: less memory, the same gradients."""
+"""Gradient checkpointing computes activations twice and gives the same gradients."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("layout", ["shared", "padded"])
 @pytest.mark.parametrize("lora_rank", [0, 4])
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
-def test_gradients_are_the_same_with_activations_computed_twice(kind, lora_rank, layout, tmp_path):
+def test_gradients_are_the_same_with_checkpointing(kind, lora_rank, layout, tmp_path):
     folder = save_pretrained_folder(tmp_path, kind)
     found = {}
     for switch in ("off", "on"):
@@ -29,12 +29,12 @@ def test_gradients_are_the_same_with_activations_computed_twice(kind, lora_rank,
         backbone.rewards(random_examples(backbone)).square().sum().backward()
         found[switch] = [w.grad for w in backbone.model.parameters() if w.grad is not None]
         assert calls == [1 if switch == "off" else 2]
-    for plain, twice in zip(found["off"], found["on"], strict=True):
-        torch.testing.assert_close(twice, plain)
+    for expected, gradient in zip(found["off"], found["on"], strict=True):
+        torch.testing.assert_close(gradient, expected)
 
 
 def count_calls(model):
-    """How often the first layer computes, in a list of one number."""
+    """Return a list whose one number counts the calls of the first layer."""
     calls = [0]
     block = next(module for module in model.modules() if isinstance(module, torch.nn.ModuleList))[0]
     inner = next(iter(block.children()))
@@ -46,7 +46,7 @@ def count_calls(model):
     return calls
 
 
-def test_a_model_that_cannot_compute_twice_is_refused(tmp_path, monkeypatch):
+def test_a_model_without_gradient_checkpointing_is_refused(tmp_path, monkeypatch):
     folder = save_pretrained_folder(tmp_path, "gpt2")
     monkeypatch.setattr(
         "transformers.GPT2ForSequenceClassification.supports_gradient_checkpointing", False

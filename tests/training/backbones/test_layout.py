@@ -1,4 +1,4 @@
-"""Tokens as rows: where everything stands, and who sees whom."""
+"""Layouts put every token, position and end where it belongs."""
 
 import numpy as np
 import pytest
@@ -11,12 +11,12 @@ from training.backbones.layout import (
     memory_size,
     padded_rows,
     padded_size,
-    present,
+    response_mask,
+    scatter_rewards,
     shared_row,
     shared_size,
-    spread,
 )
-from training.backbones.shared_prefix import Prefix, Run
+from training.backbones.shared_prefix import RankingSpan, ResponseRun
 from training.data.examples import Example
 from training.data.packing import buckets
 
@@ -34,11 +34,11 @@ lengths = st.lists(
 )
 
 
-def test_a_row_holds_each_prompt_once_and_every_response_and_nothing_else():
+def test_a_row_holds_each_prompt_once_and_every_response():
     assert shared_row(TWO).tokens_1T.tolist() == [list(range(1, 14))]
 
 
-def test_positions_restart_behind_the_prompt():
+def test_positions_of_every_response_continue_the_prompt():
     assert shared_row(TWO).positions_1T.tolist() == [[0, 1, 2, 3, 4, 3, 0, 1, 2, 3, 1, 1, 2]]
 
 
@@ -51,22 +51,22 @@ def test_a_reward_is_read_at_the_responses_last_token():
 def test_neighbouring_responses_of_one_length_are_one_run():
     row = shared_row([example([1, 2], [3, 4], [5, 6], [7]), example([8], [9])])
     assert row.rankings == (
-        Prefix(0, 2, (Run(2, 2, 2), Run(6, 1, 1))),
-        Prefix(7, 8, (Run(8, 1, 1),)),
+        RankingSpan(0, 2, (ResponseRun(2, 2, 2), ResponseRun(6, 1, 1))),
+        RankingSpan(7, 8, (ResponseRun(8, 1, 1),)),
     )
 
 
-def test_a_row_is_filled_up_to_a_multiple_by_a_prompt_without_responses():
+def test_a_row_is_padded_with_a_prompt_without_responses():
     row = shared_row(TWO, pad=99, multiple=8)
     assert row.tokens_1T[0, 13:].tolist() == [99, 99, 99]
     assert row.positions_1T.shape == (1, 16)
-    assert row.rankings[2:] == (Prefix(13, 16, ()),)
+    assert row.rankings[2:] == (RankingSpan(13, 16, ()),)
     assert row.ends_B.tolist() == shared_row(TWO).ends_B.tolist()
 
 
-def test_rewards_are_spread_over_rankings():
+def test_rewards_are_scattered_over_rankings():
     rewards = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert spread(rewards, TWO).tolist() == [[1.0, 2.0, 0.0], [3.0, 4.0, 5.0]]
+    assert scatter_rewards(rewards, TWO).tolist() == [[1.0, 2.0, 0.0], [3.0, 4.0, 5.0]]
 
 
 def test_padded_rows_hold_one_response_each():
@@ -84,11 +84,11 @@ def test_memory_rows_hold_prompts_beside_responses():
     assert rows.ends_NK.tolist() == [[1, 0, 0], [2, 0, 1]]
 
 
-def test_absent_responses_are_known():
-    assert present(TWO).tolist() == [[True, True, False], [True, True, True]]
+def test_the_mask_is_false_for_absent_responses():
+    assert response_mask(TWO).tolist() == [[True, True, False], [True, True, True]]
 
 
-def test_sizes_are_those_of_the_tensors():
+def test_sizes_equal_the_numbers_of_tokens():
     memory = memory_rows(TWO, pad=0)
     assert shared_size(TWO) == shared_row(TWO).tokens_1T.numel()
     assert padded_size(TWO) == padded_rows(TWO, pad=0).tokens_BT.numel()
@@ -97,7 +97,7 @@ def test_sizes_are_those_of_the_tensors():
 
 @pytest.mark.parametrize("size", [shared_size, padded_size, memory_size])
 @given(lengths=lengths, budget=st.integers(1, 200))
-def test_buckets_hold_every_example_once_and_keep_to_the_budget(size, lengths, budget):
+def test_buckets_hold_every_example_once_within_the_budget(size, lengths, budget):
     examples = [example(range(P), *[range(R) for R in responses]) for P, responses in lengths]
     found = list(buckets(examples, size, budget))
     assert sorted(place for bucket in found for place in bucket) == list(range(len(examples)))
@@ -105,6 +105,6 @@ def test_buckets_hold_every_example_once_and_keep_to_the_budget(size, lengths, b
         assert len(bucket) == 1 or size([examples[place] for place in bucket]) <= budget
 
 
-def test_a_bucket_holds_examples_of_like_length():
+def test_a_bucket_holds_examples_of_similar_length():
     examples = [example(range(n), [1]) for n in (1, 9, 2, 8)]
     assert list(buckets(examples, shared_size, budget=20)) == [[1, 3], [2, 0]]

@@ -1,4 +1,4 @@
-"""LoRA: few weights are trained, and the saved folder does not know that they were."""
+"""LoRA trains few weights, and the saved folder holds an ordinary model."""
 
 import json
 
@@ -47,7 +47,7 @@ def lora_backbone(folder, family, **more):
 
 
 def learn(backbone, examples, steps):
-    """Losses while the first response of each example learns to win."""
+    """Train the first response of each example to win, and return the losses."""
     trained = [weight for weight in backbone.model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=0.01)
     losses = []
@@ -66,7 +66,7 @@ def family(request):
     return request.param
 
 
-def test_only_the_changes_and_the_head_are_trained(family, tmp_path):
+def test_only_the_updates_and_the_head_are_trained(family, tmp_path):
     backbone = lora_backbone(tmp_path, family)
     backbone.rewards(random_examples(backbone)).square().sum().backward()
     with_gradient = {n for n, w in backbone.model.named_parameters() if w.grad is not None}
@@ -76,7 +76,7 @@ def test_only_the_changes_and_the_head_are_trained(family, tmp_path):
     assert len(changes) == 2 * layers
 
 
-def test_it_begins_as_the_model_that_it_was_made_of(tmp_path):
+def test_lora_starts_with_the_outputs_of_its_base_model(tmp_path):
     backbone = lora_backbone(tmp_path / "base", "llama")
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "base", num_labels=1)
     tokens = torch.tensor([[5, 6, 7, 8]])
@@ -88,7 +88,7 @@ def test_the_shared_layout_is_kept(tmp_path):
     assert lora_backbone(tmp_path, "llama").layout == "shared"
 
 
-def test_the_merged_folder_scores_the_same_and_is_plain(family, tmp_path):
+def test_the_merged_folder_scores_the_same_without_lora(family, tmp_path):
     backbone = lora_backbone(tmp_path / "base", family)
     examples = random_examples(backbone)
     losses = learn(backbone, examples, steps=12)
@@ -112,8 +112,8 @@ def test_the_merged_folder_scores_the_same_and_is_plain(family, tmp_path):
     assert not any("lora" in path.read_text() for path in (tmp_path / "saved").glob("*.json"))
 
 
-def test_what_the_files_do_not_hold_is_trained_in_full(tmp_path):
-    """BERT's language model has no pooler: a random one that stays as it is would teach nothing."""
+def test_weights_missing_from_the_files_are_trained_in_full(tmp_path):
+    """Train the pooler in full, which BERT's language model lacks and which starts random."""
     folder = save_folder(tmp_path, "bert")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertModel"]}))

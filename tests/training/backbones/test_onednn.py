@@ -1,4 +1,4 @@
-"""Linear layers through oneDNN give what torch's own give."""
+"""Linear layers computed with oneDNN give the results of torch."""
 
 import copy
 
@@ -38,7 +38,7 @@ def gradients(model, x):
 
 @pytest.mark.parametrize("kind", list(KINDS))
 @pytest.mark.parametrize("shape", [(12,), (5, 12), (2, 3, 12)])
-def test_outputs_and_gradients_are_torchs(kind, shape):
+def test_outputs_and_gradients_equal_those_of_torch(kind, shape):
     plain, fast = both(kind)
     x = torch.randn(shape)
     for one, other in zip(gradients(fast, x), gradients(plain, x), strict=True):
@@ -47,7 +47,7 @@ def test_outputs_and_gradients_are_torchs(kind, shape):
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_sums_gradient_which_is_one_number_expanded_goes_through(kind):
+def test_the_expanded_gradient_of_a_sum_is_accepted(kind):
     plain, fast = both(kind)
     x = torch.randn(4, 12)
     plain(x).sum().backward()
@@ -57,7 +57,7 @@ def test_a_sums_gradient_which_is_one_number_expanded_goes_through(kind):
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_float64_and_bf16_stay_torchs(kind):
+def test_float64_and_bf16_are_computed_by_torch(kind):
     plain, fast = both(kind)
     x = torch.randn(4, 12)
     assert torch.equal(fast.double()(x.double()), plain.double()(x.double()))

@@ -1,4 +1,4 @@
-"""A torch without the private operators: everything imports, and the public ways take over."""
+"""Without torch's private operators, the public ones give the same results."""
 
 import json
 import subprocess
@@ -34,13 +34,13 @@ for operators in (torch.ops.aten, torch.ops.mkldnn):
     for name in GONE & operators.__dict__.keys():
         delattr(operators, name)
 
-from tests.training.backbones.test_operators import look
-print(json.dumps(look()))
+from tests.training.backbones.test_operators import compute
+print(json.dumps(compute()))
 """
 
 
-def look() -> dict[str, object]:
-    """Return how a tiny GPT-2 computes, with its rewards and the norm of their gradient."""
+def compute() -> dict[str, object]:
+    """Return the operators, the rewards and the gradient norm of a tiny GPT-2."""
     torch.manual_seed(0)
     backbone = pretrained_backbone("gpt2", layout="auto")
     backbone.model.eval()
@@ -56,10 +56,10 @@ def look() -> dict[str, object]:
     }
 
 
-def test_without_private_operators_the_public_ways_give_the_same_numbers() -> None:
+def test_without_private_operators_the_public_ones_give_the_same_numbers() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    without, here = json.loads(done.stdout.splitlines()[-1]), look()
+    without, here = json.loads(done.stdout.splitlines()[-1]), compute()
     assert (without["attention"], without["onednn"]) == ("dense", False)
     assert here["attention"] == "blocks"
     assert without["rewards"] == pytest.approx(here["rewards"], abs=1e-5)

@@ -1,4 +1,4 @@
-"""Any Hugging Face model, from a folder as the hub would give it."""
+"""Hugging Face models become reward models, or are refused with a reason."""
 
 import json
 import math
@@ -44,7 +44,7 @@ def test_a_language_model_becomes_a_reward_model(backbone):
     assert backbone.layout == "shared"
 
 
-def test_its_weights_are_kept_and_its_head_is_new(gpt2_folder, backbone):
+def test_weights_are_kept_and_the_head_is_new(gpt2_folder, backbone):
     original = AutoModelForSequenceClassification.from_pretrained(gpt2_folder, num_labels=1)
     rows = original.transformer.wte.weight.shape[0]
     assert torch.equal(
@@ -98,7 +98,7 @@ def test_weights_of_another_size_are_refused(gpt2_folder, tmp_path):
     shutil.copytree(gpt2_folder, folder)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"n_positions": 96}))
-    assert "has not the size it should" in refusal(config_for(folder))
+    assert "has an unexpected shape" in refusal(config_for(folder))
 
 
 def refusal(config):
@@ -112,8 +112,8 @@ def test_a_missing_folder_is_refused(tmp_path):
     assert "does not exist; give a folder with --model" in refusal(config_for(tmp_path / "none"))
 
 
-def test_a_name_without_a_hub_says_what_to_do(monkeypatch):
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens on this port
+def test_an_unreachable_hub_is_reported_with_a_hint(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # no server uses this port
     found = refusal(config_for("podium-test/is-nowhere"))
     assert "cannot be reached; give a folder with --model, or use --backbone transformer" in found
 
@@ -138,12 +138,12 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
     assert f"model {tmp_path} cannot be loaded" in refusal(config_for(tmp_path))
 
 
-def test_more_tokens_than_the_model_reads_are_refused(gpt2_folder):
+def test_limits_above_the_model_maximum_are_refused(gpt2_folder):
     config = TrainConfig(backbone="pretrained", model=str(gpt2_folder))
     assert "max_prompt_tokens + max_response_tokens is 1024, but" in refusal(config)
 
 
-def test_the_shared_layout_is_refused_where_it_is_wrong(tmp_path):
+def test_the_shared_layout_is_refused_if_it_does_not_work(tmp_path):
     folder = save_pretrained_folder(tmp_path, "mistral")
     found = refusal(config_for(folder, layout="shared"))
     assert found == "layout shared does not work for a mistral model; use --layout padded"
@@ -160,7 +160,7 @@ def test_an_encoder_decoder_is_refused(tmp_path):
     assert "is an encoder-decoder; choose a causal model" in refusal(config_for(tmp_path))
 
 
-def test_a_way_of_attention_that_the_device_has_not_is_refused(tmp_path):
+def test_attention_that_the_device_does_not_support_is_refused(tmp_path):
     folder = save_pretrained_folder(tmp_path, "gpt2")
     found = refusal(config_for(folder, attention="flex"))
     assert found == "attention flex does not work for a gpt2 model on cpu; use --attention auto"

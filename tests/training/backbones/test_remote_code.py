@@ -1,4 +1,4 @@
-"""Code that comes with a model is never run, and never handed on."""
+"""Code that comes with a model is never run and never saved."""
 
 import json
 import shutil
@@ -19,13 +19,13 @@ class Evil({base}):
 
 @pytest.fixture
 def mark(tmp_path):
-    """A file that is there once the model's code was run."""
+    """Return the path of a file that the code of the model would write."""
     return tmp_path / "mark"
 
 
 @pytest.fixture
 def hostile(gpt2_folder, tmp_path, mark):
-    """A model folder whose configurations name code of their own."""
+    """Return a model folder whose configurations refer to its own code."""
     folder = tmp_path / "hostile"
     shutil.copytree(gpt2_folder, folder)
     for name, base in (("modeling", "GPT2ForSequenceClassification"), ("config", "GPT2Config")):
@@ -45,7 +45,7 @@ def add(path, auto_map):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": auto_map}))
 
 
-def test_a_hostile_model_folder_runs_nothing_and_is_not_handed_on(
+def test_the_code_of_a_hostile_model_folder_is_not_run_or_saved(
     hostile, mark, rankings_file, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: SIM115 - nobody to say yes

@@ -1,4 +1,4 @@
-"""The recurrent network from scratch: its cells, the state behind a prompt, and how it begins."""
+"""The recurrent network computes the right states, rewards and gradients."""
 
 import copy
 import os
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.training.tiny import random_examples, scratch_backbone
-from training.backbones.layout import memory_rows, present
+from training.backbones.layout import memory_rows, response_mask
 from training.backbones.rnn import (
     PodiumRNNConfig,
     PodiumRNNForSequenceClassification,
@@ -47,12 +47,12 @@ def test_an_unknown_cell_is_refused():
         PodiumRNNConfig(cell="cnn")
 
 
-def test_the_state_behind_a_prompt_is_that_of_the_prompt_alone(backbone):
-    """Lengths differ and repeat, and stand in no order."""
+def test_the_state_after_a_prompt_is_that_of_the_prompt_alone(backbone):
+    """Compare states of prompts whose lengths differ, repeat and are not sorted."""
     model = backbone.model
     rows = memory_rows(random_examples(backbone, SIZES), backbone.pad)
     with torch.no_grad():
-        together = model._state_behind(rows.prompts_NP, rows.prompt_lengths_N)
+        together = model._state_after(rows.prompts_NP, rows.prompt_lengths_N)
         for n, length in enumerate(rows.prompt_lengths_N.tolist()):
             _, alone = model.rnn(model.embedding(rows.prompts_NP[n : n + 1, :length]))
             parts = alone if isinstance(alone, tuple) else (alone,)
@@ -60,7 +60,7 @@ def test_the_state_behind_a_prompt_is_that_of_the_prompt_alone(backbone):
                 torch.testing.assert_close(part[:, n : n + 1], expected, atol=1e-5, rtol=0)
 
 
-def test_a_prompt_is_read_once_and_its_padding_never(backbone):
+def test_a_prompt_is_read_once_without_its_padding(backbone):
     read = []
 
     def count(module, inputs):
@@ -76,7 +76,7 @@ def test_a_prompt_is_read_once_and_its_padding_never(backbone):
     assert sum(read) == prompts + len(examples) * most * longest
 
 
-def test_what_stands_in_the_padding_changes_nothing(backbone):
+def test_the_tokens_of_the_padding_change_nothing(backbone):
     examples = random_examples(backbone, SIZES)
     found = []
     with torch.no_grad():
@@ -87,11 +87,11 @@ def test_what_stands_in_the_padding_changes_nothing(backbone):
                     rows.prompts_NP, rows.prompt_lengths_N, rows.responses_NKR, rows.ends_NK
                 )
             )
-    assert torch.equal(*(rewards[present(examples)] for rewards in found))
+    assert torch.equal(*(rewards[response_mask(examples)] for rewards in found))
 
 
 def test_gradients_in_float32_are_those_in_float64(backbone):
-    """torch computes the two in different ways, and the gradient of the state among them."""
+    """Compare precisions, for which torch uses different implementations."""
     exact = copy.deepcopy(backbone)
     exact.model.double()
     for one in (backbone, exact):
@@ -101,7 +101,7 @@ def test_gradients_in_float32_are_those_in_float64(backbone):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_it_begins_with_gates_that_remember(cell):
+def test_gates_are_initialised_to_remember(cell):
     model = model_of(cell)
     for layer in range(2):
         bias = getattr(model.rnn, f"bias_ih_l{layer}") + getattr(model.rnn, f"bias_hh_l{layer}")
@@ -163,7 +163,7 @@ def test_the_trial_of_kernels_draws_no_random_numbers(cell):
 
 
 def test_an_lstm_computes_under_bf16_where_the_processor_has_no_kernels_for_it():
-    """oneDNN, told to use no more than AVX2, has none on any x86 processor."""
+    """Limit oneDNN to AVX2, for which it has no such kernels on any x86 processor."""
     program = """
 import torch
 from tests.training.tiny import random_examples, scratch_backbone

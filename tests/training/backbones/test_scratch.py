@@ -1,4 +1,4 @@
-"""The models from scratch: their stock forward, how they begin, and loading elsewhere."""
+"""The models from scratch compute rewards, are initialised, and load elsewhere."""
 
 import json
 import math
@@ -40,7 +40,7 @@ def backbone(request):
 
 
 def padded(backbone, examples, side):
-    """Token ids and attention mask of every response's sequence, padded on a side."""
+    """Return the token ids and the attention mask of all sequences, padded on one side."""
     rows = padded_rows(examples, backbone.pad)
     tokens, mask = rows.tokens_BT, rows.attention_BT
     if side == "left":
@@ -73,7 +73,7 @@ def test_training_mode_and_evaluation_mode_agree(backbone):
     torch.testing.assert_close(evaluating, training, atol=1e-5, rtol=0)
 
 
-def test_a_response_does_not_see_another(backbone):
+def test_a_response_does_not_depend_on_another(backbone):
     examples = random_examples(backbone, sizes=((5, (4, 4)),))
     with torch.no_grad():
         before = backbone.rewards(examples)
@@ -92,7 +92,7 @@ def test_a_reward_depends_on_the_prompt(backbone):
     assert (after - before).abs().min() > 1e-4
 
 
-def test_the_last_layer_gives_at_the_end_what_a_whole_layer_gives_there():
+def test_the_last_layer_equals_a_whole_layer_at_the_ends():
     layer = scratch_backbone().model.response_decoder.layers[-1]
     responses, memory = torch.randn(2, 3, 5, 32), torch.randn(2, 4, 32)
     ends = torch.tensor([[4, 0, 2], [1, 3, 4]])
@@ -111,7 +111,7 @@ def test_the_last_layer_gives_at_the_end_what_a_whole_layer_gives_there():
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-def test_a_response_is_scored_alike_alone_and_beside_others(layers):
+def test_a_response_gets_the_same_reward_alone_and_with_others(layers):
     backbone = scratch_backbone(layers=layers)
     examples = random_examples(backbone)
     with torch.no_grad():
@@ -126,7 +126,7 @@ def test_the_head_starts_small(backbone):
     assert weight.std().item() == pytest.approx(1 / math.sqrt(weight.shape[1] + 1), rel=0.5)
 
 
-def test_words_start_small_beside_their_places():
+def test_embeddings_start_small_compared_with_positions():
     config = TrainConfig(width=32, vocabulary=400)
     model = ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu")).model
     embedded = model.embedding.weight * math.sqrt(32)

@@ -1,4 +1,4 @@
-"""Three ways to compute one attention, and what it must be."""
+"""All kinds of attention compute the same result."""
 
 import pytest
 import torch
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.training.backbones.test_layout import example
 from training.backbones.layout import shared_row
 from training.backbones.shared_prefix import (
-    KEYWORD,
-    Prefixes,
+    ATTENTION_KEYWORD,
+    RowAttention,
     attend,
     block_mask,
     dense_mask,
@@ -34,7 +34,7 @@ def rankings_of(lengths):
 
 
 def inputs(tokens, dtype):
-    """Query with 4 heads, key and value with 2, lying in memory as models have them."""
+    """Return a query of 4 heads, a key and a value of 2, in the memory layout of models."""
     generator = torch.Generator().manual_seed(tokens)
     return tuple(
         torch.randn(1, tokens, heads, 8, dtype=dtype, generator=generator)
@@ -50,7 +50,7 @@ def by_dense_mask(query, key, value, rankings, scale):
     ).transpose(1, 2)
 
 
-def test_a_response_sees_its_prompt_and_itself():
+def test_a_response_attends_to_its_prompt_and_itself():
     mask = dense_mask(rankings_of([(2, [2, 1]), (1, [1])]), CPU)[0, 0].int().tolist()
     assert mask == [
         [1, 0, 0, 0, 0, 0, 0],
@@ -68,7 +68,7 @@ def test_a_response_sees_its_prompt_and_itself():
 def test_blocks_give_the_output_and_gradients_of_the_dense_mask(lengths):
     rankings = rankings_of(lengths)
     arguments = inputs(rankings[-1].stop, torch.float64)
-    found, _ = attend(Layer(), *arguments, None, 0.3, **{KEYWORD: Prefixes(rankings)})
+    found, _ = attend(Layer(), *arguments, None, 0.3, **{ATTENTION_KEYWORD: RowAttention(rankings)})
     expected = by_dense_mask(*arguments, rankings, 0.3)
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-12)
     upstream = torch.randn_like(expected)
@@ -84,7 +84,7 @@ def test_blocks_in_bf16_stay_near_float32():
     rankings = rankings_of([(5, [3, 3, 4]), (6, [2])])
     arguments = inputs(rankings[-1].stop, torch.float32)
     halved = [x.bfloat16() for x in arguments]
-    found, _ = attend(Layer(), *halved, None, 0.3, **{KEYWORD: Prefixes(rankings)})
+    found, _ = attend(Layer(), *halved, None, 0.3, **{ATTENTION_KEYWORD: RowAttention(rankings)})
     assert found.dtype == torch.bfloat16
     expected = by_dense_mask(*arguments, rankings, 0.3)
     torch.testing.assert_close(found.float(), expected, atol=0.03, rtol=0.03)
@@ -93,23 +93,25 @@ def test_blocks_in_bf16_stay_near_float32():
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 def test_flex_gives_the_output_of_the_dense_mask():
     rankings = rankings_of([(5, [3, 3, 4]), (6, [2])])
-    prefixes = Prefixes(rankings, block_mask(rankings, CPU))
-    # On the CPU it has no gradient, and says so.
+    row = RowAttention(rankings, block_mask(rankings, CPU))
+    # On the CPU, flex_attention raises an error for inputs that require gradients.
     arguments = [x.detach() for x in inputs(rankings[-1].stop, torch.float32)]
-    found, _ = attend(Layer(), *arguments, None, 0.3, **{KEYWORD: prefixes})
+    found, _ = attend(Layer(), *arguments, None, 0.3, **{ATTENTION_KEYWORD: row})
     expected = by_dense_mask(*arguments, rankings, 0.3)
     torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("name", ["softcap", "s_aux", "position_bias", "sliding_window"])
-def test_what_is_not_computed_is_refused(name):
+def test_unsupported_arguments_are_refused(name):
     rankings = rankings_of([(2, [1, 1])])
     arguments = inputs(rankings[-1].stop, torch.float32)
     with pytest.raises(ValueError, match=name):
-        attend(Layer(), *arguments, None, 0.3, **{KEYWORD: Prefixes(rankings), name: 4})
+        attend(
+            Layer(), *arguments, None, 0.3, **{ATTENTION_KEYWORD: RowAttention(rankings), name: 4}
+        )
 
 
-def test_without_prefixes_it_is_torchs_own_attention():
+def test_without_row_attention_it_is_the_attention_of_torch():
     arguments = inputs(9, torch.float32)
     found, _ = attend(Layer(), *arguments, None, 0.3, is_causal=True)
     expected = F.scaled_dot_product_attention(

@@ -6,7 +6,7 @@ import torch
 from tests.training.tiny import random_examples, scratch_backbone
 from training.config import TrainConfig
 from training.data.dataset import TokenizedPrompt, TokenizedRanking
-from training.distributed.device import Machine
+from training.distributed.device import Device
 from training.loop.state import TrainState
 from training.loop.step import Learner, train_step
 
@@ -30,7 +30,7 @@ def step(learning_rate=0.01, **settings):
         for n, example in enumerate(random_examples(backbone))
     ]
     before = weights(backbone)
-    learner = Learner.create(backbone, config, Machine.choose(config))
+    learner = Learner.create(backbone, config, Device.choose(config))
     state = TrainState(config.tokens_per_batch)
     stats = train_step(learner, rankings, state, learning_rate, config.max_grad_norm, print)
     assert (stats.rankings, stats.loss > 0) == (len(rankings), True)
