@@ -42,15 +42,20 @@ def agrees_with_torch() -> bool:
     weight_OI = torch.linspace(1, -2, 6).reshape(2, 3).requires_grad_()
     bias_O = torch.tensor([0.5, -0.5], requires_grad=True)
     inputs = (x_MI, weight_OI, bias_O)
-    expected_MO = nn.functional.linear(*inputs)
-    try:
-        output_MO = OneDNNLinear.apply(*inputs, False)
-        gradients = torch.autograd.grad(output_MO.square().sum(), inputs)
-    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
-        return False
-    expected = torch.autograd.grad(expected_MO.square().sum(), inputs)
-    pairs = zip((output_MO, *gradients), (expected_MO, *expected), strict=True)
-    return all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
+    with torch.enable_grad():
+        expected_MO = nn.functional.linear(*inputs)
+        expected = (expected_MO, *torch.autograd.grad(expected_MO.square().sum(), inputs))
+        for transposed in (False, True):
+            weight = weight_OI.t() if transposed else weight_OI
+            try:
+                output_MO = OneDNNLinear.apply(x_MI, weight, bias_O, transposed)
+                gradients = torch.autograd.grad(output_MO.square().sum(), inputs)
+            except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+                return False
+            pairs = zip((output_MO, *gradients), expected, strict=True)
+            if not all(torch.allclose(one, other, atol=1e-5) for one, other in pairs):
+                return False
+    return True
 
 
 class Linear(nn.Linear):

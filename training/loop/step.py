@@ -67,16 +67,32 @@ class Learner:
         """
         objective = RankingLoss(config).to(device.torch_device)
         optimizer = make_optimizer(backbone, objective, config)
-        losses: nn.Module = RankingLosses(backbone, objective)
-        if device.group.replicated:
-            # Encoders have parts that no reward depends on.
-            losses = DistributedDataParallel(losses, find_unused_parameters=True)
-        return cls(backbone, objective, optimizer, device, losses)
+        losses = RankingLosses(backbone, objective)
+        return cls(backbone, objective, optimizer, device, replicate(losses, device))
 
     @property
     def modules(self) -> dict[str, nn.Module]:
         """Return the modules with weights, by their names in a checkpoint."""
         return {"model": self.backbone.model, "objective": self.objective}
+
+
+def replicate(losses: RankingLosses, device: Device) -> nn.Module:
+    """Wrap the module in DistributedDataParallel if each process has a copy of the model."""
+    if not device.group.replicated:
+        return losses
+    copies = DistributedDataParallel(losses, find_unused_parameters=has_unused_weights(losses))
+    # They are sent once, above. Later a process with a batch would send them while one without is
+    # waiting for something else. The argument of the constructor is deprecated from torch 2.13 on.
+    copies.broadcast_buffers = False
+    return copies
+
+
+def has_unused_weights(losses: RankingLosses) -> bool:
+    """Return whether some weights have no part in the loss, as encoders' unused heads."""
+    weights = [weight for weight in losses.parameters() if weight.requires_grad]
+    _, losses_N = losses([IDLE], [IDLE_RANKS])
+    gradients = torch.autograd.grad(losses_N.sum(), weights, allow_unused=True)
+    return any(gradient is None for gradient in gradients)
 
 
 def train_step(
@@ -125,7 +141,7 @@ def accumulate_gradients(
     Each of several processes adds the gradient of its share of the rankings. With a copy of the
     model in each, the gradients stay apart until the one batch that is left to the caller, or to
     an idle one where there is none: a process that runs out of memory can retry only before that.
-    What is left is the last of several batches, which needs no more memory than those before it.
+    What is left is the last of several batches, if it is no larger than one that did fit.
     Return the statistics and the rankings of the batch that is left. Raises StoppedError between
     batches.
     """
@@ -138,7 +154,9 @@ def accumulate_gradients(
         [rankings[mine[place]] for place in bucket]
         for bucket in buckets([examples[place] for place in mine], backbone.size, tokens_per_batch)
     ]
-    last = batches.pop() if group.replicated and len(batches) > 1 else []
+    sizes = [backbone.size([ranking.example() for ranking in batch]) for batch in batches]
+    fits = len(sizes) > 1 and sizes[-1] <= max(sizes[:-1])
+    last = batches.pop() if group.replicated and fits else []
     with losses.no_sync() if isinstance(losses, DistributedDataParallel) else nullcontext():
         for batch in batches:
             group.should_compute(True)

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 
 from labelapp.jobs.environment import database_url
-from tests.training.tiny import ranking_lines, write_rankings
+from tests.training.tiny import ranking_lines, save_pretrained_folder, write_rankings
 from training.config import TrainConfig
 from training.data.examples import Example
 from training.data.packing import shares
@@ -122,9 +122,16 @@ def test_every_process_reports_an_error_in_one_line(tmp_path):
     assert RunFolder(tmp_path / "run").read_progress().reason.startswith(reason)
 
 
-def test_a_step_may_have_fewer_rankings_than_processes(rankings_file, tmp_path):
-    few = ("--rankings-per-step", "2", "--max-steps", "3", "--width", "32", "--vocabulary", "400")
-    run, _ = in_processes(rankings_file, tmp_path / "three", *few, count=3)
+@pytest.mark.parametrize("model", ["from scratch", "with buffers"])
+def test_a_step_may_have_fewer_rankings_than_processes(rankings_file, tmp_path, model):
+    few = ("--rankings-per-step", "2", "--max-steps", "3", "--device", "cpu")
+    if model == "with buffers":
+        folder = save_pretrained_folder(tmp_path / "llama", "llama")
+        few += (*PRETRAINED, "--model", str(folder))
+    else:
+        few += ("--width", "32", "--vocabulary", "400")
+    run, errors = in_processes(rankings_file, tmp_path / "three", *few, count=3)
+    assert "find_unused_parameters" not in errors
     assert_same_results(run, in_one_process(rankings_file, tmp_path / "one", *few))
 
 
