@@ -127,7 +127,8 @@ DELETE_NEW = f"""
     DELETE FROM labelapp_placement
     WHERE ranking_id IN (SELECT id FROM labelapp_ranking WHERE key IS NOT NULL);
     DELETE FROM labelapp_ranking WHERE key IS NOT NULL;
-    UPDATE labelapp_member SET queue_priority = NULL, queue_prompt = NULL, ranked = ranked - (
+    UPDATE labelapp_member SET queue_priority = NULL, queue_prompt = NULL, ranked_on = NULL,
+    ranked = ranked - (
         SELECT count(*) FROM labelapp_assignment a
         WHERE a.member_id = labelapp_member.id AND a.submitted_at {NEW});
     UPDATE labelapp_prompt SET rankings_needed = rankings_wanted

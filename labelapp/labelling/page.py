@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, SkipReason
-from labelapp.rendering.markdown import count_words
+from labelapp.rendering.markdown import count_words, render_messages
 from labelapp.rendering.markdown import render as render_text
 
 
@@ -52,10 +52,7 @@ def page_context(
         for card in submissions.cards(assignment)
     ]
     return context | {
-        "prompt_messages": [
-            {"role": message["role"], "html": render_text(message["content"])}
-            for message in assignment.prompt.messages
-        ],
+        "prompt_messages": render_messages(assignment.prompt.messages),
         "cards": cards,
         "ranks": range(1, len(cards) + 1),
         "scores": range(1, project.rating_scale + 1),

@@ -9,7 +9,6 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -24,7 +23,7 @@ from labelapp.labelling.forms import RankingForm, SkipForm, posted_seconds, post
 from labelapp.labelling.page import page_context
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member
-from labelapp.web.access import member_view, membership, signed_in
+from labelapp.web.access import member_view, membership, require_member, signed_in
 from labelapp.web.middleware import translated
 
 View = Callable[..., HttpResponseBase]
@@ -61,14 +60,6 @@ def posted_assignment(name: str) -> Callable[[View], View]:
         return guarded
 
     return decorate
-
-
-def require_member(member: Member) -> None:
-    """Raise PermissionDenied for an administrator who is not a member of the project."""
-    if member.pk is None:
-        raise PermissionDenied(
-            "To rank here, be a member of the project: manage.py add_member NAME --project SLUG."
-        )
 
 
 def refuse_assignment(request: HttpRequest, member: Member, token: Any) -> HttpResponse:

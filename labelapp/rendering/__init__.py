@@ -1,4 +1,4 @@
-"""Turning text and numbers into what pages and spreadsheets show.
+"""Convert text and numbers to the HTML, charts and spreadsheet cells that people see.
 
 It may import models.
 """

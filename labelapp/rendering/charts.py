@@ -1,30 +1,32 @@
-"""Plots as numbers: what a template needs to draw lines or bars in an SVG of 600 by 200."""
+"""Coordinates and labels with which a template draws a line or bar chart as SVG."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-WIDTH, HEIGHT = 600.0, 200.0
-GUESSING = math.log(2)  # -log sigmoid(0)
-MOST_POINTS = 300  # more could not be told apart at this width
+WIDTH, HEIGHT = 600.0, 200.0  # of the SVG's view box
+CHANCE_LOSS = math.log(2)  # -log sigmoid(0), the loss of a model that guesses
+MAX_POINTS = 300  # about as many as can be told apart at this width
 
 
 @dataclass(frozen=True)
 class Curve:
+    """A line chart of the loss."""
+
     polyline: str  # "x,y x,y ..."
     ticks_x: list[tuple[float, str]]  # position, label
-    ticks_y: list[tuple[float, str]]
-    guessing: float | None  # where the loss of guessing lies, if it is in sight
-    rows: list[Mapping[str, Any]]  # the values drawn, for a table
+    ticks_y: list[tuple[float, str]]  # position, label
+    guessing: float | None  # y of the loss of guessing; None above the chart
+    rows: list[Mapping[str, Any]]  # values drawn, for a table
 
 
 def loss_curve(lines: Sequence[Mapping[str, Any]]) -> Curve | None:
-    """The loss by step, from zero upwards; None before there are two points."""
+    """Return the curve of the loss by step, or None for fewer than two points."""
     known = [line for line in lines if isinstance(line.get("loss"), int | float)]
     if len(known) < 2:
         return None
-    stride = -(-len(known) // MOST_POINTS)
+    stride = -(-len(known) // MAX_POINTS)
     rows = known[::stride]
     if rows[-1] is not known[-1]:
         rows.append(known[-1])
@@ -38,13 +40,15 @@ def loss_curve(lines: Sequence[Mapping[str, Any]]) -> Curve | None:
         polyline=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
         ticks_x=[(0.0, f"{first:,}"), (WIDTH, f"{last:,}")],
         ticks_y=[(HEIGHT * (1 - part), f"{top * part:.2f}") for part in (0.0, 0.5, 1.0)],
-        guessing=HEIGHT * (1 - GUESSING / top) if top >= GUESSING else None,
+        guessing=HEIGHT * (1 - CHANCE_LOSS / top) if top >= CHANCE_LOSS else None,
         rows=rows,
     )
 
 
 @dataclass(frozen=True)
 class Bar:
+    """One bar, with the label and the count that it stands for."""
+
     x: float
     y: float
     width: float
@@ -54,33 +58,38 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Bars:
+class BarChart:
+    """A bar chart of counts."""
+
     bars: list[Bar]
     ticks_y: list[tuple[float, str]]  # position, label
 
 
-def bar_chart(values: Sequence[tuple[str, int]]) -> Bars:
-    """Counts side by side, from zero upwards, given with their labels."""
-    top = round_top(max((value for _, value in values), default=0))
+def bar_chart(values: Sequence[tuple[str, int]]) -> BarChart:
+    """Return the bar chart of labels and their counts."""
+    top = axis_top(max((value for _, value in values), default=0))
     step = WIDTH / max(1, len(values))
-    return Bars(
+    return BarChart(
         bars=[
             Bar(
-                x=step * (place + 0.125),
+                x=step * (index + 0.125),
                 y=HEIGHT * (1 - value / top),
                 width=step * 0.75,
                 height=HEIGHT * value / top,
                 label=label,
                 value=value,
             )
-            for place, (label, value) in enumerate(values)
+            for index, (label, value) in enumerate(values)
         ],
         ticks_y=[(HEIGHT * (1 - part), f"{round(top * part):,}") for part in (0.0, 0.5, 1.0)],
     )
 
 
-def round_top(highest: int) -> int:
-    """An even round number that is not below a count, so that half of it is a count as well."""
-    size = 10 ** max(0, len(str(highest)) - 2)
+def axis_top(highest: int) -> int:
+    """Return the smallest round even number that is at least the highest count.
+
+    Half of an even number is a whole one, for the label in the middle of the axis.
+    """
+    unit = 10 ** max(0, len(str(highest)) - 2)
     tops = (2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100)
-    return next(n * size for n in tops if n * size >= highest)
+    return next(top * unit for top in tops if top * unit >= highest)

@@ -1,16 +1,17 @@
-"""Hostile Markdown to safe HTML.
+"""Render untrusted Markdown as safe HTML.
 
-Prompts and responses come from strangers and from models. Raw HTML in them is shown as text, what
-Markdown makes passes an allow-list, pictures become links (loading one would tell its host who
-reads), code is highlighted with class names only, and formulas become MathML.
+Prompts and responses come from strangers and from models. Raw HTML in them is shown as text, and
+the HTML that Markdown produces passes an allow-list. Images become links, because loading one would
+tell its host who reads the page. Code is highlighted with class names only, and formulas become
+MathML.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import nh3
-from django.utils.html import escape
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -23,25 +24,23 @@ from pygments.util import ClassNotFound
 
 from labelapp.rendering import math
 
-# Past these sizes a text is shown as it is: reading matters more than colours.
-MAX_MARKDOWN = 200_000
-MAX_HIGHLIGHT = 20_000
+MAX_MARKDOWN = 200_000  # characters; longer text is shown as it is, without Markdown
+MAX_HIGHLIGHT = 20_000  # characters; longer code is shown without colours
 
-# Han with its extensions, hiragana and katakana; and the punctuation that goes with them.
-CHARACTER_WORDS = re.compile(
+# Han characters with their extensions, hiragana and katakana.
+CJK_CHARACTER = re.compile(
     r"[\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     r"\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
 )
-CHARACTER_PUNCTUATION = re.compile(
+CJK_PUNCTUATION = re.compile(
     r"[\u3000-\u3004\u3008-\u303f\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]"
 )
 
-TAGS = {
-    *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"),
-    *("strong", "em", "s", "code", "pre", "span", "a"),
-    *("table", "thead", "tbody", "tr", "th", "td", "div"),
-    *math.TAGS,
-}
+BLOCK_TAGS = {"p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "div", "pre"}
+LIST_TAGS = {"ul", "ol", "li"}
+INLINE_TAGS = {"strong", "em", "s", "code", "span", "a"}
+TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td"}
+TAGS = BLOCK_TAGS | LIST_TAGS | INLINE_TAGS | TABLE_TAGS | math.TAGS
 ATTRIBUTES: dict[str, set[str]] = {
     "a": {"href", "title"},
     "code": {"class"},
@@ -55,7 +54,7 @@ ATTRIBUTES: dict[str, set[str]] = {
 
 
 def highlight_code(code: str, language: str, _attributes: Any = None) -> str:
-    """HTML of a fenced code block's inside; escaped text where the language is not known."""
+    """Return the code of a fenced block as HTML, highlighted if the language is known."""
     if not language or len(code) > MAX_HIGHLIGHT:
         return escape(code)
     try:
@@ -72,7 +71,7 @@ def open_cell(
     options: OptionsDict,
     env: EnvType,
 ) -> str:
-    """A table's cell, with its alignment as an attribute: inline style is not let through."""
+    """Render a table cell with its alignment as an attribute, as the allow-list has no `style`."""
     cell = tokens[index]
     style = str(cell.attrs.pop("style", ""))
     if style.startswith("text-align:"):
@@ -81,7 +80,7 @@ def open_cell(
 
 
 def markdown() -> MarkdownIt:
-    """A Markdown parser whose tables stand in a box of their own, which scrolls."""
+    """Return a Markdown parser that wraps each table in a scrolling box."""
     parser = (
         MarkdownIt("commonmark", {"html": False, "breaks": True, "highlight": highlight_code})
         .enable(["table", "strikethrough"])
@@ -97,8 +96,7 @@ def markdown() -> MarkdownIt:
 MARKDOWN = markdown()
 WITH_FORMULAS = markdown().use(math.formulas_plugin)
 
-
-# Made once: for short texts, making it takes longer than cleaning.
+# Created once, as creating a cleaner takes longer than cleaning a short text.
 CLEANER = nh3.Cleaner(
     tags=TAGS,
     attributes=ATTRIBUTES,
@@ -109,14 +107,22 @@ CLEANER = nh3.Cleaner(
 
 
 def render(text: str) -> SafeString:
-    """Markdown as HTML that is safe to put into a page."""
+    """Return Markdown as HTML that is safe to put into a page."""
     if len(text) > MAX_MARKDOWN:
-        return mark_safe(f"<pre>{escape(text)}</pre>")  # noqa: S308 - escaped
-    parser = WITH_FORMULAS if math.may_hold(text) else MARKDOWN
+        return format_html("<pre>{}</pre>", text)
+    parser = WITH_FORMULAS if math.may_contain_formula(text) else MARKDOWN
     return mark_safe(CLEANER.clean(parser.render(text)))  # noqa: S308 - passed the allow-list
 
 
+def render_messages(messages: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return the role and the HTML of each chat message of a prompt."""
+    return [{"role": message["role"], "html": render(message["content"])} for message in messages]
+
+
 def count_words(text: str) -> int:
-    """Words between spaces; of Chinese and Japanese, which have none, every character."""
-    apart = CHARACTER_WORDS.sub(" x ", CHARACTER_PUNCTUATION.sub(" ", text))
-    return len(apart.split())
+    """Return the number of words; each Chinese or Japanese character counts as one.
+
+    These languages have no spaces between words.
+    """
+    separated = CJK_CHARACTER.sub(" x ", CJK_PUNCTUATION.sub(" ", text))
+    return len(separated.split())

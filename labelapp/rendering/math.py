@@ -1,8 +1,7 @@
-r"""LaTeX between the delimiters that people and models use, as MathML: $, $$, \( \), \[ \], \begin.
+r"""A markdown-it plugin that renders LaTeX as MathML: $, $$, \( \), \[ \] and \begin.
 
-A plugin for markdown-it. Formulas come from strangers: one that is too long, too deep or wrong is
-shown as it was written, and what comes out still passes the allow-list of
-labelapp/rendering/markdown.py.
+Formulas are untrusted. One that is too long, nested too deeply or invalid is shown as it was
+written, and the MathML passes the allow-list of labelapp/rendering/markdown.py.
 """
 
 import html
@@ -21,25 +20,25 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-# Past these a formula is shown as it was written. Real ones stay far below them.
+# Formulas beyond these limits are shown as they were written. Real ones stay far below.
 MAX_FORMULA = 2_000  # characters
-MAX_DEPTH = 30  # braces within braces
-MAX_TOGETHER = 20_000  # characters of all formulas of one text
+MAX_DEPTH = 30  # nested braces
+MAX_TOTAL = 20_000  # characters of all formulas in one text
 
-TAGS = {
-    *("math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot"),
-    *("mstyle", "mpadded", "mphantom", "msub", "msup", "msubsup", "munder", "mover"),
-    *("munderover", "mmultiscripts", "mtable", "mtr", "mtd", "menclose"),
-}
+TOKEN_TAGS = {"mi", "mn", "mo", "ms", "mtext", "mspace"}
+LAYOUT_TAGS = {"math", "mrow", "mfrac", "msqrt", "mroot", "mstyle", "mpadded", "mphantom"}
+SCRIPT_TAGS = {"msub", "msup", "msubsup", "munder", "mover", "munderover", "mmultiscripts"}
+TABLE_TAGS = {"mtable", "mtr", "mtd", "menclose"}
+TAGS = TOKEN_TAGS | LAYOUT_TAGS | SCRIPT_TAGS | TABLE_TAGS
+
+OPERATOR_ATTRIBUTES = {"stretchy", "fence", "form", "separator", "largeop", "movablelimits"}
 LENGTHS = {"width", "height", "depth", "lspace", "rspace", "minsize", "maxsize", "linethickness"}
 ATTRIBUTES: dict[str, set[str]] = {
     "math": {"display", "alttext"},
     "mi": {"mathvariant"},
     "mn": {"mathvariant"},
-    "mo": {
-        *("stretchy", "fence", "form", "separator", "largeop", "movablelimits", "symmetric"),
-        *("accent", "mathvariant", "lspace", "rspace", "minsize", "maxsize"),
-    },
+    "mo": OPERATOR_ATTRIBUTES
+    | {"symmetric", "accent", "mathvariant", "lspace", "rspace", "minsize", "maxsize"},
     "mtext": {"mathvariant"},
     "mfrac": {"linethickness"},
     "mstyle": {"displaystyle", "scriptlevel"},
@@ -52,15 +51,15 @@ ATTRIBUTES: dict[str, set[str]] = {
     "menclose": {"notation"},
 }
 
-# How many children these must have, to be shown as meant.
+# Elements that MathML defines for exactly this number of children.
 CHILDREN = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "msubsup": 3}
 CHILDREN |= {"munder": 2, "mover": 2, "munderover": 3}
 
-# What \hspace and its like may ask for: less than ten units forwards, less than two back.
+# A length, as in \hspace: less than ten units forwards or two backwards.
 LENGTH = re.compile(r"(-[01]?(\.\d+)?|\d?(\.\d+)?)(em|ex|mu|pt|px|mm|cm)?")
 
 CLOSING = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
-# A price is none: "$5 and $10", "US$5", "5$". But "the $n$th" is one.
+# A formula in dollars, such as "the $n$th", but no prices: "$5 and $10", "US$5", "5$".
 DOLLARS = re.compile(
     rf"(?<![\w$])\$(?P<source>(?! )(?:[^$\\]|\\.){{1,{MAX_FORMULA}}}(?<!\s))\$"
     r"(?:(?=(?:th|st|nd|rd|s)\b)|(?![\w$]))",
@@ -74,6 +73,7 @@ WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def formulas_plugin(markdown: MarkdownIt) -> None:
+    """Add the rules for formulas to a Markdown parser."""
     markdown.inline.add_terminator_char("$")
     markdown.inline.ruler.before("escape", "formula_inline", find_in_line)
     interrupts = ["paragraph", "reference", "blockquote", "list"]
@@ -82,13 +82,13 @@ def formulas_plugin(markdown: MarkdownIt) -> None:
     markdown.add_render_rule("formula_inline", render_token)
 
 
-def may_hold(text: str) -> bool:
-    """Whether it is worth looking for formulas: cheap, and false for most texts."""
+def may_contain_formula(text: str) -> bool:
+    """Return False for text without a delimiter of formulas, which is most text."""
     return "$" in text or "\\(" in text or "\\[" in text or "\\begin" in text
 
 
 def is_formula(source: str, display: bool) -> bool:
-    """Whether this looks like mathematics, and not like prose between two prices."""
+    """Return True if the source looks like mathematics rather than prose between two prices."""
     words = WORD.findall(COMMAND.sub(" ", source))
     if source[:1].isdigit() and words and "\\" not in source:
         return False
@@ -100,7 +100,7 @@ def is_formula(source: str, display: bool) -> bool:
 
 
 def find_in_line(state: StateInline, silent: bool) -> bool:
-    """The inline rule: a formula that begins where the parser stands."""
+    """Parse a formula that begins at the parser's position: the inline rule."""
     found = formula_at(state.src, state.pos)
     if found is None or found[1] > state.posMax:
         return False
@@ -114,7 +114,7 @@ def find_in_line(state: StateInline, silent: bool) -> bool:
 
 
 def formula_at(text: str, start: int) -> tuple[str, int, bool] | None:
-    """The source of the formula that begins here, where it ends, whether it stands by itself."""
+    """Return the source, the end and the display mode of the formula that begins at `start`."""
     opening = text[start : start + 2]
     if opening in CLOSING:
         begin, bound = start + 2, start + 4 + MAX_FORMULA
@@ -131,12 +131,13 @@ def formula_at(text: str, start: int) -> tuple[str, int, bool] | None:
     return None
 
 
-def is_word(text: str, place: int) -> bool:
-    return 0 <= place < len(text) and (text[place].isalnum() or text[place] in "$_")
+def is_word(text: str, index: int) -> bool:
+    """Return True if the character at `index` belongs to a word."""
+    return 0 <= index < len(text) and (text[index].isalnum() or text[index] in "$_")
 
 
 def find_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
-    """The block rule: a formula over one or several lines, which nothing else shares."""
+    """Parse a formula on one or more lines of its own: the block rule."""
     if state.is_code_block(first):
         return False
     opening = line(state, first)
@@ -150,7 +151,7 @@ def find_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
         state.src.find(closing, state.bMarks[first] + begin, state.bMarks[first] + 2 * MAX_FORMULA)
         < 0
     ):
-        return False  # before the lines are looked at one by one
+        return False  # a quick check before reading line by line
     lines = [opening[begin:]]
     length = 0
     while closing not in lines[-1]:
@@ -177,6 +178,7 @@ def find_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
 
 
 def line(state: StateBlock, number: int) -> str:
+    """Return a line without its indentation."""
     return state.src[state.bMarks[number] + state.tShift[number] : state.eMarks[number]].rstrip()
 
 
@@ -187,10 +189,11 @@ def render_token(
     _options: OptionsDict,
     env: EnvType,
 ) -> str:
+    """Render a formula as MathML, or its source as code if it cannot be converted."""
     token = tokens[index]
     display = token.meta["display"]
     env["formulas"] = env.get("formulas", 0) + len(token.content)
-    mathml = to_mathml(token.content, display) if env["formulas"] <= MAX_TOGETHER else None
+    mathml = to_mathml(token.content, display) if env["formulas"] <= MAX_TOTAL else None
     inside = mathml or f"<code>{escape(token.info)}</code>"
     long = "" if display or len(token.content) <= 40 else " long"
     span = f'<span class="formula{" display" if display else long}">{inside}</span>'
@@ -199,41 +202,42 @@ def render_token(
 
 @lru_cache(maxsize=4096)
 def to_mathml(source: str, display: bool) -> str | None:
-    """MathML of a formula; None for one that cannot be, or is not to be, converted."""
+    """Return a formula as MathML, or None if it exceeds the limits or cannot be converted."""
     if len(source) > MAX_FORMULA or depth(source) > MAX_DEPTH:
         return None
     try:
         math = convert_to_element(source, display="block" if display else "inline")
         math.set("alttext", source)
-        if not all(is_understood(element) for element in math.iter()):
+        if not all(is_converted(element) for element in math.iter()):
             return None
         for element in math.iter():
             clean(element)
         return tostring(math, encoding="unicode")
-    except Exception:  # noqa: BLE001 - a wrong formula can break the converter in any way
+    except Exception:  # noqa: BLE001 - the converter raises all kinds of errors for invalid LaTeX
         return None
 
 
 def depth(source: str) -> int:
-    deepest = now = 0
+    """Return how deeply the braces of a formula are nested."""
+    deepest = level = 0
     for sign in re.findall(r"\\.|[{}]", source):
-        now += {"{": 1, "}": -1}.get(sign, 0)
-        deepest = max(deepest, now)
+        level += {"{": 1, "}": -1}.get(sign, 0)
+        deepest = max(deepest, level)
     return deepest
 
 
-def is_understood(element: Element) -> bool:
-    """False for a command that the converter does not know, or a fraction of one part."""
+def is_converted(element: Element) -> bool:
+    """Return False for an unknown LaTeX command or an element with too few children."""
     unknown = element.tag == "mi" and (element.text or "").startswith("\\")
     return not unknown and len(element) == CHILDREN.get(element.tag, len(element))
 
 
 def clean(element: Element) -> None:
-    """Text as text (the converter leaves references such as &#x3C; in it), lengths in bounds."""
+    """Replace character references such as &#x3C; by their text, and remove excessive lengths."""
     if element.text:
         element.text = html.unescape(element.text)
     if element.tag == "mi" and element.text in {"±", "∓"}:
-        element.tag = "mo"  # the converter's mistake: set without room around it
+        element.tag = "mo"  # latex2mathml makes it an identifier, without space around it
     for name in LENGTHS & element.attrib.keys():
         value: Any = element.attrib[name]
         if not LENGTH.fullmatch(value):

@@ -1,22 +1,21 @@
-"""Values as cells of a spreadsheet, with formulas defused."""
+"""Spreadsheet cells that no spreadsheet program runs as a formula."""
 
 import json
 import re
 from typing import Any
 
-# What a spreadsheet runs as a formula, or drops to find one behind it (OWASP, CSV injection): also
-# in the full width of East Asian keyboards. Apostrophes before it are what defuses it.
+# Text that a spreadsheet program would run as a formula, or strip to find one (OWASP, "CSV
+# Injection"), including the full-width signs of East Asian keyboards. An apostrophe in front
+# prevents it; text that already begins with apostrophes gets one more, so that it can be undone.
 FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
-
 
 ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def cell(value: Any) -> str:
-    """A value as a spreadsheet may open it.
+    """Return a value as the text of a spreadsheet cell, with an apostrophe before a formula.
 
-    What it would run as a formula has an apostrophe before it; so has what would look like that.
-    Taking one away where FORMULA matches gives back the text.
+    Removing the first character of every cell that FORMULA matches restores the text.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -28,4 +27,5 @@ def cell(value: Any) -> str:
 
 
 def compact(value: Any) -> str:
+    """Return a value as JSON on one line."""
     return ENCODER.encode(value)

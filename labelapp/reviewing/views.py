@@ -9,12 +9,11 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from labelapp.db.cache import kept
-from labelapp.models import Member, Prompt, PromptAgreement, Role, TrainingRun
-from labelapp.rendering.markdown import render as render_text
+from labelapp.models import Member, Prompt, PromptAgreement, TrainingRun
+from labelapp.rendering.markdown import render_messages
 from labelapp.reviewing.review import review
-from labelapp.web.access import member_view
+from labelapp.web.access import REVIEWERS, member_view
 
-SEERS = (Role.MANAGER, Role.REVIEWER)
 PROMPTS_A_PAGE = 10
 
 
@@ -30,7 +29,7 @@ def chosen_run(request: HttpRequest, member: Member) -> TrainingRun | None:
 
 
 @require_safe
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     run = chosen_run(request, member)
     context: dict[str, Any] = {"member": member, "project": member.project, "run": run}
@@ -56,7 +55,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 @require_safe
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
     run = chosen_run(request, member)
@@ -67,10 +66,7 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         "project": member.project,
         "run": run,
         "prompt": prompt,
-        "prompt_messages": [
-            {"role": message["role"], "html": render_text(message["content"])}
-            for message in prompt.messages
-        ],
+        "prompt_messages": render_messages(prompt.messages),
         "reviewed": reviewed[0] if reviewed else None,
     }
     return render(request, "reviewing/detail.html", context)

@@ -12,9 +12,8 @@ from labelapp.models import Member, Role, TrainingRun
 from labelapp.rendering.charts import loss_curve
 from labelapp.runs import lifecycle, process, tasks
 from labelapp.runs.forms import TrainForm
-from labelapp.web.access import member_view, signed_in
+from labelapp.web.access import REVIEWERS, member_view, signed_in
 
-SEERS = (Role.MANAGER, Role.REVIEWER)
 LOG_BYTES = 200_000
 
 
@@ -34,7 +33,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     if request.method == "POST":
         if not member.manages:
@@ -77,7 +76,7 @@ def start(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     jobs.mark_lost(member.project.runs.all())
     return render(request, "runs/detail.html", run_context(member, pk))
@@ -85,7 +84,7 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     jobs.mark_lost(member.project.runs.all())
     return render(request, "runs/_progress.html", run_context(member, pk))
@@ -113,7 +112,7 @@ def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def log(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     text = process.tail(process.log_path(run), LOG_BYTES) if run.folder else ""

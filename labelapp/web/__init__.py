@@ -1,4 +1,4 @@
-"""What every page shares: access, middleware, languages and static files.
+"""Access control, middleware, the language and the static files of every page.
 
 It may import db, rendering and models.
 """

@@ -1,7 +1,7 @@
-"""Who may open what: the guard in front of every page of a project.
+"""Access control for the pages of a project.
 
-A project that is not yours does not exist (404); a page of it that your role does not open is
-refused in words (403).
+Return 404 for projects that the user is not a member of, and 403 for pages that the user's role
+does not include.
 """
 
 from collections.abc import Callable
@@ -19,23 +19,25 @@ from labelapp.models import Member, Project, Role, User
 
 View = Callable[..., HttpResponseBase]
 
+REVIEWERS = (Role.MANAGER, Role.REVIEWER)
+
 
 def signed_in(request: HttpRequest) -> User:
-    """The request's user. LoginRequiredMiddleware has sent everybody else to the sign-in page."""
+    """Return the user of a request that LoginRequiredMiddleware has let through."""
     return cast(User, request.user)
 
 
 def membership(user: User, slug: str, members: QuerySet[Member] | None = None) -> Member:
-    """Return the person's membership in the project, read from `members` if given.
+    """Return the user's membership in a project, read from `members` if given.
 
-    Superusers manage projects they are not members of.
-    Raises Http404 for everybody else, so that a stranger cannot tell which projects exist.
+    Superusers are managers of every project. Raises Http404 for everybody else, so that strangers
+    cannot find out which projects exist.
     """
     members = Member.objects.select_related("project") if members is None else members
     with suppress(Member.DoesNotExist):
         own = members.get(user_id=user.pk, project__slug=slug, is_active=True)
         if user.is_superuser:
-            own.role = Role.MANAGER  # here and now, whatever is stored
+            own.role = Role.MANAGER  # for this request only, not saved
         return own
     if not user.is_superuser:
         raise Http404
@@ -43,15 +45,29 @@ def membership(user: User, slug: str, members: QuerySet[Member] | None = None) -
     return Member(project=project, user=user, name=user.username, role=Role.MANAGER)
 
 
+def require_member(member: Member) -> None:
+    """Raise PermissionDenied for a superuser outside the project: rankings name a member."""
+    if member.pk is None:
+        raise PermissionDenied(
+            "Only members of the project can do this. Add yourself with "
+            "manage.py add_member NAME --project SLUG."
+        )
+
+
 def member_view(*roles: Role) -> Callable[[View], View]:
-    """Call the view as view(request, member, ...) for members with one of the roles (or any)."""
+    """Call the view as view(request, member, ...) if the member has one of the roles.
+
+    Without roles, every member of the project may open the page.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponseBase:
             member = membership(signed_in(request), slug)
             if roles and member.role not in roles:
-                raise PermissionDenied(f"This page is for a {' or '.join(roles)} of the project.")
+                raise PermissionDenied(
+                    f"Only a {' or '.join(roles)} of this project can open this page."
+                )
             return view(request, member, **kwargs)
 
         return guarded

@@ -1,4 +1,4 @@
-"""The language of the pages: the words of their scripts, and the choice."""
+"""The language of the pages: translations for the scripts, and the user's choice."""
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -9,22 +9,22 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 from django.views.i18n import JavaScriptCatalog, set_language
 
-SENTENCES = JavaScriptCatalog.as_view(packages=["labelapp"])
+CATALOG = JavaScriptCatalog.as_view(packages=["labelapp"])
 
 
 @login_not_required
 @require_safe
 @cache_control(max_age=3600)
-def words(request: HttpRequest, language: str) -> HttpResponseBase:
-    """What scripts say, in a language; Django's gettext for scripts."""
+def javascript_catalog(request: HttpRequest, language: str) -> HttpResponseBase:
+    """Return Django's JavaScript catalog: the translated texts of the scripts."""
     if language not in dict(settings.LANGUAGES):
         raise Http404
     with translation.override(language):
-        return SENTENCES(request)
+        return CATALOG(request)
 
 
 @login_not_required
 @require_POST
-def choose(request: HttpRequest) -> HttpResponseBase:
-    """Keep a language in a cookie, whatever the browser asks for."""
+def choose_language(request: HttpRequest) -> HttpResponseBase:
+    """Store the chosen language in a cookie, which takes precedence over the browser's setting."""
     return set_language(request)

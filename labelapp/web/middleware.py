@@ -1,4 +1,4 @@
-"""What stands between every request and its view."""
+"""Middleware: the language of translated pages, and an answer while the database is locked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,26 +15,28 @@ View = Callable[..., HttpResponseBase]
 
 
 def translated(view: View) -> View:
-    """Mark a view whose page is there in every language: the others stay in English."""
+    """Mark a view whose page is available in every language; other pages are in English."""
     view.translated = True  # type: ignore[attr-defined]
     return view
 
 
 class LanguageMiddleware(LocaleMiddleware):
-    """The language that a person chose, else their browser's, on pages that are translated."""
+    """Activate the user's language, but only for translated views."""
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
-        translation.activate(settings.LANGUAGE_CODE)  # an address that leads nowhere has no view
+        # English until process_view, which is not called for a URL that matches no view.
+        translation.activate(settings.LANGUAGE_CODE)
 
     def process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> None:
-        request.translated = getattr(view, "translated", False)  # type: ignore[attr-defined]
-        if request.translated:  # type: ignore[attr-defined]
+        is_translated = getattr(view, "translated", False)
+        request.translated = is_translated  # type: ignore[attr-defined]
+        if is_translated:
             translation.activate(request.LANGUAGE_CODE)
 
 
 class BusyDatabaseMiddleware:
-    """Says in words that SQLite was busy for longer than a request waits: a large import, say."""
+    """Return a 503 page when SQLite stays locked for longer than a request waits."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

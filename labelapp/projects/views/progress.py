@@ -10,14 +10,12 @@ from django.views.decorators.http import require_POST, require_safe
 from labelapp.models import Member, Role
 from labelapp.projects import progress
 from labelapp.rendering.charts import bar_chart
-from labelapp.web.access import member_view
-
-SEERS = (Role.MANAGER, Role.REVIEWER)
+from labelapp.web.access import REVIEWERS, member_view
 
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     project = member.project
     counted = progress.counted(project)

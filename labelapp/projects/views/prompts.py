@@ -17,9 +17,9 @@ from labelapp.models import Assignment, Member, Prompt, PromptAgreement, Ranking
 from labelapp.projects import prompts
 from labelapp.projects.forms.prompts import ActForm, WantedForm, chosen, counted, problems
 from labelapp.rendering.markdown import render as render_text
-from labelapp.web.access import member_view
+from labelapp.rendering.markdown import render_messages
+from labelapp.web.access import REVIEWERS, member_view
 
-SEERS = (Role.MANAGER, Role.REVIEWER)
 MAX_SEARCH = 200  # characters
 
 
@@ -55,7 +55,7 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     guard_acts(request, member)
     if request.method != "POST":
@@ -89,10 +89,7 @@ def detail_response(
         "project": member.project,
         "prompt": prompt,
         "found": found,
-        "prompt_messages": [
-            {"role": message["role"], "html": render_text(message["content"])}
-            for message in prompt.messages
-        ],
+        "prompt_messages": render_messages(prompt.messages),
         "responses": [
             {
                 "letter": letter,
@@ -111,7 +108,7 @@ def detail_response(
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     guard_acts(request, member)
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)

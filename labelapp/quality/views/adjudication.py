@@ -12,19 +12,17 @@ from labelapp.models import Member, Origin, Prompt, Ranking
 from labelapp.quality import adjudication
 from labelapp.quality.side_by_side import side_by_side
 from labelapp.quality.views.disagreements import (
-    REVIEWERS,
     back_to_prompt,
     detail_response,
-    require_membership,
 )
-from labelapp.web.access import member_view
+from labelapp.web.access import REVIEWERS, member_view, require_member
 
 
 @require_POST
 @member_view(*REVIEWERS)
 def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
-    require_membership(member)
+    require_member(member)
     responses_hash = request.POST.get("set", "")
     tables = side_by_side(prompt).tables
     table = next((one for one in tables if one.responses_hash == responses_hash), None)

@@ -10,8 +10,7 @@ from labelapp.labelling import controls
 from labelapp.models import Member
 from labelapp.quality import tasks
 from labelapp.quality.measurement import last_measurement, start
-from labelapp.quality.views.disagreements import REVIEWERS
-from labelapp.web.access import member_view, signed_in
+from labelapp.web.access import REVIEWERS, member_view, signed_in
 
 
 def context(member: Member) -> dict[str, object]:

@@ -14,15 +14,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Comment, Disagreement, Member, Prompt, Role
+from labelapp.models import Comment, Disagreement, Member, Prompt
 from labelapp.quality import comments, disagreements
 from labelapp.quality.forms import MAX_COMMENT, CommentForm
 from labelapp.quality.measurement import last_measurement
 from labelapp.quality.side_by_side import Table, side_by_side
 from labelapp.rendering.markdown import render as render_text
-from labelapp.web.access import member_view
-
-REVIEWERS = (Role.MANAGER, Role.REVIEWER)
+from labelapp.rendering.markdown import render_messages
+from labelapp.web.access import REVIEWERS, member_view, require_member
 
 
 def selected_filter(request: HttpRequest) -> str:
@@ -111,10 +110,7 @@ def detail_response(
         "member": member,
         "project": member.project,
         "prompt": prompt,
-        "prompt_messages": [
-            {"role": message["role"], "html": render_text(message["content"])}
-            for message in prompt.messages
-        ],
+        "prompt_messages": render_messages(prompt.messages),
         "splits": rankings.splits,
         "sets": [
             (table, make_entry(table, *(entered or {}).get(table.responses_hash, (None, []))))
@@ -160,20 +156,11 @@ def back_to_prompt(
     return response
 
 
-def require_membership(member: Member) -> None:
-    """Refuse superusers outside the project, because rankings and comments name a member."""
-    if member.pk is None:
-        raise PermissionDenied(
-            "Join the project to write here: "
-            "manage.py add_member NAME --project SLUG --role reviewer."
-        )
-
-
 @require_POST
 @member_view(*REVIEWERS)
 def comment(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
-    require_membership(member)
+    require_member(member)
     form = CommentForm(request.POST)
     if not form.is_valid():
         return detail_response(
