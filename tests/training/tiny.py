@@ -112,18 +112,18 @@ def pretrained_backbone(family, layout="shared", attention="auto"):
 
 
 def scratch_backbone(kind="transformer", layout="shared", layers=1):
-    """As if trained: what says nothing proves nothing."""
+    """Return a backbone with large weights, whose rewards differ as if it were trained."""
     torch.manual_seed(0)
     sizes = {"width": 32, "layers": layers, "vocabulary": 400} | SCRATCH[kind]
     config = TrainConfig(layout=layout, **sizes)
     backbone = ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu"))
     model = backbone.model.eval()
     if kind == "transformer":
-        loud, std = [module.weight for module in model._silent], 0.3
+        weights, std = [module.weight for module in model._zero_initialised], 0.3
         torch.nn.init.normal_(model.embedding.weight, std=0.2)
     else:
-        loud, std = [*model.rnn.parameters(), *model.embedding.parameters()], 0.6
-    for weight in loud:
+        weights, std = [*model.rnn.parameters(), *model.embedding.parameters()], 0.6
+    for weight in weights:
         torch.nn.init.normal_(weight, std=std)
     return backbone
 

@@ -132,13 +132,12 @@ def test_weights_missing_from_the_files_are_trained_in_full(tmp_path):
 
 def test_a_run_learns_with_lora(gpt2_folder, rankings_file, tmp_path):
     folder = RunFolder(tmp_path / "run")
-    arguments = [
-        *("--rankings", str(rankings_file), "--run-folder", str(folder.path)),
-        *("--backbone", "pretrained", "--model", str(gpt2_folder)),
-        *("--max-prompt-tokens", "64", "--max-response-tokens", "64"),
-        *("--lora-rank", "4", "--learning-rate", "0.01", "--epochs", "12"),
-        *("--rankings-per-step", "8", "--gradient-checkpointing", "on"),
-    ]
-    assert main(arguments) == 0
+    arguments = (
+        f"--rankings {rankings_file} --run-folder {folder.path} --backbone pretrained"
+        f" --model {gpt2_folder} --max-prompt-tokens 64 --max-response-tokens 64"
+        " --lora-rank 4 --learning-rate 0.01 --epochs 12"
+        " --rankings-per-step 8 --gradient-checkpointing on"
+    )
+    assert main(arguments.split()) == 0
     losses = [line["loss"] for line in folder.metric_lines()]
     assert sum(losses[-3:]) < 0.7 * sum(losses[:3])

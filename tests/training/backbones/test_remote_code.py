@@ -1,5 +1,6 @@
 """Code that comes with a model is never run and never saved."""
 
+import io
 import json
 import shutil
 
@@ -48,16 +49,13 @@ def add(path, auto_map):
 def test_the_code_of_a_hostile_model_folder_is_not_run_or_saved(
     hostile, mark, rankings_file, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: SIM115 - nobody to say yes
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody answers yes to running code
     folder = RunFolder(tmp_path / "run")
-    code = main(
-        [
-            *("--rankings", str(rankings_file), "--run-folder", str(folder.path)),
-            *("--backbone", "pretrained", "--model", str(hostile)),
-            *("--max-prompt-tokens", "64", "--max-response-tokens", "64"),
-        ]
+    arguments = (
+        f"--rankings {rankings_file} --run-folder {folder.path} --backbone pretrained"
+        f" --model {hostile} --max-prompt-tokens 64 --max-response-tokens 64"
     )
-    assert code == 0
+    assert main(arguments.split()) == 0
     assert not mark.exists()
     for name in ("config.json", "tokenizer_config.json"):
         assert "auto_map" not in json.loads((folder.model / name).read_text())

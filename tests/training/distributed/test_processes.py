@@ -21,15 +21,15 @@ from training.runs.folder import RunFolder
 from training.train import main
 
 ROOT = Path(__file__).resolve().parents[3]
-SMALL = (
-    *("--rankings-per-step", "5", "--learning-rate", "0.003", "--held-out-fraction", "0.25"),
-    *("--epochs", "5", "--evaluate-every", "4", "--tokens-per-batch", "256"),
-)
+SMALL = [
+    "--rankings-per-step", "5", "--learning-rate", "0.003", "--held-out-fraction", "0.25",
+    "--epochs", "5", "--evaluate-every", "4", "--tokens-per-batch", "256",
+]  # fmt: skip
 SCRATCH = ("--width", "32", "--vocabulary", "400", "--ties", "davidson", "--keep", "best")
-PRETRAINED = (
-    *("--backbone", "pretrained", "--max-prompt-tokens", "64", "--max-response-tokens", "64"),
-    *("--weight-decay", "0.1"),
-)
+PRETRAINED = [
+    "--backbone", "pretrained", "--max-prompt-tokens", "64", "--max-response-tokens", "64",
+    "--weight-decay", "0.1",
+]  # fmt: skip
 
 
 def command(rankings, folder, *more):
