@@ -84,6 +84,11 @@ def replicate(losses: RankingLosses, device: Device) -> nn.Module:
     # They are sent once, above. Later a process with a batch would send them while one without is
     # waiting for something else. The argument of the constructor is deprecated from torch 2.13 on.
     copies.broadcast_buffers = False
+    # After its first backward pass it arranges the weights anew, in the next forward pass, and the
+    # processes agree on that. They do it here, where all of them compute the same.
+    for _ in range(2):
+        add_gradient(copies, [], 1, device)
+    copies.zero_grad()
     return copies
 
 
