@@ -13,6 +13,7 @@ from labelapp.jobs import files, jobs
 from labelapp.jobs.files import Advance
 from labelapp.jobs.jobs import Enqueue, FailedError
 from labelapp.models import ACTIVE, Export, Project, State, User
+from training.config import OLD_NAMES
 
 KEPT = 5  # finished exports of a project; when another one is done, the oldest goes
 ENDINGS = {"csv": "csv", "parquet": "parquet"}  # of files; the others are JSON lines
@@ -72,7 +73,7 @@ def write(export: Export, advance: Advance) -> dict[str, Any]:
             export.project,
             path,
             export.format,  # type: ignore[arg-type]
-            **export.options,
+            **{OLD_NAMES.get(name, name): value for name, value in export.options.items()},
             force=True,
             progress=followed,
         )

@@ -11,7 +11,7 @@ from labelapp.rendering.letters import letter
 from labelapp.rendering.markdown import render
 from labelapp.runs import scores as scoring
 from training.aggregation import choose
-from training.rankings import Identifier, Verdicts
+from training.rankings import Aggregation, Identifier
 
 EXCERPT = 240  # characters
 
@@ -110,7 +110,7 @@ def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[Revi
             scores[agreement.prompt_id],
             rankings[agreement.prompt_id],
             scale,
-            scoring.verdicts_of(run),
+            scoring.aggregation_of(run),
         )
         for agreement in agreements
     ]
@@ -127,7 +127,7 @@ def review_prompt(
     scores: Sequence[Score],
     rankings: Sequence[Ranking],
     scale: Scale,
-    verdicts: Verdicts,
+    aggregation: Aggregation,
 ) -> ReviewedPrompt:
     """One prompt as it is now: rankings made since the scores were stored count as well.
 
@@ -143,7 +143,7 @@ def review_prompt(
             human_ranks[pk].append(HumanRank(who_ranked(ranking), rank))
     contested: set[Identifier] = set()
     total = against = 0
-    for one in choose(judged, verdicts):
+    for one in choose(judged, aggregation):
         otherwise = scoring.ordered_otherwise(one, rewards)
         total += len(one.comparisons())
         against += len(otherwise)

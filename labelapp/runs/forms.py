@@ -16,7 +16,7 @@ TIES = [
     ("half", "Count them as half and half"),
     ("davidson", "Learn how likely a tie is"),
 ]
-VERDICTS = [
+AGGREGATIONS = [
     ("all", "Every ranking"),
     ("majority", "The majority of a prompt’s labellers, as one ranking"),
     ("adjudicated", "The adjudicated ranking where there is one, else every one"),
@@ -36,8 +36,8 @@ class TrainForm(forms.Form):
     learning_rate = forms.FloatField(
         required=False, help_text="Step size at its peak. Empty: the default."
     )
-    verdicts = forms.ChoiceField(
-        choices=VERDICTS, required=False, initial="all", label="Which rankings"
+    aggregation = forms.ChoiceField(
+        choices=AGGREGATIONS, required=False, initial="all", label="Which rankings"
     )
     ties = forms.ChoiceField(choices=TIES, initial="drop", label="Tied responses")
     seed = forms.IntegerField(initial=0, min_value=0)

@@ -8,12 +8,8 @@ from django.db import transaction
 
 from labelapp.models import Origin, Placement, Prompt, PromptAgreement, Response, Score, TrainingRun
 from training.aggregation import choose
-from training.rankings import (
-    Identifier,
-    Kind,
-    Ranking,
-    Verdicts,
-)
+from training.config import stored_aggregation
+from training.rankings import Aggregation, Identifier, Kind, Ranking
 from training.runs.folder import RunFolder
 
 BATCH = 2000
@@ -84,16 +80,15 @@ def count_agreements(run: TrainingRun) -> Iterator[tuple[int, tuple[int, int]]]:
                 ranks[response], rewards[response] = rank, reward
             rankings.append(as_judged(ranks, origin))
         total = against = 0
-        for ranking in choose(rankings, verdicts_of(run)):
+        for ranking in choose(rankings, aggregation_of(run)):
             total += len(ranking.comparisons())
             against += len(ordered_otherwise(ranking, rewards))
         yield prompt, (total, against)
 
 
-def verdicts_of(run: TrainingRun) -> Verdicts:
-    """Which rankings a run learns from, and is judged by."""
-    verdicts: Verdicts = run.config.get("verdicts", "all")
-    return verdicts
+def aggregation_of(run: TrainingRun) -> Aggregation:
+    """Return which rankings `run` is trained and evaluated on."""
+    return stored_aggregation(run.config)
 
 
 def as_judged(ranks: Mapping[int, int], origin: str) -> Ranking:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.jobs import jobs
 from labelapp.models import Member, Role, TrainingRun
 from labelapp.rendering.charts import loss_curve
-from labelapp.runs import lifecycle, process, tasks
+from labelapp.runs import lifecycle, process, scores, tasks
 from labelapp.runs.forms import TrainForm
 from labelapp.web.access import member_view, signed_in
 
@@ -25,6 +25,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "member": member,
         "project": member.project,
         "run": run,
+        "aggregation": scores.aggregation_of(run),
         "folder": folder.model,
         "curve": loss_curve(folder.metric_lines()),
         "can_resume": lifecycle.can_resume(run),

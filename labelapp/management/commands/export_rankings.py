@@ -25,7 +25,7 @@ from labelapp.exporting.writer import (
 from labelapp.models import Project
 from training.formats.lines import RankingFileError
 from training.formats.parquet import write_table
-from training.rankings import Verdicts
+from training.rankings import Aggregation
 
 
 class Command(BaseCommand):
@@ -48,11 +48,18 @@ class Command(BaseCommand):
             "--all-versions", action="store_true", help="earlier versions of a ranking too"
         )
         parser.add_argument(
-            "--verdicts",
-            choices=get_args(Verdicts),
+            "--aggregation",
+            choices=get_args(Aggregation),
             default="all",
-            help="every ranking; the majority of a prompt's labellers; or, where there is one, the "
-            "adjudicated ranking (default: all)",
+            help="export all rankings, the majority of a prompt's labellers, or the adjudicated "
+            "ranking where there is one (default: all)",
+        )
+        parser.add_argument(  # the earlier name
+            "--verdicts",
+            dest="aggregation",
+            choices=get_args(Aggregation),
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
         )
         parser.add_argument("--force", action="store_true", help="replace a file that is there")
 
@@ -62,7 +69,7 @@ class Command(BaseCommand):
             raise CommandError(f"there is no project {options['project']!r}")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing half is left behind
         format_ = options["format"] or by_name(options["file"])
-        lines = {"all_versions": options["all_versions"], "verdicts": options["verdicts"]}
+        lines = {"all_versions": options["all_versions"], "aggregation": options["aggregation"]}
         try:
             if options["file"] == "-":
                 self.to_standard_output(export_lines(project, format_, **lines), format_)

@@ -379,7 +379,7 @@ def test_a_setting_that_is_wrong_is_named(project: Project, ranked: list[Prompt]
 
 FORM = {
     "backbone": "transformer",
-    "verdicts": "majority",
+    "aggregation": "majority",
     "ties": "half",
     "epochs": "3",
     "seed": "7",
@@ -392,7 +392,7 @@ def test_a_manager_starts_a_run(ranked: list[Prompt], manager: Member) -> None:
     assert response["Location"] == f"{URL}{run.pk}/"
     assert run.created_by == manager.user
     assert (run.config["ties"], run.config["epochs"], run.config["seed"]) == ("half", 3, 7)
-    assert run.config["verdicts"] == "majority"
+    assert run.config["aggregation"] == "majority"
     task = DBTaskResult.objects.get()
     assert task.args_kwargs["args"] == [run.pk]
 
