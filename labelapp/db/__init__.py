@@ -1,4 +1,4 @@
-"""Rows written in bulk, counts cached, and writes retried while the database is away.
+"""Access to the database: bulk inserts, cached counts and retried writes.
 
 It may import rendering and models.
 """

@@ -1,8 +1,8 @@
-"""Rows written in bulk."""
+"""Insert rows in bulk."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection
 from django.db.models import DateTimeField, Field, JSONField, Model, UUIDField
@@ -13,15 +13,15 @@ def pieces(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 
 def insert_rows(model: type[Model], fields: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert rows of plain values that need no key back.
+    """Insert rows of plain values without returning their keys.
 
-    bulk_create would spend half of an import on building model instances and their SQL.
+    bulk_create would spend half of an import on creating model instances and their SQL.
     """
     quote = connection.ops.quote_name
     table = model._meta.db_table
-    found: list[Field[Any, Any]] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]
-    columns = [str(field.get_attname_column()[1]) for field in found]
-    prepared = prepare(rows, found)
+    model_fields = [cast("Field[Any, Any]", model._meta.get_field(name)) for name in fields]
+    columns = [str(field.get_attname_column()[1]) for field in model_fields]
+    prepared = prepare(rows, model_fields)
     if not prepared:
         return
     into = f"{quote(table)} ({', '.join(map(quote, columns))})"
@@ -38,7 +38,7 @@ def insert_rows(model: type[Model], fields: Sequence[str], rows: Iterable[Sequen
 def prepare(
     rows: Iterable[Sequence[Any]], fields: Sequence["Field[Any, Any]"]
 ) -> list[Sequence[Any]]:
-    """The rows as the database takes them."""
+    """Return the rows with values that the database accepts."""
     special: dict[int, Callable[[Any], Any]] = {}
     for place, column in enumerate(fields):
         if isinstance(column, DateTimeField):

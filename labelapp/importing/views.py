@@ -115,7 +115,7 @@ def set_reading(request: HttpRequest, member: Member, upload: Upload) -> HttpRes
     if not form.is_valid():
         context = upload_context(request, member, upload) | {"form": form}
         return render(request, template, context, status=422)
-    uploads.set_reading(upload=upload, format=form.cleaned_data["format"], options=form.options)
+    uploads.set_format(upload=upload, file_format=form.cleaned_data["format"], options=form.options)
     if "import" in request.POST:
         return start(request, member, upload)
     if fragment:
@@ -145,7 +145,7 @@ def import_again(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 def back_to_preview(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     """Return an upload to its preview, to change how the file is read."""
     upload = upload_of(member, pk)
-    uploads.set_reading(upload=upload, format=upload.format, options=upload.options)
+    uploads.set_format(upload=upload, file_format=upload.format, options=upload.options)
     return redirect("upload", member.project.slug, upload.pk)
 
 

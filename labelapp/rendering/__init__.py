@@ -1,4 +1,4 @@
-"""Turning text and numbers into what pages and spreadsheets show.
+"""Render text and numbers for pages and spreadsheets.
 
 It may import models.
 """

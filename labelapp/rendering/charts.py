@@ -1,4 +1,4 @@
-"""Plots as numbers: what a template needs to draw lines or bars in an SVG of 600 by 200."""
+"""Charts: the coordinates with which a template draws lines or bars in an SVG of 600 by 200."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 WIDTH, HEIGHT = 600.0, 200.0
 GUESSING = math.log(2)  # -log sigmoid(0)
-MOST_POINTS = 300  # more could not be told apart at this width
+MAX_POINTS = 300  # more would be indistinguishable at this width
 
 
 @dataclass(frozen=True)
@@ -15,16 +15,16 @@ class Curve:
     polyline: str  # "x,y x,y ..."
     ticks_x: list[tuple[float, str]]  # position, label
     ticks_y: list[tuple[float, str]]
-    guessing: float | None  # where the loss of guessing lies, if it is in sight
-    rows: list[Mapping[str, Any]]  # the values drawn, for a table
+    guessing: float | None  # y of the loss at chance level, if it is visible
+    rows: list[Mapping[str, Any]]  # the plotted values, for a table
 
 
 def loss_curve(lines: Sequence[Mapping[str, Any]]) -> Curve | None:
-    """The loss by step, from zero upwards; None before there are two points."""
+    """Return the loss by step on an axis from zero, or None for fewer than two points."""
     known = [line for line in lines if isinstance(line.get("loss"), int | float)]
     if len(known) < 2:
         return None
-    stride = -(-len(known) // MOST_POINTS)
+    stride = -(-len(known) // MAX_POINTS)
     rows = known[::stride]
     if rows[-1] is not known[-1]:
         rows.append(known[-1])
@@ -60,7 +60,7 @@ class Bars:
 
 
 def bar_chart(values: Sequence[tuple[str, int]]) -> Bars:
-    """Counts side by side, from zero upwards, given with their labels."""
+    """Return a bar for each (label, count), on an axis from zero."""
     top = round_top(max((value for _, value in values), default=0))
     step = WIDTH / max(1, len(values))
     return Bars(
@@ -80,7 +80,7 @@ def bar_chart(values: Sequence[tuple[str, int]]) -> Bars:
 
 
 def round_top(highest: int) -> int:
-    """An even round number that is not below a count, so that half of it is a count as well."""
+    """Return an even round number of at least `highest`, so that half of it is whole as well."""
     size = 10 ** max(0, len(str(highest)) - 2)
     tops = (2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100)
     return next(n * size for n in tops if n * size >= highest)

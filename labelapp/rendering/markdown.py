@@ -1,12 +1,12 @@
-"""Hostile Markdown to safe HTML.
+"""Render untrusted Markdown as safe HTML.
 
-Prompts and responses come from strangers and from models. Raw HTML in them is shown as text, what
-Markdown makes passes an allow-list, pictures become links (loading one would tell its host who
-reads), code is highlighted with class names only, and formulas become MathML.
+Prompts and responses come from strangers and from models. Raw HTML in them is shown as text, the
+rendered Markdown passes an allow-list, images become links (loading one would tell its host who is
+reading), code is highlighted with class names only, and formulas become MathML.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import nh3
@@ -23,11 +23,11 @@ from pygments.util import ClassNotFound
 
 from labelapp.rendering import math
 
-# Past these sizes a text is shown as it is: reading matters more than colours.
+# Longer texts are shown unformatted, and longer code is not highlighted, for speed.
 MAX_MARKDOWN = 200_000
 MAX_HIGHLIGHT = 20_000
 
-# Han with its extensions, hiragana and katakana; and the punctuation that goes with them.
+# Han with its extensions, hiragana and katakana; and their punctuation.
 CHARACTER_WORDS = re.compile(
     r"[\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     r"\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
@@ -36,12 +36,10 @@ CHARACTER_PUNCTUATION = re.compile(
     r"[\u3000-\u3004\u3008-\u303f\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]"
 )
 
-TAGS = {
-    *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"),
-    *("strong", "em", "s", "code", "pre", "span", "a"),
-    *("table", "thead", "tbody", "tr", "th", "td", "div"),
-    *math.TAGS,
-}
+BLOCK_TAGS = {"p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li"}
+INLINE_TAGS = {"strong", "em", "s", "code", "pre", "span", "a"}
+TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td", "div"}
+TAGS = BLOCK_TAGS | INLINE_TAGS | TABLE_TAGS | math.TAGS
 ATTRIBUTES: dict[str, set[str]] = {
     "a": {"href", "title"},
     "code": {"class"},
@@ -55,7 +53,7 @@ ATTRIBUTES: dict[str, set[str]] = {
 
 
 def highlight_code(code: str, language: str, _attributes: Any = None) -> str:
-    """HTML of a fenced code block's inside; escaped text where the language is not known."""
+    """Return the highlighted HTML of a code block, or escaped text if the language is unknown."""
     if not language or len(code) > MAX_HIGHLIGHT:
         return escape(code)
     try:
@@ -72,7 +70,7 @@ def open_cell(
     options: OptionsDict,
     env: EnvType,
 ) -> str:
-    """A table's cell, with its alignment as an attribute: inline style is not let through."""
+    """Open a table cell, with its alignment as an attribute, because inline styles are removed."""
     cell = tokens[index]
     style = str(cell.attrs.pop("style", ""))
     if style.startswith("text-align:"):
@@ -81,7 +79,7 @@ def open_cell(
 
 
 def markdown() -> MarkdownIt:
-    """A Markdown parser whose tables stand in a box of their own, which scrolls."""
+    """Return a Markdown parser that wraps tables in a scrollable box."""
     parser = (
         MarkdownIt("commonmark", {"html": False, "breaks": True, "highlight": highlight_code})
         .enable(["table", "strikethrough"])
@@ -98,7 +96,7 @@ MARKDOWN = markdown()
 WITH_FORMULAS = markdown().use(math.formulas_plugin)
 
 
-# Made once: for short texts, making it takes longer than cleaning.
+# Created once: for short texts, that takes longer than cleaning.
 CLEANER = nh3.Cleaner(
     tags=TAGS,
     attributes=ATTRIBUTES,
@@ -109,14 +107,19 @@ CLEANER = nh3.Cleaner(
 
 
 def render(text: str) -> SafeString:
-    """Markdown as HTML that is safe to put into a page."""
+    """Render Markdown as safe HTML."""
     if len(text) > MAX_MARKDOWN:
         return mark_safe(f"<pre>{escape(text)}</pre>")  # noqa: S308 - escaped
     parser = WITH_FORMULAS if math.may_hold(text) else MARKDOWN
     return mark_safe(CLEANER.clean(parser.render(text)))  # noqa: S308 - passed the allow-list
 
 
+def render_messages(messages: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return the messages of a prompt with their roles and their contents as HTML."""
+    return [{"role": each["role"], "html": render(each["content"])} for each in messages]
+
+
 def count_words(text: str) -> int:
-    """Words between spaces; of Chinese and Japanese, which have none, every character."""
-    apart = CHARACTER_WORDS.sub(" x ", CHARACTER_PUNCTUATION.sub(" ", text))
-    return len(apart.split())
+    """Count words separated by spaces, and each character of Chinese and Japanese."""
+    separated = CHARACTER_WORDS.sub(" x ", CHARACTER_PUNCTUATION.sub(" ", text))
+    return len(separated.split())

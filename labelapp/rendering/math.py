@@ -1,8 +1,7 @@
-r"""LaTeX between the delimiters that people and models use, as MathML: $, $$, \( \), \[ \], \begin.
+r"""Render LaTeX between $, $$, \( \), \[ \] or \begin and \end as MathML.
 
-A plugin for markdown-it. Formulas come from strangers: one that is too long, too deep or wrong is
-shown as it was written, and what comes out still passes the allow-list of
-labelapp/rendering/markdown.py.
+A plugin for markdown-it. Formulas are untrusted: one that is too long, too deeply nested or invalid
+is shown as written, and the output still passes the allow-list of labelapp/rendering/markdown.py.
 """
 
 import html
@@ -21,24 +20,35 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-# Past these a formula is shown as it was written. Real ones stay far below them.
+# A formula beyond these limits is shown as written. Real ones stay far below them.
 MAX_FORMULA = 2_000  # characters
-MAX_DEPTH = 30  # braces within braces
-MAX_TOGETHER = 20_000  # characters of all formulas of one text
+MAX_DEPTH = 30  # nested braces
+MAX_TOTAL = 20_000  # characters of all formulas in one text
 
-TAGS = {
-    *("math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot"),
-    *("mstyle", "mpadded", "mphantom", "msub", "msup", "msubsup", "munder", "mover"),
-    *("munderover", "mmultiscripts", "mtable", "mtr", "mtd", "menclose"),
-}
+TOKEN_TAGS = {"mi", "mn", "mo", "ms", "mtext", "mspace"}
+LAYOUT_TAGS = {"mrow", "mfrac", "msqrt", "mroot", "mstyle", "mpadded", "mphantom", "menclose"}
+SCRIPT_TAGS = {"msub", "msup", "msubsup", "munder", "mover", "munderover", "mmultiscripts"}
+TABLE_TAGS = {"mtable", "mtr", "mtd"}
+TAGS = {"math"} | TOKEN_TAGS | LAYOUT_TAGS | SCRIPT_TAGS | TABLE_TAGS
 LENGTHS = {"width", "height", "depth", "lspace", "rspace", "minsize", "maxsize", "linethickness"}
 ATTRIBUTES: dict[str, set[str]] = {
     "math": {"display", "alttext"},
     "mi": {"mathvariant"},
     "mn": {"mathvariant"},
     "mo": {
-        *("stretchy", "fence", "form", "separator", "largeop", "movablelimits", "symmetric"),
-        *("accent", "mathvariant", "lspace", "rspace", "minsize", "maxsize"),
+        "accent",
+        "fence",
+        "form",
+        "largeop",
+        "lspace",
+        "mathvariant",
+        "maxsize",
+        "minsize",
+        "movablelimits",
+        "rspace",
+        "separator",
+        "stretchy",
+        "symmetric",
     },
     "mtext": {"mathvariant"},
     "mfrac": {"linethickness"},
@@ -52,15 +62,15 @@ ATTRIBUTES: dict[str, set[str]] = {
     "menclose": {"notation"},
 }
 
-# How many children these must have, to be shown as meant.
+# Elements that need an exact number of children.
 CHILDREN = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "msubsup": 3}
 CHILDREN |= {"munder": 2, "mover": 2, "munderover": 3}
 
-# What \hspace and its like may ask for: less than ten units forwards, less than two back.
+# Lengths of \hspace and similar commands: less than ten units forwards, or two backwards.
 LENGTH = re.compile(r"(-[01]?(\.\d+)?|\d?(\.\d+)?)(em|ex|mu|pt|px|mm|cm)?")
 
 CLOSING = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
-# A price is none: "$5 and $10", "US$5", "5$". But "the $n$th" is one.
+# "the $n$th" is a formula; prices are not: "$5 and $10", "US$5", "5$".
 DOLLARS = re.compile(
     rf"(?<![\w$])\$(?P<source>(?! )(?:[^$\\]|\\.){{1,{MAX_FORMULA}}}(?<!\s))\$"
     r"(?:(?=(?:th|st|nd|rd|s)\b)|(?![\w$]))",
@@ -83,12 +93,12 @@ def formulas_plugin(markdown: MarkdownIt) -> None:
 
 
 def may_hold(text: str) -> bool:
-    """Whether it is worth looking for formulas: cheap, and false for most texts."""
+    """Return whether a text may contain formulas. The test is cheap, and false for most texts."""
     return "$" in text or "\\(" in text or "\\[" in text or "\\begin" in text
 
 
 def is_formula(source: str, display: bool) -> bool:
-    """Whether this looks like mathematics, and not like prose between two prices."""
+    """Return whether `source` looks like mathematics, not like prose between two prices."""
     words = WORD.findall(COMMAND.sub(" ", source))
     if source[:1].isdigit() and words and "\\" not in source:
         return False
@@ -100,7 +110,7 @@ def is_formula(source: str, display: bool) -> bool:
 
 
 def find_in_line(state: StateInline, silent: bool) -> bool:
-    """The inline rule: a formula that begins where the parser stands."""
+    """Parse an inline formula at the present position."""
     found = formula_at(state.src, state.pos)
     if found is None or found[1] > state.posMax:
         return False
@@ -114,7 +124,7 @@ def find_in_line(state: StateInline, silent: bool) -> bool:
 
 
 def formula_at(text: str, start: int) -> tuple[str, int, bool] | None:
-    """The source of the formula that begins here, where it ends, whether it stands by itself."""
+    """Return the source of the formula at `start`, its end, and whether it is a display formula."""
     opening = text[start : start + 2]
     if opening in CLOSING:
         begin, bound = start + 2, start + 4 + MAX_FORMULA
@@ -136,7 +146,7 @@ def is_word(text: str, place: int) -> bool:
 
 
 def find_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
-    """The block rule: a formula over one or several lines, which nothing else shares."""
+    """Parse a formula that fills one or more lines."""
     if state.is_code_block(first):
         return False
     opening = line(state, first)
@@ -150,7 +160,7 @@ def find_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
         state.src.find(closing, state.bMarks[first] + begin, state.bMarks[first] + 2 * MAX_FORMULA)
         < 0
     ):
-        return False  # before the lines are looked at one by one
+        return False  # saves a search line by line
     lines = [opening[begin:]]
     length = 0
     while closing not in lines[-1]:
@@ -190,7 +200,7 @@ def render_token(
     token = tokens[index]
     display = token.meta["display"]
     env["formulas"] = env.get("formulas", 0) + len(token.content)
-    mathml = to_mathml(token.content, display) if env["formulas"] <= MAX_TOGETHER else None
+    mathml = to_mathml(token.content, display) if env["formulas"] <= MAX_TOTAL else None
     inside = mathml or f"<code>{escape(token.info)}</code>"
     long = "" if display or len(token.content) <= 40 else " long"
     span = f'<span class="formula{" display" if display else long}">{inside}</span>'
@@ -199,7 +209,7 @@ def render_token(
 
 @lru_cache(maxsize=4096)
 def to_mathml(source: str, display: bool) -> str | None:
-    """MathML of a formula; None for one that cannot be, or is not to be, converted."""
+    """Return the MathML of a formula, or None if it cannot be converted or exceeds a limit."""
     if len(source) > MAX_FORMULA or depth(source) > MAX_DEPTH:
         return None
     try:
@@ -223,17 +233,17 @@ def depth(source: str) -> int:
 
 
 def is_understood(element: Element) -> bool:
-    """False for a command that the converter does not know, or a fraction of one part."""
+    """Return False for a command unknown to the converter, or a wrong number of children."""
     unknown = element.tag == "mi" and (element.text or "").startswith("\\")
     return not unknown and len(element) == CHILDREN.get(element.tag, len(element))
 
 
 def clean(element: Element) -> None:
-    """Text as text (the converter leaves references such as &#x3C; in it), lengths in bounds."""
+    """Replace character references such as &#x3C; in the text, and remove excessive lengths."""
     if element.text:
         element.text = html.unescape(element.text)
     if element.tag == "mi" and element.text in {"±", "∓"}:
-        element.tag = "mo"  # the converter's mistake: set without room around it
+        element.tag = "mo"  # a bug of the converter, which sets it without spacing
     for name in LENGTHS & element.attrib.keys():
         value: Any = element.attrib[name]
         if not LENGTH.fullmatch(value):

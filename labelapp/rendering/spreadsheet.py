@@ -1,11 +1,11 @@
-"""Values as cells of a spreadsheet, with formulas defused."""
+"""Write values as spreadsheet cells, without formula injection."""
 
 import json
 import re
 from typing import Any
 
-# What a spreadsheet runs as a formula, or drops to find one behind it (OWASP, CSV injection): also
-# in the full width of East Asian keyboards. Apostrophes before it are what defuses it.
+# Characters that start a formula in a spreadsheet, or that it skips in front of one (OWASP, CSV
+# injection), full-width ones included. Apostrophes in front of them prevent that.
 FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
 
 
@@ -13,10 +13,10 @@ ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def cell(value: Any) -> str:
-    """A value as a spreadsheet may open it.
+    """Return a value as the text of a cell.
 
-    What it would run as a formula has an apostrophe before it; so has what would look like that.
-    Taking one away where FORMULA matches gives back the text.
+    A text that matches FORMULA gets an apostrophe in front. To read it back, remove one apostrophe
+    wherever FORMULA matches.
     """
     if isinstance(value, bool):
         return "true" if value else "false"

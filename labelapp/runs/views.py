@@ -1,4 +1,4 @@
-"""Training runs in the page: start, follow, stop, read the log."""
+"""The pages of training runs: start, follow, stop and resume them, and read their logs."""
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -12,9 +12,8 @@ from labelapp.models import Member, Role, TrainingRun
 from labelapp.rendering.charts import loss_curve
 from labelapp.runs import lifecycle, process, scores, tasks
 from labelapp.runs.forms import TrainForm
-from labelapp.web.access import member_view, signed_in
+from labelapp.web.access import REVIEWERS, member_view, signed_in
 
-SEERS = (Role.MANAGER, Role.REVIEWER)
 LOG_BYTES = 200_000
 
 
@@ -35,11 +34,11 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     if request.method == "POST":
         if not member.manages:
-            raise PermissionDenied("Only a manager of the project starts training.")
+            raise PermissionDenied("Only a manager of the project can start training.")
         return start(request, member)
     return list_response(request, member, TrainForm())
 
@@ -54,7 +53,7 @@ def list_response(
         "project": member.project,
         "runs": page,
         "form": form,
-        "blocked": lifecycle.why_not(member.project),
+        "blocked": lifecycle.reason_not_to_start(member.project),
     }
     return render(request, "runs/list.html", context, status=status)
 
@@ -78,7 +77,7 @@ def start(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     jobs.mark_lost(member.project.runs.all())
     return render(request, "runs/detail.html", run_context(member, pk))
@@ -86,7 +85,7 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     jobs.mark_lost(member.project.runs.all())
     return render(request, "runs/_progress.html", run_context(member, pk))
@@ -114,7 +113,7 @@ def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_safe
 @never_cache
-@member_view(*SEERS)
+@member_view(*REVIEWERS)
 def log(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     text = process.tail(process.log_path(run), LOG_BYTES) if run.folder else ""

@@ -1,4 +1,4 @@
-"""What every page shares: access, middleware, languages and static files.
+"""Shared parts of all pages: access control, middleware, languages and static files.
 
 It may import db, rendering and models.
 """

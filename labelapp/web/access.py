@@ -1,7 +1,7 @@
-"""Who may open what: the guard in front of every page of a project.
+"""Access control for the pages of a project.
 
-A project that is not yours does not exist (404); a page of it that your role does not open is
-refused in words (403).
+A project of which the user is not a member is not found (404). A page that the user's role does
+not allow is refused with a message (403).
 """
 
 from collections.abc import Callable
@@ -17,16 +17,18 @@ from labelapp.models import Member, Project, Role, User
 
 View = Callable[..., HttpResponseBase]
 
+REVIEWERS = (Role.MANAGER, Role.REVIEWER)
+
 
 def signed_in(request: HttpRequest) -> User:
-    """The request's user. LoginRequiredMiddleware has sent everybody else to the sign-in page."""
+    """Return the user. LoginRequiredMiddleware has sent anonymous visitors to sign in."""
     return cast(User, request.user)
 
 
 def membership(user: User, slug: str) -> Member:
-    """The person's membership in the project; superusers manage projects they are not members of.
+    """Return the user's membership of the project. Superusers are managers of every project.
 
-    Raises Http404 for everybody else, so that a stranger cannot tell which projects exist.
+    Raises Http404 for everyone else, so that strangers cannot tell which projects exist.
     """
     own = (
         Member.objects.filter(user=user, project__slug=slug, is_active=True)
@@ -35,7 +37,7 @@ def membership(user: User, slug: str) -> Member:
     )
     if own is not None:
         if user.is_superuser:
-            own.role = Role.MANAGER  # here and now, whatever is stored
+            own.role = Role.MANAGER  # in memory only
         return own
     if not user.is_superuser:
         raise Http404
@@ -44,14 +46,19 @@ def membership(user: User, slug: str) -> Member:
 
 
 def member_view(*roles: Role) -> Callable[[View], View]:
-    """Call the view as view(request, member, ...) for members with one of the roles (or any)."""
+    """Return a decorator that calls view(request, member, ...) for members with one of `roles`.
+
+    Without roles, every member is allowed.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponseBase:
             member = membership(signed_in(request), slug)
             if roles and member.role not in roles:
-                raise PermissionDenied(f"This page is for a {' or '.join(roles)} of the project.")
+                raise PermissionDenied(
+                    f"Only a {' or '.join(roles)} of the project can open this page."
+                )
             return view(request, member, **kwargs)
 
         return guarded

@@ -1,4 +1,4 @@
-"""The language of the pages: the words of their scripts, and the choice."""
+"""The language of the pages: choose one, and translate their scripts."""
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -16,7 +16,7 @@ SENTENCES = JavaScriptCatalog.as_view(packages=["labelapp"])
 @require_safe
 @cache_control(max_age=3600)
 def words(request: HttpRequest, language: str) -> HttpResponseBase:
-    """What scripts say, in a language; Django's gettext for scripts."""
+    """Return the JavaScript catalogue of a language."""
     if language not in dict(settings.LANGUAGES):
         raise Http404
     with translation.override(language):
@@ -26,5 +26,5 @@ def words(request: HttpRequest, language: str) -> HttpResponseBase:
 @login_not_required
 @require_POST
 def choose(request: HttpRequest) -> HttpResponseBase:
-    """Keep a language in a cookie, whatever the browser asks for."""
+    """Store the chosen language in a cookie, which overrides the browser's preference."""
     return set_language(request)

@@ -1,4 +1,4 @@
-"""What stands between every request and its view."""
+"""Middleware: the language of a page, and an answer while SQLite is busy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,27 +14,33 @@ from django.utils import translation
 View = Callable[..., HttpResponseBase]
 
 
+class PageRequest(HttpRequest):
+    """A request with the attribute that LanguageMiddleware sets for templates."""
+
+    translated: bool
+
+
 def translated(view: View) -> View:
-    """Mark a view whose page is there in every language: the others stay in English."""
+    """Mark a view whose page is translated; pages of other views are in English."""
     view.translated = True  # type: ignore[attr-defined]
     return view
 
 
 class LanguageMiddleware(LocaleMiddleware):
-    """The language that a person chose, else their browser's, on pages that are translated."""
+    """Activate the chosen language, or the browser's, on translated pages."""
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
-        translation.activate(settings.LANGUAGE_CODE)  # an address that leads nowhere has no view
+        translation.activate(settings.LANGUAGE_CODE)  # an unknown URL has no view
 
-    def process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> None:
-        request.translated = getattr(view, "translated", False)  # type: ignore[attr-defined]
-        if request.translated:  # type: ignore[attr-defined]
+    def process_view(self, request: PageRequest, view: View, args: Any, kwargs: Any) -> None:
+        request.translated = getattr(view, "translated", False)
+        if request.translated:
             translation.activate(request.LANGUAGE_CODE)
 
 
 class BusyDatabaseMiddleware:
-    """Says in words that SQLite was busy for longer than a request waits: a large import, say."""
+    """Answer with status 503 if SQLite stays locked for too long, as during a large import."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -1,11 +1,11 @@
-"""Static files under names that change with their content."""
+"""Serve static files under names with a hash of their content."""
 
 from typing import ClassVar
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-# `import ... from "./cards.js";` of our own modules. Django's option for this also takes types in
-# the comments of other packages for imports, and stops at files that are not there.
+# `import ... from "./cards.js";` in our own modules. Django's option for this also matches types in
+# the comments of other packages, and fails on files that do not exist.
 MODULE_IMPORTS = (
     "js/*.js",
     (
@@ -18,6 +18,6 @@ MODULE_IMPORTS = (
 
 
 class StaticFilesStorage(CompressedManifestStaticFilesStorage):
-    """Also renames what our scripts import, so that no browser mixes two releases."""
+    """Also rename the modules that our scripts import, so that a browser never mixes releases."""
 
     patterns: ClassVar = (*CompressedManifestStaticFilesStorage.patterns, MODULE_IMPORTS)

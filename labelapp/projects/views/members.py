@@ -1,4 +1,4 @@
-"""The people of a project, for its managers: roles, removing, bringing back."""
+"""The pages where managers change roles, remove members and bring them back."""
 
 from typing import Any
 
@@ -15,27 +15,27 @@ from labelapp.projects import members as people
 from labelapp.projects.forms.members import RoleForm
 from labelapp.web.access import member_view
 
-A_PAGE = 50
+PAGE_SIZE = 50
 
 
 def find(member: Member, pk: int) -> Member:
-    """Somebody of the project who has a login. Raises Http404 for everybody else."""
+    """Return a member of the project who has a login. Raises Http404 for others."""
     persons = Member.objects.select_related("user", "project").filter(user__isnull=False)
     return get_object_or_404(persons, pk=pk, project=member.project)
 
 
-def done(request: HttpRequest, member: Member, person: Member, said: str) -> HttpResponse:
-    """The person's row as it is now; for who has closed the page to themselves, another page."""
+def done(request: HttpRequest, member: Member, person: Member, message: str) -> HttpResponse:
+    """Return the updated row, or a redirect if managers have closed this page to themselves."""
     own = person.user_id == request.user.pk and not request.user.is_superuser
     if own and not person.is_active:
         target = redirect("projects")
     elif own and not person.manages:
         target = redirect(member.project)
     elif request.htmx:  # type: ignore[attr-defined]
-        return row(request, member, person, said=said)
+        return row(request, member, person, said=message)
     else:
         target = redirect("people", member.project.slug)
-    messages.success(request, said)
+    messages.success(request, message)
     return HttpResponseClientRedirect(target.url) if request.htmx else target  # type: ignore[attr-defined]
 
 
@@ -47,9 +47,9 @@ def refuse(request: HttpRequest, member: Member, person: Member, problem: str) -
 
 
 def row(
-    request: HttpRequest, member: Member, person: Member, status: int = 200, **said: Any
+    request: HttpRequest, member: Member, person: Member, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    context = {"project": member.project, "person": person, "roles": Role.choices, **said}
+    context = {"project": member.project, "person": person, "roles": Role.choices, **extra}
     return render(request, "projects/members/_person.html", context, status=status)
 
 
@@ -65,7 +65,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "project": member.project,
         "shown": shown,
         "counts": people.count_kinds(member.project),
-        "page": Paginator(members, A_PAGE).get_page(request.GET.get("page")),
+        "page": Paginator(members, PAGE_SIZE).get_page(request.GET.get("page")),
         "query": f"show={shown}&",
         "roles": Role.choices,
     }
@@ -94,8 +94,11 @@ def remove(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         people.remove(member=person)
     except people.LastManagerError as error:
         return refuse(request, member, person, str(error))
-    said = f"{person.name} is removed. Their rankings are kept; what they had begun goes to others."
-    return done(request, member, person, said)
+    message = (
+        f"{person.name} has been removed. Their rankings are kept, and the prompts they had "
+        "started go to others."
+    )
+    return done(request, member, person, message)
 
 
 @require_POST
@@ -103,4 +106,4 @@ def remove(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 def bring_back(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     people.bring_back(member=person)
-    return done(request, member, person, f"{person.name} is back, as a {person.role}.")
+    return done(request, member, person, f"{person.name} is back as a {person.role}.")
