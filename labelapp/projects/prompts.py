@@ -277,7 +277,7 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
 
 @transaction.atomic
 def remove_from_queue(*, prompts: QuerySet[Prompt]) -> int:
-    """Assign the prompts to no more labellers, and return their number.
+    """Remove prompts from the queue and return their number.
 
     Rankings and open assignments stay.
     """

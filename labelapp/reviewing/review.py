@@ -56,7 +56,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How many comparisons of a prompt the model orders differently from people."""
+    """The number of comparisons of a prompt, and of those that the model orders differently."""
 
     comparisons: int
     against: int

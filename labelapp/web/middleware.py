@@ -10,13 +10,15 @@ from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 from django.utils import translation
+from django_htmx.middleware import HtmxDetails
 
 View = Callable[..., HttpResponseBase]
 
 
 class PageRequest(HttpRequest):
-    """A request with the attribute that LanguageMiddleware sets for templates."""
+    """A request with the attributes that middleware sets."""
 
+    htmx: HtmxDetails
     translated: bool
 
 

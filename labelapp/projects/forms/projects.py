@@ -71,9 +71,9 @@ class SettingsForm(forms.ModelForm):
         ]
         labels = {
             "lease_minutes": "Return a prompt to the queue after (minutes)",
-            "gold_share": "Gold prompts, in percent",
-            "repeat_share": "Repeated prompts, in percent",
-            "repeat_after_days": "Repeated after, in days",
+            "gold_share": "Gold prompts (percent)",
+            "repeat_share": "Repeated prompts (percent)",
+            "repeat_after_days": "Repeated after (days)",
         }
         help_texts = {
             "responses_per_ranking": (

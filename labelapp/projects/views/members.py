@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -14,6 +14,7 @@ from labelapp.models import Member, Role
 from labelapp.projects import members as people
 from labelapp.projects.forms.members import RoleForm
 from labelapp.web.access import member_view
+from labelapp.web.middleware import PageRequest
 
 PAGE_SIZE = 50
 
@@ -24,30 +25,30 @@ def find(member: Member, pk: int) -> Member:
     return get_object_or_404(persons, pk=pk, project=member.project)
 
 
-def done(request: HttpRequest, member: Member, person: Member, message: str) -> HttpResponse:
+def done(request: PageRequest, member: Member, person: Member, message: str) -> HttpResponse:
     """Return the updated row, or a redirect if managers have closed this page to themselves."""
     own = person.user_id == request.user.pk and not request.user.is_superuser
     if own and not person.is_active:
         target = redirect("projects")
     elif own and not person.manages:
         target = redirect(member.project)
-    elif request.htmx:  # type: ignore[attr-defined]
+    elif request.htmx:
         return row(request, member, person, said=message)
     else:
         target = redirect("people", member.project.slug)
     messages.success(request, message)
-    return HttpResponseClientRedirect(target.url) if request.htmx else target  # type: ignore[attr-defined]
+    return HttpResponseClientRedirect(target.url) if request.htmx else target
 
 
-def refuse(request: HttpRequest, member: Member, person: Member, problem: str) -> HttpResponse:
-    if request.htmx:  # type: ignore[attr-defined]
+def refuse(request: PageRequest, member: Member, person: Member, problem: str) -> HttpResponse:
+    if request.htmx:
         return row(request, member, person, status=422, problem=problem)
     messages.error(request, problem)
     return redirect("people", member.project.slug)
 
 
 def row(
-    request: HttpRequest, member: Member, person: Member, status: int = 200, **extra: Any
+    request: PageRequest, member: Member, person: Member, status: int = 200, **extra: Any
 ) -> HttpResponse:
     context = {"project": member.project, "person": person, "roles": Role.choices, **extra}
     return render(request, "projects/members/_person.html", context, status=status)
@@ -56,7 +57,7 @@ def row(
 @require_safe
 @never_cache
 @member_view(Role.MANAGER)
-def index(request: HttpRequest, member: Member) -> HttpResponse:
+def index(request: PageRequest, member: Member) -> HttpResponse:
     shown = request.GET.get("show", "")
     shown = shown if shown in people.KINDS else people.ACTIVE
     members = people.of_kind(member.project, shown)
@@ -74,7 +75,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
-def change_role(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def change_role(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     form = RoleForm(request.POST)
     if not form.is_valid():
@@ -88,7 +89,7 @@ def change_role(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
-def remove(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def remove(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     try:
         people.remove(member=person)
@@ -103,7 +104,7 @@ def remove(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
-def bring_back(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def bring_back(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     people.bring_back(member=person)
     return done(request, member, person, f"{person.name} is back as a {person.role}.")

@@ -29,7 +29,7 @@ from labelapp.web.access import REVIEWERS, member_view
 MAX_SEARCH = 200  # characters
 
 
-def guard_acts(request: HttpRequest, member: Member) -> None:
+def require_manager_to_post(request: HttpRequest, member: Member) -> None:
     if request.method == "POST" and not member.manages:
         raise PermissionDenied("Only a manager of the project can change the queue.")
 
@@ -63,7 +63,7 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
 @never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
-    guard_acts(request, member)
+    require_manager_to_post(request, member)
     if request.method != "POST":
         return list_response(request, member)
     form = ActionForm(
@@ -118,7 +118,7 @@ def detail_response(
 @never_cache
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    guard_acts(request, member)
+    require_manager_to_post(request, member)
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
     if request.method != "POST":
         return detail_response(request, member, prompt)

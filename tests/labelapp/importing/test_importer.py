@@ -368,7 +368,7 @@ def test_a_file_or_project_that_is_not_there_is_named(project: Project) -> None:
         message
         == "/nowhere/x.jsonl cannot be opened: No such file or directory; nothing was imported"
     )
-    with pytest.raises(CommandError, match=r"make it with: manage\.py create_project attic"):
+    with pytest.raises(CommandError, match=r"create it with manage\.py create_project attic"):
         call_command("import_rankings", "x", "--project", "attic")
 
 

@@ -358,13 +358,13 @@ def test_training_needs_two_prompts_with_a_comparison(
 ) -> None:
     for i, rank in enumerate(ranks):
         add_ranking(add_prompt(f"{i}?"), labeller, rank)
-    with pytest.raises(lifecycle.CannotTrainError, match=f"there {count} yet"):
+    with pytest.raises(lifecycle.CannotTrainError, match=f"So far there {count}"):
         start(project)
     with pytest.raises(CommandError, match="at least two prompts"):
         call_command("train_reward", "--project", "kitchen")
     response = sign_in(manager).post(URL, {"backbone": "transformer", "ties": "drop", "seed": "0"})
     assert response.status_code == 422
-    assert f"there {count} yet" in response.content.decode()
+    assert f"So far there {count}" in response.content.decode()
     assert not TrainingRun.objects.exists()
 
 
