@@ -41,7 +41,7 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
 
     page.get_by_role("navigation").get_by_role("link", name="People").click()
     row = page.get_by_role("listitem").filter(has_text="newcomer")
-    expect(row).to_contain_text("1 ranking made")
+    expect(row).to_contain_text("1 ranking")
 
 
 def test_a_link_is_copied_or_selected(live_server: Any, sign_in_as: As, manager: Member) -> None:
