@@ -1,6 +1,6 @@
-"""The administrators' pages: people, projects, and a look at what was stored.
+"""The admin site: manage users, projects and members, and view the stored data.
 
-What labellers and models said is shown and never edited here: a ranking changes by a new version.
+Prompts, rankings and runs are read-only here: a ranking is changed by adding a version.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ admin.site.register(User, UserAdmin)
 class ProjectAdmin(admin.ModelAdmin):
     list_display = ["name", "slug", "rankings_per_prompt", "ties_allowed", "created_at"]
     search_fields = ["name", "slug"]
-    form = ProjectForm  # which knows what flags may be
+    form = ProjectForm  # validates the flags
 
 
 @admin.register(Member)
@@ -30,11 +30,11 @@ class MemberAdmin(admin.ModelAdmin):
     list_filter = ["project", "role", "is_active"]
     list_select_related = ["project", "user"]
     search_fields = ["name"]
-    # What is counted as they rank is not entered here: a form open meanwhile would set it back.
+    # Without the counters, which an open form would reset.
     fields = ["project", "user", "name", "role", "is_active"]
 
 
-class LookOnly(admin.ModelAdmin):
+class ReadOnlyAdmin(admin.ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -46,21 +46,21 @@ class LookOnly(admin.ModelAdmin):
 
 
 @admin.register(Prompt)
-class PromptAdmin(LookOnly):
+class PromptAdmin(ReadOnlyAdmin):
     list_display = ["__str__", "project", "rankings_wanted", "rankings_needed", "priority"]
     list_filter = ["project"]
     list_select_related = ["project"]
 
 
 @admin.register(Ranking)
-class RankingAdmin(LookOnly):
+class RankingAdmin(ReadOnlyAdmin):
     list_display = ["prompt", "member", "origin", "version", "is_current", "surplus", "created_at"]
     list_filter = ["origin", "is_current", "surplus"]
     list_select_related = ["prompt", "member"]
 
 
 @admin.register(TrainingRun)
-class TrainingRunAdmin(LookOnly):
+class TrainingRunAdmin(ReadOnlyAdmin):
     list_display = ["__str__", "project", "state", "created_by", "created_at", "finished_at"]
     list_filter = ["project", "state"]
     list_select_related = ["project", "created_by"]

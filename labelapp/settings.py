@@ -1,8 +1,8 @@
-"""Settings, read from the environment and nothing else. docs/configuration.md lists every variable.
+"""Django settings, read from environment variables. docs/configuration.md lists them.
 
-A bad value stops the start with one clear line, and no default is insecure: DEBUG is off, the
-secret key is made on the first start, and only this machine may connect until ALLOWED_HOSTS says
-more.
+An invalid value ends the program with a one-line message. The defaults are secure: DEBUG is off,
+the secret key is generated on the first start, and only this machine can connect until
+ALLOWED_HOSTS allows others.
 """
 
 import os
@@ -25,24 +25,24 @@ def stop(message: str) -> NoReturn:
 
 
 def switch(name: str) -> bool:
-    """An on/off variable; off when unset."""
+    """Return the value of an on/off variable, which is off by default."""
     value = os.environ.get(name, "").strip().lower()
     if value in ("", "0", "off", "false", "no"):
         return False
     if value in ("1", "on", "true", "yes"):
         return True
-    stop(f"{name}={value!r} is neither on nor off; use {name}=on or leave it out")
+    stop(f"{name}={value!r} is neither on nor off; use {name}=on or leave it unset")
 
 
 def words(name: str, default: str = "") -> list[str]:
-    """A comma-separated variable."""
+    """Return the values of a comma-separated variable."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
 def whole_number(name: str, text: str) -> int:
-    """The value of a variable that counts something."""
+    """Return the value of a positive integer variable."""
     if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        stop(f"{name}={text!r} is no whole number above 0")
+        stop(f"{name}={text!r} is not a whole number above 0")
     return int(text)
 
 
@@ -52,12 +52,12 @@ def data_dir() -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        stop(f"DATA_DIR={path} cannot be made: {error.strerror}")
+        stop(f"DATA_DIR={path} cannot be created: {error.strerror}")
     return path
 
 
 def secret_key(folder: Path) -> str:
-    """SECRET_KEY, or the key generated on the first start into DATA_DIR (mode 0600)."""
+    """Return SECRET_KEY, or the key that the first start generates in DATA_DIR (mode 0600)."""
     if key := os.environ.get("SECRET_KEY"):
         if len(key) < 32:
             stop("SECRET_KEY is shorter than 32 characters; use a long random value")
@@ -65,8 +65,8 @@ def secret_key(folder: Path) -> str:
     path = folder / "secret_key"
     try:
         if not path.exists():
-            # mkstemp's files are ours alone (0600). The link makes the key appear whole, and of
-            # several processes that start at once all use the one that came first.
+            # mkstemp creates files with mode 0600. The link makes the complete key appear at once;
+            # if several processes start together, all use the first key.
             handle, made = tempfile.mkstemp(dir=folder)
             with os.fdopen(handle, "w") as file:
                 file.write(secrets.token_urlsafe(64))
@@ -75,14 +75,14 @@ def secret_key(folder: Path) -> str:
             os.unlink(made)
         key = path.read_text().strip()
     except OSError as error:
-        stop(f"no SECRET_KEY, and {path} cannot be made or read: {error.strerror}")
+        stop(f"no SECRET_KEY, and {path} cannot be created or read: {error.strerror}")
     if not key:
         stop(f"{path} is empty; delete it and start again")
     return key
 
 
-# The server plans a statement once for each connection, not each time: half of its work. A pooler
-# that lends connections for a transaction (PgBouncer before 1.21) does not get along with it.
+# Prepared statements save PostgreSQL half of its work. Poolers that share connections between
+# transactions (PgBouncer before 1.21) do not support them.
 PREPARED = {"server_side_binding": True, "prepare_threshold": 2}
 
 
@@ -98,19 +98,19 @@ def database(folder: Path) -> dict[str, object]:
         stop("DATABASE_URL names no database; its form is sqlite:////folder/podium.sqlite3")
     if url.startswith("sqlite"):
         config["OPTIONS"] = {
-            # A transaction that will write takes the lock at its start, so it never fails half way
-            # because another writer came between; the busy timeout makes it wait its turn.
+            # A transaction takes the write lock at its start, so that it cannot fail half-way
+            # because of another writer. The timeout makes it wait for the lock.
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
-            # Readers never wait for a writer. synchronous stays FULL: an acknowledged ranking
-            # survives a power cut.
+            # Readers never wait for a writer. With synchronous=FULL, a stored ranking survives a
+            # power failure.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
-        config["TEST"] = {"NAME": str(folder / "test.sqlite3")}  # a file: subprocesses read it too
+        config["TEST"] = {"NAME": str(folder / "test.sqlite3")}  # a file, for subprocesses
     else:
-        given = dj_database_url.parse(url).get("OPTIONS") or {}
-        config["OPTIONS"] = {**given, **({} if switch("DATABASE_POOLER") else PREPARED)}
-    # A new connection costs a tenth of what a page costs: SQLite reads the schema anew.
+        options = dj_database_url.parse(url).get("OPTIONS") or {}
+        config["OPTIONS"] = {**options, **({} if switch("DATABASE_POOLER") else PREPARED)}
+    # A new connection takes a tenth of the time of a page: SQLite reads the schema again.
     config["CONN_MAX_AGE"] = 60
     return config
 
@@ -168,7 +168,7 @@ TEMPLATES = [
     },
 ]
 
-# For pieces of pages. In each process of its own: what it holds is quick to make anew.
+# For fragments of pages, in each process, because they are quick to render again.
 CACHE = "dummy.DummyCache" if DEBUG else "locmem.LocMemCache"  # templates change in development
 CACHES = {
     "default": {
@@ -180,14 +180,14 @@ CACHES = {
 DATABASES = {"default": database(DATA_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Training takes hours: in a queue of its own, it keeps no file and no measurement waiting.
+# Training takes hours, so it has its own queue, and other tasks need not wait for it.
 TASKS = {
     "default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "training"]}
 }
 
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
-    "labelapp.signin.Backend",  # keeps those signed in whose session an earlier version made
+    "labelapp.signin.Backend",  # keeps sessions of earlier versions valid
 ]
 AUTH_USER_MODEL = "labelapp.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -210,7 +210,7 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-# Only the page of uploads takes files (labelapp/importing/views.py), up to this size.
+# Only the upload page accepts files (labelapp/importing/views.py), up to this size.
 MAX_UPLOAD_BYTES = 2**20 * whole_number(
     "MAX_UPLOAD_MIB", os.environ.get("MAX_UPLOAD_MIB") or "2048"
 )
@@ -224,8 +224,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "labelapp.web.staticfiles.StaticFilesStorage"},
 }
 
-# Responses are hostile text: besides the allow-list of HTML, nothing may be loaded from elsewhere
-# and no inline script runs.
+# Responses are untrusted: besides the allow-list of HTML, this policy blocks inline scripts and
+# resources of other hosts.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -255,6 +255,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    # A refused or missing page is an answer; only faults are worth a trace.
+    # Log only errors of the server, not refused or missing pages.
     "loggers": {"django.request": {"level": "ERROR"}},
 }

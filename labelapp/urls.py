@@ -1,4 +1,4 @@
-"""Every address. The stages' nouns name them: labelling, runs, reviewing."""
+"""The URLs of all pages."""
 
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
@@ -20,7 +20,7 @@ from labelapp.web.middleware import translated
 
 
 class RowConverter(IntConverter):
-    """The number of a row: an address with a number that no database holds leads nowhere."""
+    """A primary key. Numbers that are too large for a database do not match."""
 
     regex = "[0-9]{1,18}"
 

@@ -74,8 +74,6 @@ OPTIMIZER_RATES: dict[str, float] = {
 
 # Earlier names of settings, on the command line and in stored configurations.
 OLD_NAMES = {"verdicts": "aggregation", "centring": "reward_centering"}
-# Settings that are stored under their earlier name, which the web application reads.
-STORED_NAMES = {"aggregation": "verdicts"}
 
 
 def setting(
@@ -383,9 +381,8 @@ class TrainConfig:
                 )
 
     def to_json(self) -> dict[str, Any]:
-        """Return every field as a plain value, by the name that it is stored under."""
-        values = dataclasses.asdict(self)
-        return {STORED_NAMES.get(name, name): value for name, value in values.items()}
+        """Return every field as a plain value, by its name."""
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, source: str | Mapping[str, Any]) -> TrainConfig:
@@ -412,6 +409,12 @@ class TrainConfig:
     def to_arguments(self) -> list[str]:
         """Return the command line of this configuration, one `--name=value` for each field."""
         return [f"{option(name)}={value}" for name, value in dataclasses.asdict(self).items()]
+
+
+def stored_aggregation(values: Mapping[str, Any]) -> Aggregation:
+    """Return the aggregation in stored settings or in a manifest, under its present or old name."""
+    aggregation: Aggregation = values.get("aggregation") or values.get("verdicts") or "all"
+    return aggregation
 
 
 def option(name: str) -> str:

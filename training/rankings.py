@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 
 Ties = Literal["drop", "half", "davidson"]
 Aggregation = Literal["all", "majority", "adjudicated"]
-Verdicts = Aggregation  # the name that labelapp imports
 Kind = Literal["own", "adjudicated", "majority"]
 """A labeller's own; by somebody who saw those of the labellers; what most of these say."""
 Identifier = int | str

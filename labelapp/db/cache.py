@@ -1,7 +1,7 @@
-"""Figures of very large projects, kept for a minute.
+"""Cache the figures of very large projects for a minute.
 
-To count a million rows takes longer than a page may. Where a figure comes to many rows it is kept,
-in each process of the web server, and a page says so; else it is counted when it is asked for.
+Counting a million rows takes too long for a page. A figure over many rows is cached in each
+process of the web server, and the page says so; others are counted on every request.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,33 +13,35 @@ from django.core.cache import cache
 from django.utils import timezone
 
 SECONDS = 60
-LARGE = 100_000  # rows: fewer are counted within some tens of milliseconds
+LARGE = 100_000  # rows; counting fewer takes some tens of milliseconds
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Kept(Generic[Found]):
-    found: Found
+class Cached(Generic[Value]):
+    """A value and the time at which it was counted."""
+
+    value: Value
     counted_at: datetime | None  # None: just now
 
 
-def kept(name: str, count: Callable[[], Found], rows: Callable[[Found], int]) -> Kept[Found]:
-    """What `count` finds, or found less than a minute ago where that came to many `rows`."""
-    known: Kept[Found] | None = cache.get(name)
+def cached(name: str, count: Callable[[], Value], rows: Callable[[Value], int]) -> Cached[Value]:
+    """Return the result of `count`, cached for a minute if it covers many `rows`."""
+    known: Cached[Value] | None = cache.get(name)
     if known is not None:
         return known
     now = timezone.now()
-    found = count()
-    if rows(found) > LARGE:
-        cache.set(name, Kept(found, now), SECONDS)
-    return Kept(found, None)
+    value = count()
+    if rows(value) > LARGE:
+        cache.set(name, Cached(value, now), SECONDS)
+    return Cached(value, None)
 
 
-def kept_each(
+def cached_each(
     name: str, keys: Iterable[int], count: Callable[[list[int]], Mapping[int, int]]
 ) -> dict[int, int]:
-    """Numbers of rows by key; those of many rows are not asked for again within a minute."""
+    """Return numbers of rows by key. Large numbers are cached for a minute."""
     names = {f"{name}-{key}": key for key in keys}
     known: dict[int, int] = {names[n]: rows for n, rows in cache.get_many(names).items()}
     unknown = [key for key in names.values() if key not in known]

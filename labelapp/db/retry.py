@@ -1,4 +1,4 @@
-"""Retry writes while the database is away."""
+"""Retry writes while the database is unavailable."""
 
 import time
 from collections.abc import Callable
@@ -7,17 +7,14 @@ from typing import TypeVar
 from django.db import InterfaceError, OperationalError, connection
 
 POLL_SECONDS = 0.5
-
-
-PATIENCE_SECONDS = 300  # with a database that is away
-
+RETRY_SECONDS = 300
 
 Result = TypeVar("Result")
 
 
-def patiently(write: Callable[[], Result]) -> Result:
-    """Do what ends in a write, again if the database is away or busy, for some minutes."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def with_retries(write: Callable[[], Result]) -> Result:
+    """Call `write`, and again for RETRY_SECONDS while the database is unavailable or busy."""
+    deadline = time.monotonic() + RETRY_SECONDS
     while True:
         try:
             return write()

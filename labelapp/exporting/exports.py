@@ -1,66 +1,68 @@
-"""Exports that are written in the background, to be fetched when they are whole."""
+"""Write exports in the background, to be downloaded once they are complete."""
 
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 
+from labelapp.exporting.formats import Format
 from labelapp.exporting.reader import ExportedPrompt
 from labelapp.exporting.writer import MANIFEST, ExportRefusedError, export_file
 from labelapp.jobs import files, jobs
 from labelapp.jobs.files import Advance
 from labelapp.jobs.jobs import Enqueue, FailedError
 from labelapp.models import ACTIVE, Export, Project, State, User
+from training.config import OLD_NAMES
 
-KEPT = 5  # finished exports of a project; when another one is done, the oldest goes
-ENDINGS = {"csv": "csv", "parquet": "parquet"}  # of files; the others are JSON lines
+KEPT = 5  # finished exports per project; a new one replaces the oldest
+SUFFIXES = {"csv": "csv", "parquet": "parquet"}  # the other formats are JSON lines
 
 
-def file_name(project: Project, format: str, *, zipped: bool = False) -> str:  # noqa: A002
-    """What a file of that format is called."""
-    ending = ENDINGS.get(format, "jsonl")
-    plain = format in (ending, "jsonl")
-    name = f"{project.slug}.{ending}" if plain else f"{project.slug}.{format}.{ending}"
-    return f"{name}.gz" if zipped and format != "parquet" else name
+def file_name(project: Project, file_format: str, *, zipped: bool = False) -> str:
+    """Return the name of an export in `file_format`."""
+    suffix = SUFFIXES.get(file_format, "jsonl")
+    plain = file_format in (suffix, "jsonl")
+    name = f"{project.slug}.{suffix}" if plain else f"{project.slug}.{file_format}.{suffix}"
+    return f"{name}.gz" if zipped and file_format != "parquet" else name
 
 
 def start(
     *,
     project: Project,
     user: User,
-    format: str,  # noqa: A002 - the option's name
+    file_format: str,
     options: dict[str, Any],
     zipped: bool,
     enqueue: Enqueue,
 ) -> Export:
-    """Queue an export; the same one that is under way already is not made twice.
+    """Queue an export, unless the same one is already in progress.
 
-    `options` are those of exportfiles.export_file.
+    `options` are those of writer.export_file.
     """
-    name = file_name(project, format, zipped=zipped)
-    asked = {"name": name, "format": format, "options": options}
+    name = file_name(project, file_format, zipped=zipped)
+    values = {"name": name, "format": file_format, "options": options}
     with transaction.atomic():
-        Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # of two clicks, one
-        same = Export.objects.active().filter(project=project, **asked).first()
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # one request at a time
+        same = Export.objects.active().filter(project=project, **values).first()
         if same is not None:
             return same
-        export = Export(project=project, created_by=user, **asked)
+        export = Export(project=project, created_by=user, **values)
         jobs.start(export, enqueue)
         files.make_folder(export)
     return export
 
 
 def execute(export: Export) -> None:
-    """Write the file; on return the export is done, failed or stopped, and nothing is half."""
+    """Write the file. On return the export is done, failed or stopped; no file is incomplete."""
     files.execute(export, lambda advance: write(export, advance))
     if export.state == State.DONE:
         remove_older(export.project)
 
 
 def write(export: Export, advance: Advance) -> dict[str, Any]:
-    def followed(prompts: Iterable[ExportedPrompt]) -> Iterator[ExportedPrompt]:
+    def follow(prompts: Iterable[ExportedPrompt]) -> Iterator[ExportedPrompt]:
         for number, prompt in enumerate(prompts, start=1):
             yield prompt
             advance(number)
@@ -71,10 +73,10 @@ def write(export: Export, advance: Advance) -> dict[str, Any]:
         export_file(
             export.project,
             path,
-            export.format,  # type: ignore[arg-type]
-            **export.options,
+            cast("Format", export.format),
+            **{OLD_NAMES.get(name, name): value for name, value in export.options.items()},
             force=True,
-            progress=followed,
+            progress=follow,
         )
     except ExportRefusedError as error:
         reason = str(error).replace(str(path), "The file")
@@ -93,7 +95,7 @@ def manifest_path(export: Export) -> Path:
 
 
 def remove_older(project: Project) -> None:
-    """Keep the newest exports, and forget the failures before them."""
+    """Remove all but the newest exports, and the failed ones before the newest."""
     done = project.exports.filter(state=State.DONE)
     for export in done[KEPT:]:
         remove(export)
@@ -104,19 +106,19 @@ def remove_older(project: Project) -> None:
 
 
 def remove(export: Export) -> bool:
-    """Forget an export and its file. False where it is being written."""
+    """Delete an export and its file. Return False if it is being written."""
     folder = files.folder_of(export)
-    over = Export.objects.filter(pk=export.pk)
-    gone, _ = over.exclude(state__in=ACTIVE).delete()
-    if gone:
+    ended = Export.objects.filter(pk=export.pk).exclude(state__in=ACTIVE)
+    deleted, _ = ended.delete()
+    if deleted:
         folder.remove()
-    return bool(gone)
+    return bool(deleted)
 
 
 def listed(project: Project) -> list[Export]:
     """Return a project's exports with their progress, the newest first."""
     for lost in files.mark_lost(project.exports.all()):
-        files.folder_of(lost).remove()  # what was half written
+        files.folder_of(lost).remove()  # with an incomplete file
     exports = list(project.exports.select_related("created_by"))
     for export in exports:
         files.read_progress(export)

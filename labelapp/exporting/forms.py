@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from labelapp.runs.forms import VERDICTS
+from labelapp.runs.forms import AGGREGATIONS
 
 
 class ExportForm(forms.Form):
@@ -20,8 +20,8 @@ class ExportForm(forms.Form):
         widget=forms.RadioSelect,
         label="Format",
     )
-    verdicts = forms.ChoiceField(
-        choices=VERDICTS, required=False, initial="all", label="Which rankings"
+    aggregation = forms.ChoiceField(
+        choices=AGGREGATIONS, required=False, initial="all", label="Which rankings"
     )
     all_versions = forms.BooleanField(
         required=False,
@@ -35,11 +35,11 @@ class ExportForm(forms.Form):
         help_text="Parquet files are always compressed.",
     )
 
-    def clean_verdicts(self) -> str:
-        return self.cleaned_data["verdicts"] or "all"
+    def clean_aggregation(self) -> str:
+        return self.cleaned_data["aggregation"] or "all"
 
     def clean(self) -> dict[str, Any]:
-        if self.cleaned_data.get("all_versions") and self.cleaned_data.get("verdicts") != "all":
+        if self.cleaned_data.get("all_versions") and self.cleaned_data.get("aggregation") != "all":
             message = "To include earlier versions, choose every ranking."
             self.add_error("all_versions", message)
         return self.cleaned_data

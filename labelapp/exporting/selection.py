@@ -7,20 +7,20 @@ from dataclasses import replace
 from labelapp.exporting.reader import ExportedPrompt, ExportedRanking
 from labelapp.models import Origin
 from training.aggregation import choose
-from training.rankings import Ranking, Verdicts
+from training.rankings import Aggregation, Ranking
 
 
-def select(prompts: Iterable[ExportedPrompt], verdicts: Verdicts) -> Iterator[ExportedPrompt]:
+def select(prompts: Iterable[ExportedPrompt], aggregation: Aggregation) -> Iterator[ExportedPrompt]:
     """Yield the prompts with the current rankings that training would select."""
-    if verdicts == "all":
+    if aggregation == "all":
         yield from prompts
         return
     for prompt in prompts:
-        yield replace(prompt, rankings=select_rankings(prompt.rankings, verdicts))
+        yield replace(prompt, rankings=select_rankings(prompt.rankings, aggregation))
 
 
 def select_rankings(
-    rankings: Sequence[ExportedRanking], verdicts: Verdicts
+    rankings: Sequence[ExportedRanking], aggregation: Aggregation
 ) -> list[ExportedRanking]:
     exported = {training_ranking(ranking): ranking for ranking in rankings}
     by_set: defaultdict[frozenset[str], list[ExportedRanking]] = defaultdict(list)
@@ -29,7 +29,7 @@ def select_rankings(
             by_set[frozenset(ranking.ranks)].append(ranking)
     return [
         exported.get(one) or majority_ranking(one, by_set[frozenset(response_ids(one))])
-        for one in choose(list(exported), verdicts)
+        for one in choose(list(exported), aggregation)
     ]
 
 

@@ -35,7 +35,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         exports.start(
             project=member.project,
             user=signed_in(request),
-            format=form.cleaned_data["format"],
+            file_format=form.cleaned_data["format"],
             options=form.options,
             zipped=form.cleaned_data["zipped"],
             enqueue=tasks.write_export.enqueue,

@@ -20,11 +20,11 @@ from labelapp.models import Project
 from training.config import TrainConfig
 from training.formats.lines import RankingFileError
 from training.formats.parquet import write_table
-from training.rankings import Verdicts
+from training.rankings import Aggregation
 from training.splits import split_position
 
 MANIFEST = ".manifest.json"
-NO_SELECTION = "earlier versions need all rankings: omit --all-versions or --verdicts"
+NO_SELECTION = "earlier versions need all rankings: omit --all-versions or --aggregation"
 
 
 class ExportRefusedError(Exception):
@@ -88,21 +88,21 @@ def export_lines(
     file_format: Format,
     *,
     all_versions: bool = False,
-    verdicts: Verdicts = "all",
+    aggregation: Aggregation = "all",
     contents: Contents | None = None,
     progress: Progress = iter,
 ) -> Iterator[str]:
     """Return an iterator over the lines of an export, which counts its `contents`.
 
     Ranking JSONL with `all_versions` is an archive of the project.
-    Raises ExportRefusedError if `all_versions` is combined with a selection by `verdicts`.
+    Raises ExportRefusedError if `all_versions` is combined with an `aggregation`.
     """
-    if all_versions and verdicts != "all":
+    if all_versions and aggregation != "all":
         raise ExportRefusedError(NO_SELECTION)
     writer = line_writer(file_format, project)
     archive = all_versions and file_format == "jsonl"
     every = progress(read(project, all_versions=all_versions, archive=archive))
-    prompts = writer.filter_prompts(select(every, verdicts))
+    prompts = writer.filter_prompts(select(every, aggregation))
     return writer.lines((contents or Contents()).counted(prompts))
 
 
@@ -112,7 +112,7 @@ def export_file(
     file_format: Format,
     *,
     all_versions: bool = False,
-    verdicts: Verdicts = "all",
+    aggregation: Aggregation = "all",
     force: bool = False,
     progress: Progress = iter,
 ) -> Contents:
@@ -130,7 +130,7 @@ def export_file(
         project,
         file_format,
         all_versions=all_versions,
-        verdicts=verdicts,
+        aggregation=aggregation,
         contents=contents,
         progress=progress,
     )
@@ -144,7 +144,8 @@ def export_file(
                 "file": path.name,
                 "format": file_format,
                 "versions": "all" if all_versions else "current",
-                "verdicts": verdicts,
+                "aggregation": aggregation,
+                "verdicts": aggregation,  # the earlier name, for programs that read it
                 "made_at": format_moment(datetime.now(UTC)),
                 **size_and_hash(part),
                 "counts": contents.counts(),

@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from labelapp.db.bulk import insert_rows
-from labelapp.db.retry import patiently
+from labelapp.db.retry import with_retries
 from labelapp.importing.assignments import add_assignments, add_comments
 from labelapp.importing.entries import Entry, People
 from labelapp.importing.rankings import ImportedRankings, stored_rankings
@@ -95,8 +95,8 @@ def import_lines(
         if finishing is not None:
             finishing(importer.summary)
     # The import is committed: if the database is busy, these wait and do not repeat the import.
-    patiently(importer.count_others)
-    patiently(importer.reset_labellers)
+    with_retries(importer.count_others)
+    with_retries(importer.reset_labellers)
     return importer.summary
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from labelapp.db.retry import patiently
+from labelapp.db.retry import with_retries
 from labelapp.labelling.assignments import look_from_the_top
 from labelapp.labelling.blinding import names_itself
 from labelapp.models import Assignment, Project, Prompt, Ranking, Response, hash_text
@@ -269,7 +269,7 @@ class ModelSampling:
     def receive(self, batch: Sequence[Job], answers: Sequence[dict[str, Any]]) -> None:
         """Store answers in one transaction, and retry the jobs whose texts were not new."""
         pairs = sorted(zip(batch, answers, strict=True), key=lambda pair: pair[0].prompt)
-        stored = patiently(lambda: self.store_all(pairs))
+        stored = with_retries(lambda: self.store_all(pairs))
         for (job, answer), (new, is_queued, is_open) in zip(pairs, stored, strict=True):
             if "error" in answer:
                 self.refuse(job.prompt, answer["error"])

@@ -1,7 +1,7 @@
-"""Uploads: a file that somebody brings, from a look at how it is read to the rows that come of it.
+"""Preview an uploaded file and import it.
 
-Nothing is imported before somebody has seen the first lines as they will be read. With bad lines
-nothing is imported either: they are all named, and the others follow only when asked.
+Nothing is imported until the user has seen a preview of the first lines. If lines are bad, nothing
+is imported either: the bad lines are listed, and the user can then import the others.
 """
 
 import os
@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import transaction
 from django.utils import timezone
 
-from labelapp.db.retry import patiently
+from labelapp.db.retry import with_retries
 from labelapp.importing import upload_handler
 from labelapp.importing.bad_lines import BadLines
 from labelapp.importing.importer import UNKNOWN_LABELLER, ImportRefusedError, Summary, import_lines
@@ -30,6 +30,7 @@ from training.formats.detect import Beginning
 from training.formats.lines import MAX_LINE_BYTES
 from training.formats.ranking_file import (
     BadLine,
+    Format,
     Line,
     RankingFile,
     RankingFileError,
@@ -38,12 +39,12 @@ from training.formats.ranking_file import (
 )
 from training.rankings import Message
 
-PREVIEWED = 10  # lines
-PREVIEWED_BYTES = (PREVIEWED + 2) * MAX_LINE_BYTES  # at most, to find them
-KEPT_FOR = timedelta(days=14)  # the files of uploads that nobody ended
+PREVIEW_LINES = 10
+PREVIEW_BYTES = (PREVIEW_LINES + 2) * MAX_LINE_BYTES  # read at most for the preview
+KEPT_FOR = timedelta(days=14)  # files of unfinished uploads
 BAD_LINES = "bad_lines.jsonl"
 OPEN = (State.DRAFT, State.REFUSED, State.FAILED, State.STOPPED)
-GONE = "The file is not there any more. Upload it again."
+GONE = "The file no longer exists. Upload it again."
 
 
 class CannotImportError(Exception):
@@ -58,7 +59,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class PreviewLine:
-    """A line as it would be read: what it holds, best response first, or why it is bad."""
+    """A line of the preview: its contents, best response first, or the reason why it is bad."""
 
     number: int
     reason: str = ""
@@ -70,26 +71,27 @@ class PreviewLine:
 
 @dataclass(frozen=True)
 class Preview:
-    """The first lines of a file, or why it cannot be read."""
+    """The first lines of a file, or the reason why it cannot be read."""
 
     lines: Sequence[PreviewLine] = ()
     problem: str = ""
-    is_whole: bool = False  # no line comes after these
+    is_whole: bool = False  # the file has no more lines
 
 
 def receive(*, project: Project, user: User, file: TemporaryUploadedFile) -> Upload:
-    """Keep a file that was sent. A file that took an hour to come is not lost to a busy database.
+    """Store an uploaded file, retrying while the database is busy.
 
-    Raises OSError where the disk refuses it.
+    Raises OSError if the file cannot be written.
     """
     tidy(project)
-    upload = patiently(lambda: store(project, user, file))
-    begins = look_into_file(upload)
-    patiently(
-        lambda: set_reading(
+    upload = with_retries(lambda: store(project, user, file))
+    beginning = look_into_file(upload)
+    with_retries(
+        lambda: set_format(
             upload=upload,
-            format=begins.format,
-            options=upload.options | {"delimiter": begins.delimiter if begins.columns else ""},
+            file_format=beginning.format,
+            options=upload.options
+            | {"delimiter": beginning.delimiter if beginning.columns else ""},
         )
     )
     return upload
@@ -117,7 +119,7 @@ def store(project: Project, user: User, file: TemporaryUploadedFile) -> Upload:
 
 
 def tidy(project: Project) -> None:
-    """Remove the files of uploads that nobody ended, and what is known of very old ones' lines."""
+    """Delete old unfinished uploads, and the lists of bad lines of old finished ones."""
     upload_handler.remove_stale()
     old = project.uploads.filter(created_at__lt=timezone.now() - KEPT_FOR)
     for upload in old.filter(state__in=OPEN):
@@ -127,10 +129,10 @@ def tidy(project: Project) -> None:
 
 
 def file_path(upload: Upload) -> Path:
-    """Where the file lies. Of its name only the endings are kept, which tell its format."""
-    endings = [s for s in Path(upload.name.lower()).suffixes[-2:] if re.fullmatch(r"\.\w{1,8}", s)]
-    ascii_endings = "".join(ending for ending in endings if ending.isascii())
-    return files.folder_of(upload).path / f"file{ascii_endings}"
+    """Return the path of the file. It keeps the suffixes of the name, which tell the format."""
+    suffixes = [s for s in Path(upload.name.lower()).suffixes[-2:] if re.fullmatch(r"\.\w{1,8}", s)]
+    ascii_suffixes = "".join(suffix for suffix in suffixes if suffix.isascii())
+    return files.folder_of(upload).path / f"file{ascii_suffixes}"
 
 
 def bad_lines_path(upload: Upload) -> Path:
@@ -138,7 +140,7 @@ def bad_lines_path(upload: Upload) -> Path:
 
 
 def look_into_file(upload: Upload, delimiter: str | None = None) -> Beginning:
-    """What the file is by how it begins; ranking JSONL where that cannot be read."""
+    """Detect the format of a file from its beginning; ranking JSONL if it cannot be read."""
     try:
         return look_into(str(file_path(upload)), delimiter=delimiter or None)
     except RankingFileError:
@@ -147,27 +149,27 @@ def look_into_file(upload: Upload, delimiter: str | None = None) -> Beginning:
 
 @contextmanager
 def opened(upload: Upload, at_most: int | None = None) -> Iterator[RankingFile]:
-    """The file, to be read as was said. Raises RankingFileError in words for a page."""
+    """Open the file with the chosen options. Raises RankingFileError with a message for a page."""
     path = file_path(upload)
     if not path.is_file():
         raise RankingFileError(GONE)
-    said = upload.options
+    options = upload.options
     try:
         with open_ranking_file(
             str(path),
-            format=upload.format,  # type: ignore[arg-type]
-            rankings=said.get("rankings", True),
-            delimiter=said.get("delimiter") or None,
-            columns=said.get("columns") or None,
+            format=cast("Format", upload.format),
+            rankings=options.get("rankings", True),
+            delimiter=options.get("delimiter") or None,
+            columns=options.get("columns") or None,
             at_most=at_most,
         ) as file:
             yield file
     except RankingFileError as error:
-        raise RankingFileError(in_words(str(error), path)) from error
+        raise RankingFileError(page_message(str(error), path)) from error
 
 
-def in_words(problem: str, path: Path) -> str:
-    """What is wrong with a whole file, for a page: without our path, and without options."""
+def page_message(problem: str, path: Path) -> str:
+    """Return an error of the reader for a page, without the path and command-line options."""
     for name in (f"{path} ", str(path)):
         problem = problem.replace(name, "")
     problem = re.sub(r"\s*[^.;:]*--[a-z][^.]*\.?", "", problem).strip(" :")
@@ -178,14 +180,14 @@ def in_words(problem: str, path: Path) -> str:
 
 def preview(upload: Upload) -> Preview:
     try:
-        with opened(upload, PREVIEWED_BYTES) as file:
-            lines = list(islice(file, PREVIEWED + 1))
+        with opened(upload, PREVIEW_BYTES) as file:
+            lines = list(islice(file, PREVIEW_LINES + 1))
     except RankingFileError as error:
         return Preview(problem=str(error))
     if not lines:
         return Preview(problem="The file has no lines.")
-    shown = [preview_line(line) for line in lines[:PREVIEWED]]
-    return Preview(shown, is_whole=len(lines) <= PREVIEWED)
+    shown = [preview_line(line) for line in lines[:PREVIEW_LINES]]
+    return Preview(shown, is_whole=len(lines) <= PREVIEW_LINES)
 
 
 def preview_line(line: Line | BadLine) -> PreviewLine:
@@ -203,40 +205,40 @@ def preview_line(line: Line | BadLine) -> PreviewLine:
     )
 
 
-def set_reading(*, upload: Upload, format: str, options: Mapping[str, Any]) -> None:  # noqa: A002
-    """Say how the file is to be read."""
-    upload.format, upload.options = format, dict(options)
+def set_format(*, upload: Upload, file_format: str, options: Mapping[str, Any]) -> None:
+    """Store how the file is to be read."""
+    upload.format, upload.options = file_format, dict(options)
     drafts = Upload.objects.filter(pk=upload.pk, state__in=OPEN)
     drafts.update(format=upload.format, options=upload.options, state=State.DRAFT, finished_at=None)
     upload.refresh_from_db()
 
 
 def start(*, upload: Upload, enqueue: Enqueue, skip_bad_lines: bool = False) -> None:
-    """Queue the import. Raises CannotImportError where there is nothing to import."""
+    """Queue the import. Raises CannotImportError if the file no longer exists."""
     if not file_path(upload).is_file():
         raise CannotImportError(GONE)
     if upload.state not in OPEN:
         return
     options = upload.options | {"skip_bad_lines": skip_bad_lines}
-    with transaction.atomic():  # no worker comes to it before its folder is cleared
+    with transaction.atomic():  # no worker can start before the folder is cleared
         if jobs.restart(upload, enqueue, options=options, outcome={}, done=0, total=0):
             files.folder_of(upload).clear()
 
 
 def execute(upload: Upload) -> None:
-    """Import the file; on return the upload is done, refused, failed or stopped."""
-    files.execute(upload, lambda advance: patiently(lambda: take_in(upload, advance)))
+    """Import the file. On return the upload is done, refused, failed or stopped."""
+    files.execute(upload, lambda advance: with_retries(lambda: import_file(upload, advance)))
     if upload.state == State.DONE:
         file_path(upload).unlink(missing_ok=True)
 
 
-def take_in(upload: Upload, advance: Advance) -> None:
-    """All of the file or nothing: that it is done is stored with the rows that came of it."""
+def import_file(upload: Upload, advance: Advance) -> None:
+    """Import the whole file or nothing, and store the final state in the same transaction."""
 
     def finishing(summary: Summary) -> None:
         bad_lines.flush()
         if not jobs.finish(upload, State.DONE, outcome=asdict(summary)):
-            raise StoppedError  # the page has said already that nothing came of it
+            raise StoppedError  # the page already says that nothing was imported
 
     with BadLines(bad_lines_path(upload)) as bad_lines:
         try:
@@ -244,7 +246,7 @@ def take_in(upload: Upload, advance: Advance) -> None:
                 upload.total = file.size or 0
                 import_lines(
                     upload.project,
-                    bad_lines.before(followed(file, advance)),
+                    bad_lines.before(follow(file, advance)),
                     report=bad_lines.add,
                     rankings=upload.options["rankings"],
                     labeller=upload.options["labeller"],
@@ -258,19 +260,19 @@ def take_in(upload: Upload, advance: Advance) -> None:
             jobs.finish(upload, State.REFUSED, outcome=asdict(error.summary))
 
 
-def followed(file: RankingFile, advance: Advance) -> Iterator[Line | BadLine]:
+def follow(file: RankingFile, advance: Advance) -> Iterator[Line | BadLine]:
     for line in file:
         yield line
         advance(file.raw.tell())
 
 
 def discard(upload: Upload) -> bool:
-    """Forget an upload and its file. False where it is being imported, or was."""
+    """Delete an upload and its file. Return False if it is being or was imported."""
     folder = files.folder_of(upload)
-    gone, _ = Upload.objects.filter(pk=upload.pk, state__in=OPEN).delete()
-    if gone:
+    deleted, _ = Upload.objects.filter(pk=upload.pk, state__in=OPEN).delete()
+    if deleted:
         folder.remove()
-    return bool(gone)
+    return bool(deleted)
 
 
 def count_good_lines(upload: Upload) -> int:

@@ -5,7 +5,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -17,11 +17,12 @@ from labelapp.importing.forms import DELIMITERS, ReadingForm, UploadForm
 from labelapp.jobs import files
 from labelapp.models import Member, Role, State, Upload
 from labelapp.web.access import member_view, signed_in
+from labelapp.web.middleware import PageRequest
 
 PAGE_SIZE = 20
 
 
-def index_response(request: HttpRequest, member: Member, form: UploadForm) -> HttpResponse:
+def index_response(request: PageRequest, member: Member, form: UploadForm) -> HttpResponse:
     files.mark_lost(member.project.uploads.all())
     listed = member.project.uploads.select_related("created_by")
     context = {
@@ -41,13 +42,13 @@ def index_response(request: HttpRequest, member: Member, form: UploadForm) -> Ht
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @member_view(Role.MANAGER)
-def index(request: HttpRequest, member: Member) -> HttpResponse:
+def index(request: PageRequest, member: Member) -> HttpResponse:
     request.upload_handlers = [upload_handler.DiskUploadHandler(request)]
     return list_or_receive(request, member)
 
 
 @csrf_protect
-def list_or_receive(request: HttpRequest, member: Member) -> HttpResponse:
+def list_or_receive(request: PageRequest, member: Member) -> HttpResponse:
     if request.method != "POST":
         return index_response(request, member, UploadForm())
     form = UploadForm(request.POST, request.FILES)
@@ -72,7 +73,7 @@ def upload_of(member: Member, pk: int) -> Upload:
     return upload
 
 
-def upload_context(request: HttpRequest, member: Member, upload: Upload) -> dict[str, Any]:
+def upload_context(request: PageRequest, member: Member, upload: Upload) -> dict[str, Any]:
     files.read_progress(upload)
     context = {
         "member": member,
@@ -96,7 +97,7 @@ def upload_context(request: HttpRequest, member: Member, upload: Upload) -> dict
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @member_view(Role.MANAGER)
-def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def detail(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     files.mark_lost(member.project.uploads.all())
     upload = upload_of(member, pk)
     if request.method == "POST":
@@ -105,17 +106,17 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     return render(request, "importing/detail.html", context)
 
 
-def set_reading(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
+def set_reading(request: PageRequest, member: Member, upload: Upload) -> HttpResponse:
     """Store the options for reading the file, then preview or import it."""
     delimiter = request.POST.get("delimiter", "")
     begins = uploads.look_into_file(upload, delimiter if delimiter in DELIMITERS else None)
     form = ReadingForm(upload=upload, begins=begins, data=request.POST)
-    fragment = request.htmx and "import" not in request.POST  # type: ignore[attr-defined]
+    fragment = request.htmx and "import" not in request.POST
     template = "importing/_reading.html" if fragment else "importing/detail.html"
     if not form.is_valid():
         context = upload_context(request, member, upload) | {"form": form}
         return render(request, template, context, status=422)
-    uploads.set_reading(upload=upload, format=form.cleaned_data["format"], options=form.options)
+    uploads.set_format(upload=upload, file_format=form.cleaned_data["format"], options=form.options)
     if "import" in request.POST:
         return start(request, member, upload)
     if fragment:
@@ -123,7 +124,7 @@ def set_reading(request: HttpRequest, member: Member, upload: Upload) -> HttpRes
     return redirect("upload", member.project.slug, upload.pk)
 
 
-def start(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
+def start(request: PageRequest, member: Member, upload: Upload) -> HttpResponse:
     skip = request.POST.get("import") == "others"
     try:
         uploads.start(upload=upload, enqueue=tasks.import_upload.enqueue, skip_bad_lines=skip)
@@ -135,24 +136,24 @@ def start(request: HttpRequest, member: Member, upload: Upload) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
-def import_again(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def import_again(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     """Import a file again after a refusal or failure: only its good lines, or all of them."""
     return start(request, member, upload_of(member, pk))
 
 
 @require_POST
 @member_view(Role.MANAGER)
-def back_to_preview(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def back_to_preview(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     """Return an upload to its preview, to change how the file is read."""
     upload = upload_of(member, pk)
-    uploads.set_reading(upload=upload, format=upload.format, options=upload.options)
+    uploads.set_format(upload=upload, file_format=upload.format, options=upload.options)
     return redirect("upload", member.project.slug, upload.pk)
 
 
 @require_safe
 @never_cache
 @member_view(Role.MANAGER)
-def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def progress(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     files.mark_lost(member.project.uploads.all())
     context = upload_context(request, member, upload_of(member, pk))
     return render(request, "importing/_state.html", context)
@@ -160,7 +161,7 @@ def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
-def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def stop(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     upload = upload_of(member, pk)
     files.request_stop(upload)
     return redirect("upload", member.project.slug, upload.pk)
@@ -168,7 +169,7 @@ def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
-def discard(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def discard(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     upload = upload_of(member, pk)
     if not uploads.discard(upload):
         return redirect("upload", member.project.slug, upload.pk)
@@ -178,7 +179,7 @@ def discard(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @require_safe
 @never_cache
 @member_view(Role.MANAGER)
-def bad_lines_csv(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
+def bad_lines_csv(request: PageRequest, member: Member, pk: int) -> HttpResponseBase:
     """Download every bad line with its reason as CSV."""
     path = uploads.bad_lines_path(upload_of(member, pk))
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The environment that a helper process starts with."""
+"""The environment variables of a helper process."""
 
 import os
 from collections.abc import Mapping
@@ -9,16 +9,16 @@ from django.db import connection
 
 
 def environment() -> dict[str, str]:
-    """What a training process gets of the environment."""
-    # On a machine that does other work too (it serves the pages), a compute thread that spins while
-    # it waits for another makes training several times slower; sleeping costs almost nothing.
-    polite = {"OMP_WAIT_POLICY": "PASSIVE"}
-    # The database's password goes this way because other users cannot read it.
-    return polite | os.environ | {"DATABASE_URL": database_url(connection.settings_dict)}
+    """Return the environment variables of a helper process."""
+    # On a machine that also serves the pages, compute threads that spin while they wait make
+    # training several times slower. Sleeping costs almost nothing.
+    passive = {"OMP_WAIT_POLICY": "PASSIVE"}
+    # Other users of the machine can read arguments, but not the environment with the password.
+    return passive | os.environ | {"DATABASE_URL": database_url(connection.settings_dict)}
 
 
 def database_url(database: Mapping[str, Any]) -> str:
-    """A database of Django's, as a URL for another process. Takes a connection's settings."""
+    """Return the settings of a database connection as a URL for another process."""
     name = str(database["NAME"])
     if database["ENGINE"].endswith("sqlite3"):
         return f"sqlite:///{quote(os.path.abspath(name))}"
@@ -26,10 +26,10 @@ def database_url(database: Mapping[str, Any]) -> str:
     password = quote(str(database["PASSWORD"] or ""), safe="")
     login = f"{user}:{password}@" if password else f"{user}@" if user else ""
     host, port = str(database["HOST"] or ""), str(database["PORT"] or "")
-    given = database.get("OPTIONS", {}).items()
-    # How the pages prepare statements is Django's own affair, and no part of a URL.
-    options = {k: v for k, v in given if type(v) in (str, int) and k != "prepare_threshold"}
-    if host.startswith("/"):  # a socket's folder
+    all_options = database.get("OPTIONS", {}).items()
+    # prepare_threshold is an option of psycopg, not of the URL.
+    options = {k: v for k, v in all_options if type(v) in (str, int) and k != "prepare_threshold"}
+    if host.startswith("/"):  # the folder of a socket
         options["host"], host = host, ""
     query = f"?{urlencode(options)}" if options else ""
     return f"postgresql://{login}{host}{f':{port}' if port else ''}/{quote(name, safe='')}{query}"

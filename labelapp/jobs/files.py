@@ -1,7 +1,7 @@
-"""Jobs that read or write a file: their folders, and their progress.
+"""Jobs that read or write a file: their folders and their progress.
 
-While the job runs, its task worker writes in the folder how far it is, and looks there whether to
-stop. The database would not do: on SQLite an import holds the only write lock until it ends.
+While a job runs, its task worker writes its progress into the folder, and checks there whether to
+stop. It cannot use the database: on SQLite an import holds the only write lock until it ends.
 """
 
 import json
@@ -22,7 +22,7 @@ from labelapp.jobs import jobs
 from labelapp.jobs.jobs import StoppedError
 from labelapp.models import FileTransfer, State, TrainingRun
 
-BEAT_SECONDS = 0.5  # how often the work says how far it is
+BEAT_SECONDS = 0.5  # between two reports of progress
 PROGRESS = "progress.json"
 STOP = "stop"
 
@@ -31,7 +31,7 @@ Advance = Callable[[int], None]
 
 
 class Folder:
-    """The folder of a job on the disk. Nobody but us may look into it."""
+    """The folder of a job, which only this user of the machine can read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,7 +40,7 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def write_progress(self, done: int, total: int) -> None:
-        """In one move. On a full disk the time at least is written, which says: still at it."""
+        """Write the progress atomically. On a full disk, update only the file's time."""
         path = self.path / PROGRESS
         part = path.with_suffix(".part")
         try:
@@ -51,7 +51,7 @@ class Folder:
                 os.utime(path)
 
     def read_progress(self) -> tuple[int, int]:
-        """Return how much is done of how much; (0, 0) where nobody has said."""
+        """Return the amount done and the total, or (0, 0) if nothing was reported."""
         try:
             done, total = json.loads((self.path / PROGRESS).read_text(encoding="utf-8"))
             return int(done), int(total)
@@ -59,15 +59,15 @@ class Folder:
             return 0, 0
 
     def is_silent(self, seconds: float) -> bool:
-        """Return whether nobody has worked here for so long."""
+        """Return whether the last heartbeat is more than `seconds` old."""
         try:
-            beaten = (self.path / PROGRESS).stat().st_mtime
+            last = (self.path / PROGRESS).stat().st_mtime
         except OSError:
             return True
-        return time.time() - beaten > seconds
+        return time.time() - last > seconds
 
     def ask_to_stop(self) -> None:
-        with suppress(FileNotFoundError):  # no folder: nothing to stop
+        with suppress(FileNotFoundError):  # without a folder there is nothing to stop
             (self.path / STOP).touch()
 
     @property
@@ -75,17 +75,17 @@ class Folder:
         return (self.path / STOP).exists()
 
     def clear(self) -> None:
-        """Forget what was asked of work before, and how far it came."""
+        """Remove the stop request and the progress of an earlier attempt."""
         for name in (STOP, PROGRESS):
             (self.path / name).unlink(missing_ok=True)
 
 
 @contextmanager
 def beating(transfer: FileTransfer) -> Iterator[Advance]:
-    """Write the heartbeat twice a second until the block ends, whatever the block waits for.
+    """Write a heartbeat in a thread until the block ends.
 
-    The block is handed a function to call with how much is done; it raises StoppedError where
-    somebody asked the job to stop.
+    The block gets a function to call with the amount done, which raises StoppedError if the job
+    was asked to stop.
     """
     folder, is_over, is_to_stop = folder_of(transfer), threading.Event(), threading.Event()
 
@@ -114,8 +114,8 @@ def beating(transfer: FileTransfer) -> Iterator[Advance]:
 
 
 def name_folder(job: FileTransfer | TrainingRun, parent: str) -> None:
-    """Give a saved job the name of a folder of its own in the folder `parent`."""
-    # Not the number alone: after a restored backup it may be given a second time.
+    """Give a saved job the name of its own folder in the folder `parent`."""
+    # The key alone is not unique: after a restored backup it may be given a second time.
     job.folder = f"{parent}/{job.pk}-{secrets.token_hex(8)}"
     job.save(update_fields=["folder"])
 
@@ -125,7 +125,7 @@ def folder_of(transfer: FileTransfer) -> Folder:
 
 
 def make_folder(transfer: FileTransfer) -> Folder:
-    """Make the folder of a file that has a row already."""
+    """Create the folder of a saved transfer."""
     name_folder(transfer, f"{transfer._meta.model_name}s")
     folder = folder_of(transfer)
     folder.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def make_folder(transfer: FileTransfer) -> Folder:
 
 
 def read_progress(transfer: FileTransfer) -> None:
-    """Set the progress of an active job as its folder has it."""
+    """Set the progress of an active job from its folder."""
     if transfer.is_active:
         folder = folder_of(transfer)
         transfer.done, transfer.total = folder.read_progress()
@@ -142,7 +142,7 @@ def read_progress(transfer: FileTransfer) -> None:
 
 
 def request_stop(transfer: FileTransfer) -> None:
-    """Ask an active job to stop: at once if it still waits, else within a second."""
+    """Ask an active job to stop. A queued one stops at once, a running one within a second."""
     if transfer.is_active:
         folder_of(transfer).ask_to_stop()
     if transfer.state == State.QUEUED:
@@ -150,13 +150,13 @@ def request_stop(transfer: FileTransfer) -> None:
 
 
 def mark_lost(transfers: QuerySet[AnyFile]) -> list[AnyFile]:
-    """Fail the running jobs whose task worker was killed, and return them."""
+    """Mark running jobs whose task worker was killed as failed, and return them."""
     silence = transfers.model.LOST_AFTER.total_seconds()
     return jobs.mark_lost(transfers, lambda transfer: folder_of(transfer).is_silent(silence))
 
 
 def execute(transfer: FileTransfer, work: Callable[[Advance], Mapping[str, Any] | None]) -> None:
-    """Do the work of a queued job with a heartbeat, and store how it ended."""
+    """Do the work of a queued job with a heartbeat, and store its final state."""
 
     def with_heartbeat() -> Mapping[str, Any] | None:
         with beating(transfer) as advance:

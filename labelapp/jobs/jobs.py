@@ -8,21 +8,21 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from labelapp.db.retry import patiently
+from labelapp.db.retry import with_retries
 from labelapp.models import Job, State
 
-HEARTBEAT = timedelta(seconds=5)  # how often a job that reports nothing new says it is alive
+HEARTBEAT = timedelta(seconds=5)  # between two heartbeats without new values
 
-Enqueue = Callable[[int], object]  # a task's `enqueue`
+Enqueue = Callable[[int], object]  # the `enqueue` method of a task
 AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 class StoppedError(Exception):
-    """Somebody asked the job to stop, or others have ended it."""
+    """The job was asked to stop, or another process has ended it."""
 
 
 class FailedError(Exception):
-    """The job cannot be done; the message is the reason, a sentence for a page."""
+    """The job failed; the message is the reason, a sentence for a page."""
 
 
 def row(job: Job) -> Any:
@@ -31,9 +31,9 @@ def row(job: Job) -> Any:
 
 
 def start(job: Job, enqueue: Enqueue | None = None) -> None:
-    """Save a new job and enqueue its task, both or neither: they are in the same database.
+    """Save a new job and enqueue its task in one transaction.
 
-    Without `enqueue` the caller executes the job itself. Raises IntegrityError where a constraint
+    Without `enqueue` the caller executes the job itself. Raises IntegrityError if a constraint
     allows no second active job.
     """
     with transaction.atomic():
@@ -65,7 +65,7 @@ def restart(job: Job, enqueue: Enqueue | None = None, **values: object) -> bool:
 
 
 def beat(job: Job, **values: object) -> bool:
-    """Write changed `values` and the heartbeat of a running job. Return False if it is to stop."""
+    """Write changed `values` and the heartbeat of a running job. Return False if it must stop."""
     changed = {name: value for name, value in values.items() if getattr(job, name) != value}
     now = timezone.now()
     running = row(job).filter(state=State.RUNNING)
@@ -89,20 +89,20 @@ def request_stop(job: Job) -> None:
 def mark_lost(
     jobs: QuerySet[AnyJob], is_silent: Callable[[AnyJob], bool] = lambda _: True
 ) -> list[AnyJob]:
-    """Fail the running jobs whose task worker was killed, and return them.
+    """Mark running jobs whose task worker was killed as failed, and return them.
 
-    Nothing is written where none is lost: pages ask every second, and SQLite has one write lock.
+    Nothing is written if none is lost: pages call this every second, and SQLite has one write lock.
     """
     long_ago = timezone.now() - jobs.model.LOST_AFTER
     silent = jobs.filter(state=State.RUNNING, heartbeat_at__lt=long_ago)
     lost = [job for job in silent if is_silent(job)]
     for job in lost:
-        finish(job, State.FAILED, "The task worker has gone.")
+        finish(job, State.FAILED, "The task worker stopped responding.")
     return lost
 
 
 def perform(jobs: QuerySet[AnyJob], pk: int, work: Callable[[AnyJob], None]) -> str:
-    """Do the work of one of the `jobs`, and return its state afterwards."""
+    """Do the work of one of the `jobs` and return its final state."""
     job = jobs.select_related("project").filter(pk=pk).first()
     if job is None:
         return "deleted"
@@ -111,14 +111,14 @@ def perform(jobs: QuerySet[AnyJob], pk: int, work: Callable[[AnyJob], None]) -> 
 
 
 def execute(job: Job, work: Callable[[], Mapping[str, Any] | None]) -> None:
-    """Do the work of a queued job; on return its row says how it ended.
+    """Do the work of a queued job and store its final state.
 
-    What `work` returns is stored with the state; `work` may end the job itself. A job that is not
-    queued any more is left alone.
+    The values that `work` returns are stored with the state; `work` may end the job itself. A job
+    that is no longer queued is left alone.
     """
     now = timezone.now()
-    begun = {"state": State.RUNNING, "started_at": now, "heartbeat_at": now}
-    if not patiently(lambda: row(job).filter(state=State.QUEUED).update(**begun)):
+    started = {"state": State.RUNNING, "started_at": now, "heartbeat_at": now}
+    if not with_retries(lambda: row(job).filter(state=State.QUEUED).update(**started)):
         return
     job.refresh_from_db()
     try:
@@ -128,11 +128,11 @@ def execute(job: Job, work: Callable[[], Mapping[str, Any] | None]) -> None:
     except FailedError as error:
         finish(job, State.FAILED, str(error))
     except OSError as error:
-        finish(job, State.FAILED, f"The disk of the machine failed: {error.strerror or error}.")
+        finish(job, State.FAILED, f"The server cannot access its disk: {error.strerror or error}.")
     except (KeyboardInterrupt, SystemExit):
         finish(job, State.FAILED, "The task worker was stopped.")
         raise
-    except Exception as error:  # a fault of ours must not leave a job that looks alive
+    except Exception as error:  # no bug may leave a job that looks alive
         finish(job, State.FAILED, f"Podium failed: {str(error) or type(error).__name__}")
         raise
     else:
@@ -140,10 +140,10 @@ def execute(job: Job, work: Callable[[], Mapping[str, Any] | None]) -> None:
 
 
 def finish(job: Job, state: State, reason: str = "", **values: object) -> bool:
-    """End a running job. Return False where others have ended it: nothing may come of it then."""
+    """End a running job. Return False if another process has ended it."""
     now = timezone.now()
     ended = {"state": state, "reason": reason, "heartbeat_at": now, "finished_at": now}
     ended |= {"done": job.done, "total": job.total, **values}
-    finished = patiently(lambda: row(job).filter(state=State.RUNNING).update(**ended))
+    finished = with_retries(lambda: row(job).filter(state=State.RUNNING).update(**ended))
     job.refresh_from_db()
     return bool(finished)

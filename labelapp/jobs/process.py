@@ -1,4 +1,4 @@
-"""Wait for the helper process of a job, and end it when the job is to stop."""
+"""Wait for the helper process of a job, and end it when the job must stop."""
 
 import subprocess
 from collections.abc import Callable
@@ -12,9 +12,9 @@ STOP_SECONDS = 10  # between asking a process to stop and killing it
 
 
 def watch(process: "subprocess.Popen[str]", beat: Callable[[], bool]) -> tuple[str, str]:
-    """Return what a process wrote into its pipes, once it has ended.
+    """Wait for a process to end and return its output and errors.
 
-    `beat` is called while it runs. Raises StoppedError where it returns False.
+    `beat` is called while the process runs. Raises StoppedError if it returns False.
     """
     try:
         while True:
@@ -23,18 +23,18 @@ def watch(process: "subprocess.Popen[str]", beat: Callable[[], bool]) -> tuple[s
             except subprocess.TimeoutExpired:
                 pass
             try:
-                goes_on = beat()
+                may_continue = beat()
             except (OperationalError, InterfaceError):
-                connection.close()  # the database is away or busy: the process goes on
+                connection.close()  # the database is unavailable or busy; the process continues
                 continue
-            if not goes_on:
+            if not may_continue:
                 raise StoppedError
     finally:
         terminate(process)
 
 
 def terminate(process: "subprocess.Popen[str]") -> None:
-    """Stop the process if it still runs, gently first."""
+    """Terminate the process if it still runs, and kill it after STOP_SECONDS."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -45,5 +45,5 @@ def terminate(process: "subprocess.Popen[str]") -> None:
 
 
 def describe_end(returncode: int) -> str:
-    """Return how a process ended, in words."""
+    """Return the signal or the exit status with which a process ended, in words."""
     return f"signal {-returncode}" if returncode < 0 else f"exit status {returncode}"

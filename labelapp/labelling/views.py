@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
@@ -24,7 +24,7 @@ from labelapp.labelling.page import page_context
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member
 from labelapp.web.access import member_view, membership, require_member, signed_in
-from labelapp.web.middleware import translated
+from labelapp.web.middleware import PageRequest, translated
 
 View = Callable[..., HttpResponseBase]
 
@@ -45,7 +45,7 @@ def posted_assignment(name: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, slug: str) -> HttpResponseBase:
+        def guarded(request: PageRequest, slug: str) -> HttpResponseBase:
             token = posted_uuid(request.POST, name)
             with write():
                 member = membership(signed_in(request), slug, assignments.LOCKED_MEMBERS)
@@ -62,7 +62,7 @@ def posted_assignment(name: str) -> Callable[[View], View]:
     return decorate
 
 
-def refuse_assignment(request: HttpRequest, member: Member, token: Any) -> HttpResponse:
+def refuse_assignment(request: PageRequest, member: Member, token: Any) -> HttpResponse:
     """Say that an assignment is somebody else's, or that the project has none with this token."""
     theirs = Assignment.objects.filter(token=token, prompt__project=member.project_id)
     if token and theirs.exists():
@@ -71,21 +71,21 @@ def refuse_assignment(request: HttpRequest, member: Member, token: Any) -> HttpR
     return refuse(request, 404, _("This task is no longer here. Reload the page for another."))
 
 
-def refuse(request: HttpRequest, status: int, problem: str) -> HttpResponse:
+def refuse(request: PageRequest, status: int, problem: str) -> HttpResponse:
     """Answer with a problem, which leaves the page as it is."""
-    template = "labelling/_refused.html" if request.htmx else "labelling/refused.html"  # type: ignore[attr-defined]
+    template = "labelling/_refused.html" if request.htmx else "labelling/refused.html"
     return render(request, template, {"problem": problem}, status=status)
 
 
 def assignment_response(
-    request: HttpRequest,
+    request: PageRequest,
     member: Member,
     assignment: Assignment | None,
     entered: RankingInput | None = None,
     **extra: Any,
 ) -> HttpResponse:
     """Answer with the page of an assignment, or with the part that is exchanged in it."""
-    template = "labelling/_task.html" if request.htmx else "labelling/task.html"  # type: ignore[attr-defined]
+    template = "labelling/_task.html" if request.htmx else "labelling/task.html"
     status = 422 if extra.get("problems") else 200
 
     def context() -> dict[str, object]:
@@ -95,7 +95,7 @@ def assignment_response(
 
 
 def next_response(
-    request: HttpRequest,
+    request: PageRequest,
     done: Assignment,
     outcome: str,
     following: Assignment | None,
@@ -105,7 +105,7 @@ def next_response(
     Where the page shows the next one already (`next` names it), only with what changes on it.
     """
     member = done.member
-    if not request.htmx:  # type: ignore[attr-defined]
+    if not request.htmx:
         said = {"stored": _("Ranking stored."), "skipped": _("Skipped.")}
         messages.success(request, said[outcome])
         return redirect("labelling", member.project.slug)
@@ -120,21 +120,21 @@ def next_response(
 @translated
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-def ranking_page(request: HttpRequest, slug: str) -> HttpResponseBase:
+def ranking_page(request: PageRequest, slug: str) -> HttpResponseBase:
     """Show an assignment, or store its ranking."""
     view = submit if request.method == "POST" else show
     return view(request, slug)
 
 
 @member_view()
-def show(request: HttpRequest, member: Member) -> HttpResponse:
+def show(request: PageRequest, member: Member) -> HttpResponse:
     """Show what the member is to rank now."""
     require_member(member)
     return assignment_response(request, member, assignments.current_assignment(member))
 
 
 @posted_assignment("assignment")
-def submit(request: HttpRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
+def submit(request: PageRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
     """Store a ranking and answer with the next assignment."""
     member = assignment.member
     form = ranking_form(request, assignment)
@@ -151,7 +151,7 @@ def submit(request: HttpRequest, assignment: Assignment, locked: list[Assignment
     )
 
 
-def ranking_form(request: HttpRequest, assignment: Assignment) -> RankingForm:
+def ranking_form(request: PageRequest, assignment: Assignment) -> RankingForm:
     """Return the form of an assignment with what was posted."""
     letters = submissions.letters(assignment)
     return RankingForm(request.POST, letters=letters, project=assignment.member.project)
@@ -161,7 +161,7 @@ def ranking_form(request: HttpRequest, assignment: Assignment) -> RankingForm:
 @require_safe
 @never_cache
 @member_view()
-def following(request: HttpRequest, member: Member) -> HttpResponse:
+def following(request: PageRequest, member: Member) -> HttpResponse:
     """Return the assignment after the one that the page shows, for it to keep ready.
 
     204 where there is none.
@@ -177,13 +177,13 @@ def following(request: HttpRequest, member: Member) -> HttpResponse:
 @translated
 @require_POST
 @posted_assignment("assignment")
-def draft(request: HttpRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
+def draft(request: PageRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
     """Save what is entered so far, sent by the page as it is entered."""
     save_posted(request, assignment)
     return HttpResponse(status=204)
 
 
-def save_posted(request: HttpRequest, assignment: Assignment) -> None:
+def save_posted(request: PageRequest, assignment: Assignment) -> None:
     """Save what was posted as a draft, less what is not valid yet."""
     form = ranking_form(request, assignment)
     form.is_valid()
@@ -193,7 +193,7 @@ def save_posted(request: HttpRequest, assignment: Assignment) -> None:
 @translated
 @require_POST
 @member_view()
-def alive(request: HttpRequest, member: Member) -> HttpResponse:
+def alive(request: PageRequest, member: Member) -> HttpResponse:
     """Lengthen the leases of an open page's assignments."""
     require_member(member)
     tokens = [posted_uuid({"token": text}, "token") for text in request.POST.getlist("token")[:2]]
@@ -204,7 +204,7 @@ def alive(request: HttpRequest, member: Member) -> HttpResponse:
 @translated
 @require_POST
 @posted_assignment("assignment")
-def skip(request: HttpRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
+def skip(request: PageRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
     """Skip an assignment and answer with the next one."""
     form = SkipForm(request.POST)
     if not form.is_valid():
@@ -219,9 +219,9 @@ def skip(request: HttpRequest, assignment: Assignment, locked: list[Assignment])
 @translated
 @require_POST
 @posted_assignment("undo")
-def undo(request: HttpRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
+def undo(request: PageRequest, assignment: Assignment, locked: list[Assignment]) -> HttpResponse:
     """Bring an assignment that was ranked or skipped back in front of its labeller."""
     submissions.reopen(assignment)
-    if not request.htmx:  # type: ignore[attr-defined]
+    if not request.htmx:
         return redirect("labelling", assignment.member.project.slug)
     return assignment_response(request, assignment.member, assignment, reopened=True)

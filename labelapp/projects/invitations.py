@@ -1,7 +1,7 @@
 """Invitations: links by which people join a project in a role.
 
-A link is signed and not stored, so it can be shown again, and nobody can make one who does not hold
-the secret key. How long it works, and for how many people, stands in its row.
+A link is signed, not stored: it can be shown again, and nobody can forge one without the secret
+key. The database holds when it expires and how often it can be used.
 """
 
 import re
@@ -13,23 +13,23 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from labelapp.models import Invitation, Member, Project, Role, User
-from labelapp.projects.members import free_name, rises, take_turns
+from labelapp.projects.members import free_name, is_higher, lock_members
 
 
 class InvitationOverError(Exception):
-    """The link works no longer; the message says why and what to do."""
+    """The link no longer works; the message says why and what to do."""
 
 
 class NameTakenError(Exception):
-    """Somebody else has just made an account of this name."""
+    """Another account with this name has just been created."""
 
 
-def make(
+def create(
     *, project: Project, role: str, lasts: timedelta, single: bool, user: User | None
 ) -> Invitation:
-    """A new link, for one person or for any number of them."""
+    """Create a link that works for `lasts`, for a single person or for any number of people."""
     if role not in Role.values:
-        raise ValueError(f"{role!r} is no role")
+        raise ValueError(f"{role!r} is not a role")
     return Invitation.objects.create(
         project=project,
         role=role,
@@ -40,23 +40,23 @@ def make(
 
 
 def revoke(invitation: Invitation) -> None:
-    """End a link now. Who has joined by it stays."""
+    """Revoke a link. People who joined with it remain members."""
     Invitation.objects.filter(pk=invitation.pk, revoked_at=None).update(revoked_at=timezone.now())
 
 
 def token(invitation: Invitation) -> str:
-    """What stands in the link: the row's number, signed."""
+    """Return the signed primary key of `invitation`, for its link."""
     return signer(invitation).sign(str(invitation.pk))
 
 
 def signer(invitation: Invitation) -> Signer:
-    # Of this very row: after a restored backup another may be given the same number.
+    # The salt is unique to the row: after a restored backup, another may get the same key.
     salt = f"labelapp.invitations {invitation.created_at.isoformat()}"
     return Signer(sep=".", salt=salt)
 
 
 def find(token: str) -> Invitation:
-    """The invitation of a link. Raises Invitation.DoesNotExist for one that was not made here."""
+    """Return the invitation of a link. Raises Invitation.DoesNotExist for a forged link."""
     number = token.partition(".")[0]
     pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
     invitation = Invitation.objects.select_related("project").get(pk=pk)
@@ -67,41 +67,41 @@ def find(token: str) -> Invitation:
     return invitation
 
 
-def why_over(invitation: Invitation) -> str:
-    """Why the link works no longer, in a sentence; empty while it works."""
+def reason_over(invitation: Invitation) -> str:
+    """Return why the link no longer works, as a sentence, or "" while it works."""
     if invitation.revoked_at is not None:
-        return "This invitation was withdrawn."
+        return "This invitation was revoked."
     if invitation.expires_at <= timezone.now():
         return "This invitation has expired."
     if invitation.uses_left == 0:
-        return "This invitation was for one person, and has been used."
+        return "This invitation was for one person and has been used."
     return ""
 
 
 def check(invitation: Invitation) -> None:
-    """Raises InvitationOverError where the link works no longer."""
-    if reason := why_over(invitation):
+    """Raise InvitationOverError if the link no longer works."""
+    if reason := reason_over(invitation):
         raise InvitationOverError(f"{reason} Ask the person who sent it to you for a new one.")
 
 
-def is_in(invitation: Invitation, user: User) -> bool:
-    """Whether the invitation offers this person nothing that they do not have."""
+def is_redundant(invitation: Invitation, user: User) -> bool:
+    """Return whether `user` already has the role that the invitation offers, or a higher one."""
     member = Member.objects.filter(project=invitation.project, user=user, is_active=True).first()
-    return member is not None and not rises(member.role, invitation.role)
+    return member is not None and not is_higher(invitation.role, member.role)
 
 
 @transaction.atomic
 def accept(*, invitation: Invitation, user: User) -> Member:
-    """Take the person into the project; who is in it already, in this role or above, stays so.
+    """Make `user` a member of the project, unless they already have this role or a higher one.
 
-    Whoever was removed comes back in the invitation's role: what they were before is the
-    managers' to give. Raises InvitationOverError where the link works no longer.
+    A removed member returns in the invitation's role, not in their earlier one, which only a
+    manager can give back. Raises InvitationOverError if the link no longer works.
     """
     project = invitation.project
-    # The second of two simultaneous requests of one person waits here, and then sees the first.
-    take_turns(project)
+    # The second of two simultaneous requests by one person waits here, then sees the first.
+    lock_members(project)
     member = Member.objects.filter(project=project, user=user).first()
-    if member is not None and member.is_active and not rises(member.role, invitation.role):
+    if member is not None and member.is_active and not is_higher(invitation.role, member.role):
         return member
     use(invitation)
     if member is None:
@@ -113,9 +113,9 @@ def accept(*, invitation: Invitation, user: User) -> Member:
 
 
 def use(invitation: Invitation) -> None:
-    """Count one more person. The conditional update lets only one have the last use.
+    """Count one use. The conditional update lets only one person have the last one.
 
-    Raises InvitationOverError where the link works no longer.
+    Raises InvitationOverError if the link no longer works.
     """
     working = Invitation.objects.filter(
         Q(uses_left=None) | Q(uses_left__gt=0),
@@ -127,14 +127,14 @@ def use(invitation: Invitation) -> None:
     if not used:
         invitation.refresh_from_db()
         check(invitation)
-        raise InvitationOverError("This invitation works no longer.")  # it ended this instant
+        raise InvitationOverError("This invitation no longer works.")  # it ended this instant
 
 
 def accept_as_new(*, invitation: Invitation, account: User) -> Member:
-    """Make the account and take it into the project, or neither.
+    """Create an account and make it a member of the project, or neither.
 
-    Raises InvitationOverError where the link works no longer, NameTakenError where another account
-    of this name came first.
+    Raises InvitationOverError if the link no longer works, and NameTakenError if another account
+    has taken the name.
     """
     with transaction.atomic():
         try:

@@ -1,7 +1,7 @@
-"""The people of a project: their roles, who is removed, who comes back.
+"""The members of a project: change their roles, remove them and bring them back.
 
-A project that has a manager keeps one. Changes of who is in a project therefore take turns: each
-locks the project first, then the member, as everybody does who writes to a member's tasks.
+A project must not lose its last manager, so changes of membership run one at a time: each locks
+the project first, then the member, whose assignments it may change.
 """
 
 from django.db import transaction
@@ -10,45 +10,45 @@ from django.db.models import Count, Q, QuerySet
 from labelapp.labelling.assignments import lock_member, release_slot
 from labelapp.models import Member, Project, Role
 
-# Each role may do what those before it may.
-RISING = [Role.LABELLER, Role.REVIEWER, Role.MANAGER]
+# From the lowest role to the highest. Each may do everything that the lower ones may.
+ROLE_ORDER = [Role.LABELLER, Role.REVIEWER, Role.MANAGER]
 
-# Kinds of members, as a page lists them.
+# The groups in which a page lists members.
 ACTIVE, REMOVED, IMPORTED = "active", "removed", "imported"
 KINDS = {
     ACTIVE: Q(user__isnull=False, is_active=True),
     REMOVED: Q(user__isnull=False, is_active=False),
-    IMPORTED: Q(user=None),  # names that came with rankings; nobody signs in under them
+    IMPORTED: Q(user=None),  # names in imported rankings, without a login
 }
 
 
 class LastManagerError(Exception):
-    """The project would be left without a manager; the message says what to do."""
+    """The project would have no manager left; the message says what to do."""
 
 
 def of_kind(project: Project, kind: str) -> QuerySet[Member]:
-    """The members of one kind, by name."""
+    """Return the members of one kind, ordered by name."""
     return project.members.filter(KINDS[kind]).select_related("user").order_by("name")
 
 
 def count_kinds(project: Project) -> dict[str, int]:
-    """How many members of each kind there are."""
+    """Return the number of members of each kind."""
     return project.members.aggregate(
         **{kind: Count("pk", filter=which) for kind, which in KINDS.items()}
     )
 
 
-def take_turns(project: Project) -> None:
-    """Wait until nobody else changes who is in the project. Call inside a transaction."""
+def lock_members(project: Project) -> None:
+    """Lock the project against other changes of membership. Call inside a transaction."""
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
 
 
 @transaction.atomic
 def change_role(*, member: Member, role: str) -> None:
-    """Raises LastManagerError where the project would lose its last manager."""
+    """Set the role. Raises LastManagerError if the project would lose its last manager."""
     if role not in Role.values:
-        raise ValueError(f"{role!r} is no role")
-    take_turns(member.project)
+        raise ValueError(f"{role!r} is not a role")
+    lock_members(member.project)
     if role != Role.MANAGER:
         keep_a_manager(member)
     member.role = role
@@ -57,11 +57,11 @@ def change_role(*, member: Member, role: str) -> None:
 
 @transaction.atomic
 def remove(*, member: Member) -> None:
-    """Close the project to a member. Their rankings stay; what they had begun goes to others.
+    """Close the project to a member. Their rankings stay; their open assignments go to others.
 
-    Raises LastManagerError where the project would lose its last manager.
+    Raises LastManagerError if the project would lose its last manager.
     """
-    take_turns(member.project)
+    lock_members(member.project)
     keep_a_manager(member)
     lock_member(member)
     member.is_active = False
@@ -73,31 +73,33 @@ def remove(*, member: Member) -> None:
 
 @transaction.atomic
 def bring_back(*, member: Member) -> None:
-    """Open the project to a removed member again, in the role that they had."""
-    take_turns(member.project)
+    """Let a removed member open the project again, in their earlier role."""
+    lock_members(member.project)
     member.is_active = True
     member.save(update_fields=["is_active"])
 
 
 def keep_a_manager(member: Member) -> None:
-    """Raises LastManagerError if this is the only manager who can sign in. The turn is ours."""
+    """Raise LastManagerError if `member` is the only manager who can sign in.
+
+    The caller holds the lock of lock_members.
+    """
     managers = Member.objects.filter(
         project=member.project, role=Role.MANAGER, is_active=True, user__is_active=True
     )
     if set(managers.values_list("pk", flat=True)) == {member.pk}:
         raise LastManagerError(
-            f"{member.name} is the only manager of this project. Make somebody else a manager "
-            "first."
+            f"{member.name} is the only manager of this project. Make someone else a manager first."
         )
 
 
-def rises(before: str, after: str) -> bool:
-    """Whether the second role may do more than the first."""
-    return RISING.index(Role(after)) > RISING.index(Role(before))
+def is_higher(role: str, than: str) -> bool:
+    """Return whether `role` may do more than the role `than`."""
+    return ROLE_ORDER.index(Role(role)) > ROLE_ORDER.index(Role(than))
 
 
 def free_name(project: Project, name: str) -> str:
-    """The name, or the first of “name (2)”, “name (3)”, ... that nobody in the project has."""
+    """Return `name`, or the first of “name (2)”, “name (3)”, ... that is free in the project."""
     longest = Member._meta.get_field("name").max_length or 0
     taken = set(
         project.members.filter(name__startswith=name[: longest - 8]).values_list("name", flat=True)

@@ -1,4 +1,4 @@
-"""Projects and the people in them."""
+"""The list of projects and the figures of a project."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Count
 
-from labelapp.db.cache import Kept, kept, kept_each
+from labelapp.db.cache import Cached, cached, cached_each
 from labelapp.labelling import queue
 from labelapp.labelling.assignments import COUNTED
 from labelapp.models import (
@@ -25,13 +25,13 @@ from labelapp.models import (
 
 @dataclass(frozen=True)
 class Counts:
-    """A project in figures."""
+    """The figures of a project."""
 
     prompts: int
     responses: int
-    rankings: int  # current ones, imported ones included
-    waiting: int  # prompts that still need a labeller
-    members: int  # people who can sign in
+    rankings: int  # current rankings, imported ones included
+    waiting: int  # prompts that need another labeller
+    members: int  # members who can sign in
 
     @property
     def rows(self) -> int:
@@ -40,20 +40,22 @@ class Counts:
 
 @dataclass(frozen=True)
 class ProjectCard:
+    """A project in the list of a user's projects."""
+
     project: Project
     role: str
     rankings: int
-    ranked: int  # prompts that this person has ranked
-    waiting: int  # prompts that this person has begun or could be given; counted to COUNTED
+    ranked: int  # prompts that the user has ranked
+    waiting: int  # prompts that the user has started or could get, counted up to COUNTED
 
     @property
     def many_wait(self) -> bool:
         return self.waiting >= COUNTED
 
 
-def counts(project: Project) -> Kept[Counts]:
-    """The project's figures; those of a very large one may be of a minute ago."""
-    return kept(f"counts-{project.pk}", lambda: count(project), lambda found: found.rows)
+def cached_counts(project: Project) -> Cached[Counts]:
+    """Return the project's figures; those of a very large project may be a minute old."""
+    return cached(f"counts-{project.pk}", lambda: count(project), lambda counts: counts.rows)
 
 
 def count(project: Project) -> Counts:
@@ -84,11 +86,11 @@ def quality(project: Project) -> Quality | None:
 
 
 def overview(user: User) -> list[ProjectCard]:
-    """The projects a person may open, with their role and what there is to do."""
+    """Return the projects that `user` may open, with their role and the work that waits."""
     projects = list(Project.objects.visible_to(user))
     own = list(user.memberships.filter(is_active=True).select_related("project"))
     memberships = {member.project_id: member for member in own}
-    rankings = kept_each("rankings", [project.pk for project in projects], current_rankings)
+    rankings = cached_each("rankings", [project.pk for project in projects], current_rankings)
     active = [member for member in own if not member.project.paused]
     waiting = Counter(queue.count_each(active, COUNTED))
     begun = Assignment.objects.held().filter(member__user=user)
@@ -106,7 +108,7 @@ def overview(user: User) -> list[ProjectCard]:
 
 
 def current_rankings(projects: Sequence[int]) -> dict[int, int]:
-    """How many there are in each project."""
+    """Return the number of current rankings by project."""
     current = Ranking.objects.filter(prompt__project__in=projects, is_current=True)
     return dict(current.values_list("prompt__project").annotate(Count("pk")))
 

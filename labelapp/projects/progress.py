@@ -1,6 +1,6 @@
-"""Progress: how far a campaign is, by whom, and when it will be done.
+"""The progress of a campaign: its totals, its days, its labellers and a forecast.
 
-Everything is counted by the database, in a number of queries that does not depend on the project.
+The database does the counting, in a fixed number of queries.
 """
 
 import math
@@ -13,42 +13,46 @@ from django.db.models import Count, F, Max, Q, QuerySet, Sum, Window
 from django.db.models.functions import RowNumber, TruncDate
 from django.utils import timezone
 
-from labelapp.db.cache import Kept, kept
+from labelapp.db.cache import Cached, cached
 from labelapp.models import Assignment, Member, Origin, Project, Prompt, Ranking, Role
 
-DAYS = 30  # that the chart shows
-FORECAST_DAYS = 7  # with work, that the forecast goes by
-FURTHEST = 3650  # days ahead; beyond, a date would pretend to know
-OPEN_SHOWN = 50  # open tasks listed
+DAYS = 30  # in the chart
+FORECAST_DAYS = 7  # days with rankings, on which the forecast is based
+MAX_DAYS_AHEAD = 3650  # of a forecast; a later date would be meaningless
+MAX_OPEN = 50  # open assignments in the list
 
 HELD = Q(submitted_at=None, skipped_at=None, slot__isnull=False)
 CONTROL = Q(gold=True) | Q(repeat=True)
-IN_HAND = HELD | CONTROL & Q(submitted_at=None, skipped_at=None, taken_back=False)
+OPEN = HELD | CONTROL & Q(submitted_at=None, skipped_at=None, taken_back=False)
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A campaign in prompts and in rankings."""
+class Totals:
+    """The numbers of prompts and rankings of a campaign."""
 
-    prompts: int  # all, queued or not
+    prompts: int  # queued or not
     done: int
-    in_work: int
-    left: int
+    in_progress: int
+    waiting: int
     rankings_wanted: int
-    rankings_made: int  # of those wanted; surplus and imported ones are beside them
-    open_tasks: int
+    rankings_made: int  # of those wanted, without surplus and imported ones
+    open_assignments: int
 
     @property
     def queued(self) -> int:
-        return self.done + self.in_work + self.left
+        return self.done + self.in_progress + self.waiting
 
     @property
     def rankings_left(self) -> int:
         return self.rankings_wanted - self.rankings_made
 
 
-def standing(project: Project) -> Standing:
-    """Done is a prompt that needs nobody and that nobody holds; in work is one that is held."""
+def totals(project: Project) -> Totals:
+    """Return the totals of a project.
+
+    A prompt is in progress while a labeller holds a slot of it, and done when it needs no more
+    labellers and none holds it.
+    """
     counts = Prompt.objects.filter(project=project).aggregate(
         prompts=Count("pk"),
         full=Count("pk", filter=Q(rankings_wanted__gt=0, rankings_needed=0)),
@@ -61,22 +65,22 @@ def standing(project: Project) -> Standing:
         prompts=Count("prompt", distinct=True),
         full=Count("prompt", distinct=True, filter=Q(prompt__rankings_needed=0)),
     )
-    return Standing(
+    return Totals(
         prompts=counts["prompts"],
         done=counts["full"] - held["full"],
-        in_work=held["prompts"],
-        left=counts["waiting"] - (held["prompts"] - held["full"]),
+        in_progress=held["prompts"],
+        waiting=counts["waiting"] - (held["prompts"] - held["full"]),
         rankings_wanted=counts["wanted"],
         rankings_made=counts["wanted"] - counts["needed"] - held["slots"],
-        open_tasks=held["slots"],
+        open_assignments=held["slots"],
     )
 
 
 def held_in(project: Project) -> QuerySet[Assignment]:
-    """The project's open tasks that hold a slot of their prompt.
+    """Return the project's open assignments that hold a slot of their prompt.
 
-    By their members, who are few: the open tasks of each are an index, the finished ones are not
-    read.
+    They are looked up by member: an index lists the open assignments of each, so that the finished
+    ones are not read.
     """
     return Assignment.objects.filter(HELD, member__project=project)
 
@@ -84,8 +88,8 @@ def held_in(project: Project) -> QuerySet[Assignment]:
 @dataclass(frozen=True)
 class Day:
     day: date
-    rankings: int  # submitted on it
-    wanted: int  # of those, the ones that were wanted: not surplus
+    rankings: int  # submitted on this day
+    wanted: int  # without surplus rankings
 
 
 def today() -> date:
@@ -93,7 +97,7 @@ def today() -> date:
 
 
 def per_day(project: Project) -> list[Day]:
-    """Rankings by the day of their submit, the last DAYS days with the empty ones."""
+    """Return the rankings submitted on each of the last DAYS days."""
     days = [today() - timedelta(days=ago) for ago in reversed(range(DAYS))]
     since = timezone.make_aware(datetime.combine(days[0], datetime.min.time()))
     ranked = Assignment.objects.ranked().filter(member__project=project, submitted_at__gte=since)
@@ -108,51 +112,51 @@ def per_day(project: Project) -> list[Day]:
 
 @dataclass(frozen=True)
 class Forecast:
-    """When everything is ranked; without a date, the reason why none can be said."""
+    """The day on which everything will be ranked, or the reason why there is no forecast."""
 
     day: date | None = None
-    rankings: int = 0  # made in `over` days: what the date goes by
+    rankings: int = 0  # made in the last `over` days, on which the date is based
     over: int = 0
-    worked: int = 0  # days of those on which somebody ranked
+    worked: int = 0  # days among those with a ranking
     why_not: str = ""
 
 
-def forecast(*, standing: Standing, days: Sequence[Day], paused: bool) -> Forecast:
-    """The day on which all is done, at the rate of the last days with work.
+def forecast(*, totals: Totals, days: Sequence[Day], paused: bool) -> Forecast:
+    """Return when everything will be ranked, at the rate of the last days with rankings.
 
-    The rate is per calendar day from the first of those days until yesterday, so that days off
-    count as they come; today is not over, and does not count.
+    The rate is per calendar day from the first of those days to yesterday, so that days off count.
+    Today is incomplete and does not count.
     """
     worked = [day for day in days[:-1] if day.wanted][-FORECAST_DAYS:]
-    if standing.rankings_left <= 0:
-        return Forecast(why_not="done" if standing.rankings_wanted else "nothing wanted")
+    if totals.rankings_left <= 0:
+        return Forecast(why_not="done" if totals.rankings_wanted else "nothing wanted")
     if paused:
         return Forecast(why_not="paused")
     if not worked:
         return Forecast(why_not="no day yet")
     rankings = sum(day.wanted for day in worked)
     over = (days[-1].day - worked[0].day).days
-    ahead = math.ceil(standing.rankings_left * over / rankings)
-    found = Forecast(rankings=rankings, over=over, worked=len(worked))
-    if ahead > FURTHEST:
-        return replace(found, why_not="too far")
-    return replace(found, day=days[-1].day + timedelta(days=ahead))
+    ahead = math.ceil(totals.rankings_left * over / rankings)
+    undated = Forecast(rankings=rankings, over=over, worked=len(worked))
+    if ahead > MAX_DAYS_AHEAD:
+        return replace(undated, why_not="too far")
+    return replace(undated, day=days[-1].day + timedelta(days=ahead))
 
 
 @dataclass(frozen=True)
-class Person:
-    """What one member has done."""
+class LabellerProgress:
+    """The work of one member."""
 
     member: Member
     today: int
     skipped: int
-    in_hand: int  # tasks open, controls among them
-    median_seconds: float | None  # at work on a ranking
+    in_progress: int  # open assignments, quality controls included
+    median_seconds: float | None  # of work on a ranking
     last_active: datetime | None
 
 
-def people(project: Project) -> list[Person]:
-    """Who ranks in a project: its labellers, and whoever else has ranked or has a task."""
+def labellers(project: Project) -> list[LabellerProgress]:
+    """Return the work of the project's labellers, and of others who have had an assignment."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     rows: Mapping[int, Mapping[str, Any]] = {
         row["member"]: row
@@ -161,7 +165,7 @@ def people(project: Project) -> list[Person]:
         .annotate(
             today=Count("pk", filter=Q(submitted_at__gte=midnight)),
             skipped=Count("pk", filter=Q(skipped_at__isnull=False)),
-            in_hand=Count("pk", filter=IN_HAND),
+            in_progress=Count("pk", filter=OPEN),
             last_submitted=Max("submitted_at"),
             last_skipped=Max("skipped_at"),
             last_shown=Max("shown_at"),
@@ -172,23 +176,28 @@ def people(project: Project) -> list[Person]:
     members = project.members.filter(with_a_login | Q(pk__in=list(rows))).order_by(
         "-ranked", "name"
     )
-    return [person(member, rows.get(member.pk, {}), seconds.get(member.pk)) for member in members]
+    return [
+        labeller_progress(member, rows.get(member.pk, {}), seconds.get(member.pk))
+        for member in members
+    ]
 
 
-def person(member: Member, row: Mapping[str, Any], seconds: float | None) -> Person:
+def labeller_progress(
+    member: Member, row: Mapping[str, Any], seconds: float | None
+) -> LabellerProgress:
     times = (row.get(f"last_{what}") for what in ("submitted", "skipped", "shown"))
-    return Person(
+    return LabellerProgress(
         member=member,
         today=row.get("today", 0),
         skipped=row.get("skipped", 0),
-        in_hand=row.get("in_hand", 0),
+        in_progress=row.get("in_progress", 0),
         median_seconds=seconds,
         last_active=max((time for time in times if time), default=None),
     )
 
 
 def median_seconds(project: Project) -> dict[int, float]:
-    """The median time at work on a ranking, by member. The database picks out the middle ones."""
+    """Return the median time of work on a ranking by member. The database selects the middle."""
     timed = Ranking.objects.filter(
         member__project=project, is_current=True, origin=Origin.HERE, seconds__isnull=False
     )
@@ -200,41 +209,41 @@ def median_seconds(project: Project) -> dict[int, float]:
         .filter(twice__gte=F("count"), twice__lte=F("count") + 2)
         .values_list("member", "seconds")
     )
-    found: dict[int, list[float]] = {}
+    middles: dict[int, list[float]] = {}
     for member, seconds in middle:
-        found.setdefault(member, []).append(seconds or 0.0)
-    return {member: sum(values) / len(values) for member, values in found.items()}
+        middles.setdefault(member, []).append(seconds or 0.0)
+    return {member: sum(values) / len(values) for member, values in middles.items()}
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What is counted of a campaign."""
+class Progress:
+    """The progress of a campaign."""
 
-    standing: Standing
+    totals: Totals
     days: list[Day]
-    people: list[Person]
+    labellers: list[LabellerProgress]
 
     @property
     def rows(self) -> int:
-        ranked = sum(person.member.ranked for person in self.people)
-        return self.standing.prompts + self.standing.rankings_wanted + ranked
+        ranked = sum(labeller.member.ranked for labeller in self.labellers)
+        return self.totals.prompts + self.totals.rankings_wanted + ranked
 
 
-def counted(project: Project) -> Kept[Counted]:
-    """How far a campaign is; of a very large one, how far it was less than a minute ago."""
+def cached_progress(project: Project) -> Cached[Progress]:
+    """Return the progress of a campaign; that of a very large one may be a minute old."""
 
-    def count() -> Counted:
-        return Counted(standing(project), per_day(project), people(project))
+    def count() -> Progress:
+        return Progress(totals(project), per_day(project), labellers(project))
 
-    return kept(f"progress-{project.pk}", count, lambda found: found.rows)
+    return cached(f"progress-{project.pk}", count, lambda progress: progress.rows)
 
 
-def open_tasks(project: Project) -> QuerySet[Assignment]:
-    """Return OPEN_SHOWN assignments that are held now at most, by the end of their leases."""
+def open_assignments(project: Project) -> QuerySet[Assignment]:
+    """Return at most MAX_OPEN assignments that are held now, the first to expire first."""
     held = held_in(project).select_related("prompt", "member")
-    return held.order_by("expires_at", "pk")[:OPEN_SHOWN]
+    return held.order_by("expires_at", "pk")[:MAX_OPEN]
 
 
 def set_paused(*, project: Project, paused: bool) -> None:
-    """While a project is paused nobody gets a new prompt; what is begun can be finished."""
+    """Pause or resume a project. While paused, labellers can only finish what they have started."""
     Project.objects.filter(pk=project.pk).update(paused=paused)

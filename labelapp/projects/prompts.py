@@ -1,7 +1,6 @@
-"""Prompts as a manager sees and steers them: found in lists, made urgent, reopened, taken out.
+"""The prompts of a project: list them, show one, and manage the queue.
 
-The lists of a million prompts are read on from a place (keyset), never by counting rows off, and
-no list is counted.
+A list may have a million prompts: it is paged by keyset, not by offset, and never counted.
 """
 
 from collections.abc import Sequence
@@ -31,13 +30,13 @@ from labelapp.models import MIN_RESPONSES, Assignment, Origin, Project, Prompt, 
 from labelapp.projects.progress import HELD
 from labelapp.rendering.letters import letter
 
-A_PAGE = 50
+PAGE_SIZE = 50
 
-# What a list can show, by the word in its address.
-SHOWN = {
+# The filters of the list, by their name in the URL.
+FILTERS = {
     "": "All",
     "waiting": "Waiting",
-    "work": "In work",
+    "work": "In progress",
     "done": "Done",
     "skipped": "Skipped",
     "unqueued": "Not queued",
@@ -47,7 +46,7 @@ SHOWN = {
 
 
 class Contents(Func):
-    """The texts of a prompt's messages, one below the other, without their roles."""
+    """The contents of a prompt's messages, joined by newlines."""
 
     output_field = TextField()
 
@@ -68,52 +67,55 @@ class Contents(Func):
 
 @dataclass(frozen=True)
 class Row:
-    """A prompt in a list."""
+    """A prompt in the list, with its counts."""
 
     prompt: Prompt
     made: int  # rankings that fill a slot
-    in_work: int
+    in_progress: int
     skips: int
-    name_themselves: int  # responses that say which model wrote them
+    name_themselves: int  # responses that reveal their model
 
 
 @dataclass(frozen=True)
 class Page:
     rows: list[Row]
-    next: str  # where the next page begins; empty at the end
+    next: str  # cursor of the next page; empty at the end
 
 
 def page(*, project: Project, shown: str = "", search: str = "", after: str = "") -> Page:
-    """A page of the project's prompts.
+    """Return a page of the project's prompts.
 
-    Waiting prompts come in the order of the queue, others in the order of their import. `after`
-    is where the page before ended; one that cannot be read is the beginning.
+    Waiting prompts are in the order of the queue, others in the order of their import. `after` is
+    the cursor of the page; an invalid one starts at the beginning.
     """
-    found = matching(chosen(project, shown), search)
+    matching = search_prompts(filter_prompts(project, shown), search)
     in_queue = shown == "waiting"
     prompts: list[Prompt] = []
-    for part in parts(found, in_queue, after):
-        if len(prompts) <= A_PAGE:
-            prompts += part[: A_PAGE + 1 - len(prompts)]
-    more = len(prompts) > A_PAGE
-    prompts = prompts[:A_PAGE]
-    return Page(rows(prompts), place(prompts[-1], in_queue) if more else "")
+    for part in ranges_after(matching, in_queue, after):
+        if len(prompts) <= PAGE_SIZE:
+            prompts += part[: PAGE_SIZE + 1 - len(prompts)]
+    more = len(prompts) > PAGE_SIZE
+    prompts = prompts[:PAGE_SIZE]
+    return Page(rows(prompts), cursor(prompts[-1], in_queue) if more else "")
 
 
-def chosen(project: Project, shown: str) -> QuerySet[Prompt]:
-    """The prompts of a list. What few have is looked up from their side, by its own index."""
+def filter_prompts(project: Project, shown: str) -> QuerySet[Prompt]:
+    """Return the prompts that a filter shows.
+
+    Rare attributes are looked up in their own tables, by their own indexes.
+    """
     prompts = Prompt.objects.filter(project=project)
-    tasks = Assignment.objects.filter(member__project=project)
+    assignments = Assignment.objects.filter(member__project=project)
     if shown == "waiting":
         return prompts.waiting()
     if shown == "work":
-        return prompts.filter(pk__in=tasks.filter(HELD).values("prompt"))
+        return prompts.filter(pk__in=assignments.filter(HELD).values("prompt"))
     if shown == "done":
-        # Few are held, and these have an index; by prompt, every assignment would be read.
-        held = tasks.filter(HELD).values("prompt")
+        # The few held ones have an index; a lookup by prompt would read every assignment.
+        held = assignments.filter(HELD).values("prompt")
         return prompts.filter(~Q(pk__in=held), rankings_wanted__gt=0, rankings_needed=0)
     if shown == "skipped":
-        return prompts.filter(pk__in=tasks.filter(skipped_at__isnull=False).values("prompt"))
+        return prompts.filter(pk__in=assignments.filter(skipped_at__isnull=False).values("prompt"))
     if shown == "unqueued":
         return prompts.filter(rankings_wanted=0)
     if shown == "gold":
@@ -123,8 +125,8 @@ def chosen(project: Project, shown: str) -> QuerySet[Prompt]:
     return prompts
 
 
-def matching(prompts: QuerySet[Prompt], search: str) -> QuerySet[Prompt]:
-    """Those with the words in their messages or in their own id."""
+def search_prompts(prompts: QuerySet[Prompt], search: str) -> QuerySet[Prompt]:
+    """Return the prompts whose messages or external id contain `search`."""
     if not search:
         return prompts
     return prompts.alias(contents=Contents("messages")).filter(
@@ -132,8 +134,8 @@ def matching(prompts: QuerySet[Prompt], search: str) -> QuerySet[Prompt]:
     )
 
 
-def parts(prompts: QuerySet[Prompt], in_queue: bool, after: str) -> list[QuerySet[Prompt]]:
-    """What follows a place, as ranges of an index that are read one after the other."""
+def ranges_after(prompts: QuerySet[Prompt], in_queue: bool, after: str) -> list[QuerySet[Prompt]]:
+    """Return the prompts after a cursor, as index ranges to be read one after the other."""
     try:
         *urgency, pk = [int(number) for number in after.split(".")]
     except ValueError:
@@ -146,18 +148,18 @@ def parts(prompts: QuerySet[Prompt], in_queue: bool, after: str) -> list[QuerySe
     return [queue.filter(priority=urgency[0], pk__gt=pk), queue.filter(priority__lt=urgency[0])]
 
 
-def place(prompt: Prompt, in_queue: bool) -> str:
+def cursor(prompt: Prompt, in_queue: bool) -> str:
     return f"{prompt.priority}.{prompt.pk}" if in_queue else str(prompt.pk)
 
 
 def rows(prompts: Sequence[Prompt]) -> list[Row]:
     pks = [prompt.pk for prompt in prompts]
-    tasks = Assignment.objects.filter(prompt__in=pks).values("prompt")
+    assignments = Assignment.objects.filter(prompt__in=pks).values("prompt")
     counts = {
-        row["prompt"]: (row["made"], row["in_work"], row["skips"])
-        for row in tasks.annotate(
+        row["prompt"]: (row["made"], row["in_progress"], row["skips"])
+        for row in assignments.annotate(
             made=Count("slot", filter=Q(submitted_at__isnull=False)),
-            in_work=Count("pk", filter=HELD),
+            in_progress=Count("pk", filter=HELD),
             skips=Count("pk", filter=Q(skipped_at__isnull=False)),
         )
     }
@@ -170,7 +172,7 @@ def rows(prompts: Sequence[Prompt]) -> list[Row]:
 
 
 def naming_themselves(project: Project) -> QuerySet[Response]:
-    """The project's responses that say which model wrote them."""
+    """Return the project's responses that reveal the model that wrote them."""
     return Response.objects.filter(prompt__project=project, names_itself=True)
 
 
@@ -179,29 +181,32 @@ def naming_themselves(project: Project) -> QuerySet[Response]:
 
 @dataclass(frozen=True)
 class LetteredRanking:
+    """A ranking with the letters of its responses."""
+
     ranking: Ranking
     ranks: list[list[str]]  # letters of tied responses, best first
 
 
 @dataclass(frozen=True)
-class PromptInFull:
-    """A prompt with all that was done with it."""
+class PromptHistory:
+    """The responses, assignments and rankings of a prompt."""
 
     responses: list[tuple[str, Response]]  # by letter
     held: list[Assignment]  # begun, in a slot
     controls: list[Assignment]  # begun, to measure the labeller
     lapsed: list[Assignment]  # begun, and their labeller's no longer
     skipped: list[Assignment]
-    rankings: list[LetteredRanking]  # every version, a person's newest first
+    rankings: list[LetteredRanking]  # all versions, the newest of each labeller first
 
     @property
     def made(self) -> int:
-        """The labellers' rankings that count."""
+        """The number of current rankings by labellers."""
         made = (ranked.ranking for ranked in self.rankings if ranked.ranking.is_current)
         return sum(ranking.origin != Origin.ADJUDICATED for ranking in made)
 
 
-def in_full(prompt: Prompt) -> PromptInFull:
+def history(prompt: Prompt) -> PromptHistory:
+    """Return the responses, assignments and rankings of a prompt."""
     responses = [
         (letter(i), response) for i, response in enumerate(prompt.responses.order_by("pk"))
     ]
@@ -209,7 +214,7 @@ def in_full(prompt: Prompt) -> PromptInFull:
     assignments = list(prompt.assignments.select_related("member").order_by("created_at", "pk"))
     begun = [one for one in assignments if one.is_open]
     rankings = prompt.rankings.select_related("member").prefetch_related("placements")
-    return PromptInFull(
+    return PromptHistory(
         responses=responses,
         held=[one for one in begun if one.slot is not None],
         controls=[one for one in begun if one.is_control and one.is_held],
@@ -223,7 +228,7 @@ def in_full(prompt: Prompt) -> PromptInFull:
 
 
 def lanes(ranking: Ranking, letters: dict[int, str]) -> list[list[str]]:
-    """The letters of each rank, best first."""
+    """Return the letters of the responses in each rank, best first."""
     ranks = ranking.ranks()
     return [
         sorted(letters[pk] for pk, given in ranks.items() if given == rank)
@@ -231,21 +236,23 @@ def lanes(ranking: Ranking, letters: dict[int, str]) -> list[list[str]]:
     ]
 
 
-# ---- steering ----
+# ---- the queue ----
 
 
 def locked(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
-    """The prompts, to be changed: locked in their order, so that two who change never wait for
-    each other in a circle; not against who stores a ranking. Use inside a transaction."""
+    """Return the prompts, locked for a change, inside a transaction.
+
+    They are locked in order, so that two changes cannot deadlock. A ranking can still be stored.
+    """
     ours = prompts.order_by("pk").select_for_update(no_key=True)
     return Prompt.objects.filter(pk__in=ours.values("pk"))
 
 
 @transaction.atomic
 def set_priority(*, prompts: QuerySet[Prompt], priority: int) -> int:
-    """Prompts with a higher priority are ranked first. Gives the number of prompts."""
+    """Set the priority and return the number of prompts. Higher priorities are ranked first."""
     return locked(prompts).update(
-        # Labellers may be past the place where a prompt stood.
+        # Labellers may already be past this place in the queue.
         came_back=Case(When(priority__lt=priority, then=Value(True)), default=F("came_back")),
         priority=priority,
     )
@@ -253,9 +260,9 @@ def set_priority(*, prompts: QuerySet[Prompt], priority: int) -> int:
 
 @transaction.atomic
 def ask_again(*, prompts: QuerySet[Prompt]) -> int:
-    """Have each prompt ranked once more, by somebody who has not had it. Gives their number.
+    """Ask for one more ranking of each prompt, by a new labeller. Return the number of prompts.
 
-    Prompts with too few responses to be ranked here are left as they are.
+    Prompts with too few responses to be ranked are skipped.
     """
     counted = Response.objects.filter(prompt=OuterRef("pk")).order_by().values("prompt")
     count = Subquery(counted.annotate(count=Count("pk")).values("count"))
@@ -269,8 +276,11 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
 
 
 @transaction.atomic
-def take_out(*, prompts: QuerySet[Prompt]) -> int:
-    """Let nobody else have the prompts. Rankings made and tasks begun stay. Gives their number."""
+def remove_from_queue(*, prompts: QuerySet[Prompt]) -> int:
+    """Remove prompts from the queue and return their number.
+
+    Rankings and open assignments stay.
+    """
     held = Assignment.objects.filter(HELD, prompt=OuterRef("pk"))
     queued = prompts.filter(Q(rankings_needed__gt=0) | Exists(held), taken_out=False)
     return locked(queued).update(
@@ -281,12 +291,12 @@ def take_out(*, prompts: QuerySet[Prompt]) -> int:
 
 
 @transaction.atomic
-def want_rankings(*, project: Project, wanted: int) -> int:
-    """Set how many rankings every queued prompt of a project wants. Gives the number changed.
+def set_rankings_wanted(*, project: Project, wanted: int) -> int:
+    """Set the number of rankings for every queued prompt, and return how many prompts changed.
 
-    Those that were taken out of the queue stay out. Never fewer than the slots that are taken.
-    Slots may come to be free anywhere in the queue, so its labellers begin at its top again:
-    marking what came back would have them look through it at every claim, and it may be everything.
+    It never falls below the number of slots taken. Prompts that were removed from the queue stay
+    out. Slots may become free anywhere in the queue, so labellers start at its top again; marking
+    the prompts with `came_back` would be slow, because every claim would look through them.
     """
     look_from_the_top(project.members.all())
     taken = F("rankings_wanted") - F("rankings_needed")
@@ -302,7 +312,7 @@ def want_rankings(*, project: Project, wanted: int) -> int:
 
 @transaction.atomic
 def take_back(*, assignment: Assignment) -> bool:
-    """End a lease for good: the next labeller who asks gets the prompt.
+    """Give an assigned prompt to the next labeller. Return False if it is no longer assigned.
 
     Return False where the labeller does not hold it. They do not get it again, though their page
     is still open. What they have entered stays; their submit is kept, whenever it comes.

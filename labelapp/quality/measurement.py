@@ -1,8 +1,7 @@
-"""Agreement: how far a project's labellers rank alike, measured in the background.
+"""Measure the agreement of a project's labellers in the background.
 
-The figures are computed in a process of its own (`manage.py measure_agreement`), because they need
-numpy, which the pages do without: it would cost each of their processes 16 MiB. The task worker
-starts it and stores what it found.
+The task worker starts a separate process (`manage.py measure_agreement`) and stores its results.
+The process needs numpy, which would cost every process of the web server 16 MiB.
 """
 
 import json
@@ -23,7 +22,7 @@ from labelapp.quality.results import Agreement
 
 
 def start(*, project: Project, user: User, enqueue: Enqueue) -> None:
-    """Queue a measurement, unless one is under way."""
+    """Queue a measurement, unless one is in progress."""
     jobs.mark_lost(project.measurements.all())
     try:
         jobs.start(AgreementMeasurement(project=project, created_by=user), enqueue)
@@ -32,12 +31,12 @@ def start(*, project: Project, user: User, enqueue: Enqueue) -> None:
 
 
 def execute(measurement: AgreementMeasurement) -> None:
-    """Measure; on return the measurement is done, failed or stopped."""
+    """Measure. On return the measurement is done, failed or stopped."""
     jobs.execute(measurement, lambda: {"result": measure(measurement)})
 
 
 def measure(measurement: AgreementMeasurement) -> dict[str, Any]:
-    """Measure in a process of its own. Raises FailedError where that fails."""
+    """Measure in a separate process. Raises FailedError if it fails."""
     project = f"--project={measurement.project.slug}"
     started = subprocess.Popen(
         [sys.executable, "manage.py", "measure_agreement", project, "--json", "--by-task"],
@@ -51,29 +50,29 @@ def measure(measurement: AgreementMeasurement) -> dict[str, Any]:
     if started.returncode != 0:
         lines = errors.strip().splitlines() or [process.describe_end(started.returncode)]
         raise FailedError(f"{lines[-1].rstrip('.')}.")
-    found: dict[str, Any] = json.loads(out)
-    return found
+    result: dict[str, Any] = json.loads(out)
+    return result
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a page shows: the last agreement that was measured, and whether one is on its way."""
+class LastMeasurement:
+    """The last measured agreement, and the state of a newer measurement."""
 
     agreement: Agreement | None = None
-    at: datetime | None = None  # when it was measured
+    at: datetime | None = None  # time of the measurement
     is_active: bool = False
     is_stopping: bool = False
-    failed: str = ""  # why the last one failed, if it came after this
+    failed: str = ""  # reason why a newer measurement failed
 
 
-def last_measurement(project: Project) -> Shown:
-    """Return what the pages show of a project's measurements."""
+def last_measurement(project: Project) -> LastMeasurement:
+    """Return the last measurement of a project for its pages."""
     jobs.mark_lost(project.measurements.defer("result"))
     newest = project.measurements.defer("result").first()
     if newest is None:
-        return Shown()
+        return LastMeasurement()
     done = project.measurements.filter(state=State.DONE).order_by("-finished_at").first()
-    return Shown(
+    return LastMeasurement(
         agreement=Agreement.from_json(done.result) if done else None,
         at=done.finished_at if done else None,
         is_active=newest.is_active,

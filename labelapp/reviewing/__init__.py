@@ -1,4 +1,4 @@
-"""Reviewing a model: its scores beside the ranks that people gave.
+"""Review a model: its scores next to the human rankings.
 
 It may import labelling, runs, web, jobs, db and what is below them.
 """

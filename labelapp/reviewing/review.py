@@ -1,4 +1,4 @@
-"""Reviewing: what the model says of the responses, beside what people said."""
+"""Compare the scores of a run with the human rankings of a prompt."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from labelapp.rendering.letters import letter
 from labelapp.rendering.markdown import render
 from labelapp.runs import scores as scoring
 from training.aggregation import choose
-from training.rankings import Identifier, Verdicts
+from training.rankings import Aggregation, Identifier
 
 EXCERPT = 240  # characters
 
@@ -27,10 +27,10 @@ class ReviewedResponse:
     letter: str
     response: Response
     reward: float
-    centred: float  # reward less the mean of the held-out responses
-    percent: float  # where the reward lies on the page's scale, 0 to 100
+    centred: float  # reward minus the mean of the held-out responses
+    percent: float  # position of the reward on the page's scale, 0 to 100
     ranks: list[HumanRank]
-    contested: bool  # in a comparison that the model orders otherwise than a labeller
+    contested: bool  # in a comparison on which the model and a labeller differ
 
     @property
     def html(self) -> SafeString:
@@ -48,7 +48,7 @@ class ReviewedResponse:
 
 @dataclass(frozen=True)
 class Note:
-    """What a labeller wrote to a ranking, for those who review."""
+    """A labeller's note on a ranking, for reviewers."""
 
     name: str
     text: str
@@ -56,8 +56,10 @@ class Note:
 
 @dataclass(frozen=True)
 class Agreement:
+    """The number of comparisons of a prompt, and of those that the model orders differently."""
+
     comparisons: int
-    against: int  # those that the model orders otherwise
+    against: int
     held_out: bool
 
 
@@ -66,13 +68,13 @@ class ReviewedPrompt:
     prompt: Prompt
     agreement: Agreement
     responses: list[ReviewedResponse]  # best reward first
-    zero_percent: float  # where the mean held-out response lies on the scale
+    zero_percent: float  # position of the mean held-out reward on the scale
     notes: list[Note]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From rewards to places on the page: 0 to 100 from the lowest to the highest reward."""
+    """Map rewards to positions from 0 to 100 on the page."""
 
     low: float
     high: float
@@ -80,14 +82,14 @@ class Scale:
 
     def percent(self, reward: float) -> float:
         width = self.high - self.low
-        # A margin at both ends, so that no dot hangs over the edge.
+        # A margin at both ends keeps the dots within the edges.
         return round(4 + 92 * (reward - self.low) / width, 1) if width else 50.0
 
 
 def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[ReviewedPrompt]:
-    """What a run and the people say of some prompts, in a fixed number of queries.
+    """Return the prompts with their scores and rankings, in a fixed number of queries.
 
-    The agreements must come with their prompts (select_related).
+    `agreements` must be selected with their prompts (select_related).
     """
     prompts = [agreement.prompt_id for agreement in agreements]
     scores = defaultdict(list)
@@ -110,7 +112,7 @@ def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[Revi
             scores[agreement.prompt_id],
             rankings[agreement.prompt_id],
             scale,
-            scoring.verdicts_of(run),
+            scoring.aggregation_of(run),
         )
         for agreement in agreements
     ]
@@ -127,27 +129,27 @@ def review_prompt(
     scores: Sequence[Score],
     rankings: Sequence[Ranking],
     scale: Scale,
-    verdicts: Verdicts,
+    aggregation: Aggregation,
 ) -> ReviewedPrompt:
-    """One prompt as it is now: rankings made since the scores were stored count as well.
+    """Return a prompt with its present rankings, including those made since it was scored.
 
-    All are shown; the model is held against those that its run would learn from.
+    All are shown; the model is compared with those that its run would be trained on.
     """
     rewards: dict[Identifier, float] = {s.response_id: s.reward for s in scores}
     human_ranks: dict[int, list[HumanRank]] = defaultdict(list)
-    judged = []
+    compared = []
     for ranking in rankings:
         known = {pk: rank for pk, rank in ranking.ranks().items() if pk in rewards}
-        judged.append(scoring.as_judged(known, ranking.origin))
+        compared.append(scoring.training_ranking(known, ranking.origin))
         for pk, rank in known.items():
-            human_ranks[pk].append(HumanRank(who_ranked(ranking), rank))
+            human_ranks[pk].append(HumanRank(labeller_name(ranking), rank))
     contested: set[Identifier] = set()
     total = against = 0
-    for one in choose(judged, verdicts):
-        otherwise = scoring.ordered_otherwise(one, rewards)
+    for one in choose(compared, aggregation):
+        wrong = scoring.wrong_pairs(one, rewards)
         total += len(one.comparisons())
-        against += len(otherwise)
-        contested.update(pk for pair in otherwise for pk in pair)
+        against += len(wrong)
+        contested.update(pk for pair in wrong for pk in pair)
     letters = {pk: letter(i) for i, pk in enumerate(sorted(s.response_id for s in scores))}
     return ReviewedPrompt(
         prompt=agreement.prompt,
@@ -165,10 +167,10 @@ def review_prompt(
             for score in sorted(scores, key=lambda score: -score.reward)
         ],
         zero_percent=scale.percent(scale.mean),
-        notes=[Note(who_ranked(ranking), ranking.note) for ranking in rankings if ranking.note],
+        notes=[Note(labeller_name(ranking), ranking.note) for ranking in rankings if ranking.note],
     )
 
 
-def who_ranked(ranking: Ranking) -> str:
+def labeller_name(ranking: Ranking) -> str:
     name = ranking.member.name
     return f"{name} (adjudicated)" if ranking.origin == Origin.ADJUDICATED else name

@@ -1,4 +1,4 @@
-"""Scores beside human ranks: the prompts by disagreement, and one prompt in full."""
+"""The pages of reviewing: the prompts by disagreement, and one prompt in full."""
 
 import re
 from typing import Any
@@ -8,23 +8,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from labelapp.db.cache import kept
+from labelapp.db.cache import cached
 from labelapp.models import Member, Prompt, PromptAgreement, TrainingRun
 from labelapp.rendering.markdown import render_messages
 from labelapp.reviewing.review import review
 from labelapp.web.access import REVIEWERS, member_view
 
-PROMPTS_A_PAGE = 10
+PROMPTS_PER_PAGE = 10
 
 
 def chosen_run(request: HttpRequest, member: Member) -> TrainingRun | None:
-    """The run asked for with ?run=, else the newest with scores. Raises Http404 for others."""
+    """Return the run named by ?run=, or the newest scored one. Raises Http404 for any other."""
     scored = member.project.runs.scored()
-    asked = request.GET.get("run", "")
-    if asked:
-        return get_object_or_404(
-            scored, pk=int(asked) if re.fullmatch(r"[0-9]{1,18}", asked) else 0
-        )
+    if number := request.GET.get("run", ""):
+        pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
+        return get_object_or_404(scored, pk=pk)
     return scored.first()
 
 
@@ -38,10 +36,10 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         agreements = PromptAgreement.objects.worst_first(run).select_related("prompt")
         if held_out_only:
             agreements = agreements.filter(held_out=True)
-        pages = Paginator(agreements, PROMPTS_A_PAGE)
-        # They are written once, with the scores: to count a million for every page takes too long.
+        pages = Paginator(agreements, PROMPTS_PER_PAGE)
+        # They change only with the scores, and counting a million for every page takes too long.
         name = f"agreements-{run.pk}-{held_out_only}"
-        pages.count = kept(name, agreements.count, lambda rows: rows).found
+        pages.count = cached(name, agreements.count, lambda rows: rows).value
         page = pages.get_page(request.GET.get("page"))
         context |= {
             "runs": member.project.runs.scored()[:20],

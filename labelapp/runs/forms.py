@@ -1,4 +1,4 @@
-"""The settings of a run that a manager chooses in the page; the rest keep their defaults."""
+"""The form to start a run. Settings that are not in it keep their defaults."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ BACKBONES = [
 ]
 TIES = [
     ("drop", "Leave them out"),
-    ("half", "Count them as half and half"),
-    ("davidson", "Learn how likely a tie is"),
+    ("half", "Label them one half"),
+    ("davidson", "Model their probability (Davidson)"),
 ]
-VERDICTS = [
-    ("all", "Every ranking"),
+AGGREGATIONS = [
+    ("all", "All rankings"),
     ("majority", "The majority of a prompt’s labellers, as one ranking"),
-    ("adjudicated", "The adjudicated ranking where there is one, else every one"),
+    ("adjudicated", "The adjudicated ranking where there is one, otherwise all"),
 ]
 
 
@@ -28,16 +28,18 @@ class TrainForm(forms.Form):
     model = forms.CharField(
         required=False,
         max_length=300,
-        help_text="For a pretrained model: its name, or a folder on this machine. Default: gpt2.",
+        help_text="Name or folder of the pretrained Hugging Face model. Default: gpt2.",
     )
     epochs = forms.IntegerField(
-        required=False, min_value=1, help_text="Passes over the rankings. Empty: the default."
+        required=False,
+        min_value=1,
+        help_text="Passes over the training rankings. Leave empty for the default.",
     )
     learning_rate = forms.FloatField(
-        required=False, help_text="Step size at its peak. Empty: the default."
+        required=False, help_text="Peak learning rate. Leave empty for the default."
     )
-    verdicts = forms.ChoiceField(
-        choices=VERDICTS, required=False, initial="all", label="Which rankings"
+    aggregation = forms.ChoiceField(
+        choices=AGGREGATIONS, required=False, initial="all", label="Which rankings"
     )
     ties = forms.ChoiceField(choices=TIES, initial="drop", label="Tied responses")
     seed = forms.IntegerField(initial=0, min_value=0)

@@ -1,4 +1,4 @@
-"""A run's process: started, watched, stopped, and its progress copied into the database."""
+"""Run the processes of a training run, and copy their progress into the database."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from labelapp.db.retry import patiently
+from labelapp.db.retry import with_retries
 from labelapp.jobs import jobs, process
 from labelapp.jobs.environment import environment
 from labelapp.jobs.jobs import FailedError
@@ -34,11 +34,11 @@ def command(program: str, run: TrainingRun) -> list[str]:
 def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
     """Run a process to its end, copying its progress to the run.
 
-    Raises StoppedError where somebody asked for it, FailedError where the process failed.
+    Raises StoppedError if the run was asked to stop, and FailedError if the process failed.
     """
     folder = run_folder(run)
     folder.path.mkdir(parents=True, exist_ok=True)
-    before = folder.read_progress()  # of a process that failed here, if the run is resumed
+    before = folder.read_progress()  # of an earlier process, if the run is resumed
     with open(folder.path / LOG, "ab") as log:
         logged = log.tell()
         started = subprocess.Popen(
@@ -53,16 +53,16 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
     process.watch(started, lambda: copy_progress(run, folder.read_progress()))
     progress = folder.read_progress()
     if progress != before:
-        patiently(lambda: copy_progress(run, progress))
+        with_retries(lambda: copy_progress(run, progress))
     if started.returncode != 0:
-        said = progress if progress != before else None
-        raise FailedError(failure(started.returncode, said, folder.path / LOG, logged))
+        own = progress if progress != before else None
+        raise FailedError(failure(started.returncode, own, folder.path / LOG, logged))
 
 
 def failure(returncode: int, progress: Progress | None, log: Path, logged: int) -> str:
-    """Return why a process failed: its own reason, or how it ended.
+    """Return the reason that a failed process gave, or how it ended.
 
-    The log holds `logged` bytes of earlier processes.
+    The first `logged` bytes of the log are those of earlier processes.
     """
     if progress is not None and progress.state == "failed" and progress.reason:
         return progress.reason
@@ -72,11 +72,11 @@ def failure(returncode: int, progress: Progress | None, log: Path, logged: int) 
     if lines and lines[-1].startswith("error: "):
         return lines[-1].removeprefix("error: ")
     how = process.describe_end(returncode)
-    return f"The training process ended with {how}; its log says more."
+    return f"The training process ended with {how}. See its log for details."
 
 
 def tail(path: Path, size: int) -> str:
-    """Return the last `size` bytes of a file as text, or nothing where there is no file."""
+    """Return the last `size` bytes of a file as text, or "" if there is no file."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - size))
@@ -86,7 +86,7 @@ def tail(path: Path, size: int) -> str:
 
 
 def copy_progress(run: TrainingRun, progress: Progress | None) -> bool:
-    """Copy what the process reports. Return False when the run is to stop, or is no longer ours."""
+    """Copy the progress of the process to the run. Return False if the run must stop."""
     if progress is None or progress.state == "failed":
         return jobs.beat(run)
     return jobs.beat(

@@ -1,4 +1,4 @@
-"""Scoring: a run's rewards into the database, and how they agree with the people."""
+"""Store the scores of a run in the database, and how they agree with the rankings."""
 
 from collections.abc import Iterator, Mapping
 from itertools import groupby, islice
@@ -8,19 +8,15 @@ from django.db import transaction
 
 from labelapp.models import Origin, Placement, Prompt, PromptAgreement, Response, Score, TrainingRun
 from training.aggregation import choose
-from training.rankings import (
-    Identifier,
-    Kind,
-    Ranking,
-    Verdicts,
-)
+from training.config import stored_aggregation
+from training.rankings import Aggregation, Identifier, Kind, Ranking
 from training.runs.folder import RunFolder
 
 BATCH = 2000
 
 
 def store(run: TrainingRun, folder: RunFolder) -> None:
-    """Put the scores of a run folder in place of the run's old ones, all or none."""
+    """Replace the scores of a run with those of its folder, in one transaction."""
     held_out = frozenset(folder.held_out_prompts() or ())
     with transaction.atomic():
         run.scores.all().delete()
@@ -30,10 +26,10 @@ def store(run: TrainingRun, folder: RunFolder) -> None:
 
 
 def store_scores(run: TrainingRun, folder: RunFolder) -> None:
-    """Write the rewards. Responses that were deleted meanwhile are passed over."""
+    """Write the rewards, except those of responses that have been deleted."""
     rewards = ((pk, reward) for pk, reward in folder.iter_scores() if isinstance(pk, int))
     while batch := list(islice(rewards, BATCH)):
-        # By key alone: a condition on the project would have SQLite walk all of it every time.
+        # By key alone: with a condition on the project, SQLite would scan all of it every time.
         projects = Response.objects.filter(pk__in=[pk for pk, _ in batch])
         owners = dict(projects.values_list("pk", "prompt__project_id"))
         Score.objects.bulk_create(
@@ -44,8 +40,8 @@ def store_scores(run: TrainingRun, folder: RunFolder) -> None:
 
 
 def store_agreements(run: TrainingRun, held_out: frozenset[int | str]) -> None:
-    """Write, for every prompt with scores, how many comparisons the model orders otherwise."""
-    found = dict(count_agreements(run))
+    """Write how many comparisons of each scored prompt the model orders differently."""
+    counts = dict(count_agreements(run))
     scored = Prompt.objects.filter(responses__scores__run=run).order_by("pk").distinct()
     prompts = scored.values_list("pk", flat=True).iterator(BATCH)
     while batch := list(islice(prompts, BATCH)):
@@ -53,8 +49,8 @@ def store_agreements(run: TrainingRun, held_out: frozenset[int | str]) -> None:
             PromptAgreement(
                 run=run,
                 prompt_id=pk,
-                comparisons=(total := found.get(pk, (0, 0))[0]),
-                against=(against := found.get(pk, (0, 0))[1]),
+                comparisons=(total := counts.get(pk, (0, 0))[0]),
+                against=(against := counts.get(pk, (0, 0))[1]),
                 disagreement=against / total if total else 0.0,
                 held_out=pk in held_out,
             )
@@ -63,15 +59,19 @@ def store_agreements(run: TrainingRun, held_out: frozenset[int | str]) -> None:
 
 
 def count_agreements(run: TrainingRun) -> Iterator[tuple[int, tuple[int, int]]]:
-    """(prompt, (comparisons, those that the model orders otherwise)) over all current rankings.
+    """Yield (prompt, (comparisons, those that the model orders differently)).
 
-    Of these, over the ones that the run would learn from.
+    The comparisons are those of the current rankings that the run would be trained on.
     """
     rows = (
         Placement.objects.filter(ranking__is_current=True, response__scores__run=run)
         .order_by("ranking__prompt_id", "ranking_id")
         .values_list(
-            *("ranking__prompt_id", "ranking_id", "ranking__origin", "response_id", "rank"),
+            "ranking__prompt_id",
+            "ranking_id",
+            "ranking__origin",
+            "response_id",
+            "rank",
             "response__scores__reward",
         )
     )
@@ -82,30 +82,29 @@ def count_agreements(run: TrainingRun) -> Iterator[tuple[int, tuple[int, int]]]:
             ranks = {}
             for *_, response, rank, reward in placements:
                 ranks[response], rewards[response] = rank, reward
-            rankings.append(as_judged(ranks, origin))
+            rankings.append(training_ranking(ranks, origin))
         total = against = 0
-        for ranking in choose(rankings, verdicts_of(run)):
+        for ranking in choose(rankings, aggregation_of(run)):
             total += len(ranking.comparisons())
-            against += len(ordered_otherwise(ranking, rewards))
+            against += len(wrong_pairs(ranking, rewards))
         yield prompt, (total, against)
 
 
-def verdicts_of(run: TrainingRun) -> Verdicts:
-    """Which rankings a run learns from, and is judged by."""
-    verdicts: Verdicts = run.config.get("verdicts", "all")
-    return verdicts
+def aggregation_of(run: TrainingRun) -> Aggregation:
+    """Return which rankings `run` is trained and evaluated on."""
+    return stored_aggregation(run.config)
 
 
-def as_judged(ranks: Mapping[int, int], origin: str) -> Ranking:
-    """A stored ranking of responses as training has it."""
+def training_ranking(ranks: Mapping[int, int], origin: str) -> Ranking:
+    """Return a stored ranking of responses as the training package has it."""
     kind: Kind = "adjudicated" if origin == Origin.ADJUDICATED else "own"
     return Ranking(tuple(ranks), tuple(ranks.values()), kind=kind)
 
 
-def ordered_otherwise(
+def wrong_pairs(
     ranking: Ranking, rewards: Mapping[Identifier, float]
 ) -> list[tuple[Identifier, Identifier]]:
-    """The (better, worse) of a ranking that the rewards do not order as people did."""
-    named = ranking.responses
-    pairs = [(named[pair.better], named[pair.worse]) for pair in ranking.comparisons()]
+    """Return the (better, worse) pairs of a ranking that the rewards order differently."""
+    responses = ranking.responses
+    pairs = [(responses[pair.better], responses[pair.worse]) for pair in ranking.comparisons()]
     return [(better, worse) for better, worse in pairs if rewards[better] <= rewards[worse]]

@@ -1,4 +1,4 @@
-"""Training in the background: the queue of its own in which a task worker takes runs."""
+"""The background task of training, which has its own queue and worker."""
 
 from django_tasks import task
 
@@ -9,5 +9,5 @@ from labelapp.runs import lifecycle
 
 @task(queue_name="training")
 def train(run_id: int) -> str:
-    """Execute a queued run, and return its state afterwards."""
+    """Execute a queued run and return its final state."""
     return perform(TrainingRun.objects.all(), run_id, lifecycle.execute)

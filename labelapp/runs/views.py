@@ -1,4 +1,4 @@
-"""Training runs in the page: start, follow, stop, read the log."""
+"""The pages of training runs: start, follow, stop and resume them, and read their logs."""
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.jobs import jobs
 from labelapp.models import Member, Role, TrainingRun
 from labelapp.rendering.charts import loss_curve
-from labelapp.runs import lifecycle, process, tasks
+from labelapp.runs import lifecycle, process, scores, tasks
 from labelapp.runs.forms import TrainForm
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 
@@ -24,6 +24,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "member": member,
         "project": member.project,
         "run": run,
+        "aggregation": scores.aggregation_of(run),
         "folder": folder.model,
         "curve": loss_curve(folder.metric_lines()),
         "can_resume": lifecycle.can_resume(run),
@@ -37,7 +38,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     if request.method == "POST":
         if not member.manages:
-            raise PermissionDenied("Only a manager of the project starts training.")
+            raise PermissionDenied("Only a manager of the project can start training.")
         return start(request, member)
     return list_response(request, member, TrainForm())
 
@@ -52,7 +53,7 @@ def list_response(
         "project": member.project,
         "runs": page,
         "form": form,
-        "blocked": lifecycle.why_not(member.project),
+        "blocked": lifecycle.reason_not_to_start(member.project),
     }
     return render(request, "runs/list.html", context, status=status)
 

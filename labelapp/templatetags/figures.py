@@ -1,4 +1,4 @@
-"""Numbers as the pages write them."""
+"""Template filters that format numbers."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from django.utils.timesince import timesince
 
 register = template.Library()
 
-SPACE = "\u00a0"  # no line ends in it
+SPACE = "\u00a0"  # no-break space
 NARROW_SPACE = "\u202f"
 MINUS = "\u2212"
 

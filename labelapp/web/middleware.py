@@ -10,8 +10,16 @@ from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 from django.utils import translation
+from django_htmx.middleware import HtmxDetails
 
 View = Callable[..., HttpResponseBase]
+
+
+class PageRequest(HttpRequest):
+    """A request with the attributes that middleware sets."""
+
+    htmx: HtmxDetails
+    translated: bool
 
 
 def translated(view: View) -> View:
@@ -28,10 +36,9 @@ class LanguageMiddleware(LocaleMiddleware):
         # English until process_view, which is not called for a URL that matches no view.
         translation.activate(settings.LANGUAGE_CODE)
 
-    def process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> None:
-        is_translated = getattr(view, "translated", False)
-        request.translated = is_translated  # type: ignore[attr-defined]
-        if is_translated:
+    def process_view(self, request: PageRequest, view: View, args: Any, kwargs: Any) -> None:
+        request.translated = getattr(view, "translated", False)
+        if request.translated:
             translation.activate(request.LANGUAGE_CODE)
 
 

@@ -193,7 +193,7 @@ def disputed(manager: Member, add_prompt: Any, add_ranking: Any) -> list[Prompt]
 def link(project: Project, manager: Member, live_server: Any) -> str:
     """An invitation's path."""
     week = timedelta(days=7)
-    made = invitations.make(
+    made = invitations.create(
         project=project, role="labeller", lasts=week, single=False, user=manager.user
     )
     return f"join/{invitations.token(made)}/"

@@ -14,7 +14,7 @@ from tests.labelapp.labelling.acting import submit
 
 @pytest.fixture
 def campaign(add_prompt: Any, labeller: Member) -> dict[str, Prompt]:
-    """One prompt ranked, one in work, two waiting; a response of one names its model."""
+    """One prompt ranked, one in progress, two waiting; a response of one names its model."""
     names = ("ranked", "begun", "waiting", "last")
     found = {name: add_prompt(f"The {name} prompt?", priority=-i) for i, name in enumerate(names)}
     first = assignments.current_assignment(labeller)
@@ -44,7 +44,7 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
     rows = page.get_by_role("row")
     expect(rows.nth(1)).to_contain_text("The waiting prompt?")
     page.get_by_role("checkbox", name="The last prompt?").check()
-    expect(page.get_by_role("status")).to_have_text("1 chosen")
+    expect(page.get_by_role("status")).to_have_text("1 selected")
     page.get_by_label("Priority").fill("9")
     page.get_by_role("button", name="Set").click()
     expect(page.get_by_text("1 prompt now has priority 9.")).to_be_visible()
@@ -65,13 +65,13 @@ def test_all_of_a_page_can_be_chosen_at_once(
 ) -> None:
     page = sign_in_as(manager)
     page.goto(f"{live_server.url}/projects/kitchen/prompts/")
-    page.get_by_role("checkbox", name="Choose all of this page").check()
-    expect(page.get_by_role("status")).to_have_text("4 chosen")
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    expect(page.get_by_role("status")).to_have_text("4 selected")
     page.get_by_role("checkbox", name="The last prompt?").uncheck()
-    expect(page.get_by_role("status")).to_have_text("3 chosen")
+    expect(page.get_by_role("status")).to_have_text("3 selected")
     page.get_by_role("button", name="Remove from queue").click()
     # The ranked one needs nobody else; the begun one might, were it skipped.
-    expect(page.get_by_text("2 prompts taken out of the queue")).to_be_visible()
+    expect(page.get_by_text("2 prompts removed from the queue")).to_be_visible()
 
 
 def test_a_manager_finds_who_gave_the_model_away_and_takes_a_prompt_back(
@@ -84,4 +84,4 @@ def test_a_manager_finds_who_gave_the_model_away_and_takes_a_prompt_back(
     expect(page.locator("mark")).to_have_text("I am ChatGPT")
     page.goto(f"{live_server.url}/projects/kitchen/prompts/{campaign['begun'].pk}/")
     page.get_by_role("button", name="Take back").click()
-    expect(page.get_by_text("Taken back from labeller.")).to_be_visible()
+    expect(page.get_by_text("The prompt was taken back from labeller.")).to_be_visible()

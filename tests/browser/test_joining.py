@@ -30,7 +30,7 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
     visitor.get_by_label("Password", exact=True).fill("a quite long passphrase")
     visitor.get_by_label("Password again").fill("a quite long passphrase")
     visitor.get_by_role("button", name="Create account and join").click()
-    expect(visitor.get_by_text("You are in Kitchen now, as a labeller.")).to_be_visible()
+    expect(visitor.get_by_text("You have joined Kitchen as a labeller.")).to_be_visible()
     visitor.get_by_role("link", name="Rank", exact=True).first.click()
     ranking = RankingPage(visitor, visitor.url).ready()
     ranking.rank_by_keyboard({text: n for n, text in enumerate(ranking.letters(), start=1)})
@@ -41,7 +41,7 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
 
     page.get_by_role("navigation").get_by_role("link", name="People").click()
     row = page.get_by_role("listitem").filter(has_text="newcomer")
-    expect(row).to_contain_text("1 ranking made")
+    expect(row).to_contain_text("1 ranking")
 
 
 def test_a_link_is_copied_or_selected(live_server: Any, sign_in_as: As, manager: Member) -> None:
@@ -75,7 +75,7 @@ def test_guidelines_are_previewed_as_they_are_typed(
     expect(preview.locator("strong")).to_have_text("kind")
     assert preview.locator("script").count() == 0
     expect(page.get_by_label("Names of your flags")).not_to_be_visible()
-    page.get_by_label("A list of your own").check()
+    page.get_by_label("Your own list").check()
     page.get_by_label("Names of your flags").fill("Rude")
     page.get_by_label("Name", exact=True).press("Enter")  # saves: it is no preview
     expect(page.get_by_text("The settings are saved.")).to_be_visible()
@@ -101,7 +101,7 @@ def test_roles_change_in_place_by_keyboard(
     expect(change).to_be_focused()
     page.get_by_role("button", name="Remove labeller").click()
     page.get_by_role("button", name="Bring back labeller").click()
-    expect(page.get_by_text("labeller is back, as a reviewer.")).to_be_visible()
+    expect(page.get_by_text("labeller is back as a reviewer.")).to_be_visible()
     page.get_by_role("button", name="Remove manager").click()
     expect(page.get_by_role("alert").filter(has_text="only manager")).to_be_visible()
 

@@ -30,7 +30,7 @@ def start(
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"DEBUG": "maybe"}, "DEBUG='maybe' is neither on nor off; use DEBUG=on or leave it out"),
+        ({"DEBUG": "maybe"}, "DEBUG='maybe' is neither on nor off; use DEBUG=on or leave it unset"),
         (
             {"SECRET_KEY": "short"},
             "SECRET_KEY is shorter than 32 characters; use a long random value",
@@ -39,7 +39,7 @@ def start(
         ({"DATABASE_URL": "postgres://h:port/x"}, "DATABASE_URL cannot be read; its form is"),
         ({"DATABASE_URL": "sqlite:///"}, "DATABASE_URL names no database; its form is sqlite:////"),
         ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL names no database"),
-        ({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR=/proc/nowhere cannot be made: No such file"),
+        ({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR=/proc/nowhere cannot be created: No such file"),
     ],
 )
 def test_a_bad_value_stops_the_start_with_one_line(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from training.config import stored_aggregation
 from training.evaluation.error_analysis import escape
 from training.evaluation.formatting import decimal, duration, number, percent, points, share
 from training.evaluation.metrics import WIDEST_GAP
@@ -112,7 +113,7 @@ def _accuracy_and_lead(found: Mapping[str, Any]) -> tuple[str, str]:
 
 def _people(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     everywhere, held_out = found["all"], found["held_out"]
-    if manifest.get("verdicts") == "majority":
+    if stored_aggregation(manifest) == "majority":
         return "The majority's rankings do not tell how far labellers agree with each other."
     if not everywhere["pairs"]:
         return "No two labellers ranked the same responses: how far they agree is not known."
@@ -181,7 +182,7 @@ def _calibration(found: Mapping[str, Any]) -> str:
 
 
 def _data(manifest: Mapping[str, Any]) -> str:
-    aggregation = manifest.get("verdicts", "all")
+    aggregation = stored_aggregation(manifest)
     names = [name for name in COUNTS if name != "chosen" or aggregation != "all"]
     rows = [(COUNTS[name], manifest[name]) for name in names]
     choice = f"{CHOICES[aggregation]}\n\n" if aggregation in CHOICES else ""

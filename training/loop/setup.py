@@ -95,7 +95,7 @@ def manifest(
     return {
         "project": source.name,
         "source": source.identity(),
-        "verdicts": config.aggregation,  # the name that earlier versions wrote
+        "aggregation": config.aggregation,
         **asdict(dataset.counts),
         "rankings_by_labeller": by_labeller,
         "rankings_by_nobody": by_nobody,

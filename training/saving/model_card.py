@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from training.config import TrainConfig, option
+from training.config import TrainConfig, option, stored_aggregation
 from training.evaluation.formatting import decimal, percent
 from training.evaluation.report import CHOICES
 from training.runs.folder import RunFolder
@@ -156,7 +156,7 @@ def _start(config: TrainConfig) -> str:
 
 def _labellers(manifest: Mapping[str, Any]) -> str:
     """Return a sentence on the numbers of rankings by labeller, without names."""
-    aggregation = manifest.get("verdicts", "all")
+    aggregation = stored_aggregation(manifest)
     if aggregation == "majority":
         return CHOICES[aggregation]
     each = manifest["rankings_by_labeller"]

@@ -1,4 +1,4 @@
-"""`manage.py add_member NAME --project SLUG --role ROLE`: a person with a login in a project."""
+"""`manage.py add_member NAME --project SLUG --role ROLE`: add a person to a project."""
 
 import argparse
 import secrets
@@ -8,28 +8,27 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from labelapp.models import Member, Project, Role, User
+from labelapp.management.options import add_project_option, get_project
+from labelapp.models import Member, Role, User
 from labelapp.projects import members as people
 
 
 class Command(BaseCommand):
     help = (
-        "Add a person to a project, give them another role there, or bring them back. A login that "
-        "is not there yet is made with a random password, which is printed this once."
+        "Add a person to a project, change their role, or bring them back. If they have no account "
+        "yet, one is created with a random password, which is printed only once."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("username")
-        parser.add_argument("--project", required=True, metavar="SLUG")
+        add_project_option(parser)
         parser.add_argument(
-            "--role", choices=Role.values, help="default: the role they have, else labeller"
+            "--role", choices=Role.values, help="default: their present role, otherwise labeller"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         username = options["username"]
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(f"there is no project {options['project']!r}")
+        project = get_project(options["project"])
         password = secrets.token_urlsafe(12)
         with transaction.atomic():
             user = User.objects.filter(username=username).first()
@@ -45,7 +44,7 @@ class Command(BaseCommand):
             role = options["role"] or (member.role if member is not None else Role.LABELLER)
             if member is None and project.members.filter(name=username).exists():
                 raise CommandError(
-                    f"somebody named {username!r} made rankings that were imported into "
+                    f"the name {username!r} belongs to rankings that were imported into "
                     f"{project.slug}; choose another name"
                 )
             if member is None:
@@ -60,7 +59,7 @@ class Command(BaseCommand):
     def change(self, member: Member, role: str) -> None:
         name, slug, before = member.name, member.project.slug, member.role
         if member.is_active and before == role:
-            self.stdout.write(f"{name} is in {slug} already, as {role}.")
+            self.stdout.write(f"{name} is already a {role} of {slug}.")
             return
         back = not member.is_active
         try:
@@ -69,7 +68,7 @@ class Command(BaseCommand):
                 people.change_role(member=member, role=role)
         except people.LastManagerError as error:
             raise CommandError(str(error)) from error
-        said = (
-            f"is back in {slug}, as {role}." if back else f"was a {before} of {slug}, now a {role}."
-        )
-        self.stdout.write(f"{name} {said}")
+        if back:
+            self.stdout.write(f"{name} is back in {slug} as a {role}.")
+        else:
+            self.stdout.write(f"{name} was a {before} of {slug} and is now a {role}.")

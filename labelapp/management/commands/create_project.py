@@ -1,4 +1,4 @@
-"""`manage.py create_project SLUG`: a new labelling campaign."""
+"""`manage.py create_project SLUG`: create a project."""
 
 import argparse
 from typing import Any
@@ -11,7 +11,7 @@ from labelapp.models import Project
 
 
 class Command(BaseCommand):
-    help = "Make a project, unless it is there already."
+    help = "Create a project, unless it already exists."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("slug")
@@ -20,28 +20,30 @@ class Command(BaseCommand):
             "--guidelines-file",
             type=argparse.FileType(encoding="utf-8"),
             metavar="FILE",
-            help="Markdown that labellers see",
+            help="file with the guidelines for labellers, in Markdown",
         )
-        parser.add_argument("--rankings-per-prompt", type=int, help="default: 1")
-        parser.add_argument("--no-ties", action="store_true", help="every rank only once")
+        parser.add_argument(
+            "--rankings-per-prompt", type=int, help="labellers per prompt; default: 1"
+        )
+        parser.add_argument("--no-ties", action="store_true", help="do not allow tied responses")
         parser.add_argument(
             "--from-manifest",
             metavar="FILE",
-            help="the settings, and of an archive the people, that an export's manifest names",
+            help="take the settings, and the people of an archive, from the manifest of an export",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         slug = options["slug"]
         if Project.objects.filter(slug=slug).exists():
-            self.stdout.write(f"The project {slug} is there already.")
+            self.stdout.write(f"The project {slug} already exists.")
             return
-        given = {
+        options_given = {
             "name": options["name"] or None,
             "guidelines": file.read() if (file := options["guidelines_file"]) else None,
             "rankings_per_prompt": options["rankings_per_prompt"],
             "ties_allowed": False if options["no_ties"] else None,
         }
-        settings = {name: value for name, value in given.items() if value is not None}
+        settings = {name: value for name, value in options_given.items() if value is not None}
         path = options["from_manifest"]
         try:
             manifest = read_manifest(path) if path else {"project": {"name": slug}}
@@ -50,4 +52,4 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
-        self.stdout.write(f"Made the project {slug}.")
+        self.stdout.write(f"Created the project {slug}.")

@@ -1,4 +1,4 @@
-"""`manage.py export_rankings SLUG FILE`: a project's rankings as a file that others read."""
+"""`manage.py export_rankings SLUG FILE`: export a project's rankings."""
 
 import argparse
 import os
@@ -22,16 +22,17 @@ from labelapp.exporting.writer import (
     export_file,
     export_lines,
 )
+from labelapp.management.options import get_project
 from labelapp.models import Project
 from training.formats.lines import RankingFileError
 from training.formats.parquet import write_table
-from training.rankings import Verdicts
+from training.rankings import Aggregation
 
 
 class Command(BaseCommand):
     help = (
-        "Export a project's rankings, gzip where the file's name ends in .gz, with a manifest "
-        "beside the file. docs/data-format.md describes the formats."
+        "Export a project's rankings to a file, with a manifest next to it. The file is compressed "
+        "with gzip if its name ends in .gz. docs/data-format.md describes the formats."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -42,33 +43,38 @@ class Command(BaseCommand):
         parser.add_argument(
             "--format",
             choices=get_args(Format),
-            help="default: csv or parquet where the file's name says so, else jsonl",
+            help="default: csv or parquet if the file name says so, otherwise jsonl",
         )
         parser.add_argument(
-            "--all-versions", action="store_true", help="earlier versions of a ranking too"
+            "--all-versions", action="store_true", help="also export earlier versions of rankings"
         )
         parser.add_argument(
-            "--verdicts",
-            choices=get_args(Verdicts),
+            "--aggregation",
+            choices=get_args(Aggregation),
             default="all",
-            help="every ranking; the majority of a prompt's labellers; or, where there is one, the "
-            "adjudicated ranking (default: all)",
+            help="export all rankings, the majority of a prompt's labellers, or the adjudicated "
+            "ranking where there is one (default: all)",
         )
-        parser.add_argument("--force", action="store_true", help="replace a file that is there")
+        parser.add_argument(  # the earlier name
+            "--verdicts",
+            dest="aggregation",
+            choices=get_args(Aggregation),
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )
+        parser.add_argument("--force", action="store_true", help="overwrite an existing file")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(f"there is no project {options['project']!r}")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing half is left behind
-        format_ = options["format"] or by_name(options["file"])
-        lines = {"all_versions": options["all_versions"], "verdicts": options["verdicts"]}
+        project = get_project(options["project"])
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # no incomplete file is left
+        format_ = options["format"] or format_of(options["file"])
+        selection = {"all_versions": options["all_versions"], "aggregation": options["aggregation"]}
         try:
             if options["file"] == "-":
-                self.to_standard_output(export_lines(project, format_, **lines), format_)
+                self.to_standard_output(export_lines(project, format_, **selection), format_)
             else:
-                lines["force"] = options["force"]
-                self.to_file(project, Path(options["file"]), format_, lines)
+                selection["force"] = options["force"]
+                self.to_file(project, Path(options["file"]), format_, selection)
         except ExportRefusedError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
@@ -92,7 +98,7 @@ class Command(BaseCommand):
                 sys.stdout.buffer.write(line.encode())
             sys.stdout.buffer.flush()
         except BrokenPipeError:
-            # Whoever read has read enough. What Python would flush at its end goes nowhere.
+            # The reader has stopped reading. Python flushes the rest to /dev/null when it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             raise ExportRefusedError(
@@ -102,16 +108,16 @@ class Command(BaseCommand):
             raise ExportRefusedError(f"standard output cannot be written: {error}") from error
 
 
-def by_name(file: str) -> Format:
-    """The format that a file's name tells, as the import reads it."""
-    names = [suffix.lower() for suffix in Path(file).suffixes[-2:]]
-    if ".parquet" in names:
+def format_of(file: str) -> Format:
+    """Return the format that a file name implies, as the import reads it."""
+    suffixes = [suffix.lower() for suffix in Path(file).suffixes[-2:]]
+    if ".parquet" in suffixes:
         return "parquet"
-    return "csv" if ".csv" in names else "jsonl"
+    return "csv" if ".csv" in suffixes else "jsonl"
 
 
 def show(prompts: Iterable[ExportedPrompt], *, total: int, name: str) -> Iterable[ExportedPrompt]:
-    """The prompts, with a bar where somebody watches."""
+    """Yield the prompts, with a progress bar on a terminal."""
     bar: Iterable[ExportedPrompt] = tqdm(
         prompts, total=total, unit=" prompts", disable=None, desc=name
     )
@@ -119,10 +125,10 @@ def show(prompts: Iterable[ExportedPrompt], *, total: int, name: str) -> Iterabl
 
 
 def describe(contents: Contents, path: Path, seconds: float) -> str:
-    """What an export wrote, in words."""
+    """Return a summary of an export."""
     counts = {name: f"{count:,} {name}" for name, count in contents.counts().items()}
     return (
-        f"{counts['rankings']} ({counts['comparisons']}) by {counts['labellers']}, of "
+        f"Exported {counts['rankings']} ({counts['comparisons']}) by {counts['labellers']}, of "
         f"{counts['prompts']} with {counts['responses']}, in {seconds:.1f} s: "
         f"{path} and {path.name}{MANIFEST}."
     )

@@ -1,4 +1,4 @@
-"""`manage.py import_rankings FILE --project SLUG`: rankings made elsewhere, prompts to label."""
+"""`manage.py import_rankings FILE --project SLUG`: import rankings and prompts."""
 
 import argparse
 import time
@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from labelapp.importing.importer import UNKNOWN_LABELLER, ImportRefusedError, Summary, import_lines
+from labelapp.management.options import add_project_option, get_project
 from labelapp.models import Project
 from training.formats.ranking_file import (
     MAX_NAME,
@@ -20,51 +21,46 @@ from training.formats.ranking_file import (
 
 class Command(BaseCommand):
     help = (
-        "Import a file of rankings into a project: JSONL, CSV, Parquet, TRL pairs, Open Assistant "
-        "trees; docs/data-format.md describes them. "
+        "Import a file of rankings into a project: JSONL, CSV, Parquet, TRL pairs or Open "
+        "Assistant trees. docs/data-format.md describes the formats. "
         "A line without a ranking becomes a prompt to be labelled. "
-        "With a bad line nothing is imported, unless --skip-bad-lines is given."
+        "If a line is bad, nothing is imported, unless --skip-bad-lines is given."
     )
     rankings: ClassVar[bool] = True
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("file", help="the file to read; - for standard input")
-        parser.add_argument("--project", required=True, metavar="SLUG")
+        add_project_option(parser)
         parser.add_argument(
             "--skip-bad-lines",
             action="store_true",
-            help="import the good lines and say how many were left",
+            help="import the good lines and count the bad ones",
         )
         parser.add_argument(
-            "--format", choices=get_args(Format), help="default: by how the file begins"
+            "--format", choices=get_args(Format), help="default: detected from the file"
         )
         parser.add_argument(
             "--delimiter",
             type=lambda text: "\t" if text in ("\\t", "tab") else text,
-            help="between columns of a CSV; default: by its header",
+            help="separator of the columns of a CSV; default: detected from its header",
         )
         parser.add_argument(
             "--column",
             action="append",
             default=[],
             metavar="FIELD=COLUMN",
-            help="of a table in long form: which column is which field, such as response=answer; "
-            "nothing after = leaves a field out. May be given several times",
+            help="the column of a field in a table with one response per row, such as "
+            "response=answer; FIELD= ignores a field. Can be repeated",
         )
         parser.add_argument(
             "--labeller",
             default=UNKNOWN_LABELLER,
             metavar="NAME",
-            help="who made the rankings of lines that name nobody; default %(default)s",
+            help="labeller of the lines that name none; default %(default)s",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(
-                f"there is no project {options['project']!r}; "
-                f"make it with: manage.py create_project {options['project']}"
-            )
+        project = get_project(options["project"])
         if options["delimiter"] is not None and len(options["delimiter"]) != 1:
             raise CommandError("--delimiter takes one character")
         if not 0 < len(options["labeller"]) <= MAX_NAME:
@@ -83,7 +79,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error}; nothing was imported") from error
         except ImportRefusedError as error:
             raise CommandError(
-                f"{error}. Mend them, or import the other lines with --skip-bad-lines."
+                f"{error}. Fix them, or import the other lines with --skip-bad-lines."
             ) from error
         self.stdout.write(describe(summary, time.monotonic() - start))
 
@@ -109,7 +105,7 @@ class Command(BaseCommand):
 
 
 def named_columns(given: list[str]) -> dict[str, str] | None:
-    """What --column says: field -> column; None where nothing is said."""
+    """Return the columns by field from the values of --column, or None without any."""
     for pair in given:
         if "=" not in pair:
             raise CommandError(f"--column takes FIELD=COLUMN, not {pair!r}")
@@ -117,7 +113,7 @@ def named_columns(given: list[str]) -> dict[str, str] | None:
 
 
 def describe(summary: Summary, seconds: float) -> str:
-    """What an import did, in words."""
+    """Return a summary of an import."""
     added = f"{summary.prompts:,} prompts, {summary.responses:,} responses"
     parts = [
         f"{summary.lines:,} lines in {seconds:.1f} s:",
@@ -126,13 +122,13 @@ def describe(summary: Summary, seconds: float) -> str:
     ]
     if summary.name_themselves:
         parts.append(
-            f"{summary.name_themselves:,} responses name their own model; "
+            f"{summary.name_themselves:,} responses reveal their model; "
             "the project's page of prompts lists them."
         )
     if summary.already_there:
-        parts.append(f"{summary.already_there:,} lines were there already.")
+        parts.append(f"{summary.already_there:,} lines had already been imported.")
     if summary.rankings_left:
-        parts.append(f"{summary.rankings_left:,} rankings were not read; import_rankings does.")
+        parts.append(f"{summary.rankings_left:,} rankings were ignored; see import_rankings.")
     if summary.bad_lines:
         parts.append(f"{summary.bad_lines:,} bad lines were left out.")
     return " ".join(parts)

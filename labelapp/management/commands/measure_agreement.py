@@ -1,13 +1,14 @@
-"""`manage.py measure_agreement --project SLUG`: how far a project's labellers rank alike."""
+"""`manage.py measure_agreement --project SLUG`: measure the agreement of labellers."""
 
 import argparse
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from labelapp.models import AgreementMeasurement, Project, State
+from labelapp.management.options import add_project_option, get_project
+from labelapp.models import AgreementMeasurement, State
 from labelapp.quality.coefficients import measure
 from labelapp.quality.control_checks import checks_by_prompt
 from labelapp.quality.disagreements import Recorder
@@ -17,46 +18,46 @@ from labelapp.quality.results import Figure
 
 class Command(BaseCommand):
     help = (
-        "Measure how far a project's labellers rank alike, for you and for the project's page; "
-        "docs/quality.md defines the figures. "
-        "Needs numpy, which the pages do without."
+        "Measure the agreement of a project's labellers, print it and show it on the project's "
+        "page. docs/quality.md defines the figures. Needs numpy."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--project", required=True, metavar="SLUG")
-        parser.add_argument("--json", action="store_true", help="everything, for programs")
-        # The task stores what is printed.
+        add_project_option(parser)
+        parser.add_argument("--json", action="store_true", help="print all results as JSON")
+        # The background task stores the output itself.
         parser.add_argument("--by-task", action="store_true", help=argparse.SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(f"there is no project {options['project']!r}")
-        began = timezone.now()
+        project = get_project(options["project"])
+        started = timezone.now()
         with Recorder(project) as recorder:
-            found = measure(recorder.record(rankings_by_prompt(project)), checks_by_prompt(project))
+            agreement = measure(
+                recorder.record(rankings_by_prompt(project)), checks_by_prompt(project)
+            )
             recorder.store()
         if not options["by_task"]:
             AgreementMeasurement.objects.create(
                 project=project,
                 state=State.DONE,
-                result=found.to_json(),
-                started_at=began,
+                result=agreement.to_json(),
+                started_at=started,
                 finished_at=timezone.now(),
             )
         if options["json"]:
-            self.stdout.write(json.dumps(found.to_json(), allow_nan=False))
+            self.stdout.write(json.dumps(agreement.to_json(), allow_nan=False))
             return
         self.stdout.write(
-            f"Rankings: {found.rankings}, labellers: {found.labellers}, prompts: {found.prompts}. "
-            f"Two or more have ranked {found.shared_prompts} of the prompts."
+            f"Rankings: {agreement.rankings}, labellers: {agreement.labellers}, "
+            f"prompts: {agreement.prompts}. "
+            f"{agreement.shared_prompts} prompts were ranked by two or more labellers."
         )
-        for figure in found.figures:
+        for figure in agreement.figures:
             self.stdout.write(f"{figure.name:20} {describe(figure)}")
 
 
 def describe(figure: Figure) -> str:
-    """A figure in a line."""
+    """Return a figure as one line of text."""
     if figure.value is None:
         return f"not defined: {figure.why_not}"
     interval = (

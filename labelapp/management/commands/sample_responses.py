@@ -1,4 +1,4 @@
-"""`manage.py sample_responses --project SLUG --model NAME`: responses to prompts, to be ranked."""
+"""`manage.py sample_responses --project SLUG --model NAME`: sample responses to be ranked."""
 
 import argparse
 import signal
@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from labelapp.importing.importer import ImportRefusedError, import_prompts_to_fill
 from labelapp.importing.sampling import Sampled, Settings, count_lacking, fill
+from labelapp.management.options import add_project_option, get_project
 from labelapp.models import MAX_RESPONSES, MIN_RESPONSES, Project
 from training.formats.lines import RankingFileError
 from training.formats.prompt_file import read_prompts
@@ -20,59 +21,57 @@ from training.sampling.protocol import SamplingError
 
 class Command(BaseCommand):
     help = (
-        "Fill a project's prompts with responses of a local model, or of an OpenAI-compatible "
-        "endpoint, and queue them to be labelled. Stopped and started again, it goes on where it "
-        "was. docs/sampling.md explains the settings."
+        "Sample responses to a project's prompts from a local model or an OpenAI-compatible "
+        "endpoint, and queue the prompts to be labelled. If it is stopped, run it again to "
+        "continue. docs/sampling.md explains the settings."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--project", required=True, metavar="SLUG")
+        add_project_option(parser)
         parser.add_argument(
             "--model",
             required=True,
             nargs="+",
             metavar="NAME",
-            help="a folder or a name that transformers loads, or a model of the endpoint; "
-            "several take turns",
+            help="name or folder of a Hugging Face model, or a model of the endpoint; several "
+            "models take turns",
         )
         parser.add_argument(
             "--endpoint",
             metavar="URL",
-            help="ask this address, such as http://localhost:8000/v1, instead of a local model",
+            help="URL of an endpoint to use instead of a local model, such as http://localhost:8000/v1",
         )
         parser.add_argument(
             "--key-variable",
             default="OPENAI_API_KEY",
             metavar="NAME",
-            help="the environment variable that holds the endpoint's key; default %(default)s",
+            help="environment variable with the API key of the endpoint; default %(default)s",
         )
         parser.add_argument(
             "--prompts", metavar="FILE", help="import these prompts first; - for standard input"
         )
         parser.add_argument(
-            "--skip-bad-lines", action="store_true", help="of that file, leave out bad lines"
+            "--skip-bad-lines", action="store_true", help="skip bad lines of that file"
         )
         parser.add_argument(
             "--responses",
             type=int,
             metavar="K",
-            help="how many a prompt is to have, 4 to 9; default: what the project shows at once",
+            help="responses per prompt, 4 to 9; default: the project's responses per ranking",
         )
         parser.add_argument(
             "--limit",
             type=int,
             metavar="N",
-            help="fill the first N prompts of those that lack some",
+            help="fill at most N prompts that lack responses",
         )
         add_sampling_arguments(parser)
         add_machine_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(f"there is no project {options['project']!r}")
+        project = get_project(options["project"])
         settings = settings_of(project, options)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
         start = time.monotonic()
         done = Sampled()
         try:
@@ -86,12 +85,14 @@ class Command(BaseCommand):
             ) as bar:
                 fill(project, settings, done=done, progress=bar.update)
         except SamplingError as error:
-            raise CommandError(f"{error}. {go_on(done)}") from error
+            raise CommandError(f"{error}. {how_to_continue(done)}") from error
         except OperationalError as error:
-            said = " ".join(str(error).split())
-            raise CommandError(f"the database is away or busy: {said}. {go_on(done)}") from error
+            reason = " ".join(str(error).split())
+            raise CommandError(
+                f"the database is unavailable or busy: {reason}. {how_to_continue(done)}"
+            ) from error
         except KeyboardInterrupt:
-            raise CommandError(f"stopped. {go_on(done)}") from None
+            raise CommandError(f"stopped. {how_to_continue(done)}") from None
         self.stdout.write(describe(done, settings, time.monotonic() - start))
 
     def import_prompts(self, project: Project, settings: Settings, options: dict[str, Any]) -> None:
@@ -106,11 +107,11 @@ class Command(BaseCommand):
             raise CommandError(f"{error}; nothing was imported") from error
         except ImportRefusedError as error:
             raise CommandError(
-                f"{error}. Mend them, or import the other lines with --skip-bad-lines."
+                f"{error}. Fix them, or import the other lines with --skip-bad-lines."
             ) from error
         self.stdout.write(
             f"{summary.lines:,} lines: added {summary.prompts:,} prompts; "
-            f"{summary.already_there:,} were there already."
+            f"{summary.already_there:,} had already been imported."
         )
 
 
@@ -121,19 +122,21 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[1.0],
         metavar="T",
-        help="0 to 2; several take turns; default 1.0",
+        help="sampling temperature, 0 to 2; several take turns; default 1.0",
     )
-    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="default 1.0")
     parser.add_argument(
-        "--max-new-tokens", type=int, default=512, metavar="N", help="of a response; default 512"
+        "--top-p", type=float, default=1.0, metavar="P", help="nucleus sampling; default 1.0"
     )
-    parser.add_argument("--seed", type=int, default=0, help="default 0")
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=512, metavar="N", help="per response; default 512"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed; default 0")
     parser.add_argument(
         "--tries",
         type=int,
         default=5,
         metavar="N",
-        help="for a response that no other of the prompt equals; default 5",
+        help="attempts to sample a response that differs from the others; default 5",
     )
 
 
@@ -143,54 +146,54 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=16,
         metavar="N",
-        help="responses that a local model writes at once; default 16",
+        help="responses that a local model generates at once; default 16",
     )
     parser.add_argument(
         "--concurrency",
         type=int,
         default=8,
         metavar="N",
-        help="requests to an endpoint at once; default 8",
+        help="parallel requests to an endpoint; default 8",
     )
     parser.add_argument(
         "--timeout",
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="for an endpoint's answer; default 120",
+        help="timeout of a request to an endpoint; default 120",
     )
     parser.add_argument(
         "--retries",
         type=int,
         default=6,
         metavar="N",
-        help="of a request to an endpoint that is busy or away; default 6",
+        help="retries of a request to an endpoint that is busy or unavailable; default 6",
     )
 
 
 def settings_of(project: Project, options: dict[str, Any]) -> Settings:
-    """The settings. Raises CommandError for those that cannot be."""
+    """Return the settings. Raises CommandError for an invalid one."""
     responses = options["responses"]
     if responses is None:
         responses = project.responses_per_ranking
     if not MIN_RESPONSES <= responses <= MAX_RESPONSES:
         raise CommandError(f"--responses takes {MIN_RESPONSES} to {MAX_RESPONSES}")
-    if not all(0 <= heat <= 2 for heat in options["temperature"]):
+    if not all(0 <= temperature <= 2 for temperature in options["temperature"]):
         raise CommandError("--temperature takes numbers from 0 to 2")
     if not 0 < options["top_p"] <= 1:
         raise CommandError("--top-p takes a number above 0, at most 1")
     for name in ("limit", "max_new_tokens", "tries", "batch_size", "concurrency", "timeout"):
-        if options[name] is not None and not options[name] > 0:  # NaN is not either
+        if options[name] is not None and not options[name] > 0:  # also false for NaN
             raise CommandError(f"--{name.replace('_', '-')} takes a number above 0")
     if options["retries"] < 0:
         raise CommandError("--retries takes a number from 0")
     if not any(options["temperature"]) and responses > len(options["model"]):
         raise CommandError(
-            "at temperature 0 a model always writes the same: give a higher --temperature too"
+            "at temperature 0 a model always gives the same response: add a higher --temperature"
         )
     names = [model_name(model, options["endpoint"]) for model in options["model"]]
     if len(set(names)) < len(names):
-        raise CommandError("two models have the same name, and their responses could not be told")
+        raise CommandError("two models have the same name; their responses could not be told apart")
     arguments = [model_arguments(model, options) for model in options["model"]]
     return Settings(
         responses=responses,
@@ -206,12 +209,12 @@ def settings_of(project: Project, options: dict[str, Any]) -> Settings:
 
 
 def model_name(model: str, endpoint: str | None) -> str:
-    """What the responses name as their source: of a folder its last part."""
+    """Return the source of the responses: the name of a model, or of its folder."""
     return model if endpoint or not Path(model).is_dir() else Path(model).resolve().name
 
 
 def model_arguments(model: str, options: dict[str, Any]) -> tuple[str, ...]:
-    """What the sampling program is told."""
+    """Return the arguments of the sampling program."""
     shared = ["--max-new-tokens", str(options["max_new_tokens"]), "--top-p", str(options["top_p"])]
     if not options["endpoint"]:
         where = str(Path(model).resolve()) if Path(model).is_dir() else model
@@ -221,25 +224,25 @@ def model_arguments(model: str, options: dict[str, Any]) -> tuple[str, ...]:
     return ("--model", model, *shared, *own)
 
 
-def go_on(done: Sampled) -> str:
-    return f"{done.responses:,} responses are stored; start again to go on from there"
+def how_to_continue(done: Sampled) -> str:
+    return f"{done.responses:,} responses are stored; run the command again to continue"
 
 
 def describe(done: Sampled, settings: Settings, seconds: float) -> str:
-    """What a sampling did, in words."""
+    """Return a summary of the sampling."""
     parts = [
         f"{done.responses:,} responses to {len(done.prompts):,} prompts in {seconds:.1f} s;",
         f"{done.queued:,} prompts now wait for labellers.",
     ]
     if done.repeated:
-        parts.append(f"{done.repeated:,} texts were there already, or empty.")
+        parts.append(f"{done.repeated:,} texts were empty or repeated.")
     if done.cut:
         parts.append(f"{done.cut:,} responses were cut at --max-new-tokens.")
     if done.refusals:
         parts.append(f"{done.refusals:,} requests were refused, the first because: {done.refused}.")
     if done.short:
         parts.append(
-            f"{done.short:,} prompts still have fewer than {settings.responses} responses and do "
-            "not wait: try a higher --temperature, another --seed or another model."
+            f"{done.short:,} prompts still have fewer than {settings.responses} responses and are "
+            "not queued: try a higher --temperature, another --seed or another model."
         )
     return " ".join(parts)

@@ -1,4 +1,4 @@
-"""`manage.py serve`: the pages and the task workers, until Ctrl-C."""
+"""`manage.py serve`: run the web server and the task workers until Ctrl-C."""
 
 import argparse
 import signal
@@ -12,17 +12,17 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 STOP_SECONDS = 15
-STOP_WEB_SECONDS = 5  # for requests that are being answered; less than STOP_SECONDS
+STOP_WEB_SECONDS = 5  # for open requests; less than STOP_SECONDS
+# Threads of all web processes together. An upload occupies a thread until it is complete, so there
+# are many. Each keeps a connection to the database, and PostgreSQL allows 100 by default. Threads
+# start when they are needed.
 THREADS = 90
-"""Requests that are answered at the same time, by all web processes together. A form keeps a thread
-for as long as it takes to arrive, so there are many; each keeps a connection to the database, and
-PostgreSQL takes 100. A thread starts when it is needed."""
-IDLE_SECONDS = 600  # granian's most: a thread that ends leaves its connection to Python's collector
+IDLE_SECONDS = 600  # granian's maximum; the connection of an ended thread stays open for a while
 WORKERS = {"default": "task worker", "training": "training worker"}  # by queue
 
 
 class Address(NamedTuple):
-    """Where the pages are served."""
+    """The address of the web server."""
 
     text: str
     family: socket.AddressFamily
@@ -37,7 +37,7 @@ def address(text: str) -> Address:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not HOST:PORT with a port from 1 to 65535, as in 127.0.0.1:8000"
         )
-    host = host.removeprefix("[").removesuffix("]") or "0.0.0.0"  # noqa: S104 - as it was asked for
+    host = host.removeprefix("[").removesuffix("]") or "0.0.0.0"  # noqa: S104 - the user omitted the host
     try:
         family, *_, found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError):
@@ -49,9 +49,8 @@ def address(text: str) -> Address:
 
 class Command(BaseCommand):
     help = (
-        "Serve the pages with granian and run two task workers beside it, one that trains and one "
-        "for the rest, each a process of its own. A worker that dies is started again; the pages "
-        "stay."
+        "Serve the web pages with granian, and run two task workers, one for training and one for "
+        "other tasks, in separate processes. A worker that dies is restarted."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -67,7 +66,7 @@ class Command(BaseCommand):
             processes["web"] = subprocess.Popen(
                 web_server(bind, options["workers"]), cwd=settings.BASE_DIR
             )
-            self.stdout.write(f"Podium is at http://{bind.text}/ (Ctrl-C stops it)")
+            self.stdout.write(f"Podium is running at http://{bind.text}/ (press Ctrl-C to stop)")
             while processes["web"].poll() is None:
                 for queue, name in WORKERS.items():
                     if queue not in processes or processes[queue].poll() is not None:
@@ -83,9 +82,9 @@ class Command(BaseCommand):
 
 
 def check_free(bind: Address) -> None:
-    """Raise CommandError where the address cannot be had.
+    """Raise CommandError if the address is in use.
 
-    granian itself would share a port with another granian, and each would get half the requests.
+    granian would share the port with another granian, and each would get half of the requests.
     """
     with socket.socket(bind.family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -102,33 +101,41 @@ def web_server(bind: Address, workers: int) -> list[str]:
     """Return the command of the web server."""
     threads = max(1, THREADS // max(1, workers))
     return [
-        *(sys.executable, "-m", "granian", "labelapp.wsgi:application"),
-        *("--interface", "wsgi", "--http", "1", "--host", bind.host, "--port", str(bind.port)),
-        *("--workers", str(workers), "--blocking-threads", str(threads)),
-        *("--blocking-threads-idle-timeout", str(IDLE_SECONDS)),
-        *("--respawn-failed-workers", "--workers-kill-timeout", str(STOP_WEB_SECONDS)),
-        *("--log-level", "error"),
+        sys.executable,
+        "-m",
+        "granian",
+        "labelapp.wsgi:application",
+        "--interface=wsgi",
+        "--http=1",
+        f"--host={bind.host}",
+        f"--port={bind.port}",
+        f"--workers={workers}",
+        f"--blocking-threads={threads}",
+        f"--blocking-threads-idle-timeout={IDLE_SECONDS}",
+        "--respawn-failed-workers",
+        f"--workers-kill-timeout={STOP_WEB_SECONDS}",
+        "--log-level=error",
     ]
 
 
 def worker(queue: str) -> list[str]:
-    """The command of a task worker."""
+    """Return the command of a task worker."""
     quietly = ("--no-reload", "--verbosity", "0")
     return [sys.executable, "manage.py", "db_worker", "--queue-name", queue, *quietly]
 
 
 def interrupt(*_: object) -> None:
-    """SIGTERM ends the command as Ctrl-C does."""
+    """End the command on SIGTERM as on Ctrl-C."""
     raise KeyboardInterrupt
 
 
 def stop(processes: list["subprocess.Popen[bytes]"]) -> None:
-    """Ask the processes to end, twice if need be: the worker first waits for its task."""
-    for patience in (1, STOP_SECONDS):
+    """Terminate the processes, twice if necessary: a worker first waits for its task."""
+    for seconds in (1, STOP_SECONDS):
         for process in processes:
             if process.poll() is None:
                 process.terminate()
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and any(p.poll() is None for p in processes):
             time.sleep(0.1)
     for process in processes:

@@ -1,4 +1,4 @@
-"""`manage.py train_reward --project SLUG`: train, score, and show the scores in the pages."""
+"""`manage.py train_reward --project SLUG`: train a reward model and store its scores."""
 
 import argparse
 import signal
@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from labelapp.management.options import add_project_option, get_project
 from labelapp.models import Project, State, TrainingRun
 from labelapp.runs import lifecycle
 from training import config as training_config
@@ -20,23 +21,23 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--project", required=True, metavar="SLUG")
+        add_project_option(parser)
         parser.add_argument(
-            "--unless-trained", action="store_true", help="do nothing if a finished run is there"
+            "--unless-trained",
+            action="store_true",
+            help="do nothing if a finished run exists",
         )
         parser.add_argument(
             "--go-on",
             action="store_true",
-            help="go on with the project's last run, which failed or was stopped, where it was",
+            help="resume the project's last run, which failed or was stopped",
         )
         training_config.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(f"there is no project {options['project']!r}")
+        project = get_project(options["project"])
         if options["unless_trained"] and project.runs.scored().exists():
-            self.stdout.write(f"{project.slug} has a trained model already.")
+            self.stdout.write(f"{project.slug} already has a trained model.")
             return
         try:
             config = training_config.from_arguments(argparse.Namespace(**options))
@@ -47,11 +48,11 @@ class Command(BaseCommand):
                 run = lifecycle.start(project=project, config=config)
         except (ValueError, lifecycle.CannotTrainError) as error:
             raise CommandError(str(error)) from error
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
         try:
             lifecycle.execute(run, show=True)
         except KeyboardInterrupt:
-            how = "--go-on goes on where it was" if lifecycle.can_resume(run) else "begin anew"
+            how = "resume it with --go-on" if lifecycle.can_resume(run) else "start a new run"
             raise CommandError(f"stopped; {how}") from None
         if run.state != State.DONE:
             raise CommandError(run.reason)
@@ -59,10 +60,10 @@ class Command(BaseCommand):
 
 
 def last_run(project: Project, options: dict[str, Any]) -> TrainingRun:
-    """What `--go-on` goes on with. Raises CommandError where settings are given beside it."""
+    """Return the last run for `--go-on`. Raises CommandError if settings are given as well."""
     settings = {field.name for field in fields(training_config.TrainConfig)}
     for name in settings.intersection(options):
-        raise CommandError(f"--go-on keeps the run's settings: leave out {option(name)}")
+        raise CommandError(f"--go-on keeps the settings of the run: leave out {option(name)}")
     run = project.runs.first()
     if run is None:
         raise CommandError(f"{project.slug} has no run yet")
@@ -70,17 +71,17 @@ def last_run(project: Project, options: dict[str, Any]) -> TrainingRun:
 
 
 def describe(metrics: dict[str, Any]) -> str:
-    """What a finished run came to, with its yardstick."""
-    found = metrics["held_out"]
-    low, high = found["accuracy_low"], found["accuracy_high"]
+    """Return a summary of a finished run, with the baseline of the longer response."""
+    held_out = metrics["held_out"]
+    low, high = held_out["accuracy_low"], held_out["accuracy_high"]
     interval = (
         "too few prompts for an interval"
         if low is None
         else f"95 % interval {low:.1%} to {high:.1%}"
     )
     return (
-        f"Done in {metrics['seconds']:.0f} s. On {found['prompts']} held-out prompts the model "
-        f"orders {found['accuracy']:.1%} of {found['comparisons']} comparisons as people do "
-        f'({interval}); "the longer one wins" orders {found["longer_wins"]:.1%}. '
-        "The scores are in the pages."
+        f"Done in {metrics['seconds']:.0f} s. On {held_out['prompts']} held-out prompts the model "
+        f"orders {held_out['accuracy']:.1%} of {held_out['comparisons']} comparisons as people do "
+        f'({interval}); "the longer one wins" orders {held_out["longer_wins"]:.1%}. '
+        "The web pages show the scores."
     )

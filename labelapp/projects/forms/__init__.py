@@ -1,4 +1,4 @@
 """The forms of a project's pages.
 
-It may import whatever the room may.
+It may import what labelapp.projects may.
 """

@@ -1,4 +1,4 @@
-"""Making an invitation, and making the account of somebody who has one."""
+"""The forms to create an invitation, and an account to accept it with."""
 
 from datetime import timedelta
 from typing import Any
@@ -34,7 +34,7 @@ class InvitationForm(forms.Form):
 
 
 class AccountForm(UserCreationForm):
-    """A name and a password, checked as Django checks them."""
+    """Create an account with a name and a password, validated by Django."""
 
     class Meta(UserCreationForm.Meta):
         model = User

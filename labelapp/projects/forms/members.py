@@ -1,3 +1,5 @@
+"""The form to change a member's role."""
+
 from django import forms
 
 from labelapp.models import Role
@@ -8,6 +10,6 @@ class RoleForm(forms.Form):
         choices=Role.choices,
         error_messages={
             "required": "Choose a role.",
-            "invalid_choice": "“%(value)s” is no role. Choose labeller, reviewer or manager.",
+            "invalid_choice": "“%(value)s” is not a role. Choose labeller, reviewer or manager.",
         },
     )

@@ -1,4 +1,4 @@
-"""What is decided of a project: by its managers, and once more when it is new."""
+"""The forms to create a project and to change its settings."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django import forms
 from labelapp.models import INSTRUCTGPT_FLAGS, Project
 from labelapp.models.projects import MAX_SHARE
 
-MAX_GUIDELINES = 50_000  # characters: they are rendered for every task
+MAX_GUIDELINES = 50_000  # characters; they are rendered for every ranking page
 MAX_FLAGS = 30
 MAX_FLAG = 100  # characters
 
@@ -18,38 +18,38 @@ NO_FLAGS, INSTRUCTGPT, OWN = "off", "instructgpt", "own"
 FLAG_CHOICES = [
     (NO_FLAGS, "No flags"),
     (INSTRUCTGPT, f"The {len(INSTRUCTGPT_FLAGS)} flags of InstructGPT"),
-    (OWN, "A list of your own"),
+    (OWN, "Your own list"),
 ]
 
 
 class SettingsForm(forms.ModelForm):
-    """The settings of a project. Where a post says nothing of scores or flags, they stay."""
+    """The settings of a project. Scores and flags that are not posted stay unchanged."""
 
     guidelines = forms.CharField(
         required=False,
         max_length=MAX_GUIDELINES,
         widget=forms.Textarea(attrs={"spellcheck": "true"}),
-        help_text="What makes a response better here. Markdown; labellers see it at every prompt.",
+        help_text="What makes a response better, in Markdown. Labellers see it at every prompt.",
     )
     rating_scale = forms.TypedChoiceField(
         required=False,
         choices=SCALES,
         coerce=int,
         label="Score of each response",
-        help_text="Labellers may give each response a score before they rank.",
+        help_text="Labellers can give each response a score before they rank.",
     )
     flag_choice = forms.ChoiceField(
         required=False,
         choices=FLAG_CHOICES,
         widget=forms.RadioSelect,
         label="Flags",
-        help_text="What a labeller may say of a single response, beside its rank.",
+        help_text="Problems that a labeller can mark in a single response.",
     )
     flag_names = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 8}),
         label="Names of your flags",
-        help_text=f"One in each line: at most {MAX_FLAGS}, of at most {MAX_FLAG} characters.",
+        help_text=f"One per line, at most {MAX_FLAGS} flags of at most {MAX_FLAG} characters.",
     )
 
     instructgpt_flags = INSTRUCTGPT_FLAGS
@@ -71,34 +71,34 @@ class SettingsForm(forms.ModelForm):
         ]
         labels = {
             "lease_minutes": "Return a prompt to the queue after (minutes)",
-            "gold_share": "Gold prompts, in percent",
-            "repeat_share": "Repeated prompts, in percent",
-            "repeat_after_days": "Repeated after, in days",
+            "gold_share": "Gold prompts (percent)",
+            "repeat_share": "Repeated prompts (percent)",
+            "repeat_after_days": "Repeated after (days)",
         }
         help_texts = {
             "responses_per_ranking": (
-                "K, from 4 to 9. Of a prompt with more responses, each labeller is shown this "
-                "many, drawn at random."
+                "From 4 to 9. If a prompt has more responses, each labeller sees a random "
+                "selection of this many."
             ),
             "rankings_per_prompt": (
-                "How many labellers rank each prompt. A change counts for prompts that are "
-                "imported from then on."
+                "How many labellers rank each prompt. A change applies to prompts imported "
+                "afterwards."
             ),
             "lease_minutes": (
-                "How long a prompt stays with a labeller whose page is closed, before another may "
-                "get it."
+                "If a labeller closes the page without submitting, another labeller can get the "
+                "prompt after this time."
             ),
             "gold_share": (
-                "Of a labeller’s tasks, this many in a hundred are prompts with a gold ranking, by "
-                f"which they are measured. At most {MAX_SHARE}; 0 for none."
+                "Percentage of a labeller’s prompts that have a gold ranking, with which theirs is "
+                f"compared. At most {MAX_SHARE}; 0 for none."
             ),
             "repeat_share": (
-                "Of a labeller’s tasks, this many in a hundred are prompts that they have ranked "
-                f"before: how often do they say the same? At most {MAX_SHARE}; 0 for none."
+                "Percentage of a labeller’s prompts that they have ranked before, to measure how "
+                f"consistent they are. At most {MAX_SHARE}; 0 for none."
             ),
             "repeat_after_days": (
-                "A prompt comes to its labeller again this many days after they ranked it, or "
-                "later, and only once."
+                "Minimum number of days before a labeller gets a prompt again. Each prompt is "
+                "repeated only once."
             ),
         }
 
@@ -107,23 +107,23 @@ class SettingsForm(forms.ModelForm):
         flags = self.instance.flags
         choice = OWN if flags else NO_FLAGS
         self.initial["flag_choice"] = INSTRUCTGPT if flags == INSTRUCTGPT_FLAGS else choice
-        # Where a post says nothing of them they stay, too.
+        # If they are not posted, they stay unchanged.
         for name in MEASURING:
             self.fields[name].required = False
-        # A list of one's own begins with InstructGPT's: shortening is easier than thinking up.
+        # A custom list starts with the InstructGPT flags: editing is easier than starting empty.
         self.initial["flag_names"] = "\n".join(flags or INSTRUCTGPT_FLAGS)
 
     def clean_gold_share(self) -> int:
-        return self.given("gold_share")
+        return self.posted_or_present("gold_share")
 
     def clean_repeat_share(self) -> int:
-        return self.given("repeat_share")
+        return self.posted_or_present("repeat_share")
 
     def clean_repeat_after_days(self) -> int:
-        return self.given("repeat_after_days")
+        return self.posted_or_present("repeat_after_days")
 
-    def given(self, name: str) -> int:
-        """A number as it was posted; as it is where nothing was."""
+    def posted_or_present(self, name: str) -> int:
+        """Return the number posted for a field, or its present value if none was posted."""
         number = self.cleaned_data[name]
         return int(getattr(self.instance, name) if number is None else number)
 
@@ -132,10 +132,10 @@ class SettingsForm(forms.ModelForm):
         return self.instance.rating_scale if scale == "" else int(scale)
 
     def clean_flag_names(self) -> list[str]:
-        """The names in their lines; checked only where they are asked for."""
+        """Return the names, one per line. They are validated only if they are used."""
         lines = (line.strip() for line in self.cleaned_data["flag_names"].splitlines())
         names = [line for line in lines if line]
-        if self.cleaned_data.get("flag_choice") == OWN and (problem := wrong_with(names)):
+        if self.cleaned_data.get("flag_choice") == OWN and (problem := problem_with(names)):
             raise forms.ValidationError(problem)
         return names
 
@@ -149,28 +149,28 @@ class SettingsForm(forms.ModelForm):
         return cleaned
 
 
-def wrong_with(names: list[str]) -> str:
-    """What is wrong with the names of a project's flags, in a sentence; empty when nothing is."""
+def problem_with(names: list[str]) -> str:
+    """Return the problem with the names of a project's flags as a sentence, or ""."""
     if not names:
-        return "Name at least one flag, or choose to have none."
+        return "Enter at least one flag, or choose “No flags”."
     if len(names) > MAX_FLAGS:
-        return f"At most {MAX_FLAGS} flags, please; these are {len(names)}."
+        return f"Enter at most {MAX_FLAGS} flags; these are {len(names)}."
     for name in names:
         if len(name) > MAX_FLAG:
             return f"“{name[:40]}…” is longer than {MAX_FLAG} characters."
     lowered = [name.casefold() for name in names]
     for place, name in enumerate(names):
         if lowered[place] in lowered[:place]:
-            return f"“{name}” is there twice."
+            return f"“{name}” is listed twice."
     return ""
 
 
 class ProjectForm(SettingsForm):
-    """A new project: the settings, and the slug that stays in its addresses."""
+    """A new project: its settings, and its slug, which cannot be changed later."""
 
     class Meta(SettingsForm.Meta):
         fields = ["slug", *SettingsForm.Meta.fields]
         help_texts = {
             **SettingsForm.Meta.help_texts,
-            "slug": "Its name in addresses and commands: small letters, digits and hyphens.",
+            "slug": "The name in URLs and commands: lowercase letters, digits and hyphens.",
         }

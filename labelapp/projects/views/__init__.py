@@ -1,4 +1,4 @@
 """The pages of a project.
 
-It may import whatever the room may.
+It may import what labelapp.projects may.
 """

@@ -1,4 +1,4 @@
-"""Invitation links: for managers to make, show and revoke; for everybody to join by."""
+"""The pages where managers create and revoke invitation links, and where people accept them."""
 
 from dataclasses import dataclass
 
@@ -19,23 +19,23 @@ from labelapp.projects import invitations
 from labelapp.projects.forms.invitations import AccountForm, InvitationForm
 from labelapp.web.access import member_view, signed_in
 
-A_PAGE = 20
+PAGE_SIZE = 20
 FORGED = "This invitation link isn’t valid. Check that you have the whole link."
 
 
 @dataclass(frozen=True)
 class Link:
-    """An invitation as its managers see it."""
+    """An invitation as managers see it."""
 
     invitation: Invitation
     url: str
-    over: str  # why it works no longer; empty while it works
+    over: str  # why it no longer works; empty while it works
 
 
 def link(request: HttpRequest, invitation: Invitation) -> Link:
     path = reverse("join", args=[invitations.token(invitation)])
     url = request.build_absolute_uri(path)
-    return Link(invitation, url, invitations.why_over(invitation))
+    return Link(invitation, url, invitations.reason_over(invitation))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -44,7 +44,7 @@ def link(request: HttpRequest, invitation: Invitation) -> Link:
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     form = InvitationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        made = invitations.make(
+        created = invitations.create(
             project=member.project,
             role=form.cleaned_data["role"],
             lasts=form.lasts,
@@ -54,9 +54,9 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         messages.success(
             request, "Link created. Copy it and share it with the people you want to invite."
         )
-        return redirect(f"{request.path}#invitation-{made.pk}")
-    made_here = member.project.invitations.select_related("created_by")
-    page = Paginator(made_here, A_PAGE).get_page(request.GET.get("page"))
+        return redirect(f"{request.path}#invitation-{created.pk}")
+    created_here = member.project.invitations.select_related("created_by")
+    page = Paginator(created_here, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "member": member,
         "project": member.project,
@@ -73,11 +73,11 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 def revoke(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     invitation = get_object_or_404(Invitation, pk=pk, project=member.project)
     invitations.revoke(invitation)
-    messages.success(request, "The link is revoked. Nobody joins by it any more.")
+    messages.success(request, "The link is revoked. Nobody can join with it any more.")
     return redirect("invitations", member.project.slug)
 
 
-# Joining. These pages tell of a project its name, and nothing else.
+# Joining. These pages show only the name of a project.
 
 
 @login_not_required
@@ -89,7 +89,9 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
         invitation = invitations.find(token)
         if request.method == "POST":
             return accept(request, invitation)
-        if request.user.is_authenticated and invitations.is_in(invitation, signed_in(request)):
+        if request.user.is_authenticated and invitations.is_redundant(
+            invitation, signed_in(request)
+        ):
             return redirect(invitation.project)
         invitations.check(invitation)
     except Invitation.DoesNotExist:
@@ -112,12 +114,12 @@ def join_response(
 
 
 def accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
-    """Let the visitor join, with a new account where they have none."""
-    user = known(request)
+    """Let the visitor join, with a new account if they have none."""
+    user = existing_user(request)
     if user is not None:
         member = invitations.accept(invitation=invitation, user=user)
     else:
-        invitations.check(invitation)  # only who has a working link learns which names are taken
+        invitations.check(invitation)  # only a working link reveals which names are taken
         form = AccountForm(request.POST)
         if not form.is_valid():
             return join_response(request, invitation, form, status=422)
@@ -129,15 +131,15 @@ def accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
             return join_response(request, invitation, form, status=422)
     if not request.user.is_authenticated:
         login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
-    messages.success(request, f"You are in {member.project.name} now, as a {member.role}.")
+    messages.success(request, f"You have joined {member.project.name} as a {member.role}.")
     return redirect(invitation.project)
 
 
-def known(request: HttpRequest) -> User | None:
-    """Who is signed in, or whose name and password were sent.
+def existing_user(request: HttpRequest) -> User | None:
+    """Return the signed-in user, or the one whose name and password were sent.
 
-    The latter is the second of two clicks on “Make the account”, whose first one made it; or
-    somebody who had an account after all.
+    The latter happens when “Create account” is clicked twice, and when somebody already has an
+    account.
     """
     if request.user.is_authenticated:
         return signed_in(request)

@@ -1,10 +1,10 @@
-"""The people of a project, for its managers: roles, removing, bringing back."""
+"""The pages where managers change roles, remove members and bring them back."""
 
 from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -14,49 +14,50 @@ from labelapp.models import Member, Role
 from labelapp.projects import members as people
 from labelapp.projects.forms.members import RoleForm
 from labelapp.web.access import member_view
+from labelapp.web.middleware import PageRequest
 
-A_PAGE = 50
+PAGE_SIZE = 50
 
 
 def find(member: Member, pk: int) -> Member:
-    """Somebody of the project who has a login. Raises Http404 for everybody else."""
+    """Return a member of the project who has a login. Raises Http404 for others."""
     persons = Member.objects.select_related("user", "project").filter(user__isnull=False)
     return get_object_or_404(persons, pk=pk, project=member.project)
 
 
-def done(request: HttpRequest, member: Member, person: Member, said: str) -> HttpResponse:
-    """The person's row as it is now; for who has closed the page to themselves, another page."""
+def done(request: PageRequest, member: Member, person: Member, message: str) -> HttpResponse:
+    """Return the updated row, or a redirect if managers have closed this page to themselves."""
     own = person.user_id == request.user.pk and not request.user.is_superuser
     if own and not person.is_active:
         target = redirect("projects")
     elif own and not person.manages:
         target = redirect(member.project)
-    elif request.htmx:  # type: ignore[attr-defined]
-        return row(request, member, person, said=said)
+    elif request.htmx:
+        return row(request, member, person, said=message)
     else:
         target = redirect("people", member.project.slug)
-    messages.success(request, said)
-    return HttpResponseClientRedirect(target.url) if request.htmx else target  # type: ignore[attr-defined]
+    messages.success(request, message)
+    return HttpResponseClientRedirect(target.url) if request.htmx else target
 
 
-def refuse(request: HttpRequest, member: Member, person: Member, problem: str) -> HttpResponse:
-    if request.htmx:  # type: ignore[attr-defined]
+def refuse(request: PageRequest, member: Member, person: Member, problem: str) -> HttpResponse:
+    if request.htmx:
         return row(request, member, person, status=422, problem=problem)
     messages.error(request, problem)
     return redirect("people", member.project.slug)
 
 
 def row(
-    request: HttpRequest, member: Member, person: Member, status: int = 200, **said: Any
+    request: PageRequest, member: Member, person: Member, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    context = {"project": member.project, "person": person, "roles": Role.choices, **said}
+    context = {"project": member.project, "person": person, "roles": Role.choices, **extra}
     return render(request, "projects/members/_person.html", context, status=status)
 
 
 @require_safe
 @never_cache
 @member_view(Role.MANAGER)
-def index(request: HttpRequest, member: Member) -> HttpResponse:
+def index(request: PageRequest, member: Member) -> HttpResponse:
     shown = request.GET.get("show", "")
     shown = shown if shown in people.KINDS else people.ACTIVE
     members = people.of_kind(member.project, shown)
@@ -65,7 +66,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "project": member.project,
         "shown": shown,
         "counts": people.count_kinds(member.project),
-        "page": Paginator(members, A_PAGE).get_page(request.GET.get("page")),
+        "page": Paginator(members, PAGE_SIZE).get_page(request.GET.get("page")),
         "query": f"show={shown}&",
         "roles": Role.choices,
     }
@@ -74,7 +75,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
-def change_role(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def change_role(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     form = RoleForm(request.POST)
     if not form.is_valid():
@@ -88,19 +89,22 @@ def change_role(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
-def remove(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def remove(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     try:
         people.remove(member=person)
     except people.LastManagerError as error:
         return refuse(request, member, person, str(error))
-    said = f"{person.name} is removed. Their rankings are kept; what they had begun goes to others."
-    return done(request, member, person, said)
+    message = (
+        f"{person.name} has been removed. Their rankings are kept, and the prompts they had "
+        "started go to others."
+    )
+    return done(request, member, person, message)
 
 
 @require_POST
 @member_view(Role.MANAGER)
-def bring_back(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+def bring_back(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     people.bring_back(member=person)
-    return done(request, member, person, f"{person.name} is back, as a {person.role}.")
+    return done(request, member, person, f"{person.name} is back as a {person.role}.")

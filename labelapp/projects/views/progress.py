@@ -1,4 +1,4 @@
-"""The progress of a campaign: figures, a chart, a forecast, the people, and the pause."""
+"""The page of a campaign's progress, where managers can pause it."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,19 +18,19 @@ from labelapp.web.access import REVIEWERS, member_view
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     project = member.project
-    counted = progress.counted(project)
-    standing, days = counted.found.standing, counted.found.days
+    cached = progress.cached_progress(project)
+    totals, days = cached.value.totals, cached.value.days
     context = {
         "member": member,
         "project": project,
-        "standing": standing,
+        "totals": totals,
         "days": days,
         "bars": bar_chart([(date_format(day.day, "j M"), day.rankings) for day in days]),
         "any_day": any(day.rankings for day in days),
-        "forecast": progress.forecast(standing=standing, days=days, paused=project.paused),
-        "people": counted.found.people,
-        "counted_at": counted.counted_at,
-        "open_tasks": progress.open_tasks(project),
+        "forecast": progress.forecast(totals=totals, days=days, paused=project.paused),
+        "labellers": cached.value.labellers,
+        "counted_at": cached.counted_at,
+        "open_assignments": progress.open_assignments(project),
         "now": timezone.now(),
     }
     return render(request, "projects/progress/index.html", context)
@@ -39,6 +39,6 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 @require_POST
 @member_view(Role.MANAGER)
 def pause(request: HttpRequest, member: Member) -> HttpResponse:
-    """Pause with paused=1, go on without."""
+    """Pause with paused=1, and resume without."""
     progress.set_paused(project=member.project, paused=request.POST.get("paused") == "1")
     return redirect("progress", member.project.slug)

@@ -1,4 +1,4 @@
-"""Signing in, the list of a person's projects, one project's front page, and its settings."""
+"""The pages to sign in, list projects, show one, and create one or change its settings."""
 
 from copy import copy
 from typing import Any
@@ -33,14 +33,14 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def wants_saving(request: HttpRequest) -> bool:
-    """Whether a form was sent to be saved, and not to look at the guidelines as they will be."""
+    """Return whether a form was sent to be saved, not to preview the guidelines."""
     return request.method == "POST" and "preview" not in request.POST
 
 
 def form_response(
     request: HttpRequest, template: str, form: SettingsForm, **context: Any
 ) -> HttpResponse:
-    """The form, with its guidelines as labellers will see them."""
+    """Render the form with a preview of its guidelines."""
     preview = render_text(form["guidelines"].value() or "")
     status = 422 if wants_saving(request) and form.errors else 200
     return render(request, template, {"form": form, "preview": preview, **context}, status=status)
@@ -50,7 +50,7 @@ def form_response(
 def new(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     if not user.is_superuser:
-        raise PermissionDenied("Only an administrator starts a project.")
+        raise PermissionDenied("Only an administrator can create a project.")
     form = ProjectForm(request.POST or None)
     if wants_saving(request) and form.is_valid():
         project = overview.create(manager=user, project=form.save(commit=False))
@@ -61,7 +61,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_view(Role.MANAGER)
 def settings(request: HttpRequest, member: Member) -> HttpResponse:
-    # A copy: what is refused must not show in the page's header as if it were so.
+    # A copy: the header must not show refused values.
     form = SettingsForm(request.POST or None, instance=copy(member.project))
     if wants_saving(request) and form.is_valid():
         form.save()
@@ -77,7 +77,7 @@ def settings(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_POST
 def preview(request: HttpRequest) -> HttpResponse:
-    """Guidelines as labellers will see them, while they are written. Touches no project."""
+    """Render guidelines as labellers will see them."""
     text = render_text(request.POST.get("guidelines", ""))
     return render(request, "projects/_preview.html", {"preview": text})
 
@@ -86,12 +86,12 @@ def preview(request: HttpRequest) -> HttpResponse:
 @member_view()
 def detail(request: HttpRequest, member: Member) -> HttpResponse:
     yours = assignments.waiting_for(member) if member.pk else 0
-    counts = overview.counts(member.project)
+    counts = overview.cached_counts(member.project)
     context = {
         "member": member,
         "project": member.project,
         "guidelines": render_text(member.project.guidelines),
-        "counts": counts.found,
+        "counts": counts.value,
         "counted_at": counts.counted_at,
         "quality": overview.quality(member.project) if member.sees_scores else None,
         "naming": prompts.naming_themselves(member.project).count() if member.sees_scores else 0,

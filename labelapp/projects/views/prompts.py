@@ -1,4 +1,4 @@
-"""The prompts of a project: lists to find them in, one in full, and what a manager does to them."""
+"""The pages that list prompts, show one, and let managers change the queue."""
 
 from typing import Any
 
@@ -15,7 +15,13 @@ from labelapp.labelling import controls
 from labelapp.labelling.blinding import giveaways
 from labelapp.models import Assignment, Member, Prompt, PromptAgreement, Ranking, Role
 from labelapp.projects import prompts
-from labelapp.projects.forms.prompts import ActForm, WantedForm, chosen, counted, problems
+from labelapp.projects.forms.prompts import (
+    ActionForm,
+    WantedForm,
+    count_prompts,
+    problems,
+    selected_prompts,
+)
 from labelapp.rendering.markdown import render as render_text
 from labelapp.rendering.markdown import render_messages
 from labelapp.web.access import REVIEWERS, member_view
@@ -23,30 +29,30 @@ from labelapp.web.access import REVIEWERS, member_view
 MAX_SEARCH = 200  # characters
 
 
-def guard_acts(request: HttpRequest, member: Member) -> None:
+def require_manager_to_post(request: HttpRequest, member: Member) -> None:
     if request.method == "POST" and not member.manages:
-        raise PermissionDenied("Only a manager of the project changes what is ranked.")
+        raise PermissionDenied("Only a manager of the project can change the queue.")
 
 
 def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
-    """The list that the address asks for. Raises nothing for an address that makes no sense."""
-    asked = request.GET
-    shown = asked.get("show", "") if asked.get("show", "") in prompts.SHOWN else ""
-    search = asked.get("q", "").replace("\0", "").strip()[:MAX_SEARCH]
+    """Render the list for the query string, ignoring invalid values."""
+    query = request.GET
+    shown = query.get("show", "") if query.get("show", "") in prompts.FILTERS else ""
+    search = query.get("q", "").replace("\0", "").strip()[:MAX_SEARCH]
     page = prompts.page(
-        project=member.project, shown=shown, search=search, after=asked.get("after", "")
+        project=member.project, shown=shown, search=search, after=query.get("after", "")
     )
-    kept = {name: value for name, value in (("show", shown), ("q", search)) if value}
+    filters = {name: value for name, value in (("show", shown), ("q", search)) if value}
     context = {
         "member": member,
         "project": member.project,
         "page": page,
-        "filters": prompts.SHOWN.items(),
+        "filters": prompts.FILTERS.items(),
         "shown": shown,
         "search": search,
-        "is_first": not asked.get("after"),
-        "first_query": urlencode(kept),
-        "next_query": urlencode(kept | {"after": page.next}),
+        "is_first": not query.get("after"),
+        "first_query": urlencode(filters),
+        "next_query": urlencode(filters | {"after": page.next}),
         "wanted": WantedForm(initial={"wanted": member.project.rankings_per_prompt}),
     }
     status = 422 if extra.get("problems") else 200
@@ -57,12 +63,14 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
 @never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
-    guard_acts(request, member)
+    require_manager_to_post(request, member)
     if request.method != "POST":
         return list_response(request, member)
-    form = ActForm(request.POST, of=chosen(request.POST, member.project.prompts.all()))
+    form = ActionForm(
+        request.POST, prompts=selected_prompts(request.POST, member.project.prompts.all())
+    )
     if not form.is_valid():
-        checked = set(form.of.values_list("pk", flat=True))
+        checked = set(form.prompts.values_list("pk", flat=True))
         return list_response(request, member, problems=problems(form), checked=checked)
     messages.success(request, form.carry_out())
     return redirect(request.get_full_path())
@@ -71,24 +79,24 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 @require_POST
 @member_view(Role.MANAGER)
 def wanted(request: HttpRequest, member: Member) -> HttpResponse:
-    """Set the number of rankings wanted of every queued prompt."""
+    """Set the number of rankings for every queued prompt."""
     form = WantedForm(request.POST)
     if not form.is_valid():
         return list_response(request, member, problems=problems(form), wanted=form)
-    number = prompts.want_rankings(project=member.project, wanted=form.cleaned_data["wanted"])
-    messages.success(request, f"{counted(number)} changed.")
+    number = prompts.set_rankings_wanted(project=member.project, wanted=form.cleaned_data["wanted"])
+    messages.success(request, f"{count_prompts(number)} changed.")
     return redirect("prompts", member.project.slug)
 
 
 def detail_response(
     request: HttpRequest, member: Member, prompt: Prompt, **extra: Any
 ) -> HttpResponse:
-    found = prompts.in_full(prompt)
+    history = prompts.history(prompt)
     context = {
         "member": member,
         "project": member.project,
         "prompt": prompt,
-        "found": found,
+        "history": history,
         "prompt_messages": render_messages(prompt.messages),
         "responses": [
             {
@@ -97,7 +105,7 @@ def detail_response(
                 "html": render_text(response.text),
                 "giveaways": giveaways(response.text) if response.names_itself else [],
             }
-            for letter, response in found.responses
+            for letter, response in history.responses
         ],
         "reviewed": PromptAgreement.objects.filter(prompt=prompt).exists(),
         "now": timezone.now(),
@@ -110,11 +118,11 @@ def detail_response(
 @never_cache
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    guard_acts(request, member)
+    require_manager_to_post(request, member)
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
     if request.method != "POST":
         return detail_response(request, member, prompt)
-    form = ActForm(request.POST, of=member.project.prompts.filter(pk=pk))
+    form = ActionForm(request.POST, prompts=member.project.prompts.filter(pk=pk))
     if not form.is_valid():
         return detail_response(request, member, prompt, problems=problems(form))
     messages.success(request, form.carry_out())
@@ -124,19 +132,19 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @require_POST
 @member_view(Role.MANAGER)
 def gold(request: HttpRequest, member: Member, pk: int, ranking: int) -> HttpResponse:
-    """Measure others by a ranking with gold=1; without, by none of the prompt."""
-    found = get_object_or_404(
+    """Make a ranking the gold ranking with gold=1, and no longer gold without."""
+    chosen = get_object_or_404(
         Ranking.objects.select_related("member"),
         pk=ranking,
         prompt=pk,
         prompt__project=member.project,
     )
-    name = found.member.name
+    name = chosen.member.name
     try:
         if request.POST.get("gold") != "1":
-            controls.unmark_gold(found)
+            controls.unmark_gold(chosen)
             messages.success(request, f"The ranking by {name} is no longer gold.")
-        elif (instead := controls.mark_gold(found).instead_of) is None:
+        elif (instead := controls.mark_gold(chosen).instead_of) is None:
             messages.success(request, f"{name}’s ranking is now the gold ranking.")
         else:
             messages.success(
@@ -151,7 +159,7 @@ def gold(request: HttpRequest, member: Member, pk: int, ranking: int) -> HttpRes
 @require_POST
 @member_view(Role.MANAGER)
 def take_back(request: HttpRequest, member: Member, pk: int, task: int) -> HttpResponse:
-    """End the lease of somebody's task of this prompt."""
+    """Take this prompt back from a labeller."""
     assignment = get_object_or_404(
         Assignment.objects.select_related("member"),
         pk=task,
@@ -159,7 +167,7 @@ def take_back(request: HttpRequest, member: Member, pk: int, task: int) -> HttpR
         prompt__project=member.project,
     )
     if prompts.take_back(assignment=assignment):
-        messages.success(request, f"Taken back from {assignment.member.name}.")
+        messages.success(request, f"The prompt was taken back from {assignment.member.name}.")
     else:
-        messages.error(request, f"{assignment.member.name} does not have this prompt any more.")
+        messages.error(request, f"{assignment.member.name} no longer has this prompt.")
     return redirect("prompt", member.project.slug, pk)

@@ -1,4 +1,4 @@
-/** Choosing prompts in a list: all of the page at once, and how many are chosen. */
+/** Select prompts in a list, or the whole page, and show how many are selected. */
 
 const form = document.getElementById("chosen");
 const all = document.getElementById("choose-all");
@@ -10,11 +10,11 @@ function boxes() {
 }
 
 function count() {
-  const chosen = boxes().filter((box) => box.checked).length;
-  if (said) said.textContent = chosen ? `${chosen} chosen` : "";
+  const selected = boxes().filter((box) => box.checked).length;
+  if (said) said.textContent = selected ? `${selected} selected` : "";
   if (all instanceof HTMLInputElement) {
-    all.checked = chosen > 0 && chosen === boxes().length;
-    all.indeterminate = chosen > 0 && !all.checked;
+    all.checked = selected > 0 && selected === boxes().length;
+    all.indeterminate = selected > 0 && !all.checked;
   }
 }
 
@@ -25,5 +25,5 @@ form?.addEventListener("change", (event) => {
   count();
 });
 count();
-// Going back in the browser's history brings the boxes back as they were.
+// Browsers restore the boxes when the user goes back.
 addEventListener("pageshow", count);

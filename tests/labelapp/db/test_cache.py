@@ -1,4 +1,4 @@
-"""Figures that take long to count: kept where there is much to count, and only there."""
+"""Cache figures over many rows, and only those."""
 
 import re
 
@@ -13,12 +13,12 @@ PAGES = ("/projects/kitchen/", "/projects/kitchen/progress/")
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept() -> None:
+def empty_cache() -> None:
     cache.clear()
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_of_an_ordinary_project_is_counted_anew(
+def test_a_page_of_an_ordinary_project_is_counted_every_time(
     project: Project, manager: Member, add_prompt: AddPrompt, page: str
 ) -> None:
     add_prompt("One?")
@@ -58,5 +58,5 @@ def test_projects_are_counted_each_for_itself(db: None, monkeypatch: pytest.Monk
         return {key: 10 * key for key in keys}
 
     for _ in range(2):
-        assert counts.kept_each("rows", [1, 2, 3], count) == {1: 10, 2: 20, 3: 30}
+        assert counts.cached_each("rows", [1, 2, 3], count) == {1: 10, 2: 20, 3: 30}
     assert asked == [[1, 2, 3], [1]]

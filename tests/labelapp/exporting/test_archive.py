@@ -119,7 +119,7 @@ def test_what_people_did_in_the_pages_comes_back_as_they_left_it(
     reopen(undone)
     skip(assignment=skipped, reason=SkipReason.BROKEN, note="Empty.")
     Prompt.objects.filter(pk=held.prompt_id).update(priority=3)
-    prompts.take_out(prompts=Prompt.objects.filter(pk=held.prompt_id))
+    prompts.remove_from_queue(prompts=Prompt.objects.filter(pk=held.prompt_id))
     last = Prompt.objects.latest("pk")
     Comment.objects.create(prompt=last, member=cem, text="Why?", created_at=NOON)
     text, other = archive(project), empty()

@@ -8,7 +8,7 @@ import pytest
 
 from labelapp.exporting import exports
 from labelapp.models import Export as Prepared
-from labelapp.models import Member, Origin, Prompt
+from labelapp.models import Member, Origin, Prompt, State
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.exporting.exported import THREE, refused
 from training.data.file import FileSource
@@ -55,7 +55,7 @@ def test_all_is_every_current_ranking(prompt: Prompt, export: Export) -> None:
 
 
 def test_the_majority_is_one_ranking_of_each_set(prompt: Prompt, export: Export) -> None:
-    text = export("--verdicts", "majority")
+    text = export("--aggregation", "majority")
     assert ranked(text) == [("majority of 3", [["Sca"], ["Pai"], ["The"]]), UNDISPUTED]
     line = json.loads(text.splitlines()[0])
     assert (line["all_bad"], line["version"], line["current"]) == (True, 1, True)
@@ -63,18 +63,18 @@ def test_the_majority_is_one_ranking_of_each_set(prompt: Prompt, export: Export)
 
 
 def test_an_adjudicated_ranking_stands_for_the_others(prompt: Prompt, export: Export) -> None:
-    found = ranked(export("--verdicts", "adjudicated"))
+    found = ranked(export("--aggregation", "adjudicated"))
     assert found == [("manager", [["Pai"], ["The"], ["Sca"]]), UNDISPUTED]
 
 
-@pytest.mark.parametrize("verdicts", ["all", "majority", "adjudicated"])
+@pytest.mark.parametrize("aggregation", ["all", "majority", "adjudicated"])
 def test_training_on_the_file_of_all_chooses_as_the_export_does(
-    prompt: Prompt, export: Export, tmp_path: Path, verdicts: str
+    prompt: Prompt, export: Export, tmp_path: Path, aggregation: str
 ) -> None:
     export(name="all.jsonl")
-    export("--verdicts", verdicts, name="chosen.jsonl")
+    export("--aggregation", aggregation, name="chosen.jsonl")
     hashes = []
-    for name, choice in (("all.jsonl", verdicts), ("chosen.jsonl", "all")):
+    for name, choice in (("all.jsonl", aggregation), ("chosen.jsonl", "all")):
         with stage(FileSource(tmp_path / name), tmp_path / "cache", choice) as spool:  # type: ignore[arg-type]
             ranks = sorted(r.ranks for one in spool.prompts() for r in one.prompt.rankings)
             hashes.append((ranks, spool.counts.chosen))
@@ -84,19 +84,38 @@ def test_training_on_the_file_of_all_chooses_as_the_export_does(
 def test_the_manifest_says_which_were_chosen(
     prompt: Prompt, export: Export, tmp_path: Path
 ) -> None:
-    export("--verdicts", "majority")
+    export("--aggregation", "majority")
     manifest = json.loads((tmp_path / "out.jsonl.manifest.json").read_text())
-    assert (manifest["verdicts"], manifest["counts"]["rankings"]) == ("majority", 2)
+    assert (manifest["aggregation"], manifest["counts"]["rankings"]) == ("majority", 2)
+    assert manifest["verdicts"] == "majority"
 
 
-def test_earlier_versions_go_with_all_verdicts(
+def test_the_earlier_option_still_works(prompt: Prompt, export: Export) -> None:
+    assert export("--verdicts", "majority") == export("--aggregation", "majority", name="new.jsonl")
+
+
+def test_an_export_that_an_earlier_version_queued_is_written(
+    prompt: Prompt, export: Export, manager: Member
+) -> None:
+    """Write an export whose stored options have the earlier name."""
+    asked = {"format": "jsonl", "aggregation": "majority"}
+    sign_in(manager).post("/projects/kitchen/export/", asked)
+    prepared = Prepared.objects.get()
+    prepared.options["verdicts"] = prepared.options.pop("aggregation")
+    prepared.save()
+    exports.execute(prepared)
+    assert prepared.state == State.DONE
+    assert exports.file_path(prepared).read_text() == export("--aggregation", "majority")
+
+
+def test_earlier_versions_need_all_rankings(
     prompt: Prompt, export: Export, manager: Member, tmp_path: Path
 ) -> None:
-    options = ["--verdicts", "majority", "--all-versions"]
-    assert "omit --all-versions or --verdicts" in refused(
+    options = ["--aggregation", "majority", "--all-versions"]
+    assert "omit --all-versions or --aggregation" in refused(
         "kitchen", str(tmp_path / "x.jsonl"), *options
     )
-    asked = {"format": "jsonl", "verdicts": "majority", "all_versions": "on"}
+    asked = {"format": "jsonl", "aggregation": "majority", "all_versions": "on"}
     response = sign_in(manager).post("/projects/kitchen/export/", asked)
     assert response.status_code == 422
     assert "To include earlier versions, choose every ranking." in response.content.decode()
@@ -105,11 +124,11 @@ def test_earlier_versions_go_with_all_verdicts(
 def test_a_manager_downloads_what_was_chosen(
     prompt: Prompt, export: Export, manager: Member
 ) -> None:
-    asked = {"format": "jsonl", "verdicts": "adjudicated"}
+    asked = {"format": "jsonl", "aggregation": "adjudicated"}
     client = sign_in(manager)
     assert client.post("/projects/kitchen/export/", asked).status_code == 302
     prepared = Prepared.objects.get()
     exports.execute(prepared)
     response = client.get(f"/projects/kitchen/export/{prepared.pk}/file/")
     text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
-    assert text == export("--verdicts", "adjudicated")
+    assert text == export("--aggregation", "adjudicated")

@@ -166,7 +166,7 @@ def test_a_waiting_one_stops_at_once(client: Client) -> None:
 def test_one_whose_worker_was_killed_says_so(client: Client, running: Export) -> None:
     (files.folder_of(running).path / ".kitchen.jsonl.ab.part").write_text("half")
     shown = page(client)
-    assert "The task worker has gone. No file was saved." in shown
+    assert "The task worker stopped responding. No file was saved." in shown
     assert not files.folder_of(running).path.exists()
 
 

@@ -113,7 +113,7 @@ def test_a_ranked_prompt_does_not_wait_unless_its_prompts_are_imported(
     assert not Prompt.objects.waiting().exists()
     out, _ = run("import_prompts", path)
     assert Prompt.objects.waiting().count() == 1
-    assert "1 rankings were not read; import_rankings does" in out
+    assert "1 rankings were ignored; see import_rankings" in out
 
 
 def test_importing_twice_adds_nothing(project: Project, write: Any) -> None:
@@ -121,7 +121,7 @@ def test_importing_twice_adds_nothing(project: Project, write: Any) -> None:
     run("import_rankings", path)
     counts = [m.objects.count() for m in (Prompt, Response, Ranking, Placement, Member)]
     out, _ = run("import_rankings", path)
-    assert "3 lines were there already" in out
+    assert "3 lines had already been imported" in out
     assert [m.objects.count() for m in (Prompt, Response, Ranking, Placement, Member)] == counts
 
 
@@ -368,7 +368,7 @@ def test_a_file_or_project_that_is_not_there_is_named(project: Project) -> None:
         message
         == "/nowhere/x.jsonl cannot be opened: No such file or directory; nothing was imported"
     )
-    with pytest.raises(CommandError, match=r"make it with: manage\.py create_project attic"):
+    with pytest.raises(CommandError, match=r"create it with manage\.py create_project attic"):
         call_command("import_rankings", "x", "--project", "attic")
 
 

@@ -182,7 +182,7 @@ def test_the_same_text_is_stored_once_and_asked_for_again(
     texts = list(prompt.responses.order_by("pk").values_list("text", flat=True))
     assert texts[:2] == ["gpt 1", "Same."]
     assert len({*texts}) == 4
-    assert "texts were there already, or empty" in out
+    assert "texts were empty or repeated" in out
 
 
 def test_prompts_that_stay_short_are_counted_and_do_not_wait(
@@ -191,7 +191,7 @@ def test_prompts_that_stay_short_are_counted_and_do_not_wait(
     endpoint.reply = lambda body: (200, {"choices": [choice("Same.", "length")]}, {})
     out = sample("--endpoint", endpoint.url, "--tries", "2")
     assert counts() == [1, 1, 1]
-    assert "3 prompts still have fewer than 9 responses and do not wait" in out
+    assert "3 prompts still have fewer than 9 responses and are not queued" in out
     assert "cut at --max-new-tokens" in out
     assert not Prompt.objects.waiting().exists()
 
@@ -237,7 +237,7 @@ def test_a_second_start_goes_on_where_the_first_was(
     words = ("--endpoint", endpoint.url, "--responses", "4", "--concurrency", "1")
     message = refused(*words, "--retries", "1")
     assert "answers with status 503, 2 times in a row" in message
-    assert "4 responses are stored; start again to go on from there" in message
+    assert "4 responses are stored; run the command again to continue" in message
     assert counts() == [4, 0, 0]
     assert Prompt.objects.waiting().count() == 1
     before = list(Response.objects.order_by("pk").values_list("pk", flat=True))
@@ -269,7 +269,7 @@ def test_ctrl_c_keeps_what_has_come(
 
     endpoint.reply = reply
     words = ("--endpoint", endpoint.url, "--responses", "4", "--concurrency", "1")
-    assert refused(*words) == "stopped. 4 responses are stored; start again to go on from there"
+    assert refused(*words) == "stopped. 4 responses are stored; run the command again to continue"
     assert counts() == [4, 0, 0]
 
 
@@ -350,7 +350,7 @@ def test_an_answer_without_a_text_is_an_empty_one(
     nothing = {"message": None, "finish_reason": "length"}
     endpoint.reply = lambda body: (200, {"choices": [nothing, choice(None)] * 2}, {})
     out = sample("--endpoint", endpoint.url, "--responses", "4", "--tries", "2")
-    assert "24 texts were there already, or empty" in out
+    assert "24 texts were empty or repeated" in out
     assert len(endpoint.asked) == 6
 
 
@@ -431,7 +431,7 @@ def test_an_endpoint_that_is_not_there_is_one_clear_sentence(
         (("--limit", "-1"), "--limit takes a number above 0"),
         (("--timeout", "nan"), "--timeout takes a number above 0"),
         (("--retries", "-1"), "--retries takes a number from 0"),
-        (("--temperature", "0"), "at temperature 0 a model always writes the same"),
+        (("--temperature", "0"), "at temperature 0 a model always gives the same response"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(
@@ -460,7 +460,7 @@ def test_prompts_come_from_a_file(
     assert "2 lines: added 2 prompts" in sample(*words)
     assert [str(prompt) for prompt in Prompt.objects.order_by("pk")] == ["Why?", "Who?"]
     assert counts() == [4, 4]
-    assert "2 were there already" in sample(*words)
+    assert "2 had already been imported" in sample(*words)
     assert counts() == [4, 4]
 
 
@@ -532,7 +532,7 @@ def test_a_model_that_fails_on_the_way_says_why(
     tokenizer.save_pretrained(folder)
     message = refused("--responses", "4", "--max-new-tokens", "8", model=(str(folder),))
     assert "unexpected IndexError: index out of range" in message
-    assert "0 responses are stored; start again" in message
+    assert "0 responses are stored; run the command again" in message
 
 
 def test_a_model_that_is_not_there_is_one_clear_sentence(

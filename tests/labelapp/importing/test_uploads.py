@@ -275,7 +275,7 @@ def running(client: Client) -> Upload:
 
 def test_an_import_whose_worker_was_killed_says_so(client: Client, running: Upload) -> None:
     page = client.get(f"{URL}{running.pk}/progress/").content.decode()
-    assert "The task worker has gone. Nothing was imported." in page
+    assert "The task worker stopped responding. Nothing was imported." in page
     assert "Import again" in page
 
 
@@ -292,7 +292,7 @@ def test_nothing_comes_of_an_import_that_was_given_up(client: Client, running: U
     with files.beating(running) as advance:
         Upload.objects.update(state=State.FAILED, reason="Gone.", finished_at=timezone.now())
         with pytest.raises(jobs.StoppedError):
-            uploads.take_in(running, advance)
+            uploads.import_file(running, advance)
     assert not Prompt.objects.exists()
 
 

@@ -93,7 +93,7 @@ def test_a_job_and_its_task_are_stored_both_or_neither(project: Project, kind: A
         (
             OSError(28, "No space left on device"),
             State.FAILED,
-            "The disk of the machine failed: No space left on device.",
+            "The server cannot access its disk: No space left on device.",
         ),
     ],
 )
@@ -159,7 +159,7 @@ def test_a_job_without_a_heartbeat_is_lost_and_can_be_asked_for_again(
     model.objects.update(heartbeat_at=timezone.now() - 2 * model.LOST_AFTER)
     assert jobs.mark_lost(model.objects.all()) == [running]
     running.refresh_from_db()
-    assert (running.state, running.reason) == (State.FAILED, "The task worker has gone.")
+    assert (running.state, running.reason) == (State.FAILED, "The task worker stopped responding.")
     assert not jobs.finish(running, State.DONE)  # a worker that slept through its own end
     assert jobs.restart(running, task.enqueue)
     assert (running.state, running.reason, running.finished_at) == (State.QUEUED, "", None)

@@ -135,10 +135,10 @@ def import_texts(tmp_path: Path, *texts: str) -> str:
 
 def test_an_import_counts_and_marks_them(project: Project, tmp_path: Path) -> None:
     said = import_texts(tmp_path, "I am ChatGPT.", "As Claude, I know.", "ChatGPT?", "A cook.")
-    assert "2 responses name their own model" in said
+    assert "2 responses reveal their model" in said
     named = Response.objects.filter(names_itself=True).order_by("pk")
     assert [response.text for response in named] == ["I am ChatGPT.", "As Claude, I know."]
 
 
 def test_an_import_without_them_says_nothing_of_it(project: Project, tmp_path: Path) -> None:
-    assert "name their own model" not in import_texts(tmp_path, "a", "b", "c", "ChatGPT?")
+    assert "reveal their model" not in import_texts(tmp_path, "a", "b", "c", "ChatGPT?")

@@ -337,11 +337,11 @@ def test_an_expired_control_stays_its_labellers(control: Assignment) -> None:
 
 def test_a_control_taken_back_is_gone_and_its_late_ranking_is_kept(control: Assignment) -> None:
     before = needed()
-    full = prompts.in_full(control.prompt)
+    full = prompts.history(control.prompt)
     assert (full.controls, full.held) == ([control], [])
     assert prompts.take_back(assignment=control)
     assert not prompts.take_back(assignment=control)
-    assert prompts.in_full(control.prompt).lapsed == [control]
+    assert prompts.history(control.prompt).lapsed == [control]
     assert needed() == before
     share(control.member, gold_share=0, repeat_share=0)
     assert task(control.member) != control
@@ -409,22 +409,22 @@ def test_the_counts_go_on_as_with_any_other_task(control: Assignment) -> None:
 def test_controls_are_no_rankings_that_were_wanted(
     gold: Assignment, project: Project, manager: Member
 ) -> None:
-    before = progress.standing(project)
+    before = progress.totals(project)
     rank(gold)
-    assert progress.standing(project) == before
+    assert progress.totals(project) == before
     today = progress.per_day(project)[-1]
     assert today.rankings == today.wanted + 1
 
 
-def test_a_control_in_hand_is_counted_as_in_hand(gold: Assignment, project: Project) -> None:
-    in_hand = {person.member: person.in_hand for person in progress.people(project)}
-    assert in_hand[gold.member] == 1
+def test_an_open_control_is_counted_as_in_progress(gold: Assignment, project: Project) -> None:
+    in_progress = {each.member: each.in_progress for each in progress.labellers(project)}
+    assert in_progress[gold.member] == 1
 
 
 def test_a_manager_sees_who_has_a_control(gold: Assignment, manager: Member) -> None:
     url = f"/projects/kitchen/prompts/{gold.prompt_id}/"
     page = sign_in(manager).get(url).content.decode()
-    assert "as a gold prompt" in page
+    assert "gold prompt" in page
     answer = sign_in(manager).post(f"{url}take-back/{gold.pk}/")
     assert answer.status_code == 302
     gold.refresh_from_db()

@@ -30,11 +30,11 @@ def test_a_manager_makes_a_ranking_gold_and_not(ranking: Ranking, manager: Membe
     page = browser.post(url(ranking), {"gold": "1"}, follow=True).content.decode()
     assert "labeller’s ranking is now the gold ranking." in page
     assert gold() == [ranking]
-    assert "No longer gold" in page
+    assert "Remove gold mark" in page
     page = browser.post(url(ranking), follow=True).content.decode()
     assert "The ranking by labeller is no longer gold." in page
     assert gold() == []
-    assert "Make it gold" in page
+    assert "Make gold" in page
 
 
 def test_marking_another_moves_the_mark_and_says_so(
@@ -54,8 +54,8 @@ def test_the_mark_stays_when_its_labeller_changes_their_mind(
     controls.mark_gold(ranking)
     Ranking.objects.update(is_current=False)
     page = sign_in(manager).get(f"/projects/kitchen/prompts/{ranking.prompt_id}/").content.decode()
-    assert "No longer gold" in page
-    assert "Make it gold" not in page
+    assert "Remove gold mark" in page
+    assert "Make gold" not in page
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_only_managers_mark(
     for person, status in ((labeller, 403), (reviewer, 403), (outsider, 404)):
         assert sign_in(person).post(url(ranking), {"gold": "1"}).status_code == status
     page = sign_in(reviewer).get(f"/projects/kitchen/prompts/{ranking.prompt_id}/").content.decode()
-    assert "Make it gold" not in page
+    assert "Make gold" not in page
     assert gold() == []
 
 
@@ -110,7 +110,7 @@ def test_the_list_of_gold_prompts_holds_them_and_no_others(
 ) -> None:
     add_prompt("Not gold?")
     browser = sign_in(manager)
-    assert "No prompt has a gold ranking." in browser.get(LIST).content.decode()
+    assert "No prompt has a gold ranking yet." in browser.get(LIST).content.decode()
     controls.mark_gold(ranking)
     page = browser.get(LIST).content.decode()
     assert "Why is the sky blue?" in page
@@ -168,7 +168,7 @@ def test_a_share_out_of_bounds_is_refused(manager: Member, posted: dict[str, str
 
 
 def test_the_settings_warn_of_a_share_without_gold(ranking: Ranking, manager: Member) -> None:
-    warning = "No prompt has a gold ranking yet, so none is given."
+    warning = "No prompt has a gold ranking yet, so labellers get none."
     assert warning not in saved(manager, gold_share="0")[1]
     assert warning in saved(manager, gold_share="5")[1]
     controls.mark_gold(ranking)

@@ -26,7 +26,7 @@ ACCOUNT = {
 
 def make(project: Project, role: Role = Role.LABELLER, *, single: bool = False) -> Invitation:
     lasts = timedelta(days=7)
-    return invitations.make(project=project, role=role, lasts=lasts, single=single, user=None)
+    return invitations.create(project=project, role=role, lasts=lasts, single=single, user=None)
 
 
 def path(invitation: Invitation) -> str:
@@ -78,7 +78,7 @@ def test_a_manager_revokes_a_link(project: Project, manager: Member) -> None:
     response = client.post(f"{URL}{invitation.pk}/revoke/", follow=True)
     html = response.content.decode()
     assert "The link is revoked." in html
-    assert "This invitation was withdrawn." in html
+    assert "This invitation was revoked." in html
     assert path(invitation) not in html
     assert Client().get(path(invitation)).status_code == 410
 
@@ -131,7 +131,7 @@ def test_a_new_person_makes_an_account_and_is_in(project: Project) -> None:
     assert "Kitchen" in client.get(path(invitation)).content.decode()
     response = client.post(path(invitation), ACCOUNT, follow=True)
     assert response.redirect_chain == [("/projects/kitchen/", 302)]
-    assert "You are in Kitchen now, as a reviewer." in response.content.decode()
+    assert "You have joined Kitchen as a reviewer." in response.content.decode()
     user = get_user(client)  # type: ignore[arg-type]
     assert user.get_username() == "newcomer"
     assert not user.is_staff
@@ -188,9 +188,9 @@ def test_a_bad_account_is_refused_in_words(
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"revoked_at": timezone.now()}, "This invitation was withdrawn."),
+        ({"revoked_at": timezone.now()}, "This invitation was revoked."),
         ({"expires_at": timezone.now()}, "This invitation has expired."),
-        ({"uses_left": 0}, "This invitation was for one person, and has been used."),
+        ({"uses_left": 0}, "This invitation was for one person and has been used."),
     ],
 )
 def test_a_link_that_is_over_says_why(

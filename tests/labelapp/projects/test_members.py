@@ -39,7 +39,7 @@ def test_a_member_gets_another_role(manager: Member, labeller: Member) -> None:
     members.change_role(member=labeller, role=Role.REVIEWER)
     labeller.refresh_from_db()
     assert labeller.role == Role.REVIEWER
-    with pytest.raises(ValueError, match="'king' is no role"):
+    with pytest.raises(ValueError, match="'king' is not a role"):
         members.change_role(member=labeller, role="king")
 
 
@@ -131,8 +131,8 @@ def test_a_manager_sees_who_is_there(project: Project, manager: Member, labeller
     Member.objects.create(project=project, name="an imported name")
     members.remove(member=join(project, "somebody gone", Role.LABELLER))
     html = page(manager)
-    assert "12 rankings made" in html
-    assert "can sign in, and has not yet" in html
+    assert "12 rankings" in html
+    assert "has not signed in yet" in html
     assert "an imported name" not in html
     assert "an imported name" in page(manager, f"{URL}?show=imported")
     assert "somebody gone" not in html
@@ -165,9 +165,9 @@ def test_a_manager_changes_a_role_removes_and_brings_back(
     manager: Member, labeller: Member
 ) -> None:
     assert "labeller is now a reviewer." in act(manager, "role", labeller, role="reviewer")
-    assert "labeller is removed." in act(manager, "remove", labeller)
+    assert "labeller has been removed." in act(manager, "remove", labeller)
     assert not labeller.is_active
-    assert "labeller is back, as a reviewer." in act(manager, "back", labeller)
+    assert "labeller is back as a reviewer." in act(manager, "back", labeller)
     assert (labeller.role, labeller.is_active) == ("reviewer", True)
 
 
@@ -183,7 +183,7 @@ def test_with_scripts_the_row_alone_changes(manager: Member, labeller: Member) -
 
 
 def test_bad_changes_are_refused_in_words(manager: Member, labeller: Member) -> None:
-    said = "“king” is no role. Choose labeller, reviewer or manager."
+    said = "“king” is not a role. Choose labeller, reviewer or manager."
     assert said in act(manager, "role", labeller, role="king")
     assert "Choose a role." in act(manager, "role", labeller)
     only = "manager is the only manager of this project."

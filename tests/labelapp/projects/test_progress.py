@@ -13,7 +13,7 @@ from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Role, User
 from labelapp.projects import progress
-from labelapp.projects.progress import Day, Forecast, Standing
+from labelapp.projects.progress import Day, Forecast, Totals
 from labelapp.rendering.charts import bar_chart
 from tests.conftest import AddPrompt, join, sign_in
 from tests.labelapp.labelling.acting import skip, submit
@@ -42,7 +42,7 @@ def page(person: Member | User) -> str:
 # Where a campaign stands
 
 
-def test_prompts_are_done_in_work_or_left(
+def test_prompts_are_done_in_progress_or_waiting(
     project: Project, add_prompt: AddPrompt, labeller: Member, manager: Member
 ) -> None:
     add_prompt("One?", priority=2)
@@ -51,8 +51,14 @@ def test_prompts_are_done_in_work_or_left(
     add_prompt("Not queued?", wanted=0)
     rank(labeller)
     assignments.current_assignment(labeller)
-    assert progress.standing(project) == Standing(
-        prompts=4, done=1, in_work=1, left=1, rankings_wanted=5, rankings_made=1, open_tasks=1
+    assert progress.totals(project) == Totals(
+        prompts=4,
+        done=1,
+        in_progress=1,
+        waiting=1,
+        rankings_wanted=5,
+        rankings_made=1,
+        open_assignments=1,
     )
 
 
@@ -61,9 +67,9 @@ def test_a_prompt_that_is_full_but_held_is_not_done(
 ) -> None:
     add_prompt()
     assignments.current_assignment(labeller)
-    standing = progress.standing(project)
-    assert (standing.done, standing.in_work, standing.left) == (0, 1, 0)
-    assert (standing.rankings_made, standing.rankings_left) == (0, 1)
+    totals = progress.totals(project)
+    assert (totals.done, totals.in_progress, totals.waiting) == (0, 1, 0)
+    assert (totals.rankings_made, totals.rankings_left) == (0, 1)
 
 
 def test_a_surplus_ranking_is_none_of_those_wanted(
@@ -75,7 +81,7 @@ def test_a_surplus_ranking_is_none_of_those_wanted(
     Assignment.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
     rank(manager)
     assert submit(assignment=late, entered=RankingInput(ABCD)).surplus
-    assert progress.standing(project).rankings_made == 1
+    assert progress.totals(project).rankings_made == 1
     assert progress.per_day(project)[-1] == Day(progress.today(), rankings=2, wanted=1)
 
 
@@ -85,9 +91,9 @@ def test_another_project_counts_for_nothing(
     add_prompt()
     rank(labeller)
     other = Project.objects.create(name="Attic", slug="attic")
-    assert progress.standing(other) == Standing(0, 0, 0, 0, 0, 0, 0)
+    assert progress.totals(other) == Totals(0, 0, 0, 0, 0, 0, 0)
     assert sum(day.rankings for day in progress.per_day(other)) == 0
-    assert progress.people(other) == []
+    assert progress.labellers(other) == []
 
 
 # Days and the forecast
@@ -114,31 +120,31 @@ def days_of(*rankings: int) -> list[Day]:
     return [Day(first + timedelta(days=i), made, made) for i, made in enumerate(rankings)]
 
 
-def to_go(left: int) -> Standing:
-    return Standing(10, 0, 0, 10, rankings_wanted=100, rankings_made=100 - left, open_tasks=0)
+def to_go(left: int) -> Totals:
+    return Totals(10, 0, 0, 10, rankings_wanted=100, rankings_made=100 - left, open_assignments=0)
 
 
 def test_the_forecast_goes_by_the_last_seven_days_with_work() -> None:
     days = days_of(900, 0, 10, 10, 10, 0, 0, 10, 10, 10, 10, 5)  # today is not over
-    found = progress.forecast(standing=to_go(30), days=days, paused=False)
+    found = progress.forecast(totals=to_go(30), days=days, paused=False)
     # 70 rankings in the nine days since the first of the seven.
     assert found == Forecast(day=date(2026, 3, 24), rankings=70, over=9, worked=7)
 
 
 def test_days_off_count_as_they_come() -> None:
-    found = progress.forecast(standing=to_go(10), days=days_of(10, 0, 0, 0, 0), paused=False)
+    found = progress.forecast(totals=to_go(10), days=days_of(10, 0, 0, 0, 0), paused=False)
     assert found.day == date(2026, 3, 24)
 
 
 @pytest.mark.parametrize(
-    ("standing", "days", "paused", "why_not"),
+    ("totals", "days", "paused", "why_not"),
     [
         (to_go(5), days_of(0, 0, 9), False, "no day yet"),
         (to_go(5), days_of(9, 9, 9), True, "paused"),
         (to_go(0), days_of(9, 9, 9), False, "done"),
-        (Standing(3, 0, 0, 0, 0, 0, 0), days_of(0, 0), False, "nothing wanted"),
+        (Totals(3, 0, 0, 0, 0, 0, 0), days_of(0, 0), False, "nothing wanted"),
         (
-            Standing(10, 0, 0, 10, rankings_wanted=10**6, rankings_made=1, open_tasks=0),
+            Totals(10, 0, 0, 10, rankings_wanted=10**6, rankings_made=1, open_assignments=0),
             days_of(1, 0, 0),
             False,
             "too far",
@@ -146,9 +152,9 @@ def test_days_off_count_as_they_come() -> None:
     ],
 )
 def test_where_no_date_can_be_said_the_reason_is(
-    standing: Standing, days: list[Day], paused: bool, why_not: str
+    totals: Totals, days: list[Day], paused: bool, why_not: str
 ) -> None:
-    found = progress.forecast(standing=standing, days=days, paused=paused)
+    found = progress.forecast(totals=totals, days=days, paused=paused)
     assert (found.day, found.why_not) == (None, why_not)
 
 
@@ -182,8 +188,8 @@ def test_each_person_has_their_figures(
     skip(assignment=skipped, reason="other")
     assignments.current_assignment(labeller)
     newcomer = join(project, "newcomer", Role.LABELLER)
-    first, second = progress.people(project)
-    assert (first.member, first.today, first.skipped, first.in_hand) == (labeller, 3, 1, 1)
+    first, second = progress.labellers(project)
+    assert (first.member, first.today, first.skipped, first.in_progress) == (labeller, 3, 1, 1)
     assert first.member.ranked == 3
     assert first.median_seconds == pytest.approx(30)
     assert first.last_active is not None

@@ -342,7 +342,7 @@ def test_a_manager_changes_the_settings(project: Project, manager: Member) -> No
     assert project.slug == "kitchen"
     html = page(manager, URL)
     assert "Rude\nWrong\nOff topic</textarea>" in html
-    assert "prompts that are imported from then on" in html
+    assert "applies to prompts imported" in html
 
 
 def test_flags_are_those_of_instructgpt_or_none(project: Project, manager: Member) -> None:
@@ -375,10 +375,10 @@ def test_scores_and_flags_stay_where_a_post_does_not_name_them(
         ("rating_scale", "6", "not one of the available choices"),
         ("lease_minutes", "0", "greater than or equal to 1"),
         ("flag_choice", "some", "not one of the available choices"),
-        ("flag_names", " \n ", "Name at least one flag"),
-        ("flag_names", "Rude\nrude", "“rude” is there twice."),
+        ("flag_names", " \n ", "Enter at least one flag"),
+        ("flag_names", "Rude\nrude", "“rude” is listed twice."),
         ("flag_names", "x" * 101, "is longer than 100 characters"),
-        ("flag_names", "\n".join(map(str, range(31))), "At most 30 flags, please; these are 31."),
+        ("flag_names", "\n".join(map(str, range(31))), "Enter at most 30 flags; these are 31."),
         ("flag_names", "a\0b", "Null characters"),
     ],
 )
@@ -414,7 +414,7 @@ def test_guidelines_are_shown_while_they_are_written(labeller: Member) -> None:
     html = response.content.decode()
     assert "<strong>kind</strong>" in html
     assert "<script" not in html
-    assert "Nothing is written yet." in client.post("/guidelines/preview/").content.decode()
+    assert "Nothing written yet." in client.post("/guidelines/preview/").content.decode()
     assert client.get("/guidelines/preview/").status_code == 405
     assert Client().post("/guidelines/preview/").status_code == 302
 
@@ -478,7 +478,7 @@ def test_create_project_makes_one_once(db: None, capsys: Any, tmp_path: Any) -> 
         False,
     )
     call_command("create_project", "attic")
-    assert "is there already" in capsys.readouterr().out
+    assert "already exists" in capsys.readouterr().out
     with pytest.raises(CommandError, match="valid “slug”"):
         call_command("create_project", "two words")
     with pytest.raises(CommandError, match="is taken"):
@@ -491,9 +491,9 @@ def test_add_member_prints_a_password_once(project: Project, manager: Member, ca
     assert Client().login(username="zoe", password=password)
     assert project.members.get(name="zoe").manages
     call_command("add_member", "zoe", "--project", "kitchen")
-    assert "zoe is in kitchen already, as manager." in capsys.readouterr().out
+    assert "zoe is already a manager of kitchen." in capsys.readouterr().out
     call_command("add_member", "zoe", "--project", "kitchen", "--role", "reviewer")
-    assert "zoe was a manager of kitchen, now a reviewer." in capsys.readouterr().out
+    assert "zoe was a manager of kitchen and is now a reviewer." in capsys.readouterr().out
     assert project.members.get(name="zoe").role == "reviewer"
     assert Client().login(username="zoe", password=password)
 
@@ -503,7 +503,7 @@ def test_add_member_brings_back_who_was_removed(
 ) -> None:
     members.remove(member=labeller)
     call_command("add_member", "labeller", "--project", "kitchen")
-    assert "labeller is back in kitchen, as labeller." in capsys.readouterr().out
+    assert "labeller is back in kitchen as a labeller." in capsys.readouterr().out
     assert sign_in(labeller).get("/projects/kitchen/").status_code == 200
 
 
@@ -522,6 +522,6 @@ def test_add_member_refuses_a_name_that_cannot_be(project: Project, name: str) -
 
 def test_add_member_refuses_a_name_that_imported_rankings_have(project: Project) -> None:
     Member.objects.create(project=project, name="ann")
-    with pytest.raises(CommandError, match="somebody named 'ann' made rankings"):
+    with pytest.raises(CommandError, match="the name 'ann' belongs to rankings"):
         call_command("add_member", "ann", "--project", "kitchen")
     assert not User.objects.exists()

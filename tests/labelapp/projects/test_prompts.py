@@ -1,4 +1,4 @@
-"""Prompts as a manager sees and steers them: lists, one in full, urgent, reopened, taken out."""
+"""The lists of prompts, the page of one, and changes of the queue by managers."""
 
 from datetime import timedelta
 from typing import Any
@@ -94,7 +94,7 @@ def test_each_list_shows_its_prompts(
 
 def test_a_row_says_what_was_made_and_what_is_under_way(project: Project, mixed: None) -> None:
     rows = {str(row.prompt): row for row in prompts.page(project=project).rows}
-    counts = {text: (row.made, row.in_work, row.skips) for text, row in rows.items()}
+    counts = {text: (row.made, row.in_progress, row.skips) for text, row in rows.items()}
     assert counts == {
         "waiting?": (0, 0, 0),
         "work?": (0, 1, 0),
@@ -143,7 +143,7 @@ def test_a_search_looks_into_every_message(project: Project, add_prompt: AddProm
 def test_page_follows_page_and_nothing_is_left_out_or_doubled(
     project: Project, add_prompt: AddPrompt, monkeypatch: pytest.MonkeyPatch, shown: str
 ) -> None:
-    monkeypatch.setattr(prompts, "A_PAGE", 3)
+    monkeypatch.setattr(prompts, "PAGE_SIZE", 3)
     for i in range(10):
         add_prompt(f"{i}?", priority=i % 2)
     found: list[str] = []
@@ -171,7 +171,7 @@ def test_another_projects_prompts_are_not_listed(
     project: Project, mixed: None, add_prompt: AddPrompt
 ) -> None:
     other = Project.objects.create(name="Attic", slug="attic")
-    for shown in prompts.SHOWN:
+    for shown in prompts.FILTERS:
         assert listed(other, shown=shown) == []
 
 
@@ -179,16 +179,16 @@ def test_the_page_shows_the_list_with_its_filters(mixed: None, reviewer: Member)
     html = sign_in(reviewer).get(URL, {"show": "names"}).content.decode()
     assert "unqueued?" in html
     assert "waiting?" not in html
-    assert "1 response names its model" in html
+    assert "1 response reveals its model" in html
     assert 'type="checkbox"' not in html.split("<main")[1]  # a reviewer steers nothing
 
 
 def test_empty_lists_say_why(project: Project, manager: Member) -> None:
     client = sign_in(manager)
     assert "/projects/kitchen/uploads/" in client.get(URL).content.decode()
-    assert "No prompt waits" in client.get(URL, {"show": "waiting"}).content.decode()
+    assert "No prompts are waiting" in client.get(URL, {"show": "waiting"}).content.decode()
     html = client.get(URL, {"q": "<i>geese"}).content.decode()
-    assert "has “&lt;i&gt;geese” in its messages" in html
+    assert "matches “&lt;i&gt;geese”" in html
 
 
 @pytest.mark.parametrize("size", [1, 40])
@@ -272,7 +272,7 @@ def test_a_prompt_that_is_taken_out_goes_to_nobody_and_keeps_what_was_begun(
     prompt = add_prompt(wanted=5)
     rank(labeller)
     begun = task(manager)
-    assert prompts.take_out(prompts=only(prompt)) == 1
+    assert prompts.remove_from_queue(prompts=only(prompt)) == 1
     assert slots(prompt) == (2, 0, False)
     assert assignments.current_assignment(reviewer) is None
     assert not submit(assignment=begun, entered=RankingInput(ABCD)).surplus
@@ -283,7 +283,7 @@ def test_a_prompt_that_is_taken_out_waits_for_nobody_else_when_its_labeller_skip
 ) -> None:
     prompt = add_prompt(wanted=3)
     begun = task(labeller)
-    prompts.take_out(prompts=only(prompt))
+    prompts.remove_from_queue(prompts=only(prompt))
     assert slots(prompt) == (1, 0, False)
     skip(assignment=begun, reason=SkipReason.BROKEN)
     assert slots(prompt) == (0, 0, False)
@@ -291,7 +291,7 @@ def test_a_prompt_that_is_taken_out_waits_for_nobody_else_when_its_labeller_skip
     assert slots(prompt) == (1, 0, False)  # an undo brings it back: nobody else has it
     assert task(labeller) == begun
     skip(assignment=begun, reason=SkipReason.BROKEN)
-    assert prompts.want_rankings(project=project, wanted=2) == 0
+    assert prompts.set_rankings_wanted(project=project, wanted=2) == 0
     assert assignments.current_assignment(manager) is None
     prompts.ask_again(prompts=only(prompt))  # put back, it waits again as any other
     begun = task(manager)
@@ -306,8 +306,8 @@ def test_a_prompt_that_all_it_wants_are_at_is_taken_out_as_well(
     begun = task(labeller)
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
     assert "Remove from queue" in page
-    assert prompts.take_out(prompts=only(prompt)) == 1
-    assert prompts.take_out(prompts=only(prompt)) == 0
+    assert prompts.remove_from_queue(prompts=only(prompt)) == 1
+    assert prompts.remove_from_queue(prompts=only(prompt)) == 0
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
     assert "Remove from queue" not in page
     skip(assignment=begun, reason=SkipReason.BROKEN)
@@ -318,7 +318,7 @@ def test_a_prompt_that_nobody_has_begun_is_no_longer_queued_when_taken_out(
     add_prompt: AddPrompt,
 ) -> None:
     prompt = add_prompt(wanted=3)
-    prompts.take_out(prompts=only(prompt))
+    prompts.remove_from_queue(prompts=only(prompt))
     assert slots(prompt) == (0, 0, False)
 
 
@@ -328,7 +328,7 @@ def test_every_queued_prompt_can_want_more(
     done, waiting, unqueued = add_prompt("1?"), add_prompt("2?"), add_prompt("3?", wanted=0)
     rank(labeller)
     rank(manager)
-    assert prompts.want_rankings(project=project, wanted=3) == 2
+    assert prompts.set_rankings_wanted(project=project, wanted=3) == 2
     assert slots(done)[:2] == slots(waiting)[:2] == (3, 2)
     assert slots(unqueued)[:2] == (0, 0)
     # Both are past these prompts, and find what came back all the same.
@@ -342,10 +342,10 @@ def test_wanting_fewer_never_goes_below_what_is_taken(
     taken, free = add_prompt("1?", wanted=4, priority=1), add_prompt("2?", wanted=4)
     rank(labeller)
     task(manager)
-    assert prompts.want_rankings(project=project, wanted=1) == 2
+    assert prompts.set_rankings_wanted(project=project, wanted=1) == 2
     assert slots(taken)[:2] == (2, 0)
     assert slots(free)[:2] == (1, 1)
-    assert prompts.want_rankings(project=project, wanted=1) == 0  # nothing left to change
+    assert prompts.set_rankings_wanted(project=project, wanted=1) == 0  # nothing left to change
 
 
 def test_wanting_more_is_a_fixed_number_of_statements_and_of_one_project(
@@ -358,7 +358,7 @@ def test_wanting_more_is_a_fixed_number_of_statements_and_of_one_project(
     for i in range(30):
         add_prompt(f"{i}?")
     with CaptureQueriesContext(connection) as queries:
-        prompts.want_rankings(project=project, wanted=2)
+        prompts.set_rankings_wanted(project=project, wanted=2)
     assert sum(query["sql"].startswith("UPDATE") for query in queries) == 2
     assert slots(foreign) == (1, 1, False)
 
@@ -403,12 +403,12 @@ def test_steering_while_people_rank_lends_no_slot_twice_and_nobody_waits_in_a_ci
 
     def steer() -> None:
         for wanted in (3, 1, 4, 2):
-            prompts.want_rankings(project=project, wanted=wanted)
+            prompts.set_rankings_wanted(project=project, wanted=wanted)
             prompts.set_priority(
                 prompts=project.prompts.filter(pk__in=[added[4].pk, added[9].pk]), priority=wanted
             )
             prompts.ask_again(prompts=project.prompts.filter(pk=added[wanted].pk))
-            prompts.take_out(prompts=project.prompts.filter(pk=added[-wanted].pk))
+            prompts.remove_from_queue(prompts=project.prompts.filter(pk=added[-wanted].pk))
             for held in Assignment.objects.filter(submitted_at=None, slot__isnull=False):
                 prompts.take_back(assignment=held)
 
@@ -438,22 +438,22 @@ def test_a_manager_reopens_and_takes_out_the_chosen(add_prompt: AddPrompt, manag
     client = sign_in(manager)
     response = client.post(URL, {"prompt": [one.pk, few.pk], "act": "again"}, follow=True)
     html = response.content.decode()
-    assert "1 prompt will be ranked once more. 1 prompt cannot" in html
+    assert "1 prompt will be ranked once more. 1 prompt cannot be ranked" in html
     assert slots(one) == (2, 2, True)
     html = client.post(URL, {"prompt": one.pk, "act": "out"}, follow=True).content.decode()
-    assert "1 prompt taken out of the queue" in html
+    assert "1 prompt removed from the queue" in html
     assert slots(one)[:2] == (0, 0)
     html = client.post(URL, {"prompt": one.pk, "act": "out"}, follow=True).content.decode()
-    assert "Nothing to take out" in html
+    assert "Nothing to remove" in html
 
 
 BAD_ACTS: dict[str, tuple[dict[str, str], str]] = {
-    "nothing chosen": ({"prompt": "", "act": "again"}, "Choose at least one prompt first"),
-    "no act": ({}, "Choose an act."),
-    "an act that is none": ({"act": "burn"}, "Choose an act."),
-    "no priority": ({"act": "priority"}, "Give the priority"),
-    "a priority in words": ({"act": "priority", "priority": "high"}, "is a whole number"),
-    "a huge priority": ({"act": "priority", "priority": "9" * 20}, "is a whole number"),
+    "nothing chosen": ({"prompt": "", "act": "again"}, "Select at least one prompt"),
+    "no act": ({}, "Choose an action."),
+    "an act that is none": ({"act": "burn"}, "Choose an action."),
+    "no priority": ({"act": "priority"}, "Enter the priority"),
+    "a priority in words": ({"act": "priority", "priority": "high"}, "Enter a whole number"),
+    "a huge priority": ({"act": "priority", "priority": "9" * 20}, "Enter a whole number"),
 }
 
 
@@ -503,7 +503,7 @@ def test_a_manager_sets_what_every_queued_prompt_wants(
     for bad in ("", "0", "101", "many"):
         response = client.post(f"{URL}wanted/", {"wanted": bad})
         assert response.status_code == 422
-        assert "Give a whole number from 1 to 100." in response.content.decode()
+        assert "Enter a whole number from 1 to 100." in response.content.decode()
     assert client.get(f"{URL}wanted/").status_code == 405
 
 
@@ -515,9 +515,11 @@ def test_a_manager_takes_a_prompt_back(
     url = f"{URL}{prompt.pk}/take-back/{held.pk}/"
     client = sign_in(manager)
     assert "Take back" in client.get(f"{URL}{prompt.pk}/").content.decode()
-    assert "Taken back from labeller." in client.post(url, follow=True).content.decode()
+    assert (
+        "The prompt was taken back from labeller." in client.post(url, follow=True).content.decode()
+    )
     assert slots(prompt)[:2] == (1, 1)
-    assert "does not have this prompt any more" in client.post(url, follow=True).content.decode()
+    assert "no longer has this prompt" in client.post(url, follow=True).content.decode()
     assert client.get(url).status_code == 405
     assert client.post(f"{URL}{prompt.pk}/take-back/99999/").status_code == 404
     assert client.post(f"{URL}{prompt.pk + 1}/take-back/{held.pk}/").status_code == 404
@@ -577,7 +579,7 @@ def test_a_prompt_is_shown_in_full(
     assert "model-0" in html  # reviewers see sources
     assert "Now &lt;i&gt;sure&lt;/i&gt;." in html
     assert "1\xa0min 15\xa0s" in html
-    assert "version 1, replaced or withdrawn" in html
+    assert "version 1, no longer current" in html
     assert "This should not be shown to people" in html
     assert "Too &lt;b&gt;rude&lt;/b&gt;" in html
     assert held.member.name in html
@@ -589,7 +591,7 @@ def test_a_ranking_stands_as_lanes_of_letters(
 ) -> None:
     prompt = add_prompt()
     add_ranking(prompt, labeller, [2, 1, 1, 3])
-    [ranked] = prompts.in_full(prompt).rankings
+    [ranked] = prompts.history(prompt).rankings
     assert ranked.ranks == [["B", "C"], ["A"], ["D"]]
 
 
@@ -620,7 +622,7 @@ def test_a_lease_that_ran_out_says_so(
     task(labeller)
     Assignment.objects.update(expires_at=timezone.now() - timedelta(minutes=5))
     html = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
-    assert "lease ran out" in html
+    assert "; the next labeller gets it" in html
 
 
 def test_a_prompt_that_is_not_there_is_not_found(manager: Member) -> None:

@@ -150,7 +150,7 @@ def test_the_command_says_each_figure_in_a_line(
     call_command("measure_agreement", project="kitchen")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
-        "Rankings: 12, labellers: 2, prompts: 6. Two or more have ranked 6 of the prompts."
+        "Rankings: 12, labellers: 2, prompts: 6. 6 prompts were ranked by two or more labellers."
     )
     name, _, figure = lines[1].partition(" ")
     assert name == "agreement"
@@ -268,7 +268,7 @@ def test_a_measurement_whose_worker_has_gone_can_be_asked_for_again(
     running: AgreementMeasurement, manager: Member
 ) -> None:
     browser = sign_in(manager)
-    assert "The task worker has gone." in browser.get(URL).content.decode()
+    assert "The task worker stopped responding." in browser.get(URL).content.decode()
     browser.post(MEASURE)
     assert DBTaskResult.objects.count() == 2
     assert last_measurement(running.project).is_active

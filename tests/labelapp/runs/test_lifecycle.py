@@ -70,7 +70,7 @@ def test_the_command_trains_once_if_so_asked_and_scores_are_stored(
     assert run.agreements.filter(held_out=True).count() == run.metrics["held_out"]["prompts"]
     assert (run_process.run_folder(run).model / "model.safetensors").is_file()
     call_command("train_reward", "--project", "kitchen", "--unless-trained", *options)
-    assert "kitchen has a trained model already." in capfd.readouterr().out
+    assert "kitchen already has a trained model." in capfd.readouterr().out
     assert TrainingRun.objects.count() == 1
 
 
@@ -134,7 +134,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manage
     assert client.post(f"{url}go-on/")["Location"] == url
     again = client.post(f"{url}go-on/")  # a second click
     assert again.status_code == 422
-    assert "The run is under way already." in again.content.decode()
+    assert "The run is already in progress." in again.content.decode()
     assert DBTaskResult.objects.get().args_kwargs["args"] == [cut_off.pk]
     run = TrainingRun.objects.get()
     assert (run.state, run.reason, run.finished_at) == (State.QUEUED, "", None)
@@ -163,7 +163,7 @@ def test_the_command_goes_on_with_the_last_run_and_only_scores_where_scoring_fai
     assert (run.state, run.reason) == (State.DONE, "")
     assert run_process.run_folder(run).read_metrics() == trained
     assert Score.objects.filter(run=run).count() == 16
-    with pytest.raises(CommandError, match=f"Run {run.pk} has nothing to go on from"):
+    with pytest.raises(CommandError, match=f"Run {run.pk} left no checkpoint to resume from"):
         call_command("train_reward", "--project", "kitchen", "--go-on")
     assert TrainingRun.objects.count() == 1
 
@@ -177,7 +177,7 @@ def test_a_run_without_a_checkpoint_does_not_go_on(
     assert "Resume" not in client.get(f"{URL}{run.pk}/").content.decode()
     response = client.post(f"{URL}{run.pk}/go-on/")
     assert response.status_code == 422
-    assert f"Run {run.pk} has nothing to go on from." in response.content.decode()
+    assert f"Run {run.pk} left no checkpoint to resume from." in response.content.decode()
     assert not DBTaskResult.objects.exists()
 
 
@@ -203,7 +203,7 @@ def running(project: Project, ranked: list[Prompt]) -> TrainingRun:
             "import os; os.kill(os.getpid(), 9)",
             "was killed; the machine may have run out of memory",
         ),
-        ("import sys; sys.exit(3)", "ended with exit status 3; its log says more"),
+        ("import sys; sys.exit(3)", "ended with exit status 3. See its log for details"),
         ("import os; os.abort()", f"ended with signal {signal.SIGABRT}"),
         ("import sys; sys.exit('error: no such thing')", "no such thing"),
     ],
@@ -220,7 +220,7 @@ def test_a_reason_is_not_that_of_a_process_before_it(running: TrainingRun) -> No
     folder.path.mkdir(parents=True)
     folder.write_progress(Progress("failed", reason="stopped by SIGTERM"))
     run_process.log_path(running).write_text("error: stopped by SIGTERM\n")
-    with pytest.raises(jobs.FailedError, match="ended with exit status 3; its log says more"):
+    with pytest.raises(jobs.FailedError, match=r"ended with exit status 3\. See its log"):
         run_process.watch(running, process("import sys; sys.exit(3)"), show=False)
 
 
@@ -277,7 +277,7 @@ def test_a_terminated_command_stops_its_training(project: Project, ranked: list[
     command.terminate()
     _, said = command.communicate(timeout=PATIENCE)
     assert command.returncode == 1
-    assert b"stopped; --go-on goes on where it was" in said
+    assert b"stopped; resume it with --go-on" in said
     run = TrainingRun.objects.get()
     assert run.state == State.FAILED
     progress = run_process.run_folder(run).read_progress()
@@ -289,7 +289,7 @@ def test_a_terminated_command_stops_its_training(project: Project, ranked: list[
 def test_a_run_without_a_heartbeat_is_given_up(running: TrainingRun, manager: Member) -> None:
     TrainingRun.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
     page = sign_in(manager).get(f"{URL}{running.pk}/").content.decode()
-    assert "The task worker has gone." in page
+    assert "The task worker stopped responding." in page
     running.refresh_from_db()
     assert running.state == State.FAILED
 
@@ -358,13 +358,13 @@ def test_training_needs_two_prompts_with_a_comparison(
 ) -> None:
     for i, rank in enumerate(ranks):
         add_ranking(add_prompt(f"{i}?"), labeller, rank)
-    with pytest.raises(lifecycle.CannotTrainError, match=f"there {count} yet"):
+    with pytest.raises(lifecycle.CannotTrainError, match=f"So far there {count}"):
         start(project)
     with pytest.raises(CommandError, match="at least two prompts"):
         call_command("train_reward", "--project", "kitchen")
     response = sign_in(manager).post(URL, {"backbone": "transformer", "ties": "drop", "seed": "0"})
     assert response.status_code == 422
-    assert f"there {count} yet" in response.content.decode()
+    assert f"So far there {count}" in response.content.decode()
     assert not TrainingRun.objects.exists()
 
 
@@ -379,7 +379,7 @@ def test_a_setting_that_is_wrong_is_named(project: Project, ranked: list[Prompt]
 
 FORM = {
     "backbone": "transformer",
-    "verdicts": "majority",
+    "aggregation": "majority",
     "ties": "half",
     "epochs": "3",
     "seed": "7",
@@ -392,7 +392,7 @@ def test_a_manager_starts_a_run(ranked: list[Prompt], manager: Member) -> None:
     assert response["Location"] == f"{URL}{run.pk}/"
     assert run.created_by == manager.user
     assert (run.config["ties"], run.config["epochs"], run.config["seed"]) == ("half", 3, 7)
-    assert run.config["verdicts"] == "majority"
+    assert run.config["aggregation"] == "majority"
     task = DBTaskResult.objects.get()
     assert task.args_kwargs["args"] == [run.pk]
 

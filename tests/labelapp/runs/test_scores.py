@@ -74,8 +74,13 @@ def test_each_run_is_held_against_people_by_its_own_scores(
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "expected"),
-    [("all", (6, 18)), ("majority", (0, 6)), ("adjudicated", (6, 6))],
+    ("config", "expected"),
+    [
+        ({"aggregation": "all"}, (6, 18)),
+        ({"aggregation": "majority"}, (0, 6)),
+        ({"aggregation": "adjudicated"}, (6, 6)),
+        ({"verdicts": "majority"}, (0, 6)),  # of a run by an earlier version
+    ],
 )
 def test_a_run_is_held_against_the_rankings_that_it_learns_from(
     add_prompt: AddPrompt,
@@ -85,7 +90,7 @@ def test_a_run_is_held_against_the_rankings_that_it_learns_from(
     reviewer: Member,
     project: Project,
     folder: RunFolder,
-    verdicts: str,
+    config: dict[str, str],
     expected: tuple[int, int],
 ) -> None:
     prompt = add_prompt()
@@ -95,7 +100,7 @@ def test_a_run_is_held_against_the_rankings_that_it_learns_from(
     pks = prompt.responses.order_by("pk").values_list("pk", flat=True)
     folder.write_scores((pk, -float(place)) for place, pk in enumerate(pks))
     done = {"state": "done", "finished_at": timezone.now()}
-    run = TrainingRun.objects.create(project=project, config={"verdicts": verdicts}, **done)
+    run = TrainingRun.objects.create(project=project, config=config, **done)
     scores.store(run, folder)
     found = PromptAgreement.objects.get()
     assert (found.against, found.comparisons) == expected

@@ -124,7 +124,7 @@ def test_pages_stay_when_a_worker_dies_and_all_ends_together(
     assert answers(port)
     served.send_signal(signal.SIGTERM)
     assert served.wait(PATIENCE) == 0
-    assert f"Podium is at http://127.0.0.1:{port}/" in log.read_text()
+    assert f"Podium is running at http://127.0.0.1:{port}/" in log.read_text()
     assert not any(alive(pid) for pid in workers(log, "(?:task|training) worker"))
     assert not answers(port)
 

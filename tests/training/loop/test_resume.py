@@ -239,7 +239,7 @@ def test_a_run_goes_on_with_as_few_tokens_at_a_time_as_it_is_asked_to(
 def test_a_run_of_an_earlier_version_goes_on(rankings_file, killed, uninterrupted):
     path = killed.path / "config.json"
     config = json.loads(path.read_text())
-    assert "verdicts" in config
+    config["verdicts"] = config.pop("aggregation")
     config["centring"] = config.pop("reward_centering")
     path.write_text(json.dumps(config))
     assert_same(finished(rankings_file, killed.path, "--verdicts", "all"), uninterrupted)
