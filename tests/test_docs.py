@@ -1,6 +1,7 @@
 """The documentation names everything that there is, and nothing that there is not."""
 
 import argparse
+import ast
 import dataclasses
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ from django.core.management import get_commands, load_command_class
 from training.config import TrainConfig, option
 
 ROOT = Path(__file__).resolve().parent.parent
+DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 PACKAGES = ("labelapp", "training")
 OURS = sorted(name for name, app in get_commands().items() if app == "labelapp")
 EVERYWHERE = {"--help", "--version", "--settings", "--pythonpath", "--traceback", "--no-color",
@@ -82,6 +84,23 @@ def test_every_link_between_pages_leads_somewhere() -> None:
     ]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_architecture_names_functions_that_exist() -> None:
+    page = read("docs/architecture.md")
+    named = re.findall(r"`((?:labelapp|training)(?:\.\w+)+)`", page)
+    assert named
+    for name in named:
+        module, _, last = name.rpartition(".")
+        file = ROOT / f"{module.replace('.', '/')}.py"
+        if file.exists():
+            body = ast.parse(file.read_text(encoding="utf-8")).body
+            defined = {node.name for node in body if isinstance(node, DEFINITIONS)}
+            assert last in defined, name
+        else:
+            assert (ROOT / f"{name.replace('.', '/')}.py").exists(), name
+    for path in re.findall(r"`((?:labelapp|training)/[\w/.]+)`", page):
+        assert (ROOT / path).exists(), path
 
 
 def test_the_file_map_names_every_file_of_the_application() -> None:
