@@ -505,3 +505,16 @@ def test_a_long_curve_is_thinned_and_keeps_its_end() -> None:
     assert curve is not None
     assert len(curve.rows) <= 302
     assert curve.rows[-1]["step"] == 10_000
+
+
+@pytest.mark.parametrize("name", ["aggregation", "verdicts"])  # the latter of an earlier version
+def test_training_again_takes_the_same_rankings(
+    running: TrainingRun, manager: Member, name: str
+) -> None:
+    config = running.config | {name: "majority"}
+    if name == "verdicts":
+        del config["aggregation"]
+    TrainingRun.objects.update(config=config)
+    jobs.finish(running, State.FAILED, "The moon was in the way.")
+    page = sign_in(manager).get(f"{URL}{running.pk}/").content.decode()
+    assert 'name="aggregation" value="majority"' in page
