@@ -609,7 +609,7 @@ def test_the_migration_hashes_what_open_assignments_show(
     assignment = task(labeller)
     expected = assignment.responses_hash
     Assignment.objects.update(responses_hash="")
-    migration = import_module("labelapp.migrations.0006_counts_and_hashes")
+    migration = import_module("labelapp.migrations.0007_counts_and_hashes")
     migration.fill(apps, None)
     hashes = Assignment.objects.order_by("pk").values_list("responses_hash", flat=True)
     assert list(hashes) == ["", expected]
