@@ -324,7 +324,7 @@ def lease(member: Member) -> timedelta:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a labeller is, in prompts. Says nothing of anybody's rankings."""
+    """Count the prompts that a labeller has ranked and can still rank."""
 
     done: int  # ranked by this member
     today: int

@@ -1,4 +1,4 @@
-"""What a labeller enters: a ranking of lettered responses, in a draft, a form or the database."""
+"""Rankings as labellers enter them, by letter: in a draft, a form or the database."""
 
 import json
 import uuid

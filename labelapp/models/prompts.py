@@ -1,4 +1,4 @@
-"""What is asked, and the responses to it."""
+"""Prompts, and the responses to them."""
 
 import hashlib
 from collections.abc import Iterable

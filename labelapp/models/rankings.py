@@ -286,7 +286,7 @@ class Rating(models.Model):
 
 
 class Comment(models.Model):
-    """What a reviewer or manager says of a prompt's rankings. Labellers never see it."""
+    """Hold a reviewer's or manager's comment on a prompt. Labellers never see it."""
 
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="comments")
     member = models.ForeignKey(Member, models.RESTRICT, related_name="comments")
@@ -317,7 +317,7 @@ class DisagreementQuerySet(models.QuerySet["Disagreement"]):
 
 
 class Disagreement(models.Model):
-    """How far labellers disagree on one prompt, as it was when agreement was last measured.
+    """Count the disagreements of labellers on a prompt, as of the last measurement of agreement.
 
     Written with the measurement, so that the list of prompts by disagreement is read from an index.
     """

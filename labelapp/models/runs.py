@@ -74,7 +74,7 @@ class PromptAgreementQuerySet(models.QuerySet["PromptAgreement"]):
 
 
 class PromptAgreement(models.Model):
-    """How a run's scores agree with the people on one prompt.
+    """Count the comparisons of a prompt in which a run's scores differ from people.
 
     Written with the scores, so that the list of prompts by disagreement is read from an index.
     """
