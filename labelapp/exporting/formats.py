@@ -128,15 +128,22 @@ def prompt_keys(prompt: ExportedPrompt, ids: Iterable[str]) -> dict[str, Any]:
     return ({"id": prompt.external_id} if prompt.external_id else {}) | keys
 
 
-def ranking_keys(ranking: ExportedRanking) -> dict[str, Any]:
-    keys = {
-        "ranking": ranking.groups,
+def version_keys(ranking: ExportedRanking) -> dict[str, Any]:
+    """Return whose version of a ranking this is, and when and how it was made."""
+    return {
         "labeller": ranking.labeller,
         "version": ranking.version,
         "current": ranking.current,
         "origin": ranking.origin,
         "surplus": ranking.surplus,
         "created_at": format_moment(ranking.created_at),
+    }
+
+
+def ranking_keys(ranking: ExportedRanking) -> dict[str, Any]:
+    keys = {
+        "ranking": ranking.groups,
+        **version_keys(ranking),
         "all_bad": ranking.all_bad,
     }
     return keys | without_none(
@@ -269,12 +276,7 @@ def response_rows(
         "prompt_id": prompt.external_id,
         "prompt": prompt.messages[-1]["content"],
         "conversation": None if is_single else prompt.messages,
-        "labeller": ranking.labeller,
-        "version": ranking.version,
-        "current": ranking.current,
-        "origin": ranking.origin,
-        "surplus": ranking.surplus,
-        "created_at": format_moment(ranking.created_at),
+        **version_keys(ranking),
         "seconds": ranking.seconds,
         "all_bad": ranking.all_bad,
         "note": ranking.note,

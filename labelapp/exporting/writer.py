@@ -78,6 +78,15 @@ class Contents:
             "labellers": len(self.labellers),
         }
 
+    def split(self) -> dict[str, float]:
+        """Return how training splits these contents by default."""
+        return {
+            "held_out_fraction": TrainConfig.held_out_fraction,
+            "split": TrainConfig.split,
+            "prompts": self.trainable,
+            "held_out_prompts": self.held_out,
+        }
+
 
 # Wraps the prompts as they are read, to follow their number.
 Progress = Callable[[Iterable[ExportedPrompt]], Iterable[ExportedPrompt]]
@@ -121,7 +130,8 @@ def export_file(
     The same rankings give the same bytes. `force` replaces an existing file.
     Raises ExportRefusedError if the file exists or cannot be written.
     """
-    if file_format == "parquet" and path.suffix.lower() == ".gz":
+    zipped = path.suffix.lower() == ".gz"
+    if file_format == "parquet" and zipped:
         raise ExportRefusedError("Parquet is already compressed: leave .gz out of the name")
     manifest_path = path.with_name(path.name + MANIFEST)
     refuse_existing(path, manifest_path, force)
@@ -134,40 +144,52 @@ def export_file(
         contents=contents,
         progress=progress,
     )
+    with (
+        refusing_write_errors(path),
+        replacing(manifest_path) as manifest_part,
+        replacing(path) as part,
+    ):
+        if file_format == "parquet":
+            write_parquet(part, lines)
+        else:
+            write_lines(part, lines, zipped=zipped)
+        manifest = {
+            "file": path.name,
+            "format": file_format,
+            **describe_choice(all_versions, aggregation),
+            "made_at": format_moment(datetime.now(UTC)),
+            **size_and_hash(part),
+            "counts": contents.counts(),
+            "split": contents.split(),
+            "project": describe_project(project),
+        }
+        if all_versions:
+            manifest["members"] = describe_members(project)
+        text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
+        write_lines(manifest_part, [text], zipped=False)
+        # An old manifest must not stay beside the new file if this process is killed.
+        manifest_path.unlink(missing_ok=True)
+    return contents
+
+
+def describe_choice(all_versions: bool, aggregation: Aggregation) -> dict[str, str]:
+    """Return what an export was asked to contain, for the manifest."""
+    return {
+        "versions": "all" if all_versions else "current",
+        "aggregation": aggregation,
+        "verdicts": aggregation,  # the earlier name, for programs that read it
+    }
+
+
+@contextmanager
+def refusing_write_errors(path: Path) -> Iterator[None]:
+    """Raise ExportRefusedError, which names `path`, for an error of the disk or the format."""
     try:
-        with replacing(manifest_path) as manifest_part, replacing(path) as part:
-            if file_format == "parquet":
-                write_parquet(part, lines)
-            else:
-                write_lines(part, lines, zipped=path.suffix.lower() == ".gz")
-            manifest = {
-                "file": path.name,
-                "format": file_format,
-                "versions": "all" if all_versions else "current",
-                "aggregation": aggregation,
-                "verdicts": aggregation,  # the earlier name, for programs that read it
-                "made_at": format_moment(datetime.now(UTC)),
-                **size_and_hash(part),
-                "counts": contents.counts(),
-                "split": {
-                    "held_out_fraction": TrainConfig.held_out_fraction,
-                    "split": TrainConfig.split,
-                    "prompts": contents.trainable,
-                    "held_out_prompts": contents.held_out,
-                },
-                "project": describe_project(project),
-            }
-            if all_versions:
-                manifest["members"] = describe_members(project)
-            text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
-            write_lines(manifest_part, [text], zipped=False)
-            # An old manifest must not stay beside the new file if this process is killed.
-            manifest_path.unlink(missing_ok=True)
+        yield
     except OSError as error:
         raise ExportRefusedError(f"{path} cannot be written: {error.strerror}") from error
     except RankingFileError as error:
         raise ExportRefusedError(f"{path} cannot be written: {error}") from error
-    return contents
 
 
 def refuse_existing(path: Path, manifest_path: Path, force: bool) -> None:

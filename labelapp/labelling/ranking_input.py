@@ -2,11 +2,11 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from labelapp.models import Ranking
+from labelapp.models import Placement, Ranking
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class RankingInput:
             note=ranking.note,
             all_bad=ranking.all_bad,
         )
+
+    def placements(self, ranking: Ranking, by_letter: Mapping[str, int]) -> Iterator[Placement]:
+        """Yield the placements of a stored ranking, given the id of the response by letter."""
+        for letter, rank in close_gaps(self.ranks).items():
+            yield Placement(ranking=ranking, response_id=by_letter[letter], rank=rank)
 
     def normalized(self) -> "RankingInput":
         """Return this as it is when stored and read again."""

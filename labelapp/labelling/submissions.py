@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from labelapp.labelling.assignments import count_ranked, release_slot, renew, show, take_slot
 from labelapp.labelling.controls import origin_of
-from labelapp.labelling.ranking_input import RankingInput, close_gaps, submit_key
+from labelapp.labelling.ranking_input import RankingInput, submit_key
 from labelapp.models import (
     Assignment,
     Member,
@@ -171,10 +171,7 @@ def record(
         note=entered.note,
         key=key,
     )
-    Placement.objects.bulk_create(
-        Placement(ranking=ranking, response_id=by_letter[letter], rank=rank)
-        for letter, rank in close_gaps(entered.ranks).items()
-    )
+    Placement.objects.bulk_create(entered.placements(ranking, by_letter))
     Rating.objects.bulk_create(
         Rating(
             ranking=ranking,

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
@@ -30,10 +30,20 @@ View = Callable[..., HttpResponseBase]
 
 
 class LateResponse(TemplateResponse):
-    """A page whose context is a function, called when the page is rendered: after the view."""
+    """A page that calls a function for its context when it is rendered, after the view."""
 
-    def resolve_context(self, context: Any) -> Any:
-        return context()
+    def __init__(
+        self,
+        request: HttpRequest,
+        template: str,
+        context: Callable[[], dict[str, object]],
+        status: int = 200,
+    ) -> None:
+        super().__init__(request, template, status=status)
+        self.late_context = context
+
+    def resolve_context(self, context: Any) -> dict[str, object]:
+        return self.late_context()
 
 
 def posted_assignment(name: str) -> Callable[[View], View]:
@@ -91,7 +101,7 @@ def assignment_response(
     def context() -> dict[str, object]:
         return page_context(member, assignment, entered) | extra
 
-    return LateResponse(request, template, context, status=status)  # type: ignore[arg-type]
+    return LateResponse(request, template, context, status=status)
 
 
 def next_response(
@@ -106,15 +116,18 @@ def next_response(
     """
     member = done.member
     if not request.htmx:
-        said = {"stored": _("Ranking stored."), "skipped": _("Skipped.")}
-        messages.success(request, said[outcome])
+        sentences = {"stored": _("Ranking stored."), "skipped": _("Skipped.")}
+        messages.success(request, sentences[outcome])
         return redirect("labelling", member.project.slug)
-    context: dict[str, Any] = {"done": done, outcome: True}
+    stored: dict[str, Any] = {"done": done, outcome: True}
     if posted_uuid(request.POST, "next") is None:
-        return assignment_response(request, member, following, **context)
-    context["progress"] = assignments.progress(member, roughly=True)
-    context["project"] = member.project
-    return render(request, "labelling/_done.html", context)
+        return assignment_response(request, member, following, **stored)
+
+    def context() -> dict[str, object]:
+        progress = assignments.progress(member, roughly=True)
+        return {"progress": progress, "project": member.project} | stored
+
+    return LateResponse(request, "labelling/_done.html", context)
 
 
 @translated

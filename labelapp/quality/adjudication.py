@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from labelapp.labelling.assignments import lock_member
-from labelapp.labelling.ranking_input import RankingInput, close_gaps, submit_key
+from labelapp.labelling.ranking_input import RankingInput, submit_key
 from labelapp.models import Member, Origin, Placement, Prompt, Ranking
 
 
@@ -66,10 +66,7 @@ def adjudicate(
         note=entered.note,
         key=key,
     )
-    Placement.objects.bulk_create(
-        Placement(ranking=ranking, response_id=by_letter[letter], rank=rank)
-        for letter, rank in close_gaps(entered.ranks).items()
-    )
+    Placement.objects.bulk_create(entered.placements(ranking, by_letter))
     return ranking
 
 

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.training.tiny import ranking_lines, write_rankings
+from tests.waiting import wait_until
 from training.config import TrainConfig
 from training.runs.folder import Progress, RunFolder
 from training.train import main
@@ -206,11 +206,7 @@ def test_a_signal_ends_the_run_with_a_word(rankings_file, folder, number, code):
         *("training.train", "--rankings", str(rankings_file), "--run-folder", str(folder)),
         *("--width", "32", "--epochs", "9999"),
     )
-    deadline = time.monotonic() + 300
-    while not RunFolder(folder).metric_lines():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(RunFolder(folder).metric_lines, process)
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
     assert process.returncode == code

@@ -7,16 +7,11 @@ from typing import Any, ClassVar, get_args
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from labelapp.importing.importer import UNKNOWN_LABELLER, ImportRefusedError, Summary, import_lines
+from labelapp.importing.importer import UNKNOWN_LABELLER, Summary, import_lines
+from labelapp.management.errors import import_errors
 from labelapp.management.options import add_project_option, get_project
 from labelapp.models import Project
-from training.formats.ranking_file import (
-    MAX_NAME,
-    Format,
-    RankingFile,
-    RankingFileError,
-    open_ranking_file,
-)
+from training.formats.ranking_file import MAX_NAME, Format, RankingFile, open_ranking_file
 
 
 class Command(BaseCommand):
@@ -66,21 +61,17 @@ class Command(BaseCommand):
         if not 0 < len(options["labeller"]) <= MAX_NAME:
             raise CommandError(f"--labeller takes a name of at most {MAX_NAME} characters")
         start = time.monotonic()
-        try:
-            with open_ranking_file(
+        with (
+            import_errors(),
+            open_ranking_file(
                 options["file"],
                 format=options["format"],
                 delimiter=options["delimiter"],
                 rankings=self.rankings,
                 columns=named_columns(options["column"]),
-            ) as file:
-                summary = self.import_file(project, file, options)
-        except RankingFileError as error:
-            raise CommandError(f"{error}; nothing was imported") from error
-        except ImportRefusedError as error:
-            raise CommandError(
-                f"{error}. Fix them, or import the other lines with --skip-bad-lines."
-            ) from error
+            ) as file,
+        ):
+            summary = self.import_file(project, file, options)
         self.stdout.write(describe(summary, time.monotonic() - start))
 
     def import_file(self, project: Project, file: RankingFile, options: dict[str, Any]) -> Summary:

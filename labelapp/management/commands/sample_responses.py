@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 from tqdm import tqdm
 
-from labelapp.importing.importer import ImportRefusedError, import_prompts_to_fill
+from labelapp.importing.importer import import_prompts_to_fill
 from labelapp.importing.sampling import Sampled, Settings, count_lacking, fill
+from labelapp.management.errors import import_errors
 from labelapp.management.options import add_project_option, get_project
 from labelapp.models import MAX_RESPONSES, MIN_RESPONSES, Project
-from training.formats.lines import RankingFileError
 from training.formats.prompt_file import read_prompts
 from training.sampling.protocol import SamplingError
 
@@ -96,19 +96,13 @@ class Command(BaseCommand):
         self.stdout.write(describe(done, settings, time.monotonic() - start))
 
     def import_prompts(self, project: Project, settings: Settings, options: dict[str, Any]) -> None:
-        try:
+        with import_errors():
             summary = import_prompts_to_fill(
                 project,
                 read_prompts(options["prompts"]),
                 report=lambda bad: self.stderr.write(str(bad)),
                 skip_bad_lines=options["skip_bad_lines"],
             )
-        except RankingFileError as error:
-            raise CommandError(f"{error}; nothing was imported") from error
-        except ImportRefusedError as error:
-            raise CommandError(
-                f"{error}. Fix them, or import the other lines with --skip-bad-lines."
-            ) from error
         self.stdout.write(
             f"{summary.lines:,} lines: added {summary.prompts:,} prompts; "
             f"{summary.already_there:,} had already been imported."

@@ -1,5 +1,6 @@
 """Writers in line: one at a time where the database has one writer, and an error for a busy one."""
 
+import fcntl
 import threading
 
 import pytest
@@ -35,6 +36,16 @@ def test_who_waits_for_too_long_is_told_that_the_database_is_busy(
         thread.start()
         thread.join()
     assert failures == ["database is locked"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_other_processes_wait_while_one_writes(on_postgresql: bool) -> None:
+    if on_postgresql:
+        pytest.skip("PostgreSQL has as many writers as there are")
+    with open(f"{connection.settings_dict['NAME']}-turn", "ab") as other:
+        with writer.write(), pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @pytest.mark.django_db(transaction=True)

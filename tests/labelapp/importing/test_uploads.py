@@ -3,7 +3,6 @@
 import csv
 import io
 import threading
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from labelapp.models import Member, Prompt, Ranking, State, Upload
 from tests.conftest import sign_in
 from tests.labelapp.exporting.test_writer import room_for
 from tests.labelapp.importing.uploads import URL, confirm, line, lines, page_of, send, work
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -248,19 +248,12 @@ def test_a_running_import_stops_on_request_and_nothing_is_left(client: Client) -
     worker = threading.Thread(target=lambda: (uploads.execute(upload), connections.close_all()))
     worker.start()
     folder = files.folder_of(upload)
-    wait_for(lambda: folder.read_progress()[0] > 0)
+    wait_until(lambda: folder.read_progress()[0] > 0)
     assert client.post(f"{URL}{upload.pk}/stop/").status_code == 302
     assert "Stopping…" in client.get(f"{URL}{upload.pk}/progress/").content.decode()
-    worker.join(20)
+    worker.join()
     upload.refresh_from_db()
     assert (upload.state, Prompt.objects.count()) == (State.STOPPED, 0)
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

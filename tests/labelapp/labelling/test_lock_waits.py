@@ -1,11 +1,10 @@
 """Assigning while others write: nobody waits in a circle, or for longer than needed."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
 from labelapp.importing.importer import BATCH, import_lines
 from labelapp.labelling import assignments
@@ -13,6 +12,7 @@ from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, join
 from tests.labelapp.labelling.acting import skip
 from tests.labelapp.labelling.test_submissions import expire, task
+from tests.waiting import wait_until
 from training.formats.ranking_file import FileResponse, Line
 from training.rankings import prompt_hash
 
@@ -50,6 +50,16 @@ def at_the_same_time(job: Callable[[], object]) -> tuple[threading.Thread, list[
     return thread, failures
 
 
+def waits_for_us() -> bool:
+    """Return whether another connection waits for a lock that this one holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted"
+            " AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+        )
+        return bool(cursor.fetchone()[0])
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("postgresql_only")
 def test_a_claim_waits_for_nobody_who_has_a_prompt_locked(
@@ -85,9 +95,9 @@ def test_an_import_and_a_skip_of_a_prompt_that_it_names_do_not_wait_for_each_oth
         for number in range(2, BATCH + 1):
             yield Line(number, [{"role": "user", "content": f"New {number}?"}], responses)
         # The first lines are written: the prompt is locked until the import ends.
-        job = at_the_same_time(lambda: skip(assignment=held, reason="other"))
-        skipping.append(job)
-        time.sleep(1)
+        thread, failures = at_the_same_time(lambda: skip(assignment=held, reason="other"))
+        skipping.append((thread, failures))
+        wait_until(lambda: waits_for_us() or not thread.is_alive())
 
     import_lines(project, lines(), report=print)
     thread, failures = skipping[0]

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,13 @@ from labelapp.rendering.charts import loss_curve
 from labelapp.runs import lifecycle
 from labelapp.runs import process as run_process
 from tests.conftest import AddPrompt, AddRanking, sign_in
+from tests.waiting import PATIENCE, wait_until
 from training.config import TrainConfig
 from training.data.database import open_engine
-from training.runs.folder import Progress
+from training.runs.folder import Progress, RunFolder
 
 URL = "/projects/kitchen/runs/"
-PATIENCE = 600.0  # seconds: a bound for the busiest machine, not a measure
+WAIT_FOR_FILE = "import os, time\nwhile not os.path.exists('{path}'): time.sleep(0.01)"
 TINY: dict[str, Any] = {
     "layers": 1, "width": 16, "heads": 2, "vocabulary": 300, "epochs": 1, "device": "cpu",
 }  # fmt: skip
@@ -90,8 +91,7 @@ def test_a_run_stops_on_request(project: Project, ranked: list[Prompt]) -> None:
 
     def stop_when_running() -> None:
         try:
-            while not TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING).exists():
-                time.sleep(0.05)
+            wait_until(TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING).exists)
             jobs.request_stop(run)
         finally:
             connections.close_all()
@@ -103,16 +103,20 @@ def test_a_run_stops_on_request(project: Project, ranked: list[Prompt]) -> None:
     assert run.state == State.STOPPED
 
 
+def has_steps(folder: RunFolder) -> bool:
+    """Return whether a run reports that it has made a step."""
+    progress = folder.read_progress()
+    return progress is not None and progress.step > 0
+
+
 @pytest.fixture
 def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
-    """A run that was killed when it had a checkpoint behind it."""
-    run = start(project, epochs=60, checkpoint_minutes=0.0001)
+    """Return a run that was killed at a checkpoint, hundreds of steps before its end."""
+    run = start(project, epochs=300, checkpoint_minutes=0.0001)
 
     def kill() -> None:
         folder = run_process.run_folder(run)
-        deadline = time.monotonic() + PATIENCE
-        while len(folder.metric_lines()) < 12 and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until(lambda: folder.is_unfinished and has_steps(folder))
         os.kill(int((folder.path / "lock").read_text()), signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
@@ -226,33 +230,37 @@ def test_a_reason_is_not_that_of_a_process_before_it(running: TrainingRun) -> No
 
 @pytest.mark.django_db(transaction=True)
 def test_training_outlives_a_database_that_is_away_for_a_moment(
-    running: TrainingRun, on_postgresql: bool
+    running: TrainingRun, on_postgresql: bool, tmp_path: Path
 ) -> None:
-    """PostgreSQL ends the connection; SQLite's is locked for longer than we wait."""
-    mine = connection.connection
-    if on_postgresql:
-        pid = mine.info.backend_pid
-
-        def disturb() -> None:
-            with open_engine(database_url(connection.settings_dict)).connect() as other:
-                other.execute(text(f"SELECT pg_terminate_backend({pid})"))
-    else:
-        mine.execute("PRAGMA busy_timeout = 100")
-
-        def disturb() -> None:
-            writer = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
-            writer.execute("BEGIN IMMEDIATE")
-            time.sleep(1)
-            writer.execute("ROLLBACK")
-            writer.close()
-
-    disturber = threading.Timer(0.3, disturb)
-    disturber.start()
-    TrainingRun.objects.filter(pk=running.pk).update(stage="")
+    """PostgreSQL ends the connection; SQLite is locked until the connection was given up."""
+    ours = connections["default"]  # a thread sees only its own under this name
+    lost = ours.connection
     running.heartbeat_at = None  # so that the next look writes
-    run_process.watch(running, process("import time; time.sleep(2.5)"), show=False)
-    disturber.join()
-    assert connection.connection is not mine  # it was lost, and made anew
+    with ExitStack() as locked:
+        if on_postgresql:
+            with open_engine(database_url(connection.settings_dict)).connect() as other:
+                other.execute(text(f"SELECT pg_terminate_backend({lost.info.backend_pid})"))
+        else:
+            lost.execute("PRAGMA busy_timeout = 100")
+            name = connection.settings_dict["NAME"]
+            writer = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+            locked.callback(writer.close)
+            writer.execute("BEGIN IMMEDIATE")
+        over = tmp_path / "over"
+
+        def end_disturbance() -> None:
+            try:
+                wait_until(lambda: ours.connection is not lost)
+                locked.close()
+                wait_until(lambda: ours.connection is not None)
+            finally:
+                over.touch()
+
+        thread = threading.Thread(target=end_disturbance)
+        thread.start()
+        run_process.watch(running, process(WAIT_FOR_FILE.format(path=over)), show=False)
+        thread.join()
+    assert connection.connection not in (None, lost)
     jobs.finish(running, State.DONE)
     assert running.state == State.DONE
 
@@ -271,9 +279,7 @@ def test_a_terminated_command_stops_its_training(project: Project, ranked: list[
         env=environment,
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and not TrainingRun.objects.filter(stage="training").exists():
-        time.sleep(0.2)
+    wait_until(TrainingRun.objects.filter(stage="training").exists)
     command.terminate()
     _, said = command.communicate(timeout=PATIENCE)
     assert command.returncode == 1

@@ -7,9 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +16,9 @@ import pytest
 from benchmarks.installation import Connection
 from benchmarks.silent import SENT, held_open
 from labelapp.management.commands import serve
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE = 300.0  # seconds: a bound for the busiest machine, not a measure
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +106,11 @@ def alive(pid: int) -> bool:
 def test_pages_stay_when_a_worker_dies_and_all_ends_together(
     served: "subprocess.Popen[bytes]", port: int, log: Path
 ) -> None:
-    assert wait_for(lambda: answers(port))
+    wait_until(lambda: answers(port))
     for name in ("task worker", "training worker"):
-        assert wait_for(lambda name=name: len(workers(log, name)) == 1)
+        wait_until(lambda name=name: len(workers(log, name)) == 1)
         os.kill(workers(log, name)[0], signal.SIGKILL)
-        assert wait_for(lambda name=name: len(workers(log, name)) == 2)
+        wait_until(lambda name=name: len(workers(log, name)) == 2)
     assert answers(port)
     served.send_signal(signal.SIGTERM)
     assert served.wait(PATIENCE) == 0
@@ -132,17 +122,17 @@ def test_pages_stay_when_a_worker_dies_and_all_ends_together(
 def test_a_web_process_that_dies_is_started_again(
     served: "subprocess.Popen[bytes]", port: int
 ) -> None:
-    assert wait_for(lambda: answers(port))
+    wait_until(lambda: answers(port))
     (first,) = web_processes(served.pid)
     os.kill(first, signal.SIGKILL)
-    assert wait_for(lambda: first not in web_processes(served.pid) and answers(port))
+    wait_until(lambda: first not in web_processes(served.pid) and answers(port))
 
 
 @pytest.mark.parametrize("sent", ["silent", "half a head", "half a body"])
 def test_a_page_answers_while_64_connections_send_nothing(
     served: "subprocess.Popen[bytes]", port: int, sent: str
 ) -> None:
-    assert wait_for(lambda: answers(port))
+    wait_until(lambda: answers(port))
     with held_open(port, 64, SENT[sent]):
         connection = Connection(port, session="", timeout=PATIENCE)
         for _ in range(10):
@@ -194,7 +184,7 @@ def test_a_taken_port_ends_the_command_and_says_what_to_do(environment: dict[str
 def test_two_installations_do_not_share_a_port(
     served: "subprocess.Popen[bytes]", environment: dict[str, str], port: int
 ) -> None:
-    assert wait_for(lambda: answers(port))
+    wait_until(lambda: answers(port))
     done = refused(environment, f"127.0.0.1:{port}")
     assert done.returncode == 1
     assert "Address already in use" in done.stderr

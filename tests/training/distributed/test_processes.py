@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from django.db import connection
 
 from labelapp.jobs.environment import database_url
 from tests.training.tiny import ranking_lines, save_pretrained_folder, write_rankings
+from tests.waiting import wait_until
 from training.config import TrainConfig
 from training.data.examples import Example
 from training.data.packing import shares
@@ -136,32 +136,28 @@ def test_a_step_may_have_fewer_rankings_than_processes(rankings_file, tmp_path, 
 
 
 def run_with_a_killed_process(rankings, folder, *more):
-    """Start a run of two processes, and kill one of them in the middle."""
-    often = ("--checkpoint-minutes", "0.0001", "--epochs", "60")
-    process = start(rankings, folder, *more, *often)
+    """Start a run of two processes, and kill one of them at the first checkpoint."""
+    process = start(rankings, folder, *more, "--checkpoint-minutes", "0.0001")
     run = RunFolder(folder)
-    deadline = time.monotonic() + 300
-    while len(run.metric_lines()) < 12 and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.02)
+    wait_until(lambda: run.is_unfinished, process)
     workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(workers[-1]), signal.SIGKILL)
-    process.communicate(timeout=90)
+    process.communicate(timeout=300)
     assert process.returncode != 0
     assert run.is_unfinished
-    return run, often
+    return run
 
 
 @pytest.mark.parametrize("kind", ["ddp", "fsdp"])
 def test_a_run_resumes_after_one_process_was_killed(rankings_file, gpt2_folder, tmp_path, kind):
     more = SCRATCH[:-2] if kind == "ddp" else (*PRETRAINED, "--model", str(gpt2_folder))
-    more = (*more, "--sharding", kind, "--max-steps", "24")
-    run, often = run_with_a_killed_process(rankings_file, tmp_path / "run", *more)
+    more = (*more, "--sharding", kind, "--epochs", "60", "--max-steps", "60")
+    run = run_with_a_killed_process(rankings_file, tmp_path / "run", *more)
     if kind == "fsdp":
-        in_processes(rankings_file, run.path, *more, *often)
+        in_processes(rankings_file, run.path, *more)
     else:  # a checkpoint does not depend on the number of processes
-        in_one_process(rankings_file, run.path, *more, *often)
-    assert_same_results(run, in_one_process(rankings_file, tmp_path / "one", *more, *often))
+        in_one_process(rankings_file, run.path, *more)
+    assert_same_results(run, in_one_process(rankings_file, tmp_path / "one", *more))
 
 
 @pytest.mark.parametrize("kind", ["ddp", "fsdp"])
@@ -170,10 +166,7 @@ def test_a_stopped_run_saves_a_checkpoint_first(rankings_file, gpt2_folder, tmp_
     more = (*more, "--sharding", kind, "--epochs", "2000")
     process = start(rankings_file, tmp_path / "run", *more)
     run = RunFolder(tmp_path / "run")
-    deadline = time.monotonic() + 300
-    while len(run.metric_lines()) < 8 and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.02)
+    wait_until(lambda: len(run.metric_lines()) >= 8, process)
     process.terminate()  # torchrun forwards the signal
     process.communicate(timeout=120)
     assert run.is_unfinished

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.training.tiny import ranking_lines, write_rankings
+from tests.waiting import wait_until
 from training.loop.checkpoint import steps_of
 from training.runs.folder import RunFolder
 from training.train import main
@@ -63,12 +64,13 @@ def stopped(rankings, folder, *more, number=signal.SIGKILL, steps=10):
     """
     process = start(rankings, folder, *more)
     run = RunFolder(folder)
-    deadline = time.monotonic() + 300
     wanted = 2 if number == signal.SIGKILL else 0
-    while len(run.metric_lines()) < steps or len(steps_of(run.checkpoints, "step")) < wanted:
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
+    wait_until(
+        lambda: (
+            len(run.metric_lines()) >= steps and len(steps_of(run.checkpoints, "step")) >= wanted
+        ),
+        process,
+    )
     process.send_signal(number)
     process.err = process.communicate(timeout=120)[1]
     assert process.returncode != 0
@@ -135,7 +137,9 @@ def test_a_killed_run_goes_on_to_the_same_numbers(rankings_file, gpt2_folder, tm
     run, _ = stopped(rankings_file, tmp_path / "run", *more)
     with open(run.path / "metrics.jsonl", "a", encoding="utf-8") as file:
         file.write('{"step": 11, "lo')  # a line that was being written
-    time.sleep(1)  # TensorBoard tells files apart by the second in which they were begun
+    # TensorBoard orders files by the second in which they were begun, the newest last.
+    [events] = run.tensorboard.iterdir()
+    wait_until(lambda: int(time.time()) > int(events.name.split(".")[3]))
     finished(rankings_file, run.path, *more)
     whole = finished(rankings_file, tmp_path / "whole", *more)
     assert_same(run, whole)
@@ -156,10 +160,7 @@ def test_a_run_that_is_stopped_saves_first(rankings_file, tmp_path, uninterrupte
 def test_two_processes_do_not_train_in_one_folder(rankings_file, tmp_path, capsys):
     process = start(rankings_file, tmp_path / "run", "--epochs", "2000")
     run = RunFolder(tmp_path / "run")
-    deadline = time.monotonic() + 300
-    while not run.metric_lines() and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
+    wait_until(run.metric_lines, process)
     for more in ((), ("--restart",)):
         assert main(command(rankings_file, run.path, "--epochs", "2000", *more)) == 2
         assert capsys.readouterr().err.splitlines()[-1] == (

@@ -1,0 +1,22 @@
+"""Turn the errors of an import into those of a command."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.management.base import CommandError
+
+from labelapp.importing.importer import ImportRefusedError
+from training.formats.lines import RankingFileError
+
+
+@contextmanager
+def import_errors() -> Iterator[None]:
+    """Raise CommandError if a file cannot be read or its bad lines refuse the import."""
+    try:
+        yield
+    except RankingFileError as error:
+        raise CommandError(f"{error}; nothing was imported") from error
+    except ImportRefusedError as error:
+        raise CommandError(
+            f"{error}. Fix them, or import the other lines with --skip-bad-lines."
+        ) from error
