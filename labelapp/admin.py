@@ -5,11 +5,13 @@ Prompts, rankings and runs are read-only here: a ranking is changed by adding a 
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.db import transaction
 from django.http import HttpRequest
 
 from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
+from labelapp.projects import members
 from labelapp.projects.forms.projects import ProjectForm
 
 admin.site.site_header = "Podium"
@@ -32,6 +34,23 @@ class MemberAdmin(admin.ModelAdmin):
     search_fields = ["name"]
     # Without the counters, which an open form would reset.
     fields = ["project", "user", "name", "role", "is_active"]
+
+    def save_model(self, request: HttpRequest, obj: Member, form: Any, change: bool) -> None:
+        """Change the role and remove or bring back as the page of people does."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        role, is_active = obj.role, obj.is_active
+        obj.role, obj.is_active = form.initial["role"], form.initial["is_active"]
+        super().save_model(request, obj, form, change)
+        try:
+            with transaction.atomic():
+                if role != obj.role:
+                    members.change_role(member=obj, role=role)
+                if is_active != obj.is_active:
+                    (members.bring_back if is_active else members.remove)(member=obj)
+        except members.LastManagerError as problem:
+            self.message_user(request, str(problem), messages.ERROR)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):

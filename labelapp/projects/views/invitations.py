@@ -55,7 +55,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
             request, "Link created. Copy it and share it with the people you want to invite."
         )
         return redirect(f"{request.path}#invitation-{created.pk}")
-    created_here = member.project.invitations.select_related("created_by")
+    created_here = member.project.invitations.with_maker().select_related("created_by")
     page = Paginator(created_here, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "member": member,
@@ -89,10 +89,10 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
         invitation = invitations.find(token)
         if request.method == "POST":
             return accept(request, invitation)
-        if request.user.is_authenticated and invitations.is_redundant(
-            invitation, signed_in(request)
-        ):
-            return redirect(invitation.project)
+        if request.user.is_authenticated:
+            if invitations.is_redundant(invitation, signed_in(request)):
+                return redirect(invitation.project)
+            invitations.check_for(invitation, signed_in(request))
         invitations.check(invitation)
     except Invitation.DoesNotExist:
         return refuse(request, FORGED, status=404)

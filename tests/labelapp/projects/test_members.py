@@ -158,7 +158,7 @@ def test_the_list_makes_the_same_queries_for_many_people(
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         client.get(URL)
-    assert len(queries) == 6
+    assert len(queries) == 7
 
 
 def test_a_manager_changes_a_role_removes_and_brings_back(
