@@ -5,18 +5,48 @@ Prompts, rankings and runs are read-only here: a ranking is changed by adding a 
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db import transaction
 from django.http import HttpRequest
 
 from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
 from labelapp.projects import members
+from labelapp.projects.accounts import is_taken
 from labelapp.projects.forms.projects import ProjectForm
 
 admin.site.site_header = "Podium"
 admin.site.site_title = "Podium"
-admin.site.register(User, UserAdmin)
+
+
+class NewUserForm(AdminUserCreationForm):
+    """A new account, whose name must not look like that of another one."""
+
+    def clean_username(self) -> str:
+        return free_username(super().clean_username() or "")
+
+
+class ChangedUserForm(UserChangeForm):
+    """An account, whose name must not look like that of another one."""
+
+    def clean_username(self) -> str:
+        name: str = self.cleaned_data["username"]
+        return free_username(name, self.instance) if "username" in self.changed_data else name
+
+
+def free_username(name: str, user: User | None = None) -> str:
+    """Return the name. Raises ValidationError if it looks like that of another account."""
+    if is_taken(name, besides=user):
+        raise forms.ValidationError("Another account has this name, or one that looks like it.")
+    return name
+
+
+@admin.register(User)
+class AccountAdmin(UserAdmin):
+    add_form = NewUserForm
+    form = ChangedUserForm
 
 
 @admin.register(Project)

@@ -39,10 +39,10 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
-def whole_number(name: str, text: str) -> int:
-    """Return the value of a positive integer variable."""
-    if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        stop(f"{name}={text!r} is not a whole number above 0")
+def whole_number(name: str, text: str, least: int = 1) -> int:
+    """Return the value of an integer variable that is at least `least`."""
+    if not text.isascii() or not text.isdecimal() or int(text) < least:
+        stop(f"{name}={text!r} is not a whole number of {least} or more")
     return int(text)
 
 
@@ -120,6 +120,7 @@ SECRET_KEY = secret_key(DATA_DIR)
 DEBUG = switch("DEBUG")
 ALLOWED_HOSTS = words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 HTTPS = switch("HTTPS")
+PROXIES = whole_number("PROXIES", os.environ.get("PROXIES") or "0", least=0)
 
 INSTALLED_APPS = [
     "labelapp",
@@ -148,6 +149,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "labelapp.web.middleware.BusyDatabaseMiddleware",
+    "labelapp.web.signin.TooManyAttemptsMiddleware",
 ]
 
 ROOT_URLCONF = "labelapp.urls"
@@ -186,18 +188,24 @@ TASKS = {
 }
 
 AUTHENTICATION_BACKENDS = [
+    "labelapp.web.signin.ThrottledBackend",
+    # These keep sessions of earlier versions valid.
     "django.contrib.auth.backends.ModelBackend",
-    "labelapp.signin.Backend",  # keeps sessions of earlier versions valid
+    "labelapp.signin.Backend",
 ]
 AUTH_USER_MODEL = "labelapp.User"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+# Of new passwords; those that people have already go on working.
+PASSWORD_LENGTH = whole_number(
+    "MIN_PASSWORD_LENGTH", os.environ.get("MIN_PASSWORD_LENGTH") or "12", least=8
+)
+AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in {
+        "UserAttributeSimilarityValidator": {},
+        "MinimumLengthValidator": {"min_length": PASSWORD_LENGTH},
+        "CommonPasswordValidator": {},
+        "NumericPasswordValidator": {},
+    }.items()
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "projects"

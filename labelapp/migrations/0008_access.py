@@ -1,4 +1,7 @@
-"""When a member was removed; links whose maker can no longer invite people are revoked."""
+"""When a member was removed, and failed attempts to sign in.
+
+Links whose maker can no longer invite people are revoked.
+"""
 
 from django.db import migrations, models
 from django.db.models import Exists, OuterRef
@@ -27,6 +30,15 @@ class Migration(migrations.Migration):
             model_name="member",
             name="removed_at",
             field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.CreateModel(
+            name="SignInFailures",
+            fields=[
+                ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("count", models.PositiveIntegerField(default=0)),
+                ("last_at", models.DateTimeField(db_index=True)),
+            ],
+            options={"verbose_name_plural": "sign-in failures"},
         ),
         migrations.RunPython(fill, migrations.RunPython.noop),
     ]

@@ -82,3 +82,14 @@ document.addEventListener("htmx:afterSwap", () => {
 });
 
 region?.querySelector("button")?.addEventListener("click", clear);
+
+// A second click would ask for the same account again, which is not free any more.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || !("once" in form.dataset)) return;
+  if (form.dataset.once === "sent") event.preventDefault();
+  form.dataset.once = "sent";
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-once]")) form.setAttribute("data-once", "");
+});

@@ -1,29 +1,20 @@
-"""The pages to sign in, list projects, show one, and create one or change its settings."""
+"""The pages to list projects, show one, and create one or change its settings."""
 
 from copy import copy
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.views import LoginView
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.labelling import assignments, controls
-from labelapp.models import Member, Role, User
+from labelapp.models import Member, Role
 from labelapp.projects import overview, prompts
 from labelapp.projects.forms.projects import ProjectForm, SettingsForm
 from labelapp.rendering.markdown import render as render_text
 from labelapp.web.access import member_view, signed_in
-
-
-class SignIn(LoginView):
-    template_name = "projects/sign_in.html"
-    redirect_authenticated_user = True
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(**kwargs) | {"nobody_yet": not User.objects.exists()}
 
 
 @require_safe

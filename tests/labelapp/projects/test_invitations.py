@@ -1,5 +1,6 @@
 """Invitations: links that managers make, and joining by them."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -172,8 +173,9 @@ def test_who_has_an_account_signs_in_and_comes_back(project: Project, outsider: 
 @pytest.mark.parametrize(
     ("posted", "message"),
     [
-        ({"username": "outsider"}, "already exists"),
-        ({"username": "OUTSIDER"}, "already exists"),
+        ({"username": "outsider"}, "name can’t be used"),
+        ({"username": "OUTSIDER"}, "name can’t be used"),
+        ({"username": "оutsіdеr"}, "name can’t be used"),  # with three Cyrillic letters
         ({"username": "two words"}, "Enter a valid username"),
         ({"username": ""}, "required"),
         ({"password1": "12345678", "password2": "12345678"}, "entirely numeric"),
@@ -269,11 +271,47 @@ def test_joining_twice_lands_in_the_project_and_uses_the_link_once(
     assert (invitation.used, project.members.count()) == (1, 1)
 
 
-def test_a_second_click_on_the_new_account_lands_in_the_project(project: Project) -> None:
-    invitation = make(project, single=True)
-    for _ in range(2):  # the browser sends both before it has an answer
-        assert Client().post(path(invitation), ACCOUNT)["Location"] == "/projects/kitchen/"
+def test_a_second_click_on_the_new_account_leads_to_signing_in_and_into_the_project(
+    project: Project,
+) -> None:
+    """With scripts the page sends a form only once."""
+    invitation = make(project)
+    assert Client().post(path(invitation), ACCOUNT)["Location"] == "/projects/kitchen/"
+    client = Client()
+    second = client.post(path(invitation), ACCOUNT)
+    assert second.status_code == 422
+    sign_in_url = f"/sign-in/?next={path(invitation)}"
+    assert sign_in_url in second.content.decode()
+    data = {"username": ACCOUNT["username"], "password": ACCOUNT["password1"]}
+    landed = client.post(sign_in_url, data, follow=True)
+    assert landed.redirect_chain[-1] == ("/projects/kitchen/", 302)
     assert (accounts().count(), project.members.count()) == (1, 1)
+
+
+def test_the_page_of_a_link_checks_no_password(project: Project, outsider: User) -> None:
+    """An account is signed in to on the page for that, where guesses are counted."""
+    invitation = make(project)
+    for password in ("wrong", PASSWORD):
+        posted = {"username": "outsider", "password1": password, "password2": password}
+        client = Client()
+        assert client.post(path(invitation), posted).status_code == 422
+        assert not client.session.keys()
+    assert role_of(outsider, project) is None
+
+
+def test_a_name_is_looked_for_only_if_an_account_would_be_made(
+    project: Project, outsider: User
+) -> None:
+    """Else the names of others could be found out without leaving an account each time."""
+    invitation = make(project)
+    mistaken = ACCOUNT | {"password2": "another"}
+    pages = [
+        Client().post(path(invitation), mistaken | {"username": name}).content.decode()
+        for name in ("outsider", "nobody-has")
+    ]
+    varying = r'value="[^"]*"|token": "[^"]*"'
+    taken, free = (re.sub(varying, "", page) for page in pages)
+    assert taken == free
 
 
 def test_a_removed_member_comes_back_in_the_role_of_the_link(project: Project) -> None:
