@@ -40,5 +40,13 @@ class Migration(migrations.Migration):
             ],
             options={"verbose_name_plural": "sign-in failures"},
         ),
+        migrations.AddIndex(
+            model_name="assignment",
+            index=models.Index(
+                condition=models.Q(("gold", True), ("repeat", True), _connector="OR"),
+                fields=["member", "created_at"],
+                name="assignment_controls_of_member",
+            ),
+        ),
         migrations.RunPython(fill, migrations.RunPython.noop),
     ]

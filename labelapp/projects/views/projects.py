@@ -76,7 +76,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 @require_safe
 @member_view()
 def detail(request: HttpRequest, member: Member) -> HttpResponse:
-    yours = assignments.waiting_for(member) if member.pk else 0
+    yours = assignments.waiting_for(member) if member.pk else assignments.Waiting(0)
     counts = overview.cached_counts(member.project)
     context = {
         "member": member,
@@ -87,7 +87,6 @@ def detail(request: HttpRequest, member: Member) -> HttpResponse:
         "quality": overview.quality(member.project) if member.sees_scores else None,
         "naming": prompts.naming_themselves(member.project).count() if member.sees_scores else 0,
         "yours": yours,
-        "many_yours": yours >= assignments.COUNTED,
         "own": assignments.progress(member) if member.pk else None,
     }
     return render(request, "projects/detail.html", context)
