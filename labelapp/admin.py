@@ -16,9 +16,36 @@ from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
 from labelapp.projects import members
 from labelapp.projects.accounts import is_taken
 from labelapp.projects.forms.projects import ProjectForm
+from labelapp.web.versions import VersionedForm
 
 admin.site.site_header = "Podium"
 admin.site.site_title = "Podium"
+
+
+CHANGED_MEANWHILE = (
+    "Somebody else has saved this since you opened it, so yours is not saved yet. Save again to "
+    "replace it."
+)
+
+
+class RefuseStale(VersionedForm):
+    """Refuse to replace what somebody else has saved since the form was opened."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.is_stale:
+            differences = [
+                f"{each.label}: saved now “{each.stored}”, yours “{each.posted}”."
+                for each in self.differences()
+            ]
+            raise forms.ValidationError([CHANGED_MEANWHILE, *differences])
+        return cleaned
+
+
+class VersionedAdmin(admin.ModelAdmin):
+    """The form of a row carries the version that it shows."""
+
+    change_form_template = "admin/versioned_change_form.html"
 
 
 class NewUserForm(AdminUserCreationForm):
@@ -28,8 +55,10 @@ class NewUserForm(AdminUserCreationForm):
         return free_username(super().clean_username() or "")
 
 
-class ChangedUserForm(UserChangeForm):
+class ChangedUserForm(RefuseStale, UserChangeForm):
     """An account, whose name must not look like that of another one."""
+
+    unversioned = frozenset({"last_login"})
 
     def clean_username(self) -> str:
         name: str = self.cleaned_data["username"]
@@ -44,25 +73,33 @@ def free_username(name: str, user: User | None = None) -> str:
 
 
 @admin.register(User)
-class AccountAdmin(UserAdmin):
+class AccountAdmin(VersionedAdmin, UserAdmin):
     add_form = NewUserForm
     form = ChangedUserForm
 
 
+class ProjectAdminForm(RefuseStale, ProjectForm):
+    """The settings of a project with its slug; it validates the flags."""
+
+
+class MemberAdminForm(RefuseStale, forms.ModelForm):
+    """A member, without the counters, which an open form would reset."""
+
+
 @admin.register(Project)
-class ProjectAdmin(admin.ModelAdmin):
+class ProjectAdmin(VersionedAdmin):
     list_display = ["name", "slug", "rankings_per_prompt", "ties_allowed", "created_at"]
     search_fields = ["name", "slug"]
-    form = ProjectForm  # validates the flags
+    form = ProjectAdminForm
 
 
 @admin.register(Member)
-class MemberAdmin(admin.ModelAdmin):
+class MemberAdmin(VersionedAdmin):
+    form = MemberAdminForm
     list_display = ["name", "project", "role", "user", "is_active"]
     list_filter = ["project", "role", "is_active"]
     list_select_related = ["project", "user"]
     search_fields = ["name"]
-    # Without the counters, which an open form would reset.
     fields = ["project", "user", "name", "role", "is_active"]
 
     def save_model(self, request: HttpRequest, obj: Member, form: Any, change: bool) -> None:

@@ -36,10 +36,13 @@ urlpatterns = [
     path("words/<slug:language>.js", languages.javascript_catalog, name="words"),
     path("language/", languages.choose_language, name="language"),
     path("join/<str:token>/", invitations.join, name="join"),
-    path("guidelines/preview/", projects.preview, name="guidelines_preview"),
     path("projects/new/", projects.new, name="project_new"),
+    path("projects/new/preview/", projects.new_preview, name="project_new_preview"),
     path("projects/<slug:slug>/", projects.detail, name="project"),
     path("projects/<slug:slug>/settings/", projects.settings, name="project_settings"),
+    path(
+        "projects/<slug:slug>/settings/preview/", projects.preview, name="project_settings_preview"
+    ),
     path("projects/<slug:slug>/people/", people.index, name="people"),
     path("projects/<slug:slug>/people/<row:pk>/role/", people.change_role, name="person_role"),
     path("projects/<slug:slug>/people/<row:pk>/remove/", people.remove, name="person_remove"),

@@ -23,6 +23,10 @@ KINDS = {
 }
 
 
+class ChangedMeanwhileError(Exception):
+    """Somebody else has changed the member; the message says to what."""
+
+
 class LastManagerError(Exception):
     """The project would have no manager left; the message says what to do."""
 
@@ -45,14 +49,22 @@ def lock_members(project: Project) -> None:
 
 
 @transaction.atomic
-def change_role(*, member: Member, role: str) -> int:
+def change_role(*, member: Member, role: str, instead_of: str | None = None) -> int:
     """Set the role, and return how many of the member's invitation links this revoked.
 
-    Only a manager's links work. Raises LastManagerError if the project would lose its last manager.
+    Only a manager's links work. `instead_of` is the role that whoever changes it has seen.
+    Raises ChangedMeanwhileError if it is another one now, and LastManagerError if the project would
+    lose its last manager.
     """
     if role not in Role.values:
         raise ValueError(f"{role!r} is not a role")
     lock_members(member.project)
+    member.refresh_from_db(fields=["role"])
+    if instead_of is not None and member.role not in (instead_of, role):
+        raise ChangedMeanwhileError(
+            f"Somebody else has made {member.name} a {member.role} meanwhile. Change the role "
+            "again if you still want to."
+        )
     if role != Role.MANAGER:
         keep_a_manager(member)
     member.role = role

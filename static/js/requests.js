@@ -44,7 +44,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (landed === document.body.dataset.signIn && landed !== location.pathname) {
     event.detail.shouldSwap = false; // a redirect that htmx followed: the session is over
     show(SIGNED_OUT);
-  } else if (xhr.status >= 400 && xhr.status !== 422) {
+  } else if (xhr.status >= 400 && xhr.status !== 409 && xhr.status !== 422) {
     event.detail.shouldSwap = false;
     show(refusal(xhr.responseText) ?? FAULT);
   } else {

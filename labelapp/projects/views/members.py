@@ -42,9 +42,11 @@ def done(request: PageRequest, member: Member, person: Member, message: str) -> 
     return HttpResponseClientRedirect(target.url) if request.htmx else target
 
 
-def refuse(request: PageRequest, member: Member, person: Member, problem: str) -> HttpResponse:
+def refuse(
+    request: PageRequest, member: Member, person: Member, problem: str, status: int = 422
+) -> HttpResponse:
     if request.htmx:
-        return row(request, member, person, status=422, problem=problem)
+        return row(request, member, person, status=status, problem=problem)
     messages.error(request, problem)
     return redirect("people", member.project.slug)
 
@@ -102,9 +104,12 @@ def change_role(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     form = RoleForm(request.POST)
     if not form.is_valid():
-        return refuse(request, member, person, str(form.errors["role"][0]))
+        return refuse(request, member, person, str(next(iter(form.errors.values()))[0]))
     try:
-        revoked = people.change_role(member=person, role=form.cleaned_data["role"])
+        role, shown = form.cleaned_data["role"], form.cleaned_data["shown"] or None
+        revoked = people.change_role(member=person, role=role, instead_of=shown)
+    except people.ChangedMeanwhileError as error:
+        return refuse(request, member, person, str(error), status=409)
     except people.LastManagerError as error:
         return refuse(request, member, person, str(error))
     message = f"{person.name} is now a {person.role}.{links_revoked(revoked)}"

@@ -196,6 +196,23 @@ def test_bad_changes_are_refused_in_words(manager: Member, labeller: Member) -> 
     assert only in refused.content.decode()
 
 
+def test_a_role_that_somebody_else_has_changed_is_not_changed_in_silence(
+    manager: Member, labeller: Member
+) -> None:
+    members.change_role(member=labeller, role=Role.MANAGER)
+    stale = {"shown": "labeller", "role": "reviewer"}
+    url = f"{URL}{labeller.pk}/role/"
+    refused = sign_in(manager).post(url, stale, **HTMX)
+    assert refused.status_code == 409
+    html = refused.content.decode()
+    assert "Somebody else has made labeller a manager meanwhile." in html
+    assert 'name="shown" value="manager"' in html  # from here on it is on purpose
+    assert "meanwhile" in act(manager, "role", labeller, **stale)
+    assert labeller.role == Role.MANAGER
+    assert "now a manager" in act(manager, "role", labeller, shown="labeller", role="manager")
+    assert "now a reviewer" in act(manager, "role", labeller, shown="manager", role="reviewer")
+
+
 def test_a_manager_who_gives_the_role_up_lands_where_they_may_be(
     project: Project, manager: Member
 ) -> None:
