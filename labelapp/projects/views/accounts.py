@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 from labelapp.models import User
 from labelapp.projects.forms.accounts import PasswordForm, SignInForm
 from labelapp.web.access import signed_in
+from labelapp.web.sessions import note_use
 
 
 def ask_to_wait(response: HttpResponse, seconds: int) -> HttpResponse:
@@ -33,6 +34,11 @@ class SignIn(LoginView):
     template_name = "projects/sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        response = super().form_valid(form)
+        note_use(self.request.session)
+        return response
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_invalid(form)

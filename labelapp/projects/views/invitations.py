@@ -19,6 +19,7 @@ from labelapp.projects import invitations
 from labelapp.projects.forms.accounts import AccountForm
 from labelapp.projects.forms.invitations import InvitationForm
 from labelapp.web.access import member_view, signed_in
+from labelapp.web.sessions import note_use
 
 PAGE_SIZE = 20
 FORGED = "This invitation link isn’t valid. Check that you have the whole link."
@@ -130,5 +131,6 @@ def accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
             form.refuse_taken_name()
             return join_response(request, invitation, form, status=422)
         login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+        note_use(request.session)
     messages.success(request, f"You have joined {member.project.name} as a {member.role}.")
     return redirect(invitation.project)
