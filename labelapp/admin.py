@@ -5,33 +5,119 @@ Prompts, rankings and runs are read-only here: a ranking is changed by adding a 
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db import transaction
 from django.http import HttpRequest
 
 from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
+from labelapp.projects import members
+from labelapp.projects.accounts import is_taken
 from labelapp.projects.forms.projects import ProjectForm
+from labelapp.web.versions import VersionedForm
 
 admin.site.site_header = "Podium"
 admin.site.site_title = "Podium"
-admin.site.register(User, UserAdmin)
+
+
+CHANGED_MEANWHILE = (
+    "Somebody else has saved this since you opened it, so yours is not saved yet. Save again to "
+    "replace it."
+)
+
+
+class RefuseStale(VersionedForm):
+    """Refuse to replace what somebody else has saved since the form was opened."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.is_stale:
+            differences = [
+                f"{each.label}: saved now “{each.stored}”, yours “{each.posted}”."
+                for each in self.differences()
+            ]
+            raise forms.ValidationError([CHANGED_MEANWHILE, *differences])
+        return cleaned
+
+
+class VersionedAdmin(admin.ModelAdmin):
+    """The form of a row carries the version that it shows."""
+
+    change_form_template = "admin/versioned_change_form.html"
+
+
+class NewUserForm(AdminUserCreationForm):
+    """A new account, whose name must not look like that of another one."""
+
+    def clean_username(self) -> str:
+        return free_username(super().clean_username() or "")
+
+
+class ChangedUserForm(RefuseStale, UserChangeForm):
+    """An account, whose name must not look like that of another one."""
+
+    unversioned = frozenset({"last_login"})
+
+    def clean_username(self) -> str:
+        name: str = self.cleaned_data["username"]
+        return free_username(name, self.instance) if "username" in self.changed_data else name
+
+
+def free_username(name: str, user: User | None = None) -> str:
+    """Return the name. Raises ValidationError if it looks like that of another account."""
+    if is_taken(name, besides=user):
+        raise forms.ValidationError("Another account has this name, or one that looks like it.")
+    return name
+
+
+@admin.register(User)
+class AccountAdmin(VersionedAdmin, UserAdmin):
+    add_form = NewUserForm
+    form = ChangedUserForm
+
+
+class ProjectAdminForm(RefuseStale, ProjectForm):
+    """The settings of a project with its slug; it validates the flags."""
+
+
+class MemberAdminForm(RefuseStale, forms.ModelForm):
+    """A member, without the counters, which an open form would reset."""
 
 
 @admin.register(Project)
-class ProjectAdmin(admin.ModelAdmin):
+class ProjectAdmin(VersionedAdmin):
     list_display = ["name", "slug", "rankings_per_prompt", "ties_allowed", "created_at"]
     search_fields = ["name", "slug"]
-    form = ProjectForm  # validates the flags
+    form = ProjectAdminForm
 
 
 @admin.register(Member)
-class MemberAdmin(admin.ModelAdmin):
+class MemberAdmin(VersionedAdmin):
+    form = MemberAdminForm
     list_display = ["name", "project", "role", "user", "is_active"]
     list_filter = ["project", "role", "is_active"]
     list_select_related = ["project", "user"]
     search_fields = ["name"]
-    # Without the counters, which an open form would reset.
     fields = ["project", "user", "name", "role", "is_active"]
+
+    def save_model(self, request: HttpRequest, obj: Member, form: Any, change: bool) -> None:
+        """Change the role and remove or bring back as the page of people does."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        role, is_active = obj.role, obj.is_active
+        obj.role, obj.is_active = form.initial["role"], form.initial["is_active"]
+        super().save_model(request, obj, form, change)
+        try:
+            with transaction.atomic():
+                if role != obj.role:
+                    members.change_role(member=obj, role=role)
+                if is_active != obj.is_active:
+                    (members.bring_back if is_active else members.remove)(member=obj)
+        except members.LastManagerError as problem:
+            self.message_user(request, str(problem), messages.ERROR)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):

@@ -5,6 +5,7 @@ the secret key is generated on the first start, and only this machine can connec
 ALLOWED_HOSTS allows others.
 """
 
+import logging
 import os
 import secrets
 import sys
@@ -39,11 +40,17 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
-def whole_number(name: str, text: str) -> int:
-    """Return the value of a positive integer variable."""
-    if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        stop(f"{name}={text!r} is not a whole number above 0")
+def whole_number(name: str, text: str, least: int = 1) -> int:
+    """Return the value of an integer variable that is at least `least`."""
+    if not text.isascii() or not text.isdecimal() or int(text) < least:
+        stop(f"{name}={text!r} is not a whole number of {least} or more")
     return int(text)
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Have a log record take one line."""
+    record.exc_info = None
+    return True
 
 
 def data_dir() -> Path:
@@ -120,6 +127,7 @@ SECRET_KEY = secret_key(DATA_DIR)
 DEBUG = switch("DEBUG")
 ALLOWED_HOSTS = words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 HTTPS = switch("HTTPS")
+PROXIES = whole_number("PROXIES", os.environ.get("PROXIES") or "0", least=0)
 
 INSTALLED_APPS = [
     "labelapp",
@@ -137,17 +145,20 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "labelapp.web.headers.HeadersMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "labelapp.web.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "labelapp.web.sessions.IdleSessionMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "labelapp.web.middleware.BusyDatabaseMiddleware",
+    "labelapp.web.signin.TooManyAttemptsMiddleware",
 ]
 
 ROOT_URLCONF = "labelapp.urls"
@@ -186,18 +197,24 @@ TASKS = {
 }
 
 AUTHENTICATION_BACKENDS = [
+    "labelapp.web.signin.ThrottledBackend",
+    # These keep sessions of earlier versions valid.
     "django.contrib.auth.backends.ModelBackend",
-    "labelapp.signin.Backend",  # keeps sessions of earlier versions valid
+    "labelapp.signin.Backend",
 ]
 AUTH_USER_MODEL = "labelapp.User"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+# Of new passwords; those that people have already go on working.
+PASSWORD_LENGTH = whole_number(
+    "MIN_PASSWORD_LENGTH", os.environ.get("MIN_PASSWORD_LENGTH") or "12", least=8
+)
+AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in {
+        "UserAttributeSimilarityValidator": {},
+        "MinimumLengthValidator": {"min_length": PASSWORD_LENGTH},
+        "CommonPasswordValidator": {},
+        "NumericPasswordValidator": {},
+    }.items()
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "projects"
@@ -209,6 +226,10 @@ LOCALE_PATHS = [BASE_DIR / "labelapp" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+
+# What a run may begin with: models of the Hugging Face hub by name, and the folders in MODELS_DIR.
+MODELS = words("MODELS", "gpt2")
+MODELS_DIR = Path(os.environ.get("MODELS_DIR") or DATA_DIR / "models")
 
 # Only the upload page accepts files (labelapp/importing/views.py), up to this size.
 MAX_UPLOAD_BYTES = 2**20 * whole_number(
@@ -239,13 +260,18 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
+SESSION_IDLE_SECONDS = 3600 * whole_number(
+    "SESSION_IDLE_HOURS", os.environ.get("SESSION_IDLE_HOURS") or "72", least=0
+)
 
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = 31_536_000
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # These bind other hosts of the domain, too, so they are for the operator to decide.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = switch("HSTS_SUBDOMAINS")
+    SECURE_HSTS_PRELOAD = switch("HSTS_PRELOAD")
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
 
@@ -253,8 +279,25 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "without_traceback": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": without_traceback,
+        }
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stderr_line": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["without_traceback"],
+        },
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    # Log only errors of the server, not refused or missing pages.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        # Log only errors of the server, not refused or missing pages.
+        "django.request": {"level": "ERROR"},
+        # Anybody can send a wrong Host header.
+        "django.security.DisallowedHost": {"handlers": ["stderr_line"], "propagate": False},
+    },
 }

@@ -4,12 +4,13 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter
+from django.views.generic import RedirectView
 
 from labelapp.exporting import views as exporting
 from labelapp.importing import views as uploading
 from labelapp.labelling import views as labelling
 from labelapp.labelling import work_views as work
-from labelapp.projects.views import invitations, progress, projects, prompts
+from labelapp.projects.views import accounts, invitations, progress, projects, prompts
 from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
 from labelapp.quality.views import agreement, disagreements
@@ -29,15 +30,19 @@ register_converter(RowConverter, "row")
 
 urlpatterns = [
     path("", projects.index, name="projects"),
-    path("sign-in/", translated(projects.SignIn.as_view()), name="login"),
+    path("sign-in/", translated(accounts.SignIn.as_view()), name="login"),
     path("sign-out/", LogoutView.as_view(), name="logout"),
+    path("account/", translated(accounts.account), name="account"),
     path("words/<slug:language>.js", languages.javascript_catalog, name="words"),
     path("language/", languages.choose_language, name="language"),
     path("join/<str:token>/", invitations.join, name="join"),
-    path("guidelines/preview/", projects.preview, name="guidelines_preview"),
     path("projects/new/", projects.new, name="project_new"),
+    path("projects/new/preview/", projects.new_preview, name="project_new_preview"),
     path("projects/<slug:slug>/", projects.detail, name="project"),
     path("projects/<slug:slug>/settings/", projects.settings, name="project_settings"),
+    path(
+        "projects/<slug:slug>/settings/preview/", projects.preview, name="project_settings_preview"
+    ),
     path("projects/<slug:slug>/people/", people.index, name="people"),
     path("projects/<slug:slug>/people/<row:pk>/role/", people.change_role, name="person_role"),
     path("projects/<slug:slug>/people/<row:pk>/remove/", people.remove, name="person_remove"),
@@ -134,5 +139,7 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<row:pk>/log/", runs.log, name="run_log"),
     path("projects/<slug:slug>/reviewing/", reviewing.index, name="reviewing"),
     path("projects/<slug:slug>/reviewing/<row:pk>/", reviewing.detail, name="reviewing_prompt"),
+    path("admin/login/", accounts.admin_sign_in),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account")),
     path("admin/", admin.site.urls),
 ]

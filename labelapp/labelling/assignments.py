@@ -25,6 +25,8 @@ from labelapp.models import Assignment, Member, Prompt, Ranking, Response, hash_
 RELEASE_AT_ONCE = 100
 # How many waiting prompts are counted for a labeller. Past that, "more than" says enough.
 COUNTED = 100
+# Where a labeller may get controls, a number below this is not shown to them.
+FEW = 5
 MANY_WAIT_SECONDS = 30  # for which a page relies on an earlier count that came to COUNTED
 # What changes of a member while they label.
 COUNTS = ("ranked", "ranked_on", "ranked_that_day", "queue_priority", "queue_prompt")
@@ -329,10 +331,40 @@ class Progress:
     done: int  # ranked by this member
     today: int
     left: int  # could be given to this member, beside what is assigned to them; to COUNTED
+    some_left: bool = False  # but a labeller is not told how many
 
     @property
     def many_left(self) -> bool:
         return self.left >= COUNTED
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The number of prompts that wait for a labeller, as far as they are told."""
+
+    number: int  # to COUNTED
+    some: bool = False  # and the number says nothing
+
+    @property
+    def many(self) -> bool:
+        return self.number >= COUNTED
+
+    def __bool__(self) -> bool:
+        return self.number > 0
+
+
+def tell(member: Member, waits: queue.Waits, begun: int = 0) -> Waiting:
+    """Return what a labeller is told of the prompts that they have begun and that wait for them.
+
+    A control takes one from the number as any other task does, or it could be told by that. In the
+    end this would leave none where some wait, so a small number is not shown. The next day begins
+    with the true number again.
+    """
+    controls = waits.controls or member.project.gold_share or member.project.repeat_share
+    number = max(0, waits.prompts - waits.controls)
+    if controls and waits.prompts and number < FEW:
+        return Waiting(1, some=True)
+    return Waiting(min(begun + number, COUNTED))
 
 
 def progress(member: Member, *, roughly: bool = False) -> Progress:
@@ -340,9 +372,8 @@ def progress(member: Member, *, roughly: bool = False) -> Progress:
 
     With `roughly`, it relies for a while on an earlier count of many that wait.
     """
-    return Progress(
-        done=member.ranked, today=ranked_today(member), left=left_for(member, roughly=roughly)
-    )
+    left = left_for(member, roughly=roughly)
+    return Progress(member.ranked, ranked_today(member), left.number, left.some)
 
 
 def ranked_today(member: Member) -> int:
@@ -352,8 +383,7 @@ def ranked_today(member: Member) -> int:
     if member.ranked_on is not None or not member.ranked:
         return 0
     # Not counted by the day yet: ranked with an earlier version, or imported.
-    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    ranked = Assignment.objects.ranked().filter(member=member, submitted_at__gte=midnight)
+    ranked = Assignment.objects.ranked().filter(member=member, submitted_at__gte=queue.midnight())
     return ranked.count()
 
 
@@ -366,19 +396,20 @@ def count_ranked(member: Member, submitted_at: datetime, change: int) -> None:
     member.ranked += change
 
 
-def left_for(member: Member, *, roughly: bool) -> int:
+def left_for(member: Member, *, roughly: bool) -> Waiting:
     """Return how many prompts could be given to the member, counted to COUNTED."""
     many = f"many-wait-{member.pk}"
     if roughly and cache.get(many):
-        return COUNTED
-    left = queue.count(member, COUNTED)
-    if left == COUNTED:
+        return Waiting(COUNTED)
+    left = tell(member, queue.count(member, COUNTED))
+    if left.many:
         cache.set(many, True, MANY_WAIT_SECONDS)
     return left
 
 
-def waiting_for(member: Member) -> int:
+def waiting_for(member: Member) -> Waiting:
     """Return how many prompts the member has begun or could be given, counted to COUNTED."""
     begun = Assignment.objects.held().filter(member=member).count()
-    waiting = 0 if member.project.paused else queue.count(member, COUNTED)
-    return min(begun + waiting, COUNTED)
+    if member.project.paused:
+        return Waiting(min(begun, COUNTED))
+    return tell(member, queue.count(member, COUNTED), begun)

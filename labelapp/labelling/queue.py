@@ -6,10 +6,12 @@ prompt_queue_came_back, from the labeller's place in the queue on, and lock no m
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models.expressions import RawSQL
+from django.utils import timezone
 
 from labelapp.models import Member, Prompt
 
@@ -31,10 +33,12 @@ AS_URGENT = "p.priority = %(priority)s AND p.id > %(prompt)s"
 LESS_URGENT = "p.priority < %(priority)s"
 CAME_BACK = "p.came_back"
 PASSED = "(p.priority > %(priority)s OR p.priority = %(priority)s AND p.id <= %(prompt)s)"
-# The member's controls in hand, which took nothing from the queue.
+# The controls that the member was given today and that took nothing from the queue. A gold prompt
+# that still needs rankings waited for the member itself.
 CONTROLS = """
-    (SELECT count(*) FROM labelapp_assignment WHERE member_id = %(member)s
-    AND submitted_at IS NULL AND skipped_at IS NULL AND (gold OR repeat) AND NOT taken_back)"""
+    (SELECT count(*) FROM labelapp_assignment a JOIN labelapp_prompt p ON p.id = a.prompt_id
+    WHERE a.member_id = %(member)s AND (a.gold OR a.repeat) AND a.created_at >= %(midnight)s
+    AND (a.repeat OR p.rankings_needed = 0))"""
 LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"  # a ranking of the prompt can be stored meanwhile
 
 # The first prompt behind the place, or the first of those that came back if that is more urgent.
@@ -58,6 +62,13 @@ FREE_SLOT = """
         SELECT slot FROM labelapp_assignment WHERE prompt_id = %s AND slot IS NOT NULL)"""
 
 
+class Waits(NamedTuple):
+    """What waits for a member."""
+
+    prompts: int  # to a limit, or somewhat above it
+    controls: int  # that the member was given today
+
+
 def place(member: Member, *, top: bool = False) -> dict[str, Any]:
     """Return the values of a statement that reads on from the member's place, or from the top."""
     top = top or member.queue_priority is None
@@ -66,7 +77,13 @@ def place(member: Member, *, top: bool = False) -> dict[str, Any]:
         "member": member.pk,
         "priority": ABOVE_ALL if top else member.queue_priority,
         "prompt": 0 if top else member.queue_prompt,
+        "midnight": connection.ops.adapt_datetimefield_value(midnight()),
     }
+
+
+def midnight() -> datetime:
+    """Return the beginning of this day."""
+    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def waiting(where: str, *, columns: str = "1", limit: int = 1, locked: bool = False) -> str:
@@ -90,12 +107,20 @@ def free_slot(prompt_id: int) -> RawSQL:
     return RawSQL(FREE_SLOT, [prompt_id, prompt_id])  # noqa: S611 - ours
 
 
-def count(member: Member, most: int) -> int:
+def count(member: Member, most: int) -> Waits:
     """Count the prompts that wait for the member, to `most`, where take_prompt looks."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {counting(most)}, {CONTROLS}", place(member))
-        waits, controls = cursor.fetchone()
-        return left(waits, controls, most)
+        return beyond(Waits(*cursor.fetchone()), member, most)
+
+
+def beyond(waits: Waits, member: Member, most: int) -> Waits:
+    """Count on where the controls would take from a number that stopped at `most`."""
+    if not waits.controls or waits.prompts < most:
+        return waits
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {counting(most + waits.controls)}", place(member))
+        return waits._replace(prompts=cursor.fetchone()[0])
 
 
 def has_prompt(member: Member) -> bool:
@@ -105,10 +130,10 @@ def has_prompt(member: Member) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def count_each(members: Sequence[Member], most: int) -> dict[int, int]:
-    """Count for several members in one statement, by their projects."""
+def count_each(members: Sequence[Member], most: int) -> list[Waits]:
+    """Count for several members in one statement."""
     if not members:
-        return {}
+        return []
     columns: list[str] = []
     values: dict[str, Any] = {}
     for n, member in enumerate(members):
@@ -117,19 +142,10 @@ def count_each(members: Sequence[Member], most: int) -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(columns)}", values)
         counts = cursor.fetchone()
-    return {
-        member.project_id: left(counts[2 * n], counts[2 * n + 1], most)
+    return [
+        beyond(Waits(counts[2 * n], counts[2 * n + 1]), member, most)
         for n, member in enumerate(members)
-    }
-
-
-def left(waits: int, controls: int, most: int) -> int:
-    """Return the number of prompts that a labeller is told.
-
-    Each control in hand stands for a prompt that waits: or a labeller would know it by a number
-    that does not go down.
-    """
-    return max(0, min(int(waits) - int(controls), most))
+    ]
 
 
 def counting(most: int) -> str:

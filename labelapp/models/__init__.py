@@ -23,6 +23,7 @@ from labelapp.models.rankings import (
     SkipReason,
 )
 from labelapp.models.runs import PromptAgreement, Score, TrainingRun
+from labelapp.models.signin import SignInFailures
 
 __all__ = [
     "ACTIVE",
@@ -48,6 +49,7 @@ __all__ = [
     "Response",
     "Role",
     "Score",
+    "SignInFailures",
     "SkipReason",
     "State",
     "TrainingRun",

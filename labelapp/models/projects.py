@@ -7,8 +7,9 @@ from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, ExpressionWrapper, OuterRef, Q
 from django.urls import reverse
+from django.utils import timezone
 
 # What a labeller is shown at once: InstructGPT's 4 to 9 (arXiv 2203.02155, section 3.1).
 MIN_RESPONSES = 4
@@ -173,6 +174,7 @@ class Member(models.Model):
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.LABELLER)
     # Who has left keeps their rankings and opens nothing any more.
     is_active = models.BooleanField(default=True)
+    removed_at = models.DateTimeField(null=True, blank=True)  # null while active
     # How many prompts the member has ranked here: counted as they come, never by a scan.
     ranked = models.PositiveIntegerField(default=0)
     # The day on which the member ranked last, and how many prompts they have ranked on it.
@@ -184,6 +186,7 @@ class Member(models.Model):
     queue_prompt = models.BigIntegerField(null=True)
 
     leases_expired: bool  # whether anybody's have: read when the member is locked
+    links: "list[Invitation]"  # that the member has made and that work: for the page of people
 
     objects = MemberQuerySet.as_manager()
 
@@ -209,8 +212,40 @@ class Member(models.Model):
         return self.role == Role.MANAGER
 
 
+def maker_manages() -> Q:
+    """Return the condition that the maker of an invitation may invite people now.
+
+    Subqueries rather than joins: an UPDATE with this condition checks and changes a row at once.
+    """
+    makers = User.objects.filter(pk=OuterRef("created_by"), is_active=True)
+    managing = Member.objects.filter(
+        project=OuterRef("project"), user=OuterRef("created_by"), role=Role.MANAGER, is_active=True
+    )
+    return Q(Exists(makers)) & (Q(Exists(managing)) | Q(Exists(makers.filter(is_superuser=True))))
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def with_maker(self) -> Self:
+        """Annotate each invitation with `maker_manages`: its maker may invite people now."""
+        manages = ExpressionWrapper(maker_manages(), models.BooleanField())
+        return self.annotate(maker_manages=manages)
+
+    def working(self) -> Self:
+        """Return the invitations that somebody can join with now."""
+        return self.filter(
+            Q(uses_left=None) | Q(uses_left__gt=0),
+            maker_manages(),
+            revoked_at=None,
+            expires_at__gt=timezone.now(),
+        )
+
+
 class Invitation(models.Model):
-    """A link by which a person joins a project in a role. The link itself is signed, not stored."""
+    """A link by which a person joins a project in a role. The link itself is signed, not stored.
+
+    It works only while its maker may invite people: as a manager of the project who can sign in,
+    or as a superuser.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="invitations")
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.LABELLER)
@@ -222,6 +257,10 @@ class Invitation(models.Model):
     uses_left = models.PositiveSmallIntegerField(null=True)  # null: any number of people
     used = models.PositiveIntegerField(default=0)
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    maker_manages: bool  # annotated by InvitationQuerySet.with_maker
+
+    objects = InvitationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]

@@ -132,6 +132,11 @@ class Assignment(models.Model):
                 fields=["member", "-skipped_at"],
                 condition=Q(skipped_at__isnull=False),
             ),
+            models.Index(
+                name="assignment_controls_of_member",
+                fields=["member", "created_at"],
+                condition=Q(gold=True) | Q(repeat=True),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from django.core.signing import BadSignature, Signer
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from labelapp.models import Invitation, Member, Project, Role, User
@@ -25,9 +25,12 @@ class NameTakenError(Exception):
 
 
 def create(
-    *, project: Project, role: str, lasts: timedelta, single: bool, user: User | None
+    *, project: Project, role: str, lasts: timedelta, single: bool, user: User
 ) -> Invitation:
-    """Create a link that works for `lasts`, for a single person or for any number of people."""
+    """Create a link that works for `lasts`, for a single person or for any number of people.
+
+    It works only as long as `user` may invite people to the project.
+    """
     if role not in Role.values:
         raise ValueError(f"{role!r} is not a role")
     return Invitation.objects.create(
@@ -59,7 +62,7 @@ def find(token: str) -> Invitation:
     """Return the invitation of a link. Raises Invitation.DoesNotExist for a forged link."""
     number = token.partition(".")[0]
     pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
-    invitation = Invitation.objects.select_related("project").get(pk=pk)
+    invitation = Invitation.objects.with_maker().select_related("project").get(pk=pk)
     try:
         signer(invitation).unsign(token)
     except BadSignature:
@@ -68,13 +71,18 @@ def find(token: str) -> Invitation:
 
 
 def reason_over(invitation: Invitation) -> str:
-    """Return why the link no longer works, as a sentence, or "" while it works."""
+    """Return why the link no longer works, as a sentence, or "" while it works.
+
+    The invitation is annotated by InvitationQuerySet.with_maker.
+    """
     if invitation.revoked_at is not None:
         return "This invitation was revoked."
     if invitation.expires_at <= timezone.now():
         return "This invitation has expired."
     if invitation.uses_left == 0:
         return "This invitation was for one person and has been used."
+    if not invitation.maker_manages:
+        return "The person who made this invitation no longer manages the project."
     return ""
 
 
@@ -94,8 +102,9 @@ def is_redundant(invitation: Invitation, user: User) -> bool:
 def accept(*, invitation: Invitation, user: User) -> Member:
     """Make `user` a member of the project, unless they already have this role or a higher one.
 
-    A removed member returns in the invitation's role, not in their earlier one, which only a
-    manager can give back. Raises InvitationOverError if the link no longer works.
+    A member who was removed returns only with a link that was made afterwards, and in its role,
+    not in their earlier one, which only a manager can give back.
+    Raises InvitationOverError if the link no longer works, or does not work for `user`.
     """
     project = invitation.project
     # The second of two simultaneous requests by one person waits here, then sees the first.
@@ -103,13 +112,32 @@ def accept(*, invitation: Invitation, user: User) -> Member:
     member = Member.objects.filter(project=project, user=user).first()
     if member is not None and member.is_active and not is_higher(invitation.role, member.role):
         return member
+    check_not_removed(invitation, member)
     use(invitation)
     if member is None:
         name = free_name(project, user.username)
         return Member.objects.create(project=project, user=user, name=name, role=invitation.role)
-    member.is_active, member.role = True, invitation.role
-    member.save(update_fields=["is_active", "role"])
+    member.is_active, member.removed_at, member.role = True, None, invitation.role
+    member.save(update_fields=["is_active", "removed_at", "role"])
     return member
+
+
+def check_not_removed(invitation: Invitation, member: Member | None) -> None:
+    """Raise InvitationOverError if the member was removed after the link was made."""
+    if member is None or member.is_active:
+        return
+    if member.removed_at is None or invitation.created_at <= member.removed_at:
+        raise InvitationOverError(
+            "You were removed from this project after this invitation was made. Ask a manager of "
+            "the project to bring you back."
+        )
+
+
+def check_for(invitation: Invitation, user: User) -> None:
+    """Raise InvitationOverError if the link no longer works, or does not work for `user`."""
+    check(invitation)
+    member = Member.objects.filter(project=invitation.project, user=user).first()
+    check_not_removed(invitation, member)
 
 
 def use(invitation: Invitation) -> None:
@@ -117,16 +145,10 @@ def use(invitation: Invitation) -> None:
 
     Raises InvitationOverError if the link no longer works.
     """
-    working = Invitation.objects.filter(
-        Q(uses_left=None) | Q(uses_left__gt=0),
-        pk=invitation.pk,
-        revoked_at=None,
-        expires_at__gt=timezone.now(),
-    )
+    working = Invitation.objects.working().filter(pk=invitation.pk)
     used = working.update(used=F("used") + 1, uses_left=F("uses_left") - 1)
     if not used:
-        invitation.refresh_from_db()
-        check(invitation)
+        check(Invitation.objects.with_maker().get(pk=invitation.pk))
         raise InvitationOverError("This invitation no longer works.")  # it ended this instant
 
 

@@ -6,9 +6,10 @@ the project first, then the member, whose assignments it may change.
 
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
 
 from labelapp.labelling.assignments import lock_member, release_slot
-from labelapp.models import Member, Project, Role
+from labelapp.models import Invitation, Member, Project, Role
 
 # From the lowest role to the highest. Each may do everything that the lower ones may.
 ROLE_ORDER = [Role.LABELLER, Role.REVIEWER, Role.MANAGER]
@@ -20,6 +21,10 @@ KINDS = {
     REMOVED: Q(user__isnull=False, is_active=False),
     IMPORTED: Q(user=None),  # names in imported rankings, without a login
 }
+
+
+class ChangedMeanwhileError(Exception):
+    """Somebody else has changed the member; the message says to what."""
 
 
 class LastManagerError(Exception):
@@ -44,39 +49,72 @@ def lock_members(project: Project) -> None:
 
 
 @transaction.atomic
-def change_role(*, member: Member, role: str) -> None:
-    """Set the role. Raises LastManagerError if the project would lose its last manager."""
+def change_role(*, member: Member, role: str, instead_of: str | None = None) -> int:
+    """Set the role, and return how many of the member's invitation links this revoked.
+
+    Only a manager's links work. `instead_of` is the role that whoever changes it has seen.
+    Raises ChangedMeanwhileError if it is another one now, and LastManagerError if the project would
+    lose its last manager.
+    """
     if role not in Role.values:
         raise ValueError(f"{role!r} is not a role")
     lock_members(member.project)
+    member.refresh_from_db(fields=["role"])
+    if instead_of is not None and member.role not in (instead_of, role):
+        raise ChangedMeanwhileError(
+            f"Somebody else has made {member.name} a {member.role} meanwhile. Change the role "
+            "again if you still want to."
+        )
     if role != Role.MANAGER:
         keep_a_manager(member)
     member.role = role
     member.save(update_fields=["role"])
+    return 0 if role == Role.MANAGER else revoke_links(member)
 
 
 @transaction.atomic
-def remove(*, member: Member) -> None:
-    """Close the project to a member. Their rankings stay; their open assignments go to others.
+def remove(*, member: Member) -> int:
+    """Close the project to a member, and return how many of their invitation links this revoked.
 
+    Their rankings stay; their open assignments go to others.
     Raises LastManagerError if the project would lose its last manager.
     """
     lock_members(member.project)
     keep_a_manager(member)
     lock_member(member)
-    member.is_active = False
-    member.save(update_fields=["is_active"])
+    member.is_active, member.removed_at = False, timezone.now()
+    member.save(update_fields=["is_active", "removed_at"])
     held = member.assignments.open().filter(slot__isnull=False).order_by("prompt_id")
     for assignment in held.locked():
         release_slot(assignment)
+    return revoke_links(member)
 
 
 @transaction.atomic
 def bring_back(*, member: Member) -> None:
     """Let a removed member open the project again, in their earlier role."""
     lock_members(member.project)
-    member.is_active = True
-    member.save(update_fields=["is_active"])
+    member.is_active, member.removed_at = True, None
+    member.save(update_fields=["is_active", "removed_at"])
+
+
+def working_links(project: Project) -> QuerySet[Invitation]:
+    """Return the invitation links of a project that work now, the newest first."""
+    return Invitation.objects.working().filter(project=project)
+
+
+def revoke_links(member: Member) -> int:
+    """Revoke the invitation links that a member has made, and return how many there were.
+
+    The caller holds the lock of lock_members, as accepting an invitation does.
+    """
+    made = Invitation.objects.filter(
+        project=member.project, created_by=member.user_id, revoked_at=None
+    )
+    unused = made.exclude(uses_left=0).filter(expires_at__gt=timezone.now())
+    number = unused.count()
+    made.update(revoked_at=timezone.now())
+    return number
 
 
 def keep_a_manager(member: Member) -> None:

@@ -1,6 +1,5 @@
 """The list of projects and the figures of a project."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from django.db.models import Count
 
 from labelapp.db.cache import Cached, cached, cached_each
 from labelapp.labelling import queue
-from labelapp.labelling.assignments import COUNTED
+from labelapp.labelling.assignments import COUNTED, Waiting, tell
 from labelapp.models import (
     Assignment,
     Member,
@@ -46,11 +45,7 @@ class ProjectCard:
     role: str
     rankings: int
     ranked: int  # prompts that the user has ranked
-    waiting: int  # prompts that the user has started or could get, counted up to COUNTED
-
-    @property
-    def many_wait(self) -> bool:
-        return self.waiting >= COUNTED
+    waiting: Waiting  # prompts that the user has started or could get
 
 
 def cached_counts(project: Project) -> Cached[Counts]:
@@ -92,16 +87,18 @@ def overview(user: User) -> list[ProjectCard]:
     memberships = {member.project_id: member for member in own}
     rankings = cached_each("rankings", [project.pk for project in projects], current_rankings)
     active = [member for member in own if not member.project.paused]
-    waiting = Counter(queue.count_each(active, COUNTED))
-    begun = Assignment.objects.held().filter(member__user=user)
-    waiting.update(dict(begun.values_list("member__project").annotate(Count("pk"))))
+    held = Assignment.objects.held().filter(member__user=user)
+    begun = dict(held.values_list("member__project").annotate(Count("pk")))
+    waiting = {project: Waiting(number) for project, number in begun.items()}  # of those on hold
+    for member, waits in zip(active, queue.count_each(active, COUNTED), strict=True):
+        waiting[member.project_id] = tell(member, waits, begun.get(member.project_id, 0))
     return [
         ProjectCard(
             project=project,
             role=member.role if member else "administrator",
             rankings=rankings.get(project.pk, 0),
             ranked=member.ranked if member else 0,
-            waiting=waiting[project.pk],
+            waiting=waiting.get(project.pk, Waiting(0)),
         )
         for project, member in ((each, memberships.get(each.pk)) for each in projects)
     ]

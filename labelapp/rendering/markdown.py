@@ -23,6 +23,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 from labelapp.rendering import math
+from labelapp.rendering.links import links_plugin
 
 MAX_MARKDOWN = 200_000  # characters; longer text is shown as it is, without Markdown
 MAX_HIGHLIGHT = 20_000  # characters; longer code is shown without colours
@@ -85,6 +86,7 @@ def markdown() -> MarkdownIt:
         MarkdownIt("commonmark", {"html": False, "breaks": True, "highlight": highlight_code})
         .enable(["table", "strikethrough"])
         .disable("image")
+        .use(links_plugin)
     )
     parser.add_render_rule("table_open", lambda *_: '<div class="table-box"><table>\n')
     parser.add_render_rule("th_open", open_cell)

@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 
+from labelapp.models import Project
+from labelapp.runs.base_models import base_models
 from training.config import TrainConfig
 
 BACKBONES = [
@@ -28,7 +30,9 @@ class TrainForm(forms.Form):
     model = forms.CharField(
         required=False,
         max_length=300,
-        help_text="Name or folder of the pretrained Hugging Face model. Default: gpt2.",
+        widget=forms.Select,
+        label="Pretrained model",
+        help_text="An administrator can add models to this list.",
     )
     epochs = forms.IntegerField(
         required=False,
@@ -43,6 +47,26 @@ class TrainForm(forms.Form):
     )
     ties = forms.ChoiceField(choices=TIES, initial="drop", label="Tied responses")
     seed = forms.IntegerField(initial=0, min_value=0)
+
+    def __init__(self, data: Any = None, *, project: Project) -> None:
+        super().__init__(data)
+        self.models = dict(base_models(project))
+        widget = self.fields["model"].widget
+        if isinstance(widget, forms.Select):
+            widget.choices = list(self.models.items())
+
+    def clean_model(self) -> str:
+        """Return the model, or the first of the list if none is given.
+
+        One that is not in the list is refused in the same words whether it exists or not.
+        """
+        model: str = self.cleaned_data["model"] or next(iter(self.models), "")
+        if self.cleaned_data.get("backbone") == "pretrained" and model not in self.models:
+            raise forms.ValidationError(
+                "This model can’t be used here. Choose one from the list, or ask an administrator "
+                "to add it."
+            )
+        return model
 
     def clean(self) -> dict[str, Any]:
         if not self.errors:

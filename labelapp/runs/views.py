@@ -40,7 +40,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         if not member.manages:
             raise PermissionDenied("Only a manager of the project can start training.")
         return start(request, member)
-    return list_response(request, member, TrainForm())
+    return list_response(request, member, TrainForm(project=member.project))
 
 
 def list_response(
@@ -59,7 +59,7 @@ def list_response(
 
 
 def start(request: HttpRequest, member: Member) -> HttpResponse:
-    form = TrainForm(request.POST)
+    form = TrainForm(request.POST, project=member.project)
     if form.is_valid():
         try:
             run = lifecycle.start(

@@ -1,4 +1,4 @@
-"""Access control, middleware, the language and the static files of every page.
+"""Access control, signing in, middleware, the language and the static files of every page.
 
 It may import db, rendering and models.
 """

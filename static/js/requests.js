@@ -44,7 +44,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (landed === document.body.dataset.signIn && landed !== location.pathname) {
     event.detail.shouldSwap = false; // a redirect that htmx followed: the session is over
     show(SIGNED_OUT);
-  } else if (xhr.status >= 400 && xhr.status !== 422) {
+  } else if (xhr.status >= 400 && xhr.status !== 409 && xhr.status !== 422) {
     event.detail.shouldSwap = false;
     show(refusal(xhr.responseText) ?? FAULT);
   } else {
@@ -82,3 +82,14 @@ document.addEventListener("htmx:afterSwap", () => {
 });
 
 region?.querySelector("button")?.addEventListener("click", clear);
+
+// A second click would ask for the same account again, which is not free any more.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || !("once" in form.dataset)) return;
+  if (form.dataset.once === "sent") event.preventDefault();
+  form.dataset.once = "sent";
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-once]")) form.setAttribute("data-once", "");
+});

@@ -39,6 +39,12 @@ def start(
         ({"DATABASE_URL": "postgres://h:port/x"}, "DATABASE_URL cannot be read; its form is"),
         ({"DATABASE_URL": "sqlite:///"}, "DATABASE_URL names no database; its form is sqlite:////"),
         ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL names no database"),
+        ({"PROXIES": "-1"}, "PROXIES='-1' is not a whole number of 0 or more"),
+        (
+            {"MIN_PASSWORD_LENGTH": "7"},
+            "MIN_PASSWORD_LENGTH='7' is not a whole number of 8 or more",
+        ),
+        ({"SESSION_IDLE_HOURS": "1.5"}, "SESSION_IDLE_HOURS='1.5' is not a whole number of 0 or"),
         ({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR=/proc/nowhere cannot be created: No such file"),
     ],
 )
@@ -102,3 +108,31 @@ def test_statements_are_prepared_unless_a_pooler_stands_between(
 def test_https_turns_on_what_needs_it(tmp_path: Path) -> None:
     done = start(tmp_path, "print(s.SESSION_COOKIE_SECURE, s.SECURE_SSL_REDIRECT)", HTTPS="on")
     assert done.stdout == "True True\n"
+
+
+@pytest.mark.parametrize(
+    ("switches", "expected"),
+    [
+        ({}, "31536000 False False"),
+        ({"HSTS_SUBDOMAINS": "on"}, "31536000 True False"),
+        ({"HSTS_SUBDOMAINS": "on", "HSTS_PRELOAD": "on"}, "31536000 True True"),
+    ],
+)
+def test_other_hosts_of_the_domain_are_bound_only_if_so_asked(
+    tmp_path: Path, switches: dict[str, str], expected: str
+) -> None:
+    printed = "s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD"
+    assert start(tmp_path, f"print({printed})", HTTPS="on", **switches).stdout == f"{expected}\n"
+
+
+def test_a_forged_host_is_one_line_of_the_log(tmp_path: Path) -> None:
+    request = (
+        "import os, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'labelapp.settings';"
+        "django.setup(); from django.test import Client;"
+        "print(Client(headers={'host': 'evil.example\\r\\nx'}).get('/sign-in/').status_code)"
+    )
+    (tmp_path / "static").mkdir()
+    done = start(tmp_path, request)
+    assert done.stdout == "400\n"
+    assert done.stderr.count("\n") == 1
+    assert "Invalid HTTP_HOST header" in done.stderr

@@ -11,6 +11,7 @@ from django.db import transaction
 from labelapp.management.options import add_project_option, get_project
 from labelapp.models import Member, Role, User
 from labelapp.projects import members as people
+from labelapp.projects.accounts import is_taken
 
 
 class Command(BaseCommand):
@@ -38,6 +39,10 @@ class Command(BaseCommand):
                     User(username=username, password=password).full_clean()
                 except ValidationError as error:
                     raise CommandError(" ".join(error.messages)) from error
+                if is_taken(username):
+                    raise CommandError(
+                        f"the name {username!r} looks like that of another account; choose another"
+                    )
                 user = User.objects.create_user(username, password=password)
             members = Member.objects.select_related("project")
             member = members.filter(project=project, user=user).first()

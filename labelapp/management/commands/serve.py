@@ -18,6 +18,8 @@ STOP_WEB_SECONDS = 5  # for open requests; less than STOP_SECONDS
 # start when they are needed.
 THREADS = 90
 IDLE_SECONDS = 600  # granian's maximum; the connection of an ended thread stays open for a while
+CLEAN_UP = [sys.executable, "manage.py", "clean_up"]
+CLEAN_UP_SECONDS = 24 * 60 * 60
 WORKERS = {"default": "task worker", "training": "training worker"}  # by queue
 
 
@@ -67,12 +69,16 @@ class Command(BaseCommand):
                 web_server(bind, options["workers"]), cwd=settings.BASE_DIR
             )
             self.stdout.write(f"Podium is running at http://{bind.text}/ (press Ctrl-C to stop)")
+            clean_up_at = time.monotonic()
             while processes["web"].poll() is None:
                 for queue, name in WORKERS.items():
                     if queue not in processes or processes[queue].poll() is not None:
                         processes[queue] = subprocess.Popen(worker(queue), cwd=settings.BASE_DIR)
                         self.stdout.write(f"The {name} is process {processes[queue].pid}.")
                         self.stdout.flush()
+                if time.monotonic() >= clean_up_at:
+                    processes["clean-up"] = subprocess.Popen(CLEAN_UP, cwd=settings.BASE_DIR)
+                    clean_up_at += CLEAN_UP_SECONDS
                 time.sleep(1)
         except KeyboardInterrupt:
             return

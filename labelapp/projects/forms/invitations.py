@@ -1,12 +1,10 @@
-"""The forms to create an invitation, and an account to accept it with."""
+"""The form to create an invitation."""
 
 from datetime import timedelta
-from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import UserCreationForm
 
-from labelapp.models import Role, User
+from labelapp.models import Role
 
 ONE, ANY = "one", "any"
 
@@ -31,19 +29,3 @@ class InvitationForm(forms.Form):
     @property
     def single(self) -> bool:
         return bool(self.cleaned_data["people"] == ONE)
-
-
-class AccountForm(UserCreationForm):
-    """Create an account with a name and a password, validated by Django."""
-
-    class Meta(UserCreationForm.Meta):
-        model = User
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["username"].help_text = "Letters, digits and @ . + - _"
-        self.fields[
-            "password1"
-        ].help_text = "At least 8 characters, not only digits, and not a common password."
-        self.fields["password2"].label = "Password again"
-        self.fields["password2"].help_text = ""

@@ -6,6 +6,7 @@ from labelapp.models import Role
 
 
 class RoleForm(forms.Form):
+    shown = forms.ChoiceField(choices=Role.choices, required=False)  # the role before the change
     role = forms.ChoiceField(
         choices=Role.choices,
         error_messages={

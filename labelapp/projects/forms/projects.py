@@ -6,6 +6,7 @@ from django import forms
 
 from labelapp.models import INSTRUCTGPT_FLAGS, Project
 from labelapp.models.projects import MAX_SHARE
+from labelapp.web.versions import VersionedForm
 
 MAX_GUIDELINES = 50_000  # characters; they are rendered for every ranking page
 MAX_FLAGS = 30
@@ -22,7 +23,7 @@ FLAG_CHOICES = [
 ]
 
 
-class SettingsForm(forms.ModelForm):
+class SettingsForm(VersionedForm, forms.ModelForm):
     """The settings of a project. Scores and flags that are not posted stay unchanged."""
 
     guidelines = forms.CharField(

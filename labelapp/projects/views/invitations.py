@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import authenticate, login
+from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -14,10 +14,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from labelapp.models import Invitation, Member, Role, User
+from labelapp.models import Invitation, Member, Role
 from labelapp.projects import invitations
-from labelapp.projects.forms.invitations import AccountForm, InvitationForm
+from labelapp.projects.forms.accounts import AccountForm
+from labelapp.projects.forms.invitations import InvitationForm
 from labelapp.web.access import member_view, signed_in
+from labelapp.web.sessions import note_use
 
 PAGE_SIZE = 20
 FORGED = "This invitation link isn’t valid. Check that you have the whole link."
@@ -55,7 +57,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
             request, "Link created. Copy it and share it with the people you want to invite."
         )
         return redirect(f"{request.path}#invitation-{created.pk}")
-    created_here = member.project.invitations.select_related("created_by")
+    created_here = member.project.invitations.with_maker().select_related("created_by")
     page = Paginator(created_here, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "member": member,
@@ -89,10 +91,10 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
         invitation = invitations.find(token)
         if request.method == "POST":
             return accept(request, invitation)
-        if request.user.is_authenticated and invitations.is_redundant(
-            invitation, signed_in(request)
-        ):
-            return redirect(invitation.project)
+        if request.user.is_authenticated:
+            if invitations.is_redundant(invitation, signed_in(request)):
+                return redirect(invitation.project)
+            invitations.check_for(invitation, signed_in(request))
         invitations.check(invitation)
     except Invitation.DoesNotExist:
         return refuse(request, FORGED, status=404)
@@ -114,12 +116,11 @@ def join_response(
 
 
 def accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
-    """Let the visitor join, with a new account if they have none."""
-    user = existing_user(request)
-    if user is not None:
-        member = invitations.accept(invitation=invitation, user=user)
+    """Let the visitor join: as the person who is signed in, or with a new account."""
+    if request.user.is_authenticated:
+        member = invitations.accept(invitation=invitation, user=signed_in(request))
     else:
-        invitations.check(invitation)  # only a working link reveals which names are taken
+        invitations.check(invitation)  # without a working link nobody can ask for names
         form = AccountForm(request.POST)
         if not form.is_valid():
             return join_response(request, invitation, form, status=422)
@@ -127,22 +128,9 @@ def accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
         try:
             member = invitations.accept_as_new(invitation=invitation, account=user)
         except invitations.NameTakenError:
-            form.add_error("username", "A user with that username already exists.")
+            form.refuse_taken_name()
             return join_response(request, invitation, form, status=422)
-    if not request.user.is_authenticated:
         login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+        note_use(request.session)
     messages.success(request, f"You have joined {member.project.name} as a {member.role}.")
     return redirect(invitation.project)
-
-
-def existing_user(request: HttpRequest) -> User | None:
-    """Return the signed-in user, or the one whose name and password were sent.
-
-    The latter happens when “Create account” is clicked twice, and when somebody already has an
-    account.
-    """
-    if request.user.is_authenticated:
-        return signed_in(request)
-    name, password = request.POST.get("username", ""), request.POST.get("password1", "")
-    user = authenticate(request, username=name, password=password) if name and password else None
-    return user if isinstance(user, User) else None

@@ -1,5 +1,7 @@
 """The pages where managers change roles, remove members and bring them back."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -10,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
-from labelapp.models import Member, Role
+from labelapp.models import Member, Project, Role
 from labelapp.projects import members as people
 from labelapp.projects.forms.members import RoleForm
 from labelapp.web.access import member_view
@@ -40,9 +42,11 @@ def done(request: PageRequest, member: Member, person: Member, message: str) -> 
     return HttpResponseClientRedirect(target.url) if request.htmx else target
 
 
-def refuse(request: PageRequest, member: Member, person: Member, problem: str) -> HttpResponse:
+def refuse(
+    request: PageRequest, member: Member, person: Member, problem: str, status: int = 422
+) -> HttpResponse:
     if request.htmx:
-        return row(request, member, person, status=422, problem=problem)
+        return row(request, member, person, status=status, problem=problem)
     messages.error(request, problem)
     return redirect("people", member.project.slug)
 
@@ -50,8 +54,27 @@ def refuse(request: PageRequest, member: Member, person: Member, problem: str) -
 def row(
     request: PageRequest, member: Member, person: Member, status: int = 200, **extra: Any
 ) -> HttpResponse:
+    show_links([person], member.project)
     context = {"project": member.project, "person": person, "roles": Role.choices, **extra}
     return render(request, "projects/members/_person.html", context, status=status)
+
+
+def show_links(persons: Iterable[Member], project: Project) -> None:
+    """Set `links` of each person: the invitation links they have made that still work."""
+    by_maker = defaultdict(list)
+    for link in people.working_links(project):
+        by_maker[link.created_by_id].append(link)
+    for person in persons:
+        person.links = by_maker[person.user_id] if person.user_id else []
+
+
+def links_revoked(number: int) -> str:
+    """Return a sentence about the links that a change of membership has revoked, or ""."""
+    if not number:
+        return ""
+    if number == 1:
+        return " The invitation link they had made no longer works."
+    return f" The {number} invitation links they had made no longer work."
 
 
 @require_safe
@@ -61,12 +84,14 @@ def index(request: PageRequest, member: Member) -> HttpResponse:
     shown = request.GET.get("show", "")
     shown = shown if shown in people.KINDS else people.ACTIVE
     members = people.of_kind(member.project, shown)
+    page = Paginator(members, PAGE_SIZE).get_page(request.GET.get("page"))
+    show_links(page.object_list, member.project)
     context = {
         "member": member,
         "project": member.project,
         "shown": shown,
         "counts": people.count_kinds(member.project),
-        "page": Paginator(members, PAGE_SIZE).get_page(request.GET.get("page")),
+        "page": page,
         "query": f"show={shown}&",
         "roles": Role.choices,
     }
@@ -79,12 +104,16 @@ def change_role(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     form = RoleForm(request.POST)
     if not form.is_valid():
-        return refuse(request, member, person, str(form.errors["role"][0]))
+        return refuse(request, member, person, str(next(iter(form.errors.values()))[0]))
     try:
-        people.change_role(member=person, role=form.cleaned_data["role"])
+        role, shown = form.cleaned_data["role"], form.cleaned_data["shown"] or None
+        revoked = people.change_role(member=person, role=role, instead_of=shown)
+    except people.ChangedMeanwhileError as error:
+        return refuse(request, member, person, str(error), status=409)
     except people.LastManagerError as error:
         return refuse(request, member, person, str(error))
-    return done(request, member, person, f"{person.name} is now a {person.role}.")
+    message = f"{person.name} is now a {person.role}.{links_revoked(revoked)}"
+    return done(request, member, person, message)
 
 
 @require_POST
@@ -92,12 +121,12 @@ def change_role(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 def remove(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     try:
-        people.remove(member=person)
+        revoked = people.remove(member=person)
     except people.LastManagerError as error:
         return refuse(request, member, person, str(error))
     message = (
         f"{person.name} has been removed. Their rankings are kept, and the prompts they had "
-        "started go to others."
+        f"started go to others.{links_revoked(revoked)}"
     )
     return done(request, member, person, message)
 

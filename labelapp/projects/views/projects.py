@@ -1,29 +1,21 @@
-"""The pages to sign in, list projects, show one, and create one or change its settings."""
+"""The pages to list projects, show one, and create one or change its settings."""
 
 from copy import copy
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.views import LoginView
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from labelapp.db.writer import write
 from labelapp.labelling import assignments, controls
-from labelapp.models import Member, Role, User
+from labelapp.models import Member, Project, Role, User
 from labelapp.projects import overview, prompts
 from labelapp.projects.forms.projects import ProjectForm, SettingsForm
 from labelapp.rendering.markdown import render as render_text
 from labelapp.web.access import member_view, signed_in
-
-
-class SignIn(LoginView):
-    template_name = "projects/sign_in.html"
-    redirect_authenticated_user = True
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(**kwargs) | {"nobody_yet": not User.objects.exists()}
 
 
 @require_safe
@@ -41,16 +33,33 @@ def form_response(
     request: HttpRequest, template: str, form: SettingsForm, **context: Any
 ) -> HttpResponse:
     """Render the form with a preview of its guidelines."""
-    preview = render_text(form["guidelines"].value() or "")
-    status = 422 if wants_saving(request) and form.errors else 200
-    return render(request, template, {"form": form, "preview": preview, **context}, status=status)
+    status = 200
+    if wants_saving(request):
+        status = 409 if form.is_stale else 422 if form.errors else 200
+    context |= {"form": form} | preview_of(form["guidelines"].value() or "")
+    return render(request, template, context, status=status)
+
+
+def preview_of(guidelines: str) -> dict[str, object]:
+    """Return the context of a preview: rendered guidelines, or the problem with them."""
+    try:
+        text = SettingsForm.base_fields["guidelines"].clean(guidelines)
+    except ValidationError as error:
+        return {"preview_problem": " ".join(error.messages)}
+    return {"preview": render_text(text)}
+
+
+def require_administrator(request: HttpRequest) -> User:
+    """Return the user, who may create projects. Raises PermissionDenied for others."""
+    user = signed_in(request)
+    if not user.is_superuser:
+        raise PermissionDenied("Only an administrator can create a project.")
+    return user
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    user = signed_in(request)
-    if not user.is_superuser:
-        raise PermissionDenied("Only an administrator can create a project.")
+    user = require_administrator(request)
     form = ProjectForm(request.POST or None)
     if wants_saving(request) and form.is_valid():
         project = overview.create(manager=user, project=form.save(commit=False))
@@ -61,12 +70,14 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_view(Role.MANAGER)
 def settings(request: HttpRequest, member: Member) -> HttpResponse:
-    # A copy: the header must not show refused values.
-    form = SettingsForm(request.POST or None, instance=copy(member.project))
-    if wants_saving(request) and form.is_valid():
-        form.save()
-        messages.success(request, "The settings are saved.")
-        return redirect("project_settings", member.project.slug)
+    if wants_saving(request):
+        form = save_settings(request, member)
+        if not form.is_stale and form.is_valid():
+            messages.success(request, "The settings are saved.")
+            return redirect("project_settings", member.project.slug)
+    else:
+        # A copy: the header must not show what was entered.
+        form = SettingsForm(request.POST or None, instance=copy(member.project))
     context = {
         "member": member,
         "project": member.project,
@@ -75,17 +86,43 @@ def settings(request: HttpRequest, member: Member) -> HttpResponse:
     return form_response(request, "projects/settings.html", form, **context)
 
 
-@require_POST
-def preview(request: HttpRequest) -> HttpResponse:
+def save_settings(request: HttpRequest, member: Member) -> SettingsForm:
+    """Save the settings if they are valid, and the page has shown those that are stored now.
+
+    The project is locked: of two who save at once, the second sees what the first has saved.
+    """
+    with write():
+        project = Project.objects.select_for_update(no_key=True).get(pk=member.project_id)
+        form = SettingsForm(request.POST, instance=project)
+        if not form.is_stale and form.is_valid():
+            form.save()
+    return form
+
+
+def preview_response(request: HttpRequest) -> HttpResponse:
     """Render guidelines as labellers will see them."""
-    text = render_text(request.POST.get("guidelines", ""))
-    return render(request, "projects/_preview.html", {"preview": text})
+    context = preview_of(request.POST.get("guidelines", ""))
+    status = 422 if "preview_problem" in context else 200
+    return render(request, "projects/_preview.html", context, status=status)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def preview(request: HttpRequest, member: Member) -> HttpResponse:
+    return preview_response(request)
+
+
+@require_POST
+def new_preview(request: HttpRequest) -> HttpResponse:
+    """Render the guidelines of a project that is not created yet."""
+    require_administrator(request)
+    return preview_response(request)
 
 
 @require_safe
 @member_view()
 def detail(request: HttpRequest, member: Member) -> HttpResponse:
-    yours = assignments.waiting_for(member) if member.pk else 0
+    yours = assignments.waiting_for(member) if member.pk else assignments.Waiting(0)
     counts = overview.cached_counts(member.project)
     context = {
         "member": member,
@@ -96,7 +133,6 @@ def detail(request: HttpRequest, member: Member) -> HttpResponse:
         "quality": overview.quality(member.project) if member.sees_scores else None,
         "naming": prompts.naming_themselves(member.project).count() if member.sees_scores else 0,
         "yours": yours,
-        "many_yours": yours >= assignments.COUNTED,
         "own": assignments.progress(member) if member.pk else None,
     }
     return render(request, "projects/detail.html", context)

@@ -1,11 +1,14 @@
 """Invitations: links that managers make, and joining by them."""
 
+import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user
 from django.db import connection
+from django.db.models import QuerySet
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -26,7 +29,13 @@ ACCOUNT = {
 
 def make(project: Project, role: Role = Role.LABELLER, *, single: bool = False) -> Invitation:
     lasts = timedelta(days=7)
-    return invitations.create(project=project, role=role, lasts=lasts, single=single, user=None)
+    inviter, _ = User.objects.get_or_create(username="inviter", is_superuser=True)
+    return invitations.create(project=project, role=role, lasts=lasts, single=single, user=inviter)
+
+
+def accounts() -> QuerySet[User]:
+    """The accounts beside that of who makes the links of these tests."""
+    return User.objects.exclude(username="inviter")
 
 
 def path(invitation: Invitation) -> str:
@@ -136,7 +145,7 @@ def test_a_new_person_makes_an_account_and_is_in(project: Project) -> None:
     assert user.get_username() == "newcomer"
     assert not user.is_staff
     assert not user.is_superuser
-    assert role_of(User.objects.get(), project) == "reviewer"
+    assert role_of(accounts().get(), project) == "reviewer"
     assert Client().login(username="newcomer", password=ACCOUNT["password1"])
     invitation.refresh_from_db()
     assert (invitation.used, invitation.uses_left) == (1, 0)
@@ -164,8 +173,9 @@ def test_who_has_an_account_signs_in_and_comes_back(project: Project, outsider: 
 @pytest.mark.parametrize(
     ("posted", "message"),
     [
-        ({"username": "outsider"}, "already exists"),
-        ({"username": "OUTSIDER"}, "already exists"),
+        ({"username": "outsider"}, "name can’t be used"),
+        ({"username": "OUTSIDER"}, "name can’t be used"),
+        ({"username": "оutsіdеr"}, "name can’t be used"),  # with three Cyrillic letters
         ({"username": "two words"}, "Enter a valid username"),
         ({"username": ""}, "required"),
         ({"password1": "12345678", "password2": "12345678"}, "entirely numeric"),
@@ -180,7 +190,7 @@ def test_a_bad_account_is_refused_in_words(
     response = Client().post(path(invitation), ACCOUNT | posted)
     assert response.status_code == 422
     assert message in response.content.decode()
-    assert User.objects.count() == 1
+    assert accounts().count() == 1
     invitation.refresh_from_db()
     assert invitation.uses_left == 1
 
@@ -204,7 +214,7 @@ def test_a_link_that_is_over_says_why(
             html = response.content.decode()
             assert f"{message} Ask the person who sent it to you for a new one." in html
             assert "Kitchen" not in html
-    assert User.objects.count() == 1
+    assert accounts().count() == 1
     assert not project.members.exists()
 
 
@@ -226,7 +236,7 @@ def test_a_forged_link_is_no_link(project: Project, forged: str) -> None:
     for response in (Client().get(f"/join/{token}/"), Client().post(f"/join/{token}/", ACCOUNT)):
         assert response.status_code == 404
         assert "This invitation link isn’t valid." in response.content.decode()
-    assert not User.objects.exists()
+    assert not accounts().exists()
 
 
 def test_the_page_of_a_link_takes_no_other_method(project: Project) -> None:
@@ -261,11 +271,47 @@ def test_joining_twice_lands_in_the_project_and_uses_the_link_once(
     assert (invitation.used, project.members.count()) == (1, 1)
 
 
-def test_a_second_click_on_the_new_account_lands_in_the_project(project: Project) -> None:
-    invitation = make(project, single=True)
-    for _ in range(2):  # the browser sends both before it has an answer
-        assert Client().post(path(invitation), ACCOUNT)["Location"] == "/projects/kitchen/"
-    assert (User.objects.count(), project.members.count()) == (1, 1)
+def test_a_second_click_on_the_new_account_leads_to_signing_in_and_into_the_project(
+    project: Project,
+) -> None:
+    """With scripts the page sends a form only once."""
+    invitation = make(project)
+    assert Client().post(path(invitation), ACCOUNT)["Location"] == "/projects/kitchen/"
+    client = Client()
+    second = client.post(path(invitation), ACCOUNT)
+    assert second.status_code == 422
+    sign_in_url = f"/sign-in/?next={path(invitation)}"
+    assert sign_in_url in second.content.decode()
+    data = {"username": ACCOUNT["username"], "password": ACCOUNT["password1"]}
+    landed = client.post(sign_in_url, data, follow=True)
+    assert landed.redirect_chain[-1] == ("/projects/kitchen/", 302)
+    assert (accounts().count(), project.members.count()) == (1, 1)
+
+
+def test_the_page_of_a_link_checks_no_password(project: Project, outsider: User) -> None:
+    """An account is signed in to on the page for that, where guesses are counted."""
+    invitation = make(project)
+    for password in ("wrong", PASSWORD):
+        posted = {"username": "outsider", "password1": password, "password2": password}
+        client = Client()
+        assert client.post(path(invitation), posted).status_code == 422
+        assert not client.session.keys()
+    assert role_of(outsider, project) is None
+
+
+def test_a_name_is_looked_for_only_if_an_account_would_be_made(
+    project: Project, outsider: User
+) -> None:
+    """Else the names of others could be found out without leaving an account each time."""
+    invitation = make(project)
+    mistaken = ACCOUNT | {"password2": "another"}
+    pages = [
+        Client().post(path(invitation), mistaken | {"username": name}).content.decode()
+        for name in ("outsider", "nobody-has")
+    ]
+    varying = r'value="[^"]*"|token": "[^"]*"'
+    taken, free = (re.sub(varying, "", page) for page in pages)
+    assert taken == free
 
 
 def test_a_removed_member_comes_back_in_the_role_of_the_link(project: Project) -> None:
@@ -343,4 +389,142 @@ def test_accounts_of_one_name_made_at_once_are_one(project: Project) -> None:
     ] * 3
     failures = in_parallel(*jobs)
     assert [type(failure) for failure in failures] == [invitations.NameTakenError] * 2
-    assert (User.objects.count(), project.members.count()) == (1, 1)
+    assert (accounts().count(), project.members.count()) == (1, 1)
+
+
+# A link is worth what its maker is now
+
+
+LEAVING = {
+    "removed": lambda maker: members.remove(member=maker),
+    "made a reviewer": lambda maker: members.change_role(member=maker, role=Role.REVIEWER),
+    "made a labeller": lambda maker: members.change_role(member=maker, role=Role.LABELLER),
+}
+
+
+def made_by(maker: Member, role: Role = Role.MANAGER) -> Invitation:
+    assert maker.user is not None
+    lasts = timedelta(days=30)
+    return invitations.create(
+        project=maker.project, role=role, lasts=lasts, single=False, user=maker.user
+    )
+
+
+@pytest.mark.parametrize("leave", LEAVING.values(), ids=LEAVING)
+def test_who_manages_no_longer_cannot_let_anybody_in(
+    project: Project, manager: Member, outsider: User, leave: Callable[[Member], int]
+) -> None:
+    maker = join(project, "maker", Role.MANAGER)
+    links = [made_by(maker, role) for role in Role]
+    assert leave(maker) == len(links)
+    before = set(project.members.values_list("user", "role", "is_active"))
+    for link in links:
+        for client in (Client(), sign_in(outsider), sign_in(maker)):
+            response = client.post(path(link), ACCOUNT)
+            assert (response.status_code, client.get(path(link)).status_code) in {
+                (410, 410),
+                (302, 302),  # a role that the maker still has: nothing to join
+            }
+    assert set(project.members.values_list("user", "role", "is_active")) == before
+    assert not User.objects.filter(username=ACCOUNT["username"]).exists()
+
+
+@pytest.mark.parametrize("how", ["is_active", "is_superuser"])
+def test_an_account_without_its_rights_lets_nobody_in(
+    project: Project, outsider: User, how: str
+) -> None:
+    invitation = make(project)
+    User.objects.filter(username="inviter").update(**{how: False})
+    with pytest.raises(invitations.InvitationOverError, match="no longer manages the project"):
+        invitations.accept(invitation=invitation, user=outsider)
+    assert Client().get(path(invitation)).status_code == 410
+    end(invitation, created_by=None)
+    assert Client().get(path(invitation)).status_code == 410
+
+
+def test_a_membership_that_was_changed_elsewhere_counts_as_well(
+    project: Project, manager: Member, outsider: User
+) -> None:
+    """The link is refused by what its maker is, even if nothing has revoked it."""
+    link = made_by(manager)
+    Member.objects.filter(pk=manager.pk).update(role=Role.LABELLER)
+    assert sign_in(outsider).post(path(link)).status_code == 410
+    assert "no longer manages" in Client().get(path(link)).content.decode()
+    Member.objects.filter(pk=manager.pk).update(role=Role.MANAGER)
+    assert sign_in(outsider).post(path(link)).status_code == 302
+
+
+def test_links_of_others_and_of_other_projects_stay(project: Project, manager: Member) -> None:
+    attic = Project.objects.create(name="Attic", slug="attic")
+    maker = join(project, "maker", Role.MANAGER)
+    there = Member.objects.create(project=attic, user=maker.user, name="m", role=Role.MANAGER)
+    others, elsewhere = made_by(manager), made_by(there)
+    made_by(maker)
+    assert members.remove(member=maker) == 1
+    for link in (others, elsewhere):
+        assert Client().get(path(link)).status_code == 200
+
+
+def test_who_was_removed_does_not_come_back_by_an_older_link(project: Project) -> None:
+    join(project, "boss", Role.MANAGER)
+    older = make(project)
+    gone = join(project, "gone", Role.LABELLER)
+    members.remove(member=gone)
+    client = sign_in(gone)
+    for response in (client.get(path(older)), client.post(path(older))):
+        assert response.status_code == 410
+        assert "You were removed from this project" in response.content.decode()
+    assert client.get("/projects/kitchen/").status_code == 404
+    older.refresh_from_db()
+    assert older.used == 0
+    members.bring_back(member=gone)
+    assert client.get("/projects/kitchen/").status_code == 200
+    assert gone.removed_at is None
+
+
+def test_who_was_removed_at_an_unknown_time_comes_back_by_no_link(
+    project: Project, labeller: Member
+) -> None:
+    Member.objects.filter(pk=labeller.pk).update(is_active=False)
+    assert sign_in(labeller).post(path(make(project))).status_code == 410
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_link_used_while_its_maker_is_removed_lets_in_before_or_not_at_all(
+    project: Project,
+) -> None:
+    join(project, "boss", Role.MANAGER)
+    for i in range(6):
+        maker = join(project, f"maker {i}", Role.MANAGER)
+        user = User.objects.create(username=f"{i}")
+        link = made_by(maker)
+        in_parallel(
+            lambda maker=maker: members.remove(member=maker),
+            lambda link=link, user=user: invitations.accept(
+                invitation=Invitation.objects.get(pk=link.pk), user=user
+            ),
+        )
+        link.refresh_from_db()
+        assert link.used == project.members.filter(user=user).count()
+        late = User.objects.create(username=f"late {i}")
+        with pytest.raises(invitations.InvitationOverError):
+            invitations.accept(invitation=invitations.find(invitations.token(link)), user=late)
+
+
+def test_the_page_of_people_shows_whose_links_work_and_says_what_removing_did(
+    project: Project, manager: Member
+) -> None:
+    maker = join(project, "maker", Role.MANAGER)
+    made_by(maker)
+    end(made_by(maker), expires_at=timezone.now())
+    made_by(maker, Role.LABELLER)
+    people = "/projects/kitchen/people/"
+    client = sign_in(manager)
+    html = " ".join(client.get(people).content.decode().split())
+    assert "2 invitation links</a> they made still work" in html
+    assert html.count("they made still work") == 1
+    htmx = {"HTTP_HX_REQUEST": "true"}
+    done = client.post(f"{people}{maker.pk}/role/", {"role": "reviewer"}, **htmx).content.decode()
+    assert "The 2 invitation links they had made no longer work." in done
+    assert "they made still work" not in done
+    assert "no longer manages" not in client.get(URL).content.decode()  # they are revoked

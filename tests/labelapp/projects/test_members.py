@@ -158,7 +158,7 @@ def test_the_list_makes_the_same_queries_for_many_people(
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         client.get(URL)
-    assert len(queries) == 6
+    assert len(queries) == 7
 
 
 def test_a_manager_changes_a_role_removes_and_brings_back(
@@ -194,6 +194,23 @@ def test_bad_changes_are_refused_in_words(manager: Member, labeller: Member) -> 
     refused = client.post(f"{URL}{manager.pk}/remove/", **HTMX)
     assert refused.status_code == 422
     assert only in refused.content.decode()
+
+
+def test_a_role_that_somebody_else_has_changed_is_not_changed_in_silence(
+    manager: Member, labeller: Member
+) -> None:
+    members.change_role(member=labeller, role=Role.MANAGER)
+    stale = {"shown": "labeller", "role": "reviewer"}
+    url = f"{URL}{labeller.pk}/role/"
+    refused = sign_in(manager).post(url, stale, **HTMX)
+    assert refused.status_code == 409
+    html = refused.content.decode()
+    assert "Somebody else has made labeller a manager meanwhile." in html
+    assert 'name="shown" value="manager"' in html  # from here on it is on purpose
+    assert "meanwhile" in act(manager, "role", labeller, **stale)
+    assert labeller.role == Role.MANAGER
+    assert "now a manager" in act(manager, "role", labeller, shown="labeller", role="manager")
+    assert "now a reviewer" in act(manager, "role", labeller, shown="manager", role="reviewer")
 
 
 def test_a_manager_who_gives_the_role_up_lands_where_they_may_be(

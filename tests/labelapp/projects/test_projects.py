@@ -1,5 +1,6 @@
 """Projects: the list, one's front page, a new one, and signing in."""
 
+import re
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from labelapp.models import INSTRUCTGPT_FLAGS, Member, Project, User
 from labelapp.projects import members
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, sign_in
 from tests.labelapp.labelling.acting import submit
+from tests.labelapp.labelling.test_submissions import in_parallel
 
 
 @pytest.fixture
@@ -406,17 +408,101 @@ def test_only_managers_open_the_settings(
     assert URL not in page(labeller, "/projects/kitchen/")
 
 
-def test_guidelines_are_shown_while_they_are_written(labeller: Member) -> None:
-    client = sign_in(labeller)
-    response = client.post(
-        "/guidelines/preview/", {"guidelines": "Be **kind**. <script>x</script>"}
-    )
+@pytest.mark.parametrize("url", [f"{URL}preview/", "/projects/new/preview/"])
+def test_guidelines_are_shown_while_they_are_written(
+    project: Project, manager: Member, labeller: Member, outsider: User, root: User, url: str
+) -> None:
+    client = sign_in(root)
+    response = client.post(url, {"guidelines": "Be **kind**. <script>x</script>"})
     html = response.content.decode()
     assert "<strong>kind</strong>" in html
     assert "<script" not in html
-    assert "Nothing written yet." in client.post("/guidelines/preview/").content.decode()
-    assert client.get("/guidelines/preview/").status_code == 405
-    assert Client().post("/guidelines/preview/").status_code == 302
+    assert "Nothing written yet." in client.post(url).content.decode()
+    assert client.get(url).status_code == 405
+    assert Client().post(url).status_code == 302
+    of_project = url.startswith(URL)
+    assert sign_in(manager).post(url).status_code == (200 if of_project else 403)
+    assert sign_in(labeller).post(url).status_code == 403
+    assert sign_in(outsider).post(url).status_code == (404 if of_project else 403)
+
+
+@pytest.mark.parametrize("url", [URL, f"{URL}preview/"])
+def test_guidelines_that_are_too_long_are_not_rendered(manager: Member, url: str) -> None:
+    posted = SETTINGS | {"guidelines": "**x** " * 10_000}
+    for preview in ({}, {"preview": "1"}):
+        response = sign_in(manager).post(url, posted | preview)
+        assert response.status_code == (200 if preview and url == URL else 422)
+        html = response.content.decode()
+        assert "at most 50000 characters (it has 59999)" in html
+        assert "<strong>x</strong>" not in html
+
+
+def version(html: str) -> str:
+    """The version of the stored values that a page has shown."""
+    found = re.search(r'name="version" value="(\w+)"', html)
+    assert found
+    return found[1]
+
+
+def test_settings_that_somebody_else_has_saved_are_not_overwritten_in_silence(
+    project: Project, manager: Member
+) -> None:
+    client = sign_in(manager)
+    opened = version(page(manager, URL))
+    theirs = SETTINGS | {"guidelines": "Be **kind**.", "rating_scale": "5"}
+    assert client.post(URL, theirs | {"version": opened}).status_code == 302
+    mine = SETTINGS | {"version": opened, "guidelines": "Be <b>short</b>.", "rating_scale": "5"}
+    refused = client.post(URL, mine)
+    assert refused.status_code == 409
+    html = " ".join(refused.content.decode().split())
+    assert "Somebody else has changed these settings" in html
+    both = re.search(r"<dt>Guidelines</dt>.*?</div>", html)
+    assert both
+    assert ">Be **kind**.<" in both[0]
+    assert ">Be &lt;b&gt;short&lt;/b&gt;.<" in both[0]
+    assert "<dt>Score of each response</dt>" not in html  # the same in both
+    project.refresh_from_db()
+    assert project.guidelines == "Be **kind**."
+    on_purpose = mine | {"version": version(html)}
+    assert client.post(URL, on_purpose).status_code == 302
+    project.refresh_from_db()
+    assert project.guidelines == "Be <b>short</b>."
+
+
+@pytest.mark.parametrize("posted", [{}, {"lease_minutes": "0"}])
+def test_what_is_stale_is_said_before_what_is_wrong_and_only_until_it_was_seen(
+    project: Project, manager: Member, posted: dict[str, str]
+) -> None:
+    opened = version(page(manager, URL))
+    Project.objects.update(name="Renamed")
+    stale = sign_in(manager).post(URL, SETTINGS | {"version": opened} | posted)
+    assert stale.status_code == 409
+    html = stale.content.decode()
+    assert "<dt>Name</dt>" in html
+    again = SETTINGS | {"version": version(html)} | posted
+    assert sign_in(manager).post(URL, again).status_code == (422 if posted else 302)
+
+
+def test_saving_twice_is_no_conflict(project: Project, manager: Member) -> None:
+    """A page that was saved is opened anew, with the version of what it has saved."""
+    for name in ("One", "Two"):
+        posted = SETTINGS | {"version": version(page(manager, URL)), "name": name}
+        assert sign_in(manager).post(URL, posted).status_code == 302
+    project.refresh_from_db()
+    assert project.name == "Two"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_save_at_once_one_is_told(project: Project, manager: Member) -> None:
+    opened = version(page(manager, URL))
+    codes: list[int] = []
+
+    def save(name: str) -> None:
+        posted = SETTINGS | {"version": opened, "name": name}
+        codes.append(sign_in(manager).post(URL, posted).status_code)
+
+    assert in_parallel(*[lambda name=name: save(name) for name in ("One", "Two", "Three")]) == []
+    assert sorted(codes) == [302, 409, 409]
 
 
 @pytest.mark.parametrize("url", [URL, "/projects/new/"])

@@ -67,6 +67,42 @@ def test_links_tell_nothing_of_where_they_are_opened_from() -> None:
     assert 'target="_blank"' in html
 
 
+@pytest.mark.parametrize(
+    ("text", "href", "host"),
+    [
+        ("[click](https://evil.example/x?y)", "https://evil.example/x?y", "evil.example"),
+        ("[click](//evil.example/x)", "https://evil.example/x", "evil.example"),
+        ("[good.example](https://evil.example/)", "https://evil.example/", "evil.example"),
+        ("[notevil.example](http://evil.example)", "http://evil.example", "evil.example"),
+        (
+            "[x](https://good.example@evil.example/)",
+            "https://good.example@evil.example/",
+            "evil.example",
+        ),
+        (
+            "[*two* words][1]\n\n[1]: http://e.example:8080/",
+            "http://e.example:8080/",
+            "e.example:8080",
+        ),
+        ("[e.example](http://e.example)", "http://e.example", None),
+        ("<https://e.example/x>", "https://e.example/x", None),
+        ("[mail](mailto:a@e.example)", "mailto:a@e.example", None),
+        ("[own](/admin/)", None, None),
+        ("[own](admin)", None, None),
+        ("[own](#top)", None, None),
+        ("[odd](http://[::1)", None, None),
+    ],
+)
+def test_a_link_has_a_scheme_and_shows_its_host(
+    text: str, href: str | None, host: str | None
+) -> None:
+    html = render(text)
+    assert ("href=" in html) is (href is not None)
+    assert href is None or f'href="{href}"' in html
+    assert ("link-host" in html) is (host is not None)
+    assert host is None or f'</a> <span class="link-host">({host})</span>' in html
+
+
 def test_a_huge_text_is_shown_as_it_is() -> None:
     html = render("**x** <b>" + "y" * MAX_MARKDOWN)
     assert html.startswith("<pre>**x** &lt;b&gt;")

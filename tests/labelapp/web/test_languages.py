@@ -47,6 +47,8 @@ def sentences(domain: str) -> Iterator[str]:
             text = path.read_text(encoding="utf-8")
             for call in re.findall(r"\b(?:_|gettext_lazy)\(\s*((?:\"[^\"]*\"\s*)+)[,)]", text):
                 yield "".join(re.findall(r'"([^"]*)"', call))
+            for plural in re.findall(r"\bngettext\(\s*(\"[^\"]*\",\s*\"[^\"]*\")", text):
+                yield from re.findall(r'"([^"]*)"', plural)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
