@@ -14,7 +14,7 @@ from labelapp.labelling import assignments, controls
 from labelapp.models import Member, Role, User
 from labelapp.projects import overview, prompts
 from labelapp.projects.forms.projects import ProjectForm, SettingsForm
-from labelapp.rendering.markdown import render as render_text
+from labelapp.rendering.texts import render_text
 from labelapp.web.access import member_view, signed_in
 
 
@@ -41,7 +41,7 @@ def form_response(
     request: HttpRequest, template: str, form: SettingsForm, **context: Any
 ) -> HttpResponse:
     """Render the form with a preview of its guidelines."""
-    preview = render_text(form["guidelines"].value() or "")
+    preview = render_text(form["guidelines"].value() or "").html
     status = 422 if wants_saving(request) and form.errors else 200
     return render(request, template, {"form": form, "preview": preview, **context}, status=status)
 
@@ -78,7 +78,7 @@ def settings(request: HttpRequest, member: Member) -> HttpResponse:
 @require_POST
 def preview(request: HttpRequest) -> HttpResponse:
     """Render guidelines as labellers will see them."""
-    text = render_text(request.POST.get("guidelines", ""))
+    text = render_text(request.POST.get("guidelines", "")).html
     return render(request, "projects/_preview.html", {"preview": text})
 
 
@@ -90,7 +90,7 @@ def detail(request: HttpRequest, member: Member) -> HttpResponse:
     context = {
         "member": member,
         "project": member.project,
-        "guidelines": render_text(member.project.guidelines),
+        "guidelines": render_text(member.project.guidelines).html,
         "counts": counts.value,
         "counted_at": counts.counted_at,
         "quality": overview.quality(member.project) if member.sees_scores else None,

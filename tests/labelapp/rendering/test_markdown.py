@@ -5,7 +5,12 @@ import time
 
 import pytest
 
-from labelapp.rendering.markdown import MAX_MARKDOWN, count_words, render
+from labelapp.rendering.markdown import count_words
+from labelapp.rendering.texts import MAX_MARKDOWN, render_text
+
+
+def render(text: str) -> str:
+    return str(render_text(text).html)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +66,35 @@ def test_hostile_text_makes_no_live_element(hostile: str) -> None:
         assert live not in html
 
 
+@pytest.mark.parametrize(
+    ("markdown", "html"),
+    [
+        ("[click](//evil.invalid/x)", 'href="https://evil.invalid/x"'),
+        ("[click](https://evil.invalid/x)", '<span class="host">evil.invalid</span>'),
+        ("[https://bank.example](https://evil.invalid/)", '<span class="host">evil.invalid</span>'),
+        ("[bank.example](https://bank.example@evil.invalid/)", ">evil.invalid</span>"),
+        ("[evil.invalid.bank.example](https://evil.invalid/)", ">evil.invalid</span>"),
+        ("[write](mailto:a@b.example)", '<span class="host">a@b.example</span>'),
+        ("[x](https://b\u00fccher.example/)", ">xn--bcher-kva.example</span>"),
+    ],
+)
+def test_a_link_says_where_it_leads(markdown: str, html: str) -> None:
+    assert html in render(markdown)
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "<https://example.org/a>",
+        "[example.org](https://www.example.org/a)",
+        "[see **www.example.org**](https://example.org)",
+        "[here](relative)",
+    ],
+)
+def test_a_link_that_names_its_host_is_left_alone(markdown: str) -> None:
+    assert "host" not in render(markdown)
+
+
 def test_links_tell_nothing_of_where_they_are_opened_from() -> None:
     html = render("[site](https://example.org)")
     assert 'rel="noopener noreferrer nofollow"' in html
@@ -69,7 +103,7 @@ def test_links_tell_nothing_of_where_they_are_opened_from() -> None:
 
 def test_a_huge_text_is_shown_as_it_is() -> None:
     html = render("**x** <b>" + "y" * MAX_MARKDOWN)
-    assert html.startswith("<pre>**x** &lt;b&gt;")
+    assert html.startswith('<pre class="plain">**x** &lt;b&gt;')
 
 
 def test_words_are_counted() -> None:
