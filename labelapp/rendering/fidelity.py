@@ -9,6 +9,7 @@ be a product, and characters that cannot be seen.
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from html import unescape
 from typing import Any
 from urllib.parse import unquote
@@ -39,15 +40,32 @@ def has_invisible(text: str) -> bool:
     return INVISIBLE.search(text) is not None and INVISIBLE.search(JOINED.sub("", text)) is not None
 
 
-def differs(text: str, html: str, tokens: Sequence[Token], env: Mapping[str, Any]) -> bool:
-    """Return True if HTML lacks something of its source, or has more than that."""
+class Difference(Enum):
+    """How far HTML is from its source."""
+
+    NONE = 0
+    SIGNS = 1  # something is shown in another form, or its title or number is hidden
+    TEXT = 2  # letters or digits are missing
+
+
+def difference(text: str, html: str, tokens: Sequence[Token], env: Mapping[str, Any]) -> Difference:
+    """Return what HTML lacks of its source, or has besides."""
     source = visible(text)
     shown = visible(unescape(TAG.sub("", NOT_WRITTEN.sub("", html))))
     if shown - source:
-        return True
-    for piece in accounted(text, tokens, env):
+        return Difference.SIGNS
+    for piece in (*env.get("shown_formulas", []), *shown_otherwise(tokens)):
         shown += visible(piece)
-    return bool((source - shown).keys() - SYNTAX) or marks_numbers(tokens)
+    addresses = [address(text, link) for link in links(tokens)]
+    for piece in addresses:
+        shown += visible(piece)
+    missing = source - shown
+    for piece in hidden(tokens):
+        shown += visible(piece)
+    are_exact = all(piece in text for piece in addresses)  # not those of other alphabets
+    if are_exact and any(sign.isalnum() for sign in source - shown):
+        return Difference.TEXT
+    return Difference.SIGNS if missing.keys() - SYNTAX or marks_numbers(tokens) else Difference.NONE
 
 
 def visible(text: str) -> Counter[str]:
@@ -55,18 +73,35 @@ def visible(text: str) -> Counter[str]:
     return Counter("".join(text.split()))
 
 
-def accounted(text: str, tokens: Sequence[Token], env: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what HTML shows in another form: list numbers, addresses, languages, formulas."""
-    yield from env.get("shown_formulas", [])
+def shown_otherwise(tokens: Sequence[Token]) -> Iterator[str]:
+    """Yield what is not in the text of HTML but seen: numbers of lists, languages of fences."""
     for token in tokens:
         if token.type == "list_item_open" and token.info == str(int(token.info or 0)):
             yield token.info + token.markup
         elif token.type == "fence":
             yield "".join(token.info.split(maxsplit=1)[:1])
-        for child in token.children or []:
-            if child.type == "link_open":
-                href = str(child.attrGet("href") or "")
-                yield next((form for form in (href, unquote(href)) if form in text), href)
+
+
+def hidden(tokens: Sequence[Token]) -> Iterator[str]:
+    """Yield what is hidden but not lost: titles of links, settings of fences, zeros of numbers."""
+    for token in tokens:
+        if token.type in ("list_item_open", "fence"):
+            yield token.info
+    for link in links(tokens):
+        yield str(link.attrGet("title") or "")
+
+
+def links(tokens: Sequence[Token]) -> Iterator[Token]:
+    """Yield the tokens that begin links."""
+    for token in tokens:
+        yield from (child for child in token.children or [] if child.type == "link_open")
+
+
+def address(text: str, link: Token) -> str:
+    """Return the address of a link in the form in which it was written, if that is in the text."""
+    href = str(link.attrGet("href") or "")
+    forms = (href, unquote(href), href.removeprefix("https:"), unquote(href).removeprefix("https:"))
+    return next((form for form in forms if form in text), href)
 
 
 def marks_numbers(tokens: Sequence[Token]) -> bool:

@@ -18,8 +18,9 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from labelapp.rendering import fidelity, math
+from labelapp.rendering import math
 from labelapp.rendering.code import Highlighter
+from labelapp.rendering.fidelity import Difference, difference
 from labelapp.rendering.links import links_plugin
 from labelapp.rendering.literal import literal_plugin
 
@@ -111,8 +112,8 @@ CLEANER = nh3.Cleaner(
 )
 
 
-def render(text: str, coloured: bool = True) -> tuple[SafeString, bool]:
-    """Return Markdown as HTML that is safe to put into a page, and True if it shows other text.
+def render(text: str, coloured: bool = True) -> tuple[SafeString, Difference]:
+    """Return Markdown as HTML that is safe to put into a page, and how far it is from its source.
 
     Without `coloured`, code is not highlighted.
     """
@@ -120,8 +121,8 @@ def render(text: str, coloured: bool = True) -> tuple[SafeString, bool]:
     env: dict[str, Any] = {"highlighter": Highlighter() if coloured else None}
     tokens = parser.parse(text, env)
     html = CLEANER.clean(parser.renderer.render(tokens, parser.options, env))
-    differs = fidelity.differs(text, html, tokens, env)
-    return mark_safe(html), differs  # noqa: S308 - passed the allow-list
+    found = difference(text, html, tokens, env)
+    return mark_safe(html), found  # noqa: S308 - passed the allow-list
 
 
 def count_words(text: str) -> int:

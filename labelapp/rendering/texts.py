@@ -16,7 +16,8 @@ from threading import Lock
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from labelapp.rendering import code, fidelity, markdown
+from labelapp.rendering import code, markdown
+from labelapp.rendering.fidelity import Difference, has_invisible
 
 MAX_MARKDOWN = 200_000  # characters of one text
 MAX_MARKUP = 20_000  # of one text: lines, and signs that Markdown looks at
@@ -33,7 +34,7 @@ class Remark(StrEnum):
     NONE = ""
     FORMATTING = "formatting"  # characters are shown as formatting, or not at all
     INVISIBLE = "invisible"  # the text has invisible characters
-    PLAIN = "plain"  # too long or too complex, so not formatted
+    PLAIN = "plain"  # too long or too complex to format without loss
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,13 @@ def format_text(text: str, coloured: bool) -> RenderedText:
 
 
 def format_now(text: str, coloured: bool) -> RenderedText:
-    html, differs = markdown.render(text, coloured=coloured)
-    if fidelity.has_invisible(text):
+    """Return Markdown as HTML, or as it was written if letters or digits would get lost."""
+    html, difference = markdown.render(text, coloured=coloured)
+    if difference is Difference.TEXT:
+        return show_plain(text)
+    if has_invisible(text):
         return RenderedText(html, Remark.INVISIBLE)
-    return RenderedText(html, Remark.FORMATTING if differs else Remark.NONE)
+    return RenderedText(html, Remark.FORMATTING if difference.value else Remark.NONE)
 
 
 def show_plain(text: str) -> RenderedText:

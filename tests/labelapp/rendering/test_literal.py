@@ -124,9 +124,7 @@ def test_ordinary_formatting_needs_no_remark(text: str) -> None:
         ("2 *3* 4", Remark.FORMATTING),
         ("01. one", Remark.FORMATTING),
         ("```python title=x\nx\n```", Remark.FORMATTING),
-        ("|a|b|\n|-|-|\n|1|2|3|", Remark.FORMATTING),
         ('[a](https://example.org "a title")', Remark.FORMATTING),
-        ("- " * 30 + "x", Remark.FORMATTING),
         ("zero\u200bwidth", Remark.INVISIBLE),
         ("abc \u202egnp.exe\u202c def", Remark.INVISIBLE),
         ("soft\u00adhyphen", Remark.INVISIBLE),
@@ -136,6 +134,20 @@ def test_ordinary_formatting_needs_no_remark(text: str) -> None:
 )
 def test_what_gets_lost_is_remarked_on(text: str, remark: Remark) -> None:
     assert render_text(text).remark == remark
+
+
+@pytest.mark.parametrize("text", ["|a|b|\n|-|-|\n|1|2|3|", "- " * 30 + "x", "> " * 30 + "x"])
+def test_text_whose_letters_would_get_lost_is_shown_as_written(text: str) -> None:
+    rendered = render_text(text)
+    assert rendered.remark == Remark.PLAIN
+    assert shown(text) == text
+
+
+@pytest.mark.parametrize(
+    "link", ["[x](https://b\u00fccher.example/\u00fc)", "[x](<a b>)", "<https://a.example/\u00fc>"]
+)
+def test_a_link_in_another_alphabet_stays_a_link(link: str) -> None:
+    assert "<a href=" in render_text(link).html
 
 
 def test_drawings_are_shown_in_columns_but_tables_are_tables() -> None:
