@@ -97,6 +97,7 @@ def test_the_choice_lasts_from_task_to_task_and_after_a_reload(
     ranking_page.next_ready()
     page.keyboard.press("Enter")
     expect(page.locator(".asked-card .written")).to_have_text("*second*")
+    expect(ranking_page.said).to_have_text("Ranking stored.")  # else the first would come again
     page.reload()
     expect(page.locator(".asked-card .written")).to_have_text("*second*")
     expect(page.locator(".as-written").first).to_have_attribute("aria-pressed", "true")
