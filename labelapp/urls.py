@@ -61,11 +61,13 @@ urlpatterns = [
     path("projects/<slug:slug>/labelling/undo/", labelling.undo, name="labelling_undo"),
     path("projects/<slug:slug>/my-work/", work.index, name="work"),
     path("projects/<slug:slug>/my-work/<uuid:token>/", work.detail, name="work_task"),
+    path("projects/<slug:slug>/my-work/<uuid:token>/texts/", work.texts, name="work_texts"),
     path("projects/<slug:slug>/progress/", progress.index, name="progress"),
     path("projects/<slug:slug>/progress/pause/", progress.pause, name="pause"),
     path("projects/<slug:slug>/prompts/", prompts.index, name="prompts"),
     path("projects/<slug:slug>/prompts/wanted/", prompts.wanted, name="prompts_wanted"),
     path("projects/<slug:slug>/prompts/<row:pk>/", prompts.detail, name="prompt"),
+    path("projects/<slug:slug>/prompts/<row:pk>/texts/", prompts.texts, name="prompt_texts"),
     path(
         "projects/<slug:slug>/prompts/<row:pk>/take-back/<row:task>/",
         prompts.take_back,

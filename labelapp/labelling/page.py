@@ -6,19 +6,17 @@ This is all that a labeller's browser learns of a prompt: no source and no datab
 import uuid
 from dataclasses import dataclass
 
-from django.utils.safestring import SafeString
-
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, SkipReason
-from labelapp.rendering.markdown import count_words, render_messages
-from labelapp.rendering.markdown import render as render_text
+from labelapp.rendering.markdown import count_words
+from labelapp.rendering.texts import RenderedText, render_prompt, render_text
 
 
 @dataclass(frozen=True)
 class ShownCard:
     letter: str
-    html: SafeString
+    text: RenderedText
     words: int
     rank: int | None  # entered so far, as are the others
     score: int | None
@@ -33,27 +31,31 @@ def page_context(
     context: dict[str, object] = {
         "member": member,
         "project": project,
-        "guidelines": render_text(project.guidelines),
+        "guidelines": render_text(project.guidelines).html,
         "progress": assignments.progress(member, roughly=assignment is not None),
         "assignment": assignment,
     }
     if assignment is None:
         return context | {"any_prompts": project.prompts.exists()}
     entered = entered or RankingInput.from_json(assignment.draft)
-    cards = [
+    cards = submissions.cards(assignment)
+    messages, texts = render_prompt(
+        assignment.prompt.messages, [card.response.text for card in cards]
+    )
+    shown = [
         ShownCard(
             card.letter,
-            render_text(card.response.text),
+            text,
             count_words(card.response.text),
             entered.ranks.get(card.letter),
             entered.scores.get(card.letter),
             list(entered.flags.get(card.letter, ())),
         )
-        for card in submissions.cards(assignment)
+        for card, text in zip(cards, texts, strict=True)
     ]
     return context | {
-        "prompt_messages": render_messages(assignment.prompt.messages),
-        "cards": cards,
+        "prompt_messages": messages,
+        "cards": shown,
         "ranks": range(1, len(cards) + 1),
         "scores": range(1, project.rating_scale + 1),
         "entered": entered,

@@ -3,7 +3,7 @@
 import uuid
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from labelapp.labelling import submissions
 from labelapp.labelling.page import page_context
 from labelapp.models import Assignment, Member
+from labelapp.rendering.texts import sources
 from labelapp.web.access import member_view
 from labelapp.web.middleware import translated
 
@@ -47,3 +48,15 @@ def detail(request: HttpRequest, member: Member, token: uuid.UUID) -> HttpRespon
     entered = submissions.current_input(assignment) if assignment.submitted_at else None
     context = page_context(member, assignment, entered) | {"revised": assignment.submitted_at}
     return render(request, "labelling/task.html", context)
+
+
+@require_safe
+@never_cache
+@member_view()
+def texts(request: HttpRequest, member: Member, token: uuid.UUID) -> JsonResponse:
+    """Return the texts of one's own task as they were written."""
+    assignment = get_object_or_404(
+        Assignment.objects.select_related("prompt"), member_id=member.pk, token=token
+    )
+    responses = {card.letter: card.response.text for card in submissions.cards(assignment)}
+    return JsonResponse(sources(assignment.prompt.messages, responses))

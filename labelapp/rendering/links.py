@@ -1,75 +1,88 @@
-"""Links in Markdown: each has a scheme, and the host that it leads to stands behind its text."""
+"""A markdown-it plugin that shows where links lead."""
 
 import re
 from collections.abc import Sequence
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from django.utils.html import escape
 from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
+from markdown_it.renderer import RendererProtocol
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 HOST = re.compile(r"([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]+)?")
 
 
-def links_plugin(parser: MarkdownIt) -> None:
-    parser.add_render_rule("link_open", open_link)
-    parser.add_render_rule("link_close", close_link)
+def links_plugin(markdown: MarkdownIt) -> None:
+    """Give links a scheme, and show their host if their text does not name it."""
+    markdown.core.ruler.after("text_join", "hosts", show_hosts)
+    markdown.add_render_rule("host", render_host)
 
 
-def open_link(
-    renderer: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: EnvType,
-) -> str:
-    """Render the start of a link.
-
-    Without a scheme it would lead to Podium itself, or with the scheme of Podium to elsewhere.
-    """
-    link = tokens[index]
-    href = str(link.attrs["href"])
-    if href.startswith("//"):
-        link.attrs["href"] = f"https:{href}"
-    if not leads_elsewhere(str(link.attrs["href"])):
-        del link.attrs["href"]
-    return renderer.renderToken(tokens, index, options, env)
+def show_hosts(state: StateCore) -> None:
+    for block in state.tokens:
+        if block.type == "inline" and any(t.type == "link_open" for t in block.children or []):
+            block.children = with_hosts(block.children or [])
 
 
-def close_link(
-    renderer: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: EnvType,
-) -> str:
-    """Render the end of a link, and its host unless its text is the address."""
-    start = max(place for place in range(index) if tokens[place].type == "link_open")
-    host = host_of(parts(str(tokens[start].attrs.get("href", ""))))
-    text = "".join(token.content for token in tokens[start + 1 : index])
-    if not host or tokens[start].info == "auto" or text == host:
-        return "</a>"
-    return f'</a> <span class="link-host">({escape(host)})</span>'
+def with_hosts(tokens: Sequence[Token]) -> list[Token]:
+    """Return the tokens of a line with a token for the host after each link that hides it."""
+    shown: list[Token] = []
+    href, text, leads_nowhere = "", "", False
+    for token in tokens:
+        shown.append(token)
+        if token.type == "link_open":
+            href, text = str(token.attrGet("href") or ""), ""
+            if href.startswith("//"):  # as a browser reads it on a page of https
+                href = f"https:{href}"
+                token.attrSet("href", href)
+            leads_nowhere = not leads_elsewhere(href)
+            if leads_nowhere:
+                token.meta["href"] = token.attrs.pop("href", "")
+        elif token.type == "link_close":
+            host = href if leads_nowhere else destination(href)
+            if host and not names(text, host):
+                shown.append(Token("host", "", 0, content=host))
+        else:
+            text += token.content
+    return shown
 
 
 def leads_elsewhere(href: str) -> bool:
-    """Return whether an address has a scheme and, if it needs one, a host."""
-    address = parts(href)
-    if address.scheme in ("http", "https"):
-        return HOST.fullmatch(host_of(address)) is not None
-    return bool(address.scheme)
+    """Return True if an address has a scheme and, if it needs one, a host.
 
-
-def host_of(address: SplitResult) -> str:
-    """Return the host and the port, without the name and password that may come before."""
-    return address.netloc.rpartition("@")[2]
-
-
-def parts(href: str) -> SplitResult:
-    """Return the parts of an address, which are empty if it is none."""
+    Without a scheme it would lead into Podium itself.
+    """
     try:
-        return urlsplit(href)
+        parts = urlsplit(href)
     except ValueError:
-        return urlsplit("")
+        return False
+    if parts.scheme in ("http", "https"):
+        return HOST.fullmatch(parts.netloc.rpartition("@")[2]) is not None
+    return bool(parts.scheme)
+
+
+def destination(href: str) -> str:
+    """Return the host of a web address or the recipient of a mail, or "" for other links."""
+    try:
+        parts = urlsplit(href)
+        return parts.path if parts.scheme == "mailto" else parts.hostname or ""
+    except ValueError:
+        return href
+
+
+def names(text: str, host: str) -> bool:
+    """Return True if a text contains a host as a whole, with or without www."""
+    name = re.escape(host.removeprefix("www."))
+    return re.search(rf"(?<![\w.@-])(?:www\.)?{name}(?![\w@-]|\.\w)", text, re.I) is not None
+
+
+def render_host(
+    _renderer: RendererProtocol,
+    tokens: Sequence[Token],
+    index: int,
+    _options: OptionsDict,
+    _env: EnvType,
+) -> str:
+    return f'<span class="host">{escape(tokens[index].content)}</span>'

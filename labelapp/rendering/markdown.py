@@ -7,26 +7,22 @@ MathML.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import nh3
-from django.utils.html import escape, format_html
+from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
-from pygments.util import ClassNotFound
 
 from labelapp.rendering import math
+from labelapp.rendering.code import Highlighter
+from labelapp.rendering.fidelity import Difference, difference
 from labelapp.rendering.links import links_plugin
-
-MAX_MARKDOWN = 200_000  # characters; longer text is shown as it is, without Markdown
-MAX_HIGHLIGHT = 20_000  # characters; longer code is shown without colours
+from labelapp.rendering.literal import literal_plugin
 
 # Han characters with their extensions, hiragana and katakana.
 CJK_CHARACTER = re.compile(
@@ -46,7 +42,9 @@ ATTRIBUTES: dict[str, set[str]] = {
     "a": {"href", "title"},
     "code": {"class"},
     "span": {"class"},
-    "ol": {"start"},
+    "ol": {"start", "class"},
+    "li": {"value"},
+    "pre": {"class"},
     "th": {"align"},
     "td": {"align"},
     "div": {"class"},
@@ -54,15 +52,19 @@ ATTRIBUTES: dict[str, set[str]] = {
 }
 
 
-def highlight_code(code: str, language: str, _attributes: Any = None) -> str:
-    """Return the code of a fenced block as HTML, highlighted if the language is known."""
-    if not language or len(code) > MAX_HIGHLIGHT:
-        return escape(code)
-    try:
-        lexer = get_lexer_by_name(language, stripnl=False)
-    except ClassNotFound:
-        return escape(code)
-    return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
+def render_fence(
+    _renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    _options: OptionsDict,
+    env: EnvType,
+) -> str:
+    """Render fenced code, highlighted if the page has little code."""
+    token = tokens[index]
+    name = "".join(token.info.split(maxsplit=1)[:1])
+    highlighter = env["highlighter"]
+    html = highlighter.highlight(token.content, name) if highlighter else escape(token.content)
+    return f"<pre><code>{html}</code></pre>\n"
 
 
 def open_cell(
@@ -83,11 +85,13 @@ def open_cell(
 def markdown() -> MarkdownIt:
     """Return a Markdown parser that wraps each table in a scrolling box."""
     parser = (
-        MarkdownIt("commonmark", {"html": False, "breaks": True, "highlight": highlight_code})
+        MarkdownIt("commonmark", {"html": False, "breaks": True})
         .enable(["table", "strikethrough"])
         .disable("image")
+        .use(literal_plugin)
         .use(links_plugin)
     )
+    parser.add_render_rule("fence", render_fence)
     parser.add_render_rule("table_open", lambda *_: '<div class="table-box"><table>\n')
     parser.add_render_rule("th_open", open_cell)
     parser.add_render_rule("td_open", open_cell)
@@ -108,17 +112,17 @@ CLEANER = nh3.Cleaner(
 )
 
 
-def render(text: str) -> SafeString:
-    """Return Markdown as HTML that is safe to put into a page."""
-    if len(text) > MAX_MARKDOWN:
-        return format_html("<pre>{}</pre>", text)
+def render(text: str, coloured: bool = True) -> tuple[SafeString, Difference]:
+    """Return Markdown as HTML that is safe to put into a page, and how far it is from its source.
+
+    Without `coloured`, code is not highlighted.
+    """
     parser = WITH_FORMULAS if math.may_contain_formula(text) else MARKDOWN
-    return mark_safe(CLEANER.clean(parser.render(text)))  # noqa: S308 - passed the allow-list
-
-
-def render_messages(messages: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Return the role and the HTML of each chat message of a prompt."""
-    return [{"role": message["role"], "html": render(message["content"])} for message in messages]
+    env: dict[str, Any] = {"highlighter": Highlighter() if coloured else None}
+    tokens = parser.parse(text, env)
+    html = CLEANER.clean(parser.renderer.render(tokens, parser.options, env))
+    found = difference(text, html, tokens, env)
+    return mark_safe(html), found  # noqa: S308 - passed the allow-list
 
 
 def count_words(text: str) -> int:

@@ -69,7 +69,12 @@ ENVIRONMENT = re.compile(r"\\begin\{((?:equation|align|alignat|gather|multline|e
 
 SIGN = re.compile(r"[\\^_=<>+*/|{}]|\S\s*[-−–]\s*\S")
 COMMAND = re.compile(r"\\[A-Za-z]+(\{[^{}]*\})?")
+COMMENT = re.compile(r"(?<!\\)%")  # the rest of the line would be lost
 WORD = re.compile(r"[^\W\d_]{2,}")
+
+# Parts of regular expressions: a shorthand such as \d, a repeated dot, a class of characters.
+PATTERN_PART = re.compile(r"\\[dDwWsS](?![A-Za-z])|\.[*+]|\[\^?\w-\w")
+CHARACTER_CLASS = re.compile(r"\^?[\w.]*(?:a-z|A-Z|0-9)[\w.-]*")
 
 
 def formulas_plugin(markdown: MarkdownIt) -> None:
@@ -122,6 +127,9 @@ def formula_at(text: str, start: int) -> tuple[str, int, bool] | None:
         display = opening != r"\("
         if end < 0 or not is_formula(text[begin:end].strip(), display):
             return None
+        around = text[max(0, start - 1) : start], text[end + 2 : end + 3]
+        if opening != "$$" and is_pattern(text[begin:end], *around):
+            return None
         if opening == "$$" and (is_word(text, start - 1) or is_word(text, end + 2)):
             return None
         return text[begin:end].strip(), end + 2, display
@@ -129,6 +137,13 @@ def formula_at(text: str, start: int) -> tuple[str, int, bool] | None:
         source = match["source"]
         return (source, match.end(), False) if is_formula(source, display=False) else None
     return None
+
+
+def is_pattern(source: str, before: str = "", after: str = "") -> bool:
+    """Return True if escaped brackets and what is around them are of a regular expression."""
+    if before == "^" or after in ("*", "+", "?", "{"):
+        return True
+    return bool(CHARACTER_CLASS.fullmatch(source) or PATTERN_PART.search(source))
 
 
 def is_word(text: str, index: int) -> bool:
@@ -163,6 +178,8 @@ def find_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
         if not lines[-1] or length > MAX_FORMULA:
             return False
     source, _, rest = "\n".join(lines).partition(closing)
+    if closing == r"\]" and is_pattern(source):
+        return False
     if rest.strip() or not is_formula(source.strip(), display=True):
         return False
     if silent:
@@ -194,6 +211,8 @@ def render_token(
     display = token.meta["display"]
     env["formulas"] = env.get("formulas", 0) + len(token.content)
     mathml = to_mathml(token.content, display) if env["formulas"] <= MAX_TOTAL else None
+    if mathml:
+        env.setdefault("shown_formulas", []).append(token.info)
     inside = mathml or f"<code>{escape(token.info)}</code>"
     long = "" if display or len(token.content) <= 40 else " long"
     span = f'<span class="formula{" display" if display else long}">{inside}</span>'
@@ -203,7 +222,7 @@ def render_token(
 @lru_cache(maxsize=4096)
 def to_mathml(source: str, display: bool) -> str | None:
     """Return a formula as MathML, or None if it exceeds the limits or cannot be converted."""
-    if len(source) > MAX_FORMULA or depth(source) > MAX_DEPTH:
+    if len(source) > MAX_FORMULA or depth(source) > MAX_DEPTH or COMMENT.search(source):
         return None
     try:
         math = convert_to_element(source, display="block" if display else "inline")

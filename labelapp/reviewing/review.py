@@ -4,11 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.utils.safestring import SafeString
-
 from labelapp.models import Origin, Prompt, PromptAgreement, Ranking, Response, Score, TrainingRun
 from labelapp.rendering.letters import letter
-from labelapp.rendering.markdown import render
 from labelapp.runs import scores as scoring
 from training.aggregation import choose
 from training.rankings import Aggregation, Identifier
@@ -31,10 +28,6 @@ class ReviewedResponse:
     percent: float  # position of the reward on the page's scale, 0 to 100
     ranks: list[HumanRank]
     contested: bool  # in a comparison on which the model and a labeller differ
-
-    @property
-    def html(self) -> SafeString:
-        return render(self.response.text)
 
     @property
     def source(self) -> str:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from labelapp.db.cache import cached
 from labelapp.models import Member, Prompt, PromptAgreement, TrainingRun
-from labelapp.rendering.markdown import render_messages
+from labelapp.rendering.texts import render_prompt
 from labelapp.reviewing.review import review
 from labelapp.web.access import REVIEWERS, member_view
 
@@ -59,12 +59,15 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = chosen_run(request, member)
     agreements = PromptAgreement.objects.filter(run=run, prompt=prompt).select_related("prompt")
     reviewed = review(run, list(agreements)) if run is not None else []
+    responses = reviewed[0].responses if reviewed else []
+    chat, texts = render_prompt(prompt.messages, [one.response.text for one in responses])
     context = {
         "member": member,
         "project": member.project,
         "run": run,
         "prompt": prompt,
-        "prompt_messages": render_messages(prompt.messages),
+        "prompt_messages": chat,
         "reviewed": reviewed[0] if reviewed else None,
+        "responses": list(zip(responses, texts, strict=True)),
     }
     return render(request, "reviewing/detail.html", context)

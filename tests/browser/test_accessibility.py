@@ -67,7 +67,7 @@ def sky(colour="blue"):  # why?
 
 And $x^2$."""
 LONG = "\n\n".join(["A long paragraph of several words."] * 120)
-RESPONSES = (RICH, LONG, "I am ChatGPT, a large language model.", "Short.")
+RESPONSES = (RICH, LONG, "I am ChatGPT, a large language model.", "Short\u200b, 2 *3*.\t")
 CHAT = [
     {"role": "system", "content": "Be short."},
     {"role": "user", "content": "Hello"},
@@ -234,6 +234,11 @@ def test_a_managers_pages(
     )  # fmt: skip
     faults.visit(live_server.url, ["", "projects/new/"])
     faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])
+    page.goto(f"{live_server.url}/projects/kitchen/prompts/{prompt}/")
+    page.keyboard.press("w")
+    expect(page.locator("article .written")).to_have_count(4)
+    faults.look("a prompt, as written")
+    page.keyboard.press("w")
     page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/")
     for summary in ("Show table", "Settings of this run"):
         page.get_by_text(summary).click()
@@ -283,10 +288,17 @@ def test_the_ranking_page_in_its_states(
     faults.look("ranking, fresh")
     page.keyboard.press("?")
     faults.look("ranking, keys")
-    for key in ("Escape", "p", "j", "p"):
+    page.keyboard.press("Escape")
+    page.keyboard.press("w")
+    expect(page.locator(".response .written")).to_have_count(4)
+    faults.look("ranking, as written")
+    for key in ("p", "j", "p"):
         page.keyboard.press(key)
     expect(page.locator(".likeness")).to_contain_text("% of words shared")
     page.get_by_role("button", name="Mark words").click()
+    faults.look("ranking, comparison as written")
+    page.keyboard.press("w")
+    expect(page.locator(".response .written")).to_have_count(0)
     faults.look("ranking, comparison")
     for key in ("Escape", "k", "g", "1", "j", "2", "j", "2", "j", "3"):
         page.keyboard.press(key)

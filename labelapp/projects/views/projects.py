@@ -14,7 +14,7 @@ from labelapp.labelling import assignments, controls
 from labelapp.models import Member, Project, Role, User
 from labelapp.projects import overview, prompts
 from labelapp.projects.forms.projects import ProjectForm, SettingsForm
-from labelapp.rendering.markdown import render as render_text
+from labelapp.rendering.texts import render_text
 from labelapp.web.access import member_view, signed_in
 
 
@@ -46,7 +46,7 @@ def preview_of(guidelines: str) -> dict[str, object]:
         text = SettingsForm.base_fields["guidelines"].clean(guidelines)
     except ValidationError as error:
         return {"preview_problem": " ".join(error.messages)}
-    return {"preview": render_text(text)}
+    return {"preview": render_text(text).html}
 
 
 def require_administrator(request: HttpRequest) -> User:
@@ -127,7 +127,7 @@ def detail(request: HttpRequest, member: Member) -> HttpResponse:
     context = {
         "member": member,
         "project": member.project,
-        "guidelines": render_text(member.project.guidelines),
+        "guidelines": render_text(member.project.guidelines).html,
         "counts": counts.value,
         "counted_at": counts.counted_at,
         "quality": overview.quality(member.project) if member.sees_scores else None,

@@ -4,12 +4,12 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.labelling import controls
 from labelapp.labelling.blinding import giveaways
@@ -22,8 +22,7 @@ from labelapp.projects.forms.prompts import (
     problems,
     selected_prompts,
 )
-from labelapp.rendering.markdown import render as render_text
-from labelapp.rendering.markdown import render_messages
+from labelapp.rendering.texts import render_prompt, sources
 from labelapp.web.access import REVIEWERS, member_view
 
 MAX_SEARCH = 200  # characters
@@ -92,20 +91,23 @@ def detail_response(
     request: HttpRequest, member: Member, prompt: Prompt, **extra: Any
 ) -> HttpResponse:
     history = prompts.history(prompt)
+    chat, texts = render_prompt(
+        prompt.messages, [response.text for _, response in history.responses]
+    )
     context = {
         "member": member,
         "project": member.project,
         "prompt": prompt,
         "history": history,
-        "prompt_messages": render_messages(prompt.messages),
+        "prompt_messages": chat,
         "responses": [
             {
                 "letter": letter,
                 "response": response,
-                "html": render_text(response.text),
+                "text": text,
                 "giveaways": giveaways(response.text) if response.names_itself else [],
             }
-            for letter, response in history.responses
+            for (letter, response), text in zip(history.responses, texts, strict=True)
         ],
         "reviewed": PromptAgreement.objects.filter(prompt=prompt).exists(),
         "now": timezone.now(),
@@ -127,6 +129,16 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         return detail_response(request, member, prompt, problems=problems(form))
     messages.success(request, form.carry_out())
     return redirect("prompt", member.project.slug, pk)
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def texts(request: HttpRequest, member: Member, pk: int) -> JsonResponse:
+    """Return the texts of a prompt as they were written."""
+    prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
+    responses = {str(response.pk): response.text for response in prompt.responses.all()}
+    return JsonResponse(sources(prompt.messages, responses))
 
 
 @require_POST

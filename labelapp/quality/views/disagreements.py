@@ -19,8 +19,7 @@ from labelapp.quality import comments, disagreements
 from labelapp.quality.forms import MAX_COMMENT, CommentForm
 from labelapp.quality.measurement import last_measurement
 from labelapp.quality.side_by_side import Table, side_by_side
-from labelapp.rendering.markdown import render as render_text
-from labelapp.rendering.markdown import render_messages
+from labelapp.rendering.texts import render_prompt, render_text
 from labelapp.web.access import REVIEWERS, member_view, require_member
 
 
@@ -105,20 +104,23 @@ def detail_response(
     rankings = side_by_side(prompt)
     show = selected_filter(request)
     listed = Disagreement.objects.filter(prompt=prompt).select_related("project").first()
+    chat, texts = render_prompt(
+        prompt.messages, [response.text for response in rankings.responses.values()]
+    )
     before, after = disagreements.neighbours(listed, show) if listed else (None, None)
     context = {
         "member": member,
         "project": member.project,
         "prompt": prompt,
-        "prompt_messages": render_messages(prompt.messages),
+        "prompt_messages": chat,
         "splits": rankings.splits,
         "sets": [
             (table, make_entry(table, *(entered or {}).get(table.responses_hash, (None, []))))
             for table in rankings.tables
         ],
         "responses": [
-            {"letter": letter, "response": response, "html": render_text(response.text)}
-            for letter, response in rankings.responses.items()
+            {"letter": letter, "response": response, "text": text}
+            for (letter, response), text in zip(rankings.responses.items(), texts, strict=True)
         ],
         "listed": listed,
         "before": before,
@@ -128,7 +130,7 @@ def detail_response(
         "comments": [
             {
                 "comment": comment,
-                "html": render_text(comment.text),
+                "html": render_text(comment.text).html,
                 "may_delete": comments.may_delete(comment, member),
             }
             for comment in comments.comments_on(prompt)

@@ -5,6 +5,7 @@
  */
 
 import { FAULT, SIGNED_OUT, UNREACHABLE, clear, refusal, show, token } from "../requests.js";
+import { isWanted, sourcesOf } from "../written.js";
 
 /** @param {HTMLFormElement} form */
 const nameOf = (form) => form.elements.namedItem("assignment").value;
@@ -44,6 +45,7 @@ export class Ahead {
       const next = parse(await answer.text()).querySelector("form.task");
       if (!(next instanceof HTMLFormElement) || !form.isConnected) return;
       this.next ??= next;
+      if (isWanted()) sourcesOf(next).catch(() => {}); // asked for again when it is shown
       form.dataset.nextReady = "";
     } catch {
       this.asked = null; // the submit itself will say what is wrong

@@ -9,19 +9,24 @@ export class Folds {
   /** @param {HTMLFormElement} form */
   constructor(form) {
     this.task = form.querySelector("[name=assignment]")?.value ?? "";
-    const cards = [...form.querySelectorAll(".response")];
-    // All are measured before the first is cut, so that the page is laid out once.
-    const tall = cards.filter((card) => textOf(card).scrollHeight > TALL * innerHeight);
-    const unfolded = this.#recalled();
-    for (const card of tall) {
-      buttonOf(card).hidden = false;
-      this.#draw(card, !unfolded.includes(card.dataset.letter));
-      this.#unfoldForWhatIsSought(card);
-    }
+    this.cards = [...form.querySelectorAll(".response")];
+    this.measure();
+    for (const card of this.cards) this.#unfoldForWhatIsSought(card);
     form.addEventListener("click", (event) => {
       const button = event.target instanceof Element && event.target.closest("button.fold");
       if (button) this.toggle(button.closest(".response"));
     });
+  }
+
+  /** Cut the responses that are tall now, unless they were unfolded. */
+  measure() {
+    // All are measured before the first is cut, so that the page is laid out once.
+    const tall = this.cards.map((card) => textOf(card).scrollHeight > TALL * innerHeight);
+    const unfolded = this.#recalled();
+    for (const [index, card] of this.cards.entries()) {
+      buttonOf(card).hidden = !tall[index];
+      this.#draw(card, tall[index] && !unfolded.includes(card.dataset.letter));
+    }
   }
 
   /**

@@ -16,6 +16,7 @@ const KEYS = {
   s: (task) => task.skip(),
   f: ({ reading }) => reading.fold(),
   p: ({ reading }) => reading.pin(),
+  w: ({ reading }) => reading.write(),
   g: ({ reading }) => reading.guide(),
   0: ({ ranking, cards }) => ranking.place(cards.letter, null),
   Backspace: ({ ranking, cards }) => ranking.place(cards.letter, null),

@@ -136,6 +136,7 @@ function begin() {
   if (form instanceof HTMLFormElement) {
     task = tasks.get(form) ?? new Task(form);
     tasks.set(form, task);
+    void task.reading.written.sync();
   }
   hold();
 }

@@ -4,9 +4,12 @@
  */
 
 import { recall, remember } from "./remembered.js";
-import { compare, mark, unmark } from "./words.js";
+import { FAULT, show } from "../requests.js";
+import { sourcesOf } from "../written.js";
+import { compare, markFormatted, rangesOf, unmark } from "./words.js";
 
 /** @typedef {import("./cards.js").Cards} Cards */
+/** @typedef {import("../written.js").Written} Written */
 
 const LITTLE_IN_COMMON = 0.25; // below, nearly every word would be marked
 
@@ -14,12 +17,16 @@ export class Comparison {
   /**
    * @param {HTMLFormElement} form
    * @param {Cards} cards
+   * @param {Written} written
    * @param {(sentence: string) => void} say
    */
-  constructor(form, cards, say) {
+  constructor(form, cards, written, say) {
     this.form = form;
     this.cards = cards;
+    this.written = written;
     this.say = say;
+    /** @type {ReturnType<typeof compare>} of the two that are open */
+    this.found = null;
     /** @type {HTMLElement} */
     this.bar = form.querySelector(".comparison");
     /** @type {HTMLElement[]} at most two, the one pinned last at the end */
@@ -85,14 +92,13 @@ export class Comparison {
     textOf(card).focus({ preventScroll: true }); // where the card had the focus already
     this.say(filled(this.bar.dataset.shown, this.#inOrder()));
     // Once the two can be seen: finding the words may take a moment.
-    requestAnimationFrame(() => setTimeout(() => this.#compare()));
+    requestAnimationFrame(() => setTimeout(() => void this.#compare()));
   }
 
   #putAway() {
-    for (const card of this.pinned) {
-      unmark(textOf(card));
-      textOf(card).removeAttribute("tabindex");
-    }
+    this.#takeMarksOff();
+    this.found = null;
+    for (const card of this.pinned) textOf(card).removeAttribute("tabindex");
     this.form.removeAttribute("data-comparing");
     this.onchange(false);
     scrollTo({ top: this.left, behavior: "instant" });
@@ -102,29 +108,50 @@ export class Comparison {
     return this.cards.cards.filter((card) => this.pinned.includes(card));
   }
 
-  #compare() {
-    if (!this.isOpen) return;
-    const found = this.#find();
-    const { likeness = null } = found ?? {};
-    const { tooLong, same, likeness: share } = this.bar.dataset;
+  async #compare() {
+    const shown = this.#inOrder();
+    const sources = await sourcesOf(this.form).catch((problem) => show(problem.message ?? FAULT));
+    if (!sources || !this.isOpen || shown.some((card) => !this.pinned.includes(card))) return;
+    const [one, other] = shown.map((card) => sources[card.dataset.letter]);
+    this.found = compare(one, other);
+    const { likeness = null } = this.found ?? {};
+    const { tooLong, sameWords, same, likeness: share } = this.bar.dataset;
+    const equal = one === other ? same : sameWords;
     this.bar.querySelector(".likeness").textContent =
-      likeness === null ? tooLong : likeness === 1 ? same : share.replace("{share}", percent(likeness));
+      likeness === null ? tooLong : likeness === 1 ? equal : share.replace("{share}", percent(likeness));
     const wish = recall("mark-words");
-    const marks = this.bar.querySelector(".marks");
-    marks.disabled = !found;
-    if (found && (wish ? wish === "yes" : likeness >= LITTLE_IN_COMMON)) this.#showMarks(found);
+    this.bar.querySelector(".marks").disabled = !this.found;
+    if (this.found && (wish ? wish === "yes" : likeness >= LITTLE_IN_COMMON)) this.#mark();
   }
 
-  #find() {
-    const [one, other] = this.#inOrder().map(textOf);
-    return compare(one, other);
+  get #isMarked() {
+    return this.bar.querySelector(".marks").getAttribute("aria-pressed") === "true";
   }
 
-  /** @param {ReturnType<typeof compare>} found null takes the marks off */
-  #showMarks(found) {
-    if (found) mark(found.words);
-    else for (const card of this.pinned) unmark(textOf(card));
-    this.bar.querySelector(".marks").setAttribute("aria-pressed", String(Boolean(found)));
+  /** Mark what differs, in the form in which the texts are shown. */
+  #mark() {
+    let all = true;
+    for (const [index, card] of this.#inOrder().entries()) {
+      const side = this.found.sides[index];
+      if (this.written.isOn) this.written.write(textOf(card), side.source, rangesOf(side));
+      else all = markFormatted(textOf(card), side) && all;
+    }
+    this.bar.querySelector(".marks").setAttribute("aria-pressed", "true");
+    this.bar.querySelector(".unseen").hidden = all;
+  }
+
+  #takeMarksOff() {
+    for (const card of this.pinned) unmark(textOf(card));
+    this.bar.querySelector(".marks").setAttribute("aria-pressed", "false");
+    this.bar.querySelector(".unseen").hidden = true;
+  }
+
+  /** Mark what differs again after the texts were exchanged. @param {() => void} exchange */
+  around(exchange) {
+    const isMarked = this.isOpen && this.#isMarked;
+    if (isMarked) this.#takeMarksOff();
+    exchange();
+    if (isMarked && this.found) this.#mark();
   }
 
   /** Make cards, their buttons and the bar show what is pinned. */
@@ -145,6 +172,7 @@ export class Comparison {
       pick.setAttribute("aria-pressed", String(shown));
     }
     this.bar.querySelector(".marks").setAttribute("aria-pressed", "false");
+    this.bar.querySelector(".unseen").hidden = true;
     this.bar.querySelector(".together").setAttribute("aria-pressed", String(this.together));
     this.bar.querySelector(".likeness").textContent = "";
   }
@@ -157,9 +185,10 @@ export class Comparison {
     else if (button.matches(".pick")) this.#swap(this.cards.card(button.dataset.pick));
     else if (button.matches(".close-comparison")) this.close();
     else if (button.matches(".marks")) {
-      const shown = button.getAttribute("aria-pressed") !== "true";
-      remember("mark-words", shown ? "yes" : "no");
-      this.#showMarks(shown ? this.#find() : null);
+      const marks = !this.#isMarked;
+      remember("mark-words", marks ? "yes" : "no");
+      if (marks) this.#mark();
+      else this.#takeMarksOff();
     } else if (button.matches(".together")) {
       this.together = !this.together;
       remember("scroll-together", this.together ? "yes" : "no");

@@ -1,5 +1,6 @@
 /** What helps to read a task: folds, two responses side by side, the guidelines, boxes that scroll. */
 
+import { Written } from "../written.js";
 import { beginAtLastTurn, makeReachable } from "./boxes.js";
 import { Folds } from "./fold.js";
 import { Guidelines } from "./guidelines.js";
@@ -15,12 +16,22 @@ export class Reading {
    */
   constructor(form, cards, say) {
     this.cards = cards;
+    this.isStale = false; // the texts were exchanged while most responses were put away
     this.folds = new Folds(form);
     this.guidelines = new Guidelines(form);
-    this.comparison = new Comparison(form, cards, say);
+    this.written = new Written(form, say);
+    this.comparison = new Comparison(form, cards, this.written, say);
+    this.written.around = (exchange) => {
+      this.comparison.around(exchange);
+      if (this.comparison.isOpen) this.isStale = true;
+      else this.folds.measure();
+      makeReachable(form);
+    };
     this.comparison.onchange = (open) => {
       this.guidelines.comparing = open;
       this.guidelines.adapt();
+      if (!open && this.isStale) this.folds.measure(); // the other responses can be measured again
+      this.isStale &&= open;
       beginAtLastTurn(form);
       if (open) makeReachable(form); // boxes are narrower now
     };
@@ -34,6 +45,10 @@ export class Reading {
 
   pin() {
     this.comparison.toggle(this.cards.card(this.cards.letter));
+  }
+
+  write() {
+    void this.written.toggle();
   }
 
   guide() {

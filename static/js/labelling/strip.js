@@ -12,11 +12,13 @@ export function keepInSight(form) {
   if (!asked || !(strip instanceof HTMLDetailsElement)) return;
   const texts = asked.querySelectorAll(".text"); // of a chat, the last message is what is answered
   strip.querySelector(".asked-line").textContent = texts[texts.length - 1].textContent.trim();
-  strip.addEventListener("toggle", () => {
+  const unfold = () => {
     if (!strip.open) return;
     strip.querySelector(".asked-again").replaceChildren(asked.cloneNode(true));
     beginAtLastTurn(strip);
-  });
+  };
+  strip.addEventListener("toggle", unfold);
+  form.addEventListener("written", unfold);
   new IntersectionObserver(([entry]) => {
     strip.hidden = entry.isIntersecting || entry.boundingClientRect.top > 0;
     if (strip.hidden) strip.open = false;

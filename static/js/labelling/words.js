@@ -1,9 +1,13 @@
 /**
- * Which words of two rendered texts only one of them has. Markdown stays rendered: words are found
- * in the text nodes, a formula counts as one, and marking wraps them where they stand.
+ * Which words of two texts only one of them has, and where their spaces differ. The sources are
+ * compared; in formatted texts, the words are marked where formatting shows them, and a formula is
+ * marked as a whole.
  */
 
-/** @typedef {{ word: string, node: Text | Element, start: number, end: number, alone?: boolean }} Word */
+/** @typedef {import("../signs.js").Range} Range */
+/** @typedef {{ word: string, start: number, end: number, alone?: boolean }} Word a word of a source */
+/** @typedef {{ word: string, node: Text | Element, start: number, end: number, alone?: boolean }} Shown a word of a page */
+/** @typedef {{ source: string, words: Word[], gaps: Range[] }} Side a text, and where its spaces differ */
 
 const MOST_MILLISECONDS = 700;
 const MOST_WORDS = 40_000; // of both together
@@ -11,36 +15,101 @@ const MOST_WORDS = 40_000; // of both together
 const segmenter = "Segmenter" in Intl ? new Intl.Segmenter(undefined, { granularity: "word" }) : null;
 
 /**
- * @param {Element} one
- * @param {Element} other
- * @returns {{ likeness: number, words: Word[] } | null} null where it would take too long
+ * @param {string} one
+ * @param {string} other
+ * @returns {{ likeness: number, sides: Side[] } | null} null where it would take too long
  */
 export function compare(one, other) {
   if (typeof Diff === "undefined") return null;
-  const sides = [wordsOf(one), wordsOf(other)];
-  const count = sides[0].length + sides[1].length;
+  const sides = [one, other].map((source) => ({ source, words: wordsIn(source), gaps: [] }));
+  const [left, right] = sides;
+  const count = left.words.length + right.words.length;
   if (count > MOST_WORDS) return null;
-  const [left, right] = sides.map((words) => words.map(({ word }) => word));
-  const parts = Diff.diffArrays(left, right, { timeout: MOST_MILLISECONDS });
+  const parts = differences(left.words, right.words);
   if (!parts) return null;
-  const places = [0, 0];
   let shared = 0;
+  let [i, j] = [0, 0];
   for (const part of parts) {
-    if (!part.added && !part.removed) {
+    if (part.removed) for (const end = i + part.count; i < end; i++) left.words[i].alone = true;
+    else if (part.added) for (const end = j + part.count; j < end; j++) right.words[j].alone = true;
+    else {
+      // Between two words that both texts have, and before the first that both begin with.
+      const isFirst = i === 0 && j === 0;
+      for (let word = 0; word < part.count; word++, i++, j++) {
+        if (word > 0 || isFirst) compareGaps(left, i, right, j);
+      }
       shared += part.count;
-      places[0] += part.count;
-      places[1] += part.count;
-      continue;
     }
-    const side = part.removed ? 0 : 1;
-    const end = places[side] + part.count;
-    for (; places[side] < end; places[side]++) sides[side][places[side]].alone = true;
   }
-  return { likeness: count ? (2 * shared) / count : 1, words: sides.flat() };
+  const { length } = parts;
+  if (!length || !(parts[length - 1].added || parts[length - 1].removed)) compareGaps(left, i, right, j);
+  return { likeness: count ? (2 * shared) / count : 1, sides };
 }
 
-/** @param {Word[]} words as compare() gives them */
-export function mark(words) {
+/** @param {{ word: string }[]} left @param {{ word: string }[]} right */
+function differences(left, right) {
+  const [one, other] = [left, right].map((words) => words.map(({ word }) => word));
+  return Diff.diffArrays(one, other, { timeout: MOST_MILLISECONDS });
+}
+
+/** Note where the spaces before two words differ. @param {Side} left @param {number} i @param {Side} right @param {number} j */
+function compareGaps(left, i, right, j) {
+  const [one, other] = [gapBefore(left, i), gapBefore(right, j)];
+  const isShort = () => one.start === one.end || other.start === other.end;
+  while (!isShort() && left.source[one.end - 1] === right.source[other.end - 1]) {
+    one.end -= 1;
+    other.end -= 1;
+  }
+  while (!isShort() && left.source[one.start] === right.source[other.start]) {
+    one.start += 1;
+    other.start += 1;
+  }
+  left.gaps.push(one);
+  right.gaps.push(other);
+}
+
+/** @param {Side} side @param {number} index @returns {Range} */
+function gapBefore({ source, words }, index) {
+  return { start: words[index - 1]?.end ?? 0, end: words[index]?.start ?? source.length, gap: true };
+}
+
+/** @param {Range} range */
+const isEmpty = ({ start, end }) => start === end;
+
+/** The parts of a source that differ, in order. @param {Side} side @returns {Range[]} */
+export function rangesOf({ words, gaps }) {
+  /** @type {Range[]} */
+  const ranges = [];
+  for (const [index, { start, end, alone }] of words.entries()) {
+    if (alone && words[index - 1]?.alone) ranges.at(-1).end = end;
+    else if (alone) ranges.push({ start, end });
+  }
+  return [...ranges, ...gaps.filter((gap) => !isEmpty(gap))].sort((one, other) => one.start - other.start);
+}
+
+/**
+ * Mark the differing words of a formatted text.
+ * @param {Element} root
+ * @param {Side} side
+ * @returns {boolean} false where formatting hides some of the differences
+ */
+export function markFormatted(root, { words, gaps }) {
+  const shown = wordsOf(root);
+  const parts = differences(words, shown);
+  if (!parts) return false;
+  let all = gaps.every(isEmpty);
+  let [i, j] = [0, 0];
+  for (const part of parts) {
+    if (part.removed) for (const end = i + part.count; i < end; i++) all &&= !words[i].alone;
+    else if (part.added) j += part.count;
+    else for (const end = i + part.count; i < end; i++, j++) shown[j].alone = words[i].alone;
+  }
+  mark(shown);
+  return all;
+}
+
+/** @param {Shown[]} words */
+function mark(words) {
   // From the end: wrapping a word shortens its text node, and the words before it stay in place.
   for (const { node, start, end } of runs(words).reverse()) {
     const around = document.createElement("mark");
@@ -63,15 +132,16 @@ export function unmark(root) {
   root.normalize();
 }
 
-/** Words that stand alone one after the other in a text node, as one. @param {Word[]} words */
+/** Words that stand alone one after the other in a text node, or in a formula, as one. @param {Shown[]} words */
 function runs(words) {
-  /** @type {Word[]} */
+  /** @type {Shown[]} */
   const found = [];
   let goesOn = false;
   for (const word of words) {
     const last = found.at(-1);
-    if (!word.alone) goesOn = false;
-    else if (goesOn && last?.node === word.node && word.node instanceof Text) last.end = word.end;
+    const isFormula = word.node instanceof Element;
+    if (!word.alone) goesOn = isFormula && goesOn && last?.node === word.node;
+    else if (last?.node === word.node && (goesOn || isFormula)) last.end = word.end;
     else goesOn = Boolean(found.push({ ...word }));
   }
   return found;
@@ -79,26 +149,25 @@ function runs(words) {
 
 /**
  * @param {Node} root
- * @param {Word[]} [found]
+ * @param {Shown[]} [found]
  */
 function wordsOf(root, found = []) {
   for (const child of root.childNodes) {
-    if (child instanceof Text) found.push(...wordsIn(child));
+    if (child instanceof Text) found.push(...wordsIn(child.data).map((word) => ({ ...word, node: child })));
     else if (child instanceof Element && child.localName === "math") {
-      const word = child.getAttribute("alttext") ?? child.textContent ?? "";
-      found.push({ word, node: child, start: 0, end: 0 });
+      const source = child.getAttribute("alttext") ?? child.textContent ?? "";
+      found.push(...wordsIn(source).map((word) => ({ ...word, node: child })));
     } else wordsOf(child, found);
   }
   return found;
 }
 
-/** @param {Text} node @returns {Word[]} */
-function wordsIn(node) {
-  const text = node.data;
+/** @param {string} text @returns {Word[]} */
+function wordsIn(text) {
   const parts = segmenter
     ? [...segmenter.segment(text)]
     : [...text.matchAll(/[\p{L}\p{M}\p{N}_'’]+|[^\s]/gu)].map((m) => ({ segment: m[0], index: m.index }));
   return parts
     .filter(({ segment }) => segment.trim())
-    .map(({ segment, index }) => ({ word: segment, node, start: index, end: index + segment.length }));
+    .map(({ segment, index }) => ({ word: segment, start: index, end: index + segment.length }));
 }

@@ -79,3 +79,31 @@ def test_the_list_makes_the_same_queries_whatever_it_holds(
     with CaptureQueriesContext(connection) as queries:
         client.get(URL)
     assert len([q for q in queries if q["sql"].startswith("SELECT")]) == 5
+
+
+def test_the_texts_of_ones_own_task_come_as_they_were_written(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    exact = ["*a*\r\n", " b ", "c\u200b", "<d>"]
+    add_prompt("**Why**?", exact)
+    task = assignments.current_assignment(labeller)
+    assert task is not None
+    answer = sign_in(labeller).get(f"{URL}{task.token}/texts/")
+    texts = answer.json()
+    assert texts.pop("message-1") == "**Why**?"
+    assert sorted(texts) == ["A", "B", "C", "D"]
+    assert [texts[letter] for letter in "ABCD"] == [response.text for response in task.shown]
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_the_texts_of_a_task_are_nobody_elses(
+    add_prompt: AddPrompt, labeller: Member, reviewer: Member, outsider: User
+) -> None:
+    add_prompt()
+    task = assignments.current_assignment(labeller)
+    assert task is not None
+    for person in (reviewer, outsider):
+        assert sign_in(person).get(f"{URL}{task.token}/texts/").status_code == 404
+    assert Client().get(f"{URL}{task.token}/texts/").status_code == 302
+    assert sign_in(labeller).get(f"{URL}{uuid.uuid4()}/texts/").status_code == 404
+    assert sign_in(labeller).post(f"{URL}{task.token}/texts/").status_code == 405

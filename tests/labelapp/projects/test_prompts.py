@@ -661,3 +661,23 @@ def test_the_overview_tells_managers_of_responses_that_name_their_model(
     assert "1 response reveals the model that wrote it" in html
     assert f"{URL}?show=names" in html
     assert "show=names" not in sign_in(labeller).get("/projects/kitchen/").content.decode()
+
+
+def test_the_texts_of_a_prompt_come_as_they_were_written(
+    add_prompt: AddPrompt, reviewer: Member
+) -> None:
+    prompt = add_prompt("**Why**?", ["*a*\r\n", "b", "c", "d"])
+    texts = sign_in(reviewer).get(f"{URL}{prompt.pk}/texts/").json()
+    assert texts.pop("message-1") == "**Why**?"
+    assert texts == {str(response.pk): response.text for response in prompt.responses.all()}
+
+
+def test_the_texts_of_a_prompt_are_for_reviewers(
+    add_prompt: AddPrompt, labeller: Member, outsider: User, reviewer: Member
+) -> None:
+    prompt = add_prompt()
+    assert sign_in(labeller).get(f"{URL}{prompt.pk}/texts/").status_code == 403
+    assert sign_in(outsider).get(f"{URL}{prompt.pk}/texts/").status_code == 404
+    assert Client().get(f"{URL}{prompt.pk}/texts/").status_code == 302
+    assert sign_in(reviewer).get(f"{URL}{prompt.pk + 1}/texts/").status_code == 404
+    assert sign_in(reviewer).post(f"{URL}{prompt.pk}/texts/").status_code == 405
