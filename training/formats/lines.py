@@ -1,4 +1,4 @@
-"""Read files as numbered lines of JSON or rows of a table. Standard library only.
+"""Read text as numbered lines of JSON, items of JSON, or rows of a table.
 
 A line that cannot be read comes as a ValueError with its reason, so that a reader can name it and
 go on.
@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
+import ijson
+
 MAX_LINE_BYTES = 16 * 2**20  # longer lines are not rankings; the bound keeps memory bounded
 LONGEST = f"{MAX_LINE_BYTES // 2**20} MiB"
 
@@ -20,38 +22,6 @@ Found = tuple[int, Any]  # a line's number, and what stands there or a ValueErro
 
 class RankingFileError(Exception):
     """Raised where a file as a whole cannot be read or written; the message says why."""
-
-
-class Chained(io.RawIOBase):
-    """Read again the beginning of a stream, and then its rest: a pipe cannot be rewound.
-
-    With `at_most`, reading on after so many bytes raises RankingFileError.
-    """
-
-    def __init__(self, head: bytes, rest: IO[bytes], at_most: int | None) -> None:
-        self.head = memoryview(head)
-        self.rest = rest
-        self.left = at_most
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        given: bytes | memoryview
-        if self.left is not None and self.left <= 0:
-            raise RankingFileError("its first lines are too long to be shown")
-        if self.head:
-            given, self.head = self.head[: len(buffer)], self.head[len(buffer) :]
-        else:
-            given = self.rest.read1(len(buffer))  # type: ignore[attr-defined]
-        buffer[: len(given)] = given
-        if self.left is not None:
-            self.left -= len(given)
-        return len(given)
-
-
-def chained(head: bytes, rest: IO[bytes], at_most: int | None = None) -> IO[bytes]:
-    return io.BufferedReader(Chained(head, rest, at_most), 2**17)
 
 
 def json_lines(stream: IO[bytes]) -> Iterator[Found]:
@@ -64,13 +34,13 @@ def json_lines(stream: IO[bytes]) -> Iterator[Found]:
                 raw = stream.readline(MAX_LINE_BYTES)
             yield number, ValueError(f"is longer than {LONGEST}")
         elif raw.strip():
-            yield number, json_value(number, raw)
+            yield number, json_value(raw)
 
 
-def json_value(number: int, raw: bytes) -> Any:
+def json_value(raw: bytes) -> Any:
     """Return the value of a line, or a ValueError where it is not JSON."""
     try:
-        return json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+        return json.loads(raw.decode("utf-8-sig"))  # files put together have marks in the middle
     except UnicodeDecodeError as error:
         return ValueError(f"is not UTF-8 (byte {error.start + 1} of the line)")
     except json.JSONDecodeError as error:
@@ -79,6 +49,71 @@ def json_value(number: int, raw: bytes) -> Any:
         return ValueError("is not a ranking: it is nested too deeply")
     except ValueError as error:
         return error
+
+
+def text_lines(stream: IO[bytes]) -> Iterator[Found]:
+    """Yield the lines of a text but the blank ones, each as an object with a prompt."""
+    number = 0
+    while raw := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(raw) > MAX_LINE_BYTES:
+            raise RankingFileError(f"line {number} is longer than {LONGEST}")
+        try:
+            text = raw.decode("utf-8-sig").strip()
+        except UnicodeDecodeError:
+            yield number, ValueError("is not UTF-8")
+            continue
+        if text:
+            yield number, {"prompt": text}
+
+
+def json_items(stream: IO[bytes]) -> Iterator[Found]:
+    """Yield the items of a JSON array, or one JSON value after another, numbered from 1.
+
+    Raises RankingFileError where the text is not JSON: nothing after that place can be read.
+    """
+    bounded = BoundedItems(stream)
+    first = bounded.first()
+    number = 0
+    try:
+        values = (
+            ijson.items(bounded, "item", use_float=True)
+            if first == b"["
+            else ijson.items(bounded, "", multiple_values=True, use_float=True)
+        )
+        for value in values:
+            number += 1
+            bounded.since = 0
+            yield number, value
+    except ijson.JSONError as error:
+        said = " ".join(str(error).split())[:120]
+        raise RankingFileError(f"is not JSON after item {number}: {said}") from error
+
+
+class BoundedItems:
+    """Read the text of JSON items. Raises RankingFileError for an item that is too long."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
+        self.since = 0  # bytes read since the last item
+        self.head = b""
+
+    def first(self) -> bytes:
+        """Return the first sign of the text."""
+        while not self.head.strip():
+            self.head = self.stream.read(64).removeprefix(b"\xef\xbb\xbf")
+            if not self.head:
+                return b""
+        return self.head.lstrip()[:1]
+
+    def read(self, size: int = -1) -> bytes:
+        if size == 0:
+            return b""
+        given, self.head = self.head or self.stream.read(size), b""
+        self.since += len(given)
+        if self.since > 2 * MAX_LINE_BYTES:
+            raise RankingFileError(f"has an item that is longer than {LONGEST}")
+        return given
 
 
 def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, Any]]:

@@ -1,4 +1,6 @@
-"""Read and write Parquet files in a process of its own, the only one that loads pyarrow.
+"""Read Parquet files and workbooks, and write Parquet, in a process of its own.
+
+Such a process is the only one that loads pyarrow or openpyxl.
 
 Lines of JSON go through a pipe as they come. Standard library only.
 """
@@ -9,57 +11,65 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
 from training.formats.lines import Found, RankingFileError
-from training.formats.long_table import chosen_columns, gathered
-from training.formats.trl_pairs import read_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = [sys.executable, "-m", "training.formats.parquet_process"]
+PYTHON = [sys.executable, "-m"]
 
 
 @dataclass
-class ParquetTable:
-    """Read an open Parquet file. Its position is told as if its bytes were read evenly."""
+class Table:
+    """Read an open Parquet file or workbook. Its position is told as if it were read evenly."""
 
     process: subprocess.Popen[bytes]
     asked: IO[bytes]
     lines: IO[bytes]
     said: IO[bytes]  # what the process says on standard error
     size: int
-    columns: list[str]
-    rows: int
+    container: str = ""
+    columns: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)  # columns that hold no text or number
+    rows: int | None = None  # not known of a workbook
+    first: int = 1  # number of the first row
     read: int = 0
 
     def tell(self) -> int:
-        return self.size * self.read // max(self.rows, 1)
+        return self.size * self.read // max(self.rows or self.read, 1)
 
-    def rows_of(self, columns: Sequence[str]) -> Iterator[Found]:
-        """Yield the rows with these columns, numbered from 1. Call it once."""
+    def __iter__(self) -> Iterator[Found]:
+        """Yield the rows as objects by column, numbered as they stand. Call it once."""
         with self.asked:
-            self.asked.write(json.dumps(columns).encode() + b"\n")
+            self.asked.write(b"\n")
         for line in self.lines:
+            number = self.first + self.read
             self.read += 1
             row = json.loads(line)
-            yield self.read, ValueError(row) if isinstance(row, str) else row
-        if self.process.wait() or self.read < self.rows:
+            yield number, ValueError(row) if isinstance(row, str) else row
+        if self.process.wait() or self.read < (self.rows or 0):
             raise RankingFileError(reason(self.said))
 
 
 @contextmanager
-def open_table(path: str) -> Iterator[ParquetTable]:
-    """Open a Parquet file. Raises RankingFileError where it cannot be read, with the reason."""
+def open_table(path: str, kind: str, *, header: bool = True) -> Iterator[Table]:
+    """Open a Parquet file or a workbook. Raises RankingFileError where it cannot be read."""
     file = Path(path).resolve()
+    name = "Parquet" if kind == "parquet" else "a workbook"
     if not file.is_file():
         raise RankingFileError(
-            "Parquet is read from its end: give the name of a file, not standard input or a pipe"
+            f"{name} is read from its end: give the name of a file, not standard input or a pipe"
         )
-    command = [*PROGRAM, "read", str(file)]
+    command = [
+        *PYTHON,
+        f"training.formats.{kind}_process",
+        "read" if header else "read-no-header",
+        str(file),
+    ]
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(
@@ -67,36 +77,14 @@ def open_table(path: str) -> Iterator[ParquetTable]:
         ) as process,
     ):
         asked, lines = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
-        table = ParquetTable(process, asked, lines, said, file.stat().st_size, [], 0)
         try:
             begins = lines.readline()
             if not begins.endswith(b"\n"):
                 process.wait()
                 raise RankingFileError(f"{path} cannot be read: {reason(said)}")
-            header = json.loads(begins)
-            table.columns, table.rows = header["columns"], header["rows"]
-            yield table
+            yield Table(process, asked, lines, said, file.stat().st_size, **json.loads(begins))
         finally:
             process.kill()  # at its end already, or no longer wanted
-
-
-def read_table(table: ParquetTable, columns: Mapping[str, str] | None) -> Iterator[Found]:
-    """Yield the rankings of a Parquet file of pairs, of ranking JSONL, or in long form."""
-    there = set(table.columns)
-    if columns is None and {"chosen", "rejected"} <= there:
-        pairs = [name for name in ("prompt", "chosen", "rejected", "labeller") if name in there]
-        return read_pairs(table.rows_of(pairs))
-    if columns is None and {"prompt", "responses"} <= there:
-        return table.rows_of(table.columns)
-    chosen = chosen_columns(table.columns, columns)
-    return gathered(renamed(table, chosen), chosen.keys())
-
-
-def renamed(table: ParquetTable, columns: Mapping[str, str]) -> Iterator[Found]:
-    for number, row in table.rows_of(list(dict.fromkeys(columns.values()))):
-        if isinstance(row, dict):
-            row = {name: row[column] for name, column in columns.items()}
-        yield number, row
 
 
 def write_table(lines: Iterable[str], out: IO[bytes]) -> None:
@@ -108,7 +96,11 @@ def write_table(lines: Iterable[str], out: IO[bytes]) -> None:
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(
-            [*PROGRAM, "write"], cwd=ROOT, stdin=subprocess.PIPE, stdout=out, stderr=said
+            [*PYTHON, "training.formats.parquet_process", "write"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=said,
         ) as process,
     ):
         rows = cast(IO[bytes], process.stdin)
