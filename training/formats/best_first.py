@@ -90,7 +90,9 @@ def is_number(value: Any) -> bool:
 
 def read_best_first(record: Record, keys: Sequence[str]) -> dict[str, Any]:
     """Return a record as an object of ranking JSONL. Raises ValueError that says what is wrong."""
-    there = [key for key in keys if not blank(record.data[key])]
+    there = list(keys)
+    while there and blank(record.data[there[-1]]):
+        there.pop()  # a table whose rankings differ in length ends with empty cells
     texts = [response_text(record.read(key, "responses, best first"), record, key) for key in there]
     return {
         "prompt": prompt_of(record),

@@ -11,7 +11,7 @@ from typing import Any
 from training.formats.conversation import prompt_of, response_text
 from training.formats.record import Record
 from training.formats.response_list import list_in, read_item
-from training.formats.sides import sides_in
+from training.formats.sides import ranked, sides_in
 from training.formats.values import score_of, text, time_of
 
 NOT_RANKED = ("_", "unranked", "pool")
@@ -49,6 +49,7 @@ def read_task(record: Record) -> Iterator[dict[str, Any]]:
             "created_at": time_of(by.take("created_at")),
             **ranking,
         }
+        by.used |= {"id", "was_cancelled"} & annotation.keys()
         by.leave()
     record.used |= {"id"}
     if not found:
@@ -124,7 +125,4 @@ def ranked_buckets(
         return None
     (order,) = lists.values()
     below = [id_ for id_ in ids if id_ not in order]
-    if not below:
-        return {"ranking": [[id_] for id_ in order]}
-    record.reading.notes["rankings of some of the responses; the others are below, unordered"] += 1
-    return {"ranking": [*([id_] for id_ in order), below], "partial": True}
+    return ranked([[id_] for id_ in order], below, record)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
 import ijson
@@ -22,6 +22,26 @@ Found = tuple[int, Any]  # a line's number, and what stands there or a ValueErro
 
 class RankingFileError(Exception):
     """Raised where a file as a whole cannot be read or written; the message says why."""
+
+
+class MissingColumnError(RankingFileError):
+    """Raised where a file lacks a column that was named."""
+
+
+class AmbiguousError(RankingFileError):
+    """Raised where a file can be read in two ways; `how` says which option decides.
+
+    `values` are the verdicts whose meaning is asked for, among `sides`; empty where a ranking may
+    be read as ranks or as an order.
+    """
+
+    def __init__(
+        self, question: str, how: str, values: Sequence[str] = (), sides: Sequence[str] = ()
+    ) -> None:
+        super().__init__(f"{question}. {how}")
+        self.question = question
+        self.values = values
+        self.sides = sides
 
 
 def json_lines(stream: IO[bytes]) -> Iterator[Found]:

@@ -16,6 +16,7 @@ from training.formats.conversation import prompt_of
 from training.formats.lines import LONGEST, MAX_LINE_BYTES, Found, RankingFileError
 from training.formats.reading import Reading
 from training.formats.record import NAMES, Record, normal
+from training.formats.sides import SOME
 from training.formats.values import (
     blank,
     groups_of,
@@ -375,10 +376,9 @@ class Assembler:
                 return {"ranking": groups}
             if self.ours:
                 raise ValueError("has a rank for some of its responses only")
-            self.reading.notes[
-                "rankings of some of the responses; the others are below, unordered"
-            ] += 1
-            return {"ranking": [*groups, without], "partial": True}
+            self.reading.notes[SOME] += 1
+            partial = {"partial": True} if len(without) > 1 else {}
+            return {"ranking": [*groups, without], **partial}
         return None
 
     def circumstances(self, common: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,10 +103,11 @@ class RankingFile:
     reader: Reader
     delimiter: str = ""
     rankings: bool = True
+    prompts: bool = False
 
     def __iter__(self) -> Iterator[Line | BadLine]:
         with reading_errors():
-            yield from checked(self.reader, self.rankings)
+            yield from checked(self.reader, self.rankings, self.prompts)
 
     @property
     def format(self) -> Format:
@@ -137,39 +138,41 @@ def open_ranking_file(
     options: ReadOptions = DEFAULT,
     *,
     rankings: bool = True,
+    prompts: bool = False,
     limits: Limits | None = None,
 ) -> Iterator[RankingFile]:
     """Open a ranking file, packed or not, `-` for standard input.
 
     Without `rankings` those of the file are not looked at, good or bad: a line that has one gets
-    the ranking [].
+    the ranking []. With `prompts`, a line needs no responses.
     Raises RankingFileError where the file is not there, cannot be read, or does not say what its
     columns are.
     """
     with ExitStack() as stack, reading_errors():
         file = open_file(stack, path, encoding=options.encoding, limits=limits)
         found = records_of(stack, file, path, options)
-        reader = Reader(found.records, file.reading, options, found.header)
-        yield RankingFile(found.raw, file.size, reader, found.delimiter, rankings)
+        reader = Reader(found.records, file.reading, options, found.header, prompts)
+        yield RankingFile(found.raw, file.size, reader, found.delimiter, rankings, prompts)
 
 
-def checked(found: Iterable[Found], rankings: bool) -> Iterator[Line | BadLine]:
+def checked(found: Iterable[Found], rankings: bool, prompts: bool = False) -> Iterator[Line | BadLine]:
     """Yield the objects of a file as checked lines, or as a BadLine that says what is wrong."""
     for number, data in found:
         if isinstance(data, ValueError):
             yield BadLine(number, str(data))
             continue
         try:
-            yield check(number, data, rankings)
+            yield check(number, data, rankings, prompts)
         except ValueError as error:
             yield BadLine(number, str(error))
 
 
-def check(number: int, data: Any, rankings: bool) -> Line:
+def check(number: int, data: Any, rankings: bool, prompts: bool = False) -> Line:
     """Return an object of ranking JSONL as a Line. Raises ValueError with the reason."""
     if not isinstance(data, dict):
         raise ValueError("is not a JSON object with prompt and responses")
-    responses = [] if is_unfilled(data) else check_responses(data.get("responses"))
+    lacks = prompts and not data.get("responses")
+    responses = [] if lacks or is_unfilled(data) else check_responses(data.get("responses"))
     ids = [response.id for response in responses]
     ranking = data.get("ranking")
     details = state = None

@@ -16,8 +16,8 @@ from training.formats import argilla, label_studio, oasst
 from training.formats.archive_keys import OF_A_PROMPT, OF_A_RANKING
 from training.formats.best_first import columns_best_first, read_best_first, told_best_first
 from training.formats.conversation import is_transcript, prompt_of
-from training.formats.lines import Found, RankingFileError
-from training.formats.long_table import FIELDS, OURS, guess_columns, is_long, read_long
+from training.formats.lines import Found, MissingColumnError, RankingFileError
+from training.formats.long_table import FIELDS, OURS, chosen_columns, guess_columns, is_long, read_long
 from training.formats.pairs import keys_of_pair, read_pair
 from training.formats.reading import Reading
 from training.formats.record import Record
@@ -83,13 +83,14 @@ class Reader:
     """Read the records of a file, after a look at its first ones.
 
     `header` holds the columns of a table, and is None for files whose records have keys of their
-    own.
+    own. With `prompts`, a table without responses is read as well.
     """
 
     records: Iterator[Found]
     reading: Reading
     options: ReadOptions
     header: list[str] | None = None
+    prompts: bool = False
 
     def __post_init__(self) -> None:
         self.sample: list[Found] = []
@@ -106,6 +107,7 @@ class Reader:
         self.unwrap()
         self.first = [data for _, data in self.sample if isinstance(data, dict)]
         self.verdicts = Verdicts(self.options.verdicts)
+        self.check_columns()
         self.format = self.detected()
 
     def unwrap(self) -> None:
@@ -118,6 +120,15 @@ class Reader:
             self.sample = list(enumerate(rows[:SAMPLE], start=1))
             self.records = chain(enumerate(rows[SAMPLE:], start=SAMPLE + 1), self.records)
             self.reading.container += ", in one object"
+
+    def check_columns(self) -> None:
+        """Raise MissingColumnError where a given column is not in the file."""
+        keys = self.header if self.header is not None else self.keys()
+        called = "keys" if self.header is None else "columns"
+        for column in self.options.columns.values():
+            if column and column not in keys:
+                there = ", ".join(map(repr, keys))
+                raise MissingColumnError(f"has no column {column!r}; its {called} are {there}")
 
     def detected(self) -> Format:
         """Return the shape of the file. Raises RankingFileError for a table of which none is known."""
@@ -132,19 +143,22 @@ class Reader:
         scratch = Reading()
         shapes = Counter(shape_of(Record(data, scratch, self.options.given)) for data in self.first)
         known = [shape for shape, _ in shapes.most_common() if shape]
-        if known:
-            return cast("Format", known[0])
-        if self.header is not None:
-            return self.shape_of_header(scratch)
-        return "jsonl"
+        if self.header is None or (known and known[0] != "jsonl"):
+            return cast("Format", known[0] if known else "jsonl")
+        return self.shape_of_header(scratch)
 
     def shape_of_header(self, scratch: Reading) -> Format:
         """Return the shape of a table by its columns alone. Raises RankingFileError."""
-        assert self.header is not None
-        shape = shape_of(Record(dict.fromkeys(self.header, "x"), scratch, self.options.given))
-        if shape is not None:
-            return cast("Format", shape)
-        raise RankingFileError(not_understood(self.header))
+        header = self.header or []
+        rows = [*self.first, dict.fromkeys(header, "x")]
+        if not header or any(list_in(Record(row, scratch)) for row in rows):
+            return "jsonl"
+        shape = shape_of(Record(rows[-1], scratch, self.options.given))
+        if shape is None or (shape == "jsonl" and not self.prompts):
+            if self.options.columns:
+                chosen_columns(header, self.options.columns)  # says which column is lacking
+            raise RankingFileError(not_understood(header))
+        return cast("Format", shape)
 
     def __iter__(self) -> Iterator[Found]:
         """Yield objects of ranking JSONL, or ValueErrors, each with the number of its record."""
@@ -385,6 +399,8 @@ def not_understood(header: Sequence[str]) -> str:
     """Return what to do about a table whose columns are not known."""
     named = [column for column in header if column]
     columns = ", ".join(map(repr, named[:12])) + (" and more" if len(named) > 12 else "")
+    if len(named) == 1:
+        return f"has a single column, {columns}. Give the separator with --delimiter"
     return (
         f"has the columns {columns}, and which of them is what cannot be told from their names. If "
         "the prompt comes first and then the responses, the best first, give --format csv; if the "

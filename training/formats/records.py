@@ -78,7 +78,7 @@ def kind_of_text(head: str, name: str, options: ReadOptions) -> str:
     if head.startswith("{"):
         whole = isinstance(json_value(first.encode()), dict)
         unfinished = re.search(r"[{\[,]\s*$", first) or first.strip() == "{"
-        if not whole and unfinished and rest.lstrip()[:1] in ('"', "{", "}"):
+        if not whole and unfinished and rest.lstrip().startswith('"'):
             return "json"
         return "json lines"
     if options.format in TABLE_FORMATS or options.columns or options.delimiter:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.formats.conversation import prompt_of, response_text
-from training.formats.lines import RankingFileError
+from training.formats.lines import AmbiguousError
 from training.formats.record import Record
 from training.formats.sides import number_in, ranked
 from training.formats.values import (
@@ -194,7 +194,7 @@ def numbers_order(
 ) -> dict[str, Any]:
     """Return the ranking that a list of numbers gives, as the ranks or as the order.
 
-    Raises RankingFileError where both readings are possible and differ.
+    Raises AmbiguousError where both readings are possible and differ.
     """
     as_ranks = as_order = None
     if len(numbers) == len(ids):
@@ -210,9 +210,10 @@ def numbers_order(
     elif ranking_is == "ranks":
         as_order = None
     if as_ranks is not None and as_order is not None and as_ranks != as_order:
-        raise RankingFileError(
-            f"has a ranking {[f'{n:g}' for n in numbers]} that may be the rank of each response or "
-            "the order of the responses. Say which with --ranking-is ranks or --ranking-is order"
+        raise AmbiguousError(
+            f"has a ranking [{', '.join(f'{n:g}' for n in numbers)}] that may hold the rank of each "
+            "response or the order of the responses",
+            "Say which with --ranking-is ranks or --ranking-is order",
         )
     if (found := as_ranks or as_order) is None:
         raise ValueError("has a ranking that fits its responses neither as ranks nor as an order")

@@ -20,7 +20,7 @@ from training.formats.conversation import (
     prompt_of,
     response_text,
 )
-from training.formats.lines import RankingFileError
+from training.formats.lines import AmbiguousError
 from training.formats.pairs import divided
 from training.formats.record import Record, normal
 from training.formats.values import (
@@ -46,6 +46,7 @@ TIES = frozenset(["tie", "tied", "ties", "equal", "equals", "same", "draw", "bot
 BOTH_BAD = frozenset(["both_bad", "bothbad", "tie_bothbad", "tie_both_bad", "all_bad", "neither"])
 FIRST = frozenset(["left", "first", "1st", "former"])
 SECOND = frozenset(["right", "second", "2nd", "latter"])
+SOME = "rankings of some of the responses; the others stand below them in no order"
 STRENGTHS = ("preference", "strength", "margin")
 AGAINST = re.compile(r"(\w+?)\s*(>{1,3}|<{1,3}|={1,2}|~)\s*(\w+)$")
 
@@ -109,8 +110,8 @@ def read_sides(
 ) -> dict[str, Any]:
     """Return a record as an object of ranking JSONL, ranked by its verdict, ranks or scores.
 
-    Raises ValueError that says what is wrong, and RankingFileError where what a verdict says is
-    not certain.
+    Raises ValueError that says what is wrong, and AmbiguousError where what a verdict says is not
+    certain.
     """
     values = [messages_in(record.read(side.key, "response")) for side in sides]
     prompt, texts = divided_sides(record, values)
@@ -272,7 +273,7 @@ def of_number(
     """Return the side that a number names, or tie.
 
     A number may be the side's own, 1 and 2 in order, or a strength with a sign.
-    Raises RankingFileError where it may mean either.
+    Raises AmbiguousError where it may mean either.
     """
     seen = verdicts.seen.setdefault(key, set())
     seen.add(number)
@@ -286,7 +287,7 @@ def of_number(
         return "tie" if number == 0 else sides[number > 0].key
     if number in names and (number != 1 or seen - {1.0} <= names.keys() or 2 in seen):
         if 0 in seen and names.keys() == {1.0, 2.0} and 2 not in seen:
-            raise RankingFileError(unsure(key, sides, seen))
+            raise unsure(key, sides, seen)
         return names[number]
     if names and number == 0 and names.keys() == {1.0, 2.0} and 2 in seen:
         record.reading.notes[f"{key}: 0 read as a tie"] += 1
@@ -294,20 +295,20 @@ def of_number(
     if not names and seen <= {1.0, 2.0} and 2 in seen:
         record.reading.notes[f"{key}: 1 is {sides[0].key}, 2 is {sides[1].key}"] += 1
         return sides[number == 2].key
-    raise RankingFileError(unsure(key, sides, seen))
+    raise unsure(key, sides, seen)
 
 
-def unsure(key: str, sides: Sequence[Side], seen: Iterable[float]) -> str:
+def unsure(key: str, sides: Sequence[Side], seen: Iterable[float]) -> AmbiguousError:
     """Return the question that a column of numbers leaves open."""
-    numbers = sorted(seen)
-    shown = ", ".join(f"{number:g}" for number in numbers[:6])
-    first, second = sides[0].key, sides[1].key
-    low, high = f"{numbers[0]:g}", f"{numbers[-1]:g}"
-    if low == high:
-        low = "other values"
-    return (
-        f"holds {shown} in {key!r}: {high} may mean {first!r} or {second!r}. Say which with "
-        f"--verdict {high}={first} or --verdict {high}={second}, and likewise for {low}"
+    values = [f"{number:g}" for number in sorted(seen)]
+    names = [side.key for side in sides]
+    each = " ".join(f"--verdict {value}=..." for value in values[:4])
+    return AmbiguousError(
+        f"holds {', '.join(values[:6])} in {key!r}, each of which may mean {names[0]!r}, "
+        f"{names[1]!r} or a tie",
+        f"Say what they mean with {each}, each {names[0]}, {names[1]}, tie or both_bad",
+        values,
+        names,
     )
 
 
@@ -355,5 +356,5 @@ def ranked(groups: list[list[str]], without: list[str], record: Record) -> dict[
     """Return a ranking as keys of ranking JSONL, with the ids without a rank below the others."""
     if not without:
         return {"ranking": groups}
-    record.reading.notes["rankings of some of the responses; the others are below, unordered"] += 1
-    return {"ranking": [*groups, without], "partial": True}
+    record.reading.notes[SOME] += 1
+    return {"ranking": [*groups, without], **({"partial": True} if len(without) > 1 else {})}

@@ -20,6 +20,7 @@ from typing import IO, cast
 from training.formats.lines import Found, RankingFileError
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMES = {"parquet": "a Parquet file", "workbook": "an Excel workbook"}
 PYTHON = [sys.executable, "-m"]
 
 
@@ -59,10 +60,10 @@ class Table:
 def open_table(path: str, kind: str, *, header: bool = True) -> Iterator[Table]:
     """Open a Parquet file or a workbook. Raises RankingFileError where it cannot be read."""
     file = Path(path).resolve()
-    name = "Parquet" if kind == "parquet" else "a workbook"
     if not file.is_file():
         raise RankingFileError(
-            f"{name} is read from its end: give the name of a file, not standard input or a pipe"
+            f"{NAMES[kind]} is read from its end: give the name of a file, not standard input or "
+            "a pipe"
         )
     command = [
         *PYTHON,
@@ -81,7 +82,9 @@ def open_table(path: str, kind: str, *, header: bool = True) -> Iterator[Table]:
             begins = lines.readline()
             if not begins.endswith(b"\n"):
                 process.wait()
-                raise RankingFileError(f"{path} cannot be read: {reason(said)}")
+                raise RankingFileError(
+                    f"is {NAMES[kind]} that cannot be opened: {reason(said)}. Save it again, or as CSV"
+                )
             yield Table(process, asked, lines, said, file.stat().st_size, **json.loads(begins))
         finally:
             process.kill()  # at its end already, or no longer wanted
