@@ -144,7 +144,7 @@ def bad_lines_path(upload: Upload) -> Path:
 
 
 def likely_encoding(upload: Upload) -> str:
-    """Return the encoding of a file that is not UTF-8, for the preview to show; or an empty text."""
+    """Return the likely encoding of a file that is not UTF-8, or an empty text."""
     try:
         with ExitStack() as stack:
             open_file(stack, str(file_path(upload)))
@@ -224,8 +224,12 @@ def preview(upload: Upload) -> Preview:
     except RankingFileError as error:
         columns = getattr(error.__cause__, "columns", ())
         return replace(found, problem=str(error), columns=found.columns or columns)
+    if file is None:
+        return found
     reading = file.reading.as_dict()
-    found = replace(found, reading=list(sentences(reading)), has_scores="score" in reading["fields"])
+    found = replace(
+        found, reading=list(sentences(reading)), has_scores="score" in reading["fields"]
+    )
     if not lines:
         nothing = "; ".join(text for heading, text in found.reading if heading == "gave nothing")
         return replace(found, problem=f"The file gave nothing: {nothing}." if nothing
@@ -254,7 +258,10 @@ def set_format(*, upload: Upload, options: Mapping[str, Any]) -> None:
     upload.options = dict(options)
     drafts = Upload.objects.filter(pk=upload.pk, state__in=OPEN)
     drafts.update(
-        format=options.get("format", ""), options=upload.options, state=State.DRAFT, finished_at=None
+        format=options.get("format", ""),
+        options=upload.options,
+        state=State.DRAFT,
+        finished_at=None,
     )
     upload.refresh_from_db()
 

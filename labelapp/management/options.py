@@ -29,7 +29,9 @@ def get_project(slug: str) -> Project:
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how a file is read."""
     group = parser.add_argument_group("how the file is read", "by default found by its beginning")
-    group.add_argument("--format", choices=(*get_args(Format), "parquet"), help="shape of its records")
+    group.add_argument(
+        "--format", choices=(*get_args(Format), "parquet"), help="shape of its records"
+    )
     group.add_argument(
         "--delimiter",
         type=lambda text: "\t" if text in ("\\t", "tab") else text,
@@ -55,7 +57,9 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="of scores, the lowest is the best; default: --higher-is-better",
     )
-    group.add_argument("--higher-is-better", action="store_true", default=True, help=argparse.SUPPRESS)
+    group.add_argument(
+        "--higher-is-better", action="store_true", default=True, help=argparse.SUPPRESS
+    )
     group.add_argument(
         "--verdict",
         action="append",

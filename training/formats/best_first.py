@@ -20,10 +20,11 @@ PLACES = {
     **dict.fromkeys(("best", "most", "top", "winner", "favourite", "favorite"), BEST),
     **{word: float(place) for word, place in WORDS.items()},
     **dict.fromkeys(("good", "better"), 30.0),
-    **dict.fromkeys(("middle", "medium", "somewhat", "neutral", "average", "mid", "ok", "okay"), MIDDLE),
+    **dict.fromkeys(("middle", "mid", "medium", "average", "neutral"), MIDDLE),
+    **dict.fromkeys(("some", "somewhat", "ok", "okay"), MIDDLE),
     **dict.fromkeys(("bad", "worse", "poor"), 70.0),
     **dict.fromkeys(("worst", "least", "last", "bottom"), WORST),
-}  # fmt: skip
+}
 NOUNS = frozenset(
     [
         "response",
@@ -53,6 +54,7 @@ NOUNS = frozenset(
         "translation",
     ]
 )
+KNOWN = {name for names in NAMES.values() for name in names}
 NUMBERED = re.compile(
     r"(?:.*_)?(?:rank|place|top|position|ranked|preference)_?(\d)(?:_\w+)?$|(\d)(?:st|nd|rd|th)(?:_.*)?$"
 )
@@ -80,8 +82,18 @@ def columns_best_first(record: Record) -> list[str]:
     known = [(place, key) for key, place in keys if place is not None]
     if len(known) < 2 or len({place for place, _ in known}) < len(known):
         return []
+    if is_mixed(record, [key for _, key in known]):
+        return []
     texts = [key for _, key in sorted(known) if isinstance(record.data[key], str | list | dict)]
     return texts if len(texts) >= 2 and not all(map(is_number, map(record.data.get, texts))) else []
+
+
+def is_mixed(record: Record, keys: Sequence[str]) -> bool:
+    """Return True if a key that is not known stands among those of the responses."""
+    order = list(record.data)
+    places = [order.index(key) for key in keys]
+    between = set(order[min(places) : max(places)]) - set(keys)
+    return any(normal(key) not in KNOWN for key in between)
 
 
 def is_number(value: Any) -> bool:

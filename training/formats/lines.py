@@ -12,8 +12,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
-import ijson
-
 MAX_LINE_BYTES = 16 * 2**20  # longer lines are not rankings; the bound keeps memory bounded
 LONGEST = f"{MAX_LINE_BYTES // 2**20} MiB"
 
@@ -92,48 +90,32 @@ def json_items(stream: IO[bytes]) -> Iterator[Found]:
 
     Raises RankingFileError where the text is not JSON: nothing after that place can be read.
     """
-    bounded = BoundedItems(stream)
-    first = bounded.first()
-    number = 0
-    try:
-        values = (
-            ijson.items(bounded, "item", use_float=True)
-            if first == b"["
-            else ijson.items(bounded, "", multiple_values=True, use_float=True)
-        )
-        for value in values:
+    lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape")
+    decoder = json.JSONDecoder()
+    text, number, ended = "", 0, False
+    while True:
+        text = text.lstrip(" \t\r\n,") if number else text.lstrip(" \t\r\n[")
+        try:
+            value, end = decoder.raw_decode(text)
+            complete = end < len(text) or ended  # 12 may be the beginning of 123
+        except json.JSONDecodeError as error:
+            problem, complete = f"{error.msg} at character {error.pos + 1} of it", False
+        except RecursionError:
+            raise RankingFileError(f"has an item nested too deeply, number {number + 1}") from None
+        if complete:
             number += 1
-            bounded.since = 0
+            text = text[end:]
             yield number, value
-    except ijson.JSONError as error:
-        said = " ".join(str(error).split())[:120]
-        raise RankingFileError(f"is not JSON after item {number}: {said}") from error
-
-
-class BoundedItems:
-    """Read the text of JSON items. Raises RankingFileError for an item that is too long."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream = stream
-        self.since = 0  # bytes read since the last item
-        self.head = b""
-
-    def first(self) -> bytes:
-        """Return the first sign of the text."""
-        while not self.head.strip():
-            self.head = self.stream.read(64).removeprefix(b"\xef\xbb\xbf")
-            if not self.head:
-                return b""
-        return self.head.lstrip()[:1]
-
-    def read(self, size: int = -1) -> bytes:
-        if size == 0:
-            return b""
-        given, self.head = self.head or self.stream.read(size), b""
-        self.since += len(given)
-        if self.since > 2 * MAX_LINE_BYTES:
-            raise RankingFileError(f"has an item that is longer than {LONGEST}")
-        return given
+        elif ended:
+            if text.strip(" \t\r\n]"):
+                raise RankingFileError(f"is not JSON at item {number + 1}: {problem}")
+            return
+        elif len(text) > MAX_LINE_BYTES:
+            raise RankingFileError(f"is not JSON, or longer than {LONGEST}, at item {number + 1}")
+        else:
+            more = lines.read(max(2**16, len(text)))  # twice as much each time
+            ended = not more
+            text += more
 
 
 def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, Any]]:

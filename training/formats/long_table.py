@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from training.formats.conversation import prompt_of
@@ -152,11 +153,13 @@ def read_long(
     sample: Sequence[Mapping[str, Any]] = (),
     *,
     highest_first: bool = True,
+    defused: bool = False,
 ) -> Iterator[Found]:
     """Yield the rankings of a table in long form, each numbered by its first row.
 
     Rows are objects by the names of the columns. The `sample` of them tells whether a column
-    guessed as scores holds numbers.
+    guessed as scores holds numbers. In a `defused` table, apostrophes were put before what a
+    spreadsheet would run.
     """
     ours = is_ours(header)
     columns = chosen_columns(header, given)
@@ -174,7 +177,7 @@ def read_long(
                 for column in row.keys() - taken - set(unread):
                     reading.leave(column)
                 values = {name: row.get(column) for name, column in columns.items()}
-                if ours:
+                if ours and defused:
                     values = {n: DEFUSED.sub("", v) if isinstance(v, str) else v
                               for n, v in values.items()}  # fmt: skip
                 row = values
@@ -198,16 +201,18 @@ def fitting(
     columns = dict(columns)
     if "score" in columns and "score" not in given:
         try:
-            for row in sample:
-                score_of(row.get(columns["score"]))
+            scores = {score_of(row.get(columns["score"])) for row in sample} - {None}
         except ValueError:
-            del columns["score"]
+            scores = set()
+        is_label = normal(columns["score"]) == "label"
+        if not scores or (is_label and not scores <= {-1.0, 0.0, 1.0}):
+            del columns["score"]  # words, or the numbers of categories
     if "system" in columns and "system" not in given and "source" not in columns:
         prompt = columns.get("prompt") or columns["conversation"]
         system = columns["system"]
         alike = [
             (before.get(system), row.get(system))
-            for before, row in zip(sample, sample[1:], strict=False)
+            for before, row in pairwise(sample)
             if before.get(prompt) == row.get(prompt)
         ]
         if alike and all(one != other for one, other in alike):

@@ -151,11 +151,15 @@ def open_ranking_file(
     with ExitStack() as stack, reading_errors():
         file = open_file(stack, path, encoding=options.encoding, limits=limits)
         found = records_of(stack, file, path, options)
-        reader = Reader(found.records, file.reading, options, found.header, prompts)
+        reader = Reader(
+            found.records, file.reading, options, found.header, bool(found.delimiter), prompts
+        )
         yield RankingFile(found.raw, file.size, reader, found.delimiter, rankings, prompts)
 
 
-def checked(found: Iterable[Found], rankings: bool, prompts: bool = False) -> Iterator[Line | BadLine]:
+def checked(
+    found: Iterable[Found], rankings: bool, prompts: bool = False
+) -> Iterator[Line | BadLine]:
     """Yield the objects of a file as checked lines, or as a BadLine that says what is wrong."""
     for number, data in found:
         if isinstance(data, ValueError):
@@ -215,7 +219,7 @@ def check_prompt(prompt: Any) -> list[Message]:
     return messages
 
 
-def check_message(message: Mapping[str, Any]) -> Message:
+def check_message(message: dict[str, Any]) -> Message:
     """Return a message with role and content, and its tool calls if it has some."""
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or not role or not isinstance(content, str):

@@ -17,7 +17,14 @@ from training.formats.archive_keys import OF_A_PROMPT, OF_A_RANKING
 from training.formats.best_first import columns_best_first, read_best_first, told_best_first
 from training.formats.conversation import is_transcript, prompt_of
 from training.formats.lines import Found, MissingColumnError, RankingFileError
-from training.formats.long_table import FIELDS, OURS, chosen_columns, guess_columns, is_long, read_long
+from training.formats.long_table import (
+    FIELDS,
+    OURS,
+    chosen_columns,
+    guess_columns,
+    is_long,
+    read_long,
+)
 from training.formats.pairs import keys_of_pair, read_pair
 from training.formats.reading import Reading
 from training.formats.record import Record
@@ -83,13 +90,15 @@ class Reader:
     """Read the records of a file, after a look at its first ones.
 
     `header` holds the columns of a table, and is None for files whose records have keys of their
-    own. With `prompts`, a table without responses is read as well.
+    own; `is_text` tells a table of text from one with types. With `prompts`, a table without
+    responses is read as well.
     """
 
     records: Iterator[Found]
     reading: Reading
     options: ReadOptions
     header: list[str] | None = None
+    is_text: bool = False
     prompts: bool = False
 
     def __post_init__(self) -> None:
@@ -131,7 +140,7 @@ class Reader:
                 raise MissingColumnError(f"has no column {column!r}; its {called} are {there}")
 
     def detected(self) -> Format:
-        """Return the shape of the file. Raises RankingFileError for a table of which none is known."""
+        """Return the shape of the file. Raises RankingFileError for a table without a known one."""
         if (shape := self.options.shape) is not None:
             return cast("Format", shape)
         if (
@@ -173,6 +182,7 @@ class Reader:
                 self.reading,
                 self.first,
                 highest_first=self.options.higher_is_better,
+                defused=self.is_text,
             )
         elif self.format == "oasst" and any(map(is_flat, self.first)):
             self.reading.shapes["oasst"] += 1
@@ -260,10 +270,11 @@ class Reader:
     def best_first(self, record: Record) -> tuple[Record, list[str]]:
         """Return the record and its columns, best first: by their names, or as the user said."""
         keys = columns_best_first(record)
-        if keys or self.options.format != "csv":
+        if keys:
             return record, keys
-        header = self.header if self.header is not None else list(record.data)
-        prompt, columns = told_best_first(header)
+        if self.header is None:
+            raise RankingFileError("has no keys that say which response is the best")
+        prompt, columns = told_best_first(self.header)
         if len(columns) < 2:
             raise RankingFileError(
                 f"has {len(columns)} columns of responses beside the prompt {prompt!r}; expected "
@@ -368,7 +379,7 @@ def is_plain(message: Any) -> bool:
 def records_within(
     whole: dict[str, Any], options: ReadOptions, reading: Reading
 ) -> list[dict[str, Any]] | None:
-    """Return the records that an object holds: in a list, or column by column; None if it is one."""
+    """Return the records in an object, listed or column by column; None if it is a record."""
     if shape_of(Record(whole, Reading(), options.given)) is not None:
         columns = list(whole.values())
         tables = all(isinstance(column, list | dict) for column in columns)

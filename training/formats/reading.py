@@ -1,4 +1,7 @@
-"""Keep account of how a file was read: what was taken as what, and what was left. Standard library only."""
+"""Keep account of how a file is read: what is taken as what, and what is left.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -76,8 +79,7 @@ def sentences(reading: dict[str, Any]) -> Iterator[tuple[str, str]]:
         more = f" ({count:,} of {reading['records']:,})" if len(reading["shapes"]) > 1 else ""
         yield "read as", SHAPES[shape] + more
     for name, keys in reading["fields"].items():
-        if set(keys) != {name}:
-            yield name, "from " + ", ".join(sorted(keys, key=lambda key: (-keys[key], key)))
+        yield name, ", ".join(sorted(keys, key=lambda key: (-keys[key], key)))
     for note, count in reading["notes"].items():
         yield "note", f"{note} ({count:,})"
     for key, count in sorted(reading["unread"].items(), key=lambda item: -item[1]):

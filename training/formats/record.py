@@ -56,7 +56,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "rank": ("rank", "human_rank", "response_rank", "ranking"),
     "score": (
         "score", "overall_score", "human_score", "rating", "overall_rating", "human_rating",
-        "reward", "pm_score", "overall", "helpfulness", "quality", "grade", "votes", "upvotes",
+        "reward", "pm_score", "overall", "helpfulness", "quality", "votes", "upvotes",
         "label",
     ),
     "labeller": tuple(name + end for end in ("", "_id", "_name", "_email") for name in LABELLERS),
@@ -69,7 +69,9 @@ NAMES: dict[str, tuple[str, ...]] = {
         "note", "notes", "comment", "comments", "justification", "rationale", "explanation",
     ),
     "verdict": (
-        "winner", "verdict", "preference", "preferred", "preferred_response", "human_preference",
+        "winner", "verdict", "preference", "preferred", "preferred_response", "preferred_answer",
+        "preferred_model",
+        "winner_model", "winning_model", "better_model", "best_model", "human_preference",
         "overall_preference", "preference_strength", "strength", "choice", "chosen", "selected",
         "better", "better_response", "better_response_id", "best", "vote", "judgement", "judgment",
         "decision", "label", "labels", "pairwise", "result",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import IO, Any
 
 from training.formats.lines import (
     Found,
@@ -32,6 +32,7 @@ JSON_NAMES = (".jsonl", ".ndjson", ".json")
 TABLE_NAMES = (".csv", ".tsv", ".tab")
 TABLE_FORMATS = ("csv", "long", "sides")
 DELIMITERS = {"|": "bars", "\t": "tabs", ";": "semicolons", ",": "commas"}
+SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")
 MOST_COLUMNS = 1000
 
 
@@ -65,13 +66,13 @@ def records_of(stack: ExitStack, file: OpenFile, path: str, options: ReadOptions
     if kind == "text":
         file.reading.container = "text, one prompt per line"
         return Records(file.raw, text_lines(file.stream))
-    return table_of_text(file, head, options)
+    return table_of_text(file, file.stream, head, options)
 
 
 def kind_of_text(head: str, name: str, options: ReadOptions) -> str:
-    """Return what a text is by its beginning and its name: JSON, a table, or prompts line by line."""
+    """Return what a text is: JSON, JSON lines, a table, or prompts line by line."""
     head = head.lstrip("\ufeff \t\r\n")
-    suffixes = [suffix for suffix in re.findall(r"\.\w+", name.lower())[-2:]]
+    suffixes = re.findall(r"\.\w+", name.lower())[-2:]
     first, _, rest = head.partition("\n")
     if head.startswith("["):
         return "json"
@@ -103,17 +104,19 @@ def looks_like_header(columns: list[str]) -> bool:
     return shape_of(record) is not None
 
 
-def table_of_text(file: OpenFile, head: bytes, options: ReadOptions) -> Records:
+def table_of_text(file: OpenFile, stream: IO[bytes], head: bytes, options: ReadOptions) -> Records:
     """Return the rows of a table of text as objects by column."""
-    assert file.stream is not None
     delimiter = options.delimiter
     if delimiter is None and any(file.name.lower().endswith(name) for name in (".tsv", ".tab")):
         delimiter = "\t"
     text = head.decode("utf-8", errors="replace").lstrip("\ufeff\r\n")
     delimiter, _ = split_header(re.split(r"[\r\n]", text, maxsplit=1)[0], delimiter)
+    if told := SEPARATOR_LINE.match(text):  # written by Excel, for Excel
+        stream.readline()
+        delimiter = options.delimiter or told[1]
     with_what = DELIMITERS.get(delimiter, repr(delimiter))
     file.reading.container = f"a table with {with_what} between its columns"
-    rows = table_rows(file.stream, delimiter)
+    rows = table_rows(stream, delimiter)
     _, _, first = next(rows, (0, 0, []))
     if not isinstance(first, list) or not first:
         if isinstance(first, ValueError):
@@ -134,7 +137,7 @@ def table_of_text(file: OpenFile, head: bytes, options: ReadOptions) -> Records:
 def by_column(
     rows: Iterable[tuple[int, int, Any]], header: list[str], repeated: list[str] | None
 ) -> Iterator[Found]:
-    """Yield rows as objects by column. Empty rows, and the header where it is repeated, are left out."""
+    """Yield rows as objects by column, without empty rows and repetitions of the header."""
     for number, _, row in rows:
         if isinstance(row, ValueError):
             yield number, row

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.formats.conversation import prompt_of, response_text
+from training.formats.conversation import is_message, prompt_of, response_text
 from training.formats.lines import AmbiguousError
 from training.formats.record import Record
 from training.formats.sides import number_in, ranked
@@ -26,9 +26,19 @@ from training.formats.values import (
 LISTS = (
     "responses", "completions", "answers", "outputs", "candidates", "generations", "replies",
     "summaries", "translations", "items", "options", "choices", "results", "responses_list",
-    "model_outputs", "model_responses", "generated_responses",
+    "model_outputs", "model_responses", "generated_responses", "response", "completion", "answer",
+    "output", "generation",
 )  # fmt: skip
-SOURCES = ("models", "sources", "generation_models", "model_names", "generators", "policies")
+SOURCES = (
+    "generator",
+    "model",
+    "models",
+    "sources",
+    "generation_models",
+    "model_names",
+    "generators",
+    "policies",
+)
 RANKS = ("ranks", "rank", "human_ranks", "rankings")
 SCORES = ("scores", "ratings", "rewards", "score", "rating", "overall_scores")
 ORDERS = ("ranking", "order", "preference_order", "ranked_ids", "ordering")
@@ -37,12 +47,19 @@ WRITTEN = re.compile(r"\s*([>=≻~,|])\s*")  # of an order such as b > a = c
 
 
 def list_in(record: Record) -> str | None:
-    """Return the key of the list of responses, or None."""
+    """Return the key of the list of responses, or of an object that names them, or None."""
     for name in LISTS:
         key = record.names.get(name)
-        if key is not None and isinstance(unfolded(record.data[key]), list):
+        if key is not None and is_list_of_responses(unfolded(record.data[key])):
             return key
     return None
+
+
+def is_list_of_responses(value: Any) -> bool:
+    """Return True for a list, but not one of messages, and for an object of texts by name."""
+    if isinstance(value, Mapping):
+        return len(value) > 1 and all(isinstance(text, str) for text in value.values())
+    return isinstance(value, list) and not any(map(is_message, value))
 
 
 def read_list(
@@ -53,6 +70,8 @@ def read_list(
     `ranking_is` says of a list of numbers whether it holds the ranks or the order.
     """
     items = unfolded(record.read(key, "responses"))
+    if isinstance(items, Mapping):
+        items = [{"id": name, "text": text, "source": name} for name, text in items.items()]
     inner = [Record(item, record.reading, path=f"{key}[].") if isinstance(item, Mapping) else None
              for item in items]  # fmt: skip
     sources = beside(record, "source", SOURCES, len(items))
@@ -113,8 +132,8 @@ def order_of(
     ranking_is: str | None,
 ) -> dict[str, Any] | None:
     """Return the ranking of a record and its details, or None where it has none."""
-    key = next((record.names[name] for name in ORDERS
-                if name in record.names and not blank(record.data[record.names[name]])), None)  # fmt: skip
+    orders = [record.names[name] for name in ORDERS if name in record.names]
+    key = next((key for key in orders if not blank(record.data[key])), None)
     if key is not None:
         found = unfolded(record.read(key, "ranking"))
         return written_order(found, ids, ranking_is, record)
@@ -165,6 +184,11 @@ def written_order(
     """Return an order, given as groups of ids, ids, numbers, or a text such as b > a = c."""
     if isinstance(found, str):
         found = groups_of_text(found)
+        named = {name for group in found for name in group}
+        letters = "abcdefghi"[: len(ids)]
+        if named.isdisjoint(ids) and {*map(str.lower, named)} <= {*letters}:
+            record.reading.notes["rankings by letter: a is the first response"] += 1
+            found = [[ids[letters.index(name.lower())] for name in group] for group in found]
     if not isinstance(found, list) or not found:
         raise ValueError(
             'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
@@ -172,6 +196,11 @@ def written_order(
     if any(isinstance(group, list) for group in found):
         return {"ranking": [group if isinstance(group, list) else [group] for group in found]}
     names = [text(item) for item in found]
+    letters = "abcdefghi"[: len(ids)]
+    if set(names).isdisjoint(ids) and all(str(name).lower() in [*letters] for name in names):
+        names = [ids[letters.index(str(name).lower())] for name in names]
+        record.reading.notes["rankings by letter: a is the first response"] += 1
+        return {"ranking": [[name] for name in names]}
     numbers = [number_in(item) for item in found]
     if None in numbers or (set(names) == set(ids) and not all(id_.isdigit() for id_ in ids)):
         return {"ranking": [[name] for name in names]}
@@ -211,8 +240,8 @@ def numbers_order(
         as_order = None
     if as_ranks is not None and as_order is not None and as_ranks != as_order:
         raise AmbiguousError(
-            f"has a ranking [{', '.join(f'{n:g}' for n in numbers)}] that may hold the rank of each "
-            "response or the order of the responses",
+            f"has a ranking [{', '.join(f'{n:g}' for n in numbers)}] that may hold the rank of "
+            "each response or the order of the responses",
             "Say which with --ranking-is ranks or --ranking-is order",
         )
     if (found := as_ranks or as_order) is None:

@@ -42,11 +42,21 @@ SIDE = re.compile(
     rf"(?P<stem>{'|'.join(sorted(STEMS, key=len, reverse=True))})_?(?P<side>[a-i]|\d{{1,2}})$"
     rf"|(?:model_|system_)?(?P<first>[a-i]|\d{{1,2}})_(?P<last>{'|'.join(STEMS)})$"
 )
-TIES = frozenset(["tie", "tied", "ties", "equal", "equals", "same", "draw", "both", "both_good", "even", "neither_better", "no_preference", "none", "similar", "about_the_same", "="])  # fmt: skip
+TIES = frozenset(
+    ("tie", "tied", "ties", "equal", "equals", "same", "draw", "both", "both_good", "even", "none",
+     "neither_better", "no_preference", "similar", "about_the_same")
+)  # fmt: skip
 BOTH_BAD = frozenset(["both_bad", "bothbad", "tie_bothbad", "tie_both_bad", "all_bad", "neither"])
 FIRST = frozenset(["left", "first", "1st", "former"])
 SECOND = frozenset(["right", "second", "2nd", "latter"])
 SOME = "rankings of some of the responses; the others stand below them in no order"
+# Words that may stand beside the letter or number of a side in a verdict.
+ABOUT = frozenset(
+    ("the", "is", "was", "response", "answer", "model", "assistant", "output", "completion",
+     "option", "candidate", "side", "system", "text", "summary", "reply", "better", "best", "wins",
+     "won", "win", "prefer", "preferred", "much", "slightly", "clearly", "strongly", "far",
+     "significantly", "marginally", "somewhat")
+)  # fmt: skip
 STRENGTHS = ("preference", "strength", "margin")
 AGAINST = re.compile(r"(\w+?)\s*(>{1,3}|<{1,3}|={1,2}|~)\s*(\w+)$")
 
@@ -172,13 +182,16 @@ def turns_of_lists(record: Record, values: list[Any]) -> tuple[Messages, list[st
     key = record.key("prompt")
     asked = None if key is None else unfolded(record.data[key])
     answers = [unfolded(value) for value in values]
-    if key is None or not all(
-        isinstance(side, list) and side and all(isinstance(t, str) or t is None for t in side)
-        for side in (asked, *answers)
+    if (
+        key is None
+        or not isinstance(asked, list)
+        or not all(
+            isinstance(side, list) and side and all(isinstance(t, str) or t is None for t in side)
+            for side in (asked, *answers)
+        )
     ):
         return None
     record.read(key, "prompt")
-    assert isinstance(asked, list)
     before = [answer[: len(asked) - 1] for answer in answers]
     if any(turns != before[0] for turns in before) or {len(a) for a in answers} != {len(asked)}:
         raise ValueError(f"has {len(asked)} turns in which the responses differ; a response is one")
@@ -252,19 +265,22 @@ def words_of(value: Any, sides: Sequence[Side], sources: Sequence[Any]) -> str |
         first, sign, second = match.groups()
         if {first, second} <= {side.name for side in sides}:
             return "tie" if sign[0] in "=~" else first if sign[0] == ">" else second
-    for side in sides:
-        if word.isdigit():
-            break
-        forms = (
-            rf"(?:(?:the_)?[a-z]+_)?{re.escape(side.name)}(?:_(?:is_)?(?:better|wins?|won|best))?"
-        )
-        if word == normal(side.key) or re.fullmatch(forms, word):
-            return side.key
+    named = [side.key for side in sides if names_side(word, side)]
+    if len(named) == 1:
+        return named[0]
     if sources.count(value) == 1 and value:
         return sides[sources.index(value)].key
     if len(sides) == 2 and word in FIRST | SECOND:
         return sides[word in SECOND].key
     return None
+
+
+def names_side(word: str, side: Side) -> bool:
+    """Return True if words name a side: its key, or its letter or number among others."""
+    if word == normal(side.key):
+        return True
+    words = word.split("_")
+    return side.name in words and not word.isdigit() and ABOUT.issuperset({*words} - {side.name})
 
 
 def of_number(
@@ -323,8 +339,8 @@ def by_winner_columns(record: Record, sides: Sequence[Side]) -> dict[str, Any] |
             return None
         columns[key] = side.key
     won = [id_ for key, id_ in columns.items() if score_of(record.read(key, "verdict"))]
-    tied = [name for name in ("winner_tie", "tie", "winner_tie_both_bad", "winner_bothbad")
-            if (value := record.take("verdict", (name,))) is not None and score_of(value)]  # fmt: skip
+    ties = ("winner_tie", "tie", "winner_tie_both_bad", "winner_bothbad")
+    tied = [name for name in ties if score_of(record.take("verdict", (name,)))]
     ids = [side.key for side in sides]
     if len(won) == 1 and not tied:
         return {"ranking": [won, [id_ for id_ in ids if id_ not in won]]}

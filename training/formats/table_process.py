@@ -45,7 +45,7 @@ def run(program: Callable[[], object]) -> None:
     """Run a program, and end with one line on standard error if it fails."""
     try:
         program()
-    except Exception as error:  # whatever a damaged or hostile file does to its reader
+    except Exception as error:  # noqa: BLE001 - whatever a damaged or hostile file does to its reader
         fail(error)
 
 

@@ -83,7 +83,8 @@ def open_table(path: str, kind: str, *, header: bool = True) -> Iterator[Table]:
             if not begins.endswith(b"\n"):
                 process.wait()
                 raise RankingFileError(
-                    f"is {NAMES[kind]} that cannot be opened: {reason(said)}. Save it again, or as CSV"
+                    f"is {NAMES[kind]} that cannot be opened: {reason(said)}. "
+                    "Save it again, or as CSV"
                 )
             yield Table(process, asked, lines, said, file.stat().st_size, **json.loads(begins))
         finally:

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+DECIMAL_COMMA = re.compile(r"-?\d+,\d{1,2}")  # no separator of thousands
 ORDINAL = re.compile(r"(?i)#?(\d+)(?:st|nd|rd|th|\.)?$")
 WORDS = {
     word: place
@@ -42,6 +43,8 @@ def number_of(value: Any, name: str) -> float | None:
     """Return a number, or None for an empty cell. Raises ValueError."""
     if missing(value):
         return None
+    if isinstance(value, str) and DECIMAL_COMMA.fullmatch(value.strip()):
+        value = value.replace(",", ".")
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -42,7 +42,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         good = lines - bad_lines
         self.stdout.write(
-            f"{rankings:,} rankings, {good - rankings:,} prompts without one, {bad_lines:,} bad lines"
+            f"{rankings:,} rankings, {good - rankings:,} prompts without one, "
+            f"{bad_lines:,} bad lines"
         )
         self.stdout.write("\n".join(lines_of(file.reading)))
         for line in examples:

@@ -200,7 +200,14 @@ def test_the_columns_of_a_table_can_be_named(project: Project, write: Any) -> No
 def test_a_bad_ranking_of_a_table_is_reported_by_its_first_line(
     project: Project, write: Any
 ) -> None:
-    rows = [b"prompt,response,rank", b"Why?,a,1", b"Why?,b,2", b"How?,c,1", b"How?,d,x", b"How?,e,2"]
+    rows = [
+        b"prompt,response,rank",
+        b"Why?,a,1",
+        b"Why?,b,2",
+        b"How?,c,1",
+        b"How?,d,x",
+        b"How?,e,2",
+    ]
     _, report = refused("import_rankings", write(*rows, name="rankings.csv"))
     assert report == "line 4: has a rank that is not a number: 'x'\n"
 
@@ -208,12 +215,20 @@ def test_a_bad_ranking_of_a_table_is_reported_by_its_first_line(
 def test_what_names_columns_in_another_way_is_refused(project: Project, write: Any) -> None:
     path = write(line())
     assert "takes FIELD=COLUMN" in refused("import_rankings", path, "--column", "prompt")[0]
-    assert "has no column 'p'; its keys are" in refused("import_rankings", path, "--column", "prompt=p")[0]
+    assert (
+        "has no column 'p'; its keys are"
+        in refused("import_rankings", path, "--column", "prompt=p")[0]
+    )
 
 
 def test_bad_rows_of_a_csv_are_reported(project: Project, write: Any) -> None:
     path = write(
-        b"Prompt|1st|2nd|3rd", b"Why?|a|b|c", b"Why?|a|b", b"Why?|a||c", b"Why?|a|\xff|c", name="x.csv"
+        b"Prompt|1st|2nd|3rd",
+        b"Why?|a|b|c",
+        b"Why?|a|b",
+        b"Why?|a||c",
+        b"Why?|a|\xff|c",
+        name="x.csv",
     )
     _, report = refused("import_rankings", path)
     assert report.splitlines() == [

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from training.formats.long_table import guess_columns
 from training.formats.ranking_file import (
     BadLine,
-    RankingFileError,
     Limits,
+    RankingFileError,
     ReadOptions,
     open_ranking_file,
 )

@@ -115,7 +115,9 @@ def test_a_row_that_is_too_long_is_named_and_the_others_are_read(write):
 def test_a_file_that_is_cut_is_refused_in_one_line(write, tmp_path):
     path = Path(write(ROWS))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(RankingFileError, match=r"is a Parquet file that cannot be opened: .*Parquet") as error:
+    with pytest.raises(
+        RankingFileError, match=r"is a Parquet file that cannot be opened: .*Parquet"
+    ) as error:
         read(str(path))
     assert "\n" not in str(error.value)
 
