@@ -7,7 +7,7 @@ them. Nothing is decided by the place of a key or column. Standard library only.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal, cast
@@ -30,7 +30,7 @@ from training.formats.reading import Reading
 from training.formats.record import Record
 from training.formats.response_list import list_in, read_list
 from training.formats.sides import Verdicts, read_sides, sides_in
-from training.formats.values import text, time_of
+from training.formats.values import number_of, text, time_of
 
 Format = Literal["jsonl", "csv", "long", "trl", "sides", "oasst", "labelstudio", "argilla"]
 
@@ -293,23 +293,41 @@ def as_it_is(record: Record) -> dict[str, Any]:
 
 def common(record: Record) -> dict[str, Any]:
     """Return what a record says beside the prompt and its responses: ids, people and times."""
+    if is_exported(record.data):
+        own = {key: record.data[key] for key in OWN & record.data.keys() - {"prompt", "responses"}}
+        record.used |= own.keys()
+        return own
     found = {
         "id": record.take("prompt_id"),
-        "labeller": text(record.take("labeller")),
-        "note": record.take("note"),
-        "seconds": record.take("seconds"),
+        "labeller": soft(record, "labeller", lambda value: text(value) if is_name(value) else None),
+        "note": soft(record, "note", lambda value: value if isinstance(value, str) else None),
+        "seconds": soft(record, "seconds", seconds_of),
+        "created_at": soft(record, "created_at", time_of),
     }
-    if not isinstance(found["labeller"], str):
-        found["labeller"] = None
-    key = record.key("created_at")
-    if key is not None and (when := time_of(record.data[key])) is not None:
-        record.read(key, "created_at")
-        found["created_at"] = when
     if found["id"] is None and (row_id := record.take("row_id")) is not None:
         found |= {"id": row_id, "row_id": True}
-    own = {key: record.data[key] for key in OWN_STATE & record.data.keys()}
-    record.used |= own.keys()
-    return {key: value for key, value in (found | own).items() if value is not None}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def soft(record: Record, field: str, convert: Callable[[Any], Any]) -> Any:
+    """Return the value of a field, or None where its key holds something else."""
+    key = record.key(field)
+    value = None if key is None else convert(record.data[key])
+    if key is not None and value is not None:
+        record.read(key, field)
+    return value
+
+
+def is_name(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def seconds_of(value: Any) -> float | None:
+    """Return a time at work in seconds, or None."""
+    try:
+        return number_of(value, "time")
+    except ValueError:
+        return None
 
 
 def shape_of(record: Record) -> str | None:
@@ -362,7 +380,7 @@ def is_list(value: Any) -> bool:
 
 def is_exported(data: Mapping[str, Any]) -> bool:
     """Return True for a line of an export of Podium's, whose prompt is not taken apart."""
-    return not OWN_STATE.isdisjoint(data)
+    return isinstance(data.get("responses"), list) and ("origin" in data or "wanted" in data)
 
 
 def is_plain(message: Any) -> bool:

@@ -12,7 +12,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from training.formats.table_process import begin, run, write_line
+from training.formats.table_process import as_json, begin, run, write_line
 
 try:
     import openpyxl
@@ -33,7 +33,7 @@ def read(path: str, *, header: bool) -> None:
         sys.exit("its sheets are empty")
     sheet, (number, first) = filled[0]
     others = [other.title for other, _ in filled[1:]]
-    names = [shown(cell) for cell in first]
+    names = [shown(cell).strip() for cell in first]
     if not header:
         names = [f"column {place}" for place in range(1, len(first) + 1)]
         number -= 1
@@ -44,7 +44,7 @@ def read(path: str, *, header: bool) -> None:
         first=number + 1,
     )
     for cells in sheet.iter_rows(min_row=number + 1, values_only=True):
-        row = dict(zip(names, map(shown_value, cells), strict=False))
+        row = dict(zip(names, map(shown, cells), strict=False))
         write_line(row if any(map(is_filled, cells)) else None)
     sys.stdout.flush()
 
@@ -62,14 +62,12 @@ def is_filled(cell: Any) -> bool:
 
 
 def shown(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip()
-
-
-def shown_value(cell: Any) -> Any:
-    """Return a cell as JSON can hold it; whole numbers as such."""
+    """Return a cell as the text that CSV would hold."""
     if isinstance(cell, float) and cell.is_integer():
-        return int(cell)
-    return cell
+        cell = int(cell)
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    return "" if cell is None else cell if isinstance(cell, str) else as_json(cell)
 
 
 def main(arguments: list[str]) -> None:
