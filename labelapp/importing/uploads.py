@@ -194,7 +194,7 @@ def page_message(problem: str, path: Path) -> str:
     for name in (f"{path} ", str(path)):
         problem = problem.replace(name, "")
     problem = re.sub(r"\s*[^.;:]*--[a-z][^.]*\.?", "", problem).strip(" :")
-    if re.match(r"(is|has|names?|cannot)\b", problem):
+    if re.match(r"(is|has|holds|names?|cannot|unpacks)\b", problem):
         problem = f"The file {problem}"
     return f"{problem[:1].upper()}{problem[1:]}".rstrip(".") + "."
 
@@ -300,7 +300,7 @@ def import_file(upload: Upload, advance: Advance) -> None:
 
     def finishing(summary: Summary) -> None:
         bad_lines.flush()
-        if not jobs.finish(upload, State.DONE, outcome=outcome(summary, reading)):
+        if not jobs.finish(upload, State.DONE, outcome=outcome(summary, reading, bad_lines)):
             raise StoppedError  # the page already says that nothing was imported
 
     def beat() -> None:
@@ -328,12 +328,19 @@ def import_file(upload: Upload, advance: Advance) -> None:
             raise FailedError(page_message(str(error), file_path(upload))) from error
         except ImportRefusedError as error:
             bad_lines.flush()
-            jobs.finish(upload, State.REFUSED, outcome=outcome(error.summary, reading))
+            jobs.finish(upload, State.REFUSED, outcome=outcome(error.summary, reading, bad_lines))
 
 
-def outcome(summary: Summary, reading: Reading | None) -> dict[str, Any]:
+def outcome(summary: Summary, reading: Reading | None, bad_lines: BadLines) -> dict[str, Any]:
     """Return the counts of an import, and how the file was read."""
-    return asdict(summary) | {"reading": reading.as_dict() if reading is not None else None}
+    how = reading.as_dict() if reading is not None else None
+    return asdict(summary) | {"reading": how, "bad_lines_listed": bad_lines.count}
+
+
+def how_read(upload: Upload) -> list[tuple[str, str]]:
+    """Return how an imported file was read, as pairs of a heading and a text."""
+    reading = upload.outcome.get("reading")
+    return list(sentences(reading)) if reading else []
 
 
 def follow(file: RankingFile, advance: Advance) -> Iterator[Line | BadLine]:

@@ -80,13 +80,15 @@ def upload_context(request: PageRequest, member: Member, upload: Upload) -> dict
         "project": member.project,
         "upload": upload,
         "good_lines": uploads.count_good_lines(upload),
+        "how_read": uploads.how_read(upload),
     }
     if upload.state == State.DRAFT:
         preview = uploads.preview(upload)
         context |= {"form": ReadingForm(upload=upload, preview=preview), "preview": preview}
     elif upload.outcome.get("bad_lines"):
         # Only the lines of one page are read, so the paginator gets a range of the same length.
-        numbers = range(upload.outcome["bad_lines"])
+        counts = upload.outcome
+        numbers = range(counts.get("bad_lines_listed", counts["bad_lines"]))
         page = Paginator(numbers, bad_lines.PAGE).get_page(request.GET.get("page"))
         lines = bad_lines.read_page(uploads.bad_lines_path(upload), page.number)
         context |= {"bad_page": page, "bad_lines": lines}

@@ -125,7 +125,10 @@ def test_a_shared_beginning_is_no_prompt_where_another_text_stands_beside_it(fil
     assert reason == "has no key that is known as the prompt; not read: 'riddle'"
     line = files.one(record(chosen="It is a map.", rejected="It is a hat.", model="m"))
     assert asked(line) == [("user", "It is a")]
-    assert ("note", "prompts taken from the words with which both responses begin (1)") in files.said
+    assert (
+        "note",
+        "prompts taken from the words with which both responses begin (1)",
+    ) in files.said
 
 
 def test_an_instruction_goes_with_its_input_and_a_question_with_its_context(files: Files) -> None:
@@ -159,7 +162,11 @@ def test_a_transcript_is_split_into_messages(files: Files) -> None:
 
 
 def test_a_prompt_that_only_mentions_a_speaker_stays_a_text(files: Files) -> None:
-    for text in ("Human: who are you?", "Write as Human: and Assistant: in one line.", "A: 1\nB: 2"):
+    for text in (
+        "Human: who are you?",
+        "Write as Human: and Assistant: in one line.",
+        "A: 1\nB: 2",
+    ):
         assert asked(files.one(record(prompt=text, chosen="a", rejected="b"))) == [("user", text)]
 
 
@@ -237,7 +244,10 @@ def test_a_strength_says_which_way_it_was_read(files: Files) -> None:
     lines = files.read("prompt,response_1,response_2,preference\nA?,x,y,-2\nB?,x,y,3\nC?,x,y,0\n",
                        "strength.csv")  # fmt: skip
     assert [order(line) for line in lines] == [[["x"], ["y"]], [["y"], ["x"]], [["x", "y"]]]
-    assert ("note", "preference: negative for response_1, positive for response_2 (3)") in files.said
+    assert (
+        "note",
+        "preference: negative for response_1, positive for response_2 (3)",
+    ) in files.said
 
 
 @pytest.mark.parametrize(
@@ -271,12 +281,16 @@ def test_numbers_that_can_mean_two_things_are_asked_about(
 
 
 def test_columns_of_winners_scores_and_ranks_are_understood(files: Files) -> None:
-    header = "id,model_a,model_b,prompt,response_a,response_b,winner_model_a,winner_model_b,winner_tie"
+    header = (
+        "id,model_a,model_b,prompt,response_a,response_b,winner_model_a,winner_model_b,winner_tie"
+    )
     cells = '7,m,n,"[""Why?""]","[""x""]","[""y""]",0,1,0'
     line = files.one(f"{header}\n{cells}\n", "battles.csv")
     assert (asked(line), order(line)) == ([("user", "Why?")], [["y"], ["x"]])
     assert (line.external_id, line.is_row_id) == ("7", True)
-    scored = record(question={"full_text": "Why?"}, answer_0="x", score_0=-1, answer_1="y", score_1=1)
+    scored = record(
+        question={"full_text": "Why?"}, answer_0="x", score_0=-1, answer_1="y", score_1=1
+    )
     assert order(files.one(scored)) == [["y"], ["x"]]
     ranked = "Question,Answer 1,Answer 2,Rank 1,Rank 2\nWhy?,x,y,2,1\n"
     assert order(files.one(ranked, "ranks.csv")) == [["y"], ["x"]]
@@ -366,14 +380,16 @@ def test_label_studio_rankings_and_pairs_are_read(files: Files) -> None:
     by = {"completed_by": {"id": 5, "email": "w@example.org"}, "lead_time": 33.5}
     ranker = {"type": "ranker", "value": {"ranker": {"rank": ["z", "x"], "_": ["y"]}}}
     task = {"id": 1, "data": {"prompt": "Why?", "items": items},
-            "annotations": [{**by, "result": [ranker]}, {**by, "was_cancelled": True, "result": []}]}  # fmt: skip
+            "annotations": [{**by, "result": [ranker]},
+                            {**by, "was_cancelled": True, "result": []}]}  # fmt: skip
     line = files.one(json.dumps([task]), "export.json")
     assert (line.ranking, line.labeller) == ([["z"], ["x"], ["y"]], "w@example.org")
     assert line.responses[0].source == "m x"
     assert line.details is not None
     assert line.details.seconds == 33.5
     pair = {"id": 2, "data": {"prompt": "Why?", "answer1": "a", "answer2": "b"},
-            "annotations": [{"completed_by": 1, "result": [{"value": {"selected": "right"}}]}]}  # fmt: skip
+            "annotations": [{"completed_by": 1,
+                             "result": [{"value": {"selected": "right"}}]}]}  # fmt: skip
     assert order(files.one(json.dumps([pair]), "pairs.json")) == [["b"], ["a"]]
 
 
@@ -410,7 +426,11 @@ def test_trees_that_give_nothing_are_counted(files: Files) -> None:
 
 def test_columns_are_found_by_name_and_never_by_place(files: Files) -> None:
     line = files.one(",worst,id,prompt,best\n0,b,q1,Why?,a\n", "best.csv")
-    assert (order(line), asked(line), line.external_id) == ([["a"], ["b"]], [("user", "Why?")], "q1")
+    assert (order(line), asked(line), line.external_id) == (
+        [["a"], ["b"]],
+        [("user", "Why?")],
+        "q1",
+    )
     assert ("not read", "column without a name (1)") in files.said
 
 
@@ -445,7 +465,9 @@ def test_scores_are_higher_is_better_and_ranks_lower(files: Files) -> None:
 
 def test_ratings_in_words_and_numbers_of_categories_are_not_scores(files: Files) -> None:
     for column, cells in (("rating", ("good", "bad")), ("label", ("3", "7"))):
-        line = files.one(f"prompt,response,{column}\nWhy?,a,{cells[0]}\nWhy?,b,{cells[1]}\n", "t.csv")
+        line = files.one(
+            f"prompt,response,{column}\nWhy?,a,{cells[0]}\nWhy?,b,{cells[1]}\n", "t.csv"
+        )
         assert line.ranking is None
         assert ("not read", f"{column} (2)") in files.said
 
@@ -482,7 +504,7 @@ def test_json_may_be_an_array_an_object_or_columns(files: Files) -> None:
         json.dumps({"version": 1, "data": [row]}),
         json.dumps({"rows": [{"row_idx": 0, "row": row}]}),
         json.dumps({key: {"0": value} for key, value in row.items()}),
-        json.dumps({key: [value] for key, value in row.items() if key != "prompt"} | {"prompt": ["Why?"]}),
+        json.dumps({key: [value] for key, value in row.items()}),
         json.dumps(row, indent=1),
         "\ufeff" + json.dumps(row),
     ):  # fmt: skip
@@ -503,7 +525,11 @@ def test_an_array_is_read_as_a_stream(files: Files) -> None:
     assert len(files.read(json.dumps(rows), "array.json")) == 2000
 
 
-TABLE = "prompt;response;rank\nWo ist das Café Müller?;Über der Brücke – rechts.;1\nWo ist das Café Müller?;Dort.;2\n"
+TABLE = (
+    "prompt;response;rank\n"
+    "Wo ist das Café Müller?;Über der Brücke – rechts.;1\n"
+    "Wo ist das Café Müller?;Dort.;2\n"
+)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
@@ -518,7 +544,9 @@ def test_texts_are_read_in_their_encoding_with_any_ends_of_lines(
 
 def test_windows_1252_is_named_and_read_when_told(files: Files) -> None:
     raw = TABLE.encode("windows-1252")
-    with pytest.raises(EncodingError, match="looks like Windows-1252.*--encoding windows-1252") as e:
+    with pytest.raises(
+        EncodingError, match=r"looks like Windows-1252.*--encoding windows-1252"
+    ) as e:
         files.read(raw, "excel.csv")
     assert e.value.likely == "windows-1252"
     line = files.one(raw, "excel.csv", encoding="windows-1252")
@@ -539,7 +567,13 @@ def workbook(rows: list[list[Any]], *more: str) -> bytes:
 
 
 def test_a_workbook_is_read(files: Files) -> None:
-    rows = [[None, None, None], ["prompt", "response", "rank"], ["Why?", "a", 2], ["Why?", 7, 1.0], []]
+    rows = [
+        [None, None, None],
+        ["prompt", "response", "rank"],
+        ["Why?", "a", 2],
+        ["Why?", 7, 1.0],
+        [],
+    ]
     line = files.one(workbook(rows, "Notes"), "book.xlsx")
     assert (line.number, order(line)) == (3, [["7"], ["a"]])
     assert files.said[0] == ("file", "Excel workbook, sheet Sheet (not Notes)")
@@ -594,7 +628,9 @@ def test_empty_rows_and_columns_of_a_spreadsheet_are_passed_over(files: Files) -
 # Any project in any shape: what is read is the project, or the file is refused.
 
 words = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff"), min_size=1, max_size=12
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff"),
+    min_size=1,
+    max_size=12,
 ).filter(lambda text: text.strip() == text)
 Project = list[tuple[str, list[tuple[str, int]], str]]
 projects = st.lists(
@@ -651,7 +687,9 @@ def as_lists(project: Project, draw: Any) -> list[dict[str, Any]]:
     for asks, answers, labeller in project:
         data: dict[str, Any] = {prompt: asks, "annotator": labeller}
         if how in ("rank", "score"):
-            data[key] = [{inner: text, how: rank if how == "rank" else -rank} for text, rank in answers]
+            data[key] = [
+                {inner: text, how: rank if how == "rank" else -rank} for text, rank in answers
+            ]
         elif how == "order":
             data[key] = [{"id": f"r{i}", inner: text} for i, (text, _) in enumerate(answers)]
             ids = {text: f"r{i}" for i, (text, _) in enumerate(answers)}
