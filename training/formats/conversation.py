@@ -32,10 +32,11 @@ Messages = list[dict[str, Any]]
 
 def is_transcript(text: str) -> bool:
     """Return True if a text is a transcript of turns, "\\n\\nHuman: ...\\n\\nAssistant: ..."."""
+    if TURN.match(text.lstrip(" \t")) is None:
+        return False
     turns = TURN.findall(text)
     return (
         len(turns) > 1
-        and TURN.match(text.lstrip(" \t")) is not None
         and SPEAKERS[turns[0]] == "user"
         and "assistant" in {SPEAKERS[turn] for turn in turns}
     )

@@ -166,7 +166,7 @@ def read_long(
     if not ours:
         columns = fitting(columns, given or {}, sample)
     unread = [column for column in header if column not in columns.values()]
-    taken = set(columns.values())
+    known = set(columns.values()) | set(unread)
 
     def named() -> Iterator[Found]:
         for number, row in rows:
@@ -174,7 +174,7 @@ def read_long(
                 for column in unread:
                     if not blank(row.get(column)):
                         reading.leave(column or "column without a name")
-                for column in row.keys() - taken - set(unread):
+                for column in row.keys() - known:
                     reading.leave(column)
                 values = {name: row.get(column) for name, column in columns.items()}
                 if ours and defused:

@@ -8,6 +8,7 @@ with which both begin. Standard library only.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from training.formats.conversation import (
@@ -46,10 +47,14 @@ def keys_of_pair(record: Record) -> tuple[str, str] | None:
     given = record.given.get("chosen"), record.given.get("rejected")
     if given[0] and given[1]:
         return given[0], given[1]
-    for better, worse in PAIRS:
-        if better in record.names and worse in record.names:
-            return record.names[better], record.names[worse]
-    return None
+    names = first_pair(frozenset(record.names))
+    return None if names is None else (record.names[names[0]], record.names[names[1]])
+
+
+@lru_cache(maxsize=512)
+def first_pair(names: frozenset[str]) -> tuple[str, str] | None:
+    """Return the first of PAIRS whose names are both among these, or None."""
+    return next((pair for pair in PAIRS if names.issuperset(pair)), None)
 
 
 def read_pair(record: Record, keys: tuple[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Literal, cast
 
@@ -27,8 +28,8 @@ from training.formats.long_table import (
 )
 from training.formats.pairs import keys_of_pair, read_pair
 from training.formats.reading import Reading
-from training.formats.record import Record
-from training.formats.response_list import list_in, read_list
+from training.formats.record import NAMES, Record, normal
+from training.formats.response_list import ORDERS, RANKS, SCORES, SOURCES, list_in, read_list
 from training.formats.sides import Verdicts, read_sides, sides_in
 from training.formats.values import number_of, text, time_of
 
@@ -38,6 +39,7 @@ MORE_FIELDS = ("chosen", "rejected", "winner")  # beside those of a table in lon
 OWN_RESPONSE = frozenset(("id", "text", "source"))
 OWN_STATE = OF_A_RANKING | OF_A_PROMPT
 OWN = frozenset(("prompt", "id", "responses", "ranking", "labeller", "partial")) | OWN_STATE
+KNOWN = {name for names in (*NAMES.values(), RANKS, SCORES, ORDERS, SOURCES) for name in names}
 SAMPLE = 200  # records that are looked at before the first is read
 
 
@@ -218,6 +220,8 @@ class Reader:
             return
         if self.options.shape in (None, "jsonl") and self.header is None and is_own(data):
             self.reading.shapes["jsonl"] += 1
+            for key in data.keys() - OWN:
+                self.reading.leave(key)
             yield number, data
             return
         record = Record(data, self.reading, self.options.given)
@@ -363,7 +367,7 @@ def is_own(data: Mapping[str, Any]) -> bool:
     """Return True for an object of ranking JSONL as Podium writes it, which is read as it is."""
     responses, ranking, prompt = data.get("responses"), data.get("ranking"), data.get("prompt")
     return (
-        data.keys() <= OWN
+        not any(is_known(key) for key in data.keys() - OWN)
         and isinstance(responses, list)
         and all(isinstance(r, dict) and r.keys() <= OWN_RESPONSE for r in responses)
         and (ranking is None or (isinstance(ranking, list) and all(map(is_list, ranking))))
@@ -372,6 +376,12 @@ def is_own(data: Mapping[str, Any]) -> bool:
             or (isinstance(prompt, list) and all(map(is_plain, prompt)))
         )
     )
+
+
+@lru_cache(maxsize=4096)
+def is_known(key: str) -> bool:
+    """Return True for a key that is known as a field or as part of one."""
+    return normal(key) in KNOWN
 
 
 def is_list(value: Any) -> bool:

@@ -93,6 +93,13 @@ def normals(keys: tuple[str, ...]) -> dict[str, str]:
     return {normal(key): key for key in reversed(keys)}
 
 
+@lru_cache(maxsize=8192)
+def keys_named(keys: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys that have one of these names, in the order of the names."""
+    called = normals(keys)
+    return tuple(called[name] for name in names if name in called)
+
+
 class Record:
     """Hold a record, and remember which of its keys were read.
 
@@ -123,11 +130,16 @@ class Record:
         if field in self.given:
             key = self.given[field]
             return key if key and not blank(self.data.get(key)) else None
-        for name in NAMES[field] if names is None else names:
-            key = self.names.get(name, "")
-            if key and key not in self.used and not blank(self.data[key]):
+        for key in self.candidates(NAMES[field] if names is None else tuple(names)):
+            if key not in self.used and not blank(self.data[key]):
                 return key
         return None
+
+    def candidates(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the keys that have one of these names, in the order of the names."""
+        if self.given:
+            return tuple(self.names[name] for name in names if name in self.names)
+        return keys_named(tuple(self.data), names)
 
     def take(self, field: str, names: Iterable[str] | None = None) -> Any:
         """Return the value of a field and mark its key as read, or None."""
