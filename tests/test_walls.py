@@ -13,21 +13,32 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What of `training` the web may import: files that need the standard library alone.
 SHARED = {
+    "training.aggregation",
     "training.config",
-    "training.formats.detect",
+    "training.formats.archive_keys",
+    "training.formats.argilla",
+    "training.formats.best_first",
+    "training.formats.conversation",
+    "training.formats.label_studio",
     "training.formats.lines",
     "training.formats.long_table",
     "training.formats.oasst",
-    "training.rankings",
-    "training.formats.parquet",
+    "training.formats.opening",
+    "training.formats.pairs",
     "training.formats.prompt_file",
     "training.formats.ranking_file",
-    "training.formats.archive_keys",
+    "training.formats.reader",
+    "training.formats.reading",
+    "training.formats.record",
+    "training.formats.records",
+    "training.formats.response_list",
+    "training.formats.sides",
+    "training.formats.tables",
+    "training.formats.values",
+    "training.rankings",
     "training.runs.folder",
     "training.sampling.protocol",
-    "training.aggregation",
     "training.splits",
-    "training.formats.trl_pairs",
 }
 # Code that is saved with a model: it names its neighbours relatively, and loads without Podium.
 SAVED = [

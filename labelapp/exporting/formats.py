@@ -12,6 +12,7 @@ from labelapp.exporting.reader import ExportedPrompt, ExportedRanking, has_conve
 from labelapp.models import Project
 from labelapp.rendering.spreadsheet import cell, compact
 from training.formats.archive_keys import FileTask, PromptState
+from training.formats.conversation import is_transcript
 from training.rankings import Message
 
 Format = Literal["jsonl", "trl", "nemo", "csv", "parquet"]
@@ -295,9 +296,13 @@ def response_rows(
 
 
 def single_user_text(messages: list[Message]) -> str | None:
-    """Return the text of a prompt that is one user message, or None."""
+    """Return the text of a prompt that is one user message, or None.
+
+    A text that looks like a transcript stays a message: readers would split it.
+    """
     if len(messages) == 1 and messages[0]["role"] == "user":
-        return messages[0]["content"]
+        text: str = messages[0]["content"]
+        return None if is_transcript(text) else text
     return None
 
 

@@ -19,7 +19,7 @@ from labelapp.exporting.selection import select
 from labelapp.models import Project
 from training.config import TrainConfig
 from training.formats.lines import RankingFileError
-from training.formats.parquet import write_table
+from training.formats.tables import write_table
 from training.rankings import Aggregation
 from training.splits import split_position
 

@@ -13,15 +13,19 @@ from labelapp.rendering.spreadsheet import cell
 from training.formats.ranking_file import BadLine, Line
 
 PAGE = 100  # lines on a page
+MOST_LINES, MOST_BYTES = 10_000, 10 * 2**20  # that are kept; the others are counted
 OFFSET = struct.Struct("<Q")  # where in the file a page begins
 
 
 class BadLines:
-    """Writes bad lines as JSON lines, and the offset of each page to a second file."""
+    """Writes bad lines as JSON lines, and the offset of each page to a second file.
+
+    Of very many only the first are kept: a small file may hold millions.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.count = 0
+        self.count = 0  # lines that are kept
         self.waiting: list[BadLine] = []
 
     def __enter__(self) -> Self:
@@ -58,6 +62,8 @@ class BadLines:
 
     def write(self) -> None:
         for bad in sorted(self.waiting, key=lambda bad: bad.number):
+            if self.count >= MOST_LINES or self.file.tell() >= MOST_BYTES:
+                break
             if self.count % PAGE == 0:
                 self.offsets.write(OFFSET.pack(self.file.tell()))
             self.file.write(json.dumps([bad.number, bad.reason]).encode() + b"\n")

@@ -21,6 +21,7 @@ class Entry:
     line: Line
     content_hash: str
     responses: dict[str, str]  # id in the file -> content hash
+    external_id: str | None = None
     prompt_id: int = 0
     response_ids: dict[str, int] = field(default_factory=dict)  # id in the file -> row
     added: bool = False  # the line added something new

@@ -1,33 +1,39 @@
 """Forms to upload a file and to choose how it is read."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django import forms
 from django.urls import reverse
 
 from labelapp.importing.importer import UNKNOWN_LABELLER
+from labelapp.importing.uploads import Preview
 from labelapp.models import Upload
-from training.formats.detect import Beginning
+from training.formats.lines import AmbiguousError
 from training.formats.long_table import guess_columns
+from training.formats.opening import ENCODINGS
 from training.formats.ranking_file import MAX_NAME
 
 FORMATS = {
-    "jsonl": "Ranking JSONL, or an archive of a project",
-    "csv": "Table: the prompt, then its responses, best first",
-    "long": "Table in long form: one response per row",
-    "trl": "TRL pairs: prompt, chosen, rejected",
-    "oasst": "Open Assistant trees",
-    "parquet": "Parquet, one response per row",
+    "": "Found by itself",
+    "jsonl": "Prompts with a list of responses, or an archive of a project",
+    "trl": "Pairs: a better and a worse response",
+    "sides": "Responses side by side, with a verdict or scores",
+    "long": "One response per row",
+    "csv": "The prompt, then its responses, best first",
+    "oasst": "Open Assistant messages",
+    "labelstudio": "Label Studio",
+    "argilla": "Argilla",
 }
 DELIMITERS = {"|": "| (bar)", ",": ", (comma)", ";": "; (semicolon)", "\t": "tab"}
-TABLES = ("csv", "long")
-LONG = ("long", "parquet")
 # Fields of a table in long form. Exports of Podium have more columns, recognised by their names.
 COLUMNS = {
     "prompt": "Prompt",
     "conversation": "Conversation, as JSON",
+    "system": "System message",
     "response": "Response",
-    "rank": "Rank",
+    "rank": "Rank (the lowest is the best)",
+    "score": "Score",
     "ranking": "Ranking it belongs to",
     "labeller": "Labeller",
     "source": "Model that wrote it",
@@ -49,13 +55,34 @@ class UploadForm(forms.Form):
 
 
 class ReadingForm(forms.Form):
-    """The options for reading a file. The page previews them before anything is imported.
+    """The options for reading a file. The page previews them before anything is imported."""
 
-    `header` holds the column names of a table in long form.
-    """
-
-    format = forms.ChoiceField(label="Format", choices=FORMATS.items())
+    format = forms.ChoiceField(label="Format", choices=FORMATS.items(), required=False)
     delimiter = forms.ChoiceField(label="Separator", choices=DELIMITERS.items(), required=False)
+    encoding = forms.ChoiceField(
+        label="Encoding",
+        choices=[("", "Found by itself"), *ENCODINGS.items()],
+        required=False,
+    )
+    header = forms.ChoiceField(
+        label="First row",
+        choices=[("yes", "Names of the columns"), ("no", "Data")],
+        required=False,
+    )
+    higher_is_better = forms.ChoiceField(
+        label="Scores",
+        choices=[("yes", "The highest is the best"), ("no", "The lowest is the best")],
+        required=False,
+    )
+    ranking_is = forms.ChoiceField(
+        label="Numbers of a ranking",
+        choices=[
+            ("", "Choose…"),
+            ("ranks", "The rank of each response"),
+            ("order", "The responses in order, best first"),
+        ],
+        required=False,
+    )
     rankings = forms.ChoiceField(
         label="What to import",
         choices=[
@@ -72,76 +99,133 @@ class ReadingForm(forms.Form):
         help_text=f"If empty: {UNKNOWN_LABELLER}.",
     )
 
-    def __init__(self, *, upload: Upload, begins: Beginning, data: Any = None) -> None:
-        super().__init__(data, initial=initial_values(upload, begins))
-        parquet = begins.format == "parquet"
-        cast(forms.ChoiceField, self.fields["format"]).choices = [
-            (name, label) for name, label in FORMATS.items() if (name == "parquet") == parquet
-        ]
-        self.header = begins.columns
-        if self["format"].value() in LONG:
-            self.add_columns(upload.options.get("columns") or {})
+    def __init__(self, *, upload: Upload, preview: Preview, data: Any = None) -> None:
+        super().__init__(data, initial=initial_values(upload, preview))
+        self.stored = upload.options
+        found = FORMATS.get(preview.format, "")
+        if found and not self["format"].value():
+            choices = {**FORMATS, "": f"Found by itself: {found[0].lower()}{found[1:]}"}
+            cast(forms.ChoiceField, self.fields["format"]).choices = list(choices.items())
+        is_table = bool(preview.columns)
+        if not preview.delimiter and not (self.stored.get("delimiter") and preview.problem):
+            del self.fields["delimiter"]
+        if not is_table:
+            del self.fields["header"]
+        if not preview.has_scores and self.stored.get("higher_is_better", True):
+            del self.fields["higher_is_better"]
+        question = preview.question
+        if not self.stored.get("ranking_is") and (question is None or question.values):
+            del self.fields["ranking_is"]
+        self.add_verdicts(question)
+        shape = self["format"].value() or preview.format
+        if is_table and (shape == "long" or (preview.problem and question is None)):
+            self.add_columns(preview.columns)
+        self.refresh_on_change(upload)
+
+    def refresh_on_change(self, upload: Upload) -> None:
+        """Make each choice show the preview again."""
         refreshes = {
             "hx-post": reverse("upload", args=[upload.project.slug, upload.pk]),
             "hx-target": "#reading",
             "hx-swap": "outerHTML",
         }
-        for name in ("format", "delimiter", *self.column_names):
-            self.fields[name].widget.attrs |= refreshes
+        for name, field in self.fields.items():
+            if name not in ("rankings", "labeller"):
+                field.widget.attrs |= refreshes
 
     @property
-    def column_names(self) -> list[str]:
-        return [name for name in self.fields if name.startswith("column-")]
+    def how(self) -> list[forms.BoundField]:
+        """Return the fields that say how the file is read, without its columns."""
+        names = ("format", "delimiter", "header", "encoding", "higher_is_better", "ranking_is")
+        verdicts = [name for name in self.fields if name.startswith("verdict-")]
+        return [self[name] for name in (*names, *verdicts) if name in self.fields]
 
     @property
     def columns(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.column_names]
+        return [self[name] for name in self.fields if name.startswith("column-")]
 
-    def add_columns(self, given: dict[str, str]) -> None:
-        """Add a choice of column for each of COLUMNS, with the `given` or a guessed column."""
-        guessed = guess_columns(self.header)
-        choices = [("", "– none –"), *((column, column) for column in self.header)]
+    def add_columns(self, header: Sequence[str]) -> None:
+        """Add a choice of column for each of COLUMNS, with the given or a guessed column."""
+        given = self.stored.get("columns") or {}
+        guessed = guess_columns(header)
+        choices = [("", "– none –"), *((column, column) for column in header if column)]
         for name, label in COLUMNS.items():
             column = given.get(name, guessed.get(name, ""))
             self.fields[f"column-{name}"] = forms.ChoiceField(
                 label=label,
                 choices=choices,
                 required=False,
-                initial=column if column in self.header else "",
+                initial=column if column in header else "",
             )
 
-    def clean(self) -> dict[str, Any]:
-        """Replace columns that a new separator has removed by the guessed ones."""
-        for name in self.column_names:
-            if name in self.errors:
-                del self.errors[name]
-                self.cleaned_data[name] = self.fields[name].initial
-        return self.cleaned_data
+    def add_verdicts(self, question: AmbiguousError | None) -> None:
+        """Add a choice for each value of a verdict that may mean one response or another."""
+        told = self.stored.get("verdicts") or {}
+        values = list(question.values) if question is not None else list(told)
+        sides = list(question.sides) if question is not None else sorted({*told.values()} - OTHERS)
+        choices = [("", "Choose…"), *((side, side) for side in sides),
+                   ("tie", "Tie"), ("both_bad", "Both bad")]  # fmt: skip
+        for value in dict.fromkeys([*values, *told]):
+            self.fields[f"verdict-{value}"] = forms.ChoiceField(
+                label=f"Verdict {value} means",
+                choices=choices,
+                required=False,
+                initial=told.get(value, ""),
+            )
 
-    @property
-    def is_table(self) -> bool:
-        return self["format"].value() in TABLES
+
+OTHERS = {"tie", "both_bad"}
+
+
+def initial_values(upload: Upload, preview: Preview) -> dict[str, str]:
+    """Return the form's values for the upload's stored options."""
+    options = upload.options
+    labeller = options.get("labeller", UNKNOWN_LABELLER)
+    return {
+        "format": options.get("format", ""),
+        "delimiter": options.get("delimiter") or preview.delimiter,
+        "encoding": options.get("encoding", ""),
+        "header": "yes" if options.get("header", True) else "no",
+        "higher_is_better": "yes" if options.get("higher_is_better", True) else "no",
+        "ranking_is": options.get("ranking_is", ""),
+        "rankings": "yes" if options.get("rankings", True) else "",
+        "labeller": "" if labeller == UNKNOWN_LABELLER else labeller,
+    }
+
+
+class OptionsForm(forms.Form):
+    """The options of a posted ReadingForm, whichever of its fields the page showed."""
+
+    format = forms.ChoiceField(choices=FORMATS.items(), required=False)
+    delimiter = forms.ChoiceField(choices=DELIMITERS.items(), required=False)
+    encoding = forms.ChoiceField(choices=[("", ""), *ENCODINGS.items()], required=False)
+    header = forms.ChoiceField(choices=[("yes", ""), ("no", "")], required=False)
+    higher_is_better = forms.ChoiceField(choices=[("yes", ""), ("no", "")], required=False)
+    ranking_is = forms.ChoiceField(choices=[("ranks", ""), ("order", "")], required=False)
+    rankings = forms.ChoiceField(choices=[("yes", "")], required=False)
+    labeller = forms.CharField(max_length=MAX_NAME, required=False)
 
     @property
     def options(self) -> dict[str, Any]:
         """Return the options to be stored with the upload."""
         values = self.cleaned_data
-        posted = [name for name in self.column_names if name in self.data]
         return {
-            "delimiter": values["delimiter"] if values["format"] in TABLES else "",
+            "format": values["format"],
+            "delimiter": values["delimiter"],
+            "encoding": values["encoding"],
+            "header": values["header"] != "no",
+            "higher_is_better": values["higher_is_better"] != "no",
+            "ranking_is": values["ranking_is"],
             "rankings": bool(values["rankings"]),
             "labeller": values["labeller"] or UNKNOWN_LABELLER,
-            "columns": {name.removeprefix("column-"): values[name] for name in posted},
+            "columns": {
+                name: self.data[f"column-{name}"]
+                for name in COLUMNS
+                if f"column-{name}" in self.data and values["format"] in ("", "long")
+            },
+            "verdicts": {
+                name.removeprefix("verdict-"): value
+                for name, value in self.data.items()
+                if name.startswith("verdict-") and value
+            },
         }
-
-
-def initial_values(upload: Upload, begins: Beginning) -> dict[str, str]:
-    """Return the form's values for the upload's stored options."""
-    options = upload.options
-    labeller = options.get("labeller", UNKNOWN_LABELLER)
-    return {
-        "format": upload.format,
-        "delimiter": options.get("delimiter") or begins.delimiter,
-        "rankings": "yes" if options.get("rankings", True) else "",
-        "labeller": "" if labeller == UNKNOWN_LABELLER else labeller,
-    }

@@ -19,6 +19,7 @@ from labelapp.db.retry import with_retries
 from labelapp.importing.assignments import add_assignments, add_comments
 from labelapp.importing.entries import Entry, People
 from labelapp.importing.rankings import ImportedRankings, stored_rankings
+from labelapp.importing.visible import visible
 from labelapp.labelling.assignments import look_from_the_top
 from labelapp.labelling.blinding import names_itself
 from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
@@ -63,6 +64,9 @@ class Summary:
     rankings: int = 0
     queued: int = 0  # prompts that the import added to the queue
     already_there: int = 0  # lines that added nothing
+    ids_left: int = 0  # ids of records whose prompt has another id already
+    unseen: int = 0  # responses of which nothing can be seen
+    alike: int = 0  # responses that look like another one of their line
     rankings_left: int = 0  # rankings ignored because only prompts were imported
 
 
@@ -207,11 +211,19 @@ class Importer:
                 )
                 self.refuse(BadLine(line.number, reason))
             else:
+                self.count_unseen(line)
                 yield Entry(
                     line,
                     prompt_hash(line.messages),
                     {response.id: hash_text(response.text) for response in line.responses},
+                    external_id=line.external_id,
                 )
+
+    def count_unseen(self, line: Line) -> None:
+        """Count responses with nothing to see, and those that look like another of the line."""
+        shown = [visible(response.text) for response in line.responses]
+        self.summary.unseen += sum(not text for text in shown)
+        self.summary.alike += len(shown) - len(set(shown))
 
     def wants_labelling(self, line: Line) -> bool:
         return line.ranking is None or not self.rankings
@@ -226,7 +238,7 @@ class Importer:
 
     def without_clashes(self, entries: list[Entry]) -> list[Entry]:
         """Return the entries whose id and prompt do not contradict each other; refuse the rest."""
-        ids = {entry.line.external_id for entry in entries} - {None}
+        ids = {entry.external_id for entry in entries} - {None}
         if not ids:
             return entries
         hashes = {entry.content_hash for entry in entries}
@@ -236,8 +248,12 @@ class Importer:
         id_of = {content_hash: id_ for id_, content_hash in hash_of.items()}
         good = []
         for entry in entries:
-            id_ = entry.line.external_id
+            id_ = entry.external_id
             if id_ is None:
+                good.append(entry)
+            elif entry.line.is_row_id and self.clashes(entry, id_, hash_of, id_of):
+                self.summary.ids_left += 1
+                entry.external_id = None
                 good.append(entry)
             elif hash_of.setdefault(id_, entry.content_hash) != entry.content_hash:
                 self.refuse(BadLine(entry.line.number, f"has the id {id_!r} of another prompt"))
@@ -247,6 +263,15 @@ class Importer:
             else:
                 good.append(entry)
         return good
+
+    def clashes(
+        self, entry: Entry, id_: str, hash_of: dict[str | None, str], id_of: dict[str, str | None]
+    ) -> bool:
+        """Return whether an id belongs to another prompt, or the prompt has another id."""
+        return (
+            hash_of.get(id_, entry.content_hash) != entry.content_hash
+            or id_of.get(entry.content_hash, id_) != id_
+        )
 
     def add_prompts(self, entries: list[Entry]) -> None:
         """Find or add each entry's prompt; a prompt without an id gets the entry's."""
@@ -263,8 +288,8 @@ class Importer:
                 entry.added = True
                 prompt = Prompt(messages=entry.line.messages, content_hash=entry.content_hash)
                 new[entry.content_hash] = prompt
-            if prompt.external_id is None and entry.line.external_id is not None:
-                prompt.external_id = entry.line.external_id
+            if prompt.external_id is None and entry.external_id is not None:
+                prompt.external_id = entry.external_id
                 named += [prompt] if prompt.pk is not None else []
         self.insert_prompts(new, states)
         Prompt.objects.bulk_update(named, ["external_id"])

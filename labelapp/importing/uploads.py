@@ -7,12 +7,11 @@ is imported either: the bad lines are listed, and the user can then import the o
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import transaction
@@ -26,21 +25,23 @@ from labelapp.jobs import files, jobs
 from labelapp.jobs.files import Advance
 from labelapp.jobs.jobs import Enqueue, FailedError, StoppedError
 from labelapp.models import Project, State, Upload, User
-from training.formats.detect import Beginning
-from training.formats.lines import MAX_LINE_BYTES
+from training.formats.lines import AmbiguousError, MissingColumnError
+from training.formats.opening import BeginningOnlyError, EncodingError, open_file
 from training.formats.ranking_file import (
     BadLine,
-    Format,
+    Limits,
     Line,
     RankingFile,
     RankingFileError,
-    look_into,
+    ReadOptions,
     open_ranking_file,
 )
+from training.formats.reading import Reading, sentences
 from training.rankings import Message
 
 PREVIEW_LINES = 10
-PREVIEW_BYTES = (PREVIEW_LINES + 2) * MAX_LINE_BYTES  # read at most for the preview
+PREVIEW_BYTES = 2**20  # read at most for the preview ...
+PREVIEW_SECONDS = 1.0  # ... and for at most as long
 KEPT_FOR = timedelta(days=14)  # files of unfinished uploads
 BAD_LINES = "bad_lines.jsonl"
 OPEN = (State.DRAFT, State.REFUSED, State.FAILED, State.STOPPED)
@@ -71,10 +72,19 @@ class PreviewLine:
 
 @dataclass(frozen=True)
 class Preview:
-    """The first lines of a file, or the reason why it cannot be read."""
+    """How a file is read, and its first lines; or the reason why it cannot be read.
 
+    `question` is set where the file can be read in two ways, and `columns` are those of a table.
+    """
+
+    format: str = ""
+    delimiter: str = ""
+    columns: Sequence[str] = ()
+    reading: Sequence[tuple[str, str]] = ()
+    has_scores: bool = False
     lines: Sequence[PreviewLine] = ()
     problem: str = ""
+    question: AmbiguousError | None = None
     is_whole: bool = False  # the file has no more lines
 
 
@@ -85,15 +95,9 @@ def receive(*, project: Project, user: User, file: TemporaryUploadedFile) -> Upl
     """
     tidy(project)
     upload = with_retries(lambda: store(project, user, file))
-    beginning = look_into_file(upload)
-    with_retries(
-        lambda: set_format(
-            upload=upload,
-            file_format=beginning.format,
-            options=upload.options
-            | {"delimiter": beginning.delimiter if beginning.columns else ""},
-        )
-    )
+    if encoding := likely_encoding(upload):
+        options = upload.options | {"encoding": encoding}
+        with_retries(lambda: set_format(upload=upload, options=options))
     return upload
 
 
@@ -106,7 +110,7 @@ def store(project: Project, user: User, file: TemporaryUploadedFile) -> Upload:
             state=State.DRAFT,
             name=file.name or "file",
             size=size,
-            format="jsonl",
+            format="",
             options={"rankings": True, "labeller": UNKNOWN_LABELLER},
         )
         folder = files.make_folder(upload)
@@ -139,31 +143,48 @@ def bad_lines_path(upload: Upload) -> Path:
     return files.folder_of(upload).path / BAD_LINES
 
 
-def look_into_file(upload: Upload, delimiter: str | None = None) -> Beginning:
-    """Detect the format of a file from its beginning; ranking JSONL if it cannot be read."""
+def likely_encoding(upload: Upload) -> str:
+    """Return the likely encoding of a file that is not UTF-8, or an empty text."""
     try:
-        return look_into(str(file_path(upload)), delimiter=delimiter or None)
+        with ExitStack() as stack:
+            open_file(stack, str(file_path(upload)))
+    except EncodingError as error:
+        return error.likely
     except RankingFileError:
-        return Beginning("jsonl")
+        pass
+    return ""
+
+
+def read_options(upload: Upload) -> ReadOptions:
+    """Return how the file is to be read, as it was chosen on the page."""
+    options = upload.options
+    columns = options.get("columns") or {}
+    return ReadOptions(
+        format=options.get("format") or None,
+        delimiter=options.get("delimiter") or None,
+        encoding=options.get("encoding") or None,
+        header=options.get("header", True),
+        columns=columns if any(columns.values()) else {},
+        higher_is_better=options.get("higher_is_better", True),
+        verdicts=options.get("verdicts") or {},
+        ranking_is=options.get("ranking_is") or None,
+    )
 
 
 @contextmanager
-def opened(upload: Upload, at_most: int | None = None) -> Iterator[RankingFile]:
+def opened(upload: Upload, limits: Limits | None = None) -> Iterator[RankingFile]:
     """Open the file with the chosen options. Raises RankingFileError with a message for a page."""
     path = file_path(upload)
     if not path.is_file():
         raise RankingFileError(GONE)
-    options = upload.options
+    rankings = upload.options.get("rankings", True)
     try:
         with open_ranking_file(
-            str(path),
-            format=cast("Format", upload.format),
-            rankings=options.get("rankings", True),
-            delimiter=options.get("delimiter") or None,
-            columns=options.get("columns") or None,
-            at_most=at_most,
+            str(path), read_options(upload), rankings=rankings, limits=limits
         ) as file:
             yield file
+    except (AmbiguousError, BeginningOnlyError):
+        raise
     except RankingFileError as error:
         raise RankingFileError(page_message(str(error), path)) from error
 
@@ -173,21 +194,48 @@ def page_message(problem: str, path: Path) -> str:
     for name in (f"{path} ", str(path)):
         problem = problem.replace(name, "")
     problem = re.sub(r"\s*[^.;:]*--[a-z][^.]*\.?", "", problem).strip(" :")
-    if re.match(r"(is|has|names?|cannot)\b", problem):
+    if re.match(r"(is|has|holds|names?|cannot|unpacks)\b", problem):
         problem = f"The file {problem}"
     return f"{problem[:1].upper()}{problem[1:]}".rstrip(".") + "."
 
 
 def preview(upload: Upload) -> Preview:
+    """Return how a file is read, and its first lines."""
+    lines: list[Line | BadLine] = []
+    file: RankingFile | None = None
+    limits = Limits(at_most=PREVIEW_BYTES, seconds=PREVIEW_SECONDS)
+    found = Preview()
     try:
-        with opened(upload, PREVIEW_BYTES) as file:
-            lines = list(islice(file, PREVIEW_LINES + 1))
+        with opened(upload, limits) as file:
+            found = replace(
+                found, format=file.format, delimiter=file.delimiter, columns=file.columns
+            )
+            for line in file:
+                lines.append(line)
+                if len(lines) > PREVIEW_LINES:
+                    break
+    except AmbiguousError as error:
+        question = page_message(error.question, file_path(upload))
+        return replace(found, problem=question, question=error)
+    except BeginningOnlyError as error:
+        if not lines:
+            return replace(found, problem=page_message(str(error), file_path(upload)))
+        lines.append(BadLine(0, ""))  # there are more
     except RankingFileError as error:
-        return Preview(problem=str(error))
+        columns = getattr(error.__cause__, "columns", ())
+        return replace(found, problem=str(error), columns=found.columns or columns)
+    if file is None:
+        return found
+    reading = file.reading.as_dict()
+    found = replace(
+        found, reading=list(sentences(reading)), has_scores="score" in reading["fields"]
+    )
     if not lines:
-        return Preview(problem="The file has no lines.")
+        nothing = "; ".join(text for heading, text in found.reading if heading == "gave nothing")
+        return replace(found, problem=f"The file gave nothing: {nothing}." if nothing
+                       else "The file has no lines.")  # fmt: skip
     shown = [preview_line(line) for line in lines[:PREVIEW_LINES]]
-    return Preview(shown, is_whole=len(lines) <= PREVIEW_LINES)
+    return replace(found, lines=shown, is_whole=len(lines) <= PREVIEW_LINES)
 
 
 def preview_line(line: Line | BadLine) -> PreviewLine:
@@ -205,12 +253,27 @@ def preview_line(line: Line | BadLine) -> PreviewLine:
     )
 
 
-def set_format(*, upload: Upload, file_format: str, options: Mapping[str, Any]) -> None:
+def set_format(*, upload: Upload, options: Mapping[str, Any]) -> None:
     """Store how the file is to be read."""
-    upload.format, upload.options = file_format, dict(options)
+    upload.options = dict(options)
     drafts = Upload.objects.filter(pk=upload.pk, state__in=OPEN)
-    drafts.update(format=upload.format, options=upload.options, state=State.DRAFT, finished_at=None)
+    drafts.update(
+        format=options.get("format", ""),
+        options=upload.options,
+        state=State.DRAFT,
+        finished_at=None,
+    )
     upload.refresh_from_db()
+
+
+def forget_missing_columns(upload: Upload) -> None:
+    """Forget the chosen columns where another separator or header has made one of them go."""
+    try:
+        with opened(upload, Limits(at_most=PREVIEW_BYTES)):
+            pass
+    except RankingFileError as error:
+        if isinstance(error.__cause__, MissingColumnError):
+            set_format(upload=upload, options=upload.options | {"columns": {}})
 
 
 def start(*, upload: Upload, enqueue: Enqueue, skip_bad_lines: bool = False) -> None:
@@ -237,12 +300,17 @@ def import_file(upload: Upload, advance: Advance) -> None:
 
     def finishing(summary: Summary) -> None:
         bad_lines.flush()
-        if not jobs.finish(upload, State.DONE, outcome=asdict(summary)):
+        if not jobs.finish(upload, State.DONE, outcome=outcome(summary, reading, bad_lines)):
             raise StoppedError  # the page already says that nothing was imported
 
+    def beat() -> None:
+        advance(upload.done)
+
+    reading: Reading | None = None
     with BadLines(bad_lines_path(upload)) as bad_lines:
         try:
-            with opened(upload) as file:
+            with opened(upload, Limits(beat=beat)) as file:
+                reading = file.reading
                 upload.total = file.size or 0
                 import_lines(
                     upload.project,
@@ -253,11 +321,26 @@ def import_file(upload: Upload, advance: Advance) -> None:
                     skip_bad_lines=upload.options["skip_bad_lines"],
                     finishing=finishing,
                 )
+        except AmbiguousError as error:
+            message = page_message(error.question, file_path(upload))
+            raise FailedError(f"{message} Change the format to say what it means.") from error
         except RankingFileError as error:
-            raise FailedError(str(error)) from error
+            raise FailedError(page_message(str(error), file_path(upload))) from error
         except ImportRefusedError as error:
             bad_lines.flush()
-            jobs.finish(upload, State.REFUSED, outcome=asdict(error.summary))
+            jobs.finish(upload, State.REFUSED, outcome=outcome(error.summary, reading, bad_lines))
+
+
+def outcome(summary: Summary, reading: Reading | None, bad_lines: BadLines) -> dict[str, Any]:
+    """Return the counts of an import, and how the file was read."""
+    how = reading.as_dict() if reading is not None else None
+    return asdict(summary) | {"reading": how, "bad_lines_listed": bad_lines.count}
+
+
+def how_read(upload: Upload) -> list[tuple[str, str]]:
+    """Return how an imported file was read, as pairs of a heading and a text."""
+    reading = upload.outcome.get("reading")
+    return list(sentences(reading)) if reading else []
 
 
 def follow(file: RankingFile, advance: Advance) -> Iterator[Line | BadLine]:

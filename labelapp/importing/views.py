@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.importing import bad_lines, tasks, upload_handler, uploads
-from labelapp.importing.forms import DELIMITERS, ReadingForm, UploadForm
+from labelapp.importing.forms import OptionsForm, ReadingForm, UploadForm
 from labelapp.jobs import files
 from labelapp.models import Member, Role, State, Upload
 from labelapp.web.access import member_view, signed_in
@@ -80,14 +80,15 @@ def upload_context(request: PageRequest, member: Member, upload: Upload) -> dict
         "project": member.project,
         "upload": upload,
         "good_lines": uploads.count_good_lines(upload),
+        "how_read": uploads.how_read(upload),
     }
     if upload.state == State.DRAFT:
-        begins = uploads.look_into_file(upload, upload.options.get("delimiter"))
-        form = ReadingForm(upload=upload, begins=begins)
-        context |= {"form": form, "preview": uploads.preview(upload)}
+        preview = uploads.preview(upload)
+        context |= {"form": ReadingForm(upload=upload, preview=preview), "preview": preview}
     elif upload.outcome.get("bad_lines"):
         # Only the lines of one page are read, so the paginator gets a range of the same length.
-        numbers = range(upload.outcome["bad_lines"])
+        counts = upload.outcome
+        numbers = range(counts.get("bad_lines_listed", counts["bad_lines"]))
         page = Paginator(numbers, bad_lines.PAGE).get_page(request.GET.get("page"))
         lines = bad_lines.read_page(uploads.bad_lines_path(upload), page.number)
         context |= {"bad_page": page, "bad_lines": lines}
@@ -108,15 +109,16 @@ def detail(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 
 def set_reading(request: PageRequest, member: Member, upload: Upload) -> HttpResponse:
     """Store the options for reading the file, then preview or import it."""
-    delimiter = request.POST.get("delimiter", "")
-    begins = uploads.look_into_file(upload, delimiter if delimiter in DELIMITERS else None)
-    form = ReadingForm(upload=upload, begins=begins, data=request.POST)
+    form = OptionsForm(request.POST)
     fragment = request.htmx and "import" not in request.POST
     template = "importing/_reading.html" if fragment else "importing/detail.html"
     if not form.is_valid():
-        context = upload_context(request, member, upload) | {"form": form}
+        preview = uploads.preview(upload)
+        shown = ReadingForm(upload=upload, preview=preview, data=request.POST)
+        context = upload_context(request, member, upload) | {"form": shown}
         return render(request, template, context, status=422)
-    uploads.set_format(upload=upload, file_format=form.cleaned_data["format"], options=form.options)
+    uploads.set_format(upload=upload, options=form.options)
+    uploads.forget_missing_columns(upload)
     if "import" in request.POST:
         return start(request, member, upload)
     if fragment:
@@ -146,7 +148,7 @@ def import_again(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 def back_to_preview(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     """Return an upload to its preview, to change how the file is read."""
     upload = upload_of(member, pk)
-    uploads.set_format(upload=upload, file_format=upload.format, options=upload.options)
+    uploads.set_format(upload=upload, options=upload.options)
     return redirect("upload", member.project.slug, upload.pk)
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from training.data.source import Prompt, Response, file_sha256
 from training.errors import UserError
+from training.formats.lines import AmbiguousError
 from training.formats.ranking_file import (
     BadLine,
     Line,
     RankingFileError,
     open_ranking_file,
 )
+from training.formats.reading import SHAPES, sentences
 from training.rankings import Ranking, prompt_hash
 
 
@@ -30,6 +32,22 @@ class FileSource:
         """Return the SHA-256 of the contents."""
         return file_sha256(self.path)
 
+    def how_read(self) -> str:
+        """Return how the file is read, by its first lines. Raises UserError if it cannot be."""
+        try:
+            with open_ranking_file(str(self.path)) as file:
+                next(iter(file), None)
+                reading = file.reading.as_dict()
+        except RankingFileError as error:
+            raise UserError(f"{self.path}: {reason(error)}") from error
+        fields = ", ".join(
+            f"{name} from {text}"
+            for name, text in sentences(reading)
+            if name not in ("file", "read as", "note", "not read", "gave nothing")
+        )
+        shape = next((SHAPES[shape] for shape in reading["shapes"]), "nothing")
+        return f"reading {self.path.name} as {shape}" + (f": {fields}" if fields else "")
+
     def prompts(self) -> Iterator[Prompt]:
         """Yield a prompt for each line with a current ranking.
 
@@ -44,7 +62,14 @@ class FileSource:
                     if line.ranking is not None and stands:
                         yield to_prompt(line, line.ranking)
         except RankingFileError as error:
-            raise UserError(f"{self.path}: {error}") from error
+            raise UserError(f"{self.path}: {reason(error)}") from error
+
+
+def reason(error: RankingFileError) -> str:
+    """Return why a file cannot be read, without the options that only an import has."""
+    if isinstance(error, AmbiguousError):
+        return f"{error.question}. Import it into a project, where you can say what it means"
+    return str(error)
 
 
 def to_prompt(line: Line, groups: list[list[str]]) -> Prompt:

@@ -1,4 +1,4 @@
-"""Read files as numbered lines of JSON or rows of a table. Standard library only.
+"""Read text as numbered lines of JSON, items of JSON, or rows of a table.
 
 A line that cannot be read comes as a ValueError with its reason, so that a reader can name it and
 go on.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
 MAX_LINE_BYTES = 16 * 2**20  # longer lines are not rankings; the bound keeps memory bounded
@@ -22,36 +22,24 @@ class RankingFileError(Exception):
     """Raised where a file as a whole cannot be read or written; the message says why."""
 
 
-class Chained(io.RawIOBase):
-    """Read again the beginning of a stream, and then its rest: a pipe cannot be rewound.
+class MissingColumnError(RankingFileError):
+    """Raised where a file lacks a column that was named."""
 
-    With `at_most`, reading on after so many bytes raises RankingFileError.
+
+class AmbiguousError(RankingFileError):
+    """Raised where a file can be read in two ways; `how` says which option decides.
+
+    `values` are the verdicts whose meaning is asked for, among `sides`; empty where a ranking may
+    be read as ranks or as an order.
     """
 
-    def __init__(self, head: bytes, rest: IO[bytes], at_most: int | None) -> None:
-        self.head = memoryview(head)
-        self.rest = rest
-        self.left = at_most
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        given: bytes | memoryview
-        if self.left is not None and self.left <= 0:
-            raise RankingFileError("its first lines are too long to be shown")
-        if self.head:
-            given, self.head = self.head[: len(buffer)], self.head[len(buffer) :]
-        else:
-            given = self.rest.read1(len(buffer))  # type: ignore[attr-defined]
-        buffer[: len(given)] = given
-        if self.left is not None:
-            self.left -= len(given)
-        return len(given)
-
-
-def chained(head: bytes, rest: IO[bytes], at_most: int | None = None) -> IO[bytes]:
-    return io.BufferedReader(Chained(head, rest, at_most), 2**17)
+    def __init__(
+        self, question: str, how: str, values: Sequence[str] = (), sides: Sequence[str] = ()
+    ) -> None:
+        super().__init__(f"{question}. {how}")
+        self.question = question
+        self.values = values
+        self.sides = sides
 
 
 def json_lines(stream: IO[bytes]) -> Iterator[Found]:
@@ -64,13 +52,13 @@ def json_lines(stream: IO[bytes]) -> Iterator[Found]:
                 raw = stream.readline(MAX_LINE_BYTES)
             yield number, ValueError(f"is longer than {LONGEST}")
         elif raw.strip():
-            yield number, json_value(number, raw)
+            yield number, json_value(raw)
 
 
-def json_value(number: int, raw: bytes) -> Any:
+def json_value(raw: bytes) -> Any:
     """Return the value of a line, or a ValueError where it is not JSON."""
     try:
-        return json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+        return json.loads(raw.decode("utf-8-sig"))  # files put together have marks in the middle
     except UnicodeDecodeError as error:
         return ValueError(f"is not UTF-8 (byte {error.start + 1} of the line)")
     except json.JSONDecodeError as error:
@@ -79,6 +67,55 @@ def json_value(number: int, raw: bytes) -> Any:
         return ValueError("is not a ranking: it is nested too deeply")
     except ValueError as error:
         return error
+
+
+def text_lines(stream: IO[bytes]) -> Iterator[Found]:
+    """Yield the lines of a text but the blank ones, each as an object with a prompt."""
+    number = 0
+    while raw := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(raw) > MAX_LINE_BYTES:
+            raise RankingFileError(f"line {number} is longer than {LONGEST}")
+        try:
+            text = raw.decode("utf-8-sig").strip()
+        except UnicodeDecodeError:
+            yield number, ValueError("is not UTF-8")
+            continue
+        if text:
+            yield number, {"prompt": text}
+
+
+def json_items(stream: IO[bytes]) -> Iterator[Found]:
+    """Yield the items of a JSON array, or one JSON value after another, numbered from 1.
+
+    Raises RankingFileError where the text is not JSON: nothing after that place can be read.
+    """
+    lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape")
+    decoder = json.JSONDecoder()
+    text, number, ended = "", 0, False
+    while True:
+        text = text.lstrip(" \t\r\n,") if number else text.lstrip(" \t\r\n[")
+        try:
+            value, end = decoder.raw_decode(text)
+            complete = end < len(text) or ended  # 12 may be the beginning of 123
+        except json.JSONDecodeError as error:
+            problem, complete = f"{error.msg} at character {error.pos + 1} of it", False
+        except RecursionError:
+            raise RankingFileError(f"has an item nested too deeply, number {number + 1}") from None
+        if complete:
+            number += 1
+            text = text[end:]
+            yield number, value
+        elif ended:
+            if text.strip(" \t\r\n]"):
+                raise RankingFileError(f"is not JSON at item {number + 1}: {problem}")
+            return
+        elif len(text) > MAX_LINE_BYTES:
+            raise RankingFileError(f"is not JSON, or longer than {LONGEST}, at item {number + 1}")
+        else:
+            more = lines.read(max(2**16, len(text)))  # twice as much each time
+            ended = not more
+            text += more
 
 
 def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, Any]]:

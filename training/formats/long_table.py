@@ -1,34 +1,50 @@
 """Read tables in long form, with one row for each response, as the objects of ranking JSONL.
 
-CSV and Parquet come here as rows; docs/data-format.md describes the columns. Standard library only.
+Rows come from CSV, Parquet, workbooks and JSON lines; docs/data-format.md describes the columns.
+Standard library only.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from itertools import pairwise
+from typing import Any
 
-from training.formats.lines import (
-    LONGEST,
-    MAX_LINE_BYTES,
-    Found,
-    RankingFileError,
-    table_rows,
+from training.formats.conversation import prompt_of
+from training.formats.lines import LONGEST, MAX_LINE_BYTES, Found, RankingFileError
+from training.formats.reading import Reading
+from training.formats.record import NAMES, Record, normal
+from training.formats.sides import SOME
+from training.formats.values import (
+    blank,
+    groups_of,
+    number_of,
+    parsed,
+    rank_of,
+    score_of,
+    text,
+    time_of,
+    truth,
+    whole,
 )
 
 FIELDS = {
     "ranking": "what is the same in all rows of a ranking, and another for the next",
     "prompt": "the prompt, as a text",
     "conversation": "the prompt as messages: a JSON list of objects with role and content",
+    "system": "the system message before the prompt",
+    "history": "the turns before the prompt, as JSON",
+    "input": "what an instruction is about, put below it",
+    "context": "a passage that a question is about, put above it",
     "prompt_id": "your own id for the prompt",
     "response": "the response, as a text",
     "response_id": "the response's id within the ranking",
     "source": "the model that wrote the response",
     "rank": "the response's rank: the lowest number is the best, equal ones are ties",
+    "score": "the response's score: the highest is the best, unless there are ranks",
     "labeller": "who ranked",
     "version": "the ranking's number among the versions of the verdict",
     "current": "whether it is the last of them",
@@ -39,42 +55,32 @@ FIELDS = {
     "all_bad": "whether the labeller found even the best response not acceptable",
     "note": "what the labeller wrote",
     "place_shown": "where the response stood when it was shown, from 1",
-    "score": "the labeller's score for the response",
     "flags": "the labeller's flags for the response: a JSON list of names",
 }
 OF_RESPONSE = {"response", "response_id", "source", "rank", "place_shown", "score", "flags"}
 OF_RANKING = [name for name in FIELDS if name not in OF_RESPONSE]
+OF_PROMPT = ("system", "history", "conversation", "prompt", "input", "context")
+# Fields that a table from elsewhere may give row by row; where rows differ they are left out.
+SOFT = ("created_at", "seconds", "note")
 # Columns that only an export of Podium has: in it every column is what it is called.
 OURS = {"ranking", "response_id", "place_shown", "all_bad", "surplus"}
-# What others call the columns, the likeliest first. Spaces and capitals do not matter.
-NAMES = {
-    "ranking": ("ranking_id", "group_id", "group", "ranking"),
-    "prompt": ("prompt", "instruction", "question", "query", "user_prompt", "input"),
-    "conversation": ("conversation", "messages"),
-    "prompt_id": ("prompt_id", "question_id", "instruction_id"),
-    "response": ("response", "completion", "answer", "output", "generation", "reply"),
-    "response_id": ("response_id", "completion_id", "answer_id"),
-    "source": ("source", "model", "model_name", "model_id", "generator"),
-    "rank": ("rank", "human_rank", "response_rank", "ranking"),
-    "labeller": (
-        "labeller",
-        "labeler",
-        "annotator",
-        "rater",
-        "worker",
-        "judge",
-        "labeller_id",
-        "labeler_id",
-        "annotator_id",
-        "rater_id",
-        "worker_id",
-    ),
-}
+# Fields that are guessed by the name of a column, and the names, the likeliest first.
+GUESSED = {
+    "rank": NAMES["rank"],
+    "ranking": (*NAMES["ranking"], "ranking"),
+    "prompt": NAMES["prompt"],
+    "conversation": ("conversation", "conversations", "messages", "chat", "dialogue"),
+    **{name: NAMES[name] for name in ("system", "history", "context", "prompt_id", "response",
+                                      "response_id", "source", "score", "labeller", "created_at",
+                                      "seconds", "note")},
+}  # fmt: skip
+PROMPTS = ("input", "inputs", "context", "history", "source_text", "article", "document")
+# The names of columns of scores, in which a higher number is better.
+SCORES = frozenset(NAMES["score"]) - {"label"}
 # Apostrophes before what a spreadsheet would run: our export puts one there, which is taken away.
 DEFUSED = re.compile(r"^'(?='*[=+\-@＝＋－＠\t\r\n])")
 MAX_ROWS = 1000  # of a ranking; the bound keeps memory bounded
 REMEMBERED = 10_000  # rankings in whose place another row of theirs is still recognised
-DELIMITERS = "|\t;,"
 
 
 def is_ours(header: Iterable[str]) -> bool:
@@ -85,13 +91,22 @@ def guess_columns(header: Sequence[str]) -> dict[str, str]:
     """Return the column of each field, guessed by the names of the columns."""
     if is_ours(header):
         return {name: name for name in FIELDS if name in header}
-    called = {re.sub(r"[\W_]+", "_", column.strip().lower()): column for column in header[::-1]}
+    called = {normal(column): column for column in reversed(header)}
     guessed: dict[str, str] = {}
-    for name in ("rank", *NAMES):
-        for candidate in NAMES[name]:
+    for name, candidates in GUESSED.items():
+        for candidate in candidates:
             column = called.get(candidate)
             if column is not None and column not in guessed.values():
                 guessed.setdefault(name, column)
+    if "prompt" not in guessed and "conversation" not in guessed:
+        for candidate in PROMPTS:
+            if candidate in called:
+                guessed["prompt"] = called[candidate]
+                guessed = {name: column for name, column in guessed.items()
+                           if name == "prompt" or column != called[candidate]}  # fmt: skip
+                break
+    if "prompt" in guessed and "input" in called and guessed["prompt"] != called["input"]:
+        guessed["input"] = called["input"]
     return {name: guessed[name] for name in FIELDS if name in guessed}
 
 
@@ -106,14 +121,6 @@ def chosen_columns(header: Sequence[str], given: Mapping[str, str] | None) -> di
     A field that is given as "" is not read. Raises RankingFileError where one is missing.
     """
     given = given or {}
-    if unknown := given.keys() - FIELDS.keys():
-        raise RankingFileError(
-            f"there is no field {min(unknown)!r}; the fields are {', '.join(FIELDS)}"
-        )
-    there = ", ".join(map(repr, header))
-    for column in filter(None, given.values()):
-        if column not in header:
-            raise RankingFileError(f"has no column {column!r}; its columns are {there}")
     guessed = {
         name: column
         for name, column in guess_columns(header).items()
@@ -121,57 +128,96 @@ def chosen_columns(header: Sequence[str], given: Mapping[str, str] | None) -> di
     }
     columns = {name: column for name, column in (guessed | dict(given)).items() if column}
     for column in columns.values():
-        if header.count(column) > 1:
+        if list(header).count(column) > 1:
             raise RankingFileError(f"has two columns called {column!r}")
+    if normal(columns.get("rank", "")) in SCORES:
+        column = columns["rank"]
+        raise RankingFileError(
+            f"the column {column!r} is known as scores, of which the highest is the best: "
+            f"use --column score={column}, with --lower-is-better if the lowest is"
+        )
     if not is_long(columns):
         lacking = "prompt" if "response" in columns else "response"
         raise RankingFileError(
-            f"has no column that is known as the {lacking}; its columns are {there}. "
-            f"Name it with --column {lacking}=COLUMN."
+            f"has no column that is known as the {lacking}; its columns are "
+            f"{', '.join(map(repr, header))}. Name it with --column {lacking}=COLUMN."
         )
     return columns
 
 
-def split_header(line: str, delimiter: str | None = None) -> tuple[str, list[str]]:
-    """Return a table's delimiter, if it is not given the likeliest, and the header's cells."""
-    cells = {sign: header_cells(line, sign) for sign in delimiter or DELIMITERS}
-    for sign, row in cells.items():
-        if is_long(guess_columns(row)):
-            return sign, row
-    by_width = sorted(cells, key=lambda sign: -min(len(cells[sign]), 3))  # stable: | before ,
-    sign = by_width[0]
-    return sign, cells[sign]
-
-
-def header_cells(line: str, sign: str) -> list[str]:
-    try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=sign), [])]
-    except csv.Error:
-        return []
-
-
 def read_long(
-    stream: IO[bytes], delimiter: str, columns: Mapping[str, str] | None = None
+    rows: Iterable[Found],
+    header: Sequence[str],
+    given: Mapping[str, str] | None,
+    reading: Reading,
+    sample: Sequence[Mapping[str, Any]] = (),
+    *,
+    highest_first: bool = True,
+    defused: bool = False,
 ) -> Iterator[Found]:
-    """Yield the rankings of a CSV in long form, each numbered by its first line."""
-    rows = table_rows(stream, delimiter)
-    _, _, header = next(rows, (0, 0, []))
-    if not isinstance(header, list) or not header:
-        raise RankingFileError("has no header that can be read")
-    header = [column.strip() for column in header]
-    places = {name: header.index(c) for name, c in chosen_columns(header, columns).items()}
-    defused = is_ours(header)
+    """Yield the rankings of a table in long form, each numbered by its first row.
+
+    Rows are objects by the names of the columns. The `sample` of them tells whether a column
+    guessed as scores holds numbers. In a `defused` table, apostrophes were put before what a
+    spreadsheet would run.
+    """
+    ours = is_ours(header)
+    columns = chosen_columns(header, given)
+    if not ours:
+        columns = fitting(columns, given or {}, sample)
+    unread = [column for column in header if column not in columns.values()]
+    known = set(columns.values()) | set(unread)
 
     def named() -> Iterator[Found]:
-        for number, _, row in rows:
-            if isinstance(row, list) and len(row) != len(header):
-                row = ValueError(f"has {len(row)} columns where the header has {len(header)}")
-            if isinstance(row, list):
-                cells = [DEFUSED.sub("", cell) for cell in row] if defused else row
-                row = {name: cells[place] for name, place in places.items()}
+        for number, row in rows:
+            if isinstance(row, dict):
+                for column in unread:
+                    if not blank(row.get(column)):
+                        reading.leave(column or "column without a name")
+                for column in row.keys() - known:
+                    reading.leave(column)
+                values = {name: row.get(column) for name, column in columns.items()}
+                if ours and defused:
+                    values = {n: DEFUSED.sub("", v) if isinstance(v, str) else v
+                              for n, v in values.items()}  # fmt: skip
+                row = values
+            elif not isinstance(row, ValueError):
+                row = ValueError("is not an object with a prompt and a response")
             yield number, row
 
-    return gathered(named(), places.keys())
+    for name, column in columns.items():
+        reading.fields[name][column] += 1
+    return gathered(named(), columns.keys(), Assembler(reading, ours, highest_first))
+
+
+def fitting(
+    columns: dict[str, str], given: Mapping[str, str], sample: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Return the columns but those that were guessed by name and hold something else.
+
+    A column of scores holds numbers. A column called system whose values differ within a prompt
+    names the models that wrote the responses.
+    """
+    columns = dict(columns)
+    if "score" in columns and "score" not in given:
+        try:
+            scores = {score_of(row.get(columns["score"])) for row in sample} - {None}
+        except ValueError:
+            scores = set()
+        is_label = normal(columns["score"]) == "label"
+        if not scores or (is_label and not scores <= {-1.0, 0.0, 1.0}):
+            del columns["score"]  # words, or the numbers of categories
+    if "system" in columns and "system" not in given and "source" not in columns:
+        prompt = columns.get("prompt") or columns["conversation"]
+        system = columns["system"]
+        alike = [
+            (before.get(system), row.get(system))
+            for before, row in pairwise(sample)
+            if before.get(prompt) == row.get(prompt)
+        ]
+        if alike and all(one != other for one, other in alike):
+            columns["source"] = columns.pop("system")
+    return columns
 
 
 @dataclass
@@ -196,7 +242,7 @@ class Group:
             self.rows.append(row)
 
 
-def gathered(rows: Iterable[Found], fields: Iterable[str]) -> Iterator[Found]:
+def gathered(rows: Iterable[Found], fields: Iterable[str], assembler: Assembler) -> Iterator[Found]:
     """Yield an object of ranking JSONL for each group of rows, given by field.
 
     A row that cannot be read may belong to the ranking before it or to the next one, so that
@@ -210,7 +256,7 @@ def gathered(rows: Iterable[Found], fields: Iterable[str]) -> Iterator[Found]:
 
     def closed() -> Iterator[Found]:
         if group is not None:
-            yield group.number, assembled(group, recent)
+            yield group.number, assembled(group, recent, assembler)
         yield from unread
         unread.clear()
 
@@ -242,12 +288,14 @@ def key_of(row: Mapping[str, Any], fields: set[str]) -> Any:
     if "ranking" in fields:
         key = row["ranking"]
         return ValueError("does not say to which ranking it belongs") if blank(key) else str(key)
-    prompt = next((row[name] for name in ("prompt_id", "conversation", "prompt")
-                   if name in fields and not blank(row[name])), None)  # fmt: skip
+    if "prompt_id" in fields and not blank(row["prompt_id"]):
+        prompt: Any = row["prompt_id"]
+    else:
+        prompt = [row[name] for name in OF_PROMPT if name in fields]
     return (json.dumps(prompt, default=str), str(row.get("labeller") or ""))
 
 
-def assembled(group: Group, recent: dict[int, int]) -> Any:
+def assembled(group: Group, recent: dict[int, int], assembler: Assembler) -> Any:
     """Return the group as an object of ranking JSONL, or a ValueError that says what is wrong."""
     first = recent.setdefault(hash(group.key), group.number)
     if len(recent) > REMEMBERED:
@@ -260,63 +308,116 @@ def assembled(group: Group, recent: dict[int, int]) -> Any:
             "the rows of a ranking stand together"
         )
     try:
-        return ranking_object(group.rows)
+        return assembler.ranking(group.rows)
     except ValueError as error:
         return error
 
 
-def ranking_object(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the rows of a ranking as an object of ranking JSONL. Raises ValueError."""
-    common = {name: shared(rows, name) for name in OF_RANKING}
-    ids = [text(row.get("response_id")) or str(place) for place, row in enumerate(rows)]
-    data: dict[str, Any] = {
-        "prompt": messages(common["conversation"]) or common["prompt"],
-        "id": common["prompt_id"],
-        "responses": [
-            {"id": id_, "text": row["response"], "source": text(row.get("source"))}
-            for id_, row in zip(ids, rows, strict=True)
-        ],
-        "labeller": text(common["labeller"]),
-    }
-    ranks = [whole(row.get("rank"), "rank") for row in rows]
-    known = [rank for rank in ranks if rank is not None]
-    if not known:
-        return data
-    if len(known) < len(ranks):
-        raise ValueError("has a rank for some of its responses only")
-    groups = [
-        [id_ for id_, r in zip(ids, ranks, strict=True) if r == rank] for rank in sorted({*known})
-    ]
-    return data | {"ranking": groups} | circumstances(common) | seen(rows, ids)
+@dataclass
+class Assembler:
+    """Make objects of ranking JSONL from rows, of an export of Podium (`ours`) or of others."""
 
+    reading: Reading
+    ours: bool
+    highest_first: bool
 
-def circumstances(common: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the details of a ranking that the table has."""
-    made = {
-        "version": whole(common["version"], "version"),
-        "current": truth(common["current"], "current"),
-        "origin": common["origin"],
-        "surplus": truth(common["surplus"], "surplus"),
-        "created_at": common["created_at"],
-        "seconds": number_of(common["seconds"], "seconds"),
-        "all_bad": truth(common["all_bad"], "all_bad"),
-        "note": common["note"],
-    }
-    return {name: value for name, value in made.items() if value is not None}
+    def ranking(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the rows of a ranking as an object of ranking JSONL. Raises ValueError."""
+        common = {name: self.common(rows, name) for name in OF_RANKING}
+        ids = [text(row.get("response_id")) or str(place) for place, row in enumerate(rows)]
+        data: dict[str, Any] = {
+            "prompt": self.prompt(common),
+            "id": common["prompt_id"],
+            "responses": [
+                {"id": id_, "text": row["response"], "source": text(row.get("source"))}
+                for id_, row in zip(ids, rows, strict=True)
+            ],
+            "labeller": text(common["labeller"]),
+        }
+        ranking = self.groups(rows, ids)
+        if ranking is None:
+            return data
+        return data | ranking | self.circumstances(common) | self.seen(rows, ids)
 
+    def common(self, rows: Sequence[Mapping[str, Any]], name: str) -> Any:
+        """Return the value that the rows share in a column; empty cells agree with any."""
+        try:
+            return shared(rows, name)
+        except ValueError:
+            if self.ours or name not in SOFT:
+                raise
+            self.reading.notes[
+                f"rankings whose rows differ in their {name}, which was left out"
+            ] += 1
+            return None
 
-def seen(rows: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> dict[str, Any]:
-    """Return the order in which the responses were shown, and their ratings."""
-    found: dict[str, Any] = {}
-    places = [whole(row.get("place_shown"), "place_shown") for row in rows]
-    if None not in places:
-        found["shown"] = [id_ for _, id_ in sorted(zip(places, ids, strict=True))]
-    ratings = {}
-    for id_, row in zip(ids, rows, strict=True):
-        score, flags = whole(row.get("score"), "score"), names(row.get("flags"))
-        if score is not None or flags:
-            ratings[id_] = {"score": score, "flags": flags}
-    return found | ({"ratings": ratings} if ratings else {})
+    def prompt(self, common: Mapping[str, Any]) -> Any:
+        """Return the prompt of a ranking, put together from its columns."""
+        if self.ours:
+            return parsed(common["conversation"], "conversation") or common["prompt"]
+        parts = {name: common[name] for name in OF_PROMPT if not blank(common[name])}
+        if not parts:
+            return None
+        if isinstance(conversation := parts.get("conversation"), str):
+            if conversation.lstrip()[:1] in ("[", "{"):
+                parts["conversation"] = parsed(conversation, "conversation")
+            parts = {n: v for n, v in parts.items() if n != "prompt"}
+        scratch = Reading()
+        prompt = prompt_of(Record(parts, scratch))
+        self.reading.notes.update(scratch.notes)
+        return prompt
+
+    def groups(self, rows: Sequence[Mapping[str, Any]], ids: list[str]) -> dict[str, Any] | None:
+        """Return the ranking by ranks, or else by scores, or None where there are neither."""
+        for name, convert in (("rank", rank_of), ("score", score_of)):
+            places = [convert(row.get(name)) for row in rows]
+            if name == "score" and self.ours:
+                return None
+            highest_first = name == "score" and self.highest_first
+            groups, without = groups_of(ids, places, highest_first=highest_first)
+            if not groups:
+                continue
+            if not without:
+                return {"ranking": groups}
+            if self.ours:
+                raise ValueError("has a rank for some of its responses only")
+            self.reading.notes[SOME] += 1
+            partial = {"partial": True} if len(without) > 1 else {}
+            return {"ranking": [*groups, without], **partial}
+        return None
+
+    def circumstances(self, common: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the details of a ranking that the table has."""
+        made = {
+            "version": whole(common["version"], "version"),
+            "current": truth(common["current"], "current"),
+            "origin": common["origin"],
+            "surplus": truth(common["surplus"], "surplus"),
+            "created_at": common["created_at"] if self.ours else time_of(common["created_at"]),
+            "seconds": number_of(common["seconds"], "seconds"),
+            "all_bad": truth(common["all_bad"], "all_bad"),
+            "note": common["note"],
+        }
+        return {name: value for name, value in made.items() if value is not None}
+
+    def seen(self, rows: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> dict[str, Any]:
+        """Return the order in which the responses were shown, and their ratings."""
+        found: dict[str, Any] = {}
+        places = [whole(row.get("place_shown"), "place_shown") for row in rows]
+        if None not in places:
+            found["shown"] = [id_ for _, id_ in sorted(zip(places, ids, strict=True))]
+        ratings = {}
+        for id_, row in zip(ids, rows, strict=True):
+            flags = parsed(row.get("flags"), "list of flags") or []
+            score = score_of(row.get("score")) if not self.ours else None
+            if self.ours:
+                rating = whole(row.get("score"), "score")
+            else:
+                rating = int(score) if score in range(1, 8) else None  # type: ignore[arg-type]
+            if rating is not None or flags:
+                ratings[id_] = {"score": rating, "flags": flags}
+        complete = self.ours or len(ratings) == len(ids)
+        return found | ({"ratings": ratings} if ratings and complete else {})
 
 
 def shared(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
@@ -325,60 +426,3 @@ def shared(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
     if any(value != said[0] for value in said[1:]):
         raise ValueError(f"has rows that differ in their {name}")
     return said[0] if said else None
-
-
-def blank(value: Any) -> bool:
-    return value is None or value == "" or value != value  # NaN is how pandas says nothing
-
-
-def text(value: Any) -> Any:
-    """Return a name that is a number as text, and anything else as it is."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def number_of(value: Any, name: str) -> float | None:
-    if blank(value):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"has a {name} that is not a number: {str(value)[:40]!r}") from None
-
-
-def whole(value: Any, name: str) -> int | None:
-    number = number_of(value, name)
-    if number is None:
-        return None
-    if not number.is_integer():
-        raise ValueError(f"has a {name} that is not a whole number: {str(value)[:40]!r}")
-    return int(number)
-
-
-def truth(value: Any, name: str) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    if blank(value):
-        return None
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    try:
-        return known[str(value).strip().lower()]
-    except KeyError:
-        raise ValueError(f"has a {name} that is neither true nor false: {value!r}") from None
-
-
-def messages(value: Any) -> Any:
-    """Return a conversation, given its messages or their JSON."""
-    return parsed(value, "conversation")
-
-
-def names(value: Any) -> Any:
-    return parsed(value, "list of flags") or []
-
-
-def parsed(value: Any, what: str) -> Any:
-    if not isinstance(value, str) or not value:
-        return None if blank(value) else value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise ValueError(f"has a {what} that is not JSON") from None

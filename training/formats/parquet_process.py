@@ -2,22 +2,22 @@
 
 python -m training.formats.parquet_process read FILE, or write.
 
-A program of its own, so that neither the pages nor an import load pyarrow. Reading, it says what
-the file has, is told on standard input which columns are wanted, and writes their rows. Writing, it
-takes on standard input what the columns hold and then the rows, and writes to standard output.
-Memory is that of a row group.
+A program of its own, so that neither the pages nor an import load pyarrow. Writing, it takes on
+standard input what the columns hold and then the rows, and writes to standard output. Memory is
+that of a row group.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import datetime
+from functools import partial
 from typing import Any
 
-from training.formats.lines import LONGEST, MAX_LINE_BYTES
+from training.formats.lines import MAX_LINE_BYTES
+from training.formats.table_process import TOO_LONG, begin, run, write_line
 
 try:
     import pyarrow as pa
@@ -27,7 +27,6 @@ except ImportError:
 
 ROWS = 256  # read at a time
 BUFFER = 2**20
-TOO_LONG = f"is longer than {LONGEST}"
 GROUP_ROWS, GROUP_BYTES = 10_000, 8 * 2**20  # of a row group, whichever is reached first
 
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
@@ -43,17 +42,28 @@ TYPES = {
 
 
 def read(path: str) -> None:
-    """Write the columns and the number of rows, then the rows with the columns that are asked."""
+    """Write what the file holds, and the rows once they are asked for."""
     with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
-        write_line({"columns": file.schema_arrow.names, "rows": file.metadata.num_rows})
-        sys.stdout.flush()
-        asked = sys.stdin.buffer.readline()
-        if not asked:
-            return  # they wanted to know the columns
-        for batch in file.iter_batches(batch_size=ROWS, columns=json.loads(asked)):
+        schema = file.schema_arrow
+        columns = [name for name in schema.names if is_readable(schema.field(name).type)]
+        begin(
+            container="Parquet",
+            columns=columns,
+            left_out=[name for name in schema.names if name not in columns],
+            rows=file.metadata.num_rows,
+        )
+        for batch in file.iter_batches(batch_size=ROWS, columns=columns):
             for row in rows_of(batch):
                 write_line(row)
         sys.stdout.flush()
+
+
+def is_readable(kind: pa.DataType) -> bool:
+    """Return False for bytes and for vectors of numbers, which are no part of a ranking."""
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    is_vector = is_list and pa.types.is_floating(kind.value_type)
+    return not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or
+                pa.types.is_fixed_size_list(kind) or is_vector)  # fmt: skip
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterator[Any]:
@@ -65,21 +75,6 @@ def rows_of(batch: pa.RecordBatch) -> Iterator[Any]:
             yield TOO_LONG
         else:
             yield from some.to_pylist()
-
-
-def write_line(value: Any) -> None:
-    line = json.dumps(value, default=as_json)
-    sys.stdout.write((line if len(line) <= MAX_LINE_BYTES else json.dumps(TOO_LONG)) + "\n")
-
-
-def as_json(value: Any) -> str:
-    """Return a value that JSON has no form for as text."""
-    if isinstance(value, datetime):
-        utc = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else str(value)
 
 
 class Output:
@@ -132,18 +127,13 @@ def row_groups(moments: list[str]) -> Iterator[list[dict[str, Any]]]:
 
 
 def main(arguments: list[str]) -> None:
-    try:
-        if arguments == ["write"]:
-            write()
-        elif len(arguments) == 2 and arguments[0] == "read":
-            read(arguments[1])
-        else:
+    match arguments:
+        case ["write"]:
+            run(write)
+        case ["read", path]:
+            run(partial(read, path))
+        case _:
             sys.exit("usage: python -m training.formats.parquet_process read FILE, or write")
-    except (OSError, pa.ArrowException) as error:
-        # Nothing more can be written; what Python would flush at its end would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        sys.exit(" ".join(said.split()))
 
 
 if __name__ == "__main__":

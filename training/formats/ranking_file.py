@@ -1,21 +1,20 @@
-"""Read ranking files, in our own JSONL or in other formats, as a stream of checked lines.
+"""Read ranking files of any kind as a stream of checked lines.
 
-Bad lines come with their reason. Every format but the classic table arrives here as objects of
-ranking JSONL, and all are checked alike. docs/data-format.md describes the
-formats. Standard library only: the web imports this file.
+Bad lines come with their reason. Every shape of file arrives here as objects of ranking JSONL,
+and all are checked alike. docs/data-format.md describes the shapes. No torch: the web imports this
+file.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import sys
+import json
+import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any
 
 from training.formats.archive_keys import (
     MAX_ID,
@@ -30,40 +29,27 @@ from training.formats.archive_keys import (
     optional_name,
     storable,
 )
-from training.formats.detect import (
-    Beginning,
-    Format,
-    is_parquet,
-    recognise,
-)
-from training.formats.lines import (
-    Found,
-    RankingFileError,
-    chained,
-    json_lines,
-    table_rows,
-    unreadable,
-)
-from training.formats.long_table import read_long
-from training.formats.oasst import read_trees
-from training.formats.parquet import (
-    ParquetTable,
-    open_table,
-    read_table,
-)
-from training.formats.trl_pairs import read_pairs
-from training.rankings import Message
+from training.formats.lines import Found, RankingFileError
+from training.formats.opening import Limits, Tells, open_file, unreadable_file
+from training.formats.reader import Format, Reader, ReadOptions
+from training.formats.reading import Reading
+from training.formats.records import records_of
+from training.rankings import EXTRA_KEYS, Message
 
 __all__ = [
     "MAX_NAME",
     "BadLine",
     "Format",
+    "Limits",
     "Line",
     "RankingFile",
     "RankingFileError",
+    "ReadOptions",
     "open_ranking_file",
 ]
 
+DEFAULT = ReadOptions()
+MOST_REASON = 300  # characters of a reason, which may quote the file
 NO_GROUPS = 'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
 
 
@@ -87,6 +73,7 @@ class Line:
     ranking: list[list[str]] | None = None
     labeller: str | None = None
     external_id: str | None = None
+    is_row_id: bool = False  # the id is the record's, and may differ for the same prompt
     details: RankingDetails | None = None
     state: PromptState | None = None
 
@@ -96,152 +83,100 @@ class BadLine:
     number: int
     reason: str
 
+    def __post_init__(self) -> None:
+        if len(self.reason) > MOST_REASON:
+            object.__setattr__(self, "reason", f"{self.reason[:MOST_REASON]}…")
+
     def __str__(self) -> str:
         return f"line {self.number}: {self.reason}"
 
 
-class Tells(Protocol):
-    def tell(self) -> int: ...
-
-
 @dataclass
 class RankingFile:
-    """Read an open ranking file. `raw` tells how many of its bytes have been read."""
+    """Read an open ranking file. `raw` tells how many of its bytes have been read.
+
+    `reading` says how it is read; its counts are complete at the end.
+    """
 
     raw: Tells
-    stream: IO[bytes] | ParquetTable
     size: int | None
-    format: Format
-    delimiter: str = "|"
+    reader: Reader
+    delimiter: str = ""
     rankings: bool = True
-    columns: Mapping[str, str] | None = None
+    prompts: bool = False
 
     def __iter__(self) -> Iterator[Line | BadLine]:
-        try:
-            yield from checked(self.found(), self.rankings)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise RankingFileError(f"the gzip file is damaged or cut short: {error}") from error
-        except OSError as error:
-            raise RankingFileError(f"the file cannot be read: {error}") from error
+        with reading_errors():
+            yield from checked(self.reader, self.rankings, self.prompts)
 
-    def found(self) -> Iterator[Found]:
-        """Yield the file's objects of ranking JSONL, numbered and unchecked."""
-        if isinstance(self.stream, ParquetTable):
-            return read_table(self.stream, self.columns)
-        if self.format == "csv":
-            return read_csv(self.stream, self.delimiter)
-        if self.format == "long":
-            return read_long(self.stream, self.delimiter, self.columns)
-        lines = json_lines(self.stream)
-        if self.format == "trl":
-            return read_pairs(lines)
-        return read_trees(lines) if self.format == "oasst" else lines
+    @property
+    def format(self) -> Format:
+        return self.reader.format
+
+    @property
+    def reading(self) -> Reading:
+        return self.reader.reading
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns of a table; none for a file of JSON."""
+        return self.reader.header or []
+
+
+@contextmanager
+def reading_errors() -> Iterator[None]:
+    """Turn the errors of reading a file into a RankingFileError."""
+    try:
+        yield
+    except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+        raise unreadable_file(error) from error
 
 
 @contextmanager
 def open_ranking_file(
     path: str,
+    options: ReadOptions = DEFAULT,
     *,
-    format: Format | None = None,  # noqa: A002 - the option's name
-    delimiter: str | None = None,
     rankings: bool = True,
-    columns: Mapping[str, str] | None = None,
-    at_most: int | None = None,
+    prompts: bool = False,
+    limits: Limits | None = None,
 ) -> Iterator[RankingFile]:
-    """Open a ranking file, gzip or not, `-` for standard input.
+    """Open a ranking file, packed or not, `-` for standard input.
 
-    The format and a table's delimiter are told by how the file begins where they are not given.
-    `columns` says of a table in long form which column is which field; see
-    training/formats/long_table.py.
     Without `rankings` those of the file are not looked at, good or bad: a line that has one gets
-    the ranking [].
-    With `at_most`, no more bytes than that are read of its text: for who wants its first lines.
-    Raises RankingFileError where the file is not there or cannot be read.
+    the ranking []. With `prompts`, a line needs no responses.
+    Raises RankingFileError where the file is not there, cannot be read, or does not say what its
+    columns are.
     """
-    with ExitStack() as stack:
-        raw, size = opened(stack, path)
-        if is_parquet(raw.peek(4)):
-            if format not in (None, "parquet"):
-                raise RankingFileError(f"{path} is a Parquet file: leave out --format {format}")
-            table = stack.enter_context(open_table(path))
-            yield RankingFile(table, table, size, "parquet", rankings=rankings, columns=columns)
-            return
-        stream, begins = beginning(raw, path, format, delimiter, columns is not None, at_most)
-        if columns is not None and begins.format != "long":
-            raise RankingFileError(f"columns are for tables in long form; {path} is not one")
-        yield RankingFile(
-            raw=raw,
-            stream=stream,
-            size=size,
-            format=begins.format,
-            delimiter=begins.delimiter,
-            rankings=rankings,
-            columns=columns,
+    with ExitStack() as stack, reading_errors():
+        file = open_file(stack, path, encoding=options.encoding, limits=limits)
+        found = records_of(stack, file, path, options)
+        reader = Reader(
+            found.records, file.reading, options, found.header, bool(found.delimiter), prompts
         )
+        yield RankingFile(found.raw, file.size, reader, found.delimiter, rankings, prompts)
 
 
-def look_into(path: str, *, delimiter: str | None = None) -> Beginning:
-    """Return a file's format and a table's delimiter and columns, detected by its beginning.
-
-    Raises RankingFileError where the file is not there or cannot be read.
-    """
-    with ExitStack() as stack:
-        raw, _ = opened(stack, path)
-        if is_parquet(raw.peek(4)):
-            table = stack.enter_context(open_table(path))
-            return Beginning("parquet", columns=table.columns)
-        return beginning(raw, path, None, delimiter)[1]
-
-
-def opened(stack: ExitStack, path: str) -> tuple[io.BufferedReader, int | None]:
-    """Open the file, and return it with its size in bytes; None for a pipe."""
-    if path == "-":
-        stdin: Any = sys.stdin.buffer
-        return stdin if isinstance(stdin, io.BufferedReader) else io.BufferedReader(stdin), None
-    try:
-        raw = stack.enter_context(open(path, "rb"))  # noqa: SIM115 - the stack closes it
-        return raw, Path(path).stat().st_size if raw.seekable() else None  # a pipe has none
-    except OSError as error:
-        raise RankingFileError(f"{path} cannot be opened: {error.strerror}") from error
-
-
-def beginning(
-    raw: io.BufferedReader,
-    path: str,
-    format: Format | None,  # noqa: A002 - the option's name
-    delimiter: str | None,
-    named: bool = False,
-    at_most: int | None = None,
-) -> tuple[IO[bytes], Beginning]:
-    """Return the text of the file from its first line on, and its detected format."""
-    zipped = raw.peek(2)[:2] == b"\x1f\x8b"
-    stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw  # type: ignore[assignment]
-    try:
-        head, begins = recognise(stream, path, format, delimiter, named)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise RankingFileError(f"the gzip file is damaged or cut short: {error}") from error
-    except OSError as error:
-        raise RankingFileError(f"the file cannot be read: {error}") from error
-    return chained(head, stream, at_most), begins
-
-
-def checked(found: Iterable[Found], rankings: bool) -> Iterator[Line | BadLine]:
+def checked(
+    found: Iterable[Found], rankings: bool, prompts: bool = False
+) -> Iterator[Line | BadLine]:
     """Yield the objects of a file as checked lines, or as a BadLine that says what is wrong."""
     for number, data in found:
         if isinstance(data, ValueError):
             yield BadLine(number, str(data))
             continue
         try:
-            yield check(number, data, rankings)
+            yield check(number, data, rankings, prompts)
         except ValueError as error:
             yield BadLine(number, str(error))
 
 
-def check(number: int, data: Any, rankings: bool) -> Line:
+def check(number: int, data: Any, rankings: bool, prompts: bool = False) -> Line:
     """Return an object of ranking JSONL as a Line. Raises ValueError with the reason."""
     if not isinstance(data, dict):
         raise ValueError("is not a JSON object with prompt and responses")
-    responses = [] if is_unfilled(data) else check_responses(data.get("responses"))
+    lacks = prompts and not data.get("responses")
+    responses = [] if lacks or is_unfilled(data) else check_responses(data.get("responses"))
     ids = [response.id for response in responses]
     ranking = data.get("ranking")
     details = state = None
@@ -257,6 +192,7 @@ def check(number: int, data: Any, rankings: bool) -> Line:
         ranking=ranking,
         labeller=optional_name(data.get("labeller"), "labeller", MAX_NAME),
         external_id=optional_name(id_text(data.get("id")), "id", MAX_ID),
+        is_row_id=data.get("row_id") is True,
         details=details,
         state=state,
     )
@@ -277,15 +213,26 @@ def check_prompt(prompt: Any) -> list[Message]:
     for message in prompt:
         if not isinstance(message, dict):
             raise ValueError("has a prompt message that is not an object with role and content")
-        role, content = message.get("role"), message.get("content")
-        if not isinstance(role, str) or not role or not isinstance(content, str):
-            raise ValueError("has a prompt message without role and content")
-        messages.append(
-            {"role": storable(role, "a role"), "content": storable(content, "the prompt")}
-        )
-    if not messages[-1]["content"].strip():
+        messages.append(check_message(message))
+    if not messages[-1]["content"].strip() and "tool_calls" not in messages[-1]:
         raise ValueError("has an empty prompt")
     return messages
+
+
+def check_message(message: dict[str, Any]) -> Message:
+    """Return a message with role and content, and its tool calls if it has some."""
+    role, content = message.get("role"), message.get("content")
+    if not isinstance(role, str) or not role or not isinstance(content, str):
+        raise ValueError("has a prompt message without role and content")
+    checked: Message = {
+        "role": storable(role, "a role"),
+        "content": storable(content, "the prompt"),
+    }
+    for key in EXTRA_KEYS:
+        if (value := message.get(key)) is not None:
+            storable(json.dumps(value, ensure_ascii=False), "a tool call")
+            checked[key] = value
+    return checked
 
 
 def check_responses(responses: Any) -> list[FileResponse]:
@@ -330,52 +277,22 @@ def check_ranking(ranking: Any, ids: list[str]) -> list[list[str]]:
 
     Raises ValueError unless it names every response once.
     """
+    if not MIN_RANKED <= len(ids) <= MAX_RANKED:
+        raise ValueError(f"ranks {len(ids)} responses; a ranking has {MIN_RANKED} to {MAX_RANKED}")
     if not isinstance(ranking, list) or not all(isinstance(g, list) and g for g in ranking):
         raise ValueError(NO_GROUPS)
     groups = [[id_text(id_) for id_ in group] for group in ranking]
     if not all(isinstance(id_, str) for group in groups for id_ in group):
         raise ValueError(NO_GROUPS)
     named = [id_ for group in groups for id_ in group]
-    if strangers := [id_ for id_ in named if id_ not in ids]:
-        raise ValueError(f"has a rank for {strangers[0]!r}, which is not among its responses")
-    if missing := [id_ for id_ in ids if id_ not in named]:
-        raise ValueError(f"has no rank for the response {missing[0]!r}")
+    known, there = set(ids), set(named)
+    if not there <= known:
+        stranger = next(id_ for id_ in named if id_ not in known)
+        raise ValueError(f"has a rank for {stranger!r}, which is not among its responses")
+    if not known <= there:
+        missing = next(id_ for id_ in ids if id_ not in there)
+        raise ValueError(f"has no rank for the response {missing!r}")
     if len(named) > len(ids):
-        twice = next(id_ for id_ in named if named.count(id_) > 1)
+        twice = Counter(named).most_common(1)[0][0]
         raise ValueError(f"ranks the response {twice!r} twice")
-    if not MIN_RANKED <= len(ids) <= MAX_RANKED:
-        raise ValueError(f"ranks {len(ids)} responses; a ranking has {MIN_RANKED} to {MAX_RANKED}")
     return groups
-
-
-def read_csv(stream: IO[bytes], delimiter: str) -> Iterator[Found]:
-    """Yield the rows of a table with the prompt first, and then the responses, best first.
-
-    The classic tutorial's file has three responses; any number from 2 to 9 is read. A row's number
-    is that of the file's line on which it ends.
-    """
-    width = 0
-    for _, number, row in table_rows(stream, delimiter):
-        if isinstance(row, ValueError):
-            yield number, row
-        elif width:
-            yield number, best_first(row, width)
-        else:
-            width = len(row)
-            if width <= MIN_RANKED:
-                raise RankingFileError(
-                    f"the header has {width} columns at the separator {delimiter!r}; expected a "
-                    "prompt and at least two responses. Give the separator with --delimiter."
-                )
-
-
-def best_first(row: list[str], width: int) -> Any:
-    """Return a row of the classic table as an object of ranking JSONL, or what is wrong with it."""
-    if len(row) != width:
-        return ValueError(f"has {len(row)} columns where the header has {width}")
-    if unreadable(row):
-        return ValueError("is not UTF-8")
-    prompt, *texts = row
-    ids = [f"column {i}" for i in range(2, width + 1)]
-    responses = [{"id": id_, "text": text} for id_, text in zip(ids, texts, strict=True)]
-    return {"prompt": prompt, "responses": responses, "ranking": [[id_] for id_ in ids]}

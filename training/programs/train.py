@@ -66,6 +66,8 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
         partial(open_folder, folder, config, source, restart=arguments.restart)
     )
     reporter = Reporter(folder, bar=wants_bar(arguments), silent=not group.is_first)
+    if isinstance(source, FileSource):
+        reporter.say(source.how_read())
     try:
         cache = arguments.cache_folder or folder.path.parent / "cache"
         train(config, source, device, folder, cache, reporter, resuming)

@@ -25,7 +25,7 @@ from labelapp.exporting.writer import (
 from labelapp.management.options import get_project
 from labelapp.models import Project
 from training.formats.lines import RankingFileError
-from training.formats.parquet import write_table
+from training.formats.tables import write_table
 from training.rankings import Aggregation
 
 

@@ -2,22 +2,28 @@
 
 import argparse
 import time
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from labelapp.importing.importer import UNKNOWN_LABELLER, Summary, import_lines
 from labelapp.management.errors import import_errors
-from labelapp.management.options import add_project_option, get_project
+from labelapp.management.options import (
+    add_project_option,
+    add_reading_options,
+    get_project,
+    lines_of,
+    reading_options,
+)
 from labelapp.models import Project
-from training.formats.ranking_file import MAX_NAME, Format, RankingFile, open_ranking_file
+from training.formats.ranking_file import MAX_NAME, RankingFile, open_ranking_file
 
 
 class Command(BaseCommand):
     help = (
-        "Import a file of rankings into a project: JSONL, CSV, Parquet, TRL pairs or Open "
-        "Assistant trees. docs/data-format.md describes the formats. "
+        "Import a file of rankings into a project: JSON, tables of text, workbooks or Parquet, "
+        "in the shapes of docs/data-format.md. manage.py describe shows how a file is read. "
         "A line without a ranking becomes a prompt to be labelled. "
         "If a line is bad, nothing is imported, unless --skip-bad-lines is given."
     )
@@ -32,47 +38,27 @@ class Command(BaseCommand):
             help="import the good lines and count the bad ones",
         )
         parser.add_argument(
-            "--format", choices=get_args(Format), help="default: detected from the file"
-        )
-        parser.add_argument(
-            "--delimiter",
-            type=lambda text: "\t" if text in ("\\t", "tab") else text,
-            help="separator of the columns of a CSV; default: detected from its header",
-        )
-        parser.add_argument(
-            "--column",
-            action="append",
-            default=[],
-            metavar="FIELD=COLUMN",
-            help="the column of a field in a table with one response per row, such as "
-            "response=answer; FIELD= ignores a field. Can be repeated",
-        )
-        parser.add_argument(
             "--labeller",
             default=UNKNOWN_LABELLER,
             metavar="NAME",
             help="labeller of the lines that name none; default %(default)s",
         )
+        add_reading_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = get_project(options["project"])
-        if options["delimiter"] is not None and len(options["delimiter"]) != 1:
-            raise CommandError("--delimiter takes one character")
         if not 0 < len(options["labeller"]) <= MAX_NAME:
             raise CommandError(f"--labeller takes a name of at most {MAX_NAME} characters")
         start = time.monotonic()
         with (
             import_errors(),
             open_ranking_file(
-                options["file"],
-                format=options["format"],
-                delimiter=options["delimiter"],
-                rankings=self.rankings,
-                columns=named_columns(options["column"]),
+                options["file"], reading_options(options), rankings=self.rankings
             ) as file,
         ):
             summary = self.import_file(project, file, options)
         self.stdout.write(describe(summary, time.monotonic() - start))
+        self.stdout.write("\n".join(lines_of(file.reading)))
 
     def import_file(self, project: Project, file: RankingFile, options: dict[str, Any]) -> Summary:
         with tqdm(
@@ -95,14 +81,6 @@ class Command(BaseCommand):
             )
 
 
-def named_columns(given: list[str]) -> dict[str, str] | None:
-    """Return the columns by field from the values of --column, or None without any."""
-    for pair in given:
-        if "=" not in pair:
-            raise CommandError(f"--column takes FIELD=COLUMN, not {pair!r}")
-    return dict(pair.split("=", 1) for pair in given) or None
-
-
 def describe(summary: Summary, seconds: float) -> str:
     """Return a summary of an import."""
     added = f"{summary.prompts:,} prompts, {summary.responses:,} responses"
@@ -116,6 +94,15 @@ def describe(summary: Summary, seconds: float) -> str:
             f"{summary.name_themselves:,} responses reveal their model; "
             "the project's page of prompts lists them."
         )
+    if summary.unseen:
+        parts.append(f"{summary.unseen:,} responses have nothing that can be seen.")
+    if summary.alike:
+        parts.append(
+            f"{summary.alike:,} responses differ from another one to their prompt only in "
+            "invisible characters or in space around them."
+        )
+    if summary.ids_left:
+        parts.append(f"{summary.ids_left:,} ids were left out: their prompts have other ids.")
     if summary.already_there:
         parts.append(f"{summary.already_there:,} lines had already been imported.")
     if summary.rankings_left:

@@ -200,26 +200,41 @@ def test_the_columns_of_a_table_can_be_named(project: Project, write: Any) -> No
 def test_a_bad_ranking_of_a_table_is_reported_by_its_first_line(
     project: Project, write: Any
 ) -> None:
-    rows = [b"prompt,response,rank", b"Why?,a,1", b"Why?,b,2", b"How?,c,1", b"How?,d,", b"How?,e,2"]
+    rows = [
+        b"prompt,response,rank",
+        b"Why?,a,1",
+        b"Why?,b,2",
+        b"How?,c,1",
+        b"How?,d,x",
+        b"How?,e,2",
+    ]
     _, report = refused("import_rankings", write(*rows, name="rankings.csv"))
-    assert report == "line 4: has a rank for some of its responses only\n"
+    assert report == "line 4: has a rank that is not a number: 'x'\n"
 
 
 def test_what_names_columns_in_another_way_is_refused(project: Project, write: Any) -> None:
     path = write(line())
     assert "takes FIELD=COLUMN" in refused("import_rankings", path, "--column", "prompt")[0]
-    assert "columns are for tables" in refused("import_rankings", path, "--column", "prompt=p")[0]
+    assert (
+        "has no column 'p'; its keys are"
+        in refused("import_rankings", path, "--column", "prompt=p")[0]
+    )
 
 
 def test_bad_rows_of_a_csv_are_reported(project: Project, write: Any) -> None:
     path = write(
-        b"Prompt|1|2|3", b"Why?|a|b|c", b"Why?|a|b", b"Why?|a||c", b"Why?|a|\xff|c", name="x.csv"
+        b"Prompt|1st|2nd|3rd",
+        b"Why?|a|b|c",
+        b"Why?|a|b",
+        b"Why?|a||c",
+        b"Why?|a|\xff|c",
+        name="x.csv",
     )
     _, report = refused("import_rankings", path)
     assert report.splitlines() == [
         "line 3: has 3 columns where the header has 4",
-        "line 4: has an empty response: 'column 3'",
-        "line 5: is not UTF-8",
+        "line 4: has an empty response: '2nd'",
+        "line 5: has a character in response '2nd' that is not Unicode text",
     ]
     assert not Prompt.objects.exists()
 
@@ -235,7 +250,8 @@ BAD = {
     json.dumps(ranked(["a"], ids=("a", "b"))): "has no rank for the response 'b'",
     json.dumps(ranked(["a"], ["b", "a"], ids=("a", "b"))): "ranks the response 'a' twice",
     json.dumps(ranked(["a"], [], ["b"])): "has a ranking that is not groups of tied ids",
-    json.dumps(line() | {"ranking": "a>b"}): "has a ranking that is not groups of tied ids",
+    json.dumps(line() | {"ranking": 3}): "has a ranking that is not groups of tied ids",
+    json.dumps(line() | {"ranking": "a>b"}): "has no rank for the response 'c'",
     json.dumps(line(ids=("a", "a", "b", "c"))): "has two responses with the id 'a'",
     json.dumps(line(ids=("a", "b", "c"))): "has 3 responses, and a prompt to be labelled needs at",
     json.dumps(
@@ -248,7 +264,7 @@ BAD = {
     json.dumps(line("nul \0")): "has a NUL character in the prompt",
     json.dumps(line("half \ud800")): "has a character in the prompt that is not Unicode text",
     json.dumps({"prompt": "Why?"}): "has no responses",
-    json.dumps({"prompt": "Why?", "responses": ["a"]}): "has a response that is not an object",
+    json.dumps({"prompt": "Why?", "responses": [3]}): "has a response that is not a text",
     json.dumps(
         {"prompt": "Why?", "responses": [{"id": i, "text": t} for i, t in enumerate("abb ")]}
     ): "has an empty response: '3'",
@@ -357,7 +373,7 @@ def test_a_pipe_is_read(project: Project, write: Any, tmp_path: Path) -> None:
 
 
 def test_a_row_of_a_csv_is_never_altered(project: Project, write: Any) -> None:
-    path = write(b"Prompt|1|2", b'"Hello" is what?|a|b', name="x.csv")
+    path = write(b"Prompt|1st|2nd", b'"Hello" is what?|a|b', name="x.csv")
     _, report = refused("import_rankings", path)
     assert report.startswith("line 2: is not CSV")
 

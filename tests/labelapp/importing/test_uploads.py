@@ -77,7 +77,7 @@ def test_what_is_there_already_is_said(client: Client) -> None:
 
 def test_a_table_is_read_with_the_separator_that_is_chosen(client: Client) -> None:
     upload = send(client, b"Prompt,Best,Worst\nWhy?,Scattering.,Paint.\n", "classic.csv")
-    assert upload.format == "csv"
+    assert "Found by itself: the prompt, then its responses, best first" in page_of(client, upload)
     answer = client.post(f"{URL}{upload.pk}/", {"format": "csv", "delimiter": ","})
     assert answer["Location"] == f"{URL}{upload.pk}/"
     assert "Scattering." in page_of(client, upload)
@@ -90,8 +90,9 @@ LONG = b"question;reply;place\nWhy?;Scattering.;1\nWhy?;Paint.;2\nHow?;Slowly.;2
 
 def test_somebody_says_which_column_is_what(client: Client) -> None:
     upload = send(client, LONG, "answers.csv")
-    assert (upload.format, upload.options["delimiter"]) == ("long", ";")
     page = page_of(client, upload)
+    assert "Found by itself: one response per row" in page
+    assert '<option value=";" selected>' in page
     assert "<legend>Columns</legend>" in page
     assert '<option value="reply" selected>' in page  # known by its name
     assert '<option value="place" selected>' not in page
@@ -119,7 +120,7 @@ def test_columns_that_another_separator_makes_go_are_guessed_anew(client: Client
 def test_what_others_write_is_known_by_how_it_begins(client: Client) -> None:
     pairs = lines({"prompt": "Why?", "chosen": "Scattering.", "rejected": "Paint."})
     upload = send(client, pairs, "pairs.json")
-    assert upload.format == "trl"
+    assert "Found by itself: pairs: a better and a worse response" in page_of(client, upload)
     confirm(client, upload)
     assert Ranking.objects.get().placements.count() == 2
 
@@ -129,7 +130,7 @@ def test_parquet_is_read(client: Client) -> None:
     columns = {"prompt": ["Why?"] * 2, "response": ["Scattering.", "Paint."], "rank": [1, 2]}
     pyarrow.parquet.write_table(pyarrow.table(columns), table)
     upload = send(client, table.getvalue(), "answers.parquet")
-    assert upload.format == "parquet"
+    assert "<dd>Parquet</dd>" in page_of(client, upload)
     assert '<option value="rank" selected>' in page_of(client, upload)
     confirm(client, upload)
     assert Ranking.objects.count() == 1
@@ -149,7 +150,7 @@ def test_a_reading_that_there_is_not_is_refused(client: Client) -> None:
     answer = client.post(f"{URL}{upload.pk}/", {"format": "docx", "import": "all"})
     assert answer.status_code == 422
     upload.refresh_from_db()
-    assert (upload.state, upload.format) == ("draft", "jsonl")
+    assert (upload.state, upload.options.get("format")) == ("draft", None)
 
 
 def test_a_file_that_cannot_be_read_as_a_whole_says_why(client: Client) -> None:
@@ -441,3 +442,88 @@ def test_pages_take_as_many_queries_for_many_uploads(
         client.get(URL)
     with django_assert_max_num_queries(5):
         client.get(f"{URL}{upload.pk}/?page=2")
+
+
+# How the file is read
+
+
+def test_the_preview_and_the_result_say_what_was_read_as_what(client: Client) -> None:
+    pair = {"question": "Why?", "chosen": "a", "rejected": "b", "topic": 3}
+    upload = send(client, lines(pair))
+    page = page_of(client, upload)
+    assert "<dd>pairs of a better and a worse response</dd>" in page
+    assert "<dd>question</dd>" in page
+    assert "<dt>Not read</dt>" in page
+    assert "<dd>topic (1)</dd>" in page
+    assert "<dd>topic (1)</dd>" in page_of(client, confirm(client, upload))
+
+
+def test_what_a_verdict_means_is_asked_on_the_page(client: Client) -> None:
+    table = b"prompt,response_a,response_b,label\nWhy?,x,y,0\nHow?,x,y,1\n"
+    upload = send(client, table, "labels.csv")
+    page = page_of(client, upload)
+    assert "The file holds 0, 1 in &#x27;label&#x27;" in page
+    assert 'name="verdict-0"' in page
+    assert "--verdict" not in page
+    assert "Check and import" not in page
+    told = {"verdict-0": "response_b", "verdict-1": "response_a"}
+    client.post(f"{URL}{upload.pk}/", {"rankings": "yes", **told})
+    assert "Check and import" in page_of(client, upload)
+    confirm(client, upload, **told)
+    best = Ranking.objects.get(prompt__messages__0__content="Why?").placements.get(rank=1)
+    assert best.response.text == "y"
+
+
+def test_scores_can_be_turned_round_on_the_page(client: Client) -> None:
+    table = b"prompt,response,score\nWhy?,x,1\nWhy?,y,5\n"
+    upload = send(client, table, "scores.csv")
+    assert "The highest is the best" in page_of(client, upload)
+    confirm(client, upload, higher_is_better="no")
+    assert Ranking.objects.get().placements.get(rank=1).response.text == "x"
+
+
+def test_a_file_in_another_encoding_is_shown_in_the_likely_one(client: Client) -> None:
+    table = "prompt;response;rank\nCafé Müller?;Drüben.;1\nCafé Müller?;Hier.;2\n"
+    upload = send(client, table.encode("windows-1252"), "excel.csv")
+    page = page_of(client, upload)
+    assert '<option value="windows-1252" selected>' in page
+    assert "Café Müller?" in page
+
+
+def test_a_table_without_known_columns_is_read_as_somebody_says(client: Client) -> None:
+    upload = send(client, b"Why?,A.,B.\nHow?,C.,D.\n", "table.csv")
+    page = page_of(client, upload)
+    assert "cannot be told from their names" in page
+    assert "--" not in page.split('role="alert">')[1].split("</p>")[0]
+    upload = confirm(client, upload, format="csv", header="no")
+    assert Ranking.objects.count() == 2
+
+
+def test_of_very_many_bad_lines_the_first_are_kept(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labelapp.importing.bad_lines.MOST_LINES", 120)
+    upload = confirm(client, send(client, b"{\n" * 250))
+    assert (upload.outcome["bad_lines"], upload.outcome["bad_lines_listed"]) == (250, 120)
+    page = page_of(client, upload, "?page=2")
+    assert len(numbers_on(page)) == 20
+    assert "Download the first 120 as CSV" in page
+
+
+def test_ids_of_records_give_way_where_a_prompt_has_another(client: Client) -> None:
+    rows = [{"id": n, "prompt": "Why?", "chosen": a, "rejected": b, "annotator": f"p{n}"}
+            for n, (a, b) in enumerate([("x", "y"), ("y", "x")])]  # fmt: skip
+    upload = confirm(client, send(client, lines(*rows)))
+    assert upload.state == State.DONE
+    assert Prompt.objects.get().external_id == "0"
+    assert "1 ID was left out" in page_of(client, upload)
+
+
+def test_responses_that_look_alike_or_like_nothing_are_counted(client: Client) -> None:
+    texts = ["a", "a ", "a\u200b", "\u200b"]
+    responses = [{"id": str(n), "text": text} for n, text in enumerate(texts)]
+    upload = confirm(client, send(client, lines({"prompt": "Why?", "responses": responses})))
+    assert (upload.outcome["unseen"], upload.outcome["alike"]) == (1, 2)
+    page = page_of(client, upload)
+    assert "1 response has nothing that can be seen" in page
+    assert "2 responses differ from another one to the same prompt only in invisible" in page

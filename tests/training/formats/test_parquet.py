@@ -14,7 +14,7 @@ import pytest
 from training.formats.ranking_file import (
     BadLine,
     RankingFileError,
-    look_into,
+    ReadOptions,
     open_ranking_file,
 )
 
@@ -38,7 +38,7 @@ def write(tmp_path):
 
 
 def read(path, **options):
-    with open_ranking_file(path, **options) as file:
+    with open_ranking_file(path, ReadOptions(**options)) as file:
         return list(file)
 
 
@@ -52,13 +52,14 @@ def test_rows_in_long_form_are_rankings(write):
 
 def test_the_columns_are_known_before_the_rows_are_read(write):
     path = write(ROWS)
-    assert look_into(path).format == "parquet"
-    assert look_into(path).columns == ["prompt", "response", "rank", "annotator"]
+    with open_ranking_file(path) as file:
+        assert file.reading.container == "Parquet"
+        assert file.columns == ["prompt", "response", "rank", "annotator"]
 
 
 def test_columns_can_be_named(write):
     path = write([{"q": "Why?", "a": text, "r": rank} for rank, text in enumerate("xyz")])
-    with pytest.raises(RankingFileError, match="its columns are 'q', 'a', 'r'"):
+    with pytest.raises(RankingFileError, match="has the columns 'q', 'a', 'r'"):
         read(path)
     (line,) = read(path, columns={"prompt": "q", "response": "a", "rank": "r"})
     assert line.ranking == [["0"], ["1"], ["2"]]
@@ -114,7 +115,9 @@ def test_a_row_that_is_too_long_is_named_and_the_others_are_read(write):
 def test_a_file_that_is_cut_is_refused_in_one_line(write, tmp_path):
     path = Path(write(ROWS))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(RankingFileError, match=r"cannot be read: .*Parquet") as error:
+    with pytest.raises(
+        RankingFileError, match=r"is a Parquet file that cannot be opened: .*Parquet"
+    ) as error:
         read(str(path))
     assert "\n" not in str(error.value)
 
@@ -154,5 +157,5 @@ def test_a_reader_that_stops_early_leaves_no_process(write):
     rows = [{"prompt": f"{n}?", "response": "x" * 1000} for n in range(3000)]
     with open_ranking_file(write(rows)) as file:
         assert next(iter(file)).number == 1
-        process = file.stream.process
+        process = file.raw.process
     assert process.returncode is not None

@@ -11,7 +11,7 @@ import pytest
 from training.formats.ranking_file import (
     BadLine,
     RankingFileError,
-    look_into,
+    ReadOptions,
     open_ranking_file,
 )
 
@@ -34,20 +34,21 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "data-format.md"
         (RANKING, "x.csv", "jsonl"),
         ("not JSON", "x.jsonl", "jsonl"),
         ("", "x.jsonl", "jsonl"),
-        ("", "x.csv", "csv"),
+        ("", "x.csv", "jsonl"),
         ("{broken\n\n" + PAIR, "x.jsonl", "trl"),
         (PAIR, "x.json", "trl"),
         (TREE, "x.jsonl", "oasst"),
         (CLASSIC, "x.csv", "csv"),
         (LONG, "x.csv", "long"),
         (LONG, "x", "long"),
-        ("prompt,chosen,rejected\n", "x.csv", "csv"),
+        ("prompt,chosen,rejected\n", "x.csv", "trl"),
     ],
 )
 def test_a_format_is_told_by_the_beginning(tmp_path, text, name, expected, packed):
     path = tmp_path / (name + ".gz" if packed else name)
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
-    assert look_into(str(path)).format == expected
+    with open_ranking_file(str(path)) as file:
+        assert file.format == expected
 
 
 @pytest.mark.parametrize(("text", "count"), [(RANKING, 1), (PAIR, 1), (TREE, 0), (LONG, 1)])
@@ -62,7 +63,7 @@ def test_a_pipe_is_read_from_its_first_line_on(monkeypatch, text, count):
 def test_a_format_that_is_given_is_taken(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text(LONG)
-    with open_ranking_file(str(path), format="csv") as file:
+    with open_ranking_file(str(path), ReadOptions(format="csv")) as file:
         assert [len(line.responses) for line in file] == [2, 2]
 
 
@@ -70,7 +71,7 @@ def test_a_cut_gzip_file_is_named_when_its_format_is_asked_for(tmp_path):
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(gzip.compress(RANKING.encode())[:-12])
     with pytest.raises(RankingFileError, match="damaged or cut short"):
-        look_into(str(path))
+        open_ranking_file(str(path)).__enter__()
 
 
 @pytest.mark.parametrize(
@@ -91,8 +92,7 @@ def test_the_examples_of_the_documentation_are_read(tmp_path, heading, expected,
     example = fenced[1] if fenced else re.sub(r"^    ", "", indented[1], flags=re.MULTILINE)
     path = tmp_path / "example"
     path.write_text(example)
-    assert look_into(str(path)).format == expected or expected == "csv"
-    with open_ranking_file(str(path), format=expected) as file:
+    with open_ranking_file(str(path), ReadOptions(format=expected)) as file:
         lines = list(file)
     assert not any(isinstance(line, BadLine) for line in lines), json.dumps(list(map(str, lines)))
     assert len(lines) == count

@@ -1,8 +1,12 @@
-"""TRL's preference pairs, in each of their forms."""
+"""Pairs of a better and a worse response, in each of their forms."""
+
+import json
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from training.formats.trl_pairs import pair
+from training.formats.ranking_file import BadLine, open_ranking_file
 
 USER = {"role": "user", "content": "Why?"}
 
@@ -11,10 +15,20 @@ def says(text):
     return {"role": "assistant", "content": text}
 
 
+def pair(line):
+    """Return what is read of a line of JSON: a Line, or a BadLine."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pairs.jsonl"
+        path.write_text(json.dumps(line))
+        with open_ranking_file(str(path)) as file:
+            (found,) = file
+    return found
+
+
 @pytest.mark.parametrize(
     ("line", "prompt"),
     [
-        ({"prompt": "Why?", "chosen": "So.", "rejected": "Ah."}, "Why?"),
+        ({"prompt": "Why?", "chosen": "So.", "rejected": "Ah."}, [USER]),
         ({"prompt": [USER], "chosen": [says("So.")], "rejected": [says("Ah.")]}, [USER]),
         ({"chosen": [USER, says("So.")], "rejected": [USER, says("Ah.")]}, [USER]),
         (
@@ -25,7 +39,7 @@ def says(text):
             {"prompt": [USER], "chosen": [USER, says("So.")], "rejected": [USER, says("Ah.")]},
             [USER],
         ),
-        ({"chosen": "Why? So.", "rejected": "Why? Ah."}, "Why?"),
+        ({"chosen": "Why? So.", "rejected": "Why? Ah."}, [USER]),
         (
             {
                 "chosen": "\n\nHuman: Why?\n\nAssistant: So.",
@@ -37,28 +51,28 @@ def says(text):
 )
 def test_a_pair_is_a_ranking_of_two(line, prompt):
     found = pair(line)
-    assert found["prompt"] == prompt
-    assert [response["text"] for response in found["responses"]] == ["So.", "Ah."]
-    assert found["ranking"] == [["chosen"], ["rejected"]]
+    assert found.messages == prompt
+    assert [response.text for response in found.responses] == ["So.", "Ah."]
+    assert found.ranking == [["chosen"], ["rejected"]]
 
 
 def test_a_conversation_so_far_is_the_prompt():
     before = [{"role": "system", "content": "Be kind."}, USER, says("Hm."), USER]
     found = pair({"chosen": [*before, says("So.")], "rejected": [*before, says("Ah.")]})
-    assert found["prompt"] == before
+    assert found.messages == before
 
 
 def test_responses_that_begin_alike_are_not_cut_in_a_word():
     found = pair({"chosen": "Why? Because.", "rejected": "Why? Better not."})
-    assert [response["text"] for response in found["responses"]] == ["Because.", "Better not."]
+    assert [response.text for response in found.responses] == ["Because.", "Better not."]
 
 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ([], "is not a JSON object"),
-        ({"prompt": "Why?", "chosen": "So."}, "has no chosen and rejected"),
-        ({"prompt": "Why?", "chosen": "So.", "rejected": [says("Ah.")]}, "has no chosen and"),
+        (3, "is not a JSON object"),
+        ({"prompt": "Why?", "chosen": "So."}, "has no responses"),
+        ({"prompt": "Why?", "chosen": "So.", "rejected": 3}, "neither a text nor a message"),
         ({"chosen": "So.", "rejected": "Ah."}, "do not begin with the same one"),
         (
             {"prompt": "?", "chosen": [USER], "rejected": [says("Ah.")]},
@@ -69,4 +83,6 @@ def test_responses_that_begin_alike_are_not_cut_in_a_word():
     ],
 )
 def test_what_is_no_pair_is_refused_with_a_reason(line, reason):
-    assert reason in str(pair(line))
+    found = pair(line)
+    assert isinstance(found, BadLine)
+    assert reason in found.reason

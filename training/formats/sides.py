@@ -1,0 +1,376 @@
+"""Read responses that stand side by side, numbered or lettered, with a verdict or with scores.
+
+`response_a`, `response_b` and `winner` are such keys, and so are `answer_0`, `score_0` and their
+like. Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from training.formats.conversation import (
+    Messages,
+    is_message,
+    messages_in,
+    messages_of,
+    prompt_of,
+    response_text,
+)
+from training.formats.lines import AmbiguousError
+from training.formats.pairs import divided
+from training.formats.record import Record, normal
+from training.formats.values import (
+    blank,
+    groups_of,
+    missing,
+    rank_of,
+    score_of,
+    text,
+    unfolded,
+)
+
+STEMS = (
+    "response", "answer", "completion", "output", "generation", "reply", "candidate", "summary",
+    "translation", "conversation", "human_ref", "ref", "model_output", "model_response",
+    "assistant", "option", "text", "generated_text", "choice", "hypothesis",
+)  # fmt: skip
+SIDE = re.compile(
+    rf"(?P<stem>{'|'.join(sorted(STEMS, key=len, reverse=True))})_?(?P<side>[a-i]|\d{{1,2}})$"
+    rf"|(?:model_|system_)?(?P<first>[a-i]|\d{{1,2}})_(?P<last>{'|'.join(STEMS)})$"
+)
+TIES = frozenset(
+    ("tie", "tied", "ties", "equal", "equals", "same", "draw", "both", "both_good", "even", "none",
+     "neither_better", "no_preference", "similar", "about_the_same")
+)  # fmt: skip
+BOTH_BAD = frozenset(["both_bad", "bothbad", "tie_bothbad", "tie_both_bad", "all_bad", "neither"])
+FIRST = frozenset(["left", "first", "1st", "former"])
+SECOND = frozenset(["right", "second", "2nd", "latter"])
+SOME = "rankings of some of the responses; the others stand below them in no order"
+# Words that may stand beside the letter or number of a side in a verdict.
+ABOUT = frozenset(
+    ("the", "is", "was", "response", "answer", "model", "assistant", "output", "completion",
+     "option", "candidate", "side", "system", "text", "summary", "reply", "better", "best", "wins",
+     "won", "win", "prefer", "preferred", "much", "slightly", "clearly", "strongly", "far",
+     "significantly", "marginally", "somewhat")
+)  # fmt: skip
+STRENGTHS = ("preference", "strength", "margin")
+AGAINST = re.compile(r"(\w+?)\s*(>{1,3}|<{1,3}|={1,2}|~)\s*(\w+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Hold a response's key, and its letter or number."""
+
+    key: str
+    name: str
+
+
+@dataclass
+class Verdicts:
+    """Hold what the values of a column of verdicts mean.
+
+    `told` gives the meaning of values as the user says it: a side's letter or number, its key,
+    tie or both_bad. `seen` holds the values of the file's first records.
+    """
+
+    told: Mapping[str, str] = field(default_factory=dict)
+    seen: dict[str, set[float]] = field(default_factory=dict)  # numbers by key
+
+    def look(self, record: Record) -> None:
+        """Remember the numbers in the verdict of a record."""
+        key = record.key("verdict")
+        if key is not None and (number := number_in(record.data[key])) is not None:
+            self.seen.setdefault(key, set()).add(number)
+
+
+def number_in(value: Any) -> float | None:
+    """Return a value as a number, or None if it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=512)
+def sides_of(names: tuple[tuple[str, str], ...]) -> tuple[Side, ...]:
+    """Return the keys that hold responses side by side, given normal names and their keys."""
+    found: dict[str, list[Side]] = {}
+    for name, key in names:
+        if match := SIDE.match(name):
+            stem = match["stem"] or match["last"]
+            found.setdefault(stem, []).append(Side(key, match["side"] or match["first"]))
+    for stem in STEMS:
+        if len(sides := found.get(stem, [])) > 1:
+            return tuple(sorted(sides, key=lambda side: (len(side.name), side.name)))
+    return ()
+
+
+def sides_in(record: Record) -> list[Side]:
+    """Return the responses of a record that hold something, in the order of their names."""
+    sides = sides_of(tuple(record.names.items()))
+    return [side for side in sides if not blank(record.data[side.key])]
+
+
+def read_sides(
+    record: Record, sides: Sequence[Side], verdicts: Verdicts, *, highest_first: bool
+) -> dict[str, Any]:
+    """Return a record as an object of ranking JSONL, ranked by its verdict, ranks or scores.
+
+    Raises ValueError that says what is wrong, and AmbiguousError where what a verdict says is not
+    certain.
+    """
+    values = [messages_in(record.read(side.key, "response")) for side in sides]
+    prompt, texts = divided_sides(record, values)
+    ids = [side.key for side in sides]
+    sources = [record.take("source", names_for("source", side)) for side in sides]
+    ranking = (
+        by_verdict(record, sides, [text(s) for s in sources], verdicts)
+        or by_winner_columns(record, sides)
+        or by_numbers(record, sides, highest_first=highest_first)
+    )
+    return {
+        "prompt": prompt,
+        "responses": [
+            {"id": id_, "text": said, "source": text(source)}
+            for id_, said, source in zip(ids, texts, sources, strict=True)
+        ],
+        **(ranking or {}),
+    }
+
+
+def names_for(what: str, side: Side) -> list[str]:
+    """Return the names under which something is given for a side."""
+    words = {"source": ("model", "source", "generator", "policy", "model_name", "system"),
+             "score": ("score", "rating", "reward", "upvotes", "votes", "overall_score"),
+             "rank": ("rank",)}[what]  # fmt: skip
+    key, name = normal(side.key), side.name
+    return [
+        form
+        for word in words
+        for form in (f"{word}_{name}", f"{word}{name}", f"{name}_{word}", f"{key}_{word}",
+                     f"{word}_{key}")
+    ]  # fmt: skip
+
+
+def divided_sides(record: Record, values: list[Any]) -> tuple[Messages, list[str]]:
+    """Return the prompt and the text of each response."""
+    conversations = [
+        messages_of(value, record)
+        if isinstance(value, list) and value and all(map(is_message, value))
+        else None
+        for value in values
+    ]
+    whole = [c for c in conversations if c is not None]
+    if len(whole) == len(values) and all(len(c) > 1 for c in whole):
+        parts = [divided(c, whole[i - 1] if i else whole[1], record) for i, c in enumerate(whole)]
+        shared = min((part[0] for part in parts), key=len)
+        asked = prompt_of(record, required=False) if record.key("prompt") else []
+        return (shared or asked), [part[1] for part in parts]
+    if (battle := turns_of_lists(record, values)) is not None:
+        return battle
+    names = (f"response {place}" for place in range(1, len(values) + 1))
+    prompt = prompt_of(record)
+    return prompt, [response_text(v, record, n) for v, n in zip(values, names, strict=True)]
+
+
+def turns_of_lists(record: Record, values: list[Any]) -> tuple[Messages, list[str]] | None:
+    """Return prompt and responses of a battle that gives each turn as an item of a JSON list."""
+    key = record.key("prompt")
+    asked = None if key is None else unfolded(record.data[key])
+    answers = [unfolded(value) for value in values]
+    if (
+        key is None
+        or not isinstance(asked, list)
+        or not all(
+            isinstance(side, list) and side and all(isinstance(t, str) or t is None for t in side)
+            for side in (asked, *answers)
+        )
+    ):
+        return None
+    record.read(key, "prompt")
+    before = [answer[: len(asked) - 1] for answer in answers]
+    if any(turns != before[0] for turns in before) or {len(a) for a in answers} != {len(asked)}:
+        raise ValueError(f"has {len(asked)} turns in which the responses differ; a response is one")
+    messages: Messages = []
+    for place, question in enumerate(asked):
+        messages.append({"role": "user", "content": question or ""})
+        if place < len(asked) - 1:
+            messages.append({"role": "assistant", "content": before[0][place] or ""})
+    record.reading.notes["texts taken from lists with one item a turn"] += 1
+    return messages, [answer[-1] or "" for answer in answers]
+
+
+def by_verdict(
+    record: Record, sides: Sequence[Side], sources: Sequence[Any], verdicts: Verdicts
+) -> dict[str, Any] | None:
+    """Return the ranking that a verdict gives, or None where there is none."""
+    key = record.key("verdict")
+    if key is None or missing(record.data[key]) or isinstance(record.data[key], list | dict):
+        return None
+    value = record.data[key]
+    said = told(value, verdicts) or words_of(value, sides, sources)
+    if said is None and (number := number_in(value)) is not None:
+        if len(sides) != 2:
+            return None
+        said = of_number(number, key, sides, verdicts, record)
+    if said is None:
+        raise ValueError(f"has a {key} that names none of its responses: {str(value)[:60]!r}")
+    record.read(key, "verdict")
+    ids = [side.key for side in sides]
+    if said in ("tie", "both_bad"):
+        return {"ranking": [ids], **({"all_bad": True} if said == "both_bad" else {})}
+    best = named(said, sides)
+    if len(sides) > 2:
+        record.reading.notes["verdicts that name the best of several; the others are below it"] += 1
+    others = [id_ for id_ in ids if id_ != best]
+    return {"ranking": [[best], others], **({"partial": True} if len(others) > 1 else {})}
+
+
+def told(value: Any, verdicts: Verdicts) -> str | None:
+    """Return the meaning of a value that the user gave."""
+    number = number_in(value)
+    for given, meaning in verdicts.told.items():
+        if str(value).strip().lower() == given.lower():
+            return meaning
+        if number is not None and number_in(given) == number:
+            return meaning
+        if number and given == ("positive" if number > 0 else "negative"):
+            return meaning
+    return None
+
+
+def named(said: str, sides: Sequence[Side]) -> str:
+    """Return the key of the response that a verdict names. Raises ValueError."""
+    for side in sides:
+        if said.lower() in (side.name, side.key.lower(), normal(side.key)):
+            return side.key
+    raise ValueError(f"has a verdict for {said!r}, which is not among its responses")
+
+
+def words_of(value: Any, sides: Sequence[Side], sources: Sequence[Any]) -> str | None:
+    """Return the side that words name, tie, both_bad, or None."""
+    if not isinstance(value, str):
+        return None
+    said = value.strip().strip("[]")
+    word = normal(said)
+    if word in BOTH_BAD:
+        return "both_bad"
+    if word in TIES or said == "=":
+        return "tie"
+    if match := AGAINST.match(said.lower()):
+        first, sign, second = match.groups()
+        if {first, second} <= {side.name for side in sides}:
+            return "tie" if sign[0] in "=~" else first if sign[0] == ">" else second
+    named = [side.key for side in sides if names_side(word, side)]
+    if len(named) == 1:
+        return named[0]
+    if sources.count(value) == 1 and value:
+        return sides[sources.index(value)].key
+    if len(sides) == 2 and word in FIRST | SECOND:
+        return sides[word in SECOND].key
+    return None
+
+
+def names_side(word: str, side: Side) -> bool:
+    """Return True if words name a side: its key, or its letter or number among others."""
+    if word == normal(side.key):
+        return True
+    words = word.split("_")
+    return side.name in words and not word.isdigit() and ABOUT.issuperset({*words} - {side.name})
+
+
+def of_number(
+    number: float, key: str, sides: Sequence[Side], verdicts: Verdicts, record: Record
+) -> str | None:
+    """Return the side that a number names, or tie.
+
+    A number may be the side's own, 1 and 2 in order, or a strength with a sign.
+    Raises AmbiguousError where it may mean either.
+    """
+    seen = verdicts.seen.setdefault(key, set())
+    seen.add(number)
+    names = {float(side.name): side.key for side in sides if side.name.isdigit()}
+    if normal(key) == "labels" and "human_ref_a" in map(normal, (side.key for side in sides)):
+        return sides[0 if number == 1 else 1].key  # of stanfordnlp/SHP
+    if any(word in normal(key) for word in STRENGTHS) and (min(seen) < 0 or max(seen) > 2):
+        record.reading.notes[
+            f"{key}: negative for {sides[0].key}, positive for {sides[1].key}"
+        ] += 1
+        return "tie" if number == 0 else sides[number > 0].key
+    if number in names and (number != 1 or seen - {1.0} <= names.keys() or 2 in seen):
+        if 0 in seen and names.keys() == {1.0, 2.0} and 2 not in seen:
+            raise unsure(key, sides, seen)
+        return names[number]
+    if names and number == 0 and names.keys() == {1.0, 2.0} and 2 in seen:
+        record.reading.notes[f"{key}: 0 read as a tie"] += 1
+        return "tie"
+    if not names and seen <= {1.0, 2.0} and 2 in seen:
+        record.reading.notes[f"{key}: 1 is {sides[0].key}, 2 is {sides[1].key}"] += 1
+        return sides[number == 2].key
+    raise unsure(key, sides, seen)
+
+
+def unsure(key: str, sides: Sequence[Side], seen: Iterable[float]) -> AmbiguousError:
+    """Return the question that a column of numbers leaves open."""
+    values = [f"{number:g}" for number in sorted(seen)]
+    names = [side.key for side in sides]
+    each = " ".join(f"--verdict {value}=..." for value in values[:4])
+    return AmbiguousError(
+        f"holds {', '.join(values[:6])} in {key!r}, each of which may mean {names[0]!r}, "
+        f"{names[1]!r} or a tie",
+        f"Say what they mean with {each}, each {names[0]}, {names[1]}, tie or both_bad",
+        values,
+        names,
+    )
+
+
+def by_winner_columns(record: Record, sides: Sequence[Side]) -> dict[str, Any] | None:
+    """Return the ranking of columns such as winner_model_a, of which one holds 1."""
+    columns = {}
+    for side in sides:
+        names = (f"winner_model_{side.name}", f"winner_{side.name}", f"{side.name}_wins",
+                 f"winner_{normal(side.key)}", f"model_{side.name}_wins")  # fmt: skip
+        key = record.key("verdict", names)
+        if key is None:
+            return None
+        columns[key] = side.key
+    won = [id_ for key, id_ in columns.items() if score_of(record.read(key, "verdict"))]
+    ties = ("winner_tie", "tie", "winner_tie_both_bad", "winner_bothbad")
+    tied = [name for name in ties if score_of(record.take("verdict", (name,)))]
+    ids = [side.key for side in sides]
+    if len(won) == 1 and not tied:
+        return {"ranking": [won, [id_ for id_ in ids if id_ not in won]]}
+    if tied and not won:
+        return {"ranking": [ids], **({"all_bad": True} if "bad" in tied[0] else {})}
+    raise ValueError(f"has {len(won)} winners")
+
+
+def by_numbers(
+    record: Record, sides: Sequence[Side], *, highest_first: bool
+) -> dict[str, Any] | None:
+    """Return the ranking by a rank or a score for each side, or None where there are none."""
+    for what, convert in (("rank", rank_of), ("score", score_of)):
+        keys = [record.key(what, names_for(what, side)) for side in sides]
+        if None in keys:
+            continue
+        numbers = [convert(record.read(str(key), what)) for key in keys]
+        groups, without = groups_of(
+            [side.key for side in sides],
+            numbers,
+            highest_first=what == "score" and highest_first,
+        )
+        if groups:
+            return ranked(groups, without, record)
+    return None
+
+
+def ranked(groups: list[list[str]], without: list[str], record: Record) -> dict[str, Any]:
+    """Return a ranking as keys of ranking JSONL, with the ids without a rank below the others."""
+    if not without:
+        return {"ranking": groups}
+    record.reading.notes[SOME] += 1
+    return {"ranking": [*groups, without], **({"partial": True} if len(without) > 1 else {})}
