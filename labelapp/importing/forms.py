@@ -58,7 +58,11 @@ class ReadingForm(forms.Form):
     """The options for reading a file. The page previews them before anything is imported."""
 
     format = forms.ChoiceField(label="Format", choices=FORMATS.items(), required=False)
-    delimiter = forms.ChoiceField(label="Separator", choices=DELIMITERS.items(), required=False)
+    delimiter = forms.ChoiceField(
+        label="Separator",
+        choices=[("", "Found by itself"), *DELIMITERS.items()],
+        required=False,
+    )
     encoding = forms.ChoiceField(
         label="Encoding",
         choices=[("", "Found by itself"), *ENCODINGS.items()],
@@ -102,12 +106,12 @@ class ReadingForm(forms.Form):
     def __init__(self, *, upload: Upload, preview: Preview, data: Any = None) -> None:
         super().__init__(data, initial=initial_values(upload, preview))
         self.stored = upload.options
-        found = FORMATS.get(preview.format, "")
+        found = FORMATS.get(preview.format or "unknown", "")
         if found and not self["format"].value():
             choices = {**FORMATS, "": f"Found by itself: {found[0].lower()}{found[1:]}"}
             cast(forms.ChoiceField, self.fields["format"]).choices = list(choices.items())
         is_table = bool(preview.columns)
-        if not preview.delimiter and not (self.stored.get("delimiter") and preview.problem):
+        if not preview.delimiter and not (preview.problem and is_table):
             del self.fields["delimiter"]
         if not is_table:
             del self.fields["header"]
@@ -139,6 +143,13 @@ class ReadingForm(forms.Form):
         names = ("format", "delimiter", "header", "encoding", "higher_is_better", "ranking_is")
         verdicts = [name for name in self.fields if name.startswith("verdict-")]
         return [self[name] for name in (*names, *verdicts) if name in self.fields]
+
+    @property
+    def is_changed(self) -> bool:
+        """Return True if somebody has said how the file is read."""
+        told = ("format", "delimiter", "encoding", "columns", "verdicts", "ranking_is")
+        turned = not (self.stored.get("header", True) and self.stored.get("higher_is_better", True))
+        return turned or any(self.stored.get(name) for name in told)
 
     @property
     def columns(self) -> list[forms.BoundField]:

@@ -25,7 +25,7 @@ from labelapp.jobs import files, jobs
 from labelapp.jobs.files import Advance
 from labelapp.jobs.jobs import Enqueue, FailedError, StoppedError
 from labelapp.models import Project, State, Upload, User
-from training.formats.lines import AmbiguousError, MissingColumnError
+from training.formats.lines import AmbiguousError, MissingColumnError, UnknownColumnsError
 from training.formats.opening import BeginningOnlyError, EncodingError, open_file
 from training.formats.ranking_file import (
     BadLine,
@@ -216,14 +216,16 @@ def preview(upload: Upload) -> Preview:
                     break
     except AmbiguousError as error:
         question = page_message(error.question, file_path(upload))
-        return replace(found, problem=question, question=error)
+        return replace(found, problem=f"{question} Choose what is meant.", question=error)
     except BeginningOnlyError as error:
         if not lines:
             return replace(found, problem=page_message(str(error), file_path(upload)))
         lines.append(BadLine(0, ""))  # there are more
     except RankingFileError as error:
-        columns = getattr(error.__cause__, "columns", ())
-        return replace(found, problem=str(error), columns=found.columns or columns)
+        if isinstance(error.__cause__, UnknownColumnsError):
+            problem = f"{error} Choose the format, or say which column holds what."
+            return replace(found, problem=problem, columns=error.__cause__.columns)
+        return replace(found, problem=str(error))
     if file is None:
         return found
     reading = file.reading.as_dict()

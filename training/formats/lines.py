@@ -26,6 +26,14 @@ class MissingColumnError(RankingFileError):
     """Raised where a file lacks a column that was named."""
 
 
+class UnknownColumnsError(RankingFileError):
+    """Raised for a table of which it is not known what its `columns` are."""
+
+    def __init__(self, message: str, columns: Sequence[str]) -> None:
+        super().__init__(message)
+        self.columns = columns
+
+
 class AmbiguousError(RankingFileError):
     """Raised where a file can be read in two ways; `how` says which option decides.
 

@@ -17,7 +17,12 @@ from training.formats import argilla, label_studio, oasst
 from training.formats.archive_keys import OF_A_PROMPT, OF_A_RANKING
 from training.formats.best_first import columns_best_first, read_best_first, told_best_first
 from training.formats.conversation import is_transcript, prompt_of
-from training.formats.lines import Found, MissingColumnError, RankingFileError
+from training.formats.lines import (
+    Found,
+    MissingColumnError,
+    RankingFileError,
+    UnknownColumnsError,
+)
 from training.formats.long_table import (
     FIELDS,
     OURS,
@@ -168,7 +173,7 @@ class Reader:
         if shape is None or (shape == "jsonl" and not self.prompts):
             if self.options.columns:
                 chosen_columns(header, self.options.columns)  # says which column is lacking
-            raise RankingFileError(not_understood(header))
+            raise UnknownColumnsError(not_understood(header), header)
         return cast("Format", shape)
 
     def __iter__(self) -> Iterator[Found]:
@@ -441,7 +446,7 @@ def not_understood(header: Sequence[str]) -> str:
     if len(named) == 1:
         return f"has a single column, {columns}. Give the separator with --delimiter"
     return (
-        f"has the columns {columns}, and which of them is what cannot be told from their names. If "
+        f"has the columns {columns}, whose names do not say what they hold. If "
         "the prompt comes first and then the responses, the best first, give --format csv; if the "
         "first row is no header, --no-header as well. Otherwise name the columns with --column, as "
         "in --column prompt=COLUMN --column response=COLUMN --column rank=COLUMN"

@@ -220,7 +220,7 @@ def test_a_refused_file_may_be_read_differently_or_discarded(client: Client) -> 
     upload = confirm(client, send(client, b"Prompt;Best;Worst\nWhy?;Scattering.;Paint.\n"))
     assert upload.state == State.REFUSED
     client.post(f"{URL}{upload.pk}/anew/")
-    assert "Preview" in page_of(client, upload)
+    assert "Read it differently" in page_of(client, upload)
     folder = files.folder_of(upload).path
     assert client.post(f"{URL}{upload.pk}/discard/")["Location"] == URL
     assert not folder.exists()
@@ -493,7 +493,7 @@ def test_a_file_in_another_encoding_is_shown_in_the_likely_one(client: Client) -
 def test_a_table_without_known_columns_is_read_as_somebody_says(client: Client) -> None:
     upload = send(client, b"Why?,A.,B.\nHow?,C.,D.\n", "table.csv")
     page = page_of(client, upload)
-    assert "cannot be told from their names" in page
+    assert "whose names do not say what they hold. Choose the format" in page
     assert "--" not in page.split('role="alert">')[1].split("</p>")[0]
     upload = confirm(client, upload, format="csv", header="no")
     assert Ranking.objects.count() == 2
