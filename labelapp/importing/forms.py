@@ -142,7 +142,7 @@ class ReadingForm(forms.Form):
         """Return the fields that say how the file is read, without its columns."""
         names = ("format", "delimiter", "header", "encoding", "higher_is_better", "ranking_is")
         verdicts = [name for name in self.fields if name.startswith("verdict-")]
-        return [self[name] for name in (*names, *verdicts) if name in self.fields]
+        return [self[name] for name in (*verdicts, *names) if name in self.fields]
 
     @property
     def is_changed(self) -> bool:

@@ -123,6 +123,7 @@ class Reader:
         self.unwrap()
         self.first = [data for _, data in self.sample if isinstance(data, dict)]
         self.verdicts = Verdicts(self.options.verdicts)
+        self.reading.higher_is_better = self.options.higher_is_better
         self.check_columns()
         self.format = self.detected()
 

@@ -44,6 +44,7 @@ class Reading:
     notes: Counter[str] = field(default_factory=Counter)
     nothing: Counter[str] = field(default_factory=Counter)
     records: int = 0
+    higher_is_better: bool = True  # of scores
 
     def leave(self, key: str) -> None:
         """Count a key that was not read."""
@@ -64,6 +65,7 @@ class Reading:
             "notes": dict(self.notes),
             "nothing": dict(self.nothing),
             "records": self.records,
+            "higher_is_better": self.higher_is_better,
         }
 
 
@@ -79,7 +81,10 @@ def sentences(reading: dict[str, Any]) -> Iterator[tuple[str, str]]:
         more = f" ({count:,} of {reading['records']:,})" if len(reading["shapes"]) > 1 else ""
         yield "read as", SHAPES[shape] + more
     for name, keys in reading["fields"].items():
-        yield name, ", ".join(sorted(keys, key=lambda key: (-keys[key], key)))
+        best = ""
+        if name == "score":
+            best = f"; the {'highest' if reading['higher_is_better'] else 'lowest'} is the best"
+        yield name, ", ".join(sorted(keys, key=lambda key: (-keys[key], key))) + best
     for note, count in reading["notes"].items():
         yield "note", f"{note} ({count:,})"
     for key, count in sorted(reading["unread"].items(), key=lambda item: -item[1]):

@@ -455,12 +455,13 @@ def test_a_table_whose_order_is_not_certain_is_refused_and_can_be_told(
 def test_scores_are_higher_is_better_and_ranks_lower(files: Files) -> None:
     rows = "prompt,response,annotator,{}\nWhy?,a,ann,1\nWhy?,b,ann,5\nWhy?,c,ann,5\n"
     assert order(files.one(rows.format("score"), "s.csv")) == [["b", "c"], ["a"]]
-    assert ("score", "score") in files.said
+    assert ("score", "score; the highest is the best") in files.said
     assert order(files.one(rows.format("rank"), "r.csv")) == [["a"], ["b", "c"]]
     turned = files.refused(rows.format("score"), "s.csv", columns={"rank": "score"})
     assert "--column score=score" in turned
     lower = files.one(rows.format("score"), "s.csv", higher_is_better=False)
     assert order(lower) == [["a"], ["b", "c"]]
+    assert ("score", "score; the lowest is the best") in files.said
 
 
 def test_ratings_in_words_and_numbers_of_categories_are_not_scores(files: Files) -> None:
