@@ -13,8 +13,9 @@ import re
 import sys
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol, cast
@@ -286,8 +287,10 @@ def encoding_of(head: bytes, name: str) -> str:
         return "utf-16-le"
     if len(odd) > 3 and even.count(0) > len(even) * 0.4 > odd.count(0):
         return "utf-16-be"
-    bad = invalid_bytes(head)
-    if len(bad) >= 2 and not re.search(rb"[\xc2-\xf4][\x80-\xbf]", head):
+    characters = Counter(head.decode(errors="replace"))
+    bad = characters["\ufffd"]
+    good = sum(count for sign, count in characters.items() if sign > "\x7f") - bad
+    if bad >= 2 and bad > good:  # otherwise a few of its lines are damaged
         likely = likely_encoding(head)
         raise EncodingError(
             f"is not UTF-8. It looks like {ENCODINGS[likely].split(' (')[0]}: save it as UTF-8, or "
@@ -297,29 +300,20 @@ def encoding_of(head: bytes, name: str) -> str:
     return "utf-8"
 
 
-def invalid_bytes(head: bytes) -> list[int]:
-    """Return the places of bytes that are not UTF-8, up to a few."""
-    places: list[int] = []
-    start = 0
-    while start < len(head) and len(places) < 3:
-        try:
-            head[start:].decode()
-            break
-        except UnicodeDecodeError as error:
-            if error.end + start >= len(head) and error.reason == "unexpected end of data":
-                break
-            places.append(start + error.start)
-            start += error.start + 1
-    return places
-
-
 def likely_encoding(head: bytes) -> str:
-    """Return the encoding that bytes which are not UTF-8 most likely have."""
-    high = [byte for byte in head if byte >= 0x80]
+    """Return the encoding that bytes which are not UTF-8 most likely have: a guess to be shown."""
+    letters = re.findall(rb"[A-Za-z\x80-\xff]", head)
+    high = [letter[0] for letter in letters if letter[0] >= 0x80]
     undefined = {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # in Windows-1252
-    if undefined.isdisjoint(high):
-        return "windows-1252"
-    return "mac-roman"
+    if len(high) < len(letters) / 2:
+        return "windows-1252" if undefined.isdisjoint(high) else "mac-roman"
+    if sum(byte >= 0xC0 for byte in high) > 0.95 * len(high):
+        return "windows-1251"
+    for encoding in ("shift_jis", "euc-kr", "gb18030"):
+        with suppress(UnicodeDecodeError):
+            codecs.getincrementaldecoder(encoding)().decode(head)
+            return encoding
+    return "windows-1252"
 
 
 def unreadable_file(error: Exception) -> RankingFileError:

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         bad: list[BadLine] = []
         lines = bad_lines = rankings = 0
         try:
-            with open_ranking_file(options["file"], reading_options(options), prompts=True) as file:
+            with open_ranking_file(options["file"], reading_options(options)) as file:
                 for line in file:
                     lines += 1
                     if isinstance(line, BadLine):

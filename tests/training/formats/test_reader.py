@@ -1,8 +1,10 @@
 """Files as people have them: what is read as what, whatever the names and the order."""
 
 import csv
+import gzip
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from training.formats.lines import AmbiguousError
@@ -554,6 +556,64 @@ def test_windows_1252_is_named_and_read_when_told(files: Files) -> None:
     assert order(line)[0] == ["Über der Brücke – rechts."]
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("Почему небо голубое?", "windows-1251"), ("空はなぜ青いのですか。", "shift_jis")],
+)
+def test_another_alphabet_is_not_taken_for_a_western_one(
+    files: Files, text: str, encoding: str
+) -> None:
+    content = f"prompt;chosen;rejected\n{text * 3};{text};-\n".encode(encoding)
+    with pytest.raises(EncodingError) as error:
+        files.read(content, "table.csv")
+    assert error.value.likely == encoding
+
+
+def test_what_is_unpacked_is_bounded_by_what_was_read(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.formats.opening.MOST_UNPACKED", 2**20)
+    packed = gzip.compress(b"\n" * 2**24)
+    assert "unpacks to more than 200 times its size" in files.refused(packed, "blank.jsonl.gz")
+    assert "unpacks to more than 200 times its size" in files.refused(
+        zipped({"blank.jsonl": b"\n" * 2**24}), "blank.zip"
+    )
+
+
+def test_an_import_can_be_stopped_while_nothing_but_blank_lines_comes(files: Files) -> None:
+    class StoppedError(Exception):
+        pass
+
+    beats = 0
+
+    def beat() -> None:
+        nonlocal beats
+        beats += 1
+        if beats == 5:
+            raise StoppedError
+
+    path = files.write(b"\n" * 2**22)
+    with pytest.raises(StoppedError), open_ranking_file(path, limits=Limits(beat=beat)) as file:
+        list(file)
+
+
+def test_a_line_of_very_many_ids_is_refused_by_their_number(files: Files) -> None:
+    ids = [str(n) for n in range(200_000)]
+    responses = [{"id": id_, "text": id_} for id_ in ids]
+    reason = files.bad(record(prompt="Why?", responses=responses, ranking=[[i] for i in ids]))
+    assert reason == "ranks 200000 responses; a ranking has 2 to 9"
+
+
+def test_a_reason_that_quotes_the_file_is_cut(files: Files) -> None:
+    responses = [{"id": "x" * 400 + str(n), "text": str(n)} for n in range(2)]
+    reason = files.bad(record(prompt="Why?", responses=responses, ranking=[["y" * 400]]))
+    assert len(reason) == 301
+
+
+def test_a_table_of_very_many_columns_is_refused(files: Files) -> None:
+    assert "has 5,000 columns" in files.refused(",".join(f"c{n}" for n in range(5000)), "wide.csv")
+
+
 def workbook(rows: list[list[Any]], *more: str) -> bytes:
     book = openpyxl.Workbook()
     sheet = book.active
@@ -718,6 +778,80 @@ def as_pairs(project: Project, draw: Any) -> list[dict[str, Any]]:
     return records
 
 
+def as_sides(project: Project, draw: Any) -> list[dict[str, Any]]:
+    """Return the first two responses of each ranking side by side, with a verdict."""
+    stem = draw(st.sampled_from(["response", "answer", "Completion", "output"]))
+    first, second = draw(st.sampled_from([("a", "b"), ("A", "B"), ("1", "2"), ("0", "1")]))
+    how = draw(st.sampled_from(["winner", "preference", "score", "rank", "columns", "strength"]))
+    prompt = draw(st.sampled_from(["prompt", "question", "instruction"]))
+    records = []
+    for asks, answers, labeller in project:
+        (x, good), (y, bad) = answers[:2]
+        names = [f"{stem}_{first}", f"{stem}_{second}"]
+        data = {"worker_id": labeller, names[1]: y, prompt: asks, names[0]: x}
+        best = 2 if good == bad else 0 if good < bad else 1
+        if how in ("winner", "preference"):
+            data[how] = [names[0], f"{stem} {second}", "tie"][best]
+        elif how == "columns":
+            data |= {
+                f"winner_model_{name}": int(best == i) for i, name in enumerate((first, second))
+            }
+            data["winner_tie"] = int(best == 2)
+        elif how == "strength":
+            data["overall_preference"] = [-3, 3, 0][best]
+        else:
+            turned = (-good, -bad) if how == "score" else (good, bad)
+            data |= {f"{how}_{first}": turned[0], f"{how}_{second}": turned[1]}
+        records.append(data)
+    order = draw(st.permutations(list(records[0])))
+    return [{key: data[key] for key in order} for data in records]
+
+
+def as_columns(project: Project, draw: Any) -> list[dict[str, Any]]:
+    """Return strict rankings of three as columns whose names say the order."""
+    names = draw(
+        st.sampled_from([("best", "middle", "worst"), ("1st", "2nd", "3rd"),
+                         ("Most preferable response", "Somewhat preferable response",
+                          "Least preferable response"), ("rank_1", "rank_2", "rank_3")])
+    )  # fmt: skip
+    records = [
+        {
+            "prompt": asks,
+            "annotator": who,
+            **{n: t for n, (t, _) in zip(names, answers, strict=True)},
+        }
+        for asks, answers, who in project
+    ]
+    order = draw(st.permutations(list(records[0])))
+    return [{key: data[key] for key in order} for data in records]
+
+
+def as_tasks(project: Project, draw: Any) -> list[dict[str, Any]]:
+    """Return strict rankings as tasks of Label Studio."""
+    return [
+        {
+            "id": number,
+            "data": {"prompt": asks, "items": [{"id": f"i{n}", "body": text}
+                                               for n, (text, _) in enumerate(answers)]},
+            "annotations": [{"completed_by": {"email": who}, "result": [
+                {"type": "ranker",
+                 "value": {"ranker": {"rank": [f"i{n}" for n in range(len(answers))]}}}]}],
+        }
+        for number, (asks, answers, who) in enumerate(project)
+    ]  # fmt: skip
+
+
+NOISE = ("topic", "lang", "split", "difficulty", "domain", "turns", "batch", "is_test")
+
+
+def with_noise(rows: list[dict[str, Any]], draw: Any) -> list[dict[str, Any]]:
+    """Return the rows with keys that mean nothing, before, between or after the others."""
+    noise = draw(st.lists(st.sampled_from(NOISE), max_size=3, unique=True))
+    front = draw(st.booleans())
+    more = {key: draw(st.one_of(st.integers(0, 5), words)) for key in noise}
+    return [{**more, **row} if front else {**row, **more} for row in rows]
+
+
 def written(rows: list[dict[str, Any]], draw: Any) -> tuple[bytes, str]:
     """Return rows as a file of some kind, and its name."""
     nested = any(isinstance(value, list | dict) for row in rows for value in row.values())
@@ -741,18 +875,28 @@ def written(rows: list[dict[str, Any]], draw: Any) -> tuple[bytes, str]:
     return "\n".join(lines).encode(encoding), "file.jsonl"
 
 
-@settings(max_examples=300)
+@settings(max_examples=int(os.environ.get("READER_EXAMPLES", "300")))
 @given(data=st.data(), project=projects)
 def test_any_project_in_any_shape_is_read_as_itself_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, project: Project
 ) -> None:
-    shape = data.draw(st.sampled_from([as_rows, as_lists, as_pairs]))
-    if shape is as_pairs:
-        project = [(p, [(a[0][0], 1), (a[1][0], 2)], who) for p, a, who in project]
-    content, name = written(shape(project, data.draw), data.draw)
+    shape = data.draw(
+        st.sampled_from([as_rows, as_lists, as_pairs, as_sides, as_columns, as_tasks])
+    )
+    strict = {as_pairs: 2, as_columns: 3}.get(shape)
+    if shape is as_sides:
+        project = [(p, a[:2], who) for p, a, who in project]
+    elif strict or shape is as_tasks:
+        project = [(p, [(t, i) for i, (t, _) in enumerate(a[:strict], 1)], who)
+                   for p, a, who in project if strict is None or len(a) >= strict]  # fmt: skip
+    if not project:
+        return
+    content, name = written(with_noise(shape(project, data.draw), data.draw), data.draw)
     files = Files(tmp_path_factory.mktemp("any"))
     try:
         lines = files.read(content, name)
-    except RankingFileError:
+    except RankingFileError as error:
+        event(f"refused: {str(error)[:60]}")
         return
+    event(f"read {shape.__name__}")
     assert found(lines) == truth(project)

@@ -1,0 +1,60 @@
+"""`manage.py describe` and what an import prints: how a file is read."""
+
+import io
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from labelapp.models import Project, Prompt, Ranking
+
+PAIRS = """{"question": "Why?", "chosen": "a", "rejected": "b", "annotator": "ann", "topic": 3}
+{"question": "How?", "chosen": "c", "rejected": "d", "annotator": "ann", "topic": 3}
+{"question": "Who?", "chosen": "e"}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(PAIRS)
+    return path
+
+
+def printed(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out, stderr=io.StringIO())
+    return out.getvalue()
+
+
+def test_a_file_is_described_and_nothing_is_stored(project: Project, path: Path) -> None:
+    out = printed("describe", str(path))
+    assert "2 rankings, 0 prompts without one, 1 bad lines" in out
+    for line in (
+        "  read as: pairs of a better and a worse response (2 of 3)",
+        "  prompt: question",
+        "  labeller: annotator",
+        "  not read: topic (2)",
+        "line 1, ranked by ann\n  user: Why?\n  1. a\n  2. b",
+        "  line 3: has no responses",
+    ):
+        assert line in out, out
+    assert not Prompt.objects.exists()
+
+
+def test_a_file_that_leaves_a_question_open_names_the_option(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("prompt,response_a,response_b,label\nWhy?,x,y,0\nHow?,x,y,1\n")
+    with pytest.raises(CommandError, match=r"--verdict 0=\.\.\. --verdict 1="):
+        printed("describe", str(path))
+    out = printed("describe", str(path), "--verdict", "0=b", "--verdict", "1=a")
+    assert "line 2\n  user: Why?\n  1. y\n  2. x" in out
+    with pytest.raises(CommandError, match="takes VALUE=MEANING"):
+        printed("describe", str(path), "--verdict", "0")
+
+
+def test_an_import_says_how_it_read_the_file(project: Project, path: Path) -> None:
+    out = printed("import_rankings", str(path), "--project", "kitchen", "--skip-bad-lines")
+    assert "  prompt: question" in out
+    assert "  not read: topic (2)" in out
+    assert Ranking.objects.count() == 2
