@@ -19,10 +19,10 @@ from labelapp.db.retry import with_retries
 from labelapp.importing.assignments import add_assignments, add_comments
 from labelapp.importing.entries import Entry, People
 from labelapp.importing.rankings import ImportedRankings, stored_rankings
-from labelapp.importing.visible import visible
 from labelapp.labelling.assignments import look_from_the_top
 from labelapp.labelling.blinding import names_itself
 from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
+from labelapp.rendering.fidelity import visible
 from training.formats.archive_keys import PromptState
 from training.formats.ranking_file import BadLine, Line
 from training.rankings import prompt_hash

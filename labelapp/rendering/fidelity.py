@@ -118,3 +118,8 @@ def marks_numbers(tokens: Sequence[Token]) -> bool:
             elif content is not None:
                 content += child.content
     return False
+
+
+def visible(text: str) -> str:
+    """Return a text without the characters that cannot be seen, and without space around it."""
+    return INVISIBLE.sub("", text).strip()
