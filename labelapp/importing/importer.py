@@ -22,7 +22,7 @@ from labelapp.importing.rankings import ImportedRankings, stored_rankings
 from labelapp.labelling.assignments import look_from_the_top
 from labelapp.labelling.blinding import names_itself
 from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
-from labelapp.rendering.fidelity import visible
+from labelapp.rendering.fidelity import without_invisible
 from training.formats.archive_keys import PromptState
 from training.formats.ranking_file import BadLine, Line
 from training.rankings import prompt_hash
@@ -221,7 +221,7 @@ class Importer:
 
     def count_unseen(self, line: Line) -> None:
         """Count responses with nothing to see, and those that look like another of the line."""
-        shown = [visible(response.text) for response in line.responses]
+        shown = [without_invisible(response.text) for response in line.responses]
         self.summary.unseen += sum(not text for text in shown)
         self.summary.alike += len(shown) - len(set(shown))
 

@@ -120,6 +120,6 @@ def marks_numbers(tokens: Sequence[Token]) -> bool:
     return False
 
 
-def visible(text: str) -> str:
+def without_invisible(text: str) -> str:
     """Return a text without the characters that cannot be seen, and without space around it."""
     return INVISIBLE.sub("", text).strip()
