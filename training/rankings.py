@@ -9,17 +9,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 Ties = Literal["drop", "half", "davidson"]
 Aggregation = Literal["all", "majority", "adjudicated"]
 Kind = Literal["own", "adjudicated", "majority"]
 """A labeller's own; by somebody who saw those of the labellers; what most of these say."""
 Identifier = int | str
-Message = dict[str, Any]
-"""{"role": ..., "content": ...}, with tool calls where there are some."""
-EXTRA_KEYS = ("tool_calls", "tool_call_id", "name")
-"""Keys of a message beside its role and content, which chat templates know."""
+Message = dict[str, str]
+"""{"role": ..., "content": ...}"""
 
 
 class Comparison(NamedTuple):
@@ -101,12 +99,8 @@ def agreement(ranks: Sequence[int], scores: Sequence[float]) -> Agreement:
 
 
 def prompt_hash(messages: Iterable[Message]) -> str:
-    """Return the SHA-256, in hex, of a prompt's roles and contents, and of its tool calls."""
-    plain = [
-        [message["role"], message["content"], *extras]
-        for message in messages
-        for extras in [[[k, message[k]] for k in EXTRA_KEYS if message.get(k) is not None]]
-    ]
+    """Return the SHA-256, in hex, of a prompt's roles and contents."""
+    plain = [[message["role"], message["content"]] for message in messages]
     return hashlib.sha256(
         json.dumps(plain, ensure_ascii=False).encode("utf-8", "surrogatepass")
     ).hexdigest()

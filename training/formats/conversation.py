@@ -22,12 +22,11 @@ ROLES = {
 }  # fmt: skip
 ROLE_KEYS = ("role", "from", "speaker", "author")
 CONTENT_KEYS = ("content", "value", "text", "message", "utterance")
-EXTRAS = ("tool_calls", "tool_call_id", "name")  # given to the chat template as they are
 TURN = re.compile(r"(?:^|\n\n)\s*(Human|Assistant|H|A|User):(?=\s|$)")
 SPEAKERS = {"Human": "user", "H": "user", "User": "user", "Assistant": "assistant",
             "A": "assistant"}  # fmt: skip
 
-Messages = list[dict[str, Any]]
+Messages = list[dict[str, str]]
 
 
 def is_transcript(text: str) -> bool:
@@ -117,29 +116,26 @@ def turns(pairs: Sequence[Sequence[Any]]) -> Messages:
     return messages
 
 
-def message_of(data: Mapping[str, Any], record: Record) -> dict[str, Any]:
-    """Return a message with role and content, and its tool calls. Raises ValueError."""
+def message_of(data: Mapping[str, Any], record: Record) -> dict[str, str]:
+    """Return a message with role and content, tool calls written in it. Raises ValueError."""
     said = next((data[key] for key in ROLE_KEYS if not blank(data.get(key))), None)
     if isinstance(said, Mapping):
         said = said.get("role")
     if not isinstance(said, str):
         raise ValueError("has a prompt message without role and content")
     role = ROLES.get(normal(said), said)
-    calls = data.get("tool_calls") or data.get("function_call")
-    if calls and not isinstance(calls, list):
-        calls = [{"type": "function", "function": calls}]
+    calls = data.get("tool_calls") or data.get("function_call") or []
     content = next((data[key] for key in CONTENT_KEYS if data.get(key) is not None), None)
     text = "" if content is None and calls else content_text(content, record)
     if text is None:
         raise ValueError("has a prompt message without role and content")
-    message: dict[str, Any] = {"role": role, "content": text}
     if calls:
-        message["tool_calls"] = calls
-        record.reading.notes["messages with tool calls"] += 1
-    for key in ("tool_call_id", "name"):
-        if role == "tool" and isinstance(data.get(key), str):
-            message[key] = data[key]
-    return message
+        record.reading.notes["tool calls, written as <tool_call> with their JSON"] += 1
+        written = map(call_text, calls if isinstance(calls, list) else [calls])
+        text = "\n".join(filter(None, [text, *written]))
+    if data.get("name") and role == "tool":
+        record.reading.notes["names of tools in their answers, left out"] += 1
+    return {"role": role, "content": text}
 
 
 def content_text(content: Any, record: Record) -> str | None:
@@ -244,14 +240,7 @@ def response_text(value: Any, record: Record, name: str) -> str:
     message = message_of(value, record)
     if message["role"] != "assistant":
         raise ValueError(f"has a {name} that does not end with a message of the assistant")
-    return "\n".join(filter(None, [message["content"], *map(call_text, calls_of(message, record))]))
-
-
-def calls_of(message: Mapping[str, Any], record: Record) -> list[Any]:
-    calls = message.get("tool_calls") or []
-    if calls:
-        record.reading.notes["tool calls in responses, written as <tool_call> with JSON"] += 1
-    return list(calls)
+    return message["content"]
 
 
 def call_text(call: Any) -> str:

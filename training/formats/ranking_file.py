@@ -7,7 +7,6 @@ file.
 
 from __future__ import annotations
 
-import json
 import zipfile
 import zlib
 from collections import Counter
@@ -34,7 +33,7 @@ from training.formats.opening import Limits, Tells, open_file, unreadable_file
 from training.formats.reader import Format, Reader, ReadOptions
 from training.formats.reading import Reading
 from training.formats.records import records_of
-from training.rankings import EXTRA_KEYS, Message
+from training.rankings import Message
 
 __all__ = [
     "MAX_NAME",
@@ -214,25 +213,17 @@ def check_prompt(prompt: Any) -> list[Message]:
         if not isinstance(message, dict):
             raise ValueError("has a prompt message that is not an object with role and content")
         messages.append(check_message(message))
-    if not messages[-1]["content"].strip() and "tool_calls" not in messages[-1]:
+    if not messages[-1]["content"].strip():
         raise ValueError("has an empty prompt")
     return messages
 
 
 def check_message(message: dict[str, Any]) -> Message:
-    """Return a message with role and content, and its tool calls if it has some."""
+    """Return a message with role and content. Raises ValueError."""
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or not role or not isinstance(content, str):
         raise ValueError("has a prompt message without role and content")
-    checked: Message = {
-        "role": storable(role, "a role"),
-        "content": storable(content, "the prompt"),
-    }
-    for key in EXTRA_KEYS:
-        if (value := message.get(key)) is not None:
-            storable(json.dumps(value, ensure_ascii=False), "a tool call")
-            checked[key] = value
-    return checked
+    return {"role": storable(role, "a role"), "content": storable(content, "the prompt")}
 
 
 def check_responses(responses: Any) -> list[FileResponse]:

@@ -403,10 +403,9 @@ def is_plain(message: Any) -> bool:
     """Return True for a message that needs no conversion."""
     return (
         isinstance(message, dict)
-        and message.keys() >= {"role", "content"}
+        and message.keys() == {"role", "content"}
         and message["role"] in ("user", "assistant", "system", "tool")
         and isinstance(message["content"], str)
-        and message.keys() <= {"role", "content", "tool_calls", "tool_call_id", "name"}
     )
 
 
