@@ -32,8 +32,8 @@ from training.formats.long_table import (
     read_long,
 )
 from training.formats.pairs import keys_of_pair, read_pair
-from training.formats.reading import Reading
-from training.formats.record import NAMES, Record, normal
+from training.formats.reading import LONGEST_KEY, Reading
+from training.formats.record import NAMES, Record, check_keys, normal
 from training.formats.response_list import ORDERS, RANKS, SCORES, SOURCES, list_in, read_list
 from training.formats.sides import Verdicts, read_sides, sides_in
 from training.formats.values import number_of, text, time_of
@@ -121,7 +121,7 @@ class Reader:
                 raise
             self.stopped = error
         self.unwrap()
-        self.first = [data for _, data in self.sample if isinstance(data, dict)]
+        self.first = [data for _, data in self.sample if isinstance(data, dict) and has_few(data)]
         self.verdicts = Verdicts(self.options.verdicts)
         self.reading.higher_is_better = self.options.higher_is_better
         self.check_columns()
@@ -132,6 +132,8 @@ class Reader:
         if len(self.sample) != 1 or not isinstance(self.sample[0][1], dict):
             return
         (_, whole) = self.sample[0]
+        if not has_few(whole):
+            return
         rows = records_within(whole, self.options, self.reading)
         if rows is not None:
             self.sample = list(enumerate(rows[:SAMPLE], start=1))
@@ -230,8 +232,8 @@ class Reader:
                 self.reading.leave(key)
             yield number, data
             return
-        record = Record(data, self.reading, self.options.given)
         try:
+            record = Record(data, self.reading, self.options.given)
             for found in self.objects(record):
                 yield number, found
         except ValueError as error:
@@ -373,7 +375,7 @@ def is_own(data: Mapping[str, Any]) -> bool:
     """Return True for an object of ranking JSONL as Podium writes it, which is read as it is."""
     responses, ranking, prompt = data.get("responses"), data.get("ranking"), data.get("prompt")
     return (
-        not any(is_known(key) for key in data.keys() - OWN)
+        not any(is_known(key) for key in data.keys() - OWN if len(key) <= LONGEST_KEY)
         and isinstance(responses, list)
         and all(isinstance(r, dict) and r.keys() <= OWN_RESPONSE for r in responses)
         and (ranking is None or (isinstance(ranking, list) and all(map(is_list, ranking))))
@@ -388,6 +390,15 @@ def is_own(data: Mapping[str, Any]) -> bool:
 def is_known(key: str) -> bool:
     """Return True for a key that is known as a field or as part of one."""
     return normal(key) in KNOWN
+
+
+def has_few(data: Mapping[str, Any]) -> bool:
+    """Return True unless a record has more keys than any ranking."""
+    try:
+        check_keys(data)
+    except ValueError:
+        return False
+    return True
 
 
 def is_list(value: Any) -> bool:

@@ -22,6 +22,7 @@ SHAPES: dict[Shape, str] = {
     "labelstudio": "Label Studio tasks with annotations",
     "argilla": "Argilla records",
 }
+LONGEST_KEY = 100
 MOST_KEYS = 1000  # that are counted one by one; a file whose keys are data has more
 
 
@@ -48,6 +49,7 @@ class Reading:
 
     def leave(self, key: str) -> None:
         """Count a key that was not read."""
+        key = key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}…"
         if key in self.unread or len(self.unread) < MOST_KEYS:
             self.unread[key] += 1
         else:

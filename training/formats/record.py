@@ -14,6 +14,7 @@ from typing import Any
 from training.formats.reading import Reading
 from training.formats.values import blank
 
+MOST_KEYS, MOST_CHARACTERS = 1000, 10_000  # of a record's keys
 LABELLERS = (
     "labeller", "labeler", "annotator", "rater", "worker", "judge", "reviewer", "evaluator",
     "assessor", "voter", "participant", "crowdworker", "user", "completed_by", "annotated_by",
@@ -93,15 +94,21 @@ def normals(keys: tuple[str, ...]) -> dict[str, str]:
     return {normal(key): key for key in reversed(keys)}
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def keys_named(keys: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the keys that have one of these names, in the order of the names."""
     called = normals(keys)
     return tuple(called[name] for name in names if name in called)
 
 
+def check_keys(data: Mapping[str, Any]) -> None:
+    """Raise ValueError for more names than a record of rankings has: they are kept in caches."""
+    if len(data) > MOST_KEYS or sum(map(len, data)) > MOST_CHARACTERS:
+        raise ValueError(f"has {len(data):,} keys, or very long ones; a ranking has few")
+
+
 class Record:
-    """Hold a record, and remember which of its keys were read.
+    """Hold a record, and remember which of its keys were read. Raises ValueError for very many.
 
     `given` names the key of a field, and "" for a field that is not to be read.
     """
@@ -115,6 +122,7 @@ class Record:
         given: Mapping[str, str] | None = None,
         path: str = "",
     ) -> None:
+        check_keys(data)
         self.data = data
         self.reading = reading
         self.path = path

@@ -611,6 +611,15 @@ def test_a_reason_that_quotes_the_file_is_cut(files: Files) -> None:
     assert len(reason) == 301
 
 
+def test_a_record_of_very_many_or_very_long_keys_is_a_bad_line(files: Files) -> None:
+    many = {f"key {n}": 1 for n in range(5000)}
+    for more in (many, {"x" * 20_000: 1}):
+        assert "a ranking has few" in files.bad(record(question="Why?", chosen="a", **more))
+    line = files.one(record(prompt="Why?", responses=[{"id": "a", "text": "a"}], **{"x" * 999: 1}))
+    assert line.ranking is None
+    assert files.said[-1] == ("not read", "x" * 100 + "… (1)")
+
+
 def test_a_table_of_very_many_columns_is_refused(files: Files) -> None:
     assert "has 5,000 columns" in files.refused(",".join(f"c{n}" for n in range(5000)), "wide.csv")
 
