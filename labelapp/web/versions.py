@@ -17,6 +17,11 @@ class Difference:
     stored: str
     posted: str
 
+    @property
+    def is_long(self) -> bool:
+        """Return whether the values may need to be scrolled, and so to be reached by keyboard."""
+        return len(self.stored) + len(self.posted) > 200
+
 
 class VersionedForm(forms.BaseForm):
     """A form of stored values, which carries a hash of those that its page has shown.

@@ -232,7 +232,7 @@ def test_a_managers_pages(
         "runs/", f"runs/{run.pk + 1}/", f"runs/{run.pk}/log/",
         "reviewing/", f"reviewing/{prompt}/", "agreement/",
     )  # fmt: skip
-    faults.visit(live_server.url, ["", "projects/new/"])
+    faults.visit(live_server.url, ["", "projects/new/", "account/"])
     faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])
     page.goto(f"{live_server.url}/projects/kitchen/prompts/{prompt}/")
     page.keyboard.press("w")
@@ -253,6 +253,51 @@ def test_a_managers_pages(
     AgreementMeasurement.objects.update(state=State.DONE, result=found, finished_at=timezone.now())
     expect(page.get_by_text("All together", exact=True)).to_be_visible()  # it asks for itself
     faults.look("agreement, measured")
+
+
+def test_pages_that_refuse(
+    faults: Faults,
+    page: Page,
+    live_server: Any,
+    sign_in_as: As,
+    manager: Member,
+    labeller: Member,
+    link: str,
+    expected_errors: list[str],
+) -> None:
+    """Settings that somebody else has saved, a role, a password, and too many attempts."""
+    expected_errors.append("Failed to load resource")
+    sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/settings/")
+    Project.objects.update(guidelines="Theirs.\n\n" * 40)
+    page.get_by_label("Guidelines", exact=True).fill("Mine.")
+    page.get_by_role("button", name="Save settings").click()
+    expect(page.get_by_role("heading", name="Somebody else has changed")).to_be_visible()
+    faults.look("settings, saved by somebody else")
+    page.get_by_role("button", name="Save settings").click()
+    expect(page.get_by_text("The settings are saved.")).to_be_visible()
+    page.goto(f"{live_server.url}/projects/kitchen/people/")
+    expect(page.get_by_text("Can still invite people")).to_be_visible()
+    Member.objects.filter(pk=labeller.pk).update(role="manager")
+    page.get_by_label("Role of labeller").select_option("reviewer")
+    page.get_by_role("button", name="Change the role of labeller").click()
+    expect(page.get_by_text("Somebody else has made labeller a manager")).to_be_visible()
+    faults.look("a role, changed by somebody else")
+    page.goto(f"{live_server.url}/account/")
+    page.get_by_label("Present password").fill("wrong")
+    page.get_by_label("New password", exact=True).fill("several words to remember")
+    page.get_by_label("New password again").fill("several words")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.locator(".errorlist").first).to_be_visible()
+    faults.look("account, refused")
+    page.context.clear_cookies()
+    page.goto(f"{live_server.url}/sign-in/")
+    for _ in range(6):
+        page.get_by_label("Username").fill("nobody")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert").filter(has_text="Too many attempts")).to_be_visible()
+    faults.look("sign-in, too many attempts")
 
 
 def test_a_labellers_pages(

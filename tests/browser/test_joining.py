@@ -1,14 +1,16 @@
 """Settings, a link, a newcomer who joins by it and ranks, and the people afterwards."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from labelapp.models import Member, Project, Prompt, Ranking, Role
+from labelapp.projects import invitations
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
-from tests.conftest import join
+from tests.conftest import PASSWORD, join
 
 
 def test_a_newcomer_joins_by_a_link_and_ranks(
@@ -42,6 +44,40 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
     page.get_by_role("navigation").get_by_role("link", name="People").click()
     row = page.get_by_role("listitem").filter(has_text="newcomer")
     expect(row).to_contain_text("1 ranking")
+
+
+def test_a_double_click_makes_one_account(
+    live_server: Any, browser: Browser, manager: Member, project: Project
+) -> None:
+    assert manager.user is not None
+    invitation = invitations.create(
+        project=project, role="labeller", lasts=timedelta(days=1), single=True, user=manager.user
+    )
+    visitor = browser.new_context().new_page()
+    visitor.goto(f"{live_server.url}/join/{invitations.token(invitation)}/")
+    visitor.get_by_label("Username").fill("newcomer")
+    visitor.get_by_label("Password", exact=True).fill("a quite long passphrase")
+    visitor.get_by_label("Password again").fill("a quite long passphrase")
+    visitor.get_by_role("button", name="Create account and join").dblclick()
+    expect(visitor.get_by_text("You have joined Kitchen as a labeller.")).to_be_visible()
+    visitor.context.close()
+    assert project.members.filter(name="newcomer").count() == 1
+
+
+def test_a_person_changes_their_password_from_the_header(
+    live_server: Any, sign_in_as: As, labeller: Member
+) -> None:
+    page = sign_in_as(labeller)
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.goto(f"{live_server.url}/projects/kitchen/")
+        page.get_by_role("link", name="Your account").click()
+        expect(page.get_by_role("heading", name="Your account")).to_be_visible()
+    page.get_by_label("Present password").fill(PASSWORD)
+    page.get_by_label("New password", exact=True).fill("several words to remember")
+    page.get_by_label("New password again").fill("several words to remember")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_text("Your password is changed.")).to_be_visible()
 
 
 def test_a_link_is_copied_or_selected(live_server: Any, sign_in_as: As, manager: Member) -> None:
