@@ -49,7 +49,7 @@ TIES = frozenset(
 BOTH_BAD = frozenset(["both_bad", "bothbad", "tie_bothbad", "tie_both_bad", "all_bad", "neither"])
 FIRST = frozenset(["left", "first", "1st", "former"])
 SECOND = frozenset(["right", "second", "2nd", "latter"])
-SOME = "rankings of some of the responses; the others stand below them in no order"
+SOME = "rankings of some of the responses: the others are stored below them, as ties"
 # Words that may stand beside the letter or number of a side in a verdict.
 ABOUT = frozenset(
     ("the", "is", "was", "response", "answer", "model", "assistant", "output", "completion",
@@ -225,7 +225,9 @@ def by_verdict(
         return {"ranking": [ids], **({"all_bad": True} if said == "both_bad" else {})}
     best = named(said, sides)
     if len(sides) > 2:
-        record.reading.notes["verdicts that name the best of several; the others are below it"] += 1
+        record.reading.notes[
+            "verdicts that name the best of several: the others are stored below it, as ties"
+        ] += 1
     others = [id_ for id_ in ids if id_ != best]
     return {"ranking": [[best], others], **({"partial": True} if len(others) > 1 else {})}
 
