@@ -52,7 +52,7 @@ class NewUserForm(AdminUserCreationForm):
     """A new account, whose name must not look like that of another one."""
 
     def clean_username(self) -> str:
-        return free_username(super().clean_username() or "")
+        return free_username(self.cleaned_data["username"])
 
 
 class ChangedUserForm(RefuseStale, UserChangeForm):

@@ -5,10 +5,12 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -126,6 +128,18 @@ def test_a_web_process_that_dies_is_started_again(
     (first,) = web_processes(served.pid)
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: first not in web_processes(served.pid) and answers(port))
+
+
+def test_what_has_expired_is_deleted(
+    environment: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    row = "INSERT INTO labelapp_signinfailures (key, count, last_at) VALUES ('k', 1, '2026-01-01')"
+    with closing(sqlite3.connect(tmp_path / "podium.sqlite3")) as database:
+        database.execute(row)
+        database.commit()
+        request.getfixturevalue("served")
+        count = "SELECT count(*) FROM labelapp_signinfailures"
+        wait_until(lambda: database.execute(count).fetchone() == (0,))
 
 
 @pytest.mark.parametrize("sent", ["silent", "half a head", "half a body"])
