@@ -136,3 +136,5 @@ urlpatterns = [
     path("projects/<slug:slug>/reviewing/<row:pk>/", reviewing.detail, name="reviewing_prompt"),
     path("admin/", admin.site.urls),
 ]
+
+handler500 = "labelapp.web.faults.error_page"

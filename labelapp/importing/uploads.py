@@ -43,6 +43,8 @@ PREVIEW_LINES = 10
 PREVIEW_BYTES = (PREVIEW_LINES + 2) * MAX_LINE_BYTES  # read at most for the preview
 KEPT_FOR = timedelta(days=14)  # files of unfinished uploads
 BAD_LINES = "bad_lines.jsonl"
+# A request waits longer than others to store an uploaded file, which was slow to send.
+RETRY_SECONDS = 30
 OPEN = (State.DRAFT, State.REFUSED, State.FAILED, State.STOPPED)
 GONE = "The file no longer exists. Upload it again."
 
@@ -84,7 +86,7 @@ def receive(*, project: Project, user: User, file: TemporaryUploadedFile) -> Upl
     Raises OSError if the file cannot be written.
     """
     tidy(project)
-    upload = with_retries(lambda: store(project, user, file))
+    upload = with_retries(lambda: store(project, user, file), RETRY_SECONDS)
     beginning = look_into_file(upload)
     with_retries(
         lambda: set_format(
@@ -92,7 +94,8 @@ def receive(*, project: Project, user: User, file: TemporaryUploadedFile) -> Upl
             file_format=beginning.format,
             options=upload.options
             | {"delimiter": beginning.delimiter if beginning.columns else ""},
-        )
+        ),
+        RETRY_SECONDS,
     )
     return upload
 

@@ -1,6 +1,7 @@
 """`manage.py serve`: run the web server and the task workers until Ctrl-C."""
 
 import argparse
+import os
 import signal
 import socket
 import subprocess
@@ -64,7 +65,9 @@ class Command(BaseCommand):
         processes: dict[str, subprocess.Popen[bytes]] = {}
         try:
             processes["web"] = subprocess.Popen(
-                web_server(bind, options["workers"]), cwd=settings.BASE_DIR
+                web_server(bind, options["workers"]),
+                cwd=settings.BASE_DIR,
+                env=os.environ | {"GRANIAN_BLOCKING_THREADS": str(threads(options["workers"]))},
             )
             self.stdout.write(f"Podium is running at http://{bind.text}/ (press Ctrl-C to stop)")
             while processes["web"].poll() is None:
@@ -97,9 +100,13 @@ def check_free(bind: Address) -> None:
             ) from error
 
 
+def threads(workers: int) -> int:
+    """Return the number of threads of each web process; labelapp/wsgi.py reads it as well."""
+    return max(1, THREADS // max(1, workers))
+
+
 def web_server(bind: Address, workers: int) -> list[str]:
     """Return the command of the web server."""
-    threads = max(1, THREADS // max(1, workers))
     return [
         sys.executable,
         "-m",
@@ -110,7 +117,6 @@ def web_server(bind: Address, workers: int) -> list[str]:
         f"--host={bind.host}",
         f"--port={bind.port}",
         f"--workers={workers}",
-        f"--blocking-threads={threads}",
         f"--blocking-threads-idle-timeout={IDLE_SECONDS}",
         "--respawn-failed-workers",
         f"--workers-kill-timeout={STOP_WEB_SECONDS}",
