@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What of `training` the web may import: files that need the standard library alone.
 SHARED = {
+    "training.child_process",
     "training.config",
     "training.formats.detect",
     "training.formats.lines",

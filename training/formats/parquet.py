@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from training.child_process import for_child
 from training.formats.lines import Found, RankingFileError
 from training.formats.long_table import chosen_columns, gathered
 from training.formats.trl_pairs import read_pairs
@@ -63,7 +64,12 @@ def open_table(path: str) -> Iterator[ParquetTable]:
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+            command,
+            cwd=ROOT,
+            env=for_child(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
         ) as process,
     ):
         asked, lines = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
@@ -108,7 +114,12 @@ def write_table(lines: Iterable[str], out: IO[bytes]) -> None:
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(
-            [*PROGRAM, "write"], cwd=ROOT, stdin=subprocess.PIPE, stdout=out, stderr=said
+            [*PROGRAM, "write"],
+            cwd=ROOT,
+            env=for_child(),
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=said,
         ) as process,
     ):
         rows = cast(IO[bytes], process.stdin)

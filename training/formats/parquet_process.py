@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
+from training.child_process import end_with_parent
 from training.formats.lines import LONGEST, MAX_LINE_BYTES
 
 try:
@@ -132,6 +133,7 @@ def row_groups(moments: list[str]) -> Iterator[list[dict[str, Any]]]:
 
 
 def main(arguments: list[str]) -> None:
+    end_with_parent()
     try:
         if arguments == ["write"]:
             write()

@@ -17,6 +17,7 @@ import pytest
 from benchmarks.installation import Connection
 from benchmarks.silent import SENT, held_open
 from labelapp.management.commands import serve
+from tests.training.test_child_process import is_running
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 300.0  # seconds: a bound for the busiest machine, not a measure
@@ -136,6 +137,42 @@ def test_a_web_process_that_dies_is_started_again(
     (first,) = web_processes(served.pid)
     os.kill(first, signal.SIGKILL)
     assert wait_for(lambda: first not in web_processes(served.pid) and answers(port))
+
+
+def descendants(parent: int) -> list[int]:
+    """The process numbers of a process's children, and theirs."""
+    return [pid for child in children(parent) for pid in [child, *descendants(child)]]
+
+
+def test_a_serve_that_is_killed_takes_its_processes_along_and_the_next_one_starts(
+    served: "subprocess.Popen[bytes]", environment: dict[str, str], port: int, log: Path
+) -> None:
+    assert wait_for(lambda: answers(port))
+    assert wait_for(lambda: len(workers(log, "(?:task|training) worker")) == 2)
+    started = descendants(served.pid)
+    assert len(started) == 4  # granian, its process, and two workers
+    served.kill()
+    served.wait()
+    command = [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{port}"]
+    again = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        assert wait_for(lambda: not any(is_running(pid) for pid in started))
+        assert wait_for(lambda: answers(port))
+        assert again.poll() is None
+    finally:
+        again.terminate()
+        again.wait(PATIENCE)
+
+
+def test_a_granian_that_is_killed_takes_its_processes_along(
+    served: "subprocess.Popen[bytes]", port: int
+) -> None:
+    assert wait_for(lambda: answers(port))
+    (web,) = web_processes(served.pid)
+    (granian,) = [pid for pid in children(served.pid) if web in children(pid)]
+    os.kill(granian, signal.SIGKILL)
+    assert served.wait(PATIENCE) == 1
+    assert wait_for(lambda: not is_running(web))
 
 
 @pytest.mark.parametrize("sent", ["silent", "half a head", "half a body"])
