@@ -107,6 +107,16 @@ def write() -> Iterator[None]:
 
 
 @contextmanager
+def without_waiting() -> Iterator[None]:
+    """Have SQLite raise OperationalError at once where another process has the write lock."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with within(0):
+        yield
+
+
+@contextmanager
 def within(seconds: float) -> Iterator[None]:
     """Have SQLite wait for the lock for what is left of WAIT_SECONDS, after a wait in line."""
     if WAIT_SECONDS - seconds < 0.1:

@@ -25,7 +25,8 @@ while True:
 PARENT_PROGRAM = """
 import subprocess, sys, time
 from training.child_process import for_child
-child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=for_child(), stdout=subprocess.PIPE)
+program = [sys.executable, "-c", sys.argv[1]]
+child = subprocess.Popen(program, env=for_child(), stdout=subprocess.PIPE)
 child.stdout.readline()
 print(child.pid, flush=True)
 time.sleep(600)
