@@ -18,6 +18,8 @@ from typing import Any
 from django.conf import settings
 
 FOLDER = "locks"
+WORKER = "worker-"  # begins the names of the locks of task workers
+SILENT_SECONDS = 60  # after which a worker whose lock cannot be seen from here counts as gone
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 WAIT_SECONDS = 10  # for those who only look whether the lock is held, which takes a moment
 
@@ -144,3 +146,21 @@ def locks(prefix: str) -> list[WorkLock]:
     """Return the locks whose names begin with a prefix."""
     folder = Path(settings.DATA_DIR) / FOLDER
     return [WorkLock(path.name) for path in sorted(folder.glob(f"{prefix}*"))]
+
+
+def worker_lock(worker_id: str) -> WorkLock:
+    """Return the lock that a task worker holds for as long as it runs."""
+    return WorkLock(f"{WORKER}{worker_id}")
+
+
+def queues_without_worker() -> list[str]:
+    """Return the queues that no living worker takes tasks from."""
+    served: set[str] = set()
+    for lock in locks(WORKER):
+        holder = lock.holder()
+        silent = lock.age() > SILENT_SECONDS
+        if holder == Holder.ALIVE or (holder == Holder.UNKNOWN and not silent):
+            served.update(lock.details().get("queues", ()))
+    if "*" in served:
+        return []
+    return [queue for queue in settings.TASKS["default"]["QUEUES"] if queue not in served]

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
-from labelapp.db.locks import Holder, TakenError, WorkLock
+from labelapp.db.locks import Holder, TakenError, WorkLock, worker_lock
 from labelapp.db.retry import with_retries
 from labelapp.db.writer import without_waiting
 from labelapp.models import Job, State
@@ -155,11 +155,6 @@ def with_age(tasks: QuerySet[DBTaskResult]) -> QuerySet[Any]:
     return tasks.annotate(
         is_old=Case(When(started_at__lt=long_ago, then=True), default=Value(False))
     )
-
-
-def worker_lock(worker_id: str) -> WorkLock:
-    """Return the lock that a task worker holds for as long as it runs."""
-    return WorkLock(f"worker-{worker_id}")
 
 
 def is_abandoned(task: Any) -> bool:

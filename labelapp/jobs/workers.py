@@ -8,17 +8,14 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
 from django.db import DatabaseError, connection
 from django_tasks_db.models import DBTaskResult
 
-from labelapp.db.locks import Holder, locks
+from labelapp.db.locks import WORKER, Holder, locks, worker_lock
 from labelapp.jobs import files, jobs
 from labelapp.models import AgreementMeasurement, Export, TrainingRun, Upload
 
 SETTLE_SECONDS = 5
-SILENT_SECONDS = 60  # after which a worker of another machine counts as gone
-PREFIX = "worker-"
 
 
 class WorkerLostError(Exception):
@@ -28,7 +25,7 @@ class WorkerLostError(Exception):
 @contextmanager
 def at_work(worker_id: str, queues: Iterable[str]) -> Iterator[None]:
     """Hold the lock of a task worker during the block, and settle what killed workers leave."""
-    lock, is_over = jobs.worker_lock(worker_id), threading.Event()
+    lock, is_over = worker_lock(worker_id), threading.Event()
 
     def keep_settling() -> None:
         while not is_over.wait(SETTLE_SECONDS):
@@ -73,19 +70,6 @@ def settle() -> None:
 def remove_locks() -> None:
     """Remove the locks of workers that were killed, once none of their tasks is left."""
     left = {worker for task in DBTaskResult.objects.running() for worker in task.worker_ids}
-    for lock in locks(PREFIX):
-        if lock.holder() == Holder.GONE and lock.path.name.removeprefix(PREFIX) not in left:
+    for lock in locks(WORKER):
+        if lock.holder() == Holder.GONE and lock.path.name.removeprefix(WORKER) not in left:
             lock.path.unlink(missing_ok=True)
-
-
-def queues_without_worker() -> list[str]:
-    """Return the queues that no living worker takes tasks from."""
-    served: set[str] = set()
-    for lock in locks(PREFIX):
-        holder = lock.holder()
-        silent = lock.age() > SILENT_SECONDS
-        if holder == Holder.ALIVE or (holder == Holder.UNKNOWN and not silent):
-            served.update(lock.details().get("queues", ()))
-    if "*" in served:
-        return []
-    return [queue for queue in settings.TASKS["default"]["QUEUES"] if queue not in served]

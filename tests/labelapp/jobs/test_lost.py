@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
-from labelapp.db.locks import Holder, TakenError, WorkLock, machine
+from labelapp.db.locks import Holder, TakenError, WorkLock, machine, worker_lock
 from labelapp.jobs import files, jobs, workers
 from labelapp.jobs.environment import database_url
 from labelapp.models import AgreementMeasurement, Job, Member, Project, Prompt, State, TrainingRun
@@ -45,7 +45,7 @@ def job(request: pytest.FixtureRequest, project: Project) -> Job:
     made: Job = model(project=project)
     jobs.start(made, task.enqueue)
     DBTaskResult.objects.get().claim(KILLED)
-    leave_lock(jobs.worker_lock(KILLED), queues=["default", "training"])
+    leave_lock(worker_lock(KILLED), queues=["default", "training"])
     return made
 
 
@@ -148,7 +148,7 @@ def test_a_job_whose_worker_was_killed_before_it_began_is_queued_again(job: Job)
 
 
 def test_a_worker_that_is_alive_keeps_its_task(job: Job) -> None:
-    with jobs.worker_lock(KILLED).held():
+    with worker_lock(KILLED).held():
         workers.settle()
     assert task_state() == TaskResultStatus.RUNNING
 
@@ -158,7 +158,7 @@ def test_the_tasks_of_a_killed_worker_end_and_its_lock_goes(job: Job) -> None:
     workers.settle()
     assert task_state() == TaskResultStatus.FAILED
     assert DBTaskResult.objects.get().finished_at is not None
-    assert not jobs.worker_lock(KILLED).path.exists()
+    assert not worker_lock(KILLED).path.exists()
 
 
 # With real workers

@@ -130,6 +130,30 @@ def test_pages_stay_when_a_worker_dies_and_all_ends_together(
     assert not answers(port)
 
 
+def test_it_says_that_it_is_ready_and_that_a_worker_is_missing(
+    served: "subprocess.Popen[bytes]", port: int, log: Path
+) -> None:
+    def status(path: str) -> int:
+        connection = Connection(port, session="", timeout=PATIENCE)
+        try:
+            return connection.ask("GET", path).status
+        except OSError:
+            return 0
+        finally:
+            connection.drop()
+
+    assert wait_for(lambda: status("/healthz") == 200)
+    assert wait_for(lambda: status("/readyz") == 200)
+    served.send_signal(signal.SIGSTOP)  # so that it starts no other worker
+    try:
+        os.kill(workers(log, "training worker")[0], signal.SIGKILL)
+        assert wait_for(lambda: status("/readyz") == 503)
+        assert status("/healthz") == 200
+    finally:
+        served.send_signal(signal.SIGCONT)
+    assert wait_for(lambda: status("/readyz") == 200)
+
+
 def test_a_web_process_that_dies_is_started_again(
     served: "subprocess.Popen[bytes]", port: int
 ) -> None:
