@@ -91,6 +91,7 @@ def secret_key(folder: Path) -> str:
 # Prepared statements save PostgreSQL half of its work. Poolers that share connections between
 # transactions (PgBouncer before 1.21) do not support them.
 PREPARED = {"server_side_binding": True, "prepare_threshold": 2}
+CONNECT_SECONDS = 5  # after which PostgreSQL counts as away; no page hangs for minutes
 
 
 def database(folder: Path) -> dict[str, object]:
@@ -106,7 +107,8 @@ def database(folder: Path) -> dict[str, object]:
     if url.startswith("sqlite"):
         config["OPTIONS"] = {
             # A transaction takes the write lock at its start, so that it cannot fail half-way
-            # because of another writer. The timeout makes it wait for the lock.
+            # because of another writer. The timeout makes it wait for the lock; web processes
+            # wait for less (labelapp/db/writer.py).
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
             # Readers never wait for a writer. With synchronous=FULL, a stored ranking survives a
@@ -116,7 +118,8 @@ def database(folder: Path) -> dict[str, object]:
         config["TEST"] = {"NAME": str(folder / "test.sqlite3")}  # a file, for subprocesses
     else:
         options = dj_database_url.parse(url).get("OPTIONS") or {}
-        config["OPTIONS"] = {**options, **({} if switch("DATABASE_POOLER") else PREPARED)}
+        prepared = {} if switch("DATABASE_POOLER") else PREPARED
+        config["OPTIONS"] = {"connect_timeout": CONNECT_SECONDS, **options, **prepared}
     # A new connection takes a tenth of the time of a page: SQLite reads the schema again.
     config["CONN_MAX_AGE"] = 60
     return config
@@ -143,6 +146,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "labelapp.web.health.HealthMiddleware",  # first: probes have no session, and any Host
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "labelapp.web.headers.HeadersMiddleware",
@@ -157,7 +161,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "labelapp.web.middleware.BusyDatabaseMiddleware",
+    "labelapp.web.middleware.FaultMiddleware",
     "labelapp.web.signin.TooManyAttemptsMiddleware",
 ]
 
@@ -283,7 +287,8 @@ LOGGING = {
         "without_traceback": {
             "()": "django.utils.log.CallbackFilter",
             "callback": without_traceback,
-        }
+        },
+        "no_faults": {"()": "labelapp.web.faults.NoFaults"},
     },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
@@ -295,8 +300,9 @@ LOGGING = {
     },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
-        # Log only errors of the server, not refused or missing pages.
-        "django.request": {"level": "ERROR"},
+        # Log only errors of the server, not refused or missing pages. Faults of the machine have a
+        # line of their own (labelapp/web/faults.py).
+        "django.request": {"level": "ERROR", "filters": ["no_faults"]},
         # Anybody can send a wrong Host header.
         "django.security.DisallowedHost": {"handlers": ["stderr_line"], "propagate": False},
     },

@@ -145,3 +145,5 @@ urlpatterns = [
     path("admin/password_change/", RedirectView.as_view(pattern_name="account")),
     path("admin/", admin.site.urls),
 ]
+
+handler500 = "labelapp.web.faults.error_page"

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What of `training` the web may import: files that need the standard library alone.
 SHARED = {
     "training.aggregation",
+    "training.child_process",
     "training.config",
     "training.formats.archive_keys",
     "training.formats.argilla",

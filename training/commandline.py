@@ -14,9 +14,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from training.child_process import end_with_parent
 from training.errors import StoppedError, UserError
 from training.runs.folder import Progress, RunFolder
 from training.runs.signals import stoppable
+
+STOP_SECONDS = 10  # for the last checkpoint, where the parent has ended
 
 Work = Callable[[argparse.Namespace, Any], None]
 """Do the work of a command, given the run's folder, or None for programs without a run."""
@@ -90,6 +93,7 @@ def run(
     check: Check = lambda arguments: None,
 ) -> int:
     """Run a command, and turn every way of ending into an exit code, a line and progress.json."""
+    end_with_parent(STOP_SECONDS)
     given = list(sys.argv[1:] if argv is None else argv)
     folder: RunFolder | None = None
 

@@ -1,4 +1,4 @@
-"""Rows written in bulk, counts cached, writes retried while the database is away, writers in line.
+"""Rows written in bulk, counts cached, writes retried and in line, locks of processes at work.
 
 It may import rendering and models.
 """

@@ -12,9 +12,9 @@ RETRY_SECONDS = 300
 Result = TypeVar("Result")
 
 
-def with_retries(write: Callable[[], Result]) -> Result:
-    """Call `write`, and again for RETRY_SECONDS while the database is unavailable or busy."""
-    deadline = time.monotonic() + RETRY_SECONDS
+def with_retries(write: Callable[[], Result], seconds: float = RETRY_SECONDS) -> Result:
+    """Call `write`, and again for some seconds while the database is unavailable or busy."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
             return write()

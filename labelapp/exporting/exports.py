@@ -117,9 +117,10 @@ def remove(export: Export) -> bool:
 
 def listed(project: Project) -> list[Export]:
     """Return a project's exports with their progress, the newest first."""
-    for lost in files.mark_lost(project.exports.all()):
-        files.folder_of(lost).remove()  # with an incomplete file
+    files.mark_lost(project.exports.all())
     exports = list(project.exports.select_related("created_by"))
     for export in exports:
         files.read_progress(export)
+        if export.state == State.FAILED and export.reason == jobs.LOST:
+            files.folder_of(export).remove()  # with an incomplete file
     return exports

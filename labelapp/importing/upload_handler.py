@@ -19,8 +19,9 @@ from django.core.files.uploadhandler import (
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
+from labelapp.web.health import RESERVED_BYTES
+
 FORM_BYTES = 64 * 2**10  # at most, besides the file
-RESERVED_BYTES = 256 * 2**20  # free disk space that labelling needs
 PREFIX = "incoming-"
 STALE_SECONDS = 24 * 3600  # longer than any upload takes
 FULL = "The disk of the server has no room for this file. Free some space and try again."

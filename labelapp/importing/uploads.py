@@ -44,6 +44,8 @@ PREVIEW_BYTES = 2**20  # read at most for the preview ...
 PREVIEW_SECONDS = 1.0  # ... and for at most as long
 KEPT_FOR = timedelta(days=14)  # files of unfinished uploads
 BAD_LINES = "bad_lines.jsonl"
+# A request waits longer than others to store an uploaded file, which was slow to send.
+RETRY_SECONDS = 30
 OPEN = (State.DRAFT, State.REFUSED, State.FAILED, State.STOPPED)
 GONE = "The file no longer exists. Upload it again."
 
@@ -94,10 +96,10 @@ def receive(*, project: Project, user: User, file: TemporaryUploadedFile) -> Upl
     Raises OSError if the file cannot be written.
     """
     tidy(project)
-    upload = with_retries(lambda: store(project, user, file))
+    upload = with_retries(lambda: store(project, user, file), RETRY_SECONDS)
     if encoding := likely_encoding(upload):
         options = upload.options | {"encoding": encoding}
-        with_retries(lambda: set_format(upload=upload, options=options))
+        with_retries(lambda: set_format(upload=upload, options=options), RETRY_SECONDS)
     return upload
 
 

@@ -7,14 +7,17 @@ from urllib.parse import quote, urlencode
 
 from django.db import connection
 
+from training.child_process import for_child
+
 
 def environment() -> dict[str, str]:
-    """Return the environment variables of a helper process."""
+    """Return the environment variables of a helper process, which ends with this process."""
     # On a machine that also serves the pages, compute threads that spin while they wait make
     # training several times slower. Sleeping costs almost nothing.
     passive = {"OMP_WAIT_POLICY": "PASSIVE"}
     # Other users of the machine can read arguments, but not the environment with the password.
-    return passive | os.environ | {"DATABASE_URL": database_url(connection.settings_dict)}
+    url = database_url(connection.settings_dict)
+    return for_child(passive | os.environ | {"DATABASE_URL": url})
 
 
 def database_url(database: Mapping[str, Any]) -> str:

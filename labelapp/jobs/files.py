@@ -5,7 +5,6 @@ stop. It cannot use the database: on SQLite an import holds the only write lock 
 """
 
 import json
-import os
 import secrets
 import shutil
 import threading
@@ -16,7 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from labelapp.jobs import jobs
 from labelapp.jobs.jobs import StoppedError
@@ -40,15 +41,12 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def write_progress(self, done: int, total: int) -> None:
-        """Write the progress atomically. On a full disk, update only the file's time."""
+        """Write the progress atomically; on a full disk, not at all."""
         path = self.path / PROGRESS
         part = path.with_suffix(".part")
-        try:
+        with suppress(OSError):
             part.write_text(json.dumps([done, total]), encoding="utf-8")
             part.replace(path)
-        except OSError:
-            with suppress(OSError):
-                os.utime(path)
 
     def read_progress(self) -> tuple[int, int]:
         """Return the amount done and the total, or (0, 0) if nothing was reported."""
@@ -59,12 +57,12 @@ class Folder:
             return 0, 0
 
     def is_silent(self, seconds: float) -> bool:
-        """Return whether the last heartbeat is more than `seconds` old."""
+        """Return whether no progress was written in the last `seconds`."""
         try:
-            last = (self.path / PROGRESS).stat().st_mtime
+            written = (self.path / PROGRESS).stat().st_mtime
         except OSError:
             return True
-        return time.time() - last > seconds
+        return abs(time.time() - written) > seconds
 
     def ask_to_stop(self) -> None:
         with suppress(FileNotFoundError):  # without a folder there is nothing to stop
@@ -95,8 +93,13 @@ def beating(transfer: FileTransfer) -> Iterator[Advance]:
             is_to_stop.set()
 
     def keep_writing() -> None:
+        beaten = time.monotonic()
         while not is_over.wait(BEAT_SECONDS):
             write()
+            if time.monotonic() - beaten > jobs.HEARTBEAT.total_seconds():
+                beaten = time.monotonic()
+                beat_in_database(transfer)
+        connection.close()  # this thread's
 
     def advance(done: int) -> None:
         transfer.done = done
@@ -111,6 +114,17 @@ def beating(transfer: FileTransfer) -> Iterator[Advance]:
     finally:
         is_over.set()
         thread.join()
+
+
+def beat_in_database(transfer: FileTransfer) -> None:
+    """Write a heartbeat for other machines. SQLite has none, and an import has its write lock."""
+    if connection.vendor == "sqlite":
+        return
+    with suppress(DatabaseError), transaction.atomic():
+        # The job itself may have locked its row: it is about to end.
+        mine = jobs.row(transfer).select_for_update(skip_locked=True).filter(state=State.RUNNING)
+        if mine.values_list("pk").first():
+            jobs.row(transfer).update(heartbeat_at=Now())
 
 
 def name_folder(job: FileTransfer | TrainingRun, parent: str) -> None:
@@ -150,9 +164,13 @@ def request_stop(transfer: FileTransfer) -> None:
 
 
 def mark_lost(transfers: QuerySet[AnyFile]) -> list[AnyFile]:
-    """Mark running jobs whose task worker was killed as failed, and return them."""
+    """Settle the jobs whose task worker was killed, and return those that have failed."""
     silence = transfers.model.LOST_AFTER.total_seconds()
-    return jobs.mark_lost(transfers, lambda transfer: folder_of(transfer).is_silent(silence))
+    return jobs.mark_lost(
+        transfers,
+        is_silent=lambda transfer: folder_of(transfer).is_silent(silence),
+        is_to_stop=lambda transfer: folder_of(transfer).is_to_stop,
+    )
 
 
 def execute(transfer: FileTransfer, work: Callable[[Advance], Mapping[str, Any] | None]) -> None:

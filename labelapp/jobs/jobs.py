@@ -1,17 +1,27 @@
 """Start, follow, stop and end background jobs."""
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.db import transaction
-from django.db.models import QuerySet
+from django.db import OperationalError, transaction
+from django.db.models import Case, QuerySet, Value, When
+from django.db.models.functions import Now
 from django.utils import timezone
+from django_tasks import TaskResultStatus
+from django_tasks_db.models import DBTaskResult
 
+from labelapp.db.locks import Holder, TakenError, WorkLock, worker_lock
 from labelapp.db.retry import with_retries
+from labelapp.db.writer import without_waiting
 from labelapp.models import Job, State
 
 HEARTBEAT = timedelta(seconds=5)  # between two heartbeats without new values
+
+ATTEMPTS = 2  # of a job that is queued again if its worker was killed
+CLAIM_SECONDS = 600  # from taking a task to starting its job, at most, for a worker unknown here
+LOST = "The task worker stopped responding."
 
 Enqueue = Callable[[int], object]  # the `enqueue` method of a task
 AnyJob = TypeVar("AnyJob", bound=Job)
@@ -67,11 +77,11 @@ def restart(job: Job, enqueue: Enqueue | None = None, **values: object) -> bool:
 def beat(job: Job, **values: object) -> bool:
     """Write changed `values` and the heartbeat of a running job. Return False if it must stop."""
     changed = {name: value for name, value in values.items() if getattr(job, name) != value}
-    now = timezone.now()
     running = row(job).filter(state=State.RUNNING)
-    if changed or job.heartbeat_at is None or now - job.heartbeat_at > HEARTBEAT:
-        changed["heartbeat_at"] = now
-        running.update(**changed)
+    silent_for = time.monotonic() - job.beaten_at
+    if changed or job.heartbeat_at is None or silent_for > HEARTBEAT.total_seconds():
+        running.update(**changed, heartbeat_at=Now())
+        job.heartbeat_at, job.beaten_at = timezone.now(), time.monotonic()
         for name, value in changed.items():
             setattr(job, name, value)
     return bool(running.filter(stop_requested=False).exists())
@@ -86,19 +96,96 @@ def request_stop(job: Job) -> None:
         row(job).filter(state=State.RUNNING).update(stop_requested=True)
 
 
-def mark_lost(
-    jobs: QuerySet[AnyJob], is_silent: Callable[[AnyJob], bool] = lambda _: True
-) -> list[AnyJob]:
-    """Mark running jobs whose task worker was killed as failed, and return them.
+def lock_of(job: Job) -> WorkLock:
+    """Return the lock that a process holds while it does the work of the job."""
+    return WorkLock(f"{job._meta.model_name}-{job.pk}")
 
-    Nothing is written if none is lost: pages call this every second, and SQLite has one write lock.
+
+def mark_lost(
+    jobs: QuerySet[AnyJob],
+    is_silent: Callable[[AnyJob], bool] = lambda _: True,
+    is_to_stop: Callable[[AnyJob], bool] = lambda job: job.stop_requested,
+) -> list[AnyJob]:
+    """Settle the running jobs whose task worker was killed, and return those that have failed.
+
+    A job that is all or nothing is queued again, once. `is_silent` tells whether a job gives no
+    other sign of life than its heartbeat, which counts where no lock tells. Nothing is written if
+    none is lost: pages call this every second.
     """
-    long_ago = timezone.now() - jobs.model.LOST_AFTER
-    silent = jobs.filter(state=State.RUNNING, heartbeat_at__lt=long_ago)
-    lost = [job for job in silent if is_silent(job)]
-    for job in lost:
-        finish(job, State.FAILED, "The task worker stopped responding.")
-    return lost
+    silent = Case(
+        When(heartbeat_at__lt=Now() - jobs.model.LOST_AFTER, then=True),
+        # Written before the clock was set back.
+        When(heartbeat_at__gt=Now() + jobs.model.LOST_AFTER, then=True),
+        default=Value(False),
+    )
+    running = jobs.filter(state=State.RUNNING).annotate(is_silent=silent)
+    lost = [job for job in running if is_lost(job, is_silent)]
+    tasks = taken_tasks(jobs.model) if lost else {}
+    return [job for job in lost if settle(job, tasks.get(job.pk), stopped=is_to_stop(job))]
+
+
+def is_lost(job: Any, is_silent: Callable[[Any], bool]) -> bool:
+    """Return whether nobody does the work of a running job any longer."""
+    holder = lock_of(job).holder()
+    if holder == Holder.UNKNOWN:
+        return bool(job.is_silent) and is_silent(job)
+    return holder == Holder.GONE
+
+
+def settle_queued(jobs: QuerySet[AnyJob]) -> None:
+    """Queue jobs again, once, whose worker was killed between taking the task and beginning."""
+    queued = list(jobs.filter(state=State.QUEUED))
+    tasks = taken_tasks(jobs.model) if queued else {}
+    for job in queued:
+        task = tasks.get(job.pk)
+        if task is not None and is_abandoned(task):
+            settle(job, task, stopped=False)
+
+
+def taken_tasks(model: type[Job]) -> dict[int, DBTaskResult]:
+    """Return the tasks that a worker has taken and not finished, by the keys of their jobs."""
+    of_kind = DBTaskResult.objects.running().filter(task_path__endswith=f".{model.TASK}")
+    tasks = with_age(of_kind).order_by("started_at")
+    return {task.args_kwargs["args"][0]: task for task in tasks if task.args_kwargs["args"]}
+
+
+def with_age(tasks: QuerySet[DBTaskResult]) -> QuerySet[Any]:
+    """Return tasks with `is_old`: they were taken so long ago that their jobs must have begun."""
+    long_ago = Now() - timedelta(seconds=CLAIM_SECONDS)
+    return tasks.annotate(
+        is_old=Case(When(started_at__lt=long_ago, then=True), default=Value(False))
+    )
+
+
+def is_abandoned(task: Any) -> bool:
+    """Return whether the worker that took a task of `with_age` has ended without finishing it."""
+    holder = worker_lock(task.worker_ids[-1]).holder() if task.worker_ids else Holder.UNKNOWN
+    return holder == Holder.GONE or (holder == Holder.UNKNOWN and task.is_old)
+
+
+def settle(job: Job, task: DBTaskResult | None, *, stopped: bool) -> bool:
+    """Queue a lost job again, or end it. Return whether it has failed.
+
+    While another process has SQLite's write lock, nothing is settled: the next call does it.
+    """
+    repeats = job.RETRIED or job.state == State.QUEUED  # no work was done of a queued one
+    again = repeats and not stopped and task is not None and len(task.worker_ids) < ATTEMPTS
+    values: dict[str, Any] = {"finished_at": timezone.now(), "state": State.FAILED, "reason": LOST}
+    if stopped:
+        values |= {"state": State.STOPPED, "reason": "Stopped on request."}
+    if again:
+        values = {"state": State.QUEUED, "started_at": None, "heartbeat_at": None}
+    try:
+        with without_waiting(), transaction.atomic():
+            settled = row(job).filter(state=job.state).update(**values)
+            if settled and again and task is not None:
+                # The same task: its workers are counted.
+                taken = DBTaskResult.objects.running().filter(pk=task.pk)
+                taken.update(status=TaskResultStatus.READY, started_at=None)
+    except OperationalError:
+        return False
+    job.refresh_from_db()
+    return bool(settled) and job.state == State.FAILED
 
 
 def perform(jobs: QuerySet[AnyJob], pk: int, work: Callable[[AnyJob], None]) -> str:
@@ -111,16 +198,24 @@ def perform(jobs: QuerySet[AnyJob], pk: int, work: Callable[[AnyJob], None]) -> 
 
 
 def execute(job: Job, work: Callable[[], Mapping[str, Any] | None]) -> None:
-    """Do the work of a queued job and store its final state.
+    """Do the work of a queued job and store its final state, with the job's lock held.
 
     The values that `work` returns are stored with the state; `work` may end the job itself. A job
     that is no longer queued is left alone.
     """
-    now = timezone.now()
-    started = {"state": State.RUNNING, "started_at": now, "heartbeat_at": now}
+    try:
+        with lock_of(job).held():
+            execute_locked(job, work)
+    except TakenError:
+        return  # another worker has it
+
+
+def execute_locked(job: Job, work: Callable[[], Mapping[str, Any] | None]) -> None:
+    started = {"state": State.RUNNING, "started_at": timezone.now(), "heartbeat_at": Now()}
     if not with_retries(lambda: row(job).filter(state=State.QUEUED).update(**started)):
         return
     job.refresh_from_db()
+    job.beaten_at = time.monotonic()
     try:
         values = work()
     except StoppedError:
@@ -141,8 +236,8 @@ def execute(job: Job, work: Callable[[], Mapping[str, Any] | None]) -> None:
 
 def finish(job: Job, state: State, reason: str = "", **values: object) -> bool:
     """End a running job. Return False if another process has ended it."""
-    now = timezone.now()
-    ended = {"state": state, "reason": reason, "heartbeat_at": now, "finished_at": now}
+    ended: dict[str, Any] = {"state": state, "reason": reason}
+    ended |= {"heartbeat_at": Now(), "finished_at": timezone.now()}
     ended |= {"done": job.done, "total": job.total, **values}
     finished = with_retries(lambda: row(job).filter(state=State.RUNNING).update(**ended))
     job.refresh_from_db()

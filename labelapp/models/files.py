@@ -6,7 +6,9 @@ from labelapp.models.jobs import Job, JobQuerySet
 
 
 class FileTransfer(Job):
-    """A job that reads or writes a file."""
+    """A job that reads or writes a file, as a whole or not at all."""
+
+    RETRIED = True
 
     name = models.CharField(max_length=255)  # of the file, as a person knows it
     folder = models.CharField(max_length=200, blank=True)  # below DATA_DIR
@@ -24,6 +26,8 @@ class FileTransfer(Job):
 class Upload(FileTransfer):
     """A file that somebody brought, from the first look at it to the rows that came of it."""
 
+    TASK = "import_upload"
+
     size = models.BigIntegerField(default=0)  # bytes
 
     objects = JobQuerySet["Upload"].as_manager()
@@ -31,5 +35,7 @@ class Upload(FileTransfer):
 
 class Export(FileTransfer):
     """A file that is written in the background, to be fetched when it is done."""
+
+    TASK = "write_export"
 
     objects = JobQuerySet["Export"].as_manager()

@@ -1,5 +1,6 @@
 """Background jobs: the state, progress and end that every kind of job has."""
 
+import math
 from datetime import timedelta
 from typing import Self, TypeVar
 
@@ -34,7 +35,11 @@ class JobQuerySet(models.QuerySet[AnyJob]):
 class Job(models.Model):
     """Work that a task worker does for a project; labelapp.jobs changes its state."""
 
-    LOST_AFTER = timedelta(minutes=1)  # without a heartbeat
+    TASK: str  # the name of the task that does the work
+    RETRIED = False  # whether a job whose worker was killed is queued again, once
+    # Without a heartbeat, by the database's clock. It counts where no lock tells (db/locks.py).
+    LOST_AFTER = timedelta(minutes=1)
+    beaten_at = -math.inf  # time.monotonic() of the last heartbeat of this process
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="%(class)ss")
     created_by = models.ForeignKey(

@@ -12,6 +12,7 @@ from labelapp.models.projects import Project
 class AgreementMeasurement(Job):
     """A measurement of agreement; labelapp.quality.results reads its result."""
 
+    TASK = "measure_agreement"
     LOST_AFTER = timedelta(minutes=5)
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="measurements")

@@ -24,6 +24,7 @@ class TrainingRun(Job):
     up to date by the task worker (labelapp.runs.process).
     """
 
+    TASK = "train"
     LOST_AFTER = timedelta(minutes=2)
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="runs")

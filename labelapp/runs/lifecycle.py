@@ -12,7 +12,7 @@ from labelapp.jobs.files import name_folder
 from labelapp.jobs.jobs import Enqueue
 from labelapp.models import Placement, Project, State, TrainingRun, User
 from labelapp.runs import scores
-from labelapp.runs.process import command, run_folder, watch
+from labelapp.runs.process import command, end_orphan, run_folder, watch
 from training.config import TrainConfig
 
 IN_PROGRESS = "A run is in progress. Wait for it to finish, or stop it."
@@ -85,6 +85,18 @@ def resume(run: TrainingRun, enqueue: Enqueue | None = None) -> None:
         raise CannotTrainError(IN_PROGRESS) from error
     if not restarted:  # another request was first
         raise CannotTrainError("The run is already in progress.")
+
+
+def stop(run: TrainingRun) -> None:
+    """Stop a queued run at once, a running one soon, and one that nobody watches with its process.
+
+    A process ends with its watcher; one of an earlier version did not.
+    """
+    jobs.request_stop(run)
+    jobs.mark_lost(jobs.row(run))
+    run.refresh_from_db()
+    if not run.is_active and run.folder:
+        end_orphan(run)
 
 
 def execute(run: TrainingRun, *, show: bool = False) -> None:

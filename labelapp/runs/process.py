@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -13,6 +15,7 @@ from labelapp.db.retry import with_retries
 from labelapp.jobs import jobs, process
 from labelapp.jobs.environment import environment
 from labelapp.jobs.jobs import FailedError
+from labelapp.jobs.process import STOP_SECONDS
 from labelapp.models import TrainingRun
 from training.runs.folder import LOG, Progress, RunFolder
 
@@ -38,6 +41,7 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
     """
     folder = run_folder(run)
     folder.path.mkdir(parents=True, exist_ok=True)
+    await_orphan(run)
     before = folder.read_progress()  # of an earlier process, if the run is resumed
     with open(folder.path / LOG, "ab") as log:
         logged = log.tell()
@@ -57,6 +61,41 @@ def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:
     if started.returncode != 0:
         own = progress if progress != before else None
         raise FailedError(failure(started.returncode, own, folder.path / LOG, logged))
+
+
+def end_orphan(run: TrainingRun) -> bool:
+    """Ask the process of a killed watcher to end, if one is at work. Return whether there is one.
+
+    It saves a checkpoint first, from which the run can be resumed.
+    """
+    folder = run_folder(run)
+    pid = folder.worker()
+    if pid is None or str(folder.path) not in command_line(pid):
+        return False  # nobody, or a process of another machine
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    return True
+
+
+def await_orphan(run: TrainingRun) -> None:
+    """End the process of a killed watcher, and kill it if it takes longer than STOP_SECONDS."""
+    folder = run_folder(run)
+    if not end_orphan(run):
+        return
+    begun = time.monotonic()
+    while (pid := folder.worker()) and (waited := time.monotonic() - begun) < 2 * STOP_SECONDS:
+        if waited > STOP_SECONDS:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def command_line(pid: int) -> str:
+    """Return the command line of a process of this machine, or ""."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    ps = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]  # without /proc, as on macOS
+    return subprocess.run(ps, capture_output=True, text=True, check=False).stdout
 
 
 def failure(returncode: int, progress: Progress | None, log: Path, logged: int) -> str:

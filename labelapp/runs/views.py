@@ -95,7 +95,7 @@ def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @member_view(Role.MANAGER)
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
-    jobs.request_stop(run)
+    lifecycle.stop(run)
     return redirect("run", member.project.slug, run.pk)
 
 

@@ -1,16 +1,16 @@
-"""Middleware: the language of translated pages, and an answer while the database is locked."""
+"""Middleware: the language of translated pages, and an answer to faults of the machine."""
 
 from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
-from django.shortcuts import render
 from django.utils import translation
 from django_htmx.middleware import HtmxDetails
+
+from labelapp.web.faults import fault_response
 
 View = Callable[..., HttpResponseBase]
 
@@ -42,8 +42,8 @@ class LanguageMiddleware(LocaleMiddleware):
             translation.activate(request.LANGUAGE_CODE)
 
 
-class BusyDatabaseMiddleware:
-    """Return a 503 page when SQLite stays locked for longer than a request waits."""
+class FaultMiddleware:
+    """Return a 503 page if a view fails because of the machine: see faults.py."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -52,8 +52,4 @@ class BusyDatabaseMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if isinstance(error, OperationalError) and "database is locked" in str(error):
-            response = render(request, "503.html", status=503)
-            response["Retry-After"] = "30"
-            return response
-        return None
+        return fault_response(request, error)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Response, Route, expect
@@ -261,3 +262,47 @@ def test_clicking_a_chip_does_not_move_the_page(
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] - 8)
         assert page.evaluate("scrollY") == 0
     expect(ranking_page.radio("A", 2)).to_be_checked()
+
+
+BUSY = '<p id="refusal">Podium is busy.</p>'
+SENT_AGAIN = "Podium is busy. It is sent again by itself."
+
+
+def refuse_once(page: Page, keys: list[str]) -> None:
+    """Answer the first submit as a busy server does, and pass the others on."""
+
+    def answer(route: Route) -> None:
+        if route.request.method != "POST":
+            return route.continue_()
+        keys.append(parse_qs(route.request.post_data or "")["key"][0])
+        if len(keys) == 1:
+            return route.fulfill(status=503, headers={"Retry-After": "1"}, body=BUSY)
+        return route.continue_()
+
+    page.route("**/labelling/", answer)
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_ranking_that_a_busy_server_refuses_is_sent_again_by_itself_with_its_key(
+    ranking_page: RankingPage, add_prompt: Any, expected_errors: list[str], ready: bool
+) -> None:
+    expected_errors += ["Failed to load resource", "Response Status Error Code 503"]
+    for name in ("first", "second"):
+        add_prompt(name, [f"{name} {n}" for n in range(4)])
+    page = ranking_page.open().page
+    if not ready:
+        nothing_ready(page)
+    keys: list[str] = []
+    refuse_once(page, keys)
+    for key in ("1", "j", "2", "j", "3", "j", "4"):
+        page.keyboard.press(key)
+    if ready:
+        ranking_page.next_ready()
+    page.keyboard.press("Enter")
+    expect(ranking_page.problem).to_contain_text(SENT_AGAIN)
+    expect(page.get_by_text("1 ranked")).to_be_visible()
+    expect(ranking_page.problem).not_to_be_visible()
+    expect(page.get_by_role("region", name="Prompt")).to_contain_text("second")
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
+    assert Ranking.objects.count() == 1

@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from training.child_process import end_with_parent
 from training.formats.lines import MAX_LINE_BYTES
 from training.formats.table_process import TOO_LONG, begin, run, write_line
 
@@ -127,6 +128,7 @@ def row_groups(moments: list[str]) -> Iterator[list[dict[str, Any]]]:
 
 
 def main(arguments: list[str]) -> None:
+    end_with_parent()
     match arguments:
         case ["write"]:
             run(write)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
+from training.child_process import for_child
 from training.formats.lines import Found, RankingFileError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +75,12 @@ def open_table(path: str, kind: str, *, header: bool = True) -> Iterator[Table]:
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+            command,
+            cwd=ROOT,
+            env=for_child(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
         ) as process,
     ):
         asked, lines = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
@@ -102,6 +108,7 @@ def write_table(lines: Iterable[str], out: IO[bytes]) -> None:
         subprocess.Popen(
             [*PYTHON, "training.formats.parquet_process", "write"],
             cwd=ROOT,
+            env=for_child(),
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=said,

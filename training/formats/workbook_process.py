@@ -12,6 +12,7 @@ import sys
 from functools import partial
 from typing import Any
 
+from training.child_process import end_with_parent
 from training.formats.table_process import as_json, begin, run, write_line
 
 try:
@@ -71,6 +72,7 @@ def shown(cell: Any) -> str:
 
 
 def main(arguments: list[str]) -> None:
+    end_with_parent()
     match arguments:
         case ["read" | "read-no-header" as how, path]:
             run(partial(read, path, header=how == "read"))

@@ -196,6 +196,18 @@ class RunFolder:
         lock.flush()
         self._lock, self.in_use = lock, True
 
+    def worker(self) -> int | None:
+        """Return the process that is at work in this folder, or None."""
+        try:
+            with open(self.path / LOCK, encoding="utf-8") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return int(lock.read())
+        except (OSError, ValueError):
+            return None
+        return None
+
     def leave(self) -> None:
         """Let other processes write here."""
         if self._lock is not None:

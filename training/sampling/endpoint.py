@@ -22,6 +22,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 import stamina
 
+from training.child_process import end_with_parent
 from training.errors import UserError
 from training.sampling.protocol import requests, say
 
@@ -296,6 +297,7 @@ def seconds(retry_after: str | None) -> float | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    end_with_parent()
     parser = argparse.ArgumentParser("python -m training.sampling.endpoint", description=__doc__)
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--model", required=True)

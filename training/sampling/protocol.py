@@ -23,6 +23,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, cast
 
+from training.child_process import for_child
+
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 5
 
@@ -105,6 +107,7 @@ def sampler(program: str, arguments: Sequence[str]) -> Iterator[Sampler]:
         subprocess.Popen(
             [sys.executable, "-m", f"training.sampling.{program}", *arguments],
             cwd=ROOT,
+            env=for_child(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,

@@ -1,6 +1,7 @@
 """`manage.py serve`: run the web server and the task workers until Ctrl-C."""
 
 import argparse
+import errno
 import signal
 import socket
 import subprocess
@@ -11,8 +12,11 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from training.child_process import for_child
+
 STOP_SECONDS = 15
 STOP_WEB_SECONDS = 5  # for open requests; less than STOP_SECONDS
+RELEASE_SECONDS = STOP_WEB_SECONDS + 2  # for the processes of a `serve` that was killed
 # Threads of all web processes together. An upload occupies a thread until it is complete, so there
 # are many. Each keeps a connection to the database, and PostgreSQL allows 100 by default. Threads
 # start when they are needed.
@@ -66,14 +70,18 @@ class Command(BaseCommand):
         processes: dict[str, subprocess.Popen[bytes]] = {}
         try:
             processes["web"] = subprocess.Popen(
-                web_server(bind, options["workers"]), cwd=settings.BASE_DIR
+                web_server(bind, options["workers"]),
+                cwd=settings.BASE_DIR,
+                env=for_child() | {"GRANIAN_BLOCKING_THREADS": str(threads(options["workers"]))},
             )
             self.stdout.write(f"Podium is running at http://{bind.text}/ (press Ctrl-C to stop)")
             clean_up_at = time.monotonic()
             while processes["web"].poll() is None:
                 for queue, name in WORKERS.items():
                     if queue not in processes or processes[queue].poll() is not None:
-                        processes[queue] = subprocess.Popen(worker(queue), cwd=settings.BASE_DIR)
+                        processes[queue] = subprocess.Popen(
+                            worker(queue), cwd=settings.BASE_DIR, env=for_child()
+                        )
                         self.stdout.write(f"The {name} is process {processes[queue].pid}.")
                         self.stdout.flush()
                 if time.monotonic() >= clean_up_at:
@@ -88,35 +96,48 @@ class Command(BaseCommand):
 
 
 def check_free(bind: Address) -> None:
-    """Raise CommandError if the address is in use.
+    """Raise CommandError if the address is in use, and stays so for RELEASE_SECONDS.
 
     granian would share the port with another granian, and each would get half of the requests.
     """
+    deadline = time.monotonic() + RELEASE_SECONDS
+    while (problem := why_taken(bind)) is not None:
+        if problem.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+            raise CommandError(
+                f"{bind.text} cannot be used: {problem.strerror}; "
+                "choose another address with --bind (make: BIND=127.0.0.1:8001)"
+            ) from problem
+        time.sleep(0.2)
+
+
+def why_taken(bind: Address) -> OSError | None:
+    """Return the error of binding a socket to the address, or None if it is free."""
     with socket.socket(bind.family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((bind.host, bind.port))
         except OSError as error:
-            raise CommandError(
-                f"{bind.text} cannot be used: {error.strerror}; "
-                "choose another address with --bind (make: BIND=127.0.0.1:8001)"
-            ) from error
+            return error
+    return None
+
+
+def threads(workers: int) -> int:
+    """Return the number of threads of each web process; labelapp/wsgi.py reads it as well."""
+    return max(1, THREADS // max(1, workers))
 
 
 def web_server(bind: Address, workers: int) -> list[str]:
     """Return the command of the web server."""
-    threads = max(1, THREADS // max(1, workers))
     return [
         sys.executable,
         "-m",
-        "granian",
+        "labelapp.management.granian",
         "labelapp.wsgi:application",
         "--interface=wsgi",
         "--http=1",
         f"--host={bind.host}",
         f"--port={bind.port}",
         f"--workers={workers}",
-        f"--blocking-threads={threads}",
         f"--blocking-threads-idle-timeout={IDLE_SECONDS}",
         "--respawn-failed-workers",
         f"--workers-kill-timeout={STOP_WEB_SECONDS}",

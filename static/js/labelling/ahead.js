@@ -6,6 +6,7 @@
 
 import { FAULT, SIGNED_OUT, UNREACHABLE, clear, refusal, show, token } from "../requests.js";
 import { isWanted, sourcesOf } from "../written.js";
+import { persist, withPromise } from "./again.js";
 
 /** @param {HTMLFormElement} form */
 const nameOf = (form) => form.elements.namedItem("assignment").value;
@@ -41,6 +42,7 @@ export class Ahead {
         headers: { "HX-Request": "true" },
         redirect: "error", // signed out
       });
+      if (answer.status === 503) this.asked = null; // busy: with the next change
       if (answer.status !== 200) return;
       const next = parse(await answer.text()).querySelector("form.task");
       if (!(next instanceof HTMLFormElement) || !form.isConnected) return;
@@ -104,7 +106,10 @@ async function post(url, data) {
   if (token()) data.set("csrfmiddlewaretoken", token());
   let answer;
   try {
-    answer = await fetch(url, { method: "POST", body: data, headers });
+    answer = await persist(
+      () => fetch(url, { method: "POST", body: data, headers }),
+      async (busy) => show(withPromise(refusal(await busy.text()) ?? FAULT)),
+    );
   } catch {
     return { problem: UNREACHABLE };
   }
@@ -113,6 +118,7 @@ async function post(url, data) {
   const refused = answer.status === 422 && parse(html).querySelector("form.task");
   if (refused instanceof HTMLFormElement) return { refused };
   if (!answer.ok) return { problem: refusal(html) ?? FAULT };
+  clear();
   for (const part of parse(html).querySelectorAll("[hx-swap-oob]")) {
     part.removeAttribute("hx-swap-oob");
     document.getElementById(part.id)?.replaceWith(part);

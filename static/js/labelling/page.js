@@ -1,5 +1,7 @@
 /** The ranking page: puts ranking, rail, cards and keys together for each task that comes in. */
 
+import { refusal, show } from "../requests.js";
+import { forget, later, withPromise } from "./again.js";
 import { Ahead } from "./ahead.js";
 import { Cards } from "./cards.js";
 import { watch } from "./clock.js";
@@ -42,6 +44,7 @@ export class Task {
 
   /** Has what is entered kept on the server: see the draft's element in _task.html. */
   #entered() {
+    forget();
     warn(this.ranking);
     this.form.dispatchEvent(new Event("entered"));
     void ahead.fetch(this.form).then(hold);
@@ -192,6 +195,17 @@ document.addEventListener("htmx:confirm", (event) => {
   void ahead.sending.then(() => elt.isConnected && issueRequest(true));
 });
 document.addEventListener("htmx:afterSwap", goOn);
+// A busy server is asked again: for the ranking, a skip, an undo, and what is kept as it is entered.
+document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
+  const form = task?.form;
+  if (!form?.contains(elt)) return;
+  const send = () => {
+    if (elt === form) task.submit();
+    else if (elt instanceof HTMLButtonElement) elt.click();
+    else form.dispatchEvent(new Event("entered"));
+  };
+  if (later(elt, xhr, send)) show(withPromise(refusal(xhr.responseText) ?? ""));
+});
 // Coming back with the browser's Back shows radios that it restored by itself.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();

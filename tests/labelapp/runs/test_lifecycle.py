@@ -27,6 +27,7 @@ from labelapp.rendering.charts import loss_curve
 from labelapp.runs import lifecycle
 from labelapp.runs import process as run_process
 from tests.conftest import AddPrompt, AddRanking, sign_in
+from tests.training.test_child_process import is_running
 from tests.waiting import PATIENCE, wait_until
 from training.config import TrainConfig
 from training.data.database import open_engine
@@ -290,6 +291,28 @@ def test_a_terminated_command_stops_its_training(project: Project, ranked: list[
     assert progress is not None
     assert progress.state == "failed"  # the training process itself came to its end
     assert lifecycle.can_resume(run)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_command_takes_its_training_along(project: Project, ranked: list[Prompt]) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(settings.DATA_DIR),
+        "DATABASE_URL": database_url(connection.settings_dict),
+    }
+    train = [sys.executable, "manage.py", "train_reward", "--project", "kitchen"]
+    options = [f"--{name}={value}" for name, value in (TINY | {"epochs": 10_000}).items()]
+    command = subprocess.Popen(
+        [*train, *options], cwd=settings.BASE_DIR, env=environment, stderr=subprocess.DEVNULL
+    )
+    wait_until(lambda: TrainingRun.objects.filter(stage="training").exists())
+    folder = run_process.run_folder(TrainingRun.objects.get())
+    training = int((folder.path / "lock").read_text())
+    assert is_running(training)
+    command.kill()
+    command.wait()
+    wait_until(lambda: not is_running(training))
+    assert folder.is_unfinished  # it saved its last step
 
 
 def test_a_run_without_a_heartbeat_is_given_up(running: TrainingRun, manager: Member) -> None:

@@ -18,6 +18,7 @@ import pytest
 from benchmarks.installation import Connection
 from benchmarks.silent import SENT, held_open
 from labelapp.management.commands import serve
+from tests.training.test_child_process import is_running
 from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -121,6 +122,30 @@ def test_pages_stay_when_a_worker_dies_and_all_ends_together(
     assert not answers(port)
 
 
+def test_it_says_that_it_is_ready_and_that_a_worker_is_missing(
+    served: "subprocess.Popen[bytes]", port: int, log: Path
+) -> None:
+    def status(path: str) -> int:
+        connection = Connection(port, session="", timeout=PATIENCE)
+        try:
+            return connection.ask("GET", path).status
+        except OSError:
+            return 0
+        finally:
+            connection.drop()
+
+    wait_until(lambda: status("/healthz") == 200)
+    wait_until(lambda: status("/readyz") == 200)
+    served.send_signal(signal.SIGSTOP)  # so that it starts no other worker
+    try:
+        os.kill(workers(log, "training worker")[0], signal.SIGKILL)
+        wait_until(lambda: status("/readyz") == 503)
+        assert status("/healthz") == 200
+    finally:
+        served.send_signal(signal.SIGCONT)
+    wait_until(lambda: status("/readyz") == 200)
+
+
 def test_a_web_process_that_dies_is_started_again(
     served: "subprocess.Popen[bytes]", port: int
 ) -> None:
@@ -140,6 +165,42 @@ def test_what_has_expired_is_deleted(
         request.getfixturevalue("served")
         count = "SELECT count(*) FROM labelapp_signinfailures"
         wait_until(lambda: database.execute(count).fetchone() == (0,))
+
+
+def descendants(parent: int) -> list[int]:
+    """The process numbers of a process's children, and theirs."""
+    return [pid for child in children(parent) for pid in [child, *descendants(child)]]
+
+
+def test_a_serve_that_is_killed_takes_its_processes_along_and_the_next_one_starts(
+    served: "subprocess.Popen[bytes]", environment: dict[str, str], port: int, log: Path
+) -> None:
+    wait_until(lambda: answers(port))
+    wait_until(lambda: len(workers(log, "(?:task|training) worker")) == 2)
+    started = descendants(served.pid)
+    assert len(started) == 4  # granian, its process, and two workers
+    served.kill()
+    served.wait()
+    command = [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{port}"]
+    again = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: not any(is_running(pid) for pid in started))
+        wait_until(lambda: answers(port))
+        assert again.poll() is None
+    finally:
+        again.terminate()
+        again.wait(PATIENCE)
+
+
+def test_a_granian_that_is_killed_takes_its_processes_along(
+    served: "subprocess.Popen[bytes]", port: int
+) -> None:
+    wait_until(lambda: answers(port))
+    (web,) = web_processes(served.pid)
+    (granian,) = [pid for pid in children(served.pid) if web in children(pid)]
+    os.kill(granian, signal.SIGKILL)
+    assert served.wait(PATIENCE) == 1
+    wait_until(lambda: not is_running(web))
 
 
 @pytest.mark.parametrize("sent", ["silent", "half a head", "half a body"])
