@@ -303,6 +303,10 @@ def of_number(
             f"{key}: negative for {sides[0].key}, positive for {sides[1].key}"
         ] += 1
         return "tie" if number == 0 else sides[number > 0].key
+    if any(word in normal(key) for word in STRENGTHS) and not (
+        normal(key) in ("preference", "human_preference") and seen == names.keys() == {1.0, 2.0}
+    ):
+        raise unsure(key, sides, seen)  # a strength, or the number of a response
     if number in names and (number != 1 or seen - {1.0} <= names.keys() or 2 in seen):
         if 0 in seen and names.keys() == {1.0, 2.0} and 2 not in seen:
             raise unsure(key, sides, seen)
