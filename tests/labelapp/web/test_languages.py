@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,9 @@ def sentences(domain: str) -> Iterator[str]:
         if "migrations" not in path.parts:
             text = path.read_text(encoding="utf-8")
             for call in re.findall(r"\b(?:_|gettext_lazy)\(\s*((?:\"[^\"]*\"\s*)+)[,)]", text):
+                yield "".join(re.findall(r'"([^"]*)"', call))
+            plurals = r"\bngettext\(\s*((?:\"[^\"]*\"\s*)+),\s*((?:\"[^\"]*\"\s*)+),"
+            for call in chain.from_iterable(re.findall(plurals, text)):
                 yield "".join(re.findall(r'"([^"]*)"', call))
 
 
