@@ -37,6 +37,7 @@ SHARED = {
     "training.formats.tables",
     "training.formats.values",
     "training.rankings",
+    "training.runs.caveats",
     "training.runs.folder",
     "training.sampling.protocol",
     "training.splits",

@@ -67,29 +67,38 @@ def has_comparison(ranks: Sequence[int]) -> bool:
     return len(set(ranks)) > 1
 
 
-def comparisons(ranks: Sequence[int], ties: Ties = "drop") -> list[Comparison]:
+def comparisons(
+    ranks: Sequence[int], ties: Ties = "drop", groups: Sequence[int] = ()
+) -> list[Comparison]:
     """Return all pairs with different ranks, the better first (arXiv 2203.02155, section 3.5).
 
-    Unless ties are dropped a tied pair is a comparison too, with a target of one half. An all-tied
-    ranking says nothing on what is better, and gives no comparison either way.
+    Unless ties are dropped a tied pair is a comparison too, with a target of one half. A ranking
+    without a pair of different ranks says nothing on what is better, and gives no comparison.
+    Responses with the same number in `groups` read the same and are not compared; without `groups`
+    all differ.
     """
-    if not has_comparison(ranks):
-        return []
     found = []
     for first in range(len(ranks)):
         for second in range(first + 1, len(ranks)):
+            if groups and groups[first] == groups[second]:
+                continue
             if ranks[first] < ranks[second]:
                 found.append(Comparison(first, second, 1.0))
             elif ranks[first] > ranks[second]:
                 found.append(Comparison(second, first, 1.0))
             elif ties != "drop":
                 found.append(Comparison(first, second, 0.5))
-    return found
+    return found if any(pair.target == 1.0 for pair in found) else []
 
 
-def agreement(ranks: Sequence[int], scores: Sequence[float]) -> Agreement:
-    """Compare scores (higher = better) with ranks (1 = best), tied ranks left out."""
-    pairs = comparisons(ranks)
+def agreement(
+    ranks: Sequence[int], scores: Sequence[float], groups: Sequence[int] = ()
+) -> Agreement:
+    """Compare scores (higher = better) with ranks (1 = best), tied ranks left out.
+
+    Pairs of the same number in `groups` are left out too.
+    """
+    pairs = comparisons(ranks, groups=groups)
     agreed = sum(
         1.0 if scores[pair.better] > scores[pair.worse] else 0.5
         for pair in pairs

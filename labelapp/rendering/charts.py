@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 WIDTH, HEIGHT = 600.0, 200.0  # of the SVG's view box
-CHANCE_LOSS = math.log(2)  # -log sigmoid(0), the loss of a model that guesses
+CHANCE_LOSS = math.log(2)  # -log sigmoid(0), the loss of guessing without ties as outcomes
 MAX_POINTS = 300  # about as many as can be told apart at this width
 
 
@@ -17,12 +17,18 @@ class Curve:
     polyline: str  # "x,y x,y ..."
     ticks_x: list[tuple[float, str]]  # position, label
     ticks_y: list[tuple[float, str]]  # position, label
-    guessing: float | None  # y of the loss of guessing; None above the chart
+    guessing: float | None  # y of the loss of guessing; None above the chart or if not known
+    chance: float | None  # the loss of guessing
     rows: list[Mapping[str, Any]]  # values drawn, for a table
 
 
-def loss_curve(lines: Sequence[Mapping[str, Any]]) -> Curve | None:
-    """Return the curve of the loss by step, or None for fewer than two points."""
+def loss_curve(
+    lines: Sequence[Mapping[str, Any]], chance: float | None = CHANCE_LOSS
+) -> Curve | None:
+    """Return the curve of the loss by step, or None for fewer than two points.
+
+    `chance` is the loss of a model that guesses, if it is known.
+    """
     known = [line for line in lines if isinstance(line.get("loss"), int | float)]
     if len(known) < 2:
         return None
@@ -40,7 +46,8 @@ def loss_curve(lines: Sequence[Mapping[str, Any]]) -> Curve | None:
         polyline=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
         ticks_x=[(0.0, f"{first:,}"), (WIDTH, f"{last:,}")],
         ticks_y=[(HEIGHT * (1 - part), f"{top * part:.2f}") for part in (0.0, 0.5, 1.0)],
-        guessing=HEIGHT * (1 - CHANCE_LOSS / top) if top >= CHANCE_LOSS else None,
+        guessing=HEIGHT * (1 - chance / top) if chance is not None and top >= chance else None,
+        chance=chance,
         rows=rows,
     )
 

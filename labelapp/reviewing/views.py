@@ -12,6 +12,7 @@ from labelapp.db.cache import cached
 from labelapp.models import Member, Prompt, PromptAgreement, TrainingRun
 from labelapp.rendering.texts import render_prompt
 from labelapp.reviewing.review import review
+from labelapp.runs.caveats import few_prompts
 from labelapp.web.access import REVIEWERS, member_view
 
 PROMPTS_PER_PAGE = 10
@@ -44,6 +45,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         context |= {
             "runs": member.project.runs.scored()[:20],
             "figures": run.metrics.get("held_out", {}),
+            "few_prompts": few_prompts(run.metrics.get("held_out", {})),
             "page": page,
             "reviewed": review(run, list(page.object_list)),
             "held_out_only": held_out_only,

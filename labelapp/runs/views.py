@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.jobs import jobs
 from labelapp.models import Member, Role, TrainingRun
 from labelapp.rendering.charts import loss_curve
-from labelapp.runs import lifecycle, process, scores, tasks
+from labelapp.runs import caveats, lifecycle, process, scores, tasks
 from labelapp.runs.forms import TrainForm
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 
@@ -26,7 +26,9 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "run": run,
         "aggregation": scores.aggregation_of(run),
         "folder": folder.model,
-        "curve": loss_curve(folder.metric_lines()),
+        "caveats": caveats.caveat_sentences(run.metrics),
+        "few_prompts": caveats.few_prompts(run.metrics.get("held_out", {})),
+        "curve": loss_curve(folder.metric_lines(), caveats.chance_of_training(run)),
         "can_resume": lifecycle.can_resume(run),
         "is_trained": folder.is_trained,
     }
@@ -48,10 +50,16 @@ def list_response(
 ) -> HttpResponse:
     jobs.mark_lost(member.project.runs.all())
     page = Paginator(member.project.runs.all(), 20).get_page(request.GET.get("page"))
+    marked = caveats.comparison_marks(page.object_list)
     context = {
         "member": member,
         "project": member.project,
         "runs": page,
+        "rows": [
+            (run, mark, caveats.few_prompts(run.metrics.get("held_out", {})))
+            for run, mark in marked
+        ],
+        "different_comparisons": any(mark for _, mark in marked),
         "form": form,
         "blocked": lifecycle.reason_not_to_start(member.project),
     }

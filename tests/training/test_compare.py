@@ -94,7 +94,36 @@ def test_the_difference_is_paired_over_prompts(tmp_path):
 
 def test_few_prompts_have_no_interval(tmp_path):
     table = tabulate([made_up(tmp_path, "gru", right(4)[:3])])
-    assert "| gru | 100.0% | +0.0% | 0.5000 | 90.0% | 3 | 100 | 1,234 |" in markdown(table)
+    few = "(3 held-out prompts: not a measurement) 100.0%"
+    assert f"| gru | {few} | +0.0% | 0.5000 | 90.0% | 3 | 100 | 1,234 |" in markdown(table)
+
+
+def test_the_loss_is_shown_beside_that_of_guessing(tmp_path):
+    found = made_up(tmp_path, "gru", right(4))
+    metrics = found.folders[0].read_metrics()
+    metrics["held_out"]["chance_loss"] = 1.0609
+    found.folders[0].write_metrics(metrics)
+    assert "| 0.5000 (1.061) |" in markdown(tabulate([found]))
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_figures_on_other_comparisons_than_the_first_rows_are_marked(tmp_path, recorded):
+    """Runs of earlier versions have no digest: their prompts and numbers of comparisons tell."""
+    rows = [
+        made_up(tmp_path, "a", right(4)),
+        made_up(tmp_path, "b", right(5)),
+        made_up(tmp_path, "c", [(name, agreed, 2) for name, agreed, _ in right(6)]),
+    ]
+    for row, digest in zip(rows, ("one", "one", "two"), strict=True):
+        metrics = row.folders[0].read_metrics()
+        if recorded:
+            metrics["held_out"]["comparisons_sha256"] = digest
+        row.folders[0].write_metrics(metrics)
+    assert "†" not in markdown(tabulate(rows[:2]))
+    lines = markdown(tabulate(rows)).splitlines()
+    assert ["†" in line for line in lines[2:5]] == [False, False, True]
+    assert "| † |" in lines[4]
+    assert lines[-1] == "† on other held-out comparisons than the first row: not comparable"
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ class PretrainedBackbone:
         return scatter_rewards(rewards_B, examples)
 
     def save(self, folder: Path) -> None:
+        self.model.config.problem_type = "regression"  # pipelines then give the reward itself
         self.model.save_pretrained(folder, state_dict=merged_weights(self.model))
         self.tokenizer.save_pretrained(folder)
 

@@ -116,6 +116,7 @@ class ScratchBackbone:
         return scatter_rewards(logits_B1.squeeze(-1), examples)
 
     def save(self, folder: Path) -> None:
+        self.model.config.problem_type = "regression"  # pipelines then give the reward itself
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 

@@ -20,7 +20,7 @@ from training.rankings import Ties
 
 
 class Rows(Protocol):
-    """Give the ranks of each ranking, by its place."""
+    """Give a row of numbers of each ranking, by its place."""
 
     def __getitem__(self, place: int, /) -> Sequence[int] | NDArray[np.integer]: ...
 
@@ -36,15 +36,25 @@ class Batches:
     """
 
     def __init__(
-        self, rankings: Sequence[TokenizedRanking], ranks: Rows, config: TrainConfig
+        self,
+        rankings: Sequence[TokenizedRanking],
+        ranks: Rows,
+        config: TrainConfig,
+        groups: Rows | None = None,
     ) -> None:
-        """Deal out these rankings; `ranks` gives their ranks without reading their tokens."""
+        """Deal out these rankings.
+
+        `ranks` and `groups` give the numbers of each without reading its tokens; without `groups`
+        all responses differ.
+        """
         self.per_epoch = math.ceil(len(rankings) / config.rankings_per_step)
         self._rankings = rankings
         self._rankings_per_step = config.rankings_per_step
         self._seed = config.seed
         self._pairs_C3 = (
-            pairs_of(ranks, len(rankings), config.ties) if config.batching == "shuffled" else None
+            pairs_of(ranks, len(rankings), config.ties, groups)
+            if config.batching == "shuffled"
+            else None
         )
         self._epoch = -1
         self._steps: list[NDArray[np.int64]] = []
@@ -71,10 +81,13 @@ class Batches:
             ranking,
             places=(ranking.places[first], ranking.places[second]),
             ranks=(ranking.ranks[first], ranking.ranks[second]),
+            groups=(),
         )
 
 
-def pairs_of(ranks: Rows, rankings: int, ties: Ties) -> NDArray[np.int32]:
+def pairs_of(
+    ranks: Rows, rankings: int, ties: Ties, groups: Rows | None = None
+) -> NDArray[np.int32]:
     """Return the comparisons of all rankings (C, 3): the ranking's place, and two places within it.
 
     They are those of training/rankings.py, found in bulk. Unless ties are dropped, a tied pair
@@ -86,8 +99,12 @@ def pairs_of(ranks: Rows, rankings: int, ties: Ties) -> NDArray[np.int32]:
     for place in range(rankings):
         row = np.asarray(ranks[place])
         pairs = all_pairs(len(row))
-        if ties == "drop" or (row == row[0]).all():
-            pairs = pairs[row[pairs[:, 0]] != row[pairs[:, 1]]]
+        group = np.asarray(groups[place] if groups is not None else ())
+        if len(group):
+            pairs = pairs[group[pairs[:, 0]] != group[pairs[:, 1]]]
+        untied = row[pairs[:, 0]] != row[pairs[:, 1]]
+        if ties == "drop" or not untied.any():
+            pairs = pairs[untied]
         found_C3[count : count + len(pairs), 0] = place
         found_C3[count : count + len(pairs), 1:] = pairs
         count += len(pairs)

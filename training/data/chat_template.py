@@ -15,6 +15,19 @@ CONVERSATION = [
     {"role": "user", "content": "Why is the sky blue?"},
     {"role": "assistant", "content": "Air scatters blue light."},
 ]
+# What follows reads the other messages, for this name is then the template's own.
+FOLDING = (
+    "{%- if messages and messages[0]['role'] == 'system' -%}"
+    "{%- set podium_system = messages[0]['content'] -%}"
+    "{%- if messages | length > 1 and messages[1]['role'] == 'user' -%}"
+    "{%- set messages = [{'role': 'user', 'content':"
+    " podium_system + '\n\n' + messages[1]['content']}] + messages[2:] -%}"
+    "{%- else -%}"
+    "{%- set messages = [{'role': 'user', 'content': podium_system}] + messages[1:] -%}"
+    "{%- endif -%}"
+    "{%- endif %}"
+)
+"""Beginning of a template that puts a system message into the first user message."""
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
@@ -48,6 +61,50 @@ def plain_template(tokenizer: PreTrainedTokenizerBase, end: str) -> str:
         "{%- endfor -%}"
         f"{{%- if add_generation_prompt -%}}{{{{- {opening} -}}}}{{%- endif -%}}"
     )
+
+
+def folding_system(tokenizer: PreTrainedTokenizerBase, template: str) -> str:
+    """Return the template so that it takes a system message, if it refuses one.
+
+    A system message at the beginning is put into the first user message, with an empty line between
+    them; without a user message behind it, it becomes one. A template that takes system messages,
+    or that cannot be changed in this way, is returned as it is.
+    """
+    system = {"role": "system", "content": "Be brief."}
+    joined = [{"role": "user", "content": f"Be brief.\n\n{CONVERSATION[0]['content']}"}]
+    try:
+        if _takes(tokenizer, template, [system, *CONVERSATION[:1]]):
+            return template
+        longer = FOLDING + template
+        fits = all(
+            _filled(tokenizer, longer, given, add_generation_prompt=prompted)
+            == _filled(tokenizer, template, wanted, add_generation_prompt=prompted)
+            for prompted in (True, False)
+            for given, wanted in (
+                (CONVERSATION, CONVERSATION),
+                ([system, *CONVERSATION], [*joined, *CONVERSATION[1:]]),
+                ([system], [{"role": "user", "content": "Be brief."}]),
+            )
+        )
+    except Exception:  # noqa: BLE001 - a template is a program of its author's
+        return template
+    return longer if fits else template
+
+
+def folds_system(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return True if the tokenizer's template puts a system message into the first user message."""
+    template = tokenizer.chat_template
+    return isinstance(template, str) and FOLDING in template
+
+
+def _takes(
+    tokenizer: PreTrainedTokenizerBase, template: str, messages: list[dict[str, str]]
+) -> bool:
+    try:
+        _filled(tokenizer, template, messages)
+    except Exception:  # noqa: BLE001 - a template is a program of its author's
+        return False
+    return True
 
 
 def ending_in_the_response(tokenizer: PreTrainedTokenizerBase, template: str, end: str) -> str:

@@ -58,6 +58,8 @@ class TokenizedRanking:
     """Places of the ranked responses in the prompt's lists."""
     ranks: tuple[int, ...]
     labeller: str | None
+    groups: tuple[int, ...] = ()
+    """Numbers that responses share which read the same after the cut; empty where all differ."""
 
     def example(self) -> Example:
         """Return the prompt and the ranked responses, to be scored together."""
@@ -77,6 +79,14 @@ class Counts(SourceCounts):
     dropped_prompts: int = 0
     """Prompts that the model's chat template refuses."""
     dropped_rankings: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+    """Prompts by the reason that the template gives for refusing them, the most frequent ones."""
+    folded_prompts: int = 0
+    """Prompts whose system message the chat template puts into the first user message."""
+    cut_equal_comparisons: int = 0
+    """Comparisons of different responses that are equal after the cut: left out."""
+    cut_equal_rankings: int = 0
+    """Rankings that have no comparison left for that reason: left out."""
     tokens: int = 0
     """Tokens of all prompts and responses that are used, each counted once."""
 
@@ -133,6 +143,8 @@ class Rankings(Sequence[TokenizedRanking]):
     """Ranks of each ranking, without its tokens."""
     places: Lists
     """Places of each ranking's responses in its prompt's lists."""
+    groups: Lists
+    """Numbers shared by responses that read the same; an empty row where all differ."""
     labeller_codes: NDArray[np.int32]
     labellers: Sequence[str | None]
     """Labellers' names by their codes."""
@@ -150,6 +162,7 @@ class Rankings(Sequence[TokenizedRanking]):
         self.tokens = table.numbers("tokens")
         self.ranks = table.lists("ranks")
         self.places = table.lists("places")
+        self.groups = table.lists("groups")
         self.labeller_codes = table.numbers("labeller")
         self.labellers = labellers
         self.kinds = kinds
@@ -183,6 +196,7 @@ class Rankings(Sequence[TokenizedRanking]):
             tuple(self.places[place].tolist()),
             tuple(self.ranks[place].tolist()),
             self.labellers[self.labeller_codes[place]],
+            tuple(self.groups[place].tolist()),
         )
 
 
@@ -196,6 +210,8 @@ class Dataset:
     counts: Counts
     rankings_sha256: str
     """Digest of all rankings with a comparison, whatever their order."""
+    held_out_sha256: str
+    """Digest of the held-out comparisons, whatever their order, labellers and tokenizer."""
     key: str
     """Name of its store in the token cache."""
 

@@ -20,6 +20,8 @@ from transformers import PreTrainedTokenizerBase
 
 from training.data.chat_template import (
     ending_in_the_response,
+    folding_system,
+    folds_system,
     plain_template,
     special_tokens,
 )
@@ -33,6 +35,8 @@ from training.rankings import Message
 PLACEHOLDER = re.compile("(\u2003?)\ue000(\\d+)\ue001(\u2003?)")
 ROLE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 TEMPLATES_KEPT = 1024
+REASON_CHARACTERS = 200
+"""Characters of a template's reason that are kept."""
 
 
 class Content(NamedTuple):
@@ -51,6 +55,11 @@ class Content(NamedTuple):
 
 class TemplateRefusedError(ValueError):
     """Raised where the chat template refuses messages, for example roles that do not alternate."""
+
+    def __init__(self, reason: str) -> None:
+        """Take the template's own reason."""
+        self.reason = " ".join(reason.split())[:REASON_CHARACTERS]
+        super().__init__(f"the chat template refuses the messages: {self.reason}")
 
 
 class TextEncoder:
@@ -72,6 +81,7 @@ class TextEncoder:
         self.end = end_token_id(tokenizer)
         self.prompts_cut = 0
         self.responses_cut = 0
+        self._folds = folds_system(tokenizer)
         self._template = lru_cache(TEMPLATES_KEPT)(self._fill_in)
         self._refuse_parsed_specials()
 
@@ -82,7 +92,7 @@ class TextEncoder:
         """
         (found,) = self.prompts([messages])
         if isinstance(found, TemplateRefusedError):
-            raise TemplateRefusedError(str(found)) from found.__cause__
+            raise TemplateRefusedError(found.reason) from found.__cause__
         return found
 
     def prompts(self, many: Sequence[Sequence[Message]]) -> list[Tokens | TemplateRefusedError]:
@@ -104,6 +114,10 @@ class TextEncoder:
             parts = [next(encoded) if isinstance(piece, Content) else piece for piece in pieces]
             found.append(self._cut(list(chain.from_iterable(parts))))
         return found
+
+    def folds(self, messages: Sequence[Message]) -> bool:
+        """Return True if the template puts a system message into the first user message here."""
+        return self._folds and bool(messages) and _role(messages[0]) == "system"
 
     def responses(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the token ids (R,) of each response with the end token, cut to the limit."""
@@ -140,7 +154,7 @@ class TextEncoder:
                 stand_ins, tokenize=False, add_generation_prompt=True
             )
         except Exception as error:  # noqa: BLE001 - a template is a program of its author's
-            refused = TemplateRefusedError(f"the chat template refuses the messages: {error}")
+            refused = TemplateRefusedError(str(error))
             refused.__cause__ = error
             return refused
         first, *rest = PLACEHOLDER.split(str(filled))
@@ -207,7 +221,7 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
     if isinstance(template, dict):  # several, by name
         template = template.get("default")
     tokenizer.chat_template = (
-        ending_in_the_response(tokenizer, template, end)
+        ending_in_the_response(tokenizer, folding_system(tokenizer, template), end)
         if template
         else plain_template(tokenizer, end)
     )

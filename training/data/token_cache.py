@@ -23,9 +23,10 @@ import shutil
 import tempfile
 import time
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,13 @@ from training.data.examples import Tokens
 from training.data.source import file_sha256
 from training.data.staging import StagedPrompt, Staging
 from training.errors import UserError
-from training.rankings import Kind
+from training.rankings import Kind, comparisons
 
-FORMAT = 2
+FORMAT = 3
 """Version of the files. Raise it with their schema or with a change of how tokens are made."""
 STORES_KEPT = 5
+REFUSALS_KEPT = 5
+"""Reasons of the chat template that are recorded at most."""
 PROMPTS_AT_A_TIME = 256
 PART = ".part"
 PART_SECONDS = 24 * 3600
@@ -77,15 +80,13 @@ def tokenized(staging: Staging, encoder: TextEncoder, cache: Path) -> tuple[Data
     except UserError:
         pass  # not there, or damaged
     with _new_store(cache, key) as folder:
-        counts, people = write_tables(staging, encoder, folder)
+        counts, people, held_out_sha256 = write_tables(staging, encoder, folder)
         if not counts.train_rankings or not counts.held_out_rankings:
-            raise UserError(
-                f"the model's chat template refuses {counts.dropped_prompts} of"
-                f" {counts.prompts} prompts, and too few are left; choose another model"
-            )
+            raise UserError(_too_few(counts))
         facts = {
             "counts": asdict(counts),
             "rankings_sha256": staging.rankings_sha256(),
+            "held_out_sha256": held_out_sha256,
             "labellers": [labeller for labeller, _ in people],
             "kinds": [kind for _, kind in people],
             "sha256": {name: file_sha256(folder / name) for name in FILES},
@@ -118,6 +119,7 @@ def open_store(cache: Path, key: str) -> Dataset:
                 prompts,
                 Counts(**facts["counts"]),
                 facts["rankings_sha256"],
+                facts["held_out_sha256"],
                 key,
             )
             os.utime(folder)
@@ -142,12 +144,34 @@ def store_key(staging: Staging, encoder: TextEncoder) -> str:
     return hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()
 
 
+def _too_few(counts: Counts) -> str:
+    """Return why a side has no ranking left, and what to do."""
+    reasons = []
+    if counts.dropped_prompts:
+        why = next(iter(counts.refusals), "")
+        reasons.append(
+            f"the model's chat template refuses {counts.dropped_prompts} of {counts.prompts}"
+            f" prompts ({why}); choose another model"
+        )
+    if counts.cut_equal_rankings:
+        reasons.append(
+            f"the responses of {counts.cut_equal_rankings} rankings are equal after the cut;"
+            " raise --max-response-tokens"
+        )
+    return "too few rankings are left: " + "; ".join(reasons)
+
+
 def write_tables(
     staging: Staging, encoder: TextEncoder, folder: Path
-) -> tuple[Counts, list[Labeller]]:
-    """Tokenise all prompts into the tables of a store. Return the counts, and labellers by code."""
+) -> tuple[Counts, list[Labeller], str]:
+    """Tokenise all prompts into the tables of a store.
+
+    Return the counts, the labellers by code, and the digest of the held-out comparisons.
+    """
     counts = Counts(**asdict(staging.counts))
     codes: dict[Labeller, int] = {}
+    refusals: Counter[str] = Counter()
+    held_out_digests: list[bytes] = []
     # Most vocabularies fit into two bytes.
     ids = pa.uint16() if len(encoder.tokenizer) <= 2**16 else pa.int32()
     with ExitStack() as files:
@@ -156,16 +180,22 @@ def write_tables(
             for name, schema in zip(FILES, schemas(ids), strict=True)
         )
         for staged, parts in _encoded(staging, encoder):
-            if parts is None:
+            if isinstance(parts, TemplateRefusedError):
                 counts.dropped_prompts += 1
                 counts.dropped_rankings += len(staged.held_out)
+                refusals[parts.reason] += 1
+                continue
+            staged, groups = comparable(staged, parts, counts)
+            if not staged.held_out:
                 continue
             lengths = np.array([len(part) for part in parts])
             counts.tokens += int(lengths.sum())
             counts.train_prompts += not all(staged.held_out)
             counts.held_out_prompts += any(staged.held_out)
-            for row in ranking_rows(staged, prompts.rows, lengths, codes):
+            counts.folded_prompts += encoder.folds(staged.prompt.messages)
+            for row in ranking_rows(staged, groups, prompts.rows, lengths, codes):
                 (held_out if row[0] else train).add(*row[1:])
+            held_out_digests += comparison_digests(staged, groups)
             prompt = staged.prompt
             found = [response.text for response in prompt.responses]
             prompts.add(
@@ -180,19 +210,81 @@ def write_tables(
         counts.train_rankings, counts.held_out_rankings = train.rows, held_out.rows
     counts.truncated_prompts = encoder.prompts_cut
     counts.truncated_responses = encoder.responses_cut
-    return counts, list(codes)
+    counts.refusals = dict(refusals.most_common(REFUSALS_KEPT))
+    digest = hashlib.sha256(b"".join(sorted(held_out_digests))).hexdigest()
+    return counts, list(codes), digest
+
+
+def comparable(
+    staged: StagedPrompt, parts: list[Tokens], counts: Counts
+) -> tuple[StagedPrompt, list[tuple[int, ...]]]:
+    """Return a prompt without the rankings that have no comparison left, and the others' groups.
+
+    Responses of a ranking with the same tokens share a number in its groups and are not compared,
+    because they always have the same reward. `counts` is told how many comparisons that leaves out.
+    """
+    responses = staged.prompt.responses
+    tokens = {
+        response.id: part.tobytes() for response, part in zip(responses, parts[1:], strict=True)
+    }
+    rankings, held_out, groups = [], [], []
+    for ranking, held in zip(staged.prompt.rankings, staged.held_out, strict=True):
+        read = [tokens[name] for name in ranking.responses]
+        group = tuple(read.index(each) for each in read)
+        counts.cut_equal_comparisons += sum(
+            group[pair.better] == group[pair.worse] for pair in ranking.comparisons()
+        )
+        if comparisons(ranking.ranks, groups=group):
+            rankings.append(ranking)
+            held_out.append(held)
+            groups.append(group if len(set(group)) < len(group) else ())
+        else:
+            counts.cut_equal_rankings += 1
+    return StagedPrompt(replace(staged.prompt, rankings=tuple(rankings)), held_out), groups
+
+
+def comparison_digests(staged: StagedPrompt, groups: list[tuple[int, ...]]) -> Iterator[bytes]:
+    """Yield a SHA-256 of the comparisons of each held-out ranking.
+
+    It does not depend on ids, labellers, the order of the responses or the tokenizer.
+    """
+    texts = {response.id: response.text for response in staged.prompt.responses}
+    for ranking, group, held in zip(staged.prompt.rankings, groups, staged.held_out, strict=True):
+        if not held:
+            continue
+        hashes = [
+            hashlib.sha256(texts[name].encode("utf-8", "surrogatepass")).hexdigest()
+            for name in ranking.responses
+        ]
+        numbers = group or tuple(range(len(hashes)))
+        first = {
+            number: min(each for each, its in zip(hashes, numbers, strict=True) if its == number)
+            for number in numbers
+        }
+        placed = sorted(
+            (each, rank, first[number])
+            for each, rank, number in zip(hashes, ranking.ranks, numbers, strict=True)
+        )
+        line = json.dumps([staged.prompt.content_hash, placed])
+        yield hashlib.sha256(line.encode()).digest()
 
 
 def ranking_rows(
-    staged: StagedPrompt, row: int, lengths: Tokens, codes: dict[Labeller, int]
+    staged: StagedPrompt,
+    groups: list[tuple[int, ...]],
+    row: int,
+    lengths: Tokens,
+    codes: dict[Labeller, int],
 ) -> Iterator[tuple[Any, ...]]:
     """Yield a row of a rankings table for each ranking, led by True if it is held out."""
     places = {response.id: place for place, response in enumerate(staged.prompt.responses)}
-    for ranking, held_out in zip(staged.prompt.rankings, staged.held_out, strict=True):
+    for ranking, held_out, group in zip(
+        staged.prompt.rankings, staged.held_out, groups, strict=True
+    ):
         ranked = [places[name] for name in ranking.responses]
         tokens = lengths[0] + sum(lengths[1 + place] for place in ranked)
         labeller = codes.setdefault((ranking.labeller, ranking.kind), len(codes))
-        yield held_out, row, labeller, tokens, ranked, ranking.ranks
+        yield held_out, row, labeller, tokens, ranked, ranking.ranks, group
 
 
 def schemas(ids: pa.DataType) -> list[pa.Schema]:
@@ -205,6 +297,7 @@ def schemas(ids: pa.DataType) -> list[pa.Schema]:
             "tokens": pa.int64(),
             "places": numbers,
             "ranks": numbers,
+            "groups": numbers,
         }
     )
     prompts = pa.schema(
@@ -222,8 +315,8 @@ def schemas(ids: pa.DataType) -> list[pa.Schema]:
 
 def _encoded(
     staging: Staging, encoder: TextEncoder
-) -> Iterator[tuple[StagedPrompt, list[Tokens] | None]]:
-    """Yield each prompt with the tokens of itself and its responses, or None if it is refused."""
+) -> Iterator[tuple[StagedPrompt, list[Tokens] | TemplateRefusedError]]:
+    """Yield each prompt with the tokens of itself and its responses, or why it is refused."""
     found = staging.prompts()
     while some := list(islice(found, PROMPTS_AT_A_TIME)):
         prompts = encoder.prompts([staged.prompt.messages for staged in some])
@@ -239,7 +332,7 @@ def _encoded(
         )
         for staged, tokens in zip(some, prompts, strict=True):
             if isinstance(tokens, TemplateRefusedError):
-                yield staged, None
+                yield staged, tokens
             else:
                 yield staged, [tokens, *islice(responses, len(staged.prompt.responses))]
 

@@ -104,7 +104,7 @@ def learn_word_counts(train: Rankings) -> WordCounts:
 
 def compared(ranking: TokenizedRanking, first: int) -> Iterator[tuple[int, int]]:
     """Yield the rows of the better and the worse response of each comparison."""
-    for pair in comparisons(ranking.ranks):
+    for pair in comparisons(ranking.ranks, groups=ranking.groups):
         yield first + ranking.places[pair.better], first + ranking.places[pair.worse]
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.runs.caveats import FEWEST_PROMPTS
+
 BOOTSTRAP_SAMPLES = 2000
 BOOTSTRAP_SEED = 0
-FEWEST_PROMPTS = 5
-"""Prompts that an interval needs: with fewer it would claim more than the data shows."""
 
 
 def by_prompt(table: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ Shapes: N rankings, K responses of the longest ranking (shorter ones are padded 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from training.evaluation import metrics
 from training.evaluation.bootstrap import Sums, by_prompt
 from training.evaluation.inference import compute_rewards
 from training.loop.loss import RankingLoss
+from training.rankings import Ties
 
 MIN_SAMPLE, MAX_SAMPLE = 100, 1000
 """Limits on the training prompts evaluated after training, which are as many as are held out."""
@@ -60,10 +62,19 @@ class Evaluation:
     places: list[tuple[int, ...]]
     """Places of each ranking's responses in its prompt's lists."""
     table: pd.DataFrame
-    """One row a ranking: prompt, labeller, comparisons, agreed, loss, top1, kendall_tau."""
+    """One row a ranking: prompt, labeller, comparisons, agreed, loss, top1, kendall_tau, tied (the
+    share of its pairs that are tied)."""
     comparisons: pd.DataFrame
     """One row a comparison: metrics.comparison_table, and prompt, labeller, margin, agreed,
     longer (1 where the longer text is the better one, one half where they are of one length)."""
+
+    ties: Ties = "drop"
+    """How the loss takes ties."""
+
+    @property
+    def chance_loss(self) -> float:
+        """Return the loss of a model that gives every response the same reward."""
+        return metrics.chance_loss(self.table["tied"].to_numpy(), self.ties)
 
     @property
     def loss(self) -> float:
@@ -129,6 +140,7 @@ def evaluate(
     rows: list[tuple[str, str | None]] = []
     places: list[tuple[int, ...]] = []
     ranks: list[tuple[int, ...]] = []
+    groups: list[tuple[int, ...]] = []
     characters: dict[str, list[int]] = {}
     for ranking in rankings:
         prompt = ranking.prompt
@@ -136,14 +148,19 @@ def evaluate(
         rows.append((prompt.content_hash, ranking.labeller))
         places.append(ranking.places)
         ranks.append(ranking.ranks)
+        groups.append(ranking.groups)
     table = pd.DataFrame(rows, columns=["prompt", "labeller"])
     ranks_NK = metrics.padded(ranks, np.int64)
     rewards_NK = _by_ranking(table["prompt"], places, rewards)
-    table["loss"] = _losses(rewards_NK, ranks_NK, objective)
-    table["top1"] = metrics.top1(ranks_NK, rewards_NK)
-    table["kendall_tau"] = metrics.kendall_tau_b(ranks_NK, rewards_NK)
+    groups_NK = metrics.groups_of(groups, ranks_NK.shape[1])
+    table["loss"] = _losses(rewards_NK, ranks_NK, groups_NK, objective)
+    table["top1"] = metrics.top1(ranks_NK, rewards_NK, groups_NK)
+    table["kendall_tau"] = metrics.kendall_tau_b(ranks_NK, rewards_NK, groups_NK)
+    table["tied"] = metrics.tied_share(ranks_NK, groups_NK)
 
-    found = metrics.comparison_table(ranks_NK, _by_ranking(table["prompt"], places, characters))
+    found = metrics.comparison_table(
+        ranks_NK, _by_ranking(table["prompt"], places, characters), groups_NK
+    )
     for name in ("prompt", "labeller"):
         # Categories save memory: there may be a million comparisons of a few thousand prompts.
         found[name] = table[name].astype("category").array.take(found["ranking"].to_numpy())
@@ -152,15 +169,19 @@ def evaluate(
     found["longer"] = metrics.agreed(found["characters_better"] - found["characters_worse"])
     by_ranking = found.groupby("ranking")["agreed"]
     table["comparisons"], table["agreed"] = by_ranking.size(), by_ranking.sum()
-    return Evaluation(rewards, characters, places, table, found)
+    return Evaluation(rewards, characters, places, table, found, objective.ties)
 
 
 def _losses(
-    rewards_NK: NDArray[np.float64], ranks_NK: NDArray[np.int64], objective: RankingLoss
+    rewards_NK: NDArray[np.float64],
+    ranks_NK: NDArray[np.int64],
+    groups_NK: NDArray[np.int64],
+    objective: RankingLoss,
 ) -> NDArray[np.float64]:
     """Return the evaluation losses (N,), batch by batch: each makes a dozen arrays (N, K, K)."""
     parts = (
-        torch.from_numpy(array_NK).split(RANKINGS_PER_BATCH) for array_NK in (rewards_NK, ranks_NK)
+        torch.from_numpy(array_NK).split(RANKINGS_PER_BATCH)
+        for array_NK in (rewards_NK, ranks_NK, groups_NK)
     )
     with torch.no_grad():
         return torch.cat(list(map(objective.evaluation_loss, *parts))).numpy()
@@ -200,6 +221,7 @@ def brief(evaluation: Evaluation) -> dict[str, Any]:
         "rankings": len(evaluation.table),
         "comparisons": len(evaluation.comparisons),
         "loss": evaluation.loss,
+        "chance_loss": evaluation.chance_loss,
         "accuracy": evaluation.accuracy,
     }
 
@@ -229,7 +251,9 @@ def held_out_metrics(
         "rankings": len(table),
         "comparisons": len(comparisons),
         "loss": evaluation.loss,
+        "chance_loss": evaluation.chance_loss,
         "log_loss": metrics.log_loss(margin),
+        "chance_log_loss": math.log(2),
         **_with_intervals(evaluation, baselines),
         "longer_wins": float(comparisons["longer"].mean()),
         "by_gap": metrics.accuracy_by(

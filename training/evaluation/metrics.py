@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import entr, expit
+
+from training.rankings import Ties
 
 NEAR_EQUAL = 0.25
 """Share by which the longer of two texts may exceed the shorter for near-equal lengths."""
@@ -34,15 +36,30 @@ def padded(rows: Sequence[Sequence[float]], dtype: type) -> NDArray[Any]:
     return found_NK
 
 
-def comparison_table(ranks_NK: NDArray[Any], characters_NK: NDArray[Any]) -> pd.DataFrame:
+def groups_of(groups: Sequence[Sequence[int]], K: int) -> NDArray[np.int64]:
+    """Return the groups of rankings as one array (N, K), where empty ones mean that all differ."""
+    groups_NK = np.tile(np.arange(K), (len(groups), 1))
+    for row_K, numbers in zip(groups_NK, groups, strict=True):
+        row_K[: len(numbers)] = numbers
+    return groups_NK
+
+
+def comparison_table(
+    ranks_NK: NDArray[Any], characters_NK: NDArray[Any], groups_NK: NDArray[Any] | None = None
+) -> pd.DataFrame:
     """Return a table of comparisons, that is of pairs of responses with different ranks.
+
+    Responses that share a number in `groups_NK` are not compared.
 
     Columns: ranking (its row), better and worse (places in the ranking), gap (difference of their
     ranks), characters_better, characters_worse, near (True if these are near-equal).
     """
     first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
     first_NC, second_NC = ranks_NK[:, first_C], ranks_NK[:, second_C]
-    ranking, pair = np.nonzero((first_NC > 0) & (second_NC > 0) & (first_NC != second_NC))
+    compared_NC = (first_NC > 0) & (second_NC > 0) & (first_NC != second_NC)
+    if groups_NK is not None:
+        compared_NC &= groups_NK[:, first_C] != groups_NK[:, second_C]
+    ranking, pair = np.nonzero(compared_NC)
     gap = second_NC[ranking, pair] - first_NC[ranking, pair]
     better = np.where(gap > 0, first_C[pair], second_C[pair])
     worse = np.where(gap > 0, second_C[pair], first_C[pair])
@@ -77,48 +94,90 @@ def agreed(margin: NDArray[Any] | pd.Series[Any]) -> NDArray[np.float64]:
 # Figures of one ranking
 
 
-def top1(ranks_NK: NDArray[Any], rewards_NK: NDArray[Any]) -> NDArray[np.float64]:
+def top1(
+    ranks_NK: NDArray[Any], rewards_NK: NDArray[Any], groups_NK: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
     """Return 1 for each ranking whose highest reward is of a response that people ranked best.
 
     Responses that share the best rank are all right. Where several share the highest reward, the
-    value is the share of them that are right, as if one were chosen at random.
+    value is the share of them that are right, as if one were chosen at random. A response that
+    shares its number in `groups_NK` with one of the best is right too.
     """
     present_NK = ranks_NK > 0
     best_rank_N1 = np.where(present_NK, ranks_NK, np.iinfo(np.int64).max).min(1, keepdims=True)
     rewards_NK = np.where(present_NK, rewards_NK, -np.inf)
     chosen_NK = present_NK & (rewards_NK == rewards_NK.max(1, keepdims=True))
-    shares_N: NDArray[np.float64] = (chosen_NK & (ranks_NK == best_rank_N1)).sum(1) / np.maximum(
-        chosen_NK.sum(1), 1
-    )
+    best_NK = ranks_NK == best_rank_N1
+    if groups_NK is not None:
+        same_NKK = groups_NK[:, :, None] == groups_NK[:, None, :]
+        best_NK = (same_NKK & best_NK[:, None, :]).any(2)
+    shares_N: NDArray[np.float64] = (chosen_NK & best_NK).sum(1) / np.maximum(chosen_NK.sum(1), 1)
     return shares_N
 
 
-def kendall_tau_b(ranks_NK: NDArray[Any], rewards_NK: NDArray[Any]) -> NDArray[np.float64]:
+def kendall_tau_b(
+    ranks_NK: NDArray[Any], rewards_NK: NDArray[Any], groups_NK: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
     """Return Kendall's tau-b between rewards and ranks of each ranking: 1 same order, -1 reversed.
 
     (P - Q) / sqrt((P + Q + T) (P + Q + U)), with P pairs ordered alike, Q otherwise, T tied in the
     rewards only, U in the ranks only: Kendall 1945, "The treatment of ties in ranking problems", as
     scipy.stats.kendalltau computes it. Where either ties everything it is not defined, and 0 here:
-    an order that was not found must not be left out of the mean.
+    an order that was not found must not be left out of the mean. Pairs that share a number in
+    `groups_NK` have no part in it.
     """
     first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
     both_NC = (ranks_NK[:, first_C] > 0) & (ranks_NK[:, second_C] > 0)
+    if groups_NK is not None:
+        both_NC &= groups_NK[:, first_C] != groups_NK[:, second_C]
     people_NC = np.sign(ranks_NK[:, second_C] - ranks_NK[:, first_C]) * both_NC
     model_NC = np.sign(rewards_NK[:, first_C] - rewards_NK[:, second_C]) * both_NC
     untied_N = np.abs(people_NC).sum(1) * np.abs(model_NC).sum(1)
     return (people_NC * model_NC).sum(1) / np.sqrt(np.maximum(untied_N, 1))
 
 
+def tied_share(ranks_NK: NDArray[Any], groups_NK: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the share of each ranking's pairs that are tied, without pairs of the same group."""
+    first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
+    both_NC = (ranks_NK[:, first_C] > 0) & (ranks_NK[:, second_C] > 0)
+    both_NC &= groups_NK[:, first_C] != groups_NK[:, second_C]
+    tied_NC = both_NC & (ranks_NK[:, first_C] == ranks_NK[:, second_C])
+    shares_N: NDArray[np.float64] = tied_NC.sum(1) / np.maximum(both_NC.sum(1), 1)
+    return shares_N
+
+
 # Figures of all comparisons
 
 
 def log_loss(margin: NDArray[Any]) -> float:
-    """Return the mean of -log sigmoid(margin), which is 0.693 for a guess.
+    """Return the mean of -log sigmoid(margin), which is ln 2 for a guess.
 
     This is the log loss of the Bradley-Terry probability that the better response wins (Bradley and
     Terry 1952), whatever loss the model was trained with.
     """
     return float(np.logaddexp(0.0, -margin).mean())
+
+
+def chance_loss(tied_N: NDArray[Any], ties: Ties) -> float:
+    """Return the mean evaluation loss of a model that gives every response the same reward.
+
+    With ties dropped that is ln 2, the log loss of the probability one half (Bradley and Terry
+    1952). With a tie as half a win it is ln 2 too, which both outcomes of every pair cost. With
+    ties as outcomes of their own (Davidson 1970, equation 2.2: better, worse and tied in the
+    proportion 1, 1 and nu at equal strength) it is the loss at the best nu: the entropy of the
+    frequencies of better, worse and tied, -(1 - t) ln((1 - t) / 2) - t ln t at a share t of ties,
+    and at most ln 3 (the constant with the least log loss is the frequency: Cover and Thomas 2006,
+    theorem 2.6.3). Margin, label smoothing and Plackett-Luce change the training loss alone: the
+    log K! of an order of K is divided there by the sum of the log2 of the choices, which is ln 2.
+
+    Args:
+        tied_N: share of each ranking's pairs that are tied, because the loss is a mean over
+            rankings of means over pairs.
+    """
+    if ties != "davidson":
+        return math.log(2)
+    tied = float(np.mean(tied_N))
+    return float(entr([(1 - tied) / 2, (1 - tied) / 2, tied]).sum())
 
 
 def accuracy_by(column: pd.Series[Any], right: pd.Series[Any]) -> list[dict[str, Any]]:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from training.config import stored_aggregation
+from training.evaluation.caveats import sentences
 from training.evaluation.error_analysis import escape
 from training.evaluation.formatting import decimal, duration, number, percent, points, share
 from training.evaluation.metrics import WIDEST_GAP
+from training.runs.caveats import caveats
 
 NAMES = {"longer_wins": "the longer one wins", "word_counts": "counting words"}
 LABELLERS_SHOWN = 50
@@ -26,6 +28,9 @@ COUNTS = {
     "duplicates": "rankings given twice: left out",
     "dropped_prompts": "prompts that the chat template refuses: left out",
     "dropped_rankings": "their rankings",
+    "folded_prompts": "prompts whose system message was put into the first user message",
+    "cut_equal_comparisons": "comparisons of responses that are equal after the cut: left out",
+    "cut_equal_rankings": "rankings that have no comparison left for that reason",
     "truncated_prompts": "prompts cut at their beginning",
     "truncated_responses": "responses cut at their end",
     "train_prompts": "prompts to learn from",
@@ -36,11 +41,15 @@ COUNTS = {
 
 
 def summary(metrics: Mapping[str, Any]) -> str:
-    """Return the lines that end a run on the terminal."""
+    """Return the lines that end a run on the terminal, what limits its figures first."""
     found, people = metrics["held_out"], metrics["labellers_agree"]["all"]
     near, learned = found["near_equal"], metrics["train"]["after"]
     lines = [
-        f"held out: accuracy {share(found, 'accuracy')}, loss {decimal(found['loss'], 3)},",
+        *sentences(caveats(metrics)),
+        (
+            f"held out: accuracy {share(found, 'accuracy')}, loss {decimal(found['loss'], 3)}"
+            f" (guessing: {decimal(found['chance_loss'], 3)}),"
+        ),
         f"  {found['comparisons']} comparisons of {found['prompts']} prompts",
         f"  at near-equal length: {share(near, 'accuracy')}",
     ]
@@ -58,9 +67,10 @@ def summary(metrics: Mapping[str, Any]) -> str:
 
 
 def report(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    """Return report.md, given metrics.json and manifest.json."""
+    """Return report.md, given metrics.json and manifest.json; what limits its figures is first."""
     found, people = metrics["held_out"], _people(metrics["labellers_agree"], manifest)
     parts = [
+        *[f"**{line}**" for line in sentences(caveats(metrics), escape)],
         f"# Reward model of {escape(str(manifest['project']))}",
         f"## On held-out prompts\n\n{_held_out(found, metrics['train']['after'])}",
         f"## Beside it\n\n{_beside(found['baselines'])}\n\n{people}",
@@ -84,7 +94,12 @@ def _held_out(found: Mapping[str, Any], learned: Mapping[str, Any]) -> str:
         ),
         ("top-1", share(found, "top1"), "rankings whose best response gets the highest reward"),
         ("Kendall's tau-b", number(found, "kendall_tau"), "1 is the same order, 0 none"),
-        ("log loss", decimal(found["log_loss"], 3), "0.693 is guessing"),
+        (
+            "log loss",
+            decimal(found["log_loss"], 3),
+            f"{decimal(found['chance_log_loss'], 3)} is guessing",
+        ),
+        ("loss", decimal(found["loss"], 3), f"{decimal(found['chance_loss'], 3)} is guessing"),
         (
             "accuracy where it learned",
             percent(learned["accuracy"]),
@@ -184,7 +199,7 @@ def _calibration(found: Mapping[str, Any]) -> str:
 def _data(manifest: Mapping[str, Any]) -> str:
     aggregation = stored_aggregation(manifest)
     names = [name for name in COUNTS if name != "chosen" or aggregation != "all"]
-    rows = [(COUNTS[name], manifest[name]) for name in names]
+    rows = [(COUNTS[name], manifest[name]) for name in names if name in manifest]
     choice = f"{CHOICES[aggregation]}\n\n" if aggregation in CHOICES else ""
     return (
         f"{choice}{table(('', ''), rows)}\n\nSHA-256 of the rankings: {manifest['rankings_sha256']}"

@@ -124,7 +124,7 @@ def describe(
         f"{counts.train_rankings} rankings of {counts.train_prompts} prompts to learn from,"
         f" {counts.held_out_rankings} of {counts.held_out_prompts} held out;"
         f" {counts.all_tied} all tied, {counts.duplicates} given twice,"
-        f" {counts.dropped_rankings} dropped;"
+        f" {counts.dropped_rankings + counts.cut_equal_rankings} dropped;"
         f" cut: {counts.truncated_prompts} prompts, {counts.truncated_responses} responses\n"
         f"{counts.tokens:,} tokens{' from cache' if from_cache else ''}\n"
         f"{parameters:,} parameters, {backbone.layout} layout, {device.describe()}, {steps} steps"

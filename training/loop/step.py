@@ -24,7 +24,7 @@ from training.data.examples import IDLE, IDLE_RANKS, Example
 from training.data.packing import buckets, shares
 from training.distributed.device import Device
 from training.errors import UserError
-from training.loop.loss import RankingLoss, pad_ranks
+from training.loop.loss import RankingLoss, pad_groups, pad_ranks
 from training.loop.optimizers import Optimizers, make_optimizer
 from training.loop.state import StepStats, TrainState
 from training.rankings import agreement
@@ -41,11 +41,15 @@ class RankingLosses(nn.Module):
         self.objective = objective
 
     def forward(
-        self, examples: Sequence[Example], ranks: Sequence[tuple[int, ...]]
+        self,
+        examples: Sequence[Example],
+        ranks: Sequence[tuple[int, ...]],
+        groups: Sequence[tuple[int, ...]] = (),
     ) -> tuple[Tensor, Tensor]:
         """Return the rewards (N, K) and the loss of each ranking (N,)."""
         rewards_NK = self.backbone.rewards(examples)
-        return rewards_NK, self.objective(rewards_NK, pad_ranks(list(ranks), rewards_NK.device))
+        ranks_NK = pad_ranks(list(ranks), rewards_NK.device)
+        return rewards_NK, self.objective(rewards_NK, ranks_NK, pad_groups(groups, ranks_NK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +186,9 @@ def add_gradient(
     """
     examples = [ranking.example() for ranking in batch] or [IDLE]
     ranks = [ranking.ranks for ranking in batch] or [IDLE_RANKS]
+    groups = [ranking.groups for ranking in batch]
     with device.autocast():
-        rewards_NK, losses_N = losses(examples, ranks)
+        rewards_NK, losses_N = losses(examples, ranks, groups)
     # DistributedDataParallel divides the sum of all gradients by the number of processes.
     copies = device.group.count if device.group.replicated else 1
     (losses_N.sum() * (copies / count if batch else 0.0)).backward()
@@ -193,8 +198,8 @@ def add_gradient(
     stats.rankings = len(batch)
     stats.loss_sum = float(losses_N.detach().sum())
     stats.tokens = sum(example.tokens for example in examples)
-    for row, row_ranks in zip(rewards_NK.tolist(), ranks, strict=True):
-        found = agreement(row_ranks, row)
+    for row, row_ranks, row_groups in zip(rewards_NK.tolist(), ranks, groups, strict=True):
+        found = agreement(row_ranks, row, row_groups)
         stats.agreed += found.agreed
         stats.comparisons += found.comparisons
     return stats

@@ -18,16 +18,20 @@ from torch.utils.tensorboard.summary import hparams
 from training.config import TrainConfig
 from training.errors import UserError
 from training.evaluation.bootstrap import bootstrap, by_prompt, rate
-from training.evaluation.formatting import decimal, percent, percent_between
+from training.evaluation.caveats import few_prompts
+from training.evaluation.formatting import decimal, is_known, percent, percent_between
 from training.programs.combinations import Combination, plan
+from training.runs.caveats import FEWEST_PROMPTS
 from training.runs.folder import RunFolder
 from training.runs.signals import asked, saving_first
 
 POLL_SECONDS = 0.1
+OTHER = "†"
+"""Mark of figures on other held-out comparisons than those of the first row."""
 HEADINGS = (
     "held-out accuracy",
     "against the first",
-    "held-out loss",
+    "held-out loss (guessing)",
     "train accuracy",
     "seconds",
     "tokens/s",
@@ -126,6 +130,9 @@ def tabulate(combinations: list[Combination]) -> pd.DataFrame:
         counts = counted(each)
         means = pd.DataFrame([figures(folder) for folder in each.folders]).mean()
         row: dict[Any, Any] = {**each.values, "runs": len(each.folders), **means}
+        row["chance_loss"] = held_out(each.folders[0]).get("chance_loss")
+        row["prompts"] = len(counts)
+        row["comparable"] = held_out_sha256(each) == held_out_sha256(combinations[0])
         row["low"], row["high"] = bootstrap(rate, counts)
         row["against"] = row["accuracy"] - (rows[0] if rows else row)["accuracy"]
         row["against_low"], row["against_high"] = bootstrap(
@@ -133,6 +140,24 @@ def tabulate(combinations: list[Combination]) -> pd.DataFrame:
         )
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def held_out(folder: RunFolder) -> dict[str, Any]:
+    """Return the figures of a finished run on the held-out side."""
+    found: dict[str, Any] = (folder.read_metrics() or {}).get("held_out", {})
+    return found
+
+
+def held_out_sha256(combination: Combination) -> set[str]:
+    """Return the digests of the held-out comparisons of the runs.
+
+    Runs of earlier versions have none: the prompts and their numbers of comparisons tell instead.
+    """
+    return {
+        held_out(folder).get("comparisons_sha256")
+        or str(sorted((row["prompt"], row["comparisons"]) for row in folder.judgements()))
+        for folder in combination.folders
+    }
 
 
 def counted(combination: Combination) -> pd.DataFrame:
@@ -149,14 +174,20 @@ def markdown(table: pd.DataFrame) -> str:
     lines.append(f"|{'---|' * (len(varied) + len(HEADINGS))}")
     for _, row in table.iterrows():
         cells = [str(row[name]) for name in varied]
+        mark = "" if row["comparable"] else f" {OTHER}"
+        few = f"({few_prompts(row['prompts'])}) " if row["prompts"] < FEWEST_PROMPTS else ""
+        chance = f" ({decimal(row['chance_loss'], 3)})" if is_known(row["chance_loss"]) else ""
+        lead = percent_between(row["against"], row["against_low"], row["against_high"], signed=True)
         cells += [
-            percent_between(row["accuracy"], row["low"], row["high"]),
-            percent_between(row["against"], row["against_low"], row["against_high"], signed=True),
-            decimal(row["held_out_loss"], 4),
+            few + percent_between(row["accuracy"], row["low"], row["high"]) + mark,
+            OTHER if mark else lead,
+            f"{decimal(row['held_out_loss'], 4)}{chance}{mark}",
             percent(row["train_accuracy"]),
             decimal(row["seconds"], 0),
             f"{row['tokens_per_second']:,.0f}",
             f"{row['parameters']:,.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    if not table["comparable"].all():
+        lines += ["", f"{OTHER} on other held-out comparisons than the first row: not comparable"]
     return "\n".join(lines)

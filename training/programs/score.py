@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from training.backbones.choose import load_backbone
@@ -49,28 +49,32 @@ def score(
     reporter.enter("scoring", steps=responses)
     backbone.model.eval()
     waiting: deque[Prompt] = deque()
-    examples = encoded(source, encoder_of(backbone, config), waiting)
+    refused: Counter[str] = Counter()
+    examples = encoded(source, encoder_of(backbone, config), waiting, refused)
     rewards = compute_rewards(
         backbone, examples, device, config.tokens_per_batch, tick=reporter.advance
     )
     written = folder.write_scores(scores(waiting, rewards))
     reporter.enter("done")
+    for why, prompts in refused.items():
+        reporter.say(f'warning: the chat template refuses {prompts} prompts: "{why}"')
     reporter.say(f"{written} responses scored: {folder.scores}")
 
 
 def encoded(
-    source: DatabaseSource, encoder: TextEncoder, waiting: deque[Prompt]
+    source: DatabaseSource, encoder: TextEncoder, waiting: deque[Prompt], refused: Counter[str]
 ) -> Iterator[Example]:
     """Yield each prompt with responses as tokens, and add it to `waiting`.
 
-    Prompts that the model's chat template refuses are left out.
+    Prompts that the model's chat template refuses are left out, and counted by its reason.
     """
     for prompt in source.prompts():
         if not prompt.responses:
             continue
         try:
             tokens = encoder.prompt(prompt.messages)
-        except TemplateRefusedError:
+        except TemplateRefusedError as error:
+            refused[error.reason] += 1
             continue
         waiting.append(prompt)
         yield Example(tokens, encoder.responses([response.text for response in prompt.responses]))

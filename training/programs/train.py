@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from training.data.source import Source
 from training.distributed.device import Device, silence_transformers
 from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import StoppedError
+from training.evaluation.caveats import sentences
 from training.evaluation.evaluate import (
     Evaluation,
     brief,
@@ -41,6 +42,7 @@ from training.loop.setup import begin, describe
 from training.loop.state import StepStats, TrainState
 from training.loop.step import Learner, train_step
 from training.programs.run import Run, evaluate_now
+from training.runs.caveats import data_caveats, left_out
 from training.runs.folder import RunFolder, finite
 from training.runs.progress import MetricLog, Reporter
 from training.runs.signals import asked, saving_first, stopped
@@ -150,10 +152,12 @@ def load(
         state.tokens_per_batch = min(state.tokens_per_batch, config.tokens_per_batch)
         reporter.say(f"going on after step {state.step}")
     log = MetricLog(folder, state.step, silent=not group.is_first)
-    batches = Batches(dataset.train, dataset.train.ranks, config)
+    batches = Batches(dataset.train, dataset.train.ranks, config, dataset.train.groups)
     started -= state.seconds
     run = Run(config, learner, dataset, batches, checkpoints, state, log, reporter, started)
     reporter.say(describe(dataset, from_cache, backbone, device, run.steps))
+    for line in sentences(data_caveats(left_out(asdict(dataset.counts)))):
+        reporter.say(f"warning: {line}")
     return run
 
 
@@ -293,7 +297,11 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
     metrics: dict[str, Any] = finite(
         {
             "train": train_side,
-            "held_out": held_out_metrics(evaluation, beside),
+            "held_out": {
+                **held_out_metrics(evaluation, beside),
+                "comparisons_sha256": dataset.held_out_sha256,
+            },
+            "left_out": left_out(asdict(dataset.counts)),
             "labellers_agree": labellers_agree(dataset),
             **run.learner.objective.figures(),
             "steps": state.step,

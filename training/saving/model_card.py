@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainConfig, option, stored_aggregation
+from training.evaluation.caveats import sentences
 from training.evaluation.formatting import decimal, percent
 from training.evaluation.report import CHOICES
+from training.runs.caveats import caveats
 from training.runs.folder import RunFolder
 
 CARD = "README.md"
@@ -33,6 +35,8 @@ DATA = {
     "truncated_prompts": "prompts cut to their newest part",
     "truncated_responses": "responses cut to their beginning",
     "dropped_rankings": "rankings dropped, their prompts refused by the chat template",
+    "folded_prompts": "prompts whose system message was put into the first user message",
+    "cut_equal_comparisons": "comparisons left out, their responses equal after the cut",
     "rankings_sha256": "SHA-256 of the rankings",
 }
 FACTS = "podium.json"
@@ -55,6 +59,18 @@ text = tokenizer.apply_chat_template(messages, tokenize=False)
 reward = model(**tokenizer(text, add_special_tokens=False, return_tensors="pt")).logits.item()
 ```
 
+{plain_call}
+
+```python
+from transformers import pipeline
+
+reward = pipeline("text-classification", model=folder{trust})(text{call})[0]["score"]
+```
+
+The problem type in `config.json` is `regression`, so a text-classification pipeline gives the
+reward itself. In vLLM, `LLM(model=folder, runner="pooling").classify(text)` reads the same problem
+type and gives the logits unchanged; `PoolingParams(use_activation=False)` asks for them too.{own}
+
 In TRL, on conversational prompts (`{{"prompt": [{{"role": "user", "content": "..."}}]}}`):
 
 ```python
@@ -70,6 +86,17 @@ trainer = GRPOTrainer(
 trainer.train()
 ```
 """
+
+
+PLAIN_CALL = (
+    "A plain call, `tokenizer(text)`, gives the same tokens: the chat template writes all special"
+    " tokens, and the saved tokenizer adds none."
+)
+ADDING_CALL = (
+    "The chat template writes all special tokens, and a plain call, `tokenizer(text)`, adds some a"
+    " second time: always pass `add_special_tokens=False`."
+)
+OWN_CODE = " vLLM does not run the code of this model, which is Podium's own."
 
 
 def write_model_card(folder: RunFolder) -> None:
@@ -104,7 +131,13 @@ def model_card(
             "",
             "## Use",
             "",
-            USE.format(trust=trust),
+            USE.format(
+                trust=trust,
+                # Facts of earlier versions do not say, and their tokenizers may add some.
+                plain_call=PLAIN_CALL if facts.get("plain_call") else ADDING_CALL,
+                call="" if facts.get("plain_call") else ", add_special_tokens=False",
+                own=OWN_CODE if trust else "",
+            ),
             "## Data",
             "",
             *_table((words, manifest[key]) for key, words in DATA.items() if key in manifest),
@@ -115,6 +148,7 @@ def model_card(
             "",
             "## Figures",
             "",
+            *[f"**{line}**\n" for line in sentences(caveats(metrics), plain)],
             "On the held-out side, with 95 % intervals over prompts where there are any:",
             "",
             *_table(figures(metrics["held_out"])),
@@ -217,6 +251,11 @@ def _limits(held_out: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[s
         f"Longer prompts than {facts['max_prompt_tokens']} tokens lost their beginning in training,"
         f" longer responses than {facts['max_response_tokens']} their end."
     )
+    if facts.get("folds_system"):
+        yield (
+            "The chat template of the model that it started from refuses system messages. The one"
+            " saved here puts them into the first user message, as in training."
+        )
     if "left" not in facts["padding"]:
         yield "Pad on the right: with padding on the left it scores otherwise."
     if facts["texts_equal"] < facts["texts_compared"]:

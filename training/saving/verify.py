@@ -24,6 +24,7 @@ from transformers import (
 from training.backbones.backbone import Backbone
 from training.backbones.layout import padded_rows
 from training.backbones.scratch import scratch_model_class
+from training.data.chat_template import folds_system
 from training.data.dataset import Dataset, TokenizedPrompt
 from training.data.encoder import TextEncoder
 from training.data.examples import Example
@@ -31,6 +32,7 @@ from training.evaluation.inference import split_up
 from training.rankings import Message
 from training.runs.folder import RunFolder
 from training.saving.model_card import FACTS
+from training.saving.tokenizer import add_no_special_tokens
 
 TOLERANCE = 1e-4
 EXAMPLES = 3
@@ -61,6 +63,7 @@ def save_verified(
         backbone.save(path)
         for weights in path.glob("*.safetensors"):  # are written for their owner's eyes only
             weights.chmod((path / "config.json").stat().st_mode)
+        plain_call = add_no_special_tokens(path, _filled(backbone.tokenizer, prompts))
         padding = verify(backbone, path, examples)
         texts, equal = verify_texts(backbone.tokenizer, path, prompts)
         facts = {
@@ -68,6 +71,8 @@ def save_verified(
             "padding": padding,
             "texts_compared": texts,
             "texts_equal": equal,
+            "plain_call": plain_call,
+            "folds_system": folds_system(backbone.tokenizer),
             "reward_mean": float(np.mean(list(rewards))),
             "reward_std": float(np.std(list(rewards))),
         }
@@ -183,18 +188,38 @@ def verify_texts(
             if tokens != [*theirs.prompt(messages), *theirs.responses([text])[0]]:
                 raise RuntimeError("the saved tokenizer gives other tokens")
             compared += 1
-            equal += tokens == _through_template(stock, messages, text)
+            equal += tokens == _tokens_through_template(stock, messages, text)
     return compared, equal
+
+
+def _filled(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[TokenizedPrompt]) -> list[str]:
+    """Return the prompts with each of their responses as the chat template writes them."""
+    found = [
+        _through_template(tokenizer, prompt.messages or [], text)
+        for prompt in prompts
+        for text in prompt.texts
+    ]
+    texts = [text.encode("utf-8", "replace").decode() for text in found if text is not None]
+    return [*texts, "A text without a template."]
+
+
+def _tokens_through_template(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], text: str
+) -> list[int] | None:
+    """Return the tokens of a conversation that ends in `text`; None where it is refused."""
+    filled = _through_template(tokenizer, messages, text)
+    if filled is None:
+        return None
+    found: list[int] = tokenizer(filled, add_special_tokens=False)["input_ids"]
+    return found
 
 
 def _through_template(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], text: str
-) -> list[int] | None:
-    """Return the tokens of a conversation that ends in `text`; None where it is refused."""
+) -> str | None:
+    """Return a conversation that ends in `text` as one text; None where it is refused."""
     answered = [*messages, {"role": "assistant", "content": text}]
     try:
-        filled = tokenizer.apply_chat_template(answered, tokenize=False)
+        return str(tokenizer.apply_chat_template(answered, tokenize=False))
     except Exception:  # noqa: BLE001 - a template is a program of its author's
         return None
-    found: list[int] = tokenizer(str(filled), add_special_tokens=False)["input_ids"]
-    return found

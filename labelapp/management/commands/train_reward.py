@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from labelapp.management.options import add_project_option, get_project
 from labelapp.models import Project, State, TrainingRun
 from labelapp.runs import lifecycle
+from labelapp.runs.caveats import caveat_sentences
 from training import config as training_config
 from training.config import option
 
@@ -71,7 +72,7 @@ def last_run(project: Project, options: dict[str, Any]) -> TrainingRun:
 
 
 def describe(metrics: dict[str, Any]) -> str:
-    """Return a summary of a finished run, with the baseline of the longer response."""
+    """Return a summary of a finished run, what limits its figures first."""
     held_out = metrics["held_out"]
     low, high = held_out["accuracy_low"], held_out["accuracy_high"]
     interval = (
@@ -79,8 +80,10 @@ def describe(metrics: dict[str, Any]) -> str:
         if low is None
         else f"95 % interval {low:.1%} to {high:.1%}"
     )
+    first = "".join(f"{sentence}\n" for sentence in caveat_sentences(metrics))
     return (
-        f"Done in {metrics['seconds']:.0f} s. On {held_out['prompts']} held-out prompts the model "
+        f"{first}Done in {metrics['seconds']:.0f} s. "
+        f"On {held_out['prompts']} held-out prompts the model "
         f"orders {held_out['accuracy']:.1%} of {held_out['comparisons']} comparisons as people do "
         f'({interval}); "the longer one wins" orders {held_out["longer_wins"]:.1%}. '
         "The web pages show the scores."

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,9 @@ def sentences(domain: str) -> Iterator[str]:
             text = path.read_text(encoding="utf-8")
             for call in re.findall(r"\b(?:_|gettext_lazy)\(\s*((?:\"[^\"]*\"\s*)+)[,)]", text):
                 yield "".join(re.findall(r'"([^"]*)"', call))
-            for plural in re.findall(r"\bngettext\(\s*(\"[^\"]*\",\s*\"[^\"]*\")", text):
-                yield from re.findall(r'"([^"]*)"', plural)
+            plurals = r"\bngettext\(\s*((?:\"[^\"]*\"\s*)+),\s*((?:\"[^\"]*\"\s*)+),"
+            for call in chain.from_iterable(re.findall(plurals, text)):
+                yield "".join(re.findall(r'"([^"]*)"', call))
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

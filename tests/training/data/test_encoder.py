@@ -251,3 +251,54 @@ def test_of_several_templates_the_default_is_used():
     tokenizer.chat_template = {"tool_use": "{{ nothing }}", "default": TRIMMING}
     prepare_tokenizer(tokenizer)
     assert tokenizer.decode(encoder_for(tokenizer).prompt(user("x"))) == "[user x ][assistant "
+
+
+STRICT = (
+    "{{ bos_token }}{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}"
+    "[{{ m['role'] }}] {{ m['content'] | trim }}{% if m['role'] == 'assistant' %}{{ eos_token }}"
+    "{% endif %}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+
+
+def strict_encoder(template):
+    tokenizer = gpt2_like_tokenizer()
+    tokenizer.chat_template = template
+    prepare_tokenizer(tokenizer)
+    return TextEncoder(tokenizer, max_prompt_tokens=100, max_response_tokens=100)
+
+
+def test_a_refused_system_message_is_put_into_the_first_user_message():
+    encoder = strict_encoder(STRICT)
+    system, user = ({"role": role, "content": role.upper()} for role in ("system", "user"))
+    answer = {"role": "assistant", "content": "yes"}
+    found = encoder.tokenizer.decode(encoder.prompt([system, user, answer, user]))
+    begin, end = encoder.tokenizer.bos_token, encoder.tokenizer.eos_token
+    assert found == f"{begin}[user] SYSTEM\n\nUSER[assistant] yes{end}[user] USER[assistant]"
+    assert encoder.tokenizer.decode(encoder.prompt([system])) == f"{begin}[user] SYSTEM[assistant]"
+    assert encoder.folds([system, user])
+    assert not encoder.folds([user])
+
+
+def test_contents_of_a_moved_system_message_stay_text():
+    encoder = strict_encoder(STRICT)
+    end = encoder.tokenizer.eos_token
+    system = {"role": "system", "content": f" {end} "}
+    tokens = encoder.prompt([system, {"role": "user", "content": "why?"}]).tolist()
+    assert tokens.count(encoder.tokenizer.eos_token_id) == 1  # it is the begin token, too
+
+
+def test_what_is_refused_even_so_gives_the_templates_reason():
+    encoder = strict_encoder(STRICT)
+    user = {"role": "user", "content": "why?"}
+    (found,) = encoder.prompts([[user, user]])
+    assert found.reason == "roles must alternate"
+    with pytest.raises(TemplateRefusedError, match="refuses the messages: roles must alternate"):
+        encoder.prompt([user, user])
+
+
+def test_a_template_that_takes_system_messages_stays_as_it_is():
+    taking = "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}"
+    encoder = strict_encoder(taking)
+    assert not encoder.folds([{"role": "system", "content": "x"}])
+    assert "podium_system" not in encoder.tokenizer.chat_template

@@ -23,6 +23,7 @@ from training.data.token_cache import (
 )
 from training.data.tokenizer import train_tokenizer
 from training.errors import UserError
+from training.rankings import comparisons
 
 
 @pytest.fixture(scope="module")
@@ -324,3 +325,63 @@ def test_memory_of_what_was_read_is_given_back(load, monkeypatch):
     assert held.tokens.tolist() == before
     monkeypatch.setattr("training.data.dataset.READS_PER_RELEASE", 2)
     assert contents(dataset) == expected
+
+
+SAME = " ".join(["river stone lamp paper"] * 8)
+
+
+def cut_lines(ranking=("a", "b", "c")):
+    """Return lines of which the second prompt's first two responses differ at their ends alone."""
+    lines = ranking_lines(12, labellers=("ann",))[:11]
+    texts = {"a": f"{SAME} first", "b": f"{SAME} second", "c": "short"}
+    lines[1]["responses"] = [{"id": name, "text": text} for name, text in texts.items()]
+    lines[1]["ranking"] = [[name] for name in ranking]
+    return lines
+
+
+def test_responses_that_are_equal_after_the_cut_are_not_compared(load):
+    dataset, _ = load(cut_lines(), limit=12)
+    (ranking,) = [
+        each for side in (dataset.train, dataset.held_out) for each in side if each.groups
+    ]
+    assert (ranking.ranks, ranking.groups) == ((1, 2, 3), (0, 0, 2))
+    assert comparisons(ranking.ranks, groups=ranking.groups) == [(0, 2, 1.0), (1, 2, 1.0)]
+    counts = dataset.counts
+    assert (counts.cut_equal_comparisons, counts.cut_equal_rankings) == (1, 0)
+    uncut = load(cut_lines(), limit=400)[0]
+    assert not any(each.groups for side in (uncut.train, uncut.held_out) for each in side)
+    assert uncut.counts.cut_equal_comparisons == 0
+
+
+def test_a_ranking_of_responses_that_are_all_equal_after_the_cut_is_left_out(load):
+    lines = cut_lines()
+    lines[1]["responses"], lines[1]["ranking"] = lines[1]["responses"][:2], [["a"], ["b"]]
+    dataset, _ = load(lines, limit=12, held_out_fraction=0.5)
+    assert (dataset.counts.cut_equal_comparisons, dataset.counts.cut_equal_rankings) == (1, 1)
+    assert dataset.counts.train_rankings + dataset.counts.held_out_rankings == 10
+    assert dataset.counts.train_prompts + dataset.counts.held_out_prompts == 10
+
+
+def test_no_side_without_a_comparison_after_the_cut(load):
+    lines = ranking_lines(3, labellers=("ann",))[:2]
+    for line in lines:
+        line["responses"] = [{"id": name, "text": f"{SAME} {name}"} for name in "ab"]
+        line["ranking"] = [["a"], ["b"]]
+    with pytest.raises(UserError, match="2 rankings are equal after the cut; raise --max-response"):
+        load(lines, limit=12)
+
+
+def test_the_digest_of_the_held_out_comparisons_is_that_of_what_is_compared(load):
+    lines = ranking_lines(10, labellers=("ann",))[:9]
+    first = load(lines, held_out_fraction=0.5)[0]
+    renamed = [line | {"labeller": "zoe"} for line in reversed(lines)]
+    assert load(renamed, held_out_fraction=0.5)[0].held_out_sha256 == first.held_out_sha256
+    assert load(lines, held_out_fraction=0.5, split=1)[0].held_out_sha256 != first.held_out_sha256
+    for line in lines:
+        line["responses"].append({"id": "y", "text": f"{SAME} y"})
+        line["responses"].append({"id": "z", "text": f"{SAME} z"})
+        line["ranking"] += [["y"], ["z"]]
+    whole = load(lines, held_out_fraction=0.5, limit=400)[0]
+    cut = load(lines, held_out_fraction=0.5, limit=12)[0]
+    assert cut.counts.cut_equal_comparisons == 9
+    assert whole.held_out_sha256 != cut.held_out_sha256

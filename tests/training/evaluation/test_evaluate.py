@@ -136,6 +136,7 @@ def test_what_is_said_of_the_training_side(evaluation):
         "rankings": 3,
         "comparisons": 5,
         "loss": evaluation.loss,
+        "chance_loss": math.log(2),
         "accuracy": evaluation.accuracy,
     }
 

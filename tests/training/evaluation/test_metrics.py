@@ -5,20 +5,26 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
+from training.config import TrainConfig
 from training.evaluation.metrics import (
     accuracy_by,
     agreed,
     calibration,
+    chance_loss,
     comparison_table,
+    groups_of,
     kendall_tau_b,
     length_figures,
     log_loss,
     margins,
     padded,
+    tied_share,
     top1,
 )
+from training.loop.loss import RankingLoss, pad_groups, pad_ranks
 
 RANKS = padded([(2, 1, 2), (1, 2), (3, 3, 1)], np.int64)
 CHARACTERS = padded([(100, 125, 126), (10, 10), (8, 10, 1)], np.float64)
@@ -163,3 +169,42 @@ def test_no_correlation_with_a_constant():
     found = lengths_of([1.0, 1.0], [1, 2], ["a", "a"])
     assert math.isnan(found["pearson"])
     assert math.isnan(found["spearman_within_prompts"])
+
+
+@pytest.mark.parametrize("ties", ["drop", "half"])
+def test_guessing_costs_log_two_without_ties_as_outcomes(ties):
+    assert chance_loss(np.array([0.0, 0.5]), ties) == math.log(2)
+
+
+@pytest.mark.parametrize("tied", [0.0, 0.2, 1 / 3, 0.7])
+def test_with_davidson_guessing_is_the_best_constant_prediction(tied):
+    """No value of nu does better at equal rewards, and ln 3 is the most it can cost."""
+    found = chance_loss(np.array([tied, tied]), "davidson")
+    nus = np.exp(np.linspace(-12, 6, 20001))
+    costs = (1 - tied) * np.log(2 + nus) - tied * np.log(nus / (2 + nus))
+    assert found == pytest.approx(costs.min(), abs=1e-5)
+    assert found <= math.log(3) + 1e-12
+
+
+def test_the_chance_loss_is_the_loss_of_equal_rewards():
+    """As a mean over rankings of the means over their pairs, of which one is of a group."""
+    ranks = [(1, 2, 2), (1, 1, 1, 2), (1, 2)]
+    groups = [(), (0, 0, 2, 3), ()]
+    tied = tied_share(padded(ranks, np.int64), groups_of(groups, 4))
+    assert tied.tolist() == pytest.approx([1 / 3, 2 / 5, 0])
+    share = float(tied.mean())
+    objective = RankingLoss(TrainConfig(ties="davidson")).double()
+    objective.log_nu.data.fill_(math.log(2 * share / (1 - share)))
+    padded_ranks = pad_ranks(ranks)
+    rewards = torch.zeros(padded_ranks.shape, dtype=torch.float64)
+    losses = objective.evaluation_loss(rewards, padded_ranks, pad_groups(groups, padded_ranks))
+    assert chance_loss(tied, "davidson") == pytest.approx(losses.mean().item())
+
+
+def test_responses_of_a_group_have_no_part_in_the_figures_of_a_ranking():
+    ranks, rewards = np.array([[1, 2, 3]]), np.array([[0.0, 1.0, 0.0]])
+    groups = groups_of([(0, 1, 0)], 3)
+    assert kendall_tau_b(ranks, rewards, groups) == pytest.approx([0.0])
+    assert top1(ranks, np.array([[1.0, 0.0, 1.0]]), groups) == pytest.approx([1.0])
+    table = comparison_table(ranks, np.array([[5, 5, 5]]), groups)
+    assert table[["better", "worse"]].to_numpy().tolist() == [[0, 1], [1, 2]]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.config import TrainConfig
-from training.loop.loss import RankingLoss, pad_ranks
+from training.loop.loss import RankingLoss, pad_groups, pad_ranks
 from training.rankings import comparisons, has_comparison
 
 ranking = st.lists(st.tuples(st.floats(-20, 20), st.integers(1, 4)), min_size=2, max_size=9)
@@ -298,3 +298,33 @@ def test_plackett_luce_of_an_all_tied_ranking_is_nothing_and_neither_is_its_grad
     found.sum().backward()
     assert found.tolist() == [0.0, 800.0]
     assert rewards.grad.tolist() == [[0.0, 0.0, 0.0], [-1.0, 1.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("loss", "ties"),
+    [
+        ("bradley-terry", "drop"),
+        ("bradley-terry", "half"),
+        ("bradley-terry", "davidson"),
+        ("plackett-luce", "drop"),
+    ],
+)
+def test_responses_of_a_group_are_not_compared(loss, ties):
+    objective = RankingLoss(TrainConfig(loss=loss, ties=ties))
+    rewards = torch.tensor([[0.5, 0.5, -1.0]], requires_grad=True)
+    ranks = pad_ranks([(1, 3, 2)])
+    groups = pad_groups([(0, 0, 2)], ranks)
+    alone = [
+        objective(torch.tensor([[0.5, -1.0]]), pad_ranks([pair])).item()
+        for pair in ((1, 2), (2, 1))
+    ]
+    found = objective(rewards, ranks, groups)
+    assert found.item() == pytest.approx(sum(alone) / 2)
+    if loss == "bradley-terry":
+        assert objective.evaluation_loss(rewards, ranks, groups).item() == found.item()
+
+
+def test_without_groups_all_responses_differ():
+    ranks = pad_ranks([(1, 2), (1, 2, 3)])
+    assert pad_groups([(), ()], ranks) is None
+    assert pad_groups([(), (0, 0, 2)], ranks).tolist() == [[0, 1, 2], [0, 0, 2]]

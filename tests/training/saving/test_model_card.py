@@ -171,9 +171,11 @@ def test_its_code_runs_and_a_policy_learns_from_it_in_trl(run, card, tmp_path, m
             disable_tqdm=True, seed=0,
         ),
     }  # fmt: skip
-    use, train = code(card)
+    use, through_pipeline, train = code(card)
     exec(use, names)  # noqa: S102 - the code is what is tested
     first = our_rewards(folder, [names["messages"][:1]], [names["messages"][1]["content"]])
+    assert names["reward"] == pytest.approx(first[0], abs=1e-4)
+    exec(through_pipeline, names)  # noqa: S102
     assert names["reward"] == pytest.approx(first[0], abs=1e-4)
     exec(train, names)  # noqa: S102
 

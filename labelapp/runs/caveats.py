@@ -1,0 +1,154 @@
+"""What a reader must know before the figures of a run, as sentences of the pages."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from labelapp.models import TrainingRun
+from labelapp.rendering.charts import CHANCE_LOSS
+from labelapp.templatetags.figures import MINUS, percent, points
+from training.runs.caveats import FEWEST_PROMPTS, Caveat, caveats, is_measured
+
+BASELINES = {
+    "longer_wins": gettext_lazy("always preferring the longer response"),
+    "word_counts": gettext_lazy("counting words"),
+}
+REASONS = {
+    "dropped_rankings": gettext_lazy("the chat template refuses their prompts"),
+    "cut_equal_rankings": gettext_lazy("their responses are equal after the cut"),
+    "all_tied": gettext_lazy("they tie everything"),
+    "duplicates": gettext_lazy("they were given twice"),
+}
+
+
+def caveat_sentences(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the caveats of a finished run in words, the most important first."""
+    return [sentence(caveat) for caveat in caveats(metrics)]
+
+
+def few_prompts(held_out: Mapping[str, Any]) -> str:
+    """Return what to say of figures from too few held-out prompts, or "" for enough."""
+    if is_measured(held_out):
+        return ""
+    prompts = held_out["prompts"]
+    return ngettext(
+        "from %(prompts)s held-out prompt: not a measurement",
+        "from %(prompts)s held-out prompts: not a measurement",
+        prompts,
+    ) % {"prompts": prompts}
+
+
+def comparison_marks(runs: Iterable[TrainingRun]) -> list[tuple[TrainingRun, str]]:
+    """Return each run with a letter for the held-out comparisons that it was judged on.
+
+    The letters are empty where all finished runs share their comparisons. Runs of earlier versions,
+    of which nothing is known, have a question mark.
+    """
+    digests = {
+        run.pk: found.get("comparisons_sha256", "")
+        for run in runs
+        if (found := run.metrics.get("held_out"))
+    }
+    known = list(dict.fromkeys(filter(None, digests.values())))
+    if len(set(digests.values())) < 2:
+        return [(run, "") for run in runs]
+    letters = {digest: chr(ord("A") + place) for place, digest in enumerate(known)} | {"": "?"}
+    return [(run, letters[digests[run.pk]] if run.pk in digests else "") for run in runs]
+
+
+def chance_of_training(run: TrainingRun) -> float | None:
+    """Return the training loss of a model that guesses, or None where it is not known.
+
+    With a learned probability of ties it depends on their share, and is known once the run is done.
+    With a margin it depends on the distances in rank.
+    """
+    if run.config.get("margin"):
+        return None
+    if run.config.get("ties") != "davidson":
+        return CHANCE_LOSS
+    found: float | None = run.metrics.get("train", {}).get("after", {}).get("chance_loss")
+    return found
+
+
+def sentence(caveat: Caveat) -> str:
+    """Return a caveat in words."""
+    values = caveat.values
+    match caveat.name:
+        case "few_prompts":
+            return ngettext(
+                "The figures are from %(prompts)s held-out prompt: not a measurement. Hold out at"
+                " least %(needed)s prompts.",
+                "The figures are from %(prompts)s held-out prompts: not a measurement. Hold out at"
+                " least %(needed)s prompts.",
+                values["prompts"],
+            ) % {"prompts": values["prompts"], "needed": FEWEST_PROMPTS}
+        case "not_better":
+            return _(
+                "The model is not better than %(baseline)s: it orders %(ours)s of the held-out"
+                " comparisons as people did, against %(theirs)s, a lead of %(lead)s."
+            ) % comparison(values)
+        case "not_measurably_better":
+            return _(
+                "The model is not measurably better than %(baseline)s: it orders %(ours)s of the"
+                " held-out comparisons as people did, against %(theirs)s, a lead of %(lead)s."
+            ) % comparison(values)
+        case "left_out":
+            reasons = ", ".join(
+                _("%(count)s because %(reason)s")
+                % {"count": count, "reason": reason(name, values["reason"])}
+                for name, count in values["reasons"].items()
+            )
+            return _(
+                "%(left_out)s of %(rankings)s rankings (%(share)s) were left out: %(reasons)s."
+            ) % {
+                "left_out": values["left_out"],
+                "rankings": values["rankings"],
+                "share": percent(values["share"]),
+                "reasons": reasons,
+            }
+        case "refused":
+            return _(
+                "%(rankings)s rankings were left out, because the chat template refuses their"
+                " prompts (“%(reason)s”)."
+            ) % {"rankings": values["rankings"], "reason": values["reason"]}
+        case "cut_equal":
+            return _(
+                "%(comparisons)s comparisons were left out, because their responses are equal after"
+                " the cut. Raise the maximum response length (--max-response-tokens)."
+            ) % {"comparisons": values["comparisons"]}
+        case "folded":
+            return ngettext(
+                "The system message of %(prompts)s prompt was put into its first user message: the"
+                " chat template refuses system messages.",
+                "The system messages of %(prompts)s prompts were put into their first user"
+                " messages: the chat template refuses system messages.",
+                values["prompts"],
+            ) % {"prompts": values["prompts"]}
+
+
+def reason(name: str, template_reason: str) -> str:
+    """Return why rankings were left out, with the chat template's own reason."""
+    words = str(REASONS.get(name, name))
+    quoted = name == "dropped_rankings" and template_reason
+    return f"{words} (“{template_reason}”)" if quoted else words
+
+
+def comparison(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the numbers of a model and a baseline as texts, with their intervals if known."""
+    ours, lead = percent(values["ours"]), _("%(points)s points") % {"points": gain(values["gain"])}
+    if values["ours_low"] is not None:
+        ours += f" ({points(values['ours_low'])}–{points(values['ours_high'])})"
+    if values["gain_low"] is not None:
+        lead += " " + _("(95 %% interval %(low)s to %(high)s)") % {
+            "low": gain(values["gain_low"]),
+            "high": gain(values["gain_high"]),
+        }
+    baseline = str(BASELINES.get(values["baseline"], values["baseline"]))
+    return {"baseline": baseline, "ours": ours, "theirs": percent(values["theirs"]), "lead": lead}
+
+
+def gain(value: float) -> str:
+    """Return 0.018 as "+1.8", with a minus sign as wide as the plus."""
+    return f"{100 * value:+.1f}".replace("-", MINUS)

@@ -1,0 +1,114 @@
+"""What a reader must know before the figures of a run, on its page and in the list of runs."""
+
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+from django.utils.translation import override
+
+from labelapp.models import Member, Project, State, TrainingRun
+from labelapp.runs.caveats import caveat_sentences, chance_of_training, comparison_marks
+from tests.conftest import sign_in
+
+pytestmark = pytest.mark.django_db
+URL = "/projects/kitchen/runs/"
+INTERVAL = {"accuracy_low": 0.5, "accuracy_high": 0.7}
+
+
+def finished(project: Project, prompts: int = 20, **held_out: Any) -> TrainingRun:
+    """Store a finished run with these figures on the held-out side."""
+    beside = {"accuracy": 0.62, "gain": -0.02, "gain_low": -0.051, "gain_high": 0.01}
+    figures = {
+        "prompts": prompts, "rankings": 20, "comparisons": 40, "accuracy": 0.6, **INTERVAL,
+        "longer_wins": 0.62, "loss": 1.01, "chance_loss": 1.061,
+        "baselines": {"longer_wins": beside},
+    }  # fmt: skip
+    left_out = {
+        "rankings": 100, "left_out": 9, "dropped_rankings": 9, "dropped_prompts": 9,
+        "refusals": {"No <b>system</b> role": 9}, "cut_equal_comparisons": 7,
+        "cut_equal_rankings": 0, "folded_prompts": 1,
+    }  # fmt: skip
+    return TrainingRun.objects.create(
+        project=project,
+        state=State.DONE,
+        finished_at=timezone.now(),
+        config={"backbone": "transformer", "ties": "davidson"},
+        metrics={"held_out": figures | held_out, "left_out": left_out},
+    )
+
+
+def test_the_page_of_a_run_begins_with_what_limits_its_figures(
+    project: Project, manager: Member
+) -> None:
+    run = finished(project)
+    page = sign_in(manager).get(f"{URL}{run.pk}/").content.decode()
+    better = (
+        "The model is not better than always preferring the longer response: it orders"
+        " 60.0\u202f% (50.0–70.0) of the held-out comparisons as people did, against 62.0\u202f%,"
+        " a lead of \u22122.0 points (95 % interval \u22125.1 to +1.0)."
+    )
+    left_out = (
+        "9 of 100 rankings (9.0\u202f%) were left out: 9 because the chat template refuses their"
+        " prompts (“No &lt;b&gt;system&lt;/b&gt; role”)."
+    )
+    cut = "7 comparisons were left out, because their responses are equal after the cut."
+    folded = "The system message of 1 prompt was put into its first user message"
+    sentences = [better, left_out, cut, folded]
+    places = [page.index(sentence) for sentence in sentences]
+    assert places == sorted(places)
+    assert places[-1] < page.index("held-out accuracy") < page.index("1.061 is chance level")
+
+
+def test_a_figure_of_few_prompts_is_never_shown_without_saying_so(
+    project: Project, manager: Member
+) -> None:
+    run = finished(project, prompts=1, accuracy_low=None, accuracy_high=None)
+    client = sign_in(manager)
+    for url in (f"{URL}{run.pk}/", URL, f"/projects/kitchen/reviewing/?run={run.pk}"):
+        page = client.get(url).content.decode()
+        said = "from 1 held-out prompt: not a measurement"
+        assert page.index(said) < page.index("60.0\u202f%"), url
+
+
+def test_runs_on_different_held_out_comparisons_are_marked(
+    project: Project, manager: Member
+) -> None:
+    runs = [finished(project, comparisons_sha256=digest) for digest in ("a", "b", "a", "")]
+    waiting = TrainingRun.objects.create(project=project, config={"backbone": "rnn"})
+    assert [mark for _, mark in comparison_marks([*runs, waiting])] == ["A", "B", "A", "?", ""]
+    assert [mark for _, mark in comparison_marks([runs[0], runs[2]])] == ["", ""]
+    client = sign_in(manager)
+    page = client.get(URL).content.decode()
+    assert page.count('held-out comparisons">A</abbr>') == 2
+    assert "do not compare them" in page
+    TrainingRun.objects.exclude(pk=runs[0].pk).delete()
+    cache.clear()
+    assert "do not compare them" not in client.get(URL).content.decode()
+
+
+def test_the_sentences_are_there_in_german(project: Project) -> None:
+    run = finished(project, prompts=2)
+    english = caveat_sentences(run.metrics)
+    with override("de"):
+        german = caveat_sentences(run.metrics)
+    assert len(english) == len(german) == 5
+    assert not set(english) & set(german)
+    assert german[0].startswith("Die Zahlen stammen aus 2 zurückgehaltenen Aufgaben")
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, 0.6931),
+        ({"ties": "half"}, 0.6931),
+        ({"margin": 0.5}, None),
+        ({"ties": "davidson"}, 1.05),
+    ],
+)
+def test_the_curve_is_drawn_with_the_chance_level_of_its_loss(
+    project: Project, config: dict[str, Any], expected: float | None
+) -> None:
+    metrics = {"train": {"after": {"chance_loss": 1.05}}}
+    run = TrainingRun(project=project, config=config, metrics=metrics)
+    assert chance_of_training(run) == (expected and pytest.approx(expected, abs=1e-4))

@@ -1,0 +1,93 @@
+"""The caveats of a run as sentences, for its log, its report and its model card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from training.evaluation.formatting import percent, percent_between, points
+from training.runs.caveats import Caveat
+
+BASELINES = {
+    "longer_wins": "always preferring the longer response",
+    "word_counts": "counting words",
+}
+REASONS = {
+    "dropped_rankings": "because the chat template refuses their prompts",
+    "cut_equal_rankings": "because their responses are equal after the cut",
+    "all_tied": "because they tie everything",
+    "duplicates": "because they were given twice",
+}
+
+
+def sentences(caveats: Iterable[Caveat], quote: Callable[[str], str] = str) -> list[str]:
+    """Return each caveat as one or two sentences.
+
+    `quote` makes the reason that a chat template gives safe for where the sentences go.
+    """
+    return [sentence(caveat, quote) for caveat in caveats]
+
+
+def sentence(caveat: Caveat, quote: Callable[[str], str] = str) -> str:
+    """Return a caveat in words."""
+    values = caveat.values
+    match caveat.name:
+        case "few_prompts":
+            return (
+                f"The figures are from {few_prompts(values['prompts'])};"
+                f" hold out at least {values['needed']} prompts."
+            )
+        case "not_better":
+            return f"The model is not better than {_comparison(values)}"
+        case "not_measurably_better":
+            return f"The model is not measurably better than {_comparison(values)}"
+        case "left_out":
+            reasons = ", ".join(
+                f"{count} {REASONS[name]}{_quoted(name, quote(values['reason']))}"
+                for name, count in values["reasons"].items()
+            )
+            return (
+                f"{values['left_out']} of {_count(values['rankings'], 'ranking')}"
+                f" ({percent(values['share'])}) were left out: {reasons}."
+            )
+        case "refused":
+            return (
+                f"{_count(values['prompts'], 'prompt')} with"
+                f" {_count(values['rankings'], 'ranking')} were left out, because the chat"
+                f' template refuses them: "{quote(values["reason"])}".'
+            )
+        case "cut_equal":
+            return (
+                f"{_count(values['comparisons'], 'comparison')} were left out, with"
+                f" {_count(values['rankings'], 'whole ranking')}: their responses are equal after"
+                " the cut. Raise --max-response-tokens."
+            )
+        case "folded":
+            return (
+                "System messages were put into the first user message of"
+                f" {_count(values['prompts'], 'prompt')}: the chat template refuses them."
+            )
+
+
+def few_prompts(prompts: int) -> str:
+    """Return what to say of figures from fewer held-out prompts than a measurement needs."""
+    return f"{_count(prompts, 'held-out prompt')}: not a measurement"
+
+
+def _comparison(values: Mapping[str, Any]) -> str:
+    """Return a baseline with its accuracy and the model's, and the lead of the model."""
+    ours = percent_between(values["ours"], values["ours_low"], values["ours_high"])
+    return (
+        f"{BASELINES.get(values['baseline'], values['baseline'])}: it orders {ours} of the held-out"
+        f" comparisons as people did, against {percent(values['theirs'])}, a lead of"
+        f" {points(values, 'gain')}."
+    )
+
+
+def _quoted(name: str, reason: str) -> str:
+    """Return the template's own reason in brackets, for the rankings that it refuses."""
+    return f' ("{reason}")' if name == "dropped_rankings" and reason else ""
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
