@@ -318,3 +318,32 @@ def test_odd_and_long_texts_are_learned_from_and_counted(tmp_path):
     assert manifest["truncated_responses"] >= 1
     report = (tmp_path / "run" / "report.md").read_text()
     assert "| responses cut at their end |" in report.replace("  ", " ")
+
+
+@pytest.mark.parametrize("batching", ["grouped", "shuffled"])
+def test_what_the_cut_made_equal_is_neither_learned_from_nor_evaluated(tmp_path, capsys, batching):
+    """Each ranking keeps the comparisons with its short response; the report says so first."""
+    lines = ranking_lines(12, labellers=("ann",))[:11]
+    for line in lines:
+        texts = {name: f"{'river stone ' * 40} {name}" for name in "ab"} | {"c": "short"}
+        line["responses"] = [{"id": name, "text": text} for name, text in texts.items()]
+        line["ranking"] = [["a"], ["b"], ["c"]]
+    path = write_rankings(tmp_path / "rankings.jsonl", lines)
+    cut = ["--max-response-tokens", "16", "--batching", batching]
+    found = train(path, tmp_path / "run", *cut)
+    metrics = found.read_metrics()
+    assert metrics["held_out"]["comparisons"] == 2 * metrics["held_out"]["prompts"]
+    assert metrics["train"]["comparisons"] == 2 * metrics["train"]["prompts"]
+    assert metrics["held_out"]["chance_loss"] == pytest.approx(math.log(2))
+    assert metrics["left_out"]["cut_equal_comparisons"] == 11
+    said = (
+        "11 comparisons were left out, with 0 whole rankings: their responses are equal after the"
+        " cut. Raise --max-response-tokens."
+    )
+    assert f"warning: {said}" in capsys.readouterr().err
+    report = (found.path / "report.md").read_text()
+    assert report.startswith("**")
+    assert report.index(said) < report.index("# Reward model")
+    whole = train(path, tmp_path / "whole", "--max-response-tokens", "400", "--epochs", "1")
+    digests = [run.read_metrics()["held_out"]["comparisons_sha256"] for run in (found, whole)]
+    assert digests[0] != digests[1]

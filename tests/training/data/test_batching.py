@@ -105,3 +105,16 @@ def test_pairs_in_bulk_are_the_comparisons(ties, rows):
         for pair in comparisons(row, ties)
     }
     assert found == expected
+
+
+@pytest.mark.parametrize("ties", ["drop", "half"])
+def test_pairs_in_bulk_leave_out_those_of_a_group(ties):
+    rows, groups = [(1, 2, 2, 3), (1, 2)], [(0, 0, 2, 2), ()]
+    found = {(place, *sorted(pair)) for place, *pair in pairs_of(rows, 2, ties, groups).tolist()}
+    expected = {
+        (place, *sorted(pair[:2]))
+        for place, row in enumerate(rows)
+        for pair in comparisons(row, ties, groups[place])
+    }
+    assert found == expected
+    assert (0, 0, 1) not in found
