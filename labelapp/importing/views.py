@@ -85,9 +85,9 @@ def upload_context(request: PageRequest, member: Member, upload: Upload) -> dict
         begins = uploads.look_into_file(upload, upload.options.get("delimiter"))
         form = ReadingForm(upload=upload, begins=begins)
         context |= {"form": form, "preview": uploads.preview(upload)}
-    elif upload.outcome.get("bad_lines"):
+    elif uploads.count(upload, "bad_lines"):
         # Only the lines of one page are read, so the paginator gets a range of the same length.
-        numbers = range(upload.outcome["bad_lines"])
+        numbers = range(uploads.count(upload, "bad_lines"))
         page = Paginator(numbers, bad_lines.PAGE).get_page(request.GET.get("page"))
         lines = bad_lines.read_page(uploads.bad_lines_path(upload), page.number)
         context |= {"bad_page": page, "bad_lines": lines}

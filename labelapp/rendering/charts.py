@@ -23,7 +23,11 @@ class Curve:
 
 def loss_curve(lines: Sequence[Mapping[str, Any]]) -> Curve | None:
     """Return the curve of the loss by step, or None for fewer than two points."""
-    known = [line for line in lines if isinstance(line.get("loss"), int | float)]
+    known = [
+        line
+        for line in lines
+        if isinstance(line.get("loss"), int | float) and isinstance(line.get("step"), int)
+    ]
     if len(known) < 2:
         return None
     stride = -(-len(known) // MAX_POINTS)

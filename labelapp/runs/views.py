@@ -24,6 +24,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "member": member,
         "project": member.project,
         "run": run,
+        "settings": run.config.items(),  # a setting may be called "items"
         "aggregation": scores.aggregation_of(run),
         "folder": folder.model,
         "curve": loss_curve(folder.metric_lines()),
