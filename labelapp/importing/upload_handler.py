@@ -1,12 +1,13 @@
 """Write an uploaded file straight to the disk. Only the page of uploads accepts files."""
 
 import errno
+import hashlib
 import shutil
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
@@ -48,6 +49,12 @@ class IncomingFile(TemporaryUploadedFile):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = tempfile.NamedTemporaryFile(prefix=PREFIX, dir=folder)  # noqa: SIM115 - closed by us
         UploadedFile.__init__(self, file, name, content_type, 0, charset)
+        self.digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was received."""
+        return self.digest.hexdigest()
 
 
 class DiskUploadHandler(TemporaryFileUploadHandler):
@@ -82,6 +89,7 @@ class DiskUploadHandler(TemporaryFileUploadHandler):
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         try:
             self.file.write(raw_data)
+            cast(IncomingFile, self.file).digest.update(raw_data)
         except OSError as error:
             self.refuse(storage_problem(error))
 

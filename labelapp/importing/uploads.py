@@ -4,6 +4,7 @@ Nothing is imported until the user has seen a preview of the first lines. If lin
 is imported either: the bad lines are listed, and the user can then import the others.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +49,7 @@ BAD_LINES = "bad_lines.jsonl"
 RETRY_SECONDS = 30
 OPEN = (State.DRAFT, State.REFUSED, State.FAILED, State.STOPPED)
 GONE = "The file no longer exists. Upload it again."
+CHANGED = "The file on the server is no longer the one that was uploaded. Upload it again."
 
 
 class CannotImportError(Exception):
@@ -117,6 +119,7 @@ def store(project: Project, user: User, file: TemporaryUploadedFile) -> Upload:
         )
         folder = files.make_folder(upload)
         try:
+            checksum_path(upload).write_text(getattr(file, "sha256", ""), encoding="ascii")
             os.rename(file.temporary_file_path(), file_path(upload))
         except OSError:
             folder.remove()
@@ -139,6 +142,25 @@ def file_path(upload: Upload) -> Path:
     suffixes = [s for s in Path(upload.name.lower()).suffixes[-2:] if re.fullmatch(r"\.\w{1,8}", s)]
     ascii_suffixes = "".join(suffix for suffix in suffixes if suffix.isascii())
     return files.folder_of(upload).path / f"file{ascii_suffixes}"
+
+
+def checksum_path(upload: Upload) -> Path:
+    """Return the path of the file's SHA-256, computed while the file was received."""
+    return files.folder_of(upload).path / "sha256"
+
+
+def insist_unchanged(upload: Upload) -> None:
+    """Raise FailedError if the file on the disk is not the file that was uploaded."""
+    path = file_path(upload)
+    try:
+        expected = checksum_path(upload).read_text(encoding="ascii")
+        with open(path, "rb") as file:
+            whole = os.fstat(file.fileno()).st_size == upload.size
+            whole = whole and hashlib.file_digest(file, "sha256").hexdigest() == expected
+    except FileNotFoundError:  # no checksum: uploaded with an earlier version
+        whole = path.is_file() and path.stat().st_size == upload.size
+    if not whole:
+        raise FailedError(CHANGED)
 
 
 def bad_lines_path(upload: Upload) -> Path:
@@ -303,6 +325,7 @@ def import_file(upload: Upload, advance: Advance) -> None:
     """Import the whole file or nothing, and store the final state in the same transaction."""
 
     def finishing(summary: Summary) -> None:
+        insist_unchanged(upload)
         bad_lines.flush()
         if not jobs.finish(upload, State.DONE, outcome=outcome(summary, reading, bad_lines)):
             raise StoppedError  # the page already says that nothing was imported
@@ -320,9 +343,9 @@ def import_file(upload: Upload, advance: Advance) -> None:
                     upload.project,
                     bad_lines.before(follow(file, advance)),
                     report=bad_lines.add,
-                    rankings=upload.options["rankings"],
-                    labeller=upload.options["labeller"],
-                    skip_bad_lines=upload.options["skip_bad_lines"],
+                    rankings=upload.options.get("rankings", True),
+                    labeller=upload.options.get("labeller", UNKNOWN_LABELLER),
+                    skip_bad_lines=upload.options.get("skip_bad_lines", False),
                     finishing=finishing,
                 )
         except AmbiguousError as error:
@@ -364,4 +387,10 @@ def discard(upload: Upload) -> bool:
 
 def count_good_lines(upload: Upload) -> int:
     """Return how many lines of a refused file can be imported."""
-    return int(upload.outcome.get("lines", 0)) - int(upload.outcome.get("bad_lines", 0))
+    return count(upload, "lines") - count(upload, "bad_lines")
+
+
+def count(upload: Upload, name: str) -> int:
+    """Return a count of the outcome, or 0 if it is not known."""
+    value = upload.outcome.get(name)
+    return value if isinstance(value, int) else 0

@@ -85,10 +85,10 @@ def upload_context(request: PageRequest, member: Member, upload: Upload) -> dict
     if upload.state == State.DRAFT:
         preview = uploads.preview(upload)
         context |= {"form": ReadingForm(upload=upload, preview=preview), "preview": preview}
-    elif upload.outcome.get("bad_lines"):
+    elif uploads.count(upload, "bad_lines"):
         # Only the lines of one page are read, so the paginator gets a range of the same length.
-        counts = upload.outcome
-        numbers = range(counts.get("bad_lines_listed", counts["bad_lines"]))
+        listed = uploads.count(upload, "bad_lines_listed") or uploads.count(upload, "bad_lines")
+        numbers = range(listed)
         page = Paginator(numbers, bad_lines.PAGE).get_page(request.GET.get("page"))
         lines = bad_lines.read_page(uploads.bad_lines_path(upload), page.number)
         context |= {"bad_page": page, "bad_lines": lines}

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from labelapp.models.jobs import Job, JobQuerySet
+from labelapp.models.jobs import Job, JobQuerySet, ObjectField
 
 
 class FileTransfer(Job):
@@ -13,8 +13,8 @@ class FileTransfer(Job):
     name = models.CharField(max_length=255)  # of the file, as a person knows it
     folder = models.CharField(max_length=200, blank=True)  # below DATA_DIR
     format = models.CharField(max_length=20)
-    options = models.JSONField(default=dict, blank=True)
-    outcome = models.JSONField(default=dict, blank=True)  # counts of what was read or written
+    options = ObjectField(default=dict, blank=True)
+    outcome = ObjectField(default=dict, blank=True)  # counts of what was read or written
 
     class Meta(Job.Meta):
         abstract = True

@@ -2,7 +2,7 @@
 
 import math
 from datetime import timedelta
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.db import models
@@ -25,6 +25,25 @@ ACTIVE = (State.QUEUED, State.RUNNING)
 UNFINISHED = (State.DRAFT, *ACTIVE)
 
 AnyJob = TypeVar("AnyJob", bound="Job")
+
+
+class ObjectField(models.JSONField):
+    """A JSON object. What an earlier version or somebody by hand wrote instead reads as {}.
+
+    Pages show many rows at once, and none of these may take the others away.
+    """
+
+    def from_db_value(self, *args: Any) -> dict[str, Any]:
+        return as_object(super().from_db_value(*args))
+
+    def deconstruct(self) -> Any:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.JSONField", args, kwargs
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """Return a JSON value if it is an object, or {}."""
+    return value if isinstance(value, dict) else {}
 
 
 class JobQuerySet(models.QuerySet[AnyJob]):

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db import models
 from django.db.models import Q
 
-from labelapp.models.jobs import ACTIVE, Job, JobQuerySet
+from labelapp.models.jobs import ACTIVE, Job, JobQuerySet, ObjectField, as_object
 from labelapp.models.projects import Project
 
 
@@ -16,7 +16,7 @@ class AgreementMeasurement(Job):
     LOST_AFTER = timedelta(minutes=5)
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="measurements")
-    result = models.JSONField(default=dict, blank=True)
+    result = ObjectField(default=dict, blank=True)
 
     objects = JobQuerySet["AgreementMeasurement"].as_manager()
 
@@ -34,9 +34,12 @@ class AgreementMeasurement(Job):
     @property
     def agreement(self) -> float | None:
         """Return the share of comparisons on which two labellers agree, if it could be measured."""
-        figures = {figure["name"]: figure for figure in self.result.get("figures", ())}
-        value: float | None = figures.get("agreement", {}).get("value")
-        return value
+        figures = self.result.get("figures")
+        for figure in map(as_object, figures if isinstance(figures, list) else []):
+            value = figure.get("value")
+            if figure.get("name") == "agreement" and isinstance(value, int | float):
+                return value
+        return None
 
     def __str__(self) -> str:
         return f"measurement {self.pk}"

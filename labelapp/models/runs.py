@@ -1,12 +1,12 @@
 """A training run, and what its model says of the responses."""
 
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
 
-from labelapp.models.jobs import ACTIVE, Job, JobQuerySet, State
+from labelapp.models.jobs import ACTIVE, Job, JobQuerySet, ObjectField, State, as_object
 from labelapp.models.projects import Project
 from labelapp.models.prompts import Prompt, Response
 
@@ -28,9 +28,9 @@ class TrainingRun(Job):
     LOST_AFTER = timedelta(minutes=2)
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="runs")
-    config = models.JSONField(default=dict)
-    manifest = models.JSONField(default=dict, blank=True)  # which data, by hash
-    metrics = models.JSONField(default=dict, blank=True)
+    config = ObjectField(default=dict)
+    manifest = ObjectField(default=dict, blank=True)  # which data, by hash
+    metrics = ObjectField(default=dict, blank=True)
     stage = models.CharField(max_length=20, blank=True)  # loading, training, evaluating, ...
     loss = models.FloatField(null=True, blank=True)
     folder = models.CharField(max_length=200, blank=True)  # below DATA_DIR
@@ -47,6 +47,16 @@ class TrainingRun(Job):
                 condition=Q(state__in=ACTIVE),
             ),
         ]
+
+    @property
+    def model_name(self) -> str:
+        """Return the model that is trained, or its kind if it is trained from scratch."""
+        return str(self.config.get("model") or self.config.get("backbone") or "–")
+
+    @property
+    def held_out(self) -> dict[str, Any]:
+        """Return the figures of the held-out prompts, if there are any."""
+        return as_object(self.metrics.get("held_out"))
 
     def __str__(self) -> str:
         return f"run {self.pk}"

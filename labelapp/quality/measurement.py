@@ -72,10 +72,19 @@ def last_measurement(project: Project) -> LastMeasurement:
     if newest is None:
         return LastMeasurement()
     done = project.measurements.filter(state=State.DONE).order_by("-finished_at").first()
+    agreement = stored_agreement(done.result) if done else None
     return LastMeasurement(
-        agreement=Agreement.from_json(done.result) if done else None,
-        at=done.finished_at if done else None,
+        agreement=agreement,
+        at=done.finished_at if done and agreement else None,
         is_active=newest.is_active,
         is_stopping=newest.stop_requested,
         failed=newest.reason,
     )
+
+
+def stored_agreement(result: dict[str, Any]) -> Agreement | None:
+    """Return a stored result, or None if it has another shape than this version writes."""
+    try:
+        return Agreement.from_json(result)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None

@@ -29,7 +29,11 @@ def loss_curve(
 
     `chance` is the loss of a model that guesses, if it is known.
     """
-    known = [line for line in lines if isinstance(line.get("loss"), int | float)]
+    known = [
+        line
+        for line in lines
+        if isinstance(line.get("loss"), int | float) and isinstance(line.get("step"), int)
+    ]
     if len(known) < 2:
         return None
     stride = -(-len(known) // MAX_POINTS)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from labelapp.models import Origin, Prompt, PromptAgreement, Ranking, Response, Score, TrainingRun
 from labelapp.rendering.letters import letter
@@ -112,9 +113,14 @@ def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[Revi
 
 
 def make_scale(run: TrainingRun, rewards: Iterable[float]) -> Scale:
-    mean = run.metrics.get("held_out", {}).get("reward_mean") or 0.0
+    mean = number(run.held_out.get("reward_mean"))
     shown = [mean, *rewards]
     return Scale(low=min(shown), high=max(shown), mean=mean)
+
+
+def number(value: Any) -> float:
+    """Return a stored figure, or 0 if it is none."""
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def review_prompt(

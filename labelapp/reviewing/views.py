@@ -44,8 +44,8 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         page = pages.get_page(request.GET.get("page"))
         context |= {
             "runs": member.project.runs.scored()[:20],
-            "figures": run.metrics.get("held_out", {}),
-            "few_prompts": few_prompts(run.metrics.get("held_out", {})),
+            "figures": run.held_out,
+            "few_prompts": few_prompts(run.held_out),
             "page": page,
             "reviewed": review(run, list(page.object_list)),
             "held_out_only": held_out_only,

@@ -24,10 +24,11 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "member": member,
         "project": member.project,
         "run": run,
+        "settings": run.config.items(),  # a setting may be called "items"
         "aggregation": scores.aggregation_of(run),
         "folder": folder.model,
         "caveats": caveats.caveat_sentences(run.metrics),
-        "few_prompts": caveats.few_prompts(run.metrics.get("held_out", {})),
+        "few_prompts": caveats.few_prompts(run.held_out),
         "curve": loss_curve(folder.metric_lines(), caveats.chance_of_training(run)),
         "can_resume": lifecycle.can_resume(run),
         "is_trained": folder.is_trained,
@@ -55,10 +56,7 @@ def list_response(
         "member": member,
         "project": member.project,
         "runs": page,
-        "rows": [
-            (run, mark, caveats.few_prompts(run.metrics.get("held_out", {})))
-            for run, mark in marked
-        ],
+        "rows": [(run, mark, caveats.few_prompts(run.held_out)) for run, mark in marked],
         "different_comparisons": any(mark for _, mark in marked),
         "form": form,
         "blocked": lifecycle.reason_not_to_start(member.project),

@@ -290,6 +290,39 @@ def test_nothing_comes_of_an_import_that_was_given_up(client: Client, running: U
     assert not Prompt.objects.exists()
 
 
+# The file on the server's disk
+
+
+@pytest.mark.parametrize("change", ["cut", "altered"])
+def test_a_file_that_changes_on_the_disk_is_not_imported(client: Client, change: str) -> None:
+    upload = send(client, lines(line(1), line(2)))
+    path = uploads.file_path(upload)
+    content = path.read_bytes()
+    first = content.index(b"\n") + 1
+    path.write_bytes(content[:first] if change == "cut" else content.replace(b"Why 2", b"Who 2"))
+    upload = confirm(client, upload)
+    assert (upload.state, upload.reason) == (State.FAILED, uploads.CHANGED)
+    assert not Prompt.objects.exists()
+    assert uploads.CHANGED in page_of(client, upload)
+
+
+def test_a_file_of_an_earlier_version_is_known_by_its_size(client: Client) -> None:
+    upload = send(client, lines(line(1), line(2)))
+    uploads.checksum_path(upload).unlink()
+    assert confirm(client, upload).state == State.DONE
+
+
+def test_a_damaged_parquet_file_is_refused_as_what_it_is(client: Client) -> None:
+    upload = send(client, b"PAR1" + bytes(1000), "rankings.parquet")
+    assert upload.format == "parquet"
+    page = page_of(client, upload)
+    assert "The file cannot be read:" in page
+    assert "The file is a Parquet file" not in page
+    upload = confirm(client, upload)
+    assert upload.state == State.FAILED
+    assert upload.reason.startswith("The file cannot be read:")
+
+
 # What is kept, and for how long
 
 
