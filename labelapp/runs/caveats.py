@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from labelapp.models import TrainingRun
+from labelapp.models.jobs import as_object
 from labelapp.rendering.charts import CHANCE_LOSS
 from labelapp.templatetags.figures import MINUS, percent, points
 from training.runs.caveats import FEWEST_PROMPTS, Caveat, caveats, is_measured
@@ -47,9 +48,7 @@ def comparison_marks(runs: Iterable[TrainingRun]) -> list[tuple[TrainingRun, str
     of which nothing is known, have a question mark.
     """
     digests = {
-        run.pk: found.get("comparisons_sha256", "")
-        for run in runs
-        if (found := run.metrics.get("held_out"))
+        run.pk: found.get("comparisons_sha256", "") for run in runs if (found := run.held_out)
     }
     known = list(dict.fromkeys(filter(None, digests.values())))
     if len(set(digests.values())) < 2:
@@ -68,8 +67,9 @@ def chance_of_training(run: TrainingRun) -> float | None:
         return None
     if run.config.get("ties") != "davidson":
         return CHANCE_LOSS
-    found: float | None = run.metrics.get("train", {}).get("after", {}).get("chance_loss")
-    return found
+    after = as_object(as_object(run.metrics.get("train")).get("after"))
+    found = after.get("chance_loss")
+    return found if isinstance(found, float) else None
 
 
 def sentence(caveat: Caveat) -> str:

@@ -68,8 +68,6 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
         partial(open_folder, folder, config, source, restart=arguments.restart)
     )
     reporter = Reporter(folder, bar=wants_bar(arguments), silent=not group.is_first)
-    if isinstance(source, FileSource):
-        reporter.say(source.how_read())
     try:
         cache = arguments.cache_folder or folder.path.parent / "cache"
         train(config, source, device, folder, cache, reporter, resuming)
@@ -155,6 +153,8 @@ def load(
     batches = Batches(dataset.train, dataset.train.ranks, config, dataset.train.groups)
     started -= state.seconds
     run = Run(config, learner, dataset, batches, checkpoints, state, log, reporter, started)
+    if isinstance(source, FileSource):
+        reporter.say(source.how_read())
     reporter.say(describe(dataset, from_cache, backbone, device, run.steps))
     for line in sentences(data_caveats(left_out(asdict(dataset.counts)))):
         reporter.say(f"warning: {line}")
