@@ -314,13 +314,12 @@ def test_a_file_of_an_earlier_version_is_known_by_its_size(client: Client) -> No
 
 def test_a_damaged_parquet_file_is_refused_as_what_it_is(client: Client) -> None:
     upload = send(client, b"PAR1" + bytes(1000), "rankings.parquet")
-    assert upload.format == "parquet"
     page = page_of(client, upload)
-    assert "The file cannot be read:" in page
-    assert "The file is a Parquet file" not in page
+    assert "The file is a Parquet file that cannot be opened:" in page
+    assert "Save it again" in page
     upload = confirm(client, upload)
     assert upload.state == State.FAILED
-    assert upload.reason.startswith("The file cannot be read:")
+    assert upload.reason.startswith("The file is a Parquet file that cannot be opened:")
 
 
 # What is kept, and for how long
