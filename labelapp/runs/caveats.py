@@ -26,7 +26,12 @@ REASONS = {
 
 def caveat_sentences(metrics: Mapping[str, Any]) -> list[str]:
     """Return the caveats of a finished run in words, the most important first."""
-    return [sentence(caveat) for caveat in caveats(metrics)]
+    held_out = as_object(metrics.get("held_out"))
+    known = {
+        "held_out": held_out | {"baselines": as_object(held_out.get("baselines"))},
+        "left_out": as_object(metrics.get("left_out")),
+    }
+    return [sentence(caveat) for caveat in caveats(known)]
 
 
 def few_prompts(held_out: Mapping[str, Any]) -> str:
