@@ -43,7 +43,6 @@ class RankingDetails:
     origin: str = "imported"
     surplus: bool = False
     gold: bool = False
-    partial: bool = False  # the responses of the last group were not ranked: they are no ties
     control: str = ""  # the task measured the labeller: gold, or repeat
     created_at: datetime | None = None
     seconds: float | None = None
@@ -117,7 +116,6 @@ def check_details(data: Mapping[str, Any], ids: Collection[str]) -> RankingDetai
         origin=origin,
         surplus=truth(data, "surplus"),
         gold=truth(data, "gold"),
-        partial=truth(data, "partial"),
         control=one_of(data, "control", CONTROLS),
         created_at=moment(data, "created_at"),
         seconds=duration(data, "seconds"),

@@ -9,11 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 MAX_LINE_BYTES = 16 * 2**20  # longer lines are not rankings; the bound keeps memory bounded
 LONGEST = f"{MAX_LINE_BYTES // 2**20} MiB"
+
+BEFORE = re.compile(r"[ \t\r\n]*\[?[ \t\r\n]*")  # the first item of an array
+BETWEEN = re.compile(r"[ \t\r\n,]*")
 
 Found = tuple[int, Any]  # a line's number, and what stands there or a ValueError
 
@@ -100,30 +104,29 @@ def json_items(stream: IO[bytes]) -> Iterator[Found]:
     """
     lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape")
     decoder = json.JSONDecoder()
-    text, number, ended = "", 0, False
+    text, start, number, ended = "", 0, 0, False
     while True:
-        text = text.lstrip(" \t\r\n,") if number else text.lstrip(" \t\r\n[")
+        start = (BETWEEN if number else BEFORE).match(text, start).end()  # type: ignore[union-attr]
         try:
-            value, end = decoder.raw_decode(text)
+            value, end = decoder.raw_decode(text, start)
             complete = end < len(text) or ended  # 12 may be the beginning of 123
-        except json.JSONDecodeError as error:
-            problem, complete = f"{error.msg} at character {error.pos + 1} of it", False
         except RecursionError:
             raise RankingFileError(f"has an item nested too deeply, number {number + 1}") from None
+        except ValueError as error:  # no JSON, or a number of thousands of digits
+            problem, complete = str(error).partition(":")[0], False
         if complete:
-            number += 1
-            text = text[end:]
+            number, start = number + 1, end
             yield number, value
         elif ended:
-            if text.strip(" \t\r\n]"):
+            if text[start:].strip(" \t\r\n]"):
                 raise RankingFileError(f"is not JSON at item {number + 1}: {problem}")
             return
-        elif len(text) > MAX_LINE_BYTES:
+        elif len(text) - start > MAX_LINE_BYTES:
             raise RankingFileError(f"is not JSON, or longer than {LONGEST}, at item {number + 1}")
         else:
-            more = lines.read(max(2**16, len(text)))  # twice as much each time
+            more = lines.read(max(2**16, len(text) - start))  # twice as much each time
             ended = not more
-            text += more
+            text, start = text[start:] + more, 0
 
 
 def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, Any]]:
@@ -132,7 +135,7 @@ def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, An
     The first row is the header. A row that cannot be read comes as a ValueError.
     """
     csv.field_size_limit(MAX_LINE_BYTES)
-    # Bytes that are not UTF-8 become lone surrogates here, which `unreadable` finds.
+    # Bytes that are not UTF-8 become lone surrogates here, which no response may hold.
     lines = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     # strict: a quotation mark in the wrong place is reported, not quietly dropped.
     text = Bounded(lines)
@@ -171,8 +174,3 @@ class Bounded:
             what = "line" if self.row == len(line) else "the row that ends on line"
             raise RankingFileError(f"{what} {self.number} is longer than {LONGEST}")
         return line
-
-
-def unreadable(cells: Iterable[str]) -> bool:
-    """Return True if a row of a table was not UTF-8."""
-    return any("\udc80" <= character <= "\udcff" for cell in cells for character in cell)

@@ -382,8 +382,7 @@ class Assembler:
             if self.ours:
                 raise ValueError("has a rank for some of its responses only")
             self.reading.notes[SOME] += 1
-            partial = {"partial": True} if len(without) > 1 else {}
-            return {"ranking": [*groups, without], **partial}
+            return {"ranking": [*groups, without]}
         return None
 
     def circumstances(self, common: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,9 @@ KINDS = (  # of files that are not read, by their first bytes
     (b"\x80\x04", "a pickle, which is never opened: save it as JSON lines, CSV or Parquet"),
     (b"\x80\x05", "a pickle, which is never opened: save it as JSON lines, CSV or Parquet"),
     (b"%PDF", "a PDF: export the table as CSV"),
-    (b"<", "HTML or XML: save it as JSON lines, CSV or Parquet"),
+    (b"<!DOCTYPE", "a page of HTML: save it as JSON lines, CSV or Parquet"),
+    (b"<html", "a page of HTML: save it as JSON lines, CSV or Parquet"),
+    (b"<?xml", "XML: save it as JSON lines, CSV or Parquet"),
 )
 
 
@@ -252,7 +254,7 @@ def decoded(stream: io.BufferedReader, file: OpenFile, encoding: str | None) -> 
         if head.startswith(magic):
             raise RankingFileError("is packed twice, or a table in a packed file: unpack it first")
     told = encoding
-    encoding = encoding or encoding_of(head, file.name)
+    encoding = encoding or encoding_of(head)
     file.reading.encoding = ENCODINGS.get(encoding, encoding.upper())
     sample = head.decode(encoding, errors="replace")
     if told is None and encoding == "utf-8" and b"\0" in head[:1024]:
@@ -271,7 +273,7 @@ def beginning_of(stream: io.BufferedReader) -> bytes:
         raise unreadable_file(error) from error
 
 
-def encoding_of(head: bytes, name: str) -> str:
+def encoding_of(head: bytes) -> str:
     """Return the encoding of a text by its beginning. Raises EncodingError where it is not sure."""
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8"),

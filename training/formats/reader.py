@@ -43,7 +43,7 @@ Format = Literal["jsonl", "csv", "long", "trl", "sides", "oasst", "labelstudio",
 MORE_FIELDS = ("chosen", "rejected", "winner")  # beside those of a table in long form
 OWN_RESPONSE = frozenset(("id", "text", "source"))
 OWN_STATE = OF_A_RANKING | OF_A_PROMPT
-OWN = frozenset(("prompt", "id", "responses", "ranking", "labeller", "partial")) | OWN_STATE
+OWN = frozenset(("prompt", "id", "responses", "ranking", "labeller")) | OWN_STATE
 KNOWN = {name for names in (*NAMES.values(), RANKS, SCORES, ORDERS, SOURCES) for name in names}
 SAMPLE = 200  # records that are looked at before the first is read
 
@@ -354,9 +354,9 @@ def shape_of(record: Record) -> str | None:
         return "long"
     if keys_of_pair(record) is not None:
         return "trl"
-    if list_in(record) is not None:
-        return "jsonl"
     has_prompt = record.key("prompt") is not None or record.key("conversation") is not None
+    if has_prompt and list_in(record) is not None:
+        return "jsonl"
     if has_prompt and columns_best_first(record):
         return "csv"
     if len(sides_in(record)) > 1:

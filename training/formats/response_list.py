@@ -12,11 +12,12 @@ from typing import Any
 from training.formats.conversation import is_message, prompt_of, response_text
 from training.formats.lines import AmbiguousError
 from training.formats.record import Record
-from training.formats.sides import number_in, ranked
+from training.formats.sides import ranked
 from training.formats.values import (
     blank,
     groups_of,
     missing,
+    number_in,
     rank_of,
     score_of,
     text,
@@ -184,23 +185,19 @@ def written_order(
     """Return an order, given as groups of ids, ids, numbers, or a text such as b > a = c."""
     if isinstance(found, str):
         found = groups_of_text(found)
-        named = {name for group in found for name in group}
-        letters = "abcdefghi"[: len(ids)]
-        if named.isdisjoint(ids) and {*map(str.lower, named)} <= {*letters}:
-            record.reading.notes["rankings by letter: a is the first response"] += 1
-            found = [[ids[letters.index(name.lower())] for name in group] for group in found]
     if not isinstance(found, list) or not found:
         raise ValueError(
             'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
         )
-    if any(isinstance(group, list) for group in found):
-        return {"ranking": [group if isinstance(group, list) else [group] for group in found]}
-    names = [text(item) for item in found]
-    letters = "abcdefghi"[: len(ids)]
-    if set(names).isdisjoint(ids) and all(str(name).lower() in [*letters] for name in names):
-        names = [ids[letters.index(str(name).lower())] for name in names]
+    groups = [group if isinstance(group, list) else [group] for group in found]
+    named = {str(text(name)).lower() for group in groups for name in group}
+    letters = dict(zip("abcdefghi", ids, strict=False))
+    if named <= letters.keys() and named.isdisjoint(map(str.lower, ids)):
         record.reading.notes["rankings by letter: a is the first response"] += 1
-        return {"ranking": [[name] for name in names]}
+        return {"ranking": [[letters[str(name).lower()] for name in group] for group in groups]}
+    if any(isinstance(group, list) for group in found):
+        return {"ranking": groups}
+    names = [text(item) for item in found]
     numbers = [number_in(item) for item in found]
     if None in numbers or (set(names) == set(ids) and not all(id_.isdigit() for id_ in ids)):
         return {"ranking": [[name] for name in names]}
@@ -228,10 +225,9 @@ def numbers_order(
     as_ranks = as_order = None
     if len(numbers) == len(ids):
         as_ranks = groups_of(ids, list(numbers))[0]
-    places = {id_: id_ for id_ in ids}
     start = min(numbers, default=0)
     if set(map(text, numbers)) == set(ids):
-        as_order = [[places[text(number)]] for number in numbers]
+        as_order = [[text(number)] for number in numbers]
     elif sorted(numbers) == [start + i for i in range(len(ids))] and start in (0, 1):
         as_order = [[ids[int(number - start)]] for number in numbers]
     if ranking_is == "order" or (as_ranks is None and ranking_is is None):
@@ -261,12 +257,11 @@ def best_of(
         if said in ids:
             record.read(key, "verdict")
             others = [id_ for id_ in ids if id_ != said]
-            partial = {"partial": True} if len(others) > 1 else {}
-            return {"ranking": [[said], others], **partial}
+            return {"ranking": [[said], others]}
     picked = [one.take("verdict", ("selected", "is_selected", "is_best", "chosen", "is_chosen"))
               if one is not None else None for one in inner]  # fmt: skip
     best = [id_ for id_, value in zip(ids, picked, strict=True) if value in (True, 1, "true")]
     if len(best) == 1 and len(ids) > 1:
         others = [id_ for id_ in ids if id_ not in best]
-        return {"ranking": [best, others], **({"partial": True} if len(others) > 1 else {})}
+        return {"ranking": [best, others]}
     return None

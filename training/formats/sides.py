@@ -27,6 +27,7 @@ from training.formats.values import (
     blank,
     groups_of,
     missing,
+    number_in,
     rank_of,
     score_of,
     text,
@@ -43,7 +44,7 @@ SIDE = re.compile(
     rf"|(?:model_|system_)?(?P<first>[a-i]|\d{{1,2}})_(?P<last>{'|'.join(STEMS)})$"
 )
 TIES = frozenset(
-    ("tie", "tied", "ties", "equal", "equals", "same", "draw", "both", "both_good", "even", "none",
+    ("tie", "tied", "ties", "equal", "equals", "same", "draw", "both", "both_good", "even",
      "neither_better", "no_preference", "similar", "about_the_same")
 )  # fmt: skip
 BOTH_BAD = frozenset(["both_bad", "bothbad", "tie_bothbad", "tie_both_bad", "all_bad", "neither"])
@@ -87,14 +88,6 @@ class Verdicts:
             self.seen.setdefault(key, set()).add(number)
 
 
-def number_in(value: Any) -> float | None:
-    """Return a value as a number, or None if it is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
 @lru_cache(maxsize=512)
 def sides_of(names: tuple[tuple[str, str], ...]) -> tuple[Side, ...]:
     """Return the keys that hold responses side by side, given normal names and their keys."""
@@ -128,7 +121,7 @@ def read_sides(
     ids = [side.key for side in sides]
     sources = [record.take("source", names_for("source", side)) for side in sides]
     ranking = (
-        by_verdict(record, sides, [text(s) for s in sources], verdicts)
+        by_verdict(record, sides, texts, [text(s) for s in sources], verdicts)
         or by_winner_columns(record, sides)
         or by_numbers(record, sides, highest_first=highest_first)
     )
@@ -205,14 +198,21 @@ def turns_of_lists(record: Record, values: list[Any]) -> tuple[Messages, list[st
 
 
 def by_verdict(
-    record: Record, sides: Sequence[Side], sources: Sequence[Any], verdicts: Verdicts
+    record: Record,
+    sides: Sequence[Side],
+    texts: Sequence[str],
+    sources: Sequence[Any],
+    verdicts: Verdicts,
 ) -> dict[str, Any] | None:
     """Return the ranking that a verdict gives, or None where there is none."""
     key = record.key("verdict")
     if key is None or missing(record.data[key]) or isinstance(record.data[key], list | dict):
         return None
     value = record.data[key]
-    said = told(value, verdicts) or words_of(value, sides, sources)
+    said = told(value, verdicts)
+    if said is None and texts.count(value) == 1:
+        said = sides[texts.index(value)].key
+    said = said or words_of(value, sides, sources)
     if said is None and (number := number_in(value)) is not None:
         if len(sides) != 2:
             return None
@@ -229,7 +229,7 @@ def by_verdict(
             "verdicts that name the best of several: the others are stored below it, as ties"
         ] += 1
     others = [id_ for id_ in ids if id_ != best]
-    return {"ranking": [[best], others], **({"partial": True} if len(others) > 1 else {})}
+    return {"ranking": [[best], others]}
 
 
 def told(value: Any, verdicts: Verdicts) -> str | None:
@@ -379,4 +379,4 @@ def ranked(groups: list[list[str]], without: list[str], record: Record) -> dict[
     if not without:
         return {"ranking": groups}
     record.reading.notes[SOME] += 1
-    return {"ranking": [*groups, without], **({"partial": True} if len(without) > 1 else {})}
+    return {"ranking": [*groups, without]}

@@ -54,6 +54,14 @@ def number_of(value: Any, name: str) -> float | None:
     return number
 
 
+def number_in(value: Any) -> float | None:
+    """Return a value as a number, or None if it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def whole(value: Any, name: str) -> int | None:
     """Return a whole number, or None for an empty cell. Raises ValueError."""
     number = number_of(value, name)
