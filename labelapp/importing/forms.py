@@ -15,7 +15,7 @@ from training.formats.opening import ENCODINGS
 from training.formats.ranking_file import MAX_NAME
 
 FORMATS = {
-    "": "Found by itself",
+    "": "Detected automatically",
     "jsonl": "Prompts with a list of responses, or an archive of a project",
     "trl": "Pairs: a better and a worse response",
     "sides": "Responses side by side, with a verdict or scores",
@@ -25,6 +25,7 @@ FORMATS = {
     "labelstudio": "Label Studio",
     "argilla": "Argilla",
 }
+OTHERS = {"tie", "both_bad"}  # meanings of a verdict beside the responses
 DELIMITERS = {"|": "| (bar)", ",": ", (comma)", ";": "; (semicolon)", "\t": "tab"}
 # Fields of a table in long form. Exports of Podium have more columns, recognised by their names.
 COLUMNS = {
@@ -54,18 +55,18 @@ class UploadForm(forms.Form):
     )
 
 
-class ReadingForm(forms.Form):
-    """The options for reading a file. The page previews them before anything is imported."""
+class OptionsForm(forms.Form):
+    """The options for reading a file, whichever of them the page showed."""
 
     format = forms.ChoiceField(label="Format", choices=FORMATS.items(), required=False)
     delimiter = forms.ChoiceField(
         label="Separator",
-        choices=[("", "Found by itself"), *DELIMITERS.items()],
+        choices=[("", "Detected automatically"), *DELIMITERS.items()],
         required=False,
     )
     encoding = forms.ChoiceField(
         label="Encoding",
-        choices=[("", "Found by itself"), *ENCODINGS.items()],
+        choices=[("", "Detected automatically"), *ENCODINGS.items()],
         required=False,
     )
     header = forms.ChoiceField(
@@ -103,12 +104,41 @@ class ReadingForm(forms.Form):
         help_text=f"If empty: {UNKNOWN_LABELLER}.",
     )
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the options to be stored with the upload."""
+        values = self.cleaned_data
+        return {
+            "format": values["format"],
+            "delimiter": values["delimiter"],
+            "encoding": values["encoding"],
+            "header": values["header"] != "no",
+            "higher_is_better": values["higher_is_better"] != "no",
+            "ranking_is": values["ranking_is"],
+            "rankings": bool(values["rankings"]),
+            "labeller": values["labeller"] or UNKNOWN_LABELLER,
+            "columns": {
+                name: self.data[f"column-{name}"]
+                for name in COLUMNS
+                if f"column-{name}" in self.data and values["format"] in ("", "long")
+            },
+            "verdicts": {
+                name.removeprefix("verdict-"): value
+                for name, value in self.data.items()
+                if name.startswith("verdict-") and value
+            },
+        }
+
+
+class ReadingForm(OptionsForm):
+    """The options that matter for a file. The page previews them before anything is imported."""
+
     def __init__(self, *, upload: Upload, preview: Preview, data: Any = None) -> None:
         super().__init__(data, initial=initial_values(upload, preview))
         self.stored = upload.options
         found = FORMATS.get(preview.format or "unknown", "")
         if found and not self["format"].value():
-            choices = {**FORMATS, "": f"Found by itself: {found[0].lower()}{found[1:]}"}
+            choices = {**FORMATS, "": f"Detected: {found[0].lower()}{found[1:]}"}
             cast(forms.ChoiceField, self.fields["format"]).choices = list(choices.items())
         is_table = bool(preview.columns)
         if not preview.delimiter and not (preview.problem and is_table):
@@ -185,9 +215,6 @@ class ReadingForm(forms.Form):
             )
 
 
-OTHERS = {"tie", "both_bad"}
-
-
 def initial_values(upload: Upload, preview: Preview) -> dict[str, str]:
     """Return the form's values for the upload's stored options."""
     options = upload.options
@@ -202,41 +229,3 @@ def initial_values(upload: Upload, preview: Preview) -> dict[str, str]:
         "rankings": "yes" if options.get("rankings", True) else "",
         "labeller": "" if labeller == UNKNOWN_LABELLER else labeller,
     }
-
-
-class OptionsForm(forms.Form):
-    """The options of a posted ReadingForm, whichever of its fields the page showed."""
-
-    format = forms.ChoiceField(choices=FORMATS.items(), required=False)
-    delimiter = forms.ChoiceField(choices=DELIMITERS.items(), required=False)
-    encoding = forms.ChoiceField(choices=[("", ""), *ENCODINGS.items()], required=False)
-    header = forms.ChoiceField(choices=[("yes", ""), ("no", "")], required=False)
-    higher_is_better = forms.ChoiceField(choices=[("yes", ""), ("no", "")], required=False)
-    ranking_is = forms.ChoiceField(choices=[("ranks", ""), ("order", "")], required=False)
-    rankings = forms.ChoiceField(choices=[("yes", "")], required=False)
-    labeller = forms.CharField(max_length=MAX_NAME, required=False)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Return the options to be stored with the upload."""
-        values = self.cleaned_data
-        return {
-            "format": values["format"],
-            "delimiter": values["delimiter"],
-            "encoding": values["encoding"],
-            "header": values["header"] != "no",
-            "higher_is_better": values["higher_is_better"] != "no",
-            "ranking_is": values["ranking_is"],
-            "rankings": bool(values["rankings"]),
-            "labeller": values["labeller"] or UNKNOWN_LABELLER,
-            "columns": {
-                name: self.data[f"column-{name}"]
-                for name in COLUMNS
-                if f"column-{name}" in self.data and values["format"] in ("", "long")
-            },
-            "verdicts": {
-                name.removeprefix("verdict-"): value
-                for name, value in self.data.items()
-                if name.startswith("verdict-") and value
-            },
-        }

@@ -76,7 +76,7 @@ class PreviewLine:
 
 @dataclass(frozen=True)
 class Preview:
-    """How a file is read, and its first lines; or the reason why it cannot be read.
+    """Hold how a file is read and its first lines, or the reason why it cannot be read.
 
     `question` is set where the file can be read in two ways, and `columns` are those of a table.
     """

@@ -63,7 +63,7 @@ FREE_SLOT = """
 
 
 class Waits(NamedTuple):
-    """What waits for a member."""
+    """Count the prompts that wait for a member."""
 
     prompts: int  # to a limit, or somewhat above it
     controls: int  # that the member was given today

@@ -41,7 +41,7 @@ def has_invisible(text: str) -> bool:
 
 
 class Difference(Enum):
-    """How far HTML is from its source."""
+    """Tell how far HTML is from its source."""
 
     NONE = 0
     SIGNS = 1  # something is shown in another form, or its title or number is hidden

@@ -284,7 +284,7 @@ def test_pages_that_refuse(
     expect(page.get_by_text("Somebody else has made labeller a manager")).to_be_visible()
     faults.look("a role, changed by somebody else")
     page.goto(f"{live_server.url}/account/")
-    page.get_by_label("Present password").fill("wrong")
+    page.get_by_label("Current password").fill("wrong")
     page.get_by_label("New password", exact=True).fill("several words to remember")
     page.get_by_label("New password again").fill("several words")
     page.get_by_role("button", name="Change password").click()

@@ -73,7 +73,7 @@ def test_a_person_changes_their_password_from_the_header(
         page.goto(f"{live_server.url}/projects/kitchen/")
         page.get_by_role("link", name="Your account").click()
         expect(page.get_by_role("heading", name="Your account")).to_be_visible()
-    page.get_by_label("Present password").fill(PASSWORD)
+    page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_label("New password", exact=True).fill("several words to remember")
     page.get_by_label("New password again").fill("several words to remember")
     page.get_by_role("button", name="Change password").click()

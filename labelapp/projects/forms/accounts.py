@@ -94,7 +94,7 @@ class PasswordForm(PasswordChangeForm):
     def __init__(self, request: HttpRequest, user: User, data: Any) -> None:
         super().__init__(user, data)
         self.request = request
-        self.fields["old_password"].label = _("Present password")
+        self.fields["old_password"].label = _("Current password")
         self.fields["new_password1"].label = _("New password")
         self.fields["new_password1"].help_text = password_help()
         self.fields["new_password2"].label = _("New password again")
