@@ -26,6 +26,7 @@ INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e"
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+ASCII_CONTROLS = bytes(n for n in range(128) if INVISIBLE.match(chr(n)))
 # What is part of a sign that is seen: emoji of several, flags, and joiners between letters of
 # scripts that need them, from Arabic to Khmer.
 JOINED = re.compile(
@@ -122,4 +123,6 @@ def marks_numbers(tokens: Sequence[Token]) -> bool:
 
 def without_invisible(text: str) -> str:
     """Return a text without the characters that cannot be seen, and without space around it."""
+    if text.isascii():  # most are, and this is many times as fast
+        return text.encode().translate(None, ASCII_CONTROLS).decode().strip()
     return INVISIBLE.sub("", text).strip()
