@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from training.rankings import Aggregation, Ties
 
 Switch = Literal["off", "on"]
-Backbone = Literal["transformer", "rnn", "pretrained"]
+Backbone = Literal["auto", "features", "embedding", "transformer", "rnn", "pretrained"]
 Cell = Literal["gru", "lstm"]
 Batching = Literal["grouped", "shuffled"]
 HeldOutBy = Literal["prompt", "labeller"]
@@ -31,16 +31,20 @@ Precision = Literal["auto", "float32", "bf16"]
 # The defaults of settings whose default is None. Those of models from scratch were chosen on splits
 # of 219 and of 5,281 rankings (docs/experiments.md); those of pretrained models follow InstructGPT,
 # arXiv 2203.02155, appendix C.
+TRANSFORMER_DEFAULTS: dict[str, Any] = {
+    "model": "",
+    "max_response_tokens": 1024,
+    "epochs": 1,
+    "rankings_per_step": 16,
+    "learning_rate": 3e-3,
+    "weight_decay": 0.1,
+    "tokens_per_batch": 2048,
+}
 BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
-    "transformer": {
-        "model": "",
-        "max_response_tokens": 1024,
-        "epochs": 1,
-        "rankings_per_step": 16,
-        "learning_rate": 3e-3,
-        "weight_decay": 0.1,
-        "tokens_per_batch": 2048,
-    },
+    "auto": TRANSFORMER_DEFAULTS,
+    "features": TRANSFORMER_DEFAULTS,
+    "embedding": TRANSFORMER_DEFAULTS,
+    "transformer": TRANSFORMER_DEFAULTS,
     "rnn": {
         "model": "",
         "max_response_tokens": 512,
@@ -99,13 +103,15 @@ class TrainConfig:
     """
 
     backbone: Backbone = setting(
-        "transformer",
-        "transformer or rnn from scratch, or any pretrained Hugging Face model",
+        "auto",
+        "auto (chosen by cross-validation), features (a linear model of features and words),"
+        " embedding (those and a frozen encoder), transformer or rnn from scratch, or any"
+        " pretrained Hugging Face model",
         group="model",
     )
     model: str = setting(
         None,
-        "name or folder of the pretrained Hugging Face model (safetensors)",
+        "name or folder of the pretrained Hugging Face model, or of the encoder (safetensors)",
         group="model",
     )
     backbone_license: str = setting(
@@ -322,7 +328,7 @@ class TrainConfig:
 
     def _check_together(self) -> None:
         """Raise ValueError for settings that do not go together."""
-        if self.backbone == "transformer" and (self.width % self.heads or self.width % 2):
+        if self.backbone in ("auto", "transformer") and (self.width % self.heads or self.width % 2):
             raise ValueError(
                 f"width must be even and a multiple of heads ({self.heads}), got {self.width}"
             )
@@ -336,9 +342,10 @@ class TrainConfig:
                 "held_out_by labeller needs the labellers' own rankings: aggregation must be all or"
                 " adjudicated, got 'majority'"
             )
-        if self.backbone != "pretrained" and self.model:
+        if self.backbone not in ("pretrained", "embedding") and self.model:
             raise ValueError(
-                f"model is for backbone pretrained, got {self.model!r} for backbone {self.backbone}"
+                "model is for backbone pretrained or embedding,"
+                f" got {self.model!r} for backbone {self.backbone}"
             )
         if self.backbone != "pretrained" and self.lora_rank:
             raise ValueError(f"lora_rank is for backbone pretrained, got backbone {self.backbone}")

@@ -14,6 +14,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from training.backbones.encoders import load_encoder, packaged_encoder
+from training.backbones.features import (
+    PodiumFeaturesConfig,
+    PodiumFeaturesForSequenceClassification,
+)
 from training.backbones.layout import (
     memory_rows,
     memory_size,
@@ -35,9 +40,16 @@ from training.data.examples import Example
 
 MODEL_CLASSES: dict[str, type[PodiumRewardModel]] = {
     model.config_class.model_type: model
-    for model in (PodiumTransformerForSequenceClassification, PodiumRNNForSequenceClassification)
+    for model in (
+        PodiumFeaturesForSequenceClassification,
+        PodiumTransformerForSequenceClassification,
+        PodiumRNNForSequenceClassification,
+    )
 }
 """Model classes by model type."""
+
+WORD_BUCKETS = 1 << 17
+"""Words and word pairs are hashed into so many; a project has a few ten thousand."""
 
 for model_class in MODEL_CLASSES.values():
     # Saved folders then hold the code of the model, for the Auto classes of transformers.
@@ -124,16 +136,30 @@ class ScratchBackbone:
 def _new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerBase) -> PodiumRewardModel:
     common: dict[str, Any] = {
         "vocab_size": len(tokenizer),
-        "hidden_size": config.width,
-        "num_hidden_layers": config.layers,
         "separator_token_id": tokenizer.get_vocab()[byte_pairs.SEPARATOR],
         "pad_token_id": tokenizer.pad_token_id,
         "eos_token_id": tokenizer.eos_token_id,
     }
+    sizes: dict[str, Any] = {"hidden_size": config.width, "num_hidden_layers": config.layers}
     if config.backbone == "rnn":
-        return PodiumRNNForSequenceClassification(PodiumRNNConfig(cell=config.cell, **common))
-    return PodiumTransformerForSequenceClassification(
-        PodiumTransformerConfig(
-            num_attention_heads=config.heads, num_prompt_layers=config.prompt_layers, **common
+        return PodiumRNNForSequenceClassification(
+            PodiumRNNConfig(cell=config.cell, **common, **sizes)
+        )
+    network = PodiumTransformerConfig(
+        num_attention_heads=config.heads,
+        num_prompt_layers=config.prompt_layers,
+        **common,
+        **sizes,
+    )
+    if config.backbone == "transformer":
+        return PodiumTransformerForSequenceClassification(network)
+    pieces = byte_pairs.token_bytes(tokenizer)
+    model = PodiumFeaturesForSequenceClassification(
+        PodiumFeaturesConfig(
+            vocabulary_bytes=sum(map(len, pieces)), word_buckets=WORD_BUCKETS, **common
         )
     )
+    model.vocabulary.fill(pieces)
+    if config.backbone == "embedding" or (config.backbone == "auto" and packaged_encoder()):
+        model.add_encoder(*load_encoder(config.model))
+    return model

@@ -7,6 +7,7 @@ numbers is read as one array.
 from __future__ import annotations
 
 import mmap
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -66,6 +67,7 @@ class Lists:
     def __init__(self, chunks: list[pa.Array]) -> None:
         self._offsets: list[NDArray[np.int64]] = []
         self._values: list[NDArray[Any]] = []
+        self._rows: NDArray[np.int64] | None = None
         for chunk in chunks:
             _, offsets, *data = chunk.buffers()
             self._offsets.append(np.frombuffer(offsets, np.int64))
@@ -74,7 +76,14 @@ class Lists:
             else:
                 self._values.append(np.frombuffer(data[0], np.uint8))
 
+    def at(self, rows: NDArray[np.int64]) -> Lists:
+        """Return these rows alone, numbered anew."""
+        found = copy(self)
+        found._rows = rows if self._rows is None else self._rows[rows]
+        return found
+
     def __getitem__(self, row: int) -> NDArray[Any]:
+        row = row if self._rows is None else int(self._rows[row])
         batch, place = divmod(row, ROWS)
         offsets = self._offsets[batch]
         return self._values[batch][offsets[place] : offsets[place + 1]]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import overload
@@ -189,6 +190,18 @@ class Rankings(Sequence[TokenizedRanking]):
         for row, places in islice(groups, 0, None, every):
             prompt = self._prompts.read(int(row), texts=texts)
             yield prompt, [self._ranking(place, prompt) for place in places]
+
+    def of_prompts(self, rows: NDArray[np.int64]) -> Rankings:
+        """Return the rankings of the prompts in these rows."""
+        at = np.flatnonzero(np.isin(self.prompt_rows, rows))
+        found = copy(self)
+        found.prompt_rows = self.prompt_rows[at]
+        found.tokens = self.tokens[at]
+        found.labeller_codes = self.labeller_codes[at]
+        found.ranks = self.ranks.at(at)
+        found.places = self.places.at(at)
+        found.groups = self.groups.at(at)
+        return found
 
     def _ranking(self, place: int, prompt: TokenizedPrompt) -> TokenizedRanking:
         return TokenizedRanking(

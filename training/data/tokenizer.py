@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 PAD = "<|pad|>"
 END = "<|end|>"
@@ -58,3 +58,31 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int) -> PreTrainedTokenize
     )
     wrapped.chat_template = CHAT_TEMPLATE
     return wrapped
+
+
+def token_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
+    """Return the bytes that each token of such a tokenizer stands for, by its id.
+
+    A role parts messages, as a line break does; other special tokens stand for nothing.
+    """
+    roles = {f"<|{role}|>" for role in ROLES}
+    byte = byte_of_character()
+    found = []
+    for token in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))):
+        if token in tokenizer.all_special_tokens:
+            found.append(b"\n" if token in roles else b"")
+        else:
+            found.append(bytes(byte[character] for character in token))
+    return found
+
+
+def byte_of_character() -> dict[str, int]:
+    """Return the byte that each character of a byte-level vocabulary stands for.
+
+    Printable characters of Latin-1 stand for themselves, and the other bytes have the characters
+    from 256 on, as in GPT-2.
+    """
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    found = {chr(byte): byte for byte in printable}
+    return found | {chr(256 + place): byte for place, byte in enumerate(others)}

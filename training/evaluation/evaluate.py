@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.backbones.backbone import Backbone
+from training.bootstrap import Sums, by_prompt
 from training.data.dataset import (
     Dataset,
     Rankings,
@@ -25,7 +26,6 @@ from training.data.dataset import (
 from training.data.examples import Example
 from training.distributed.device import Device
 from training.evaluation import metrics
-from training.evaluation.bootstrap import Sums, by_prompt
 from training.evaluation.inference import compute_rewards
 from training.loop.loss import RankingLoss
 from training.rankings import Ties

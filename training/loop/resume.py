@@ -8,6 +8,7 @@ import torch
 
 from training.backbones.backbone import Backbone
 from training.backbones.choose import create_backbone, load_backbone
+from training.backbones.features import PodiumFeaturesForSequenceClassification
 from training.config import TrainConfig, option
 from training.data.dataset import Dataset
 from training.data.encoder import TextEncoder
@@ -16,6 +17,7 @@ from training.data.staging import stage
 from training.data.token_cache import open_store, tokenized
 from training.errors import UserError
 from training.runs.folder import RunFolder
+from training.selection.residual import load_known, save_known
 
 START = "start"
 
@@ -49,6 +51,8 @@ def save_start(folder: RunFolder, backbone: Backbone) -> None:
     The other processes of the run read it too.
     """
     backbone.save(folder.checkpoints / START)
+    if isinstance(backbone.model, PodiumFeaturesForSequenceClassification):
+        save_known(backbone.model, folder.checkpoints / START)
 
 
 def resume_backbone(folder: RunFolder, config: TrainConfig, device: torch.device) -> Backbone:
@@ -56,6 +60,8 @@ def resume_backbone(folder: RunFolder, config: TrainConfig, device: torch.device
     if config.backbone == "pretrained":
         return create_backbone(config, iter(()), device)
     backbone = load_backbone(folder.checkpoints / START, config, device)
+    if isinstance(backbone.model, PodiumFeaturesForSequenceClassification):
+        load_known(backbone.model, folder.checkpoints / START)
     if device.type == "cpu":
         # Weights that were read lie elsewhere in memory than those that were made, and the last
         # digit of a CPU's sums depends on their addresses.

@@ -14,6 +14,7 @@ import transformers
 
 from training.backbones.backbone import Backbone
 from training.backbones.choose import create_backbone
+from training.backbones.features import PodiumFeaturesForSequenceClassification
 from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.encoder import TextEncoder
@@ -25,6 +26,8 @@ from training.distributed.fsdp import shard
 from training.errors import UserError
 from training.loop.resume import resume_backbone, resume_dataset, save_start
 from training.runs.folder import RunFolder
+from training.runs.progress import Reporter
+from training.selection.learn import learn_linear
 
 
 def begin(
@@ -34,6 +37,7 @@ def begin(
     folder: RunFolder,
     cache: Path,
     resuming: bool,
+    reporter: Reporter,
 ) -> tuple[Backbone, Dataset, bool]:
     """Return the model in training mode, the rankings, and whether their tokens were cached.
 
@@ -43,7 +47,7 @@ def begin(
     group = device.group
     with group.first_then_others():
         if group.is_first and not resuming:
-            backbone, dataset, from_cache = _create(config, source, device, folder, cache)
+            backbone, dataset, from_cache = _create(config, source, device, folder, cache, reporter)
         else:
             backbone = resume_backbone(folder, config, device.torch_device)
             encoder = encoder_of(backbone, config)
@@ -60,17 +64,25 @@ def begin(
 
 
 def _create(
-    config: TrainConfig, source: Source, device: Device, folder: RunFolder, cache: Path
+    config: TrainConfig,
+    source: Source,
+    device: Device,
+    folder: RunFolder,
+    cache: Path,
+    reporter: Reporter,
 ) -> tuple[Backbone, Dataset, bool]:
     """Split the rankings, create a model, tokenise, and write down what the run learns from."""
     with stage(source, cache, config.aggregation) as staging:
         staging.split(config)
         backbone = create_backbone(config, staging.training_texts(), device.torch_device)
         dataset, from_cache = tokenized(staging, encoder_of(backbone, config), cache)
+    choice = None
+    if isinstance(backbone.model, PodiumFeaturesForSequenceClassification):
+        choice = learn_linear(backbone.model, dataset.train, config, reporter)
     if config.backbone != "pretrained":
         save_start(folder, backbone)
     folder.write_held_out(dataset.unseen_ids())
-    folder.write_manifest(manifest(config, source, dataset, backbone, device))
+    folder.write_manifest(manifest(config, source, dataset, backbone, device, choice))
     return backbone, dataset, from_cache
 
 
@@ -89,6 +101,7 @@ def manifest(
     dataset: Dataset,
     backbone: Backbone,
     device: Device,
+    choice: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the contents of manifest.json: what the run learns from, and what it runs on."""
     by_labeller, by_nobody = dataset.rankings_by_labeller()
@@ -105,6 +118,7 @@ def manifest(
         "attention": backbone.attention,
         "device": device.describe(),
         "seed": config.seed,
+        **({"choice": choice} if choice else {}),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

@@ -42,7 +42,7 @@ class StepStats:
 
     @property
     def loss(self) -> float:
-        return self.loss_sum / self.rankings
+        return self.loss_sum / self.rankings if self.rankings else math.nan
 
     @property
     def accuracy(self) -> float:

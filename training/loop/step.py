@@ -75,6 +75,11 @@ class Learner:
         return cls(backbone, objective, optimizer, device, replicate(losses, device))
 
     @property
+    def has_weights(self) -> bool:
+        """Return True if any weight of the model or of the objective is to be trained."""
+        return any(weight.requires_grad for weight in self.losses.parameters())
+
+    @property
     def modules(self) -> dict[str, nn.Module]:
         """Return the modules with weights, by their names in a checkpoint."""
         return {"model": self.backbone.model, "objective": self.objective}

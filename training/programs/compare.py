@@ -15,9 +15,9 @@ import pandas as pd
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from training.bootstrap import bootstrap, by_prompt, rate
 from training.config import TrainConfig
 from training.errors import UserError
-from training.evaluation.bootstrap import bootstrap, by_prompt, rate
 from training.evaluation.caveats import few_prompts
 from training.evaluation.formatting import decimal, is_known, percent, percent_between
 from training.programs.combinations import Combination, plan

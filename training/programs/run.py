@@ -36,7 +36,9 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """Return the number of steps of the whole run."""
+        """Return the number of steps of the whole run; none where there is nothing to train."""
+        if not self.learner.has_weights:
+            return 0
         return min(
             self.batches.per_epoch * self.config.epochs, self.config.max_steps or sys.maxsize
         )

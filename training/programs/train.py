@@ -41,6 +41,7 @@ from training.loop.resume import can_resume, resume_backbone
 from training.loop.setup import begin, describe
 from training.loop.state import StepStats, TrainState
 from training.loop.step import Learner, train_step
+from training.programs.network import judge_network, rankings_to_train_on
 from training.programs.run import Run, evaluate_now
 from training.runs.caveats import data_caveats, left_out
 from training.runs.folder import RunFolder, finite
@@ -109,11 +110,14 @@ def train(
         return
     continue_alone(run, folder)
     kept = restore_kept_weights(run)
-    if kept != run.state.step:
+    network = judge_network(run)
+    if kept != run.state.step or network:
         evaluation = None  # frees the tables of the last weights
     evaluation = evaluation or evaluate_now(run, held_out(run.dataset))
     save_model(run, folder, evaluation)
     metrics = run_metrics(run, evaluation, kept)
+    if network:
+        metrics["network"] = finite(network)
     write_results(run, folder, evaluation, metrics)
     device.group.leave()
     reporter.enter("done")
@@ -138,7 +142,7 @@ def load(
     reporter.enter("loading")
     torch.manual_seed(config.seed)
     group = device.group
-    backbone, dataset, from_cache = begin(config, source, device, folder, cache, resuming)
+    backbone, dataset, from_cache = begin(config, source, device, folder, cache, resuming, reporter)
     learner = Learner.create(backbone, config, device)
     checkpoints = Checkpoints(
         folder.checkpoints, learner.modules, learner.optimizer, config.checkpoint_minutes, group
@@ -150,7 +154,8 @@ def load(
         state.tokens_per_batch = min(state.tokens_per_batch, config.tokens_per_batch)
         reporter.say(f"going on after step {state.step}")
     log = MetricLog(folder, state.step, silent=not group.is_first)
-    batches = Batches(dataset.train, dataset.train.ranks, config, dataset.train.groups)
+    rankings = rankings_to_train_on(backbone, dataset.train)
+    batches = Batches(rankings, rankings.ranks, config, rankings.groups)
     started -= state.seconds
     run = Run(config, learner, dataset, batches, checkpoints, state, log, reporter, started)
     if isinstance(source, FileSource):

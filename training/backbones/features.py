@@ -1,0 +1,346 @@
+"""A linear reward model of features of the text, to which an encoder and a network may be added.
+
+The reward is a sum of up to four parts: features that are named, the words, the embeddings of a
+frozen encoder, and a network that learns what these leave over.
+
+This file is copied into every folder that such a model is saved to, with the files that it imports,
+so that the folder can be loaded anywhere with
+`AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)`.
+
+Shapes: N rankings, K responses, M responses of all rankings, F named features, W buckets of words,
+D width of the encoder, E features of its embeddings, V tokens, P prompt tokens, R response tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+# Relative, so that transformers saves those files too.
+from .rewardmodel import PodiumRewardModel
+from .textfeatures import FEATURES, Text, features, word_counts
+from .transformer import PodiumTransformerConfig, PodiumTransformerForSequenceClassification
+
+FARTHEST = 5.0
+"""Standard deviations from the mean at which a named feature is cut off."""
+TEXTS_AT_A_TIME = 32
+"""Texts that the encoder reads at once."""
+ENCODED = 4_000
+"""Characters of a text that the encoder reads at most: the last of a prompt."""
+
+
+class PodiumFeaturesConfig(PretrainedConfig):
+    """Sizes, special tokens, and the configurations of the encoder and the network, if any.
+
+    `separator_token_id` ends each prompt and occurs nowhere else.
+    """
+
+    model_type = "podium_features"
+
+    def __init__(
+        self,
+        vocab_size: int = 4096,
+        vocabulary_bytes: int = 0,
+        separator_token_id: int = 0,
+        word_buckets: int = 0,
+        encoder: dict[str, Any] | None = None,
+        encoder_tokenizer_bytes: int = 0,
+        encoder_tokens: int = 256,
+        network: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.vocab_size = vocab_size
+        self.vocabulary_bytes = vocabulary_bytes
+        self.separator_token_id = separator_token_id
+        self.word_buckets = word_buckets
+        self.encoder = encoder
+        self.encoder_tokenizer_bytes = encoder_tokenizer_bytes
+        self.encoder_tokens = encoder_tokens
+        self.network = network
+        kwargs.setdefault("num_labels", 1)
+        super().__init__(**kwargs)
+
+
+class Vocabulary(nn.Module):
+    """Turn token ids into text again. Special tokens have no text, but part what is beside them."""
+
+    characters: Tensor
+    ends: Tensor
+
+    def __init__(self, tokens: int, size: int) -> None:
+        super().__init__()
+        self.register_buffer("characters", torch.zeros(size, dtype=torch.uint8))
+        self.register_buffer("ends", torch.zeros(tokens, dtype=torch.int32))
+
+    @cached_property
+    def _pieces(self) -> list[bytes]:
+        whole = bytes(self.characters.cpu().numpy())
+        ends = self.ends.tolist()
+        return [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+    def fill(self, pieces: Sequence[bytes]) -> None:
+        """Take the bytes of each token, by its id."""
+        whole = np.frombuffer(b"".join(pieces), np.uint8).copy()
+        self.characters.copy_(torch.from_numpy(whole))
+        self.ends.copy_(torch.from_numpy(np.cumsum([len(piece) for piece in pieces])))
+
+    def text(self, tokens: NDArray[np.integer]) -> str:
+        """Return the text that the token ids stand for, without half characters at a cut."""
+        pieces = self._pieces
+        return b"".join([pieces[token] for token in tokens.tolist()]).decode("utf-8", "ignore")
+
+
+class Embedder(nn.Module):
+    """A frozen encoder with its tokenizer: the mean of a text's hidden states, of length 1."""
+
+    tokenizer: Tensor
+
+    def __init__(self, config: dict[str, Any], tokenizer_bytes: int, most: int) -> None:
+        super().__init__()
+        self.model = AutoModel.from_config(AutoConfig.for_model(**config))
+        self.model.requires_grad_(False)
+        self.register_buffer("tokenizer", torch.zeros(tokenizer_bytes, dtype=torch.uint8))
+        self.most = most
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        tokenizer = Tokenizer.from_str(bytes(self.tokenizer.cpu().numpy()).decode())
+        tokenizer.enable_truncation(self.most)
+        tokenizer.enable_padding()
+        return tokenizer
+
+    @torch.no_grad()
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """Return the embeddings (M, D) of the texts."""
+        lengths = np.argsort([len(text) for text in texts], kind="stable")
+        found: list[Tensor] = []
+        for start in range(0, len(texts), TEXTS_AT_A_TIME):
+            some = [texts[place] for place in lengths[start : start + TEXTS_AT_A_TIME]]
+            found.append(self._embed(some))
+        order = torch.from_numpy(np.argsort(lengths))
+        return torch.cat(found)[order.to(found[0].device)]
+
+    def _embed(self, texts: list[str]) -> Tensor:
+        encoded = self._tokenizer.encode_batch(texts)
+        device = self.model.device
+        tokens_MT = torch.tensor([one.ids for one in encoded], device=device)
+        mask_MT = torch.tensor([one.attention_mask for one in encoded], device=device)
+        self.model.eval()
+        with torch.autocast(device.type, enabled=False):
+            hidden_MTD = self.model(tokens_MT, attention_mask=mask_MT).last_hidden_state
+        sums_MD = (hidden_MTD * mask_MT[:, :, None]).sum(dim=1)
+        return nn.functional.normalize(sums_MD, dim=-1).float()
+
+
+def embedded_features(embedder: Embedder) -> int:
+    """Return E, the number of features of a response's and its prompt's embeddings."""
+    return 2 * int(embedder.model.config.hidden_size) + 1
+
+
+def embedding_features(prompts_MD: Tensor, responses_MD: Tensor) -> Tensor:
+    """Return features (M, E) of the embeddings of responses and of their prompts."""
+    both_MD = prompts_MD * responses_MD
+    return torch.cat([responses_MD, both_MD, both_MD.sum(dim=1, keepdim=True)], dim=1)
+
+
+class Linear(nn.Module):
+    """Hold the weights of features in standard deviations from the mean, at most FARTHEST."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(count))
+        self.register_buffer("std", torch.ones(count))
+        self.weight = nn.Parameter(torch.zeros(count), requires_grad=False)
+
+    def standardised(self, features_MF: Tensor) -> Tensor:
+        far_MF = (features_MF - self.mean.float()) / self.std.float()
+        return far_MF.clamp(-FARTHEST, FARTHEST)
+
+    def forward(self, features_MF: Tensor) -> Tensor:
+        """Return the rewards (M,) of the features."""
+        # Not as a matrix product, which autocast would compute in bf16.
+        return (self.standardised(features_MF) * self.weight.float()).sum(dim=1)
+
+
+class Words(nn.Module):
+    """Hold the weights of words and word pairs, by bucket; TF-IDF vectors have length 1."""
+
+    idf: Tensor
+
+    def __init__(self, buckets: int) -> None:
+        super().__init__()
+        self.register_buffer("idf", torch.zeros(buckets))
+        self.weight = nn.Parameter(torch.zeros(buckets), requires_grad=False)
+
+    def forward(self, texts: Sequence[Text]) -> Tensor:
+        """Return the rewards (M,) of the texts' words."""
+        device, buckets = self.weight.device, len(self.weight)
+        counted = [word_counts(text, buckets) for text in texts]
+        lengths = torch.tensor([len(places) for places, _ in counted], device=device)
+        rows = torch.arange(len(texts), device=device).repeat_interleave(lengths)
+        places = torch.from_numpy(np.concatenate([places for places, _ in counted])).to(device)
+        counts = torch.from_numpy(np.concatenate([counts for _, counts in counted])).to(device)
+        values = counts * self.idf.float()[places]
+        zeros_M = torch.zeros(len(texts), device=device)
+        squares_M = zeros_M.index_add(0, rows, values.square())
+        rewards_M = zeros_M.index_add(0, rows, values * self.weight.float()[places])
+        return rewards_M / squares_M.sqrt().clamp_min(1e-12)
+
+
+class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
+    """Add up the rewards of named features, words, embeddings and a network."""
+
+    config_class = PodiumFeaturesConfig
+
+    def __init__(self, config: PodiumFeaturesConfig) -> None:
+        super().__init__(config)
+        self.vocabulary = Vocabulary(config.vocab_size, config.vocabulary_bytes)
+        self.named = Linear(len(FEATURES))
+        self.words = Words(config.word_buckets) if config.word_buckets else None
+        self.embedder: Embedder | None = None
+        self.embedded: Linear | None = None
+        if config.encoder:
+            self.embedder = Embedder(
+                config.encoder, config.encoder_tokenizer_bytes, config.encoder_tokens
+            )
+            self.embedded = Linear(embedded_features(self.embedder))
+        self.network: PodiumTransformerForSequenceClassification | None = None
+        if config.network:
+            self.network = PodiumTransformerForSequenceClassification(
+                PodiumTransformerConfig(**config.network)
+            )
+        self.known: dict[bytes, float] = {}
+        """Linear rewards that are given instead of computed, by text_key: while the network learns,
+        those of models that did not see the prompt."""
+        self.post_init()
+
+    def add_encoder(self, encoder: PreTrainedModel, tokenizer: str, most: int) -> None:
+        """Add a frozen encoder with its tokenizer as JSON, which reads `most` tokens of a text."""
+        raw = tokenizer.encode()
+        self.config.encoder = encoder.config.to_dict()
+        self.config.encoder_tokenizer_bytes = len(raw)
+        self.config.encoder_tokens = most
+        self.embedder = Embedder(self.config.encoder, len(raw), most)
+        self.embedder.model.load_state_dict(encoder.state_dict())
+        self.embedder.tokenizer.copy_(torch.frombuffer(bytearray(raw), dtype=torch.uint8))
+        self.embedded = Linear(embedded_features(self.embedder))
+        nn.Module.to(self, self.device)
+
+    def add_network(self, config: PodiumTransformerConfig) -> None:
+        """Add a network, which is to learn what the linear parts leave over."""
+        self.config.network = config.to_dict()
+        self.network = PodiumTransformerForSequenceClassification(config)
+        nn.Module.to(self.network, self.device)
+
+    def drop_words(self) -> None:
+        self.config.word_buckets, self.words = 0, None
+
+    def drop_encoder(self) -> None:
+        self.config.encoder, self.embedder, self.embedded = None, None, None
+
+    def drop_network(self) -> None:
+        self.config.network, self.network = None, None
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """Return the network's embeddings. Raises NotImplementedError without a network."""
+        if self.network is None:
+            raise NotImplementedError("a linear model has no embeddings of tokens")
+        return self.network.embedding
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Leave the parts as they were made: all but the network is learned or loaded."""
+
+    def rewards(
+        self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor, ends_NK: Tensor
+    ) -> Tensor:
+        linear_NK = self.linear_rewards(prompts_NP, prompt_lengths_N, responses_NKR, ends_NK)
+        if self.network is None:
+            return linear_NK
+        return linear_NK + self.network.rewards(
+            prompts_NP, prompt_lengths_N, responses_NKR, ends_NK
+        )
+
+    @torch.no_grad()
+    def linear_rewards(
+        self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor, ends_NK: Tensor
+    ) -> Tensor:
+        """Return the rewards (N, K) without the network's. The arguments are those of `rewards`."""
+        rows = [
+            (
+                prompt_P[:length],
+                [row_R[: end + 1] for row_R, end in zip(row_KR, ends_K, strict=True)],
+            )
+            for prompt_P, length, row_KR, ends_K in zip(
+                prompts_NP.cpu().numpy(),
+                prompt_lengths_N.tolist(),
+                responses_NKR.cpu().numpy(),
+                ends_NK.tolist(),
+                strict=True,
+            )
+        ]
+        found = [self._known_rewards(prompt, responses) for prompt, responses in rows]
+        new = [place for place, rewards in enumerate(found) if rewards is None]
+        if new:
+            text = self.vocabulary.text
+            computed = self.text_rewards(
+                [Text(text(rows[place][0])) for place in new],
+                [[Text(text(tokens)) for tokens in rows[place][1]] for place in new],
+            ).tolist()
+            for place, rewards in zip(new, computed, strict=True):
+                found[place] = rewards
+        return torch.tensor(found, device=ends_NK.device)
+
+    def _known_rewards(
+        self, prompt: NDArray[np.integer], responses: Sequence[NDArray[np.integer]]
+    ) -> list[float] | None:
+        """Return the known rewards of a prompt's responses, or None if there is none of them."""
+        if not self.known:
+            return None
+        found = [self.known.get(text_key(prompt, response)) for response in responses]
+        if all(reward is None for reward in found):
+            return None
+        return [reward or 0.0 for reward in found]  # of what pads a ranking
+
+    def text_rewards(self, prompts: Sequence[Text], responses: Sequence[Sequence[Text]]) -> Tensor:
+        """Return the linear rewards (N, K) of each prompt's responses."""
+        named = [
+            features(prompt, response)
+            for prompt, row in zip(prompts, responses, strict=True)
+            for response in row
+        ]
+        rewards_M = self.named(torch.tensor(named, device=self.device))
+        if self.words is not None:
+            rewards_M = rewards_M + self.words([text for row in responses for text in row])
+        if self.embedder is not None and self.embedded is not None:
+            rewards_M = rewards_M + self.embedded(
+                embed_responses(self.embedder, prompts, responses)
+            )
+        return rewards_M.reshape(len(prompts), -1)
+
+
+def text_key(prompt: NDArray[np.integer], response: NDArray[np.integer]) -> bytes:
+    """Return a key for the token ids of a response to a prompt."""
+    both = np.concatenate([prompt, [-1], response]).astype(np.int32)
+    return blake2b(both.tobytes(), digest_size=8).digest()
+
+
+def embed_responses(
+    embedder: Embedder, prompts: Sequence[Text], responses: Sequence[Sequence[Text]]
+) -> Tensor:
+    """Return the features (M, E) of each prompt's responses."""
+    prompts_ND = embedder.embed([prompt.text[-ENCODED:] for prompt in prompts])
+    responses_MD = embedder.embed([text.text[:ENCODED] for row in responses for text in row])
+    counts_N = torch.tensor([len(row) for row in responses], device=prompts_ND.device)
+    return embedding_features(prompts_ND.repeat_interleave(counts_N, dim=0), responses_MD)

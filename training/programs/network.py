@@ -1,0 +1,63 @@
+"""Judge the network of a model that has linear parts too, once it is trained."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from training.backbones.backbone import Backbone
+from training.backbones.features import PodiumFeaturesForSequenceClassification
+from training.data.dataset import Rankings
+from training.evaluation.evaluate import EvalSplit, split_rewards
+from training.programs.run import Run
+from training.selection.residual import judge, parts
+
+
+def rankings_to_train_on(backbone: Backbone, train: Rankings) -> Rankings:
+    """Return the training side, without the prompts that judge a network beside linear parts."""
+    model = backbone.model
+    if isinstance(model, PodiumFeaturesForSequenceClassification) and model.network is not None:
+        return parts(train)[0]
+    return train
+
+
+def judge_network(run: Run) -> dict[str, Any] | None:
+    """Drop the network from the model, or scale its rewards, as the prompts that judge it say.
+
+    Returns what they say for metrics.json, or None for a model without linear parts or network.
+    """
+    model = run.learner.backbone.model
+    if not isinstance(model, PodiumFeaturesForSequenceClassification) or model.network is None:
+        return None
+    run.reporter.enter("evaluating")
+    judging = parts(run.dataset.train)[1]
+    network = model.network
+    together = _rewards(run, judging)
+    model.network = None
+    linear = _rewards(run, judging)
+    model.network = network
+    added = {
+        prompt: [both - alone for both, alone in zip(row, linear[prompt], strict=True)]
+        for prompt, row in together.items()
+    }
+    found = judge(judging, linear, added)
+    model.known = {}
+    if found["factor"]:
+        network.score.weight.data *= found["factor"]
+    else:
+        model.drop_network()
+    return found
+
+
+def _rewards(run: Run, rankings: Rankings) -> dict[str, list[float]]:
+    """Return the rewards of each prompt's responses, by prompt hash."""
+    return run.state.with_oom_backoff(
+        partial(
+            split_rewards,
+            run.learner.backbone,
+            EvalSplit(rankings),
+            run.learner.device,
+            tick=lambda _: run.reporter.alive(),
+        ),
+        run.reporter.say,
+    )

@@ -1,0 +1,156 @@
+"""The choice among linear models by cross-validation over the prompts of the training side.
+
+Shapes: M responses, C comparisons, Q prompts.
+"""
+# ruff: noqa: N815 - shapes in names
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.bootstrap import bootstrap
+from training.selection.linear import Design, Strengths
+from training.selection.table import FeatureTable
+
+FOLDS = 5
+SEED = 0
+NAMED = (0.3, 1.0, 3.0)
+"""Strengths that are tried for the named features; below, for the words and the embeddings."""
+WORDS = (3.0, 10.0, 30.0)
+EMBEDDED = (1.0, 3.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Hold what cross-validation found of one linear model."""
+
+    strengths: Strengths
+    rewards_M: NDArray[np.float64]
+    """Rewards of all responses, each by the model that did not see the prompt."""
+    margins_C: NDArray[np.float64]
+    """Reward of the better response above the worse, of each comparison."""
+    log_loss: float
+
+    @property
+    def parts(self) -> list[str]:
+        """Return the names of the parts that the model has."""
+        return [name for name, strength in asdict(self.strengths).items() if strength]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Hold the candidates of a choice, each part at its best strength, and the chosen one."""
+
+    table: FeatureTable
+    candidates: list[Candidate]
+
+    @property
+    def chosen(self) -> Candidate:
+        return min(self.candidates, key=lambda candidate: candidate.log_loss)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the choice for manifest.json; in its figures each prompt counts once."""
+        chosen = self.chosen
+        return {
+            "prompts": self.table.prompts,
+            "comparisons": len(self.table.weight_C),
+            "chosen": chosen.parts,
+            "candidates": [
+                {
+                    "parts": candidate.parts,
+                    "strengths": asdict(candidate.strengths),
+                    "log_loss": candidate.log_loss,
+                    "accuracy": accuracy(self.table, candidate),
+                    **self._gain(candidate),
+                }
+                for candidate in self.candidates
+            ],
+        }
+
+    def _gain(self, candidate: Candidate) -> dict[str, float]:
+        """Return the lead of the chosen model in accuracy, with its interval over prompts."""
+        ours, theirs = (agreed_by_prompt(self.table, each) for each in (self.chosen, candidate))
+        low, high = bootstrap(_difference, ours, theirs)
+        gain = float((ours["agreed"] - theirs["agreed"]).sum() / ours["weight"].sum())
+        return {"gain": gain, "gain_low": low, "gain_high": high}
+
+
+def choose(table: FeatureTable, tick: Callable[[], None] = lambda: None) -> Choice:
+    """Return the candidates for a table, found one part after another.
+
+    The named features are in all of them. `tick` is called after each candidate.
+    """
+    validator = Validator(Design(table), tick)
+    named = validator.best(Strengths(named=strength) for strength in NAMED)
+    found = [named, validator.best(_with(named, words=WORDS))]
+    if table.embedded_ME is not None:
+        found += [validator.best(_with(each, embedded=EMBEDDED)) for each in list(found)]
+    return Choice(table, found)
+
+
+def _with(candidate: Candidate, **tried: tuple[float, ...]) -> Iterator[Strengths]:
+    """Yield the candidate's strengths with each of those tried for another part."""
+    for part, strengths in tried.items():
+        for strength in strengths:
+            yield replace(candidate.strengths, **{part: strength})
+
+
+class Validator:
+    """Cross-validate linear models on the same folds."""
+
+    def __init__(self, design: Design, tick: Callable[[], None]) -> None:
+        self.design = design
+        self.tick = tick
+        prompts = design.table.prompts
+        self.folds_Q = np.random.default_rng(SEED).permutation(prompts) % FOLDS
+        self._start: dict[int, NDArray[np.float64]] = {}
+
+    def best(self, tried: Iterator[Strengths]) -> Candidate:
+        """Return the candidate with the lowest log loss."""
+        return min(map(self.validate, tried), key=lambda candidate: candidate.log_loss)
+
+    def validate(self, strengths: Strengths) -> Candidate:
+        """Return what models with these strengths make of the prompts that they did not see."""
+        table = self.design.table
+        rewards_M = np.zeros(len(table.prompt_M))
+        for fold in range(FOLDS):
+            # The solution before is close, and the problem is convex.
+            others_C = self.folds_Q[table.prompt_C] != fold
+            weights = self.design.fit(strengths, others_C, self._start.get(fold))
+            self._start[fold] = weights
+            rows_M = self.folds_Q[table.prompt_M] == fold
+            rewards_M[rows_M] = self.design.rewards(weights)[rows_M]
+        self.tick()
+        margins_C = rewards_M[table.better_C] - rewards_M[table.worse_C]
+        loss = np.average(np.logaddexp(0.0, -margins_C), weights=table.weight_C)
+        return Candidate(strengths, rewards_M, margins_C, float(loss))
+
+
+def agreed_by_prompt(table: FeatureTable, candidate: Candidate) -> pd.DataFrame:
+    """Return the weight of the comparisons that a candidate gets right, and of all, by prompt."""
+    right_C = np.heaviside(candidate.margins_C, 0.5) * table.weight_C
+    Q = table.prompts
+    return pd.DataFrame(
+        {
+            "agreed": np.bincount(table.prompt_C, right_C, Q),
+            "weight": np.bincount(table.prompt_C, table.weight_C, Q),
+        }
+    )
+
+
+def accuracy(table: FeatureTable, candidate: Candidate) -> float:
+    """Return the share of comparisons that a candidate gets right, each prompt counted once."""
+    sums = agreed_by_prompt(table, candidate).sum()
+    return float(sums["agreed"] / sums["weight"])
+
+
+def _difference(
+    ours_S2: NDArray[np.float64], theirs_S2: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return (ours_S2[:, 0] - theirs_S2[:, 0]) / ours_S2[:, 1]

@@ -1,0 +1,148 @@
+"""The training side as a table: a row of features for each response, and all comparisons.
+
+All rankings of a prompt are taken together: a comparison that several labellers made is one row
+with their joint weight, and the weights of a prompt's comparisons add up to one.
+
+Shapes: M responses, F named features, W buckets of words, E features of embeddings, C comparisons,
+Q prompts.
+"""
+
+# ruff: noqa: N802, N815 - shapes in names
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from training.backbones.features import Embedder, Vocabulary, embed_responses
+from training.backbones.textfeatures import Text, features, word_counts
+from training.data.dataset import Rankings, TokenizedPrompt, TokenizedRanking
+from training.rankings import Ties, comparisons
+
+Floats = NDArray[np.float32]
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """Hold what the linear model learns from."""
+
+    named_MF: Floats
+    words_MW: csr_array
+    """1 + log(count) of each bucket of words."""
+    embedded_ME: Floats | None
+    prompt_M: Numbers
+    """Number of each response's prompt, from 0 to Q - 1."""
+    better_C: Numbers
+    """Row of each comparison's better response."""
+    worse_C: Numbers
+    weight_C: NDArray[np.float64]
+
+    @property
+    def prompt_C(self) -> Numbers:
+        return self.prompt_M[self.better_C]
+
+    @property
+    def prompts(self) -> int:
+        return int(self.prompt_M[-1]) + 1
+
+    def of_prompts(self, wanted_Q: NDArray[np.bool_]) -> FeatureTable:
+        """Return the part of the table that is of the prompts marked True."""
+        rows_M, rows_C = wanted_Q[self.prompt_M], wanted_Q[self.prompt_C]
+        row_M, prompt_Q = np.cumsum(rows_M) - 1, np.cumsum(wanted_Q) - 1
+        return FeatureTable(
+            self.named_MF[rows_M],
+            self.words_MW[rows_M],
+            None if self.embedded_ME is None else self.embedded_ME[rows_M],
+            prompt_Q[self.prompt_M[rows_M]],
+            row_M[self.better_C[rows_C]],
+            row_M[self.worse_C[rows_C]],
+            self.weight_C[rows_C],
+        )
+
+
+def read_table(
+    train: Rankings,
+    vocabulary: Vocabulary,
+    buckets: int,
+    ties: Ties,
+    *,
+    every: int = 1,
+    embedder: Embedder | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> FeatureTable:
+    """Return the table of every nth prompt of the training side.
+
+    The texts are those that the tokens stand for, so that they end where the model's end. `tick` is
+    called after each prompt.
+    """
+    named: list[list[float]] = []
+    words: list[tuple[Numbers, Floats]] = []
+    embedded: list[Floats] = []
+    prompts: list[int] = []
+    pairs: list[tuple[int, int, float]] = []
+    for number, (prompt, rankings) in enumerate(train.by_prompt(every=every, texts=False)):
+        asked, responses = texts_of(prompt, vocabulary)
+        first = len(named)
+        named += [features(asked, response) for response in responses]
+        words += [word_counts(response, buckets) for response in responses]
+        if embedder is not None:
+            embedded.append(embed_responses(embedder, [asked], [responses]).cpu().numpy())
+        prompts += [number] * len(responses)
+        pairs += [
+            (first + better, first + worse, weight)
+            for better, worse, weight in weighted_comparisons(rankings, ties)
+        ]
+        tick()
+    ends = np.cumsum([0, *(len(places) for places, _ in words)])
+    return FeatureTable(
+        np.array(named, np.float32),
+        csr_array(
+            (
+                np.concatenate([counts for _, counts in words]),
+                np.concatenate([places for places, _ in words]),
+                ends,
+            ),
+            shape=(len(words), buckets),
+        ),
+        np.concatenate(embedded) if embedded else None,
+        np.array(prompts),
+        np.array([better for better, _, _ in pairs]),
+        np.array([worse for _, worse, _ in pairs]),
+        np.array([weight for _, _, weight in pairs]),
+    )
+
+
+def texts_of(prompt: TokenizedPrompt, vocabulary: Vocabulary) -> tuple[Text, list[Text]]:
+    """Return the texts of a prompt and of its responses, as the model reads them."""
+    asked, *answers = (
+        Text(vocabulary.text(tokens)) for tokens in (prompt.tokens, *prompt.responses)
+    )
+    return asked, answers
+
+
+def weighted_comparisons(
+    rankings: list[TokenizedRanking], ties: Ties
+) -> Iterator[tuple[int, int, float]]:
+    """Yield the places of the better and the worse response of a prompt, and their weight.
+
+    A tie counts half in either direction, unless ties are dropped; where the model learns their
+    probability, the linear part drops them.
+    """
+    counts: defaultdict[tuple[int, int], float] = defaultdict(float)
+    for ranking in rankings:
+        for pair in comparisons(
+            ranking.ranks, "half" if ties == "half" else "drop", groups=ranking.groups
+        ):
+            better, worse = ranking.places[pair.better], ranking.places[pair.worse]
+            counts[better, worse] += pair.target
+            if pair.target < 1:
+                counts[worse, better] += 1 - pair.target
+    total = sum(counts.values())
+    for (better, worse), count in counts.items():
+        yield better, worse, count / total
