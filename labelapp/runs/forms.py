@@ -9,6 +9,8 @@ from labelapp.runs.base_models import base_models
 from training.config import TrainConfig
 
 BACKBONES = [
+    ("auto", "Automatic: the best by cross-validation"),
+    ("features", "Features and words, linear"),
     ("transformer", "Transformer, from scratch"),
     ("rnn", "LSTM, from scratch"),
     ("pretrained", "Pretrained (Hugging Face)"),
@@ -26,7 +28,7 @@ AGGREGATIONS = [
 
 
 class TrainForm(forms.Form):
-    backbone = forms.ChoiceField(choices=BACKBONES, initial="transformer")
+    backbone = forms.ChoiceField(choices=BACKBONES, initial="auto")
     model = forms.CharField(
         required=False,
         max_length=300,

@@ -45,7 +45,7 @@ DATA = Path(settings.DATA_DIR)
 TIED = [["boil"], ["bake", "fry"], ["steam"]]
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 TINY = {
-    "width": 8, "heads": 1, "vocabulary": 300, "rankings_per_step": 4,
+    "backbone": "transformer", "width": 8, "heads": 1, "vocabulary": 300, "rankings_per_step": 4,
     "held_out_fraction": 0.3, "device": "cpu", "precision": "float32",
 }  # fmt: skip
 settings.ALLOWED_HOSTS.append("testserver")

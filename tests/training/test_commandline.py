@@ -204,7 +204,7 @@ def test_help_and_mistyped_options_import_nothing_slow(tmp_path, command, code):
 def test_a_signal_ends_the_run_with_a_word(rankings_file, folder, number, code):
     process = start(
         *("training.train", "--rankings", str(rankings_file), "--run-folder", str(folder)),
-        *("--width", "32", "--epochs", "9999"),
+        *("--backbone", "transformer", "--width", "32", "--epochs", "9999"),
     )
     wait_until(RunFolder(folder).metric_lines, process)
     process.send_signal(number)

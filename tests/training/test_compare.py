@@ -13,7 +13,14 @@ from training.programs.combinations import Combination
 from training.programs.compare import markdown, tabulate
 from training.runs.folder import RunFolder
 
-TINY = ["--width=16", "--heads=2", "--vocabulary=300", "--epochs=1", "--device=cpu"]
+TINY = [
+    "--backbone=transformer",
+    "--width=16",
+    "--heads=2",
+    "--vocabulary=300",
+    "--epochs=1",
+    "--device=cpu",
+]
 
 
 def test_every_combination_of_models_of_several_kinds_is_run_once_and_shown(tmp_path, capsys):

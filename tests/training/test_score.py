@@ -16,7 +16,18 @@ from training.evaluation.inference import compute_rewards, split_up
 from training.runs.folder import RunFolder
 
 SMALL = [
-    *("--width", "32", "--layers", "1", "--vocabulary", "400", "--epochs", "2"),
+    *(
+        "--backbone",
+        "transformer",
+        "--width",
+        "32",
+        "--layers",
+        "1",
+        "--vocabulary",
+        "400",
+        "--epochs",
+        "2",
+    ),
     *("--held-out-fraction", "0.3", "--tokens-per-batch", "256"),
 ]
 CPU = Device.choose(TrainConfig(device="cpu"))

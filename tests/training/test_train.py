@@ -13,7 +13,18 @@ from training.runs.folder import RunFolder
 from training.train import main
 
 SMALL = [
-    *("--width", "32", "--heads", "4", "--layers", "1", "--vocabulary", "400"),
+    *(
+        "--backbone",
+        "transformer",
+        "--width",
+        "32",
+        "--heads",
+        "4",
+        "--layers",
+        "1",
+        "--vocabulary",
+        "400",
+    ),
     *("--rankings-per-step", "8", "--learning-rate", "0.003", "--held-out-fraction", "0.25"),
 ]
 

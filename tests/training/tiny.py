@@ -46,7 +46,7 @@ SIZES = {
 }
 
 SCRATCH = {
-    "transformer": {"heads": 4},
+    "transformer": {"backbone": "transformer", "heads": 4},
     "gru": {"backbone": "rnn", "cell": "gru", "layers": 2},
     "lstm": {"backbone": "rnn", "cell": "lstm", "layers": 2},
 }

@@ -132,8 +132,11 @@ class Embedder(nn.Module):
     def _embed(self, texts: list[str]) -> Tensor:
         encoded = self._tokenizer.encode_batch(texts)
         device = self.model.device
-        tokens_MT = torch.tensor([one.ids for one in encoded], device=device)
-        mask_MT = torch.tensor([one.attention_mask for one in encoded], device=device)
+        # A text without a token has an embedding of zeros.
+        ids = [one.ids or [0] for one in encoded]
+        masks = [one.attention_mask or [0] for one in encoded]
+        tokens_MT = torch.tensor(ids, device=device)
+        mask_MT = torch.tensor(masks, device=device)
         self.model.eval()
         with torch.autocast(device.type, enabled=False):
             hidden_MTD = self.model(tokens_MT, attention_mask=mask_MT).last_hidden_state

@@ -81,7 +81,7 @@ FEATURES = (
     "share of the prompt's numbers",
     "share of numbers not in the prompt",
     "share of the prompt's names",
-    "words at the start as in the prompt",
+    "same words at the start as the prompt",
     "same first word as the prompt",
     "equal to the prompt",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from training.config import stored_aggregation
@@ -13,6 +13,8 @@ from training.evaluation.metrics import WIDEST_GAP
 from training.runs.caveats import caveats
 
 NAMES = {"longer_wins": "the longer one wins", "word_counts": "counting words"}
+PARTS = {"named": "features", "words": "words", "embedded": "embeddings"}
+"""The parts of a linear model in words."""
 LABELLERS_SHOWN = 50
 CHOICES = {
     "majority": "Of every prompt's labellers the majority counts, as one ranking.",
@@ -46,6 +48,7 @@ def summary(metrics: Mapping[str, Any]) -> str:
     near, learned = found["near_equal"], metrics["train"]["after"]
     lines = [
         *sentences(caveats(metrics)),
+        *([chosen(metrics["choice"])] if "choice" in metrics else []),
         (
             f"held out: accuracy {share(found, 'accuracy')}, loss {decimal(found['loss'], 3)}"
             f" (guessing: {decimal(found['chance_loss'], 3)}),"
@@ -72,6 +75,7 @@ def report(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     parts = [
         *[f"**{line}**" for line in sentences(caveats(metrics), escape)],
         f"# Reward model of {escape(str(manifest['project']))}",
+        f"## The model\n\n{_choice(metrics['choice'])}" if "choice" in metrics else "",
         f"## On held-out prompts\n\n{_held_out(found, metrics['train']['after'])}",
         f"## Beside it\n\n{_beside(found['baselines'])}\n\n{people}",
         f"## By distance in rank\n\n{_by_gap(found['by_gap'])}",
@@ -81,6 +85,46 @@ def report(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
         f"## Data\n\n{_data(manifest)}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def chosen(choice: Mapping[str, Any]) -> str:
+    """Return what the model is made of, and why, in one or two sentences."""
+    parts = parts_of(choice["chosen"])
+    size = f"{choice['prompts']} training prompts"
+    found = f"A linear model of {parts}, chosen by cross-validation over {size}."
+    network = choice.get("network")
+    if network is None:
+        return found
+    gain = decimal(network["log_loss_gain"], 4)
+    low, high = (decimal(network[f"log_loss_gain_{end}"], 4) for end in ("low", "high"))
+    judged = f"on {network['prompts']} other training prompts: {gain} ({low} to {high})"
+    if network["factor"]:
+        return f"{found} A network is added, which lowers the log loss {judged}."
+    return f"{found} No network is added, because it does not lower the log loss {judged}."
+
+
+def parts_of(names: Sequence[str]) -> str:
+    """Return the parts of a linear model in words."""
+    *first, last = (PARTS[name] for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _choice(choice: Mapping[str, Any]) -> str:
+    rows = "\n".join(
+        f"| {parts_of(candidate['parts'])} | {percent(candidate['accuracy'])}"
+        f" | {decimal(candidate['log_loss'], 4)} | {_lead(candidate, choice)} |"
+        for candidate in choice["candidates"]
+    )
+    return (
+        f"{chosen(choice)} Each prompt counts once:\n\n"
+        "| linear model of | accuracy | log loss | lead of the chosen one |\n|---|---|---|---|\n"
+        f"{rows}"
+    )
+
+
+def _lead(candidate: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
+    is_chosen = candidate["parts"] == choice["chosen"]
+    return "chosen" if is_chosen else points(candidate, "gain")
 
 
 def _held_out(found: Mapping[str, Any], learned: Mapping[str, Any]) -> str:

@@ -116,8 +116,8 @@ def train(
     evaluation = evaluation or evaluate_now(run, held_out(run.dataset))
     save_model(run, folder, evaluation)
     metrics = run_metrics(run, evaluation, kept)
-    if network:
-        metrics["network"] = finite(network)
+    if choice := (folder.read_manifest() or {}).get("choice"):
+        metrics["choice"] = finite({**choice, "network": network})
     write_results(run, folder, evaluation, metrics)
     device.group.leave()
     reporter.enter("done")

@@ -182,8 +182,10 @@ def _front_matter(config: TrainConfig) -> Iterator[str]:
 
 def _start(config: TrainConfig) -> str:
     """Return the model that training started from, in words."""
-    if config.backbone != "pretrained":
+    if config.backbone in ("transformer", "rnn"):
         return f"scratch, as a small {config.backbone}"
+    if config.backbone != "pretrained":
+        return "scratch, as a linear model to which a network may be added"
     name = plain(Path(config.model).name if Path(config.model).exists() else config.model)
     return f"{name}{' with LoRA, merged' if config.lora_rank else ''}"
 

@@ -205,7 +205,15 @@ def ranked(add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member) -> 
 def test_a_run_whose_worker_was_killed_ends_and_can_be_resumed(
     project: Project, ranked: list[Prompt]
 ) -> None:
-    config = TrainConfig(layers=1, width=16, heads=2, vocabulary=300, epochs=10_000, device="cpu")
+    config = TrainConfig(
+        backbone="transformer",
+        layers=1,
+        width=16,
+        heads=2,
+        vocabulary=300,
+        epochs=10_000,
+        device="cpu",
+    )
     run = lifecycle.start(project=project, config=config, enqueue=runs.train.enqueue)
     worker = start_worker("training")
     assert wait_for(lambda: TrainingRun.objects.filter(stage="training").exists())

@@ -36,7 +36,8 @@ from training.runs.folder import Progress, RunFolder
 URL = "/projects/kitchen/runs/"
 WAIT_FOR_FILE = "import os, time\nwhile not os.path.exists('{path}'): time.sleep(0.01)"
 TINY: dict[str, Any] = {
-    "layers": 1, "width": 16, "heads": 2, "vocabulary": 300, "epochs": 1, "device": "cpu",
+    "backbone": "transformer", "layers": 1, "width": 16, "heads": 2, "vocabulary": 300,
+    "epochs": 1, "device": "cpu",
 }  # fmt: skip
 
 

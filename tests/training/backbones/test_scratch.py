@@ -127,7 +127,7 @@ def test_the_head_starts_small(backbone):
 
 
 def test_embeddings_start_small_compared_with_positions():
-    config = TrainConfig(width=32, vocabulary=400)
+    config = TrainConfig(backbone="transformer", width=32, vocabulary=400)
     model = ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu")).model
     embedded = model.embedding.weight * math.sqrt(32)
     assert embedded.std().item() == pytest.approx(0.02, rel=0.1)

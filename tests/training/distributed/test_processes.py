@@ -25,7 +25,18 @@ SMALL = [
     "--rankings-per-step", "5", "--learning-rate", "0.003", "--held-out-fraction", "0.25",
     "--epochs", "5", "--evaluate-every", "4", "--tokens-per-batch", "256",
 ]  # fmt: skip
-SCRATCH = ("--width", "32", "--vocabulary", "400", "--ties", "davidson", "--keep", "best")
+SCRATCH = (
+    "--backbone",
+    "transformer",
+    "--width",
+    "32",
+    "--vocabulary",
+    "400",
+    "--ties",
+    "davidson",
+    "--keep",
+    "best",
+)
 PRETRAINED = [
     "--backbone", "pretrained", "--max-prompt-tokens", "64", "--max-response-tokens", "64",
     "--weight-decay", "0.1",
@@ -103,7 +114,7 @@ def test_only_the_first_process_reads_the_database(
     for number in range(12):
         prompt = add_prompt(f"Question {number}?", ["good", "good good", "stone", f"{number}"])
         add_ranking(prompt, labeller, [2, 1, 3, 4])
-    few = ("--width", "32", "--vocabulary", "400", "--max-steps", "6")
+    few = ("--backbone", "transformer", "--width", "32", "--vocabulary", "400", "--max-steps", "6")
     url = database_url(connection.settings_dict)
     run, _ = in_processes(url, tmp_path / "two", *few)
     assert_same_results(run, in_one_process(url, tmp_path / "one", *few))
@@ -129,7 +140,7 @@ def test_a_step_may_have_fewer_rankings_than_processes(rankings_file, tmp_path, 
         folder = save_pretrained_folder(tmp_path / "llama", "llama")
         few += (*PRETRAINED, "--model", str(folder))
     else:
-        few += ("--width", "32", "--vocabulary", "400")
+        few += ("--backbone", "transformer", "--width", "32", "--vocabulary", "400")
     run, errors = in_processes(rankings_file, tmp_path / "three", *few, count=3)
     assert "find_unused_parameters" not in errors
     assert_same_results(run, in_one_process(rankings_file, tmp_path / "one", *few))

@@ -23,7 +23,18 @@ from training.train import main
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = (
-    *("--width", "32", "--heads", "4", "--layers", "1", "--vocabulary", "400"),
+    *(
+        "--backbone",
+        "transformer",
+        "--width",
+        "32",
+        "--heads",
+        "4",
+        "--layers",
+        "1",
+        "--vocabulary",
+        "400",
+    ),
     *("--rankings-per-step", "4", "--learning-rate", "0.003", "--held-out-fraction", "0.25"),
     *("--epochs", "15", "--checkpoint-minutes", "0.0001"),
 )

@@ -1,0 +1,137 @@
+"""The linear model reads its texts from tokens, and loads elsewhere with all its parts."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import BertModel
+
+from tests.training.backbones.test_scratch import LOAD_ELSEWHERE
+from tests.training.tiny import TEXTS, family_config, gpt2_like_tokenizer, random_examples
+from training.backbones.choose import load_backbone
+from training.backbones.encoders import load_encoder
+from training.backbones.features import text_key
+from training.backbones.scratch import ScratchBackbone
+from training.config import TrainConfig
+from training.data.encoder import TextEncoder
+from training.data.examples import Example
+from training.errors import UserError
+from training.saving.verify import verify
+from training.selection.learn import network_config
+
+CPU = torch.device("cpu")
+MESSAGES = [{"role": "user", "content": "Who wrote “Émile”?"}]
+TEXT = "Rousseau did, in 1762. \U0001f600\n- Émile"
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    tokenizer = gpt2_like_tokenizer()
+    tokenizer.pad_token = tokenizer.eos_token
+    BertModel(family_config("bert", len(tokenizer))).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(params=["features", "with an encoder", "with a network"])
+def backbone(request, encoder_folder):
+    """A model whose weights are all large, as if it were trained."""
+    torch.manual_seed(0)
+    encoder = request.param == "with an encoder"
+    config = TrainConfig(
+        backbone="embedding" if encoder else "features",
+        model=str(encoder_folder) if encoder else "",
+        vocabulary=400,
+    )
+    backbone = ScratchBackbone.create(config, iter(TEXTS), CPU)
+    model = backbone.model
+    if request.param == "with a network":
+        model.add_network(network_like(model))
+    for part in (model.named, model.words, model.embedded):
+        if part is not None:
+            torch.nn.init.normal_(part.weight, std=0.3)
+    model.words.idf.fill_(1.5)
+    if model.network is not None:
+        for weight in model.network.parameters():
+            torch.nn.init.normal_(weight, std=0.2)
+    return backbone
+
+
+def network_like(model):
+    return network_config(TrainConfig(width=32, vocabulary=400), model)
+
+
+def examples_of(backbone, texts=(TEXT, "No.", "An answer that is a little longer than that.")):
+    encoder = TextEncoder(backbone.tokenizer, max_prompt_tokens=100, max_response_tokens=100)
+    return [Example(encoder.prompt(MESSAGES), encoder.responses(texts))]
+
+
+def test_tokens_become_the_text_that_they_were_made_of(backbone):
+    (example,) = examples_of(backbone)
+    text = backbone.model.vocabulary.text
+    assert text(example.prompt) == "\n" + MESSAGES[0]["content"]
+    assert text(example.responses[0]) == TEXT
+    assert text(example.responses[0][:-1]) == TEXT  # without the end
+    assert "\N{REPLACEMENT CHARACTER}" not in text(example.responses[0][:-5])
+
+
+def test_the_saved_folder_gives_the_same_rewards_in_stock_transformers(backbone, tmp_path):
+    backbone.save(tmp_path)
+    examples = [*examples_of(backbone), *random_examples(backbone)]
+    assert verify(backbone, tmp_path, examples) == ["right", "left"]
+    again = load_backbone(tmp_path, TrainConfig(), CPU)
+    with torch.no_grad():
+        torch.testing.assert_close(again.rewards(examples), backbone.rewards(examples))
+
+
+def test_a_process_without_podium_loads_it(backbone, tmp_path):
+    backbone.save(tmp_path / "model")
+    answered = [*MESSAGES, {"role": "assistant", "content": TEXT}]
+    found = subprocess.run(
+        [sys.executable, "-c", LOAD_ELSEWHERE, "model", json.dumps(answered)],
+        cwd=tmp_path, env={"HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    reward, imported = json.loads(found.stdout)
+    assert not imported
+    with torch.no_grad():
+        assert reward == pytest.approx(
+            float(backbone.rewards(examples_of(backbone))[0, 0]), abs=1e-4
+        )
+
+
+def test_both_layouts_agree(backbone):
+    examples = examples_of(backbone)
+    with torch.no_grad():
+        shared = backbone.rewards(examples)
+        backbone.layout = "padded"
+        torch.testing.assert_close(backbone.rewards(examples), shared, atol=1e-5, rtol=1e-5)
+
+
+def test_known_rewards_are_given_instead_of_computed(backbone):
+    (example,) = examples_of(backbone)
+    model = backbone.model
+    before = backbone.rewards([example])
+    model.known = {text_key(example.prompt, tokens): 10.0 for tokens in example.responses}
+    linear = 10.0 if model.network is None else None
+    after = backbone.rewards([example])
+    if linear:
+        assert after.tolist() == [[10.0] * 3]
+    model.known = {}
+    torch.testing.assert_close(backbone.rewards([example]), before)
+
+
+def test_only_the_network_is_trained(backbone):
+    trained = {
+        name.split(".")[0] for name, w in backbone.model.named_parameters() if w.requires_grad
+    }
+    assert trained <= {"network"}
+
+
+def test_without_an_encoder_it_says_how_to_get_one(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        load_encoder(str(tmp_path / "nowhere"))

@@ -1,0 +1,169 @@
+"""The linear model: its table and its fit, its choice by cross-validation, and its weights."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import hstack
+from sklearn.linear_model import LogisticRegression
+
+from tests.training.tiny import TEXTS, ranking_lines, tiny_dataset
+from training.backbones.scratch import ScratchBackbone
+from training.backbones.textfeatures import FEATURES
+from training.config import TrainConfig
+from training.data.dataset import TokenizedPrompt, TokenizedRanking
+from training.data.examples import Example
+from training.rankings import agreement
+from training.runs.folder import RunFolder
+from training.runs.progress import Reporter
+from training.selection import learn
+from training.selection.choose import FOLDS, Validator, choose
+from training.selection.learn import learn_linear, sample, set_weights
+from training.selection.linear import Design, Strengths
+from training.selection.table import read_table, weighted_comparisons
+
+BUCKETS = 1 << 17
+BOTH = Strengths(named=1.0, words=3.0)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return tiny_dataset(tmp_path, ranking_lines(40), held_out_fraction=0.3)
+
+
+@pytest.fixture
+def backbone():
+    """A model that has the dataset's tokenizer, but has learned nothing."""
+    config = TrainConfig(backbone="features", vocabulary=400)
+    return ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu"))
+
+
+@pytest.fixture
+def table(dataset, backbone):
+    return read_table(dataset.train, backbone.model.vocabulary, BUCKETS, "drop")
+
+
+@pytest.fixture
+def reporter(tmp_path):
+    return Reporter(RunFolder(tmp_path / "run"), bar=False, silent=True)
+
+
+def ranking_of(*ranks, labeller="ann"):
+    places = tuple(range(len(ranks)))
+    return TokenizedRanking(TokenizedPrompt(1, "", np.zeros(1, np.int32)), places, ranks, labeller)
+
+
+def test_a_prompt_counts_once_however_many_rank_it():
+    one = dict_of(weighted_comparisons([ranking_of(1, 2, 3)], "drop"))
+    assert one == pytest.approx({(0, 1): 1 / 3, (0, 2): 1 / 3, (1, 2): 1 / 3})
+    rankings = [ranking_of(1, 2), ranking_of(1, 2), ranking_of(1, 2), ranking_of(2, 1)]
+    assert dict_of(weighted_comparisons(rankings, "drop")) == {(0, 1): 0.75, (1, 0): 0.25}
+
+
+def test_ties_count_half_in_either_direction_or_not_at_all():
+    assert dict_of(weighted_comparisons([ranking_of(1, 1, 2)], "half")) == pytest.approx(
+        {(0, 1): 1 / 6, (1, 0): 1 / 6, (0, 2): 1 / 3, (1, 2): 1 / 3}
+    )
+    for ties in ("drop", "davidson"):
+        found = dict_of(weighted_comparisons([ranking_of(1, 1, 2)], ties))
+        assert found == {(0, 2): 0.5, (1, 2): 0.5}
+
+
+def dict_of(comparisons):
+    return {(better, worse): weight for better, worse, weight in comparisons}
+
+
+def test_the_table_has_each_response_once_and_weights_of_one_a_prompt(table, dataset):
+    prompts = list(dataset.train.by_prompt(texts=False))
+    assert len(table.named_MF) == sum(len(prompt.responses) for prompt, _ in prompts)
+    assert table.prompts == len(prompts)
+    of_prompts = np.bincount(table.prompt_C, table.weight_C, table.prompts)
+    assert of_prompts == pytest.approx(np.ones(table.prompts))
+    assert (table.prompt_M[table.better_C] == table.prompt_M[table.worse_C]).all()
+
+
+def test_a_part_of_the_table_is_that_of_its_prompts(table):
+    wanted = np.arange(table.prompts) % 3 == 1
+    part = table.of_prompts(wanted)
+    assert part.prompts == wanted.sum()
+    assert len(part.weight_C) == wanted[table.prompt_C].sum()
+    better = part.named_MF[part.better_C] - part.named_MF[part.worse_C]
+    whole = table.named_MF[table.better_C] - table.named_MF[table.worse_C]
+    assert (better == whole[wanted[table.prompt_C]]).all()
+
+
+def test_the_fit_is_that_of_ridge_logistic_regression(table):
+    design = Design(table)
+    weights = design.fit(BOTH)
+    scaled = hstack([design.dense_MD, design.words_MW * BOTH.words], format="csr")
+    differences = scaled[table.better_C] - scaled[table.worse_C]
+    # Mirrored, because scikit-learn wants both classes.
+    rows = np.concatenate([differences.toarray(), -differences.toarray()])
+    labels = np.repeat([1, 0], len(table.weight_C))
+    expected = LogisticRegression(C=0.5, fit_intercept=False, tol=1e-8, max_iter=5000).fit(
+        rows, labels, sample_weight=np.tile(table.weight_C, 2)
+    )
+    theirs = expected.coef_[0] * design.scales(BOTH)
+    rewards = design.rewards(weights), design.rewards(theirs)
+    assert np.corrcoef(*rewards)[0, 1] > 0.9999
+    np.testing.assert_allclose(*rewards, atol=0.02)
+
+
+def test_a_part_without_strength_has_no_weights(table):
+    weights = Design(table).fit(Strengths(named=1.0))
+    assert weights[: len(FEATURES)].any()
+    assert not weights[len(FEATURES) :].any()
+
+
+def test_each_prompt_is_judged_by_a_model_that_did_not_see_it(table):
+    design = Design(table)
+    validator = Validator(design, lambda: None)
+    found = validator.validate(BOTH)
+    fold = validator.folds_Q[table.prompt_M]
+    assert set(fold) == set(range(FOLDS))
+    others = design.fit(BOTH, validator.folds_Q[table.prompt_C] != 2)
+    expected = design.rewards(others)[fold == 2]
+    np.testing.assert_allclose(found.rewards_M[fold == 2], expected, atol=0.01)
+
+
+def test_the_part_that_tells_responses_apart_is_chosen(table):
+    """The planted word alone decides, and no feature of the text tells it."""
+    choice = choose(table)
+    assert choice.chosen.parts == ["named", "words"]
+    found = choice.to_json()
+    assert found["chosen"] == ["named", "words"]
+    assert [each["parts"] for each in found["candidates"]] == [["named"], ["named", "words"]]
+    assert found["candidates"][1]["accuracy"] > 0.8
+    assert found["candidates"][0]["gain"] > 0
+
+
+def test_the_choice_is_made_among_some_of_many_prompts(table, monkeypatch):
+    assert sample(table) is table
+    monkeypatch.setattr(learn, "CHOSEN_FROM", len(table.prompt_M) // 2)
+    assert 0.3 < sample(table).prompts / table.prompts < 0.7
+
+
+def test_the_model_gives_the_rewards_of_the_design(table, dataset, backbone):
+    design = Design(table)
+    weights = design.fit(BOTH)
+    set_weights(backbone.model, design, weights)
+    examples = [prompt for prompt, _ in dataset.train.by_prompt(texts=False)]
+    found = [reward for prompt in examples for reward in rewards_of(backbone, prompt)]
+    assert found == pytest.approx(design.rewards(weights).tolist(), abs=1e-4)
+
+
+def rewards_of(backbone, prompt):
+    with torch.no_grad():
+        return backbone.rewards([Example(prompt.tokens, prompt.responses)])[0].tolist()
+
+
+def test_what_it_learns_holds_for_prompts_that_it_did_not_see(dataset, backbone, reporter):
+    config = TrainConfig(backbone="features", vocabulary=400)
+    choice = learn_linear(backbone.model, dataset.train, config, reporter)
+    assert choice["prompts"] == dataset.counts.train_prompts
+    found = [
+        agreement(
+            ranking.ranks, [rewards_of(backbone, ranking.prompt)[place] for place in ranking.places]
+        )
+        for ranking in dataset.held_out
+    ]
+    assert sum(each.agreed for each in found) / sum(each.comparisons for each in found) > 0.8
