@@ -43,6 +43,7 @@ urlpatterns = [
     path(
         "projects/<slug:slug>/settings/preview/", projects.preview, name="project_settings_preview"
     ),
+    path("projects/<slug:slug>/delete/", projects.delete, name="project_delete"),
     path("projects/<slug:slug>/people/", people.index, name="people"),
     path("projects/<slug:slug>/people/<row:pk>/role/", people.change_role, name="person_role"),
     path("projects/<slug:slug>/people/<row:pk>/remove/", people.remove, name="person_remove"),

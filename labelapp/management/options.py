@@ -1,6 +1,7 @@
 """Options that several commands share: --project, and those that say how a file is read."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -18,7 +19,7 @@ def add_project_option(parser: argparse.ArgumentParser) -> None:
 
 def get_project(slug: str) -> Project:
     """Return a project. Raises CommandError if there is none with this slug."""
-    project = Project.objects.filter(slug=slug).first()
+    project = Project.objects.not_deleted().filter(slug=slug).first()
     if project is None:
         raise CommandError(
             f"there is no project {slug!r}; create it with manage.py create_project {slug}"
@@ -106,3 +107,17 @@ def lines_of(reading: Reading) -> Iterator[str]:
     """Yield how a file was read, a line for each statement."""
     for heading, text in sentences(reading.as_dict()):
         yield f"  {heading}: {text}"
+
+
+def add_yes_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask, for scripts")
+
+
+def confirm(name: str, options: dict[str, Any]) -> None:
+    """Have the user type a name to confirm, unless --yes is given. Raises CommandError."""
+    if options["yes"]:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError("add --yes to do this without being asked; nothing was changed")
+    if input(f"This cannot be undone. Type {name} to confirm: ").strip() != name:
+        raise CommandError(f"that is not {name}; nothing was changed")
