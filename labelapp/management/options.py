@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from django.core.management.base import CommandError
 
-from labelapp.models import Project
+from labelapp.models import Project, User
+from labelapp.projects.personal_data import Person, person_of
 from training.formats.opening import ENCODINGS
 from training.formats.ranking_file import Format, RankingFileError, ReadOptions
 from training.formats.reading import Reading, sentences
@@ -25,6 +26,31 @@ def get_project(slug: str) -> Project:
             f"there is no project {slug!r}; create it with manage.py create_project {slug}"
         )
     return project
+
+
+def add_person_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("username")
+    parser.add_argument(
+        "--project",
+        metavar="SLUG",
+        help="take the name as that of a labeller of this project who came with an import and has "
+        "no account",
+    )
+
+
+def get_person(options: dict[str, Any]) -> Person:
+    """Return the person of add_person_options. Raises CommandError if there is none."""
+    name = options["username"]
+    if options["project"]:
+        project = get_project(options["project"])
+        members = project.members.filter(user=None, name=name)
+        if members.exists():
+            return Person(None, members)
+        raise CommandError(f"{project.slug} has no labeller {name!r} without an account")
+    user = User.objects.filter(username=name).first()
+    if user is None:
+        raise CommandError(f"there is no account {name!r}")
+    return person_of(user)
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
