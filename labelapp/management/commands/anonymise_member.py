@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import shlex
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -23,14 +24,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         person, name = get_person(options), options["username"]
         confirm(name, options)
-        others = [f"--project {one.project.slug}" for one in anonymisation.same_name(person)]
+        others = [
+            f"{shlex.quote(other.name)} --project {other.project.slug}"
+            for other in anonymisation.same_name(person)
+        ]
         try:
             replaced = anonymisation.anonymise(person, by=getpass.getuser())
         except anonymisation.CannotAnonymiseError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{name} is now {replaced}.")
-        if others:
+        for other in others:
             self.stdout.write(
-                f"Imported rankings have this name, too. If it is the same person, run the command "
-                f"again with {' and with '.join(others)}."
+                "Imported rankings have this name, too. If it is the same person, run: "
+                f"manage.py anonymise_member {other}"
             )

@@ -300,7 +300,7 @@ def test_a_name_of_an_import_is_erased_where_it_is_said_to_be_the_same_person(
     imported = Member.objects.create(project=cellar, name=NAME)
     prompt = Prompt.objects.create(project=cellar, messages=[], content_hash="1")
     Ranking.objects.create(prompt=prompt, member=imported, responses_hash="1", note="Mine.")
-    assert "again with --project cellar" in anonymise(NAME)
+    assert "run: manage.py anonymise_member Zebulon --project cellar" in anonymise(NAME)
     imported.refresh_from_db()
     assert imported.name == NAME
     anonymise(NAME, "--project", "cellar")
