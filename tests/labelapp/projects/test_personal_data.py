@@ -58,12 +58,14 @@ def zebulon(project: Project, root: User) -> User:
     join(attic, "other manager", Role.MANAGER)
     members = [fill(project, user), fill(attic, user, name=f"{NAME} (2)")]
     user.groups.add(Group.objects.create(name="Staff"))
-    user.user_permissions.add(1)
+    kinds = ContentType.objects
+    kinds.clear_cache()  # a test with transactions of its own has emptied the table
+    user.user_permissions.create(name="x", codename="x", content_type=kinds.get_for_model(User))
     for row in (user, *members):
         for by in (root, user):
             LogEntry.objects.create(
                 user=by,
-                content_type=ContentType.objects.get_for_model(row),
+                content_type=kinds.get_for_model(row),
                 object_id=row.pk,
                 object_repr=str(row),
                 action_flag=CHANGE,
