@@ -10,7 +10,8 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
 from labelapp.projects import members
@@ -48,6 +49,13 @@ class VersionedAdmin(admin.ModelAdmin):
     change_form_template = "admin/versioned_change_form.html"
 
 
+class DeletedElsewhere(admin.ModelAdmin):
+    """Rows that have a page of their own to be deleted on, one at a time."""
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {k: v for k, v in super().get_actions(request).items() if k != "delete_selected"}
+
+
 class NewUserForm(AdminUserCreationForm):
     """A new account, whose name must not look like that of another one."""
 
@@ -73,9 +81,16 @@ def free_username(name: str, user: User | None = None) -> str:
 
 
 @admin.register(User)
-class AccountAdmin(VersionedAdmin, UserAdmin):
+class AccountAdmin(DeletedElsewhere, VersionedAdmin, UserAdmin):
     add_form = NewUserForm
     form = ChangedUserForm
+
+    def delete_view(self, request: HttpRequest, object_id: str, *args: Any) -> HttpResponse:
+        """Anonymise a member of projects, whose rankings stay; delete another account."""
+        user = self.get_object(request, object_id)
+        if user is not None and user.memberships.exists():
+            return redirect("account_anonymise", user.pk)
+        return super().delete_view(request, object_id, *args)
 
 
 class ProjectAdminForm(RefuseStale, ProjectForm):
@@ -87,10 +102,20 @@ class MemberAdminForm(RefuseStale, forms.ModelForm):
 
 
 @admin.register(Project)
-class ProjectAdmin(VersionedAdmin):
+class ProjectAdmin(DeletedElsewhere, VersionedAdmin):
     list_display = ["name", "slug", "rankings_per_prompt", "ties_allowed", "created_at"]
     search_fields = ["name", "slug"]
     form = ProjectAdminForm
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).filter(deleted_at=None)
+
+    def delete_view(self, request: HttpRequest, object_id: str, *args: Any) -> HttpResponse:
+        """Delete in the background, as on the project's own page."""
+        project = self.get_object(request, object_id)
+        if project is None:
+            raise Http404
+        return redirect("project_delete", project.slug)
 
 
 @admin.register(Member)

@@ -303,6 +303,8 @@ LOGGING = {
         # Log only errors of the server, not refused or missing pages. Faults of the machine have a
         # line of their own (labelapp/web/faults.py).
         "django.request": {"level": "ERROR", "filters": ["no_faults"]},
+        # Who has deleted or anonymised what.
+        "labelapp.audit": {"level": "INFO"},
         # Anybody can send a wrong Host header.
         "django.security.DisallowedHost": {"handlers": ["stderr_line"], "propagate": False},
     },

@@ -2,7 +2,8 @@
 
 from labelapp.exporting.tasks import write_export
 from labelapp.importing.tasks import import_upload
+from labelapp.projects.tasks import delete_project
 from labelapp.quality.tasks import measure_agreement
 from labelapp.runs.tasks import train
 
-__all__ = ["import_upload", "measure_agreement", "train", "write_export"]
+__all__ = ["delete_project", "import_upload", "measure_agreement", "train", "write_export"]

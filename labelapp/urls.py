@@ -33,6 +33,8 @@ urlpatterns = [
     path("sign-in/", translated(accounts.SignIn.as_view()), name="login"),
     path("sign-out/", LogoutView.as_view(), name="logout"),
     path("account/", translated(accounts.account), name="account"),
+    path("account/data/", accounts.download, name="account_data"),
+    path("account/<row:pk>/anonymise/", accounts.anonymise, name="account_anonymise"),
     path("words/<slug:language>.js", languages.javascript_catalog, name="words"),
     path("language/", languages.choose_language, name="language"),
     path("join/<str:token>/", invitations.join, name="join"),
@@ -43,6 +45,7 @@ urlpatterns = [
     path(
         "projects/<slug:slug>/settings/preview/", projects.preview, name="project_settings_preview"
     ),
+    path("projects/<slug:slug>/delete/", projects.delete, name="project_delete"),
     path("projects/<slug:slug>/people/", people.index, name="people"),
     path("projects/<slug:slug>/people/<row:pk>/role/", people.change_role, name="person_role"),
     path("projects/<slug:slug>/people/<row:pk>/remove/", people.remove, name="person_remove"),

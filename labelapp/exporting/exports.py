@@ -107,11 +107,10 @@ def remove_older(project: Project) -> None:
 
 def remove(export: Export) -> bool:
     """Delete an export and its file. Return False if it is being written."""
-    folder = files.folder_of(export)
     ended = Export.objects.filter(pk=export.pk).exclude(state__in=ACTIVE)
     deleted, _ = ended.delete()
     if deleted:
-        folder.remove()
+        files.remove_folder(export)
     return bool(deleted)
 
 
@@ -122,5 +121,5 @@ def listed(project: Project) -> list[Export]:
     for export in exports:
         files.read_progress(export)
         if export.state == State.FAILED and export.reason == jobs.LOST:
-            files.folder_of(export).remove()  # with an incomplete file
+            files.remove_folder(export)  # with an incomplete file
     return exports

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from labelapp.db.retry import with_retries
@@ -97,7 +98,7 @@ def receive(*, project: Project, user: User, file: TemporaryUploadedFile) -> Upl
 
     Raises OSError if the file cannot be written.
     """
-    tidy(project)
+    tidy(project.uploads.all())
     upload = with_retries(lambda: store(project, user, file), RETRY_SECONDS)
     if encoding := likely_encoding(upload):
         options = upload.options | {"encoding": encoding}
@@ -117,24 +118,24 @@ def store(project: Project, user: User, file: TemporaryUploadedFile) -> Upload:
             format="",
             options={"rankings": True, "labeller": UNKNOWN_LABELLER},
         )
-        folder = files.make_folder(upload)
+        files.make_folder(upload)
         try:
             checksum_path(upload).write_text(getattr(file, "sha256", ""), encoding="ascii")
             os.rename(file.temporary_file_path(), file_path(upload))
         except OSError:
-            folder.remove()
+            files.remove_folder(upload)
             raise
     return upload
 
 
-def tidy(project: Project) -> None:
+def tidy(uploads: QuerySet[Upload]) -> None:
     """Delete old unfinished uploads, and the lists of bad lines of old finished ones."""
     upload_handler.remove_stale()
-    old = project.uploads.filter(created_at__lt=timezone.now() - KEPT_FOR)
+    old = uploads.filter(created_at__lt=timezone.now() - KEPT_FOR)
     for upload in old.filter(state__in=OPEN):
         discard(upload)
     for upload in old.filter(state=State.DONE).exclude(folder=""):
-        files.folder_of(upload).remove()
+        files.remove_folder(upload)
 
 
 def file_path(upload: Upload) -> Path:
@@ -378,10 +379,9 @@ def follow(file: RankingFile, advance: Advance) -> Iterator[Line | BadLine]:
 
 def discard(upload: Upload) -> bool:
     """Delete an upload and its file. Return False if it is being or was imported."""
-    folder = files.folder_of(upload)
     deleted, _ = Upload.objects.filter(pk=upload.pk, state__in=OPEN).delete()
     if deleted:
-        folder.remove()
+        files.remove_folder(upload)
     return bool(deleted)
 
 

@@ -37,9 +37,6 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
-
     def write_progress(self, done: int, total: int) -> None:
         """Write the progress atomically; on a full disk, not at all."""
         path = self.path / PROGRESS
@@ -136,6 +133,12 @@ def name_folder(job: FileTransfer | TrainingRun, parent: str) -> None:
 
 def folder_of(transfer: FileTransfer) -> Folder:
     return Folder(settings.DATA_DIR / transfer.folder)
+
+
+def remove_folder(job: FileTransfer | TrainingRun) -> None:
+    """Delete the folder of a job, if it has one, with everything in it."""
+    if job.folder:  # else this would be DATA_DIR
+        shutil.rmtree(settings.DATA_DIR / job.folder, ignore_errors=True)
 
 
 def make_folder(transfer: FileTransfer) -> Folder:

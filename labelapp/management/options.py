@@ -1,12 +1,14 @@
 """Options that several commands share: --project, and those that say how a file is read."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 from typing import Any, get_args
 
 from django.core.management.base import CommandError
 
-from labelapp.models import Project
+from labelapp.models import Project, User
+from labelapp.projects.personal_data import Person, person_of
 from training.formats.opening import ENCODINGS
 from training.formats.ranking_file import Format, RankingFileError, ReadOptions
 from training.formats.reading import Reading, sentences
@@ -18,12 +20,37 @@ def add_project_option(parser: argparse.ArgumentParser) -> None:
 
 def get_project(slug: str) -> Project:
     """Return a project. Raises CommandError if there is none with this slug."""
-    project = Project.objects.filter(slug=slug).first()
+    project = Project.objects.not_deleted().filter(slug=slug).first()
     if project is None:
         raise CommandError(
             f"there is no project {slug!r}; create it with manage.py create_project {slug}"
         )
     return project
+
+
+def add_person_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("username")
+    parser.add_argument(
+        "--project",
+        metavar="SLUG",
+        help="take the name as that of a labeller of this project who came with an import and has "
+        "no account",
+    )
+
+
+def get_person(options: dict[str, Any]) -> Person:
+    """Return the person of add_person_options. Raises CommandError if there is none."""
+    name = options["username"]
+    if options["project"]:
+        project = get_project(options["project"])
+        members = project.members.filter(user=None, name=name)
+        if members.exists():
+            return Person(None, members)
+        raise CommandError(f"{project.slug} has no labeller {name!r} without an account")
+    user = User.objects.filter(username=name).first()
+    if user is None:
+        raise CommandError(f"there is no account {name!r}")
+    return person_of(user)
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
@@ -106,3 +133,17 @@ def lines_of(reading: Reading) -> Iterator[str]:
     """Yield how a file was read, a line for each statement."""
     for heading, text in sentences(reading.as_dict()):
         yield f"  {heading}: {text}"
+
+
+def add_yes_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask, for scripts")
+
+
+def confirm(name: str, options: dict[str, Any]) -> None:
+    """Have the user type a name to confirm, unless --yes is given. Raises CommandError."""
+    if options["yes"]:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError("add --yes to do this without being asked; nothing was changed")
+    if input(f"This cannot be undone. Type {name} to confirm: ").strip() != name:
+        raise CommandError(f"that is not {name}; nothing was changed")

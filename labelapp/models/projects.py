@@ -44,11 +44,16 @@ def refuse_reserved(slug: str) -> None:
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
+    def not_deleted(self) -> Self:
+        """Return projects without those that are being deleted."""
+        return self.filter(deleted_at=None)
+
     def visible_to(self, user: User | AnonymousUser) -> Self:
-        """The projects a person may open: their own, or every one for a superuser."""
+        """Return the projects a person may open: their own, or every one for a superuser."""
+        projects = self.not_deleted()
         if user.is_superuser:
-            return self
-        return self.filter(members__user_id=user.pk, members__is_active=True)
+            return projects
+        return projects.filter(members__user_id=user.pk, members__is_active=True)
 
 
 class Project(models.Model):
@@ -109,6 +114,8 @@ class Project(models.Model):
         help_text="How long after it was ranked a prompt may come to its labeller again.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    # When its deletion began. The project is hidden from then on, and its rows go one by one.
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = ProjectQuerySet.as_manager()
 

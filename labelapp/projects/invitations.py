@@ -62,7 +62,8 @@ def find(token: str) -> Invitation:
     """Return the invitation of a link. Raises Invitation.DoesNotExist for a forged link."""
     number = token.partition(".")[0]
     pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
-    invitation = Invitation.objects.with_maker().select_related("project").get(pk=pk)
+    invitations = Invitation.objects.with_maker().select_related("project")
+    invitation = invitations.get(pk=pk, project__deleted_at=None)
     try:
         signer(invitation).unsign(token)
     except BadSignature:

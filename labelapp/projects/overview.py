@@ -83,7 +83,9 @@ def quality(project: Project) -> Quality | None:
 def overview(user: User) -> list[ProjectCard]:
     """Return the projects that `user` may open, with their role and the work that waits."""
     projects = list(Project.objects.visible_to(user))
-    own = list(user.memberships.filter(is_active=True).select_related("project"))
+    own = list(
+        user.memberships.filter(project__deleted_at=None, is_active=True).select_related("project")
+    )
     memberships = {member.project_id: member for member in own}
     rankings = cached_each("rankings", [project.pk for project in projects], current_rankings)
     active = [member for member in own if not member.project.paused]

@@ -4,11 +4,12 @@ The training itself is a separate program (`python -m training.train`), whose cr
 else. It reads the database and writes a run folder, from which its progress is copied.
 """
 
+import shutil
+
 from django.db import IntegrityError, transaction
 
 from labelapp.db.retry import with_retries
-from labelapp.jobs import jobs
-from labelapp.jobs.files import name_folder
+from labelapp.jobs import files, jobs
 from labelapp.jobs.jobs import Enqueue
 from labelapp.models import Placement, Project, State, TrainingRun, User
 from labelapp.runs import scores
@@ -54,7 +55,7 @@ def start(
     try:
         with transaction.atomic():
             jobs.start(run, enqueue)
-            name_folder(run, "runs")
+            files.name_folder(run, "runs")
     except IntegrityError as error:  # another request was first
         raise CannotTrainError(IN_PROGRESS) from error
     return run
@@ -97,6 +98,21 @@ def stop(run: TrainingRun) -> None:
     run.refresh_from_db()
     if not run.is_active and run.folder:
         end_orphan(run)
+
+
+def delete_files(run: TrainingRun) -> None:
+    """Delete the folder of a run that has ended, and the tokens of its rankings."""
+    if run.folder:
+        delete_tokens(run)
+    files.remove_folder(run)
+
+
+def delete_tokens(run: TrainingRun) -> None:
+    """Delete the cached tokens of a run's rankings, which hold the labellers' names."""
+    folder = run_folder(run)
+    key = (folder.read_manifest() or {}).get("tokens_key")
+    if run.folder and isinstance(key, str) and key.isalnum():
+        shutil.rmtree(folder.token_cache / key, ignore_errors=True)
 
 
 def execute(run: TrainingRun, *, show: bool = False) -> None:

@@ -35,14 +35,24 @@ def membership(user: User, slug: str, members: QuerySet[Member] | None = None) -
     """
     members = Member.objects.select_related("project") if members is None else members
     with suppress(Member.DoesNotExist):
-        own = members.get(user_id=user.pk, project__slug=slug, is_active=True)
+        own = members.get(
+            user_id=user.pk, project__slug=slug, project__deleted_at=None, is_active=True
+        )
         if user.is_superuser:
             own.role = Role.MANAGER  # for this request only, not saved
         return own
     if not user.is_superuser:
         raise Http404
-    project = get_object_or_404(Project, slug=slug)
+    project = get_object_or_404(Project.objects.not_deleted(), slug=slug)
     return Member(project=project, user=user, name=user.username, role=Role.MANAGER)
+
+
+def require_administrator(request: HttpRequest, action: str) -> User:
+    """Return the user if they are a superuser. Raises PermissionDenied, which names the action."""
+    user = signed_in(request)
+    if not user.is_superuser:
+        raise PermissionDenied(f"Only an administrator can {action}.")
+    return user
 
 
 def require_member(member: Member) -> None:

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.contrib.auth import logout
+from django.contrib.auth import SESSION_KEY, logout
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponse
 
 from labelapp.models import User
@@ -49,6 +50,15 @@ def idle_seconds(session: SessionBase, user: User) -> float:
     if time.time() - signed_in > settings.SESSION_IDLE_SECONDS / STORED_PER_LIMIT:
         note_use(session)
     return 0.0
+
+
+def sessions_of(user: User) -> list[Session]:
+    """Return the sessions in which a user is signed in."""
+    return [
+        session
+        for session in Session.objects.iterator()
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk)
+    ]
 
 
 def is_automatic(request: HttpRequest) -> bool:

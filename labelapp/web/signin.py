@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import PermissionDenied
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -94,6 +94,11 @@ def key_of(kind: str, value: str) -> str:
 
 def name_key(name: str) -> str:
     return key_of("name", unicodedata.normalize("NFKC", name).casefold())
+
+
+def failures_of(name: str) -> QuerySet[SignInFailures]:
+    """Return the failed attempts to sign in with a name."""
+    return SignInFailures.objects.filter(key=name_key(name))
 
 
 def limits(name: str, address: str | None) -> dict[str, Limit]:

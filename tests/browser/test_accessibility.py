@@ -26,6 +26,7 @@ from labelapp.models import (
     State,
     TrainingRun,
     Upload,
+    User,
 )
 from labelapp.projects import invitations
 from labelapp.quality.coefficients import measure
@@ -35,7 +36,7 @@ from labelapp.runs import process
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
 from tests.browser.test_pages import HELD_OUT, start_run
-from tests.conftest import sign_in
+from tests.conftest import PASSWORD, sign_in
 from tests.labelapp.importing.uploads import confirm, line, lines, send
 from tests.labelapp.labelling.acting import skip, submit
 
@@ -323,6 +324,39 @@ def test_a_labellers_pages(
     labeller.is_active = False
     labeller.save()
     faults.visit(live_server.url, [link, ""])
+
+
+def test_the_pages_on_which_an_administrator_deletes(
+    faults: Faults,
+    page: Page,
+    live_server: Any,
+    sign_in_as: As,
+    run: TrainingRun,
+    labeller: Member,
+    expected_errors: list[str],
+) -> None:
+    expected_errors.append("Failed to load resource")
+    sign_in_as(User.objects.create_superuser("root", password=PASSWORD))
+    for slug in ("attic", "cellar"):
+        other = Project.objects.create(name=slug, slug=slug)
+        Member.objects.create(project=other, name="labeller")
+    anonymise = f"account/{labeller.user_id}/anonymise/"
+    paths = ["projects/kitchen/settings/", "projects/kitchen/people/", anonymise]
+    faults.visit(live_server.url, paths)
+    page.get_by_label("Type “labeller” to confirm").fill("labeller")
+    page.get_by_role("button", name="Anonymise").click()
+    expect(page.get_by_text(f"labeller is now removed-{labeller.user_id}.")).to_be_visible()
+    faults.visit(live_server.url, ["projects/kitchen/people/?show=removed"])
+    page.goto(f"{live_server.url}/projects/kitchen/settings/")
+    page.get_by_role("link", name="Delete project…").click()
+    page.get_by_label("Type “Kitchen” to confirm").fill("kitchen")
+    page.get_by_role("button", name="Delete project").click()
+    expect(page.locator(".errorlist")).to_be_visible()
+    faults.look("deletion, refused")
+    page.get_by_label("Type “Kitchen” to confirm").fill("Kitchen")
+    page.get_by_role("button", name="Delete project").click()
+    expect(page.get_by_text("Kitchen is being deleted.")).to_be_visible()
+    faults.look("projects, one being deleted")
 
 
 def test_the_ranking_page_in_its_states(

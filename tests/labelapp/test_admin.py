@@ -9,7 +9,7 @@ from django.test import Client
 
 from labelapp.models import Member, Project, Role, User
 from labelapp.projects import invitations
-from tests.conftest import PASSWORD, join, sign_in
+from tests.conftest import PASSWORD, AddPrompt, join, sign_in
 
 
 @pytest.fixture
@@ -99,3 +99,20 @@ def test_a_sign_in_makes_no_form_of_an_account_stale(labeller: Member, root: Use
     form_before = opened(client, url)
     sign_in(labeller)
     assert client.post(url, form_before).status_code == 302
+
+
+def test_deleting_there_leads_to_the_pages_that_can(
+    project: Project, labeller: Member, outsider: User, root: User, add_prompt: AddPrompt
+) -> None:
+    add_prompt()
+    client = sign_in(root)
+    target = client.get(f"/admin/labelapp/project/{project.pk}/delete/")["Location"]
+    assert target == "/projects/kitchen/delete/"
+    target = client.post(f"/admin/labelapp/user/{labeller.user_id}/delete/")["Location"]
+    assert target == f"/account/{labeller.user_id}/anonymise/"
+    for kind in ("project", "user"):
+        assert "delete_selected" not in client.get(f"/admin/labelapp/{kind}/").content.decode()
+    assert client.get("/admin/labelapp/project/987654321/delete/").status_code == 404
+    # Somebody who never was in a project has nothing that must stay.
+    client.post(f"/admin/labelapp/user/{outsider.pk}/delete/", {"post": "yes"})
+    assert not User.objects.filter(pk=outsider.pk).exists()

@@ -70,7 +70,7 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     )
     reporter = Reporter(folder, bar=wants_bar(arguments), silent=not group.is_first)
     try:
-        cache = arguments.cache_folder or folder.path.parent / "cache"
+        cache = arguments.cache_folder or folder.token_cache
         train(config, source, device, folder, cache, reporter, resuming)
     finally:
         reporter.close()

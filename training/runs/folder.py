@@ -85,6 +85,11 @@ class RunFolder:
         return self.path / TENSORBOARD
 
     @property
+    def token_cache(self) -> Path:
+        """Return the folder in which the runs beside this one keep their tokens."""
+        return self.path.parent / "cache"
+
+    @property
     def model(self) -> Path:
         return self.path / MODEL
 

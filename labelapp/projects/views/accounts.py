@@ -1,26 +1,69 @@
 """The pages to sign in, and to change one's password."""
 
+from tempfile import TemporaryFile
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
-from labelapp.models import User
+from labelapp.models import Ranking, User
+from labelapp.projects import anonymisation, personal_data
 from labelapp.projects.forms.accounts import PasswordForm, SignInForm
-from labelapp.web.access import signed_in
+from labelapp.projects.forms.confirm import ConfirmForm
+from labelapp.web.access import require_administrator, signed_in
 from labelapp.web.sessions import note_use
+
+
+@require_safe
+@never_cache
+def download(request: HttpRequest) -> FileResponse:
+    """Send everything that is stored of the user."""
+    user = signed_in(request)
+    file = TemporaryFile("w+b")  # noqa: SIM115 - closed with the response
+    for piece in personal_data.export(personal_data.person_of(user)):
+        file.write(piece.encode())
+    file.seek(0)
+    return FileResponse(file, as_attachment=True, filename=f"podium-{user.username}.json")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def anonymise(request: HttpRequest, pk: int) -> HttpResponse:
+    """Erase who a person was. Their name has to be typed."""
+    administrator = require_administrator(request, "anonymise people")
+    user = get_object_or_404(User, pk=pk)
+    person, name = personal_data.person_of(user), user.username
+    form = ConfirmForm(name, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            replaced = anonymisation.anonymise(person, by=administrator.username)
+        except anonymisation.CannotAnonymiseError as error:
+            form.add_error(None, str(error))
+        else:
+            if user == administrator:
+                logout(request)
+            messages.success(request, f"{name} is now {replaced}.")
+            return redirect("projects")
+    context = {
+        "person": user,
+        "form": form,
+        "rankings": Ranking.objects.filter(member__user=user).count(),
+        "same_name": anonymisation.same_name(person),
+    }
+    status = 422 if request.method == "POST" else 200
+    return render(request, "projects/members/anonymise.html", context, status=status)
 
 
 def ask_to_wait(response: HttpResponse, seconds: int) -> HttpResponse:

@@ -4,24 +4,28 @@ from copy import copy
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.db.writer import write
 from labelapp.labelling import assignments, controls
-from labelapp.models import Member, Project, Role, User
-from labelapp.projects import overview, prompts
+from labelapp.models import Member, Project, Role
+from labelapp.projects import deletion, overview, prompts, tasks
+from labelapp.projects.forms.confirm import ConfirmForm
 from labelapp.projects.forms.projects import ProjectForm, SettingsForm
 from labelapp.rendering.texts import render_text
-from labelapp.web.access import member_view, signed_in
+from labelapp.web.access import member_view, require_administrator, signed_in
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    cards = overview.overview(signed_in(request))
-    return render(request, "projects/index.html", {"cards": cards})
+    user = signed_in(request)
+    context: dict[str, Any] = {"cards": overview.overview(user)}
+    if user.is_superuser:
+        context["deleting"] = Project.objects.filter(deleted_at__isnull=False)
+    return render(request, "projects/index.html", context)
 
 
 def wants_saving(request: HttpRequest) -> bool:
@@ -49,17 +53,9 @@ def preview_of(guidelines: str) -> dict[str, object]:
     return {"preview": render_text(text).html}
 
 
-def require_administrator(request: HttpRequest) -> User:
-    """Return the user, who may create projects. Raises PermissionDenied for others."""
-    user = signed_in(request)
-    if not user.is_superuser:
-        raise PermissionDenied("Only an administrator can create a project.")
-    return user
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    user = require_administrator(request)
+    user = require_administrator(request, "create a project")
     form = ProjectForm(request.POST or None)
     if wants_saving(request) and form.is_valid():
         project = overview.create(manager=user, project=form.save(commit=False))
@@ -99,6 +95,26 @@ def save_settings(request: HttpRequest, member: Member) -> SettingsForm:
     return form
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@member_view()
+def delete(request: HttpRequest, member: Member) -> HttpResponse:
+    """Have a project deleted in the background by somebody who types its name."""
+    user = require_administrator(request, "delete a project")
+    project = member.project
+    form = ConfirmForm(project.name, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        deletion.begin(project, by=user.username, enqueue=tasks.delete_project.enqueue)
+        return redirect("projects")
+    context = {
+        "member": member,
+        "project": project,
+        "form": form,
+        "counts": deletion.count(project),
+    }
+    status = 422 if request.method == "POST" else 200
+    return render(request, "projects/delete.html", context, status=status)
+
+
 def preview_response(request: HttpRequest) -> HttpResponse:
     """Render guidelines as labellers will see them."""
     context = preview_of(request.POST.get("guidelines", ""))
@@ -115,7 +131,7 @@ def preview(request: HttpRequest, member: Member) -> HttpResponse:
 @require_POST
 def new_preview(request: HttpRequest) -> HttpResponse:
     """Render the guidelines of a project that is not created yet."""
-    require_administrator(request)
+    require_administrator(request, "create a project")
     return preview_response(request)
 
 

@@ -11,6 +11,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
@@ -325,13 +326,19 @@ def test_a_damaged_parquet_file_is_refused_as_what_it_is(client: Client) -> None
 # What is kept, and for how long
 
 
-def test_files_of_uploads_that_nobody_ended_go_after_a_while(client: Client) -> None:
+@pytest.mark.parametrize("by_command", [False, True])
+def test_files_of_uploads_that_nobody_ended_go_after_a_while(
+    client: Client, by_command: bool
+) -> None:
     old, done = send(client, lines(line(1))), confirm(client, send(client, lines(line(2))))
     fresh = send(client, lines(line(3)))
     long_ago = timezone.now() - uploads.KEPT_FOR - timedelta(days=1)
     Upload.objects.exclude(pk=fresh.pk).update(created_at=long_ago)
-    last = send(client, lines(line(4)))
-    assert {upload.pk for upload in Upload.objects.all()} == {done.pk, fresh.pk, last.pk}
+    if by_command:
+        call_command("clean_up", stdout=io.StringIO())  # as `serve` does it every day
+    else:
+        send(client, lines(line(4)))
+    assert set(Upload.objects.filter(pk__lte=fresh.pk)) == {done, fresh}
     assert not files.folder_of(old).path.exists()
     assert files.folder_of(fresh).path.exists()
     assert "Imported" in page_of(client, done)

@@ -1,0 +1,358 @@
+"""What is stored of a person: given to them on request, and erased on request."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
+from labelapp.models import (
+    Assignment,
+    Comment,
+    Export,
+    Invitation,
+    Member,
+    Project,
+    Prompt,
+    Ranking,
+    Role,
+    State,
+    TrainingRun,
+    Upload,
+    User,
+)
+from labelapp.runs.process import run_folder
+from labelapp.web.signin import failures_of
+from tests.conftest import PASSWORD, AddPrompt, join, sign_in
+from tests.labelapp.labelling.acting import submit
+from tests.labelapp.projects.everything import TOKENS, fill, paths_to
+
+NAME = "Zebulon"
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    return User.objects.create_superuser("root", password=PASSWORD)
+
+
+@pytest.fixture
+def zebulon(project: Project, root: User) -> User:
+    """Return somebody with rows of every kind, in two projects that others manage as well."""
+    user = User.objects.create_user(
+        NAME, f"{NAME}@example.org", PASSWORD, first_name=NAME, last_name=f"Mc{NAME}"
+    )
+    attic = Project.objects.create(name="Attic", slug="attic")
+    join(project, "manager", Role.MANAGER)
+    join(attic, "other manager", Role.MANAGER)
+    members = [fill(project, user), fill(attic, user, name=f"{NAME} (2)")]
+    user.groups.add(Group.objects.create(name="Staff"))
+    kinds = ContentType.objects
+    kinds.clear_cache()  # a test with transactions of its own has emptied the table
+    user.user_permissions.create(name="x", codename="x", content_type=kinds.get_for_model(User))
+    for row in (user, *members):
+        for by in (root, user):
+            LogEntry.objects.create(
+                user=by,
+                content_type=kinds.get_for_model(row),
+                object_id=row.pk,
+                object_repr=str(row),
+                action_flag=CHANGE,
+            )
+    Client().post("/sign-in/", {"username": NAME, "password": "wrong"})
+    sign_in(user)
+    return user
+
+
+def exported(*arguments: str) -> dict[str, list[dict[str, Any]]]:
+    out = io.StringIO()
+    call_command("export_member", *arguments, stdout=out)
+    found: dict[str, list[dict[str, Any]]] = json.loads(out.getvalue())
+    return found
+
+
+def anonymise(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("anonymise_member", *arguments, "--yes", stdout=out)
+    return out.getvalue()
+
+
+def everything_stored() -> Iterator[tuple[str, str]]:
+    """Yield the table and the text of every value in the database."""
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names():
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
+            for row in cursor.fetchall():
+                yield from ((table, str(value)) for value in row)
+
+
+# The export
+
+
+def test_the_export_has_every_row_that_refers_to_the_person(zebulon: User) -> None:
+    data = exported(NAME)
+    # What comes of a run belongs to its project, not to whoever started the run.
+    ways = {
+        model: over
+        for model, all_ways in paths_to(User).items()
+        if (over := {way for way in all_ways if not way.startswith("run__")})
+    }
+    assert {"Ranking", "Comment", "Assignment", "Rating", "LogEntry"} <= {
+        model.__name__ for model in ways
+    }
+    for model, over in ways.items():
+        found = set()
+        for way in over:
+            rows = model._default_manager.filter(**{way: zebulon})
+            assert rows.exists(), (model, way)
+            found |= set(rows.values_list("pk", flat=True))
+        given = {row["id"] for row in data[model._meta.label_lower]}
+        assert given == found, model
+
+
+def test_the_export_says_what_a_person_entered_and_how_they_signed_in(zebulon: User) -> None:
+    data = exported(NAME)
+    (account,) = data["labelapp.user"]
+    assert (account["email"], account["last_name"]) == (f"{NAME}@example.org", f"Mc{NAME}")
+    assert {row["project__slug"] for row in data["labelapp.member"]} == {"kitchen", "attic"}
+    texts = json.dumps(data)
+    for text in (f"thinks {NAME}", f"a draft of {NAME}", f"{NAME} cannot read", f"says {NAME}"):
+        assert text in texts
+    assert len(data["sessions"]) == 1
+    assert [row["count"] for row in data["sign-in failures"]] == [1]
+    assert len(data["admin log about the person"]) == 6
+
+
+def test_the_export_holds_nothing_of_others_and_no_secret(
+    zebulon: User, labeller: Member, add_prompt: AddPrompt
+) -> None:
+    Comment.objects.create(prompt=add_prompt("Theirs?"), member=labeller, text="Not theirs.")
+    text = json.dumps(exported(NAME))
+    assert "Not theirs." not in text
+    assert "labeller" not in {row["name"] for row in exported(NAME)["labelapp.member"]}
+    zebulon.refresh_from_db()
+    assert zebulon.password not in text
+    assert Session.objects.get().session_key not in text
+
+
+def test_a_person_downloads_their_own_data_and_learns_no_source_from_it(
+    labeller: Member, add_prompt: AddPrompt
+) -> None:
+    """Nor which of their tasks measure them."""
+    prompt = add_prompt()
+    assignment = assignments.current_assignment(labeller)
+    assert assignment is not None
+    Assignment.objects.filter(pk=assignment.pk).update(gold=True, slot=None)
+    client = sign_in(labeller)
+    assert 'href="/account/data/"' in client.get("/account/").content.decode()
+    response = client.get("/account/data/")
+    assert "attachment" in response["Content-Disposition"]
+    assert "podium-labeller.json" in response["Content-Disposition"]
+    assert "no-store" in response["Cache-Control"]
+    content = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
+    (task,) = json.loads(content)["labelapp.assignment"]
+    assert task["prompt__content_hash"] == prompt.content_hash
+    assert "model-" not in content
+    keys = {key for rows in json.loads(content).values() for row in rows for key in row}
+    assert not keys & {"gold", "repeat", "slot", "surplus", "order", "response_id", "password"}
+
+
+def test_the_command_writes_a_file_that_only_its_owner_reads(zebulon: User, tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    call_command("export_member", NAME, "--output", str(path), stdout=io.StringIO())
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert json.loads(path.read_text())["labelapp.user"][0]["username"] == NAME
+    with pytest.raises(CommandError, match="File exists"):
+        call_command("export_member", NAME, "--output", str(path))
+    with pytest.raises(CommandError, match="there is no account 'nobody'"):
+        call_command("export_member", "nobody")
+
+
+def test_a_name_of_an_import_is_exported_as_well(
+    ann: Member, add_prompt: AddPrompt, labeller: Member
+) -> None:
+    for member in (ann, labeller):
+        Ranking.objects.create(prompt=add_prompt(member.name), member=member, responses_hash="1")
+    data = exported("ann", "--project", "kitchen")
+    assert [row["member__name"] for row in data["labelapp.ranking"]] == ["ann"]
+    assert "labelapp.user" not in data
+    with pytest.raises(CommandError, match="no labeller 'labeller' without an account"):
+        exported("labeller", "--project", "kitchen")
+
+
+# What is erased
+
+
+def test_nothing_of_the_name_is_left_in_any_table(zebulon: User) -> None:
+    tables = {table for table, value in everything_stored() if NAME.lower() in value.lower()}
+    of_ours = {"assignment", "comment", "member", "ranking", "trainingrun", "upload", "user"}
+    assert tables == {"django_admin_log"} | {f"labelapp_{table}" for table in of_ours}
+    out = anonymise(NAME)
+    assert out == f"{NAME} is now removed-{zebulon.pk}.\n"
+    assert [found for found in everything_stored() if NAME.lower() in found[1].lower()] == []
+
+
+def test_the_rankings_stay_under_the_new_name(zebulon: User) -> None:
+    columns = ("pk", "member", "responses_hash", "created_at", "is_current")
+    before = list(Ranking.objects.order_by("pk").values(*columns))
+    anonymise(NAME)
+    assert list(Ranking.objects.order_by("pk").values(*columns)) == before
+    names = set(Ranking.objects.values_list("member__name", flat=True))
+    assert names == {f"removed-{zebulon.pk}"}
+    (run, _) = TrainingRun.objects.order_by("pk")
+    assert run.metrics["held_out"]["by_labeller"][0] == {
+        "labeller": f"removed-{zebulon.pk}",
+        "accuracy": 0.5,
+    }
+
+
+def test_the_account_is_closed_and_its_links_and_sessions_end(
+    zebulon: User, labeller: Member
+) -> None:
+    sign_in(labeller)
+    client = sign_in(zebulon)
+    assert client.get("/account/").status_code == 200
+    anonymise(NAME)
+    assert client.get("/account/")["Location"].startswith("/sign-in/")
+    assert Session.objects.count() == 1  # of another
+    assert not failures_of(NAME).exists()
+    assert not Client().login(username=f"removed-{zebulon.pk}", password=PASSWORD)
+    zebulon.refresh_from_db()
+    assert not zebulon.has_usable_password()
+    assert (zebulon.is_active, zebulon.email, zebulon.last_login) == (False, "", None)
+    assert not zebulon.groups.exists()
+    assert not Invitation.objects.filter(revoked_at=None).exists()
+    assert not Member.objects.filter(user=zebulon, is_active=True).exists()
+
+
+def test_what_they_had_begun_goes_to_others(
+    project: Project, manager: Member, labeller: Member, add_prompt: AddPrompt
+) -> None:
+    begun = add_prompt()
+    assignments.current_assignment(labeller)
+    anonymise("labeller")
+    other = assignments.current_assignment(join(project, "other", Role.LABELLER))
+    assert other is not None
+    assert other.prompt == begun
+
+
+def test_files_that_name_labellers_are_deleted(zebulon: User) -> None:
+    data_dir = Path(settings.DATA_DIR)
+    run = TrainingRun.objects.get(project__slug="kitchen")
+    run_folder(run).write_metrics(run.metrics)
+    waiting = Export.objects.create(project=run.project, name="next")
+    unfinished = Upload.objects.create(
+        project=run.project, created_by=zebulon, state=State.DRAFT, name=f"{NAME}.csv"
+    )
+    anonymise(NAME)
+    assert list((data_dir / "exports").iterdir()) == []
+    assert not (data_dir / "runs" / "cache" / f"{TOKENS}kitchen").exists()
+    assert NAME not in json.dumps(run_folder(run).read_metrics())
+    assert [export.state for export in Export.objects.all()] == [State.STOPPED]
+    assert waiting.pk
+    assert not Upload.objects.filter(pk=unfinished.pk).exists()
+    assert run_folder(run).path.exists()
+
+
+@pytest.mark.parametrize("model", [TrainingRun, Upload])
+def test_nothing_changes_while_a_job_may_store_the_name_again(
+    zebulon: User, project: Project, model: Any
+) -> None:
+    model.objects.create(project=project)
+    with pytest.raises(CommandError, match="is in progress"):
+        anonymise(NAME)
+    zebulon.refresh_from_db()
+    assert zebulon.username == NAME
+
+
+def test_a_project_keeps_a_manager(manager: Member) -> None:
+    with pytest.raises(CommandError, match="Kitchen: manager is the only manager"):
+        anonymise("manager")
+    manager.refresh_from_db()
+    assert manager.is_active
+
+
+def test_it_can_be_repeated(zebulon: User) -> None:
+    anonymise(NAME)
+    names = list(Member.objects.order_by("pk").values_list("name", flat=True))
+    anonymise(f"removed-{zebulon.pk}")
+    assert list(Member.objects.order_by("pk").values_list("name", flat=True)) == names
+
+
+def test_a_name_that_somebody_has_taken_is_not_needed(zebulon: User) -> None:
+    User.objects.create_user(f"removed-{zebulon.pk}")
+    assert f"is now removed-{zebulon.pk}-" in anonymise(NAME)
+
+
+def test_a_name_of_an_import_is_erased_where_it_is_said_to_be_the_same_person(
+    zebulon: User, project: Project
+) -> None:
+    cellar = Project.objects.create(name="Cellar", slug="cellar")
+    imported = Member.objects.create(project=cellar, name=NAME)
+    prompt = Prompt.objects.create(project=cellar, messages=[], content_hash="1")
+    Ranking.objects.create(prompt=prompt, member=imported, responses_hash="1", note="Mine.")
+    assert "run: manage.py anonymise_member Zebulon --project cellar" in anonymise(NAME)
+    imported.refresh_from_db()
+    assert imported.name == NAME
+    anonymise(NAME, "--project", "cellar")
+    imported.refresh_from_db()
+    assert imported.name == f"removed-{imported.pk}"
+    assert Ranking.objects.get(member=imported).note == ""
+
+
+# The page
+
+
+def test_an_administrator_anonymises_on_a_page(
+    project: Project, manager: Member, labeller: Member, root: User, add_prompt: AddPrompt
+) -> None:
+    add_prompt()
+    task = assignments.current_assignment(labeller)
+    assert task is not None
+    submit(assignment=task, entered=RankingInput(dict.fromkeys("ABCD", 1)))
+    url = f"/account/{labeller.user_id}/anonymise/"
+    client = sign_in(root)
+    assert f'href="{url}"' in client.get("/projects/kitchen/people/").content.decode()
+    assert "1 ranking." in client.get(url).content.decode()
+    refused = client.post(url, {"typed": "root"})
+    assert refused.status_code == 422
+    done = client.post(url, {"typed": "labeller"}, follow=True).content.decode()
+    assert f"labeller is now removed-{labeller.user_id}." in done
+    people = client.get("/projects/kitchen/people/?show=removed").content.decode()
+    assert f"removed-{labeller.user_id}" in people
+    assert "Bring back" not in people
+
+
+def test_a_refusal_says_why_on_the_page(manager: Member, root: User) -> None:
+    url = f"/account/{manager.user_id}/anonymise/"
+    refused = sign_in(root).post(url, {"typed": "manager"})
+    assert refused.status_code == 422
+    assert "only manager of this project" in refused.content.decode()
+
+
+def test_administrators_who_anonymise_themselves_are_signed_out(root: User) -> None:
+    client = sign_in(root)
+    client.post(f"/account/{root.pk}/anonymise/", {"typed": "root"})
+    assert client.get("/")["Location"].startswith("/sign-in/")
+
+
+def test_nobody_else_anonymises(manager: Member, labeller: Member) -> None:
+    url = f"/account/{labeller.user_id}/anonymise/"
+    for person in (manager, labeller):
+        client = sign_in(person)
+        for response in (client.get(url), client.post(url, {"typed": "labeller"})):
+            assert response.status_code == 403
+    assert url not in sign_in(manager).get("/projects/kitchen/people/").content.decode()
+    labeller.refresh_from_db()
+    assert labeller.name == "labeller"
