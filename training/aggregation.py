@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from training.rankings import (
-    Aggregation,
-    Identifier,
-    Ranking,
-)
+from training.rankings import UNRANKED, Aggregation, Identifier, Ranking
 
 
 def choose(rankings: Sequence[Ranking], aggregation: Aggregation) -> list[Ranking]:
@@ -43,7 +39,7 @@ def majority(rankings: Sequence[Ranking]) -> Ranking:
     All must rank the same responses. By Copeland's rule (Copeland 1951; Brandt et al. 2016,
     Handbook of Computational Social Choice, section 3.2): of two responses one beats the other
     where more labellers rank it higher than lower, and a response's score is how many it beats less
-    how many beat it. Equal scores tie.
+    how many beat it. Equal scores tie. Responses that nobody ranked stay unranked.
     """
     first, *others = rankings
     if not others:
@@ -56,9 +52,12 @@ def majority(rankings: Sequence[Ranking]) -> Ranking:
         scores[one] += won
         scores[other] -= won
     places = {score: place for place, score in enumerate(sorted({*scores.values()}, reverse=True))}
+    unranked = {name for name in scores if all(row[name] == UNRANKED for row in rows)}
     return Ranking(
         responses=first.responses,
-        ranks=tuple(places[score] + 1 for score in scores.values()),
+        ranks=tuple(
+            UNRANKED if name in unranked else places[score] + 1 for name, score in scores.items()
+        ),
         labeller=f"majority of {len(rankings)}",
         kind="majority",
     )

@@ -19,6 +19,9 @@ Identifier = int | str
 Message = dict[str, str]
 """{"role": ..., "content": ...}"""
 
+UNRANKED = 100
+"""Rank of responses that their labeller left unranked: below the ranked ones, in no known order."""
+
 
 class Comparison(NamedTuple):
     """Hold a pair of responses of a ranking, by their places in its list of ranks."""
@@ -43,7 +46,7 @@ class Ranking:
 
     responses: tuple[Identifier, ...]
     ranks: tuple[int, ...]
-    """Rank of each response, 1 = best. Tied responses share a rank."""
+    """Rank of each response, 1 = best. Tied responses share a rank. It may be UNRANKED."""
     labeller: str | None = None
     kind: Kind = "own"
 
@@ -72,8 +75,9 @@ def comparisons(
 ) -> list[Comparison]:
     """Return all pairs with different ranks, the better first (arXiv 2203.02155, section 3.5).
 
-    Unless ties are dropped a tied pair is a comparison too, with a target of one half. A ranking
-    without a pair of different ranks says nothing on what is better, and gives no comparison.
+    Unless ties are dropped a tied pair is a comparison too, with a target of one half. Two unranked
+    responses are not compared. A ranking without a pair of different ranks says nothing on what is
+    better, and gives no comparison.
     Responses with the same number in `groups` read the same and are not compared; without `groups`
     all differ.
     """
@@ -86,9 +90,15 @@ def comparisons(
                 found.append(Comparison(first, second, 1.0))
             elif ranks[first] > ranks[second]:
                 found.append(Comparison(second, first, 1.0))
-            elif ties != "drop":
+            elif ties != "drop" and ranks[first] != UNRANKED:
                 found.append(Comparison(first, second, 0.5))
     return found if any(pair.target == 1.0 for pair in found) else []
+
+
+def below_the_ranked(ranks: Sequence[int]) -> tuple[int, ...]:
+    """Return the ranks with that after the last one for UNRANKED, so that distances are known."""
+    after = 1 + max((rank for rank in ranks if rank != UNRANKED), default=0)
+    return tuple(after if rank == UNRANKED else rank for rank in ranks)
 
 
 def agreement(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 from typing import Any, Literal
 
 from labelapp.exporting.reader import ExportedPrompt, ExportedRanking, has_conversations
@@ -13,7 +14,7 @@ from labelapp.models import Project
 from labelapp.rendering.spreadsheet import cell, compact
 from training.formats.archive_keys import FileTask, PromptState
 from training.formats.conversation import is_transcript
-from training.rankings import Message
+from training.rankings import UNRANKED, Message
 
 Format = Literal["jsonl", "trl", "nemo", "csv", "parquet"]
 Prompts = Iterable[ExportedPrompt]
@@ -149,6 +150,7 @@ def ranking_keys(ranking: ExportedRanking) -> dict[str, Any]:
     }
     return keys | without_none(
         {
+            "unranked": ranking.unranked or None,
             "seconds": ranking.seconds,
             "shown": ranking.shown,
             "note": ranking.note or None,
@@ -227,13 +229,14 @@ def trl_lines(prompts: Prompts, *, conversational: bool) -> Lines:
 def nemo_lines(prompts: Prompts) -> Lines:
     """Yield NeMo RL's PreferenceDataset, one ranking of K responses per line; rank 0 is best.
 
+    Unranked responses share the last rank, because the format knows nothing else.
     https://docs.nvidia.com/nemo/rl/latest/guides/rm.html#datasets
     """
     for prompt in prompts:
         for ranking in prompt.rankings:
             completions = [
                 {"rank": rank, "completion": assistant_messages(prompt.responses[id_].text)}
-                for rank, group in enumerate(ranking.groups)
+                for rank, group in enumerate([*ranking.groups, ranking.unranked])
                 for id_ in group
             ]
             yield json_line({"context": prompt.messages, "completions": completions})
@@ -282,13 +285,13 @@ def response_rows(
         "all_bad": ranking.all_bad,
         "note": ranking.note,
     }
-    for id_ in (id_ for group in ranking.groups for id_ in group):
+    for id_, rank in sorted(ranking.ranks.items(), key=itemgetter(1)):
         rating = ranking.ratings.get(id_, {})
         yield shared | {
             "response_id": id_,
             "source": prompt.responses[id_].source,
             "place_shown": ranking.shown.index(id_) + 1 if ranking.shown else None,
-            "rank": ranking.ranks[id_],
+            "rank": None if rank == UNRANKED else rank,
             "score": rating.get("score"),
             "flags": rating.get("flags") or None,
             "response": prompt.responses[id_].text,

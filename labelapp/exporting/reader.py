@@ -28,7 +28,7 @@ from labelapp.models import (
 )
 from training.formats.archive_keys import PromptState
 from training.formats.ranking_file import FileResponse
-from training.rankings import Message, comparisons, has_comparison
+from training.rankings import UNRANKED, Message, comparisons, has_comparison
 
 BATCH = 200  # prompts
 DERIVED_ID = 12  # hexadecimal digits of a text's hash, enough to tell a prompt's responses apart
@@ -41,7 +41,7 @@ Value = TypeVar("Value")
 class ExportedRanking:
     """One version of a labeller's ranking, with the response ids that the file uses."""
 
-    ranks: dict[str, int]  # in the order of the ids
+    ranks: dict[str, int]  # in the order of the ids; UNRANKED for those without one
     labeller: str
     version: int
     current: bool
@@ -61,19 +61,25 @@ class ExportedRanking:
         """The groups of tied ids, best first."""
         tied: dict[int, list[str]] = defaultdict(list)
         for id_, rank in self.ranks.items():
-            tied[rank].append(id_)
+            if rank != UNRANKED:
+                tied[rank].append(id_)
         return [tied[rank] for rank in sorted(tied)]
 
     @property
+    def unranked(self) -> list[str]:
+        """The ids below the groups, in no known order."""
+        return [id_ for id_, rank in self.ranks.items() if rank == UNRANKED]
+
+    @property
     def comparisons(self) -> list[tuple[str, str]]:
-        """The pairs (better, worse) that are not tied."""
+        """The pairs (better, worse) with different ranks."""
         ids = list(self.ranks)
         pairs = comparisons(list(self.ranks.values()))
         return [(ids[pair.better], ids[pair.worse]) for pair in pairs]
 
     @property
     def comparison_count(self) -> int:
-        """The number of pairs that are not tied, computed without listing them."""
+        """The number of pairs with different ranks, computed without listing them."""
         tied = Counter(self.ranks.values()).values()
         return comb(len(self.ranks), 2) - sum(comb(size, 2) for size in tied)
 

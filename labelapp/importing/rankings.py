@@ -28,7 +28,7 @@ class ImportedRanking:
     """A ranking with its placements and ratings, by response row."""
 
     ranking: Ranking
-    ranks: dict[int, int]  # 1 = best
+    ranks: dict[int, int]  # 1 = best, or UNRANKED
     ratings: dict[int, FileRating]
 
 
@@ -131,8 +131,9 @@ def read_ranking(entry: Entry, key: RankingKey, details: RankingDetails) -> Impo
         note=details.note,
         created_at=details.created_at or timezone.now(),
     )
+    ranks = {entry.response_ids[id_]: rank for id_, rank in entry.line.ranks.items()}
     ratings = {entry.response_ids[id_]: rating for id_, rating in details.ratings.items()}
-    return ImportedRanking(ranking, ranks_by_response(entry), ratings)
+    return ImportedRanking(ranking, ranks, ratings)
 
 
 def is_same(stored: ImportedRanking, new: ImportedRanking, details: RankingDetails | None) -> bool:
@@ -170,12 +171,3 @@ def stored_rankings(prompts: Sequence[int]) -> list[ImportedRanking]:
     return [
         ImportedRanking(ranking, ranks[ranking.pk], ratings[ranking.pk]) for ranking in rankings
     ]
-
-
-def ranks_by_response(entry: Entry) -> dict[int, int]:
-    """Return the rank of each response row, 1 = best."""
-    return {
-        entry.response_ids[id_]: rank
-        for rank, group in enumerate(entry.line.ranking or [], start=1)
-        for id_ in group
-    }

@@ -268,13 +268,10 @@ def preview(upload: Upload) -> Preview:
 def preview_line(line: Line | BadLine) -> PreviewLine:
     if isinstance(line, BadLine):
         return PreviewLine(line.number, line.reason)
-    ranks = {id_: rank for rank, group in enumerate(line.ranking or [], 1) for id_ in group}
-    answers = [Answer(ranks.get(r.id), r.text, r.source) for r in line.responses]
-    answers.sort(key=lambda answer: answer.rank or 0)
     return PreviewLine(
         number=line.number,
         messages=line.messages,
-        answers=answers,
+        answers=[Answer(rank, one.text, one.source) for rank, one in line.best_first()],
         labeller=line.labeller,
         external_id=line.external_id,
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from labelapp.models import Placement, Ranking
+from training.rankings import UNRANKED
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class RankingInput:
     @classmethod
     def from_ranking(cls, ranking: Ranking, by_letter: Mapping[str, int]) -> "RankingInput":
         """Return what a stored ranking says, given the id of the response behind each letter."""
-        ranks = ranking.ranks()
+        ranks = {pk: rank for pk, rank in ranking.ranks().items() if rank != UNRANKED}
         ratings = {rating.response_id: rating for rating in ranking.ratings.all()}
         rated = {letter: ratings[pk] for letter, pk in by_letter.items() if pk in ratings}
         return cls(

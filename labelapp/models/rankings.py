@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labelapp.models.projects import MAX_RESPONSES, Member, Project
 from labelapp.models.prompts import Prompt, Response
+from training.rankings import UNRANKED
 
 
 class SkipReason(models.TextChoices):
@@ -247,12 +248,15 @@ class Ranking(models.Model):
         return f"ranking {self.pk} of prompt {self.prompt_id}"
 
     def ranks(self) -> dict[int, int]:
-        """Return the rank of each response, by its id."""
+        """Return the rank of each response, by its id; it may be UNRANKED."""
         return {placement.response_id: placement.rank for placement in self.placements.all()}
 
 
 class Placement(models.Model):
-    """One response's rank in a ranking. 1 is best; ties share a rank; no rank is skipped."""
+    """One response's rank in a ranking. 1 is best; ties share a rank; no rank is skipped.
+
+    Responses with the rank UNRANKED come below the others, in no known order.
+    """
 
     ranking = models.ForeignKey(Ranking, models.CASCADE, related_name="placements")
     response = models.ForeignKey(Response, models.RESTRICT, related_name="placements")
@@ -262,7 +266,8 @@ class Placement(models.Model):
         constraints = [
             models.UniqueConstraint(name="placement_once", fields=["ranking", "response"]),
             models.CheckConstraint(
-                name="placement_rank_from_1", condition=Q(rank__gte=1, rank__lte=MAX_RESPONSES)
+                name="placement_rank_from_1",
+                condition=Q(rank__gte=1, rank__lte=MAX_RESPONSES) | Q(rank=UNRANKED),
             ),
         ]
 

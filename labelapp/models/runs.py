@@ -68,6 +68,8 @@ class Score(models.Model):
     run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="scores")
     response = models.ForeignKey(Response, models.CASCADE, related_name="scores")
     reward = models.FloatField()
+    # The first response of the prompt that equals this one after the cut to the token limit.
+    same_as = models.BigIntegerField(null=True)
 
     class Meta:
         constraints = [

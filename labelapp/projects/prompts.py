@@ -29,6 +29,7 @@ from labelapp.labelling.assignments import lock_member, look_from_the_top, relea
 from labelapp.models import MIN_RESPONSES, Assignment, Origin, Project, Prompt, Ranking, Response
 from labelapp.projects.progress import HELD
 from labelapp.rendering.letters import letter
+from training.rankings import UNRANKED
 
 PAGE_SIZE = 50
 
@@ -184,7 +185,7 @@ class LetteredRanking:
     """A ranking with the letters of its responses."""
 
     ranking: Ranking
-    ranks: list[list[str]]  # letters of tied responses, best first
+    ranks: list[tuple[int | None, list[str]]]  # letters of tied responses; None: of unranked ones
 
 
 @dataclass(frozen=True)
@@ -227,11 +228,14 @@ def history(prompt: Prompt) -> PromptHistory:
     )
 
 
-def lanes(ranking: Ranking, letters: dict[int, str]) -> list[list[str]]:
-    """Return the letters of the responses in each rank, best first."""
+def lanes(ranking: Ranking, letters: dict[int, str]) -> list[tuple[int | None, list[str]]]:
+    """Return the ranks, best first, with their responses' letters, and None for unranked ones."""
     ranks = ranking.ranks()
     return [
-        sorted(letters[pk] for pk, given in ranks.items() if given == rank)
+        (
+            None if rank == UNRANKED else rank,
+            sorted(letters[pk] for pk, given in ranks.items() if given == rank),
+        )
         for rank in sorted(set(ranks.values()))
     ]
 

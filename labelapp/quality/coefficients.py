@@ -19,6 +19,7 @@ from labelapp.quality.control_checks import ControlCheck
 from labelapp.quality.labeller_stats import LabellerStats
 from labelapp.quality.rankings import MeasuredRanking
 from labelapp.quality.results import Agreement, Figure, LabellerFigures
+from training.rankings import UNRANKED
 
 UPPER = np.triu_indices(MAX_RESPONSES)
 
@@ -80,7 +81,8 @@ class AgreementSums:
             [[one.ranks.get(response, 0) for response in responses] for one in rankings]
         )
         first_C, second_C = np.triu_indices(len(responses), k=1)
-        has_NC = ((ranks_NK[:, first_C] > 0) & (ranks_NK[:, second_C] > 0)).astype(float)
+        low_NC = np.minimum(ranks_NK[:, first_C], ranks_NK[:, second_C])
+        has_NC = ((low_NC > 0) & (low_NC != UNRANKED)).astype(float)
         prefers_NC = np.sign(ranks_NK[:, second_C] - ranks_NK[:, first_C]) * has_NC
         apart_NC = np.abs(prefers_NC)
         tied_NC = has_NC - apart_NC
@@ -125,6 +127,8 @@ class AgreementSums:
         n, m = len(responses), len(rankings)
         if n < 2 or any(one.ranks.keys() != rankings[0].ranks.keys() for one in rankings):
             return
+        if any(UNRANKED in one.ranks.values() for one in rankings):
+            return
         self.same_set = True
         ranks_NK = np.array([[one.ranks[response] for response in responses] for one in rankings])
         before_NK = (ranks_NK[:, :, None] > ranks_NK[:, None, :]).sum(axis=2)
@@ -138,21 +142,24 @@ class AgreementSums:
             self.w.add(12 * spread / float(most), 1, 1 / m)
 
     def add_coincidences(self, rankings: Sequence[MeasuredRanking]) -> None:
-        """Add the coincidence matrix of a prompt. A unit is a response in a set of responses."""
+        """Add the coincidence matrix of a prompt. A unit is a response in a set of responses.
+
+        An unranked response has no value, and a unit counts if it has at least two values.
+        """
         by_set: dict[frozenset[int], list[MeasuredRanking]] = {}
         for ranking in rankings:
             by_set.setdefault(frozenset(ranking.ranks), []).append(ranking)
         o_VV = np.zeros((MAX_RESPONSES, MAX_RESPONSES))
         for responses, same_set in by_set.items():
-            if len(same_set) < 2:
-                continue
-            self.units += len(responses)
             counts_KV = np.zeros((len(responses), MAX_RESPONSES))
             for ranking in same_set:
                 for place, response in enumerate(responses):
-                    counts_KV[place, ranking.ranks[response] - 1] += 1
-            pairs_VV = counts_KV.T @ counts_KV - np.diag(counts_KV.sum(axis=0))
-            o_VV += pairs_VV / (len(same_set) - 1)
+                    if (rank := ranking.ranks[response]) != UNRANKED:
+                        counts_KV[place, rank - 1] += 1
+            counts_KV = counts_KV[counts_KV.sum(axis=1) > 1]
+            self.units += len(counts_KV)
+            weighted_KV = counts_KV / (counts_KV.sum(axis=1, keepdims=True) - 1)
+            o_VV += counts_KV.T @ weighted_KV - np.diag(weighted_KV.sum(axis=0))
         if o_VV.any():
             self.coincidences.add(*o_VV[UPPER])
 

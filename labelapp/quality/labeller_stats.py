@@ -15,6 +15,7 @@ from labelapp.quality.bootstrap import Floats, PairSums, Sums, figure, ratio
 from labelapp.quality.control_checks import CONSISTENCY, GOLD, ControlCheck, sum_agreement
 from labelapp.quality.rankings import MeasuredRanking
 from labelapp.quality.results import Figure, LabellerFigures
+from training.rankings import UNRANKED
 
 # The shares that rankings are summed to: tied pairs of all pairs; of the pairs ranked apart, those
 # whose better response was shown first, if the order is known; and those whose better response is
@@ -152,7 +153,7 @@ def count_shares(ranking: MeasuredRanking) -> Floats:
     places, lengths = ranking.places, ranking.lengths
     for (one, rank), (other, other_rank) in combinations(ranking.ranks.items(), 2):
         if rank == other_rank:
-            tied += 1
+            tied += rank != UNRANKED
             continue
         apart += 1
         better = rank < other_rank

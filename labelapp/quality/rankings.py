@@ -17,7 +17,7 @@ class MeasuredRanking(NamedTuple):
     """The parts of a ranking that measurements use. Responses are given by their primary keys."""
 
     member: int
-    ranks: dict[int, int]  # by response; 1 = best
+    ranks: dict[int, int]  # by response; 1 = best, or UNRANKED
     seconds: float | None = None  # working time
     places: dict[int, int] | None = None  # by response, from 0; None if the order is unknown
     lengths: dict[int, int] | None = None  # characters, by response

@@ -10,6 +10,7 @@ from django.db.models import Q
 from labelapp.models import Origin, Prompt, Ranking, Rating, Response
 from labelapp.rendering.letters import letter
 from training.aggregation import majority
+from training.rankings import UNRANKED
 from training.rankings import Ranking as TrainingRanking
 
 
@@ -17,8 +18,12 @@ from training.rankings import Ranking as TrainingRanking
 class Cell:
     """The rank that a ranking gives to a response."""
 
-    rank: int
+    rank: int  # or UNRANKED
     tied: bool
+
+    @property
+    def is_ranked(self) -> bool:
+        return self.rank != UNRANKED
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Row:
     letter: str
     response: Response
     cells: list[Cell]  # in the order of the columns
-    mean: float | None  # of the labellers' ranks
+    mean: float | None  # of the labellers' ranks; None if some did not rank it
     adjudicated: Cell | None
 
 
@@ -111,7 +116,10 @@ def make_column(ranking: Ranking, letters: Mapping[int, str]) -> Column:
     rated.sort(key=lambda rating: rating.response_id)
     return Column(
         ranking=ranking,
-        cells={pk: Cell(rank, all_ranks.count(rank) > 1) for pk, rank in ranks.items()},
+        cells={
+            pk: Cell(rank, rank != UNRANKED and all_ranks.count(rank) > 1)
+            for pk, rank in ranks.items()
+        },
         rated=[(letters[rating.response_id], rating) for rating in rated],
     )
 
@@ -137,7 +145,7 @@ def make_table(
             letter=letter,
             response=responses[letter],
             cells=[one.cells[pk] for one in own],
-            mean=sum(one.cells[pk].rank for one in counting) / len(counting) if own else None,
+            mean=mean_rank([one.cells[pk] for one in counting]),
             adjudicated=adjudicated.cells[pk] if adjudicated else None,
         )
         for letter, pk in by_letter.items()
@@ -151,6 +159,13 @@ def make_table(
         by_letter=by_letter,
         majority=majority_ranks,
     )
+
+
+def mean_rank(cells: Sequence[Cell]) -> float | None:
+    """Return the mean of the ranks, or None if there are none or some are unranked."""
+    if not cells or not all(cell.is_ranked for cell in cells):
+        return None
+    return sum(cell.rank for cell in cells) / len(cells)
 
 
 def rank_by_majority(columns: Sequence[Column], by_letter: Mapping[str, int]) -> dict[str, int]:
@@ -190,7 +205,8 @@ def find_splits(columns: Sequence[Column], letters: Mapping[int, str]) -> list[S
             if one in each.cells and other in each.cells:
                 rank, other_rank = each.cells[one].rank, each.cells[other].rank
                 side = 2 if rank == other_rank else int(rank > other_rank)
-                sides[side].append(each.name)
+                if min(rank, other_rank) != UNRANKED:
+                    sides[side].append(each.name)
         # A labeller may have ranked several sets with this pair.
         first, second, tie = (list(dict.fromkeys(side)) for side in sides)
         if first and second and len({*first, *second}) > 1:

@@ -9,7 +9,7 @@ from labelapp.models import Origin, Prompt, PromptAgreement, Ranking, Response, 
 from labelapp.rendering.letters import letter
 from labelapp.runs import scores as scoring
 from training.aggregation import choose
-from training.rankings import Aggregation, Identifier
+from training.rankings import UNRANKED, Aggregation, Identifier
 
 EXCERPT = 240  # characters
 
@@ -17,7 +17,7 @@ EXCERPT = 240  # characters
 @dataclass(frozen=True)
 class HumanRank:
     name: str
-    rank: int
+    rank: int | None  # None if the labeller left the response unranked
 
 
 @dataclass(frozen=True)
@@ -135,18 +135,21 @@ def review_prompt(
     All are shown; the model is compared with those that its run would be trained on.
     """
     rewards: dict[Identifier, float] = {s.response_id: s.reward for s in scores}
+    same_as: dict[Identifier, int | None] = {s.response_id: s.same_as for s in scores}
     human_ranks: dict[int, list[HumanRank]] = defaultdict(list)
     compared = []
     for ranking in rankings:
         known = {pk: rank for pk, rank in ranking.ranks().items() if pk in rewards}
         compared.append(scoring.training_ranking(known, ranking.origin))
         for pk, rank in known.items():
-            human_ranks[pk].append(HumanRank(labeller_name(ranking), rank))
+            given = None if rank == UNRANKED else rank
+            human_ranks[pk].append(HumanRank(labeller_name(ranking), given))
     contested: set[Identifier] = set()
     total = against = 0
     for one in choose(compared, aggregation):
-        wrong = scoring.wrong_pairs(one, rewards)
-        total += len(one.comparisons())
+        pairs = scoring.compared_pairs(one, same_as)
+        wrong = scoring.wrong_pairs(pairs, rewards)
+        total += len(pairs)
         against += len(wrong)
         contested.update(pk for pair in wrong for pk in pair)
     letters = {pk: letter(i) for i, pk in enumerate(sorted(s.response_id for s in scores))}

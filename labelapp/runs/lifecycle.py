@@ -15,6 +15,7 @@ from labelapp.models import Placement, Project, State, TrainingRun, User
 from labelapp.runs import scores
 from labelapp.runs.process import command, end_orphan, run_folder, watch
 from training.config import TrainConfig
+from training.rankings import UNRANKED
 
 IN_PROGRESS = "A run is in progress. Wait for it to finish, or stop it."
 
@@ -27,9 +28,9 @@ def reason_not_to_start(project: Project) -> str:
     """Return why no run can be started now, as a sentence, or ""."""
     if project.runs.active().exists():
         return IN_PROGRESS
-    # A ranking has a comparison if its ranks differ, so that a response is in second place.
+    # A ranking has a comparison if its ranks differ, so that a response is below the first place.
     prompts = Placement.objects.filter(
-        rank=2, ranking__is_current=True, ranking__prompt__project=project
+        rank__in=(2, UNRANKED), ranking__is_current=True, ranking__prompt__project=project
     )
     comparable = len(prompts.values_list("ranking__prompt_id").distinct()[:2])
     if comparable < 2:

@@ -1,6 +1,6 @@
 """Store the scores of a run in the database, and how they agree with the rankings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 
@@ -9,10 +9,12 @@ from django.db import transaction
 from labelapp.models import Origin, Placement, Prompt, PromptAgreement, Response, Score, TrainingRun
 from training.aggregation import choose
 from training.config import stored_aggregation
-from training.rankings import Aggregation, Identifier, Kind, Ranking
+from training.rankings import Aggregation, Identifier, Kind, Ranking, comparisons
 from training.runs.folder import RunFolder
 
 BATCH = 2000
+
+Pair = tuple[Identifier, Identifier]  # the better response first
 
 
 def store(run: TrainingRun, folder: RunFolder) -> None:
@@ -27,14 +29,16 @@ def store(run: TrainingRun, folder: RunFolder) -> None:
 
 def store_scores(run: TrainingRun, folder: RunFolder) -> None:
     """Write the rewards, except those of responses that have been deleted."""
-    rewards = ((pk, reward) for pk, reward in folder.iter_scores() if isinstance(pk, int))
-    while batch := list(islice(rewards, BATCH)):
+    scores = (
+        (pk, score) for score in folder.iter_scores() if isinstance(pk := score.response, int)
+    )
+    while batch := list(islice(scores, BATCH)):
         # By key alone: with a condition on the project, SQLite would scan all of it every time.
         projects = Response.objects.filter(pk__in=[pk for pk, _ in batch])
         owners = dict(projects.values_list("pk", "prompt__project_id"))
         Score.objects.bulk_create(
-            Score(run=run, response_id=pk, reward=reward)
-            for pk, reward in batch
+            Score(run=run, response_id=pk, reward=score.reward, same_as=score.same_as)
+            for pk, score in batch
             if owners.get(pk) == run.project_id
         )
 
@@ -61,7 +65,8 @@ def store_agreements(run: TrainingRun, held_out: frozenset[int | str]) -> None:
 def count_agreements(run: TrainingRun) -> Iterator[tuple[int, tuple[int, int]]]:
     """Yield (prompt, (comparisons, those that the model orders differently)).
 
-    The comparisons are those of the current rankings that the run would be trained on.
+    The comparisons are those of the current rankings that the run would be trained on, without
+    those of responses that are equal after the cut to the token limit.
     """
     rows = (
         Placement.objects.filter(ranking__is_current=True, response__scores__run=run)
@@ -73,20 +78,23 @@ def count_agreements(run: TrainingRun) -> Iterator[tuple[int, tuple[int, int]]]:
             "response_id",
             "rank",
             "response__scores__reward",
+            "response__scores__same_as",
         )
     )
     for prompt, of_prompt in groupby(rows.iterator(BATCH), key=itemgetter(0)):
         rewards: dict[Identifier, float] = {}
+        same_as: dict[Identifier, int | None] = {}
         rankings = []
         for (_, origin), placements in groupby(of_prompt, key=itemgetter(1, 2)):
             ranks = {}
-            for *_, response, rank, reward in placements:
-                ranks[response], rewards[response] = rank, reward
+            for *_, response, rank, reward, same in placements:
+                ranks[response], rewards[response], same_as[response] = rank, reward, same
             rankings.append(training_ranking(ranks, origin))
         total = against = 0
         for ranking in choose(rankings, aggregation_of(run)):
-            total += len(ranking.comparisons())
-            against += len(wrong_pairs(ranking, rewards))
+            pairs = compared_pairs(ranking, same_as)
+            total += len(pairs)
+            against += len(wrong_pairs(pairs, rewards))
         yield prompt, (total, against)
 
 
@@ -101,10 +109,14 @@ def training_ranking(ranks: Mapping[int, int], origin: str) -> Ranking:
     return Ranking(tuple(ranks), tuple(ranks.values()), kind=kind)
 
 
-def wrong_pairs(
-    ranking: Ranking, rewards: Mapping[Identifier, float]
-) -> list[tuple[Identifier, Identifier]]:
-    """Return the (better, worse) pairs of a ranking that the rewards order differently."""
+def compared_pairs(ranking: Ranking, same_as: Mapping[Identifier, int | None]) -> list[Pair]:
+    """Return the (better, worse) pairs of a ranking, without those that are equal after the cut."""
     responses = ranking.responses
-    pairs = [(responses[pair.better], responses[pair.worse]) for pair in ranking.comparisons()]
+    groups = [int(same_as[response] or response) for response in responses]
+    pairs = comparisons(ranking.ranks, groups=groups)
+    return [(responses[pair.better], responses[pair.worse]) for pair in pairs]
+
+
+def wrong_pairs(pairs: Sequence[Pair], rewards: Mapping[Identifier, float]) -> list[Pair]:
+    """Return the (better, worse) pairs that the rewards order differently."""
     return [(better, worse) for better, worse in pairs if rewards[better] <= rewards[worse]]

@@ -39,6 +39,7 @@ from tests.browser.test_pages import HELD_OUT, start_run
 from tests.conftest import PASSWORD, sign_in
 from tests.labelapp.importing.uploads import confirm, line, lines, send
 from tests.labelapp.labelling.acting import skip, submit
+from training.rankings import UNRANKED
 
 WIDE: ViewportSize = {"width": 1280, "height": 844}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -159,14 +160,16 @@ def verdict(**more: Any) -> RankingInput:
 
 
 @pytest.fixture
-def run(campaign: list[Prompt], manager: Member) -> TrainingRun:
-    """A finished run with a curve, and one that failed."""
+def run(campaign: list[Prompt], manager: Member, add_ranking: Any) -> TrainingRun:
+    """A finished run with a curve, and one that failed; a prompt with a partial ranking."""
     done, prompt = {"state": State.DONE, "finished_at": timezone.now()}, campaign[0]
     run = start_run(manager, metrics={"held_out": HELD_OUT}, folder="runs/1", **done)
     folder = process.run_folder(run).path
     folder.mkdir(parents=True)
     lines = [{"step": n, "loss": 0.7 / n, "accuracy": 0.5, "learning_rate": 1e-5} for n in (1, 2)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    carl = Member.objects.create(project=manager.project, name="carl")
+    add_ranking(prompt, carl, [1, 2, *[UNRANKED] * (prompt.responses.count() - 2)])
     for reward, response in enumerate(prompt.responses.order_by("pk")):
         Score.objects.create(run=run, response=response, reward=reward)
     PromptAgreement.objects.create(
@@ -178,9 +181,10 @@ def run(campaign: list[Prompt], manager: Member) -> TrainingRun:
 
 @pytest.fixture
 def disputed(manager: Member, add_prompt: Any, add_ranking: Any) -> list[Prompt]:
-    """Two prompts that two ranked differently, with all that a verdict can say besides."""
+    """Two prompts that three ranked differently, one in part, with all else a verdict can say."""
     prompts = [add_prompt(f"The {name} prompt?", RESPONSES) for name in ("disputed", "other")]
-    for name, ranks in (("ann", (1, 2, 2, 3)), ("bob", (3, 1, 2, 2))):
+    given = {"ann": (1, 2, 2, 3), "bob": (3, 1, 2, 2), "carl": (1, 2, UNRANKED, UNRANKED)}
+    for name, ranks in given.items():
         member = Member.objects.create(project=manager.project, name=name)
         for prompt in prompts:
             ranking = add_ranking(prompt, member, ranks, note="Hard.", all_bad=name == "bob")

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from training.aggregation import choose, majority
 from training.rankings import (
+    UNRANKED,
     Comparison,
     Ranking,
     agreement,
+    below_the_ranked,
     comparisons,
     prompt_hash,
 )
@@ -36,6 +38,15 @@ def test_tied_pairs_can_be_comparisons_too(ties):
 @pytest.mark.parametrize("ties", ["drop", "half", "davidson"])
 def test_an_all_tied_ranking_has_no_comparison(ties):
     assert comparisons([1, 1, 1, 1], ties) == []
+
+
+@pytest.mark.parametrize("ties", ["drop", "half", "davidson"])
+def test_unranked_responses_are_below_the_others_and_not_compared_with_each_other(ties):
+    found = comparisons([UNRANKED, 1, 2, UNRANKED], ties)
+    assert {pair[:2] for pair in found} == {(1, 2), (1, 0), (1, 3), (2, 0), (2, 3)}
+    assert {pair.target for pair in found} == {1.0}
+    assert comparisons([UNRANKED, UNRANKED], ties) == []
+    assert below_the_ranked([UNRANKED, 1, 2, UNRANKED]) == (3, 1, 2, 3)
 
 
 @given(ranks)
@@ -207,6 +218,13 @@ ANN, BOB = Ranking((1, 2), (1, 2), "ann"), Ranking((2, 1), (2, 1), "bob")
 CLEO = Ranking((1, 2), (2, 1), "cleo")
 JUDGED = Ranking((1, 2), (2, 1), "lead", "adjudicated")
 OTHER_SET = Ranking((1, 3), (1, 2), "ann")
+
+
+def test_the_majority_leaves_unranked_what_nobody_ranked():
+    rankings = [Ranking((1, 2, 3, 4), (1, 2, UNRANKED, UNRANKED)) for _ in range(2)]
+    assert majority(rankings).ranks == (1, 2, UNRANKED, UNRANKED)
+    # The third one says how C and D stand to each other.
+    assert majority([*rankings, Ranking((1, 2, 3, 4), (1, 2, 4, 3))]).ranks == (1, 2, 4, 3)
 
 
 def test_all_are_all():

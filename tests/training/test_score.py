@@ -54,7 +54,7 @@ def run(source, tmp_path):
 
 def test_every_response_of_the_project_gets_a_score(source, run):
     assert score.main([*source, "--run-folder", str(run.path)]) == 0
-    scores = dict(run.iter_scores())
+    scores = {score.response: score.reward for score in run.iter_scores()}
     assert list(scores) == list(
         Response.objects.order_by("prompt_id", "pk").values_list("pk", flat=True)
     )
@@ -69,11 +69,21 @@ def test_the_scores_are_those_of_the_model(source, run):
     metrics = run.read_metrics()["held_out"]
     held_out = set(run.held_out_prompts())
     rewards = [
-        reward
-        for response, reward in run.iter_scores()
-        if Response.objects.get(pk=response).prompt_id in held_out
+        score.reward
+        for score in run.iter_scores()
+        if Response.objects.get(pk=score.response).prompt_id in held_out
     ]
     assert sum(rewards) / len(rewards) == pytest.approx(metrics["reward_mean"], abs=1e-4)
+
+
+def test_responses_that_are_equal_after_the_cut_are_known_as_such(source, run, add_prompt):
+    begin = "word " * 600
+    prompt = add_prompt("Long?", [f"{begin}a.", "Short.", f"{begin}b.", f"{begin}c."])
+    assert score.main([*source, "--run-folder", str(run.path)]) == 0
+    first, short, *others = prompt.responses.order_by("pk").values_list("pk", flat=True)
+    same_as = {one.response: one.same_as for one in run.iter_scores()}
+    assert [same_as.pop(pk) for pk in (first, short, *others)] == [None, None, first, first]
+    assert set(same_as.values()) == {None}
 
 
 def test_held_out_prompts_are_named_by_their_ids(source, run):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from training.config import TrainConfig
 from training.data.dataset import TokenizedRanking
-from training.rankings import Ties
+from training.rankings import UNRANKED, Ties, below_the_ranked
 
 
 class Rows(Protocol):
@@ -77,10 +77,11 @@ class Batches:
             return self._rankings[element]
         place, first, second = self._pairs_C3[element].tolist()
         ranking = self._rankings[place]
+        ranks = below_the_ranked(ranking.ranks)
         return replace(
             ranking,
             places=(ranking.places[first], ranking.places[second]),
-            ranks=(ranking.ranks[first], ranking.ranks[second]),
+            ranks=(ranks[first], ranks[second]),
             groups=(),
         )
 
@@ -105,6 +106,8 @@ def pairs_of(
         untied = row[pairs[:, 0]] != row[pairs[:, 1]]
         if ties == "drop" or not untied.any():
             pairs = pairs[untied]
+        else:
+            pairs = pairs[untied | (row[pairs[:, 0]] != UNRANKED)]
         found_C3[count : count + len(pairs), 0] = place
         found_C3[count : count + len(pairs), 1:] = pairs
         count += len(pairs)

@@ -36,6 +36,14 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     return list(dict.fromkeys([*tokenizer.all_special_tokens, *added]))
 
 
+def usual_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """Return the tokenizer's chat template, of several the default one."""
+    template: Any = tokenizer.chat_template
+    if isinstance(template, dict):
+        template = template.get("default")
+    return template or None
+
+
 def plain_template(tokenizer: PreTrainedTokenizerBase, end: str) -> str:
     """Return a chat template for models that have none: a role's name, a colon, a line break.
 

@@ -24,6 +24,7 @@ from training.data.chat_template import (
     folds_system,
     plain_template,
     special_tokens,
+    usual_template,
 )
 from training.data.examples import Tokens
 from training.data.tokenizer import PAD
@@ -217,9 +218,7 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
         tokenizer.add_special_tokens({"pad_token": PAD})
     end = str(tokenizer.convert_ids_to_tokens(end_token_id(tokenizer)))
     tokenizer.padding_side = "right"  # there every kind of model can have it
-    template = tokenizer.chat_template
-    if isinstance(template, dict):  # several, by name
-        template = template.get("default")
+    template = usual_template(tokenizer)
     tokenizer.chat_template = (
         ending_in_the_response(tokenizer, folding_system(tokenizer, template), end)
         if template

@@ -60,7 +60,7 @@ class FileSource:
                         raise UserError(f"{self.path}, {line}")
                     stands = line.details is None or line.details.current
                     if line.ranking is not None and stands:
-                        yield to_prompt(line, line.ranking)
+                        yield to_prompt(line)
         except RankingFileError as error:
             raise UserError(f"{self.path}: {reason(error)}") from error
 
@@ -72,9 +72,9 @@ def reason(error: RankingFileError) -> str:
     return str(error)
 
 
-def to_prompt(line: Line, groups: list[list[str]]) -> Prompt:
-    """Return a line as a prompt with one ranking, given the ranking's groups of tied ids."""
-    ranks = {id_: rank for rank, group in enumerate(groups, start=1) for id_ in group}
+def to_prompt(line: Line) -> Prompt:
+    """Return a line as a prompt with one ranking."""
+    ranks = line.ranks
     responses = tuple(
         Response(hashlib.sha256(response.text.encode()).hexdigest(), response.text)
         for response in line.responses

@@ -12,6 +12,7 @@ from training.data.dataset import (
     TokenizedRanking,
 )
 from training.evaluation.evaluate import Evaluation
+from training.rankings import UNRANKED
 
 LONGEST_SHOWN = 1500
 """Characters of a text that are shown at most."""
@@ -37,7 +38,7 @@ def _error(
 
     better_and_worse = {
         name: {
-            "rank": ranking.ranks[number],
+            "rank": _known(ranking.ranks[number]),
             "reward": rewards[ranking.places[number]],
             "text": shortened(prompt.texts[ranking.places[number]]),
         }
@@ -54,12 +55,17 @@ def _error(
     }
 
 
+def _known(rank: int) -> int | None:
+    """Return a rank, or None for a response that was left unranked."""
+    return None if rank == UNRANKED else rank
+
+
 def errors_table(errors: Sequence[dict[str, Any]]) -> str:
     """Return the errors of worst_errors as Markdown."""
     parts = []
     for error in errors:
         rows = [
-            f"| {error[which]['reward']:.3f} | {error[which]['rank']} "
+            f"| {error[which]['reward']:.3f} | {error[which]['rank'] or 'unranked'} "
             f"| {escape(error[which]['text'])} |"
             for which in ("better", "worse")
         ]
@@ -75,7 +81,7 @@ def texts_table(
     order = sorted(range(len(rewards)), key=lambda place: -rewards[place])
     for place in order:
         ranks = [
-            str(ranking.ranks[ranking.places.index(place)])
+            str(_known(ranking.ranks[ranking.places.index(place)]) or "unranked")
             for ranking in rankings
             if ranking.prompt is prompt and place in ranking.places
         ]

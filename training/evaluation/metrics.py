@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import entr, expit
 
-from training.rankings import Ties
+from training.rankings import UNRANKED, Ties
 
 NEAR_EQUAL = 0.25
 """Share by which the longer of two texts may exceed the shorter for near-equal lengths."""
@@ -44,6 +44,21 @@ def groups_of(groups: Sequence[Sequence[int]], K: int) -> NDArray[np.int64]:
     return groups_NK
 
 
+def known_pairs(
+    ranks_NK: NDArray[Any], groups_NK: NDArray[Any] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the places of all pairs (C,) and (C,), and True for those that count (N, C).
+
+    Pairs that share a number in `groups_NK`, and those of two unranked responses, do not.
+    """
+    first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
+    first_NC, second_NC = ranks_NK[:, first_C], ranks_NK[:, second_C]
+    known_NC = (first_NC > 0) & (second_NC > 0) & ((first_NC != UNRANKED) | (second_NC != UNRANKED))
+    if groups_NK is not None:
+        known_NC &= groups_NK[:, first_C] != groups_NK[:, second_C]
+    return first_C, second_C, known_NC
+
+
 def comparison_table(
     ranks_NK: NDArray[Any], characters_NK: NDArray[Any], groups_NK: NDArray[Any] | None = None
 ) -> pd.DataFrame:
@@ -54,12 +69,12 @@ def comparison_table(
     Columns: ranking (its row), better and worse (places in the ranking), gap (difference of their
     ranks), characters_better, characters_worse, near (True if these are near-equal).
     """
-    first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
+    first_C, second_C, known_NC = known_pairs(ranks_NK, groups_NK)
+    is_ranked_NK = ranks_NK != UNRANKED
+    last_N1 = (ranks_NK * is_ranked_NK).max(1, keepdims=True)
+    ranks_NK = np.where(is_ranked_NK, ranks_NK, last_N1 + 1)
     first_NC, second_NC = ranks_NK[:, first_C], ranks_NK[:, second_C]
-    compared_NC = (first_NC > 0) & (second_NC > 0) & (first_NC != second_NC)
-    if groups_NK is not None:
-        compared_NC &= groups_NK[:, first_C] != groups_NK[:, second_C]
-    ranking, pair = np.nonzero(compared_NC)
+    ranking, pair = np.nonzero(known_NC & (first_NC != second_NC))
     gap = second_NC[ranking, pair] - first_NC[ranking, pair]
     better = np.where(gap > 0, first_C[pair], second_C[pair])
     worse = np.where(gap > 0, second_C[pair], first_C[pair])
@@ -124,25 +139,20 @@ def kendall_tau_b(
     rewards only, U in the ranks only: Kendall 1945, "The treatment of ties in ranking problems", as
     scipy.stats.kendalltau computes it. Where either ties everything it is not defined, and 0 here:
     an order that was not found must not be left out of the mean. Pairs that share a number in
-    `groups_NK` have no part in it.
+    `groups_NK`, or of two unranked responses, have no part in it.
     """
-    first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
-    both_NC = (ranks_NK[:, first_C] > 0) & (ranks_NK[:, second_C] > 0)
-    if groups_NK is not None:
-        both_NC &= groups_NK[:, first_C] != groups_NK[:, second_C]
-    people_NC = np.sign(ranks_NK[:, second_C] - ranks_NK[:, first_C]) * both_NC
-    model_NC = np.sign(rewards_NK[:, first_C] - rewards_NK[:, second_C]) * both_NC
+    first_C, second_C, known_NC = known_pairs(ranks_NK, groups_NK)
+    people_NC = np.sign(ranks_NK[:, second_C] - ranks_NK[:, first_C]) * known_NC
+    model_NC = np.sign(rewards_NK[:, first_C] - rewards_NK[:, second_C]) * known_NC
     untied_N = np.abs(people_NC).sum(1) * np.abs(model_NC).sum(1)
     return (people_NC * model_NC).sum(1) / np.sqrt(np.maximum(untied_N, 1))
 
 
 def tied_share(ranks_NK: NDArray[Any], groups_NK: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the share of each ranking's pairs that are tied, without pairs of the same group."""
-    first_C, second_C = np.triu_indices(ranks_NK.shape[1], k=1)
-    both_NC = (ranks_NK[:, first_C] > 0) & (ranks_NK[:, second_C] > 0)
-    both_NC &= groups_NK[:, first_C] != groups_NK[:, second_C]
-    tied_NC = both_NC & (ranks_NK[:, first_C] == ranks_NK[:, second_C])
-    shares_N: NDArray[np.float64] = tied_NC.sum(1) / np.maximum(both_NC.sum(1), 1)
+    """Return the share of each ranking's pairs that are tied, of those of `known_pairs`."""
+    first_C, second_C, known_NC = known_pairs(ranks_NK, groups_NK)
+    tied_NC = known_NC & (ranks_NK[:, first_C] == ranks_NK[:, second_C])
+    shares_N: NDArray[np.float64] = tied_NC.sum(1) / np.maximum(known_NC.sum(1), 1)
     return shares_N
 
 

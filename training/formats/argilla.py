@@ -97,7 +97,7 @@ def ranking_of(
             ranks = {names.get(normal(str(item.get("value")))): item["rank"] for item in value}
             groups, without = groups_of(ids, [rank_of(ranks.get(id_)) for id_ in ids])
             if groups:
-                return ranked(groups, without, record)
+                return ranked(groups, without, record.reading)
         if isinstance(value, str) and len(ids) == 2 and len(sides) == 2:
             best = words_of(value, sides, [])
             if best == "tie":

@@ -125,4 +125,4 @@ def ranked_buckets(
         return None
     (order,) = lists.values()
     below = [id_ for id_ in ids if id_ not in order]
-    return ranked([[id_] for id_ in order], below, record)
+    return ranked([[id_] for id_ in order], below, record.reading)

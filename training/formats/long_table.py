@@ -17,7 +17,7 @@ from training.formats.conversation import prompt_of
 from training.formats.lines import LONGEST, MAX_LINE_BYTES, Found, RankingFileError
 from training.formats.reading import Reading
 from training.formats.record import NAMES, Record, normal
-from training.formats.sides import SOME
+from training.formats.sides import ranked
 from training.formats.values import (
     blank,
     groups_of,
@@ -377,12 +377,9 @@ class Assembler:
             groups, without = groups_of(ids, places, highest_first=highest_first)
             if not groups:
                 continue
-            if not without:
-                return {"ranking": groups}
             if self.ours:
-                raise ValueError("has a rank for some of its responses only")
-            self.reading.notes[SOME] += 1
-            return {"ranking": [*groups, without]}
+                return {"ranking": groups, "unranked": without}
+            return ranked(groups, without, self.reading)
         return None
 
     def circumstances(self, common: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ from training.formats.opening import Limits, Tells, open_file, unreadable_file
 from training.formats.reader import Format, Reader, ReadOptions
 from training.formats.reading import Reading
 from training.formats.records import records_of
-from training.rankings import Message
+from training.rankings import UNRANKED, Message
 
 __all__ = [
     "MAX_NAME",
@@ -63,18 +63,32 @@ class FileResponse:
 class Line:
     """Hold a prompt with its responses and, if it was ranked, its ranking: groups of tied ids.
 
-    A line of an archive also has the `details` of a ranking or the `state` of a prompt.
+    The `unranked` responses come below those of the ranking, in no known order. A line of an
+    archive also has the `details` of a ranking or the `state` of a prompt.
     """
 
     number: int
     messages: list[Message]
     responses: list[FileResponse]
     ranking: list[list[str]] | None = None
+    unranked: Sequence[str] = ()
     labeller: str | None = None
     external_id: str | None = None
     is_row_id: bool = False  # the id is the record's, and may differ for the same prompt
     details: RankingDetails | None = None
     state: PromptState | None = None
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """Return the rank of each response by its id, UNRANKED for those that have none."""
+        ranks = {id_: rank for rank, group in enumerate(self.ranking or [], 1) for id_ in group}
+        return ranks | dict.fromkeys(self.unranked, UNRANKED)
+
+    def best_first(self) -> list[tuple[int | None, FileResponse]]:
+        """Return the responses with their ranks, and None for those that have none."""
+        ranks = {id_: rank for id_, rank in self.ranks.items() if rank != UNRANKED}
+        ranked = [(ranks.get(response.id), response) for response in self.responses]
+        return sorted(ranked, key=lambda pair: pair[0] or UNRANKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +193,9 @@ def check(number: int, data: Any, rankings: bool, prompts: bool = False) -> Line
     ids = [response.id for response in responses]
     ranking = data.get("ranking")
     details = state = None
+    unranked: list[str] = []
     if ranking is not None:
-        ranking = check_ranking(ranking, ids) if rankings else []
+        ranking, unranked = check_ranking(data, ids) if rankings else ([], [])
         details = check_details(data, ids) if rankings else None
     elif rankings:
         state = check_state(data, ids)
@@ -189,6 +204,7 @@ def check(number: int, data: Any, rankings: bool, prompts: bool = False) -> Line
         messages=check_prompt(data.get("prompt")),
         responses=responses,
         ranking=ranking,
+        unranked=unranked,
         labeller=optional_name(data.get("labeller"), "labeller", MAX_NAME),
         external_id=optional_name(id_text(data.get("id")), "id", MAX_ID),
         is_row_id=data.get("row_id") is True,
@@ -263,16 +279,19 @@ def check_response(index: int, response: Any) -> FileResponse:
     )
 
 
-def check_ranking(ranking: Any, ids: list[str]) -> list[list[str]]:
-    """Return the ranking's groups of tied ids.
+def check_ranking(data: dict[str, Any], ids: list[str]) -> tuple[list[list[str]], list[str]]:
+    """Return the ranking's groups of tied ids, and the ids that it leaves unranked.
 
-    Raises ValueError unless it names every response once.
+    Raises ValueError unless they name every response once.
     """
+    ranking, unranked = data["ranking"], data.get("unranked") or []
     if not MIN_RANKED <= len(ids) <= MAX_RANKED:
         raise ValueError(f"ranks {len(ids)} responses; a ranking has {MIN_RANKED} to {MAX_RANKED}")
     if not isinstance(ranking, list) or not all(isinstance(g, list) and g for g in ranking):
         raise ValueError(NO_GROUPS)
-    groups = [[id_text(id_) for id_ in group] for group in ranking]
+    if not isinstance(unranked, list) or (unranked and not ranking):
+        raise ValueError("has an unranked that is not a list of ids beside a ranking of others")
+    groups = [[id_text(id_) for id_ in group] for group in [*ranking, unranked]]
     if not all(isinstance(id_, str) for group in groups for id_ in group):
         raise ValueError(NO_GROUPS)
     named = [id_ for group in groups for id_ in group]
@@ -286,4 +305,4 @@ def check_ranking(ranking: Any, ids: list[str]) -> list[list[str]]:
     if len(named) > len(ids):
         twice = Counter(named).most_common(1)[0][0]
         raise ValueError(f"ranks the response {twice!r} twice")
-    return groups
+    return groups[:-1], groups[-1]

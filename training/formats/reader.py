@@ -43,7 +43,7 @@ Format = Literal["jsonl", "csv", "long", "trl", "sides", "oasst", "labelstudio",
 MORE_FIELDS = ("chosen", "rejected", "winner")  # beside those of a table in long form
 OWN_RESPONSE = frozenset(("id", "text", "source"))
 OWN_STATE = OF_A_RANKING | OF_A_PROMPT
-OWN = frozenset(("prompt", "id", "responses", "ranking", "labeller")) | OWN_STATE
+OWN = frozenset(("prompt", "id", "responses", "ranking", "unranked", "labeller")) | OWN_STATE
 KNOWN = {name for names in (*NAMES.values(), RANKS, SCORES, ORDERS, SOURCES) for name in names}
 SAMPLE = 200  # records that are looked at before the first is read
 

@@ -12,7 +12,7 @@ from typing import Any
 from training.formats.conversation import is_message, prompt_of, response_text
 from training.formats.lines import AmbiguousError
 from training.formats.record import Record
-from training.formats.sides import ranked
+from training.formats.sides import ranked, with_best
 from training.formats.values import (
     blank,
     groups_of,
@@ -149,7 +149,7 @@ def order_of(
         groups, without = groups_of(ids, places, highest_first=descending)
         if not groups:
             continue
-        details = ranked(groups, without, record)
+        details = ranked(groups, without, record.reading)
         if field == "score" and all(
             p is not None and p.is_integer() and 1 <= p <= 7 for p in places
         ):
@@ -256,12 +256,10 @@ def best_of(
         said = text(record.data[key])
         if said in ids:
             record.read(key, "verdict")
-            others = [id_ for id_ in ids if id_ != said]
-            return {"ranking": [[said], others]}
+            return with_best(said, ids, record.reading)
     picked = [one.take("verdict", ("selected", "is_selected", "is_best", "chosen", "is_chosen"))
               if one is not None else None for one in inner]  # fmt: skip
     best = [id_ for id_, value in zip(ids, picked, strict=True) if value in (True, 1, "true")]
     if len(best) == 1 and len(ids) > 1:
-        others = [id_ for id_ in ids if id_ not in best]
-        return {"ranking": [best, others]}
+        return with_best(best[0], ids, record.reading)
     return None

@@ -22,6 +22,7 @@ from training.formats.conversation import (
 )
 from training.formats.lines import AmbiguousError
 from training.formats.pairs import divided
+from training.formats.reading import Reading
 from training.formats.record import Record, normal
 from training.formats.values import (
     blank,
@@ -50,7 +51,7 @@ TIES = frozenset(
 BOTH_BAD = frozenset(["both_bad", "bothbad", "tie_bothbad", "tie_both_bad", "all_bad", "neither"])
 FIRST = frozenset(["left", "first", "1st", "former"])
 SECOND = frozenset(["right", "second", "2nd", "latter"])
-SOME = "rankings of some of the responses: the others are stored below them, as ties"
+TOP_FEW = "rankings order only the first few responses; the rest count as below them, in no order"
 # Words that may stand beside the letter or number of a side in a verdict.
 ABOUT = frozenset(
     ("the", "is", "was", "response", "answer", "model", "assistant", "output", "completion",
@@ -224,12 +225,7 @@ def by_verdict(
     if said in ("tie", "both_bad"):
         return {"ranking": [ids], **({"all_bad": True} if said == "both_bad" else {})}
     best = named(said, sides)
-    if len(sides) > 2:
-        record.reading.notes[
-            "verdicts that name the best of several: the others are stored below it, as ties"
-        ] += 1
-    others = [id_ for id_ in ids if id_ != best]
-    return {"ranking": [[best], others]}
+    return with_best(best, ids, record.reading)
 
 
 def told(value: Any, verdicts: Verdicts) -> str | None:
@@ -349,7 +345,7 @@ def by_winner_columns(record: Record, sides: Sequence[Side]) -> dict[str, Any] |
     tied = [name for name in ties if score_of(record.take("verdict", (name,)))]
     ids = [side.key for side in sides]
     if len(won) == 1 and not tied:
-        return {"ranking": [won, [id_ for id_ in ids if id_ not in won]]}
+        return with_best(won[0], ids, record.reading)
     if tied and not won:
         return {"ranking": [ids], **({"all_bad": True} if "bad" in tied[0] else {})}
     raise ValueError(f"has {len(won)} winners")
@@ -370,13 +366,22 @@ def by_numbers(
             highest_first=what == "score" and highest_first,
         )
         if groups:
-            return ranked(groups, without, record)
+            return ranked(groups, without, record.reading)
     return None
 
 
-def ranked(groups: list[list[str]], without: list[str], record: Record) -> dict[str, Any]:
+def with_best(best: str, ids: list[str], reading: Reading) -> dict[str, Any]:
+    """Return a ranking of which only the best response is known, as keys of ranking JSONL."""
+    others = [id_ for id_ in ids if id_ != best]
+    if len(others) == 1:
+        return {"ranking": [[best], others]}
+    return ranked([[best]], others, reading)
+
+
+def ranked(groups: list[list[str]], without: list[str], reading: Reading) -> dict[str, Any]:
     """Return a ranking as keys of ranking JSONL, with the ids without a rank below the others."""
-    if not without:
-        return {"ranking": groups}
-    record.reading.notes[SOME] += 1
-    return {"ranking": [*groups, without]}
+    if without:
+        reading.notes[TOP_FEW] += 1
+    if len(without) < 2:  # the order is complete
+        return {"ranking": [*groups, without] if without else groups}
+    return {"ranking": groups, "unranked": without}

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.config import TrainConfig
+from training.rankings import UNRANKED
 
 
 class RankingLoss(nn.Module):
@@ -44,7 +45,8 @@ class RankingLoss(nn.Module):
 
         Args:
             rewards_NK: one reward a response; what stands in padded places has no effect.
-            ranks_NK: 1 = best, tied responses share a rank, 0 = no response here.
+            ranks_NK: 1 = best, tied responses share a rank, UNRANKED = below the others and not
+                compared with each other, 0 = no response here.
             groups_NK: responses that share a number are not compared; without it all differ.
         """
         rewards_NK = _prepared(rewards_NK, ranks_NK)
@@ -90,6 +92,9 @@ class RankingLoss(nn.Module):
         """
         present_NK = ranks_NK > 0
         both_NKK = present_NK[:, :, None] & present_NK[:, None, :] & differ_NKK
+        is_ranked_NK = ranks_NK != UNRANKED
+        last_N1 = (ranks_NK * is_ranked_NK).amax(dim=1, keepdim=True)
+        ranks_NK = torch.where(is_ranked_NK, ranks_NK, last_N1 + 1)
         gaps_NKK = ranks_NK[:, None, :] - ranks_NK[:, :, None]
         better_NKK = both_NKK & (gaps_NKK > 0)
         leads_NKK = rewards_NK[:, :, None] - rewards_NK[:, None, :]
@@ -101,7 +106,7 @@ class RankingLoss(nn.Module):
         totals_N = -(better_NKK * likely_NKK).sum(dim=(1, 2))
         counts_N = better_NKK.sum(dim=(1, 2))
         if self.ties != "drop":
-            tied_NKK = (both_NKK & (gaps_NKK == 0)).triu(1)
+            tied_NKK = (both_NKK & (gaps_NKK == 0) & is_ranked_NK[:, :, None]).triu(1)
             if not self.tied_alone_counts:
                 tied_NKK = tied_NKK & (counts_N > 0)[:, None, None]
             totals_N = totals_N - (tied_NKK * self._log_tie(leads_NKK)).sum(dim=(1, 2))
@@ -136,6 +141,7 @@ def plackett_luce(
     Luce 1959, Plackett 1975: a response is chosen from itself and all worse ones with probability
     proportional to e^reward, one stage after the other. Tied responses are chosen each on its own:
     none is compared with the other, nor are responses that do not differ (False in `differ_NKK`).
+    Unranked responses are only chosen from: this is the likelihood of the first choices.
 
     The weight of a choice among m is log2(m). Divided by it, a ranking at equal rewards costs log 2
     whatever its length, as the mean over comparisons does; a ranking of two is Bradley-Terry.

@@ -11,14 +11,14 @@ from training.commandline import database_project, wants_bar
 from training.config import TrainConfig
 from training.data.database import DatabaseSource
 from training.data.encoder import TemplateRefusedError, TextEncoder
-from training.data.examples import Example
+from training.data.examples import Example, Tokens
 from training.data.source import Prompt
 from training.distributed.device import Device, silence_transformers
 from training.errors import UserError
 from training.evaluation.inference import compute_rewards
 from training.loop.setup import encoder_of
 from training.rankings import Identifier
-from training.runs.folder import RunFolder
+from training.runs.folder import RunFolder, ScoredResponse
 from training.runs.progress import Reporter
 
 
@@ -48,7 +48,7 @@ def score(
     folder.take()
     reporter.enter("scoring", steps=responses)
     backbone.model.eval()
-    waiting: deque[Prompt] = deque()
+    waiting: deque[tuple[Prompt, list[Tokens]]] = deque()
     refused: Counter[str] = Counter()
     examples = encoded(source, encoder_of(backbone, config), waiting, refused)
     rewards = compute_rewards(
@@ -62,9 +62,12 @@ def score(
 
 
 def encoded(
-    source: DatabaseSource, encoder: TextEncoder, waiting: deque[Prompt], refused: Counter[str]
+    source: DatabaseSource,
+    encoder: TextEncoder,
+    waiting: deque[tuple[Prompt, list[Tokens]]],
+    refused: Counter[str],
 ) -> Iterator[Example]:
-    """Yield each prompt with responses as tokens, and add it to `waiting`.
+    """Yield each prompt with responses as tokens, and add it and these to `waiting`.
 
     Prompts that the model's chat template refuses are left out, and counted by its reason.
     """
@@ -76,14 +79,18 @@ def encoded(
         except TemplateRefusedError as error:
             refused[error.reason] += 1
             continue
-        waiting.append(prompt)
-        yield Example(tokens, encoder.responses([response.text for response in prompt.responses]))
+        responses = encoder.responses([response.text for response in prompt.responses])
+        waiting.append((prompt, responses))
+        yield Example(tokens, responses)
 
 
 def scores(
-    waiting: deque[Prompt], rewards: Iterator[list[float]]
-) -> Iterator[tuple[Identifier, float]]:
-    """Yield the id and the reward of each response, given the rewards of the waiting prompts."""
+    waiting: deque[tuple[Prompt, list[Tokens]]], rewards: Iterator[list[float]]
+) -> Iterator[ScoredResponse]:
+    """Yield the score of each response, given the rewards of the waiting prompts."""
     for row in rewards:
-        prompt = waiting.popleft()
-        yield from zip((response.id for response in prompt.responses), row, strict=True)
+        prompt, tokens = waiting.popleft()
+        first: dict[bytes, Identifier] = {}
+        for response, cut, reward in zip(prompt.responses, tokens, row, strict=True):
+            same_as = first.setdefault(cut.tobytes(), response.id)
+            yield ScoredResponse(response.id, reward, None if same_as == response.id else same_as)

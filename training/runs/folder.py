@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any, Literal, NamedTuple, get_args
 
 from training.config import TrainConfig
 from training.rankings import Identifier
@@ -69,6 +69,15 @@ class Progress:
     """Reason of a failure, in words."""
     updated: str | None = None
     """Time of writing: ISO 8601, UTC."""
+
+
+class ScoredResponse(NamedTuple):
+    """Hold the reward of a response."""
+
+    response: Identifier
+    reward: float
+    same_as: Identifier | None = None
+    """First response of the prompt that has the same tokens after the cut, if it is another one."""
 
 
 class RunFolder:
@@ -146,11 +155,11 @@ class RunFolder:
         """Return "prompt" (a hash), "agreed" and "comparisons" of each held-out prompt."""
         return list(_iter_lines(self.path / JUDGEMENTS))
 
-    def iter_scores(self) -> Iterator[tuple[Identifier, float]]:
-        """Yield the id and the reward of every scored response."""
+    def iter_scores(self) -> Iterator[ScoredResponse]:
+        """Yield every scored response."""
         for line in _iter_lines(self.path / SCORES):
             if isinstance(line.get("reward"), int | float) and "response" in line:
-                yield line["response"], float(line["reward"])
+                yield ScoredResponse(line["response"], float(line["reward"]), line.get("same_as"))
 
     # Writing
 
@@ -291,10 +300,11 @@ class RunFolder:
         with open(self.path / METRIC_LINES, "a", encoding="utf-8") as file:
             file.write(json.dumps(finite(values), allow_nan=False) + "\n")
 
-    def write_scores(self, scores: Iterable[tuple[Identifier, float]]) -> int:
+    def write_scores(self, scores: Iterable[ScoredResponse]) -> int:
         """Write all scores, put them in place in one move, and return how many there are."""
+        lines = (score._asdict() for score in scores)
         return _write_lines(
-            self.scores, ({"response": response, "reward": reward} for response, reward in scores)
+            self.scores, ({k: v for k, v in line.items() if v is not None} for line in lines)
         )
 
     @contextmanager

@@ -24,7 +24,7 @@ try:
     )
 
     from training.commandline import Parser, run
-    from training.data.chat_template import plain_template
+    from training.data.chat_template import folding_system, plain_template, usual_template
     from training.distributed.device import silence_transformers
 except ModuleNotFoundError as missing:
     sys.exit(f"local models need {missing.name}: install it with pip install -r requirements.txt")
@@ -51,10 +51,13 @@ class Model:
         self.max_new_tokens = max_new_tokens
         self.top_p = top_p
         self.ends = end_tokens(self.model.generation_config, self.tokenizer)
-        self.is_chat = bool(self.tokenizer.chat_template)
-        if not self.is_chat:
-            end = str(self.tokenizer.eos_token or "")
-            self.tokenizer.chat_template = plain_template(self.tokenizer, end)
+        template = usual_template(self.tokenizer)
+        self.is_chat = bool(template)
+        self.tokenizer.chat_template = (
+            folding_system(self.tokenizer, template)
+            if template
+            else plain_template(self.tokenizer, str(self.tokenizer.eos_token or ""))
+        )
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
         self.positions = int(getattr(self.model.config, "max_position_embeddings", 0) or 0)

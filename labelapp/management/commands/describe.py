@@ -58,12 +58,10 @@ class Command(BaseCommand):
 
 def shown(line: Line) -> list[str]:
     """Return a line of a file as lines of text, the best response first."""
-    ranks = {id_: rank for rank, group in enumerate(line.ranking or [], 1) for id_ in group}
     by = f", ranked by {line.labeller}" if line.labeller else ""
     texts = [f"line {line.number}{by}"]
     texts += [f"  {message['role']}: {short(message['content'])}" for message in line.messages]
-    for response in sorted(line.responses, key=lambda r: ranks.get(r.id, 0)):
-        rank = ranks.get(response.id)
+    for rank, response in line.best_first():
         source = f" ({response.source})" if response.source else ""
         texts.append(f"  {'-' if rank is None else rank}. {short(response.text)}{source}")
     return texts

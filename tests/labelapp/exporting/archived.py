@@ -25,7 +25,7 @@ from labelapp.models import (
     hash_responses,
     hash_text,
 )
-from training.rankings import prompt_hash
+from training.rankings import UNRANKED, prompt_hash
 
 NAMES = ("ann", "bob", "Çem 'x'", "rita")  # the last one reviews
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -97,6 +97,8 @@ def verdicts(
     for number in range(count):
         drawn = [draw(st.integers(1, 4)) for _ in places]
         dense = {rank: place for place, rank in enumerate(sorted(set(drawn)), start=1)}
+        if len(dense) > 1 and draw(st.booleans()):
+            dense[max(dense)] = UNRANKED
         rating = st.none() | st.tuples(
             st.none() | st.integers(1, 7), st.lists(words, max_size=2, unique=True)
         )

@@ -27,6 +27,7 @@ from tests.labelapp.exporting.exported import (
     rows,
 )
 from tests.training.tiny import family_config, gpt2_like_tokenizer
+from training.rankings import UNRANKED
 
 # TRL pairs
 
@@ -168,6 +169,15 @@ def test_nemo_gets_a_line_a_ranking_with_the_best_at_0(
         (1, "assistant", "Scattering."),
         (1, "assistant", "The sea."),
     ]
+
+
+def test_nemo_gets_unranked_responses_as_the_last_ones(
+    add_prompt: AddPrompt, add_ranking: AddRanking, ann: Member, export: Any
+) -> None:
+    add_ranking(add_prompt(), ann, [UNRANKED, 2, 1, UNRANKED])
+    (line,) = lines(export("--format", "nemo"))
+    assert [completion["rank"] for completion in line["completions"]] == [0, 1, 2, 2]
+    assert len(lines(export("--format", "trl", "--force"))) == 5
 
 
 # CSV

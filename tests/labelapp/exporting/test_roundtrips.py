@@ -15,6 +15,7 @@ from labelapp.models import Member, Project, Ranking, Rating, Response, hash_tex
 from tests.conftest import AddPrompt, AddRanking
 from tests.labelapp.exporting.exported import CONVERSATION, conversation, lines, rank, refused, rows
 from tests.labelapp.exporting.test_writer import room_for
+from training.rankings import UNRANKED
 
 HOSTILE = ("=1+1", "'=cmd|' /C calc'!A0", "''+x", "-5", "@x", "\tx", "\r\nx", '"; "', "'quoted'")
 
@@ -27,11 +28,12 @@ def kitchen(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) ->
     add_ranking(prompt, bob, [9, 8, 7, 6, 5, 4, 3, 2, 1], all_bad=True)
     talk = conversation(project, CONVERSATION, "So.", "Ah.", "'Oh.")
     rank(talk, bob, list(talk.responses.order_by("pk")), [2, 1, 2])
+    rank(talk, ann, list(talk.responses.order_by("pk")), [UNRANKED, 1, UNRANKED])
 
 
 def rankings(text: str) -> list[dict[str, Any]]:
     """Return the labellers, ranks and texts of all rankings."""
-    keys = ("prompt", "responses", "ranking", "labeller", "id")
+    keys = ("prompt", "responses", "ranking", "unranked", "labeller", "id")
     return [{key: line.get(key) for key in keys} for line in lines(text)]
 
 
@@ -47,7 +49,7 @@ def test_our_own_csv_is_read_back_as_the_same_rankings(
     kitchen(project, add_prompt, add_ranking)
     export(name="out.csv")
     other = import_into_another(tmp_path / "out.csv")
-    assert Ranking.objects.filter(prompt__project=other).count() == 3
+    assert Ranking.objects.filter(prompt__project=other).count() == 4
     assert rankings(export(name="2.jsonl", slug="other")) == rankings(export(name="1.jsonl"))
 
 
@@ -76,7 +78,9 @@ def test_parquet_has_the_columns_of_the_csv_with_their_types(
     table = pd.read_parquet(tmp_path / "out.parquet")
     written = rows(text)
     assert list(table.columns) == list(COLUMNS)
-    assert [str(n) for n in table["rank"]] == [row["rank"] for row in written]
+    ranks = ["" if pd.isna(rank) else str(int(rank)) for rank in table["rank"]]
+    assert ranks == [row["rank"] for row in written]
+    assert ranks.count("") == 2
     first = table.iloc[0]
     assert (first["prompt"], first["response"]) == ("=A1 is what?", "=1+1")
     assert list(first["flags"]) == ["Rude", "wrong"]
@@ -103,7 +107,7 @@ def test_our_own_parquet_is_read_back_as_the_same_rankings(
     table = load_dataset(
         "parquet", data_files=str(tmp_path / "out.parquet"), cache_dir=str(tmp_path / "cache")
     )["train"]
-    assert len(table) == 9 + 9 + 3
+    assert len(table) == 9 + 9 + 3 + 3
     assert table[0]["response"] == "=1+1"
 
 

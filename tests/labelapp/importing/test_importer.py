@@ -21,6 +21,7 @@ from training.formats.ranking_file import (
     FileResponse,
     Line,
 )
+from training.rankings import UNRANKED
 
 FOUR = ("a", "b", "c", "d")
 
@@ -77,6 +78,34 @@ def test_a_ranking_with_ties_is_stored_as_one_thing(project: Project, write: Any
     assert ranking.member.user is None
     assert ranking.prompt.messages == [{"role": "user", "content": "Why?"}]
     assert ranking.placements.get(rank=1).response.source == "model b"
+
+
+def test_a_partial_ranking_goes_through_the_database_and_back(
+    project: Project, write: Any, tmp_path: Path
+) -> None:
+    """What comes from a table, a file of Podium's and an archive is the same ranking."""
+    table = b"prompt,response,response_id,annotator,rank\n" + b"\n".join(
+        f"Why?,text {id_},{id_},ann,{rank}".encode()
+        for id_, rank in (("a", ""), ("b", 1), ("c", 2), ("d", ""))
+    )
+    out, _ = run("import_rankings", write(table, name="top.csv"))
+    assert "the rest count as below them, in no order (1)" in out
+    assert ranks(Ranking.objects.get()) == {"b": 1, "c": 2, "a": UNRANKED, "d": UNRANKED}
+
+    files = {name: tmp_path / name for name in ("one.jsonl", "one.csv", "archive.jsonl")}
+    for name, path in files.items():
+        options = ["--all-versions"] if name == "archive.jsonl" else []
+        call_command("export_rankings", "kitchen", str(path), *options, stdout=io.StringIO())
+    exported = json.loads(files["one.jsonl"].read_text())
+    assert (exported["ranking"], exported["unranked"]) == ([["b"], ["c"]], ["a", "d"])
+    for path in files.values():
+        out, _ = run("import_rankings", str(path))
+        assert "already been imported" in out
+    assert Ranking.objects.count() == 1
+
+    tied = ranked(["b"], ["c"], ["a", "d"])
+    _, bad = refused("import_rankings", write(tied))
+    assert "a second, different ranking of these responses by 'ann'" in bad
 
 
 def test_one_prompt_ranked_by_two_people_is_one_prompt(project: Project, write: Any) -> None:

@@ -27,6 +27,7 @@ from labelapp.projects import prompts
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import reopen, skip, submit
 from tests.labelapp.labelling.test_submissions import in_parallel
+from training.rankings import UNRANKED
 
 URL = "/projects/kitchen/prompts/"
 ABCD = dict(zip("ABCD", range(1, 5), strict=True))
@@ -592,7 +593,19 @@ def test_a_ranking_stands_as_lanes_of_letters(
     prompt = add_prompt()
     add_ranking(prompt, labeller, [2, 1, 1, 3])
     [ranked] = prompts.history(prompt).rankings
-    assert ranked.ranks == [["B", "C"], ["A"], ["D"]]
+    assert ranked.ranks == [(1, ["B", "C"]), (2, ["A"]), (3, ["D"])]
+
+
+def test_unranked_responses_stand_in_a_lane_that_says_so(
+    add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member, manager: Member
+) -> None:
+    prompt = add_prompt()
+    add_ranking(prompt, labeller, [UNRANKED, 1, 2, UNRANKED])
+    [ranked] = prompts.history(prompt).rankings
+    assert ranked.ranks == [(1, ["B"]), (2, ["C"]), (None, ["A", "D"])]
+    html = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
+    assert "not ranked" in html
+    assert str(UNRANKED) not in html
 
 
 def test_the_words_that_name_the_model_are_marked(add_prompt: AddPrompt, manager: Member) -> None:

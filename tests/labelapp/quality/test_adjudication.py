@@ -17,6 +17,7 @@ from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.side_by_side import side_by_side
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import submit
+from training.rankings import UNRANKED
 
 URL = "/projects/kitchen/disagreements/"
 
@@ -201,6 +202,27 @@ def test_the_rankings_are_side_by_side_with_their_details(
         (2, True),
         (3, False),
     ]
+
+
+def test_unranked_responses_are_no_tie_side_by_side(
+    add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member, bob: Member, manager: Member
+) -> None:
+    prompt = add_prompt()
+    add_ranking(prompt, labeller, (1, 2, UNRANKED, UNRANKED))
+    add_ranking(prompt, bob, (2, 1, UNRANKED, UNRANKED))
+    found = side_by_side(prompt)
+    (table,) = found.tables
+    assert [(cell.is_ranked, cell.tied) for cell in table.rows[-1].cells] == [(False, False)] * 2
+    assert [row.mean for row in table.rows] == [1.5, 1.5, None, None]
+    assert [(split.one, split.other) for split in found.splits] == [("A", "B")]
+    client = sign_in(manager)
+    html = client.get(f"{URL}{prompt.pk}/").content.decode()
+    assert html.count("not ranked</span>") == 4
+    # The decision begins with what is known, and needs a rank for each.
+    form = {"rank-A": "1", "rank-B": "2", "set": table.responses_hash}
+    refused = client.post(f"{URL}{prompt.pk}/adjudicate/", form)
+    assert refused.status_code == 422
+    assert "C has no rank yet." in refused.content.decode()
 
 
 @pytest.mark.parametrize("after", ["1.2.-1" + "0" * 30, "1.2.1" + "0" * 30, "1.0.1", "x"])

@@ -19,6 +19,7 @@ from labelapp.quality.rankings import MeasuredRanking, rankings_by_prompt
 from labelapp.quality.results import Agreement, Figure
 from training.evaluation.labeller_agreement import agree_on_prompt
 from training.formats.ranking_file import open_ranking_file
+from training.rankings import UNRANKED
 
 ANN, BOB, CARL = 1, 2, 3
 PANDALM = Path(__file__).resolve().parents[3] / "examples" / "pandalm.jsonl.gz"
@@ -110,6 +111,17 @@ def test_two_rankings_by_one_labeller_are_not_compared() -> None:
     found = figures([by(ANN, "1234"), by(ANN, "4321", "ABCE"), by(BOB, "1234")])
     assert found["agreement"].count == 6 + 3  # Bob with each; of the second they share ABC
     assert found["agreement"].value == 6 / 9
+
+
+def test_pairs_of_unranked_responses_are_missing_and_not_tied() -> None:
+    partial = MeasuredRanking(CARL, {ord("A"): 1, ord("B"): 2} | dict.fromkeys(b"CD", UNRANKED))
+    found = figures([by(ANN, "1243"), partial], [by(ANN, "1243"), partial._replace(member=BOB)])
+    assert (found["agreement"].value, found["agreement"].count) == (1.0, 2 * 5)
+    assert (found["agreement_with_ties"].value, found["agreement_with_ties"].count) == (1.0, 10)
+    assert found["tau_b"].value == pytest.approx(1.0)
+    assert found["w"].value is None
+    # Of C and D there is one value each, which nothing can be compared with.
+    assert (found["alpha"].value, found["alpha"].count) == (pytest.approx(1.0), 4)
 
 
 # Undefined
@@ -238,7 +250,12 @@ def w_of_scipy(prompts: Sequence[Sequence[MeasuredRanking]]) -> float:
 def alpha_of_krippendorff(prompts: Sequence[Sequence[MeasuredRanking]]) -> float:
     members = sorted({one.member for ranked in prompts for one in ranked})
     columns = [
-        [{one.member: one.ranks[r] for one in ranked}.get(m, math.nan) for m in members]
+        [
+            {one.member: one.ranks[r] for one in ranked if one.ranks[r] != UNRANKED}.get(
+                m, math.nan
+            )
+            for m in members
+        ]
         for ranked in prompts
         for r in ranked[0].ranks
     ]
@@ -251,6 +268,14 @@ def test_the_figures_are_those_of_the_libraries() -> None:
     assert found["tau_b"].value == pytest.approx(tau_of_scipy(prompts))
     assert found["w"].value == pytest.approx(w_of_scipy(prompts))
     assert found["alpha"].value == pytest.approx(alpha_of_krippendorff(prompts))
+    missing = [
+        [
+            one._replace(ranks={r: UNRANKED if k == 3 else k for r, k in one.ranks.items()})
+            for one in ranked
+        ]
+        for ranked in prompts
+    ]
+    assert figures(*missing)["alpha"].value == pytest.approx(alpha_of_krippendorff(missing))
     for name in NAMES:
         figure = found[name]
         assert figure.value is not None

@@ -8,6 +8,7 @@ import pytest
 from labelapp.quality.coefficients import measure
 from labelapp.quality.rankings import MeasuredRanking
 from labelapp.quality.results import LabellerFigures
+from training.rankings import UNRANKED
 
 ANN, BOB = 1, 2
 # A to D were shown as C A D B, and have 10, 20, 30, 30 characters.
@@ -30,6 +31,11 @@ def test_figures_are_shares_of_a_labellers_comparisons() -> None:
     assert (ann.first.value, ann.first.count, ann.first.chance) == (2 / 5, 5, 0.5)
     # It is the shorter one each time.
     assert (ann.longer.value, ann.longer.count) == (0, 5)
+
+
+def test_pairs_of_unranked_responses_are_not_ties() -> None:
+    assert people([ranked(1, 1, 2, UNRANKED, UNRANKED)])[1].ties.count == 5
+    assert people([ranked(1, 1, 2, UNRANKED, UNRANKED)])[1].ties.value == 0.0
 
 
 def test_of_equal_lengths_neither_is_longer() -> None:

@@ -1,5 +1,6 @@
 """Reviewing: scores beside human ranks, for those who may see them."""
 
+from itertools import starmap
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from labelapp.rendering.letters import letter
 from labelapp.reviewing.review import review
 from labelapp.runs import scores
 from tests.conftest import AddPrompt, AddRanking, sign_in
-from training.runs.folder import RunFolder
+from training.rankings import UNRANKED
+from training.runs.folder import RunFolder, ScoredResponse
 
 URL = "/projects/kitchen/reviewing/"
 
@@ -41,7 +43,7 @@ def run(project: Project) -> TrainingRun:
 def score(run: TrainingRun, path: Path, rewards: dict[int, float]) -> None:
     folder = RunFolder(path)
     folder.start()
-    folder.write_scores(rewards.items())
+    folder.write_scores(starmap(ScoredResponse, rewards.items()))
     scores.store(run, folder)
 
 
@@ -143,6 +145,26 @@ def test_a_prompt_is_shown_in_full(
     assert "word " * 199 in page
     assert "<strong>bold</strong>" in page
     assert "<script>x" not in page
+
+
+def test_a_response_that_was_left_unranked_is_shown_as_such(
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    labeller: Member,
+    manager: Member,
+    run: TrainingRun,
+    tmp_path: Path,
+) -> None:
+    prompt = add_prompt()
+    add_ranking(prompt, labeller, [1, 2, UNRANKED, UNRANKED])
+    score_in_order(run, tmp_path, prompt, 1.0, 3.0, 2.0, 2.0)
+    (reviewed,) = review(run, PromptAgreement.objects.select_related("prompt"))
+    assert (reviewed.agreement.against, reviewed.agreement.comparisons) == (3, 5)
+    ranks = {one.letter: [given.rank for given in one.ranks] for one in reviewed.responses}
+    assert ranks == {"A": [1], "B": [2], "C": [None], "D": [None]}
+    client = sign_in(manager)
+    assert client.get(URL).content.decode().count("did not rank it") == 2
+    assert client.get(f"{URL}{prompt.pk}/").content.decode().count("not ranked") == 2
 
 
 def test_notes_of_labellers_are_shown_to_those_who_review(

@@ -31,6 +31,7 @@ from tests.training.test_child_process import is_running
 from tests.waiting import PATIENCE, wait_until
 from training.config import TrainConfig
 from training.data.database import open_engine
+from training.rankings import UNRANKED
 from training.runs.folder import Progress, RunFolder
 
 URL = "/projects/kitchen/runs/"
@@ -375,7 +376,12 @@ def test_the_program_gets_every_part_of_a_postgresql_address(
 
 @pytest.mark.parametrize(
     ("ranks", "count"),
-    [([], "are none"), ([[1, 1, 1, 1]] * 2, "are none"), ([[1, 2, 3, 4]], "is one")],
+    [
+        ([], "are none"),
+        ([[1, 1, 1, 1]] * 2, "are none"),
+        ([[1, 2, 3, 4]], "is one"),
+        ([[1, UNRANKED, UNRANKED, UNRANKED]], "is one"),
+    ],
 )
 def test_training_needs_two_prompts_with_a_comparison(
     project: Project,

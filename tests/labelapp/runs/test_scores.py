@@ -1,5 +1,6 @@
 """Scoring: a run folder's rewards in the database, and how they agree with the people."""
 
+from itertools import starmap
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from labelapp.models import Member, Project, PromptAgreement, Score, TrainingRun
 from labelapp.reviewing.review import review
 from labelapp.runs import scores
 from tests.conftest import AddPrompt, AddRanking
-from training.runs.folder import RunFolder
+from training.runs.folder import RunFolder, ScoredResponse
 
 
 @pytest.fixture
@@ -38,7 +39,8 @@ def test_agreement_counts_comparisons_that_the_model_orders_otherwise(
     add_ranking(prompt, manager, [1, 1, 1, 1])  # all tied: none
     other = [(response.pk, 0.0) for response in unranked.responses.all()]
     # The model: b > a > c = d. Against: a over b, and c over d, which it does not tell apart.
-    folder.write_scores([(a.pk, 1.0), (b.pk, 2.0), (c.pk, -1.0), (d.pk, -1.0), *other])
+    rewards = [(a.pk, 1.0), (b.pk, 2.0), (c.pk, -1.0), (d.pk, -1.0), *other]
+    folder.write_scores(starmap(ScoredResponse, rewards))
     folder.write_held_out([prompt.pk])
 
     scores.store(run, folder)
@@ -55,6 +57,30 @@ def test_agreement_counts_comparisons_that_the_model_orders_otherwise(
     assert [agreement.prompt for agreement in worst_first] == [prompt, unranked]
 
 
+def test_responses_that_are_equal_after_the_cut_are_not_compared(
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    labeller: Member,
+    project: Project,
+    folder: RunFolder,
+) -> None:
+    """As in training: the model cannot tell them apart."""
+    prompt = add_prompt()
+    add_ranking(prompt, labeller, [1, 2, 3, 4])
+    a, b, c, d = prompt.responses.order_by("pk").values_list("pk", flat=True)
+    rewards = [(a, 1.0, None), (b, 0.0, None), (c, 1.0, a), (d, 0.0, b)]
+    folder.write_scores(starmap(ScoredResponse, rewards))
+    done = {"state": "done", "finished_at": timezone.now()}
+    run = TrainingRun.objects.create(project=project, **done)
+    scores.store(run, folder)
+    found = PromptAgreement.objects.get()
+    assert (found.against, found.comparisons) == (1, 4)  # not A with C, nor B with D
+    (reviewed,) = review(run, [found])
+    assert (reviewed.agreement.against, reviewed.agreement.comparisons) == (1, 4)
+    contested = {one.letter for one in reviewed.responses if one.contested}
+    assert contested == {"B", "C"}
+
+
 def test_each_run_is_held_against_people_by_its_own_scores(
     add_prompt: AddPrompt,
     add_ranking: AddRanking,
@@ -66,7 +92,7 @@ def test_each_run_is_held_against_people_by_its_own_scores(
     add_ranking(prompt, labeller, [1, 2, 3, 4])
     pks = list(prompt.responses.order_by("pk").values_list("pk", flat=True))
     for sign in (-1.0, 1.0):
-        folder.write_scores((pk, sign * place) for place, pk in enumerate(pks))
+        folder.write_scores(ScoredResponse(pk, sign * place) for place, pk in enumerate(pks))
         fields = {"state": "done", "finished_at": timezone.now()}
         scores.store(TrainingRun.objects.create(project=project, **fields), folder)
     found = PromptAgreement.objects.order_by("run_id").values_list("against", "comparisons")
@@ -98,7 +124,7 @@ def test_a_run_is_held_against_the_rankings_that_it_learns_from(
     add_ranking(prompt, manager, [1, 2, 3, 4])
     add_ranking(prompt, reviewer, [4, 3, 2, 1], origin="adjudicated")
     pks = prompt.responses.order_by("pk").values_list("pk", flat=True)
-    folder.write_scores((pk, -float(place)) for place, pk in enumerate(pks))
+    folder.write_scores(ScoredResponse(pk, -float(place)) for place, pk in enumerate(pks))
     done = {"state": "done", "finished_at": timezone.now()}
     run = TrainingRun.objects.create(project=project, config=config, **done)
     scores.store(run, folder)
@@ -121,7 +147,7 @@ def test_old_versions_of_a_ranking_do_not_count(
     add_ranking(prompt, labeller, [4, 3, 2, 1], is_current=False)
     add_ranking(prompt, labeller, [1, 2, 3, 4], version=2)
     rewards = zip(prompt.responses.order_by("pk"), (4.0, 3.0, 2.0, 1.0), strict=True)
-    folder.write_scores((response.pk, reward) for response, reward in rewards)
+    folder.write_scores(ScoredResponse(response.pk, reward) for response, reward in rewards)
     scores.store(run, folder)
     assert PromptAgreement.objects.get().against == 0
     assert PromptAgreement.objects.get().comparisons == 6
@@ -132,7 +158,7 @@ def test_storing_again_replaces_the_scores(
 ) -> None:
     responses = list(add_prompt().responses.all())
     for reward in (1.0, 2.0):
-        folder.write_scores((response.pk, reward) for response in responses)
+        folder.write_scores(ScoredResponse(response.pk, reward) for response in responses)
         scores.store(run, folder)
     assert set(Score.objects.values_list("reward", flat=True)) == {2.0}
     assert Score.objects.count() == 4
@@ -145,6 +171,6 @@ def test_scores_of_deleted_or_foreign_responses_are_passed_over(
     assert response is not None
     elsewhere = Project.objects.create(name="Attic", slug="attic")
     foreign = elsewhere.prompts.create(messages=[], content_hash="x").responses.create(text="x")
-    folder.write_scores([(response.pk, 1.0), (foreign.pk, 1.0), (10**9, 1.0)])
+    folder.write_scores(ScoredResponse(pk, 1.0) for pk in (response.pk, foreign.pk, 10**9))
     scores.store(run, folder)
     assert [score.response for score in Score.objects.all()] == [response]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from training.config import TrainConfig
 from training.data.batching import Batches, pairs_of
 from training.data.dataset import TokenizedPrompt, TokenizedRanking
-from training.rankings import comparisons
+from training.rankings import UNRANKED, comparisons
 
 RANKS = [(1, 2, 3), (2, 2, 1, 3), (1, 2), (4, 1, 3, 2, 1), (1, 2, 2)]
 ranks = st.lists(st.integers(1, 4), min_size=2, max_size=9)
@@ -105,6 +105,16 @@ def test_pairs_in_bulk_are_the_comparisons(ties, rows):
         for pair in comparisons(row, ties)
     }
     assert found == expected
+
+
+def test_a_shuffled_comparison_with_an_unranked_response_keeps_its_distance():
+    config = TrainConfig(batching="shuffled", ties="half", rankings_per_step=8)
+    rows = [(1, 2, UNRANKED, UNRANKED)]
+    batches = Batches(rankings_of(rows), rows, config)
+    assert sorted(tuple(sorted(pair.ranks)) for pair in batches[0]) == [
+        *((1, 2), (1, 3), (1, 3)),
+        *((2, 3), (2, 3)),
+    ]
 
 
 @pytest.mark.parametrize("ties", ["drop", "half"])

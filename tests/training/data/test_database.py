@@ -14,7 +14,7 @@ from training.data.database import (
     postgresql_url,
 )
 from training.errors import UserError
-from training.rankings import Ranking, prompt_hash
+from training.rankings import UNRANKED, Ranking, prompt_hash
 
 TYPES = {
     models.BigAutoField: sqlalchemy.BigInteger,
@@ -105,9 +105,10 @@ def test_prompts_come_with_responses_and_rankings(url, two_prompts):
 
 def test_a_ranking_that_was_replaced_is_left_out(url, two_prompts, add_ranking, labeller):
     two_prompts[0].rankings.filter(member=labeller).update(is_current=False)
-    add_ranking(two_prompts[0], labeller, [3, 2, 1, 1], version=2)
+    ranks = (UNRANKED, UNRANKED, 1, 1)
+    add_ranking(two_prompts[0], labeller, ranks, version=2)
     first, _ = DatabaseSource(url, "kitchen").prompts()
-    assert [ranking.ranks for ranking in first.rankings] == [(4, 3, 2, 1), (3, 2, 1, 1)]
+    assert [ranking.ranks for ranking in first.rankings] == [(4, 3, 2, 1), ranks]
 
 
 def test_an_adjudicated_ranking_comes_as_one(url, two_prompts, add_ranking, manager):

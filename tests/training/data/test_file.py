@@ -8,7 +8,7 @@ import pytest
 from tests.training.tiny import ranking_lines, write_rankings
 from training.data.file import FileSource
 from training.errors import UserError
-from training.rankings import prompt_hash
+from training.rankings import UNRANKED, prompt_hash
 
 GOOD = {
     "prompt": "Why?",
@@ -34,6 +34,11 @@ def test_a_line_is_a_prompt_with_a_ranking(tmp_path):
     (ranking,) = prompt.rankings
     assert ranking.ranks == (2, 1, 2)
     assert ranking.labeller == "ann"
+
+
+def test_a_partial_ranking_leaves_the_others_unranked(tmp_path):
+    (prompt,) = read(tmp_path, GOOD | {"ranking": [["b"]], "unranked": ["a", "c"]})
+    assert prompt.rankings[0].ranks == (UNRANKED, 1, UNRANKED)
 
 
 def test_a_response_is_known_by_its_text(tmp_path):

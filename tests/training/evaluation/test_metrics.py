@@ -25,6 +25,7 @@ from training.evaluation.metrics import (
     top1,
 )
 from training.loop.loss import RankingLoss, pad_groups, pad_ranks
+from training.rankings import UNRANKED
 
 RANKS = padded([(2, 1, 2), (1, 2), (3, 3, 1)], np.int64)
 CHARACTERS = padded([(100, 125, 126), (10, 10), (8, 10, 1)], np.float64)
@@ -199,6 +200,17 @@ def test_the_chance_loss_is_the_loss_of_equal_rewards():
     rewards = torch.zeros(padded_ranks.shape, dtype=torch.float64)
     losses = objective.evaluation_loss(rewards, padded_ranks, pad_groups(groups, padded_ranks))
     assert chance_loss(tied, "davidson") == pytest.approx(losses.mean().item())
+
+
+def test_unranked_responses_are_below_the_others_and_neither_tied_nor_ordered():
+    ranks, rewards = np.array([[1, 2, UNRANKED, UNRANKED]]), np.array([[3.0, 2.0, 1.0, 0.0]])
+    assert kendall_tau_b(ranks, rewards) == pytest.approx([1.0])
+    assert tied_share(ranks, groups_of([()], 4)) == pytest.approx([0.0])
+    table = comparison_table(ranks, np.array([[5, 5, 5, 5]]))
+    assert table[["better", "worse", "gap"]].to_numpy().tolist() == [
+        *([0, 1, 1], [0, 2, 2], [0, 3, 2]),
+        *([1, 2, 1], [1, 3, 1]),
+    ]
 
 
 def test_responses_of_a_group_have_no_part_in_the_figures_of_a_ranking():

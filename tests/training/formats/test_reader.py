@@ -26,6 +26,8 @@ from training.formats.ranking_file import (
     open_ranking_file,
 )
 from training.formats.reading import sentences
+from training.formats.sides import TOP_FEW
+from training.rankings import UNRANKED
 
 Read = Callable[..., list[Line | BadLine]]
 LONG_ENOUGH = "Boil it for two minutes, then wait."
@@ -371,7 +373,7 @@ def test_answers_hold_their_own_rank_or_score(files: Files) -> None:
 def test_the_best_of_several_is_above_the_others_in_no_order(files: Files) -> None:
     summaries = [{"text": text, "policy": "sup"} for text in "abc"]
     line = files.one(record(info={"post": "Long."}, summaries=summaries, choice=1, worker="w"))
-    assert (order(line), line.labeller) == ([["b"], ["a", "c"]], "w")
+    assert (order(line), line.unranked, line.labeller) == ([["b"]], ["0", "2"], "w")
 
 
 # Tools
@@ -477,9 +479,27 @@ def test_ratings_in_words_and_numbers_of_categories_are_not_scores(files: Files)
 
 def test_the_top_few_are_above_the_others(files: Files) -> None:
     line = files.one("prompt,response,rank\nWhy?,a,2\nWhy?,b,\nWhy?,c,1st\nWhy?,d,\n", "top.csv")
-    assert order(line) == [["c"], ["a"], ["b", "d"]]
-    assert files.said[-1][0] == "note"
-    assert "stored below them, as ties" in files.said[-1][1]
+    assert (order(line), line.unranked) == ([["c"], ["a"]], ["1", "3"])
+    assert line.ranks == {"2": 1, "0": 2, "1": UNRANKED, "3": UNRANKED}
+    heading, note = files.said[-1]
+    assert (heading, note) == ("note", f"{TOP_FEW} (1)")
+
+
+def test_a_single_response_without_a_rank_is_the_last_one(files: Files) -> None:
+    line = files.one("prompt,response,rank\nWhy?,a,2\nWhy?,b,\nWhy?,c,1st\n", "top.csv")
+    assert (order(line), line.unranked) == ([["c"], ["a"], ["b"]], [])
+
+
+def test_an_object_may_name_its_unranked_responses(files: Files) -> None:
+    responses = [{"id": id_, "text": f"text {id_}"} for id_ in "abcd"]
+    own = {"prompt": "Why?", "responses": responses, "ranking": [["a"], ["b"]]}
+    line = files.one(json.dumps(own | {"unranked": ["c", "d"]}))
+    assert (line.ranking, line.unranked) == ([["a"], ["b"]], ["c", "d"])
+    assert "has no rank for the response 'c'" in files.bad(json.dumps(own | {"unranked": []}))
+    for unranked in ("c", [["c", "d"]], ["a", "c", "d"], ["c", "x"]):
+        assert files.bad(json.dumps(own | {"unranked": unranked}))
+    nothing = own | {"ranking": [], "unranked": ["a", "b", "c", "d"]}
+    assert "beside a ranking of others" in files.bad(json.dumps(nothing))
 
 
 def test_rows_may_come_as_json_lines(files: Files) -> None:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from training.config import TrainConfig
 from training.loop.loss import RankingLoss, pad_groups, pad_ranks
-from training.rankings import comparisons, has_comparison
+from training.rankings import UNRANKED, below_the_ranked, comparisons, has_comparison
 
-ranking = st.lists(st.tuples(st.floats(-20, 20), st.integers(1, 4)), min_size=2, max_size=9)
+rank = st.integers(1, 4) | st.just(UNRANKED)
+ranking = st.lists(st.tuples(st.floats(-20, 20), rank), min_size=2, max_size=9)
 batches = st.lists(ranking, min_size=1, max_size=4)
 both = pytest.mark.parametrize("ties", ["drop", "half", "davidson"])
 
@@ -37,9 +38,10 @@ def slow_loss(rewards, ranks, ties="drop", nu=1.0, margin=0.0, label_smoothing=0
         return -math.log(1 + math.exp(-lead) + nu * math.exp(-lead / 2))
 
     terms = []
+    places = below_the_ranked(ranks)
     for pair in comparisons(ranks, ties):
         lead = rewards[pair.better] - rewards[pair.worse]
-        lead -= margin * (ranks[pair.worse] - ranks[pair.better])
+        lead -= margin * (places[pair.worse] - places[pair.better])
         right = pair.target - label_smoothing * (2 * pair.target - 1)
         if ties == "davidson" and pair.target == 0.5:
             terms.append(-math.log(nu) + math.log(nu + math.exp(lead / 2) + math.exp(-lead / 2)))
@@ -328,3 +330,59 @@ def test_without_groups_all_responses_differ():
     ranks = pad_ranks([(1, 2), (1, 2, 3)])
     assert pad_groups([(), ()], ranks) is None
     assert pad_groups([(), (0, 0, 2)], ranks).tolist() == [[0, 1, 2], [0, 0, 2]]
+
+
+ALL = pytest.mark.parametrize(
+    "chosen",
+    [
+        {"ties": "drop"},
+        {"ties": "half"},
+        {"ties": "davidson"},
+        {"ties": "half", "margin": 0.5, "label_smoothing": 0.1},
+    ],
+)
+
+
+@ALL
+def test_a_partial_ranking_costs_what_its_known_pairs_cost_and_no_more(chosen):
+    """A above B, and both above C, D and E, whose order is not known: seven pairs."""
+    objective = objective_of(**chosen)
+    values = torch.tensor([0.3, -0.2, 0.9, -1.0, 0.1], dtype=torch.float64)
+    rewards = values.clone().requires_grad_()
+    found = objective(rewards[None], torch.tensor([[1, 2, UNRANKED, UNRANKED, UNRANKED]]))
+    found.sum().backward()
+
+    alone = values.clone().requires_grad_()
+    pairs = [(0, 1, 1), *((i, j, 3 - 1 - i) for i in (0, 1) for j in (2, 3, 4))]
+    terms = [
+        objective(alone[[better, worse]][None], torch.tensor([[1, 1 + distance]]))
+        for better, worse, distance in pairs
+    ]
+    expected = torch.cat(terms).mean()
+    expected.backward()
+    assert found.item() == pytest.approx(expected.item(), abs=1e-12)
+    assert rewards.grad.tolist() == pytest.approx(alone.grad.tolist(), abs=1e-12)
+
+
+def test_ties_are_not_learned_from_what_was_left_unranked():
+    objective = objective_of(ties="davidson")
+    rewards = torch.zeros((1, 3), dtype=torch.float64)
+    objective(rewards, torch.tensor([[1, UNRANKED, UNRANKED]])).sum().backward()
+    unranked = objective.log_nu.grad.item()
+    objective.log_nu.grad = None
+    objective(rewards, torch.tensor([[1, 2, 2]])).sum().backward()
+    assert unranked > 0  # two wins: ties are rarer than they were thought to be
+    assert objective.log_nu.grad.item() < unranked
+
+
+def test_plackett_luce_of_a_partial_ranking_is_the_likelihood_of_the_first_choices():
+    # Strengths 8, 4, 2, 1: the first of all with 8/15, the second of the other three with 4/7.
+    strengths = torch.tensor([[8.0, 4.0, 2.0, 1.0]], dtype=torch.float64)
+    rewards = strengths.log().requires_grad_()
+    ranks = torch.tensor([[1, 2, UNRANKED, UNRANKED]])
+    found = objective_of(loss="plackett-luce")(rewards, ranks)
+    found.sum().backward()
+    weight = math.log2(4) + math.log2(3)
+    assert found.item() == pytest.approx(-math.log(8 / 15 * 4 / 7) / weight, abs=1e-12)
+    expected = [8 / 15 - 1, 4 / 15 + 4 / 7 - 1, 2 / 15 + 2 / 7, 1 / 15 + 1 / 7]
+    assert rewards.grad[0].tolist() == pytest.approx([e / weight for e in expected], abs=1e-12)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from training.config import TrainConfig
-from training.runs.folder import Progress, RunFolder
+from training.runs.folder import Progress, RunFolder, ScoredResponse
 
 
 @pytest.fixture
@@ -77,15 +77,16 @@ def test_a_line_being_written_is_left_for_later(folder):
 
 
 def test_scores_are_all_there_or_not_at_all(folder):
-    assert folder.write_scores([(1, 0.5), (2, -1.0)]) == 2
+    found = [ScoredResponse(1, 0.5), ScoredResponse(2, -1.0, same_as=1)]
+    assert folder.write_scores(found) == 2
 
     def breaks_off():
-        yield 1, 9.0
+        yield ScoredResponse(1, 9.0)
         raise RuntimeError("power cut")
 
     with pytest.raises(RuntimeError):
         folder.write_scores(breaks_off())
-    assert list(folder.iter_scores()) == [(1, 0.5), (2, -1.0)]
+    assert list(folder.iter_scores()) == found
 
 
 def test_a_model_is_in_place_only_when_whole(folder):
@@ -132,6 +133,6 @@ def test_what_a_killed_run_was_writing_is_no_stranger_and_goes(folder):
 def test_a_new_run_takes_away_what_the_old_one_left(folder):
     folder.write_config(TrainConfig())
     folder.write_metrics({"steps": 5})
-    folder.write_scores([(1, 0.5)])
+    folder.write_scores([ScoredResponse(1, 0.5)])
     folder.start()
     assert [item.name for item in folder.path.iterdir()] == ["lock"]

@@ -62,6 +62,23 @@ def test_a_chat_template_is_used_where_there_is_one(tmp_path):
     )
 
 
+def test_a_system_message_that_the_template_refuses_goes_into_the_first_user_message(tmp_path):
+    folder = save_pretrained_folder(tmp_path / "chat", "qwen2")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = (
+        "{% for m in messages %}"
+        "{% if m['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+        "<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
+    )
+    tokenizer.save_pretrained(folder)
+    model = Model(str(folder), max_new_tokens=4, top_p=1.0)
+    system, user = {"role": "system", "content": "Be brief."}, ASKED[0]["messages"][0]
+    joined = {"role": "user", "content": f"Be brief.\n\n{user['content']}"}
+    assert model.tokens([system, user]) == model.tokens([joined])
+    ((one,),) = texts(model, prompts=[{"messages": [system, user], "count": 1}])
+    assert isinstance(one, str)
+
+
 def test_a_model_without_one_does_not_go_on_to_ask_the_next_question(model):
     tokens = model.tokenizer("So.\n\nUser:\nAnd?")["input_ids"]
     assert model.text(tokens) == ("So.", False)
