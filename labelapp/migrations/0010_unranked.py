@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("labelapp", "0008_access"),
+        ("labelapp", "0009_project_deleted_at"),
     ]
 
     operations = [
