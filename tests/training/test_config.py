@@ -47,7 +47,11 @@ def test_a_given_value_beats_the_backbones():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"backbone": "cnn"}, "backbone must be one of transformer, rnn, pretrained, got 'cnn'"),
+        (
+            {"backbone": "cnn"},
+            "backbone must be one of auto, features, embedding, transformer, rnn, pretrained,"
+            " got 'cnn'",
+        ),
         ({"epochs": 0}, "epochs must be at least 1 and at most 10,000, got 0"),
         ({"epochs": 1.5}, "epochs must be of type int, got 1.5"),
         ({"epochs": True}, "epochs must be of type int, got True"),
@@ -56,7 +60,7 @@ def test_a_given_value_beats_the_backbones():
         ({"max_grad_norm": float("inf")}, "max_grad_norm must be above 0, got inf"),
         ({"width": 130}, r"width must be even and a multiple of heads \(4\), got 130"),
         ({"backbone": "pretrained", "model": ""}, "model must be the name or the folder"),
-        ({"lora_rank": 4}, "lora_rank is for backbone pretrained, got backbone transformer"),
+        ({"lora_rank": 4}, "lora_rank is for backbone pretrained, got backbone auto"),
         (
             {"backbone": "rnn", "gradient_checkpointing": "on"},
             "gradient_checkpointing is for backbone pretrained, got backbone rnn",

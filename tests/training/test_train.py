@@ -97,6 +97,7 @@ def test_the_manifest_says_what_was_learned_from(run, rankings_file):
 
 def test_the_settings_are_kept(run):
     assert run.read_config() == TrainConfig(
+        backbone="transformer",
         width=32,
         heads=4,
         layers=1,
