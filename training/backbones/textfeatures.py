@@ -12,7 +12,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -23,8 +23,10 @@ Part = TypeVar("Part", str, tuple[str, str])
 
 LONGEST_READ = 10_000
 """Characters of a text that are read."""
-MOST_TRIGRAMS = 4_000
+MOST_TRIGRAMS = 1_000
 """Characters of a text whose trigrams are compared."""
+PAIR_FACTOR = 1_000_003
+"""Factor of the first word's hash in that of a pair of words."""
 
 WORD = re.compile(r"\w+")
 SIGN = re.compile(r"\w+|[^\w\s]")
@@ -179,17 +181,18 @@ def features(prompt: Text, response: Text) -> list[float]:
 def word_counts(response: Text, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the buckets of the text's words and word pairs, and 1 + log(count) of each.
 
-    Words are hashed instead of listed (Weinberger et al., arXiv 0902.2206), by CRC-32, which is the
-    same on every machine.
+    Words are hashed instead of listed (Weinberger et al., arXiv 0902.2206).
     """
-    signs = SIGN.findall(response.lower)
-    counts = Counter(signs)
-    counts.update(map(" ".join, pairwise(signs)))
-    found: Counter[int] = Counter()
-    for word, count in counts.items():
-        found[zlib.crc32(word.encode("utf-8", "replace")) % buckets] += count
-    places = np.fromiter(found.keys(), np.int64, len(found))
-    return places, 1 + np.log(np.fromiter(found.values(), np.float32, len(found)))
+    hashes = np.array([word_hash(sign) for sign in SIGN.findall(response.lower)], np.int64)
+    pairs = hashes[:-1] * PAIR_FACTOR + hashes[1:]
+    places, counts = np.unique(np.concatenate([hashes, pairs]) % buckets, return_counts=True)
+    return places, 1 + np.log(counts.astype(np.float32))
+
+
+@lru_cache(1 << 16)
+def word_hash(word: str) -> int:
+    """Return the CRC-32 of a word, which is the same on every machine."""
+    return zlib.crc32(word.encode("utf-8", "replace"))
 
 
 def _share(part: int, whole: int) -> float:

@@ -22,7 +22,7 @@ FOLDS = 5
 SEED = 0
 NAMED = (0.3, 1.0, 3.0)
 """Strengths that are tried for the named features; below, for the words and the embeddings."""
-WORDS = (3.0, 10.0, 30.0)
+WORDS = (1.0, 3.0, 10.0)
 EMBEDDED = (1.0, 3.0, 10.0)
 
 

@@ -17,8 +17,10 @@ from training.backbones.features import FARTHEST
 from training.selection.table import FeatureTable, Floats, Numbers
 
 ITERATIONS = 100
-TOLERANCE = 1e-6
+TOLERANCE = 1e-5
 """Relative decrease of the loss at which a fit ends."""
+PAIRS_KEPT = 5
+"""Steps that L-BFGS remembers."""
 FEWEST_TEXTS = 2
 """Texts that have a word, for it to count."""
 
@@ -117,7 +119,7 @@ class Design:
             first,
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": ITERATIONS, "ftol": TOLERANCE},
+            options={"maxiter": ITERATIONS, "ftol": TOLERANCE, "maxcor": PAIRS_KEPT},
         )
         weights: NDArray[np.float64] = found.x * scales
         return weights
