@@ -8,23 +8,14 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.training.tiny import ranking_lines, write_rankings
+from training.backbones.choose import load_backbone
 from training.config import TrainConfig
 from training.runs.folder import RunFolder
 from training.train import main
 
 SMALL = [
-    *(
-        "--backbone",
-        "transformer",
-        "--width",
-        "32",
-        "--heads",
-        "4",
-        "--layers",
-        "1",
-        "--vocabulary",
-        "400",
-    ),
+    *("--backbone", "transformer", "--width", "32", "--heads", "4"),
+    *("--layers", "1", "--vocabulary", "400"),
     *("--rankings-per-step", "8", "--learning-rate", "0.003", "--held-out-fraction", "0.25"),
 ]
 
@@ -359,3 +350,48 @@ def test_what_the_cut_made_equal_is_neither_learned_from_nor_evaluated(tmp_path,
     whole = train(path, tmp_path / "whole", "--max-response-tokens", "400", "--epochs", "1")
     digests = [run.read_metrics()["held_out"]["comparisons_sha256"] for run in (found, whole)]
     assert digests[0] != digests[1]
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory):
+    """A run as it is by default: linear parts alone, because the rankings are few."""
+    folder = tmp_path_factory.mktemp("chosen")
+    rankings = write_rankings(folder / "rankings.jsonl", ranking_lines(40))
+    run = RunFolder(folder / "run")
+    assert main(["--rankings", str(rankings), "--run-folder", str(run.path)]) == 0
+    return run
+
+
+def test_by_default_a_linear_model_is_chosen_and_takes_no_steps(chosen):
+    metrics = chosen.read_metrics()
+    assert metrics["steps"] == 0
+    assert metrics["train"]["loss"] is None
+    assert metrics["choice"]["chosen"] == ["named", "words"]
+    assert metrics["choice"]["network"] is None
+    assert metrics["held_out"]["accuracy"] > 0.8
+    assert chosen.read_progress().state == "done"
+
+
+def test_what_was_chosen_stands_first_but_for_what_limits_the_figures(chosen):
+    report = (chosen.path / "report.md").read_text()
+    prompts = chosen.read_metrics()["choice"]["prompts"]
+    words = "A linear model of features and words, chosen by cross-validation over"
+    assert f"## The model\n\n{words} {prompts} training prompts." in report
+    assert report.index(words) < report.index("## On held-out prompts")
+    assert "| features and words |" in report
+    assert "as a linear model" in (chosen.model / "README.md").read_text()
+
+
+def test_the_model_that_was_chosen_is_loaded_and_scores(chosen, tmp_path):
+    config = chosen.read_config()
+    backbone = load_backbone(chosen.model, config, torch.device("cpu"))
+    assert type(backbone.model).__name__ == "PodiumFeaturesForSequenceClassification"
+    assert backbone.model.network is None
+    assert backbone.model.embedder is None
+
+
+def test_ties_can_be_learned_beside_linear_parts(tmp_path):
+    rankings = write_rankings(tmp_path / "rankings.jsonl", ranking_lines(40))
+    run = train(rankings, tmp_path / "run", "--backbone", "auto", "--ties", "davidson")
+    assert run.read_metrics()["steps"] > 0
+    assert run.read_metrics()["davidson_nu"] > 0

@@ -19,22 +19,13 @@ from tests.training.tiny import ranking_lines, write_rankings
 from tests.waiting import wait_until
 from training.loop.checkpoint import steps_of
 from training.runs.folder import RunFolder
+from training.selection.residual import FEWEST_RANKINGS
 from training.train import main
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = (
-    *(
-        "--backbone",
-        "transformer",
-        "--width",
-        "32",
-        "--heads",
-        "4",
-        "--layers",
-        "1",
-        "--vocabulary",
-        "400",
-    ),
+    *("--backbone", "transformer", "--width", "32", "--heads", "4"),
+    *("--layers", "1", "--vocabulary", "400"),
     *("--rankings-per-step", "4", "--learning-rate", "0.003", "--held-out-fraction", "0.25"),
     *("--epochs", "15", "--checkpoint-minutes", "0.0001"),
 )
@@ -140,6 +131,17 @@ def killed(killed_once, tmp_path):
     """A run that was killed, with its cache."""
     shutil.copytree(killed_once, tmp_path, dirs_exist_ok=True)
     return RunFolder(tmp_path / "run")
+
+
+def test_a_killed_run_with_linear_parts_goes_on_to_the_same_numbers(tmp_path):
+    """Its network learns with linear rewards that are found once, when the run begins."""
+    lines = ranking_lines(FEWEST_RANKINGS * 5 // 8)  # by two people, a quarter of them held out
+    rankings = write_rankings(tmp_path / "rankings.jsonl", lines)
+    more = ("--backbone", "auto", "--epochs", "1", "--rankings-per-step", "32")
+    run, _ = stopped(rankings, tmp_path / "run", *more)
+    assert main(command(rankings, run.path, *more)) == 0
+    assert run.read_metrics()["choice"]["network"]["prompts"] > 100
+    assert_same(run, finished(rankings, tmp_path / "whole" / "run", *more))
 
 
 @pytest.mark.parametrize("kind", KINDS)
