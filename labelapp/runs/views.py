@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.jobs import jobs
 from labelapp.models import Member, Role, TrainingRun
 from labelapp.rendering.charts import loss_curve
-from labelapp.runs import caveats, lifecycle, process, scores, tasks
+from labelapp.runs import caveats, choice, lifecycle, process, scores, tasks
 from labelapp.runs.forms import TrainForm
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 
@@ -29,6 +29,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "folder": folder.model,
         "caveats": caveats.caveat_sentences(run.metrics),
         "few_prompts": caveats.few_prompts(run.held_out),
+        "choice": choice.choice_context(run),
         "curve": loss_curve(folder.metric_lines(), caveats.chance_of_training(run)),
         "can_resume": lifecycle.can_resume(run),
         "is_trained": folder.is_trained,

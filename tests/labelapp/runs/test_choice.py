@@ -1,0 +1,91 @@
+"""The model that was chosen, on the run's page."""
+
+from typing import Any
+
+import pytest
+from django.utils.translation import override
+
+from labelapp.models import Member, State, TrainingRun
+from labelapp.runs.choice import choice_context
+from tests.conftest import sign_in
+from tests.labelapp.jobs.test_odd_rows import ended
+
+CHOICE: dict[str, Any] = {
+    "prompts": 58,
+    "comparisons": 504,
+    "chosen": ["named", "words"],
+    "candidates": [
+        {
+            "parts": ["named"], "log_loss": 0.5973, "accuracy": 0.676,
+            "gain": 0.028, "gain_low": -0.011, "gain_high": 0.066,
+        },
+        {
+            "parts": ["named", "words"], "log_loss": 0.5898, "accuracy": 0.705,
+            "gain": 0.0, "gain_low": 0.0, "gain_high": 0.0,
+        },
+    ],
+    "network": None,
+}  # fmt: skip
+JUDGED = {"factor": 0.0, "prompts": 12}
+
+
+def run_of(choice: object) -> TrainingRun:
+    return TrainingRun(metrics={"choice": choice})
+
+
+def test_it_says_what_was_chosen_and_why() -> None:
+    context = choice_context(run_of(CHOICE))
+    assert context is not None
+    assert context["sentences"] == [
+        "A linear model of features and words, chosen by cross-validation over 58 training prompts."
+    ]
+    assert [row["parts"] for row in context["candidates"]] == ["features", "features and words"]
+    assert [row["lead"] for row in context["candidates"]] == [
+        "+2.8 (95 % interval −1.1 to +6.6)",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"), [(0.0, "No network is added, because"), (0.5, "A network is added, which")]
+)
+def test_it_says_what_became_of_the_network(factor: float, words: str) -> None:
+    context = choice_context(run_of(CHOICE | {"network": JUDGED | {"factor": factor}}))
+    assert context is not None
+    assert context["sentences"][1].startswith(words)
+
+
+def test_three_parts_in_german() -> None:
+    choice = CHOICE | {"chosen": ["named", "words", "embedded"], "candidates": []}
+    with override("de"):
+        context = choice_context(run_of(choice))
+    assert context is not None
+    assert "aus Merkmalen, Wörtern und Einbettungen," in context["sentences"][0]
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        None,
+        "linear",
+        {},
+        CHOICE | {"chosen": []},
+        CHOICE | {"chosen": ["a part of a later version"]},
+        CHOICE | {"candidates": [{"parts": ["named"]}]},
+        CHOICE | {"candidates": 3},
+        CHOICE | {"prompts": None},
+    ],
+)
+def test_what_it_cannot_read_is_not_shown(choice: object) -> None:
+    assert choice_context(run_of(choice)) is None
+
+
+@pytest.mark.django_db
+def test_the_page_shows_it(manager: Member) -> None:
+    run = TrainingRun.objects.create(
+        project=manager.project, config={"backbone": "auto"}, folder="runs/1", metrics={"choice": CHOICE},
+        **ended(State.DONE),
+    )  # fmt: skip
+    page = sign_in(manager).get(f"/projects/kitchen/runs/{run.pk}/").content.decode()
+    assert "A linear model of features and words, chosen by cross-validation" in page
+    assert page.count("<td>features") == 2
