@@ -83,8 +83,8 @@ def test_what_it_cannot_read_is_not_shown(choice: object) -> None:
 @pytest.mark.django_db
 def test_the_page_shows_it(manager: Member) -> None:
     run = TrainingRun.objects.create(
-        project=manager.project, config={"backbone": "auto"}, folder="runs/1", metrics={"choice": CHOICE},
-        **ended(State.DONE),
+        project=manager.project, config={"backbone": "auto"}, folder="runs/1",
+        metrics={"choice": CHOICE}, **ended(State.DONE),
     )  # fmt: skip
     page = sign_in(manager).get(f"/projects/kitchen/runs/{run.pk}/").content.decode()
     assert "A linear model of features and words, chosen by cross-validation" in page
