@@ -247,6 +247,12 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
         self.network = PodiumTransformerForSequenceClassification(config)
         nn.Module.to(self.network, self.device)
 
+    def freeze_linear(self) -> None:
+        """Keep all but the network from being trained: a loaded weight is trainable at first."""
+        for part in (self.named, self.words, self.embedder, self.embedded):
+            if part is not None:
+                part.requires_grad_(False)
+
     def drop_words(self) -> None:
         self.config.word_buckets, self.words = 0, None
 

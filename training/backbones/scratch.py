@@ -79,6 +79,8 @@ class ScratchBackbone:
         layout: str,
     ) -> None:
         self.model = model
+        if isinstance(model, PodiumFeaturesForSequenceClassification):
+            model.freeze_linear()
         self.tokenizer = tokenizer
         self.attention: AttentionKind | None = None
         self.layout = "padded" if layout == "padded" else "shared"

@@ -125,7 +125,13 @@ def test_known_rewards_are_given_instead_of_computed(backbone):
     torch.testing.assert_close(backbone.rewards([example]), before)
 
 
-def test_only_the_network_is_trained(backbone):
+def test_only_the_network_is_trained(backbone, tmp_path):
+    assert_only_the_network_is_trained(backbone)
+    backbone.save(tmp_path)
+    assert_only_the_network_is_trained(load_backbone(tmp_path, TrainConfig(), CPU))
+
+
+def assert_only_the_network_is_trained(backbone):
     trained = {
         name.split(".")[0] for name, w in backbone.model.named_parameters() if w.requires_grad
     }

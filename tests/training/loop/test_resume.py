@@ -135,7 +135,7 @@ def killed(killed_once, tmp_path):
 
 def test_a_killed_run_with_linear_parts_goes_on_to_the_same_numbers(tmp_path):
     """Its network learns with linear rewards that are found once, when the run begins."""
-    lines = ranking_lines(FEWEST_RANKINGS * 5 // 8)  # by two people, a quarter of them held out
+    lines = ranking_lines(FEWEST_RANKINGS * 3 // 4)  # by two people, a quarter of them held out
     rankings = write_rankings(tmp_path / "rankings.jsonl", lines)
     more = ("--backbone", "auto", "--epochs", "1", "--rankings-per-step", "32")
     run, _ = stopped(rankings, tmp_path / "run", *more)
