@@ -6,7 +6,7 @@ Shapes: N rankings, K responses.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ class ScratchBackbone:
         self.model = model
         self.tokenizer = tokenizer
         self.attention: AttentionKind | None = None
+        self.head: Collection[str] = ()
+        self.head_is_new = True
         self.layout = "padded" if layout == "padded" else "shared"
         self.pad = int(model.config.pad_token_id)
 

@@ -85,6 +85,8 @@ class TrainState:
     last_epoch: StepStats = field(default_factory=StepStats)
     held_out: dict[int, float] = field(default_factory=dict)
     """Held-out losses, by the number of steps done before each evaluation."""
+    before: dict[str, Any] = field(default_factory=dict)
+    """The held-out evaluation of a reward model before the first step; empty for other models."""
     random: dict[str, Tensor] = field(default_factory=random_state)
     """The random generators at the end of the last step."""
 

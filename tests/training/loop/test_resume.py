@@ -50,6 +50,7 @@ KINDS = {
         *("--backbone", "pretrained", "--lora-rank", "2", "--optimizer", "adafactor"),
         *("--max-prompt-tokens", "64", "--max-response-tokens", "64"),
     ),
+    "a reward model": ("--backbone", "pretrained", "--head-learning-rate", "0.03"),
 }
 
 
@@ -143,8 +144,11 @@ def killed(killed_once, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_run_goes_on_to_the_same_numbers(rankings_file, gpt2_folder, tmp_path, kind):
-    more = KINDS[kind] + (("--model", str(gpt2_folder)) if "pretrained" in KINDS[kind] else ())
+def test_a_killed_run_goes_on_to_the_same_numbers(
+    rankings_file, gpt2_folder, reward_folder, tmp_path, kind
+):
+    model = reward_folder if kind == "a reward model" else gpt2_folder
+    more = KINDS[kind] + (("--model", str(model)) if "pretrained" in KINDS[kind] else ())
     run, _ = stopped(rankings_file, tmp_path / "run", *more)
     with open(run.path / "metrics.jsonl", "a", encoding="utf-8") as file:
         file.write('{"step": 11, "lo')  # a line that was being written
