@@ -23,6 +23,7 @@ Loss = Literal["bradley-terry", "plackett-luce"]
 OptimizerChoice = Literal["adam", "adamw", "sgd", "rmsprop", "adafactor", "muon"]
 Schedule = Literal["cosine", "linear", "constant"]
 Keep = Literal["last", "best"]
+ChooseBy = Literal["held-out", "validation"]
 LayoutChoice = Literal["auto", "shared", "padded"]
 AttentionChoice = Literal["auto", "blocks", "flex", "dense"]
 Sharding = Literal["ddp", "fsdp"]
@@ -41,6 +42,7 @@ TRANSFORMER_DEFAULTS: dict[str, Any] = {
     "rankings_per_step": 16,
     "learning_rate": 3e-3,
     "warmup_ratio": 0.05,
+    "choose_by": "held-out",
     "weight_decay": 0.1,
     "tokens_per_batch": 2048,
 }
@@ -58,6 +60,7 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
         "rankings_per_step": 16,
         "learning_rate": 1e-3,
         "warmup_ratio": 0.05,
+        "choose_by": "held-out",
         "weight_decay": 0.1,
         "tokens_per_batch": 2048,
     },
@@ -67,6 +70,7 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
         "rankings_per_step": 8,
         "learning_rate": 1e-5,
         "warmup_ratio": 0.1,
+        "choose_by": "validation",
         "weight_decay": 0.0,
         "tokens_per_batch": 0,
     },
@@ -300,13 +304,19 @@ class TrainConfig:
     )
     patience: int = setting(
         0,
-        "early stopping after this many evaluations without a lower held-out loss; 0 is off",
+        "early stopping after this many evaluations without a lower loss; 0 is off",
         group="training",
         least=0,
     )
     keep: Keep = setting(
         "last",
-        "keep the weights of the last step, or of the lowest held-out loss",
+        "keep the weights of the last step, or of the lowest loss",
+        group="training",
+    )
+    choose_by: ChooseBy = setting(
+        None,
+        "prompts whose loss patience and keep look at: the held-out ones, or a fifth of the others,"
+        " which are then not trained on (validation)",
         group="training",
     )
     seed: int = setting(
@@ -451,6 +461,11 @@ class TrainConfig:
                     f" it must be 0, got {getattr(self, name)}"
                 )
 
+    @property
+    def validates(self) -> bool:
+        """Return True if a part of the training prompts chooses the weights."""
+        return self.choose_by == "validation" and (self.patience > 0 or self.keep == "best")
+
     def to_json(self) -> dict[str, Any]:
         """Return every field as a plain value, by its name."""
         return dataclasses.asdict(self)
@@ -463,8 +478,9 @@ class TrainConfig:
             raise ValueError(f"settings must be a JSON object, got {type(values).__name__}")
         values = {OLD_NAMES.get(name, name): value for name, value in values.items()}
         if "lora_rank" in values and values.get("backbone") == "pretrained":
-            # Runs of earlier versions had one learning rate.
+            # Runs of earlier versions had one learning rate and no validation.
             values.setdefault("head_learning_rate", values.get("learning_rate"))
+            values.setdefault("choose_by", "held-out")
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:

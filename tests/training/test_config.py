@@ -19,6 +19,7 @@ def test_a_backbone_brings_its_own_defaults():
     scratch = TrainConfig()
     full, lora = (TrainConfig(backbone="pretrained", lora_rank=rank) for rank in (0, 16))
     assert (full.learning_rate, lora.learning_rate) == (1e-5, 1e-4)
+    assert (scratch.choose_by, full.choose_by) == ("held-out", "validation")
     assert (full.epochs, full.rankings_per_step, full.warmup_ratio) == (2, 8, 0.1)
     assert full.model == "gpt2"
     assert scratch.learning_rate > lora.learning_rate
@@ -43,9 +44,10 @@ def test_settings_that_depend_on_a_pretrained_model_are_left_to_it():
 
 def test_a_stored_run_of_an_earlier_version_has_one_learning_rate():
     stored = TrainConfig(backbone="pretrained", lora_rank=0, learning_rate=9e-6).to_json()
-    del stored["head_learning_rate"], stored["freeze"]
+    del stored["head_learning_rate"], stored["freeze"], stored["choose_by"]
     config = TrainConfig.from_json(stored)
     assert (config.head_learning_rate, config.freeze) == (9e-6, "none")
+    assert config.choose_by == "held-out"
     given = {"backbone": "pretrained", "model": "gpt2", "learning_rate": 9e-6}
     assert TrainConfig.from_json(given).head_learning_rate is None
 

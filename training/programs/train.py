@@ -25,6 +25,7 @@ from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import StoppedError
 from training.evaluation.caveats import sentences
 from training.evaluation.evaluate import (
+    EvalSplit,
     Evaluation,
     before_training,
     brief,
@@ -51,6 +52,7 @@ from training.runs.progress import MetricLog, Reporter
 from training.runs.signals import asked, saving_first, stopped
 from training.saving.model_card import write_model_card
 from training.saving.verify import save_verified
+from training.selection.residual import parts
 
 
 def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
@@ -157,7 +159,7 @@ def load(
         state.tokens_per_batch = min(state.tokens_per_batch, config.tokens_per_batch)
         reporter.say(f"going on after step {state.step}")
     log = MetricLog(folder, state.step, silent=not group.is_first)
-    rankings = rankings_to_train_on(backbone, dataset.train)
+    rankings = rankings_to_train_on(backbone, dataset.train, config)
     batches = Batches(rankings, rankings.ranks, config, rankings.groups)
     started -= state.seconds
     run = Run(config, learner, dataset, batches, checkpoints, state, log, reporter, started)
@@ -214,10 +216,14 @@ def record_evaluation(run: Run, evaluation: Evaluation) -> None:
         return
     if state.step == 0 and not run.learner.backbone.head_is_new:
         state.before = before_training(evaluation)
-    if run.config.keep == "best" and state.would_be_best(evaluation.loss):
+    values, loss = curves(evaluation), evaluation.loss
+    if run.config.validates:
+        loss = evaluate_now(run, EvalSplit(parts(run.dataset.train)[1])).loss
+        values["validation_loss"] = loss
+    if run.config.keep == "best" and state.would_be_best(loss):
         run.checkpoints.save_best(state.step)
-    run.log.held_out(state.step, curves(evaluation))
-    state.held_out[state.step] = evaluation.loss
+    run.log.held_out(state.step, values)
+    state.held_out[state.step] = loss
 
 
 def step_and_log(run: Run) -> None:

@@ -372,3 +372,28 @@ def test_the_best_weights_can_be_kept(rankings_file, tmp_path):
     assert metrics["held_out"]["loss"] == pytest.approx(min(losses.values()))
     assert last.read_metrics()["held_out"]["loss"] > metrics["held_out"]["loss"]
     assert json.loads((best.path / "config.json").read_text())["keep"] == "best"
+
+
+def test_a_part_of_the_training_prompts_can_choose_the_weights(rankings_file, tmp_path):
+    overfitting = ("--learning-rate", "0.05", "--epochs", "10", "--evaluate-every", "3")
+    chosen = ("--keep", "best", "--choose-by", "validation")
+    run = finished(rankings_file, tmp_path / "run", *overfitting, *chosen)
+    found = EventAccumulator(str(run.tensorboard))
+    found.Reload()
+    best = {
+        name: min(found.Scalars(f"held_out/{name}"), key=lambda event: event.value).step
+        for name in ("loss", "validation_loss")
+    }
+    metrics = run.read_metrics()
+    assert metrics["kept_step"] == best["validation_loss"] != best["loss"]
+    assert metrics["train"]["rankings"] < run.read_manifest()["train_rankings"]
+
+
+def test_too_few_prompts_cannot_choose_the_weights(tmp_path, capsys):
+    few = write_rankings(tmp_path / "few.jsonl", ranking_lines(5))
+    chosen = ("--keep", "best", "--choose-by", "validation")
+    assert main(command(few, tmp_path / "run", *chosen)) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: --patience and --keep best need at least 5 training prompts;"
+        " leave them out, or use --choose-by held-out"
+    )
