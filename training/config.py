@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
@@ -22,6 +23,7 @@ Loss = Literal["bradley-terry", "plackett-luce"]
 OptimizerChoice = Literal["adam", "adamw", "sgd", "rmsprop", "adafactor", "muon"]
 Schedule = Literal["cosine", "linear", "constant"]
 Keep = Literal["last", "best"]
+ChooseBy = Literal["held-out", "validation"]
 LayoutChoice = Literal["auto", "shared", "padded"]
 AttentionChoice = Literal["auto", "blocks", "flex", "dense"]
 Sharding = Literal["ddp", "fsdp"]
@@ -29,14 +31,18 @@ DeviceChoice = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bf16"]
 
 # The defaults of settings whose default is None. Those of models from scratch were chosen on splits
-# of 219 and of 5,281 rankings (docs/experiments.md); those of pretrained models follow InstructGPT,
-# arXiv 2203.02155, appendix C.
+# of 219 and of 5,281 rankings (docs/experiments.md). The origin of those of pretrained models is in
+# docs/training.md.
 TRANSFORMER_DEFAULTS: dict[str, Any] = {
     "model": "",
+    "lora_rank": 0,
+    "max_prompt_tokens": 512,
     "max_response_tokens": 1024,
     "epochs": 1,
     "rankings_per_step": 16,
     "learning_rate": 3e-3,
+    "warmup_ratio": 0.05,
+    "choose_by": "held-out",
     "weight_decay": 0.1,
     "tokens_per_batch": 2048,
 }
@@ -47,23 +53,38 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
     "transformer": TRANSFORMER_DEFAULTS,
     "rnn": {
         "model": "",
+        "lora_rank": 0,
+        "max_prompt_tokens": 512,
         "max_response_tokens": 512,
         "epochs": 3,
         "rankings_per_step": 16,
         "learning_rate": 1e-3,
+        "warmup_ratio": 0.05,
+        "choose_by": "held-out",
         "weight_decay": 0.1,
         "tokens_per_batch": 2048,
     },
     "pretrained": {
         "model": "gpt2",
-        "max_response_tokens": 512,
-        "epochs": 1,
-        "rankings_per_step": 64,
-        "learning_rate": 9e-6,
+        "epochs": 2,
+        "rankings_per_step": 8,
+        "learning_rate": 1e-5,
+        "warmup_ratio": 0.1,
+        "choose_by": "validation",
         "weight_decay": 0.0,
         "tokens_per_batch": 0,
     },
 }
+
+LORA_LEARNING_RATE = 1e-4
+DECIDED_BY_MODEL = (
+    "lora_rank",
+    "max_prompt_tokens",
+    "max_response_tokens",
+    "learning_rate",
+    "head_learning_rate",
+)
+"""Settings that stay None until training/backbones/defaults.py has read the pretrained model."""
 
 # Factors on the default learning rates above, which are AdamW's (docs/training.md has the trials).
 # Muon's updates are scaled to the size of AdamW's.
@@ -99,7 +120,7 @@ class TrainConfig:
     """Hold the settings of a run. A bad value raises ValueError with its name.
 
     A field whose default is None takes its backbone's value from BACKBONE_DEFAULTS on
-    construction, so that every value is filled in.
+    construction, so that every value is filled in but those that depend on the pretrained model.
     """
 
     backbone: Backbone = setting(
@@ -144,10 +165,20 @@ class TrainConfig:
         most=262144,
     )
     lora_rank: int = setting(
-        0, "LoRA rank for a pretrained model; 0 trains all weights", group="model", least=0
+        None,
+        "LoRA rank for a pretrained model; 0 trains all weights. Left out, it is 16 for a model of"
+        " at least a billion parameters",
+        group="model",
+        least=0,
     )
     lora_alpha: float = setting(
         32.0, "LoRA alpha; the update is scaled by alpha / rank", group="model", above=0
+    )
+    freeze: str = setting(
+        "none",
+        "freeze a pretrained model: none, all (train only the head), or a number n (train only the"
+        " last n layers and the head)",
+        group="model",
     )
 
     ties: Ties = setting(
@@ -181,15 +212,17 @@ class TrainConfig:
         most=1000,
     )
     max_prompt_tokens: int = setting(
-        512,
-        "maximum prompt length in tokens; the oldest tokens are cut",
+        None,
+        "maximum prompt length in tokens; the oldest tokens are cut. For a pretrained model 512, or"
+        " fewer if it reads fewer",
         group="data",
         least=8,
         most=1048576,
     )
     max_response_tokens: int = setting(
         None,
-        "maximum response length in tokens; the end is cut",
+        "maximum response length in tokens; the end is cut. For a pretrained model 512, or fewer if"
+        " it reads fewer",
         group="data",
         least=8,
         most=1048576,
@@ -231,12 +264,27 @@ class TrainConfig:
     )
     optimizer: OptimizerChoice = setting("adamw", "optimiser", group="training")
     schedule: Schedule = setting("cosine", "learning rate schedule after warm-up", group="training")
-    learning_rate: float = setting(None, "peak learning rate", group="training", above=0, most=1)
+    learning_rate: float = setting(
+        None,
+        "peak learning rate; of a pretrained model 1e-5, or 1e-4 with LoRA",
+        group="training",
+        above=0,
+        most=1,
+    )
+    head_learning_rate: float = setting(
+        None,
+        "peak learning rate of the head of a pretrained model, and of other weights that its files"
+        " lack. Left out, it is that of the other weights, or ten times that for a new head without"
+        " LoRA",
+        group="training",
+        above=0,
+        most=1,
+    )
     final_lr_ratio: float = setting(
         0.1, "final learning rate, as a fraction of the peak", group="training", least=0, most=1
     )
     warmup_ratio: float = setting(
-        0.05, "warm-up steps, as a fraction of all steps", group="training", least=0, most=0.9
+        None, "warm-up steps, as a fraction of all steps", group="training", least=0, most=0.9
     )
     beta1: float = setting(
         0.9,
@@ -256,13 +304,19 @@ class TrainConfig:
     )
     patience: int = setting(
         0,
-        "early stopping after this many evaluations without a lower held-out loss; 0 is off",
+        "early stopping after this many evaluations without a lower loss; 0 is off",
         group="training",
         least=0,
     )
     keep: Keep = setting(
         "last",
-        "keep the weights of the last step, or of the lowest held-out loss",
+        "keep the weights of the last step, or of the lowest loss",
+        group="training",
+    )
+    choose_by: ChooseBy = setting(
+        None,
+        "prompts whose loss patience and keep look at: the held-out ones, or a fifth of the others,"
+        " which are then not trained on (validation)",
         group="training",
     )
     seed: int = setting(
@@ -315,16 +369,24 @@ class TrainConfig:
         types = get_type_hints(type(self))
         for name in ("backbone", "optimizer"):  # what other settings' defaults depend on
             _check(name, getattr(self, name), types[name], {})
-        defaults = BACKBONE_DEFAULTS[self.backbone]
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value is None and field.name in defaults:
-                value = defaults[field.name]
-                if field.name == "learning_rate":
-                    value *= OPTIMIZER_RATES[self.optimizer]
-            value = _check(field.name, value, types[field.name], field.metadata)
+            if value is None:
+                value = self._default(field.name)
+            if value is not None or field.name not in DECIDED_BY_MODEL:
+                value = _check(field.name, value, types[field.name], field.metadata)
             object.__setattr__(self, field.name, value)
         self._check_together()
+
+    def _default(self, name: str) -> Any:
+        """Return the default of a setting, or None if it depends on the pretrained model."""
+        value = BACKBONE_DEFAULTS[self.backbone].get(name)
+        if name != "learning_rate":
+            return value
+        if self.lora_rank is None:
+            return None
+        rate = LORA_LEARNING_RATE if self.lora_rank else float(value or 0)
+        return rate * OPTIMIZER_RATES[self.optimizer]
 
     def _check_together(self) -> None:
         """Raise ValueError for settings that do not go together."""
@@ -349,6 +411,18 @@ class TrainConfig:
             )
         if self.backbone != "pretrained" and self.lora_rank:
             raise ValueError(f"lora_rank is for backbone pretrained, got backbone {self.backbone}")
+        if self.backbone != "pretrained" and (self.head_learning_rate or self.freeze != "none"):
+            name = "head_learning_rate" if self.head_learning_rate else "freeze"
+            raise ValueError(f"{name} is for backbone pretrained, got backbone {self.backbone}")
+        if not re.fullmatch("none|all|[1-9][0-9]{0,3}", self.freeze):
+            raise ValueError(
+                f"freeze must be none, all or a number of layers from 1 on, got {self.freeze!r}"
+            )
+        if self.lora_rank and self.freeze != "none":
+            raise ValueError(
+                f"freeze is not for LoRA, which freezes the model itself, got {self.freeze} with"
+                f" lora_rank {self.lora_rank}"
+            )
         if self.backbone != "pretrained" and self.gradient_checkpointing == "on":
             raise ValueError(
                 f"gradient_checkpointing is for backbone pretrained, got backbone {self.backbone}"
@@ -387,6 +461,11 @@ class TrainConfig:
                     f" it must be 0, got {getattr(self, name)}"
                 )
 
+    @property
+    def validates(self) -> bool:
+        """Return True if a part of the training prompts chooses the weights."""
+        return self.choose_by == "validation" and (self.patience > 0 or self.keep == "best")
+
     def to_json(self) -> dict[str, Any]:
         """Return every field as a plain value, by its name."""
         return dataclasses.asdict(self)
@@ -398,6 +477,10 @@ class TrainConfig:
         if not isinstance(values, Mapping):
             raise ValueError(f"settings must be a JSON object, got {type(values).__name__}")
         values = {OLD_NAMES.get(name, name): value for name, value in values.items()}
+        if "lora_rank" in values and values.get("backbone") == "pretrained":
+            # Runs of earlier versions had one learning rate and no validation.
+            values.setdefault("head_learning_rate", values.get("learning_rate"))
+            values.setdefault("choose_by", "held-out")
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
@@ -414,8 +497,9 @@ class TrainConfig:
         ]
 
     def to_arguments(self) -> list[str]:
-        """Return the command line of this configuration, one `--name=value` for each field."""
-        return [f"{option(name)}={value}" for name, value in dataclasses.asdict(self).items()]
+        """Return the command line of this configuration, one `--name=value` for each value."""
+        values = dataclasses.asdict(self)
+        return [f"{option(name)}={value}" for name, value in values.items() if value is not None]
 
 
 def stored_aggregation(values: Mapping[str, Any]) -> Aggregation:
@@ -461,8 +545,12 @@ def _default_text(field: dataclasses.Field[Any]) -> str:
     """Return a field's default as `--help` shows it."""
     if field.default is not None:
         return str(field.default)
-    values = {name: defaults[field.name] for name, defaults in BACKBONE_DEFAULTS.items()}
-    return ", ".join(f"{name} {value}" for name, value in values.items() if value != "")
+    values = {name: defaults.get(field.name) for name, defaults in BACKBONE_DEFAULTS.items()}
+    return ", ".join(
+        f"{name} {'by the model' if value is None else value}"
+        for name, value in values.items()
+        if value != ""
+    )
 
 
 def _check(name: str, value: Any, expected: Any, limits: Mapping[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from training.runs.caveats import FEWEST_PROMPTS, Caveat, caveats, is_measured
 BASELINES = {
     "longer_wins": gettext_lazy("always preferring the longer response"),
     "word_counts": gettext_lazy("counting words"),
+    "before_training": gettext_lazy("before training"),
 }
 REASONS = {
     "dropped_rankings": gettext_lazy("the chat template refuses their prompts"),
@@ -28,6 +29,7 @@ def caveat_sentences(metrics: Mapping[str, Any]) -> list[str]:
     """Return the caveats of a finished run in words, the most important first."""
     held_out = as_object(metrics.get("held_out"))
     known = {
+        **metrics,
         "held_out": held_out | {"baselines": as_object(held_out.get("baselines"))},
         "left_out": as_object(metrics.get("left_out")),
     }
@@ -89,6 +91,11 @@ def sentence(caveat: Caveat) -> str:
                 " least %(needed)s prompts.",
                 values["prompts"],
             ) % {"prompts": values["prompts"], "needed": FEWEST_PROMPTS}
+        case "few_steps":
+            return _(
+                "The run has too few optimiser steps: %(steps)s. A pretrained model learns little"
+                " in fewer than %(needed)s. Train for more epochs."
+            ) % {"steps": values["steps"], "needed": values["needed"]}
         case "not_better":
             return _(
                 "The model is not better than %(baseline)s: it orders %(ours)s of the held-out"

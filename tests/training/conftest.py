@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.training.tiny import save_pretrained_folder, write_rankings
+from tests.training.tiny import save_pretrained_folder, save_reward_folder, write_rankings
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -15,6 +15,12 @@ def one_thread():
 def gpt2_folder(tmp_path_factory):
     """A folder as the hub has it for GPT-2: language model weights, no pad token, no template."""
     return save_pretrained_folder(tmp_path_factory.mktemp("gpt2"), "gpt2")
+
+
+@pytest.fixture(scope="session")
+def reward_folder(tmp_path_factory):
+    """A folder of a reward model with a chat template, as others publish theirs."""
+    return save_reward_folder(tmp_path_factory.mktemp("reward"))
 
 
 @pytest.fixture(scope="session")

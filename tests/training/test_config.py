@@ -16,12 +16,40 @@ def parse(*arguments: str) -> TrainConfig:
 
 
 def test_a_backbone_brings_its_own_defaults():
-    scratch, pretrained = TrainConfig(), TrainConfig(backbone="pretrained")
-    assert pretrained.learning_rate == 9e-6
-    assert (pretrained.epochs, pretrained.rankings_per_step) == (1, 64)
-    assert pretrained.model == "gpt2"
-    assert scratch.learning_rate > pretrained.learning_rate
-    assert scratch.max_response_tokens > pretrained.max_response_tokens == 512
+    scratch = TrainConfig()
+    full, lora = (TrainConfig(backbone="pretrained", lora_rank=rank) for rank in (0, 16))
+    assert (full.learning_rate, lora.learning_rate) == (1e-5, 1e-4)
+    assert (scratch.choose_by, full.choose_by) == ("held-out", "validation")
+    assert (full.epochs, full.rankings_per_step, full.warmup_ratio) == (2, 8, 0.1)
+    assert full.model == "gpt2"
+    assert scratch.learning_rate > lora.learning_rate
+    assert (scratch.max_prompt_tokens, scratch.max_response_tokens) == (512, 1024)
+
+
+def test_settings_that_depend_on_a_pretrained_model_are_left_to_it():
+    config = TrainConfig(backbone="pretrained")
+    names = [name for name, value in config.to_json().items() if value is None]
+    assert names == [
+        "lora_rank",
+        "max_prompt_tokens",
+        "max_response_tokens",
+        "learning_rate",
+        "head_learning_rate",
+    ]
+    assert not any("None" in argument for argument in config.to_arguments())
+    assert parse(*config.to_arguments()) == TrainConfig.from_json(config.to_json()) == config
+    scratch = TrainConfig().to_json()
+    assert [name for name, value in scratch.items() if value is None] == ["head_learning_rate"]
+
+
+def test_a_stored_run_of_an_earlier_version_has_one_learning_rate():
+    stored = TrainConfig(backbone="pretrained", lora_rank=0, learning_rate=9e-6).to_json()
+    del stored["head_learning_rate"], stored["freeze"], stored["choose_by"]
+    config = TrainConfig.from_json(stored)
+    assert (config.head_learning_rate, config.freeze) == (9e-6, "none")
+    assert config.choose_by == "held-out"
+    given = {"backbone": "pretrained", "model": "gpt2", "learning_rate": 9e-6}
+    assert TrainConfig.from_json(given).head_learning_rate is None
 
 
 def test_only_a_transformer_needs_a_width_that_its_heads_share():
@@ -33,7 +61,7 @@ def test_only_a_transformer_needs_a_width_that_its_heads_share():
 def test_an_optimizer_brings_its_own_learning_rate():
     for backbone in ("transformer", "rnn", "pretrained"):
         usual, sgd, rmsprop = (
-            TrainConfig(backbone=backbone, optimizer=name).learning_rate
+            TrainConfig(backbone=backbone, optimizer=name, lora_rank=0).learning_rate
             for name in ("adamw", "sgd", "rmsprop")
         )
         assert rmsprop < usual < sgd
@@ -60,6 +88,16 @@ def test_a_given_value_beats_the_backbones():
         ({"width": 130}, r"width must be even and a multiple of heads \(4\), got 130"),
         ({"backbone": "pretrained", "model": ""}, "model must be the name or the folder"),
         ({"lora_rank": 4}, "lora_rank is for backbone pretrained, got backbone auto"),
+        ({"head_learning_rate": 0.1}, "head_learning_rate is for backbone pretrained, got"),
+        ({"freeze": "all"}, "freeze is for backbone pretrained, got backbone"),
+        (
+            {"backbone": "pretrained", "freeze": "0"},
+            "freeze must be none, all or a number of layers from 1 on, got '0'",
+        ),
+        (
+            {"backbone": "pretrained", "freeze": "2", "lora_rank": 4},
+            "freeze is not for LoRA, .* got 2 with lora_rank 4",
+        ),
         (
             {"backbone": "rnn", "gradient_checkpointing": "on"},
             "gradient_checkpointing is for backbone pretrained, got backbone rnn",

@@ -95,6 +95,25 @@ def save_pretrained_folder(folder: Path, family: str) -> Path:
     return folder
 
 
+def save_reward_folder(folder: Path) -> Path:
+    """A reward model with a head of its own and a chat template."""
+    torch.manual_seed(1)
+    tokenizer = gpt2_like_tokenizer()
+    tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
+    tokenizer.chat_template = (
+        "{%- for message in messages -%}"
+        "{{- '[' + message['role'] + '] ' + message['content'] -}}"
+        "{%- if message['role'] == 'assistant' -%}{{- eos_token -}}{%- endif -%}"
+        "{%- endfor -%}"
+        "{%- if add_generation_prompt -%}{{- '[assistant] ' -}}{%- endif -%}"
+    )
+    ids = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    config = family_config("qwen2", len(tokenizer), num_labels=1, **ids)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def pretrained_backbone(family, layout="shared", attention="auto"):
     """Random weights, large enough that a wrong mask or position shows."""
     torch.manual_seed(0)

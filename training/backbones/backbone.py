@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,11 @@ class Backbone(Protocol):
     layout: str
     attention: AttentionKind | None
     """Attention of the shared layout; None for models that compute their own."""
+    head: Collection[str]
+    """Names of the weights with a learning rate of their own: those of a pretrained model's head,
+    and others that its files lack."""
+    head_is_new: bool
+    """False for a reward model that is trained further."""
 
     @property
     def model(self) -> PreTrainedModel: ...

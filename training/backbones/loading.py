@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from training.backbones.freezing import freeze
 from training.backbones.hub import is_local
 from training.backbones.lora import add_lora
 from training.config import TrainConfig
@@ -25,21 +28,28 @@ from training.data.encoder import prepare_tokenizer
 from training.errors import UserError
 
 
-def load_pretrained(config: TrainConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a model with a new head and its tokenizer, on the CPU in float32.
+class Loaded(NamedTuple):
+    """Hold a model with a head for one reward, and its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    head: frozenset[str]
+    """Names of the weights of the head, and of others that the model's files lack."""
+    head_is_new: bool
+    """True unless the model's files hold the head of a reward model."""
+
+
+def load_pretrained(config: TrainConfig) -> Loaded:
+    """Load a model with its head or a new one, and its tokenizer, on the CPU in float32.
 
     Raises UserError if the model cannot be loaded or cannot become a reward model.
     """
     local = is_local(config.model)
-    try:
+    with loading_errors(config.model):
         tokenizer = AutoTokenizer.from_pretrained(
             config.model, local_files_only=local, trust_remote_code=False
         )
-        model, new = _load_without_dropout(config.model, local)
-    except UserError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"model {config.model} cannot be loaded: {_reason(error)}") from error
+        model, head, head_is_new = _load_without_dropout(config.model, local)
     prepare_tokenizer(tokenizer)
     if len(tokenizer) > _embedding_rows(model):
         model.resize_token_embeddings(len(tokenizer))
@@ -48,10 +58,22 @@ def load_pretrained(config: TrainConfig) -> tuple[PreTrainedModel, PreTrainedTok
     _check_compatible(model, tokenizer, config)
     _remove_remote_code(model, tokenizer)
     if config.lora_rank:
-        add_lora(model, new, config.lora_rank, config.lora_alpha)
+        add_lora(model, head, config.lora_rank, config.lora_alpha)
+    freeze(model, head, config.freeze)
     if config.gradient_checkpointing == "on":
         _checkpoint_gradients(model)
-    return model, tokenizer
+    return Loaded(model, tokenizer, head, head_is_new)
+
+
+@contextmanager
+def loading_errors(name: str) -> Iterator[None]:
+    """Turn what transformers raises for the files of this model into a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"model {name} cannot be loaded: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -59,19 +81,23 @@ def _reason(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _load_without_dropout(name: str, local: bool) -> tuple[PreTrainedModel, set[str]]:
-    """Return the model and the names of its new weights.
-
-    New are the weights of the head, and those that the files do not hold.
-    """
-    config = AutoConfig.from_pretrained(
-        name, num_labels=1, local_files_only=local, trust_remote_code=False
-    )
+def read_model_config(name: str, local: bool) -> tuple[Any, bool]:
+    """Return the configuration with one label, and whether the model is a reward model already."""
+    config = AutoConfig.from_pretrained(name, local_files_only=local, trust_remote_code=False)
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         raise UserError(
             f"transformers has no sequence classifier for a {config.model_type} model;"
             " choose another model"
         )
+    names = config.architectures or [""]
+    has_head = names[0].endswith("ForSequenceClassification") and config.num_labels == 1
+    config.num_labels = 1
+    return config, has_head
+
+
+def _load_without_dropout(name: str, local: bool) -> tuple[PreTrainedModel, frozenset[str], bool]:
+    """Return the model, the names of its head's and new weights, and whether the head is new."""
+    config, _ = read_model_config(name, local)
     for part in _configs(config):
         for key, value in vars(part).items():
             if "drop" in key and isinstance(value, float):
@@ -91,9 +117,11 @@ def _load_without_dropout(name: str, local: bool) -> tuple[PreTrainedModel, set[
     if strange := [key for key in refitted if not key.startswith(name_of_head.split(".")[0])]:
         raise UserError(f"model {name} cannot be loaded: {strange[0]} has an unexpected shape")
     new = refitted | set(loading["missing_keys"])
-    if f"{name_of_head}.weight" in new:
+    head_is_new = f"{name_of_head}.weight" in new
+    if head_is_new:
         nn.init.normal_(head.weight, std=1 / math.sqrt(head.in_features + 1))
-    return model, new | {f"{name_of_head}.{key}" for key, _ in head.named_parameters()}
+    names = new | {f"{name_of_head}.{key}" for key, _ in head.named_parameters()}
+    return model, frozenset(names), head_is_new
 
 
 def _configs(config: Any) -> list[Any]:
@@ -126,28 +154,36 @@ def _check_compatible(
             f"model {config.model} is an encoder-decoder; choose a causal model or an encoder"
         )
     wanted = config.max_prompt_tokens + config.max_response_tokens
-    longest = _max_tokens(model, tokenizer)
+    longest = max_tokens(model)
     if longest is not None and wanted > longest:
         raise UserError(
             f"max_prompt_tokens + max_response_tokens is {wanted}, but {config.model} reads at most"
             f" {longest} tokens; lower them"
         )
+    positions = _offset_positions(model)
+    if positions is not None and positions.padding_idx != tokenizer.pad_token_id:
+        raise UserError(
+            f"the model's padding token has id {positions.padding_idx}, but its tokenizer's has id"
+            f" {tokenizer.pad_token_id}; correct the model folder"
+        )
     _check_padding(model, tokenizer)
 
 
-def _max_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+def max_tokens(model: PreTrainedModel) -> int | None:
     """Return the maximum number of tokens that the model reads, or None without a limit."""
-    for name, module in model.named_modules():
-        # RoBERTa-like models count positions from the padding token's id + 1.
-        if "position" in name and isinstance(module, nn.Embedding) and module.padding_idx:
-            if module.padding_idx != tokenizer.pad_token_id:
-                raise UserError(
-                    f"the model's padding token has id {module.padding_idx}, but its tokenizer's"
-                    f" has id {tokenizer.pad_token_id}; correct the model folder"
-                )
-            return module.num_embeddings - 1 - module.padding_idx
+    positions = _offset_positions(model)
+    if positions is not None:
+        return positions.num_embeddings - 1 - int(positions.padding_idx or 0)
     longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return longest if longest is not None and longest > 0 else None
+
+
+def _offset_positions(model: PreTrainedModel) -> nn.Embedding | None:
+    """Return the positions of a RoBERTa-like model, which begin behind the padding token's id."""
+    for name, module in model.named_modules():
+        if "position" in name and isinstance(module, nn.Embedding) and module.padding_idx:
+            return module
+    return None
 
 
 @torch.no_grad()

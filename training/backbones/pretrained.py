@@ -5,7 +5,7 @@ Shapes: N rankings, K responses, B responses of all rankings, T row tokens, D wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +66,14 @@ class PretrainedBackbone:
         tokenizer: PreTrainedTokenizerBase,
         layout: LayoutChoice = "auto",
         attention: AttentionChoice = "auto",
+        head: Collection[str] = (),
+        head_is_new: bool = True,
     ) -> None:
         """Choose the layout and the attention; the model must already be on its device."""
         self.model = model
         self.tokenizer = tokenizer
+        self.head: Collection[str] = head
+        self.head_is_new = head_is_new
         self.pad = int(model.config.pad_token_id)
         # Causal classifiers have a linear head named score; the heads of encoders vary.
         self.causal = isinstance(getattr(model, "score", None), nn.Linear)
@@ -82,10 +86,10 @@ class PretrainedBackbone:
 
     @classmethod
     def create(cls, config: TrainConfig, device: torch.device) -> PretrainedBackbone:
-        """Load a model by name or from a folder, and give it a new head. Raises UserError."""
-        model, tokenizer = load_pretrained(config)
+        """Load a model by name or from a folder, with its head or a new one. Raises UserError."""
+        model, tokenizer, head, head_is_new = load_pretrained(config)
         nn.Module.to(model, device)
-        return cls(model, tokenizer, config.layout, config.attention)
+        return cls(model, tokenizer, config.layout, config.attention, head, head_is_new)
 
     @classmethod
     def load(cls, folder: Path, config: TrainConfig, device: torch.device) -> PretrainedBackbone:

@@ -6,7 +6,7 @@ Shapes: N rankings, K responses.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,8 @@ class ScratchBackbone:
             model.freeze_linear()
         self.tokenizer = tokenizer
         self.attention: AttentionKind | None = None
+        self.head: Collection[str] = ()
+        self.head_is_new = True
         self.layout = "padded" if layout == "padded" else "shared"
         self.pad = int(model.config.pad_token_id)
 

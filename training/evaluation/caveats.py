@@ -11,6 +11,7 @@ from training.runs.caveats import Caveat
 BASELINES = {
     "longer_wins": "always preferring the longer response",
     "word_counts": "counting words",
+    "before_training": "before training",
 }
 REASONS = {
     "dropped_rankings": "because the chat template refuses their prompts",
@@ -36,6 +37,12 @@ def sentence(caveat: Caveat, quote: Callable[[str], str] = str) -> str:
             return (
                 f"The figures are from {few_prompts(values['prompts'])};"
                 f" hold out at least {values['needed']} prompts."
+            )
+        case "few_steps":
+            return (
+                f"The run has only {_count(values['steps'], 'optimiser step')}, and a pretrained"
+                f" model learns little in fewer than {values['needed']}: raise --epochs, or lower"
+                " --rankings-per-step."
             )
         case "not_better":
             return f"The model is not better than {_comparison(values)}"

@@ -215,7 +215,7 @@ def curves(evaluation: Evaluation) -> dict[str, float]:
 
 
 def brief(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the entries of metrics.json on training prompts, after training."""
+    """Return the figures of an evaluation that need no intervals, for metrics.json."""
     return {
         "prompts": int(evaluation.table["prompt"].nunique()),
         "rankings": len(evaluation.table),
@@ -224,6 +224,12 @@ def brief(evaluation: Evaluation) -> dict[str, Any]:
         "chance_loss": evaluation.chance_loss,
         "accuracy": evaluation.accuracy,
     }
+
+
+def before_training(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the figures of an evaluation, and twice what each comparison agrees (C,)."""
+    agreed_C = torch.tensor((2 * evaluation.comparisons["agreed"]).to_numpy(np.uint8))
+    return {"figures": brief(evaluation), "agreed": agreed_C}
 
 
 def held_out_metrics(

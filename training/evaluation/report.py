@@ -12,7 +12,11 @@ from training.evaluation.formatting import decimal, duration, number, percent, p
 from training.evaluation.metrics import WIDEST_GAP
 from training.runs.caveats import caveats
 
-NAMES = {"longer_wins": "the longer one wins", "word_counts": "counting words"}
+NAMES = {
+    "longer_wins": "the longer one wins",
+    "word_counts": "counting words",
+    "before_training": "before training",
+}
 PARTS = {"named": "features", "words": "words", "embedded": "embeddings"}
 """The parts of a linear model in words."""
 LABELLERS_SHOWN = 50

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -78,7 +78,9 @@ def make_optimizer(backbone: Backbone, objective: RankingLoss, config: TrainConf
     Weight decay leaves out biases, the scales of norms and the objective's parameters. These last
     are always trained by AdamW.
     """
-    weights = [weight for weight in backbone.model.parameters() if weight.requires_grad]
+    trained = {
+        name: weight for name, weight in backbone.model.named_parameters() if weight.requires_grad
+    }
     parts: list[Optimizer] = []
     if config.optimizer == "muon":
         hidden = hidden_matrices(backbone.model)
@@ -90,16 +92,14 @@ def make_optimizer(backbone: Backbone, objective: RankingLoss, config: TrainConf
                 adjust_lr_fn="match_rms_adamw",
             )
         )
-        names = {id(weight) for weight in hidden}
-        weights = [weight for weight in weights if id(weight) not in names]
-    groups = [
-        {"params": [weight for weight in weights if weight.dim() >= 2], "times": 1.0},
-        {
-            "params": [weight for weight in weights if weight.dim() < 2],
-            "times": 1.0,
-            "weight_decay": 0.0,
-        },
-    ]
+        taken = {id(weight) for weight in hidden}
+        trained = {name: weight for name, weight in trained.items() if id(weight) not in taken}
+    head_rate = config.head_learning_rate or config.learning_rate
+    if head_rate == config.learning_rate:
+        groups = _groups(trained.values(), 1.0)
+    else:
+        head = [trained.pop(name) for name in backbone.head]
+        groups = _groups(trained.values(), 1.0) + _groups(head, head_rate / config.learning_rate)
     parts.append(_of_torch(groups, config))
     learned = list(objective.parameters())
     if learned:
@@ -107,6 +107,18 @@ def make_optimizer(backbone: Backbone, objective: RankingLoss, config: TrainConf
         betas = (config.beta1, config.beta2)
         parts.append(AdamW([{"params": learned, "times": times}], betas=betas, weight_decay=0.0))
     return Optimizers(parts)
+
+
+def _groups(weights: Iterable[nn.Parameter], times: float) -> list[dict[str, Any]]:
+    """Return the groups of these weights: with weight decay, and without."""
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for weight in weights:
+        (decayed if weight.dim() >= 2 else others).append(weight)
+    return [
+        {"params": decayed, "times": times},
+        {"params": others, "times": times, "weight_decay": 0.0},
+    ]
 
 
 def _of_torch(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:

@@ -95,6 +95,13 @@ def encoder_of(backbone: Backbone, config: TrainConfig) -> TextEncoder:
     )
 
 
+def count_parameters(backbone: Backbone) -> tuple[int, int]:
+    """Return the numbers of all parameters, and of those that are trained."""
+    weights = list(backbone.model.parameters())
+    trained = (weight for weight in weights if weight.requires_grad)
+    return sum(w.numel() for w in weights), sum(w.numel() for w in trained)
+
+
 def manifest(
     config: TrainConfig,
     source: Source,
@@ -119,6 +126,7 @@ def manifest(
         "device": device.describe(),
         "seed": config.seed,
         **({"choice": choice} if choice else {}),
+        **(_pretrained(backbone, config) if config.backbone == "pretrained" else {}),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -128,18 +136,36 @@ def manifest(
     }
 
 
+def _pretrained(backbone: Backbone, config: TrainConfig) -> dict[str, Any]:
+    """Return the entries of manifest.json on a pretrained model: what of it is trained."""
+    return {
+        "head": "new" if backbone.head_is_new else "loaded",
+        "lora_rank": config.lora_rank,
+        "freeze": config.freeze,
+        "trained_parameters": count_parameters(backbone)[1],
+    }
+
+
 def describe(
-    dataset: Dataset, from_cache: bool, backbone: Backbone, device: Device, steps: int
+    dataset: Dataset,
+    from_cache: bool,
+    backbone: Backbone,
+    config: TrainConfig,
+    device: Device,
+    steps: int,
 ) -> str:
     """Return the lines that the terminal shows before the first step."""
     counts = dataset.counts
-    parameters = sum(weight.numel() for weight in backbone.model.parameters())
+    parameters, trained = count_parameters(backbone)
     return (
         f"{counts.train_rankings} rankings of {counts.train_prompts} prompts to learn from,"
         f" {counts.held_out_rankings} of {counts.held_out_prompts} held out;"
         f" {counts.all_tied} all tied, {counts.duplicates} given twice,"
         f" {counts.dropped_rankings + counts.cut_equal_rankings} dropped;"
         f" cut: {counts.truncated_prompts} prompts, {counts.truncated_responses} responses\n"
-        f"{counts.tokens:,} tokens{' from cache' if from_cache else ''}\n"
-        f"{parameters:,} parameters, {backbone.layout} layout, {device.describe()}, {steps} steps"
+        f"{counts.tokens:,} tokens{' from cache' if from_cache else ''},"
+        f" at most {config.max_prompt_tokens} of a prompt and {config.max_response_tokens} of a"
+        " response\n"
+        f"{parameters:,} parameters{'' if trained == parameters else f' ({trained:,} trained)'},"
+        f" {backbone.layout} layout, {device.describe()}, {steps} steps"
     )

@@ -84,7 +84,10 @@ class TrainState:
     tokens: int = 0
     last_epoch: StepStats = field(default_factory=StepStats)
     held_out: dict[int, float] = field(default_factory=dict)
-    """Held-out losses, by the number of steps done before each evaluation."""
+    """Losses that choose the weights, by the number of steps done before each evaluation: those on
+    the held-out side, or on a part of the training side."""
+    before: dict[str, Any] = field(default_factory=dict)
+    """The held-out evaluation of a reward model before the first step; empty for other models."""
     random: dict[str, Tensor] = field(default_factory=random_state)
     """The random generators at the end of the last step."""
 
@@ -109,11 +112,11 @@ class TrainState:
 
     @property
     def best(self) -> int:
-        """Return the step with the lowest held-out loss, the first of equals."""
+        """Return the step with the lowest loss, the first of equals."""
         return min(self.held_out, key=lambda step: (self.held_out[step], step))
 
     def would_be_best(self, loss: float) -> bool:
-        """Return True if the held-out loss is lower than in every evaluation so far."""
+        """Return True if the loss is lower than in every evaluation so far."""
         return all(loss < found for found in self.held_out.values())
 
     def is_stuck(self, patience: int) -> bool:

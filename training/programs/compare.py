@@ -62,12 +62,16 @@ def work(arguments: argparse.Namespace, _: object) -> None:
 
 
 def is_done(folder: RunFolder, config: TrainConfig) -> bool:
-    """Return True if a run of these settings has finished here; its device may differ."""
+    """Return True if a run of these settings has finished here.
+
+    Its device may differ, and settings that were left to the pretrained model.
+    """
     found = folder.read_config()
     if found is None or folder.read_metrics() is None or not folder.judgements():
         return False
-    tokens = {"tokens_per_batch": config.tokens_per_batch}
-    return found.to_json() | tokens == config.to_json()
+    wanted = config.to_json()
+    free = [name for name, value in wanted.items() if value is None or name == "tokens_per_batch"]
+    return found.to_json() | {name: wanted[name] for name in free} == wanted
 
 
 def train(

@@ -7,18 +7,31 @@ from typing import Any
 
 from training.backbones.backbone import Backbone
 from training.backbones.features import PodiumFeaturesForSequenceClassification
+from training.config import TrainConfig
 from training.data.dataset import Rankings
+from training.errors import UserError
 from training.evaluation.evaluate import EvalSplit, split_rewards
 from training.programs.run import Run
-from training.selection.residual import judge, parts
+from training.selection.residual import PARTS, judge, parts
 
 
-def rankings_to_train_on(backbone: Backbone, train: Rankings) -> Rankings:
-    """Return the training side, without the prompts that judge a network beside linear parts."""
+def rankings_to_train_on(backbone: Backbone, train: Rankings, config: TrainConfig) -> Rankings:
+    """Return the training side, without the prompts that judge a network or choose the weights.
+
+    Raises UserError if too few prompts are left for that.
+    """
     model = backbone.model
     if isinstance(model, PodiumFeaturesForSequenceClassification) and model.network is not None:
         return parts(train)[0]
-    return train
+    if not config.validates:
+        return train
+    learning, judging = parts(train)
+    if not len(judging):
+        raise UserError(
+            f"--patience and --keep best need at least {PARTS} training prompts;"
+            " leave them out, or use --choose-by held-out"
+        )
+    return learning
 
 
 def judge_network(run: Run) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from training.backbones.defaults import complete
 from training.commandline import database_project, wants_bar
 from training.config import TrainConfig, from_arguments
 from training.data.batching import Batches
@@ -24,7 +25,9 @@ from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import StoppedError
 from training.evaluation.caveats import sentences
 from training.evaluation.evaluate import (
+    EvalSplit,
     Evaluation,
+    before_training,
     brief,
     curves,
     held_out,
@@ -43,12 +46,13 @@ from training.loop.state import StepStats, TrainState
 from training.loop.step import Learner, train_step
 from training.programs.network import judge_network, rankings_to_train_on
 from training.programs.run import Run, evaluate_now
-from training.runs.caveats import data_caveats, left_out
+from training.runs.caveats import data_caveats, few_steps, left_out
 from training.runs.folder import RunFolder, finite
 from training.runs.progress import MetricLog, Reporter
 from training.runs.signals import asked, saving_first, stopped
 from training.saving.model_card import write_model_card
 from training.saving.verify import save_verified
+from training.selection.residual import parts
 
 
 def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
@@ -61,6 +65,7 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
         if arguments.rankings
         else DatabaseSource(*database_project(arguments))
     )
+    config = complete(config)
     group = ProcessGroup.join(config)
     device = Device.choose(config, group)
     device.keep_freed_memory()
@@ -154,14 +159,15 @@ def load(
         state.tokens_per_batch = min(state.tokens_per_batch, config.tokens_per_batch)
         reporter.say(f"going on after step {state.step}")
     log = MetricLog(folder, state.step, silent=not group.is_first)
-    rankings = rankings_to_train_on(backbone, dataset.train)
+    rankings = rankings_to_train_on(backbone, dataset.train, config)
     batches = Batches(rankings, rankings.ranks, config, rankings.groups)
     started -= state.seconds
     run = Run(config, learner, dataset, batches, checkpoints, state, log, reporter, started)
     if isinstance(source, FileSource):
         reporter.say(source.how_read())
-    reporter.say(describe(dataset, from_cache, backbone, device, run.steps))
-    for line in sentences(data_caveats(left_out(asdict(dataset.counts)))):
+    reporter.say(describe(dataset, from_cache, backbone, config, device, run.steps))
+    first = few_steps(run.steps) if config.backbone == "pretrained" else ()
+    for line in sentences([*first, *data_caveats(left_out(asdict(dataset.counts)))]):
         reporter.say(f"warning: {line}")
     return run
 
@@ -208,10 +214,16 @@ def record_evaluation(run: Run, evaluation: Evaluation) -> None:
     state = run.state
     if state.step in state.held_out:
         return
-    if run.config.keep == "best" and state.would_be_best(evaluation.loss):
+    if state.step == 0 and not run.learner.backbone.head_is_new:
+        state.before = before_training(evaluation)
+    values, loss = curves(evaluation), evaluation.loss
+    if run.config.validates:
+        loss = evaluate_now(run, EvalSplit(parts(run.dataset.train)[1])).loss
+        values["validation_loss"] = loss
+    if run.config.keep == "best" and state.would_be_best(loss):
         run.checkpoints.save_best(state.step)
-    run.log.held_out(state.step, curves(evaluation))
-    state.held_out[state.step] = evaluation.loss
+    run.log.held_out(state.step, values)
+    state.held_out[state.step] = loss
 
 
 def step_and_log(run: Run) -> None:
@@ -299,6 +311,8 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
     train_side["after"] = brief(evaluate_now(run, train_sample(dataset)))
     count_words = run.config.baseline == "on"
     beside = baselines(evaluation, dataset, run.reporter, count_words=count_words)
+    if state.before:
+        beside["before_training"] = state.before["agreed"].numpy() / 2
     metrics: dict[str, Any] = finite(
         {
             "train": train_side,
@@ -306,11 +320,13 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
                 **held_out_metrics(evaluation, beside),
                 "comparisons_sha256": dataset.held_out_sha256,
             },
+            **({"held_out_before": state.before["figures"]} if state.before else {}),
             "left_out": left_out(asdict(dataset.counts)),
             "labellers_agree": labellers_agree(dataset),
             **run.learner.objective.figures(),
             "steps": state.step,
             "kept_step": kept,
+            "pretrained": run.config.backbone == "pretrained",
             "seconds": round(run.seconds, 3),
             "reading_share": state.reading_seconds / (state.step_seconds or math.inf),
             "tokens": state.tokens,

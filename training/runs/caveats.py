@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 FEWEST_PROMPTS = 5
 """Held-out prompts that a figure or its interval needs: fewer are not a measurement."""
+FEWEST_STEPS = 20
+"""Optimiser steps that a pretrained model needs to learn more than a little."""
 MAX_LEFT_OUT = 0.05
 """Share of the rankings that may be left out without a warning of its own."""
 REASONS = (
@@ -29,6 +31,7 @@ COUNTS = (
 
 Name = Literal[
     "few_prompts",
+    "few_steps",
     "not_better",
     "not_measurably_better",
     "left_out",
@@ -64,6 +67,7 @@ def caveats(metrics: Mapping[str, Any]) -> list[Caveat]:
     held_out = metrics.get("held_out") or {}
     return [
         *_few_prompts(held_out),
+        *(few_steps(metrics.get("steps", FEWEST_STEPS)) if metrics.get("pretrained") else ()),
         *_not_better(held_out),
         *data_caveats(metrics.get("left_out") or {}),
     ]
@@ -77,6 +81,12 @@ def is_measured(held_out: Mapping[str, Any]) -> bool:
 def _few_prompts(held_out: Mapping[str, Any]) -> Iterator[Caveat]:
     if not is_measured(held_out):
         yield Caveat("few_prompts", {"prompts": held_out["prompts"], "needed": FEWEST_PROMPTS})
+
+
+def few_steps(steps: int) -> Iterator[Caveat]:
+    """Yield a caveat if these are too few optimiser steps for a pretrained model to learn."""
+    if steps < FEWEST_STEPS:
+        yield Caveat("few_steps", {"steps": steps, "needed": FEWEST_STEPS})
 
 
 def _not_better(held_out: Mapping[str, Any]) -> Iterator[Caveat]:

@@ -19,6 +19,7 @@ from tests.training.tiny import (
     save_pretrained_folder,
 )
 from training.backbones.choose import load_backbone
+from training.backbones.defaults import complete
 from training.backbones.pretrained import PretrainedBackbone
 from training.config import TrainConfig
 from training.errors import UserError
@@ -139,8 +140,9 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 
 
 def test_limits_above_the_model_maximum_are_refused(gpt2_folder):
-    config = TrainConfig(backbone="pretrained", model=str(gpt2_folder))
-    assert "max_prompt_tokens + max_response_tokens is 1024, but" in refusal(config)
+    limits = {"max_prompt_tokens": 512, "max_response_tokens": 512}
+    config = TrainConfig(backbone="pretrained", model=str(gpt2_folder), **limits)
+    assert "max_prompt_tokens + max_response_tokens is 1024, but" in refusal(complete(config))
 
 
 def test_the_shared_layout_is_refused_if_it_does_not_work(tmp_path):

@@ -109,6 +109,55 @@ def test_what_the_objective_learns_has_a_rate_of_its_own():
     assert len(Learner("sgd", ties="drop").optimizer.parts) == 1
 
 
+def pretrained_learner(optimizer, **settings):
+    """Return an optimiser of a pretrained model with a new head, and the model."""
+    backbone = backbone_of("gpt2")
+    backbone.head = {"score.weight"}
+    config = TrainConfig(backbone="pretrained", lora_rank=0, optimizer=optimizer, **settings)
+    return make_optimizer(backbone, RankingLoss(config), config), backbone.model
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_head_may_have_a_learning_rate_of_its_own(name):
+    optimizer, model = pretrained_learner(name, learning_rate=0.01, head_learning_rate=0.05)
+    head = [group for group in optimizer.param_groups if group["times"] == 5.0]
+    [weight] = [weight for group in head for weight in group["params"]]
+    assert weight is model.score.weight
+    others = [group for group in optimizer.param_groups if group["times"] != 5.0]
+    named = {id(weight) for group in [*head, *others] for weight in group["params"]}
+    assert len(named) == len(list(model.parameters()))
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    optimizer.step(0.001)
+    assert {group["lr"] for group in head} == {0.005}
+    assert {group["lr"] for group in others} == {0.001}
+    restored, _ = pretrained_learner(name, learning_rate=0.01, head_learning_rate=0.05)
+    restored.load_state_dict(optimizer.state_dict())
+
+
+def test_at_an_equal_rate_the_head_has_no_groups_of_its_own():
+    """Checkpoints of earlier versions have these groups."""
+    optimizer, model = pretrained_learner("adamw", learning_rate=0.01, head_learning_rate=0.01)
+    assert [group["times"] for group in optimizer.param_groups] == [1.0, 1.0]
+    assert sum(len(g["params"]) for g in optimizer.param_groups) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_head_can_be_trained_alone(name):
+    backbone = backbone_of("gpt2")
+    backbone.head = {"score.weight"}
+    backbone.model.requires_grad_(False)
+    backbone.model.score.requires_grad_(True)
+    config = TrainConfig(
+        backbone="pretrained", freeze="all", lora_rank=0, optimizer=name, head_learning_rate=0.1
+    )
+    optimizer = make_optimizer(backbone, RankingLoss(config), config)
+    before = backbone.model.score.weight.detach().clone()
+    backbone.model.score.weight.grad = torch.ones_like(before)
+    optimizer.step(0.01)
+    assert not torch.equal(backbone.model.score.weight, before)
+
+
 def test_muon_has_the_matrices_of_hidden_layers_and_adamw_the_rest():
     learner = Learner("muon", ties="drop")
     model = learner.backbone.model

@@ -41,6 +41,7 @@ KINDS = {
         *("--backbone", "pretrained", "--lora-rank", "2", "--optimizer", "adafactor"),
         *("--max-prompt-tokens", "64", "--max-response-tokens", "64"),
     ),
+    "a reward model": ("--backbone", "pretrained", "--head-learning-rate", "0.03"),
 }
 
 
@@ -145,8 +146,11 @@ def test_a_killed_run_with_linear_parts_goes_on_to_the_same_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_run_goes_on_to_the_same_numbers(rankings_file, gpt2_folder, tmp_path, kind):
-    more = KINDS[kind] + (("--model", str(gpt2_folder)) if "pretrained" in KINDS[kind] else ())
+def test_a_killed_run_goes_on_to_the_same_numbers(
+    rankings_file, gpt2_folder, reward_folder, tmp_path, kind
+):
+    model = reward_folder if kind == "a reward model" else gpt2_folder
+    more = KINDS[kind] + (("--model", str(model)) if "pretrained" in KINDS[kind] else ())
     run, _ = stopped(rankings_file, tmp_path / "run", *more)
     with open(run.path / "metrics.jsonl", "a", encoding="utf-8") as file:
         file.write('{"step": 11, "lo')  # a line that was being written
@@ -370,3 +374,28 @@ def test_the_best_weights_can_be_kept(rankings_file, tmp_path):
     assert metrics["held_out"]["loss"] == pytest.approx(min(losses.values()))
     assert last.read_metrics()["held_out"]["loss"] > metrics["held_out"]["loss"]
     assert json.loads((best.path / "config.json").read_text())["keep"] == "best"
+
+
+def test_a_part_of_the_training_prompts_can_choose_the_weights(rankings_file, tmp_path):
+    overfitting = ("--learning-rate", "0.05", "--epochs", "10", "--evaluate-every", "3")
+    chosen = ("--keep", "best", "--choose-by", "validation")
+    run = finished(rankings_file, tmp_path / "run", *overfitting, *chosen)
+    found = EventAccumulator(str(run.tensorboard))
+    found.Reload()
+    best = {
+        name: min(found.Scalars(f"held_out/{name}"), key=lambda event: event.value).step
+        for name in ("loss", "validation_loss")
+    }
+    metrics = run.read_metrics()
+    assert metrics["kept_step"] == best["validation_loss"] != best["loss"]
+    assert metrics["train"]["rankings"] < run.read_manifest()["train_rankings"]
+
+
+def test_too_few_prompts_cannot_choose_the_weights(tmp_path, capsys):
+    few = write_rankings(tmp_path / "few.jsonl", ranking_lines(5))
+    chosen = ("--keep", "best", "--choose-by", "validation")
+    assert main(command(few, tmp_path / "run", *chosen)) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: --patience and --keep best need at least 5 training prompts;"
+        " leave them out, or use --choose-by held-out"
+    )

@@ -35,6 +35,18 @@ def test_fewer_than_five_prompts_are_no_measurement(prompts, expected):
     assert names(metrics_of(prompts, low=None)) == expected
 
 
+def test_a_pretrained_model_needs_twenty_steps():
+    assert names(metrics_of() | {"pretrained": True, "steps": 20}) == []
+    assert names(metrics_of() | {"pretrained": False, "steps": 19}) == []
+    few = metrics_of() | {"pretrained": True, "steps": 1}
+    assert names(few) == ["few_steps"]
+    [sentence] = sentences(caveats(few))
+    assert sentence == (
+        "The run has only 1 optimiser step, and a pretrained model learns little in fewer than 20:"
+        " raise --epochs, or lower --rankings-per-step."
+    )
+
+
 @pytest.mark.parametrize(
     ("gain", "low", "expected"),
     [(-0.1, -0.2, "not_better"), (0.0, None, "not_better"), (0.1, -0.05, "not_measurably_better")],
