@@ -43,12 +43,22 @@ def refuse_reserved(slug: str) -> None:
         raise ValidationError("“new” is taken; choose another slug.")
 
 
+HIDDEN = "~"  # begins the slug of a project that holds what an import has not published yet
+
+
 class ProjectQuerySet(models.QuerySet["Project"]):
     def visible_to(self, user: User | AnonymousUser) -> Self:
         """The projects a person may open: their own, or every one for a superuser."""
         if user.is_superuser:
             return self
         return self.filter(members__user_id=user.pk, members__is_active=True)
+
+
+class ProjectManager(models.Manager.from_queryset(ProjectQuerySet)):  # type: ignore[misc]
+    """The projects that pages and commands may show."""
+
+    def get_queryset(self) -> ProjectQuerySet:
+        return super().get_queryset().exclude(slug__startswith=HIDDEN)
 
 
 class Project(models.Model):
@@ -110,7 +120,8 @@ class Project(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = ProjectQuerySet.as_manager()
+    objects = ProjectManager()
+    including_hidden = ProjectQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
