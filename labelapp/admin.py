@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
@@ -102,6 +103,10 @@ class MemberAdmin(VersionedAdmin):
     search_fields = ["name"]
     fields = ["project", "user", "name", "role", "is_active"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Member]:
+        """Return the members of projects that are not hidden."""
+        return super().get_queryset(request).filter(project__in=Project.objects.all())
+
     def save_model(self, request: HttpRequest, obj: Member, form: Any, change: bool) -> None:
         """Change the role and remove or bring back as the page of people does."""
         if not change:
@@ -121,6 +126,13 @@ class MemberAdmin(VersionedAdmin):
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
+    project = "project"  # the field by which rows belong to one
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows without those of hidden projects."""
+        shown = {f"{self.project}__in": Project.objects.all()}
+        return super().get_queryset(request).filter(**shown)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -140,6 +152,7 @@ class PromptAdmin(ReadOnlyAdmin):
 
 @admin.register(Ranking)
 class RankingAdmin(ReadOnlyAdmin):
+    project = "prompt__project"
     list_display = ["prompt", "member", "origin", "version", "is_current", "surplus", "created_at"]
     list_filter = ["origin", "is_current", "surplus"]
     list_select_related = ["prompt", "member"]

@@ -18,7 +18,7 @@ from labelapp.db.retry import with_retries
 from labelapp.importing.assignments import add_assignments, add_comments
 from labelapp.importing.entries import Entry, People
 from labelapp.importing.rankings import ImportedRankings, stored_rankings
-from labelapp.importing.staging import batch_transaction, published, staged
+from labelapp.importing.staging import batch_transaction, copy_prompts, published, staged
 from labelapp.labelling.assignments import look_from_the_top
 from labelapp.labelling.blinding import names_itself
 from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
@@ -240,8 +240,9 @@ class Importer:
         hashes = {entry.content_hash for entry in entries}
         projects = {self.project, self.staging}
         prompts = Prompt.objects.filter(project__in=projects, external_id__isnull=False)
-        pairs = prompts.filter(Q(external_id__in=ids) | Q(content_hash__in=hashes))
-        hash_of = dict(pairs.values_list("external_id", "content_hash"))
+        hash_of: dict[str | None, str] = {}
+        for some in (Q(external_id__in=ids), Q(content_hash__in=hashes)):  # each uses an index
+            hash_of |= dict(prompts.filter(some).values_list("external_id", "content_hash"))
         id_of = {content_hash: id_ for id_, content_hash in hash_of.items()}
         good = []
         for entry in entries:
@@ -273,53 +274,58 @@ class Importer:
     def add_prompts(self, entries: list[Entry]) -> None:
         """Find or add each entry's prompt; a prompt without an id gets the entry's.
 
-        A prompt that the project has gets a copy without messages if prompts are staged.
+        If prompts are staged, one that the project has gets a copy.
         """
-        hashes = {entry.content_hash for entry in entries}
-        stored = self.prompts_by_hash(self.project, hashes)
-        prompts = self.prompts_by_hash(self.staging, hashes)
+        stored, staged, ids = self.prompts_by_hash({entry.content_hash for entry in entries})
+        copy_prompts([pk for h, pk in stored.items() if h not in staged], self.staging)
         new: dict[str, Prompt] = {}
-        named: list[Prompt] = []
-        states: dict[str, PromptState] = {}
+        named: dict[str, str] = {}
         for entry in entries:
-            if entry.line.state is not None:
-                states.setdefault(entry.content_hash, entry.line.state)
-            prompt = prompts.get(entry.content_hash) or new.get(entry.content_hash)
-            if prompt is None and (original := stored.get(entry.content_hash)) is not None:
-                prompt = new[entry.content_hash] = copy_of(original)
-            elif prompt is None:
+            h = entry.content_hash
+            if h not in stored and h not in staged and h not in new:
                 entry.added = True
-                prompt = Prompt(messages=entry.line.messages, content_hash=entry.content_hash)
-                new[entry.content_hash] = prompt
-            if prompt.external_id is None and entry.external_id is not None:
-                prompt.external_id = entry.external_id
-                named += [prompt] if prompt.pk is not None else []
-        fresh = new.keys() - stored.keys()
-        states = {content_hash: states[content_hash] for content_hash in fresh & states.keys()}
+                new[h] = Prompt(messages=entry.line.messages, content_hash=h)
+            if entry.external_id is not None and ids.get(h) is None:
+                ids[h] = named[h] = entry.external_id
+        for h in named.keys() & new.keys():
+            new[h].external_id = named.pop(h)
+        states = {e.content_hash: e.line.state for e in reversed(entries) if e.line.state}
+        states = {h: state for h, state in states.items() if h in new}
         self.insert_prompts(new.values(), states)
-        Prompt.objects.bulk_update(named, ["external_id"])
-        prompts |= self.prompts_by_hash(self.staging, new.keys())
-        self.new_prompts = {prompts[content_hash].pk for content_hash in fresh}
-        self.slots = Counter({prompts[h].pk: s.slots for h, s in states.items() if s.slots})
-        rows = {prompt.pk: prompt for prompt in (*stored.values(), *prompts.values())}
-        self.prompts = {pk: prompt.content_hash for pk, prompt in rows.items()}
+        _, staged, _ = self.prompts_by_hash(stored.keys() | staged.keys() | new.keys())
+        prompts = (Prompt(pk=staged[h], external_id=id_) for h, id_ in named.items())
+        Prompt.objects.bulk_update(prompts, ["external_id"])
+        self.new_prompts = {staged[h] for h in new}
+        self.slots = Counter({staged[h]: s.slots for h, s in states.items() if s.slots})
+        self.prompts = {pk: h for hashes in (stored, staged) for h, pk in hashes.items()}
+        self.copies = {staged[h] for h, pk in stored.items() if staged[h] != pk}
         for entry in entries:
-            entry.prompt_id = prompts[entry.content_hash].pk
-        self.copies = {
-            prompts[h].pk for h, original in stored.items() if original.pk != prompts[h].pk
-        }
-        self.summary.prompts += len(fresh)
+            entry.prompt_id = staged[entry.content_hash]
+        self.summary.prompts += len(new)
 
     def not_new(self) -> dict[int, str]:
         """Return the prompts of the batch that may have rankings, with their content hashes."""
         return {pk: h for pk, h in self.prompts.items() if pk not in self.new_prompts}
 
-    def prompts_by_hash(self, project: Project, hashes: Collection[str]) -> dict[str, Prompt]:
-        if not hashes:
-            return {}
-        stored = Prompt.objects.filter(project=project, content_hash__in=hashes)
-        stored = stored.only("content_hash", "external_id", "rankings_wanted", "taken_out")
-        return {prompt.content_hash: prompt for prompt in stored}
+    def prompts_by_hash(
+        self, hashes: Collection[str]
+    ) -> tuple[dict[str, int], dict[str, int], dict[str, str | None]]:
+        """Return the rows of the project, the staged rows, and their ids, by content hash."""
+        stored: dict[str, int] = {}
+        staged: dict[str, int] = {}
+        ids: dict[str, str | None] = {}
+        rows = Prompt.objects.filter(
+            project__in={self.project, self.staging}, content_hash__in=hashes
+        )
+        for project, content_hash, pk, external_id in rows.values_list(
+            "project", "content_hash", "pk", "external_id"
+        ):
+            if project == self.project.pk:
+                stored[content_hash] = pk
+            if project == self.staging.pk:
+                staged[content_hash] = pk
+            ids[content_hash] = ids.get(content_hash) or external_id
+        return stored, staged, ids
 
     def insert_prompts(self, prompts: Iterable[Prompt], states: Mapping[str, PromptState]) -> None:
         """Insert prompts, new ones in the states that their lines give."""
@@ -416,17 +422,6 @@ class Importer:
                 self.refuse(BadLine(entry.line.number, reason))
         rankings.write()
         self.summary.rankings += len(rankings.new)
-
-
-def copy_of(prompt: Prompt) -> Prompt:
-    """Return a copy of a prompt, without messages, to which staged rows refer."""
-    return Prompt(
-        messages=[],
-        content_hash=prompt.content_hash,
-        external_id=prompt.external_id,
-        rankings_wanted=prompt.rankings_wanted,
-        taken_out=prompt.taken_out,
-    )
 
 
 def set_state(prompt: Prompt, state: PromptState) -> None:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from labelapp.db.locks import Holder, TakenError, WorkLock
 from labelapp.db.retry import with_retries
@@ -33,63 +33,78 @@ DELETED_AT_ONCE = 500  # prompts
 RUNNING = "Another import into this project is running. Try again when it has ended"
 CHANGED = "The project was changed while the file was imported. Import the file again"
 
-# The original of a copy has the same content hash, or the same name.
-HAND_OVER = """
-    UPDATE {table} SET {parent}_id = original.id
-    FROM labelapp_{parent} copy CROSS JOIN labelapp_{parent} original
-    WHERE copy.project_id = %(staging)s AND original.project_id = %(project)s
-    AND original.{key} = copy.{key} AND {table}.{parent}_id = copy.id"""
-# As fill_slots does, for the assignments that are handed over next.
-FILL_SLOTS = """
-    UPDATE labelapp_prompt SET rankings_needed = max(0, rankings_needed - slots),
-    rankings_wanted = rankings_wanted + max(0, slots - rankings_needed)
-    FROM (SELECT original.id AS prompt, count(*) AS slots FROM labelapp_prompt copy
-        CROSS JOIN labelapp_prompt original CROSS JOIN labelapp_assignment assignment
-        WHERE copy.project_id = %(staging)s AND original.project_id = %(project)s
-        AND original.content_hash = copy.content_hash AND assignment.prompt_id = copy.id
-        AND assignment.slot IS NOT NULL GROUP BY original.id)
-    WHERE id = prompt"""
-UPDATE_ORIGINALS = """
-    UPDATE labelapp_prompt SET {values} FROM labelapp_prompt copy
-    WHERE copy.project_id = %(staging)s AND labelapp_prompt.project_id = %(project)s
-    AND labelapp_prompt.content_hash = copy.content_hash AND {condition}"""
-NAME = UPDATE_ORIGINALS.format(
-    values="external_id = copy.external_id",
-    condition="labelapp_prompt.external_id IS NULL AND copy.external_id IS NOT NULL",
-)
-QUEUE = UPDATE_ORIGINALS.format(
-    values="came_back = true, rankings_wanted = copy.rankings_wanted, "
-    "rankings_needed = copy.rankings_needed",
-    condition="copy.came_back AND labelapp_prompt.rankings_wanted = 0 "
-    "AND NOT labelapp_prompt.taken_out",
-)
+COPY = """
+    INSERT INTO labelapp_prompt (project_id, messages, content_hash, external_id, priority,
+        rankings_wanted, rankings_needed, came_back, taken_out, created_at)
+    SELECT %s, '[]', content_hash, external_id, 0, rankings_wanted, 0, false, taken_out, created_at
+    FROM labelapp_prompt WHERE id IN ({ids})"""
+
+# Everything that is not a copy moves. The original of a copy has its content hash, or its name.
 MOVE_PROMPTS = """
     UPDATE labelapp_prompt SET project_id = %(project)s
     WHERE project_id = %(staging)s AND messages <> '[]'"""
 MOVE_MEMBERS = """
     UPDATE labelapp_member SET project_id = %(project)s WHERE project_id = %(staging)s
     AND name NOT IN (SELECT name FROM labelapp_member WHERE project_id = %(project)s)"""
-OF_MEMBER = (Ranking, Assignment, Comment)
-OF_PROMPT = (*OF_MEMBER, Response)  # responses last: rankings refer to them
+# Materialized, so that the copies are read, and not the whole project.
+COPIES = """
+    WITH copies AS MATERIALIZED (
+        SELECT copy.*, original.id AS original
+        FROM labelapp_{parent} copy CROSS JOIN labelapp_{parent} original
+        WHERE copy.project_id = %(staging)s AND original.project_id = %(project)s
+        AND original.{key} = copy.{key})
+    UPDATE {table} SET {values} FROM copies WHERE {condition}"""
+BY_MEMBER = (Ranking, Assignment, Comment)
+BY_PROMPT = (*BY_MEMBER, Response)  # responses last: rankings refer to them
+
+
+def hand_over(parent: str, key: str, table: str) -> str:
+    """Return the statement by which the rows of copies come to refer to the originals."""
+    return COPIES.format(
+        parent=parent,
+        key=key,
+        table=table,
+        values=f"{parent}_id = copies.original",
+        condition=f"{table}.{parent}_id = copies.id",
+    )
+
+
+def update_originals(values: str, condition: str) -> str:
+    """Return the statement by which the prompts of the project take something from their copies."""
+    return COPIES.format(
+        parent="prompt",
+        key="content_hash",
+        table="labelapp_prompt",
+        values=values,
+        condition=f"labelapp_prompt.id = copies.original AND {condition}",
+    )
+
+
+SLOTS = """
+    (SELECT count(*) FROM labelapp_assignment WHERE prompt_id = copies.id AND slot IS NOT NULL)"""
 PUBLISH = (
-    FILL_SLOTS,
-    NAME,
-    QUEUE,
-    *(
-        HAND_OVER.format(table=model._meta.db_table, parent="prompt", key="content_hash")
-        for model in OF_PROMPT
-    ),
-    *(
-        HAND_OVER.format(table=model._meta.db_table, parent="member", key="name")
-        for model in OF_MEMBER
-    ),
     MOVE_PROMPTS,
     MOVE_MEMBERS,
+    update_originals(
+        "external_id = copies.external_id",
+        "labelapp_prompt.external_id IS NULL AND copies.external_id IS NOT NULL",
+    ),
+    update_originals(
+        "came_back = true, rankings_wanted = copies.rankings_wanted, "
+        "rankings_needed = copies.rankings_needed",
+        "copies.came_back AND labelapp_prompt.rankings_wanted = 0 "
+        "AND NOT labelapp_prompt.taken_out",
+    ),
+    # As fill_slots does, before the assignments are handed over.
+    update_originals(
+        f"rankings_needed = max(0, labelapp_prompt.rankings_needed - {SLOTS}), "
+        "rankings_wanted = labelapp_prompt.rankings_wanted"
+        f" + max(0, {SLOTS} - labelapp_prompt.rankings_needed)",
+        f"{SLOTS} > 0",
+    ),
+    *(hand_over("prompt", "content_hash", model._meta.db_table) for model in BY_PROMPT),
+    *(hand_over("member", "name", model._meta.db_table) for model in BY_MEMBER),
 )
-LOST_ORIGINALS = """
-    SELECT count(*) FROM labelapp_prompt copy WHERE project_id = %(staging)s AND messages = '[]'
-    AND NOT EXISTS (SELECT 1 FROM labelapp_prompt original
-        WHERE original.project_id = %(project)s AND original.content_hash = copy.content_hash)"""
 
 
 @contextmanager
@@ -136,6 +151,14 @@ def batch_transaction() -> AbstractContextManager[None]:
     return nullcontext() if connection.vendor == "postgresql" else write()
 
 
+def copy_prompts(prompts: Sequence[int], staging: Project) -> None:
+    """Add copies of prompts to a hidden project, without messages."""
+    if prompts:
+        with connection.cursor() as cursor:
+            ids = ", ".join(["%s"] * len(prompts))
+            cursor.execute(COPY.format(ids=ids), [staging.pk, *prompts])
+
+
 @contextmanager
 def published(project: Project, staging: Project) -> Iterator[None]:
     """Publish what was staged, in one transaction with the writes of the block.
@@ -146,12 +169,13 @@ def published(project: Project, staging: Project) -> Iterator[None]:
         yield
         return
     projects = {"project": project.pk, "staging": staging.pk}
+    original = Prompt.objects.filter(project=project, content_hash=OuterRef("content_hash"))
     try:
         with write(), connection.cursor() as cursor:
-            if cursor.execute(LOST_ORIGINALS, projects).fetchone() != (0,):
-                raise OperationalError(CHANGED)
             for statement in PUBLISH:
                 cursor.execute(statement, projects)
+            if Prompt.objects.filter(~Exists(original), project=staging).exists():
+                raise OperationalError(CHANGED)
             yield
     except IntegrityError as error:
         raise OperationalError(CHANGED) from error
@@ -162,22 +186,23 @@ def delete(slug: str) -> None:
     staging = Project.including_hidden.filter(slug=slug).first()
     if staging is None:
         return
-    prompts = Prompt.objects.filter(project=staging).order_by("pk").values_list("pk", flat=True)
-    while some := list(prompts[:DELETED_AT_ONCE]):
+    prompts = Prompt.objects.filter(project=staging)
+    in_order = prompts.order_by("pk").values_list("pk", flat=True)
+    while keys := list(in_order[:DELETED_AT_ONCE]):
         with write():
-            delete_prompts(some)
+            delete_prompts(prompts.filter(pk__lte=keys[-1]))
     with write():
         staging.members.all().delete()
         staging.delete()
 
 
-def delete_prompts(prompts: Sequence[int]) -> None:
+def delete_prompts(prompts: QuerySet[Prompt]) -> None:
     """Delete prompts and all rows that refer to them, without reading the rows."""
     rows: tuple[QuerySet[Any], ...] = (
         Placement.objects.filter(ranking__prompt__in=prompts),
         Rating.objects.filter(ranking__prompt__in=prompts),
-        *(model._default_manager.filter(prompt__in=prompts) for model in OF_PROMPT),
-        Prompt.objects.filter(pk__in=prompts),
+        *(model._default_manager.filter(prompt__in=prompts) for model in BY_PROMPT),
+        prompts,
     )
     for some in rows:
         some._raw_delete(connection.alias)

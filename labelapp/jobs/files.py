@@ -1,7 +1,8 @@
 """Jobs that read or write a file: their folders and their progress.
 
 While a job runs, its task worker writes its progress into the folder, and checks there whether to
-stop. It cannot use the database: on SQLite an import holds the only write lock until it ends.
+stop. It does not use the database: nobody would see what a long transaction writes before it ends,
+and SQLite has only one writer.
 """
 
 import json
@@ -117,7 +118,7 @@ def beating(transfer: FileTransfer) -> Iterator[Advance]:
 
 
 def beat_in_database(transfer: FileTransfer) -> None:
-    """Write a heartbeat for other machines. SQLite has none, and an import has its write lock."""
+    """Write a heartbeat for other machines, of which SQLite has none."""
     if connection.vendor == "sqlite":
         return
     with suppress(DatabaseError), transaction.atomic():
