@@ -29,7 +29,7 @@ from labelapp.models import (
 from labelapp.models.projects import HIDDEN
 
 PREFIX = f"{HIDDEN}import-"  # of the slugs of hidden projects; the key of the project follows
-DELETED_AT_ONCE = 500  # prompts
+DELETED_AT_ONCE = 2000  # prompts
 RUNNING = "Another import into this project is running. Try again when it has ended"
 CHANGED = "The project was changed while the file was imported. Import the file again"
 
