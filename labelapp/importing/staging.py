@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
 
 from labelapp.db.locks import Holder, TakenError, WorkLock
 from labelapp.db.retry import with_retries
@@ -30,6 +31,7 @@ from labelapp.models.projects import HIDDEN
 
 PREFIX = f"{HIDDEN}import-"  # of the slugs of hidden projects; the key of the project follows
 DELETED_AT_ONCE = 2000  # prompts
+CACHE_KIB = 2**16  # of the database's pages while rows are published, which SQLite does faster then
 RUNNING = "Another import into this project is running. Try again when it has ended"
 CHANGED = "The project was changed while the file was imported. Import the file again"
 
@@ -39,71 +41,53 @@ COPY = """
     SELECT %s, '[]', content_hash, external_id, 0, rankings_wanted, 0, false, taken_out, created_at
     FROM labelapp_prompt WHERE id IN ({ids})"""
 
-# Everything that is not a copy moves. The original of a copy has its content hash, or its name.
-MOVE_PROMPTS = """
-    UPDATE labelapp_prompt SET project_id = %(project)s
-    WHERE project_id = %(staging)s AND messages <> '[]'"""
-MOVE_MEMBERS = """
-    UPDATE labelapp_member SET project_id = %(project)s WHERE project_id = %(staging)s
-    AND name NOT IN (SELECT name FROM labelapp_member WHERE project_id = %(project)s)"""
-# Materialized, so that the copies are read, and not the whole project.
-COPIES = """
-    WITH copies AS MATERIALIZED (
-        SELECT copy.*, original.id AS original
-        FROM labelapp_{parent} copy CROSS JOIN labelapp_{parent} original
-        WHERE copy.project_id = %(staging)s AND original.project_id = %(project)s
-        AND original.{key} = copy.{key})
-    UPDATE {table} SET {values} FROM copies WHERE {condition}"""
+# The original of a copy has its content hash, or its name.
+FIND_ORIGINALS = """
+    CREATE TEMP TABLE {parent}_copy AS SELECT copy.id AS copy, original.id AS original
+    FROM labelapp_{parent} copy CROSS JOIN labelapp_{parent} original
+    WHERE copy.project_id = %(staging)s AND original.project_id = %(project)s
+    AND original.{key} = copy.{key}"""
+LOST_ORIGINALS = """
+    SELECT count(*) FROM labelapp_prompt WHERE project_id = %(staging)s AND messages = '[]'
+    AND id NOT IN (SELECT copy FROM prompt_copy)"""
+FORGET_ORIGINALS = "DROP TABLE IF EXISTS temp.{parent}_copy"
+KEYS = {"prompt": "content_hash", "member": "name"}
+
+UPDATE_ORIGINALS = """
+    UPDATE labelapp_prompt SET {values}
+    FROM prompt_copy CROSS JOIN labelapp_prompt other ON other.id = copy
+    WHERE labelapp_prompt.id = original AND {condition}"""
+HAND_OVER = "UPDATE {table} SET {parent}_id = original FROM {parent}_copy WHERE {parent}_id = copy"
+SLOTS = "(SELECT count(*) FROM labelapp_assignment WHERE prompt_id = copy AND slot IS NOT NULL)"
 BY_MEMBER = (Ranking, Assignment, Comment)
 BY_PROMPT = (*BY_MEMBER, Response)  # responses last: rankings refer to them
-
-
-def hand_over(parent: str, key: str, table: str) -> str:
-    """Return the statement by which the rows of copies come to refer to the originals."""
-    return COPIES.format(
-        parent=parent,
-        key=key,
-        table=table,
-        values=f"{parent}_id = copies.original",
-        condition=f"{table}.{parent}_id = copies.id",
-    )
-
-
-def update_originals(values: str, condition: str) -> str:
-    """Return the statement by which the prompts of the project take something from their copies."""
-    return COPIES.format(
-        parent="prompt",
-        key="content_hash",
-        table="labelapp_prompt",
-        values=values,
-        condition=f"labelapp_prompt.id = copies.original AND {condition}",
-    )
-
-
-SLOTS = """
-    (SELECT count(*) FROM labelapp_assignment WHERE prompt_id = copies.id AND slot IS NOT NULL)"""
 PUBLISH = (
-    MOVE_PROMPTS,
-    MOVE_MEMBERS,
-    update_originals(
-        "external_id = copies.external_id",
-        "labelapp_prompt.external_id IS NULL AND copies.external_id IS NOT NULL",
+    UPDATE_ORIGINALS.format(
+        values="external_id = other.external_id",
+        condition="labelapp_prompt.external_id IS NULL AND other.external_id IS NOT NULL",
     ),
-    update_originals(
-        "came_back = true, rankings_wanted = copies.rankings_wanted, "
-        "rankings_needed = copies.rankings_needed",
-        "copies.came_back AND labelapp_prompt.rankings_wanted = 0 "
+    UPDATE_ORIGINALS.format(
+        values="came_back = true, rankings_wanted = other.rankings_wanted, "
+        "rankings_needed = other.rankings_needed",
+        condition="other.came_back AND labelapp_prompt.rankings_wanted = 0 "
         "AND NOT labelapp_prompt.taken_out",
     ),
     # As fill_slots does, before the assignments are handed over.
-    update_originals(
-        f"rankings_needed = max(0, labelapp_prompt.rankings_needed - {SLOTS}), "
+    UPDATE_ORIGINALS.format(
+        values=f"rankings_needed = max(0, labelapp_prompt.rankings_needed - {SLOTS}), "
         "rankings_wanted = labelapp_prompt.rankings_wanted"
         f" + max(0, {SLOTS} - labelapp_prompt.rankings_needed)",
-        f"{SLOTS} > 0",
+        condition=f"{SLOTS} > 0",
     ),
-    *(hand_over("prompt", "content_hash", model._meta.db_table) for model in BY_PROMPT),
-    *(hand_over("member", "name", model._meta.db_table) for model in BY_MEMBER),
+    *(HAND_OVER.format(table=model._meta.db_table, parent="prompt") for model in BY_PROMPT),
+    *(HAND_OVER.format(table=model._meta.db_table, parent="member") for model in BY_MEMBER),
+    # Everything that is not a copy moves.
+    """
+    UPDATE labelapp_prompt SET project_id = %(project)s
+    WHERE project_id = %(staging)s AND messages <> '[]'""",
+    """
+    UPDATE labelapp_member SET project_id = %(project)s
+    WHERE project_id = %(staging)s AND id NOT IN (SELECT copy FROM member_copy)""",
 )
 
 
@@ -169,16 +153,31 @@ def published(project: Project, staging: Project) -> Iterator[None]:
         yield
         return
     projects = {"project": project.pk, "staging": staging.pk}
-    original = Prompt.objects.filter(project=project, content_hash=OuterRef("content_hash"))
+    with connection.cursor() as cursor, originals(cursor, projects):
+        try:
+            with write():
+                for statement in PUBLISH:
+                    cursor.execute(statement, projects)
+                yield
+        except IntegrityError as error:
+            raise OperationalError(CHANGED) from error
+
+
+@contextmanager
+def originals(cursor: CursorWrapper, projects: dict[str, int]) -> Iterator[None]:
+    """Keep the originals of all copies in tables, found before the others have to wait."""
+    (usual,) = cursor.execute("PRAGMA cache_size").fetchone()
+    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     try:
-        with write(), connection.cursor() as cursor:
-            for statement in PUBLISH:
-                cursor.execute(statement, projects)
-            if Prompt.objects.filter(~Exists(original), project=staging).exists():
-                raise OperationalError(CHANGED)
-            yield
-    except IntegrityError as error:
-        raise OperationalError(CHANGED) from error
+        for parent, key in KEYS.items():
+            cursor.execute(FIND_ORIGINALS.format(parent=parent, key=key), projects)
+        if cursor.execute(LOST_ORIGINALS, projects).fetchone() != (0,):
+            raise OperationalError(CHANGED)
+        yield
+    finally:
+        for parent in KEYS:
+            cursor.execute(FORGET_ORIGINALS.format(parent=parent))
+        cursor.execute(f"PRAGMA cache_size = {usual}")
 
 
 def delete(slug: str) -> None:
