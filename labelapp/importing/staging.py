@@ -1,9 +1,9 @@
 """Stage the rows of an import in a hidden project, and publish them in one short transaction.
 
 SQLite has one writer. So that labellers can write meanwhile, an import commits its batches one by
-one, into a project that no page shows, and `publish` moves the rows to their project. A prompt or a
-member that the project already has is represented by a copy, to which new rows refer until then.
-With PostgreSQL nobody waits for an import: it writes to its project, in a single transaction.
+one, into a project that no page shows, and `published` moves the rows to their project. A prompt
+or a member that the project already has is represented by a copy, to which new rows refer until
+then. With PostgreSQL nobody waits for an import: it writes to its project, in one transaction.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,6 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 
 from labelapp.db.locks import Holder, TakenError, WorkLock
-from labelapp.db.retry import with_retries
 from labelapp.db.writer import write
 from labelapp.models import (
     Assignment,
@@ -31,7 +30,7 @@ from labelapp.models.projects import HIDDEN
 
 PREFIX = f"{HIDDEN}import-"  # of the slugs of hidden projects; the key of the project follows
 DELETED_AT_ONCE = 2000  # prompts
-CACHE_KIB = 2**16  # of the database's pages while rows are published, which SQLite does faster then
+CACHE_KIB = 2**16  # of SQLite's page cache while rows are published, which is faster then
 RUNNING = "Another import into this project is running. Try again when it has ended"
 CHANGED = "The project was changed while the file was imported. Import the file again"
 
@@ -109,7 +108,8 @@ def staged(project: Project) -> Iterator[Project]:
             try:
                 yield Project.including_hidden.create(slug=slug, name=f"Import into {project.slug}")
             finally:
-                with_retries(lambda: delete(slug))
+                with suppress(DatabaseError):  # the next import deletes it
+                    delete(slug)
     except TakenError as error:
         raise OperationalError(RUNNING) from error
 
