@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -127,6 +128,10 @@ class MemberAdmin(VersionedAdmin):
     search_fields = ["name"]
     fields = ["project", "user", "name", "role", "is_active"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Member]:
+        """Return the members of projects that are not hidden."""
+        return super().get_queryset(request).filter(project__in=Project.objects.all())
+
     def save_model(self, request: HttpRequest, obj: Member, form: Any, change: bool) -> None:
         """Change the role and remove or bring back as the page of people does."""
         if not change:
@@ -146,6 +151,13 @@ class MemberAdmin(VersionedAdmin):
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
+    project = "project"  # the field by which rows belong to one
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows without those of hidden projects."""
+        shown = {f"{self.project}__in": Project.objects.all()}
+        return super().get_queryset(request).filter(**shown)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -165,6 +177,7 @@ class PromptAdmin(ReadOnlyAdmin):
 
 @admin.register(Ranking)
 class RankingAdmin(ReadOnlyAdmin):
+    project = "prompt__project"
     list_display = ["prompt", "member", "origin", "version", "is_current", "surplus", "created_at"]
     list_filter = ["origin", "is_current", "surplus"]
     list_select_related = ["prompt", "member"]

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from django.db.models import Case, F, Value, When
@@ -37,8 +37,8 @@ COLUMNS = (
 class AssignmentKey(NamedTuple):
     """The key of an assignment: a member has one per prompt, and one more to repeat it."""
 
-    prompt_id: int
-    member_id: int
+    content_hash: str  # of the prompt
+    name: str
     repeat: bool
 
 
@@ -49,39 +49,45 @@ class NewAssignment(NamedTuple):
 
 
 def add_assignments(
-    entries: Iterable[Entry], people: People, slots: Counter[int], new_prompts: Collection[int]
+    entries: Iterable[Entry],
+    people: People,
+    slots: Counter[int],
+    stored: Mapping[int, str],
+    copies: Collection[int],
 ) -> None:
     """Add the assignments that the database lacks.
 
     `slots` counts the slots of new prompts that are already subtracted from what they need. On
     other prompts, an assignment that fills a slot reduces the number needed; when none is needed
-    it increases the number wanted.
+    it increases the number wanted. For `copies` of prompts this is done when they are published.
+    `stored` are the prompts that are not new, with their content hashes.
     """
     new: dict[AssignmentKey, NewAssignment] = {}
     for entry in entries:
         for task in read_tasks(entry):
-            key = AssignmentKey(entry.prompt_id, people[task.labeller], task.control == "repeat")
+            key = AssignmentKey(entry.content_hash, task.labeller, task.control == "repeat")
             order = [entry.response_ids[id_] for id_ in task.shown]
             new.setdefault(key, NewAssignment(entry, task, order))
     if not new:
         return
-    taken: defaultdict[int, set[int | None]] = defaultdict(set)
-    for key, slot in lock_existing({key.prompt_id for key in new} - set(new_prompts)):
+    hashes = {key.content_hash for key in new}
+    taken: defaultdict[str, set[int | None]] = defaultdict(set)
+    for key, slot in lock_existing({pk: h for pk, h in stored.items() if h in hashes}):
         new.pop(key, None)
-        taken[key.prompt_id].add(slot)
-    filled = Counter(key.prompt_id for key, one in new.items() if one.task.fills_a_slot)
-    fill_slots(filled - slots)
+        taken[key.content_hash].add(slot)
+    filling = (one.entry.prompt_id for one in new.values() if one.task.fills_a_slot)
+    fill_slots(Counter(pk for pk in filling if pk not in copies) - slots)
     rows = []
     for key, one in new.items():
         one.entry.added = True
         slot = None
         if one.task.fills_a_slot:
-            taken_here = taken[key.prompt_id]
+            taken_here = taken[key.content_hash]
             slot = next(n for n in range(1, len(taken_here) + 2) if n not in taken_here)
             taken_here.add(slot)
         if one.task.submitted_at is not None:
-            people.ranked[key.member_id] += 1
-        rows.append(assignment_row(key, one, slot))
+            people.ranked[key.name] += 1
+        rows.append(assignment_row(one, people[key.name], slot))
     insert_rows(Assignment, COLUMNS, rows)
 
 
@@ -110,16 +116,16 @@ def read_tasks(entry: Entry) -> Iterator[FileTask]:
         )
 
 
-def lock_existing(prompts: set[int]) -> Iterator[tuple[AssignmentKey, int | None]]:
+def lock_existing(prompts: Mapping[int, str]) -> Iterator[tuple[AssignmentKey, int | None]]:
     """Lock the prompts, so that nobody takes a slot, and yield their assignments with slots."""
     if prompts:
         locked = Prompt.objects.filter(pk__in=prompts).order_by("pk")
         ids = list(locked.select_for_update(no_key=True).values_list("pk", flat=True))
         assignments = Assignment.objects.filter(prompt__in=ids)
-        for prompt_id, member_id, repeat, slot in assignments.values_list(
-            "prompt_id", "member_id", "repeat", "slot"
+        for prompt_id, name, repeat, slot in assignments.values_list(
+            "prompt_id", "member__name", "repeat", "slot"
         ):
-            yield AssignmentKey(prompt_id, member_id, repeat), slot
+            yield AssignmentKey(prompts[prompt_id], name, repeat), slot
 
 
 def fill_slots(filled: Counter[int]) -> None:
@@ -133,12 +139,12 @@ def fill_slots(filled: Counter[int]) -> None:
         prompts.update(rankings_wanted=F("rankings_wanted") + extra, rankings_needed=needed)
 
 
-def assignment_row(key: AssignmentKey, new: NewAssignment, slot: int | None) -> tuple[object, ...]:
+def assignment_row(new: NewAssignment, member_id: int, slot: int | None) -> tuple[object, ...]:
     """Return the values of COLUMNS. An assignment that was still open has expired."""
     task = new.task
     return (
-        key.prompt_id,
-        key.member_id,
+        new.entry.prompt_id,
+        member_id,
         uuid.uuid4(),
         slot,
         new.order,
@@ -147,7 +153,7 @@ def assignment_row(key: AssignmentKey, new: NewAssignment, slot: int | None) -> 
         task.created_at,
         task.submitted_at or task.skipped_at or task.created_at,
         task.control == "gold",
-        key.repeat,
+        task.control == "repeat",
         task.taken_back,
         task.submitted_at,
         task.skipped_at,
@@ -156,19 +162,24 @@ def assignment_row(key: AssignmentKey, new: NewAssignment, slot: int | None) -> 
     )
 
 
-def add_comments(entries: Iterable[Entry], people: People, new_prompts: Collection[int]) -> None:
-    """Add the comments that the database lacks."""
+def add_comments(entries: Iterable[Entry], people: People, stored: Mapping[int, str]) -> None:
+    """Add the comments that the database lacks. `stored` are the prompts that are not new."""
     new = {
-        (entry.prompt_id, people[comment.by], comment.at, comment.text): entry
+        (entry.content_hash, comment.by, comment.at, comment.text): entry
         for entry in entries
         if entry.line.state is not None
         for comment in entry.line.state.comments
     }
-    prompts = {prompt_id for prompt_id, *_ in new} - set(new_prompts)
-    if prompts:
-        existing = Comment.objects.filter(prompt__in=prompts)
-        for comment in existing.values_list("prompt_id", "member_id", "created_at", "text"):
-            new.pop(comment, None)
+    if new:
+        existing = Comment.objects.filter(prompt__in=stored)
+        for prompt_id, name, at, text in existing.values_list(
+            "prompt_id", "member__name", "created_at", "text"
+        ):
+            new.pop((stored[prompt_id], name, at, text), None)
     for entry in new.values():
         entry.added = True
-    insert_rows(Comment, ("prompt", "member", "created_at", "text"), list(new))
+    insert_rows(
+        Comment,
+        ("prompt", "member", "created_at", "text"),
+        [(entry.prompt_id, people[name], at, text) for (_, name, at, text), entry in new.items()],
+    )

@@ -37,13 +37,17 @@ class Entry:
 
 
 class People:
-    """A project's members by name. Unknown names become members without a login."""
+    """Members by name: of a project, or the copies of them that staged rows refer to.
 
-    def __init__(self, project: Project) -> None:
+    Unknown names become members without a login.
+    """
+
+    def __init__(self, project: Project, staging: Project) -> None:
         self.project = project
+        self.staging = staging
         self.ids: dict[str, int] = {}
-        self.new: set[int] = set()
-        self.ranked: Counter[int] = Counter()  # imported assignments that each member ranked
+        self.new: set[str] = set()  # names that the project does not have
+        self.ranked: Counter[str] = Counter()  # imported assignments that each member ranked
 
     def __getitem__(self, name: str) -> int:
         """Return the id of a member. Raises KeyError unless the last get_or_create named it."""
@@ -54,17 +58,18 @@ class People:
         if len(self.ids) > CACHED_NAMES:
             self.ids.clear()
         for some in pieces(sorted(names - self.ids.keys()), NAMES_PER_QUERY):
-            existing = self.project.members.filter(name__in=some)
-            self.ids |= dict(existing.values_list("name", "pk"))
-            new = [Member(project=self.project, name=n) for n in some if n not in self.ids]
+            existing = Member.objects.filter(project__in={self.project, self.staging})
+            rows = existing.filter(name__in=some).values_list("name", "project", "pk")
+            self.ids |= {name: pk for name, project, pk in rows if project == self.staging.pk}
+            new = [Member(project=self.staging, name=n) for n in some if n not in self.ids]
             Member.objects.bulk_create(new)
             self.ids |= {member.name: member.pk for member in new}
-            self.new |= {member.pk for member in new}
+            self.new |= {member.name for member in new} - {name for name, *_ in rows}
 
     def count_ranked(self, *, new: bool) -> None:
         """Add to the members' counts of ranked prompts: the `new` members, or the others."""
-        for pk, count in sorted(self.ranked.items()):
-            if (pk in self.new) == new:
-                member = Member.objects.filter(pk=pk)
+        for name, count in sorted(self.ranked.items()):
+            if (name in self.new) == new:
+                member = Member.objects.filter(project=self.project, name=name)
                 # Their count of today's rankings is made again when it is read.
                 member.update(ranked=F("ranked") + count, ranked_on=None)

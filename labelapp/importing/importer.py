@@ -1,16 +1,15 @@
 """Import ranking files into the database, each file as a whole or not at all.
 
-A file is read as a stream, line by line, and written in batches inside one transaction. Each bad
-line is reported with its number and reason; unless bad lines are skipped, a single one rolls the
-whole import back. Stored rows are left unchanged, so importing a file twice adds nothing.
+A file is read as a stream, line by line, staged in batches, and published at the end (staging.py).
+Each bad line is reported with its number and reason; unless bad lines are skipped, nothing is
+published if there is one. Stored rows are left unchanged, so importing a file twice adds nothing.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -19,6 +18,7 @@ from labelapp.db.retry import with_retries
 from labelapp.importing.assignments import add_assignments, add_comments
 from labelapp.importing.entries import Entry, People
 from labelapp.importing.rankings import ImportedRankings, stored_rankings
+from labelapp.importing.staging import batch_transaction, copy_prompts, published, staged
 from labelapp.labelling.assignments import look_from_the_top
 from labelapp.labelling.blinding import names_itself
 from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
@@ -85,42 +85,27 @@ def import_lines(
     With `rankings`, a line with a ranking adds the ranking, and a line without one adds a prompt
     to be labelled. Without `rankings`, every line adds a prompt to be labelled, and its ranking is
     ignored. `labeller` is the author of rankings that name nobody.
-    Calls `report` for each bad line, and `finishing` at the end of the transaction: its writes are
-    committed with the rows, and an exception in it rolls them back.
-    Raises ImportRefusedError if there are bad lines and `skip_bad_lines` is not set.
+    Calls `report` for each bad line, and `finishing` at the end of the transaction that publishes:
+    its writes are committed with the rows, and an exception in it rolls them back.
+    Raises ImportRefusedError if there are bad lines and `skip_bad_lines` is not set, and
+    OperationalError if others have changed the project so that the rows no longer fit.
     """
-    importer = Importer(project, report, rankings, labeller)
-    with import_transaction(project):
+    with staged(project) as staging:
+        importer = Importer(project, staging, report, rankings, labeller)
         for batch in batches(lines):
-            importer.write(batch)
+            entries = importer.good(batch)
+            with batch_transaction():
+                importer.write(entries)
         if importer.summary.bad_lines and not skip_bad_lines:
             raise ImportRefusedError(importer.summary)
-        importer.people.count_ranked(new=True)
-        if finishing is not None:
-            finishing(importer.summary)
+        with published(project, staging):
+            importer.people.count_ranked(new=True)
+            if finishing is not None:
+                finishing(importer.summary)
     # The import is committed: if the database is busy, these wait and do not repeat the import.
     with_retries(importer.count_others)
     with_retries(importer.reset_labellers)
     return importer.summary
-
-
-@contextmanager
-def import_transaction(project: Project) -> Iterator[None]:
-    """Open a transaction in which PostgreSQL plans for the tables as they grow.
-
-    A prepared statement keeps its first plan. A plan made for empty tables reads them whole in
-    every batch, so each batch would be slower than the one before. The constraints of all rows are
-    checked at the end, one by one, and must not be planned one by one.
-    """
-    with transaction.atomic(), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-        # Imports into one project run one after the other: each must see what the other added.
-        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        yield
-        if connection.vendor == "postgresql":
-            cursor.execute("SET LOCAL plan_cache_mode = auto")
-            cursor.execute("DISCARD PLANS")  # made by an earlier import for smaller tables
 
 
 def import_prompts_to_fill(
@@ -134,16 +119,17 @@ def import_prompts_to_fill(
 
     Reports, refuses and skips bad lines like import_lines.
     """
-    importer = Importer(project, report, rankings=False, labeller=UNKNOWN_LABELLER)
-    with import_transaction(project):
+    with staged(project) as staging:
+        importer = Importer(project, staging, report, rankings=False, labeller=UNKNOWN_LABELLER)
         for batch in batches(lines):
-            importer.summary.lines += len(batch)
-            entries = importer.without_clashes(list(importer.good(batch, fewest=0)))
-            importer.add_prompts(entries)
-            importer.add_responses(entries)
+            entries = importer.good(batch, fewest=0)
+            with batch_transaction():
+                entries = importer.add(entries)
             importer.summary.already_there += sum(not entry.added for entry in entries)
         if importer.summary.bad_lines and not skip_bad_lines:
             raise ImportRefusedError(importer.summary)
+        with published(project, staging):
+            pass
     return importer.summary
 
 
@@ -162,45 +148,57 @@ def batches(lines: Iterable[Line | BadLine]) -> Iterator[list[Line | BadLine]]:
 
 
 class Importer:
-    """Writes batches of lines, and holds the state that batches share."""
+    """Writes batches of lines to `staging`, and holds the state that batches share."""
 
     def __init__(
         self,
         project: Project,
+        staging: Project,
         report: Callable[[BadLine], None],
         rankings: bool,
         labeller: str,
     ) -> None:
         self.project = project
+        self.staging = staging
         self.report = report
         self.rankings = rankings
         self.labeller = labeller
         self.summary = Summary()
-        self.people = People(project)
-        self.new_prompts: set[int] = set()  # of the batch
+        self.people = People(project, staging)
+        # Of the batch:
+        self.prompts: dict[int, str] = {}  # rows and the content hashes that they have, also staged
+        self.new_prompts: set[int] = set()
+        self.copies: set[int] = set()  # of prompts that the project has
         self.slots: Counter[int] = Counter()  # taken slots of each new prompt
         self.highest_priority = Prompt().priority
 
-    def write(self, batch: list[Line | BadLine]) -> None:
+    def write(self, entries: list[Entry]) -> None:
         """Write a batch. The number of statements does not grow with the lines in it."""
-        self.summary.lines += len(batch)
-        entries = self.without_clashes(list(self.good(batch)))
-        self.add_prompts(entries)
-        self.add_responses(entries)
+        entries = self.add(entries)
         if self.rankings:
             names = {name for entry in entries for name in entry.names(self.labeller)}
             self.people.get_or_create(names)
             self.add_rankings([e for e in entries if e.line.ranking is not None])
             self.queue([e for e in entries if e.line.ranking is None])
-            add_assignments(entries, self.people, self.slots, self.new_prompts)
-            add_comments(entries, self.people, self.new_prompts)
+            stored = self.not_new()
+            add_assignments(entries, self.people, self.slots, stored, self.copies)
+            add_comments(entries, self.people, stored)
         else:
             self.summary.rankings_left += sum(e.line.ranking is not None for e in entries)
             self.queue(entries)
         self.summary.already_there += sum(not e.added and not e.refused for e in entries)
 
-    def good(self, batch: list[Line | BadLine], fewest: int = MIN_RESPONSES) -> Iterator[Entry]:
-        """Yield the lines that can be imported, and report the others."""
+    def add(self, entries: list[Entry]) -> list[Entry]:
+        """Add the prompts and responses of the entries, and return those without clashes."""
+        entries = self.without_clashes(entries)
+        self.add_prompts(entries)
+        self.add_responses(entries)
+        return entries
+
+    def good(self, batch: list[Line | BadLine], fewest: int = MIN_RESPONSES) -> list[Entry]:
+        """Return the lines that can be imported, and report the others."""
+        self.summary.lines += len(batch)
+        entries = []
         for line in batch:
             if isinstance(line, BadLine):
                 self.refuse(line)
@@ -212,12 +210,10 @@ class Importer:
                 self.refuse(BadLine(line.number, reason))
             else:
                 self.count_unseen(line)
-                yield Entry(
-                    line,
-                    prompt_hash(line.messages),
-                    {response.id: hash_text(response.text) for response in line.responses},
-                    external_id=line.external_id,
-                )
+                hashes = {response.id: hash_text(response.text) for response in line.responses}
+                content_hash = prompt_hash(line.messages)
+                entries.append(Entry(line, content_hash, hashes, external_id=line.external_id))
+        return entries
 
     def count_unseen(self, line: Line) -> None:
         """Count responses with nothing to see, and those that look like another of the line."""
@@ -242,9 +238,11 @@ class Importer:
         if not ids:
             return entries
         hashes = {entry.content_hash for entry in entries}
-        prompts = Prompt.objects.filter(project=self.project, external_id__isnull=False)
-        pairs = prompts.filter(Q(external_id__in=ids) | Q(content_hash__in=hashes))
-        hash_of = dict(pairs.values_list("external_id", "content_hash"))
+        projects = {self.project, self.staging}
+        prompts = Prompt.objects.filter(project__in=projects, external_id__isnull=False)
+        hash_of: dict[str | None, str] = {}
+        for some in (Q(external_id__in=ids), Q(content_hash__in=hashes)):  # each uses an index
+            hash_of |= dict(prompts.filter(some).values_list("external_id", "content_hash"))
         id_of = {content_hash: id_ for id_, content_hash in hash_of.items()}
         good = []
         for entry in entries:
@@ -274,74 +272,82 @@ class Importer:
         )
 
     def add_prompts(self, entries: list[Entry]) -> None:
-        """Find or add each entry's prompt; a prompt without an id gets the entry's."""
-        hashes = {entry.content_hash for entry in entries}
-        prompts = self.prompts_by_hash(hashes)
+        """Find or add each entry's prompt; a prompt without an id gets the entry's.
+
+        If prompts are staged, one that the project has gets a copy.
+        """
+        stored, staged, ids = self.prompts_by_hash({entry.content_hash for entry in entries})
+        copy_prompts([pk for h, pk in stored.items() if h not in staged], self.staging)
         new: dict[str, Prompt] = {}
-        named: list[Prompt] = []
-        states: dict[str, PromptState] = {}
+        named: dict[str, str] = {}
         for entry in entries:
-            if entry.line.state is not None:
-                states.setdefault(entry.content_hash, entry.line.state)
-            prompt = prompts.get(entry.content_hash) or new.get(entry.content_hash)
-            if prompt is None:
+            h = entry.content_hash
+            if h not in stored and h not in staged and h not in new:
                 entry.added = True
-                prompt = Prompt(messages=entry.line.messages, content_hash=entry.content_hash)
-                new[entry.content_hash] = prompt
-            if prompt.external_id is None and entry.external_id is not None:
-                prompt.external_id = entry.external_id
-                named += [prompt] if prompt.pk is not None else []
-        self.insert_prompts(new, states)
-        Prompt.objects.bulk_update(named, ["external_id"])
-        prompts |= self.prompts_by_hash(new.keys())
-        self.new_prompts = {prompts[content_hash].pk for content_hash in new}
-        self.slots = Counter(
-            {prompts[h].pk: state.slots for h, state in states.items() if h in new and state.slots}
-        )
+                new[h] = Prompt(messages=entry.line.messages, content_hash=h)
+            if entry.external_id is not None and ids.get(h) is None:
+                ids[h] = named[h] = entry.external_id
+        for h in named.keys() & new.keys():
+            new[h].external_id = named.pop(h)
+        states = {e.content_hash: e.line.state for e in reversed(entries) if e.line.state}
+        states = {h: state for h, state in states.items() if h in new}
+        self.insert_prompts(new.values(), states)
+        _, staged, _ = self.prompts_by_hash(stored.keys() | staged.keys() | new.keys())
+        prompts = (Prompt(pk=staged[h], external_id=id_) for h, id_ in named.items())
+        Prompt.objects.bulk_update(prompts, ["external_id"])
+        self.new_prompts = {staged[h] for h in new}
+        self.slots = Counter({staged[h]: s.slots for h, s in states.items() if s.slots})
+        self.prompts = {pk: h for hashes in (stored, staged) for h, pk in hashes.items()}
+        self.copies = {staged[h] for h, pk in stored.items() if staged[h] != pk}
         for entry in entries:
-            entry.prompt_id = prompts[entry.content_hash].pk
+            entry.prompt_id = staged[entry.content_hash]
         self.summary.prompts += len(new)
 
-    def prompts_by_hash(self, hashes: Collection[str]) -> dict[str, Prompt]:
-        if not hashes:
-            return {}
-        stored = Prompt.objects.filter(project=self.project, content_hash__in=hashes)
-        stored = stored.only("content_hash", "external_id")
-        return {prompt.content_hash: prompt for prompt in stored}
+    def not_new(self) -> dict[int, str]:
+        """Return the prompts of the batch that may have rankings, with their content hashes."""
+        return {pk: h for pk, h in self.prompts.items() if pk not in self.new_prompts}
 
-    def insert_prompts(self, new: dict[str, Prompt], states: dict[str, PromptState]) -> None:
-        """Insert prompts, each in the state that its line gives."""
+    def prompts_by_hash(
+        self, hashes: Collection[str]
+    ) -> tuple[dict[str, int], dict[str, int], dict[str, str | None]]:
+        """Return the rows of the project, the staged rows, and their ids, by content hash."""
+        stored: dict[str, int] = {}
+        staged: dict[str, int] = {}
+        ids: dict[str, str | None] = {}
+        rows = Prompt.objects.filter(
+            project__in={self.project, self.staging}, content_hash__in=hashes
+        )
+        for project, content_hash, pk, external_id in rows.values_list(
+            "project", "content_hash", "pk", "external_id"
+        ):
+            if project == self.project.pk:
+                stored[content_hash] = pk
+            if project == self.staging.pk:
+                staged[content_hash] = pk
+            ids[content_hash] = ids.get(content_hash) or external_id
+        return stored, staged, ids
+
+    def insert_prompts(self, prompts: Iterable[Prompt], states: Mapping[str, PromptState]) -> None:
+        """Insert prompts, new ones in the states that their lines give."""
         now = timezone.now()
         rows = []
-        for content_hash, prompt in new.items():
-            state = states.get(content_hash, PromptState())
-            wanted = state.wanted or 0
-            needed = 0 if state.taken_out else wanted - state.slots
-            self.highest_priority = max(self.highest_priority, state.priority)
-            self.summary.queued += needed > 0
-            rows.append(
-                (
-                    self.project.pk,
-                    prompt.messages,
-                    content_hash,
-                    prompt.external_id,
-                    state.priority,
-                    state.slots if state.taken_out else wanted,
-                    needed,
-                    state.taken_out,
-                    state.created_at or now,
-                )
-            )
+        for prompt in prompts:
+            prompt.created_at = now
+            if (state := states.get(prompt.content_hash)) is not None:
+                set_state(prompt, state)
+                self.highest_priority = max(self.highest_priority, prompt.priority)
+                self.summary.queued += prompt.rankings_needed > 0
+            values = (getattr(prompt, name) for name in PROMPT_COLUMNS[1:])
+            rows.append((self.staging.pk, *values))
         insert_rows(Prompt, PROMPT_COLUMNS, rows)
 
     def add_responses(self, entries: list[Entry]) -> None:
         """Find or add each entry's responses."""
-        prompts = {entry.prompt_id for entry in entries}
-        known = response_ids(prompts)
-        new: dict[tuple[int, str], tuple[str | int, ...]] = {}
+        known = response_ids(self.prompts)
+        new: dict[tuple[str, str], tuple[str | int, ...]] = {}
         for entry in entries:
             for response in entry.line.responses:
-                key = (entry.prompt_id, entry.responses[response.id])
+                key = (entry.content_hash, entry.responses[response.id])
                 if key not in known and key not in new:
                     entry.added = True
                     new[key] = (
@@ -358,10 +364,10 @@ class Importer:
         self.summary.name_themselves += sum(row[-1] is True for row in new.values())
         referring = [entry for entry in entries if self.refers_to_responses(entry.line)]
         if referring and new:
-            known = response_ids(prompts)
+            known = response_ids(self.prompts)
         for entry in referring:
             entry.response_ids = {
-                id_: known[entry.prompt_id, content_hash]
+                id_: known[entry.content_hash, content_hash]
                 for id_, content_hash in entry.responses.items()
             }
 
@@ -408,21 +414,30 @@ class Importer:
 
     def add_rankings(self, entries: list[Entry]) -> None:
         """Add the rankings that are new, and refuse those that contradict stored ones."""
-        prompts = {entry.prompt_id for entry in entries} - self.new_prompts
-        rankings = ImportedRankings(stored_rankings(list(prompts)))
+        rankings = ImportedRankings(stored_rankings(self.not_new()))
         for entry in entries:
             name = entry.line.labeller or self.labeller
-            if reason := rankings.add(entry, self.people[name], name):
+            if reason := rankings.add(entry, name, self.people[name]):
                 entry.refused = True
                 self.refuse(BadLine(entry.line.number, reason))
         rankings.write()
         self.summary.rankings += len(rankings.new)
 
 
-def response_ids(prompts: set[int]) -> dict[tuple[int, str], int]:
-    """Return the rows of some prompts' responses by (prompt, content hash)."""
+def set_state(prompt: Prompt, state: PromptState) -> None:
+    """Set the fields of a new prompt to what its line says."""
+    wanted = state.wanted or 0
+    prompt.priority = state.priority
+    prompt.rankings_wanted = state.slots if state.taken_out else wanted
+    prompt.rankings_needed = 0 if state.taken_out else wanted - state.slots
+    prompt.taken_out = state.taken_out
+    prompt.created_at = state.created_at or prompt.created_at
+
+
+def response_ids(prompts: Mapping[int, str]) -> dict[tuple[str, str], int]:
+    """Return the rows of some prompts' responses by the content hashes of both."""
     rows = Response.objects.filter(prompt_id__in=prompts)
     return {
-        (prompt_id, content_hash): pk
+        (prompts[prompt_id], content_hash): pk
         for prompt_id, content_hash, pk in rows.values_list("prompt_id", "content_hash", "pk")
     }

@@ -1,10 +1,11 @@
 """Import rankings: skip those that are stored, refuse those that contradict them, add the rest."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from django.db.models import F
 from django.utils import timezone
 
 from labelapp.db.bulk import insert_rows
@@ -16,10 +17,13 @@ NO_DETAILS = RankingDetails()
 
 
 class RankingKey(NamedTuple):
-    """The key of a ranking whose versions are numbered: a prompt, a member, a response set."""
+    """The key of a ranking whose versions are numbered: a prompt, a member, a response set.
 
-    prompt_id: int
-    member_id: int
+    Hashes and a name, because copies of prompts and members stand for those of the project.
+    """
+
+    content_hash: str
+    name: str
     responses_hash: str
 
 
@@ -27,6 +31,7 @@ class RankingKey(NamedTuple):
 class ImportedRanking:
     """A ranking with its placements and ratings, by response row."""
 
+    key: RankingKey
     ranking: Ranking
     ranks: dict[int, int]  # 1 = best, or UNRANKED
     ratings: dict[int, FileRating]
@@ -37,35 +42,34 @@ class ImportedRankings:
 
     def __init__(self, stored: Iterable[ImportedRanking]) -> None:
         self.versions: defaultdict[RankingKey, dict[int, ImportedRanking]] = defaultdict(dict)
-        self.adjudicated: dict[tuple[int, str], ImportedRanking] = {}  # current ones
-        self.gold: set[int] = set()  # prompts
+        self.adjudicated: dict[tuple[str, str], ImportedRanking] = {}  # current ones
+        self.gold: set[str] = set()  # prompts
         self.new: list[ImportedRanking] = []
         for one in stored:
             self.register(one)
 
     def register(self, one: ImportedRanking) -> None:
-        ranking = one.ranking
-        key = RankingKey(ranking.prompt_id, ranking.member_id, ranking.responses_hash)
+        ranking, key = one.ranking, one.key
         self.versions[key][ranking.version] = one
         if ranking.is_current and ranking.origin == Origin.ADJUDICATED:
-            self.adjudicated[key.prompt_id, key.responses_hash] = one
+            self.adjudicated[key.content_hash, key.responses_hash] = one
         if ranking.is_gold:
-            self.gold.add(key.prompt_id)
+            self.gold.add(key.content_hash)
 
     def current(self, key: RankingKey, origin: str) -> ImportedRanking | None:
         """Return the current ranking, of which only one may exist."""
         if origin == Origin.ADJUDICATED:
-            return self.adjudicated.get((key.prompt_id, key.responses_hash))
+            return self.adjudicated.get((key.content_hash, key.responses_hash))
         for one in self.versions[key].values():
             if one.ranking.is_current and one.ranking.origin != Origin.ADJUDICATED:
                 return one
         return None
 
-    def add(self, entry: Entry, member_id: int, name: str) -> str:
+    def add(self, entry: Entry, name: str, member_id: int) -> str:
         """Add an entry's ranking unless it is stored; return the reason if it contradicts one."""
-        key = RankingKey(entry.prompt_id, member_id, hash_responses(entry.responses.values()))
+        key = RankingKey(entry.content_hash, name, hash_responses(entry.responses.values()))
         details = entry.line.details or NO_DETAILS
-        new = read_ranking(entry, key, details)
+        new = read_ranking(entry, key, member_id, details)
         current = self.current(key, details.origin) if details.current else None
         if details.version is None:
             stored = current
@@ -84,7 +88,7 @@ class ImportedRankings:
         if current is not None:
             kind = "adjudicated" if details.origin == Origin.ADJUDICATED else "current"
             return f"is a second {kind} ranking of these responses, by {name!r}"
-        if details.gold and key.prompt_id in self.gold:
+        if details.gold and key.content_hash in self.gold:
             new.ranking.is_gold = False  # another was made gold after the file was written
         if details.version is None:
             new.ranking.version = max(self.versions[key], default=0) + 1
@@ -116,11 +120,13 @@ class ImportedRankings:
         )
 
 
-def read_ranking(entry: Entry, key: RankingKey, details: RankingDetails) -> ImportedRanking:
+def read_ranking(
+    entry: Entry, key: RankingKey, member_id: int, details: RankingDetails
+) -> ImportedRanking:
     """Return the ranking of an entry, still without a version."""
     ranking = Ranking(
-        prompt_id=key.prompt_id,
-        member_id=key.member_id,
+        prompt_id=entry.prompt_id,
+        member_id=member_id,
         responses_hash=key.responses_hash,
         is_current=details.current,
         origin=details.origin,
@@ -133,7 +139,7 @@ def read_ranking(entry: Entry, key: RankingKey, details: RankingDetails) -> Impo
     )
     ranks = {entry.response_ids[id_]: rank for id_, rank in entry.line.ranks.items()}
     ratings = {entry.response_ids[id_]: rating for id_, rating in details.ratings.items()}
-    return ImportedRanking(ranking, ranks, ratings)
+    return ImportedRanking(key, ranking, ranks, ratings)
 
 
 def is_same(stored: ImportedRanking, new: ImportedRanking, details: RankingDetails | None) -> bool:
@@ -153,8 +159,8 @@ def is_same(stored: ImportedRanking, new: ImportedRanking, details: RankingDetai
     )
 
 
-def stored_rankings(prompts: Sequence[int]) -> list[ImportedRanking]:
-    """Return every version of every ranking of some prompts."""
+def stored_rankings(prompts: Mapping[int, str]) -> list[ImportedRanking]:
+    """Return every version of every ranking of some prompts, given with their content hashes."""
     if not prompts:
         return []
     ranks: defaultdict[int, dict[int, int]] = defaultdict(dict)
@@ -167,7 +173,13 @@ def stored_rankings(prompts: Sequence[int]) -> list[ImportedRanking]:
         "ranking_id", "response_id", "score", "flags"
     ):
         ratings[pk][response_id] = FileRating(score, tuple(flags))
-    rankings = Ranking.objects.filter(prompt__in=prompts)
+    rankings = Ranking.objects.filter(prompt__in=prompts).annotate(name=F("member__name"))
     return [
-        ImportedRanking(ranking, ranks[ranking.pk], ratings[ranking.pk]) for ranking in rankings
+        ImportedRanking(
+            RankingKey(prompts[ranking.prompt_id], ranking.name, ranking.responses_hash),
+            ranking,
+            ranks[ranking.pk],
+            ratings[ranking.pk],
+        )
+        for ranking in rankings
     ]

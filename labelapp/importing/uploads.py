@@ -320,10 +320,9 @@ def execute(upload: Upload) -> None:
 
 
 def import_file(upload: Upload, advance: Advance) -> None:
-    """Import the whole file or nothing, and store the final state in the same transaction."""
+    """Import the whole file or nothing, and store the final state as it is published."""
 
     def finishing(summary: Summary) -> None:
-        insist_unchanged(upload)
         bad_lines.flush()
         if not jobs.finish(upload, State.DONE, outcome=outcome(summary, reading, bad_lines)):
             raise StoppedError  # the page already says that nothing was imported
@@ -339,7 +338,7 @@ def import_file(upload: Upload, advance: Advance) -> None:
                 upload.total = file.size or 0
                 import_lines(
                     upload.project,
-                    bad_lines.before(follow(file, advance)),
+                    bad_lines.before(follow(file, upload, advance)),
                     report=bad_lines.add,
                     rankings=upload.options.get("rankings", True),
                     labeller=upload.options.get("labeller", UNKNOWN_LABELLER),
@@ -368,10 +367,12 @@ def how_read(upload: Upload) -> list[tuple[str, str]]:
     return list(sentences(reading)) if reading else []
 
 
-def follow(file: RankingFile, advance: Advance) -> Iterator[Line | BadLine]:
+def follow(file: RankingFile, upload: Upload, advance: Advance) -> Iterator[Line | BadLine]:
+    """Yield the lines. Raises FailedError at the end if the file is not the one uploaded."""
     for line in file:
         yield line
         advance(file.raw.tell())
+    insist_unchanged(upload)
 
 
 def discard(upload: Upload) -> bool:

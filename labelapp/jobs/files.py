@@ -1,7 +1,8 @@
 """Jobs that read or write a file: their folders and their progress.
 
 While a job runs, its task worker writes its progress into the folder, and checks there whether to
-stop. It cannot use the database: on SQLite an import holds the only write lock until it ends.
+stop. It does not use the database: nobody would see what a long transaction writes before it ends,
+and SQLite has only one writer.
 """
 
 import json
@@ -114,7 +115,7 @@ def beating(transfer: FileTransfer) -> Iterator[Advance]:
 
 
 def beat_in_database(transfer: FileTransfer) -> None:
-    """Write a heartbeat for other machines. SQLite has none, and an import has its write lock."""
+    """Write a heartbeat for other machines, of which SQLite has none."""
     if connection.vendor == "sqlite":
         return
     with suppress(DatabaseError), transaction.atomic():
@@ -159,7 +160,7 @@ def read_progress(transfer: FileTransfer) -> None:
 
 
 def request_stop(transfer: FileTransfer) -> None:
-    """Ask an active job to stop. A queued one stops at once, a running one within a second."""
+    """Ask an active job to stop. A queued one stops at once, a running one within seconds."""
     if transfer.is_active:
         folder_of(transfer).ask_to_stop()
     if transfer.state == State.QUEUED:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.core.management.base import CommandError
+from django.db import OperationalError
 
 from labelapp.importing.importer import ImportRefusedError
 from training.formats.lines import RankingFileError
@@ -11,10 +12,10 @@ from training.formats.lines import RankingFileError
 
 @contextmanager
 def import_errors() -> Iterator[None]:
-    """Raise CommandError if a file cannot be read or its bad lines refuse the import."""
+    """Raise CommandError if a file cannot be read or stored, or its bad lines refuse the import."""
     try:
         yield
-    except RankingFileError as error:
+    except (RankingFileError, OperationalError) as error:
         raise CommandError(f"{error}; nothing was imported") from error
     except ImportRefusedError as error:
         raise CommandError(

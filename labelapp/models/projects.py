@@ -43,6 +43,9 @@ def refuse_reserved(slug: str) -> None:
         raise ValidationError("“new” is taken; choose another slug.")
 
 
+HIDDEN = "~"  # begins the slug of a project that holds what an import has not published yet
+
+
 class ProjectQuerySet(models.QuerySet["Project"]):
     def not_deleted(self) -> Self:
         """Return projects without those that are being deleted."""
@@ -54,6 +57,13 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         if user.is_superuser:
             return projects
         return projects.filter(members__user_id=user.pk, members__is_active=True)
+
+
+class ProjectManager(models.Manager.from_queryset(ProjectQuerySet)):  # type: ignore[misc]
+    """The projects that pages and commands may show."""
+
+    def get_queryset(self) -> ProjectQuerySet:
+        return super().get_queryset().exclude(slug__startswith=HIDDEN)
 
 
 class Project(models.Model):
@@ -117,7 +127,8 @@ class Project(models.Model):
     # When its deletion began. The project is hidden from then on, and its rows go one by one.
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = ProjectQuerySet.as_manager()
+    objects = ProjectManager()
+    including_hidden = ProjectQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 
-from django.db import transaction
-
 from labelapp.models import Origin, Placement, Prompt, PromptAgreement, Response, Score, TrainingRun
 from training.aggregation import choose
 from training.config import stored_aggregation
@@ -18,13 +16,16 @@ Pair = tuple[Identifier, Identifier]  # the better response first
 
 
 def store(run: TrainingRun, folder: RunFolder) -> None:
-    """Replace the scores of a run with those of its folder, in one transaction."""
+    """Replace the scores of a run with those of its folder.
+
+    Each batch is a transaction, so that others can write meanwhile: pages show the scores only of
+    runs that are done.
+    """
     held_out = frozenset(folder.held_out_prompts() or ())
-    with transaction.atomic():
-        run.scores.all().delete()
-        run.agreements.all().delete()
-        store_scores(run, folder)
-        store_agreements(run, held_out)
+    run.scores.all().delete()
+    run.agreements.all().delete()
+    store_scores(run, folder)
+    store_agreements(run, held_out)
 
 
 def store_scores(run: TrainingRun, folder: RunFolder) -> None:

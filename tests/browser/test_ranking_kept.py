@@ -268,32 +268,44 @@ BUSY = '<p id="refusal">Podium is busy.</p>'
 SENT_AGAIN = "Podium is busy. It is sent again by itself."
 
 
-def refuse_once(page: Page, keys: list[str]) -> None:
-    """Answer the first submit as a busy server does, and pass the others on."""
+def refuse_once(page: Page, path: str = "") -> list[dict[str, list[str]]]:
+    """Answer the first form sent to a path as a busy server does; return the forms as they come."""
+    forms: list[dict[str, list[str]]] = []
 
     def answer(route: Route) -> None:
         if route.request.method != "POST":
             return route.continue_()
-        keys.append(parse_qs(route.request.post_data or "")["key"][0])
-        if len(keys) == 1:
+        forms.append(parse_qs(route.request.post_data or ""))
+        if len(forms) == 1:
             return route.fulfill(status=503, headers={"Retry-After": "1"}, body=BUSY)
         return route.continue_()
 
-    page.route("**/labelling/", answer)
+    page.route(f"**/labelling/{path}", answer)
+    return forms
 
 
+def sent_twice(forms: list[dict[str, list[str]]], *names: str) -> bool:
+    """Return whether two forms came, with the same values under these names."""
+    first, second = forms
+    return all(first[name] == second[name] for name in names)
+
+
+@pytest.fixture
+def busy(expected_errors: list[str]) -> None:
+    expected_errors += ["Failed to load resource", "Response Status Error Code 503"]
+
+
+@pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("ready", [True, False])
 def test_a_ranking_that_a_busy_server_refuses_is_sent_again_by_itself_with_its_key(
-    ranking_page: RankingPage, add_prompt: Any, expected_errors: list[str], ready: bool
+    ranking_page: RankingPage, add_prompt: Any, ready: bool
 ) -> None:
-    expected_errors += ["Failed to load resource", "Response Status Error Code 503"]
     for name in ("first", "second"):
         add_prompt(name, [f"{name} {n}" for n in range(4)])
     page = ranking_page.open().page
     if not ready:
         nothing_ready(page)
-    keys: list[str] = []
-    refuse_once(page, keys)
+    forms = refuse_once(page)
     for key in ("1", "j", "2", "j", "3", "j", "4"):
         page.keyboard.press(key)
     if ready:
@@ -303,6 +315,68 @@ def test_a_ranking_that_a_busy_server_refuses_is_sent_again_by_itself_with_its_k
     expect(page.get_by_text("1 ranked")).to_be_visible()
     expect(ranking_page.problem).not_to_be_visible()
     expect(page.get_by_role("region", name="Prompt")).to_contain_text("second")
-    assert len(keys) == 2
-    assert len(set(keys)) == 1
+    assert sent_twice(forms, "key", "assignment")
     assert Ranking.objects.count() == 1
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("last", [False, True])
+def test_a_skip_that_a_busy_server_refuses_is_sent_again_by_itself(
+    ranking_page: RankingPage, add_prompt: Any, last: bool
+) -> None:
+    for name in ("first",) if last else ("first", "second"):
+        add_prompt(name, [f"{name} {n}" for n in range(4)])
+    page = ranking_page.open().page
+    forms = refuse_once(page, "skip/")
+    page.keyboard.press("2")
+    page.keyboard.press("s")
+    page.get_by_label("In your words").fill("Not mine")
+    page.get_by_role("button", name="I cannot judge this").click()
+    expect(ranking_page.problem).to_contain_text(SENT_AGAIN)
+    if last:
+        ranking_page.expect_empty()
+    else:
+        expect(page.get_by_role("region", name="Prompt")).to_contain_text("second")
+    expect(ranking_page.problem).not_to_be_visible()
+    assert sent_twice(forms, "assignment", "key", "reason", "skip_note")
+    skipped = Assignment.objects.get(skipped_at__isnull=False)
+    assert (skipped.skip_reason, skipped.skip_note) == ("cannot judge", "Not mine")
+    assert not Ranking.objects.exists()
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("last", [False, True])
+def test_an_undo_that_a_busy_server_refuses_is_sent_again_by_itself(
+    ranking_page: RankingPage, add_prompt: Any, last: bool
+) -> None:
+    for name in ("first",) if last else ("first", "second"):
+        add_prompt(name, [f"{name} {n}" for n in range(4)])
+    page = ranking_page.open().page
+    for key in ("1", "j", "2", "j", "3", "j", "4", "Enter"):
+        page.keyboard.press(key)
+    forms = refuse_once(page, "undo/")
+    page.get_by_role("button", name="Undo the submit").click()
+    expect(ranking_page.problem).to_contain_text(SENT_AGAIN)
+    expect(page.get_by_role("region", name="Prompt")).to_contain_text("first")
+    expect(ranking_page.radio("D", 4)).to_be_checked()
+    expect(ranking_page.problem).not_to_be_visible()
+    assert sent_twice(forms, "undo")
+    ranking = Ranking.objects.get()
+    assert not ranking.is_current
+    assert Assignment.objects.get(prompt=ranking.prompt).is_open
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_draft_that_a_busy_server_refuses_is_sent_again_by_itself(
+    ranking_page: RankingPage, prompt: Prompt
+) -> None:
+    page = ranking_page.open().page
+    forms = refuse_once(page, "draft/")
+    with page.expect_response(lambda answer: answer.url.endswith("/draft/") and answer.ok):
+        page.keyboard.press("2")
+        expect(ranking_page.problem).to_contain_text(SENT_AGAIN)
+    expect(ranking_page.problem).not_to_be_visible()
+    assert sent_twice(forms, "assignment", "key", "rank-A")
+    assert len(Assignment.objects.get().draft["ranks"]) == 1
+    page.reload()
+    expect(ranking_page.radio("A", 2)).to_be_checked()

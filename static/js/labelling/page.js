@@ -197,12 +197,11 @@ document.addEventListener("htmx:confirm", (event) => {
 document.addEventListener("htmx:afterSwap", goOn);
 // A busy server is asked again: for the ranking, a skip, an undo, and what is kept as it is entered.
 document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
-  const form = task?.form;
-  if (!form?.contains(elt)) return;
+  if (!document.getElementById("task")?.contains(elt)) return; // without a task, it holds an undo
   const send = () => {
-    if (elt === form) task.submit();
+    if (elt === task?.form) task.submit();
     else if (elt instanceof HTMLButtonElement) elt.click();
-    else form.dispatchEvent(new Event("entered"));
+    else task?.form.dispatchEvent(new Event("entered"));
   };
   if (later(elt, xhr, send)) show(withPromise(refusal(xhr.responseText) ?? ""));
 });

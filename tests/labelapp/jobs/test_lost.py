@@ -185,7 +185,7 @@ def test_an_import_whose_worker_was_killed_is_imported_by_the_next_worker(manage
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     upload.refresh_from_db()
-    assert (upload.state, Prompt.objects.count()) == (State.RUNNING, 0)
+    assert (upload.state, upload.project.prompts.count()) == (State.RUNNING, 0)
     run_worker("default")
     upload.refresh_from_db()
     assert (upload.state, Prompt.objects.count()) == (State.DONE, 6000)
