@@ -11,13 +11,14 @@ BIND   ?= 127.0.0.1:8000
 TOGETHER := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 DEMO   := DATABASE_URL= DATA_DIR=var/demo $(MANAGE)
 
-.PHONY: demo run test chromium check fix clean help bench-training bench-web words
+.PHONY: demo run test chromium check fix clean help bench-training bench-gpu bench-web words
 
 help:
 	@echo "make demo    real rankings, a trained model, pages at http://127.0.0.1:8000"
 	@echo "make run     an empty installation, for real use"
 	@echo "              another address: make demo BIND=127.0.0.1:8001"
 	@echo "make bench-training   our training step against TRL's"
+	@echo "make bench-gpu        checks and measures training on a GPU"
 	@echo "make bench-web        rankings a second, with 1 and 8 labellers, up to a million prompts"
 	@echo "make test    every test        make check   format, lint, types        make fix   mend format and lint"
 
@@ -59,6 +60,10 @@ chromium: $(VENV)/installed-dev
 bench-training: $(VENV)/installed-dev
 	$(PY) benchmarks/training.py
 	$(PY) benchmarks/scoring.py
+
+# Training and scoring on a GPU, checked and measured: under ten minutes.
+bench-gpu: $(VENV)/installed-dev
+	PYTHON=$(PY) benchmarks/gpu.sh
 
 # How fast labellers are served, on SQLite and PostgreSQL: half an hour, and 10 GB of disk.
 bench-web: $(VENV)/installed-dev

@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/scoring.py [--repeats 5] [--row 9,256,128]
 
-Both compute rewards from texts with the same model (GPT-2's architecture, random weights, float32),
-for K responses of R tokens to each prompt of P tokens. The pipeline gets the full text of each
-response, all of equal length, so that nothing is padded. Its best batch size is used. They take
-turns.
+Both compute rewards from texts with the same model (random weights) and precision, for K responses
+of R tokens to each prompt of P tokens. The pipeline gets the full text of each response, all of
+equal length, so that nothing is padded. Its best batch size is the one to compare with. They take
+turns. "peak MiB" is that of the whole process up to the end of a contender's first turn.
 """
 
 from __future__ import annotations
@@ -14,60 +14,88 @@ import argparse
 import random
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification, GPT2Config, TextClassificationPipeline
+from transformers import TextClassificationPipeline
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.words import END, PAD, VOCABULARY, word_tokenizer
+from benchmarks.measuring import (
+    add_machine_arguments,
+    make_model,
+    markdown,
+    now,
+    peak_memory,
+    send,
+)
+from benchmarks.words import END, word_tokenizer
 from training.backbones.pretrained import PretrainedBackbone
+from training.child_process import end_with_parent
 from training.config import TrainConfig
 from training.data.encoder import TextEncoder
 from training.data.examples import Example
 from training.distributed.device import Device
 from training.evaluation.inference import compute_rewards
 
-BATCH_SIZES = (1, 4, 9, 18, 36)
-
 
 def main() -> None:
+    end_with_parent()
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--row", default="9,256,128", metavar="K,P,R")
     parser.add_argument("--prompts", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batches", type=int, nargs="*", default=(1, 4, 9, 18, 36))
+    parser.add_argument("--json", action="store_true", help="print rows as JSON")
+    add_machine_arguments(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    rows = measure(arguments)
+    if arguments.json:
+        for row in rows:
+            send(row)
+    else:
+        print(markdown(rows))
+
+
+def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     K, P, R = map(int, arguments.row.split(","))
-    device = Device.choose(TrainConfig(device="cpu"))
+    device = Device.choose(TrainConfig(device=arguments.device, precision=arguments.precision))
     device.keep_freed_memory()
     prompts = make_texts(arguments.prompts, K, P, R)
-    model = make_model()
-    contenders: dict[str, Any] = {
-        f"pipeline, batches of {size}": Pipeline(model, size) for size in BATCH_SIZES
-    }
-    contenders["ours"] = Ours(device, P, R)
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    contenders: dict[str, Any] = {"ours": Ours(arguments, device, P, R)}
+    seconds: dict[str, list[float]] = {"ours": []}
     rewards: dict[str, list[float]] = {}
-    for _ in range(arguments.repeats + 1):
+    peaks: dict[str, float] = {}
+    for repeat in range(arguments.repeats + 1):
         for name, contender in contenders.items():
-            start = time.perf_counter()
+            start = now(arguments)
             rewards[name] = contender(prompts)
-            seconds[name].append(time.perf_counter() - start)
-    expected = rewards[f"pipeline, batches of {BATCH_SIZES[0]}"]
-    difference = max(abs(one - other) for one, other in zip(rewards["ours"], expected, strict=True))
+            seconds[name].append(now(arguments) - start)
+            peaks.setdefault(name, peak_memory(arguments))
+        if not repeat:  # so that the others add nothing to our peak memory
+            model = make_model(arguments).eval()
+            for size in arguments.batches:
+                name = f"pipeline, batches of {size}"
+                contenders[name] = Pipeline(model, device, size)
+                seconds[name] = []
     rates = {
-        name: K * arguments.prompts / statistics.median(values[1:])
-        for name, values in seconds.items()
+        name: K * arguments.prompts / statistics.median(times[1:] or times)
+        for name, times in seconds.items()
     }
-    best = max(rate for name, rate in rates.items() if name != "ours")
-    print(f"K={K} P={P} R={R}; rewards differ by at most {difference:.1e}")
-    for name, rate in rates.items():
-        print(f"{name:24} {rate:8.2f} responses/s {rate / best:8.2f} x the pipeline's best")
+    return [
+        {
+            "contender": name,
+            "responses/s": rate,
+            "ours / this": rates["ours"] / rate,
+            "rewards differ by": max(
+                abs(one - other) for one, other in zip(rewards["ours"], rewards[name], strict=True)
+            ),
+            "peak MiB": peaks[name],
+        }
+        for name, rate in rates.items()
+    ]
 
 
 def make_texts(prompts: int, K: int, P: int, R: int) -> list[tuple[str, list[str]]]:
@@ -80,36 +108,35 @@ def make_texts(prompts: int, K: int, P: int, R: int) -> list[tuple[str, list[str
     return [(words(P), [words(R - 1) for _ in range(K)]) for _ in range(prompts)]
 
 
-def make_model() -> Any:
-    torch.manual_seed(0)
-    config = GPT2Config(vocab_size=VOCABULARY + 1, num_labels=1, pad_token_id=PAD)
-    return AutoModelForSequenceClassification.from_config(config, attn_implementation="sdpa").eval()
-
-
 class Pipeline:
     """The pipeline of transformers with a batch size."""
 
-    def __init__(self, model: Any, batch_size: int) -> None:
+    def __init__(self, model: Any, device: Device, batch_size: int) -> None:
+        self.device = device
         self.batch_size = batch_size
         self.pipeline = TextClassificationPipeline(
-            model=model, tokenizer=word_tokenizer(), function_to_apply="none"
+            model=model,
+            tokenizer=word_tokenizer(),
+            device=device.torch_device,
+            function_to_apply="none",
         )
 
     def __call__(self, prompts: list[tuple[str, list[str]]]) -> list[float]:
         texts = [f"{prompt} {text} w{END}" for prompt, texts in prompts for text in texts]
-        rows = self.pipeline(texts, batch_size=self.batch_size)
+        with self.device.autocast():
+            rows = self.pipeline(texts, batch_size=self.batch_size)
         return [row["score"] for row in rows]
 
 
 class Ours:
     """Podium's own scoring, from texts to rewards."""
 
-    def __init__(self, device: Device, P: int, R: int) -> None:
+    def __init__(self, arguments: argparse.Namespace, device: Device, P: int, R: int) -> None:
         self.device = device
         self.budget = device.complete(TrainConfig(backbone="pretrained")).tokens_per_batch
         tokenizer = word_tokenizer()
         tokenizer.chat_template = "{{ messages[0]['content'] }}"
-        self.backbone = PretrainedBackbone(make_model(), tokenizer)
+        self.backbone = PretrainedBackbone(make_model(arguments).eval(), tokenizer)
         self.encoder = TextEncoder(tokenizer, max_prompt_tokens=P, max_response_tokens=R)
 
     def __call__(self, prompts: list[tuple[str, list[str]]]) -> list[float]:

@@ -1,17 +1,23 @@
-"""Compare a training step on the pairs of TRL with one in each of our two layouts.
+"""Compare a training step on the pairs of TRL with one in each of our layouts.
 
     make bench-training
     .venv/bin/python benchmarks/training.py [--repeats 5] [--rows 4,64,128 9,256,128]
-    .venv/bin/python benchmarks/training.py --device cuda --architecture llama-1b --rankings 64
 
 Each row (K,P,R) has rankings of K responses (no ties) of R tokens to prompts of P tokens. Tokens
-and weights are random, because the time does not depend on them. Every contender runs in its own
-process and warms up once. Then they take turns, so that a slower machine affects all of them.
+and weights are random, because the time does not depend on them. The contenders take turns, so that
+a slower machine affects all of them. A turn is a process of its own, which measures the step after
+the first.
 
-trl      RewardTrainer on the K(K-1)/2 pairs of each ranking, 8 pairs per step, with its defaults
-         except for float32 where ours has it; its callbacks measure the steps
-padded   our step, with one row per response
-shared   our step, with each prompt once per ranking
+trl           RewardTrainer on the K(K-1)/2 pairs of each ranking, 8 pairs per step, with its
+              defaults except for float32 where ours has it; its callbacks measure the steps. By
+              default, TRL computes activations twice to save memory (gradient checkpointing)
+trl-stored-N  the same without gradient checkpointing, N pairs per step
+padded        our step, with one row per response
+packed        our step, with all prompts and responses in a row without padding, and each prompt
+              once per response, as a trainer with variable-length flash attention does
+dense         our step, with each prompt once per ranking, and a mask over the whole row
+shared        our step, with each prompt once per ranking, and the attention that is chosen for the
+              device
 
 The time is that of a whole step with the update of AdamW. Our steps have --rankings rankings (64 by
 default in a run, which would share the update). "of peak" is the fraction of the measured rate of a
@@ -24,15 +30,11 @@ recomputation.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from functools import partial
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,24 +42,33 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import transformers
-from transformers import (
-    AutoModelForSequenceClassification,
-    GPT2Config,
-    LlamaConfig,
-)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.words import END, PAD, VOCABULARY, word_tokenizer
+from benchmarks.measuring import (
+    Rows,
+    add_machine_arguments,
+    is_bf16,
+    machine_options,
+    make_model,
+    markdown,
+    model_config,
+    now,
+    peak_memory,
+    run,
+    send,
+)
+from benchmarks.words import END, word_tokenizer
 from training.backbones.onednn import product
 from training.backbones.pretrained import PretrainedBackbone
+from training.child_process import end_with_parent
 from training.config import TrainConfig
 from training.data.dataset import TokenizedPrompt, TokenizedRanking
 from training.distributed.device import Device
 from training.loop.step import Learner, accumulate_gradients, clip_grad_norm
 
 ROWS = ("4,64,128", "6,64,128", "9,128,128", "9,256,128")
-CONTENDERS = ("trl", "padded", "shared")
+CONTENDERS = ("padded", "shared", "trl", "trl-stored-2", "trl-stored-8")
 TRL_PAIRS = 8
 
 
@@ -72,9 +83,10 @@ class Row(NamedTuple):
 
 
 def main() -> None:
+    end_with_parent()
     arguments = parse()
     if arguments.worker:
-        WORKERS[arguments.worker](arguments, Row(*map(int, arguments.rows[0].split(","))))
+        send(figures(arguments.worker, Row(*map(int, arguments.rows[0].split(","))), arguments))
         return
     print(
         f"{platform.processor() or platform.machine()}, torch {torch.__version__}, "
@@ -82,82 +94,84 @@ def main() -> None:
         f"{arguments.device} {arguments.precision}, {arguments.threads} threads, "
         f"medians of {arguments.repeats}"
     )
-    for text in arguments.rows:
-        show(Row(*map(int, text.split(","))), measure(text, arguments), arguments)
+    for row in arguments.rows:
+        print(f"\nK,P,R = {row}\n\n{markdown(measure(row, arguments))}", flush=True)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", nargs="+", default=ROWS, metavar="K,P,R")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
+    parser.add_argument("--contenders", nargs="+", default=CONTENDERS)
     parser.add_argument("--rankings", type=int, default=8, help="rankings in one of our steps")
-    parser.add_argument("--architecture", choices=("gpt2", "llama-1b"), default="gpt2")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--worker", choices=CONTENDERS, help=argparse.SUPPRESS)
+    parser.add_argument("--steps", type=int, default=1, help="measured steps of a turn")
+    add_machine_arguments(parser)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     return arguments
 
 
+# The process that compares
+
+
+def measure(row: str, arguments: argparse.Namespace) -> Rows:
+    """Return the medians of each contender over its turns."""
+    turns: dict[str, Rows] = {name: [] for name in arguments.contenders}
+    for _ in range(arguments.repeats):
+        for name, rows in turns.items():
+            found, failure, errors = run(worker_command(name, row, arguments))
+            if failure:
+                raise SystemExit(f"{errors}\n{name}: {failure}")
+            print(f"{name}: {found[0]['s/ranking']:.3f} s/ranking", file=sys.stderr, flush=True)
+            rows += found
+    return with_speeds([medians(rows) for rows in turns.values()])
+
+
+def worker_command(name: str, row: str, arguments: argparse.Namespace) -> list[str]:
+    passed = [f"--{key}={getattr(arguments, key)}" for key in ("rankings", "steps")]
+    return [__file__, "--worker", name, "--rows", row, *passed, *machine_options(arguments)]
+
+
+def medians(rows: Rows) -> dict[str, Any]:
+    return {
+        key: statistics.median(row[key] for row in rows) if isinstance(value, float) else value
+        for key, value in rows[0].items()
+    }
+
+
+def with_speeds(rows: Rows) -> Rows:
+    """Return the rows with their speed relative to the padded layout in the second column."""
+    padded = [row["s/ranking"] for row in rows if row["contender"] == "padded"]
+    return [
+        {"contender": row["contender"], "speed / padded": padded[0] / row["s/ranking"]} | row
+        if padded
+        else row
+        for row in rows
+    ]
+
+
 # The process that measures
 
 
-def measure(row: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the turns and peak memory of each contender, and the matrix rate between turns."""
-    workers = {name: start(name, row, arguments) for name in arguments.contenders}
-    turns: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
-    rates = []
-    for repeat in range(arguments.repeats + 1):
-        for name, worker in workers.items():
-            turn = take_turn(worker)
-            if repeat:  # the first warms up
-                turns[name].append(turn)
-        rates.append(matrix_rate(arguments))
-    peaks = {name: stop(worker) for name, worker in workers.items()}
-    return {"turns": turns, "rate": statistics.median(rates), "peaks": peaks}
-
-
-def start(name: str, row: str, arguments: argparse.Namespace) -> subprocess.Popen[str]:
-    passed = [
-        f"--{key}={getattr(arguments, key)}"
-        for key in ("rankings", "architecture", "device", "precision", "threads")
-    ]
-    # Waiting threads must not spin during the turn of another contender.
-    environment = os.environ | {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "OMP_NUM_THREADS": str(arguments.threads),
+def figures(name: str, row: Row, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what a contender's steps take per ranking, without the first step."""
+    steps = (trl_steps if name.startswith("trl") else our_steps)(name, row, arguments)
+    attention = next(steps)
+    seconds = statistics.median(list(steps)[1:])
+    peak = peak_memory(arguments)
+    tokens, seen = computed(name, row)
+    rate = operations(tokens, seen, arguments) / seconds
+    return {
+        "contender": name,
+        "attention": attention,
+        "s/ranking": seconds,
+        "rankings/s": 1 / seconds,
+        "tokens/ranking": tokens,
+        "tokens/s": tokens / seconds,
+        "% of peak": 100 * rate / matrix_rate(arguments),
+        "peak MiB": peak,
     }
-    command = [sys.executable, __file__, f"--worker={name}", "--rows", row, *passed]
-    worker = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    )
-    read(worker)  # wait until it is ready
-    return worker
-
-
-def take_turn(worker: subprocess.Popen[str]) -> dict[str, float]:
-    worker.stdin.write("go\n")
-    worker.stdin.flush()
-    return read(worker)
-
-
-def stop(worker: subprocess.Popen[str]) -> float:
-    """Stop a worker, and return its peak memory in MiB."""
-    worker.stdin.close()
-    peak = read(worker)["peak"]
-    worker.wait()
-    return peak
-
-
-def read(worker: subprocess.Popen[str]) -> dict[str, float]:
-    """Return the next line of JSON, and skip the output of libraries."""
-    for line in worker.stdout:
-        if line.startswith("{"):
-            return json.loads(line)
-    raise SystemExit(f"a worker ended early: {' '.join(worker.args)}")
 
 
 def matrix_rate(arguments: argparse.Namespace) -> float:
@@ -171,10 +185,10 @@ def matrix_rate(arguments: argparse.Namespace) -> float:
     products = [torch.matmul]
     if arguments.device == "cpu" and dtype == torch.float32:
         products.append(product)
-    return max(2 * size**3 / seconds(each, one, other, arguments) for each in products)
+    return max(2 * size**3 / call_seconds(each, one, other, arguments) for each in products)
 
 
-def seconds(function: Any, one: Any, other: Any, arguments: argparse.Namespace) -> float:
+def call_seconds(function: Any, one: Any, other: Any, arguments: argparse.Namespace) -> float:
     times = []
     for _ in range(8):
         start = now(arguments)
@@ -183,35 +197,18 @@ def seconds(function: Any, one: Any, other: Any, arguments: argparse.Namespace) 
     return statistics.median(times[2:])
 
 
-def show(row: Row, found: dict[str, Any], arguments: argparse.Namespace) -> None:
-    print(f"\nK={row.K} P={row.P} R={row.R}: matrix rate {found['rate'] / 1e9:,.0f} GFLOP/s")
-    print("            s/ranking  tokens/ranking  of peak  peak memory  time / shared")
-    medians = {
-        name: statistics.median(turn["seconds"] for turn in turns)
-        for name, turns in found["turns"].items()
-    }
-    for name, value in medians.items():
-        tokens, seen = computed(name, row)
-        share = operations(tokens, seen, arguments) / value / found["rate"]
-        ratio = value / medians["shared"] if "shared" in medians else float("nan")
-        print(
-            f"  {name:8} {value:10.3f} {tokens:15,} {share:8.0%} {found['peaks'][name]:8,.0f} MiB"
-            f" {ratio:12.1f} x"
-        )
-
-
 def computed(name: str, row: Row) -> tuple[int, int]:
     """Return the tokens and the pairs of attending tokens that a contender computes per ranking."""
     K, P, R = row
-    if name == "shared":
+    if name in ("shared", "dense"):
         return P + K * R, P * P // 2 + K * (P * R + R * R // 2)
-    sequences = K if name == "padded" else 2 * row.pairs
+    sequences = 2 * row.pairs if name.startswith("trl") else K
     return sequences * (P + R), sequences * (P + R) ** 2 // 2
 
 
 def operations(tokens: int, seen: int, arguments: argparse.Namespace) -> float:
     """Return the operations of the matrix products of both passes, without recomputation."""
-    config = model_config(arguments)
+    config = model_config(arguments.architecture)
     D, layers = config.hidden_size, config.num_hidden_layers
     return 6 * layers * weights_of_layer(config) * tokens + 12 * layers * D * seen
 
@@ -225,31 +222,7 @@ def weights_of_layer(config: Any) -> int:
     return into + out + 3 * D * config.intermediate_size
 
 
-# The contenders
-
-
-def model_config(arguments: argparse.Namespace) -> Any:
-    more = {"vocab_size": VOCABULARY + 1, "num_labels": 1, "pad_token_id": PAD}
-    if arguments.architecture == "gpt2":
-        return GPT2Config(attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0, **more)
-    return LlamaConfig(
-        hidden_size=2048,
-        intermediate_size=8192,
-        num_hidden_layers=16,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        head_dim=64,
-        max_position_embeddings=8192,
-        **more,
-    )
-
-
-def make_model(arguments: argparse.Namespace) -> Any:
-    torch.manual_seed(0)
-    model = AutoModelForSequenceClassification.from_config(
-        model_config(arguments), attn_implementation="sdpa"
-    )
-    return model.to(arguments.device)
+# The contenders: each yields its attention, and then the seconds per ranking of each step
 
 
 def make_examples(row: Row, count: int) -> list[tuple[np.ndarray, list[np.ndarray]]]:
@@ -264,10 +237,11 @@ def make_examples(row: Row, count: int) -> list[tuple[np.ndarray, list[np.ndarra
     return [(tokens(row.P), [response() for _ in range(row.K)]) for _ in range(count)]
 
 
-def run_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
+def our_steps(name: str, row: Row, arguments: argparse.Namespace) -> Iterator[Any]:
     config = TrainConfig(
         backbone="pretrained",
-        layout=layout,
+        layout="padded" if name == "padded" else "shared",
+        attention="dense" if name == "dense" else "auto",
         device=arguments.device,
         precision=arguments.precision,
     )
@@ -275,101 +249,75 @@ def run_ours(layout: str, arguments: argparse.Namespace, row: Row) -> None:
     device.keep_freed_memory()
     config = device.complete(config)
     model = make_model(arguments)
-    backbone = PretrainedBackbone(model.train(), None, layout)
+    backbone = PretrainedBackbone(model.train(), None, config.layout, config.attention)
+    yield backbone.attention or "padded"
     learner = Learner.create(backbone, config, device)
     rankings = []
     for number, (prompt, responses) in enumerate(make_examples(row, arguments.rankings)):
+        if name == "packed":
+            responses = [np.concatenate([prompt, response]) for response in responses]
+            prompt = prompt[:0]
         tokenized = TokenizedPrompt(number, str(number), prompt, responses)
         ranks = tuple(np.random.default_rng(number).permutation(row.K) + 1)
         rankings.append(TokenizedRanking(tokenized, tuple(range(row.K)), ranks, None))
-    turns = iter(sys.stdin.readline, "")
-    send({"ready": 1})
-    for _ in turns:
+    for _ in range(1 + arguments.steps):
         start = now(arguments)
         accumulate_gradients(learner.losses, rankings, device, config.tokens_per_batch)
         clip_grad_norm(backbone, config.max_grad_norm)
         learner.optimizer.step(1e-6)
         learner.optimizer.zero_grad()
-        send({"seconds": (now(arguments) - start) / len(rankings)})
-    send({"peak": peak_memory(arguments)})
+        yield (now(arguments) - start) / len(rankings)
 
 
-def run_trl(arguments: argparse.Namespace, row: Row) -> None:
+def trl_steps(name: str, row: Row, arguments: argparse.Namespace) -> Iterator[Any]:
     # Imported here, because loading TRL would add to the peak memory of the other contenders.
     from datasets import Dataset
     from transformers import TrainerCallback
     from trl import RewardConfig, RewardTrainer
 
+    stored = name.removeprefix("trl-stored-")
+    batch = int(stored) if stored.isdecimal() else TRL_PAIRS
     pairs = [
         {
             "chosen_ids": np.concatenate([prompt, one]).tolist(),
             "rejected_ids": np.concatenate([prompt, other]).tolist(),
         }
-        for prompt, responses in make_examples(row, TRL_PAIRS)  # as many as fill whole batches
+        for prompt, responses in make_examples(row, batch)  # as many as fill whole batches
         for one, other in combinations(responses, 2)
     ]
+    times: list[float] = []
 
-    class TakeTurns(TrainerCallback):
+    class MeasureSteps(TrainerCallback):
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if not sys.stdin.readline():
-                send({"peak": peak_memory(arguments)})
-                os._exit(0)
             self.start = now(arguments)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            send({"seconds": (now(arguments) - self.start) / TRL_PAIRS * row.pairs})
+            times.append((now(arguments) - self.start) / batch * row.pairs)
 
-    config = RewardConfig(
-        output_dir=tempfile.gettempdir(),  # nothing is saved
-        per_device_train_batch_size=TRL_PAIRS,
-        max_steps=10**6,
-        use_cpu=arguments.device == "cpu",
-        bf16=is_bf16(arguments),
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        logging_strategy="no",
-    )
-    trainer = RewardTrainer(
-        model=make_model(arguments),
-        args=config,
-        train_dataset=Dataset.from_list(pairs),
-        processing_class=word_tokenizer(),
-        callbacks=[TakeTurns()],
-    )
-    send({"ready": 1})
-    trainer.train()
+    with tempfile.TemporaryDirectory() as folder:
+        config = RewardConfig(
+            output_dir=folder,
+            per_device_train_batch_size=batch,
+            gradient_checkpointing=not stored.isdecimal(),
+            max_steps=1 + arguments.steps,
+            use_cpu=arguments.device == "cpu",
+            bf16=is_bf16(arguments),
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            logging_strategy="no",
+        )
+        trainer = RewardTrainer(
+            model=make_model(arguments),
+            args=config,
+            train_dataset=Dataset.from_list(pairs),
+            processing_class=word_tokenizer(),
+            callbacks=[MeasureSteps()],
+        )
+        yield "sdpa"
+        trainer.train()
+    yield from times
 
-
-def is_bf16(arguments: argparse.Namespace) -> bool:
-    return arguments.precision == "bf16" or (
-        arguments.precision == "auto" and arguments.device == "cuda"
-    )
-
-
-def now(arguments: argparse.Namespace) -> float:
-    if arguments.device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def peak_memory(arguments: argparse.Namespace) -> float:
-    """Return the peak memory of the GPU or else of this process (VmHWM), in MiB."""
-    if arguments.device == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 2**10
-
-
-def send(values: dict[str, float]) -> None:
-    print(json.dumps(values), flush=True)
-
-
-WORKERS = {
-    "trl": run_trl,
-    "padded": partial(run_ours, "padded"),
-    "shared": partial(run_ours, "shared"),
-}
 
 if __name__ == "__main__":
     main()

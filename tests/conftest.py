@@ -30,7 +30,14 @@ AddRanking = Callable[..., Ranking]
 
 
 # So that no process has a long file to itself in the end, while the others have nothing to do.
-LONGEST = ("test_resume", "test_processes", "test_lifecycle", "test_accessibility", "test_compare")
+LONGEST = (
+    "test_resume",
+    "test_processes",
+    "test_lifecycle",
+    "test_accessibility",
+    "test_compare",
+    "test_gpu",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

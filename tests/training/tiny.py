@@ -54,9 +54,8 @@ SCRATCH = {
 
 def family_config(family, vocabulary, **more):
     if family == "gpt2":
-        return GPT2Config(
-            n_layer=2, n_embd=32, n_head=4, n_positions=128, vocab_size=vocabulary, **more
-        )
+        sizes = {"n_layer": 2, "n_embd": 32, "n_head": 4, "n_positions": 128}
+        return GPT2Config(vocab_size=vocabulary, **sizes | more)
     if family == "bert":
         sizes = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
         return BertConfig(vocab_size=vocabulary, **sizes, **more)
@@ -64,6 +63,11 @@ def family_config(family, vocabulary, **more):
         return MistralConfig(vocab_size=vocabulary, sliding_window=4, **SIZES, **more)
     configs = {"llama": LlamaConfig, "qwen2": Qwen2Config, "qwen3": Qwen3Config}
     return configs[family](vocab_size=vocabulary, **SIZES, **more)
+
+
+def wide_heads(family):
+    """Return settings for heads of width 16, the least of FlexAttention on CUDA."""
+    return {"n_head": 2} if family == "gpt2" else {"head_dim": 16}
 
 
 def gpt2_like_tokenizer():
@@ -84,12 +88,12 @@ def gpt2_like_tokenizer():
     )
 
 
-def save_pretrained_folder(folder: Path, family: str) -> Path:
+def save_pretrained_folder(folder: Path, family: str, **more) -> Path:
     """A causal language model from a config, saved with its tokenizer."""
     torch.manual_seed(0)
     tokenizer = gpt2_like_tokenizer()
     end = tokenizer.eos_token_id
-    config = family_config(family, len(tokenizer), bos_token_id=end, eos_token_id=end)
+    config = family_config(family, len(tokenizer), bos_token_id=end, eos_token_id=end, **more)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -114,7 +118,7 @@ def save_reward_folder(folder: Path) -> Path:
     return folder
 
 
-def pretrained_backbone(family, layout="shared", attention="auto"):
+def pretrained_backbone(family, layout="shared", attention="auto", device="cpu"):
     """Random weights, large enough that a wrong mask or position shows."""
     torch.manual_seed(0)
     tokenizer = gpt2_like_tokenizer()
@@ -125,12 +129,13 @@ def pretrained_backbone(family, layout="shared", attention="auto"):
         num_labels=1,
         pad_token_id=tokenizer.pad_token_id,
         initializer_range=0.3,
+        **wide_heads(family),
     )
     model = AutoModelForSequenceClassification.from_config(config, attn_implementation="sdpa")
-    return PretrainedBackbone(model.eval(), tokenizer, layout, attention)
+    return PretrainedBackbone(model.eval().to(device), tokenizer, layout, attention)
 
 
-def scratch_backbone(kind="transformer", layout="shared", layers=1):
+def scratch_backbone(kind="transformer", layout="shared", layers=1, device="cpu"):
     """Return a backbone with large weights, whose rewards differ as if it were trained."""
     torch.manual_seed(0)
     sizes = {"width": 32, "layers": layers, "vocabulary": 400} | SCRATCH[kind]
@@ -144,13 +149,14 @@ def scratch_backbone(kind="transformer", layout="shared", layers=1):
         weights, std = [*model.rnn.parameters(), *model.embedding.parameters()], 0.6
     for weight in weights:
         torch.nn.init.normal_(weight, std=std)
+    model.to(device)
     return backbone
 
 
-def backbone_of(kind, layout="shared", attention="auto"):
+def backbone_of(kind, layout="shared", attention="auto", device="cpu"):
     if kind in SCRATCH:
-        return scratch_backbone(kind, layout)
-    return pretrained_backbone(kind, layout, attention)
+        return scratch_backbone(kind, layout, device=device)
+    return pretrained_backbone(kind, layout, attention, device)
 
 
 def in_float64(backbone):
@@ -191,7 +197,10 @@ def rewards_one_by_one(backbone, examples):
             torch.from_numpy(np.concatenate([example.prompt, response]).astype(np.int64))[None]
             for response in example.responses
         ]
-        found.append(torch.cat([backbone.model(input_ids=row).logits[0] for row in rows]))
+        device = backbone.model.device
+        found.append(
+            torch.cat([backbone.model(input_ids=row.to(device)).logits[0] for row in rows])
+        )
     return found
 
 

@@ -50,7 +50,14 @@ AUTO_ATTENTION: dict[str, tuple[AttentionKind, ...]] = {
 }
 FLEX_MULTIPLE = 1024
 """Row lengths are multiples of this many tokens: FlexAttention is compiled for each length."""
-UNSUPPORTED_ERRORS = (TypeError, ValueError, RuntimeError, AttributeError, LookupError)
+UNSUPPORTED_ERRORS = (
+    AssertionError,  # of FlexAttention
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 """Exceptions of models that do not support a kind of attention."""
 
 
@@ -145,7 +152,8 @@ class PretrainedBackbone:
         hidden_BTD = self.model.base_model(
             input_ids=tokens_BT, attention_mask=attention_BT, use_cache=False
         ).last_hidden_state
-        return self._head(hidden_BTD[torch.arange(len(rows.ends_B)), rows.ends_B.to(device)])
+        rows_B = torch.arange(len(rows.ends_B), device=device)
+        return self._head(hidden_BTD[rows_B, rows.ends_B.to(device)])
 
     def _head(self, last: Tensor) -> Tensor:
         """Return the rewards (...) of last hidden states (..., D), in float32 or better."""
@@ -163,6 +171,7 @@ class PretrainedBackbone:
         device = self.model.device.type
         kinds = AUTO_ATTENTION[device] if wanted == "auto" else (wanted,)
         before = self.model.config._attn_implementation
+        reason: Exception | None = None
         if self.causal and before == "sdpa" and _has_full_attention(self.model.config):
             for kind in kinds:
                 if kind == "blocks" and device != "cpu":
@@ -170,25 +179,25 @@ class PretrainedBackbone:
                 try:
                     name = "sdpa" if kind == "dense" else ATTENTION_NAME
                     self.model.set_attn_implementation(name)
-                    if self._agrees_with_padded(kind):
-                        return kind
-                except UNSUPPORTED_ERRORS:
-                    continue
+                    self._check_equals_padded(kind)
+                    return kind
+                except UNSUPPORTED_ERRORS as error:
+                    reason = error.with_traceback(None)  # it would keep tensors alive
             self.model.set_attn_implementation(before)
         if layout == "shared" or wanted != "auto":
             family = self.model.config.model_type
             if wanted == "auto":
                 raise UserError(
                     f"layout shared does not work for a {family} model; use --layout padded"
-                )
+                ) from reason
             raise UserError(
                 f"attention {wanted} does not work for a {family} model on {device};"
                 " use --attention auto"
-            )
+            ) from reason
         return None
 
-    def _agrees_with_padded(self, kind: AttentionKind) -> bool:
-        """Return True if both layouts give equal rewards, and equal gradients of one weight."""
+    def _check_equals_padded(self, kind: AttentionKind) -> None:
+        """Raise ValueError unless both layouts give equal rewards and gradients of one weight."""
         vocabulary = self.model.config.get_text_config().vocab_size
         made_up = [np.arange(1, 1 + n, dtype=np.int32) * 7919 % vocabulary for n in (9, 5, 5, 11)]
         example = [Example(made_up[0], made_up[1:])]
@@ -206,15 +215,14 @@ class PretrainedBackbone:
         finally:
             self.attention = None
             self.model.train(training)
-        return _close(shared, padded) and _close(*gradients)
+        for one, other in ((shared.detach(), padded.detach()), gradients):
+            difference = float((one - other).abs().max())
+            if not difference <= SHARED_TOLERANCE * (1 + float(other.abs().max())):
+                raise ValueError(f"numbers are off by {difference:.3g} from the padded layout")
 
 
 def _is_trained(weight: Tensor) -> bool:
     return weight.requires_grad
-
-
-def _close(one: Tensor, other: Tensor) -> bool:
-    return bool((one - other).abs().max() <= SHARED_TOLERANCE * (1 + other.abs().max()))
 
 
 def _fuse_activations(model: PreTrainedModel) -> None:

@@ -42,6 +42,8 @@ class Device:
         if config.device == "cuda" and not has_cuda:
             raise UserError("torch finds no cuda device; use --device cpu")
         on_cuda = has_cuda and config.device != "cpu"
+        # Recurrent layers would compute float32 in TF32, unlike the CPU that verifies saved models.
+        torch.backends.cudnn.allow_tf32 = False
         bf16 = config.precision == "bf16" or (
             config.precision == "auto" and on_cuda and torch.cuda.is_bf16_supported()
         )

@@ -5,6 +5,7 @@ Shapes: N rankings, K responses of the longest ranking (shorter ones are padded 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -183,8 +184,9 @@ def _losses(
         torch.from_numpy(array_NK).split(RANKINGS_PER_BATCH)
         for array_NK in (rewards_NK, ranks_NK, groups_NK)
     )
+    on_cpu = copy.deepcopy(objective).cpu()
     with torch.no_grad():
-        return torch.cat(list(map(objective.evaluation_loss, *parts))).numpy()
+        return torch.cat(list(map(on_cpu.evaluation_loss, *parts))).numpy()
 
 
 def _by_ranking(
