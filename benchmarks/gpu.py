@@ -63,7 +63,7 @@ RUNS = {
         *("--backbone", "pretrained", "--max-prompt-tokens", "64"),
         *("--max-response-tokens", "64"),
     ),
-    "transformer": (),
+    "transformer": ("--backbone", "transformer"),
     "GRU with Davidson's ties": ("--backbone", "rnn", "--cell", "gru", "--ties", "davidson"),
 }
 """Options of the runs that are killed and resumed."""
