@@ -21,7 +21,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RANKINGS_PER_PROMPT = 4
-MODEL = ["--backbone=transformer", "--width", "32", "--vocabulary", "4096", "--epochs", "1", "--log-every", "100"]
+MODEL = [
+    "--backbone=transformer",
+    "--width",
+    "32",
+    "--vocabulary",
+    "4096",
+    "--epochs",
+    "1",
+    "--log-every",
+    "100",
+]
 
 
 def write_rankings(path: Path, count: int) -> None:

@@ -164,6 +164,12 @@ class TrainConfig:
         least=300,
         most=262144,
     )
+    network_from: int = setting(
+        5000,
+        "training rankings from which backbone auto tries a network beside the linear model",
+        group="model",
+        least=1,
+    )
     lora_rank: int = setting(
         None,
         "LoRA rank for a pretrained model; 0 trains all weights. Left out, it is 16 for a model of"

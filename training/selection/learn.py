@@ -19,7 +19,7 @@ from training.data.dataset import Rankings
 from training.runs.progress import Reporter
 from training.selection.choose import Validator, choose
 from training.selection.linear import Design, Scaler
-from training.selection.residual import FEWEST_RANKINGS, know
+from training.selection.residual import know
 from training.selection.table import FeatureTable, read_table
 
 CHOSEN_FROM = 6_000
@@ -60,7 +60,7 @@ def learn_linear(
         table = replace(table, embedded_ME=None)
     design = Design(table)
     set_weights(model, design, design.fit(strengths))
-    if config.backbone == "auto" and len(train) >= FEWEST_RANKINGS:
+    if config.backbone == "auto" and len(train) >= config.network_from:
         found = choice.chosen
         if part is not table:
             found = Validator(design, reporter.alive).validate(strengths)

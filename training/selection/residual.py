@@ -24,8 +24,6 @@ from training.selection.table import weighted_comparisons
 SEED = 0
 PARTS = 5
 """One of so many parts of the training prompts judges the network."""
-FEWEST_RANKINGS = 2000
-"""Training rankings below which no network is tried: it never helped with fewer."""
 SCALES = (0.25, 0.5, 0.75, 1.0)
 """Factors of the network's rewards that are tried."""
 KNOWN = "known.npz"
