@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from training.backbones.backbone import Backbone
 from training.backbones.features import PodiumFeaturesForSequenceClassification
 from training.data.dataset import Rankings
-from training.evaluation.evaluate import EvalSplit, split_rewards
-from training.programs.run import Run
+from training.evaluation.evaluate import EvalSplit
+from training.programs.run import Run, rewards_now
 from training.selection.residual import judge, parts
 
 
@@ -29,12 +28,11 @@ def judge_network(run: Run) -> dict[str, Any] | None:
     model = run.learner.backbone.model
     if not isinstance(model, PodiumFeaturesForSequenceClassification) or model.network is None:
         return None
-    run.reporter.enter("evaluating")
     judging = parts(run.dataset.train)[1]
     network = model.network
-    together = _rewards(run, judging)
+    together = rewards_now(run, EvalSplit(judging))
     model.network = None
-    linear = _rewards(run, judging)
+    linear = rewards_now(run, EvalSplit(judging))
     model.network = network
     added = {
         prompt: [both - alone for both, alone in zip(row, linear[prompt], strict=True)]
@@ -47,17 +45,3 @@ def judge_network(run: Run) -> dict[str, Any] | None:
     else:
         model.drop_network()
     return found
-
-
-def _rewards(run: Run, rankings: Rankings) -> dict[str, list[float]]:
-    """Return the rewards of each prompt's responses, by prompt hash."""
-    return run.state.with_oom_backoff(
-        partial(
-            split_rewards,
-            run.learner.backbone,
-            EvalSplit(rankings),
-            run.learner.device,
-            tick=lambda _: run.reporter.alive(),
-        ),
-        run.reporter.say,
-    )
