@@ -87,7 +87,7 @@ class Response(models.Model):
 
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="responses")
     text = models.TextField()
-    source = models.CharField(max_length=500, blank=True)
+    source = models.TextField(blank=True)
     external_id = models.CharField(max_length=500, blank=True)
     content_hash = models.CharField(max_length=64)
     # It says which model wrote it, so that no shuffling hides it. Found at import.

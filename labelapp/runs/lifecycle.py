@@ -132,7 +132,7 @@ def train_and_score(run: TrainingRun, show: bool) -> None:
             watch(run, [*command("train", run), *config.to_arguments()], show)
         watch(run, command("score", run), show)
         with_retries(lambda: jobs.beat(run, stage="storing"))
-        with_retries(lambda: scores.store(run, folder))
+        with_retries(lambda: scores.store(run, folder, show=show))
     finally:
         manifest, metrics = folder.read_manifest() or {}, folder.read_metrics() or {}
         with_retries(lambda: jobs.beat(run, manifest=manifest, metrics=metrics))

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 
+from tqdm import tqdm
+
 from labelapp.models import Origin, Placement, Prompt, PromptAgreement, Response, Score, TrainingRun
 from training.aggregation import choose
 from training.config import stored_aggregation
@@ -15,24 +17,25 @@ BATCH = 2000
 Pair = tuple[Identifier, Identifier]  # the better response first
 
 
-def store(run: TrainingRun, folder: RunFolder) -> None:
+def store(run: TrainingRun, folder: RunFolder, *, show: bool = False) -> None:
     """Replace the scores of a run with those of its folder.
 
     Each batch is a transaction, so that others can write meanwhile: pages show the scores only of
-    runs that are done.
+    runs that are done. With `show` there is a progress bar on a terminal.
     """
     held_out = frozenset(folder.held_out_prompts() or ())
     run.scores.all().delete()
     run.agreements.all().delete()
-    store_scores(run, folder)
+    store_scores(run, folder, show)
     store_agreements(run, held_out)
 
 
-def store_scores(run: TrainingRun, folder: RunFolder) -> None:
+def store_scores(run: TrainingRun, folder: RunFolder, show: bool) -> None:
     """Write the rewards, except those of responses that have been deleted."""
-    scores = (
-        (pk, score) for score in folder.iter_scores() if isinstance(pk := score.response, int)
+    bar = tqdm(
+        folder.iter_scores(), total=run.total, desc="storing", disable=None if show else True
     )
+    scores = ((pk, score) for score in bar if isinstance(pk := score.response, int))
     while batch := list(islice(scores, BATCH)):
         # By key alone: with a condition on the project, SQLite would scan all of it every time.
         projects = Response.objects.filter(pk__in=[pk for pk, _ in batch])

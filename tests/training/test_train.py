@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 import torch
@@ -298,6 +299,8 @@ def test_a_progress_bar_is_shown_when_asked_for(rankings_file, tmp_path, capsys)
     train(rankings_file, tmp_path / "run", "--epochs", "1")
     assert "100%|" in with_bar
     assert "loss=" in with_bar
+    for state in ("loading", "tokenizing", "training", "evaluating", "counting"):
+        assert re.search(rf"{state}:? +\d+%\|.*<", with_bar), state  # with the time left
     assert "%|" not in capsys.readouterr().err
 
 

@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
-from training.data.source import Prompt, Response
+from training.data.source import Prompt, Response, Tick, ignore
 from training.errors import UserError
 from training.rankings import Ranking
 
@@ -106,12 +106,19 @@ class DatabaseSource:
         """Return the project's name, because its rankings grow while people label."""
         return f"project {self.name}"
 
-    def prompts(self) -> Iterator[Prompt]:
-        """Yield the prompts in order of id, from one snapshot of the database."""
+    def size(self) -> int:
+        """Return the number of prompts in the project."""
+        return self._count(self._prompts())
+
+    def prompts(self, tick: Tick = ignore) -> Iterator[Prompt]:
+        """Yield the prompts in order of id, from one snapshot of the database.
+
+        `tick` is called after each with the number of prompts read.
+        """
         with self._connect() as connection:
             responses = _by_prompt(self._rows(connection, self._responses()))
             placements = _by_prompt(self._rows(connection, self._placements()))
-            for row in self._rows(connection, self._prompts()):
+            for number, row in enumerate(self._rows(connection, self._prompts()), 1):
                 yield Prompt(
                     id=row.id,
                     content_hash=row.content_hash,
@@ -119,12 +126,17 @@ class DatabaseSource:
                     responses=tuple(Response(r.id, r.text) for r in responses(row.id)),
                     rankings=tuple(_rankings(placements(row.id))),
                 )
+                tick(number)
 
     def count_responses(self) -> int:
         """Return the number of responses in the project."""
+        return self._count(self._responses())
+
+    def _count(self, query: Select[Any]) -> int:
+        """Return the number of rows that a query gives."""
         with self._connect() as connection:
-            query = self._responses().with_only_columns(func.count()).order_by(None)
-            return connection.scalar(query) or 0
+            counted = query.with_only_columns(func.count()).order_by(None)
+            return connection.scalar(counted) or 0
 
     def _prompts(self) -> Select[Any]:
         return (

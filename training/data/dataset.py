@@ -191,6 +191,10 @@ class Rankings(Sequence[TokenizedRanking]):
             prompt = self._prompts.read(int(row), texts=texts)
             yield prompt, [self._ranking(place, prompt) for place in places]
 
+    def count_prompts(self, every: int = 1) -> int:
+        """Return how many prompts by_prompt yields."""
+        return -(-len(np.unique(self.prompt_rows)) // every)
+
     def of_prompts(self, rows: NDArray[np.int64]) -> Rankings:
         """Return the rankings of the prompts in these rows."""
         at = np.flatnonzero(np.isin(self.prompt_rows, rows))

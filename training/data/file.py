@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.data.source import Prompt, Response, file_sha256
+from training.data.source import Prompt, Response, Tick, file_sha256, ignore
 from training.errors import UserError
 from training.formats.lines import AmbiguousError
 from training.formats.ranking_file import (
@@ -48,21 +48,32 @@ class FileSource:
         shape = next((SHAPES[shape] for shape in reading["shapes"]), "nothing")
         return f"reading {self.path.name} as {shape}" + (f": {fields}" if fields else "")
 
-    def prompts(self) -> Iterator[Prompt]:
-        """Yield a prompt for each line with a current ranking.
+    def size(self) -> int:
+        """Return the size in bytes."""
+        return self.path.stat().st_size
 
-        Raises UserError naming a line that is wrong.
+    def lines(self, tick: Tick = ignore, *, rankings: bool = True) -> Iterator[Line]:
+        """Yield the lines. Without `rankings`, those of the file are not looked at.
+
+        `tick` is called after each line with the bytes read. Raises UserError naming a line that is
+        wrong.
         """
         try:
-            with open_ranking_file(str(self.path)) as file:
+            with open_ranking_file(str(self.path), rankings=rankings) as file:
                 for line in file:
                     if isinstance(line, BadLine):
                         raise UserError(f"{self.path}, {line}")
-                    stands = line.details is None or line.details.current
-                    if line.ranking is not None and stands:
-                        yield to_prompt(line)
+                    yield line
+                    tick(file.raw.tell())
         except RankingFileError as error:
             raise UserError(f"{self.path}: {reason(error)}") from error
+
+    def prompts(self, tick: Tick = ignore) -> Iterator[Prompt]:
+        """Yield a prompt for each line with a current ranking. Raises UserError."""
+        for line in self.lines(tick):
+            stands = line.details is None or line.details.current
+            if line.ranking is not None and stands:
+                yield to_prompt(line)
 
 
 def reason(error: RankingFileError) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +32,14 @@ class Prompt:
     rankings: tuple[Ranking, ...]
 
 
+Tick = Callable[[int], object]
+"""Take note of a number: how much is read."""
+
+
+def ignore(number: int) -> None:
+    """Take no note."""
+
+
 class Source(Protocol):
     """Give the prompts of a project or of a file, as a stream."""
 
@@ -41,8 +49,15 @@ class Source(Protocol):
         """Return a text that stays the same for as long as it is the same source."""
         ...
 
-    def prompts(self) -> Iterator[Prompt]:
-        """Yield the prompts that have responses, with their rankings."""
+    def size(self) -> int:
+        """Return how much there is to read, in units of the source's own."""
+        ...
+
+    def prompts(self, tick: Tick = ignore) -> Iterator[Prompt]:
+        """Yield the prompts that have responses, with their rankings.
+
+        `tick` is called after each with how much of the source's size is read.
+        """
         ...
 
 

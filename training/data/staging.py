@@ -23,6 +23,8 @@ from training.data.source import (
     Prompt,
     Response,
     Source,
+    Tick,
+    ignore,
 )
 from training.errors import UserError
 from training.rankings import (
@@ -151,7 +153,7 @@ class Staging:
     def split(self, config: TrainConfig) -> None:
         """Mark the held-out rankings. Raises UserError where there is too little to learn from."""
         self.split_by = [config.held_out_by, config.held_out_fraction, config.split, config.folds]
-        (usable,) = self._one("SELECT count(DISTINCT prompt) FROM ranking")
+        usable = self.count_prompts()
         if usable < 2:
             raise UserError(
                 f"training needs at least two prompts with a comparison; {self.name} has {usable}"
@@ -165,6 +167,11 @@ class Staging:
                     f"{config.folds} folds need as many prompts; {self.name} has {usable}"
                 )
             self._hold_out_prompts(config.held_out_fraction, config.split, config.folds)
+
+    def count_prompts(self) -> int:
+        """Return the number of prompts with a comparison."""
+        count: int = self._one("SELECT count(DISTINCT prompt) FROM ranking")[0]
+        return count
 
     def prompts(self) -> Iterator[StagedPrompt]:
         """Yield the prompts with a comparison, in the order of the source."""
@@ -293,10 +300,13 @@ UNKNOWN = ""
 
 
 @contextmanager
-def stage(source: Source, folder: Path, aggregation: Aggregation = "all") -> Iterator[Staging]:
+def stage(
+    source: Source, folder: Path, aggregation: Aggregation = "all", tick: Tick = ignore
+) -> Iterator[Staging]:
     """Read the source once and aggregate its rankings, in a file that is removed afterwards.
 
-    The file lies in `folder`. Raises UserError.
+    The file lies in `folder`. `tick` is called with how much of the source's size is read. Raises
+    UserError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="spool-") as file:
@@ -305,7 +315,7 @@ def stage(source: Source, folder: Path, aggregation: Aggregation = "all") -> Ite
     # The file has no name any more, so that nothing is left however the process ends.
     with closing(connection):
         staging = Staging(source.name, connection, aggregation)
-        for prompt in source.prompts():
+        for prompt in source.prompts(tick):
             staging.add(prompt)
         staging.aggregate()
         yield staging

@@ -24,7 +24,7 @@ import tempfile
 import time
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from itertools import islice
@@ -69,10 +69,16 @@ Labeller = tuple[str | None, Kind]
 """A name, and the kind of ranking."""
 
 
-def tokenized(staging: Staging, encoder: TextEncoder, cache: Path) -> tuple[Dataset, bool]:
+def tokenized(
+    staging: Staging,
+    encoder: TextEncoder,
+    cache: Path,
+    tick: Callable[[], None] = lambda: None,
+) -> tuple[Dataset, bool]:
     """Return the staged rankings as token ids, and True if they were cached.
 
-    Raises UserError if the model's chat template refuses too much.
+    `tick` is called after each prompt. Raises UserError if the model's chat template refuses too
+    much.
     """
     key = store_key(staging, encoder)
     try:
@@ -80,7 +86,7 @@ def tokenized(staging: Staging, encoder: TextEncoder, cache: Path) -> tuple[Data
     except UserError:
         pass  # not there, or damaged
     with _new_store(cache, key) as folder:
-        counts, people, held_out_sha256 = write_tables(staging, encoder, folder)
+        counts, people, held_out_sha256 = write_tables(staging, encoder, folder, tick)
         if not counts.train_rankings or not counts.held_out_rankings:
             raise UserError(_too_few(counts))
         facts = {
@@ -162,7 +168,7 @@ def _too_few(counts: Counts) -> str:
 
 
 def write_tables(
-    staging: Staging, encoder: TextEncoder, folder: Path
+    staging: Staging, encoder: TextEncoder, folder: Path, tick: Callable[[], None]
 ) -> tuple[Counts, list[Labeller], str]:
     """Tokenise all prompts into the tables of a store.
 
@@ -180,6 +186,7 @@ def write_tables(
             for name, schema in zip(FILES, schemas(ids), strict=True)
         )
         for staged, parts in _encoded(staging, encoder):
+            tick()
             if isinstance(parts, TemplateRefusedError):
                 counts.dropped_prompts += 1
                 counts.dropped_rankings += len(staged.held_out)

@@ -9,7 +9,7 @@ Shapes: M responses, F features, C comparisons.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -65,29 +65,49 @@ class WordCounts:
         return [part.tolist() for part in np.split(rewards_M, ends[:-1])]
 
 
-def word_count_rewards(dataset: Dataset) -> tuple[dict[str, list[float]], int]:
-    """Return the rewards of the held-out side by prompt hash, and the number of rankings used."""
-    model = learn_word_counts(dataset.train)
+def count_prompts(dataset: Dataset) -> int:
+    """Return the number of prompts that word_count_rewards reads."""
+    return dataset.train.count_prompts(stride(dataset.train)) + dataset.held_out.count_prompts()
+
+
+def word_count_rewards(
+    dataset: Dataset, tick: Callable[[int], None] = lambda prompts: None
+) -> tuple[dict[str, list[float]], int]:
+    """Return the rewards of the held-out side by prompt hash, and the number of rankings used.
+
+    `tick` is called with numbers of prompts that have been read.
+    """
+    model = learn_word_counts(dataset.train, tick)
     rewards: dict[str, list[float]] = {}
     found = dataset.held_out_prompts()
     while prompts := list(islice(found, PROMPTS_AT_A_TIME)):
         hashes = [prompt.content_hash for prompt in prompts]
         rewards |= zip(hashes, model.rewards(prompts), strict=True)
+        tick(len(prompts))
     return rewards, model.rankings
 
 
-def learn_word_counts(train: Rankings) -> WordCounts:
+def stride(train: Rankings) -> int:
+    """Return n, where every nth prompt of the training side is learned from."""
+    return -(-len(train) // RANKINGS_LEARNED)
+
+
+def learn_word_counts(train: Rankings, tick: Callable[[int], None]) -> WordCounts:
     """Fit the model to the training side, or to a part of its prompts. Texts are read as a stream.
 
     Each comparison counts once.
     """
-    every = -(-len(train) // RANKINGS_LEARNED)
+    every = stride(train)
     vectorizer = TfidfVectorizer(
         max_features=WORDS_KNOWN, sublinear_tf=True, token_pattern=SIGN, dtype=np.float32
     )
-    words_MF = vectorizer.fit_transform(
-        text for prompt, _ in train.by_prompt(every=every) for text in texts([prompt])
-    )
+
+    def read() -> Iterator[str]:
+        for prompt, _ in train.by_prompt(every=every):
+            yield from texts([prompt])
+            tick(1)
+
+    words_MF = vectorizer.fit_transform(read())
     scaler = StandardScaler()
     simple_MF = scaler.fit_transform(
         [row for prompt, _ in train.by_prompt(every=every) for row in simple_features([prompt])]

@@ -48,6 +48,10 @@ class EvalSplit:
         """Yield each prompt with its rankings."""
         return self.rankings.by_prompt(every=self.every, texts=False)
 
+    def count_responses(self) -> int:
+        """Return the number of responses to all prompts."""
+        return sum(len(prompt.responses) for prompt, _ in self.prompts())
+
     def __iter__(self) -> Iterator[TokenizedRanking]:
         return (ranking for _, rankings in self.prompts() for ranking in rankings)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.dataset import Dataset
-from training.evaluation.baselines import word_count_rewards
+from training.evaluation.baselines import count_prompts, word_count_rewards
 from training.evaluation.error_analysis import (
     errors_table,
     texts_table,
@@ -35,7 +35,8 @@ def baselines(
     found = {"longer_wins": evaluation.comparisons["longer"].to_numpy()}
     if count_words:
         started = time.monotonic()
-        rewards, rankings = word_count_rewards(dataset)
+        reporter.enter("counting", steps=count_prompts(dataset))
+        rewards, rankings = word_count_rewards(dataset, reporter.advance)
         found["word_counts"] = agreed(evaluation.margins(rewards))
         took = duration(time.monotonic() - started)
         reporter.say(f"words counted in {rankings} rankings in {took}")

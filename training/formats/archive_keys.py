@@ -307,12 +307,12 @@ def id_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def optional_name(value: Any, key: str, longest: int) -> str | None:
+def optional_name(value: Any, key: str, longest: int | None = None) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         raise ValueError(f"has a {key} that is not a text")
-    if len(value) > longest:
+    if longest is not None and len(value) > longest:
         raise ValueError(f"has a {key} of more than {longest} characters")
     return storable(value, f"the {key}")
 

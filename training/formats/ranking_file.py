@@ -275,7 +275,7 @@ def check_response(index: int, response: Any) -> FileResponse:
     return FileResponse(
         storable(id_, "a response id"),
         storable(text, f"response {id_!r}"),
-        optional_name(response.get("source"), "source", MAX_ID) or "",
+        optional_name(response.get("source"), "source") or "",
     )
 
 

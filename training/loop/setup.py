@@ -72,10 +72,13 @@ def _create(
     reporter: Reporter,
 ) -> tuple[Backbone, Dataset, bool]:
     """Split the rankings, create a model, tokenise, and write down what the run learns from."""
-    with stage(source, cache, config.aggregation) as staging:
+    reporter.enter("loading", steps=source.size())
+    with stage(source, cache, config.aggregation, reporter.step) as staging:
         staging.split(config)
         backbone = create_backbone(config, staging.training_texts(), device.torch_device)
-        dataset, from_cache = tokenized(staging, encoder_of(backbone, config), cache)
+        reporter.enter("tokenizing", steps=staging.count_prompts())
+        encoder = encoder_of(backbone, config)
+        dataset, from_cache = tokenized(staging, encoder, cache, reporter.advance)
     choice = None
     if isinstance(backbone.model, PodiumFeaturesForSequenceClassification):
         choice = learn_linear(backbone.model, dataset.train, config, reporter)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from training.backbones.backbone import Backbone
@@ -10,8 +9,8 @@ from training.backbones.features import PodiumFeaturesForSequenceClassification
 from training.config import TrainConfig
 from training.data.dataset import Rankings
 from training.errors import UserError
-from training.evaluation.evaluate import EvalSplit, split_rewards
-from training.programs.run import Run
+from training.evaluation.evaluate import EvalSplit
+from training.programs.run import Run, rewards_now
 from training.selection.residual import PARTS, judge, parts
 
 
@@ -42,12 +41,11 @@ def judge_network(run: Run) -> dict[str, Any] | None:
     model = run.learner.backbone.model
     if not isinstance(model, PodiumFeaturesForSequenceClassification) or model.network is None:
         return None
-    run.reporter.enter("evaluating")
     judging = parts(run.dataset.train)[1]
     network = model.network
-    together = _rewards(run, judging)
+    together = rewards_now(run, EvalSplit(judging))
     model.network = None
-    linear = _rewards(run, judging)
+    linear = rewards_now(run, EvalSplit(judging))
     model.network = network
     added = {
         prompt: [both - alone for both, alone in zip(row, linear[prompt], strict=True)]
@@ -60,17 +58,3 @@ def judge_network(run: Run) -> dict[str, Any] | None:
     else:
         model.drop_network()
     return found
-
-
-def _rewards(run: Run, rankings: Rankings) -> dict[str, list[float]]:
-    """Return the rewards of each prompt's responses, by prompt hash."""
-    return run.state.with_oom_backoff(
-        partial(
-            split_rewards,
-            run.learner.backbone,
-            EvalSplit(rankings),
-            run.learner.device,
-            tick=lambda _: run.reporter.alive(),
-        ),
-        run.reporter.say,
-    )

@@ -6,7 +6,6 @@ import math
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
 
 from training.config import TrainConfig
 from training.data.batching import Batches
@@ -54,27 +53,32 @@ class Run:
         self.checkpoints.save(self.state)
 
 
+def rewards_now(run: Run, split: EvalSplit) -> dict[str, list[float]]:
+    """Return the rewards of each prompt's responses by the current weights, by prompt hash.
+
+    Each of several processes scores a part of the prompts.
+    """
+    device, reporter = run.learner.device, run.reporter
+    responses = split.count_responses() // device.group.count
+
+    def rewards(tokens_per_batch: int) -> dict[str, list[float]]:
+        reporter.enter("evaluating", steps=responses)
+        return split_rewards(
+            run.learner.backbone, split, device, tokens_per_batch, reporter.advance
+        )
+
+    return run.state.with_oom_backoff(rewards, reporter.say, group=device.group)
+
+
 def evaluate_now(run: Run, split: EvalSplit) -> Evaluation:
     """Evaluate the current weights. Raises UserError where a reward is not a number."""
-    device, state = run.learner.device, run.state
-    run.reporter.enter("evaluating")
-    mine = state.with_oom_backoff(
-        partial(
-            split_rewards,
-            run.learner.backbone,
-            split,
-            device,
-            tick=lambda _: run.reporter.alive(),
-        ),
-        run.reporter.say,
-        group=device.group,
-    )
-    rewards = {name: row for part in device.group.all_gather(mine) for name, row in part.items()}
+    group, state = run.learner.device.group, run.state
+    parts = group.all_gather(rewards_now(run, split))
+    rewards = {name: row for part in parts for name, row in part.items()}
     evaluation = evaluate(split, rewards, run.learner.objective)
     if not math.isfinite(evaluation.loss):
         raise UserError(
             f"rewards are not numbers after step {state.step};"
             " lower --learning-rate, or use --precision float32"
         )
-    run.reporter.enter("training")
     return evaluation

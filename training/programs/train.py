@@ -125,7 +125,7 @@ def train(
         metrics["choice"] = finite({**choice, "network": network})
     write_results(run, folder, evaluation, metrics)
     device.group.leave()
-    reporter.enter("done")
+    reporter.enter("done", steps=run.steps, step=run.state.step)
     reporter.close()
     reporter.say(summary(metrics))
 
@@ -193,6 +193,7 @@ def loop(run: Run) -> Evaluation | None:
                     evaluation = None  # frees its tables before the next ones are made
                     evaluation = evaluate_now(run, held_out(run.dataset))
                     record_evaluation(run, evaluation)
+                    run.reporter.enter("training", steps=run.steps, step=step)
                 if group.call_on_first(lambda: run.checkpoints.are_due):
                     run.save()
                 if step == run.steps or run.state.is_stuck(run.config.patience):
@@ -201,6 +202,7 @@ def loop(run: Run) -> Evaluation | None:
             # The weights of the last step, or of the best one, are in the last checkpoint.
             run.save()
         except StoppedError:
+            run.reporter.enter("training", steps=run.steps, step=run.state.step)
             run.save()
             raise
     return evaluation
@@ -291,7 +293,7 @@ def restore_kept_weights(run: Run) -> int:
 
 def save_model(run: Run, folder: RunFolder, evaluation: Evaluation) -> None:
     """Save the model into the run folder once it is known to load."""
-    run.reporter.enter("saving")
+    run.reporter.enter("saving", steps=0)
     rewards = [reward for row in evaluation.rewards.values() for reward in row]
     limits = {
         "max_prompt_tokens": run.config.max_prompt_tokens,

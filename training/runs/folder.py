@@ -22,7 +22,18 @@ from typing import IO, Any, Literal, NamedTuple, get_args
 from training.config import TrainConfig
 from training.rankings import Identifier
 
-State = Literal["loading", "training", "evaluating", "saving", "scoring", "done", "failed"]
+State = Literal[
+    "loading",
+    "tokenizing",
+    "counting",
+    "choosing",
+    "training",
+    "evaluating",
+    "saving",
+    "scoring",
+    "done",
+    "failed",
+]
 
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
@@ -34,6 +45,8 @@ JUDGEMENTS = "judgements.jsonl"
 ERRORS = "errors.jsonl"
 REPORT = "report.md"
 SCORES = "scores.jsonl"
+SCORES_OF = "scores-of-"
+"""Beginning of the names of files with the scores of other files."""
 TENSORBOARD = "tensorboard"
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
@@ -61,7 +74,7 @@ class Progress:
     state: State
     step: int = 0
     steps: int = 0
-    """Steps of the run. While scoring, step and steps count responses."""
+    """Steps of the run while it trains and when it is done; otherwise those of its state."""
     loss: float | None = None
     accuracy: float | None = None
     tokens_per_second: float | None = None
@@ -105,6 +118,13 @@ class RunFolder:
     @property
     def scores(self) -> Path:
         return self.path / SCORES
+
+    def scores_of(self, file: str) -> Path:
+        """Return the path of the scores of a file's responses."""
+        name = Path(file).name
+        for ending in (".gz", ".zip"):
+            name = name.removesuffix(ending)
+        return self.path / f"{SCORES_OF}{Path(name).stem}.jsonl"
 
     @property
     def checkpoints(self) -> Path:
@@ -177,6 +197,8 @@ class RunFolder:
         self._remove_parts()
         for name in (TENSORBOARD, MODEL):
             shutil.rmtree(self.path / name, ignore_errors=True)
+        for path in self.path.glob(f"{SCORES_OF}*"):
+            path.unlink()
         # Remove the configuration last, because it marks the other files as a run's.
         for name in FILES:
             (self.path / name).unlink(missing_ok=True)
@@ -281,11 +303,11 @@ class RunFolder:
         """Write (hash, comparisons agreed with, comparisons) of each held-out prompt."""
         names = ("prompt", "agreed", "comparisons")
         rows_named = (dict(zip(names, row, strict=True)) for row in rows)
-        _write_lines(self.path / JUDGEMENTS, rows_named)
+        write_lines(self.path / JUDGEMENTS, rows_named)
 
     def write_errors(self, errors: Iterable[Mapping[str, Any]]) -> None:
         """Write the held-out comparisons that the rewards get most wrong."""
-        _write_lines(self.path / ERRORS, errors)
+        write_lines(self.path / ERRORS, errors)
 
     def write_report(self, markdown: str) -> None:
         _write_text(self.path / REPORT, markdown)
@@ -298,12 +320,12 @@ class RunFolder:
     def append_metric_line(self, values: Mapping[str, Any]) -> None:
         """Append a line in one write, so that a reader can tell a partial one by its end."""
         with open(self.path / METRIC_LINES, "a", encoding="utf-8") as file:
-            file.write(json.dumps(finite(values), allow_nan=False) + "\n")
+            file.write(json_line(values))
 
     def write_scores(self, scores: Iterable[ScoredResponse]) -> int:
         """Write all scores, put them in place in one move, and return how many there are."""
         lines = (score._asdict() for score in scores)
-        return _write_lines(
+        return write_lines(
             self.scores, ({k: v for k, v in line.items() if v is not None} for line in lines)
         )
 
@@ -343,16 +365,24 @@ def _write_text(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
-def _write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> int:
+def write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> int:
     """Replace the file in one move by one with these lines, and return how many they are."""
     count = 0
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with open(part, "w", encoding="utf-8") as file:
-        for value in objects:
-            file.write(json.dumps(finite(value), allow_nan=False) + "\n")
-            count += 1
-    os.replace(part, path)
+    try:
+        with open(part, "w", encoding="utf-8") as file:
+            for value in objects:
+                file.write(json_line(value))
+                count += 1
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
     return count
+
+
+def json_line(value: Mapping[str, Any]) -> str:
+    """Return the value as a line of JSON, with null for numbers that JSON does not have."""
+    return json.dumps(finite(value), allow_nan=False) + "\n"
 
 
 def _read_json(path: Path) -> Any:

@@ -15,30 +15,34 @@ from training.runs.folder import Progress, RunFolder, State
 
 SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_BETWEEN_LINES = 10.0
+WITH_LAST_LINE = ("training", "scoring")
+"""States whose last step has a line, too."""
 
 
 class Reporter:
     """Update progress.json and a progress bar, or lines now and then, on standard error.
 
-    A silent reporter does nothing: only one of several processes reports.
+    Without a folder there is no progress.json. A silent reporter does nothing: only one of several
+    processes reports.
     """
 
-    def __init__(self, folder: RunFolder, *, bar: bool, silent: bool = False) -> None:
+    def __init__(self, folder: RunFolder | None, *, bar: bool, silent: bool = False) -> None:
         self.folder = folder
         self.silent = silent
         self.progress = Progress("loading")
         self._show_bar = bar and not silent
         self._bar: tqdm[None] | None = None
-        self._written = self._said = 0.0
+        self._written = 0.0
+        self._said = time.monotonic()
 
     def enter(self, state: State, steps: int | None = None, step: int = 0) -> None:
         """Enter a state, and write it at once. With `steps`, count from `step` to them anew."""
         if steps is not None:
             self.close()
             self.progress = Progress(state, step=step, steps=steps)
-            if self._show_bar:
+            if self._show_bar and steps:
                 self._bar = tqdm(
-                    total=steps, initial=step, desc=state, dynamic_ncols=True, leave=True
+                    total=steps, initial=step, desc=state, dynamic_ncols=True, leave=False
                 )
         self.progress = replace(self.progress, state=state)
         if self._bar is not None:
@@ -72,13 +76,15 @@ class Reporter:
         if self._bar is not None:
             self._bar.set_postfix(known, refresh=False)
             self._bar.update(step - self._bar.n)
-        elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES or step == self.progress.steps:
+        elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES or (
+            step == self.progress.steps and self.progress.state in WITH_LAST_LINE
+        ):
             self._said = time.monotonic()
             words = "  ".join(f"{name} {value}" for name, value in known.items())
             self.say(f"{self.progress.state} {step}/{self.progress.steps}  {words}".rstrip())
         self.alive()
 
-    def advance(self, steps: int) -> None:
+    def advance(self, steps: int = 1) -> None:
         """Show that so many more steps are done."""
         self.step(self.progress.step + steps)
 
@@ -90,12 +96,13 @@ class Reporter:
     def close(self) -> None:
         """Remove the progress bar."""
         if self._bar is not None:
+            self._bar.refresh()  # with the last values
             self._bar.close()
             self._bar = None
 
     def _write(self) -> None:
         self._written = time.monotonic()
-        if not self.silent:
+        if self.folder is not None and not self.silent:
             self.folder.write_progress(self.progress)
 
 

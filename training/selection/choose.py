@@ -94,6 +94,11 @@ def choose(table: FeatureTable, tick: Callable[[], None] = lambda: None) -> Choi
     return Choice(table, found)
 
 
+def count_candidates(table: FeatureTable) -> int:
+    """Return how many models are tried for a table."""
+    return len(NAMED) + len(WORDS) + (0 if table.embedded_ME is None else 2 * len(EMBEDDED))
+
+
 def _with(candidate: Candidate, **tried: tuple[float, ...]) -> Iterator[Strengths]:
     """Yield the candidate's strengths with each of those tried for another part."""
     for part, strengths in tried.items():

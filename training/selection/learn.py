@@ -17,7 +17,7 @@ from training.backbones.transformer import PodiumTransformerConfig
 from training.config import TrainConfig
 from training.data.dataset import Rankings
 from training.runs.progress import Reporter
-from training.selection.choose import Validator, choose
+from training.selection.choose import Validator, choose, count_candidates
 from training.selection.linear import Design, Scaler
 from training.selection.residual import know
 from training.selection.table import FeatureTable, read_table
@@ -41,6 +41,7 @@ def learn_linear(
     the choice for manifest.json.
     """
     every = stride(train)
+    reporter.enter("counting", steps=train.count_prompts(every))
     table = read_table(
         train,
         model.vocabulary,
@@ -48,10 +49,11 @@ def learn_linear(
         config.ties,
         every=every,
         embedder=model.embedder,
-        tick=reporter.alive,
+        tick=reporter.advance,
     )
     part = sample(table)
-    choice = choose(part, reporter.alive)
+    reporter.enter("choosing", steps=count_candidates(part))
+    choice = choose(part, reporter.advance)
     strengths = choice.chosen.strengths
     if not strengths.words:
         model.drop_words()

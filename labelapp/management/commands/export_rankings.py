@@ -69,11 +69,14 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # no incomplete file is left
         format_ = options["format"] or format_of(options["file"])
         selection = {"all_versions": options["all_versions"], "aggregation": options["aggregation"]}
+        bar = partial(show, total=project.prompts.count(), name=project.slug)
         try:
             if options["file"] == "-":
+                if not sys.stdout.isatty():
+                    selection["progress"] = bar
                 self.to_standard_output(export_lines(project, format_, **selection), format_)
             else:
-                selection["force"] = options["force"]
+                selection |= {"force": options["force"], "progress": bar}
                 self.to_file(project, Path(options["file"]), format_, selection)
         except ExportRefusedError as error:
             raise CommandError(str(error)) from error
@@ -84,9 +87,7 @@ class Command(BaseCommand):
         self, project: Project, path: Path, format_: Format, options: dict[str, Any]
     ) -> None:
         start = time.monotonic()
-        total = project.prompts.count()
-        bar = partial(show, total=total, name=project.slug)
-        contents = export_file(project, path, format_, progress=bar, **options)
+        contents = export_file(project, path, format_, **options)
         self.stdout.write(describe(contents, path, time.monotonic() - start))
 
     def to_standard_output(self, lines: Iterator[str], format_: Format) -> None:

@@ -80,6 +80,18 @@ def test_a_ranking_with_ties_is_stored_as_one_thing(project: Project, write: Any
     assert ranking.placements.get(rank=1).response.source == "model b"
 
 
+def test_a_source_may_be_of_any_length(project: Project, write: Any, tmp_path: Path) -> None:
+    source = "https://example.org/" + "é" * 5000
+    path = write(line(responses=[{"id": i, "text": i, "source": f"{source} {i}"} for i in FOUR]))
+    run("import_prompts", path)
+    assert Response.objects.get(external_id="b").source == f"{source} b"
+    out = tmp_path / "out.jsonl"
+    call_command("export_rankings", "kitchen", str(out), stdout=io.StringIO())
+    assert (
+        json.loads(out.read_text())["responses"] == json.loads(Path(path).read_text())["responses"]
+    )
+
+
 def test_a_partial_ranking_goes_through_the_database_and_back(
     project: Project, write: Any, tmp_path: Path
 ) -> None:

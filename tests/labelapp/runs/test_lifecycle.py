@@ -476,6 +476,25 @@ def test_progress_is_a_fragment_that_asks_again_while_the_run_goes_on(
     assert "The moon was in the way." in page
 
 
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("loading", "Reading the rankings"),
+        ("tokenizing", "Splitting the texts into tokens"),
+        ("counting", "Counting words"),
+        ("choosing", "Choosing among linear models"),
+        ("evaluating", "Evaluating on held-out prompts"),
+    ],
+)
+def test_every_stage_has_words_and_shows_how_much_is_done(
+    running: TrainingRun, manager: Member, stage: str, words: str
+) -> None:
+    jobs.beat(running, stage=stage, done=3, total=12)
+    page = sign_in(manager).get(f"{URL}{running.pk}/progress/").content.decode()
+    assert words in page
+    assert "25 %" in page
+
+
 def test_the_log_is_shown_as_text(running: TrainingRun, manager: Member) -> None:
     path: Path = run_process.log_path(running)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -169,7 +169,7 @@ def test_a_ranking_of_another_prompts_response_is_refused(tmp_path):
     class Damaged:
         name = "damaged"
 
-        def prompts(self):
+        def prompts(self, tick):
             responses = (Response(1, "one"), Response(2, "two"))
             yield Prompt(5, "ab", [], responses, (Ranking((1, 9), (1, 2)),))
 
@@ -197,7 +197,7 @@ class Rated:
     def __init__(self, *prompts):
         self.given = prompts
 
-    def prompts(self):
+    def prompts(self, tick):
         for number, rankings in enumerate([*self.given, (ANN,), (ANN,)]):
             responses = (Response(1, "yes"), Response(2, "no"))
             asked = [{"role": "user", "content": f"{number}?"}]

@@ -92,7 +92,7 @@ class Adjudicated:
 
     name = "adjudicated"
 
-    def prompts(self):
+    def prompts(self, tick):
         verdicts = ((1, 2), "ann", "own"), ((1, 2), "bob", "own"), ((2, 1), "ann", "adjudicated")
         for n in range(3):
             responses = (Response(1, f"yes {n}"), Response(2, f"no {n}"))
