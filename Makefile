@@ -41,8 +41,12 @@ $(DEMO_DATA)/ready: $(VENV)/installed
 	$(DEMO) import_rankings examples/pandalm.jsonl.gz --project pandalm
 	$(DEMO) import_prompts examples/pandalm.jsonl.gz --project pandalm
 	$(DEMO) train_reward --project pandalm --unless-trained
-	$(DEMO) add_member manager --project pandalm --role manager
-	$(DEMO) add_member labeller --project pandalm --role labeller
+	$(DEMO) create_project stackexchange --name "Stack Exchange answers" --guidelines-file examples/guidelines.md
+	$(DEMO) import_rankings examples/stackexchange.jsonl.gz --project stackexchange --labeller votes
+	$(DEMO) import_prompts examples/stackexchange.jsonl.gz --project stackexchange
+	$(DEMO) train_reward --project stackexchange --unless-trained
+	for project in pandalm stackexchange; do for role in manager labeller; do \
+		$(DEMO) add_member $$role --project $$project --role $$role || exit; done; done
 	@touch $@
 
 # An empty installation under var/.
