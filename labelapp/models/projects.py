@@ -59,7 +59,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return projects.filter(members__user_id=user.pk, members__is_active=True)
 
 
-class ProjectManager(models.Manager.from_queryset(ProjectQuerySet)):  # type: ignore[misc]
+class ProjectManager(models.Manager.from_queryset(ProjectQuerySet)):
     """The projects that pages and commands may show."""
 
     def get_queryset(self) -> ProjectQuerySet:
