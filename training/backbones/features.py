@@ -233,6 +233,7 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
         """Add a frozen encoder with its tokenizer as JSON, which reads `most` tokens of a text."""
         raw = tokenizer.encode()
         self.config.encoder = encoder.config.to_dict()
+        self.config.encoder.pop("_name_or_path", None)  # a path of this machine
         self.config.encoder_tokenizer_bytes = len(raw)
         self.config.encoder_tokens = most
         self.embedder = Embedder(self.config.encoder, len(raw), most)

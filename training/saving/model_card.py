@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from training.backbones.encoders import PACKAGED_LICENSE
 from training.config import TrainConfig, option, stored_aggregation
 from training.evaluation.caveats import sentences
 from training.evaluation.formatting import decimal, percent
@@ -163,7 +164,7 @@ def model_card(
             "",
             "## Licence",
             "",
-            _licence(config),
+            licence(config, manifest),
             "",
         ]
     )
@@ -280,10 +281,15 @@ def _settings(config: TrainConfig) -> Iterator[tuple[str, Any]]:
             yield option(name), value
 
 
-def _licence(config: TrainConfig) -> str:
-    """Return a sentence on the licence of the weights."""
+def licence(config: TrainConfig, manifest: Mapping[str, Any]) -> str:
+    """Return sentences on the licence of the weights."""
     if config.backbone != "pretrained":
-        return "The weights began at random; the rankings' own terms apply."
+        own = "The weights began at random; the rankings' own terms apply."
+        if "embedded" not in manifest.get("choice", {}).get("chosen", []):
+            return own
+        given = config.backbone_license or ("" if config.model else PACKAGED_LICENSE)
+        said = plain(given) or "its licence was not given; look it up"
+        return f"{own} The model contains a frozen encoder with its tokenizer: {said}."
     if not config.backbone_license:
         return "The licence of the model that it started from was not given; look it up."
     return f"The model that it started from: {plain(config.backbone_license)}."

@@ -277,7 +277,7 @@ def test_a_terminated_command_stops_its_training(project: Project, ranked: list[
     }
     train = [sys.executable, "manage.py", "train_reward", "--project", "kitchen"]
     command = subprocess.Popen(
-        [*train, "--epochs", "10000"],
+        [*train, "--backbone", "transformer", "--epochs", "10000"],
         cwd=settings.BASE_DIR,
         env=environment,
         stderr=subprocess.PIPE,

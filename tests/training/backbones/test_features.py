@@ -1,6 +1,7 @@
 """The linear model reads its texts from tokens, and loads elsewhere with all its parts."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,8 +12,12 @@ from transformers import BertModel
 from tests.training.backbones.test_scratch import LOAD_ELSEWHERE
 from tests.training.tiny import TEXTS, family_config, gpt2_like_tokenizer, random_examples
 from training.backbones.choose import load_backbone
-from training.backbones.encoders import load_encoder
-from training.backbones.features import text_key
+from training.backbones.encoders import PACKAGE, load_encoder, packaged_encoder
+from training.backbones.features import (
+    PodiumFeaturesConfig,
+    PodiumFeaturesForSequenceClassification,
+    text_key,
+)
 from training.backbones.scratch import ScratchBackbone
 from training.config import TrainConfig
 from training.data.encoder import TextEncoder
@@ -136,6 +141,19 @@ def assert_only_the_network_is_trained(backbone):
         name.split(".")[0] for name, w in backbone.model.named_parameters() if w.requires_grad
     }
     assert trained <= {"network"}
+
+
+def test_the_encoder_of_an_installed_package_is_found(tmp_path, monkeypatch, encoder_folder):
+    package = tmp_path / PACKAGE
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('it is not run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert packaged_encoder() is None
+    shutil.copytree(encoder_folder, package / "model")
+    assert packaged_encoder() == package / "model"
+    model = PodiumFeaturesForSequenceClassification(PodiumFeaturesConfig(vocabulary_bytes=1))
+    model.add_encoder(*load_encoder(""))
+    assert str(tmp_path) not in model.config.to_json_string()
 
 
 def test_without_an_encoder_it_says_how_to_get_one(tmp_path):

@@ -14,10 +14,11 @@ from trl import GRPOConfig
 
 from tests.training.tiny import ranking_lines, save_pretrained_folder, write_rankings
 from training.backbones.choose import load_backbone
+from training.config import TrainConfig
 from training.data.encoder import TextEncoder, prepare_tokenizer
 from training.data.examples import Example
 from training.runs.folder import RunFolder
-from training.saving.model_card import figures, plain
+from training.saving.model_card import figures, licence, plain
 from training.train import main
 
 LICENCE = 'MIT "as is"'
@@ -95,6 +96,24 @@ def test_it_says_what_it_was_made_of(run, card):
         assert "rankings, from base." in card
         assert '## Licence\n\nThe model that it started from: MIT "as is".' in card
         assert "trust_remote_code" not in card
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"backbone": "auto"}, "all-MiniLM-L6-v2, Apache License 2.0."),
+        ({"backbone": "embedding", "model": "/an/encoder"}, "not given; look it up."),
+        (
+            {"backbone": "embedding", "model": "/an/encoder", "backbone_license": "MIT"},
+            "encoder with its tokenizer: MIT.",
+        ),
+    ],
+)
+def test_it_names_the_licence_of_an_encoder_in_the_model(given, said):
+    config = TrainConfig(**given)
+    assert licence(config, {"choice": {"chosen": ["named", "embedded"]}}).endswith(said)
+    without = licence(config, {"choice": {"chosen": ["named", "words"]}})
+    assert without == "The weights began at random; the rankings' own terms apply."
 
 
 def test_everybody_may_read_the_weights_who_may_read_the_rest(run):
