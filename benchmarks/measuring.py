@@ -49,11 +49,17 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: processor time divided by the threads, for a CPU that others use as well",
+    )
 
 
 def machine_options(arguments: argparse.Namespace) -> list[str]:
     """Return the arguments of add_machine_arguments as a command line."""
-    names = ("architecture", "device", "precision", "threads")
+    names = ("architecture", "device", "precision", "threads", "clock")
     return [f"--{name}={getattr(arguments, name)}" for name in names]
 
 
@@ -86,6 +92,8 @@ def now(arguments: argparse.Namespace) -> float:
     """Return the time in seconds at which the device has done all its work."""
     if arguments.device == "cuda":
         torch.cuda.synchronize()
+    if arguments.clock == "cpu":
+        return time.process_time() / arguments.threads
     return time.perf_counter()
 
 
@@ -113,7 +121,7 @@ def run(command: Sequence[str], seconds: float | None = None) -> tuple[Rows, str
     process = subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
-        env=for_child(),
+        env=for_child({**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}),  # do not spin
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,7 +1,7 @@
 """Compare a training step on the pairs of TRL with one in each of our layouts.
 
     make bench-training
-    .venv/bin/python benchmarks/training.py [--repeats 5] [--rows 4,64,128 9,256,128]
+    .venv/bin/python benchmarks/training.py [--repeats 3] [--rows 4,64,128 9,256,128]
 
 Each row (K,P,R) has rankings of K responses (no ties) of R tokens to prompts of P tokens. Tokens
 and weights are random, because the time does not depend on them. The contenders take turns, so that
@@ -92,6 +92,7 @@ def main() -> None:
         f"{platform.processor() or platform.machine()}, torch {torch.__version__}, "
         f"transformers {transformers.__version__}, {arguments.architecture}, "
         f"{arguments.device} {arguments.precision}, {arguments.threads} threads, "
+        f"{arguments.clock} clock, "
         f"medians of {arguments.repeats}"
     )
     for row in arguments.rows:
@@ -101,7 +102,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", nargs="+", default=ROWS, metavar="K,P,R")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--contenders", nargs="+", default=CONTENDERS)
     parser.add_argument("--rankings", type=int, default=8, help="rankings in one of our steps")
     parser.add_argument("--steps", type=int, default=1, help="measured steps of a turn")

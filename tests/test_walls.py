@@ -45,7 +45,7 @@ SHARED = {
 # Code that is saved with a model: it names its neighbours relatively, and loads without Podium.
 SAVED = [
     ROOT / "training" / "backbones" / name
-    for name in ("features.py", "rewardmodel.py", "rnn.py", "transformer.py")
+    for name in ("features.py", "rewardmodel.py", "rnn.py", "textfeatures.py", "transformer.py")
 ]
 # Commands that compute: each is a process of its own, on a machine that trains.
 COMPUTING = {"measure_agreement"}
@@ -100,7 +100,8 @@ def test_the_wall_test_sees_a_broken_wall(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", SAVED, ids=lambda p: p.name)
 def test_code_that_is_saved_with_a_model_needs_nothing_else_of_ours(path: Path) -> None:
     found = {name.split(".")[0] for name in imports(path) if not name.startswith(".")}
-    assert found - sys.stdlib_module_names <= {"torch", "transformers"}
+    # numpy and tokenizers come with transformers.
+    assert found - sys.stdlib_module_names <= {"torch", "transformers", "numpy", "tokenizers"}
     beside = {name.split(".")[1] for name in imports(path) if name.startswith(".")}
     assert beside <= {saved.stem for saved in SAVED}
 

@@ -552,11 +552,10 @@ def _default_text(field: dataclasses.Field[Any]) -> str:
     if field.default is not None:
         return str(field.default)
     values = {name: defaults.get(field.name) for name, defaults in BACKBONE_DEFAULTS.items()}
-    return ", ".join(
-        f"{name} {'by the model' if value is None else value}"
-        for name, value in values.items()
-        if value != ""
-    )
+    texts = {k: "by the model" if value is None else str(value) for k, value in values.items()}
+    usual = texts["auto"]
+    others = [f"{name} {text}" for name, text in texts.items() if text != usual]
+    return ", ".join([usual, *others] if usual else others)
 
 
 def _check(name: str, value: Any, expected: Any, limits: Mapping[str, Any]) -> Any:

@@ -92,7 +92,7 @@ PUBLISH = (
 
 @contextmanager
 def staged(project: Project) -> Iterator[Project]:
-    """Yield the project to which an import writes, and delete what it leaves there unpublished.
+    """Yield the project to which an import writes; if it fails, its rows are left there.
 
     Imports into one project run one after the other: each must see what the other added. Raises
     OperationalError if another one is running.
@@ -104,12 +104,10 @@ def staged(project: Project) -> Iterator[Project]:
     slug = f"{PREFIX}{project.pk}"
     try:
         with WorkLock(slug).held():
-            delete(slug)  # what a killed import left
-            try:
-                yield Project.including_hidden.create(slug=slug, name=f"Import into {project.slug}")
-            finally:
-                with suppress(DatabaseError):  # the next import deletes it
-                    delete(slug)
+            delete(slug)  # what a failed import left
+            yield Project.including_hidden.create(slug=slug, name=f"Import into {project.slug}")
+            with suppress(DatabaseError):  # busy: the next import deletes it
+                delete(slug)
     except TakenError as error:
         raise OperationalError(RUNNING) from error
 
@@ -208,7 +206,7 @@ def delete_prompts(prompts: QuerySet[Prompt]) -> None:
 
 
 def delete_abandoned() -> None:
-    """Delete what killed imports left. Leaves it to the next call if the database is busy."""
+    """Delete what failed imports left. Leaves it to the next call if the database is busy."""
     with suppress(DatabaseError, TakenError):
         hidden = Project.including_hidden.filter(slug__startswith=PREFIX)
         for slug in list(hidden.values_list("slug", flat=True)):

@@ -23,6 +23,7 @@ from labelapp.db.retry import with_retries
 from labelapp.importing import upload_handler
 from labelapp.importing.bad_lines import BadLines
 from labelapp.importing.importer import UNKNOWN_LABELLER, ImportRefusedError, Summary, import_lines
+from labelapp.importing.staging import delete_abandoned
 from labelapp.jobs import files, jobs
 from labelapp.jobs.files import Advance
 from labelapp.jobs.jobs import Enqueue, FailedError, StoppedError
@@ -315,6 +316,7 @@ def start(*, upload: Upload, enqueue: Enqueue, skip_bad_lines: bool = False) -> 
 def execute(upload: Upload) -> None:
     """Import the file. On return the upload is done, refused, failed or stopped."""
     files.execute(upload, lambda advance: with_retries(lambda: import_file(upload, advance)))
+    delete_abandoned()  # after the state is stored, because it takes a while
     if upload.state == State.DONE:
         file_path(upload).unlink(missing_ok=True)
 

@@ -160,7 +160,7 @@ def read_progress(transfer: FileTransfer) -> None:
 
 
 def request_stop(transfer: FileTransfer) -> None:
-    """Ask an active job to stop. A queued one stops at once, a running one within seconds."""
+    """Ask an active job to stop. A queued one stops at once, a running one within a second."""
     if transfer.is_active:
         folder_of(transfer).ask_to_stop()
     if transfer.state == State.QUEUED:

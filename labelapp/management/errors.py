@@ -7,12 +7,16 @@ from django.core.management.base import CommandError
 from django.db import OperationalError
 
 from labelapp.importing.importer import ImportRefusedError
+from labelapp.importing.staging import delete_abandoned
 from training.formats.lines import RankingFileError
 
 
 @contextmanager
 def import_errors() -> Iterator[None]:
-    """Raise CommandError if a file cannot be read or stored, or its bad lines refuse the import."""
+    """Raise CommandError if a file cannot be read or stored, or its bad lines refuse the import.
+
+    What a failed import left is deleted.
+    """
     try:
         yield
     except (RankingFileError, OperationalError) as error:
@@ -21,3 +25,5 @@ def import_errors() -> Iterator[None]:
         raise CommandError(
             f"{error}. Fix them, or import the other lines with --skip-bad-lines."
         ) from error
+    finally:
+        delete_abandoned()

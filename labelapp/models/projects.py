@@ -59,10 +59,10 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return projects.filter(members__user_id=user.pk, members__is_active=True)
 
 
-class ProjectManager(models.Manager.from_queryset(ProjectQuerySet)):  # type: ignore[misc]
+class ProjectManager(models.Manager["Project"]):
     """The projects that pages and commands may show."""
 
-    def get_queryset(self) -> ProjectQuerySet:
+    def get_queryset(self) -> models.QuerySet["Project"]:
         return super().get_queryset().exclude(slug__startswith=HIDDEN)
 
 
@@ -127,7 +127,7 @@ class Project(models.Model):
     # When its deletion began. The project is hidden from then on, and its rows go one by one.
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = ProjectManager()
+    objects = ProjectManager.from_queryset(ProjectQuerySet)()
     including_hidden = ProjectQuerySet.as_manager()
 
     class Meta:

@@ -120,8 +120,9 @@ def _load_without_dropout(name: str, local: bool) -> tuple[PreTrainedModel, froz
     head_is_new = f"{name_of_head}.weight" in new
     if head_is_new:
         nn.init.normal_(head.weight, std=1 / math.sqrt(head.in_features + 1))
-    names = new | {f"{name_of_head}.{key}" for key, _ in head.named_parameters()}
-    return model, frozenset(names), head_is_new
+    new |= {f"{name_of_head}.{key}" for key, _ in head.named_parameters()}
+    names = frozenset(name for name, _ in model.named_parameters() if name in new)
+    return model, names, head_is_new
 
 
 def _configs(config: Any) -> list[Any]:

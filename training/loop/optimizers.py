@@ -98,7 +98,7 @@ def make_optimizer(backbone: Backbone, objective: RankingLoss, config: TrainConf
     if head_rate == config.learning_rate:
         groups = _groups(trained.values(), 1.0)
     else:
-        head = [trained.pop(name) for name in backbone.head]
+        head = [trained.pop(name) for name in list(trained) if name in backbone.head]
         groups = _groups(trained.values(), 1.0) + _groups(head, head_rate / config.learning_rate)
     parts.append(_of_torch(groups, config))
     learned = list(objective.parameters())

@@ -288,7 +288,7 @@ def test_nothing_comes_of_an_import_that_was_given_up(client: Client, running: U
         Upload.objects.update(state=State.FAILED, reason="Gone.", finished_at=timezone.now())
         with pytest.raises(jobs.StoppedError):
             uploads.import_file(running, advance)
-    assert not Prompt.objects.exists()
+    assert not running.project.prompts.exists()
 
 
 # The file on the server's disk

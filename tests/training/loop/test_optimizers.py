@@ -135,6 +135,23 @@ def test_a_head_may_have_a_learning_rate_of_its_own(name):
     restored.load_state_dict(optimizer.state_dict())
 
 
+def test_muon_trains_new_hidden_matrices_at_the_rate_of_the_others():
+    backbone = backbone_of("bert", layout="padded")
+    backbone.head = {"bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight"}
+    config = TrainConfig(
+        backbone="pretrained",
+        optimizer="muon",
+        lora_rank=0,
+        learning_rate=0.01,
+        head_learning_rate=0.02,
+    )
+    groups = make_optimizer(backbone, RankingLoss(config), config).param_groups
+    sizes = {group["times"]: 0 for group in groups}
+    for group in groups:
+        sizes[group["times"]] += len(group["params"])
+    assert sizes == {1.0: len(list(backbone.model.parameters())) - 2, 2.0: 2}
+
+
 def test_at_an_equal_rate_the_head_has_no_groups_of_its_own():
     """Checkpoints of earlier versions have these groups."""
     optimizer, model = pretrained_learner("adamw", learning_rate=0.01, head_learning_rate=0.01)
