@@ -45,7 +45,14 @@ SHARED = {
 # Code that is saved with a model: it names its neighbours relatively, and loads without Podium.
 SAVED = [
     ROOT / "training" / "backbones" / name
-    for name in ("features.py", "rewardmodel.py", "rnn.py", "textfeatures.py", "transformer.py")
+    for name in (
+        "embedder.py",
+        "features.py",
+        "rewardmodel.py",
+        "rnn.py",
+        "textfeatures.py",
+        "transformer.py",
+    )
 ]
 # Commands that compute: each is a process of its own, on a machine that trains.
 COMPUTING = {"measure_agreement"}

@@ -29,7 +29,7 @@ def complete(config: TrainConfig) -> TrainConfig:
     if config.backbone != "pretrained":
         return config
     local = is_local(config.model)
-    with loading_errors(config.model):
+    with loading_errors(f"model {config.model}"):
         found, has_head = read_model_config(config.model, local)
         with torch.device("meta"):
             model = AutoModelForSequenceClassification.from_config(found)

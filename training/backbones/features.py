@@ -21,21 +21,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 # Relative, so that transformers saves those files too.
+from .embedder import Embedder
 from .rewardmodel import PodiumRewardModel
 from .textfeatures import FEATURES, Text, features, word_counts
 from .transformer import PodiumTransformerConfig, PodiumTransformerForSequenceClassification
 
 FARTHEST = 5.0
 """Standard deviations from the mean at which a named feature is cut off."""
-TEXTS_AT_A_TIME = 32
-"""Texts that the encoder reads at once."""
-ENCODED = 4_000
-"""Characters of a text that the encoder reads at most: the last of a prompt."""
 
 
 class PodiumFeaturesConfig(PretrainedConfig):
@@ -97,62 +93,6 @@ class Vocabulary(nn.Module):
         """Return the text that the token ids stand for, without half characters at a cut."""
         pieces = self._pieces
         return b"".join([pieces[token] for token in tokens.tolist()]).decode("utf-8", "ignore")
-
-
-class Embedder(nn.Module):
-    """A frozen encoder with its tokenizer: the mean of a text's hidden states, of length 1."""
-
-    tokenizer: Tensor
-
-    def __init__(self, config: dict[str, Any], tokenizer_bytes: int, most: int) -> None:
-        super().__init__()
-        self.model = AutoModel.from_config(AutoConfig.for_model(**config))
-        self.model.requires_grad_(False)
-        self.register_buffer("tokenizer", torch.zeros(tokenizer_bytes, dtype=torch.uint8))
-        self.most = most
-
-    @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        tokenizer = Tokenizer.from_str(bytes(self.tokenizer.cpu().numpy()).decode())
-        tokenizer.enable_truncation(self.most)
-        tokenizer.enable_padding()
-        return tokenizer
-
-    @torch.no_grad()
-    def embed(self, texts: Sequence[str]) -> Tensor:
-        """Return the embeddings (M, D) of the texts."""
-        lengths = np.argsort([len(text) for text in texts], kind="stable")
-        found: list[Tensor] = []
-        for start in range(0, len(texts), TEXTS_AT_A_TIME):
-            some = [texts[place] for place in lengths[start : start + TEXTS_AT_A_TIME]]
-            found.append(self._embed(some))
-        order = torch.from_numpy(np.argsort(lengths))
-        return torch.cat(found)[order.to(found[0].device)]
-
-    def _embed(self, texts: list[str]) -> Tensor:
-        encoded = self._tokenizer.encode_batch(texts)
-        device = self.model.device
-        # A text without a token has an embedding of zeros.
-        ids = [one.ids or [0] for one in encoded]
-        masks = [one.attention_mask or [0] for one in encoded]
-        tokens_MT = torch.tensor(ids, device=device)
-        mask_MT = torch.tensor(masks, device=device)
-        self.model.eval()
-        with torch.autocast(device.type, enabled=False):
-            hidden_MTD = self.model(tokens_MT, attention_mask=mask_MT).last_hidden_state
-        sums_MD = (hidden_MTD * mask_MT[:, :, None]).sum(dim=1)
-        return nn.functional.normalize(sums_MD, dim=-1).float()
-
-
-def embedded_features(embedder: Embedder) -> int:
-    """Return E, the number of features of a response's and its prompt's embeddings."""
-    return 2 * int(embedder.model.config.hidden_size) + 1
-
-
-def embedding_features(prompts_MD: Tensor, responses_MD: Tensor) -> Tensor:
-    """Return features (M, E) of the embeddings of responses and of their prompts."""
-    both_MD = prompts_MD * responses_MD
-    return torch.cat([responses_MD, both_MD, both_MD.sum(dim=1, keepdim=True)], dim=1)
 
 
 class Linear(nn.Module):
@@ -218,7 +158,7 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
             self.embedder = Embedder(
                 config.encoder, config.encoder_tokenizer_bytes, config.encoder_tokens
             )
-            self.embedded = Linear(embedded_features(self.embedder))
+            self.embedded = Linear(self.embedder.features)
         self.network: PodiumTransformerForSequenceClassification | None = None
         if config.network:
             self.network = PodiumTransformerForSequenceClassification(
@@ -239,7 +179,7 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
         self.embedder = Embedder(self.config.encoder, len(raw), most)
         self.embedder.model.load_state_dict(encoder.state_dict())
         self.embedder.tokenizer.copy_(torch.frombuffer(bytearray(raw), dtype=torch.uint8))
-        self.embedded = Linear(embedded_features(self.embedder))
+        self.embedded = Linear(self.embedder.features)
         nn.Module.to(self, self.device)
 
     def add_network(self, config: PodiumTransformerConfig) -> None:
@@ -287,70 +227,42 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
         self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor, ends_NK: Tensor
     ) -> Tensor:
         """Return the rewards (N, K) without the network's. The arguments are those of `rewards`."""
-        rows = [
-            (
-                prompt_P[:length],
-                [row_R[: end + 1] for row_R, end in zip(row_KR, ends_K, strict=True)],
-            )
-            for prompt_P, length, row_KR, ends_K in zip(
-                prompts_NP.cpu().numpy(),
-                prompt_lengths_N.tolist(),
-                responses_NKR.cpu().numpy(),
-                ends_NK.tolist(),
-                strict=True,
-            )
-        ]
-        found = [self._known_rewards(prompt, responses) for prompt, responses in rows]
-        new = [place for place, rewards in enumerate(found) if rewards is None]
-        if new:
-            text = self.vocabulary.text
-            computed = self.text_rewards(
-                [Text(text(rows[place][0])) for place in new],
-                [[Text(text(tokens)) for tokens in rows[place][1]] for place in new],
-            ).tolist()
-            for place, rewards in zip(new, computed, strict=True):
-                found[place] = rewards
-        return torch.tensor(found, device=ends_NK.device)
+        rewards_NK = [[0.0] * len(ends_K) for ends_K in ends_NK]
+        places: list[tuple[int, int]] = []
+        prompts: list[Text] = []
+        responses: list[Text] = []
+        lengths, ends = prompt_lengths_N.tolist(), ends_NK.tolist()
+        rows = zip(prompts_NP.cpu().numpy(), responses_NKR.cpu().numpy(), strict=True)
+        for n, (prompt_P, responses_KR) in enumerate(rows):
+            prompt_P = prompt_P[: lengths[n]]
+            prompt = Text(self.vocabulary.text(prompt_P))
+            for k, response_R in enumerate(responses_KR):
+                response_R = response_R[: ends[n][k] + 1]
+                known = self.known.get(text_key(prompt_P, response_R)) if self.known else None
+                if known is not None:
+                    rewards_NK[n][k] = known
+                    continue
+                places.append((n, k))
+                prompts.append(prompt)
+                responses.append(Text(self.vocabulary.text(response_R)))
+        if places:
+            computed = self.text_rewards(prompts, responses).tolist()
+            for (n, k), reward in zip(places, computed, strict=True):
+                rewards_NK[n][k] = reward
+        return torch.tensor(rewards_NK, device=ends_NK.device)
 
-    def _known_rewards(
-        self, prompt: NDArray[np.integer], responses: Sequence[NDArray[np.integer]]
-    ) -> list[float] | None:
-        """Return the known rewards of a prompt's responses, or None if there is none of them."""
-        if not self.known:
-            return None
-        found = [self.known.get(text_key(prompt, response)) for response in responses]
-        if all(reward is None for reward in found):
-            return None
-        return [reward or 0.0 for reward in found]  # of what pads a ranking
-
-    def text_rewards(self, prompts: Sequence[Text], responses: Sequence[Sequence[Text]]) -> Tensor:
-        """Return the linear rewards (N, K) of each prompt's responses."""
-        named = [
-            features(prompt, response)
-            for prompt, row in zip(prompts, responses, strict=True)
-            for response in row
-        ]
-        rewards_M = self.named(torch.tensor(named, device=self.device))
+    def text_rewards(self, prompts: Sequence[Text], responses: Sequence[Text]) -> Tensor:
+        """Return the linear rewards (M,) of responses, given the prompt of each."""
+        named_MF = torch.tensor(list(map(features, prompts, responses)), device=self.device)
+        rewards_M = self.named(named_MF)
         if self.words is not None:
-            rewards_M = rewards_M + self.words([text for row in responses for text in row])
+            rewards_M = rewards_M + self.words(responses)
         if self.embedder is not None and self.embedded is not None:
-            rewards_M = rewards_M + self.embedded(
-                embed_responses(self.embedder, prompts, responses)
-            )
-        return rewards_M.reshape(len(prompts), -1)
+            rewards_M = rewards_M + self.embedded(self.embedder(prompts, responses))
+        return rewards_M
 
 
 def text_key(prompt: NDArray[np.integer], response: NDArray[np.integer]) -> bytes:
     """Return a key for the token ids of a response to a prompt."""
     both = np.concatenate([prompt, [-1], response]).astype(np.int32)
     return blake2b(both.tobytes(), digest_size=8).digest()
-
-
-def embed_responses(
-    embedder: Embedder, prompts: Sequence[Text], responses: Sequence[Sequence[Text]]
-) -> Tensor:
-    """Return the features (M, E) of each prompt's responses."""
-    prompts_ND = embedder.embed([prompt.text[-ENCODED:] for prompt in prompts])
-    responses_MD = embedder.embed([text.text[:ENCODED] for row in responses for text in row])
-    counts_N = torch.tensor([len(row) for row in responses], device=prompts_ND.device)
-    return embedding_features(prompts_ND.repeat_interleave(counts_N, dim=0), responses_MD)

@@ -45,7 +45,7 @@ def load_pretrained(config: TrainConfig) -> Loaded:
     Raises UserError if the model cannot be loaded or cannot become a reward model.
     """
     local = is_local(config.model)
-    with loading_errors(config.model):
+    with loading_errors(f"model {config.model}"):
         tokenizer = AutoTokenizer.from_pretrained(
             config.model, local_files_only=local, trust_remote_code=False
         )
@@ -66,14 +66,14 @@ def load_pretrained(config: TrainConfig) -> Loaded:
 
 
 @contextmanager
-def loading_errors(name: str) -> Iterator[None]:
-    """Turn what transformers raises for the files of this model into a UserError."""
+def loading_errors(what: str) -> Iterator[None]:
+    """Turn what transformers raises for the files of a model into a UserError that names it."""
     try:
         yield
     except UserError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"model {name} cannot be loaded: {_reason(error)}") from error
+        raise UserError(f"{what} cannot be loaded: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

@@ -138,32 +138,44 @@ class ScratchBackbone:
 
 
 def _new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerBase) -> PodiumRewardModel:
-    common: dict[str, Any] = {
+    tokens: dict[str, Any] = {
         "vocab_size": len(tokenizer),
         "separator_token_id": tokenizer.get_vocab()[byte_pairs.SEPARATOR],
         "pad_token_id": tokenizer.pad_token_id,
         "eos_token_id": tokenizer.eos_token_id,
     }
-    sizes: dict[str, Any] = {"hidden_size": config.width, "num_hidden_layers": config.layers}
     if config.backbone == "rnn":
+        sizes = {"hidden_size": config.width, "num_hidden_layers": config.layers}
         return PodiumRNNForSequenceClassification(
-            PodiumRNNConfig(cell=config.cell, **common, **sizes)
+            PodiumRNNConfig(cell=config.cell, **tokens, **sizes)
         )
-    network = PodiumTransformerConfig(
-        num_attention_heads=config.heads,
-        num_prompt_layers=config.prompt_layers,
-        **common,
-        **sizes,
-    )
     if config.backbone == "transformer":
-        return PodiumTransformerForSequenceClassification(network)
+        return PodiumTransformerForSequenceClassification(transformer_config(config, tokens))
     pieces = byte_pairs.token_bytes(tokenizer)
     model = PodiumFeaturesForSequenceClassification(
         PodiumFeaturesConfig(
-            vocabulary_bytes=sum(map(len, pieces)), word_buckets=WORD_BUCKETS, **common
+            vocabulary_bytes=sum(map(len, pieces)), word_buckets=WORD_BUCKETS, **tokens
         )
     )
     model.vocabulary.fill(pieces)
     if config.backbone == "embedding" or (config.backbone == "auto" and packaged_encoder()):
         model.add_encoder(*load_encoder(config.model))
     return model
+
+
+def transformer_config(config: TrainConfig, tokens: dict[str, Any]) -> PodiumTransformerConfig:
+    """Return the sizes that the settings ask for, given those of the vocabulary."""
+    return PodiumTransformerConfig(
+        hidden_size=config.width,
+        num_attention_heads=config.heads,
+        num_prompt_layers=config.prompt_layers,
+        num_hidden_layers=config.layers,
+        **tokens,
+    )
+
+
+def add_network(model: PodiumFeaturesForSequenceClassification, config: TrainConfig) -> None:
+    """Add to the model a network of the sizes that the settings ask for, yet to be trained."""
+    names = ("vocab_size", "separator_token_id", "pad_token_id", "eos_token_id")
+    tokens = {name: getattr(model.config, name) for name in names}
+    model.add_network(transformer_config(config, tokens))

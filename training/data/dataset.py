@@ -127,6 +127,10 @@ class Prompts:
             found.messages, found.texts = json.loads(self._texts[row].tobytes())
         return found
 
+    def count_responses(self, row: int) -> int:
+        """Return the number of a prompt's responses."""
+        return len(self._lengths[row]) - 1
+
     def id(self, row: int) -> Identifier:
         """Return the id of a prompt."""
         found: Identifier = json.loads(self._ids[row].tobytes())
@@ -194,6 +198,11 @@ class Rankings(Sequence[TokenizedRanking]):
     def count_prompts(self, every: int = 1) -> int:
         """Return how many prompts by_prompt yields."""
         return -(-len(np.unique(self.prompt_rows)) // every)
+
+    def count_responses(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows of the prompts, in order, and the number of each one's responses."""
+        rows = np.unique(self.prompt_rows)
+        return rows, np.array([self._prompts.count_responses(int(row)) for row in rows])
 
     def of_prompts(self, rows: NDArray[np.int64]) -> Rankings:
         """Return the rankings of the prompts in these rows."""

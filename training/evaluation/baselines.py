@@ -8,19 +8,17 @@ Shapes: M responses, F features, C comparisons.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.sparse import csr_array, hstack
-from scipy.special import expit
+from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import StandardScaler
 
+from training.backbones.textfeatures import LIST_MARK, LONGEST_READ, SIGN, STRESS, WORD
 from training.data.dataset import (
     Dataset,
     Rankings,
@@ -28,22 +26,16 @@ from training.data.dataset import (
     TokenizedRanking,
 )
 from training.rankings import comparisons
+from training.selection.linear import fit
 
 RANKINGS_LEARNED = 5000
 """Approximate size of its even sample of the training side: more hardly help, and take memory."""
 WORDS_KNOWN = 20_000
 STRENGTH = 0.1
 """scikit-learn's C; the best of 0.01 to 3 on three splits of alpaca_eval_judged."""
-ITERATIONS = 200
-LONGEST_READ = 10_000
-"""Characters of a text that are read."""
+TOLERANCE = 2.2e-9
+"""Relative decrease of the loss at which the fit ends."""
 PROMPTS_AT_A_TIME = 64
-
-WORD = re.compile(r"\w+")
-SIGN = r"\w+|[^\w\s]"
-"""Signs count as words: no text is without a token then."""
-LIST_MARK = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
-STRONG_MARK = re.compile(r"\*\*|`|#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +91,7 @@ def learn_word_counts(train: Rankings, tick: Callable[[int], None]) -> WordCount
     """
     every = stride(train)
     vectorizer = TfidfVectorizer(
-        max_features=WORDS_KNOWN, sublinear_tf=True, token_pattern=SIGN, dtype=np.float32
+        max_features=WORDS_KNOWN, sublinear_tf=True, token_pattern=SIGN.pattern, dtype=np.float32
     )
 
     def read() -> Iterator[str]:
@@ -119,40 +111,22 @@ def learn_word_counts(train: Rankings, tick: Callable[[int], None]) -> WordCount
         rankings += len(found)
         first += len(prompt.responses)
     features_MF = hstack([words_MF, simple_MF.astype(np.float32)], format="csr")
-    return WordCounts(vectorizer, scaler, fit(features_MF, np.array(places_C2)), rankings)
+    better_C, worse_C = np.array(places_C2).T
+    weights_F = fit(
+        features_MF,
+        better_C,
+        worse_C,
+        np.full(len(better_C), STRENGTH),
+        scales=np.ones(features_MF.shape[1]),
+        tolerance=TOLERANCE,
+    )
+    return WordCounts(vectorizer, scaler, weights_F, rankings)
 
 
 def compared(ranking: TokenizedRanking, first: int) -> Iterator[tuple[int, int]]:
     """Yield the rows of the better and the worse response of each comparison."""
     for pair in comparisons(ranking.ranks, groups=ranking.groups):
         yield first + ranking.places[pair.better], first + ranking.places[pair.worse]
-
-
-def fit(features_MF: csr_array, places_C2: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the weights (F,) of a logistic regression on differences of features.
-
-    They are those of scikit-learn's LogisticRegression(C=STRENGTH, fit_intercept=False) on
-    features[better] - features[worse]. The C differences are never written out, because a ranking
-    of nine has 36 of them.
-    """
-    better_C, worse_C = places_C2.T
-    responses = features_MF.shape[0]
-
-    def loss_and_gradient(weights_F: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        rewards_M = features_MF @ weights_F
-        margins_C = rewards_M[better_C] - rewards_M[worse_C]
-        pulls_C = -expit(-margins_C)
-        pulls_M = np.bincount(better_C, pulls_C, responses)
-        pulls_M -= np.bincount(worse_C, pulls_C, responses)
-        loss = STRENGTH * np.logaddexp(0.0, -margins_C).sum() + 0.5 * weights_F @ weights_F
-        return float(loss), STRENGTH * (features_MF.T @ pulls_M) + weights_F
-
-    start_F = np.zeros(features_MF.shape[1])
-    found = minimize(
-        loss_and_gradient, start_F, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
-    )
-    weights_F: NDArray[np.float64] = found.x
-    return weights_F
 
 
 def texts(prompts: Sequence[TokenizedPrompt]) -> list[str]:
@@ -173,7 +147,7 @@ def simple_features(prompts: Sequence[TokenizedPrompt]) -> list[list[float]]:
             asked |= set(WORD.findall(message["content"][:LONGEST_READ].lower()))
         for text, characters in zip(texts([prompt]), prompt.characters, strict=True):
             words = WORD.findall(text.lower())
-            marks = len(LIST_MARK.findall(text)), len(STRONG_MARK.findall(text))
+            marks = len(LIST_MARK.findall(text)), len(STRESS.findall(text))
             counts = [characters, len(words), text.count("\n"), *marks]
             rows.append(
                 [

@@ -50,7 +50,7 @@ class EvalSplit:
 
     def count_responses(self) -> int:
         """Return the number of responses to all prompts."""
-        return sum(len(prompt.responses) for prompt, _ in self.prompts())
+        return int(self.rankings.count_responses()[1][:: self.every].sum())
 
     def __iter__(self) -> Iterator[TokenizedRanking]:
         return (ranking for _, rankings in self.prompts() for ranking in rankings)
@@ -233,8 +233,8 @@ def brief(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def before_training(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the figures of an evaluation, and twice what each comparison agrees (C,)."""
-    agreed_C = torch.tensor((2 * evaluation.comparisons["agreed"]).to_numpy(np.uint8))
+    """Return the figures of an evaluation, and which comparisons agree with it (C,)."""
+    agreed_C = torch.tensor(evaluation.comparisons["agreed"].to_numpy(np.float32))
     return {"figures": brief(evaluation), "agreed": agreed_C}
 
 

@@ -11,7 +11,8 @@ from training.data.dataset import Rankings
 from training.errors import UserError
 from training.evaluation.evaluate import EvalSplit
 from training.programs.run import Run, rewards_now
-from training.selection.residual import PARTS, judge, parts
+from training.selection.residual import judge
+from training.selection.validation import PARTS, split_off
 
 
 def rankings_to_train_on(backbone: Backbone, train: Rankings, config: TrainConfig) -> Rankings:
@@ -21,11 +22,11 @@ def rankings_to_train_on(backbone: Backbone, train: Rankings, config: TrainConfi
     """
     model = backbone.model
     if isinstance(model, PodiumFeaturesForSequenceClassification) and model.network is not None:
-        return parts(train)[0]
+        return split_off(train)[0]
     if not config.validates:
         return train
-    learning, judging = parts(train)
-    if not len(judging):
+    learning, validation = split_off(train)
+    if not len(validation):
         raise UserError(
             f"--patience and --keep best need at least {PARTS} training prompts;"
             " leave them out, or use --choose-by held-out"
@@ -41,7 +42,7 @@ def judge_network(run: Run) -> dict[str, Any] | None:
     model = run.learner.backbone.model
     if not isinstance(model, PodiumFeaturesForSequenceClassification) or model.network is None:
         return None
-    judging = parts(run.dataset.train)[1]
+    judging = split_off(run.dataset.train)[1]
     network = model.network
     together = rewards_now(run, EvalSplit(judging))
     model.network = None

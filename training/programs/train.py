@@ -52,7 +52,7 @@ from training.runs.progress import MetricLog, Reporter
 from training.runs.signals import asked, saving_first, stopped
 from training.saving.model_card import write_model_card
 from training.saving.verify import save_verified
-from training.selection.residual import parts
+from training.selection.validation import split_off
 
 
 def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
@@ -220,7 +220,7 @@ def record_evaluation(run: Run, evaluation: Evaluation) -> None:
         state.before = before_training(evaluation)
     values, loss = curves(evaluation), evaluation.loss
     if run.config.validates:
-        loss = evaluate_now(run, EvalSplit(parts(run.dataset.train)[1])).loss
+        loss = evaluate_now(run, EvalSplit(split_off(run.dataset.train)[1])).loss
         values["validation_loss"] = loss
     if run.config.keep == "best" and state.would_be_best(loss):
         run.checkpoints.save_best(state.step)
@@ -314,7 +314,7 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
     count_words = run.config.baseline == "on"
     beside = baselines(evaluation, dataset, run.reporter, count_words=count_words)
     if state.before:
-        beside["before_training"] = state.before["agreed"].numpy() / 2
+        beside["before_training"] = state.before["agreed"].numpy()
     metrics: dict[str, Any] = finite(
         {
             "train": train_side,

@@ -81,29 +81,33 @@ class Choice:
         return {"gain": gain, "gain_low": low, "gain_high": high}
 
 
-def choose(table: FeatureTable, tick: Callable[[], None] = lambda: None) -> Choice:
+def choose(
+    table: FeatureTable,
+    tick: Callable[[], None] = lambda: None,
+    *,
+    must_embed: bool = False,
+) -> Choice:
     """Return the candidates for a table, found one part after another.
 
-    The named features are in all of them. `tick` is called after each candidate.
+    The named features are in all of them, and with `must_embed` the embeddings. `tick` is called
+    after each candidate.
     """
     validator = Validator(Design(table), tick)
     named = validator.best(Strengths(named=strength) for strength in NAMED)
-    found = [named, validator.best(_with(named, words=WORDS))]
+    words = validator.best(replace(named.strengths, words=strength) for strength in WORDS)
+    found = [named, words]
     if table.embedded_ME is not None:
-        found += [validator.best(_with(each, embedded=EMBEDDED)) for each in list(found)]
+        embedded = [
+            validator.best(replace(each.strengths, embedded=strength) for strength in EMBEDDED)
+            for each in found
+        ]
+        found = embedded if must_embed else found + embedded
     return Choice(table, found)
 
 
 def count_candidates(table: FeatureTable) -> int:
     """Return how many models are tried for a table."""
     return len(NAMED) + len(WORDS) + (0 if table.embedded_ME is None else 2 * len(EMBEDDED))
-
-
-def _with(candidate: Candidate, **tried: tuple[float, ...]) -> Iterator[Strengths]:
-    """Yield the candidate's strengths with each of those tried for another part."""
-    for part, strengths in tried.items():
-        for strength in strengths:
-            yield replace(candidate.strengths, **{part: strength})
 
 
 class Validator:

@@ -1,6 +1,7 @@
 """A linear K-wise model: logistic regression on differences of features, with ridge penalties.
 
-Shapes: M responses, D dense features, W words in use, C comparisons.
+Shapes: M responses, F features of all parts, W words in use, E features of embeddings, C
+comparisons.
 """
 
 from __future__ import annotations
@@ -10,19 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack
 from scipy.special import expit
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.preprocessing import StandardScaler
 
 from training.backbones.features import FARTHEST
 from training.selection.table import FeatureTable, Floats, Numbers
 
-ITERATIONS = 100
+ITERATIONS = 200
 TOLERANCE = 1e-5
 """Relative decrease of the loss at which a fit ends."""
 PAIRS_KEPT = 5
 """Steps that L-BFGS remembers."""
 FEWEST_TEXTS = 2
 """Texts that have a word, for it to count."""
+
+Weights = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,112 +48,98 @@ class Design:
 
     def __init__(self, table: FeatureTable) -> None:
         self.table = table
-        self.named = Scaler(table.named_MF)
-        dense = [self.named.scaled(table.named_MF)]
-        self.embedded: Scaler | None = None
+        self.named = StandardScaler().fit(table.named_MF)
+        self.embedded: StandardScaler | None = None
+        texts_W = np.bincount(table.words_MW.indices, minlength=table.words_MW.shape[1])
+        self.used: Numbers = np.flatnonzero(texts_W >= FEWEST_TEXTS)
+        if not len(self.used):
+            self.used = np.zeros(1, np.int64)
+        words_MW = table.words_MW[:, self.used]
+        self.tfidf = TfidfTransformer().fit(words_MW)
+        parts = [csr_array(scaled(self.named, table.named_MF)), self.tfidf.transform(words_MW)]
         if table.embedded_ME is not None:
-            self.embedded = Scaler(table.embedded_ME)
+            self.embedded = StandardScaler().fit(table.embedded_ME)
             # The penalty of a part does not depend on how many features it has.
-            dense.append(
-                self.embedded.scaled(table.embedded_ME) / table.embedded_ME.shape[1] ** 0.5
-            )
-        self.dense_MD = np.concatenate(dense, axis=1)
-        self.idf = inverse_frequencies(table.words_MW)
-        self.used = np.flatnonzero(self.idf)
-        weighted = table.words_MW[:, self.used] @ _diagonal(self.idf[self.used])
-        lengths = np.sqrt(weighted.multiply(weighted).sum(axis=1))
-        self.words_MW: csr_array = csr_array(
-            _diagonal(1 / np.maximum(lengths, 1e-12)) @ weighted, dtype=np.float32
-        )
-        self._transposed = self.words_MW.T.tocsr()
+            share = table.embedded_ME.shape[1] ** -0.5
+            parts.append(csr_array(scaled(self.embedded, table.embedded_ME) * share))
+        self.sizes = [part.shape[1] for part in parts]
+        self.features_MF: csr_array = hstack(parts, format="csr", dtype=np.float32)
 
-    def scales(self, strengths: Strengths) -> NDArray[np.float64]:
-        """Return the expected standard deviation of each weight (D + W,)."""
-        named, whole = self.table.named_MF.shape[1], self.dense_MD.shape[1]
-        return np.repeat(
-            [strengths.named, strengths.embedded, strengths.words],
-            [named, whole - named, len(self.used)],
-        )
+    def parts(self, weights: Weights) -> list[Weights]:
+        """Return the weights (F,) of the named features, of the words and of the embeddings."""
+        return np.split(weights, np.cumsum(self.sizes)[:-1])
 
-    def rewards(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the rewards (M,) of all responses, given the weights (D + W,)."""
-        D = self.dense_MD.shape[1]
-        rewards_M = self.dense_MD @ weights[:D].astype(np.float32)
-        if weights[D:].any():
-            rewards_M = rewards_M + self.words_MW @ weights[D:].astype(np.float32)
-        return rewards_M.astype(np.float64)
-
-    def gradient(self, pulls_M: NDArray[np.floating], *, words: bool) -> NDArray[np.float64]:
-        """Return the gradient (D + W,) of the weights, given that of the rewards (M,)."""
-        pulls = pulls_M.astype(np.float32)
-        dense = pulls @ self.dense_MD
-        sparse = self._transposed @ pulls if words else np.zeros(len(self.used))
-        return np.concatenate([dense, sparse]).astype(np.float64)
+    def rewards(self, weights: Weights) -> NDArray[np.float64]:
+        """Return the rewards (M,) of all responses."""
+        return rewards(self.features_MF, weights)
 
     def fit(
         self,
         strengths: Strengths,
-        rows_C: NDArray[np.bool_] | None = None,
-        start: NDArray[np.float64] | None = None,
-    ) -> NDArray[np.float64]:
-        """Return the weights (D + W,) that the marked comparisons give, or all of them.
-
-        A prompt counts once, however many rankings it has.
-        """
+        rows_C: NDArray[np.bool_] | slice = slice(None),
+        start: Weights | None = None,
+    ) -> Weights:
+        """Return the weights (F,) that the marked comparisons give, or all of them."""
         table = self.table
-        every = slice(None) if rows_C is None else rows_C
-        better_C, worse_C = table.better_C[every], table.worse_C[every]
-        weight_C, M = table.weight_C[every], len(table.prompt_M)
-        scales = self.scales(strengths)
-
-        def loss_and_gradient(scaled: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            rewards_M = self.rewards(scaled * scales)
-            margins_C = rewards_M[better_C] - rewards_M[worse_C]
-            pulls_C = -expit(-margins_C) * weight_C
-            pulls_M = np.bincount(better_C, pulls_C, M).astype(np.float64)
-            pulls_M -= np.bincount(worse_C, pulls_C, M)
-            loss = weight_C @ np.logaddexp(0.0, -margins_C) + 0.5 * scaled @ scaled
-            gradient = self.gradient(pulls_M, words=strengths.words > 0) * scales + scaled
-            return float(loss), gradient
-
-        first = np.zeros(len(scales))
-        if start is not None:
-            np.divide(start, scales, out=first, where=scales > 0)
-        found = minimize(
-            loss_and_gradient,
-            first,
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": ITERATIONS, "ftol": TOLERANCE, "maxcor": PAIRS_KEPT},
+        by_part = [strengths.named, strengths.words, strengths.embedded][: len(self.sizes)]
+        return fit(
+            self.features_MF,
+            table.better_C[rows_C],
+            table.worse_C[rows_C],
+            table.weight_C[rows_C],
+            scales=np.repeat(by_part, self.sizes),
+            start=start,
         )
-        weights: NDArray[np.float64] = found.x * scales
-        return weights
 
 
-class Scaler:
-    """Hold the mean and the standard deviation of features (F,)."""
-
-    def __init__(self, features_MF: Floats) -> None:
-        self.mean_F = features_MF.mean(axis=0, dtype=np.float64).astype(np.float32)
-        std_F = features_MF.std(axis=0, dtype=np.float64).astype(np.float32)
-        self.std_F = np.where(std_F > 1e-6, std_F, np.float32(1))
-
-    def scaled(self, features_MF: Floats) -> Floats:
-        """Return the features in standard deviations from the mean, at most FARTHEST."""
-        return np.clip((features_MF - self.mean_F) / self.std_F, -FARTHEST, FARTHEST)
+def scaled(scaler: StandardScaler, features_MF: Floats) -> Floats:
+    """Return the features in standard deviations from the mean, at most FARTHEST."""
+    return np.clip(scaler.transform(features_MF), -FARTHEST, FARTHEST)
 
 
-def inverse_frequencies(words_MW: csr_array) -> Floats:
-    """Return the inverse document frequency (W,) of each bucket, 0 for rare ones.
+def rewards(features_MF: csr_array, weights: Weights) -> NDArray[np.float64]:
+    """Return the rewards (M,) that the weights (F,) give."""
+    found: NDArray[np.float64] = (features_MF @ weights.astype(features_MF.dtype)).astype(float)
+    return found
 
-    It is smoothed as scikit-learn's is.
+
+def fit(
+    features_MF: csr_array,
+    better_C: Numbers,
+    worse_C: Numbers,
+    weight_C: NDArray[np.float64],
+    *,
+    scales: Weights,
+    start: Weights | None = None,
+    tolerance: float = TOLERANCE,
+) -> Weights:
+    """Return the weights (F,) of a logistic regression on differences of features.
+
+    They minimise the sum of -weight log sigmoid(r_better - r_worse), and half of the sum of
+    (weight / scale)^2, where a scale of 0 stands for a weight of 0. The C differences are never
+    written out, because a ranking of nine has 36 of them.
     """
-    M, buckets = words_MW.shape
-    texts_W: Numbers = np.bincount(words_MW.indices, minlength=buckets)
-    found = np.log((1 + M) / (1 + texts_W)) + 1
-    return np.where(texts_W >= FEWEST_TEXTS, found, 0).astype(np.float32)
+    M, used = features_MF.shape[0], np.flatnonzero(scales)
+    features_MF, scale = features_MF[:, used], scales[used]
 
+    def loss_and_gradient(scaled_F: Weights) -> tuple[float, Weights]:
+        rewards_M = rewards(features_MF, scaled_F * scale)
+        margins_C = rewards_M[better_C] - rewards_M[worse_C]
+        pulls_C = -expit(-margins_C) * weight_C
+        pulls_M = np.bincount(better_C, pulls_C, M).astype(float)
+        pulls_M -= np.bincount(worse_C, pulls_C, M)
+        gradient_F = (features_MF.T @ pulls_M.astype(features_MF.dtype)) * scale + scaled_F
+        loss = weight_C @ np.logaddexp(0.0, -margins_C) + 0.5 * scaled_F @ scaled_F
+        return float(loss), gradient_F.astype(float)
 
-def _diagonal(values: NDArray[np.floating]) -> csr_array:
-    size = len(values)
-    return csr_array((values, np.arange(size), np.arange(size + 1)), shape=(size, size))
+    first_F = np.zeros(len(used)) if start is None else start[used] / scale
+    found = minimize(
+        loss_and_gradient,
+        first_F,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": ITERATIONS, "ftol": tolerance, "maxcor": PAIRS_KEPT},
+    )
+    weights = np.zeros(len(scales))
+    weights[used] = found.x * scale
+    return weights

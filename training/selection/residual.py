@@ -21,19 +21,9 @@ from training.bootstrap import bootstrap
 from training.data.dataset import Rankings
 from training.selection.table import weighted_comparisons
 
-SEED = 0
-PARTS = 5
-"""One of so many parts of the training prompts judges the network."""
 SCALES = (0.25, 0.5, 0.75, 1.0)
 """Factors of the network's rewards that are tried."""
 KNOWN = "known.npz"
-
-
-def parts(train: Rankings) -> tuple[Rankings, Rankings]:
-    """Return the rankings that the network learns from, and those of the prompts that judge it."""
-    rows = np.random.default_rng(SEED).permutation(np.unique(train.prompt_rows))
-    judging = len(rows) // PARTS
-    return train.of_prompts(rows[judging:]), train.of_prompts(rows[:judging])
 
 
 def judge(
@@ -90,15 +80,14 @@ def _mean_gain(
 
 def know(
     model: PodiumFeaturesForSequenceClassification,
-    train: Rankings,
-    every: int,
+    rankings: Rankings,
     rewards_M: NDArray[np.float64],
 ) -> None:
-    """Give the model the rewards of the responses to every nth training prompt."""
+    """Give the model the rewards (M,) of the responses to the prompts of these rankings."""
     rewards = iter(rewards_M.tolist())
     model.known = {
         text_key(prompt.tokens, response): next(rewards)
-        for prompt, _ in train.by_prompt(every=every, texts=False)
+        for prompt, _ in rankings.by_prompt(texts=False)
         for response in prompt.responses
     }
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from training.backbones.features import Embedder, Vocabulary, embed_responses
+from training.backbones.embedder import Embedder
+from training.backbones.features import Vocabulary
 from training.backbones.textfeatures import Text, features, word_counts
 from training.data.dataset import Rankings, TokenizedPrompt, TokenizedRanking
 from training.rankings import Ties, comparisons
@@ -51,32 +52,17 @@ class FeatureTable:
     def prompts(self) -> int:
         return int(self.prompt_M[-1]) + 1
 
-    def of_prompts(self, wanted_Q: NDArray[np.bool_]) -> FeatureTable:
-        """Return the part of the table that is of the prompts marked True."""
-        rows_M, rows_C = wanted_Q[self.prompt_M], wanted_Q[self.prompt_C]
-        row_M, prompt_Q = np.cumsum(rows_M) - 1, np.cumsum(wanted_Q) - 1
-        return FeatureTable(
-            self.named_MF[rows_M],
-            self.words_MW[rows_M],
-            None if self.embedded_ME is None else self.embedded_ME[rows_M],
-            prompt_Q[self.prompt_M[rows_M]],
-            row_M[self.better_C[rows_C]],
-            row_M[self.worse_C[rows_C]],
-            self.weight_C[rows_C],
-        )
-
 
 def read_table(
-    train: Rankings,
+    rankings: Rankings,
     vocabulary: Vocabulary,
     buckets: int,
     ties: Ties,
     *,
-    every: int = 1,
     embedder: Embedder | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> FeatureTable:
-    """Return the table of every nth prompt of the training side.
+    """Return the table of the prompts of these rankings.
 
     The texts are those that the tokens stand for, so that they end where the model's end. `tick` is
     called after each prompt.
@@ -86,17 +72,18 @@ def read_table(
     embedded: list[Floats] = []
     prompts: list[int] = []
     pairs: list[tuple[int, int, float]] = []
-    for number, (prompt, rankings) in enumerate(train.by_prompt(every=every, texts=False)):
+    for number, (prompt, its_rankings) in enumerate(rankings.by_prompt(texts=False)):
         asked, responses = texts_of(prompt, vocabulary)
         first = len(named)
         named += [features(asked, response) for response in responses]
         words += [word_counts(response, buckets) for response in responses]
         if embedder is not None:
-            embedded.append(embed_responses(embedder, [asked], [responses]).cpu().numpy())
+            prompts_M = [asked] * len(responses)
+            embedded.append(embedder(prompts_M, responses).cpu().numpy())
         prompts += [number] * len(responses)
         pairs += [
             (first + better, first + worse, weight)
-            for better, worse, weight in weighted_comparisons(rankings, ties)
+            for better, worse, weight in weighted_comparisons(its_rankings, ties)
         ]
         tick()
     ends = np.cumsum([0, *(len(places) for places, _ in words)])

@@ -18,13 +18,12 @@ from training.backbones.features import (
     PodiumFeaturesForSequenceClassification,
     text_key,
 )
-from training.backbones.scratch import ScratchBackbone
+from training.backbones.scratch import ScratchBackbone, add_network
 from training.config import TrainConfig
 from training.data.encoder import TextEncoder
 from training.data.examples import Example
 from training.errors import UserError
 from training.saving.verify import verify
-from training.selection.learn import network_config
 
 CPU = torch.device("cpu")
 MESSAGES = [{"role": "user", "content": "Who wrote “Émile”?"}]
@@ -55,7 +54,7 @@ def backbone(request, encoder_folder):
     backbone = ScratchBackbone.create(config, iter(TEXTS), CPU)
     model = backbone.model
     if request.param == "with a network":
-        model.add_network(network_like(model))
+        add_network(model, TrainConfig(width=32))
     for part in (model.named, model.words, model.embedded):
         if part is not None:
             torch.nn.init.normal_(part.weight, std=0.3)
@@ -64,10 +63,6 @@ def backbone(request, encoder_folder):
         for weight in model.network.parameters():
             torch.nn.init.normal_(weight, std=0.2)
     return backbone
-
-
-def network_like(model):
-    return network_config(TrainConfig(width=32, vocabulary=400), model)
 
 
 def examples_of(backbone, texts=(TEXT, "No.", "An answer that is a little longer than that.")):
@@ -117,17 +112,15 @@ def test_both_layouts_agree(backbone):
         torch.testing.assert_close(backbone.rewards(examples), shared, atol=1e-5, rtol=1e-5)
 
 
-def test_known_rewards_are_given_instead_of_computed(backbone):
+def test_known_rewards_are_given_and_the_others_computed(backbone):
     (example,) = examples_of(backbone)
     model = backbone.model
-    before = backbone.rewards([example])
-    model.known = {text_key(example.prompt, tokens): 10.0 for tokens in example.responses}
-    linear = 10.0 if model.network is None else None
-    after = backbone.rewards([example])
-    if linear:
-        assert after.tolist() == [[10.0] * 3]
-    model.known = {}
-    torch.testing.assert_close(backbone.rewards([example]), before)
+    before = backbone.rewards([example])[0]
+    model.known = {text_key(example.prompt, example.responses[1]): 10.0}
+    after = backbone.rewards([example])[0]
+    assert after[[0, 2]].tolist() == pytest.approx(before[[0, 2]].tolist(), abs=1e-5)
+    model.known = {text_key(example.prompt, example.responses[1]): 12.0}
+    assert float(backbone.rewards([example])[0, 1] - after[1]) == pytest.approx(2, abs=1e-4)
 
 
 def test_only_the_network_is_trained(backbone, tmp_path):

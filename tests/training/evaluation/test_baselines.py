@@ -10,11 +10,12 @@ from tests.training.tiny import ranking_lines, tiny_dataset
 from training.evaluation import baselines
 from training.evaluation.baselines import (
     STRENGTH,
-    fit,
+    TOLERANCE,
     simple_features,
     word_count_rewards,
 )
 from training.rankings import agreement
+from training.selection.linear import fit
 
 
 def accuracy(dataset):
@@ -70,7 +71,10 @@ def test_the_weights_are_those_of_logistic_regression_on_differences():
     signs = np.where(np.arange(40) % 2, 1, -1)  # it wants two classes
     reference = LogisticRegression(C=STRENGTH, fit_intercept=False, tol=1e-8)
     reference.fit(differences * signs[:, None], signs)
-    assert fit(features, places) == pytest.approx(reference.coef_[0], abs=1e-4)
+    weights = fit(
+        features, *places.T, np.full(40, STRENGTH), scales=np.ones(5), tolerance=TOLERANCE
+    )
+    assert weights == pytest.approx(reference.coef_[0], abs=1e-4)
 
 
 def test_the_simple_features_of_a_text():

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import hstack
 from sklearn.linear_model import LogisticRegression
 
 from tests.training.tiny import TEXTS, ranking_lines, tiny_dataset
@@ -17,7 +16,7 @@ from training.runs.folder import RunFolder
 from training.runs.progress import Reporter
 from training.selection import learn
 from training.selection.choose import FOLDS, Validator, choose
-from training.selection.learn import learn_linear, sample, set_weights
+from training.selection.learn import learn_linear, set_weights, some_prompts
 from training.selection.linear import Design, Strengths
 from training.selection.table import read_table, weighted_comparisons
 
@@ -81,29 +80,18 @@ def test_the_table_has_each_response_once_and_weights_of_one_a_prompt(table, dat
     assert (table.prompt_M[table.better_C] == table.prompt_M[table.worse_C]).all()
 
 
-def test_a_part_of_the_table_is_that_of_its_prompts(table):
-    wanted = np.arange(table.prompts) % 3 == 1
-    part = table.of_prompts(wanted)
-    assert part.prompts == wanted.sum()
-    assert len(part.weight_C) == wanted[table.prompt_C].sum()
-    better = part.named_MF[part.better_C] - part.named_MF[part.worse_C]
-    whole = table.named_MF[table.better_C] - table.named_MF[table.worse_C]
-    assert (better == whole[wanted[table.prompt_C]]).all()
-
-
 def test_the_fit_is_that_of_ridge_logistic_regression(table):
     design = Design(table)
-    weights = design.fit(BOTH)
-    scaled = hstack([design.dense_MD, design.words_MW * BOTH.words], format="csr")
-    differences = scaled[table.better_C] - scaled[table.worse_C]
+    scales = np.repeat([BOTH.named, BOTH.words], design.sizes)
+    features = design.features_MF.toarray() * scales
+    differences = features[table.better_C] - features[table.worse_C]
     # Mirrored, because scikit-learn wants both classes.
-    rows = np.concatenate([differences.toarray(), -differences.toarray()])
-    labels = np.repeat([1, 0], len(table.weight_C))
     expected = LogisticRegression(C=0.5, fit_intercept=False, tol=1e-8, max_iter=5000).fit(
-        rows, labels, sample_weight=np.tile(table.weight_C, 2)
+        np.concatenate([differences, -differences]),
+        np.repeat([1, 0], len(table.weight_C)),
+        sample_weight=np.tile(table.weight_C, 2),
     )
-    theirs = expected.coef_[0] * design.scales(BOTH)
-    rewards = design.rewards(weights), design.rewards(theirs)
+    rewards = design.rewards(design.fit(BOTH)), design.rewards(expected.coef_[0] * scales)
     assert np.corrcoef(*rewards)[0, 1] > 0.9999
     np.testing.assert_allclose(*rewards, atol=0.02)
 
@@ -136,10 +124,26 @@ def test_the_part_that_tells_responses_apart_is_chosen(table):
     assert found["candidates"][0]["gain"] > 0
 
 
-def test_the_choice_is_made_among_some_of_many_prompts(table, monkeypatch):
-    assert sample(table) is table
-    monkeypatch.setattr(learn, "CHOSEN_FROM", len(table.prompt_M) // 2)
-    assert 0.3 < sample(table).prompts / table.prompts < 0.7
+def test_a_part_of_many_prompts_is_drawn(dataset):
+    train = dataset.train
+    rows, counts = train.count_responses()
+    assert some_prompts(train, int(counts.sum())) is train
+    part = some_prompts(train, int(counts.sum()) // 2)
+    assert 0.3 < len(set(part.prompt_rows)) / len(rows) < 0.6
+    assert part.count_responses()[1].sum() <= counts.sum() // 2
+    assert [tuple(part.ranks[place]) for place in range(len(part))] == [one.ranks for one in part]
+    assert len(set(some_prompts(train, 1).prompt_rows)) == 1
+
+
+def test_it_learns_from_all_prompts_where_it_chooses_among_some(
+    dataset, backbone, reporter, monkeypatch
+):
+    monkeypatch.setattr(learn, "CHOSEN_FROM", 60)
+    config = TrainConfig(backbone="auto", vocabulary=400, network_from=1)
+    choice = learn_linear(backbone.model, dataset.train, config, reporter)
+    assert choice["prompts"] < dataset.counts.train_prompts
+    responses = dataset.train.count_responses()[1].sum()
+    assert 0.9 * responses < len(backbone.model.known) <= responses  # some are alike
 
 
 def test_the_model_gives_the_rewards_of_the_design(table, dataset, backbone):

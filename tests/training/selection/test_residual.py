@@ -7,7 +7,8 @@ import torch
 from tests.training.tiny import TEXTS, ranking_lines, tiny_dataset
 from training.backbones.scratch import ScratchBackbone
 from training.config import TrainConfig
-from training.selection.residual import SCALES, judge, know, load_known, parts, save_known
+from training.selection.residual import SCALES, judge, know, load_known, save_known
+from training.selection.validation import split_off
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +28,12 @@ def rewards(rankings, of):
 
 
 def test_the_prompts_that_judge_are_a_fifth_and_not_learned_from(dataset):
-    learned, judging = parts(dataset.train)
+    learned, judging = split_off(dataset.train)
     assert len(learned) + len(judging) == len(dataset.train)
     assert not set(learned.prompt_rows) & set(judging.prompt_rows)
     prompts = len(set(dataset.train.prompt_rows))
     assert len(set(judging.prompt_rows)) == prompts // 5
-    again, _ = parts(dataset.train)
+    again, _ = split_off(dataset.train)
     assert (again.prompt_rows == learned.prompt_rows).all()
     whole = {tuple(ranking.ranks) + tuple(ranking.places) for ranking in dataset.train}
     assert all(tuple(each.ranks) + tuple(each.places) in whole for each in judging)
@@ -66,7 +67,7 @@ def test_known_rewards_are_saved_and_loaded(dataset, tmp_path, count):
     model = ScratchBackbone.create(config, iter(TEXTS), torch.device("cpu")).model
     responses = sum(len(prompt.responses) for prompt, _ in dataset.train.by_prompt())
     if count:
-        know(model, dataset.train, 1, np.arange(responses) / 7)
+        know(model, dataset.train, np.arange(responses) / 7)
         assert 0 < len(model.known) <= responses
     known = dict(model.known)
     save_known(model, tmp_path)
