@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from tests.training.tiny import save_pretrained_folder, save_reward_folder, write_rankings
+from tests.training.tiny import (
+    save_encoder_folder,
+    save_pretrained_folder,
+    save_reward_folder,
+    write_rankings,
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,6 +26,11 @@ def gpt2_folder(tmp_path_factory):
 def reward_folder(tmp_path_factory):
     """A folder of a reward model with a chat template, as others publish theirs."""
     return save_reward_folder(tmp_path_factory.mktemp("reward"))
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory):
+    return save_encoder_folder(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="session")

@@ -398,3 +398,21 @@ def test_ties_can_be_learned_beside_linear_parts(tmp_path):
     run = train(rankings, tmp_path / "run", "--backbone", "auto", "--ties", "davidson")
     assert run.read_metrics()["steps"] > 0
     assert run.read_metrics()["davidson_nu"] > 0
+
+
+def test_an_embedding_backbone_has_its_encoder(rankings_file, encoder_folder, tmp_path):
+    """Random embeddings may help or not: who asks for them gets them."""
+    more = ("--backbone", "embedding", "--model", str(encoder_folder), "--baseline", "off")
+    run = train(rankings_file, tmp_path / "run", *more)
+    choice = run.read_metrics()["choice"]
+    assert all("embedded" in each["parts"] for each in choice["candidates"])
+    assert "embeddings" in (run.path / "report.md").read_text()
+    assert str(encoder_folder) not in (run.model / "config.json").read_text()
+    assert load_backbone(run.model, run.read_config(), torch.device("cpu")).model.embedder
+
+
+@pytest.mark.parametrize("prompts", [2, 3])
+def test_a_project_may_have_hardly_any_prompts(tmp_path, prompts):
+    rankings = write_rankings(tmp_path / "rankings.jsonl", ranking_lines(prompts))
+    run = train(rankings, tmp_path / "run", "--backbone", "auto", "--held-out-fraction", "0.5")
+    assert f"over {prompts - 1} training prompt" in (run.path / "report.md").read_text()

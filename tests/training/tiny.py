@@ -12,6 +12,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     BertConfig,
+    BertModel,
     GPT2Config,
     LlamaConfig,
     MistralConfig,
@@ -95,6 +96,16 @@ def save_pretrained_folder(folder: Path, family: str, **more) -> Path:
     end = tokenizer.eos_token_id
     config = family_config(family, len(tokenizer), bos_token_id=end, eos_token_id=end, **more)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_encoder_folder(folder: Path) -> Path:
+    """An encoder of texts, without a head."""
+    torch.manual_seed(0)
+    tokenizer = gpt2_like_tokenizer()
+    tokenizer.pad_token = tokenizer.eos_token
+    BertModel(family_config("bert", len(tokenizer))).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from training.evaluation.formatting import percent, percent_between, points
+from training.evaluation.formatting import counted, percent, percent_between, points
 from training.runs.caveats import Caveat
 
 BASELINES = {
@@ -40,7 +40,7 @@ def sentence(caveat: Caveat, quote: Callable[[str], str] = str) -> str:
             )
         case "few_steps":
             return (
-                f"The run has only {_count(values['steps'], 'optimiser step')}, and a pretrained"
+                f"The run has only {counted(values['steps'], 'optimiser step')}, and a pretrained"
                 f" model learns little in fewer than {values['needed']}: raise --epochs, or lower"
                 " --rankings-per-step."
             )
@@ -54,31 +54,31 @@ def sentence(caveat: Caveat, quote: Callable[[str], str] = str) -> str:
                 for name, count in values["reasons"].items()
             )
             return (
-                f"{values['left_out']} of {_count(values['rankings'], 'ranking')}"
+                f"{values['left_out']} of {counted(values['rankings'], 'ranking')}"
                 f" ({percent(values['share'])}) were left out: {reasons}."
             )
         case "refused":
             return (
-                f"{_count(values['prompts'], 'prompt')} with"
-                f" {_count(values['rankings'], 'ranking')} were left out, because the chat"
+                f"{counted(values['prompts'], 'prompt')} with"
+                f" {counted(values['rankings'], 'ranking')} were left out, because the chat"
                 f' template refuses them: "{quote(values["reason"])}".'
             )
         case "cut_equal":
             return (
-                f"{_count(values['comparisons'], 'comparison')} were left out, with"
-                f" {_count(values['rankings'], 'whole ranking')}: their responses are equal after"
+                f"{counted(values['comparisons'], 'comparison')} were left out, with"
+                f" {counted(values['rankings'], 'whole ranking')}: their responses are equal after"
                 " the cut. Raise --max-response-tokens."
             )
         case "folded":
             return (
                 "System messages were put into the first user message of"
-                f" {_count(values['prompts'], 'prompt')}: the chat template refuses them."
+                f" {counted(values['prompts'], 'prompt')}: the chat template refuses them."
             )
 
 
 def few_prompts(prompts: int) -> str:
     """Return what to say of figures from fewer held-out prompts than a measurement needs."""
-    return f"{_count(prompts, 'held-out prompt')}: not a measurement"
+    return f"{counted(prompts, 'held-out prompt')}: not a measurement"
 
 
 def _comparison(values: Mapping[str, Any]) -> str:
@@ -94,7 +94,3 @@ def _comparison(values: Mapping[str, Any]) -> str:
 def _quoted(name: str, reason: str) -> str:
     """Return the template's own reason in brackets, for the rankings that it refuses."""
     return f' ("{reason}")' if name == "dropped_rankings" and reason else ""
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -24,6 +24,11 @@ def decimal(value: float | None, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if is_known(value) else UNKNOWN
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is due."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return a time in seconds, with one digit behind the point where it is short."""
     return f"{seconds:.{1 if seconds < 10 else 0}f} seconds"

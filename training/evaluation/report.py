@@ -8,7 +8,15 @@ from typing import Any
 from training.config import stored_aggregation
 from training.evaluation.caveats import sentences
 from training.evaluation.error_analysis import escape
-from training.evaluation.formatting import decimal, duration, number, percent, points, share
+from training.evaluation.formatting import (
+    counted,
+    decimal,
+    duration,
+    number,
+    percent,
+    points,
+    share,
+)
 from training.evaluation.metrics import WIDEST_GAP
 from training.runs.caveats import caveats
 
@@ -57,7 +65,7 @@ def summary(metrics: Mapping[str, Any]) -> str:
             f"held out: accuracy {share(found, 'accuracy')}, loss {decimal(found['loss'], 3)}"
             f" (guessing: {decimal(found['chance_loss'], 3)}),"
         ),
-        f"  {found['comparisons']} comparisons of {found['prompts']} prompts",
+        f"  {counted(found['comparisons'], 'comparison')} of {counted(found['prompts'], 'prompt')}",
         f"  at near-equal length: {share(near, 'accuracy')}",
     ]
     for name, beside in found["baselines"].items():
@@ -94,14 +102,14 @@ def report(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
 def chosen(choice: Mapping[str, Any]) -> str:
     """Return what the model is made of, and why, in one or two sentences."""
     parts = parts_of(choice["chosen"])
-    size = f"{choice['prompts']} training prompts"
+    size = counted(choice["prompts"], "training prompt")
     found = f"A linear model of {parts}, chosen by cross-validation over {size}."
     network = choice.get("network")
     if network is None:
         return found
     gain = decimal(network["log_loss_gain"], 4)
     low, high = (decimal(network[f"log_loss_gain_{end}"], 4) for end in ("low", "high"))
-    judged = f"on {network['prompts']} other training prompts: {gain} ({low} to {high})"
+    judged = f"on {counted(network['prompts'], 'other training prompt')}: {gain} ({low} to {high})"
     if network["factor"]:
         return f"{found} A network is added, which lowers the log loss {judged}."
     return f"{found} No network is added, because it does not lower the log loss {judged}."

@@ -169,6 +169,6 @@ def describe(
         f"{counts.tokens:,} tokens{' from cache' if from_cache else ''},"
         f" at most {config.max_prompt_tokens} of a prompt and {config.max_response_tokens} of a"
         " response\n"
-        f"{parameters:,} parameters{'' if trained == parameters else f' ({trained:,} trained)'},"
+        f"{parameters:,} parameters{f' ({trained:,} trained)' if 0 < trained < parameters else ''},"
         f" {backbone.layout} layout, {device.describe()}, {steps} steps"
     )

@@ -7,10 +7,9 @@ import sys
 
 import pytest
 import torch
-from transformers import BertModel
 
 from tests.training.backbones.test_scratch import LOAD_ELSEWHERE
-from tests.training.tiny import TEXTS, family_config, gpt2_like_tokenizer, random_examples
+from tests.training.tiny import TEXTS, random_examples
 from training.backbones.choose import load_backbone
 from training.backbones.encoders import PACKAGE, load_encoder, packaged_encoder
 from training.backbones.features import (
@@ -28,17 +27,6 @@ from training.saving.verify import verify
 CPU = torch.device("cpu")
 MESSAGES = [{"role": "user", "content": "Who wrote “Émile”?"}]
 TEXT = "Rousseau did, in 1762. \U0001f600\n- Émile"
-
-
-@pytest.fixture(scope="module")
-def encoder_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("encoder")
-    torch.manual_seed(0)
-    tokenizer = gpt2_like_tokenizer()
-    tokenizer.pad_token = tokenizer.eos_token
-    BertModel(family_config("bert", len(tokenizer))).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(params=["features", "with an encoder", "with a network"])
@@ -120,7 +108,8 @@ def test_known_rewards_are_given_and_the_others_computed(backbone):
     after = backbone.rewards([example])[0]
     assert after[[0, 2]].tolist() == pytest.approx(before[[0, 2]].tolist(), abs=1e-5)
     model.known = {text_key(example.prompt, example.responses[1]): 12.0}
-    assert float(backbone.rewards([example])[0, 1] - after[1]) == pytest.approx(2, abs=1e-4)
+    again = backbone.rewards([example])[0]
+    assert (again - after).tolist() == pytest.approx([0, 2, 0], abs=1e-4)
 
 
 def test_only_the_network_is_trained(backbone, tmp_path):

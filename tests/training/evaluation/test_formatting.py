@@ -5,6 +5,7 @@ import math
 import pytest
 
 from training.evaluation.formatting import (
+    counted,
     decimal,
     duration,
     number,
@@ -38,4 +39,12 @@ def test_short_times_have_a_digit_behind_the_point():
         "0.1 seconds",
         "9.0 seconds",
         "75 seconds",
+    ]
+
+
+def test_a_noun_is_in_the_plural_where_it_is_due():
+    assert [counted(count, "prompt") for count in (0, 1, 2)] == [
+        "0 prompts",
+        "1 prompt",
+        "2 prompts",
     ]
