@@ -87,6 +87,12 @@ def labeller(project: Project) -> Member:
 
 
 @pytest.fixture
+def root(db: None) -> User:
+    """An administrator, who is in no project."""
+    return User.objects.create_superuser("root", password=PASSWORD)
+
+
+@pytest.fixture
 def outsider(db: None) -> User:
     """Somebody who can sign in, and is in no project."""
     return User.objects.create_user("outsider", password=PASSWORD)

@@ -1,12 +1,14 @@
-"""Rows written in bulk."""
+"""Rows written and deleted in bulk."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from django.db import connection
-from django.db.models import DateTimeField, Field, JSONField, Model, UUIDField
+from django.db.models import DateTimeField, Field, JSONField, Model, QuerySet, UUIDField
 from psycopg import sql
+
+RAW_DELETE = "_raw_delete"  # private to Django, which may rename it
 
 
 def pieces(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -56,3 +58,17 @@ def prepare(
             values[place] = convert(values[place])
         prepared.append(values)
     return prepared
+
+
+def delete_with_references(rows: QuerySet[Any]) -> None:
+    """Delete rows and all rows that refer to them, whatever on_delete says.
+
+    QuerySet.delete does the same in five times the time: it reads the rows first.
+    """
+    for relation in rows.model._meta.related_objects:
+        referring = relation.related_model._base_manager
+        delete_with_references(referring.filter(**{f"{relation.field.name}__in": rows}))
+    if raw_delete := getattr(rows, RAW_DELETE, None):
+        raw_delete(connection.alias)
+    else:
+        rows.only("pk").delete()

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from django.db.models import Case, F, Value, When
+from django.db.models import F, QuerySet, Subquery, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
@@ -76,7 +76,10 @@ def add_assignments(
         new.pop(key, None)
         taken[key.content_hash].add(slot)
     filling = (one.entry.prompt_id for one in new.values() if one.task.fills_a_slot)
-    fill_slots(Counter(pk for pk in filling if pk not in copies) - slots)
+    filled = Counter(pk for pk in filling if pk not in copies) - slots
+    for count in sorted(set(filled.values())):
+        prompts = [pk for pk, number in filled.items() if number == count]
+        fill_slots(Prompt.objects.filter(pk__in=prompts), count)
     rows = []
     for key, one in new.items():
         one.entry.added = True
@@ -128,15 +131,13 @@ def lock_existing(prompts: Mapping[int, str]) -> Iterator[tuple[AssignmentKey, i
             yield AssignmentKey(prompts[prompt_id], name, repeat), slot
 
 
-def fill_slots(filled: Counter[int]) -> None:
-    """Fill slots of prompts: first those they need, then new ones."""
-    for count in sorted(set(filled.values())):
-        extra = Greatest(Value(count) - F("rankings_needed"), Value(0))
-        needed = Case(
-            When(rankings_needed__gt=count, then=F("rankings_needed") - count), default=Value(0)
-        )
-        prompts = Prompt.objects.filter(pk__in=[pk for pk, n in filled.items() if n == count])
-        prompts.update(rankings_wanted=F("rankings_wanted") + extra, rankings_needed=needed)
+def fill_slots(prompts: QuerySet[Prompt], count: int | Subquery) -> None:
+    """Fill some slots of each prompt: first those it needs, then new ones."""
+    missing = Value(count) if isinstance(count, int) else count
+    prompts.update(
+        rankings_wanted=F("rankings_wanted") + Greatest(missing - F("rankings_needed"), Value(0)),
+        rankings_needed=Greatest(F("rankings_needed") - missing, Value(0)),
+    )
 
 
 def assignment_row(new: NewAssignment, member_id: int, slot: int | None) -> tuple[object, ...]:

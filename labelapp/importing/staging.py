@@ -6,88 +6,29 @@ or a member that the project already has is represented by a copy, to which new 
 then. With PostgreSQL nobody waits for an import: it writes to its project, in one transaction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
-from django.db.backends.utils import CursorWrapper
-from django.db.models import QuerySet
+from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Subquery
 
+from labelapp.db.bulk import delete_with_references
 from labelapp.db.locks import Holder, TakenError, WorkLock
 from labelapp.db.writer import write
-from labelapp.models import (
-    Assignment,
-    Comment,
-    Placement,
-    Project,
-    Prompt,
-    Ranking,
-    Rating,
-    Response,
-)
+from labelapp.importing.assignments import fill_slots
+from labelapp.models import Assignment, Comment, Member, Project, Prompt, Ranking, Response
 from labelapp.models.projects import HIDDEN
 
-PREFIX = f"{HIDDEN}import-"  # of the slugs of hidden projects; the key of the project follows
 DELETED_AT_ONCE = 2000  # prompts
-CACHE_KIB = 2**16  # of SQLite's page cache while rows are published, which is faster then
 RUNNING = "Another import into this project is running. Try again when it has ended"
 CHANGED = "The project was changed while the file was imported. Import the file again"
 
-COPY = """
-    INSERT INTO labelapp_prompt (project_id, messages, content_hash, external_id, priority,
-        rankings_wanted, rankings_needed, came_back, taken_out, created_at)
-    SELECT %s, '[]', content_hash, external_id, 0, rankings_wanted, 0, false, taken_out, created_at
-    FROM labelapp_prompt WHERE id IN ({ids})"""
-
-# The original of a copy has its content hash, or its name.
-FIND_ORIGINALS = """
-    CREATE TEMP TABLE {parent}_copy AS SELECT copy.id AS copy, original.id AS original
-    FROM labelapp_{parent} copy CROSS JOIN labelapp_{parent} original
-    WHERE copy.project_id = %(staging)s AND original.project_id = %(project)s
-    AND original.{key} = copy.{key}"""
-LOST_ORIGINALS = """
-    SELECT count(*) FROM labelapp_prompt WHERE project_id = %(staging)s AND messages = '[]'
-    AND id NOT IN (SELECT copy FROM prompt_copy)"""
-FORGET_ORIGINALS = "DROP TABLE IF EXISTS temp.{parent}_copy"
+# A copy has the key of its original.
 KEYS = {"prompt": "content_hash", "member": "name"}
-
-UPDATE_ORIGINALS = """
-    UPDATE labelapp_prompt SET {values}
-    FROM prompt_copy CROSS JOIN labelapp_prompt other ON other.id = copy
-    WHERE labelapp_prompt.id = original AND {condition}"""
-HAND_OVER = "UPDATE {table} SET {parent}_id = original FROM {parent}_copy WHERE {parent}_id = copy"
-SLOTS = "(SELECT count(*) FROM labelapp_assignment WHERE prompt_id = copy AND slot IS NOT NULL)"
-BY_MEMBER = (Ranking, Assignment, Comment)
-BY_PROMPT = (*BY_MEMBER, Response)  # responses last: rankings refer to them
-PUBLISH = (
-    UPDATE_ORIGINALS.format(
-        values="external_id = other.external_id",
-        condition="labelapp_prompt.external_id IS NULL AND other.external_id IS NOT NULL",
-    ),
-    UPDATE_ORIGINALS.format(
-        values="came_back = true, rankings_wanted = other.rankings_wanted, "
-        "rankings_needed = other.rankings_needed",
-        condition="other.came_back AND labelapp_prompt.rankings_wanted = 0 "
-        "AND NOT labelapp_prompt.taken_out",
-    ),
-    # As fill_slots does, before the assignments are handed over.
-    UPDATE_ORIGINALS.format(
-        values=f"rankings_needed = max(0, labelapp_prompt.rankings_needed - {SLOTS}), "
-        "rankings_wanted = labelapp_prompt.rankings_wanted"
-        f" + max(0, {SLOTS} - labelapp_prompt.rankings_needed)",
-        condition=f"{SLOTS} > 0",
-    ),
-    *(HAND_OVER.format(table=model._meta.db_table, parent="prompt") for model in BY_PROMPT),
-    *(HAND_OVER.format(table=model._meta.db_table, parent="member") for model in BY_MEMBER),
-    # Everything that is not a copy moves.
-    """
-    UPDATE labelapp_prompt SET project_id = %(project)s
-    WHERE project_id = %(staging)s AND messages <> '[]'""",
-    """
-    UPDATE labelapp_member SET project_id = %(project)s
-    WHERE project_id = %(staging)s AND id NOT IN (SELECT copy FROM member_copy)""",
-)
+# What an import adds to a member, and to a prompt.
+OF_MEMBER = (Ranking, Assignment, Comment)
+OF_PROMPT = (*OF_MEMBER, Response)
 
 
 @contextmanager
@@ -101,7 +42,7 @@ def staged(project: Project) -> Iterator[Project]:
         with one_transaction(project):
             yield project
         return
-    slug = f"{PREFIX}{project.pk}"
+    slug = project.staging_slug
     try:
         with WorkLock(slug).held():
             delete(slug)  # what a failed import left
@@ -135,10 +76,9 @@ def batch_transaction() -> AbstractContextManager[None]:
 
 def copy_prompts(prompts: Sequence[int], staging: Project) -> None:
     """Add copies of prompts to a hidden project, without messages."""
-    if prompts:
-        with connection.cursor() as cursor:
-            ids = ", ".join(["%s"] * len(prompts))
-            cursor.execute(COPY.format(ids=ids), [staging.pk, *prompts])
+    columns = ("content_hash", "external_id", "rankings_wanted", "taken_out")
+    originals = Prompt.objects.filter(pk__in=prompts).values(*columns)
+    Prompt.objects.bulk_create(Prompt(project=staging, messages=[], **row) for row in originals)
 
 
 @contextmanager
@@ -150,32 +90,59 @@ def published(project: Project, staging: Project) -> Iterator[None]:
     if staging == project:
         yield
         return
-    projects = {"project": project.pk, "staging": staging.pk}
-    with connection.cursor() as cursor, originals(cursor, projects):
-        try:
-            with write():
-                for statement in PUBLISH:
-                    cursor.execute(statement, projects)
-                yield
-        except IntegrityError as error:
-            raise OperationalError(CHANGED) from error
-
-
-@contextmanager
-def originals(cursor: CursorWrapper, projects: dict[str, int]) -> Iterator[None]:
-    """Keep the originals of all copies in tables, found before the others have to wait."""
-    (usual,) = cursor.execute("PRAGMA cache_size").fetchone()
-    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     try:
-        for parent, key in KEYS.items():
-            cursor.execute(FIND_ORIGINALS.format(parent=parent, key=key), projects)
-        if cursor.execute(LOST_ORIGINALS, projects).fetchone() != (0,):
-            raise OperationalError(CHANGED)
-        yield
-    finally:
-        for parent in KEYS:
-            cursor.execute(FORGET_ORIGINALS.format(parent=parent))
-        cursor.execute(f"PRAGMA cache_size = {usual}")
+        with write():
+            publish(project, staging)
+            yield
+    except IntegrityError as error:
+        raise OperationalError(CHANGED) from error
+
+
+def publish(project: Project, staging: Project) -> None:
+    """Move the rows of a hidden project to `project`, and those of copies to their originals."""
+    originals = Prompt.objects.filter(project=project)
+    prompts = Prompt.objects.filter(project=staging)
+    copies = prompts.filter(messages=[])
+    lost = ~Exists(originals.filter(content_hash=OuterRef("content_hash")))
+    is_deleted = not Project.objects.not_deleted().filter(pk=project.pk).exists()
+    if is_deleted or copies.filter(lost).exists():
+        raise OperationalError(CHANGED)
+    update_originals(originals, copies)
+    members = Member.objects.filter(project=staging)
+    known = members.filter(name__in=project.members.values("name"))
+    hand_over(OF_PROMPT, "prompt", copies, originals)
+    hand_over(OF_MEMBER, "member", known, project.members.all())
+    prompts.exclude(messages=[]).update(project=project)
+    members.exclude(name__in=project.members.values("name")).update(project=project)
+
+
+def update_originals(originals: QuerySet[Prompt], copies: QuerySet[Prompt]) -> None:
+    """Write to prompts what was changed in their copies, unless others have changed it since."""
+    same = copies.filter(content_hash=OuterRef("content_hash"))
+
+    def copied(some: QuerySet[Prompt]) -> QuerySet[Prompt]:
+        return originals.filter(content_hash__in=some.values("content_hash"))
+
+    named = copied(copies.filter(external_id__isnull=False))
+    named.filter(external_id=None).update(external_id=Subquery(same.values("external_id")))
+    queued = copied(copies.filter(came_back=True)).filter(rankings_wanted=0, taken_out=False)
+    wanted = Subquery(same.values("rankings_wanted"))
+    queued.update(came_back=True, rankings_wanted=wanted, rankings_needed=wanted)
+    slots = same.filter(assignments__slot__isnull=False).values("pk")
+    taken = Subquery(slots.annotate(number=Count("assignments")).values("number"))
+    fill_slots(copied(copies.filter(assignments__slot__isnull=False)), taken)
+
+
+def hand_over(
+    rows: Iterable[type[Model]], field: str, copies: QuerySet[Any], originals: QuerySet[Any]
+) -> None:
+    """Have the rows that refer to copies refer to their originals."""
+    key = KEYS[field]
+    key_of_copy = copies.model._default_manager.filter(pk=OuterRef(OuterRef(field))).values(key)
+    original = Subquery(originals.filter(**{key: Subquery(key_of_copy)}).values("pk"))
+    for model in rows:
+        referring = model._default_manager.filter(**{f"{field}__in": copies})
+        referring.update(**{field: original})
 
 
 def delete(slug: str) -> None:
@@ -187,28 +154,15 @@ def delete(slug: str) -> None:
     in_order = prompts.order_by("pk").values_list("pk", flat=True)
     while keys := list(in_order[:DELETED_AT_ONCE]):
         with write():
-            delete_prompts(prompts.filter(pk__lte=keys[-1]))
+            delete_with_references(prompts.filter(pk__lte=keys[-1]))
     with write():
-        staging.members.all().delete()
         staging.delete()
-
-
-def delete_prompts(prompts: QuerySet[Prompt]) -> None:
-    """Delete prompts and all rows that refer to them, without reading the rows."""
-    rows: tuple[QuerySet[Any], ...] = (
-        Placement.objects.filter(ranking__prompt__in=prompts),
-        Rating.objects.filter(ranking__prompt__in=prompts),
-        *(model._default_manager.filter(prompt__in=prompts) for model in BY_PROMPT),
-        prompts,
-    )
-    for some in rows:
-        some._raw_delete(connection.alias)
 
 
 def delete_abandoned() -> None:
     """Delete what failed imports left. Leaves it to the next call if the database is busy."""
     with suppress(DatabaseError, TakenError):
-        hidden = Project.including_hidden.filter(slug__startswith=PREFIX)
+        hidden = Project.including_hidden.filter(slug__startswith=HIDDEN)
         for slug in list(hidden.values_list("slug", flat=True)):
             if WorkLock(slug).holder() != Holder.ALIVE:
                 with WorkLock(slug).held():

@@ -33,8 +33,7 @@ def add_person_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--project",
         metavar="SLUG",
-        help="take the name as that of a labeller of this project who came with an import and has "
-        "no account",
+        help="the project of a labeller who came with an import and has no account",
     )
 
 

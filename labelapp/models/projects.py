@@ -161,6 +161,11 @@ class Project(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("project", args=[self.slug])
 
+    @property
+    def staging_slug(self) -> str:
+        """Return the slug of the hidden project, and of the lock, of an import into this one."""
+        return f"{HIDDEN}import-{self.pk}"
+
 
 class Role(models.TextChoices):
     LABELLER = "labeller"

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from labelapp.db.locks import Holder, WorkLock
 from labelapp.db.writer import write
 from labelapp.jobs import files
 from labelapp.models import (
@@ -15,12 +16,14 @@ from labelapp.models import (
     Comment,
     Invitation,
     Member,
+    Project,
     Ranking,
     State,
     TrainingRun,
     Upload,
     User,
 )
+from labelapp.projects import deletion
 from labelapp.projects import members as people
 from labelapp.projects.personal_data import Person, log_about
 from labelapp.runs import lifecycle
@@ -52,6 +55,7 @@ def anonymise(person: Person, *, by: str) -> str:
         if person.user is not None:
             erase_account(person.user, name)
     for member in members:
+        deletion.delete_unpublished(member.project)
         delete_copies(member)
     logger.info("%s anonymised %s", by, name)
     return name
@@ -60,7 +64,8 @@ def anonymise(person: Person, *, by: str) -> str:
 def same_name(person: Person) -> QuerySet[Member]:
     """Return the members without an account who have a name of the person: maybe the same one."""
     names = {person.name, *person.members.values_list("name", flat=True)}
-    others = Member.objects.filter(user=None, name__in=names).exclude(pk__in=person.members)
+    shown = Member.objects.filter(project__in=Project.objects.not_deleted())
+    others = shown.filter(user=None, name__in=names).exclude(pk__in=person.members)
     return others.select_related("project")
 
 
@@ -73,6 +78,11 @@ def check_nothing_runs(members: Sequence[Member]) -> None:
             raise CannotAnonymiseError(
                 f"{job.project}: {model._meta.verbose_name} {job.pk} is in progress. Wait for its "
                 "end, or stop it, and try again."
+            )
+    for member in members:
+        if WorkLock(member.project.staging_slug).holder() == Holder.ALIVE:
+            raise CannotAnonymiseError(
+                f"{member.project}: an import is in progress. Wait for its end, and try again."
             )
 
 

@@ -6,12 +6,14 @@ in many short transactions, between which others can write.
 
 import logging
 import time
+from contextlib import suppress
 from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
 
-from labelapp.db.locks import TakenError, WorkLock
+from labelapp.db.bulk import delete_with_references
+from labelapp.db.locks import Holder, TakenError, WorkLock
 from labelapp.db.retry import POLL_SECONDS, with_retries
 from labelapp.db.writer import write
 from labelapp.jobs import files, jobs
@@ -69,6 +71,7 @@ def finish(project: Project) -> None:
     try:
         with WorkLock(f"deletion-{project.pk}").held():
             stop_jobs(project)
+            delete_unpublished(project)
             delete_prompts(project)
             for transfer in (*project.uploads.all(), *project.exports.all()):
                 files.remove_folder(transfer)
@@ -111,6 +114,16 @@ def request_stop(job: Job) -> None:
         jobs.mark_lost(jobs.row(job))
 
 
+def delete_unpublished(project: Project) -> None:
+    """Delete what a killed import into a project left. A running one deletes its own rows."""
+    lock = WorkLock(project.staging_slug)
+    hidden = Project.including_hidden.filter(slug=project.staging_slug).first()
+    if hidden is not None and lock.holder() != Holder.ALIVE:
+        with suppress(TakenError), lock.held():
+            delete_prompts(hidden)
+            with_retries(partial(delete_row, hidden))
+
+
 def delete_prompts(project: Project) -> None:
     """Delete the prompts of a project and all that belongs to them, in many transactions.
 
@@ -124,10 +137,10 @@ def delete_prompts(project: Project) -> None:
 
 def delete_some(prompts: list[int]) -> None:
     with write():
-        Prompt.objects.filter(pk__in=prompts).only("pk").delete()
+        delete_with_references(Prompt.objects.filter(pk__in=prompts))
 
 
 def delete_row(project: Project) -> None:
     """Delete the row of a project, with the few that are left to delete with it."""
     with write():
-        Project.objects.filter(pk=project.pk).delete()
+        Project.including_hidden.filter(pk=project.pk).delete()

@@ -1,4 +1,4 @@
-"""Everything that Podium stores of a person, to be given to them."""
+"""Export everything that Podium stores about a person, to be given to them."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -29,6 +29,7 @@ LEFT_OUT = {
     # These tell a labeller which tasks measure them.
     "gold",
     "repeat",
+    "origin",
     "slot",
     "surplus",
     "is_gold",
@@ -58,7 +59,7 @@ def person_of(user: User) -> Person:
 
 
 def export(person: Person) -> Iterator[str]:
-    """Yield everything that is stored of a person as one JSON object: rows by their table."""
+    """Yield everything that is stored about a person as one JSON object: rows by their table."""
     for number, (name, rows) in enumerate(tables(person)):
         yield f'{"," if number else "{"}\n"{name}": ['
         for place, row in enumerate(rows):
@@ -69,7 +70,7 @@ def export(person: Person) -> Iterator[str]:
 
 
 def tables(person: Person) -> Iterator[tuple[str, Iterable[Any]]]:
-    """Yield the tables that may hold something of a person, with their rows."""
+    """Yield the tables that may hold data of a person, with their rows."""
     for model in apps.get_models(include_auto_created=True):
         if (condition := belongs_to(model, person)) is not None:
             rows = model._default_manager.filter(condition).order_by("pk")

@@ -152,13 +152,17 @@ def comparison(values: Mapping[str, Any]) -> dict[str, str]:
     ours, lead = percent(values["ours"]), _("%(points)s points") % {"points": gain(values["gain"])}
     if values["ours_low"] is not None:
         ours += f" ({points(values['ours_low'])}–{points(values['ours_high'])})"
-    if values["gain_low"] is not None:
-        lead += " " + _("(95 %% interval %(low)s to %(high)s)") % {
-            "low": gain(values["gain_low"]),
-            "high": gain(values["gain_high"]),
-        }
+    lead += gain_interval(values)
     baseline = str(BASELINES.get(values["baseline"], values["baseline"]))
     return {"baseline": baseline, "ours": ours, "theirs": percent(values["theirs"]), "lead": lead}
+
+
+def gain_interval(values: Mapping[str, Any]) -> str:
+    """Return the interval of a gain in points, after a space, or "" if it is not known."""
+    if values["gain_low"] is None:
+        return ""
+    low, high = gain(values["gain_low"]), gain(values["gain_high"])
+    return " " + _("(95 %% interval %(low)s to %(high)s)") % {"low": low, "high": high}
 
 
 def gain(value: float) -> str:

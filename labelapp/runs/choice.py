@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object
-from labelapp.runs.caveats import gain
+from labelapp.runs.caveats import gain, gain_interval
 
 PARTS = {
     "named": gettext_lazy("features"),
@@ -70,11 +70,7 @@ def candidates(choice: dict[str, Any]) -> list[dict[str, Any]]:
 
 def lead(candidate: dict[str, Any]) -> str:
     """Return the chosen model's lead over a candidate in points, with its interval if known."""
-    found = gain(candidate["gain"])
-    if candidate["gain_low"] is None:
-        return found
-    low, high = gain(candidate["gain_low"]), gain(candidate["gain_high"])
-    return f"{found} " + _("(95 %% interval %(low)s to %(high)s)") % {"low": low, "high": high}
+    return gain(candidate["gain"]) + gain_interval(candidate)
 
 
 def parts_of(names: Sequence[str]) -> str:

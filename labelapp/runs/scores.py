@@ -51,7 +51,8 @@ def store_agreements(run: TrainingRun, held_out: frozenset[int | str]) -> None:
     """Write how many comparisons of each scored prompt the model orders differently."""
     counts = dict(count_agreements(run))
     scored = Prompt.objects.filter(responses__scores__run=run).order_by("pk").distinct()
-    prompts = scored.values_list("pk", flat=True).iterator(BATCH)
+    # All at once: SQLite refuses to write while a query that began before others wrote is read.
+    prompts = iter(list(scored.values_list("pk", flat=True)))
     while batch := list(islice(prompts, BATCH)):
         PromptAgreement.objects.bulk_create(
             PromptAgreement(

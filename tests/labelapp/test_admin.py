@@ -9,12 +9,7 @@ from django.test import Client
 
 from labelapp.models import Member, Project, Role, User
 from labelapp.projects import invitations
-from tests.conftest import PASSWORD, AddPrompt, join, sign_in
-
-
-@pytest.fixture
-def root(db: None) -> User:
-    return User.objects.create_superuser("root", password=PASSWORD)
+from tests.conftest import AddPrompt, join, sign_in
 
 
 def form(member: Member, **changed: object) -> dict[str, object]:

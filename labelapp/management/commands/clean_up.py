@@ -6,6 +6,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from labelapp.importing import uploads
+from labelapp.importing.staging import delete_abandoned
 from labelapp.models import Project, Upload
 from labelapp.projects import deletion
 from labelapp.web.signin import forget_old_failures
@@ -15,7 +16,7 @@ class Command(BaseCommand):
     help = (
         "Delete expired sessions, the queue's rows of tasks that ended more than 14 days ago, "
         "failed attempts to sign in that no longer count, files of uploads that are 14 days old, "
-        "and what is left of projects whose deletion was interrupted. `serve` does it once a day."
+        "and what is left of interrupted imports and deletions. `serve` does it once a day."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         call_command("prune_db_task_results", queue_name="*", verbosity=0)
         forget_old_failures()
         uploads.tidy(Upload.objects.all())
+        delete_abandoned()
         for project in Project.objects.filter(deleted_at__isnull=False):
             try:
                 deletion.finish(project)

@@ -34,7 +34,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         slug = options["slug"]
-        if Project.objects.filter(slug=slug).exists():
+        project = Project.objects.filter(slug=slug).first()
+        if project is not None and project.deleted_at is not None:
+            raise CommandError(
+                f"the earlier project {slug} is being deleted: choose another slug, or finish that "
+                f"first with manage.py delete_project {slug}"
+            )
+        if project is not None:
             self.stdout.write(f"The project {slug} already exists.")
             return
         options_given = {

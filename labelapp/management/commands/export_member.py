@@ -1,4 +1,4 @@
-"""`manage.py export_member USERNAME`: export what is stored of a person."""
+"""`manage.py export_member USERNAME`: export what is stored about a person."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from labelapp.projects import personal_data
 
 
 class Command(BaseCommand):
-    help = "Export everything that is stored of a person, as JSON. The person is given the file."
+    help = "Export everything that is stored about a person, as JSON. Give them the file."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add_person_options(parser)
@@ -30,4 +30,4 @@ class Command(BaseCommand):
                 file.writelines(pieces)
         except OSError as error:
             raise CommandError(f"{path} cannot be written: {error.strerror}") from error
-        self.stdout.write(f"Exported what is stored of {options['username']}: {path}.")
+        self.stdout.write(f"Exported what is stored about {options['username']}: {path}.")

@@ -29,7 +29,7 @@ from labelapp.web.sessions import note_use
 @require_safe
 @never_cache
 def download(request: HttpRequest) -> FileResponse:
-    """Send everything that is stored of the user."""
+    """Send everything that is stored about the user."""
     user = signed_in(request)
     file = TemporaryFile("w+b")  # noqa: SIM115 - closed with the response
     for piece in personal_data.export(personal_data.person_of(user)):

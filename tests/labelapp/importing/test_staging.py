@@ -8,11 +8,13 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, connections
+from django.db.models import Model
 
 from labelapp.db.locks import WorkLock
 from labelapp.importing import staging
@@ -20,7 +22,23 @@ from labelapp.importing.importer import BATCH, import_lines
 from labelapp.jobs.environment import database_url
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Member, Placement, Project, Prompt, Ranking, Response, User
+from labelapp.models import (
+    AgreementMeasurement,
+    Disagreement,
+    Export,
+    Invitation,
+    Member,
+    Placement,
+    Project,
+    Prompt,
+    PromptAgreement,
+    Ranking,
+    Response,
+    TrainingRun,
+    Upload,
+    User,
+)
+from labelapp.projects import deletion
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.importing.uploads import line, lines
 from tests.labelapp.labelling.acting import submit
@@ -82,10 +100,9 @@ def sqlite_only(on_postgresql: bool) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("author", [None, "labeller"])
 def test_a_labeller_submits_while_a_file_is_imported_and_no_page_shows_it(
-    project: Project, add_prompt: AddPrompt, labeller: Member, author: str | None
+    project: Project, add_prompt: AddPrompt, labeller: Member, root: User, author: str | None
 ) -> None:
     add_prompt()
-    superuser = User.objects.create_superuser("root")
     before = []
 
     def act() -> None:
@@ -96,7 +113,7 @@ def test_a_labeller_submits_while_a_file_is_imported_and_no_page_shows_it(
             entered=RankingInput(dict(zip("ABCD", (1, 2, 3, 4), strict=True))),
         )
         before.append((Ranking.objects.filter(member=labeller).count(), project.prompts.count()))
-        client = sign_in(superuser)
+        client = sign_in(root)
         for url in ("/", "/admin/labelapp/project/", "/admin/labelapp/prompt/"):
             page = client.get(url).content.decode()
             assert "Kitchen" in page
@@ -147,7 +164,7 @@ def test_rankings_of_stored_prompts_come_to_them_with_new_responses_and_people(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("sqlite_only")
-@pytest.mark.parametrize("change", ["ranked", "deleted"])
+@pytest.mark.parametrize("change", ["ranked", "deleted", "project deleted"])
 def test_an_import_that_no_longer_fits_leaves_nothing(
     project: Project, add_prompt: AddPrompt, add_ranking: AddRanking, change: str
 ) -> None:
@@ -157,24 +174,26 @@ def test_an_import_that_no_longer_fits_leaves_nothing(
     def act() -> None:
         if change == "ranked":
             add_ranking(prompt, ann, (1, 2, 3, 4))
-        else:
+        elif change == "deleted":
             prompt.delete()
+        else:
+            deletion.begin(project, by="a test")
 
     own = line_of(prompt, 3, 2, 1, 0)
     if change == "deleted":
         own = Line(0, prompt.messages, new_line(0).responses)
     with pytest.raises(OperationalError, match="The project was changed"):
         import_lines(project, chain([own], in_between(act)), report=print)
-    assert project.prompts.count() == (change == "ranked")
+    assert project.prompts.count() == (change != "deleted")
     staging.delete_abandoned()
     assert Ranking.objects.count() == (change == "ranked")
-    assert Prompt.objects.count() == (change == "ranked")
+    assert Prompt.objects.count() == (change != "deleted")
     assert left() == 0
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("sqlite_only")
-@pytest.mark.parametrize("by", ["the next import", "the next worker"])
+@pytest.mark.parametrize("by", ["the next import", "the next worker", "clean_up"])
 def test_what_a_killed_import_leaves_is_hidden_and_deleted(
     project: Project, by: str, tmp_path: Path
 ) -> None:
@@ -202,10 +221,24 @@ def test_what_a_killed_import_leaves_is_hidden_and_deleted(
         path = tmp_path / "rankings.jsonl"
         path.write_bytes(lines(line(1)))
         call_command("import_rankings", str(path), "--project", "kitchen")
+    elif by == "clean_up":
+        call_command("clean_up")
     else:
         staging.delete_abandoned()
     assert left() == 0
     assert Ranking.objects.count() == project.prompts.count() == (by == "the next import")
+
+
+def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
+    """A new model with such a key is added to what is handed over, or here if no import adds it."""
+
+    def referring(model: type[Model]) -> set[Any]:
+        return {relation.related_model for relation in model._meta.related_objects}
+
+    assert referring(Prompt) - {Disagreement, PromptAgreement} == set(staging.OF_PROMPT)
+    assert referring(Member) == set(staging.OF_MEMBER)
+    jobs = {AgreementMeasurement, Export, TrainingRun, Upload}
+    assert referring(Project) - jobs - {Disagreement, Invitation} == {Member, Prompt}
 
 
 @pytest.mark.usefixtures("sqlite_only")
@@ -215,7 +248,7 @@ def test_one_import_into_a_project_runs_at_a_time(
     monkeypatch.setattr("labelapp.db.locks.WAIT_SECONDS", 0)
     path = tmp_path / "rankings.jsonl"
     path.write_bytes(lines(line(1)))
-    lock = WorkLock(f"{staging.PREFIX}{project.pk}")
+    lock = WorkLock(project.staging_slug)
     with lock.held(), pytest.raises(CommandError, match="Another import into this project"):
         call_command("import_rankings", str(path), "--project", "kitchen")
     assert not Prompt.objects.exists()

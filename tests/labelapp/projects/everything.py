@@ -83,6 +83,16 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     return member
 
 
+def leave_unpublished(project: Project, name: str) -> Project:
+    """Leave what an import leaves if it is killed, with a labeller's name in it."""
+    hidden = Project.including_hidden.create(slug=project.staging_slug, name="Import")
+    member = Member.objects.create(project=hidden, name=name)
+    prompt = Prompt.objects.create(project=hidden, messages=[], content_hash="1")
+    Response.objects.create(prompt=prompt, text="!", content_hash="1")
+    Ranking.objects.create(prompt=prompt, member=member, responses_hash="1", note=f"thinks {name}")
+    return hidden
+
+
 def write_files(run: TrainingRun) -> None:
     """Write a file into every folder of the project of a run, and its tokens into their cache."""
     folder = process.run_folder(run)

@@ -15,10 +15,12 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
+from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
+from labelapp.db import bulk
 from labelapp.db.locks import WorkLock
 from labelapp.jobs import files, jobs
 from labelapp.models import (
@@ -35,17 +37,12 @@ from labelapp.models import (
     User,
 )
 from labelapp.projects import deletion, invitations, tasks
-from tests.conftest import PASSWORD, join, sign_in
+from tests.conftest import join, sign_in
 from tests.labelapp.jobs.test_queues import run_worker
-from tests.labelapp.projects.everything import fill, paths_to
+from tests.labelapp.projects.everything import fill, leave_unpublished, paths_to
 from tests.waiting import wait_until
 
 URL = "/projects/kitchen/delete/"
-
-
-@pytest.fixture
-def root(db: None) -> User:
-    return User.objects.create_superuser("root", password=PASSWORD)
 
 
 @pytest.fixture
@@ -83,11 +80,18 @@ def delete(project: Project) -> str:
 # What is deleted
 
 
-@pytest.mark.parametrize("at_once", [1, 100])
+@pytest.mark.parametrize(("at_once", "has_raw_delete"), [(1, True), (100, True), (100, False)])
 def test_nothing_is_left_of_the_project_and_all_of_the_others(
-    monkeypatch: pytest.MonkeyPatch, filled: Project, attic: Project, at_once: int
+    monkeypatch: pytest.MonkeyPatch,
+    filled: Project,
+    attic: Project,
+    at_once: int,
+    has_raw_delete: bool,
 ) -> None:
     monkeypatch.setattr(deletion, "PROMPTS_AT_ONCE", at_once)
+    assert hasattr(QuerySet, bulk.RAW_DELETE)
+    if not has_raw_delete:
+        monkeypatch.setattr(bulk, "RAW_DELETE", "not in this version")
     others, before = rows_of(attic), rows_of(filled)
     assert all(others.values()), others
     assert others == before
@@ -100,6 +104,16 @@ def test_nothing_is_left_of_the_project_and_all_of_the_others(
     assert rows_of(attic) == others
     assert files_of("kitchen") == []
     assert len(files_of("attic")) == 4
+
+
+def test_what_a_killed_import_left_is_deleted_with_its_project(filled: Project) -> None:
+    hidden = leave_unpublished(filled, "ann")
+    with WorkLock(filled.staging_slug).held():
+        deletion.delete_unpublished(filled)
+        assert hidden.prompts.exists()  # the import is running
+    delete(filled)
+    assert not any(rows_of(hidden).values())
+    assert not Project.including_hidden.filter(pk__in=[filled.pk, hidden.pk]).exists()
 
 
 def test_a_job_without_a_folder_takes_no_other_files_with_it(project: Project) -> None:
@@ -232,6 +246,8 @@ def test_a_project_that_is_being_deleted_is_hidden_from_everybody(
     assert Client().get(f"/join/{invitations.token(link)}/").status_code == 404
     with pytest.raises(CommandError, match="there is no project 'kitchen'"):
         call_command("add_member", "newcomer", "--project", "kitchen")
+    with pytest.raises(CommandError, match="the earlier project kitchen is being deleted"):
+        call_command("create_project", "kitchen")
     assert Session.objects.count() == 3  # nobody is signed out
 
 
@@ -243,6 +259,7 @@ def test_the_page_counts_asks_for_the_name_and_has_a_worker_delete(
     page = client.get(URL).content.decode()
     assert "<dt>prompts</dt><dd>3</dd>" in page
     assert "<dt>training run</dt><dd>1</dd>" in page
+    assert 'method="post" data-once' in page  # a second click would find no project
     for wrong in ("", "kitchen"):
         refused = client.post(URL, {"typed": wrong})
         assert refused.status_code == 422

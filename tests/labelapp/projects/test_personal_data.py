@@ -1,4 +1,4 @@
-"""What is stored of a person: given to them on request, and erased on request."""
+"""What is stored about a person: given to them on request, and erased on request."""
 
 import io
 import json
@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 
+from labelapp.db.locks import WorkLock
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
@@ -37,14 +38,9 @@ from labelapp.runs.process import run_folder
 from labelapp.web.signin import failures_of
 from tests.conftest import PASSWORD, AddPrompt, join, sign_in
 from tests.labelapp.labelling.acting import submit
-from tests.labelapp.projects.everything import TOKENS, fill, paths_to
+from tests.labelapp.projects.everything import TOKENS, fill, leave_unpublished, paths_to
 
 NAME = "Zebulon"
-
-
-@pytest.fixture
-def root(db: None) -> User:
-    return User.objects.create_superuser("root", password=PASSWORD)
 
 
 @pytest.fixture
@@ -165,7 +161,8 @@ def test_a_person_downloads_their_own_data_and_learns_no_source_from_it(
     assert task["prompt__content_hash"] == prompt.content_hash
     assert "model-" not in content
     keys = {key for rows in json.loads(content).values() for row in rows for key in row}
-    assert not keys & {"gold", "repeat", "slot", "surplus", "order", "response_id", "password"}
+    hidden = {"gold", "is_gold", "repeat", "origin", "slot", "surplus", "order", "taken_back"}
+    assert not keys & (hidden | {"response_id", "password"})
 
 
 def test_the_command_writes_a_file_that_only_its_owner_reads(zebulon: User, tmp_path: Path) -> None:
@@ -198,6 +195,8 @@ def test_nothing_of_the_name_is_left_in_any_table(zebulon: User) -> None:
     tables = {table for table, value in everything_stored() if NAME.lower() in value.lower()}
     of_ours = {"assignment", "comment", "member", "ranking", "trainingrun", "upload", "user"}
     assert tables == {"django_admin_log"} | {f"labelapp_{table}" for table in of_ours}
+    for member in Member.objects.filter(user=zebulon).select_related("project"):
+        leave_unpublished(member.project, NAME)
     out = anonymise(NAME)
     assert out == f"{NAME} is now removed-{zebulon.pk}.\n"
     assert [found for found in everything_stored() if NAME.lower() in found[1].lower()] == []
@@ -276,6 +275,18 @@ def test_nothing_changes_while_a_job_may_store_the_name_again(
     assert zebulon.username == NAME
 
 
+def test_nothing_changes_while_an_import_may_store_the_name_again(
+    zebulon: User, project: Project
+) -> None:
+    with (
+        WorkLock(project.staging_slug).held(),
+        pytest.raises(CommandError, match="Kitchen: an import is in progress"),
+    ):
+        anonymise(NAME)
+    zebulon.refresh_from_db()
+    assert zebulon.username == NAME
+
+
 def test_a_project_keeps_a_manager(manager: Member) -> None:
     with pytest.raises(CommandError, match="Kitchen: manager is the only manager"):
         anonymise("manager")
@@ -324,7 +335,9 @@ def test_an_administrator_anonymises_on_a_page(
     url = f"/account/{labeller.user_id}/anonymise/"
     client = sign_in(root)
     assert f'href="{url}"' in client.get("/projects/kitchen/people/").content.decode()
-    assert "1 ranking." in client.get(url).content.decode()
+    page = client.get(url).content.decode()
+    assert "1 ranking." in page
+    assert 'method="post" data-once' in page  # a second click would ask for the new name
     refused = client.post(url, {"typed": "root"})
     assert refused.status_code == 422
     done = client.post(url, {"typed": "labeller"}, follow=True).content.decode()

@@ -21,11 +21,6 @@ from tests.labelapp.labelling.acting import submit
 from tests.labelapp.labelling.test_submissions import in_parallel
 
 
-@pytest.fixture
-def root(db: None) -> User:
-    return User.objects.create_superuser("root", password=PASSWORD)
-
-
 def page(person: Member | User, url: str) -> str:
     response = sign_in(person).get(url)
     assert response.status_code == 200

@@ -1,12 +1,15 @@
 """Scoring: a run folder's rewards in the database, and how they agree with the people."""
 
+import threading
 from itertools import starmap
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db import connection, connections
 from django.utils import timezone
 
-from labelapp.models import Member, Project, PromptAgreement, Score, TrainingRun
+from labelapp.models import Member, Project, PromptAgreement, Response, Score, TrainingRun
 from labelapp.reviewing.review import review
 from labelapp.runs import scores
 from tests.conftest import AddPrompt, AddRanking
@@ -162,6 +165,35 @@ def test_storing_again_replaces_the_scores(
         scores.store(run, folder)
     assert set(Score.objects.values_list("reward", flat=True)) == {2.0}
     assert Score.objects.count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_others_write_while_scores_are_stored(
+    monkeypatch: pytest.MonkeyPatch, add_prompt: AddPrompt, run: TrainingRun, folder: RunFolder
+) -> None:
+    """On SQLite a query that is still being read would refuse to write after them."""
+    monkeypatch.setattr(scores, "BATCH", 1)
+    for number in range(4):
+        add_prompt(f"Prompt {number}?")
+    others = []
+
+    def rename() -> None:
+        others.append(Project.objects.update(name=f"Kitchen {len(others)}"))
+        connections.close_all()
+
+    def let_others_write(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("BEGIN" if connection.vendor == "sqlite" else "INSERT"):
+            thread = threading.Thread(target=rename)
+            thread.start()
+            thread.join()
+        return execute(sql, *rest)
+
+    responses = Response.objects.values_list("pk", flat=True)
+    folder.write_scores(ScoredResponse(pk, 1.0) for pk in responses)
+    with connection.execute_wrapper(let_others_write):
+        scores.store(run, folder)
+    assert others
+    assert PromptAgreement.objects.count() == 4
 
 
 def test_scores_of_deleted_or_foreign_responses_are_passed_over(
