@@ -54,8 +54,8 @@ def test_a_key_pressed_the_moment_that_the_next_task_comes_counts(
 ) -> None:
     for name in ("first", "second"):
         add_prompt(name, [f"{name} {n}" for n in range(4)])
+    nothing_ready(ranking_page.page)
     page = ranking_page.open().page
-    nothing_ready(page)
     page.evaluate(
         """document.addEventListener("htmx:afterSwap", () => setTimeout(() => {
             document.dispatchEvent(new KeyboardEvent("keydown", { key: "3" }));
@@ -70,8 +70,8 @@ def test_a_key_pressed_the_moment_that_the_next_task_comes_counts(
 def test_submitting_twice_stores_one_ranking(ranking_page: RankingPage, add_prompt: Any) -> None:
     for name in ("first", "second"):
         add_prompt(name, [f"{name} {n}" for n in range(4)])
+    nothing_ready(ranking_page.page)
     page = ranking_page.open().page
-    nothing_ready(page)
     on_their_way: list[Route] = []
     page.route("**/labelling/", lambda route: on_their_way.append(route))
     for key in ("1", "j", "2", "j", "3", "j", "4"):
@@ -302,9 +302,9 @@ def test_a_ranking_that_a_busy_server_refuses_is_sent_again_by_itself_with_its_k
 ) -> None:
     for name in ("first", "second"):
         add_prompt(name, [f"{name} {n}" for n in range(4)])
-    page = ranking_page.open().page
     if not ready:
-        nothing_ready(page)
+        nothing_ready(ranking_page.page)
+    page = ranking_page.open().page
     forms = refuse_once(page)
     for key in ("1", "j", "2", "j", "3", "j", "4"):
         page.keyboard.press(key)
