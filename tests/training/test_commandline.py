@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.tiny import ranking_lines, write_rankings
-from tests.waiting import wait_until
+from tests.waiting import finish, wait_until
 from training.config import TrainConfig
 from training.runs.folder import Progress, RunFolder
 from training.train import main
@@ -208,7 +208,7 @@ def test_a_signal_ends_the_run_with_a_word(rankings_file, folder, number, code):
     )
     wait_until(RunFolder(folder).metric_lines, process)
     process.send_signal(number)
-    _, err = process.communicate(timeout=120)
+    err = finish(process)
     assert process.returncode == code
     assert err.splitlines()[-1] == f"stopped by {signal.Signals(number).name}"
     progress = RunFolder(folder).read_progress()

@@ -12,7 +12,7 @@ from django.db import connection
 
 from labelapp.jobs.environment import database_url
 from tests.training.tiny import ranking_lines, save_pretrained_folder, write_rankings
-from tests.waiting import wait_until
+from tests.waiting import finish, wait_until
 from training.config import TrainConfig
 from training.data.examples import Example
 from training.data.packing import shares
@@ -66,7 +66,7 @@ def start(rankings, folder, *more, count=2):
 
 def in_processes(rankings, folder, *more, count=2):
     process = start(rankings, folder, *more, count=count)
-    errors = process.communicate(timeout=600)[1]
+    errors = finish(process)
     assert process.returncode == 0, errors
     return RunFolder(folder), errors
 
@@ -124,7 +124,7 @@ def test_only_the_first_process_reads_the_database(
 def test_every_process_reports_an_error_in_one_line(tmp_path):
     path = write_rankings(tmp_path / "one.jsonl", ranking_lines(2)[:2])
     process = start(path, tmp_path / "run")
-    errors = process.communicate(timeout=300)[1]
+    errors = finish(process)
     reason = "training needs at least two prompts with a comparison; one.jsonl has 1"
     assert process.returncode != 0
     assert f"error: {reason}" in errors
@@ -153,7 +153,7 @@ def run_with_a_killed_process(rankings, folder, *more):
     wait_until(lambda: run.is_unfinished, process)
     workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(workers[-1]), signal.SIGKILL)
-    process.communicate(timeout=300)
+    finish(process)
     assert process.returncode != 0
     assert run.is_unfinished
     return run
@@ -179,7 +179,7 @@ def test_a_stopped_run_saves_a_checkpoint_first(rankings_file, gpt2_folder, tmp_
     run = RunFolder(tmp_path / "run")
     wait_until(lambda: len(run.metric_lines()) >= 8, process)
     process.terminate()  # torchrun forwards the signal
-    process.communicate(timeout=120)
+    finish(process)
     assert run.is_unfinished
     assert run.read_progress().reason == "stopped by SIGTERM"
 

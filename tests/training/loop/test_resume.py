@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.training.tiny import ranking_lines, write_rankings
-from tests.waiting import wait_until
+from tests.waiting import finish, wait_until
 from training.loop.checkpoint import steps_of
 from training.runs.folder import RunFolder
 from training.train import main
@@ -74,7 +74,7 @@ def stopped(rankings, folder, *more, number=signal.SIGKILL, steps=10):
         process,
     )
     process.send_signal(number)
-    process.err = process.communicate(timeout=120)[1]
+    process.err = finish(process)
     assert process.returncode != 0
     assert run.is_unfinished
     return run, process
@@ -185,7 +185,7 @@ def test_two_processes_do_not_train_in_one_folder(rankings_file, tmp_path, capsy
     assert process.poll() is None
     assert run.read_progress().state != "failed"
     process.kill()
-    process.communicate(timeout=120)
+    finish(process)
 
 
 def test_time_goes_on_from_where_it_was(rankings_file, tmp_path):
@@ -294,7 +294,7 @@ def test_a_full_disk_ends_a_run_and_leaves_its_checkpoint(
         resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
 
     process = start(rankings_file, killed.path, preexec_fn=small_files)
-    err = process.communicate(timeout=300)[1]
+    err = finish(process)
     assert process.returncode == 2
     assert err.splitlines()[-1].startswith("error: weights cannot be written: ")
     assert "Traceback" not in err
