@@ -203,8 +203,9 @@ class Importer:
             if isinstance(line, BadLine):
                 self.refuse(line)
             elif self.is_queued(line) and len(line.responses) < fewest:
+                noun = "response" if len(line.responses) == 1 else "responses"
                 reason = (
-                    f"has {len(line.responses)} responses, and a prompt to be labelled needs "
+                    f"has {len(line.responses)} {noun}, and a prompt to be labelled needs "
                     f"at least {fewest}"
                 )
                 self.refuse(BadLine(line.number, reason))

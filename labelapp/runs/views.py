@@ -24,7 +24,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "member": member,
         "project": member.project,
         "run": run,
-        "settings": run.config.items(),  # a setting may be called "items"
+        "settings": given_settings(run),
         "aggregation": scores.aggregation_of(run),
         "folder": folder.model,
         "caveats": caveats.caveat_sentences(run.metrics),
@@ -34,6 +34,11 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "can_resume": lifecycle.can_resume(run),
         "is_trained": folder.is_trained,
     }
+
+
+def given_settings(run: TrainingRun) -> list[tuple[str, object]]:
+    """Return the settings of a run that have a value; the others are left to the model."""
+    return [(name, value) for name, value in run.config.items() if value not in (None, "")]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

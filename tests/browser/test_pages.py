@@ -208,6 +208,22 @@ def test_the_review_shows_scores_beside_human_ranks(
     assert page.evaluate("window.hacked") is None
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_on_a_narrow_phone_the_ranking_page_has_one_line_above_its_navigation(
+    sign_in_as: As, live_server: Any, add_prompt: Any, labeller: Member, language: str
+) -> None:
+    add_prompt()
+    page = sign_in_as(labeller)
+    page.set_extra_http_headers({"Accept-Language": language})
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{live_server.url}/projects/kitchen/labelling/")
+    brand = page.locator(".brand").bounding_box()
+    account = page.locator(".account").bounding_box()
+    assert brand
+    assert account
+    assert account["y"] < brand["y"] + brand["height"]
+
+
 def test_on_a_phone_the_prompt_stays_in_sight(
     ranking_page: RankingPage, add_prompt: Any, page: Page
 ) -> None:

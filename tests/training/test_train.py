@@ -343,8 +343,8 @@ def test_what_the_cut_made_equal_is_neither_learned_from_nor_evaluated(tmp_path,
     assert metrics["held_out"]["chance_loss"] == pytest.approx(math.log(2))
     assert metrics["left_out"]["cut_equal_comparisons"] == 11
     said = (
-        "11 comparisons were left out, with 0 whole rankings: their responses are equal after the"
-        " cut. Raise --max-response-tokens."
+        "11 comparisons were left out: their responses are equal after the cut."
+        " Raise --max-response-tokens."
     )
     assert f"warning: {said}" in capsys.readouterr().err
     report = (found.path / "report.md").read_text()

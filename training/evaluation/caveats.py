@@ -64,10 +64,11 @@ def sentence(caveat: Caveat, quote: Callable[[str], str] = str) -> str:
                 f' template refuses them: "{quote(values["reason"])}".'
             )
         case "cut_equal":
+            whole = counted(values["rankings"], "whole ranking")
             return (
-                f"{counted(values['comparisons'], 'comparison')} were left out, with"
-                f" {counted(values['rankings'], 'whole ranking')}: their responses are equal after"
-                " the cut. Raise --max-response-tokens."
+                f"{counted(values['comparisons'], 'comparison')} were left out"
+                f"{f', with {whole}' if values['rankings'] else ''}: their responses are equal"
+                " after the cut. Raise --max-response-tokens."
             )
         case "folded":
             return (

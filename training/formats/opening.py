@@ -54,7 +54,7 @@ KINDS = (  # of files that are not read, by their first bytes
     (b"\x80\x04", "a pickle, which is never opened: save it as JSON lines, CSV or Parquet"),
     (b"\x80\x05", "a pickle, which is never opened: save it as JSON lines, CSV or Parquet"),
     (b"%PDF", "a PDF: export the table as CSV"),
-    (b"<!DOCTYPE", "a page of HTML: save it as JSON lines, CSV or Parquet"),
+    (b"<!doctype", "a page of HTML: save it as JSON lines, CSV or Parquet"),
     (b"<html", "a page of HTML: save it as JSON lines, CSV or Parquet"),
     (b"<?xml", "XML: save it as JSON lines, CSV or Parquet"),
 )
@@ -247,18 +247,16 @@ def zip_member(stack: ExitStack, path: str) -> tuple[IO[bytes], str] | None:
 def decoded(stream: io.BufferedReader, file: OpenFile, encoding: str | None) -> IO[bytes]:
     """Return a stream of UTF-8, given one in an encoding that is told or found at its beginning."""
     head = beginning_of(stream)
+    markup = head[:100].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     for magic, kind in KINDS:
-        if head.startswith(magic):
+        if head.startswith(magic) or (magic[:1] == b"<" and markup.startswith(magic)):
             raise RankingFileError(f"is {kind}")
     for magic in (b"PAR1", b"PK\x03\x04", b"\x1f\x8b"):
         if head.startswith(magic):
             raise RankingFileError("is packed twice, or a table in a packed file: unpack it first")
-    told = encoding
     encoding = encoding or encoding_of(head)
     file.reading.encoding = ENCODINGS.get(encoding, encoding.upper())
     sample = head.decode(encoding, errors="replace")
-    if told is None and encoding == "utf-8" and b"\0" in head[:1024]:
-        raise RankingFileError("is not a text file; see docs/data-format.md for what is read")
     cr_alone = "\r" in sample and "\n" not in sample
     if encoding == "utf-8" and not cr_alone:
         return stream  # lines and rows say where they are not UTF-8
@@ -289,6 +287,8 @@ def encoding_of(head: bytes) -> str:
         return "utf-16-le"
     if len(odd) > 3 and even.count(0) > len(even) * 0.4 > odd.count(0):
         return "utf-16-be"
+    if b"\0" in head[:1024]:
+        raise RankingFileError("is not a text file; see docs/data-format.md for what is read")
     characters = Counter(head.decode(errors="replace"))
     bad = characters["\ufffd"]
     good = sum(count for sign, count in characters.items() if sign > "\x7f") - bad

@@ -286,7 +286,8 @@ def check_ranking(data: dict[str, Any], ids: list[str]) -> tuple[list[list[str]]
     """
     ranking, unranked = data["ranking"], data.get("unranked") or []
     if not MIN_RANKED <= len(ids) <= MAX_RANKED:
-        raise ValueError(f"ranks {len(ids)} responses; a ranking has {MIN_RANKED} to {MAX_RANKED}")
+        noun = "response" if len(ids) == 1 else "responses"
+        raise ValueError(f"ranks {len(ids)} {noun}; a ranking has {MIN_RANKED} to {MAX_RANKED}")
     if not isinstance(ranking, list) or not all(isinstance(g, list) and g for g in ranking):
         raise ValueError(NO_GROUPS)
     if not isinstance(unranked, list) or (unranked and not ranking):

@@ -170,5 +170,5 @@ def describe(
         f" at most {config.max_prompt_tokens} of a prompt and {config.max_response_tokens} of a"
         " response\n"
         f"{parameters:,} parameters{f' ({trained:,} trained)' if 0 < trained < parameters else ''},"
-        f" {backbone.layout} layout, {device.describe()}, {steps} steps"
+        f" {backbone.layout} layout, {device.describe()}, {steps or 'no optimiser'} steps"
     )

@@ -204,6 +204,10 @@ def loop(run: Run) -> Evaluation | None:
         except StoppedError:
             run.reporter.enter("training", steps=run.steps, step=run.state.step)
             run.save()
+            if run.config.checkpoint_minutes:
+                run.reporter.say(
+                    f"saved after step {run.state.step}; run the same command to resume"
+                )
             raise
     return evaluation
 

@@ -298,7 +298,7 @@ BAD = {
     json.dumps(
         ranked(*([id_] for id_ in (*NINE, "j")))
     ): "ranks 10 responses; a ranking has 2 to 9",
-    json.dumps(ranked(["a"])): "ranks 1 responses; a ranking has 2 to 9",
+    json.dumps(ranked(["a"])): "ranks 1 response; a ranking has 2 to 9",
     json.dumps(line("")): "has an empty prompt",
     json.dumps(line([{"role": "user"}])): "has a prompt message without role and content",
     json.dumps(line(None)): "has no prompt",

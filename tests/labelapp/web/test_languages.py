@@ -117,6 +117,18 @@ def test_pages_that_are_not_translated_stay_whole_in_english(manager: Member) ->
         assert "Sign out" in page
 
 
+@pytest.mark.django_db
+def test_a_page_that_is_not_found_is_in_one_language(labeller: Member) -> None:
+    client = sign_in(labeller)
+    missing = client.get("/projects/attic/labelling/", **GERMAN).content.decode()
+    assert '<html lang="de">' in missing
+    assert "Seite nicht gefunden" in missing
+    assert "Skip to the page" not in missing
+    english = client.get("/projects/attic/runs/", **GERMAN).content.decode()
+    assert '<html lang="en">' in english
+    assert "Page not found" in english
+
+
 def test_a_language_is_chosen_and_kept(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     client = sign_in(labeller)

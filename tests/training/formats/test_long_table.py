@@ -157,7 +157,7 @@ def test_columns_that_make_no_ranking_are_refused(read, header, columns, message
         (["1,Why?,a,1,ann", "1,Why?,b,x,ann"], "line 2: has a rank that is not a number: 'x'"),
         (["1,Why?,a,1,ann", "1,Why?,a,2,ann"], "line 2: has a duplicate"),
         (["1,Why?,a,1,ann", "1,Why?,,2,ann"], "line 2: has an empty response"),
-        (["1,Why?,a,1,ann"], "line 2: ranks 1 responses; a ranking has 2 to 9"),
+        (["1,Why?,a,1,ann"], "line 2: ranks 1 response; a ranking has 2 to 9"),
         ([b"1,Why?,a,1,ann", b"1,Why?,\xff,2,ann"], "line 2: has a character in response '1'"),
     ],
 )  # fmt: skip

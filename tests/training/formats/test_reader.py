@@ -716,7 +716,10 @@ def test_a_zip_file_of_one_file_is_read(files: Files) -> None:
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook"),
         (b"BZh91AY", "compressed with bzip2"),
         (b"<html><table></table>", "a page of HTML"),
+        (b"\n<!doctype html>\n<HTML lang=en>", "a page of HTML"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>", "XML"),
         (b"\x00\x01\x02\x03\x05\x06", "is not a text file"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x90\xff", "is not a text file"),
     ],
 )
 def test_other_files_are_named_in_one_sentence(files: Files, content: bytes, reason: str) -> None:

@@ -166,8 +166,12 @@ def test_a_run_that_is_stopped_saves_first(rankings_file, tmp_path, uninterrupte
     often = [*SMALL[:-1], "60"]  # no checkpoint but the one that the signal brings about
     run, process = stopped(rankings_file, tmp_path / "run", *often, number=signal.SIGTERM)
     assert process.returncode == 143
-    assert process.err.splitlines()[-1] == "stopped by SIGTERM"
-    assert newest(run).name == f"step-{len(run.metric_lines())}"
+    step = len(run.metric_lines())
+    assert process.err.splitlines()[-2:] == [
+        f"saved after step {step}; run the same command to resume",
+        "stopped by SIGTERM",
+    ]
+    assert newest(run).name == f"step-{step}"
     assert run.read_progress().reason == "stopped by SIGTERM"
     assert_same(finished(rankings_file, run.path), uninterrupted)
 
