@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -73,6 +73,14 @@ class Learner:
         optimizer = make_optimizer(backbone, objective, config)
         losses = RankingLosses(backbone, objective)
         return cls(backbone, objective, optimizer, device, replicate(losses, device))
+
+    def after_training(self) -> Learner:
+        """Return it without DistributedDataParallel, which must not outlive the process group.
+
+        As the last to hold the group, it would end the group's threads while it has the
+        interpreter's lock, for which one of them may be waiting.
+        """
+        return replace(self, losses=getattr(self.losses, "module", self.losses))
 
     @property
     def has_weights(self) -> bool:

@@ -110,6 +110,7 @@ def train(
     """Train one run, or the rest of one, save its model and evaluate it. Raises UserError."""
     run = load(config, source, device, folder, cache, reporter, resuming)
     evaluation = loop(run)
+    run.learner = run.learner.after_training()
     if not device.group.is_first:
         device.group.leave()  # when the first is done: launchers wait only so long
         return

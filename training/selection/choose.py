@@ -6,7 +6,7 @@ Shapes: M responses, C comparisons, Q prompts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,9 +20,9 @@ from training.selection.table import FeatureTable
 
 FOLDS = 5
 SEED = 0
-NAMED = (0.3, 1.0, 3.0)
+NAMED = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Strengths that are tried for the named features; below, for the words and the embeddings."""
-WORDS = (1.0, 3.0, 10.0)
+WORDS = (0.3, 1.0, 3.0, 10.0)
 EMBEDDED = (1.0, 3.0, 10.0)
 
 
@@ -45,14 +45,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Hold the candidates of a choice, each part at its best strength, and the chosen one."""
+    """Hold the candidates of a choice, each part at its best strength, from simple to rich."""
 
     table: FeatureTable
     candidates: list[Candidate]
 
     @property
     def chosen(self) -> Candidate:
-        return min(self.candidates, key=lambda candidate: candidate.log_loss)
+        return best(self.table, self.candidates)
 
     def to_json(self) -> dict[str, Any]:
         """Return the choice for manifest.json; in its figures each prompt counts once."""
@@ -93,12 +93,16 @@ def choose(
     after each candidate.
     """
     validator = Validator(Design(table), tick)
-    named = validator.best(Strengths(named=strength) for strength in NAMED)
-    words = validator.best(replace(named.strengths, words=strength) for strength in WORDS)
+
+    def best_of(tried: Iterator[Strengths]) -> Candidate:
+        return best(table, map(validator.validate, tried))
+
+    named = best_of(Strengths(named=strength) for strength in NAMED)
+    words = best_of(replace(named.strengths, words=strength) for strength in WORDS)
     found = [named, words]
     if table.embedded_ME is not None:
         embedded = [
-            validator.best(replace(each.strengths, embedded=strength) for strength in EMBEDDED)
+            best_of(replace(each.strengths, embedded=strength) for strength in EMBEDDED)
             for each in found
         ]
         found = embedded if must_embed else found + embedded
@@ -120,10 +124,6 @@ class Validator:
         self.folds_Q = np.random.default_rng(SEED).permutation(prompts) % FOLDS
         self._start: dict[int, NDArray[np.float64]] = {}
 
-    def best(self, tried: Iterator[Strengths]) -> Candidate:
-        """Return the candidate with the lowest log loss."""
-        return min(map(self.validate, tried), key=lambda candidate: candidate.log_loss)
-
     def validate(self, strengths: Strengths) -> Candidate:
         """Return what models with these strengths make of the prompts that they did not see."""
         table = self.design.table
@@ -139,6 +139,26 @@ class Validator:
         margins_C = rewards_M[table.better_C] - rewards_M[table.worse_C]
         loss = np.average(np.logaddexp(0.0, -margins_C), weights=table.weight_C)
         return Candidate(strengths, rewards_M, margins_C, float(loss))
+
+
+def best(table: FeatureTable, candidates: Iterable[Candidate]) -> Candidate:
+    """Return the best candidate; a simpler one, which comes first, where that is not sure.
+
+    A later one must lower the log loss by more than the standard error of its gain over prompts
+    (Hastie, Tibshirani and Friedman 2009, section 7.10).
+    """
+    found, *others = candidates
+    for other in others:
+        gain_Q = loss_by_prompt(table, found) - loss_by_prompt(table, other)
+        if len(gain_Q) > 1 and gain_Q.mean() > gain_Q.std(ddof=1) / len(gain_Q) ** 0.5:
+            found = other
+    return found
+
+
+def loss_by_prompt(table: FeatureTable, candidate: Candidate) -> NDArray[np.float64]:
+    """Return the log loss (Q,) of each prompt's comparisons."""
+    losses_C = np.logaddexp(0.0, -candidate.margins_C) * table.weight_C
+    return np.bincount(table.prompt_C, losses_C, table.prompts)
 
 
 def agreed_by_prompt(table: FeatureTable, candidate: Candidate) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.preprocessing import StandardScaler
 
 from training.backbones.features import FARTHEST
+from training.backbones.textfeatures import FEATURES
 from training.selection.table import FeatureTable, Floats, Numbers
 
 ITERATIONS = 200
@@ -26,6 +27,13 @@ PAIRS_KEPT = 5
 """Steps that L-BFGS remembers."""
 FEWEST_TEXTS = 2
 """Texts that have a word, for it to count."""
+LENGTH = FEATURES.index("log characters")
+LENGTH_MEAN, LENGTH_STD = 0.5, 0.5
+"""Expected weight of the logarithm of the length, and its standard deviation.
+
+People have preferred longer responses in every set of rankings that was looked at, so a few
+rankings are not left to find that out (docs/experiments.md).
+"""
 
 Weights = NDArray[np.float64]
 
@@ -35,7 +43,7 @@ class Strengths:
     """Hold the standard deviation that each part's weights are expected to have; 0 leaves it out.
 
     It is the ridge penalty in other words: a Gaussian prior, which does not depend on how many
-    rankings there are.
+    rankings there are. The weight of the length has a prior of its own.
     """
 
     named: float = 0.0
@@ -82,12 +90,17 @@ class Design:
         """Return the weights (F,) that the marked comparisons give, or all of them."""
         table = self.table
         by_part = [strengths.named, strengths.words, strengths.embedded][: len(self.sizes)]
+        scales = np.repeat(by_part, self.sizes)
+        means = np.zeros(len(scales))
+        unit = self.named.scale_[LENGTH]
+        scales[LENGTH], means[LENGTH] = LENGTH_STD * unit, LENGTH_MEAN * unit
         return fit(
             self.features_MF,
             table.better_C[rows_C],
             table.worse_C[rows_C],
             table.weight_C[rows_C],
-            scales=np.repeat(by_part, self.sizes),
+            scales=scales,
+            means=means,
             start=start,
         )
 
@@ -110,20 +123,22 @@ def fit(
     weight_C: NDArray[np.float64],
     *,
     scales: Weights,
+    means: Weights | None = None,
     start: Weights | None = None,
     tolerance: float = TOLERANCE,
 ) -> Weights:
     """Return the weights (F,) of a logistic regression on differences of features.
 
     They minimise the sum of -weight log sigmoid(r_better - r_worse), and half of the sum of
-    (weight / scale)^2, where a scale of 0 stands for a weight of 0. The C differences are never
-    written out, because a ranking of nine has 36 of them.
+    ((weight - mean) / scale)^2, where a scale of 0 stands for a weight of 0. The C differences are
+    never written out, because a ranking of nine has 36 of them.
     """
     M, used = features_MF.shape[0], np.flatnonzero(scales)
     features_MF, scale = features_MF[:, used], scales[used]
+    mean = np.zeros(len(used)) if means is None else means[used]
 
     def loss_and_gradient(scaled_F: Weights) -> tuple[float, Weights]:
-        rewards_M = rewards(features_MF, scaled_F * scale)
+        rewards_M = rewards(features_MF, scaled_F * scale + mean)
         margins_C = rewards_M[better_C] - rewards_M[worse_C]
         pulls_C = -expit(-margins_C) * weight_C
         pulls_M = np.bincount(better_C, pulls_C, M).astype(float)
@@ -132,7 +147,7 @@ def fit(
         loss = weight_C @ np.logaddexp(0.0, -margins_C) + 0.5 * scaled_F @ scaled_F
         return float(loss), gradient_F.astype(float)
 
-    first_F = np.zeros(len(used)) if start is None else start[used] / scale
+    first_F = np.zeros(len(used)) if start is None else (start[used] - mean) / scale
     found = minimize(
         loss_and_gradient,
         first_F,
@@ -141,5 +156,5 @@ def fit(
         options={"maxiter": ITERATIONS, "ftol": tolerance, "maxcor": PAIRS_KEPT},
     )
     weights = np.zeros(len(scales))
-    weights[used] = found.x * scale
+    weights[used] = found.x * scale + mean
     return weights

@@ -1,12 +1,17 @@
 """An optimiser step follows its settings."""
 
+import weakref
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.distributed as dist
 
 from tests.training.tiny import random_examples, scratch_backbone
 from training.config import TrainConfig
 from training.data.dataset import TokenizedPrompt, TokenizedRanking
 from training.distributed.device import Device
+from training.distributed.processes import ProcessGroup
 from training.loop.state import TrainState
 from training.loop.step import Learner, train_step
 
@@ -72,3 +77,18 @@ def test_matrices_decay_and_biases_and_norms_do_not():
 def test_adam_has_the_betas_of_the_settings():
     optimizer = step(beta1=0.8, beta2=0.9)[2]
     assert {group["betas"] for group in optimizer.param_groups} == {(0.8, 0.9)}
+
+
+def test_nothing_holds_the_process_group_once_the_training_is_over():
+    """Where a replica did, one of ten runs never ended on a busy machine."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        config = TrainConfig(device="cpu")
+        device = replace(Device.choose(config), group=ProcessGroup(count=2))
+        learner = Learner.create(scratch_backbone(), config, device)
+        replica = weakref.ref(learner.losses.reducer)
+        learner = learner.after_training()
+        assert replica() is None
+        assert learner.losses.backbone is learner.backbone
+    finally:
+        dist.destroy_process_group()
