@@ -1,8 +1,11 @@
 """The linear model: its table and its fit, its choice by cross-validation, and its weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from tests.training.tiny import TEXTS, ranking_lines, tiny_dataset
@@ -15,9 +18,16 @@ from training.rankings import agreement
 from training.runs.folder import RunFolder
 from training.runs.progress import Reporter
 from training.selection import learn
-from training.selection.choose import FOLDS, Validator, choose
+from training.selection.choose import (
+    FOLDS,
+    Candidate,
+    Validator,
+    best,
+    choose,
+    loss_by_prompt,
+)
 from training.selection.learn import learn_linear, set_weights, some_prompts
-from training.selection.linear import Design, Strengths
+from training.selection.linear import LENGTH, LENGTH_MEAN, Design, Strengths, fit
 from training.selection.table import read_table, weighted_comparisons
 
 BUCKETS = 1 << 17
@@ -91,9 +101,44 @@ def test_the_fit_is_that_of_ridge_logistic_regression(table):
         np.repeat([1, 0], len(table.weight_C)),
         sample_weight=np.tile(table.weight_C, 2),
     )
-    rewards = design.rewards(design.fit(BOTH)), design.rewards(expected.coef_[0] * scales)
+    compared = table.better_C, table.worse_C, table.weight_C
+    found = fit(design.features_MF, *compared, scales=scales)
+    rewards = design.rewards(found), design.rewards(expected.coef_[0] * scales)
     assert np.corrcoef(*rewards)[0, 1] > 0.9999
     np.testing.assert_allclose(*rewards, atol=0.02)
+
+
+def test_weights_are_drawn_to_their_expected_values(table):
+    """At the minimum the pull of the comparisons is that of the prior."""
+    design = Design(table)
+    scales, means = np.full(sum(design.sizes), 0.5), np.full(sum(design.sizes), 0.3)
+    compared = table.better_C, table.worse_C, table.weight_C
+    found = fit(design.features_MF, *compared, scales=scales, means=means, tolerance=1e-12)
+    features = design.features_MF.toarray()
+    differences = features[table.better_C] - features[table.worse_C]
+    pull = differences.T @ (table.weight_C * expit(-differences @ found))
+    np.testing.assert_allclose(pull, (found - means) / scales**2, atol=0.01)
+
+
+@pytest.mark.parametrize("strengths", [Strengths(named=0.03), Strengths(named=0.03, words=0.3)])
+def test_without_evidence_a_longer_response_is_better(table, strengths):
+    """Two comparisons say little, and where nothing is known, length decides."""
+    design = Design(table)
+    weights = design.fit(strengths, np.arange(len(table.better_C)) < 2)
+    length = weights[LENGTH] / design.named.scale_[LENGTH]
+    assert length == pytest.approx(LENGTH_MEAN, abs=0.1)
+    others = np.delete(weights, LENGTH) * design.features_MF.max()
+    assert np.abs(others).max() < abs(weights[LENGTH])
+
+
+def test_many_rankings_overrule_the_expected_weight_of_the_length(table):
+    """The shorter response is better in all of them."""
+    lengths = table.named_MF[:, LENGTH]
+    by_length = np.sort([table.better_C, table.worse_C], axis=0)
+    longer = lengths[by_length[0]] > lengths[by_length[1]]
+    better, worse = np.where(longer, by_length[::-1], by_length)
+    shorter = replace(table, better_C=better, worse_C=worse)
+    assert Design(shorter).fit(Strengths(named=0.03))[LENGTH] < 0
 
 
 def test_a_part_without_strength_has_no_weights(table):
@@ -122,6 +167,18 @@ def test_the_part_that_tells_responses_apart_is_chosen(table):
     assert [each["parts"] for each in found["candidates"]] == [["named"], ["named", "words"]]
     assert found["candidates"][1]["accuracy"] > 0.8
     assert found["candidates"][0]["gain"] > 0
+
+
+def test_a_richer_model_must_be_better_by_more_than_chance(table):
+    """All prompts agree on the gain of the one, and the other gains on a single prompt."""
+    lead = np.ones(len(table.better_C))
+    simple, richer = (Candidate(BOTH, np.zeros(0), margin * lead, 0.0) for margin in (1.0, 1.1))
+    assert best(table, [simple, richer]) is richer
+    assert best(table, [richer, simple]) is richer
+    margins = np.select([table.prompt_C == 0, table.prompt_C == 1], [3.0, 0.9], 1.0)
+    uneven = Candidate(BOTH, np.zeros(0), margins, 0.0)
+    assert loss_by_prompt(table, uneven).sum() < loss_by_prompt(table, simple).sum()
+    assert best(table, [simple, uneven]) is simple
 
 
 def test_a_part_of_many_prompts_is_drawn(dataset):
