@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from training.bootstrap import bootstrap
 from training.selection.linear import Design, Strengths
@@ -24,6 +25,7 @@ NAMED = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Strengths that are tried for the named features; below, for the words and the embeddings."""
 WORDS = (0.3, 1.0, 3.0, 10.0)
 EMBEDDED = (1.0, 3.0, 10.0)
+SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +146,13 @@ class Validator:
 def best(table: FeatureTable, candidates: Iterable[Candidate]) -> Candidate:
     """Return the best candidate; a simpler one, which comes first, where that is not sure.
 
-    A later one must lower the log loss by more than the standard error of its gain over prompts
-    (Hastie, Tibshirani and Friedman 2009, section 7.10).
+    A later one must lower the log loss of the prompts in a one-sided paired t-test.
     """
     found, *others = candidates
     for other in others:
         gain_Q = loss_by_prompt(table, found) - loss_by_prompt(table, other)
-        if len(gain_Q) > 1 and gain_Q.mean() > gain_Q.std(ddof=1) / len(gain_Q) ** 0.5:
+        Q = len(gain_Q)
+        if Q > 1 and gain_Q.mean() > t.isf(SIGNIFICANT, Q - 1) * gain_Q.std(ddof=1) / Q**0.5:
             found = other
     return found
 
@@ -158,7 +160,7 @@ def best(table: FeatureTable, candidates: Iterable[Candidate]) -> Candidate:
 def loss_by_prompt(table: FeatureTable, candidate: Candidate) -> NDArray[np.float64]:
     """Return the log loss (Q,) of each prompt's comparisons."""
     losses_C = np.logaddexp(0.0, -candidate.margins_C) * table.weight_C
-    return np.bincount(table.prompt_C, losses_C, table.prompts)
+    return np.bincount(table.prompt_C, losses_C, table.prompts).astype(float)
 
 
 def agreed_by_prompt(table: FeatureTable, candidate: Candidate) -> pd.DataFrame:
