@@ -152,7 +152,8 @@ def test_what_is_cut_is_counted(load):
     dataset, _ = load(limit=8)
     assert dataset.counts.truncated_prompts == 14
     assert dataset.counts.truncated_responses > 14
-    assert max(len(tokens) for r in dataset.train for tokens in Element.of([r]).example().responses) == 8
+    examples = [Element.of([ranking]).example() for ranking in dataset.train]
+    assert max(len(tokens) for example in examples for tokens in example.responses) == 8
 
 
 def test_prompts_that_the_template_refuses_are_dropped_and_counted(load):
