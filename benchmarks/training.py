@@ -63,7 +63,7 @@ from training.backbones.onednn import product
 from training.backbones.pretrained import PretrainedBackbone
 from training.child_process import end_with_parent
 from training.config import TrainConfig
-from training.data.dataset import TokenizedPrompt, TokenizedRanking
+from training.data.dataset import Element, TokenizedPrompt, TokenizedRanking
 from training.distributed.device import Device
 from training.loop.step import Learner, accumulate_gradients, clip_grad_norm
 
@@ -253,21 +253,22 @@ def our_steps(name: str, row: Row, arguments: argparse.Namespace) -> Iterator[An
     backbone = PretrainedBackbone(model.train(), None, config.layout, config.attention)
     yield backbone.attention or "padded"
     learner = Learner.create(backbone, config, device)
-    rankings = []
+    elements = []
     for number, (prompt, responses) in enumerate(make_examples(row, arguments.rankings)):
         if name == "packed":
             responses = [np.concatenate([prompt, response]) for response in responses]
             prompt = prompt[:0]
         tokenized = TokenizedPrompt(number, str(number), prompt, responses)
         ranks = tuple(np.random.default_rng(number).permutation(row.K) + 1)
-        rankings.append(TokenizedRanking(tokenized, tuple(range(row.K)), ranks, None))
+        ranking = TokenizedRanking(tokenized, tuple(range(row.K)), ranks, None)
+        elements.append(Element.of([ranking]))
     for _ in range(1 + arguments.steps):
         start = now(arguments)
-        accumulate_gradients(learner.losses, rankings, device, config.tokens_per_batch)
+        accumulate_gradients(learner.losses, elements, device, config.tokens_per_batch)
         clip_grad_norm(backbone, config.max_grad_norm)
         learner.optimizer.step(1e-6)
         learner.optimizer.zero_grad()
-        yield (now(arguments) - start) / len(rankings)
+        yield (now(arguments) - start) / len(elements)
 
 
 def trl_steps(name: str, row: Row, arguments: argparse.Namespace) -> Iterator[Any]:

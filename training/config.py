@@ -235,7 +235,9 @@ class TrainConfig:
     )
 
     batching: Batching = setting(
-        "grouped", "batch whole rankings, or shuffle their comparisons", group="training"
+        "grouped",
+        "batch all rankings of the same responses as one, or shuffle their comparisons",
+        group="training",
     )
     loss: Loss = setting(
         "bradley-terry", "loss of all comparisons, or of the order as a whole", group="training"
@@ -257,7 +259,11 @@ class TrainConfig:
         least=0,
     )
     epochs: int = setting(
-        None, "epochs: passes over the training rankings", group="training", least=1, most=10000
+        None,
+        "epochs: passes over the texts of the training side",
+        group="training",
+        least=1,
+        most=10000,
     )
     max_steps: int = setting(
         0,
@@ -266,7 +272,11 @@ class TrainConfig:
         least=0,
     )
     rankings_per_step: int = setting(
-        None, "batch size: rankings in one optimiser step", group="training", least=1, most=65536
+        None,
+        "batch size: rankings in one optimiser step; those of the same responses count as one",
+        group="training",
+        least=1,
+        most=65536,
     )
     optimizer: OptimizerChoice = setting("adamw", "optimiser", group="training")
     schedule: Schedule = setting("cosine", "learning rate schedule after warm-up", group="training")

@@ -266,7 +266,7 @@ def test_evaluations_and_lines_come_as_often_as_asked(rankings_file, tmp_path):
         rankings_file,
         tmp_path / "run",
         "--epochs",
-        "2",
+        "3",
         "--evaluate-every",
         "2",
         "--log-every",

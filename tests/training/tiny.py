@@ -3,9 +3,11 @@
 import gzip
 import json
 import random
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -24,11 +26,13 @@ from transformers import (
 from training.backbones.pretrained import PretrainedBackbone
 from training.backbones.scratch import ScratchBackbone
 from training.config import TrainConfig
+from training.data.arrow_table import Table, TableWriter
+from training.data.dataset import Prompts, Rankings
 from training.data.encoder import TextEncoder, prepare_tokenizer
 from training.data.examples import Example
 from training.data.file import FileSource
 from training.data.staging import stage
-from training.data.token_cache import tokenized
+from training.data.token_cache import schemas, tokenized
 from training.data.tokenizer import train_tokenizer
 
 TEXTS = [
@@ -250,6 +254,35 @@ def tiny_dataset(folder: Path, lines=None, source=None, **settings):
     with stage(source, folder / "cache", config.aggregation) as staging:
         staging.split(config)
         return tokenized(staging, encoder, folder / "cache")[0]
+
+
+def stored_rankings(folder: Path, prompts, rows) -> Rankings:
+    """Rankings as a run reads them, of prompts with tokens.
+
+    Prompts are (P tokens, [R tokens, ...]); rows are (prompt, places, ranks) or (prompt, places,
+    ranks, groups), in the order of the prompts.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    of_prompts, of_texts, of_rankings, _ = schemas(pa.uint16())
+    names = ("prompts", "texts", "rankings")
+    with ExitStack() as files:
+        writers = [
+            files.enter_context(TableWriter(folder / name, schema))
+            for name, schema in zip(names, (of_prompts, of_texts, of_rankings), strict=True)
+        ]
+        for number, (prompt, responses) in enumerate(prompts):
+            parts = [prompt, *responses]
+            none = [0] * len(responses)
+            lengths = [len(part) for part in parts]
+            hash_, id_ = f"hash {number}", json.dumps(number)
+            writers[0].add(hash_, id_, np.concatenate(parts), lengths, none, none)
+            writers[1].add(json.dumps([[], []]))
+        for labeller, (prompt, places, ranks, *groups) in enumerate(rows):
+            tokens = len(prompts[prompt][0]) + sum(len(prompts[prompt][1][p]) for p in places)
+            writers[2].add(prompt, labeller, tokens, places, ranks, groups[0] if groups else ())
+    opened = [Table(folder / name) for name in names]
+    labellers = [f"labeller {number}" for number in range(len(rows))]
+    return Rankings(opened[2], Prompts(*opened[:2]), labellers, ["own"] * len(rows))
 
 
 def write_rankings(path: Path, lines=None) -> Path:

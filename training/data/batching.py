@@ -1,4 +1,4 @@
-"""Deal rankings, or comparisons, out to the steps of a run.
+"""Deal the rankings, or their comparisons, out to the steps of a run.
 
 Shapes: C comparisons.
 """
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainConfig
-from training.data.dataset import TokenizedRanking
+from training.data.dataset import Element, Rankings, TokenizedRanking
+from training.data.elements import Members, pairs_of_responses, sets_of_responses
 from training.rankings import UNRANKED, Ties, below_the_ranked
 
 
@@ -26,40 +27,40 @@ class Rows(Protocol):
 
 
 class Batches:
-    """Return the rankings of a step, by its number from 0 on. An epoch has all elements once.
+    """Return the elements of a step, by its number from 0 on. An epoch has all elements once.
 
-    With `batching="grouped"` an element is a ranking, and a step has `rankings_per_step` of them.
-    With `batching="shuffled"` an element is a comparison, as a ranking of two, and an epoch deals
-    them out evenly over as many steps.
+    With `batching="grouped"` an element is a set of responses with all rankings of it, and a step
+    has `rankings_per_step` elements. With `batching="shuffled"` it is a pair of responses of a set,
+    with all comparisons of it, and an epoch deals them out evenly over as many steps.
 
     An epoch's order depends on the seed and its number alone: a run may begin at any step.
     """
 
-    def __init__(
-        self,
-        rankings: Sequence[TokenizedRanking],
-        ranks: Rows,
-        config: TrainConfig,
-        groups: Rows | None = None,
-    ) -> None:
+    def __init__(self, rankings: Rankings, config: TrainConfig, *, merged: bool = True) -> None:
         """Deal out these rankings.
 
-        `ranks` and `groups` give the numbers of each without reading its tokens; without `groups`
-        all responses differ.
+        Unless they are `merged`, each ranking is a set of its own: so it was in earlier versions,
+        whose runs go on as they began.
         """
-        self.per_epoch = math.ceil(len(rankings) / config.rankings_per_step)
+        sets_R = (
+            sets_of_responses(rankings.prompt_rows, rankings.places)
+            if merged
+            else np.arange(len(rankings))
+        )
+        self._members = Members(sets_R)
+        self.per_epoch = math.ceil(len(self._members) / config.rankings_per_step)
         self._rankings = rankings
         self._rankings_per_step = config.rankings_per_step
         self._seed = config.seed
-        self._pairs_C3 = (
-            pairs_of(ranks, len(rankings), config.ties, groups)
-            if config.batching == "shuffled"
-            else None
-        )
+        self._pairs_C3: NDArray[np.int32] | None = None
+        if config.batching == "shuffled":
+            pairs_C3 = pairs_of(rankings.ranks, len(rankings), config.ties, rankings.groups)
+            self._members = Members(pairs_of_responses(pairs_C3, sets_R, rankings.places))
+            self._pairs_C3 = pairs_C3
         self._epoch = -1
         self._steps: list[NDArray[np.int64]] = []
 
-    def __getitem__(self, step: int) -> list[TokenizedRanking]:
+    def __getitem__(self, step: int) -> list[Element]:
         epoch, place = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             self._epoch, self._steps = epoch, self._deal(np.random.default_rng([self._seed, epoch]))
@@ -67,23 +68,34 @@ class Batches:
 
     def _deal(self, random: np.random.Generator) -> list[NDArray[np.int64]]:
         """Return the elements of each step of an epoch."""
+        order = random.permutation(len(self._members))
         if self._pairs_C3 is not None:
-            return np.array_split(random.permutation(len(self._pairs_C3)), self.per_epoch)
-        order = random.permutation(len(self._rankings))
+            return np.array_split(order, self.per_epoch)
         return np.split(order, range(self._rankings_per_step, len(order), self._rankings_per_step))
 
-    def _element(self, element: int) -> TokenizedRanking:
+    def _element(self, element: int) -> Element:
+        members = self._members[element]
         if self._pairs_C3 is None:
-            return self._rankings[element]
-        place, first, second = self._pairs_C3[element].tolist()
-        ranking = self._rankings[place]
-        ranks = below_the_ranked(ranking.ranks)
-        return replace(
-            ranking,
-            places=(ranking.places[first], ranking.places[second]),
-            ranks=(ranks[first], ranks[second]),
-            groups=(),
+            return Element.of(self._rankings.of_one_prompt(members))
+        places, *pairs = self._pairs_C3[members].T.tolist()
+        rankings = self._rankings.of_one_prompt(places)
+        return Element.of(
+            [
+                pair_of(ranking, first, second)
+                for ranking, first, second in zip(rankings, *pairs, strict=True)
+            ]
         )
+
+
+def pair_of(ranking: TokenizedRanking, first: int, second: int) -> TokenizedRanking:
+    """Return a comparison of a ranking, named by two places within it, as a ranking of two."""
+    ranks = below_the_ranked(ranking.ranks)
+    return replace(
+        ranking,
+        places=(ranking.places[first], ranking.places[second]),
+        ranks=(ranks[first], ranks[second]),
+        groups=(),
+    )
 
 
 def pairs_of(

@@ -62,8 +62,44 @@ class TokenizedRanking:
     groups: tuple[int, ...] = ()
     """Numbers that responses share which read the same after the cut; empty where all differ."""
 
+    def in_order(self, places: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the ranks and the groups of the responses at these places of the prompt's lists.
+
+        The rank of a response that is not in the ranking is 0.
+        """
+        ranks = dict(zip(self.places, self.ranks, strict=True))
+        groups = dict(zip(self.places, self.groups, strict=False))
+        return (
+            tuple(ranks.get(place, 0) for place in places),
+            tuple(groups.get(place, NO_GROUP) for place in places) if groups else (),
+        )
+
+
+NO_GROUP = -1
+"""Number in the groups of a ranking of responses that are not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """Hold some responses to a prompt, which are computed once, and the rankings of them."""
+
+    prompt: TokenizedPrompt
+    places: tuple[int, ...]
+    """Places of the responses in the prompt's lists."""
+    rankings: tuple[TokenizedRanking, ...]
+    """Rankings of these responses, or of some of them."""
+
+    @classmethod
+    def of(cls, rankings: Sequence[TokenizedRanking]) -> Element:
+        """Return rankings of one prompt as an element.
+
+        One of them must name every response that the others name.
+        """
+        largest = max(rankings, key=lambda ranking: len(ranking.places))
+        return cls(largest.prompt, largest.places, tuple(rankings))
+
     def example(self) -> Example:
-        """Return the prompt and the ranked responses, to be scored together."""
+        """Return the prompt and the responses, to be scored together."""
         return Example(self.prompt.tokens, [self.prompt.responses[place] for place in self.places])
 
 
@@ -185,6 +221,11 @@ class Rankings(Sequence[TokenizedRanking]):
             return [self[i] for i in range(*place.indices(len(self)))]
         place = range(len(self))[place]
         return self._ranking(place, self._prompts.read(int(self.prompt_rows[place])))
+
+    def of_one_prompt(self, places: Sequence[int]) -> list[TokenizedRanking]:
+        """Return the rankings at these places, all of one prompt, which is read once."""
+        prompt = self._prompts.read(int(self.prompt_rows[places[0]]))
+        return [self._ranking(place, prompt) for place in places]
 
     def by_prompt(
         self, *, every: int = 1, texts: bool = True

@@ -88,7 +88,9 @@ class Checkpoints:
         self._restore_weights(contents["weights"])
         self.optimizer.load_state_dict(contents["optimizer"])
         state = TrainState(**contents["standing"])
-        state.last_epoch = StepStats(**contents["standing"]["last_epoch"])
+        last_epoch = contents["standing"]["last_epoch"]
+        # In runs of earlier versions, each ranking was an element.
+        state.last_epoch = StepStats(**{"elements": last_epoch["rankings"], **last_epoch})
         state.restore_random()
         self._saved = step
         if self.group.is_first:

@@ -17,6 +17,7 @@ from training.backbones.choose import create_backbone
 from training.backbones.features import PodiumFeaturesForSequenceClassification
 from training.config import TrainConfig
 from training.data.dataset import Dataset
+from training.data.elements import Members, sets_of_responses
 from training.data.encoder import TextEncoder
 from training.data.source import Source
 from training.data.staging import stage
@@ -115,11 +116,13 @@ def manifest(
 ) -> dict[str, Any]:
     """Return the contents of manifest.json: what the run learns from, and what it runs on."""
     by_labeller, by_nobody = dataset.rankings_by_labeller()
+    train = dataset.train
     return {
         "project": source.name,
         "source": source.identity(),
         "aggregation": config.aggregation,
         **asdict(dataset.counts),
+        "train_sets": len(Members(sets_of_responses(train.prompt_rows, train.places))),
         "rankings_by_labeller": by_labeller,
         "rankings_by_nobody": by_nobody,
         "rankings_sha256": dataset.rankings_sha256,
@@ -137,6 +140,11 @@ def manifest(
             "numpy": np.__version__,
         },
     }
+
+
+def merges_rankings(folder: RunFolder) -> bool:
+    """Return True unless an earlier version began the run, which learned each ranking by itself."""
+    return "train_sets" in (folder.read_manifest() or {})
 
 
 def _pretrained(backbone: Backbone, config: TrainConfig) -> dict[str, Any]:

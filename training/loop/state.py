@@ -21,13 +21,15 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class StepStats:
-    """Hold sums over the rankings of steps, each taken before the update that it led to."""
+    """Hold sums over the elements of steps, each taken before the update that it led to."""
 
+    elements: int = 0
     rankings: int = 0
     """With shuffled batching, every comparison is a ranking of two."""
     comparisons: int = 0
     agreed: float = 0.0
     loss_sum: float = 0.0
+    """Sum of the elements' losses."""
     tokens: int = 0
 
     def __iadd__(self, other: StepStats) -> StepStats:
@@ -37,12 +39,14 @@ class StepStats:
 
     def over(self, group: ProcessGroup) -> StepStats:
         """Return the sums over all processes. Each of them must call this."""
-        rankings, comparisons, agreed, loss_sum, tokens = group.sum(astuple(self))
-        return StepStats(int(rankings), int(comparisons), agreed, loss_sum, int(tokens))
+        elements, rankings, comparisons, agreed, loss_sum, tokens = group.sum(astuple(self))
+        return StepStats(
+            int(elements), int(rankings), int(comparisons), agreed, loss_sum, int(tokens)
+        )
 
     @property
     def loss(self) -> float:
-        return self.loss_sum / self.rankings if self.rankings else math.nan
+        return self.loss_sum / self.elements if self.elements else math.nan
 
     @property
     def accuracy(self) -> float:

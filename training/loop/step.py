@@ -1,6 +1,6 @@
 """One optimiser step: accumulate the gradient, clip it, and update the weights.
 
-Shapes: N rankings, K responses.
+Shapes: N elements, M rankings, K responses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from training.backbones.backbone import Backbone
 from training.config import TrainConfig
-from training.data.dataset import TokenizedRanking
+from training.data.dataset import Element
 from training.data.examples import IDLE, IDLE_RANKS, Example
 from training.data.packing import buckets, shares
 from training.distributed.device import Device
@@ -43,13 +43,22 @@ class RankingLosses(nn.Module):
     def forward(
         self,
         examples: Sequence[Example],
-        ranks: Sequence[tuple[int, ...]],
+        ranks: Sequence[Sequence[tuple[int, ...]]],
         groups: Sequence[tuple[int, ...]] = (),
     ) -> tuple[Tensor, Tensor]:
-        """Return the rewards (N, K) and the loss of each ranking (N,)."""
+        """Return the rewards (N, K), and each ranking's part of the loss of its example (M,).
+
+        The loss of an example is the mean over its rankings. `ranks` has a sequence of rankings for
+        each example, and `groups` has those of all of them, one after another.
+        """
         rewards_NK = self.backbone.rewards(examples)
-        ranks_NK = pad_ranks(list(ranks), rewards_NK.device)
-        return rewards_NK, self.objective(rewards_NK, ranks_NK, pad_groups(groups, ranks_NK))
+        counts = [len(rows) for rows in ranks]
+        example_M = [number for number, count in enumerate(counts) for _ in range(count)]
+        rewards_MK = rewards_NK[example_M]
+        ranks_MK = pad_ranks([row for rows in ranks for row in rows], rewards_NK.device)
+        losses_M = self.objective(rewards_MK, ranks_MK, pad_groups(groups, ranks_MK))
+        share_M = torch.tensor([counts[number] for number in example_M], device=losses_M.device)
+        return rewards_NK, losses_M / share_M
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,32 +121,32 @@ def replicate(losses: RankingLosses, device: Device) -> nn.Module:
 def has_unused_weights(losses: RankingLosses) -> bool:
     """Return whether some weights have no part in the loss, as encoders' unused heads."""
     weights = [weight for weight in losses.parameters() if weight.requires_grad]
-    _, losses_N = losses([IDLE], [IDLE_RANKS])
-    gradients = torch.autograd.grad(losses_N.sum(), weights, allow_unused=True)
+    _, losses_M = losses([IDLE], [[IDLE_RANKS]])
+    gradients = torch.autograd.grad(losses_M.sum(), weights, allow_unused=True)
     return any(gradient is None for gradient in gradients)
 
 
 def train_step(
     learner: Learner,
-    rankings: Sequence[TokenizedRanking],
+    elements: Sequence[Element],
     state: TrainState,
     learning_rate: float,
     max_grad_norm: float,
     say: Callable[[str], None],
 ) -> StepStats:
-    """Update the weights on these rankings and return the statistics of the step.
+    """Update the weights on these elements and return the statistics of the step.
 
     Raises UserError where the loss or the gradient norm is not a number. All processes call this.
     """
     group = learner.device.group
     stats, last = state.with_oom_backoff(
-        partial(accumulate_gradients, learner.losses, rankings, learner.device),
+        partial(accumulate_gradients, learner.losses, elements, learner.device),
         say,
         before_retry=learner.optimizer.zero_grad,
         group=group,
     )
     if group.replicated:
-        stats += add_gradient(learner.losses, last, len(rankings), learner.device)
+        stats += add_gradient(learner.losses, last, len(elements), learner.device)
     elif group.sharded:
         group.sum_gradients(learner.objective.parameters())
     stats = stats.over(group)
@@ -154,29 +163,29 @@ def train_step(
 
 def accumulate_gradients(
     losses: nn.Module,
-    rankings: Sequence[TokenizedRanking],
+    elements: Sequence[Element],
     device: Device,
     tokens_per_batch: int,
-) -> tuple[StepStats, list[TokenizedRanking]]:
-    """Add the gradient of the mean loss over these rankings, in as many batches as it takes.
+) -> tuple[StepStats, list[Element]]:
+    """Add the gradient of the mean loss over these elements, in as many batches as it takes.
 
-    Each of several processes adds the gradient of its share of the rankings. With a copy of the
+    Each of several processes adds the gradient of its share of the elements. With a copy of the
     model in each, the gradients stay apart until the one batch that is left to the caller, or to
     an idle one where there is none: a process that runs out of memory can retry only before that.
     What is left is the last of several batches, if it is no larger than one that did fit.
-    Return the statistics and the rankings of the batch that is left. Raises StoppedError between
+    Return the statistics and the elements of the batch that is left. Raises StoppedError between
     batches.
     """
     stats = StepStats()
     group = device.group
     backbone = cast(RankingLosses, getattr(losses, "module", losses)).backbone
-    examples = [ranking.example() for ranking in rankings]
+    examples = [element.example() for element in elements]
     mine = shares(examples, backbone.size, group.count)[group.rank]
     batches = [
-        [rankings[mine[place]] for place in bucket]
+        [elements[mine[place]] for place in bucket]
         for bucket in buckets([examples[place] for place in mine], backbone.size, tokens_per_batch)
     ]
-    sizes = [backbone.size([ranking.example() for ranking in batch]) for batch in batches]
+    sizes = [backbone.size([element.example() for element in batch]) for batch in batches]
     fits = len(sizes) > 1 and sizes[-1] <= max(sizes[:-1])
     last = batches.pop() if group.replicated and fits else []
     with losses.no_sync() if isinstance(losses, DistributedDataParallel) else nullcontext():
@@ -184,37 +193,45 @@ def accumulate_gradients(
             group.should_compute(True)
             if not group.sharded:  # else the others would wait for this one's share of weights
                 check()
-            stats += add_gradient(losses, batch, len(rankings), device)
+            stats += add_gradient(losses, batch, len(elements), device)
         while group.should_compute(False):
-            add_gradient(losses, [], len(rankings), device)
+            add_gradient(losses, [], len(elements), device)
     return stats, last
 
 
 def add_gradient(
-    losses: nn.Module, batch: Sequence[TokenizedRanking], count: int, device: Device
+    losses: nn.Module, batch: Sequence[Element], count: int, device: Device
 ) -> StepStats:
-    """Add a batch's part of the gradient of the mean loss over `count` rankings.
+    """Add a batch's part of the gradient of the mean loss over `count` elements.
 
     An empty batch adds nothing, but computes along with other processes.
     """
-    examples = [ranking.example() for ranking in batch] or [IDLE]
-    ranks = [ranking.ranks for ranking in batch] or [IDLE_RANKS]
-    groups = [ranking.groups for ranking in batch]
+    examples = [element.example() for element in batch] or [IDLE]
+    placed = [
+        [ranking.in_order(element.places) for ranking in element.rankings] for element in batch
+    ]
+    ranks = [[ranks for ranks, _ in rows] for rows in placed] or [[IDLE_RANKS]]
+    groups = [groups for rows in placed for _, groups in rows]
     with device.autocast():
-        rewards_NK, losses_N = losses(examples, ranks, groups)
+        rewards_NK, losses_M = losses(examples, ranks, groups)
     # DistributedDataParallel divides the sum of all gradients by the number of processes.
     copies = device.group.count if device.group.replicated else 1
-    (losses_N.sum() * (copies / count if batch else 0.0)).backward()
-    stats = StepStats()
+    (losses_M.sum() * (copies / count if batch else 0.0)).backward()
     if not batch:
-        return stats
-    stats.rankings = len(batch)
-    stats.loss_sum = float(losses_N.detach().sum())
-    stats.tokens = sum(example.tokens for example in examples)
-    for row, row_ranks, row_groups in zip(rewards_NK.tolist(), ranks, groups, strict=True):
-        found = agreement(row_ranks, row, row_groups)
-        stats.agreed += found.agreed
-        stats.comparisons += found.comparisons
+        return StepStats()
+    stats = StepStats(
+        elements=len(batch),
+        rankings=len(losses_M),
+        loss_sum=float(losses_M.detach().sum()),
+        tokens=sum(example.tokens for example in examples),
+    )
+    for element, row in zip(batch, rewards_NK.tolist(), strict=True):
+        rewards = dict(zip(element.places, row, strict=False))
+        for ranking in element.rankings:
+            scores = [rewards[place] for place in ranking.places]
+            found = agreement(ranking.ranks, scores, ranking.groups)
+            stats.agreed += found.agreed
+            stats.comparisons += found.comparisons
     return stats
 
 

@@ -41,7 +41,7 @@ from training.evaluation.summary import baselines, show
 from training.loop.checkpoint import Checkpoints
 from training.loop.optimizers import learning_rate_at
 from training.loop.resume import can_resume, resume_backbone
-from training.loop.setup import begin, describe
+from training.loop.setup import begin, describe, merges_rankings
 from training.loop.state import StepStats, TrainState
 from training.loop.step import Learner, train_step
 from training.programs.network import judge_network, rankings_to_train_on
@@ -161,7 +161,7 @@ def load(
         reporter.say(f"going on after step {state.step}")
     log = MetricLog(folder, state.step, silent=not group.is_first)
     rankings = rankings_to_train_on(backbone, dataset.train, config)
-    batches = Batches(rankings, rankings.ranks, config, rankings.groups)
+    batches = Batches(rankings, config, merged=merges_rankings(folder))
     started -= state.seconds
     run = Run(config, learner, dataset, batches, checkpoints, state, log, reporter, started)
     if isinstance(source, FileSource):
@@ -238,10 +238,10 @@ def step_and_log(run: Run) -> None:
     state, step = run.state, run.state.step
     started = time.monotonic()
     learning_rate = learning_rate_at(step, run.steps, run.config)
-    rankings = run.batches[step]
+    elements = run.batches[step]
     reading = time.monotonic() - started
     stats = train_step(
-        run.learner, rankings, state, learning_rate, run.config.max_grad_norm, run.reporter.say
+        run.learner, elements, state, learning_rate, run.config.max_grad_norm, run.reporter.say
     )
     now = time.monotonic()
     state.record_step(

@@ -17,7 +17,7 @@ from tests.training.tiny import (
     rewards_one_by_one,
 )
 from training.config import TrainConfig
-from training.data.dataset import TokenizedPrompt, TokenizedRanking
+from training.data.dataset import Element, TokenizedPrompt, TokenizedRanking
 from training.distributed.device import Device
 from training.loop.loss import RankingLoss, pad_ranks
 from training.loop.step import RankingLosses, accumulate_gradients
@@ -39,12 +39,13 @@ def gradients(model):
     }
 
 
-def rankings_of(examples, ranks):
-    """Return examples as the rankings that the training loop takes."""
+def elements_of(examples, ranks):
+    """Return examples as the elements that the training loop takes, with one ranking each."""
     found = []
     for number, (example, row) in enumerate(zip(examples, ranks, strict=True)):
         prompt = TokenizedPrompt(number, str(number), example.prompt, list(example.responses))
-        found.append(TokenizedRanking(prompt, tuple(range(len(row))), row, None))
+        ranking = TokenizedRanking(prompt, tuple(range(len(row))), row, None)
+        found.append(Element.of([ranking]))
     return found
 
 
@@ -129,7 +130,7 @@ def check_pairs(kind, ranks, config, attention="auto", device="cpu"):
     losses = RankingLosses(grouped, objective)
     done, _ = accumulate_gradients(
         losses,
-        rankings_of(examples, ranks),
+        elements_of(examples, ranks),
         Device(torch.device(device), bf16=False),
         config.tokens_per_batch,
     )

@@ -11,8 +11,8 @@ from tests.training.backbones.equality import (
     check_gradients,
     check_pairs,
     check_separate_rewards,
+    elements_of,
     gradients,
-    rankings_of,
 )
 from tests.training.tiny import SCRATCH, backbone_of, in_float64, random_examples
 from training.config import TrainConfig
@@ -72,10 +72,10 @@ def test_small_batches_add_up_to_the_whole_step(kind):
     found = []
     for budget in (10_000, 40, 16):
         backbone = in_float64(backbone_of(kind))
-        rankings = rankings_of(random_examples(backbone), RANKS["ties"])
+        elements = elements_of(random_examples(backbone), RANKS["ties"])
         config = TrainConfig(tokens_per_batch=budget)
         losses = RankingLosses(backbone, RankingLoss(config))
-        done, _ = accumulate_gradients(losses, rankings, CPU, config.tokens_per_batch)
+        done, _ = accumulate_gradients(losses, elements, CPU, config.tokens_per_batch)
         found.append((done.loss, done.comparisons, gradients(backbone.model)))
     for loss, count, gradient in found[1:]:
         assert loss == pytest.approx(found[0][0], abs=1e-12)

@@ -13,6 +13,7 @@ from tests.training.tiny import TEXTS, gpt2_like_tokenizer, ranking_lines, write
 from training.config import TrainConfig
 from training.data import arrow_table as columns
 from training.data import token_cache as tokenstore
+from training.data.dataset import Element
 from training.data.encoder import TextEncoder, prepare_tokenizer
 from training.data.file import FileSource
 from training.data.staging import stage
@@ -54,8 +55,8 @@ def contents(dataset):
         [
             (
                 ranking.prompt.content_hash,
-                ranking.example().prompt.tolist(),
-                [response.tolist() for response in ranking.example().responses],
+                Element.of([ranking]).example().prompt.tolist(),
+                [response.tolist() for response in Element.of([ranking]).example().responses],
                 ranking.ranks,
                 ranking.labeller,
             )
@@ -80,7 +81,7 @@ def test_tokens_ranks_and_lengths_stay_together(load, tokenizer):
     }
     for side in (dataset.train, dataset.held_out):
         for place, ranking in enumerate(side):
-            example = ranking.example()
+            example = Element.of([ranking]).example()
             whole = texts_of[ranking.prompt.content_hash]
             texts = [whole[i] for i in ranking.places]
             assert [tokenizer.decode(tokens[:-1].tolist()) for tokens in example.responses] == texts
@@ -151,7 +152,8 @@ def test_what_is_cut_is_counted(load):
     dataset, _ = load(limit=8)
     assert dataset.counts.truncated_prompts == 14
     assert dataset.counts.truncated_responses > 14
-    assert max(len(tokens) for r in dataset.train for tokens in r.example().responses) == 8
+    examples = [Element.of([ranking]).example() for ranking in dataset.train]
+    assert max(len(tokens) for example in examples for tokens in example.responses) == 8
 
 
 def test_prompts_that_the_template_refuses_are_dropped_and_counted(load):

@@ -99,6 +99,25 @@ def test_two_processes_have_the_loss_curve_of_one_process(rankings_file, tmp_pat
     assert "2 processes" in run.read_manifest()["device"]
 
 
+def of_three_responses(line):
+    """A ranking of the first three of its responses by somebody else, in another order."""
+    few = line["responses"][2::-1]
+    names = {response["id"] for response in few}
+    tied = [[name for name in group if name in names] for group in line["ranking"]]
+    return line | {"responses": few, "ranking": [*filter(None, tied)], "labeller": "cem"}
+
+
+def test_two_processes_learn_several_rankings_of_the_same_responses(tmp_path):
+    lines = ranking_lines(10)
+    lines = [*lines, *map(of_three_responses, lines[::2])]
+    path = write_rankings(tmp_path / "several.jsonl", lines)
+    run, _ = in_processes(path, tmp_path / "two", *SCRATCH)
+    assert_same_results(run, in_one_process(path, tmp_path / "one", *SCRATCH))
+    found = run.read_manifest()
+    assert found["train_sets"] == found["train_prompts"] < found["train_rankings"] / 2
+    assert run.read_metrics()["train"]["rankings"] == found["train_rankings"]
+
+
 @pytest.mark.parametrize("more", [(), ("--lora-rank", "2", "--gradient-checkpointing", "on")])
 def test_sharded_weights_have_the_loss_curve_of_one_process(
     rankings_file, gpt2_folder, tmp_path, more

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from tests.training.backbones.equality import elements_of
 from tests.training.tiny import random_examples, scratch_backbone
 from training.config import TrainConfig
-from training.data.dataset import TokenizedPrompt, TokenizedRanking
 from training.distributed.device import Device
 from training.distributed.processes import ProcessGroup
 from training.loop.state import TrainState
@@ -20,25 +20,14 @@ def step(learning_rate=0.01, **settings):
     """(weights before, weights after, the optimiser) of one step on three rankings."""
     backbone = scratch_backbone()
     config = TrainConfig(device="cpu", **settings)
-    rankings = [
-        TokenizedRanking(
-            TokenizedPrompt(
-                id=n,
-                content_hash=str(n),
-                tokens=example.prompt,
-                responses=list(example.responses),
-            ),
-            tuple(range(len(example.responses))),
-            tuple(range(1, len(example.responses) + 1)),
-            None,
-        )
-        for n, example in enumerate(random_examples(backbone))
-    ]
+    examples = random_examples(backbone)
+    ranks = [tuple(range(1, len(example.responses) + 1)) for example in examples]
+    elements = elements_of(examples, ranks)
     before = weights(backbone)
     learner = Learner.create(backbone, config, Device.choose(config))
     state = TrainState(config.tokens_per_batch)
-    stats = train_step(learner, rankings, state, learning_rate, config.max_grad_norm, print)
-    assert (stats.rankings, stats.loss > 0) == (len(rankings), True)
+    stats = train_step(learner, elements, state, learning_rate, config.max_grad_norm, print)
+    assert (stats.elements, stats.rankings, stats.loss > 0) == (3, 3, True)
     return before, weights(backbone), learner.optimizer
 
 
