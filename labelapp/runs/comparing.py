@@ -209,22 +209,30 @@ def verdict(comparison: RunComparison) -> Verdict:
     details = [f"{capitalised(best.name)} orders {share_of(best.held_out)} as people did."]
     if len(leads) > 1:
         details += [f"{capitalised(ahead_of(one, lead, subject='it is'))}." for one, lead in leads]
-    notes = []
-    if level and any(lead.low is not None for _, lead in leads):
-        notes.append(
+    words = headline(best, beaten, level)
+    if all(lead.is_nothing for _, lead in leads):
+        words = f"{capitalised(names_of(together))} do equally well on every held-out prompt"
+    elif len(leads) == 1:
+        [(other, lead)] = leads
+        words += f": {ahead_of(other, lead, subject=f'{best.name} is')}"
+    tone = "clear" if beaten else "open"
+    return Verdict(f"{words}.", details + apart, tone, notes([lead for _, lead in leads]))
+
+
+def notes(leads: Sequence[Gain]) -> list[str]:
+    """Return how to read the gains of the other runs over the best one."""
+    found = []
+    known = [lead for lead in leads if lead.low is not None and not lead.is_nothing]
+    if not all(lead.is_below_zero for lead in known):
+        found.append(
             "An interval that includes 0 means that the difference may be chance. More held-out"
             " prompts make it narrower."
         )
     if len(leads) > 1:
-        notes.append("Each interval is for one pair of runs, and not corrected for their number.")
-    if any(lead.low is None for _, lead in leads):
-        notes.append("Without a run’s files, there is no interval.")
-    words = headline(best, beaten, level)
-    if len(leads) == 1:
-        [(other, lead)] = leads
-        words += f": {ahead_of(other, lead, subject=f'{best.name} is')}"
-    tone = "clear" if beaten else "open"
-    return Verdict(f"{words}.", details + apart, tone, notes)
+        found.append("Each interval is for one pair of runs, and not corrected for their number.")
+    if any(lead.low is None for lead in leads):
+        found.append("Without a run’s files, there is no interval.")
+    return found
 
 
 def headline(best: ComparedRun, beaten: Sequence[ComparedRun], level: Sequence[ComparedRun]) -> str:
@@ -260,6 +268,8 @@ def share_of(held_out: dict[str, Any]) -> str:
 
 def ahead_of(other: ComparedRun, lead: Gain, subject: str) -> str:
     """Return how far the best run is ahead of another one, given the other's gain over it."""
+    if lead.is_nothing:
+        return f"{subject} level with {other.name} on every held-out prompt"
     if lead.value == 0:
         words = f"{subject} level with {other.name}"
     else:

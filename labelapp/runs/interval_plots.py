@@ -82,7 +82,7 @@ def intervals_plot(
 def plots(comparison: RunComparison) -> list[IntervalsPlot]:
     """Return the accuracies beside what they must beat, and the differences from the reference.
 
-    Runs that were judged on other comparisons are left out.
+    Runs that were judged on other comparisons are left out, and so are plots of a single run.
     """
     reference, together = comparison.reference, comparison.together
     accuracies = [
@@ -95,7 +95,7 @@ def plots(comparison: RunComparison) -> list[IntervalsPlot]:
     agreement = as_object(as_object(reference.run.metrics.get("labellers_agree")).get("held_out"))
     accuracies.append(estimate("Two people", "people", agreement, "agreement"))
     found = [one for one in accuracies if one is not None]
-    if not found:
+    if len(together) < 2 or not found:
         return []
     drawn = [intervals_plot("Held-out accuracy, in %", found, lambda value: f"{100 * value:.0f}")]
     differences = [
@@ -106,7 +106,7 @@ def plots(comparison: RunComparison) -> list[IntervalsPlot]:
         for one in together
         if one.gain is not None
     ]  # fmt: skip
-    if differences:
+    if any(one.value or one.low for one in differences):
         title = f"Difference from {reference.name}, in points"
         drawn.append(intervals_plot(title, differences, whole_points))
     return drawn

@@ -31,6 +31,11 @@ class Gain:
     high: float | None = None
 
     @property
+    def is_nothing(self) -> bool:
+        """Return True if the two runs do equally well on every prompt."""
+        return self.low == self.high == 0
+
+    @property
     def is_above_zero(self) -> bool:
         """Return True if all of the interval is above zero."""
         return self.low is not None and self.low > 0

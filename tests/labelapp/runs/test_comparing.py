@@ -162,10 +162,12 @@ def test_no_difference_is_called_so(add_run: AddRun, manager: Member) -> None:
     mixed = scores[1:] + scores[:1]
     mixed[0] += 1
     one, same, other = add_run(scores), add_run(scores), add_run(mixed)
-    assert verdict_of(get(manager, one, same)) == (
-        f"No difference between run {one.pk} and run {same.pk} can be measured: run {one.pk} is"
-        f" level with run {same.pk} (95\u00a0% interval +0.0 to +0.0)."
+    page = get(manager, one, same)
+    assert verdict_of(page) == (
+        f"Run {one.pk} and run {same.pk} do equally well on every held-out prompt."
     )
+    assert "may be chance" not in page
+    assert cells(page, "Difference") == ["reference", "+0.0 +0.0 to +0.0"]
     page = get(manager, one, same, other)
     assert verdict_of(page) == (
         f"No difference between run {one.pk}, run {same.pk} and run {other.pk} can be measured."
