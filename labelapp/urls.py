@@ -137,6 +137,7 @@ urlpatterns = [
         name="upload_bad_lines",
     ),
     path("projects/<slug:slug>/runs/", runs.index, name="runs"),
+    path("projects/<slug:slug>/runs/compare/", runs.compare, name="runs_compare"),
     path("projects/<slug:slug>/runs/<row:pk>/", runs.detail, name="run"),
     path("projects/<slug:slug>/runs/<row:pk>/progress/", runs.progress, name="run_progress"),
     path("projects/<slug:slug>/runs/<row:pk>/stop/", runs.stop, name="run_stop"),

@@ -1,7 +1,7 @@
 """Coordinates and labels with which a template draws a line or bar chart as SVG."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,3 +104,88 @@ def axis_top(highest: int) -> int:
     unit = 10 ** max(0, len(str(highest)) - 2)
     tops = (2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100)
     return next(top * unit for top in tops if top * unit >= highest)
+
+
+POINTS = 60  # of a noisy line among others: each is a mean over some steps
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart of several."""
+
+    number: int  # which colour it has, from 1
+    kind: str  # its class: thin or marked
+    path: str  # of an SVG path
+    is_level: bool  # a single value, drawn as a level line
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """Lines over one another, by step."""
+
+    lines: list[Line]
+    ticks_x: list[tuple[float, str]]  # position, label
+    ticks_y: list[tuple[float, str]]  # position, label
+    chance: float | None  # y of the chance level; None outside the chart
+
+
+Points = Sequence[tuple[float, float]]
+"""(step, value) pairs in the order of the steps."""
+
+
+def line_chart(
+    lines: Sequence[tuple[int, str, Points]], chance: float, label: Callable[[float], str]
+) -> LineChart | None:
+    """Return a chart of (number, kind, points) lines, or None where none has two points.
+
+    A line of one point is drawn as a level line. `label` writes the values of the axis.
+    """
+    if not any(len(points) > 1 for _, _, points in lines):
+        return None
+    steps = [step for _, _, points in lines for step, _ in points]
+    values = [value for _, _, points in lines for _, value in points]
+    last = max(steps) or 1.0
+    bottom, top, unit = round_axis(min(values), max(values))
+
+    def place(step: float, value: float) -> str:
+        return f"{WIDTH * step / last:.1f},{HEIGHT * (top - value) / (top - bottom):.1f}"
+
+    ticks = round((top - bottom) / unit)
+    return LineChart(
+        lines=[
+            Line(
+                number=number,
+                kind=kind,
+                path=(
+                    f"M{place(0, points[0][1])} L{place(last, points[0][1])}"
+                    if len(points) == 1
+                    else "M" + " L".join(place(*point) for point in points)
+                ),
+                is_level=len(points) == 1,
+            )
+            for number, kind, points in lines
+            if points
+        ],
+        ticks_x=[(0.0, "0"), (WIDTH, f"{round(last):,}")],
+        ticks_y=[
+            (HEIGHT * (1 - tick / ticks), label(bottom + tick * unit)) for tick in range(ticks + 1)
+        ],
+        chance=HEIGHT * (top - chance) / (top - bottom) if bottom <= chance <= top else None,
+    )
+
+
+def round_axis(lowest: float, highest: float) -> tuple[float, float, float]:
+    """Return the ends of an axis on round values, and the distance of its three to seven ticks."""
+    width = (highest - lowest) or abs(highest) or 1.0
+    power = 10.0 ** math.floor(math.log10(width / 3))
+    unit = next(power * factor for factor in (1, 2, 5, 10) if width / (power * factor) <= 5)
+    bottom = unit * math.floor(lowest / unit + 1e-9)
+    top = unit * math.ceil(highest / unit - 1e-9)
+    return bottom, top if top > bottom else bottom + unit, unit
+
+
+def smoothed(points: Points) -> list[tuple[float, float]]:
+    """Return at most POINTS means of neighbouring points, each at the last of its steps."""
+    stride = -(-len(points) // POINTS)
+    chunks = (points[start : start + stride] for start in range(0, len(points), stride or 1))
+    return [(chunk[-1][0], sum(value for _, value in chunk) / len(chunk)) for chunk in chunks]

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelapp.models import Origin, Prompt, PromptAgreement, Ranking, Response, Score, TrainingRun
+from labelapp.rendering.excerpts import excerpt
 from labelapp.rendering.letters import letter
 from labelapp.runs import scores as scoring
 from training.aggregation import choose
 from training.rankings import UNRANKED, Aggregation, Identifier
-
-EXCERPT = 240  # characters
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,7 @@ class ReviewedResponse:
 
     @property
     def excerpt(self) -> str:
-        text = " ".join(self.response.text.split())
-        return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
+        return excerpt(self.response.text)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Training runs: start, follow, stop and resume them, and store their scores.
+"""Training runs: start, follow, stop, resume and compare them, and store their scores.
 
 It may import web, jobs, db and what is below them.
 """

@@ -1,4 +1,4 @@
-"""The pages of training runs: start, follow, stop and resume them, and read their logs."""
+"""The pages of training runs: start, follow, stop, resume and compare them, and read their logs."""
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -8,13 +8,26 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.jobs import jobs
-from labelapp.models import Member, Role, TrainingRun
+from labelapp.models import Member, Role, State, TrainingRun
 from labelapp.rendering.charts import loss_curve
-from labelapp.runs import caveats, choice, lifecycle, process, scores, tasks
+from labelapp.runs import (
+    caveats,
+    choice,
+    comparing,
+    comparison_table,
+    curves,
+    flips,
+    interval_plots,
+    lifecycle,
+    process,
+    scores,
+    tasks,
+)
 from labelapp.runs.forms import TrainForm
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 
 LOG_BYTES = 200_000
+FLIPS_PER_PAGE = 10
 
 
 def run_context(member: Member, pk: int) -> dict[str, object]:
@@ -65,6 +78,8 @@ def list_response(
         "rows": [(run, mark, caveats.few_prompts(run.held_out)) for run, mark in marked],
         "different_comparisons": any(mark for _, mark in marked),
         "form": form,
+        "can_compare": sum(run.state == State.DONE for run in page.object_list) > 1,
+        "chosen": request.GET.getlist("run"),
         "blocked": lifecycle.reason_not_to_start(member.project),
     }
     return render(request, "runs/list.html", context, status=status)
@@ -101,6 +116,60 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     jobs.mark_lost(member.project.runs.all())
     return render(request, "runs/_progress.html", run_context(member, pk))
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def compare(request: HttpRequest, member: Member) -> HttpResponse:
+    context: dict[str, object] = {"member": member, "project": member.project}
+    try:
+        runs = comparing.chosen_runs(member.project, request.GET.getlist("run"))
+    except comparing.CannotCompareError as error:
+        return render(request, "runs/compare.html", context | {"refused": str(error)})
+    comparison = comparing.compare(runs, request.GET.get("reference", ""))
+    query = "&".join(f"run={run.pk}" for run in runs)
+    context |= {
+        "comparison": comparison,
+        "verdict": comparing.verdict(comparison),
+        "plots": interval_plots.plots(comparison),
+        "sections": comparison_table.sections(comparison),
+        "query": query,
+        "curves": curves.curve_charts(
+            [one.run for one in comparison.runs], [one.run for one in comparison.apart]
+        ),
+        **flips_context(request, comparison, query),
+    }
+    return render(request, "runs/compare.html", context)
+
+
+def flips_context(
+    request: HttpRequest, comparison: comparing.RunComparison, query: str
+) -> dict[str, object]:
+    """Return a page of the pairs that two of the runs order differently.
+
+    Without a choice, the two are the reference and the most accurate of the others.
+    """
+    first, second = comparing.pair(
+        comparison, request.GET.get("first", ""), request.GET.get("second", "")
+    )
+    found = flips.flips(first, second)
+    counts = flips.counts(found)
+    kind = request.GET.get("kind", "")
+    if kind not in counts:
+        kind = next((name for name in flips.KINDS if counts[name]), flips.KINDS[0])
+    of_kind = [flip for flip in found if flip.kind == kind]
+    page = Paginator(of_kind, FLIPS_PER_PAGE).get_page(request.GET.get("page"))
+    pair = f"{query}&reference={comparison.reference.run.pk}&first={first.pk}&second={second.pk}"
+    return {
+        "first": first,
+        "second": second,
+        "kind": kind,
+        "kinds": [(name, counts[name]) for name in flips.KINDS],
+        "flips": flips.show(list(page.object_list), first, second),
+        "page": page,
+        "pair_query": pair,
+    }
 
 
 @require_POST

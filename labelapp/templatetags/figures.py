@@ -33,11 +33,11 @@ def points(share: object) -> str:
 
 
 @register.filter
-def signed(value: object) -> str:
+def signed(value: object, decimals: int = 2) -> str:
     """Return 1.8391 as "+1.84", with a minus sign as wide as the plus."""
     if not isinstance(value, int | float):
         return "–"
-    return f"{value:+.2f}".replace("-", MINUS)
+    return f"{value:+.{decimals}f}".replace("-", MINUS)
 
 
 @register.filter

@@ -35,7 +35,7 @@ from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.runs import process
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
-from tests.browser.test_pages import HELD_OUT, start_run
+from tests.browser.test_pages import HELD_OUT, second_run, start_run
 from tests.conftest import PASSWORD, sign_in
 from tests.labelapp.importing.uploads import confirm, line, lines, send
 from tests.labelapp.labelling.acting import skip, submit
@@ -248,6 +248,13 @@ def test_a_managers_pages(
     for summary in ("Show table", "Settings of this run"):
         page.get_by_text(summary).click()
     faults.look("a run, unfolded")
+    other = second_run(run)
+    faults.visit(live_server.url, ["projects/kitchen/runs/", "projects/kitchen/runs/compare/"])
+    page.goto(f"{live_server.url}/projects/kitchen/runs/compare/?run={run.pk}&run={other.pk}")
+    page.get_by_text("Show table").click()
+    expect(page.get_by_role("article").first).to_be_visible()
+    faults.look("runs, compared")
+    other.delete()
     page.goto(f"{live_server.url}/projects/kitchen/agreement/")
     page.get_by_role("button", name="Measure agreement").click()
     expect(page.get_by_text("Measuring")).to_be_visible()

@@ -7,6 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from labelapp.models import Member, PromptAgreement, Response, Score, State, TrainingRun
+from labelapp.runs import process
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
 from training.config import TrainConfig
@@ -67,6 +68,35 @@ def scored(manager: Member, labeller: Member, add_prompt: Any, add_ranking: Any)
     PromptAgreement.objects.create(
         run=run, prompt=prompt, comparisons=6, against=1, disagreement=1 / 6, held_out=True
     )
+    return run
+
+
+def second_run(first: TrainingRun) -> TrainingRun:
+    """A finished run with curves, whose rewards are the reverse of the first one's."""
+    run = start_run(
+        first.project.members.get(name="manager"),
+        state=State.DONE,
+        finished_at=timezone.now(),
+        folder=f"runs/{first.pk + 100}",
+    )
+    judged = HELD_OUT | {"comparisons_sha256": "same"}
+    for one, accuracy in ((first, 0.683), (run, 0.5)):
+        one.folder = one.folder or f"runs/{one.pk}"
+        one.metrics = {"held_out": judged | {"accuracy": accuracy}}
+        one.save()
+        folder = process.run_folder(one)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write_judgements((f"{n}", 6 * accuracy, 6) for n in range(9))
+        for step in (10, 20, 30):
+            folder.append_metric_line({"step": step, "loss": 6 / step, "accuracy": 0.6})
+            folder.append_evaluation({"step": step, "log_loss": 0.7, "accuracy": accuracy})
+    for score in first.scores.all():
+        Score.objects.create(run=run, response_id=score.response_id, reward=-score.reward)
+    for agreement in first.agreements.all():
+        PromptAgreement.objects.create(
+            run=run, prompt_id=agreement.prompt_id, comparisons=6, against=5, disagreement=5 / 6,
+            held_out=True,
+        )  # fmt: skip
     return run
 
 
@@ -238,3 +268,46 @@ def test_on_a_phone_the_prompt_stays_in_sight(
     strip.locator("summary").click()
     expect(strip.locator(".asked-card")).to_be_visible()
     assert page.evaluate("window.scrollY") == place
+
+
+def choose_by_keyboard(page: Page, url: str, runs: list[TrainingRun]) -> None:
+    page.goto(url)
+    for run in runs:
+        page.get_by_role("checkbox", name=f"Compare run {run.pk}").focus()
+        page.keyboard.press("Space")
+    page.get_by_role("button", name="Compare").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="orders the held-out comparisons")).to_be_visible()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_runs_are_compared_by_keyboard(
+    javascript: bool,
+    live_server: Any,
+    sign_in_as: As,
+    manager: Member,
+    scored: TrainingRun,
+    browser: Any,
+) -> None:
+    other = second_run(scored)
+    cookies = sign_in_as(manager).context.cookies()
+    context = browser.new_context(
+        viewport={"width": 375, "height": 844}, java_script_enabled=javascript
+    )
+    context.add_cookies(cookies)
+    page = context.new_page()
+    choose_by_keyboard(page, f"{live_server.url}/projects/kitchen/runs/", [scored, other])
+    if javascript:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        assert page.evaluate("window.hacked") is None
+    curves = page.get_by_role("region", name="Curves", exact=True).first
+    expect(curves.get_by_role("img")).to_have_count(2)
+    curves.get_by_text("Show table").click()
+    expect(curves.get_by_role("cell", name="68.3").first).to_be_visible()
+    page.get_by_role("link", name=f"Use run {other.pk} as reference").click()
+    expect(page.get_by_role("rowheader", name=f"Difference from run {other.pk}")).to_be_visible()
+    page.get_by_role("link", name=f"Only run {scored.pk} is right").click()
+    expect(page.get_by_role("article").first).to_contain_text("People prefer")
+    page.get_by_role("link", name="Choose other runs").click()
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(2)
+    context.close()

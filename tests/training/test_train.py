@@ -46,6 +46,7 @@ def test_a_run_leaves_its_files(run):
         "held_out.json",
         "progress.json",
         "metrics.jsonl",
+        "evaluations.jsonl",
         "metrics.json",
         "judgements.jsonl",
         "errors.jsonl",
@@ -75,6 +76,14 @@ def test_there_is_a_line_for_each_step(run):
     names = {"step", "loss", "accuracy", "learning_rate", "tokens_per_second", "seconds"}
     assert all(set(line) == names for line in lines)
     assert all(0 <= line["accuracy"] <= 1 for line in lines)
+
+
+def test_there_is_a_line_for_each_evaluation(run):
+    metrics, lines = run.read_metrics(), run.evaluations()
+    steps = metrics["steps"]
+    assert [line["step"] for line in lines] == list(range(0, steps + 1, steps // 12))
+    figures = {name: lines[-1][name] for name in ("loss", "log_loss", "accuracy")}
+    assert figures == {name: metrics["held_out"][name] for name in figures}
 
 
 def test_the_manifest_says_what_was_learned_from(run, rankings_file):

@@ -40,6 +40,7 @@ MANIFEST = "manifest.json"
 HELD_OUT = "held_out.json"
 PROGRESS = "progress.json"
 METRIC_LINES = "metrics.jsonl"
+EVALUATIONS = "evaluations.jsonl"
 METRICS = "metrics.json"
 JUDGEMENTS = "judgements.jsonl"
 ERRORS = "errors.jsonl"
@@ -55,6 +56,7 @@ FILES = (
     HELD_OUT,
     PROGRESS,
     METRIC_LINES,
+    EVALUATIONS,
     METRICS,
     JUDGEMENTS,
     ERRORS,
@@ -171,6 +173,10 @@ class RunFolder:
         """Return the logged steps, without a line that is still being written."""
         return list(_iter_lines(self.path / METRIC_LINES))
 
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return the step and the held-out figures of each evaluation during training."""
+        return list(_iter_lines(self.path / EVALUATIONS))
+
     def judgements(self) -> list[dict[str, Any]]:
         """Return "prompt" (a hash), "agreed" and "comparisons" of each held-out prompt."""
         return list(_iter_lines(self.path / JUDGEMENTS))
@@ -250,11 +256,11 @@ class RunFolder:
             self._lock.close()
         self._lock, self.in_use = None, False
 
-    def forget_metric_lines_behind(self, step: int) -> None:
-        """Remove the logged lines of later steps than this."""
-        kept = [line for line in self.metric_lines() if line["step"] <= step]
-        text = "".join(json.dumps(line) + "\n" for line in kept)
-        _write_text(self.path / METRIC_LINES, text)
+    def forget_lines_after(self, step: int) -> None:
+        """Remove the logged steps and evaluations of later steps than this."""
+        for name in (METRIC_LINES, EVALUATIONS):
+            lines = [line for line in _iter_lines(self.path / name) if line["step"] <= step]
+            _write_text(self.path / name, "".join(json.dumps(line) + "\n" for line in lines))
 
     def forget_checkpoints(self) -> None:
         """Remove all checkpoints, in one move: a part of them would be no run to resume."""
@@ -318,9 +324,12 @@ class RunFolder:
         _write_json(self.path / PROGRESS, asdict(progress) | {"updated": now})
 
     def append_metric_line(self, values: Mapping[str, Any]) -> None:
-        """Append a line in one write, so that a reader can tell a partial one by its end."""
-        with open(self.path / METRIC_LINES, "a", encoding="utf-8") as file:
-            file.write(json_line(values))
+        """Append the values of a logged step."""
+        _append_line(self.path / METRIC_LINES, values)
+
+    def append_evaluation(self, values: Mapping[str, Any]) -> None:
+        """Append the held-out figures of an evaluation during training."""
+        _append_line(self.path / EVALUATIONS, values)
 
     def write_scores(self, scores: Iterable[ScoredResponse]) -> int:
         """Write all scores, put them in place in one move, and return how many there are."""
@@ -363,6 +372,12 @@ def _write_text(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)
+
+
+def _append_line(path: Path, values: Mapping[str, Any]) -> None:
+    """Append a line in one write, so that a reader can tell a partial one by its end."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json_line(values))
 
 
 def write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> int:

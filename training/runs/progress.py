@@ -107,7 +107,7 @@ class Reporter:
 
 
 class MetricLog:
-    """Log the values of steps to metrics.jsonl and TensorBoard, and held-out values to the latter.
+    """Log the values of steps and of held-out evaluations to JSONL files and TensorBoard.
 
     A silent log does nothing: only one of several processes logs.
     """
@@ -117,7 +117,7 @@ class MetricLog:
         self.folder = folder
         self.board: SummaryWriter | None = None
         if not silent:
-            folder.forget_metric_lines_behind(step)
+            folder.forget_lines_after(step)
             purged = step + 1 if step else None
             self.board = SummaryWriter(str(folder.tensorboard), purge_step=purged)
 
@@ -131,9 +131,11 @@ class MetricLog:
 
     def held_out(self, step: int, values: dict[str, float]) -> None:
         """Log the values of a held-out evaluation."""
-        if self.board is not None:
-            for name, value in values.items():
-                self.board.add_scalar(f"held_out/{name}", value, step)
+        if self.board is None:
+            return
+        self.folder.append_evaluation({"step": step, **values})
+        for name, value in values.items():
+            self.board.add_scalar(f"held_out/{name}", value, step)
 
     def text(self, name: str, markdown: str, step: int) -> None:
         """Log a text for TensorBoard."""

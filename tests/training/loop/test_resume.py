@@ -160,6 +160,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(
     whole = finished(rankings_file, tmp_path / "whole", *more)
     assert_same(run, whole)
     assert curve(run) == curve(whole)
+    assert run.evaluations() == whole.evaluations()
     assert not run.checkpoints.exists()
 
 

@@ -1,0 +1,279 @@
+"""Finished runs of a project side by side, and the verdict on which is the best."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from labelapp.models import Project, State, TrainingRun
+from labelapp.runs.caveats import gain
+from labelapp.runs.paired_bootstrap import Gain, gains, read_judgements
+from labelapp.runs.process import run_folder
+from labelapp.runs.words import capitalised, in_words, span
+from labelapp.templatetags.figures import percent, points, thousands
+from training.config import OLD_NAMES, TrainConfig
+from training.runs.caveats import is_measured
+
+FEWEST, MOST = 2, 8
+DECIDE_COMPARISONS = (
+    "aggregation",
+    "held_out_by",
+    "held_out_fraction",
+    "split",
+    "folds",
+)
+"""Settings that decide which held-out comparisons a run is judged on."""
+
+
+class CannotCompareError(Exception):
+    """The chosen runs cannot be compared; the message says why."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of the comparison in words."""
+
+    headline: str
+    details: list[str]
+    tone: str  # clear, open or refused
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ComparedRun:
+    """A run with its difference from the reference."""
+
+    run: TrainingRun
+    config: dict[str, Any]
+    is_reference: bool
+    why_apart: str = ""  # the reason why its accuracy cannot be compared, or ""
+    gain: Gain | None = None
+
+    @property
+    def name(self) -> str:
+        return f"run {self.run.pk}"
+
+    @property
+    def held_out(self) -> dict[str, Any]:
+        return self.run.held_out
+
+    @property
+    def accuracy(self) -> float:
+        found = self.held_out.get("accuracy")
+        return float(found) if isinstance(found, int | float) else 0.0
+
+
+@dataclass
+class RunComparison:
+    """Runs side by side; those that can be compared with the reference come first."""
+
+    runs: list[ComparedRun]
+    reference: ComparedRun
+
+    @property
+    def together(self) -> list[ComparedRun]:
+        """Return the runs that were judged on the comparisons of the reference."""
+        return [one for one in self.runs if not one.why_apart]
+
+    @property
+    def apart(self) -> list[ComparedRun]:
+        """Return the runs that were judged on others."""
+        return [one for one in self.runs if one.why_apart]
+
+
+def chosen_runs(project: Project, numbers: Sequence[str]) -> list[TrainingRun]:
+    """Return the runs with these numbers, the oldest first. Raises CannotCompareError."""
+    wanted = list(dict.fromkeys(number.strip() for number in numbers))
+    if len(wanted) < FEWEST:
+        raise CannotCompareError("Choose at least two finished runs to compare.")
+    if len(wanted) > MOST:
+        raise CannotCompareError(
+            f"At most {MOST} runs fit side by side. You chose {len(wanted)}: choose fewer."
+        )
+    keys = [int(number) for number in wanted if re.fullmatch(r"[0-9]{1,18}", number)]
+    runs = list(project.runs.filter(pk__in=keys).order_by("pk"))
+    if len(runs) < len(wanted):
+        raise CannotCompareError(
+            "This project does not have all of the runs that you chose. Choose them again."
+        )
+    if unfinished := [run for run in runs if run.state != State.DONE]:
+        names = in_words([f"run {run.pk}" for run in unfinished])
+        verb = "has" if len(unfinished) == 1 else "have"
+        raise CannotCompareError(
+            f"{capitalised(names)} {verb} not finished, so there is nothing to compare yet."
+        )
+    return runs
+
+
+def compare(runs: Sequence[TrainingRun], reference: str) -> RunComparison:
+    """Compare runs with the one whose number is `reference`, or with the first of them."""
+    chosen = next((run for run in runs if str(run.pk) == reference), runs[0])
+    compared = [
+        ComparedRun(run, full_config(run), run == chosen, why_not_comparable(run, chosen))
+        for run in runs
+    ]
+    found = sorted(compared, key=lambda one: bool(one.why_apart))
+    base = next(one for one in found if one.is_reference)
+    set_gains(base, [one for one in found if not one.why_apart and one is not base])
+    return RunComparison(found, base)
+
+
+def set_gains(base: ComparedRun, others: Sequence[ComparedRun]) -> None:
+    """Set the gain of each run over `base`, without an interval where its judgements are gone."""
+    for one, found in zip(others, gains_over(base, others), strict=True):
+        one.gain = found
+
+
+def gains_over(base: ComparedRun, others: Sequence[ComparedRun]) -> list[Gain]:
+    """Return how much more accurate than `base` each of the others is."""
+    judged = [read_judgements(run_folder(one.run)) for one in (base, *others)]
+    return [
+        found or Gain(one.accuracy - base.accuracy)
+        for one, found in zip(others, gains(judged[0], judged[1:]), strict=True)
+    ]
+
+
+def full_config(run: TrainingRun) -> dict[str, Any]:
+    """Return all settings of a run under their present names, with defaults for missing ones."""
+    given = {OLD_NAMES.get(name, name): value for name, value in run.config.items()}
+    return TrainConfig().to_json() | given
+
+
+def why_not_comparable(run: TrainingRun, reference: TrainingRun) -> str:
+    """Return why the accuracies of two runs cannot be compared, as a clause, or ""."""
+    ours, theirs = (one.held_out.get("comparisons_sha256") for one in (run, reference))
+    if run == reference or (ours and ours == theirs):
+        return ""
+    if not ours or not theirs:
+        unknown = run if not ours else reference
+        return (
+            f"it is not known which comparisons run {unknown.pk} was judged on, because it was"
+            " trained by an earlier version."
+        )
+    configs = full_config(run), full_config(reference)
+    differ = [name for name in DECIDE_COMPARISONS if configs[0].get(name) != configs[1].get(name)]
+    if differ:
+        verb = "differs" if len(differ) == 1 else "differ"
+        cause = f"{in_words([setting_name(name) for name in differ])} {verb}"
+    elif run.manifest.get("rankings_sha256") != reference.manifest.get("rankings_sha256"):
+        cause = "the rankings of the project changed between the two runs"
+    else:
+        cause = "their models cut the responses at different lengths"
+    return f"it was judged on other held-out comparisons than run {reference.pk}, because {cause}."
+
+
+def pair(comparison: RunComparison, first: str, second: str) -> tuple[TrainingRun, TrainingRun]:
+    """Return the two runs with these numbers.
+
+    In place of a number that is not among the runs, the first is the reference, and the second the
+    most accurate of the others.
+    """
+    by_key = {str(one.run.pk): one for one in comparison.runs}
+    one = by_key.get(first, comparison.reference)
+    others = [other for other in comparison.runs if other is not one]
+    best = max(others, key=lambda other: (not other.why_apart, other.accuracy))
+    two = by_key.get(second, best)
+    return one.run, (best if two is one else two).run
+
+
+def setting_name(name: str) -> str:
+    """Return the name of a setting in words."""
+    return name.replace("_", " ")
+
+
+# The verdict
+
+
+def verdict(comparison: RunComparison) -> Verdict:
+    """Return which run orders the held-out comparisons best, or that this cannot be told."""
+    together, reference = comparison.together, comparison.reference
+    apart = [f"{capitalised(one.name)} is set apart: {one.why_apart}" for one in comparison.apart]
+    if len(together) == 1:
+        return Verdict(
+            "These runs were judged on different held-out comparisons, so their accuracies cannot"
+            " be compared.",
+            apart,
+            "refused",
+        )
+    if not is_measured(reference.held_out):
+        prompts = reference.held_out["prompts"]
+        plural = "prompt is" if prompts == 1 else "prompts are"
+        return Verdict(
+            f"{prompts} held-out {plural} too few to tell which run is better.", apart, "refused"
+        )
+    best = max(together, key=lambda one: one.accuracy)
+    others = sorted((o for o in together if o is not best), key=lambda one: -one.accuracy)
+    leads = list(zip(others, gains_over(best, others), strict=True))
+    beaten = [one for one, lead in leads if lead.is_below_zero]
+    level = [one for one, lead in leads if not lead.is_below_zero]
+    details = [f"{capitalised(best.name)} orders {share_of(best.held_out)} as people did."]
+    if len(leads) > 1:
+        details += [f"{capitalised(ahead_of(one, lead, subject='it is'))}." for one, lead in leads]
+    words = headline(best, beaten, level)
+    if all(lead.is_nothing for _, lead in leads):
+        words = f"{capitalised(names_of(together))} do equally well on every held-out prompt"
+    elif len(leads) == 1:
+        [(other, lead)] = leads
+        words += f": {ahead_of(other, lead, subject=f'{best.name} is')}"
+    tone = "clear" if beaten else "open"
+    return Verdict(f"{words}.", details + apart, tone, notes([lead for _, lead in leads]))
+
+
+def notes(leads: Sequence[Gain]) -> list[str]:
+    """Return how to read the gains of the other runs over the best one."""
+    found = []
+    known = [lead for lead in leads if lead.low is not None and not lead.is_nothing]
+    if not all(lead.is_below_zero for lead in known):
+        found.append(
+            "An interval that includes 0 means that the difference may be chance. More held-out"
+            " prompts make it narrower."
+        )
+    if len(leads) > 1:
+        found.append("Each interval is for one pair of runs, and not corrected for their number.")
+    if any(lead.low is None for lead in leads):
+        found.append("Without a run’s files, there is no interval.")
+    return found
+
+
+def headline(best: ComparedRun, beaten: Sequence[ComparedRun], level: Sequence[ComparedRun]) -> str:
+    """Return which runs are measurably worse than the best one, and which are not."""
+    if not beaten:
+        every = sorted([best, *level], key=by_number)
+        return f"No difference between {names_of(every)} can be measured"
+    words = f"{capitalised(best.name)} orders the held-out comparisons better than"
+    if not level:
+        return f"{words} {names_of(beaten)}"
+    return f"{words} {names_of(beaten)}, but not measurably better than {names_of(level)}"
+
+
+def by_number(one: ComparedRun) -> int:
+    return one.run.pk
+
+
+def names_of(runs: Sequence[ComparedRun]) -> str:
+    """Return the names of runs, as in "run 3 and run 5"."""
+    return in_words([one.name for one in runs])
+
+
+def share_of(held_out: dict[str, Any]) -> str:
+    """Return the accuracy of a run and what it is of, in words."""
+    low, high = held_out.get("accuracy_low"), held_out.get("accuracy_high")
+    between = f" (95\u00a0% interval {span(low, high)})" if low is not None else ""
+    comparisons, prompts = held_out.get("comparisons"), held_out.get("prompts")
+    return (
+        f"{percent(held_out.get('accuracy'))}{between} of the {thousands(comparisons)} comparisons"
+        f" on {thousands(prompts)} held-out prompts"
+    )
+
+
+def ahead_of(other: ComparedRun, lead: Gain, subject: str) -> str:
+    """Return how far the best run is ahead of another one, given the other's gain over it."""
+    if lead.is_nothing:
+        return f"{subject} level with {other.name} on every held-out prompt"
+    if lead.value == 0:
+        words = f"{subject} level with {other.name}"
+    else:
+        words = f"{subject} {points(-lead.value)} points ahead of {other.name}"
+    if lead.low is None or lead.high is None:
+        return words
+    return f"{words} (95\u00a0% interval {gain(0 - lead.high)} to {gain(0 - lead.low)})"

@@ -1,0 +1,193 @@
+"""The table of a comparison: settings that differ, figures, data and cost, by run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labelapp.models.jobs import as_object
+from labelapp.runs.caveats import gain
+from labelapp.runs.comparing import ComparedRun, RunComparison, setting_name
+from labelapp.runs.paired_bootstrap import Gain
+from labelapp.runs.words import capitalised, span
+from labelapp.templatetags.figures import duration, percent, thousands
+from training.config import TrainConfig
+
+BASELINE_NAMES = {
+    "longer_wins": "the longer response",
+    "word_counts": "counting words",
+    "before_training": "itself before training",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value of the table, with a second line in small print."""
+
+    text: str
+    detail: str = ""
+    tone: str = ""  # better, worse or refused
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: one value for each run."""
+
+    label: str
+    hint: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows of the table under one heading."""
+
+    title: str
+    rows: list[Row]
+    note: str = ""
+
+
+def sections(comparison: RunComparison) -> list[Section]:
+    """Return the rows of the table under their headings."""
+    return [
+        Section("Settings that differ", *settings_that_differ(comparison.runs)),
+        Section("On held-out prompts", held_out_rows(comparison)),
+        Section("Data", data_rows(comparison.runs)),
+        Section("Cost", cost_rows(comparison.runs)),
+    ]
+
+
+def settings_that_differ(runs: Sequence[ComparedRun]) -> tuple[list[Row], str]:
+    """Return a row for each setting that differs, and what to say if there are none."""
+    defaults = TrainConfig().to_json()
+    names = dict.fromkeys(name for one in runs for name in one.config)
+    rows = [
+        Row(capitalised(setting_name(name)), default_hint(defaults, name), [
+            setting_cell(one.config.get(name), defaults.get(name)) for one in runs
+        ])
+        for name in names
+        if len({repr(one.config.get(name)) for one in runs}) > 1
+    ]  # fmt: skip
+    return rows, "" if rows else "All settings are equal."
+
+
+def setting_cell(value: object, default: object) -> Cell:
+    """Return a setting, marked where it is not the default; the model decides what is left out."""
+    text = "default" if value in (None, "") else str(value)
+    return Cell(text, tone="" if value in (None, "", default) else "changed")
+
+
+def default_hint(defaults: dict[str, Any], name: str) -> str:
+    """Return the default of a setting in words."""
+    value = defaults.get(name)
+    return "" if value in (None, "") else f"default: {value}"
+
+
+def held_out_rows(comparison: RunComparison) -> list[Row]:
+    """Return the rows of the figures on held-out prompts."""
+    runs = comparison.runs
+    return [
+        Row("Accuracy", "95\u00a0% interval", [share(one.held_out, "accuracy") for one in runs]),
+        Row(
+            f"Difference from {comparison.reference.name}",
+            "in points, over the same prompts",
+            [difference(one) for one in runs],
+        ),
+        Row(
+            "Accuracy at near-equal length",
+            "where length does not help",
+            [share(as_object(one.held_out.get("near_equal")), "accuracy") for one in runs],
+        ),
+        Row(
+            "Log loss",
+            "lower is better; 0.693 is chance level",
+            [Cell(decimal(one.held_out.get("log_loss"))) for one in runs],
+        ),
+        Row("Lead over the best baseline", "in points", [best_baseline(one) for one in runs]),
+        Row("People’s agreement", "two labellers, same prompts", [people(one) for one in runs]),
+    ]
+
+
+def data_rows(runs: Sequence[ComparedRun]) -> list[Row]:
+    """Return the rows of what the runs learned from and were judged on."""
+    return [
+        Row("Learned from", "", [
+            counted(one.run.manifest, "train_rankings", "train_prompts") for one in runs
+        ]),
+        Row("Judged on", "", [
+            Cell(
+                f"{thousands(one.held_out.get('comparisons'))} comparisons",
+                counted(one.held_out, "rankings", "prompts").text,
+            )
+            for one in runs
+        ]),
+    ]  # fmt: skip
+
+
+def cost_rows(runs: Sequence[ComparedRun]) -> list[Row]:
+    """Return the rows of what the runs cost."""
+    kinds: list[tuple[str, str, str, Callable[[object], str]]] = [
+        ("Training time", "", "seconds", duration),
+        ("Steps", "", "steps", thousands),
+        ("Tokens", "read in training steps", "tokens", thousands),
+        ("Parameters", "", "parameters", thousands),
+    ]
+    return [
+        Row(label, hint, [Cell(show(one.run.metrics.get(name))) for one in runs])
+        for label, hint, name, show in kinds
+    ]
+
+
+def share(figures: dict[str, Any], name: str) -> Cell:
+    """Return a share with its interval."""
+    low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
+    return Cell(percent(figures.get(name)), span(low, high) if low is not None else "")
+
+
+def difference(one: ComparedRun) -> Cell:
+    """Return a run's difference from the reference, or why there is none."""
+    if one.is_reference:
+        return Cell("reference")
+    if one.gain is None:
+        return Cell("not comparable", capitalised(one.why_apart), "refused")
+    tone = "better" if one.gain.is_above_zero else "worse" if one.gain.is_below_zero else ""
+    if one.gain.low is None or one.gain.high is None:
+        return Cell(gain(one.gain.value), "no interval")
+    return Cell(gain(one.gain.value), f"{gain(one.gain.low)} to {gain(one.gain.high)}", tone)
+
+
+def best_baseline(one: ComparedRun) -> Cell:
+    """Return a run's lead over the most accurate of its baselines."""
+    known = {
+        name: found
+        for name, found in as_object(one.held_out.get("baselines")).items()
+        if isinstance(as_object(found).get("accuracy"), int | float)
+    }
+    if not known:
+        return Cell("–")
+    name = max(known, key=lambda baseline: known[baseline]["accuracy"])
+    found = known[name]
+    value, low, high = (found.get(key) for key in ("gain", "gain_low", "gain_high"))
+    if not isinstance(value, int | float):
+        return Cell("–")
+    between = f"{gain(low)} to {gain(high)} " if low is not None and high is not None else ""
+    lead = Gain(value, low, high)
+    tone = "better" if lead.is_above_zero else "worse" if lead.is_below_zero else ""
+    return Cell(gain(value), f"{between}over {BASELINE_NAMES.get(name, name)}", tone)
+
+
+def people(one: ComparedRun) -> Cell:
+    """Return how often two labellers agree on the held-out prompts."""
+    agreement = as_object(as_object(one.run.metrics.get("labellers_agree")).get("held_out"))
+    return share(agreement, "agreement")
+
+
+def counted(figures: dict[str, Any], rankings: str, prompts: str) -> Cell:
+    """Return numbers of rankings and prompts."""
+    return Cell(
+        f"{thousands(figures.get(rankings))} rankings", f"{thousands(figures.get(prompts))} prompts"
+    )
+
+
+def decimal(value: object) -> str:
+    """Return a figure with three decimals, and a dash for a value that is not known."""
+    return f"{value:.3f}" if isinstance(value, int | float) else "–"

@@ -1,0 +1,243 @@
+"""Pairs of held-out responses that two runs order differently, and what people prefer."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from django.db.models import Exists, F, FloatField, OuterRef, Q, QuerySet, Subquery
+
+from labelapp.db.cache import cached
+from labelapp.models import (
+    Origin,
+    Placement,
+    PromptAgreement,
+    Ranking,
+    Response,
+    Score,
+    TrainingRun,
+)
+from labelapp.rendering.excerpts import excerpt
+from labelapp.runs.scores import aggregation_of
+from training.rankings import UNRANKED
+
+Kind = Literal["gained", "lost", "split"]
+KINDS: tuple[Kind, ...] = ("gained", "lost", "split")
+
+
+class Flip(NamedTuple):
+    """A pair of responses that two runs order differently."""
+
+    prompt: int
+    better: int  # the response that more rankings prefer, or the first one if people are split
+    worse: int
+    votes: int  # rankings that prefer `better`
+    against: int  # rankings that prefer `worse`
+    kind: Kind  # the second run is right, the first run is right, or people are split
+    change: float  # of the reward difference, in standard deviations of each run's rewards
+
+
+@dataclass(frozen=True)
+class HumanRank:
+    """A rank that somebody gave a response; None if they left it unranked."""
+
+    name: str
+    rank: int | None
+
+
+@dataclass(frozen=True)
+class FlippedResponse:
+    """One response of a pair, with its ranks and the two runs' rewards."""
+
+    response: Response
+    excerpt: str
+    ranks: list[HumanRank]
+    rewards: tuple[float, float]  # less each run's mean reward of held-out responses
+
+
+@dataclass(frozen=True)
+class ShownFlip:
+    """A pair as the page shows it."""
+
+    flip: Flip
+    runs: tuple[TrainingRun, TrainingRun]
+    better: FlippedResponse
+    worse: FlippedResponse
+
+    @property
+    def sides(self) -> tuple[FlippedResponse, FlippedResponse]:
+        return self.better, self.worse
+
+    @property
+    def rows(self) -> list[tuple[TrainingRun, float, float, bool, bool]]:
+        """Return each run with its two rewards, and which of them is the higher one."""
+        rewards = zip(self.runs, self.better.rewards, self.worse.rewards, strict=True)
+        return [(run, one, other, one > other, other > one) for run, one, other in rewards]
+
+
+def flips(first: TrainingRun, second: TrainingRun) -> list[Flip]:
+    """Return the pairs that the runs order differently, the clearest first.
+
+    Of prompts that both runs held out. The list of a large project is cached for a minute.
+    """
+    comparisons = first.held_out.get("comparisons")
+    rows = comparisons if isinstance(comparisons, int) else 0
+    name = f"flips-{first.pk}-{second.pk}"
+    return cached(name, lambda: find_flips(first, second), lambda _: rows).value
+
+
+def find_flips(first: TrainingRun, second: TrainingRun) -> list[Flip]:
+    """Return the pairs that the runs order differently, in one query."""
+    votes: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0])
+    leads: dict[tuple[int, int, int], tuple[float, float]] = {}
+    for prompt, better, worse, lead, lead_of_second in changed_votes(first, second).iterator():
+        if lead == lead_of_second == 0:
+            continue
+        swapped = better > worse
+        key = (prompt, min(better, worse), max(better, worse))
+        votes[key][swapped] += 1
+        sign = -1 if swapped else 1
+        leads[key] = (sign * lead, sign * lead_of_second)
+    scales = standard_deviation(first), standard_deviation(second)
+    found = [
+        flip
+        for key, (low, high) in votes.items()
+        if (flip := make_flip(key, (low, high), leads[key], scales))
+    ]
+    return sorted(found, key=lambda flip: (flip.against - flip.votes, -flip.change, flip.prompt))
+
+
+def make_flip(
+    key: tuple[int, int, int],
+    votes: tuple[int, int],
+    leads: tuple[float, float],
+    scales: tuple[float, float],
+) -> Flip | None:
+    """Return a pair with what people prefer, or None if both runs order it wrongly.
+
+    Both do where one run gives equal rewards, and the other one prefers the worse response.
+    """
+    prompt, better, worse = key
+    if votes[1] > votes[0]:
+        better, worse = worse, better
+        votes, leads = votes[::-1], (-leads[0], -leads[1])
+    change = abs(leads[1] / scales[1] - leads[0] / scales[0])
+    right = leads[0] > 0, leads[1] > 0
+    if votes[0] == votes[1]:
+        kind: Kind = "split"
+    elif right[0] == right[1]:
+        return None
+    else:
+        kind = "gained" if right[1] else "lost"
+    return Flip(prompt, better, worse, *votes, kind, change)
+
+
+def changed_votes(
+    first: TrainingRun, second: TrainingRun
+) -> QuerySet[Placement, tuple[int, int, int, float, float]]:
+    """Return rows of (prompt, better, worse, lead by the first run, lead by the second one).
+
+    There is one for each ranking and pair. The lead is the reward of the better response less that
+    of the worse one. The database leaves out the pairs that both runs order alike.
+    """
+    held_out = PromptAgreement.objects.filter(held_out=True)
+    of_both = held_out.filter(run=first, prompt__in=held_out.filter(run=second).values("prompt"))
+    placements = Placement.objects.filter(
+        counted(first), ranking__is_current=True, ranking__prompt__in=of_both.values("prompt")
+    ).filter(ranking__placements__rank__gt=F("rank"))
+    return (
+        placements.annotate(
+            worse=F("ranking__placements__response"),
+            lead=reward(first, "response") - reward(first, "worse"),
+            second_lead=reward(second, "response") - reward(second, "worse"),
+        )
+        # One condition, because each mention of a lead is computed anew.
+        # A product, because SQL computes a lead again for each condition on it.
+        .alias(both=F("lead") * F("second_lead"))
+        .filter(both__lte=0)
+        .values_list("ranking__prompt", "response", "worse", "lead", "second_lead")
+    )
+
+
+def counted(run: TrainingRun) -> Q:
+    """Return which rankings the run was judged on: all, people's own, or adjudicated ones first."""
+    adjudicated = Q(ranking__origin=Origin.ADJUDICATED)
+    match aggregation_of(run):
+        case "majority":
+            return ~adjudicated
+        case "adjudicated":
+            decided = Ranking.objects.filter(
+                prompt=OuterRef("ranking__prompt"),
+                responses_hash=OuterRef("ranking__responses_hash"),
+                origin=Origin.ADJUDICATED,
+                is_current=True,
+            )
+            return adjudicated | ~Q(Exists(decided))
+        case _:
+            return Q()
+
+
+def reward(run: TrainingRun, response: str) -> Subquery:
+    """Return a run's reward of the response that a column names."""
+    scores = Score.objects.filter(run=run, response=OuterRef(response))
+    return Subquery(scores.values("reward")[:1], output_field=FloatField())
+
+
+def standard_deviation(run: TrainingRun) -> float:
+    """Return the standard deviation of the held-out rewards, or 1 if it is not known."""
+    found = run.held_out.get("reward_std")
+    return float(found) if isinstance(found, int | float) and found > 0 else 1.0
+
+
+def mean_reward(run: TrainingRun) -> float:
+    """Return the mean of the held-out rewards, or 0 if it is not known."""
+    found = run.held_out.get("reward_mean")
+    return float(found) if isinstance(found, int | float) else 0.0
+
+
+def counts(found: Iterable[Flip]) -> dict[str, int]:
+    """Return the number of pairs of each kind."""
+    by_kind = Counter(flip.kind for flip in found)
+    return {kind: by_kind[kind] for kind in KINDS}
+
+
+def show(found: Sequence[Flip], first: TrainingRun, second: TrainingRun) -> list[ShownFlip]:
+    """Return the pairs of one page with their texts, ranks and rewards, in three queries."""
+    keys = {pk for flip in found for pk in (flip.better, flip.worse)}
+    responses = Response.objects.select_related("prompt").in_bulk(keys)
+    rewards = {
+        (score.run_id, score.response_id): score.reward
+        for score in Score.objects.filter(run__in=(first, second), response__in=keys)
+    }
+    ranks = human_ranks(first, keys)
+
+    def shown(pk: int) -> FlippedResponse:
+        return FlippedResponse(
+            response=responses[pk],
+            excerpt=excerpt(responses[pk].text),
+            ranks=ranks.get(pk, []),
+            rewards=(
+                rewards[first.pk, pk] - mean_reward(first),
+                rewards[second.pk, pk] - mean_reward(second),
+            ),
+        )
+
+    return [
+        ShownFlip(flip, (first, second), shown(flip.better), shown(flip.worse))
+        for flip in found
+        if {flip.better, flip.worse} <= responses.keys()  # the list may be a minute old
+    ]
+
+
+def human_ranks(run: TrainingRun, responses: Iterable[int]) -> Mapping[int, list[HumanRank]]:
+    """Return the ranks that the run was judged on, by response."""
+    placements = Placement.objects.filter(
+        counted(run), ranking__is_current=True, response__in=responses
+    )
+    rows: Iterable[Any] = placements.order_by("ranking__member__name", "ranking_id").values_list(
+        "response_id", "ranking__member__name", "rank"
+    )
+    found: dict[int, list[HumanRank]] = defaultdict(list)
+    for response, name, rank in rows:
+        found[response].append(HumanRank(name, None if rank == UNRANKED else rank))
+    return found

@@ -1,0 +1,114 @@
+"""The difference in accuracy of two runs on the same held-out prompts, with its interval.
+
+Plain Python, because the processes that serve pages do not load numpy.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from random import Random
+from statistics import quantiles
+
+from training.runs.caveats import FEWEST_PROMPTS
+from training.runs.folder import RunFolder
+
+SAMPLES = 2000
+SEED = 0
+GROUPS = 1000  # prompts beyond this number are summed in groups, so that the time stays the same
+
+Column = tuple[float, ...]
+Judgements = Mapping[str, tuple[float, int]]
+"""Comparisons ordered as people did, and all comparisons, of each held-out prompt."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A difference in held-out accuracy, with its 95 % interval if it has one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Return True if the two runs do equally well on every prompt."""
+        return self.low == self.high == 0
+
+    @property
+    def is_above_zero(self) -> bool:
+        """Return True if all of the interval is above zero."""
+        return self.low is not None and self.low > 0
+
+    @property
+    def is_below_zero(self) -> bool:
+        """Return True if all of the interval is below zero."""
+        return self.high is not None and self.high < 0
+
+
+def read_judgements(folder: RunFolder) -> Judgements:
+    """Return a run's judgements by the hash of the prompt; {} where there are none."""
+    return {
+        str(line["prompt"]): (float(line["agreed"]), int(line["comparisons"]))
+        for line in folder.judgements()
+        if line.get("comparisons")
+    }
+
+
+def gains(reference: Judgements, others: Sequence[Judgements]) -> list[Gain | None]:
+    """Return how much more accurate than `reference` each of the others is.
+
+    None where a run has no judgements, or they are of other comparisons than the reference's.
+    """
+    counts = {prompt: comparisons for prompt, (_, comparisons) in reference.items()}
+    # By hash, so that groups of prompts are random ones, and the samples are always the same.
+    prompts = sorted(counts)
+    paired = [
+        tuple(other[prompt][0] - reference[prompt][0] for prompt in prompts)
+        if prompts and {prompt: number for prompt, (_, number) in other.items()} == counts
+        else None
+        for other in others
+    ]
+    comparisons = tuple(float(counts[prompt]) for prompt in prompts)
+    columns = tuple(column for column in paired if column is not None)
+    found = iter(intervals(tuple(map(grouped, columns)), grouped(comparisons)))
+    total = sum(comparisons)
+    return [
+        None if column is None else Gain(sum(column) / total, *next(found)) for column in paired
+    ]
+
+
+def grouped(column: Column) -> Column:
+    """Return the sums of GROUPS groups of prompts, or the column itself where it is shorter."""
+    if len(column) <= GROUPS:
+        return column
+    return tuple(sum(column[place::GROUPS]) for place in range(GROUPS))
+
+
+@lru_cache(maxsize=64)
+def intervals(
+    columns: tuple[Column, ...], comparisons: Column, samples: int = SAMPLES
+) -> list[tuple[float | None, float | None]]:
+    """Return the 95 % interval of the sum of each column over the sum of the comparisons.
+
+    Each row is a prompt. Prompts are resampled, because one prompt's comparisons are not
+    independent, and all columns are summed over the same prompts. There is no interval where there
+    are fewer than FEWEST_PROMPTS prompts. The percentile method, Efron and Tibshirani 1993,
+    section 13.3.
+    """
+    if not columns or len(comparisons) < FEWEST_PROMPTS:
+        return [(None, None)] * len(columns)
+    random, places = Random(SEED), range(len(comparisons))
+    shares: list[list[float]] = [[] for _ in columns]
+    for _ in range(samples):
+        drawn = itemgetter(*random.choices(places, k=len(places)))
+        total = sum(drawn(comparisons))
+        for of_column, column in zip(shares, columns, strict=True):
+            of_column.append(sum(drawn(column)) / total)
+    return [percentiles(of_column) for of_column in shares]
+
+
+def percentiles(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 2.5th and the 97.5th percentile, interpolated linearly."""
+    low, *_, high = quantiles(values, n=40, method="inclusive")
+    return low, high
