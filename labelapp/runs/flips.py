@@ -151,7 +151,6 @@ def changed_votes(
             lead=reward(first, "response") - reward(first, "worse"),
             second_lead=reward(second, "response") - reward(second, "worse"),
         )
-        # One condition, because each mention of a lead is computed anew.
         # A product, because SQL computes a lead again for each condition on it.
         .alias(both=F("lead") * F("second_lead"))
         .filter(both__lte=0)
