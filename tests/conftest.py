@@ -7,6 +7,8 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 
 from labelapp.models import (
@@ -22,6 +24,12 @@ from labelapp.models import (
     hash_text,
 )
 from training.rankings import prompt_hash
+
+# How long an example takes to draw and to test depends on what else the machine does.
+hypothesis_settings.register_profile(
+    "podium", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("podium")
 
 PASSWORD = "a long enough password"
 

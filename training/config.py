@@ -76,6 +76,15 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 
+Kind = Literal["linear", "transformer", "rnn", "pretrained"]
+LINEAR: tuple[Kind, ...] = ("linear",)
+TRANSFORMER: tuple[Kind, ...] = ("transformer",)
+RNN: tuple[Kind, ...] = ("rnn",)
+SCRATCH: tuple[Kind, ...] = ("transformer", "rnn")
+PRETRAINED: tuple[Kind, ...] = ("pretrained",)
+BY_STEPS: tuple[Kind, ...] = ("transformer", "rnn", "pretrained")
+"""Kinds of models that optimiser steps train; a linear model is solved for."""
+EVERY: tuple[Kind, ...] = ("linear", "transformer", "rnn", "pretrained")
 LORA_LEARNING_RATE = 1e-4
 DECIDED_BY_MODEL = (
     "lora_rank",
@@ -109,10 +118,15 @@ def setting(
     least: float | None = None,
     above: float | None = None,
     most: float | None = None,
+    used_by: tuple[Kind, ...] = EVERY,
 ) -> Any:
-    """Define a field of TrainConfig: its help text, its group in `--help` and its range."""
+    """Define a field of TrainConfig: its help text, its group in `--help`, its range and its use.
+
+    `used_by` names the kinds of models that the setting has an effect on.
+    """
+    metadata = {"help": text, "group": group, "used_by": used_by}
     limits = {"least": least, "above": above, "most": most}
-    return dataclasses.field(default=default, metadata={"help": text, "group": group, **limits})
+    return dataclasses.field(default=default, metadata={**metadata, **limits})
 
 
 @dataclass(frozen=True)
@@ -138,12 +152,15 @@ class TrainConfig:
     backbone_license: str = setting(
         "", "licence of the pretrained model, or of the encoder, for the model card", group="model"
     )
-    cell: Cell = setting("lstm", "recurrent cell of the rnn", group="model")
-    layers: int = setting(1, "layers of a model from scratch", group="model", least=1, most=48)
+    cell: Cell = setting("lstm", "recurrent cell of the rnn", group="model", used_by=RNN)
+    layers: int = setting(
+        1, "layers of a model from scratch", group="model", used_by=SCRATCH, least=1, most=48
+    )
     prompt_layers: int = setting(
         1,
         "layers of the transformer from scratch that read the prompt",
         group="model",
+        used_by=TRANSFORMER,
         least=1,
         most=48,
     )
@@ -151,16 +168,23 @@ class TrainConfig:
         64,
         "hidden size of a model from scratch; for the transformer, a multiple of heads",
         group="model",
+        used_by=SCRATCH,
         least=8,
         most=8192,
     )
     heads: int = setting(
-        4, "attention heads of the transformer from scratch", group="model", least=1, most=128
+        4,
+        "attention heads of the transformer from scratch",
+        group="model",
+        used_by=TRANSFORMER,
+        least=1,
+        most=128,
     )
     vocabulary: int = setting(
         8192,
         "vocabulary size of a model from scratch, in tokens",
         group="model",
+        used_by=("linear", "transformer", "rnn"),
         least=300,
         most=262144,
     )
@@ -168,6 +192,7 @@ class TrainConfig:
         5000,
         "training rankings from which backbone auto tries a network beside the linear model",
         group="model",
+        used_by=LINEAR,
         least=1,
     )
     lora_rank: int = setting(
@@ -175,16 +200,22 @@ class TrainConfig:
         "LoRA rank for a pretrained model; 0 trains all weights. Left out, it is 16 for a model of"
         " at least a billion parameters",
         group="model",
+        used_by=PRETRAINED,
         least=0,
     )
     lora_alpha: float = setting(
-        32.0, "LoRA alpha; the update is scaled by alpha / rank", group="model", above=0
+        32.0,
+        "LoRA alpha; the update is scaled by alpha / rank",
+        group="model",
+        used_by=PRETRAINED,
+        above=0,
     )
     freeze: str = setting(
         "none",
         "freeze a pretrained model: none, all (train only the head), or a number n (train only the"
         " last n layers and the head)",
         group="model",
+        used_by=PRETRAINED,
     )
 
     ties: Ties = setting(
@@ -238,17 +269,26 @@ class TrainConfig:
         "grouped",
         "batch all rankings of the same responses as one, or shuffle their comparisons",
         group="training",
+        used_by=BY_STEPS,
     )
     loss: Loss = setting(
-        "bradley-terry", "loss of all comparisons, or of the order as a whole", group="training"
+        "bradley-terry",
+        "loss of all comparisons, or of the order as a whole",
+        group="training",
+        used_by=BY_STEPS,
     )
     margin: float = setting(
-        0.0, "margin of the loss, in reward per rank of distance", group="training", least=0
+        0.0,
+        "margin of the loss, in reward per rank of distance",
+        group="training",
+        used_by=BY_STEPS,
+        least=0,
     )
     label_smoothing: float = setting(
         0.0,
         "label smoothing: fraction of comparisons taken to be wrong",
         group="training",
+        used_by=BY_STEPS,
         least=0,
         most=0.49,
     )
@@ -256,12 +296,14 @@ class TrainConfig:
         0.0,
         "coefficient of the squared mean reward of a ranking, added to the loss",
         group="training",
+        used_by=BY_STEPS,
         least=0,
     )
     epochs: int = setting(
         None,
         "epochs: passes over the texts of the training side",
         group="training",
+        used_by=BY_STEPS,
         least=1,
         most=10000,
     )
@@ -269,21 +311,26 @@ class TrainConfig:
         0,
         "maximum number of optimiser steps; 0 is no limit but the epochs",
         group="training",
+        used_by=BY_STEPS,
         least=0,
     )
     rankings_per_step: int = setting(
         None,
         "batch size: rankings in one optimiser step; those of the same responses count as one",
         group="training",
+        used_by=BY_STEPS,
         least=1,
         most=65536,
     )
-    optimizer: OptimizerChoice = setting("adamw", "optimiser", group="training")
-    schedule: Schedule = setting("cosine", "learning rate schedule after warm-up", group="training")
+    optimizer: OptimizerChoice = setting("adamw", "optimiser", group="training", used_by=BY_STEPS)
+    schedule: Schedule = setting(
+        "cosine", "learning rate schedule after warm-up", group="training", used_by=BY_STEPS
+    )
     learning_rate: float = setting(
         None,
         "peak learning rate; of a pretrained model 1e-5, or 1e-4 with LoRA",
         group="training",
+        used_by=BY_STEPS,
         above=0,
         most=1,
     )
@@ -293,47 +340,72 @@ class TrainConfig:
         " lack. Left out, it is that of the other weights, or ten times that for a new head without"
         " LoRA",
         group="training",
+        used_by=PRETRAINED,
         above=0,
         most=1,
     )
     final_lr_ratio: float = setting(
-        0.1, "final learning rate, as a fraction of the peak", group="training", least=0, most=1
+        0.1,
+        "final learning rate, as a fraction of the peak",
+        group="training",
+        used_by=BY_STEPS,
+        least=0,
+        most=1,
     )
     warmup_ratio: float = setting(
-        None, "warm-up steps, as a fraction of all steps", group="training", least=0, most=0.9
+        None,
+        "warm-up steps, as a fraction of all steps",
+        group="training",
+        used_by=BY_STEPS,
+        least=0,
+        most=0.9,
     )
     beta1: float = setting(
         0.9,
         "beta1 of Adam and AdamW; momentum of the other optimisers",
         group="training",
+        used_by=BY_STEPS,
         least=0,
         most=0.9999,
     )
     beta2: float = setting(
-        0.95, "beta2 of Adam and AdamW; alpha of RMSprop", group="training", least=0, most=0.99999
+        0.95,
+        "beta2 of Adam and AdamW; alpha of RMSprop",
+        group="training",
+        used_by=BY_STEPS,
+        least=0,
+        most=0.99999,
     )
     weight_decay: float = setting(
-        None, "weight decay of the weight matrices", group="training", least=0, most=10
+        None,
+        "weight decay of the weight matrices",
+        group="training",
+        used_by=BY_STEPS,
+        least=0,
+        most=10,
     )
     max_grad_norm: float = setting(
-        1.0, "clip norm: maximum norm of the gradient", group="training", above=0
+        1.0, "clip norm: maximum norm of the gradient", group="training", used_by=BY_STEPS, above=0
     )
     patience: int = setting(
         0,
         "early stopping after this many evaluations without a lower loss; 0 is off",
         group="training",
+        used_by=BY_STEPS,
         least=0,
     )
     keep: Keep = setting(
         "last",
         "keep the weights of the last step, or of the lowest loss",
         group="training",
+        used_by=BY_STEPS,
     )
     choose_by: ChooseBy = setting(
         None,
         "prompts whose loss patience and keep look at: the held-out ones, or a fifth of the others,"
         " which are then not trained on (validation)",
         group="training",
+        used_by=BY_STEPS,
     )
     seed: int = setting(
         0,
@@ -347,22 +419,32 @@ class TrainConfig:
         "auto",
         "compute a prompt once per ranking (shared) or once per response (padded)",
         group="machine",
+        used_by=BY_STEPS,
     )
     attention: AttentionChoice = setting(
         "auto",
         "attention of the shared layout; auto is the fastest on the device",
         group="machine",
+        used_by=BY_STEPS,
     )
     gradient_checkpointing: Switch = setting(
-        "off", "gradient checkpointing for a pretrained model, to save memory", group="machine"
+        "off",
+        "gradient checkpointing for a pretrained model, to save memory",
+        group="machine",
+        used_by=PRETRAINED,
     )
     sharding: Sharding = setting(
         "ddp",
         "with several processes, a whole model in each (ddp) or a shard of it (fsdp)",
         group="machine",
+        used_by=PRETRAINED,
     )
     checkpoint_minutes: float = setting(
-        10.0, "minutes between checkpoints; 0 writes none", group="machine", least=0
+        10.0,
+        "minutes between checkpoints; 0 writes none",
+        group="machine",
+        used_by=BY_STEPS,
+        least=0,
     )
     tokens_per_batch: int = setting(
         None,
@@ -376,10 +458,14 @@ class TrainConfig:
     )
 
     evaluate_every: int = setting(
-        0, "steps between held-out evaluations; 0 is one epoch", group="log", least=0
+        0,
+        "steps between held-out evaluations; 0 is one epoch",
+        group="log",
+        used_by=BY_STEPS,
+        least=0,
     )
     baseline: Switch = setting("on", "train a word-count baseline for comparison", group="log")
-    log_every: int = setting(1, "steps between log entries", group="log", least=1)
+    log_every: int = setting(1, "steps between log entries", group="log", used_by=BY_STEPS, least=1)
 
     def __post_init__(self) -> None:
         types = get_type_hints(type(self))
@@ -516,6 +602,21 @@ class TrainConfig:
         """Return the command line of this configuration, one `--name=value` for each value."""
         values = dataclasses.asdict(self)
         return [f"{option(name)}={value}" for name, value in values.items() if value is not None]
+
+
+def settings_used(backbone: str, *, network: bool) -> set[str]:
+    """Return the names of the settings that have an effect on a model.
+
+    With `network`, one was trained beside the linear model of backbone auto.
+    """
+    kinds: set[str] = {backbone}
+    if backbone in ("auto", "features", "embedding"):
+        kinds = {"linear", "transformer"} if network and backbone == "auto" else {"linear"}
+    elif backbone not in EVERY:  # of another version
+        kinds = set(EVERY)
+    fields = dataclasses.fields(TrainConfig)
+    used = {field.name for field in fields if kinds & set(field.metadata["used_by"])}
+    return used if backbone == "auto" else used - {"network_from"}
 
 
 def stored_aggregation(values: Mapping[str, Any]) -> Aggregation:

@@ -25,6 +25,7 @@ from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
 from labelapp.rendering.fidelity import without_invisible
 from training.formats.archive_keys import PromptState
 from training.formats.ranking_file import BadLine, Line
+from training.plural import counted
 from training.rankings import prompt_hash
 
 # A batch ends at the limit reached first, to use few statements and little memory.
@@ -48,7 +49,7 @@ class ImportRefusedError(Exception):
     """The file has bad lines, so nothing was imported."""
 
     def __init__(self, summary: "Summary") -> None:
-        super().__init__(f"{summary.bad_lines} bad lines; nothing was imported")
+        super().__init__(f"{counted(summary.bad_lines, 'bad line')}; nothing was imported")
         self.summary = summary
 
 

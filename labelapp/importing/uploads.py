@@ -28,7 +28,12 @@ from labelapp.jobs import files, jobs
 from labelapp.jobs.files import Advance
 from labelapp.jobs.jobs import Enqueue, FailedError, StoppedError
 from labelapp.models import Project, State, Upload, User
-from training.formats.lines import AmbiguousError, MissingColumnError, UnknownColumnsError
+from training.formats.lines import (
+    PREDICATE,
+    AmbiguousError,
+    MissingColumnError,
+    UnknownColumnsError,
+)
 from training.formats.opening import BeginningOnlyError, EncodingError, open_file
 from training.formats.ranking_file import (
     BadLine,
@@ -220,7 +225,7 @@ def page_message(problem: str, path: Path) -> str:
     for name in (f"{path} ", str(path)):
         problem = problem.replace(name, "")
     problem = re.sub(r"\s*[^.;:]*--[a-z][^.]*\.?", "", problem).strip(" :")
-    if re.match(r"(is|has|holds|names?|cannot|unpacks)\b", problem):
+    if PREDICATE.match(problem):
         problem = f"The file {problem}"
     return f"{problem[:1].upper()}{problem[1:]}".rstrip(".") + "."
 

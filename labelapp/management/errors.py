@@ -8,18 +8,25 @@ from django.db import OperationalError
 
 from labelapp.importing.importer import ImportRefusedError
 from labelapp.importing.staging import delete_abandoned
-from training.formats.lines import RankingFileError
+from training.formats.lines import RankingFileError, problem_of
+
+
+def file_problem(file: str, error: RankingFileError) -> str:
+    """Return why a file cannot be read, with its name; `-` is standard input."""
+    return problem_of("standard input" if file == "-" else file, str(error))
 
 
 @contextmanager
-def import_errors() -> Iterator[None]:
+def import_errors(file: str) -> Iterator[None]:
     """Raise CommandError if a file cannot be read or stored, or its bad lines refuse the import.
 
     What a failed import left is deleted.
     """
     try:
         yield
-    except (RankingFileError, OperationalError) as error:
+    except RankingFileError as error:
+        raise CommandError(f"{file_problem(file, error)}; nothing was imported") from error
+    except OperationalError as error:
         raise CommandError(f"{error}; nothing was imported") from error
     except ImportRefusedError as error:
         raise CommandError(

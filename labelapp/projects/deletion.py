@@ -29,6 +29,7 @@ from labelapp.models import (
     Response,
     TrainingRun,
 )
+from labelapp.projects.members import ACTIVE, IMPORTED, REMOVED, count_kinds
 from labelapp.runs import lifecycle
 
 PROMPTS_AT_ONCE = 100  # each with all that belongs to it: some thousands of rows
@@ -44,12 +45,14 @@ class CannotDeleteError(Exception):
 def count(project: Project) -> dict[str, int]:
     """Return how many of each thing are deleted with a project, by its name in the singular."""
     prompts = Prompt.objects.filter(project=project)
+    members = count_kinds(project)
     return {
         "prompt": prompts.count(),
         "response": Response.objects.filter(prompt__project=project).count(),
         "ranking": Ranking.objects.filter(prompt__project=project).count(),
         "comment": Comment.objects.filter(prompt__project=project).count(),
-        "member": project.members.count(),
+        "member": members[ACTIVE] + members[REMOVED],
+        "imported name": members[IMPORTED],
         "training run": project.runs.count(),
         "upload": project.uploads.count(),
         "export": project.exports.count(),

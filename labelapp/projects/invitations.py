@@ -11,6 +11,7 @@ from django.core.signing import BadSignature, Signer
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labelapp.models import Invitation, Member, Project, Role, User
 from labelapp.projects.members import free_name, is_higher, lock_members
@@ -77,20 +78,21 @@ def reason_over(invitation: Invitation) -> str:
     The invitation is annotated by InvitationQuerySet.with_maker.
     """
     if invitation.revoked_at is not None:
-        return "This invitation was revoked."
+        return _("This invitation was revoked.")
     if invitation.expires_at <= timezone.now():
-        return "This invitation has expired."
+        return _("This invitation has expired.")
     if invitation.uses_left == 0:
-        return "This invitation was for one person and has been used."
+        return _("This invitation was for one person and has been used.")
     if not invitation.maker_manages:
-        return "The person who made this invitation no longer manages the project."
+        return _("The person who made this invitation no longer manages the project.")
     return ""
 
 
 def check(invitation: Invitation) -> None:
     """Raise InvitationOverError if the link no longer works."""
     if reason := reason_over(invitation):
-        raise InvitationOverError(f"{reason} Ask the person who sent it to you for a new one.")
+        advice = _("Ask the person who sent it to you for a new one.")
+        raise InvitationOverError(f"{reason} {advice}")
 
 
 def is_redundant(invitation: Invitation, user: User) -> bool:
@@ -129,8 +131,10 @@ def check_not_removed(invitation: Invitation, member: Member | None) -> None:
         return
     if member.removed_at is None or invitation.created_at <= member.removed_at:
         raise InvitationOverError(
-            "You were removed from this project after this invitation was made. Ask a manager of "
-            "the project to bring you back."
+            _(
+                "You were removed from this project after this invitation was made. Ask a manager "
+                "of the project to bring you back."
+            )
         )
 
 
@@ -150,7 +154,7 @@ def use(invitation: Invitation) -> None:
     used = working.update(used=F("used") + 1, uses_left=F("uses_left") - 1)
     if not used:
         check(Invitation.objects.with_maker().get(pk=invitation.pk))
-        raise InvitationOverError("This invitation no longer works.")  # it ended this instant
+        raise InvitationOverError(_("This invitation no longer works."))  # it ended this instant
 
 
 def accept_as_new(*, invitation: Invitation, account: User) -> Member:

@@ -214,7 +214,8 @@ def place_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts
                     "The same order of places",
                     "Ranks the places where responses are shown in nearly the same order every "
                     f"time: the place decides {percent(effect, 0)} of what it could, over "
-                    f"{share.prompts} prompts. Responses are shuffled, so 0 % is expected.",
+                    f"{share.prompts} prompts. Responses are shuffled, so "
+                    f"{percent(0.0, 0)} is expected.",
                 ),
             )
 
@@ -314,7 +315,7 @@ def chance_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlert
                     "Agrees as if by chance",
                     f"Agrees with the others in {percent(with_others.value, 0)} of "
                     f"{with_others.whole:.0f} comparisons. They agree with each other in "
-                    f"{percent(others.value, 0)}; chance is 50 %.",
+                    f"{percent(others.value, 0)}; chance is {percent(0.5, 0)}.",
                 ),
             )
 
@@ -343,7 +344,7 @@ def control_alerts(
     for member, share, others, z in compare_with_others(stats, kind, excluded, MIN_CHECKED):
         if is_near_chance(share, others, z):
             comparison = f"For the others it is {percent(others.value, 0)}; " if others else ""
-            chance = "chance is 50 %." if others else "Chance is 50 %."
+            chance = f"{'chance' if others else 'Chance'} is {percent(0.5, 0)}."
             yield (
                 member,
                 Alert(

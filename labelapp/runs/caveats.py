@@ -112,8 +112,10 @@ def sentence(caveat: Caveat) -> str:
                 % {"count": count, "reason": reason(name, values["reason"])}
                 for name, count in values["reasons"].items()
             )
-            return _(
-                "%(left_out)s of %(rankings)s rankings (%(share)s) were left out: %(reasons)s."
+            return ngettext(
+                "%(left_out)s of %(rankings)s rankings (%(share)s) was left out: %(reasons)s.",
+                "%(left_out)s of %(rankings)s rankings (%(share)s) were left out: %(reasons)s.",
+                values["left_out"],
             ) % {
                 "left_out": values["left_out"],
                 "rankings": values["rankings"],
@@ -121,14 +123,20 @@ def sentence(caveat: Caveat) -> str:
                 "reasons": reasons,
             }
         case "refused":
-            return _(
+            return ngettext(
+                "%(rankings)s ranking was left out, because the chat template refuses its prompt"
+                " (“%(reason)s”).",
                 "%(rankings)s rankings were left out, because the chat template refuses their"
-                " prompts (“%(reason)s”)."
+                " prompts (“%(reason)s”).",
+                values["rankings"],
             ) % {"rankings": values["rankings"], "reason": values["reason"]}
         case "cut_equal":
-            return _(
+            return ngettext(
+                "%(comparisons)s comparison was left out, because its responses are equal after"
+                " the cut. Raise the maximum response length (--max-response-tokens).",
                 "%(comparisons)s comparisons were left out, because their responses are equal after"
-                " the cut. Raise the maximum response length (--max-response-tokens)."
+                " the cut. Raise the maximum response length (--max-response-tokens).",
+                values["comparisons"],
             ) % {"comparisons": values["comparisons"]}
         case "folded":
             return ngettext(
@@ -162,7 +170,11 @@ def gain_interval(values: Mapping[str, Any]) -> str:
     if values["gain_low"] is None:
         return ""
     low, high = gain(values["gain_low"]), gain(values["gain_high"])
-    return " " + _("(95 %% interval %(low)s to %(high)s)") % {"low": low, "high": high}
+    return " " + _("(%(level)s interval %(low)s to %(high)s)") % {
+        "level": percent(0.95, 0),
+        "low": low,
+        "high": high,
+    }
 
 
 def gain(value: float) -> str:

@@ -55,6 +55,24 @@ def sentences(choice: dict[str, Any]) -> list[str]:
     return found
 
 
+def model_name(run: TrainingRun) -> str:
+    """Return what the run's model is made of where that was chosen, else its backbone."""
+    choice = as_object(run.metrics.get("choice"))
+    try:
+        parts = parts_of(choice["chosen"])
+    except (KeyError, TypeError, ValueError):
+        return run.model_name
+    if as_object(choice.get("network")).get("factor"):
+        return _("%(first)s and %(last)s") % {"first": parts, "last": _("a network")}
+    return parts
+
+
+def may_have_network(run: TrainingRun) -> bool:
+    """Return whether a network was trained beside a linear model, or may be in a run at work."""
+    choice = as_object(run.metrics.get("choice"))
+    return not choice or bool(choice.get("network"))
+
+
 def candidates(choice: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a row for each candidate: its parts, its figures, and the lead of the chosen one."""
     return [

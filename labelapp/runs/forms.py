@@ -1,12 +1,14 @@
 """The form to start a run. Settings that are not in it keep their defaults."""
 
+import re
 from typing import Any
 
 from django import forms
+from django.forms.utils import pretty_name
 
 from labelapp.models import Project
 from labelapp.runs.base_models import base_models
-from training.config import TrainConfig
+from training.config import TrainConfig, option
 
 BACKBONES = [
     ("auto", "Automatic: the best by cross-validation"),
@@ -25,6 +27,14 @@ AGGREGATIONS = [
     ("majority", "The majority of a prompt’s labellers, as one ranking"),
     ("adjudicated", "The adjudicated ranking where there is one, otherwise all"),
 ]
+
+
+def in_words_of_the_form(reason: str) -> str:
+    """Return why a run failed, with the labels of the form in place of command-line options."""
+    for name, field in TrainForm.base_fields.items():
+        label = field.label or pretty_name(name)
+        reason = re.sub(rf"{option(name)}\b(?!-)", f"“{label}”", reason)
+    return reason
 
 
 class TrainForm(forms.Form):

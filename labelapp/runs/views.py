@@ -1,5 +1,7 @@
 """The pages of training runs: start, follow, stop, resume and compare them, and read their logs."""
 
+from dataclasses import fields
+
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -23,8 +25,9 @@ from labelapp.runs import (
     scores,
     tasks,
 )
-from labelapp.runs.forms import TrainForm
+from labelapp.runs.forms import TrainForm, in_words_of_the_form
 from labelapp.web.access import REVIEWERS, member_view, signed_in
+from training.config import TrainConfig, settings_used
 
 LOG_BYTES = 200_000
 FLIPS_PER_PAGE = 10
@@ -37,6 +40,8 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "member": member,
         "project": member.project,
         "run": run,
+        "model_name": choice.model_name(run),
+        "reason": in_words_of_the_form(run.reason),
         "settings": given_settings(run),
         "aggregation": scores.aggregation_of(run),
         "folder": folder.model,
@@ -50,8 +55,15 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
 
 
 def given_settings(run: TrainingRun) -> list[tuple[str, object]]:
-    """Return the settings of a run that have a value; the others are left to the model."""
-    return [(name, value) for name, value in run.config.items() if value not in (None, "")]
+    """Return the settings of a run that have a value and an effect on its model."""
+    known = {field.name for field in fields(TrainConfig)}
+    backbone = str(run.config.get("backbone", ""))
+    unused = known - settings_used(backbone, network=choice.may_have_network(run))
+    return [
+        (name, value)
+        for name, value in run.config.items()
+        if value not in (None, "") and name not in unused
+    ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -75,7 +87,10 @@ def list_response(
         "member": member,
         "project": member.project,
         "runs": page,
-        "rows": [(run, mark, caveats.few_prompts(run.held_out)) for run, mark in marked],
+        "rows": [
+            (run, choice.model_name(run), mark, caveats.few_prompts(run.held_out))
+            for run, mark in marked
+        ],
         "different_comparisons": any(mark for _, mark in marked),
         "form": form,
         "can_compare": sum(run.state == State.DONE for run in page.object_list) > 1,

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 
 from labelapp.models import Member, Project, Role, User
 
@@ -59,8 +60,10 @@ def require_member(member: Member) -> None:
     """Raise PermissionDenied for a superuser outside the project: rankings name a member."""
     if member.pk is None:
         raise PermissionDenied(
-            "Only members of the project can do this. Add yourself with "
-            "manage.py add_member NAME --project SLUG."
+            _(
+                "Only members of the project can do this. Add yourself with "
+                "manage.py add_member NAME --project SLUG."
+            )
         )
 
 

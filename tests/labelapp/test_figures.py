@@ -1,7 +1,10 @@
 """Figures: numbers as the pages write them."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
+from django.conf import settings
 from django.utils import timezone
 
 from labelapp.templatetags.figures import ago, duration, percent, points, signed
@@ -38,3 +41,8 @@ def test_how_long_ago_is_said_in_the_largest_unit() -> None:
     now = timezone.now()
     assert ago(now - timedelta(seconds=20)) == "just now"
     assert ago(now - timedelta(hours=3, minutes=20)) == "3\xa0hours ago"
+
+
+def test_no_page_can_break_a_line_before_a_percent_sign() -> None:
+    for path in Path(settings.BASE_DIR, "templates").rglob("*.html"):
+        assert not re.search(r"[0-9}] %(?!})", path.read_text("utf-8")), path

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from training.config import TrainConfig, add_arguments, from_arguments, option
+from training.config import TrainConfig, add_arguments, from_arguments, option, settings_used
 
 
 def parse(*arguments: str) -> TrainConfig:
@@ -167,3 +167,20 @@ def test_settings_are_known_by_their_earlier_names():
     add_arguments(parser)
     arguments = parser.parse_args(["--verdicts", "majority", "--centring", "0.5"])
     assert from_arguments(arguments) == config
+
+
+def test_a_linear_model_uses_no_setting_of_the_others():
+    linear = settings_used("features", network=False)
+    assert {"backbone", "seed", "vocabulary", "held_out_fraction", "device"} <= linear
+    assert not {"cell", "epochs", "lora_alpha", "width", "log_every", "network_from"} & linear
+    assert settings_used("auto", network=False) == linear | {"network_from"}
+    assert {"epochs", "width", "network_from"} <= settings_used("auto", network=True)
+    assert "cell" not in settings_used("auto", network=True)
+
+
+def test_each_setting_is_used_by_some_backbone():
+    backbones = ("auto", "transformer", "rnn", "pretrained")
+    used = set().union(*(settings_used(name, network=True) for name in backbones))
+    assert used == set(TrainConfig().to_json()) == settings_used("", network=False)
+    assert "cell" in settings_used("rnn", network=False)
+    assert "lora_alpha" not in settings_used("rnn", network=False)

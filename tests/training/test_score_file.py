@@ -66,6 +66,14 @@ def test_every_response_has_a_line_in_the_order_of_the_file(run, rankings_file, 
     assert run.read_progress() == before
 
 
+def test_one_response_is_counted_as_one(run, tmp_path, capsys):
+    path = tmp_path / "one.jsonl"
+    response = {"id": "a", "text": "Because."}
+    path.write_text(json.dumps({"prompt": "Why?", "responses": [response]}))
+    assert score.main(["--run-folder", str(run.path), "--responses", str(path)]) == 0
+    assert "\n1 response scored: " in capsys.readouterr().err
+
+
 def test_the_scores_are_those_of_the_model(run, rankings_file, scores):
     found = {(one["prompt"], one["response"]): one["score"] for one in scores(rankings_file)}
     held_out = set(run.held_out_prompts())

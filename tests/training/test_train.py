@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.training.tiny import ranking_lines, write_rankings
 from training.backbones.choose import load_backbone
 from training.config import TrainConfig
+from training.evaluation.formatting import percent
 from training.runs.folder import RunFolder
 from training.train import main
 
@@ -147,9 +148,9 @@ def test_the_report_has_the_figures_and_what_stands_beside_them(run, events):
     text = (run.path / "report.md").read_text()
     metrics = run.read_metrics()
     found = metrics["held_out"]
-    assert f"| accuracy | {found['accuracy']:.1%}" in text
-    assert f"| counting words | {found['baselines']['word_counts']['accuracy']:.1%}" in text
-    assert "Two labellers agree on 100.0%" in text
+    assert f"| accuracy | {percent(found['accuracy'])}" in text
+    assert f"| counting words | {percent(found['baselines']['word_counts']['accuracy'])}" in text
+    assert "Two labellers agree on 100.0\u202f%" in text
     assert "| rankings that tie everything: not learned from | 1 |" in text
     assert "| responses cut at their end | 0 |" in text
     shown = events.Tensors("report/text_summary")[-1].tensor_proto.string_val[0].decode()

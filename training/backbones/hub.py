@@ -11,7 +11,7 @@ from training.errors import UserError
 
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 HUB_SECONDS = 10
-HINT = "give a folder with --model, or use --backbone transformer"
+HINT = "choose another --model, such as a folder, or another --backbone"
 
 
 def is_local(name: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from training.data.source import Prompt, Response, Tick, file_sha256, ignore
 from training.errors import UserError
-from training.formats.lines import AmbiguousError
+from training.formats.lines import AmbiguousError, problem_of
 from training.formats.ranking_file import (
     BadLine,
     Line,
@@ -36,17 +36,19 @@ class FileSource:
         """Return how the file is read, by its first lines. Raises UserError if it cannot be."""
         try:
             with open_ranking_file(str(self.path)) as file:
-                next(iter(file), None)
+                is_empty = next(iter(file), None) is None
                 reading = file.reading.as_dict()
         except RankingFileError as error:
-            raise UserError(f"{self.path}: {reason(error)}") from error
+            raise UserError(problem_of(str(self.path), reason(error))) from error
         fields = ", ".join(
             f"{name} from {text}"
             for name, text in sentences(reading)
             if name not in ("file", "read as", "note", "not read", "gave nothing")
         )
-        shape = next((SHAPES[shape] for shape in reading["shapes"]), "nothing")
-        return f"reading {self.path.name} as {shape}" + (f": {fields}" if fields else "")
+        if is_empty:
+            return f"{self.path.name} holds no prompts"
+        shape = "".join(f" as {SHAPES[shape]}" for shape in list(reading["shapes"])[:1])
+        return f"reading {self.path.name}{shape}" + (f": {fields}" if fields else "")
 
     def size(self) -> int:
         """Return the size in bytes."""
@@ -66,7 +68,7 @@ class FileSource:
                     yield line
                     tick(file.raw.tell())
         except RankingFileError as error:
-            raise UserError(f"{self.path}: {reason(error)}") from error
+            raise UserError(problem_of(str(self.path), reason(error))) from error
 
     def prompts(self, tick: Tick = ignore) -> Iterator[Prompt]:
         """Yield a prompt for each line with a current ranking. Raises UserError."""

@@ -27,6 +27,7 @@ from training.data.source import (
     ignore,
 )
 from training.errors import UserError
+from training.plural import counted
 from training.rankings import (
     Aggregation,
     Identifier,
@@ -157,7 +158,8 @@ class Staging:
         if usable < 2:
             raise UserError(
                 f"training needs at least two prompts with a comparison; {self.name} has {usable}"
-                f" ({self.counts.rankings} rankings, {self.counts.all_tied} of them all tied)"
+                f" ({counted(self.counts.rankings, 'ranking')},"
+                f" {self.counts.all_tied:,} of them all tied)"
             )
         if config.held_out_by == "labeller":
             self._hold_out_labellers(config.held_out_fraction, config.split, config.folds)

@@ -46,6 +46,7 @@ from training.data.examples import Tokens
 from training.data.source import file_sha256
 from training.data.staging import StagedPrompt, Staging
 from training.errors import UserError
+from training.plural import counted
 from training.rankings import Kind, comparisons
 
 FORMAT = 3
@@ -156,13 +157,13 @@ def _too_few(counts: Counts) -> str:
     if counts.dropped_prompts:
         why = next(iter(counts.refusals), "")
         reasons.append(
-            f"the model's chat template refuses {counts.dropped_prompts} of {counts.prompts}"
-            f" prompts ({why}); choose another model"
+            f"the model's chat template refuses {counts.dropped_prompts:,} of"
+            f" {counted(counts.prompts, 'prompt')} ({why}); choose another model"
         )
     if counts.cut_equal_rankings:
         reasons.append(
-            f"the responses of {counts.cut_equal_rankings} rankings are equal after the cut;"
-            " raise --max-response-tokens"
+            f"the responses of {counted(counts.cut_equal_rankings, 'ranking')} are equal after"
+            " the cut; raise --max-response-tokens"
         )
     return "too few rankings are left: " + "; ".join(reasons)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from training.evaluation.formatting import counted, percent, percent_between, points
+from training.evaluation.formatting import percent, percent_between, points
+from training.plural import counted
 from training.runs.caveats import Caveat
 
 BASELINES = {
@@ -54,19 +55,21 @@ def sentence(caveat: Caveat, quote: Callable[[str], str] = str) -> str:
                 for name, count in values["reasons"].items()
             )
             return (
-                f"{values['left_out']} of {counted(values['rankings'], 'ranking')}"
-                f" ({percent(values['share'])}) were left out: {reasons}."
+                f"{values['left_out']:,} of {counted(values['rankings'], 'ranking')}"
+                f" ({percent(values['share'])}) {_were(values['left_out'])} left out: {reasons}."
             )
         case "refused":
             return (
                 f"{counted(values['prompts'], 'prompt')} with"
-                f" {counted(values['rankings'], 'ranking')} were left out, because the chat"
-                f' template refuses them: "{quote(values["reason"])}".'
+                f" {counted(values['rankings'], 'ranking')} {_were(values['prompts'])} left out,"
+                " because the chat template refuses"
+                f' {"it" if values["prompts"] == 1 else "them"}: "{quote(values["reason"])}".'
             )
         case "cut_equal":
             whole = counted(values["rankings"], "whole ranking")
             return (
-                f"{counted(values['comparisons'], 'comparison')} were left out"
+                f"{counted(values['comparisons'], 'comparison')} {_were(values['comparisons'])}"
+                " left out"
                 f"{f', with {whole}' if values['rankings'] else ''}: their responses are equal"
                 " after the cut. Raise --max-response-tokens."
             )
@@ -75,6 +78,10 @@ def sentence(caveat: Caveat, quote: Callable[[str], str] = str) -> str:
                 "System messages were put into the first user message of"
                 f" {counted(values['prompts'], 'prompt')}: the chat template refuses them."
             )
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def few_prompts(prompts: int) -> str:

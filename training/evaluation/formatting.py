@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 UNKNOWN = "–"
+NARROW_SPACE = "\u202f"  # without a line break
 
 
 def is_known(value: float | None) -> bool:
@@ -15,18 +16,15 @@ def is_known(value: float | None) -> bool:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """Return a share as a percentage."""
-    return f"{value:.{digits}%}" if is_known(value) else UNKNOWN
+    """Return 0.7183 as "71.8 %", as the pages show it."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    return f"{100 * value:.{digits}f}{NARROW_SPACE}%"
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
     """Return a number with so many digits behind the point."""
     return f"{value:.{digits}f}" if is_known(value) else UNKNOWN
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it is due."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -9,7 +9,6 @@ from training.config import stored_aggregation
 from training.evaluation.caveats import sentences
 from training.evaluation.error_analysis import escape
 from training.evaluation.formatting import (
-    counted,
     decimal,
     duration,
     number,
@@ -18,6 +17,7 @@ from training.evaluation.formatting import (
     share,
 )
 from training.evaluation.metrics import WIDEST_GAP
+from training.plural import counted
 from training.runs.caveats import caveats
 
 NAMES = {
@@ -146,7 +146,10 @@ def _held_out(found: Mapping[str, Any], learned: Mapping[str, Any]) -> str:
         (
             "at near-equal length",
             share(near, "accuracy"),
-            f"{near['comparisons']} comparisons: the longer text has at most a quarter more",
+            (
+                f"{counted(near['comparisons'], 'comparison')}:"
+                " the longer text has at most a quarter more"
+            ),
         ),
         ("top-1", share(found, "top1"), "rankings whose best response gets the highest reward"),
         ("Kendall's tau-b", number(found, "kendall_tau"), "1 is the same order, 0 none"),
@@ -159,12 +162,16 @@ def _held_out(found: Mapping[str, Any], learned: Mapping[str, Any]) -> str:
         (
             "accuracy where it learned",
             percent(learned["accuracy"]),
-            f"after training, {learned['comparisons']} comparisons; far above is overfitting",
+            (
+                f"after training, {counted(learned['comparisons'], 'comparison')};"
+                " far above is overfitting"
+            ),
         ),
     ]
-    size = f"{found['rankings']} rankings of {found['prompts']} prompts"
+    size = f"{counted(found['rankings'], 'ranking')} of {counted(found['prompts'], 'prompt')}"
     return (
-        f"{found['comparisons']} comparisons in {size}. Intervals are 95 %, over prompts.\n\n"
+        f"{counted(found['comparisons'], 'comparison')} in {size}."
+        f" Intervals are {percent(0.95, 0)}, over prompts.\n\n"
         + table(("figure", "value", "is"), rows)
     )
 
@@ -189,8 +196,8 @@ def _people(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     if not everywhere["pairs"]:
         return "No two labellers ranked the same responses: how far they agree is not known."
     text = (
-        f"Two labellers agree on {share(everywhere, 'agreement')} of {everywhere['pairs']} pairs"
-        " of responses that both ranked apart"
+        f"Two labellers agree on {share(everywhere, 'agreement')} of"
+        f" {counted(everywhere['pairs'], 'pair')} of responses that both ranked apart"
     )
     if held_out["pairs"]:
         text += f", on held-out prompts on {share(held_out, 'agreement')} of {held_out['pairs']}"

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from training.plural import counted
+
 MAX_ID = 500
 MAX_NAME = 150
 MIN_RANKED = 2  # rankings made elsewhere may have fewer responses than a labeller is shown
@@ -155,8 +157,9 @@ def check_state(data: Mapping[str, Any], ids: Collection[str]) -> PromptState | 
         raise ValueError(f"has two tasks of {twice!r}")
     if state.slots > (state.wanted or 0):
         raise ValueError(
-            f"wants {state.wanted or 0} rankings and has {state.slots} tasks with one; say how "
-            "many it wants, or of the others that they are surplus"
+            f"wants {counted(state.wanted or 0, 'ranking')} and has "
+            f"{counted(state.slots, 'task')} with one; say how many it wants, or of the "
+            "others that they are surplus"
         )
     return state
 
@@ -205,7 +208,9 @@ def check_shown(value: Any, ids: Collection[str], *, all_of_them: bool) -> tuple
         whose = "each of its responses once" if all_of_them else "some of its responses once"
         raise ValueError(f"has a shown that does not name {whose}")
     if not MIN_RANKED <= len(shown) <= MAX_RANKED:
-        raise ValueError(f"has {len(shown)} responses shown; {MIN_RANKED} to {MAX_RANKED} can be")
+        raise ValueError(
+            f"has {counted(len(shown), 'response')} shown; {MIN_RANKED} to {MAX_RANKED} can be"
+        )
     return tuple(shown)
 
 

@@ -26,6 +26,16 @@ class RankingFileError(Exception):
     """Raised where a file as a whole cannot be read or written; the message says why."""
 
 
+PREDICATE = re.compile(r"(is|has|holds|names?|cannot|unpacks)\b")
+
+
+def problem_of(file: str, problem: str) -> str:
+    """Return the message of a RankingFileError as a sentence that names the file."""
+    if problem.startswith(file):
+        return problem
+    return f"{file}{'' if PREDICATE.match(problem) else ':'} {problem}"
+
+
 class MissingColumnError(RankingFileError):
     """Raised where a file lacks a column that was named."""
 

@@ -37,6 +37,7 @@ from training.formats.record import NAMES, Record, check_keys, normal
 from training.formats.response_list import ORDERS, RANKS, SCORES, SOURCES, list_in, read_list
 from training.formats.sides import Verdicts, read_sides, sides_in
 from training.formats.values import number_of, text, time_of
+from training.plural import counted
 
 Format = Literal["jsonl", "csv", "long", "trl", "sides", "oasst", "labelstudio", "argilla"]
 
@@ -289,8 +290,8 @@ class Reader:
         prompt, columns = told_best_first(self.header)
         if len(columns) < 2:
             raise RankingFileError(
-                f"has {len(columns)} columns of responses beside the prompt {prompt!r}; expected "
-                "at least two. Give the separator with --delimiter."
+                f"has {counted(len(columns), 'column')} of responses beside the prompt {prompt!r}; "
+                "expected at least two. Give the separator with --delimiter."
             )
         given = {"prompt": prompt, **record.given}
         return Record(record.data, self.reading, given), columns

@@ -27,6 +27,7 @@ from training.formats.reader import ReadOptions, shape_of
 from training.formats.reading import Reading
 from training.formats.record import Record
 from training.formats.tables import open_table
+from training.plural import counted
 
 JSON_NAMES = (".jsonl", ".ndjson", ".json")
 TABLE_NAMES = (".csv", ".tsv", ".tab")
@@ -146,7 +147,10 @@ def by_column(
         if not any(row) or row == repeated:
             continue
         if any(row[len(header) :]) or len(row) < len(header):
-            yield number, ValueError(f"has {len(row)} columns where the header has {len(header)}")
+            yield (
+                number,
+                ValueError(f"has {counted(len(row), 'column')} where the header has {len(header)}"),
+            )
         else:
             yield number, dict(zip(header, cells, strict=True))
 

@@ -26,6 +26,7 @@ from training.distributed.device import Device
 from training.distributed.fsdp import shard
 from training.errors import UserError
 from training.loop.resume import resume_backbone, resume_dataset, save_start
+from training.plural import counted
 from training.runs.folder import RunFolder
 from training.runs.progress import Reporter
 from training.selection.learn import learn_linear
@@ -169,14 +170,17 @@ def describe(
     counts = dataset.counts
     parameters, trained = count_parameters(backbone)
     return (
-        f"{counts.train_rankings} rankings of {counts.train_prompts} prompts to learn from,"
-        f" {counts.held_out_rankings} of {counts.held_out_prompts} held out;"
-        f" {counts.all_tied} all tied, {counts.duplicates} given twice,"
-        f" {counts.dropped_rankings + counts.cut_equal_rankings} dropped;"
-        f" cut: {counts.truncated_prompts} prompts, {counts.truncated_responses} responses\n"
-        f"{counts.tokens:,} tokens{' from cache' if from_cache else ''},"
+        f"{counted(counts.train_rankings, 'ranking')} of {counted(counts.train_prompts, 'prompt')}"
+        " to learn from,"
+        f" {counts.held_out_rankings:,} of {counts.held_out_prompts:,} held out;"
+        f" {counts.all_tied:,} all tied, {counts.duplicates:,} given twice,"
+        f" {counts.dropped_rankings + counts.cut_equal_rankings:,} dropped;"
+        f" cut: {counted(counts.truncated_prompts, 'prompt')},"
+        f" {counted(counts.truncated_responses, 'response')}\n"
+        f"{counted(counts.tokens, 'token')}{' from cache' if from_cache else ''},"
         f" at most {config.max_prompt_tokens} of a prompt and {config.max_response_tokens} of a"
         " response\n"
         f"{parameters:,} parameters{f' ({trained:,} trained)' if 0 < trained < parameters else ''},"
-        f" {backbone.layout} layout, {device.describe()}, {steps or 'no optimiser'} steps"
+        f" {backbone.layout} layout, {device.describe()}, "
+        f"{counted(steps, 'step') if steps else 'no optimiser steps'}"
     )

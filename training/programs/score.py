@@ -26,6 +26,7 @@ from training.errors import UserError
 from training.evaluation.inference import compute_rewards
 from training.formats.ranking_file import Line
 from training.loop.setup import encoder_of
+from training.plural import counted
 from training.rankings import Identifier
 from training.runs.folder import RunFolder, ScoredResponse, json_line, write_lines
 from training.runs.progress import Reporter
@@ -64,7 +65,7 @@ def score_project(
     found = scored(source.prompts(), model, reporter)
     written = folder.write_scores(score for _, scores in found for score in scores)
     reporter.enter("done")
-    reporter.say(f"{written} responses scored: {folder.scores}")
+    reporter.say(f"{counted(written, 'response')} scored: {folder.scores}")
 
 
 def score_file(
@@ -84,7 +85,7 @@ def score_file(
     written = print_lines(lines) if output == "-" else write_lines(Path(output), lines)
     reporter.enter("done")
     where = "standard output" if output == "-" else output
-    reporter.say(f"{written} responses scored: {where}")
+    reporter.say(f"{counted(written, 'response')} scored: {where}")
 
 
 def described(prompt: Line, scores: list[ScoredResponse]) -> Iterator[dict[str, Any]]:
@@ -153,7 +154,7 @@ def scored(
         prompt, tokens = waiting.popleft()
         yield prompt, scores_of([response.id for response in prompt.responses], tokens, row)
     for why, count in refused.items():
-        reporter.say(f'warning: the chat template refuses {count} prompts: "{why}"')
+        reporter.say(f'warning: the chat template refuses {counted(count, "prompt")}: "{why}"')
 
 
 def encoded(

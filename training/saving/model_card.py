@@ -18,6 +18,7 @@ from training.config import TrainConfig, option, stored_aggregation
 from training.evaluation.caveats import sentences
 from training.evaluation.formatting import decimal, percent
 from training.evaluation.report import CHOICES
+from training.plural import counted
 from training.runs.caveats import caveats
 from training.runs.folder import RunFolder
 
@@ -128,7 +129,10 @@ def model_card(
             f"# Reward model of {project}",
             "",
             "It reads a prompt and a response and gives one number, higher for what people prefer.",
-            f"It learned from {manifest['train_rankings']} rankings, from {_start(config)}.",
+            (
+                f"It learned from {counted(manifest['train_rankings'], 'ranking')},"
+                f" from {_start(config)}."
+            ),
             "",
             "## Use",
             "",
@@ -150,7 +154,10 @@ def model_card(
             "## Figures",
             "",
             *[f"**{line}**\n" for line in sentences(caveats(metrics), plain)],
-            "On the held-out side, with 95 % intervals over prompts where there are any:",
+            (
+                f"On the held-out side, with {percent(0.95, 0)} intervals over prompts where there"
+                " are any:"
+            ),
             "",
             *_table(figures(metrics["held_out"])),
             "",
@@ -200,9 +207,13 @@ def _labellers(manifest: Mapping[str, Any]) -> str:
     by_nobody = manifest["rankings_by_nobody"]
     parts = []
     if each:
-        parts.append(f"{len(each)} labellers, with {', '.join(map(str, each))} rankings each")
+        parts.append(
+            f"{counted(len(each), 'labeller')}, with {', '.join(map(str, each))} rankings"
+            f"{' each' if len(each) > 1 else ''}"
+        )
     if by_nobody:
-        parts.append(f"{by_nobody} rankings that name no labeller")
+        named = counted(by_nobody, "ranking that names", "rankings that name")
+        parts.append(f"{named} no labeller")
     said = f"Ranked by {' and '.join(parts)}, of those that are used."
     return f"{CHOICES[aggregation]} {said}" if aggregation in CHOICES else said
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from labelapp.management.errors import file_problem
 from labelapp.management.options import add_reading_options, lines_of, reading_options
 from training.formats.ranking_file import BadLine, Line, RankingFileError, open_ranking_file
+from training.plural import counted
 
 EXAMPLES = 3
 BAD_LINES = 5
@@ -39,11 +41,11 @@ class Command(BaseCommand):
                     rankings += line.ranking is not None
                     examples += [line] if len(examples) < EXAMPLES else []
         except RankingFileError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(file_problem(options["file"], error)) from error
         good = lines - bad_lines
         self.stdout.write(
-            f"{rankings:,} rankings, {good - rankings:,} prompts without one, "
-            f"{bad_lines:,} bad lines"
+            f"{counted(rankings, 'ranking')}, {counted(good - rankings, 'prompt')} without one, "
+            f"{counted(bad_lines, 'bad line')}"
         )
         self.stdout.write("\n".join(lines_of(file.reading)))
         for line in examples:

@@ -18,6 +18,7 @@ from labelapp.management.options import (
 )
 from labelapp.models import Project
 from training.formats.ranking_file import MAX_NAME, RankingFile, open_ranking_file
+from training.plural import counted
 
 
 class Command(BaseCommand):
@@ -51,7 +52,7 @@ class Command(BaseCommand):
             raise CommandError(f"--labeller takes a name of at most {MAX_NAME} characters")
         start = time.monotonic()
         with (
-            import_errors(),
+            import_errors(options["file"]),
             open_ranking_file(
                 options["file"], reading_options(options), rankings=self.rankings
             ) as file,
@@ -83,30 +84,37 @@ class Command(BaseCommand):
 
 def describe(summary: Summary, seconds: float) -> str:
     """Return a summary of an import."""
-    added = f"{summary.prompts:,} prompts, {summary.responses:,} responses"
     parts = [
-        f"{summary.lines:,} lines in {seconds:.1f} s:",
-        f"added {added}, {summary.rankings:,} rankings;",
-        f"{summary.queued:,} prompts now wait for labellers.",
+        f"{counted(summary.lines, 'line')} in {seconds:.1f} s:",
+        f"added {counted(summary.prompts, 'prompt')}, {counted(summary.responses, 'response')},",
+        f"{counted(summary.rankings, 'ranking')};",
+        f"{counted(summary.queued, 'prompt now waits', 'prompts now wait')} for labellers.",
     ]
     if summary.name_themselves:
-        parts.append(
-            f"{summary.name_themselves:,} responses reveal their model; "
-            "the project's page of prompts lists them."
+        revealing = counted(
+            summary.name_themselves, "response reveals its model", "responses reveal their model"
         )
+        parts.append(f"{revealing}; the project's page of prompts lists them.")
     if summary.unseen:
-        parts.append(f"{summary.unseen:,} responses have nothing that can be seen.")
+        unseen = counted(summary.unseen, "response has", "responses have")
+        parts.append(f"{unseen} nothing that can be seen.")
     if summary.alike:
         parts.append(
-            f"{summary.alike:,} responses differ from another one to their prompt only in "
-            "invisible characters or in space around them."
+            f"{counted(summary.alike, 'response differs', 'responses differ')} from another one "
+            "to the same prompt only in invisible characters or in space around the text."
         )
     if summary.ids_left:
-        parts.append(f"{summary.ids_left:,} ids were left out: their prompts have other ids.")
+        ids = counted(
+            summary.ids_left,
+            "id was left out: its prompt has another id",
+            "ids were left out: their prompts have other ids",
+        )
+        parts.append(f"{ids}.")
     if summary.already_there:
-        parts.append(f"{summary.already_there:,} lines had already been imported.")
+        parts.append(f"{counted(summary.already_there, 'line')} had already been imported.")
     if summary.rankings_left:
-        parts.append(f"{summary.rankings_left:,} rankings were ignored; see import_rankings.")
+        ignored = counted(summary.rankings_left, "ranking was", "rankings were")
+        parts.append(f"{ignored} ignored; see import_rankings.")
     if summary.bad_lines:
-        parts.append(f"{summary.bad_lines:,} bad lines were left out.")
+        parts.append(f"{counted(summary.bad_lines, 'bad line was', 'bad lines were')} left out.")
     return " ".join(parts)

@@ -14,6 +14,8 @@ from labelapp.quality.control_checks import checks_by_prompt
 from labelapp.quality.disagreements import Recorder
 from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.results import Figure
+from labelapp.templatetags.figures import NARROW_SPACE
+from training.plural import counted
 
 
 class Command(BaseCommand):
@@ -50,7 +52,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Rankings: {agreement.rankings}, labellers: {agreement.labellers}, "
             f"prompts: {agreement.prompts}. "
-            f"{agreement.shared_prompts} prompts were ranked by two or more labellers."
+            f"{counted(agreement.shared_prompts, 'prompt was', 'prompts were')} ranked by two or "
+            "more labellers."
         )
         for figure in agreement.figures:
             self.stdout.write(f"{figure.name:20} {describe(figure)}")
@@ -63,9 +66,9 @@ def describe(figure: Figure) -> str:
     interval = (
         figure.why_not
         if figure.low is None
-        else f"95 % interval {figure.low:.3f} to {figure.high:.3f}"
+        else f"95{NARROW_SPACE}% interval {figure.low:.3f} to {figure.high:.3f}"
     )
     return (
         f"{figure.value:.3f} ({interval}; chance {figure.chance:.3f}; "
-        f"{figure.count} {figure.unit}, {figure.prompts} prompts)"
+        f"{figure.count} {figure.unit}, {counted(figure.prompts, 'prompt')})"
     )

@@ -16,6 +16,7 @@ from labelapp.management.errors import import_errors
 from labelapp.management.options import add_project_option, get_project
 from labelapp.models import MAX_RESPONSES, MIN_RESPONSES, Project
 from training.formats.prompt_file import read_prompts
+from training.plural import counted
 from training.sampling.protocol import SamplingError
 
 
@@ -96,7 +97,7 @@ class Command(BaseCommand):
         self.stdout.write(describe(done, settings, time.monotonic() - start))
 
     def import_prompts(self, project: Project, settings: Settings, options: dict[str, Any]) -> None:
-        with import_errors():
+        with import_errors(options["prompts"]):
             summary = import_prompts_to_fill(
                 project,
                 read_prompts(options["prompts"]),
@@ -104,7 +105,7 @@ class Command(BaseCommand):
                 skip_bad_lines=options["skip_bad_lines"],
             )
         self.stdout.write(
-            f"{summary.lines:,} lines: added {summary.prompts:,} prompts; "
+            f"{counted(summary.lines, 'line')}: added {counted(summary.prompts, 'prompt')}; "
             f"{summary.already_there:,} had already been imported."
         )
 
@@ -219,24 +220,30 @@ def model_arguments(model: str, options: dict[str, Any]) -> tuple[str, ...]:
 
 
 def how_to_continue(done: Sampled) -> str:
-    return f"{done.responses:,} responses are stored; run the command again to continue"
+    stored = counted(done.responses, "response is", "responses are")
+    return f"{stored} stored; run the command again to continue"
 
 
 def describe(done: Sampled, settings: Settings, seconds: float) -> str:
     """Return a summary of the sampling."""
     parts = [
-        f"{done.responses:,} responses to {len(done.prompts):,} prompts in {seconds:.1f} s;",
-        f"{done.queued:,} prompts now wait for labellers.",
+        f"{counted(done.responses, 'response')} to {counted(len(done.prompts), 'prompt')}",
+        f"in {seconds:.1f} s;",
+        f"{counted(done.queued, 'prompt now waits', 'prompts now wait')} for labellers.",
     ]
     if done.repeated:
-        parts.append(f"{done.repeated:,} texts were empty or repeated.")
+        parts.append(f"{counted(done.repeated, 'text was', 'texts were')} empty or repeated.")
     if done.cut:
-        parts.append(f"{done.cut:,} responses were cut at --max-new-tokens.")
+        parts.append(
+            f"{counted(done.cut, 'response was', 'responses were')} cut at --max-new-tokens."
+        )
     if done.refusals:
-        parts.append(f"{done.refusals:,} requests were refused, the first because: {done.refused}.")
+        refused = counted(done.refusals, "request was refused", "requests were refused, the first")
+        parts.append(f"{refused} because: {done.refused}.")
     if done.short:
         parts.append(
-            f"{done.short:,} prompts still have fewer than {settings.responses} responses and are "
-            "not queued: try a higher --temperature, another --seed or another model."
+            f"{counted(done.short, 'prompt still has', 'prompts still have')} fewer than "
+            f"{settings.responses} responses: not queued. Try a higher --temperature, another "
+            "--seed or another model."
         )
     return " ".join(parts)

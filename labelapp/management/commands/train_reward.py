@@ -11,8 +11,11 @@ from labelapp.management.options import add_project_option, get_project
 from labelapp.models import Project, State, TrainingRun
 from labelapp.runs import lifecycle
 from labelapp.runs.caveats import caveat_sentences
+from labelapp.runs.process import run_folder
+from labelapp.templatetags.figures import percent
 from training import config as training_config
 from training.config import option
+from training.plural import counted
 
 
 class Command(BaseCommand):
@@ -49,6 +52,7 @@ class Command(BaseCommand):
                 run = lifecycle.start(project=project, config=config)
         except (ValueError, lifecycle.CannotTrainError) as error:
             raise CommandError(str(error)) from error
+        was_trained = run_folder(run).is_trained
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
         try:
             lifecycle.execute(run, show=True)
@@ -57,6 +61,9 @@ class Command(BaseCommand):
             raise CommandError(f"stopped; {how}") from None
         if run.state != State.DONE:
             raise CommandError(run.reason)
+        if was_trained:  # otherwise the training program has said them
+            for sentence in caveat_sentences(run.metrics):
+                self.stdout.write(sentence)
         self.stdout.write(describe(run.metrics))
 
 
@@ -72,19 +79,18 @@ def last_run(project: Project, options: dict[str, Any]) -> TrainingRun:
 
 
 def describe(metrics: dict[str, Any]) -> str:
-    """Return a summary of a finished run, what limits its figures first."""
+    """Return a summary of a finished run."""
     held_out = metrics["held_out"]
     low, high = held_out["accuracy_low"], held_out["accuracy_high"]
     interval = (
         "too few prompts for an interval"
         if low is None
-        else f"95 % interval {low:.1%} to {high:.1%}"
+        else f"{percent(0.95, 0)} interval {percent(low)} to {percent(high)}"
     )
-    first = "".join(f"{sentence}\n" for sentence in caveat_sentences(metrics))
     return (
-        f"{first}Done in {metrics['seconds']:.0f} s. "
-        f"On {held_out['prompts']} held-out prompts the model "
-        f"orders {held_out['accuracy']:.1%} of {held_out['comparisons']} comparisons as people do "
-        f'({interval}); "the longer one wins" orders {held_out["longer_wins"]:.1%}. '
+        f"Done in {metrics['seconds']:.0f} s. "
+        f"On {counted(held_out['prompts'], 'held-out prompt')} the model orders "
+        f"{percent(held_out['accuracy'])} of {counted(held_out['comparisons'], 'comparison')} as "
+        f'people do ({interval}); "the longer one wins" orders {percent(held_out["longer_wins"])}. '
         "The web pages show the scores."
     )

@@ -8,13 +8,13 @@ from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm, 
 from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from labelapp.models import User
 from labelapp.projects.accounts import is_taken
 from labelapp.web.signin import TooManyAttemptsError
 
-NOT_FREE = (
+NOT_FREE = gettext_lazy(
     "This name can’t be used, because it is taken or looks like another one. Choose a different "
     "name, or sign in if you already have an account."
 )
@@ -69,9 +69,9 @@ class AccountForm(BaseUserCreationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["username"].help_text = "Letters, digits and @ . + - _"
+        self.fields["username"].help_text = _("Letters, digits and @ . + - _")
         self.fields["password1"].help_text = password_help()
-        self.fields["password2"].label = "Password again"
+        self.fields["password2"].label = _("Password again")
         self.fields["password2"].help_text = ""
 
     def validate_unique(self) -> None:

@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
@@ -19,10 +20,16 @@ from labelapp.projects import invitations
 from labelapp.projects.forms.accounts import AccountForm
 from labelapp.projects.forms.invitations import InvitationForm
 from labelapp.web.access import member_view, signed_in
+from labelapp.web.middleware import translated
 from labelapp.web.sessions import note_use
 
 PAGE_SIZE = 20
-FORGED = "This invitation link isn’t valid. Check that you have the whole link."
+FORGED = gettext_lazy("This invitation link isn’t valid. Check that you have the whole link.")
+JOINED = {
+    Role.LABELLER: gettext_lazy("You have joined %(project)s as a labeller."),
+    Role.REVIEWER: gettext_lazy("You have joined %(project)s as a reviewer."),
+    Role.MANAGER: gettext_lazy("You have joined %(project)s as a manager."),
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ def revoke(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 # Joining. These pages show only the name of a project.
 
 
+@translated
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
@@ -97,7 +105,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             invitations.check_for(invitation, signed_in(request))
         invitations.check(invitation)
     except Invitation.DoesNotExist:
-        return refuse(request, FORGED, status=404)
+        return refuse(request, str(FORGED), status=404)
     except invitations.InvitationOverError as error:
         return refuse(request, str(error), status=410)
     return join_response(request, invitation, AccountForm())
@@ -132,5 +140,5 @@ def accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
             return join_response(request, invitation, form, status=422)
         login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
         note_use(request.session)
-    messages.success(request, f"You have joined {member.project.name} as a {member.role}.")
+    messages.success(request, JOINED[Role(member.role)] % {"project": member.project.name})
     return redirect(invitation.project)

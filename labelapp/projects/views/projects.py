@@ -17,8 +17,10 @@ from labelapp.projects.forms.confirm import ConfirmForm
 from labelapp.projects.forms.projects import ProjectForm, SettingsForm
 from labelapp.rendering.texts import render_text
 from labelapp.web.access import member_view, require_administrator, signed_in
+from labelapp.web.middleware import translated
 
 
+@translated
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
@@ -135,6 +137,7 @@ def new_preview(request: HttpRequest) -> HttpResponse:
     return preview_response(request)
 
 
+@translated
 @require_safe
 @member_view()
 def detail(request: HttpRequest, member: Member) -> HttpResponse:

@@ -231,7 +231,7 @@ function textOf(card) {
 
 /** @param {number} share */
 function percent(share) {
-  return String(Math.min(99, Math.round(100 * share)));
+  return `${Math.min(99, Math.round(100 * share))}\u202f%`;
 }
 
 /** The letters of cards put into a sentence of the template. @param {string} sentence @param {HTMLElement[]} cards */

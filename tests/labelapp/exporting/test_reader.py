@@ -268,7 +268,8 @@ def held(project: Project) -> list[tuple[Any, ...]]:
 
 @pytest.mark.django_db
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
     names=st.lists(words, min_size=3, max_size=3, unique=True),

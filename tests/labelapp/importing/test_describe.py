@@ -27,9 +27,21 @@ def printed(*arguments: str) -> str:
     return out.getvalue()
 
 
+def test_a_file_that_cannot_be_read_is_named(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "saved.jsonl"
+    path.write_text("<!doctype html><p>Not found")
+    problem = f"{path} is a page of HTML: save it as JSON lines, CSV or Parquet"
+    with pytest.raises(CommandError) as error:
+        printed("describe", str(path))
+    assert str(error.value) == problem
+    with pytest.raises(CommandError) as error:
+        printed("import_rankings", str(path), "--project", project.slug)
+    assert str(error.value) == f"{problem}; nothing was imported"
+
+
 def test_a_file_is_described_and_nothing_is_stored(project: Project, path: Path) -> None:
     out = printed("describe", str(path))
-    assert "2 rankings, 0 prompts without one, 1 bad lines" in out
+    assert "2 rankings, 0 prompts without one, 1 bad line\n" in out
     for line in (
         "  read as: pairs of a better and a worse response (2 of 3)",
         "  prompt: question",

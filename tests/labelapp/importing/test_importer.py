@@ -142,7 +142,7 @@ def test_a_line_without_a_ranking_waits_for_labellers(project: Project, write: A
     project.rankings_per_prompt = 3
     project.save()
     out, _ = run("import_rankings", write(line()))
-    assert "1 prompts now wait for labellers" in out
+    assert "1 prompt now waits for labellers" in out
     assert Prompt.objects.get().rankings_needed == 3
 
 
@@ -154,7 +154,7 @@ def test_a_ranked_prompt_does_not_wait_unless_its_prompts_are_imported(
     assert not Prompt.objects.waiting().exists()
     out, _ = run("import_prompts", path)
     assert Prompt.objects.waiting().count() == 1
-    assert "1 rankings were ignored; see import_rankings" in out
+    assert "1 ranking was ignored; see import_rankings" in out
 
 
 def test_importing_twice_adds_nothing(project: Project, write: Any) -> None:
@@ -231,7 +231,7 @@ def test_the_columns_of_a_table_can_be_named(project: Project, write: Any) -> No
     path = write(*rows, name="rankings.csv")
     names = ["prompt=Frage", "response=Antwort", "rank=Rang", "labeller=Wer"]
     message, _ = refused("import_rankings", path, "--column", "prompt=Fragen")
-    assert message.startswith("has no column 'Fragen'; its columns are 'Frage', 'Antwort'")
+    assert message.startswith(f"{path} has no column 'Fragen'; its columns are 'Frage', 'Antwort'")
     run("import_rankings", path, *(word for name in names for word in ("--column", name)))
     ranking = Ranking.objects.get()
     assert ranking.member.name == "ann"
@@ -325,7 +325,7 @@ def test_a_bad_line_is_named_and_nothing_is_imported(
     message, report = refused("import_rankings", path)
     assert report.startswith(f"line 2: {reason}")
     assert report.count("\n") == 1
-    assert message.startswith("1 bad lines; nothing was imported")
+    assert message.startswith("1 bad line; nothing was imported")
     assert not Prompt.objects.exists()
     assert not Member.objects.exists()
 
@@ -349,7 +349,7 @@ def test_a_second_different_verdict_is_refused(project: Project, write: Any) -> 
 def test_a_line_that_contradicts_is_bad_and_not_already_there(project: Project, write: Any) -> None:
     run("import_rankings", write(ranked(["a"], ["b"])))
     out, _ = run("import_rankings", write(ranked(["b"], ["a"])), "--skip-bad-lines")
-    assert "1 bad lines were left out" in out
+    assert "1 bad line was left out" in out
     assert "already" not in out
 
 

@@ -191,7 +191,7 @@ def test_prompts_that_stay_short_are_counted_and_do_not_wait(
     endpoint.reply = lambda body: (200, {"choices": [choice("Same.", "length")]}, {})
     out = sample("--endpoint", endpoint.url, "--tries", "2")
     assert counts() == [1, 1, 1]
-    assert "3 prompts still have fewer than 9 responses and are not queued" in out
+    assert "3 prompts still have fewer than 9 responses: not queued" in out
     assert "cut at --max-new-tokens" in out
     assert not Prompt.objects.waiting().exists()
 
@@ -284,7 +284,7 @@ def test_what_one_prompt_is_refused_does_not_stop_the_others(
     endpoint.reply = reply
     out = sample("--endpoint", endpoint.url, "--responses", "4")
     assert counts() == [4, 0, 4]
-    assert "1 requests were refused, the first because: status 400: content filter" in out
+    assert "1 request was refused because: status 400: content filter" in out
 
 
 def test_prompts_that_are_refused_do_not_stop_a_second_start(
@@ -325,7 +325,9 @@ def test_a_prompt_that_always_fails_does_not_end_what_is_asked_beside_it(
 
     endpoint.reply = reply
     words = ("--endpoint", endpoint.url, "--responses", "4", "--retries", "30")
-    assert "the first because: answers with status 500, 31 times in a row" in sample(*words)
+    assert "1 request was refused because: answers with status 500, 31 times in a row" in sample(
+        *words
+    )
     assert counts() == [0, 4, 4]
 
 
@@ -379,7 +381,7 @@ def test_prompts_that_have_enough_and_never_waited_wait(
     path = tmp_path / "prompts.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
     out = sample("--endpoint", endpoint.url, "--responses", "4", "--prompts", str(path))
-    assert "1 prompts now wait for labellers" in out
+    assert "1 prompt now waits for labellers" in out
     assert (counts(), endpoint.asked) == ([4], [])
 
 
@@ -483,7 +485,7 @@ def test_a_bad_file_of_prompts_imports_and_samples_nothing(
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "Why?"}\n{"prompt": ""}')
     message = refused("--endpoint", endpoint.url, "--prompts", str(path))
-    assert message.startswith("1 bad lines; nothing was imported")
+    assert message.startswith("1 bad line; nothing was imported")
     assert (counts(), endpoint.asked) == ([], [])
     sample("--endpoint", endpoint.url, "--prompts", str(path), "--skip-bad-lines")
     assert counts() == [9]

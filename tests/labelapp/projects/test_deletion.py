@@ -327,3 +327,10 @@ def test_the_command_deletes_nothing_without_a_terminal(
         call_command("delete_project", "cellar", "--yes")
     filled.refresh_from_db()
     assert filled.deleted_at is None
+
+
+def test_names_of_an_import_are_not_counted_as_members(manager: Member, root: User) -> None:
+    Member.objects.create(project=manager.project, name="votes")
+    page = sign_in(root).get(URL).content.decode()
+    assert "<dt>member</dt><dd>1</dd>" in page
+    assert "<dt>imported name</dt><dd>1</dd>" in page

@@ -155,7 +155,7 @@ def test_the_command_says_each_figure_in_a_line(
     name, _, figure = lines[1].partition(" ")
     assert name == "agreement"
     assert figure.strip() == (
-        "0.800 (95 % interval 0.800 to 0.800; chance 0.500; 30 comparisons, 6 prompts)"
+        "0.800 (95\u202f% interval 0.800 to 0.800; chance 0.500; 30 comparisons, 6 prompts)"
     )
     assert len(lines) == 6
 
@@ -308,9 +308,9 @@ def test_the_page_shows_figures_beside_the_published_ones(
     page = shown(ranked_twice, manager)
     assert "12 rankings of 6 prompts by 2 labellers" in page
     for text in (
-        "72.6 %",
-        "77.3 %",
-        "50 %",
+        "72.6\u202f%",
+        "77.3\u202f%",
+        "50\u202f%",
         "arXiv 2203.02155",
         "chance level 42.7\u202f%",
         "+0.55",

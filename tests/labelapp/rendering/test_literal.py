@@ -63,7 +63,7 @@ WORDS = st.text(
 
 @given(WORDS)
 @example("two  spaces\n\n\nthree")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_text_without_markdown_is_shown_as_it_is(text: str) -> None:
     rendered = render_text(text)
     assert shown(text).split() == text.split()
@@ -72,7 +72,7 @@ def test_text_without_markdown_is_shown_as_it_is(text: str) -> None:
 
 @given(st.text("abcde *_#>|-[]()\\\n+=<!:.&;$", max_size=80))
 @example("|a|b|\n|-|-|\n|a|b|c|")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_letter_gets_lost_in_silence(text: str) -> None:
     rendered = render_text(text)
     if rendered.remark == Remark.NONE:

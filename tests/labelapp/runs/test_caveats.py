@@ -46,7 +46,7 @@ def test_the_page_of_a_run_begins_with_what_limits_its_figures(
     better = (
         "The model is not better than always preferring the longer response: it orders"
         " 60.0\u202f% (50.0–70.0) of the held-out comparisons as people did, against 62.0\u202f%,"
-        " a lead of \u22122.0 points (95 % interval \u22125.1 to +1.0)."
+        " a lead of \u22122.0 points (95\u202f% interval \u22125.1 to +1.0)."
     )
     left_out = (
         "9 of 100 rankings (9.0\u202f%) were left out: 9 because the chat template refuses their"

@@ -41,7 +41,7 @@ def test_it_says_what_was_chosen_and_why() -> None:
     ]
     assert [row["parts"] for row in context["candidates"]] == ["features", "features and words"]
     assert [row["lead"] for row in context["candidates"]] == [
-        "+2.8 (95 % interval −1.1 to +6.6)",
+        "+2.8 (95\u202f% interval −1.1 to +6.6)",
         "",
     ]
 

@@ -1,6 +1,7 @@
 """Runs: start one, follow it, stop it; what fails says why."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -64,8 +65,12 @@ def test_the_command_trains_once_if_so_asked_and_scores_are_stored(
 ) -> None:
     options = [f"--{name}={value}" for name, value in TINY.items()]
     call_command("train_reward", "--project", "kitchen", "--unless-trained", *options)
-    assert "held-out prompts the model" in capfd.readouterr().out
+    said = capfd.readouterr()
     run = TrainingRun.objects.get()
+    assert "On 1 held-out prompt the model orders" in said.out
+    assert "Hold out at least" not in said.out
+    assert said.err.count("hold out at least") == 1  # the caveat, from the training program
+    assert not re.search("[0-9]%", said.out + said.err.replace("%|", ""))
     assert (run.state, run.reason) == (State.DONE, "")
     assert run.done == run.total > 0
     assert run.manifest["rankings"] == 4
@@ -164,8 +169,11 @@ def test_the_command_goes_on_with_the_last_run_and_only_scores_where_scoring_fai
     TrainingRun.objects.update(state=State.FAILED, reason="The database was away.")
     with pytest.raises(CommandError, match="leave out --epochs"):
         call_command("train_reward", "--project", "kitchen", "--go-on", "--epochs=5")
+    capfd.readouterr()
     call_command("train_reward", "--project", "kitchen", "--go-on")
-    assert "held-out prompts the model" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert said.count("Hold out at least") == 1  # the training program did not run
+    assert "On 1 held-out prompt the model orders" in said
     run.refresh_from_db()
     assert (run.state, run.reason) == (State.DONE, "")
     assert run_process.run_folder(run).read_metrics() == trained
@@ -492,7 +500,7 @@ def test_every_stage_has_words_and_shows_how_much_is_done(
     jobs.beat(running, stage=stage, done=3, total=12)
     page = sign_in(manager).get(f"{URL}{running.pk}/progress/").content.decode()
     assert words in page
-    assert "25 %" in page
+    assert "25&#8239;%" in page
 
 
 def test_the_log_is_shown_as_text(running: TrainingRun, manager: Member) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 from django.conf import settings
+from django.http import HttpResponse
+from django.template.base import Lexer, TokenType
 from django.test import Client
 
-from labelapp.models import Member
+from labelapp.models import Member, Role
+from labelapp.projects import invitations
 from tests.conftest import AddPrompt, sign_in
 
 URL = "/projects/kitchen/labelling/"
@@ -108,6 +112,94 @@ def test_a_labeller_reads_their_browsers_language(add_prompt: AddPrompt, labelle
     assert '<html lang="de">' in page
     assert "Deine Rangfolge" in page
     assert "Your ranking" not in page
+
+
+def invitation(manager: Member, role: Role) -> str:
+    made = invitations.create(
+        project=manager.project, role=role, lasts=timedelta(days=1), single=True, user=manager.user
+    )
+    return f"/join/{invitations.token(made)}/"
+
+
+@pytest.fixture
+def translated_pages(
+    client: Client, add_prompt: AddPrompt, labeller: Member, manager: Member
+) -> list[HttpResponse]:
+    """Each page that a labeller comes across, in German, as labellers and managers get it."""
+    add_prompt()
+    link = invitation(manager, Role.MANAGER)
+    pages = [client.get(url, **GERMAN) for url in (link, "/join/1.forged/", "/sign-in/")]
+    for member in (labeller, manager):
+        own = sign_in(member)
+        urls = ["/", "/projects/kitchen/", URL, "/projects/kitchen/my-work/", "/account/"]
+        pages += [own.get(url, **GERMAN) for url in urls]
+        pages.append(own.get("/projects/attic/", **GERMAN))
+    pages.append(sign_in(labeller).get(link, **GERMAN))
+    return pages
+
+
+def test_every_page_of_a_labeller_is_translated(translated_pages: list[HttpResponse]) -> None:
+    for page in translated_pages:
+        assert '<html lang="de">' in page.content.decode(), page.templates[0].name
+
+
+def test_translated_pages_say_nothing_that_is_not_translated(
+    translated_pages: list[HttpResponse],
+) -> None:
+    templates = {str(each.origin) for page in translated_pages for each in page.templates}
+    own = [path for path in map(Path, templates) if path.is_relative_to(ROOT / "templates")]
+    said = {path.name: words for path in own if (words := bare_words(path))}
+    assert ROOT / "templates" / "projects" / "detail.html" in own
+    assert said == {}
+
+
+def bare_words(path: Path) -> list[str]:
+    """The words of a template that are outside translated sentences, tags and code."""
+    text, translated = "", False
+    source = re.sub(r"{% block main_class %}.*?{% endblock %}", "", path.read_text("utf-8"))
+    for token in Lexer(source).tokenize():
+        if token.token_type == TokenType.BLOCK and "blocktranslate" in token.contents.split()[0]:
+            translated = not token.contents.startswith("end")
+        elif token.token_type == TokenType.TEXT and not translated:
+            text += token.contents
+        elif token.token_type == TokenType.VAR and not translated:
+            text += "0"
+    text = re.sub(r"<(script|style|code|kbd)\b.*?</\1>", "", text, flags=re.S)
+    attributes = re.findall(r'\b(?:aria-label|title|placeholder|alt)="([^"]*)"', text)
+    spoken = " ".join([re.sub(r"<[^>]*>", " ", text), *attributes])
+    return [word for word in re.findall(r"[^\W\d_]{2,}", spoken) if word != "Podium"]
+
+
+def test_a_person_is_invited_and_joins_in_their_language(client: Client, manager: Member) -> None:
+    link = invitation(manager, Role.LABELLER)
+    assert "Konto anlegen und beitreten" in client.get(link, **GERMAN).content.decode()
+    entered = {"username": "nina", "password1": "viele leise Wörter", "password2": "ein anderes"}
+    refused = client.post(link, entered, **GERMAN).content.decode()
+    assert "Die beiden Passwörter sind nicht identisch." in refused
+    entered["password2"] = entered["password1"]
+    joined = client.post(link, entered, **GERMAN, follow=True).content.decode()
+    assert "Du bist jetzt Mitglied von Kitchen. Deine Rolle: Bewertung." in joined
+    used = Client().get(link, **GERMAN).content.decode()
+    assert "Diese Einladung war für eine Person und ist schon benutzt." in used
+    assert "Bitte um eine neue, wo du diese bekommen hast." in used
+
+
+def test_the_menu_is_in_one_language(add_prompt: AddPrompt, manager: Member) -> None:
+    add_prompt()
+    german = sign_in(manager).get(URL, **GERMAN).content.decode()
+    assert menu(german) == [
+        *("Übersicht", "Bewerten", "Meine Arbeit", "Fortschritt", "Aufgaben", "Übereinstimmung"),
+        *("Läufe", "Prüfen", "Personen", "Einstellungen"),
+    ]
+    english = sign_in(manager).get("/projects/kitchen/people/", **GERMAN).content.decode()
+    assert menu(english)[3:] == [
+        *("Progress", "Prompts", "Agreement", "Runs", "Review", "People", "Settings")
+    ]
+
+
+def menu(page: str) -> list[str]:
+    nav = page[page.index("<nav") : page.index("</nav>")]
+    return re.findall(r">([^<>]+)</a>", nav)
 
 
 def test_pages_that_are_not_translated_stay_whole_in_english(manager: Member) -> None:

@@ -110,13 +110,18 @@ def refusal(config):
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    assert "does not exist; give a folder with --model" in refusal(config_for(tmp_path / "none"))
+    assert "does not exist; choose another --model, such as a folder" in refusal(
+        config_for(tmp_path / "none")
+    )
 
 
 def test_an_unreachable_hub_is_reported_with_a_hint(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # no server uses this port
     found = refusal(config_for("podium-test/is-nowhere"))
-    assert "cannot be reached; give a folder with --model, or use --backbone transformer" in found
+    assert (
+        "cannot be reached; choose another --model, such as a folder, or another --backbone"
+        in found
+    )
 
 
 def test_pickles_are_refused(gpt2_folder, tmp_path):

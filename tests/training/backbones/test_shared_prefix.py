@@ -63,7 +63,7 @@ def test_a_response_attends_to_its_prompt_and_itself():
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(lengths=ROWS)
 def test_blocks_give_the_output_and_gradients_of_the_dense_mask(lengths):
     rankings = rankings_of(lengths)

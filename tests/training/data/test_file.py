@@ -96,3 +96,23 @@ def test_a_file_that_breaks_off_is_named(tmp_path):
     path.write_bytes(gzip.compress(json.dumps(GOOD).encode())[:-12])
     with pytest.raises(UserError, match="damaged or cut short"):
         list(FileSource(path).prompts())
+
+
+def test_a_file_that_cannot_be_read_is_the_subject_of_the_sentence(tmp_path):
+    path = tmp_path / "saved.jsonl"
+    path.write_text("<html>")
+    problem = f"{path} is a page of HTML: save it as JSON lines, CSV or Parquet"
+    with pytest.raises(UserError) as error:
+        FileSource(path).how_read()
+    assert str(error.value) == problem
+    with pytest.raises(UserError) as error:
+        list(FileSource(path).lines())
+    assert str(error.value) == problem
+
+
+def test_an_empty_file_holds_no_prompts(tmp_path):
+    path = tmp_path / "empty.jsonl"
+    path.touch()
+    assert FileSource(path).how_read() == "empty.jsonl holds no prompts"
+    path.write_text("[]\n{")
+    assert "nothing" not in FileSource(path).how_read()

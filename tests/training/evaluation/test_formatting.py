@@ -5,7 +5,6 @@ import math
 import pytest
 
 from training.evaluation.formatting import (
-    counted,
     decimal,
     duration,
     number,
@@ -23,13 +22,15 @@ def test_a_number_that_is_not_known_is_a_dash():
 
 def test_intervals_stand_behind_their_figures():
     found = {"x": 0.5, "x_low": 0.25, "x_high": 0.755}
-    assert share(found, "x") == "50.0% (25.0% to 75.5%)"
+    assert share(found, "x") == "50.0\u202f% (25.0\u202f% to 75.5\u202f%)"
     assert number(found, "x") == "0.50 (0.25 to 0.76)"
     assert points(found, "x") == "+50.0 points (+25.0 to +75.5)"
-    assert share({"x": 0.5, "x_low": None, "x_high": None}, "x") == "50.0%"
+    assert share({"x": 0.5, "x_low": None, "x_high": None}, "x") == "50.0\u202f%"
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.0, "+0.0%"), (0.01, "+1.0%"), (-0.01, "-1.0%")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "+0.0\u202f%"), (0.01, "+1.0\u202f%"), (-0.01, "-1.0\u202f%")]
+)
 def test_a_difference_has_its_sign(value, text):
     assert percent_between(value, math.nan, math.nan, signed=True) == text
 
@@ -39,12 +40,4 @@ def test_short_times_have_a_digit_behind_the_point():
         "0.1 seconds",
         "9.0 seconds",
         "75 seconds",
-    ]
-
-
-def test_a_noun_is_in_the_plural_where_it_is_due():
-    assert [counted(count, "prompt") for count in (0, 1, 2)] == [
-        "0 prompts",
-        "1 prompt",
-        "2 prompts",
     ]

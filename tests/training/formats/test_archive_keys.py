@@ -131,10 +131,10 @@ BAD_PROMPTS: list[tuple[dict[str, Any], str]] = [
     ({"tasks": [task(labeller=None)]}, "has a task without its labeller, what was shown, or"),
     ({"tasks": [task(created_at=None)]}, "has a task without its labeller, what was shown, or"),
     ({"tasks": [task(shown=["a", "x"])]}, "has a shown that does not name some of its responses"),
-    ({"tasks": [task(shown=["a"])]}, "has 1 responses shown; 2 to 9 can be"),
+    ({"tasks": [task(shown=["a"])]}, "has 1 response shown; 2 to 9 can be"),
     ({"tasks": [task(skipped_at=AT)]}, "has a task of 'ann' that is skipped and ranked, or has no"),
     ({"tasks": [task(), task()]}, "has two tasks of 'ann'"),
-    ({"tasks": [task(submitted_at=AT)]}, "wants 0 rankings and has 1 tasks with one; say how"),
+    ({"tasks": [task(submitted_at=AT)]}, "wants 0 rankings and has 1 task with one; say how"),
     ({"comments": [comment(text="")]}, "has a comment without by, at or text"),
     ({"comments": [comment(by="x" * 151)]}, "has a comment's author of more than 150 characters"),
 ]

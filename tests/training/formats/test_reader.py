@@ -921,7 +921,7 @@ def written(rows: list[dict[str, Any]], draw: Any) -> tuple[bytes, str]:
     return "\n".join(lines).encode(encoding), "file.jsonl"
 
 
-@settings(max_examples=int(os.environ.get("READER_EXAMPLES", "300")), deadline=None)
+@settings(max_examples=int(os.environ.get("READER_EXAMPLES", "300")))
 @given(data=st.data(), project=projects)
 def test_any_project_in_any_shape_is_read_as_itself_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, project: Project
