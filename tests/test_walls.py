@@ -36,6 +36,7 @@ SHARED = {
     "training.formats.sides",
     "training.formats.tables",
     "training.formats.values",
+    "training.plural",
     "training.rankings",
     "training.runs.caveats",
     "training.runs.folder",

@@ -616,7 +616,7 @@ def settings_used(backbone: str, *, network: bool) -> set[str]:
         kinds = set(EVERY)
     fields = dataclasses.fields(TrainConfig)
     used = {field.name for field in fields if kinds & set(field.metadata["used_by"])}
-    return used if backbone == "auto" else used - {"network_from"}
+    return used - {"network_from"} if backbone in ("features", "embedding") else used
 
 
 def stored_aggregation(values: Mapping[str, Any]) -> Aggregation:
