@@ -67,5 +67,5 @@ def test_a_run_trains_the_head_alone(gpt2_folder, rankings_file, tmp_path, capsy
     said = capsys.readouterr().err
     assert "(32 trained)" in said
     assert "at most 64 of a prompt and 64 of a response" in said
-    assert "warning: The run has only 4 optimiser steps" in said
+    assert "warning: The run has only 2 optimiser steps" in said
     assert "--freeze" in (folder.model / "README.md").read_text()
