@@ -150,7 +150,7 @@ def test_the_report_has_the_figures_and_what_stands_beside_them(run, events):
     found = metrics["held_out"]
     assert f"| accuracy | {percent(found['accuracy'])}" in text
     assert f"| counting words | {percent(found['baselines']['word_counts']['accuracy'])}" in text
-    assert "Two labellers agree on 100.0\u202f%" in text
+    assert "Two labellers agree on 100.0%" in text
     assert "| rankings that tie everything: not learned from | 1 |" in text
     assert "| responses cut at their end | 0 |" in text
     shown = events.Tensors("report/text_summary")[-1].tensor_proto.string_val[0].decode()

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 UNKNOWN = "–"
-NARROW_SPACE = "\u202f"  # without a line break
 
 
 def is_known(value: float | None) -> bool:
@@ -16,10 +15,8 @@ def is_known(value: float | None) -> bool:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """Return 0.7183 as "71.8 %", as the pages show it."""
-    if value is None or math.isnan(value):
-        return UNKNOWN
-    return f"{100 * value:.{digits}f}{NARROW_SPACE}%"
+    """Return 0.7183 as "71.8%": terminals need not know the space that the pages have."""
+    return f"{value:.{digits}%}" if is_known(value) else UNKNOWN
 
 
 def decimal(value: float | None, digits: int = 2) -> str:

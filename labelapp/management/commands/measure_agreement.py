@@ -14,7 +14,6 @@ from labelapp.quality.control_checks import checks_by_prompt
 from labelapp.quality.disagreements import Recorder
 from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.results import Figure
-from labelapp.templatetags.figures import NARROW_SPACE
 from training.plural import counted
 
 
@@ -66,7 +65,7 @@ def describe(figure: Figure) -> str:
     interval = (
         figure.why_not
         if figure.low is None
-        else f"95{NARROW_SPACE}% interval {figure.low:.3f} to {figure.high:.3f}"
+        else f"95% interval {figure.low:.3f} to {figure.high:.3f}"
     )
     return (
         f"{figure.value:.3f} ({interval}; chance {figure.chance:.3f}; "

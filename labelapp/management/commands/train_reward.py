@@ -12,7 +12,6 @@ from labelapp.models import Project, State, TrainingRun
 from labelapp.runs import lifecycle
 from labelapp.runs.caveats import caveat_sentences
 from labelapp.runs.process import run_folder
-from labelapp.templatetags.figures import percent
 from training import config as training_config
 from training.config import option
 from training.plural import counted
@@ -85,12 +84,12 @@ def describe(metrics: dict[str, Any]) -> str:
     interval = (
         "too few prompts for an interval"
         if low is None
-        else f"{percent(0.95, 0)} interval {percent(low)} to {percent(high)}"
+        else f"95% interval {low:.1%} to {high:.1%}"
     )
     return (
         f"Done in {metrics['seconds']:.0f} s. "
         f"On {counted(held_out['prompts'], 'held-out prompt')} the model orders "
-        f"{percent(held_out['accuracy'])} of {counted(held_out['comparisons'], 'comparison')} as "
-        f'people do ({interval}); "the longer one wins" orders {percent(held_out["longer_wins"])}. '
+        f"{held_out['accuracy']:.1%} of {counted(held_out['comparisons'], 'comparison')} as "
+        f'people do ({interval}); "the longer one wins" orders {held_out["longer_wins"]:.1%}. '
         "The web pages show the scores."
     )

@@ -155,7 +155,7 @@ def test_the_command_says_each_figure_in_a_line(
     name, _, figure = lines[1].partition(" ")
     assert name == "agreement"
     assert figure.strip() == (
-        "0.800 (95\u202f% interval 0.800 to 0.800; chance 0.500; 30 comparisons, 6 prompts)"
+        "0.800 (95% interval 0.800 to 0.800; chance 0.500; 30 comparisons, 6 prompts)"
     )
     assert len(lines) == 6
 

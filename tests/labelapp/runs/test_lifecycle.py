@@ -1,7 +1,6 @@
 """Runs: start one, follow it, stop it; what fails says why."""
 
 import os
-import re
 import signal
 import sqlite3
 import subprocess
@@ -70,7 +69,6 @@ def test_the_command_trains_once_if_so_asked_and_scores_are_stored(
     assert "On 1 held-out prompt the model orders" in said.out
     assert "Hold out at least" not in said.out
     assert said.err.count("hold out at least") == 1  # the caveat, from the training program
-    assert not re.search("[0-9]%", said.out + said.err.replace("%|", ""))
     assert (run.state, run.reason) == (State.DONE, "")
     assert run.done == run.total > 0
     assert run.manifest["rankings"] == 4

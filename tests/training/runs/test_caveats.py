@@ -56,7 +56,7 @@ def test_a_run_that_is_not_better_says_so_with_its_numbers(gain, low, expected):
     assert names(metrics) == [expected]
     (sentence,) = sentences(caveats(metrics))
     assert "better than always preferring the longer response" in sentence
-    assert "60.0\u202f% (50.0\u202f% to 70.0\u202f%)" in sentence
+    assert "60.0% (50.0% to 70.0%)" in sentence
     assert f"{100 * gain:+.1f} points" in sentence
     assert (low is None) == ("points (" not in sentence)
 
@@ -79,7 +79,7 @@ def test_what_is_left_out_is_said_with_its_reasons_and_the_templates_own():
     }
     (sentence,) = sentences(caveats(metrics_of(counts=counts)), str.upper)
     assert sentence == (
-        "9 of 100 rankings (9.0\u202f%) were left out: 6 because the chat template refuses their"
+        "9 of 100 rankings (9.0%) were left out: 6 because the chat template refuses their"
         ' prompts ("ROLES <B>MUST</B> ALTERNATE"), 1 because they tie everything,'
         " 2 because they were given twice."
     )

@@ -68,7 +68,7 @@ def test_it_states_data_and_figures(run, card):
     each = manifest["rankings_by_labeller"]
     assert sum(each) + 1 == manifest["train_rankings"] + manifest["held_out_rankings"]
     assert f"2 labellers, with {each[0]}, {each[1]} rankings each" in card
-    assert "1 rankings that name no labeller" in card
+    assert "1 ranking that names no labeller" in card
 
 
 def test_it_names_no_people_and_no_paths(run, card):
