@@ -225,4 +225,6 @@ def _checkpoint_gradients(model: PreTrainedModel) -> None:
             f"a {model.config.model_type} model does not support gradient checkpointing;"
             " use --gradient-checkpointing off"
         )
-    model.activation_checkpointing_enable({"use_reentrant": False})
+    # The name in transformers before 5.23 was gradient_checkpointing_enable.
+    enable = getattr(model, "activation_checkpointing_enable", None)
+    (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})

@@ -99,9 +99,10 @@ def set_weights(
     named, words, *embedded = design.parts(weights)
     _set_linear(model.named, design.named, named)
     if model.words is not None:
-        used = torch.from_numpy(design.used)
-        model.words.weight.data[used] = torch.from_numpy(words).float()
-        model.words.idf[used] = torch.from_numpy(design.tfidf.idf_).float()
+        device = model.device
+        used = torch.from_numpy(design.used).to(device)
+        model.words.weight.data[used] = torch.from_numpy(words).float().to(device)
+        model.words.idf[used] = torch.from_numpy(design.tfidf.idf_).float().to(device)
     if model.embedded is not None and design.embedded is not None:
         _set_linear(model.embedded, design.embedded, embedded[0] / len(embedded[0]) ** 0.5)
 
