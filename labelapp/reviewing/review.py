@@ -9,14 +9,9 @@ from labelapp.models import Origin, Prompt, PromptAgreement, Ranking, Response, 
 from labelapp.rendering.excerpts import excerpt
 from labelapp.rendering.letters import letter
 from labelapp.runs import scores as scoring
+from labelapp.runs.human_rank import HumanRank
 from training.aggregation import choose
-from training.rankings import UNRANKED, Aggregation, Identifier
-
-
-@dataclass(frozen=True)
-class HumanRank:
-    name: str
-    rank: int | None  # None if the labeller left the response unranked
+from training.rankings import Aggregation, Identifier
 
 
 @dataclass(frozen=True)
@@ -140,8 +135,7 @@ def review_prompt(
         known = {pk: rank for pk, rank in ranking.ranks().items() if pk in rewards}
         compared.append(scoring.training_ranking(known, ranking.origin))
         for pk, rank in known.items():
-            given = None if rank == UNRANKED else rank
-            human_ranks[pk].append(HumanRank(labeller_name(ranking), given))
+            human_ranks[pk].append(HumanRank.stored(labeller_name(ranking), rank))
     contested: set[Identifier] = set()
     total = against = 0
     for one in choose(compared, aggregation):

@@ -18,8 +18,8 @@ from labelapp.models import (
     TrainingRun,
 )
 from labelapp.rendering.excerpts import excerpt
+from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.scores import aggregation_of
-from training.rankings import UNRANKED
 
 Kind = Literal["gained", "lost", "split"]
 KINDS: tuple[Kind, ...] = ("gained", "lost", "split")
@@ -35,14 +35,6 @@ class Flip(NamedTuple):
     against: int  # rankings that prefer `worse`
     kind: Kind  # the second run is right, the first run is right, or people are split
     change: float  # of the reward difference, in standard deviations of each run's rewards
-
-
-@dataclass(frozen=True)
-class HumanRank:
-    """A rank that somebody gave a response; None if they left it unranked."""
-
-    name: str
-    rank: int | None
 
 
 @dataclass(frozen=True)
@@ -238,5 +230,5 @@ def human_ranks(run: TrainingRun, responses: Iterable[int]) -> Mapping[int, list
     )
     found: dict[int, list[HumanRank]] = defaultdict(list)
     for response, name, rank in rows:
-        found[response].append(HumanRank(name, None if rank == UNRANKED else rank))
+        found[response].append(HumanRank.stored(name, rank))
     return found
