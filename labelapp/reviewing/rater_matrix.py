@@ -3,7 +3,6 @@
 Shapes: R raters, C pairs of responses of a prompt.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
@@ -13,10 +12,10 @@ from numpy.typing import NDArray
 
 from labelapp.reviewing.records import ADJUDICATED, ScoredPrompt, ScoredResponse
 from labelapp.reviewing.results import Rater, RaterAgreement
+from labelapp.reviewing.wilson import wilson
 from training.rankings import UNRANKED, Identifier, Ranking
 
 MOST_PEOPLE = 20  # with the most rankings
-Z = 1.959964  # of a 95 % interval
 
 NONE, FIRST, SECOND, TIE = range(4)  # answers on a pair of responses
 Answers = NDArray[np.int8]
@@ -139,7 +138,4 @@ def interval(
     if squares > 1e-9 and prompts > 1:
         variance = squares * prompts / (prompts - 1) / pairs**2
         effective = min(pairs, max(1.0, share * (1 - share) / variance))
-    centre = (share + Z**2 / (2 * effective)) / (1 + Z**2 / effective)
-    half = Z * math.sqrt(share * (1 - share) / effective + Z**2 / (4 * effective**2))
-    half /= 1 + Z**2 / effective
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return wilson(share, effective)

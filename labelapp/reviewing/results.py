@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+SHADES = 6  # of a heat map
+LOWEST_SHARE = 0.4  # without a shade: three answers at random agree in a third
 EVERY_KIND = ("person", "adjudicated", "model", "longer", "words")
 
 
@@ -65,6 +67,12 @@ class RaterAgreement:
     @property
     def share(self) -> float:
         return self.agreed / self.comparisons
+
+    @property
+    def shade(self) -> int:
+        """Return the shade of the share in a heat map, from 0 to SHADES."""
+        above = (self.share - LOWEST_SHARE) / (1 - LOWEST_SHARE)
+        return max(0, min(SHADES, round(SHADES * above)))
 
 
 @dataclass(frozen=True)

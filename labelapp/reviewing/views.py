@@ -7,23 +7,28 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.models import Member, Prompt, PromptAgreement, Response, TrainingRun
 from labelapp.rendering.letters import letter
 from labelapp.rendering.texts import render_prompt, sources
-from labelapp.reviewing import listing
+from labelapp.reviewing import listing, tasks
 from labelapp.reviewing.export import csv_lines
 from labelapp.reviewing.filters import Filter, filtered
 from labelapp.reviewing.forms import FilterForm, labellers
+from labelapp.reviewing.heat_map import heat_map
+from labelapp.reviewing.measurement import last_measurement, start
 from labelapp.reviewing.pairs import pair_rows
+from labelapp.reviewing.plots import calibration_plot, leaderboard_plot, length_plot, rank_plot
 from labelapp.reviewing.probabilities import tie_parameter
 from labelapp.reviewing.raters import rater_rows
+from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import ReviewedResponse, review
 from labelapp.runs.caveats import few_prompts
-from labelapp.web.access import REVIEWERS, member_view
+from labelapp.web.access import REVIEWERS, member_view, signed_in
 
 PROMPTS_PER_PAGE = 20
 RUNS_TO_CHOOSE = 20
@@ -31,11 +36,15 @@ RUNS_TO_CHOOSE = 20
 
 def chosen_run(request: HttpRequest, member: Member) -> TrainingRun | None:
     """Return the run named by ?run=, or the newest scored one. Raises Http404 for any other."""
-    scored = member.project.runs.scored()
     if number := request.GET.get("run", ""):
-        pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
-        return get_object_or_404(scored, pk=pk)
-    return scored.first()
+        return named_run(number, member)
+    return member.project.runs.scored().first()
+
+
+def named_run(number: str, member: Member) -> TrainingRun:
+    """Return the scored run of the project with a number. Raises Http404 if there is none."""
+    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
+    return get_object_or_404(member.project.runs.scored(), pk=pk)
 
 
 def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> FilterForm:
@@ -81,6 +90,8 @@ def list_context(
         "page": page,
         "reviewed": review(run, list(page.object_list)),
         "is_narrowed": chosen.is_narrowed,
+        "measurement": (measurement := last_measurement(run)),
+        **(plots_of(measurement.review) if measurement.review else {}),
         "view": chosen.query(run),
         "query": f"{chosen.query(run)}&",
     }
@@ -99,6 +110,50 @@ def export(request: HttpRequest, member: Member) -> HttpResponseBase:
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="review-of-run-{run.pk}.csv"'},
     )
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def figures(request: HttpRequest, member: Member) -> HttpResponse:
+    """Show the sources, the raters and the rewards of a run in full."""
+    run = chosen_run(request, member)
+    if run is None:
+        return redirect("reviewing", member.project.slug)
+    measurement = last_measurement(run)
+    context: dict[str, Any] = {
+        "member": member,
+        "project": member.project,
+        "run": run,
+        "measurement": measurement,
+        "calibration": calibration_plot(run),
+    }
+    if review := measurement.review:
+        context |= plots_of(review) | {
+            "map": heat_map(review, run, dict(member.project.members.values_list("pk", "name")))
+        }
+    return render(request, "reviewing/figures.html", context)
+
+
+def plots_of(review: Review) -> dict[str, Any]:
+    """Return the figures of a run that both pages of it show."""
+    return {
+        "review": review,
+        "board": review.leaderboard,
+        "board_plot": leaderboard_plot(review.leaderboard.standings),
+        "length_plot": length_plot(review.by_length),
+        "rank_plot": rank_plot(review.by_rank),
+    }
+
+
+@require_POST
+@member_view(*REVIEWERS)
+def measure(request: HttpRequest, member: Member) -> HttpResponse:
+    """Start to measure a run, unless that is in progress."""
+    run = named_run(request.POST.get("run", ""), member)
+    start(run=run, user=signed_in(request), enqueue=tasks.measure_review.enqueue)
+    page = "reviewing_figures" if request.POST.get("page") == "figures" else "reviewing"
+    return redirect(f"{reverse(page, args=[member.project.slug])}?run={run.pk}")
 
 
 @require_safe

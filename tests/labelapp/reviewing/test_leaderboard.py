@@ -7,6 +7,7 @@ import pytest
 
 from labelapp.reviewing.davidson import Outcomes, design, expected_wins, fit, probabilities
 from labelapp.reviewing.leaderboard import (
+    PairRow,
     SourceRecorder,
     connected,
     fit_with_draws,
@@ -124,9 +125,9 @@ def test_rewards_are_averaged_and_ranked_beside_people() -> None:
 
 def test_sources_that_nothing_connects_are_left_out() -> None:
     rows = [
-        Row(1, "a", "b", 0, 1, 0, 0),
-        Row(1, "c", "d", 0, 1, 0, 0),
-        Row(2, "b", "e", 0, 1, 0, 0),
+        PairRow(1, "a", "b", 0, 1, 0, 0),
+        PairRow(1, "c", "d", 0, 1, 0, 0),
+        PairRow(2, "b", "e", 0, 1, 0, 0),
     ]
     assert connected(rows, ["a", "c", "b", "e", "d"]) == ["a", "b", "e"]
     assert connected([], []) == []
