@@ -253,7 +253,6 @@ class TrainConfig:
         "drop",
         "drop tied pairs, label them one half, or model their probability (Davidson)",
         group="rankings",
-        label="tied responses",
         words={
             "drop": "Leave them out",
             "half": "Label them one half",
@@ -265,7 +264,6 @@ class TrainConfig:
         "train on all rankings, the majority of labellers, or adjudicated rankings first",
         group="rankings",
         is_basic=True,
-        label="which rankings",
         words={
             "all": "All rankings",
             "majority": "The majority of a prompt’s labellers, as one ranking",
@@ -760,6 +758,13 @@ def label(name: str) -> str:
     """Return the name of a setting in words."""
     field = TrainConfig.__dataclass_fields__.get(name)
     return (field.metadata["label"] if field else "") or name.replace("_", " ")
+
+
+def words(name: str, value: Any) -> str:
+    """Return a value of a setting in words."""
+    field = TrainConfig.__dataclass_fields__.get(name)
+    known: Mapping[str, str] = field.metadata["words"] if field else {}
+    return known.get(value, "") if isinstance(value, str) and value in known else str(value)
 
 
 def default_text(name: str) -> str:

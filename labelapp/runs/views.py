@@ -1,16 +1,15 @@
-"""The pages of training runs: start, follow, stop, resume and compare them, and read their logs."""
+"""The pages of training runs: follow, stop, resume and compare them, and read their logs."""
 
 from dataclasses import fields
 
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.jobs import jobs
-from labelapp.models import Member, Role, State, TrainingRun
+from labelapp.models import Member, Role, TrainingRun
 from labelapp.rendering.charts import loss_curve
 from labelapp.runs import (
     caveats,
@@ -25,8 +24,8 @@ from labelapp.runs import (
     scores,
     tasks,
 )
-from labelapp.runs.forms import TrainForm, in_words_of_the_form
-from labelapp.web.access import REVIEWERS, member_view, signed_in
+from labelapp.runs.forms import in_words_of_the_form
+from labelapp.web.access import REVIEWERS, member_view
 from training.config import TrainConfig, settings_used
 
 LOG_BYTES = 200_000
@@ -64,57 +63,6 @@ def given_settings(run: TrainingRun) -> list[tuple[str, object]]:
         for name, value in run.config.items()
         if value not in (None, "") and name not in unused
     ]
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
-@member_view(*REVIEWERS)
-def index(request: HttpRequest, member: Member) -> HttpResponse:
-    if request.method == "POST":
-        if not member.manages:
-            raise PermissionDenied("Only a manager of the project can start training.")
-        return start(request, member)
-    return list_response(request, member, TrainForm(project=member.project))
-
-
-def list_response(
-    request: HttpRequest, member: Member, form: TrainForm, status: int = 200
-) -> HttpResponse:
-    jobs.mark_lost(member.project.runs.all())
-    page = Paginator(member.project.runs.all(), 20).get_page(request.GET.get("page"))
-    marked = caveats.comparison_marks(page.object_list)
-    context = {
-        "member": member,
-        "project": member.project,
-        "runs": page,
-        "rows": [
-            (run, choice.model_name(run), mark, caveats.few_prompts(run.held_out))
-            for run, mark in marked
-        ],
-        "different_comparisons": any(mark for _, mark in marked),
-        "form": form,
-        "can_compare": sum(run.state == State.DONE for run in page.object_list) > 1,
-        "chosen": request.GET.getlist("run"),
-        "blocked": lifecycle.reason_not_to_start(member.project),
-    }
-    return render(request, "runs/list.html", context, status=status)
-
-
-def start(request: HttpRequest, member: Member) -> HttpResponse:
-    form = TrainForm(request.POST, project=member.project)
-    if form.is_valid():
-        try:
-            run = lifecycle.start(
-                project=member.project,
-                config=form.config,
-                user=signed_in(request),
-                enqueue=tasks.train.enqueue,
-            )
-        except lifecycle.CannotTrainError as error:
-            form.add_error(None, str(error))
-        else:
-            return redirect("run", member.project.slug, run.pk)
-    return list_response(request, member, form, status=422)
 
 
 @require_safe
