@@ -146,9 +146,9 @@ class TrainConfig:
 
     backbone: Backbone = setting(
         "auto",
-        "kind of model: auto (chosen by cross-validation), features (a linear model of features"
-        " and words), embedding (those and a frozen encoder), transformer or rnn from scratch, or"
-        " pretrained (any Hugging Face model)",
+        "kind of model: auto, features and embedding (with a frozen encoder) are linear, and auto"
+        " chooses by cross-validation; transformer and rnn are trained from scratch; pretrained is"
+        " any Hugging Face model",
         group="model",
         is_basic=True,
         words={
@@ -281,6 +281,7 @@ class TrainConfig:
         0.15,
         "fraction of prompts (or labellers) held out for evaluation",
         group="evaluation",
+        label="held-out fraction",
         is_basic=True,
         above=0,
         most=0.9,

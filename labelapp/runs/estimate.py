@@ -18,7 +18,7 @@ from labelapp.models import Project, Response, State, TrainingRun
 from labelapp.models.jobs import as_object
 from labelapp.runs.data_counts import DataCounts
 from labelapp.runs.leads import is_number
-from labelapp.runs.words import in_words
+from labelapp.runs.words import in_words, rounded
 from labelapp.templatetags.figures import duration, thousands
 from training.config import TrainConfig, label
 
@@ -194,15 +194,3 @@ def by_rule_memory(config: TrainConfig) -> str:
 def gigabytes(size: float) -> str:
     """Return bytes as "1.3 GB"."""
     return f"{size / 1e9:.1f}\u00a0GB"
-
-
-def rounded(seconds: float) -> str:
-    """Return a time with as many digits as an estimate has: "40 seconds" or "3 minutes"."""
-    if seconds < 90:
-        step = 1 if seconds < 10 else 10
-        whole = max(1, step * round(seconds / step))
-        return f"{whole} second{'' if whole == 1 else 's'}"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} minutes"
-    hours = seconds / 3600
-    return f"{hours:.1f} hours" if hours < 10 else f"{round(hours)} hours"

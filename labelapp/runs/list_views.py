@@ -52,7 +52,7 @@ def state(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     context = {
         "project": member.project,
         "run": run,
-        "seconds_left": run_rows.seconds_left(run),
+        "time_left": run_rows.time_left(run),
         "query": request.GET.urlencode(),
     }
     return render(request, "runs/_row_state.html", context)

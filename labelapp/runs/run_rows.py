@@ -12,7 +12,7 @@ from labelapp.runs import changed_settings, choice, leads
 from labelapp.runs.caveats import few_prompts, gain
 from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate, whole_percent
 from labelapp.runs.listing import Entry, Selection
-from labelapp.runs.words import span
+from labelapp.runs.words import capitalised, rounded, span
 
 SETTINGS_SHOWN = 3
 FEWEST_STEPS = 3  # before the time that is left is estimated
@@ -44,7 +44,7 @@ class Row:
     lead_text: str
     lead_interval: str
     verdict: leads.Verdict | None
-    seconds_left: float | None
+    time_left: str
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ def heading(entry: Entry) -> str:
     """Return what the runs of a section were judged on."""
     pinned = "Pinned: " if entry.is_pinned else ""
     if not entry.is_judged:
-        return f"{pinned}not judged"
+        return capitalised(f"{pinned}not judged")
     found = f"{pinned}judged on {entry.letter}"
     if isinstance(entry.comparisons, int) and isinstance(entry.prompts, int):
         found += f", {entry.comparisons:,} comparisons of {entry.prompts:,} held-out prompts"
-    return found[:1].upper() + found[1:]
+    return capitalised(found)
 
 
 def row(run: TrainingRun, letter: str, axis: Axis) -> Row:
@@ -98,7 +98,7 @@ def row(run: TrainingRun, letter: str, axis: Axis) -> Row:
         lead_text=gain(lead.gain.value) if lead else "",
         lead_interval=interval(lead),
         verdict=leads.verdict(held_out),
-        seconds_left=seconds_left(run),
+        time_left=time_left(run),
     )
 
 
@@ -146,14 +146,14 @@ def axis_ticks(axis: Axis) -> list[tuple[float, str]]:
     return axis.ticks(whole_percent)
 
 
-def seconds_left(run: TrainingRun) -> float | None:
-    """Return the time that a run needs to its last step, by its pace since it began; None if early.
+def time_left(run: TrainingRun) -> str:
+    """Return the time that a run needs to its last step, by its pace since it began, or "" early.
 
     The pace counts the reading of the rankings, so that the estimate falls as the run goes on.
     """
     if run.state != State.RUNNING or run.stage != "training" or run.started_at is None:
-        return None
+        return ""
     if run.done < FEWEST_STEPS or run.total < run.done:
-        return None
+        return ""
     passed = (timezone.now() - run.started_at).total_seconds()
-    return passed * (run.total - run.done) / run.done
+    return rounded(passed * (run.total - run.done) / run.done)

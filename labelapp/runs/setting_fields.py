@@ -60,8 +60,9 @@ def setting_field(name: str) -> forms.Field:
 
 
 def help_text(name: str) -> str:
-    """Return the help of the command line as a sentence."""
-    return f"{capitalised(SETTINGS[name].metadata['help'])}."
+    """Return the help of the command line as a sentence, without the name that the label has."""
+    text: str = SETTINGS[name].metadata["help"]
+    return f"{capitalised(text.removeprefix(f'{label(name)}: '))}."
 
 
 def defaults(name: str) -> dict[str, str]:

@@ -19,3 +19,15 @@ def capitalised(text: str) -> str:
 def span(low: object, high: object) -> str:
     """Return the ends of an interval, as in "54.9–78.2"."""
     return f"{points(low)}–{points(high)}"
+
+
+def rounded(seconds: float) -> str:
+    """Return a time with as many digits as an estimate has: "40 seconds" or "3 minutes"."""
+    if seconds < 90:
+        step = 1 if seconds < 10 else 10
+        whole = max(1, step * round(seconds / step))
+        return f"{whole} second{'' if whole == 1 else 's'}"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} minutes"
+    hours = seconds / 3600
+    return f"{hours:.1f} hours" if hours < 10 else f"{round(hours)} hours"
