@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from labelapp.templatetags.figures import points
+from training.plural import counted
 
 
 def in_words(items: Sequence[str]) -> str:
@@ -23,11 +24,10 @@ def span(low: object, high: object) -> str:
 
 def rounded(seconds: float) -> str:
     """Return a time with as many digits as an estimate has: "40 seconds" or "3 minutes"."""
-    if seconds < 90:
+    if seconds < 55:
         step = 1 if seconds < 10 else 10
-        whole = max(1, step * round(seconds / step))
-        return f"{whole} second{'' if whole == 1 else 's'}"
+        return counted(max(1, step * round(seconds / step)), "second")
     if seconds < 90 * 60:
-        return f"{round(seconds / 60)} minutes"
+        return counted(max(1, round(seconds / 60)), "minute")
     hours = seconds / 3600
     return f"{hours:.1f} hours" if hours < 10 else f"{round(hours)} hours"
