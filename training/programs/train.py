@@ -300,11 +300,12 @@ def save_model(run: Run, folder: RunFolder, evaluation: Evaluation) -> None:
     """Save the model into the run folder once it is known to load."""
     run.reporter.enter("saving", steps=0)
     rewards = [reward for row in evaluation.rewards.values() for reward in row]
-    limits = {
+    known = {
         "max_prompt_tokens": run.config.max_prompt_tokens,
         "max_response_tokens": run.config.max_response_tokens,
+        **run.learner.objective.figures(),
     }
-    for warning in save_verified(run.learner.backbone, folder, run.dataset, rewards, limits):
+    for warning in save_verified(run.learner.backbone, folder, run.dataset, rewards, known):
         run.reporter.say(warning)
 
 
