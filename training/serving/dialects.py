@@ -299,10 +299,9 @@ class NemoGymRequest(Request):
     def items(self, model: ServedModel) -> list[Item]:
         given = self.responses_create_params
         try:
-            prompt = (
-                [{"role": "user", "content": given.input}] if isinstance(given.input, str) else []
-            )
-            if not isinstance(given.input, str):
+            if isinstance(given.input, str):
+                prompt = [{"role": "user", "content": given.input}]
+            else:
                 prompt = [spoken(one) for one in given.input]
             if given.instructions:
                 prompt.insert(0, {"role": "system", "content": given.instructions})
