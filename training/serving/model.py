@@ -116,32 +116,53 @@ class ServedModel:
         )
 
     def encode(self, items: Sequence[Item], *, score_cut: bool) -> list[Encoded]:
-        """Return responses as token ids; those cut are valid only if `score_cut` is true."""
-        return [self._encode(item, score_cut=score_cut) for item in items]
+        """Return responses as token ids; those cut are valid only if `score_cut` is true.
 
-    def _encode(self, item: Item, *, score_cut: bool) -> Encoded:
-        if item.problem:
-            return Encoded(kind="not_understood", problem=item.problem)
-        if not item.response.strip():
-            return Encoded(kind="empty", problem="the response is empty")
+        One thread may do this at a time, because the encoder counts what it cuts.
+        """
+        prompts: dict[tuple[tuple[str, str], ...], Encoded] = {}
+        for item in items:
+            key = key_of(item)
+            if key not in prompts:
+                prompts[key] = self._encode_prompt(item)
+        responses = self.encoder.responses_and_cuts([item.response for item in items])
+        return [
+            self._join(item, prompts[key_of(item)], *response, score_cut=score_cut)
+            for item, response in zip(items, responses, strict=True)
+        ]
+
+    def _encode_prompt(self, item: Item) -> Encoded:
         if not any(message["content"].strip() for message in item.messages):
             return Encoded(kind="empty", problem="the prompt is empty")
-        before = self.encoder.prompts_cut, self.encoder.responses_cut
+        before = self.encoder.prompts_cut
         try:
             prompt = self.encoder.prompt(item.messages)
         except TemplateRefusedError as error:
             return Encoded(kind="not_understood", problem=str(error))
-        (response,) = self.encoder.responses([item.response])
-        after = self.encoder.prompts_cut, self.encoder.responses_cut
-        parts = ("prompt", "response")
-        cut = tuple(part for part, one, two in zip(parts, before, after, strict=True) if one < two)
-        if cut and not score_cut:
-            limits = self.encoder.max_prompt_tokens, self.encoder.max_response_tokens
-            limit = limits[parts.index(cut[0])]
-            return Encoded(
-                prompt, response, cut, "cut", f"the {cut[0]} is longer than {limit} tokens"
-            )
-        return Encoded(prompt, response, cut)
+        return Encoded(prompt, cut=("prompt",) if self.encoder.prompts_cut > before else ())
+
+    def _join(
+        self, item: Item, prompt: Encoded, response: Tokens, is_cut: bool, *, score_cut: bool
+    ) -> Encoded:
+        """Return a response with its prompt, or the first reason why it has no valid reward."""
+        if item.problem:
+            return Encoded(kind="not_understood", problem=item.problem)
+        if not item.response.strip():
+            return Encoded(kind="empty", problem="the response is empty")
+        if prompt.kind:
+            return prompt
+        whole = prompt._replace(response=response)
+        if is_cut:
+            whole = whole._replace(cut=(*prompt.cut, "response"))
+        if not whole.cut or score_cut:
+            return whole
+        limits = {
+            "prompt": self.encoder.max_prompt_tokens,
+            "response": self.encoder.max_response_tokens,
+        }
+        part = whole.cut[0]
+        problem = f"the {part} is longer than {limits[part]} tokens"
+        return whole._replace(kind="cut", problem=problem)
 
     def rewards(self, encoded: Sequence[Encoded]) -> list[Scored]:
         """Return the rewards; each prompt is computed once for all of its responses here."""
@@ -179,6 +200,10 @@ class ServedModel:
         win, loss = (math.exp(min(max(half, -300.0), 300.0)) for half in (lead / 2, -lead / 2))
         whole = win + loss + self.davidson_nu
         return win / whole, self.davidson_nu / whole
+
+
+def key_of(item: Item) -> tuple[tuple[str, str], ...]:
+    return tuple((message["role"], message["content"]) for message in item.messages)
 
 
 def scored(each: Encoded, found: dict[tuple[bytes, bytes], float]) -> Scored:
