@@ -58,6 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="responses that may wait; requests beyond them are refused with the time to ask again"
         " (default: 4096)",
     )
+    parser.add_argument(
+        "--longest-wait",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="time that a request may have to wait; beyond it, requests are refused in the same way"
+        " (default: 60)",
+    )
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     return run(parser, argv, work_in("training.programs.serve"), check)
 
@@ -70,6 +78,8 @@ def check(arguments: argparse.Namespace) -> None:
         raise UserError("--invalid-reward must be a finite number")
     if arguments.most_waiting < 1:
         raise UserError("--most-waiting must be at least 1")
+    if not arguments.longest_wait > 0:
+        raise UserError("--longest-wait must be more than 0")
     host, _ = address(arguments.bind)
     if not is_own(host) and not tokens():
         raise UserError(

@@ -155,6 +155,7 @@ def test_too_many_at_a_time_are_told_when_to_ask_again(start):
         (["--bind", "8010"], "--bind 8010 is not HOST:PORT, such as 127.0.0.1:8010"),
         (["--bind", "127.0.0.1:99999"], "--bind 127.0.0.1:99999 is not HOST:PORT"),
         (["--most-waiting", "0"], "--most-waiting must be at least 1"),
+        (["--longest-wait", "0"], "--longest-wait must be more than 0"),
         (["--invalid-reward", "nan"], "--invalid-reward must be a finite number"),
     ],
 )

@@ -18,6 +18,8 @@ from training.serving.metrics import Metrics
 from training.serving.model import ServedModel
 
 BACKLOG = 2048
+BATCHES = 2
+"""Batches of tokens that are computed before the next requests are looked at."""
 IDLE_SECONDS = 75
 STOP_SECONDS = 60
 """Time for requests that are being answered when the service is stopped."""
@@ -29,7 +31,13 @@ def work(arguments: argparse.Namespace, _: object) -> None:
     listening = listen(*address(arguments.bind))  # before the model is loaded, which takes longer
     model = ServedModel.load(Path(arguments.model), arguments.device)
     metrics = Metrics()
-    batcher = Batcher(model.rewards, arguments.most_waiting, metrics.batch)
+    batcher = Batcher(
+        model.rewards,
+        most_tokens=BATCHES * model.budget,
+        most_waiting=arguments.most_waiting,
+        longest_wait=arguments.longest_wait,
+        on_batch=metrics.batch,
+    )
     settings = Settings(
         tokens=tuple(hash_token(token) for token in tokens()),
         score_cut=arguments.when_cut == "score",

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 from training.serving.model import Encoded, Scored
 
-TAKEN = 512
-"""Responses that are computed together at most, whatever waits."""
-FIRST_RATE = 50.0
-"""Responses per second until the first ones have been computed."""
+SMOOTHING = 0.5
+"""Weight of the last batch in the rate of responses."""
 
 
 class FullError(Exception):
@@ -45,16 +43,28 @@ class Batcher:
     def __init__(
         self,
         compute: Callable[[Sequence[Encoded]], list[Scored]],
+        *,
+        most_tokens: int,
         most_waiting: int,
+        longest_wait: float = math.inf,
         on_batch: Callable[[int, float], None] = lambda responses, seconds: None,
     ) -> None:
-        """Take the function that computes rewards, and the number of responses that may wait."""
+        """Take the function that computes rewards, and the limits.
+
+        Args:
+            most_tokens: tokens after which a batch takes no further request.
+            most_waiting: responses that may wait.
+            longest_wait: seconds that a request may have to wait, as far as is known.
+        """
         self.compute = compute
+        self.most_tokens = most_tokens
         self.most_waiting = most_waiting
+        self.longest_wait = longest_wait
         self.on_batch = on_batch
         self.waiting = 0
         """Responses that wait or are being computed."""
-        self._rate = FIRST_RATE
+        self._rate = math.inf
+        """Responses per second; without a limit until the first have been computed."""
         self._queue: deque[Waiting] = deque()
         self._changed = threading.Condition()
         self._stopping = False
@@ -81,8 +91,10 @@ class Batcher:
         with self._changed:
             if self._stopping or not self.is_running:
                 raise StoppingError("the service is stopping")
-            if self.waiting and self.waiting + len(encoded) > self.most_waiting:
-                raise FullError(max(1, math.ceil(self.waiting / self._rate)))
+            wait = self.waiting / self._rate
+            many = self.waiting + len(encoded) > self.most_waiting
+            if self.waiting and (many or wait > self.longest_wait):
+                raise FullError(max(1, math.ceil(wait)))
             self.waiting += len(encoded)
             self._queue.append(one)
             self._changed.notify_all()
@@ -96,7 +108,9 @@ class Batcher:
             seconds = time.monotonic() - started
             with self._changed:
                 self.waiting -= count
-                self._rate = 0.8 * self._rate + 0.2 * count / max(seconds, 1e-3)
+                last = count / max(seconds, 1e-3)
+                known = math.isfinite(self._rate)
+                self._rate = self._rate + SMOOTHING * (last - self._rate) if known else last
             self.on_batch(count, seconds)
 
     def _take(self) -> list[Waiting]:
@@ -105,10 +119,10 @@ class Batcher:
             while not self._queue and not self._stopping:
                 self._changed.wait()
             taken: list[Waiting] = []
-            count = 0
-            while self._queue and (not taken or count + len(self._queue[0].encoded) <= TAKEN):
+            tokens = 0
+            while self._queue and tokens < self.most_tokens:
                 taken.append(self._queue.popleft())
-                count += len(taken[-1].encoded)
+                tokens += sum(each.size for each in taken[-1].encoded)
             return taken
 
     def _answer(self, taken: list[Waiting]) -> None:

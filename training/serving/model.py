@@ -50,6 +50,11 @@ class Encoded(NamedTuple):
     def valid(self) -> bool:
         return self.kind is None
 
+    @property
+    def size(self) -> int:
+        """Return the number of tokens to compute, without those of the prompt."""
+        return 1 if self.response is None else len(self.response)
+
 
 class Scored(NamedTuple):
     """A reward; or the reason why there is no valid one."""

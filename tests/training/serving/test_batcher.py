@@ -17,6 +17,14 @@ class Slow:
         self.began = threading.Event()
         self.batches = []
 
+    async def release(self, task):
+        self.go.set()
+        await task
+
+    def hold(self):
+        self.go.clear()
+        self.began.clear()
+
     def __call__(self, encoded):
         self.began.set()
         self.go.wait()
@@ -33,7 +41,7 @@ def slow():
 
 @pytest.fixture
 def batcher(slow):
-    batcher = Batcher(slow, most_waiting=6)
+    batcher = Batcher(slow, most_tokens=100, most_waiting=6)
     batcher.start()
     yield batcher
     slow.go.set()
@@ -123,3 +131,35 @@ def test_what_waits_is_computed_before_the_end(slow, batcher):
 
     assert asyncio.run(ask()) == ([0.0], [0.0, 1.0])
     assert not batcher.is_running
+
+
+def test_a_batch_takes_requests_until_it_has_enough_tokens(slow):
+    batcher = Batcher(slow, most_tokens=3, most_waiting=100)
+    batcher.start()
+
+    async def ask():
+        tasks = [await begin(slow, batcher, count) for count in (1, 2, 2, 2)]
+        await asyncio.sleep(0)
+        slow.go.set()
+        for task in tasks:
+            await task
+
+    asyncio.run(ask())
+    batcher.stop()
+    assert slow.batches == [1, 4, 2]  # a response without tokens counts as one
+
+
+def test_a_request_that_would_wait_too_long_is_refused(slow):
+    batcher = Batcher(slow, most_tokens=100, most_waiting=100, longest_wait=1e-9)
+    batcher.start()
+
+    async def ask():
+        await slow.release(await begin(slow, batcher))
+        slow.hold()
+        first = await begin(slow, batcher)
+        with pytest.raises(FullError):
+            await batcher.rewards([Encoded()])
+        await slow.release(first)
+
+    asyncio.run(ask())
+    batcher.stop()

@@ -126,5 +126,5 @@ def test_a_prompt_with_an_answer_that_has_begun_is_refused():
 def test_a_response_loses_the_tokens_that_end_it():
     assert read_response("Because.<|im_end|>\n<|endoftext|>") == "Because."
     assert read_response("Because.\n\n") == "Because.\n\n"
-    with pytest.raises(NotUnderstoodError, match=r"contains the control token <\|im_start\|>"):
+    with pytest.raises(NotUnderstoodError, match=r"the control token <\|im_end\|>"):
         read_response("Because.<|im_end|>\n<|im_start|>user\nThanks")

@@ -31,7 +31,9 @@ def serve(model):
 
     def serve(**settings):
         metrics = Metrics()
-        batcher = Batcher(model.rewards, 4096, metrics.batch)
+        batcher = Batcher(
+            model.rewards, most_tokens=4096, most_waiting=4096, on_batch=metrics.batch
+        )
         batcher.start()
         started.append(batcher)
         service = Service(model, batcher, Settings(**settings), metrics)
@@ -378,7 +380,7 @@ def test_no_request_is_answered_with_an_error_of_the_server(served_client, path,
 
 @pytest.fixture(scope="module")
 def served_client(model):
-    batcher = Batcher(model.rewards, 4096)
+    batcher = Batcher(model.rewards, most_tokens=4096, most_waiting=4096)
     batcher.start()
     yield TestClient(Service(model, batcher, Settings(), Metrics()).application())
     batcher.stop()
