@@ -1,6 +1,7 @@
 """The reward service as a process: its options, its tokens, and how it stops."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -10,12 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import GRPOConfig, GRPOTrainer
 
+from tests.training.tiny import save_pretrained_folder
 from tests.waiting import wait_until
 from training import serve, train
 from training.child_process import for_child
+from training.data.encoder import prepare_tokenizer
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "serving.md"
 BODY = {"prompt": "Why is the sky blue?", "responses": ["Light scatters.", "I do not know."]}
 
 
@@ -119,6 +127,40 @@ def finish(connection: socket.socket, rest: bytes) -> bytes:
         answer += part
     connection.close()
     return answer
+
+
+def test_a_policy_learns_from_the_service_in_trl(start, tmp_path):
+    """A real GRPO step with the reward function of the documentation, on a tiny policy."""
+    server = start()
+    names: dict = {}
+    (code,) = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    exec(code.replace("http://127.0.0.1:8010", server.url), names)  # noqa: S102 - it is tested
+    tokenizer = AutoTokenizer.from_pretrained(save_pretrained_folder(tmp_path, "llama"))
+    prepare_tokenizer(tokenizer)
+    policy = AutoModelForCausalLM.from_pretrained(tmp_path)
+    policy.resize_token_embeddings(len(tokenizer))
+    prompts = [[{"role": "user", "content": text}] for text in ("Why is it blue?", "Write.")]
+    trainer = GRPOTrainer(
+        model=policy,
+        reward_funcs=names["podium_reward"],
+        args=GRPOConfig(
+            output_dir=str(tmp_path / "policy"), per_device_train_batch_size=8, num_generations=4,
+            max_completion_length=12, max_steps=1, logging_steps=1, log_completions=True,
+            report_to="none", save_strategy="no", use_cpu=True, bf16=False, disable_tqdm=True,
+        ),
+        train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in prompts]),
+        processing_class=tokenizer,
+    )  # fmt: skip
+    trainer.train()
+    (log,) = (tmp_path / "policy").rglob("*.parquet")
+    rows = pd.read_parquet(log)
+    assert len(rows) == 8
+    for prompt, completion, reward in zip(
+        rows["prompt"], rows["completion"], rows["podium_reward"], strict=True
+    ):
+        body = {"messages": list(prompt), "responses": [completion[0]["content"]]}
+        (expected,) = httpx.post(f"{server.url}/score", json=body).json()["rewards"]
+        assert reward == pytest.approx(expected, abs=1e-4)
 
 
 def test_silent_and_slow_clients_stop_nobody(start):
