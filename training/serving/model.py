@@ -85,6 +85,8 @@ class ServedModel:
     """Mean and standard deviation of the rewards of held-out responses."""
     davidson_nu: float | None
     """Strength of ties, if the model learned them."""
+    temperature: float
+    """Divisor of the difference of two rewards, with which probabilities come true."""
 
     @classmethod
     def load(cls, folder: Path, device: DeviceKind | None = None) -> ServedModel:
@@ -118,6 +120,7 @@ class ServedModel:
             mean=facts["reward_mean"],
             std=facts["reward_std"] or 1.0,
             davidson_nu=facts.get("davidson_nu"),
+            temperature=facts.get("temperature") or 1.0,
         )
 
     def encode(self, items: Sequence[Item], *, score_cut: bool) -> list[Encoded]:
@@ -199,7 +202,7 @@ class ServedModel:
         The model is Bradley and Terry's, or Davidson's (1970) if ties were learned: a win has the
         weight e^(lead/2), a loss e^(-lead/2) and a tie nu.
         """
-        lead = better - worse
+        lead = (better - worse) / self.temperature
         if self.davidson_nu is None:
             return 1 / (1 + math.exp(-max(lead, -700.0))), 0.0
         win, loss = (math.exp(min(max(half, -300.0), 300.0)) for half in (lead / 2, -lead / 2))
