@@ -265,9 +265,9 @@ def _temperature(scaling: Mapping[str, Any]) -> str:
         return "A temperature would not make the confidence more accurate."
     return (
         f"The reward service divides differences of rewards by {decimal(scaling['value'], 3)}, the"
-        " temperature with the least log loss. On held-out prompts that it did not see, it brings the"
-        f" expected calibration error to {decimal(scaling['calibration']['ece'], 3)}, and the log"
-        f" loss to {decimal(scaling['log_loss'], 3)}."
+        " temperature with the least log loss. On held-out prompts that it did not see, it brings"
+        f" the expected calibration error to {decimal(scaling['calibration']['ece'], 3)}, and the"
+        f" log loss to {decimal(scaling['log_loss'], 3)}."
     )
 
 
