@@ -2,11 +2,15 @@
 
 from dataclasses import fields
 
+from csp.decorators import csp_exempt
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.jobs import jobs
 from labelapp.models import Member, Role, TrainingRun
@@ -24,8 +28,9 @@ from labelapp.runs import (
     scores,
     tasks,
 )
+from labelapp.runs import tensorboard as board
 from labelapp.runs.forms import in_words_of_the_form
-from labelapp.web.access import REVIEWERS, member_view
+from labelapp.web.access import REVIEWERS, member_view, signed_in
 from training.config import TrainConfig, settings_used
 
 LOG_BYTES = 200_000
@@ -153,6 +158,19 @@ def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         context = run_context(member, pk) | {"refused": str(error)}
         return render(request, "runs/detail.html", context, status=422)
     return redirect("run", member.project.slug, run.pk)
+
+
+@csrf_exempt  # TensorBoard's pages send no token, and its requests change nothing
+@csp_exempt()  # it sends a policy of its own
+@require_http_methods(["GET", "HEAD", "POST"])
+def tensorboard(request: HttpRequest, path: str = "") -> HttpResponseBase:
+    """Pass a request on to TensorBoard, which shows the runs of all projects."""
+    if not signed_in(request).is_staff:
+        raise PermissionDenied("Only administrators can open TensorBoard: it shows all projects.")
+    try:
+        return board.answer(request, path)
+    except board.NotRunningError as error:
+        return render(request, "runs/no_tensorboard.html", {"reason": str(error)}, status=503)
 
 
 @require_safe
