@@ -10,9 +10,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, get_args, get_type_hints
 
-from training.rankings import Aggregation, Ties
+from training.rankings import Aggregation, RankedIn, Ties
 
 Switch = Literal["off", "on"]
 Backbone = Literal["auto", "features", "embedding", "transformer", "rnn", "pretrained"]
@@ -120,6 +121,7 @@ def setting(
     label: str = "",
     words: Mapping[str, str] | None = None,
     is_basic: bool = False,
+    is_date: bool = False,
     least: float | None = None,
     above: float | None = None,
     most: float | None = None,
@@ -132,6 +134,7 @@ def setting(
     """
     metadata: dict[str, Any] = {"help": text, "group": group, "used_by": used_by}
     metadata |= {"label": label, "words": words or {}, "is_basic": is_basic}
+    metadata["is_date"] = is_date
     limits = {"least": least, "above": above, "most": most}
     return dataclasses.field(default=default, metadata={**metadata, **limits})
 
@@ -269,6 +272,30 @@ class TrainConfig:
             "majority": "The majority of a prompt’s labellers, as one ranking",
             "adjudicated": "The adjudicated ranking where there is one, otherwise all",
         },
+    )
+    labellers: str = setting(
+        "",
+        "names of the labellers whose rankings are used, separated by commas; empty is everybody",
+        group="rankings",
+    )
+    ranked_from: str = setting(
+        "",
+        "first day of the rankings that are used, in UTC, as YYYY-MM-DD",
+        group="rankings",
+        is_date=True,
+    )
+    ranked_until: str = setting(
+        "",
+        "last day of the rankings that are used, in UTC, as YYYY-MM-DD",
+        group="rankings",
+        is_date=True,
+    )
+    ranked_in: RankedIn = setting(
+        "all",
+        "use all rankings, those made here, or imported ones",
+        group="rankings",
+        label="origin of rankings",
+        words={"all": "All", "here": "Ranked here", "imported": "Imported"},
     )
     held_out_by: HeldOutBy = setting(
         "prompt",
@@ -670,7 +697,20 @@ class TrainConfig:
             )
         if self.backbone == "pretrained" and not self.model:
             raise ValueError("model must be the name or the folder of a model, got ''")
+        self._check_days()
         self._check_objective()
+
+    def _check_days(self) -> None:
+        """Raise ValueError for days that are none, or the last of which is before the first."""
+        for name in ("ranked_from", "ranked_until"):
+            day = getattr(self, name)
+            if day and not is_day(day):
+                raise ValueError(f"{name} must be a day like 2026-11-28, got {day!r}")
+        if self.ranked_from and self.ranked_until and self.ranked_from > self.ranked_until:
+            raise ValueError(
+                f"ranked_until must not be before ranked_from ({self.ranked_from}), got"
+                f" {self.ranked_until}"
+            )
 
     def _check_objective(self) -> None:
         """Raise ValueError for settings of the loss that do not go together."""
@@ -734,6 +774,14 @@ class TrainConfig:
         """Return the command line of this configuration, one `--name=value` for each value."""
         values = dataclasses.asdict(self)
         return [f"{option(name)}={value}" for name, value in values.items() if value is not None]
+
+
+def is_day(text: str) -> bool:
+    """Return whether a text is a day of the calendar, as YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def settings_used(backbone: str, *, network: bool) -> set[str]:

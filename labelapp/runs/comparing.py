@@ -18,6 +18,10 @@ from training.runs.caveats import is_measured
 FEWEST, MOST = 2, 8
 DECIDE_COMPARISONS = (
     "aggregation",
+    "labellers",
+    "ranked_from",
+    "ranked_until",
+    "ranked_in",
     "held_out_by",
     "held_out_fraction",
     "split",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Case, Count, Q, QuerySet, Sum, When
 
 from labelapp.models import Origin, Project, Ranking
+from training.aggregation import EVERY_RANKING, RankingFilter
 from training.rankings import Aggregation
 
 
@@ -17,9 +18,12 @@ class DataCounts:
     labellers: int
 
 
-def data_counts(project: Project, aggregation: Aggregation) -> DataCounts:
+def data_counts(
+    project: Project, aggregation: Aggregation, rankings: RankingFilter = EVERY_RANKING
+) -> DataCounts:
     """Return the numbers of the current rankings of a project that count."""
     current = Ranking.objects.filter(prompt__project=project, is_current=True)
+    current = current.filter(asked_for(rankings))
     found = current.aggregate(
         rankings=Count("pk"),
         prompts=Count("prompt", distinct=True),
@@ -28,6 +32,21 @@ def data_counts(project: Project, aggregation: Aggregation) -> DataCounts:
     if aggregation != "all":
         found["rankings"] = chosen(current, aggregation)
     return DataCounts(**found)
+
+
+def asked_for(rankings: RankingFilter) -> Q:
+    """Return what the filter asks of a ranking, as the engine reads them (training/data)."""
+    asked = Q()
+    if rankings.labellers:
+        asked &= Q(member__name__in=rankings.labellers)
+    if rankings.first:
+        asked &= Q(created_at__gte=rankings.first)
+    if rankings.last:
+        asked &= Q(created_at__lte=rankings.last)
+    if rankings.ranked_in != "all":
+        imported = Q(origin=Origin.IMPORTED)
+        asked &= imported if rankings.ranked_in == "imported" else ~imported
+    return asked
 
 
 def chosen(current: QuerySet[Ranking], aggregation: Aggregation) -> int:

@@ -30,9 +30,9 @@ DECIDE_PACE = (
     "max_prompt_tokens", "max_response_tokens", "device", "precision",
 )  # fmt: skip
 """Settings that decide how long a token takes."""
-START_SECONDS = 1.0
-READING_SECONDS = 5e-5  # for a token: tokenising, counting words, fitting
-PASS_SECONDS = {"auto": 2e-5, "transformer": 2e-5, "rnn": 2e-5}
+START_SECONDS = 16.0  # two processes load PyTorch: one trains, one scores
+READING_SECONDS = 1.5e-5  # for a token: tokenising, counting words, fitting
+PASS_SECONDS = {"auto": 1e-5, "transformer": 1e-5, "rnn": 1e-5}
 """Seconds for a token in a training pass, on one core of a CPU (docs/training.md)."""
 SMALL_MODEL_BYTES = 0.7e9  # of a process that trains a small model: mostly PyTorch itself
 
@@ -44,7 +44,8 @@ class EarlierRun:
     pk: int
     is_own: bool  # of the same project
     config: Mapping[str, Any]
-    seconds: float
+    seconds: float  # of the training, which grow with the tokens
+    other_seconds: float  # of the start of its processes and the scores
     tokens: int
     rankings: int
     train_rankings: int
@@ -73,16 +74,25 @@ def earlier_runs(project: Project) -> Iterator[EarlierRun]:
     """Yield the newest finished runs of the project, and then those of other projects."""
     done = TrainingRun.objects.filter(state=State.DONE).order_by("-pk").values_list(
         "pk", "project_id", "config", "metrics__seconds", "manifest__tokens", "manifest__chosen",
-        "manifest__train_rankings", "metrics__peak_memory",
+        "manifest__train_rankings", "metrics__peak_memory", "started_at", "finished_at",
     )  # fmt: skip
     own = done.filter(project=project)[:RUNS_LOOKED_AT]
     others = done.exclude(project=project)[:RUNS_LOOKED_AT]
-    for pk, owner, config, seconds, tokens, rankings, train, memory in chain(own, others):
+    for row in chain(own, others):
+        pk, owner, config, seconds, tokens, rankings, train, memory, started, finished = row
         if all(is_number(value) and value > 0 for value in (seconds, tokens, rankings, train)):
-            is_own = owner == project.pk
-            known = memory if is_number(memory) else None
-            given = as_object(config)
-            yield EarlierRun(pk, is_own, given, seconds, tokens, rankings, train, known)
+            took = (finished - started).total_seconds() if started and finished else 0.0
+            yield EarlierRun(
+                pk=pk,
+                is_own=owner == project.pk,
+                config=as_object(config),
+                seconds=seconds,
+                other_seconds=max(0.0, took - seconds),  # less than 0 if it was resumed
+                tokens=tokens,
+                rankings=rankings,
+                train_rankings=train,
+                memory=memory if is_number(memory) else None,
+            )
 
 
 def closest_run(
@@ -143,16 +153,12 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
     """Return the estimate by what an earlier run took."""
     values = config.to_json()
     factor = passes(values, counts.rankings) / passes(earlier.config, earlier.rankings)
-    seconds = earlier.seconds * factor * tokens / earlier.tokens
+    seconds = earlier.other_seconds + earlier.seconds * factor * tokens / earlier.tokens
+    whole = duration(earlier.seconds + earlier.other_seconds)
     if earlier.is_own:
-        took = (
-            f"run {earlier.pk} took {duration(earlier.seconds)} for {earlier.rankings:,} rankings"
-        )
+        took = f"run {earlier.pk} took {whole} for {earlier.rankings:,} rankings"
     else:
-        took = (
-            f"a run in another project took {duration(earlier.seconds)} for"
-            f" {thousands(earlier.tokens)} tokens"
-        )
+        took = f"a run in another project took {whole} for {thousands(earlier.tokens)} tokens"
     if factor != 1:
         took += f" and {round(passes(earlier.config, earlier.rankings), 1):g} epochs"
     if differ := other_settings(earlier.config, config):

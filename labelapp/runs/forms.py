@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.forms import BoundField
 
-from labelapp.models import Project, TrainingRun
+from labelapp.models import Project, Ranking, TrainingRun
 from labelapp.runs.base_models import base_models
 from labelapp.runs.setting_fields import (
     GROUPS,
@@ -18,6 +18,13 @@ from labelapp.runs.setting_fields import (
 )
 from labelapp.runs.words import capitalised
 from training.config import TrainConfig, label, option, settings_used
+
+
+def labellers_of(project: Project) -> list[str]:
+    """Return the names of those who have a current ranking; one with a comma cannot be chosen."""
+    rankings = Ranking.objects.filter(prompt__project=project, is_current=True)
+    members = project.members.filter(pk__in=rankings.values("member")).order_by("name")
+    return [name for name in members.values_list("name", flat=True) if "," not in name]
 
 
 def in_words_of_the_form(reason: str) -> str:
@@ -61,6 +68,21 @@ class TrainForm(forms.Form):
             choices=[("", f"Default: {first}"), *self.models.items()]
         )
         self.fields["model"].help_text += " An administrator can add models to this list."
+        self.fields["labellers"] = forms.MultipleChoiceField(
+            choices=[(name, name) for name in labellers_of(project)],
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+            label="Labellers",
+            help_text="Use only the rankings of these labellers. None ticked: everybody’s.",
+        )
+
+    def get_initial_for_field(self, field: forms.Field, field_name: str) -> Any:
+        """Return the value that a field begins with; of the labellers, the list."""
+        value = super().get_initial_for_field(field, field_name)
+        return value.split(",") if field_name == "labellers" and isinstance(value, str) else value
+
+    def clean_labellers(self) -> str:
+        return ",".join(self.cleaned_data["labellers"])
 
     def clean_model(self) -> str:
         """Return the model, or the first of the list if a pretrained one needs it.
@@ -121,7 +143,7 @@ class TrainForm(forms.Form):
 
     def has_value(self, name: str) -> bool:
         """Return whether a field is filled in with something else than its default."""
-        return self[name].value() not in (None, "", SETTINGS[name].default)
+        return self[name].value() not in (None, "", [], SETTINGS[name].default)
 
 
 class AboutForm(forms.ModelForm):

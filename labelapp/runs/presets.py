@@ -18,8 +18,8 @@ PRESETS = (
     Preset(
         "quick",
         "Quick look",
-        "A linear model of features and words, from the first 512 tokens of each response:"
-        " seconds, to see whether the rankings can be learned from.",
+        "A linear model of features and words, from the first 512 tokens of each response, without"
+        " trying a network: seconds for a few hundred rankings.",
         {"backbone": "features", "max_prompt_tokens": 256, "max_response_tokens": 512},
     ),
     Preset(
@@ -32,7 +32,7 @@ PRESETS = (
         "thorough",
         "Thorough",
         "Tries the network beside the linear model on any number of rankings, for three epochs,"
-        " and keeps the weights of the lowest loss: several times as long.",
+        " and keeps the weights of the lowest loss: two to three times as long.",
         {"backbone": "auto", "network_from": 1, "epochs": 3, "keep": "best"},
     ),
 )

@@ -47,7 +47,8 @@ def setting_field(name: str) -> forms.Field:
     found = defaults(name)
     attributes = {"placeholder": found["auto"], "data-defaults": json.dumps(found)}
     if TYPES[name] is str:
-        text = forms.TextInput(attrs=attributes)
+        is_date = SETTINGS[name].metadata["is_date"]
+        text = forms.TextInput(attrs=attributes | ({"type": "date"} if is_date else {}))
         return forms.CharField(max_length=MAX_TEXT, widget=text, **common)
     limits = SETTINGS[name].metadata
     lowest = limits["least"] if limits["least"] is not None else limits["above"]

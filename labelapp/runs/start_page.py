@@ -15,6 +15,7 @@ from labelapp.runs.estimate import estimate
 from labelapp.runs.forms import TrainForm
 from labelapp.runs.presets import PRESETS, preset
 from labelapp.web.access import signed_in
+from training.aggregation import RankingFilter
 from training.config import TrainConfig
 
 
@@ -40,10 +41,10 @@ def form_response(request: HttpRequest, member: Member) -> HttpResponse:
     return render_form(request, member, form, **context)
 
 
-def given(query: QueryDict) -> dict[str, Any]:
+def given(query: QueryDict) -> dict[str, str]:
     """Return the settings that a query string has values of, as without JavaScript."""
     names = TrainConfig().to_json()
-    return {name: value for name, value in query.items() if name in names}
+    return {name: ",".join(query.getlist(name)) for name in query if name in names}
 
 
 def render_form(
@@ -76,7 +77,8 @@ def estimate_context(member: Member, form: TrainForm) -> dict[str, Any]:
     if not checked.is_valid():
         return {"estimate": None}
     config = checked.config
-    counts = data_counts(member.project, config.aggregation)
+    rankings = RankingFilter.of(config.to_json())
+    counts = data_counts(member.project, config.aggregation, rankings)
     return {"counts": counts, "estimate": estimate(member.project, config, counts)}
 
 

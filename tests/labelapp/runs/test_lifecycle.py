@@ -120,7 +120,11 @@ def has_steps(folder: RunFolder) -> bool:
 @pytest.fixture
 def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
     """Return a run that was killed at a checkpoint, hundreds of steps before its end."""
-    run = start(project, epochs=300, checkpoint_minutes=0.0001)
+    return kill_at_checkpoint(start(project, epochs=300, checkpoint_minutes=0.0001))
+
+
+def kill_at_checkpoint(run: TrainingRun) -> TrainingRun:
+    """Execute a run until its first checkpoint, and kill its process."""
 
     def kill() -> None:
         folder = run_process.run_folder(run)
@@ -132,6 +136,28 @@ def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
     lifecycle.execute(run)
     killer.join()
     return run
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_of_some_rankings_resumes_with_the_same_ones(
+    project: Project,
+    ranked: list[Prompt],
+    add_ranking: AddRanking,
+    labeller: Member,
+    manager: Member,
+) -> None:
+    for prompt in ranked:
+        add_ranking(prompt, manager, [3, 2, 2, 1])
+    run = start(project, epochs=300, checkpoint_minutes=0.0001, labellers=labeller.name)
+    kill_at_checkpoint(run)
+    begun = run.manifest
+    assert (begun["chosen"], begun["ranking_filter"]) == (4, {"labellers": ["labeller"]})
+    lifecycle.delete_tokens(run)  # so that the rankings are read again
+    lifecycle.resume(run)
+    lifecycle.execute(run)
+    assert (run.state, run.reason) == (State.DONE, "")
+    assert run.manifest["rankings_sha256"] == begun["rankings_sha256"]
+    assert run.metrics["peak_memory"] > 1e8
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,12 +3,13 @@
 import dataclasses
 import re
 import uuid
+from datetime import UTC, timedelta
 from typing import Any, get_args, get_type_hints
 
 import pytest
 from django.utils import timezone
 
-from labelapp.models import Member, Project, Prompt, State, TrainingRun, User
+from labelapp.models import Member, Project, Prompt, Ranking, State, TrainingRun, User
 from labelapp.runs.data_counts import DataCounts, data_counts
 from labelapp.runs.estimate import estimate
 from labelapp.runs.forms import TrainForm
@@ -16,6 +17,7 @@ from labelapp.runs.presets import PRESETS
 from labelapp.runs.setting_fields import GROUPS, SETTINGS
 from labelapp.runs.words import rounded
 from tests.conftest import AddPrompt, AddRanking, sign_in
+from training.aggregation import RankingFilter
 from training.config import TrainConfig
 
 URL = "/projects/kitchen/runs/"
@@ -203,6 +205,13 @@ def test_an_earlier_run_of_the_project_tells_the_time_and_the_memory(project: Pr
     assert found.memory == f"About 0.9\xa0GB of memory, as run {run.pk} took."
 
 
+def test_the_start_of_a_run_does_not_grow_with_the_rankings(project: Project) -> None:
+    run = finished(project, 30)
+    TrainingRun.objects.update(started_at=timezone.now() - timedelta(seconds=90))
+    found = estimate(project, TrainConfig(), COUNTS)
+    assert found.time.startswith(f"About 3 minutes, as run {run.pk} took 1\xa0min 30\xa0s for")
+
+
 def test_the_time_grows_with_the_epochs(project: Project) -> None:
     run = finished(project, 30, config={"backbone": "transformer", "epochs": 2})
     found = estimate(project, TrainConfig(backbone="transformer", epochs=6), COUNTS)
@@ -255,6 +264,50 @@ def test_times_are_as_exact_as_an_estimate() -> None:
         "1 second", "4 seconds", "50 seconds", "1 minute", "2 minutes", "60 minutes", "1.9 hours",
         "25 hours",
     ]  # fmt: skip
+
+
+# Which rankings
+
+
+def test_rankings_are_chosen_by_labeller_day_and_origin(
+    ranked: list[Prompt], project: Project, labeller: Member
+) -> None:
+    old = timezone.now() - timedelta(days=3)
+    Ranking.objects.filter(member=labeller).update(created_at=old, origin="imported")
+    day = old.astimezone(UTC).date().isoformat()
+
+    def count(**settings: str) -> tuple[int, int]:
+        rankings = RankingFilter.of(TrainConfig(**settings).to_json())  # type: ignore[arg-type]
+        found = data_counts(project, "all", rankings)
+        return found.rankings, found.labellers
+
+    assert count() == (7, 2)
+    assert count(labellers="labeller") == (3, 1)
+    assert count(labellers="manager, labeller") == (7, 2)
+    assert count(ranked_until=day) == count(ranked_in="imported") == (3, 1)
+    assert count(ranked_from=day) == (7, 2)
+    assert count(ranked_in="here") == (4, 1)
+
+
+def test_the_form_offers_the_labellers_of_the_project(
+    ranked: list[Prompt], manager: Member, reviewer: Member
+) -> None:
+    client = sign_in(manager)
+    part = settings_shown(client.get(f"{URL}new/").content.decode())["labellers"]
+    assert re.findall(r'value="(\w+)"', part) == ["labeller", "manager"]
+    given = {"labellers": ["labeller", "manager"], "ranked_from": "2026-01-02", "ranked_in": "here"}
+    client.post(URL, given)
+    run = TrainingRun.objects.get()
+    assert run.config["labellers"] == "labeller,manager"
+    assert (run.config["ranked_from"], run.config["ranked_in"]) == ("2026-01-02", "here")
+    again = settings_shown(client.get(f"{URL}new/?again={run.pk}").content.decode())
+    assert again["labellers"].count("checked") == 2
+    assert 'value="2026-01-02"' in again["ranked_from"]
+    without = client.get(f"{URL}new/?labellers=labeller&labellers=manager").content.decode()
+    assert settings_shown(without)["labellers"].count("checked") == 2
+    assert client.post(URL, {"labellers": ["reviewer"]}).status_code == 422
+    wrong = client.post(URL, {"ranked_from": "yesterday"})
+    assert "Must be a day like" in settings_shown(wrong.content.decode())["ranked_from"]
 
 
 # Who may
