@@ -11,17 +11,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labelapp.jobs import jobs
 from labelapp.models import Member, Role, State, TrainingRun
-from labelapp.rendering.charts import loss_curve
 from labelapp.runs import (
     caveats,
     choice,
+    compare_curves,
     comparing,
     comparison_table,
-    curves,
     flips,
     interval_plots,
     lifecycle,
     process,
+    run_curves,
     scores,
     tasks,
 )
@@ -48,7 +48,7 @@ def run_context(member: Member, pk: int) -> dict[str, object]:
         "caveats": caveats.caveat_sentences(run.metrics),
         "few_prompts": caveats.few_prompts(run.held_out),
         "choice": choice.choice_context(run),
-        "curve": loss_curve(folder.metric_lines(), caveats.chance_of_training(run)),
+        "curves": run_curves.loss_of_run(run),
         "can_resume": lifecycle.can_resume(run),
         "is_trained": folder.is_trained,
     }
@@ -150,7 +150,7 @@ def compare(request: HttpRequest, member: Member) -> HttpResponse:
         "plots": interval_plots.plots(comparison),
         "sections": comparison_table.sections(comparison),
         "query": query,
-        "curves": curves.curve_charts(
+        "curves": compare_curves.curves_of_runs(
             [one.run for one in comparison.runs], [one.run for one in comparison.apart]
         ),
         **flips_context(request, comparison, query),

@@ -23,7 +23,6 @@ from sqlalchemy import text
 from labelapp.jobs import jobs
 from labelapp.jobs.environment import database_url
 from labelapp.models import Member, Project, Prompt, Score, State, TrainingRun, User
-from labelapp.rendering.charts import loss_curve
 from labelapp.runs import lifecycle
 from labelapp.runs import process as run_process
 from tests.conftest import AddPrompt, AddRanking, sign_in
@@ -534,38 +533,6 @@ def test_a_run_of_another_project_is_not_found(running: TrainingRun, manager: Me
     for page in ("", "progress/", "log/"):
         assert client.get(f"/projects/attic/runs/{running.pk}/{page}").status_code == 404
     assert client.post(f"/projects/attic/runs/{running.pk}/stop/").status_code == 404
-
-
-# The curve
-
-
-def test_the_curve_goes_from_the_first_step_to_the_last() -> None:
-    curve = loss_curve([{"step": s, "loss": 1.0 / s} for s in (1, 2, 4)])
-    assert curve is not None
-    xs = [float(point.split(",")[0]) for point in curve.polyline.split()]
-    assert xs == [0.0, 200.0, 600.0]
-    assert [label for _, label in curve.ticks_x] == ["1", "4"]
-
-
-def test_the_curve_shows_the_loss_of_guessing_where_it_is_in_sight() -> None:
-    high = loss_curve([{"step": s, "loss": loss} for s, loss in enumerate((1.0, 0.5))])
-    low = loss_curve([{"step": s, "loss": loss} for s, loss in enumerate((0.4, 0.3))])
-    assert high is not None
-    assert high.guessing == pytest.approx(200 * (1 - 0.6931 / 1.05), abs=0.1)
-    assert low is not None
-    assert low.guessing is None
-
-
-def test_there_is_no_curve_before_two_losses() -> None:
-    assert loss_curve([]) is None
-    assert loss_curve([{"step": 1, "loss": 0.7}, {"step": 2, "loss": None}]) is None
-
-
-def test_a_long_curve_is_thinned_and_keeps_its_end() -> None:
-    curve = loss_curve([{"step": s, "loss": 0.5} for s in range(10_001)])
-    assert curve is not None
-    assert len(curve.rows) <= 302
-    assert curve.rows[-1]["step"] == 10_000
 
 
 @pytest.mark.parametrize("name", ["aggregation", "verdicts"])  # the latter of an earlier version
