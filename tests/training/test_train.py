@@ -121,6 +121,7 @@ def test_curves_go_to_tensorboard(run, events):
         "train/loss",
         "train/accuracy",
         "train/learning_rate",
+        "train/gradient_norm",
         "train/tokens_per_second",
         "held_out/loss",
         "held_out/accuracy",
