@@ -222,7 +222,9 @@ def notes(run: TrainingRun, chart: LineChart | None) -> list[str]:
 
 def scientific(value: float | None) -> str:
     """Return 0.003 as "3.0e-03", and a dash for a value that is not known."""
-    return decimal(None) if value is None else f"{value:.1e}"
+    if not value:
+        return decimal(None) if value is None else "0"
+    return f"{value:.1e}"
 
 
 def significant(value: float | None) -> str:

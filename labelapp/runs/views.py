@@ -1,16 +1,17 @@
-"""The pages of training runs: start, follow, stop, resume and compare them, and read their logs."""
+"""The list of runs, the form that starts one, and the page that compares them."""
 
-from dataclasses import fields
+import re
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from labelapp.jobs import jobs
-from labelapp.models import Member, Role, State, TrainingRun
+from labelapp.models import Member, Project, State
 from labelapp.runs import (
     caveats,
     choice,
@@ -20,50 +21,12 @@ from labelapp.runs import (
     flips,
     interval_plots,
     lifecycle,
-    process,
-    run_curves,
-    scores,
     tasks,
 )
-from labelapp.runs.forms import TrainForm, in_words_of_the_form
+from labelapp.runs.forms import TrainForm
 from labelapp.web.access import REVIEWERS, member_view, signed_in
-from training.config import TrainConfig, settings_used
 
-LOG_BYTES = 200_000
 FLIPS_PER_PAGE = 10
-
-
-def run_context(member: Member, pk: int) -> dict[str, object]:
-    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
-    folder = process.run_folder(run)
-    return {
-        "member": member,
-        "project": member.project,
-        "run": run,
-        "model_name": choice.model_name(run),
-        "reason": in_words_of_the_form(run.reason),
-        "settings": given_settings(run),
-        "aggregation": scores.aggregation_of(run),
-        "folder": folder.model,
-        "caveats": caveats.caveat_sentences(run.metrics),
-        "few_prompts": caveats.few_prompts(run.held_out),
-        "choice": choice.choice_context(run),
-        "curves": run_curves.loss_of_run(run),
-        "can_resume": lifecycle.can_resume(run),
-        "is_trained": folder.is_trained,
-    }
-
-
-def given_settings(run: TrainingRun) -> list[tuple[str, object]]:
-    """Return the settings of a run that have a value and an effect on its model."""
-    known = {field.name for field in fields(TrainConfig)}
-    backbone = str(run.config.get("backbone", ""))
-    unused = known - settings_used(backbone, network=choice.may_have_network(run))
-    return [
-        (name, value)
-        for name, value in run.config.items()
-        if value not in (None, "") and name not in unused
-    ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -74,7 +37,16 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         if not member.manages:
             raise PermissionDenied("Only a manager of the project can start training.")
         return start(request, member)
-    return list_response(request, member, TrainForm(project=member.project))
+    form = TrainForm(project=member.project)
+    form.initial = settings_again(member.project, request.GET.get("again", ""))
+    return list_response(request, member, form)
+
+
+def settings_again(project: Project, number: str) -> dict[str, Any]:
+    """Return the settings of the run with this number, to begin the form with; {} for none."""
+    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
+    run = project.runs.filter(pk=pk).first()
+    return comparing.full_config(run) if run else {}
 
 
 def list_response(
@@ -115,22 +87,6 @@ def start(request: HttpRequest, member: Member) -> HttpResponse:
         else:
             return redirect("run", member.project.slug, run.pk)
     return list_response(request, member, form, status=422)
-
-
-@require_safe
-@never_cache
-@member_view(*REVIEWERS)
-def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    jobs.mark_lost(member.project.runs.all())
-    return render(request, "runs/detail.html", run_context(member, pk))
-
-
-@require_safe
-@never_cache
-@member_view(*REVIEWERS)
-def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    jobs.mark_lost(member.project.runs.all())
-    return render(request, "runs/_progress.html", run_context(member, pk))
 
 
 @require_safe
@@ -185,33 +141,3 @@ def flips_context(
         "page": page,
         "pair_query": pair,
     }
-
-
-@require_POST
-@member_view(Role.MANAGER)
-def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
-    lifecycle.stop(run)
-    return redirect("run", member.project.slug, run.pk)
-
-
-@require_POST
-@member_view(Role.MANAGER)
-def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
-    try:
-        lifecycle.resume(run, tasks.train.enqueue)
-    except lifecycle.CannotTrainError as error:
-        context = run_context(member, pk) | {"refused": str(error)}
-        return render(request, "runs/detail.html", context, status=422)
-    return redirect("run", member.project.slug, run.pk)
-
-
-@require_safe
-@never_cache
-@member_view(*REVIEWERS)
-def log(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
-    text = process.tail(process.log_path(run), LOG_BYTES) if run.folder else ""
-    context = {"member": member, "project": member.project, "run": run, "log": text}
-    return render(request, "runs/log.html", context | {"truncated": len(text) >= LOG_BYTES})

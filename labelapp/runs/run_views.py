@@ -1,0 +1,154 @@
+"""The pages of one run: its tabs, its progress, its files, and what can be done with it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from labelapp.jobs import jobs
+from labelapp.models import Member, Role, TrainingRun
+from labelapp.rendering.charts import SMOOTHING
+from labelapp.runs import (
+    caveats,
+    choice,
+    lifecycle,
+    process,
+    run_curves,
+    run_plots,
+    run_verdict,
+    scores,
+    tasks,
+)
+from labelapp.runs.forms import in_words_of_the_form
+from labelapp.runs.time_left import training_seconds_left
+from labelapp.web.access import REVIEWERS, View, member_view
+
+TABS = [
+    ("run", "Overview"),
+    ("run_curves", "Curves"),
+    # ("run_errors", "Errors"),
+    # ("run_data", "Data"),
+    # ("run_settings", "Settings"),
+    # ("run_files", "Files"),
+    ("run_log", "Log"),
+]
+"""The names of the tabs' addresses, and their titles."""
+LOG_BYTES = 200_000
+
+TabView = Callable[[HttpRequest, Member, TrainingRun], dict[str, Any]]
+
+
+def get_run(member: Member, pk: int) -> TrainingRun:
+    """Return a run of the member's project, once runs without a worker are settled."""
+    jobs.mark_lost(member.project.runs.all())
+    return get_object_or_404(TrainingRun, pk=pk, project=member.project)
+
+
+def head_context(member: Member, run: TrainingRun) -> dict[str, Any]:
+    """Return what the head of every tab shows."""
+    return {
+        "member": member,
+        "project": member.project,
+        "run": run,
+        "model_name": choice.model_name(run),
+        "reason": in_words_of_the_form(run.reason),
+        "aggregation": scores.aggregation_of(run),
+        "can_resume": lifecycle.can_resume(run),
+        "is_trained": process.run_folder(run).is_trained,
+        "seconds_left": training_seconds_left(run),
+    }
+
+
+def tab(name: str) -> Callable[[TabView], View]:
+    """Make a page of the run from a function that returns what the tab `name` shows."""
+
+    def decorate(view: TabView) -> View:
+        @require_safe
+        @never_cache
+        @member_view(*REVIEWERS)
+        def page(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+            run = get_run(member, pk)
+            return tab_response(request, member, run, name, view(request, member, run))
+
+        return page
+
+    return decorate
+
+
+def tab_response(
+    request: HttpRequest,
+    member: Member,
+    run: TrainingRun,
+    name: str,
+    context: dict[str, Any],
+    status: int = 200,
+) -> HttpResponse:
+    shown = {"tabs": TABS, "tab": name} | head_context(member, run) | context
+    return render(request, f"runs/tabs/{name}.html", shown, status=status)
+
+
+def overview_context(run: TrainingRun) -> dict[str, Any]:
+    verdict = run_verdict.verdict_on(run)
+    said = caveats.BESIDE_BASELINES if verdict else ()
+    return {
+        "verdict": verdict,
+        "caveats": caveats.caveat_sentences(run.metrics, left_out=said),
+        "few_prompts": caveats.few_prompts(run.held_out),
+        "choice": choice.choice_context(run),
+        "curves": run_curves.loss_of_run(run),
+        "beside": run_plots.accuracy_beside(run),
+        "calibration": run_plots.calibration(run),
+    }
+
+
+@tab("run")
+def overview(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    return overview_context(run)
+
+
+@tab("run_curves")
+def curves(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    smoothing = request.GET.get("smoothing", "")
+    if smoothing not in SMOOTHING:
+        smoothing = run_curves.DEFAULT_SMOOTHING
+    return {
+        "smoothing": smoothing,
+        "choices": list(SMOOTHING),
+        "sections": run_curves.curves_of_run(run, smoothing),
+    }
+
+
+@tab("run_log")
+def log(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    text = process.tail(process.log_path(run), LOG_BYTES) if run.folder else ""
+    return {"log": text, "truncated": len(text) >= LOG_BYTES}
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    return render(request, "runs/_head.html", head_context(member, get_run(member, pk)))
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    lifecycle.stop(run)
+    return redirect("run", member.project.slug, run.pk)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    try:
+        lifecycle.resume(run, tasks.train.enqueue)
+    except lifecycle.CannotTrainError as error:
+        context = overview_context(run) | {"refused": str(error)}
+        return tab_response(request, member, run, "run", context, status=422)
+    return redirect("run", member.project.slug, run.pk)
