@@ -5,10 +5,13 @@ else. It reads the database and writes a run folder, from which its progress is 
 """
 
 import shutil
+from functools import partial
 
 from django.db import IntegrityError, transaction
 
+from labelapp.db.bulk import delete_with_references
 from labelapp.db.retry import with_retries
+from labelapp.db.writer import write
 from labelapp.jobs import files, jobs
 from labelapp.jobs.jobs import Enqueue
 from labelapp.models import Placement, Project, State, TrainingRun, User
@@ -18,6 +21,10 @@ from training.config import TrainConfig
 from training.rankings import UNRANKED
 
 IN_PROGRESS = "A run is in progress. Wait for it to finish, or stop it."
+
+
+class CannotDeleteError(Exception):
+    """The run cannot be deleted now; the message says why and what to do."""
 
 
 class CannotTrainError(Exception):
@@ -99,6 +106,48 @@ def stop(run: TrainingRun) -> None:
     run.refresh_from_db()
     if not run.is_active and run.folder:
         end_orphan(run)
+
+
+def reason_not_to_delete(run: TrainingRun) -> str:
+    """Return why a run cannot be deleted now, as a sentence that says what to do, or ""."""
+    if run.is_active:
+        return f"Run {run.pk} is in progress. Stop it, then delete it."
+    others = run.project.runs.exclude(pk=run.pk)
+    model = str(run_folder(run).model) if run.folder else ""
+    if model and (user := others.active().filter(config__model=model).first()):
+        return f"Run {user.pk} begins with the model of this one. Wait for it to finish."
+    if run == run.project.runs.scored().first():
+        return (
+            f"Review shows the scores of run {run.pk}, because it is the newest finished one. Train"
+            " another model, then delete it."
+        )
+    return ""
+
+
+def delete(run: TrainingRun) -> None:
+    """Delete a run that has ended, with its scores and its files. Raises CannotDeleteError."""
+    with_retries(partial(delete_row, run))
+    if not shares_tokens(run):
+        delete_tokens(run)
+    files.remove_folder(run)
+
+
+def delete_row(run: TrainingRun) -> None:
+    """Delete the row of a run, with the rows that refer to it. Raises CannotDeleteError."""
+    with write():
+        current = jobs.row(run).select_for_update().first()
+        if current is None:
+            raise CannotDeleteError(f"Run {run.pk} has been deleted already.")
+        if reason := reason_not_to_delete(current):
+            raise CannotDeleteError(reason)
+        delete_with_references(jobs.row(run))
+
+
+def shares_tokens(run: TrainingRun) -> bool:
+    """Return whether another run of the project uses the cached tokens of this one, or may."""
+    others = run.project.runs.exclude(pk=run.pk)
+    key = (run_folder(run).read_manifest() or {}).get("tokens_key")
+    return others.filter(manifest__tokens_key=key).exists() or others.active().exists()
 
 
 def delete_files(run: TrainingRun) -> None:

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.jobs import jobs
 from labelapp.models import Member, Role, TrainingRun
@@ -17,9 +20,11 @@ from labelapp.runs import (
     lifecycle,
     process,
     run_curves,
+    run_files,
     run_plots,
     run_verdict,
     scores,
+    settings_table,
     tasks,
 )
 from labelapp.runs.forms import in_words_of_the_form
@@ -31,8 +36,8 @@ TABS = [
     ("run_curves", "Curves"),
     # ("run_errors", "Errors"),
     # ("run_data", "Data"),
-    # ("run_settings", "Settings"),
-    # ("run_files", "Files"),
+    ("run_settings", "Settings"),
+    ("run_files", "Files"),
     ("run_log", "Log"),
 ]
 """The names of the tabs' addresses, and their titles."""
@@ -121,10 +126,45 @@ def curves(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, 
     }
 
 
+@tab("run_settings")
+def settings(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    return {
+        "groups": settings_table.grouped_settings(run),
+        "command": settings_table.command(run),
+    }
+
+
+@tab("run_files")
+def files(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    return {
+        "files": run_files.files_of(run),
+        "can_download": member.manages and not run.is_active,
+        "model_folder": process.run_folder(run).model,
+    }
+
+
 @tab("run_log")
 def log(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
     text = process.tail(process.log_path(run), LOG_BYTES) if run.folder else ""
     return {"log": text, "truncated": len(text) >= LOG_BYTES}
+
+
+@require_safe
+@never_cache
+@member_view(Role.MANAGER)
+def file(request: HttpRequest, member: Member, pk: int, name: str) -> HttpResponseBase:
+    """Send a file of a run that has ended, or an archive of several."""
+    run = get_run(member, pk)
+    if run.is_active:
+        raise Http404("The files can be downloaded when the run has ended.")
+    if path := run_files.file_path(run, name):
+        return FileResponse(path.open("rb"), as_attachment=True, filename=f"run-{run.pk}-{name}")
+    archive = run_files.archive_of(run, name)
+    if archive is None:
+        raise Http404("The run has no such file.")
+    header = content_disposition_header(as_attachment=True, filename=f"run-{run.pk}-{name}")
+    headers = {"Content-Disposition": str(header)}
+    return StreamingHttpResponse(archive, content_type="application/zip", headers=headers)
 
 
 @require_safe
@@ -152,3 +192,29 @@ def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         context = overview_context(run) | {"refused": str(error)}
         return tab_response(request, member, run, "run", context, status=422)
     return redirect("run", member.project.slug, run.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(Role.MANAGER)
+def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    """Delete a run with its files, once a manager has confirmed it."""
+    run = get_run(member, pk)
+    refused = lifecycle.reason_not_to_delete(run)
+    if request.method == "POST" and not refused:
+        try:
+            lifecycle.delete(run)
+        except lifecycle.CannotDeleteError as error:
+            refused = str(error)
+        else:
+            messages.success(request, f"Run {pk} was deleted with its files.")
+            return redirect("runs", member.project.slug)
+    context = {
+        "member": member,
+        "project": member.project,
+        "run": run,
+        "refused": refused,
+        "scores": run.scores.count(),
+        "size": run_files.size_of(run),
+    }
+    return render(request, "runs/delete.html", context, status=422 if refused else 200)
