@@ -141,6 +141,7 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/compare/", runs.compare, name="runs_compare"),
     path("projects/<slug:slug>/runs/<row:pk>/", one_run.overview, name="run"),
     path("projects/<slug:slug>/runs/<row:pk>/curves/", one_run.curves, name="run_curves"),
+    path("projects/<slug:slug>/runs/<row:pk>/errors/", one_run.errors, name="run_errors"),
     path("projects/<slug:slug>/runs/<row:pk>/settings/", one_run.settings, name="run_settings"),
     path("projects/<slug:slug>/runs/<row:pk>/files/", one_run.files, name="run_files"),
     path("projects/<slug:slug>/runs/<row:pk>/files/<str:name>", one_run.file, name="run_file"),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.jobs import jobs
-from labelapp.models import Member, Role, TrainingRun
+from labelapp.models import Member, Role, State, TrainingRun
 from labelapp.rendering.charts import SMOOTHING
 from labelapp.runs import (
     caveats,
@@ -20,6 +21,7 @@ from labelapp.runs import (
     lifecycle,
     process,
     run_curves,
+    run_errors,
     run_files,
     run_plots,
     run_verdict,
@@ -34,7 +36,7 @@ from labelapp.web.access import REVIEWERS, View, member_view
 TABS = [
     ("run", "Overview"),
     ("run_curves", "Curves"),
-    # ("run_errors", "Errors"),
+    ("run_errors", "Errors"),
     # ("run_data", "Data"),
     ("run_settings", "Settings"),
     ("run_files", "Files"),
@@ -42,6 +44,7 @@ TABS = [
 ]
 """The names of the tabs' addresses, and their titles."""
 LOG_BYTES = 200_000
+ERRORS_PER_PAGE = 10
 
 TabView = Callable[[HttpRequest, Member, TrainingRun], dict[str, Any]]
 
@@ -123,6 +126,19 @@ def curves(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, 
         "smoothing": smoothing,
         "choices": list(SMOOTHING),
         "sections": run_curves.curves_of_run(run, smoothing),
+    }
+
+
+@tab("run_errors")
+def errors(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    if run.state != State.DONE:
+        return {}
+    found = run_errors.errors(run)
+    page = Paginator(found, ERRORS_PER_PAGE).get_page(request.GET.get("page"))
+    return {
+        "pairs": len(found),
+        "errors": run_errors.show(list(page.object_list), run),
+        "page": page,
     }
 
 

@@ -24,7 +24,7 @@ from training.config import TrainConfig, add_arguments, from_arguments
 pytestmark = pytest.mark.django_db
 
 RUNS = "/projects/kitchen/runs/"
-TABS = ("", "curves/", "settings/", "files/", "log/")
+TABS = ("", "curves/", "errors/", "settings/", "files/", "log/")
 STEPS = 40
 
 
