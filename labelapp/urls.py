@@ -142,6 +142,7 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<row:pk>/", one_run.overview, name="run"),
     path("projects/<slug:slug>/runs/<row:pk>/curves/", one_run.curves, name="run_curves"),
     path("projects/<slug:slug>/runs/<row:pk>/errors/", one_run.errors, name="run_errors"),
+    path("projects/<slug:slug>/runs/<row:pk>/data/", one_run.data, name="run_data"),
     path("projects/<slug:slug>/runs/<row:pk>/settings/", one_run.settings, name="run_settings"),
     path("projects/<slug:slug>/runs/<row:pk>/files/", one_run.files, name="run_files"),
     path("projects/<slug:slug>/runs/<row:pk>/files/<str:name>", one_run.file, name="run_file"),

@@ -15,7 +15,7 @@ from labelapp.db.writer import write
 from labelapp.jobs import files, jobs
 from labelapp.jobs.jobs import Enqueue
 from labelapp.models import Placement, Project, State, TrainingRun, User
-from labelapp.runs import scores
+from labelapp.runs import scores, source_accuracy
 from labelapp.runs.process import command, end_orphan, run_folder, watch
 from training.config import TrainConfig
 from training.rankings import UNRANKED
@@ -182,6 +182,7 @@ def train_and_score(run: TrainingRun, show: bool) -> None:
         watch(run, command("score", run), show)
         with_retries(lambda: jobs.beat(run, stage="storing"))
         with_retries(lambda: scores.store(run, folder, show=show))
+        source_accuracy.write_by_source(run, folder)
     finally:
         manifest, metrics = folder.read_manifest() or {}, folder.read_metrics() or {}
         with_retries(lambda: jobs.beat(run, manifest=manifest, metrics=metrics))

@@ -1,6 +1,6 @@
 """Plots of one run's figures: beside what the model must beat, by group, and calibration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labelapp.models import TrainingRun
@@ -11,6 +11,7 @@ from labelapp.runs.interval_plots import (
     IntervalsPlot,
     estimate,
     intervals_plot,
+    share_text,
 )
 from labelapp.templatetags.figures import percent, thousands
 
@@ -35,7 +36,11 @@ def accuracy_beside(run: TrainingRun) -> IntervalsPlot | None:
         ],
         estimate("Two people", "people", agreement, "agreement"),
     ]
-    known = [one for one in found if one is not None]
+    known = [
+        replace(one, text=share_text(one.value, one.low, one.high))
+        for one in found
+        if one is not None
+    ]
     if len(known) < 2:
         return None
     return intervals_plot("Held-out accuracy, in %", known, whole_percent)

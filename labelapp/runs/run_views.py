@@ -16,8 +16,10 @@ from labelapp.jobs import jobs
 from labelapp.models import Member, Role, State, TrainingRun
 from labelapp.rendering.charts import SMOOTHING
 from labelapp.runs import (
+    breakdowns,
     caveats,
     choice,
+    data_summary,
     lifecycle,
     process,
     run_curves,
@@ -37,7 +39,7 @@ TABS = [
     ("run", "Overview"),
     ("run_curves", "Curves"),
     ("run_errors", "Errors"),
-    # ("run_data", "Data"),
+    ("run_data", "Data"),
     ("run_settings", "Settings"),
     ("run_files", "Files"),
     ("run_log", "Log"),
@@ -109,6 +111,7 @@ def overview_context(run: TrainingRun) -> dict[str, Any]:
         "curves": run_curves.loss_of_run(run),
         "beside": run_plots.accuracy_beside(run),
         "calibration": run_plots.calibration(run),
+        "group": breakdowns.by_gap(run),
     }
 
 
@@ -140,6 +143,11 @@ def errors(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, 
         "errors": run_errors.show(list(page.object_list), run),
         "page": page,
     }
+
+
+@tab("run_data")
+def data(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    return {"data": data_summary.data_summary(run), "groups": breakdowns.breakdowns(run)}
 
 
 @tab("run_settings")

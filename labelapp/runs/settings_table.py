@@ -12,13 +12,6 @@ from labelapp.runs.process import run_folder
 from labelapp.runs.words import capitalised
 from training.config import TrainConfig, option, settings_used
 
-GROUPS = {
-    "model": "Model",
-    "data": "Data",
-    "training": "Training",
-    "machine": "Machine",
-    "log": "Evaluation and log",
-}
 BY_MODEL = "by the model"
 HAS_DEFAULTS = ("backbone", "model")
 RATE_DEPENDS_ON = ("backbone", "model", "lora_rank", "optimizer")
@@ -52,9 +45,9 @@ def grouped_settings(run: TrainingRun) -> list[Group]:
     """Return the settings that have an effect on the run: the changed ones first, then by group."""
     found = list(settings_of(run))
     groups = [Group("Changed from the default", [one for one in found if one.is_changed])]
-    for group, title in GROUPS.items():
-        kept = [one for one in found if one.group == group and not one.is_changed]
-        groups.append(Group(title, kept))
+    for name in dict.fromkeys(one.group for one in found):
+        kept = [one for one in found if one.group == name and not one.is_changed]
+        groups.append(Group(capitalised(name), kept))
     return [group for group in groups if group.settings]
 
 

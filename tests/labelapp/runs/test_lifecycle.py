@@ -72,6 +72,11 @@ def test_the_command_trains_once_if_so_asked_and_scores_are_stored(
     assert run.done == run.total > 0
     assert run.manifest["rankings"] == 4
     assert 0.0 <= run.metrics["held_out"]["accuracy"] <= 1.0
+    by_source = run.metrics["held_out"]["by_source"]
+    assert [each["source"] for each in by_source] == [f"model-{place}" for place in range(4)]
+    counted = sum(each["comparisons"] for each in by_source)
+    assert counted == 2 * run.metrics["held_out"]["comparisons"]
+    assert run_process.run_folder(run).read_metrics() == run.metrics
     assert Score.objects.filter(run=run).count() == 16
     assert run.agreements.filter(held_out=True).count() == run.metrics["held_out"]["prompts"]
     assert (run_process.run_folder(run).model / "model.safetensors").is_file()
