@@ -241,4 +241,5 @@ def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         "scores": run.scores.count(),
         "size": run_files.size_of(run),
     }
-    return render(request, "runs/delete.html", context, status=422 if refused else 200)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "runs/delete.html", context, status=status)

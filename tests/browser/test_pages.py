@@ -222,7 +222,7 @@ def test_a_run_shows_its_progress_as_it_comes(
         state=State.FAILED, reason="Too few prompts.", finished_at=timezone.now()
     )
     expect(page.get_by_text("Too few prompts.")).to_be_visible()
-    expect(page.get_by_role("status")).to_have_text("The run failed")
+    expect(page.locator("#run-said")).to_have_text("The run failed")
     expect(page.get_by_role("link", name="Change and train again")).to_be_visible()
 
 
