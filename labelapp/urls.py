@@ -39,6 +39,8 @@ urlpatterns = [
     path("words/<slug:language>.js", languages.javascript_catalog, name="words"),
     path("language/", languages.choose_language, name="language"),
     path("join/<str:token>/", invitations.join, name="join"),
+    path("tensorboard/", runs.tensorboard, name="tensorboard"),
+    path("tensorboard/<path:path>", runs.tensorboard),
     path("projects/new/", projects.new, name="project_new"),
     path("projects/new/preview/", projects.new_preview, name="project_new_preview"),
     path("projects/<slug:slug>/", projects.detail, name="project"),

@@ -3,11 +3,14 @@
 import re
 from typing import Any
 
+from csp.decorators import csp_exempt
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labelapp.jobs import jobs
@@ -23,6 +26,7 @@ from labelapp.runs import (
     lifecycle,
     tasks,
 )
+from labelapp.runs import tensorboard as board
 from labelapp.runs.forms import TrainForm
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 
@@ -141,3 +145,16 @@ def flips_context(
         "page": page,
         "pair_query": pair,
     }
+
+
+@csrf_exempt  # TensorBoard's pages send no token, and its requests change nothing
+@csp_exempt()  # it sends a policy of its own
+@require_http_methods(["GET", "HEAD", "POST"])
+def tensorboard(request: HttpRequest, path: str = "") -> HttpResponseBase:
+    """Pass a request on to TensorBoard, which shows the runs of all projects."""
+    if not signed_in(request).is_staff:
+        raise PermissionDenied("Only administrators can open TensorBoard: it shows all projects.")
+    try:
+        return board.answer(request, path)
+    except board.NotRunningError as error:
+        return render(request, "runs/no_tensorboard.html", {"reason": str(error)}, status=503)

@@ -44,6 +44,8 @@ class Device:
         on_cuda = has_cuda and config.device != "cpu"
         # Recurrent layers would compute float32 in TF32, unlike the CPU that verifies saved models.
         torch.backends.cudnn.allow_tf32 = False
+        # cuDNN's attention takes up to a second to plan each new shape, and batches have many.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         bf16 = config.precision == "bf16" or (
             config.precision == "auto" and on_cuda and torch.cuda.is_bf16_supported()
         )

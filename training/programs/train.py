@@ -39,6 +39,7 @@ from training.evaluation.evaluate import (
 from training.evaluation.labeller_agreement import labellers_agree
 from training.evaluation.report import summary
 from training.evaluation.summary import baselines, show
+from training.evaluation.temperature import temperature
 from training.loop.checkpoint import Checkpoints
 from training.loop.optimizers import learning_rate_at
 from training.loop.resume import can_resume, resume_backbone
@@ -121,8 +122,11 @@ def train(
     if kept != run.state.step or network:
         evaluation = None  # frees the tables of the last weights
     evaluation = evaluation or evaluate_now(run, held_out(run.dataset))
-    save_model(run, folder, evaluation)
+    scaling = temperature(evaluation.comparisons)
+    save_model(run, folder, evaluation, scaling)
     metrics = run_metrics(run, evaluation, kept)
+    if scaling:
+        metrics["held_out"]["temperature"] = finite(scaling)
     if choice := (folder.read_manifest() or {}).get("choice"):
         metrics["choice"] = finite({**choice, "network": network})
     write_results(run, folder, evaluation, metrics)
@@ -300,15 +304,19 @@ def restore_kept_weights(run: Run) -> int:
     return kept
 
 
-def save_model(run: Run, folder: RunFolder, evaluation: Evaluation) -> None:
+def save_model(
+    run: Run, folder: RunFolder, evaluation: Evaluation, scaling: dict[str, Any] | None
+) -> None:
     """Save the model into the run folder once it is known to load."""
     run.reporter.enter("saving", steps=0)
     rewards = [reward for row in evaluation.rewards.values() for reward in row]
-    limits = {
+    known = {
         "max_prompt_tokens": run.config.max_prompt_tokens,
         "max_response_tokens": run.config.max_response_tokens,
+        **run.learner.objective.figures(),
+        **({"temperature": scaling["value"]} if scaling else {}),
     }
-    for warning in save_verified(run.learner.backbone, folder, run.dataset, rewards, limits):
+    for warning in save_verified(run.learner.backbone, folder, run.dataset, rewards, known):
         run.reporter.say(warning)
 
 

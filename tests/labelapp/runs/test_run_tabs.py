@@ -226,6 +226,13 @@ def test_a_smoothed_line_has_the_raw_one_behind_it(
     assert page.count('aria-current="true"') == 1
 
 
+def test_only_administrators_see_the_way_to_tensorboard(run: TrainingRun, manager: Member) -> None:
+    assert "TensorBoard" not in get(manager, run, "curves/")
+    manager.user.is_staff = True
+    manager.user.save()
+    assert 'href="/tensorboard/">TensorBoard</a>' in get(manager, run, "curves/")
+
+
 def test_a_run_without_steps_says_why_it_has_no_curves(run: TrainingRun, manager: Member) -> None:
     TrainingRun.objects.update(folder="runs/none")
     assert "fitted at once" in get(manager, run, "curves/")
