@@ -15,6 +15,7 @@ from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
 from labelapp.quality.views import agreement, disagreements
 from labelapp.reviewing import views as reviewing
+from labelapp.runs import list_views as run_list
 from labelapp.runs import run_views as one_run
 from labelapp.runs import views as runs
 from labelapp.web import languages
@@ -139,7 +140,13 @@ urlpatterns = [
         uploading.bad_lines_csv,
         name="upload_bad_lines",
     ),
-    path("projects/<slug:slug>/runs/", runs.index, name="runs"),
+    path("projects/<slug:slug>/runs/", run_list.index, name="runs"),
+    path("projects/<slug:slug>/runs/new/", run_list.new, name="run_new"),
+    path("projects/<slug:slug>/runs/new/estimate/", run_list.estimate, name="run_estimate"),
+    path("projects/<slug:slug>/runs/<row:pk>/state/", run_list.state, name="run_state"),
+    path("projects/<slug:slug>/runs/<row:pk>/about/", run_list.about, name="run_about"),
+    path("projects/<slug:slug>/runs/<row:pk>/edit/", run_list.edit, name="run_edit"),
+    path("projects/<slug:slug>/runs/<row:pk>/pin/", run_list.pin, name="run_pin"),
     path("projects/<slug:slug>/runs/compare/", runs.compare, name="runs_compare"),
     path("projects/<slug:slug>/runs/<row:pk>/", one_run.overview, name="run"),
     path("projects/<slug:slug>/runs/<row:pk>/curves/", one_run.curves, name="run_curves"),

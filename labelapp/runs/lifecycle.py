@@ -6,6 +6,7 @@ else. It reads the database and writes a run folder, from which its progress is 
 
 import shutil
 from functools import partial
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -20,8 +21,6 @@ from labelapp.runs.process import command, end_orphan, run_folder, watch
 from training.config import TrainConfig
 from training.rankings import UNRANKED
 
-IN_PROGRESS = "A run is in progress. Wait for it to finish, or stop it."
-
 
 class CannotDeleteError(Exception):
     """The run cannot be deleted now; the message says why and what to do."""
@@ -32,9 +31,10 @@ class CannotTrainError(Exception):
 
 
 def reason_not_to_start(project: Project) -> str:
-    """Return why no run can be started now, as a sentence, or ""."""
-    if project.runs.active().exists():
-        return IN_PROGRESS
+    """Return why no run can be started now, as a sentence, or "".
+
+    Any number of runs may be active: they wait in the queue where workers are few.
+    """
     # A ranking has a comparison if its ranks differ, so that a response is below the first place.
     prompts = Placement.objects.filter(
         rank__in=(2, UNRANKED), ranking__is_current=True, ranking__prompt__project=project
@@ -54,19 +54,43 @@ def start(
     config: TrainConfig,
     user: User | None = None,
     enqueue: Enqueue | None = None,
+    form_key: UUID | None = None,
 ) -> TrainingRun:
-    """Queue a run. Raises CannotTrainError if none can be started."""
+    """Queue a run. Raises CannotTrainError if none can be started.
+
+    A second call with the same `form_key` and settings returns the run of the first one.
+    """
     jobs.mark_lost(project.runs.all())
     if reason := reason_not_to_start(project):
         raise CannotTrainError(reason)
-    run = TrainingRun(project=project, created_by=user, config=config.to_json())
+    same = same_run(project, config, form_key)
+    if same is not None:
+        return same
+    is_free = form_key and not TrainingRun.objects.filter(form_key=form_key).exists()
+    run = TrainingRun(
+        project=project,
+        created_by=user,
+        config=config.to_json(),
+        form_key=form_key if is_free else None,
+    )
     try:
         with transaction.atomic():
             jobs.start(run, enqueue)
             files.name_folder(run, "runs")
-    except IntegrityError as error:  # another request was first
-        raise CannotTrainError(IN_PROGRESS) from error
+    except IntegrityError as error:  # the same request was first
+        same = same_run(project, config, form_key)
+        if same is None:
+            raise CannotTrainError("The run was not started. Try again.") from error
+        return same
     return run
+
+
+def same_run(project: Project, config: TrainConfig, form_key: UUID | None) -> TrainingRun | None:
+    """Return the run that the same form has started with the same settings, if there is one."""
+    if form_key is None:
+        return None
+    run = project.runs.filter(form_key=form_key).first()
+    return run if run is not None and run.config == config.to_json() else None
 
 
 def can_resume(run: TrainingRun) -> bool:
@@ -88,11 +112,7 @@ def resume(run: TrainingRun, enqueue: Enqueue | None = None) -> None:
         raise CannotTrainError("The run is already in progress.")
     if not can_resume(run):
         raise CannotTrainError(f"Run {run.pk} left no checkpoint to resume from. Start a new run.")
-    try:
-        restarted = jobs.restart(run, enqueue)
-    except IntegrityError as error:
-        raise CannotTrainError(IN_PROGRESS) from error
-    if not restarted:  # another request was first
+    if not jobs.restart(run, enqueue):  # another request was first
         raise CannotTrainError("The run is already in progress.")
 
 

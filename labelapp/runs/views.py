@@ -1,96 +1,27 @@
-"""The list of runs, the form that starts one, and the page that compares them."""
-
-import re
-from typing import Any
+"""The page that compares runs, and TensorBoard."""
 
 from csp.decorators import csp_exempt
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from labelapp.jobs import jobs
-from labelapp.models import Member, Project, State
+from labelapp.models import Member
 from labelapp.runs import (
-    caveats,
-    choice,
     compare_curves,
     comparing,
     comparison_table,
     flips,
     interval_plots,
-    lifecycle,
-    tasks,
 )
 from labelapp.runs import tensorboard as board
-from labelapp.runs.forms import TrainForm
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 
 FLIPS_PER_PAGE = 10
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
-@member_view(*REVIEWERS)
-def index(request: HttpRequest, member: Member) -> HttpResponse:
-    if request.method == "POST":
-        if not member.manages:
-            raise PermissionDenied("Only a manager of the project can start training.")
-        return start(request, member)
-    form = TrainForm(project=member.project)
-    form.initial = settings_again(member.project, request.GET.get("again", ""))
-    return list_response(request, member, form)
-
-
-def settings_again(project: Project, number: str) -> dict[str, Any]:
-    """Return the settings of the run with this number, to begin the form with; {} for none."""
-    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
-    run = project.runs.filter(pk=pk).first()
-    return comparing.full_config(run) if run else {}
-
-
-def list_response(
-    request: HttpRequest, member: Member, form: TrainForm, status: int = 200
-) -> HttpResponse:
-    jobs.mark_lost(member.project.runs.all())
-    page = Paginator(member.project.runs.all(), 20).get_page(request.GET.get("page"))
-    marked = caveats.comparison_marks(page.object_list)
-    context = {
-        "member": member,
-        "project": member.project,
-        "runs": page,
-        "rows": [
-            (run, choice.model_name(run), mark, caveats.few_prompts(run.held_out))
-            for run, mark in marked
-        ],
-        "different_comparisons": any(mark for _, mark in marked),
-        "form": form,
-        "can_compare": sum(run.state == State.DONE for run in page.object_list) > 1,
-        "chosen": request.GET.getlist("run"),
-        "blocked": lifecycle.reason_not_to_start(member.project),
-    }
-    return render(request, "runs/list.html", context, status=status)
-
-
-def start(request: HttpRequest, member: Member) -> HttpResponse:
-    form = TrainForm(request.POST, project=member.project)
-    if form.is_valid():
-        try:
-            run = lifecycle.start(
-                project=member.project,
-                config=form.config,
-                user=signed_in(request),
-                enqueue=tasks.train.enqueue,
-            )
-        except lifecycle.CannotTrainError as error:
-            form.add_error(None, str(error))
-        else:
-            return redirect("run", member.project.slug, run.pk)
-    return list_response(request, member, form, status=422)
 
 
 @require_safe

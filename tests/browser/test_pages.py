@@ -40,6 +40,8 @@ PAGES = {
     "projects/kitchen/prompts/{prompt}/": "Prompt",
     "projects/kitchen/agreement/": "Agreement",
     "projects/kitchen/runs/": "Runs",
+    "projects/kitchen/runs/new/": "New run",
+    "projects/kitchen/runs/{run}/edit/": "Edit run",
     "projects/kitchen/runs/{run}/": "Run",
     "projects/kitchen/runs/{run}/curves/": "Run",
     "projects/kitchen/runs/{run}/errors/": "Run",

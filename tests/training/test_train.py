@@ -428,3 +428,9 @@ def test_a_project_may_have_hardly_any_prompts(tmp_path, prompts):
     rankings = write_rankings(tmp_path / "rankings.jsonl", ranking_lines(prompts))
     run = train(rankings, tmp_path / "run", "--backbone", "auto", "--held-out-fraction", "0.5")
     assert f"over {prompts - 1} training prompt" in (run.path / "report.md").read_text()
+
+
+def test_rankings_of_a_file_are_not_chosen_by_labeller(rankings_file, tmp_path, capsys):
+    arguments = ["--rankings", str(rankings_file), "--run-folder", str(tmp_path / "run")]
+    assert main([*arguments, "--labellers", "ann", "--ranked-in", "here"]) != 0
+    assert "--labellers, --ranked-in: only for a project" in capsys.readouterr().err

@@ -14,16 +14,17 @@ from typing import Any
 
 import torch
 
+from training.aggregation import RankingFilter
 from training.backbones.defaults import complete
 from training.commandline import database_project, wants_bar
-from training.config import TrainConfig, from_arguments
+from training.config import TrainConfig, from_arguments, option
 from training.data.batching import Batches
 from training.data.database import DatabaseSource
 from training.data.file import FileSource
 from training.data.source import Source
 from training.distributed.device import Device, silence_transformers
 from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
-from training.errors import StoppedError
+from training.errors import StoppedError, UserError
 from training.evaluation.caveats import sentences
 from training.evaluation.evaluate import (
     EvalSplit,
@@ -62,11 +63,7 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     silence_transformers()
     config = from_arguments(arguments)
     # The source comes first: it may be mistyped, and start() removes an earlier run's results.
-    source: Source = (
-        FileSource(arguments.rankings)
-        if arguments.rankings
-        else DatabaseSource(*database_project(arguments))
-    )
+    source = open_source(arguments, RankingFilter.of(config.to_json()))
     config = complete(config)
     group = ProcessGroup.join(config)
     device = Device.choose(config, group)
@@ -81,6 +78,16 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
         train(config, source, device, folder, cache, reporter, resuming)
     finally:
         reporter.close()
+
+
+def open_source(arguments: argparse.Namespace, rankings: RankingFilter) -> Source:
+    """Return the file or the project that the arguments name. Raises UserError."""
+    if not arguments.rankings:
+        return DatabaseSource(*database_project(arguments), rankings)
+    if asked_for := rankings.to_json():
+        names = ", ".join(option(name) for name in asked_for)
+        raise UserError(f"{names}: only for a project, not for a file; leave out what is not used")
+    return FileSource(arguments.rankings)
 
 
 def open_folder(folder: RunFolder, config: TrainConfig, source: Source, *, restart: bool) -> bool:
@@ -349,6 +356,7 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
             "seconds": round(run.seconds, 3),
             "reading_share": state.reading_seconds / (state.step_seconds or math.inf),
             "tokens": state.tokens,
+            "peak_memory": run.learner.device.peak_memory(),
             "parameters": sum(w.numel() for w in run.learner.backbone.model.parameters()),
         }
     )

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from labelapp.models import Member, Project, State, TrainingRun
-from labelapp.runs.caveats import caveat_sentences, chance_of_training, comparison_marks
+from labelapp.runs.caveats import caveat_sentences, chance_of_training, comparison_letters
 from tests.conftest import sign_in
 
 pytestmark = pytest.mark.django_db
@@ -76,9 +76,10 @@ def test_runs_on_different_held_out_comparisons_are_marked(
     project: Project, manager: Member
 ) -> None:
     runs = [finished(project, comparisons_sha256=digest) for digest in ("a", "b", "a", "")]
-    waiting = TrainingRun.objects.create(project=project, config={"backbone": "rnn"})
-    assert [mark for _, mark in comparison_marks([*runs, waiting])] == ["A", "B", "A", "?", ""]
-    assert [mark for _, mark in comparison_marks([runs[0], runs[2]])] == ["", ""]
+    TrainingRun.objects.create(project=project, config={"backbone": "rnn"})  # waits
+    assert comparison_letters(["a", "b", "a", "", None]) == ["A", "B", "A", "?", ""]
+    assert comparison_letters(["a", "a", None]) == ["", "", ""]
+    assert comparison_letters([str(n) for n in range(27)])[-1] == "AA"
     client = sign_in(manager)
     page = client.get(URL).content.decode()
     assert page.count('held-out comparisons">A</abbr>') == 2

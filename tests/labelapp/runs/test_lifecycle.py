@@ -1,11 +1,13 @@
 """Runs: start one, follow it, stop it; what fails says why."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import uuid
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -122,7 +124,11 @@ def has_steps(folder: RunFolder) -> bool:
 @pytest.fixture
 def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
     """Return a run that was killed at a checkpoint, hundreds of steps before its end."""
-    run = start(project, epochs=300, checkpoint_minutes=0.0001)
+    return kill_at_checkpoint(start(project, epochs=300, checkpoint_minutes=0.0001))
+
+
+def kill_at_checkpoint(run: TrainingRun) -> TrainingRun:
+    """Execute a run until its first checkpoint, and kill its process."""
 
     def kill() -> None:
         folder = run_process.run_folder(run)
@@ -134,6 +140,28 @@ def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
     lifecycle.execute(run)
     killer.join()
     return run
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_of_some_rankings_resumes_with_the_same_ones(
+    project: Project,
+    ranked: list[Prompt],
+    add_ranking: AddRanking,
+    labeller: Member,
+    manager: Member,
+) -> None:
+    for prompt in ranked:
+        add_ranking(prompt, manager, [3, 2, 2, 1])
+    run = start(project, epochs=300, checkpoint_minutes=0.0001, labellers=labeller.name)
+    kill_at_checkpoint(run)
+    begun = run.manifest
+    assert (begun["chosen"], begun["ranking_filter"]) == (4, {"labellers": ["labeller"]})
+    lifecycle.delete_tokens(run)  # so that the rankings are read again
+    lifecycle.resume(run)
+    lifecycle.execute(run)
+    assert (run.state, run.reason) == (State.DONE, "")
+    assert run.manifest["rankings_sha256"] == begun["rankings_sha256"]
+    assert run.metrics["peak_memory"] > 1e8
 
 
 @pytest.mark.django_db(transaction=True)
@@ -443,13 +471,48 @@ def test_a_manager_starts_a_run(ranked: list[Prompt], manager: Member) -> None:
     assert task.args_kwargs["args"] == [run.pk]
 
 
+def form_key(page: str) -> str:
+    found = re.search(r'name="form_key" value="([0-9a-f-]+)"', page)
+    assert found
+    return found.group(1)
+
+
 def test_a_second_press_starts_no_second_run(ranked: list[Prompt], manager: Member) -> None:
     client = sign_in(manager)
-    client.post(URL, FORM)
-    response = client.post(URL, FORM)
-    assert response.status_code == 422
-    assert "A run is in progress." in response.content.decode()
+    form = FORM | {"form_key": form_key(client.get(f"{URL}new/").content.decode())}
+    first, second = client.post(URL, form), client.post(URL, form)
+    assert first["Location"] == second["Location"]
     assert TrainingRun.objects.count() == DBTaskResult.objects.count() == 1
+
+
+def test_the_same_form_with_other_settings_starts_another_run(
+    ranked: list[Prompt], manager: Member
+) -> None:
+    client = sign_in(manager)
+    form = FORM | {"form_key": form_key(client.get(f"{URL}new/").content.decode())}
+    client.post(URL, form)
+    client.post(URL, form | {"seed": "8"})
+    assert [run.config["seed"] for run in TrainingRun.objects.order_by("pk")] == [7, 8]
+
+
+def test_a_form_key_of_another_project_starts_a_run_of_its_own(
+    ranked: list[Prompt], manager: Member
+) -> None:
+    attic = Project.objects.create(name="Attic", slug="attic")
+    theirs = TrainingRun.objects.create(project=attic, form_key=uuid.uuid4())
+    sign_in(manager).post(URL, FORM | {"form_key": str(theirs.form_key)})
+    assert TrainingRun.objects.get(project=manager.project).form_key is None
+
+
+def test_runs_of_a_project_queue(ranked: list[Prompt], manager: Member) -> None:
+    client = sign_in(manager)
+    for seed in ("1", "2", "3"):
+        assert client.post(URL, FORM | {"seed": seed}).status_code == 302
+    assert TrainingRun.objects.filter(state=State.QUEUED).count() == 3
+    assert DBTaskResult.objects.count() == 3
+    page = client.get(f"{URL}new/").content.decode()
+    assert "3 runs of this project are waiting or in progress." in page
+    assert 'id="blocked"' not in page
 
 
 def test_bad_settings_are_refused_in_the_page(ranked: list[Prompt], manager: Member) -> None:

@@ -43,7 +43,7 @@ def test_a_chosen_model_is_named_and_lists_only_its_own_settings(manager: Member
     listed = settings_of(manager, run)
     assert (listed["backbone"], listed["seed"]) == ("auto", "0")
     assert not {"cell", "epochs", "lora_alpha", "learning_rate"} & set(listed)
-    column = '<td class="wide-only">%s</td>'
+    column = '<span class="run-model">%s</span>'
     assert column % "features and words" in client.get("/projects/kitchen/runs/").content.decode()
     choice["network"] = {"factor": 0.5}
     TrainingRun.objects.update(metrics={"choice": choice})
