@@ -1,6 +1,6 @@
 """What a reader must know before the figures of a run, as sentences of the pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -26,15 +26,22 @@ REASONS = {
 }
 
 
-def caveat_sentences(metrics: Mapping[str, Any]) -> list[str]:
-    """Return the caveats of a finished run in words, the most important first."""
+BESIDE_BASELINES = ("not_better", "not_measurably_better")
+"""The caveats that a verdict on the run has in its own words."""
+
+
+def caveat_sentences(metrics: Mapping[str, Any], left_out: Collection[str] = ()) -> list[str]:
+    """Return the caveats of a finished run in words, but for those named in `left_out`.
+
+    The most important one is first.
+    """
     held_out = as_object(metrics.get("held_out"))
     known = {
         **metrics,
         "held_out": held_out | {"baselines": as_object(held_out.get("baselines"))},
         "left_out": as_object(metrics.get("left_out")),
     }
-    return [sentence(caveat) for caveat in caveats(known)]
+    return [sentence(caveat) for caveat in caveats(known) if caveat.name not in left_out]
 
 
 def few_prompts(held_out: Mapping[str, Any]) -> str:

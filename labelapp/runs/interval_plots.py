@@ -8,7 +8,7 @@ from labelapp.models.jobs import as_object
 from labelapp.rendering.charts import round_axis
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparing import RunComparison
-from labelapp.runs.words import capitalised
+from labelapp.runs.words import capitalised, span
 from labelapp.templatetags.figures import percent
 
 SHORT_NAMES = {"longer_wins": "Longer wins", "word_counts": "Counting words"}
@@ -149,3 +149,9 @@ def estimate(name: str, kind: str, figures: dict[str, Any], key: str) -> Estimat
     if not isinstance(value, int | float):
         return None
     return Estimate(name, kind, value, low, high, percent(value))
+
+
+def share_text(value: float, low: float | None, high: float | None) -> str:
+    """Return a share with its interval, as in "64.1 % (60.2–68.0)"."""
+    between = "" if low is None or high is None else f" ({span(low, high)})"
+    return f"{percent(value)}{between}"

@@ -5,18 +5,25 @@ else. It reads the database and writes a run folder, from which its progress is 
 """
 
 import shutil
+from functools import partial
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from labelapp.db.bulk import delete_with_references
 from labelapp.db.retry import with_retries
+from labelapp.db.writer import write
 from labelapp.jobs import files, jobs
 from labelapp.jobs.jobs import Enqueue
 from labelapp.models import Placement, Project, State, TrainingRun, User
-from labelapp.runs import scores
+from labelapp.runs import scores, source_accuracy
 from labelapp.runs.process import command, end_orphan, run_folder, watch
 from training.config import TrainConfig
 from training.rankings import UNRANKED
+
+
+class CannotDeleteError(Exception):
+    """The run cannot be deleted now; the message says why and what to do."""
 
 
 class CannotTrainError(Exception):
@@ -121,6 +128,48 @@ def stop(run: TrainingRun) -> None:
         end_orphan(run)
 
 
+def reason_not_to_delete(run: TrainingRun) -> str:
+    """Return why a run cannot be deleted now, as a sentence that says what to do, or ""."""
+    if run.is_active:
+        return f"Run {run.pk} is in progress. Stop it, then delete it."
+    others = run.project.runs.exclude(pk=run.pk)
+    model = str(run_folder(run).model) if run.folder else ""
+    if model and (user := others.active().filter(config__model=model).first()):
+        return f"Run {user.pk} begins with the model of this one. Wait for it to finish."
+    if run == run.project.runs.scored().first():
+        return (
+            f"Review shows the scores of run {run.pk}, because it is the newest finished one. Train"
+            " another model, then delete it."
+        )
+    return ""
+
+
+def delete(run: TrainingRun) -> None:
+    """Delete a run that has ended, with its scores and its files. Raises CannotDeleteError."""
+    with_retries(partial(delete_row, run))
+    if not shares_tokens(run):
+        delete_tokens(run)
+    files.remove_folder(run)
+
+
+def delete_row(run: TrainingRun) -> None:
+    """Delete the row of a run, with the rows that refer to it. Raises CannotDeleteError."""
+    with write():
+        current = jobs.row(run).select_for_update().first()
+        if current is None:
+            raise CannotDeleteError(f"Run {run.pk} has been deleted already.")
+        if reason := reason_not_to_delete(current):
+            raise CannotDeleteError(reason)
+        delete_with_references(jobs.row(run))
+
+
+def shares_tokens(run: TrainingRun) -> bool:
+    """Return whether another run of the project uses the cached tokens of this one, or may."""
+    others = run.project.runs.exclude(pk=run.pk)
+    key = (run_folder(run).read_manifest() or {}).get("tokens_key")
+    return others.filter(manifest__tokens_key=key).exists() or others.active().exists()
+
+
 def delete_files(run: TrainingRun) -> None:
     """Delete the folder of a run that has ended, and the tokens of its rankings."""
     if run.folder:
@@ -153,6 +202,7 @@ def train_and_score(run: TrainingRun, show: bool) -> None:
         watch(run, command("score", run), show)
         with_retries(lambda: jobs.beat(run, stage="storing"))
         with_retries(lambda: scores.store(run, folder, show=show))
+        source_accuracy.write_by_source(run, folder)
     finally:
         manifest, metrics = folder.read_manifest() or {}, folder.read_metrics() or {}
         with_retries(lambda: jobs.beat(run, manifest=manifest, metrics=metrics))

@@ -74,8 +74,9 @@ def test_progress_ends_done(run):
 def test_there_is_a_line_for_each_step(run):
     lines = run.metric_lines()
     assert [line["step"] for line in lines] == list(range(1, run.read_metrics()["steps"] + 1))
-    names = {"step", "loss", "accuracy", "learning_rate", "tokens_per_second", "seconds"}
-    assert all(set(line) == names for line in lines)
+    names = {"step", "loss", "accuracy", "learning_rate", "gradient_norm", "tokens_per_second"}
+    assert all(set(line) == names | {"seconds"} for line in lines)
+    assert all(line["gradient_norm"] > 0 for line in lines)
     assert all(0 <= line["accuracy"] <= 1 for line in lines)
 
 
@@ -120,6 +121,7 @@ def test_curves_go_to_tensorboard(run, events):
         "train/loss",
         "train/accuracy",
         "train/learning_rate",
+        "train/gradient_norm",
         "train/tokens_per_second",
         "held_out/loss",
         "held_out/accuracy",

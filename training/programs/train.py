@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -251,7 +252,7 @@ def step_and_log(run: Run) -> None:
     learning_rate = learning_rate_at(step, run.steps, run.config)
     elements = run.batches[step]
     reading = time.monotonic() - started
-    stats = train_step(
+    stats, gradient_norm = train_step(
         run.learner, elements, state, learning_rate, run.config.max_grad_norm, run.reporter.say
     )
     now = time.monotonic()
@@ -262,17 +263,20 @@ def step_and_log(run: Run) -> None:
         took=now - started,
         reading=reading,
     )
-    log_step(run, stats, learning_rate, stats.tokens / (now - started))
+    rates = {"learning_rate": learning_rate, "gradient_norm": gradient_norm}
+    log_step(run, stats, rates, stats.tokens / (now - started))
 
 
-def log_step(run: Run, stats: StepStats, learning_rate: float, tokens_per_second: float) -> None:
+def log_step(
+    run: Run, stats: StepStats, rates: Mapping[str, float], tokens_per_second: float
+) -> None:
     """Write the values of the step just done to the log, and show them."""
     step = run.state.step
     if step % run.config.log_every == 0:
         values = {
             "loss": stats.loss,
             "accuracy": stats.accuracy,
-            "learning_rate": learning_rate,
+            **rates,
             "tokens_per_second": tokens_per_second,
             **run.learner.objective.figures(),
         }

@@ -43,10 +43,11 @@ def test_the_page_of_a_run_begins_with_what_limits_its_figures(
 ) -> None:
     run = finished(project)
     page = sign_in(manager).get(f"{URL}{run.pk}/").content.decode()
+    verdict = "Not worth using: no better than always preferring the longer response."
+    accuracy = "The model orders 60.0\u202f% (95\u00a0% interval 50.0–70.0) of the 40 comparisons"
     better = (
-        "The model is not better than always preferring the longer response: it orders"
-        " 60.0\u202f% (50.0–70.0) of the held-out comparisons as people did, against 62.0\u202f%,"
-        " a lead of \u22122.0 points (95\u202f% interval \u22125.1 to +1.0)."
+        "Always preferring the longer response, the better baseline, reaches 62.0\u202f%: a lead of"
+        " \u22122.0 points (95\u00a0% interval \u22125.1 to +1.0)."
     )
     left_out = (
         "9 of 100 rankings (9.0\u202f%) were left out: 9 because the chat template refuses their"
@@ -54,7 +55,7 @@ def test_the_page_of_a_run_begins_with_what_limits_its_figures(
     )
     cut = "7 comparisons were left out, because their responses are equal after the cut."
     folded = "The system message of 1 prompt was put into its first user message"
-    sentences = [better, left_out, cut, folded]
+    sentences = [verdict, accuracy, better, left_out, cut, folded]
     places = [page.index(sentence) for sentence in sentences]
     assert places == sorted(places)
     assert places[-1] < page.index("held-out accuracy") < page.index("1.061 is chance level")

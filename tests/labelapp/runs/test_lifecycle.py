@@ -25,7 +25,6 @@ from sqlalchemy import text
 from labelapp.jobs import jobs
 from labelapp.jobs.environment import database_url
 from labelapp.models import Member, Project, Prompt, Score, State, TrainingRun, User
-from labelapp.rendering.charts import loss_curve
 from labelapp.runs import lifecycle
 from labelapp.runs import process as run_process
 from tests.conftest import AddPrompt, AddRanking, sign_in
@@ -75,6 +74,11 @@ def test_the_command_trains_once_if_so_asked_and_scores_are_stored(
     assert run.done == run.total > 0
     assert run.manifest["rankings"] == 4
     assert 0.0 <= run.metrics["held_out"]["accuracy"] <= 1.0
+    by_source = run.metrics["held_out"]["by_source"]
+    assert [each["source"] for each in by_source] == [f"model-{place}" for place in range(4)]
+    counted = sum(each["comparisons"] for each in by_source)
+    assert counted == 2 * run.metrics["held_out"]["comparisons"]
+    assert run_process.run_folder(run).read_metrics() == run.metrics
     assert Score.objects.filter(run=run).count() == 16
     assert run.agreements.filter(held_out=True).count() == run.metrics["held_out"]["prompts"]
     assert (run_process.run_folder(run).model / "model.safetensors").is_file()
@@ -599,38 +603,6 @@ def test_a_run_of_another_project_is_not_found(running: TrainingRun, manager: Me
     assert client.post(f"/projects/attic/runs/{running.pk}/stop/").status_code == 404
 
 
-# The curve
-
-
-def test_the_curve_goes_from_the_first_step_to_the_last() -> None:
-    curve = loss_curve([{"step": s, "loss": 1.0 / s} for s in (1, 2, 4)])
-    assert curve is not None
-    xs = [float(point.split(",")[0]) for point in curve.polyline.split()]
-    assert xs == [0.0, 200.0, 600.0]
-    assert [label for _, label in curve.ticks_x] == ["1", "4"]
-
-
-def test_the_curve_shows_the_loss_of_guessing_where_it_is_in_sight() -> None:
-    high = loss_curve([{"step": s, "loss": loss} for s, loss in enumerate((1.0, 0.5))])
-    low = loss_curve([{"step": s, "loss": loss} for s, loss in enumerate((0.4, 0.3))])
-    assert high is not None
-    assert high.guessing == pytest.approx(200 * (1 - 0.6931 / 1.05), abs=0.1)
-    assert low is not None
-    assert low.guessing is None
-
-
-def test_there_is_no_curve_before_two_losses() -> None:
-    assert loss_curve([]) is None
-    assert loss_curve([{"step": 1, "loss": 0.7}, {"step": 2, "loss": None}]) is None
-
-
-def test_a_long_curve_is_thinned_and_keeps_its_end() -> None:
-    curve = loss_curve([{"step": s, "loss": 0.5} for s in range(10_001)])
-    assert curve is not None
-    assert len(curve.rows) <= 302
-    assert curve.rows[-1]["step"] == 10_000
-
-
 @pytest.mark.parametrize("name", ["aggregation", "verdicts"])  # the latter of an earlier version
 def test_training_again_takes_the_same_rankings(
     running: TrainingRun, manager: Member, name: str
@@ -640,5 +612,26 @@ def test_training_again_takes_the_same_rankings(
         del config["aggregation"]
     TrainingRun.objects.update(config=config)
     jobs.finish(running, State.FAILED, "The moon was in the way.")
-    page = sign_in(manager).get(f"{URL}{running.pk}/").content.decode()
-    assert 'name="aggregation" value="majority"' in page
+    client = sign_in(manager)
+    again = f"{URL}?again={running.pk}"
+    assert f'href="{again}#train"' in client.get(f"{URL}{running.pk}/").content.decode()
+    page = client.get(again).content.decode()
+    assert '<option value="majority" selected>' in page
+    assert 'name="epochs" value="1"' in page
+
+
+@pytest.mark.parametrize("number", ["", "x", "0", "999999", "9" * 30, "-1"])
+def test_the_form_has_its_defaults_without_a_run_to_repeat(manager: Member, number: str) -> None:
+    response = sign_in(manager).get(f"{URL}?again={number}")
+    assert response.status_code == 200
+    assert '<option value="auto" selected>' in response.content.decode()
+
+
+def test_the_settings_of_another_projects_run_are_not_shown(
+    running: TrainingRun, manager: Member
+) -> None:
+    TrainingRun.objects.update(config=running.config | {"seed": 4242})
+    elsewhere = Project.objects.create(name="Attic", slug="attic")
+    Member.objects.create(project=elsewhere, user=manager.user, name="m", role="manager")
+    page = sign_in(manager).get(f"/projects/attic/runs/?again={running.pk}").content.decode()
+    assert "4242" not in page
