@@ -41,7 +41,9 @@ def state(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     jobs.mark_lost(member.project.runs.all())
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     if not run.is_active:
-        answer = render(request, "runs/_list.html", list_context(request, member))
+        # Somebody may be editing a name.
+        context = list_context(request, member) | {"keeps_names": True}
+        answer = render(request, "runs/_list.html", context)
         answer["HX-Retarget"], answer["HX-Reswap"] = "#runs", "outerHTML"
         return answer
     context = {
