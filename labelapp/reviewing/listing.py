@@ -11,6 +11,7 @@ from labelapp.models import PromptAgreement, Response, TrainingRun
 from labelapp.reviewing.filters import ORDERS, Filter, Order, filtered
 
 MOST_SOURCES = 200
+ROWS_PER_PROMPT = 20  # that a filter reads: its responses, rankings and texts
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,17 @@ def count(run: TrainingRun, chosen: Filter, total: int) -> int:
 def cached_for(
     run: TrainingRun, name: str, chosen: Filter, find: Callable[[], int], total: int
 ) -> int:
-    """Return the result of `find`, cached for a minute if a run has many prompts."""
+    """Return the result of `find`, cached for a minute if a run has some thousand prompts."""
     key = sha256(chosen.query(run).encode()).hexdigest()
-    return cached(f"review-{name}-{key}", find, lambda _: total).value
+    return cached(f"review-{name}-{key}", find, lambda _: total * ROWS_PER_PROMPT).value
 
 
 def sources(run: TrainingRun, total: int) -> list[str]:
     """Return the sources of the responses that a run scored, by name."""
     found = Response.objects.filter(scores__run=run).exclude(source="").order_by("source")
     names = found.values_list("source", flat=True).distinct()[:MOST_SOURCES]
-    return cached(f"review-sources-{run.pk}", lambda: list(names), lambda _: total).value
+    rows = total * ROWS_PER_PROMPT
+    return cached(f"review-sources-{run.pk}", lambda: list(names), lambda _: rows).value
 
 
 def place(run: TrainingRun, chosen: Filter, prompt: int) -> Place | None:

@@ -195,7 +195,7 @@ def test_the_list_makes_the_same_queries_whatever_it_holds(
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         assert client.get(URL).status_code == 200
-    assert len(queries) == 13
+    assert len(queries) == 15
 
 
 def test_letters_go_on_after_z() -> None:
