@@ -8,9 +8,10 @@ pandas and tensorboard, and SQLAlchemy for the runs of training.train. Rows that
 it is missing.
 
 Every job is a process of its own with a time limit, so that one that fails or hangs does not stop
-the others. gpu.md and gpu.json are written after every job: the tables, why jobs failed, and which
-were left out for lack of time. What the jobs wrote to stderr is in log.txt. The exit status is 1 if
-a job failed or was left out.
+the others. Jobs that check numbers run side by side, and those that measure time run alone
+afterwards. gpu.md and gpu.json are written after every job: the tables, why jobs failed, which were
+left out for lack of time, and how long each one took. What the jobs wrote to stderr is in log.txt.
+The exit status is 1 if a job failed or was left out.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,6 +69,9 @@ RUNS = {
     "GRU with Davidson's ties": ("--backbone", "rnn", "--cell", "gru", "--ties", "davidson"),
 }
 """Options of the runs that are killed and resumed."""
+DEFAULTS = {"default run": (), "default run with a network": ("--network-from", "1")}
+"""Options of the runs that are repeated on the CPU."""
+CORES_PER_CHECK = 4
 
 
 class Job(NamedTuple):
@@ -75,6 +80,72 @@ class Job(NamedTuple):
     seconds: float
     command: list[str]
 
+    @property
+    def title(self) -> str:
+        return f"{self.table}: {self.name}"
+
+
+class Report:
+    """Hold the tables so far, and write them after every job."""
+
+    def __init__(self, folder: Path, minutes: float) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.log = folder / "log.txt"
+        self.log.unlink(missing_ok=True)
+        self.started = time.monotonic()
+        self.ends = self.started + 60 * minutes
+        self.tables: dict[str, Rows] = {}
+        self.failures: Rows = []
+        self.times: Rows = []
+        self.left_out: list[str] = []
+
+    def run(self, jobs: list[Job], together: int, *, limits: bool) -> None:
+        """Run jobs, so many at a time; `limits` is False if only the end of the time stops them."""
+
+        def run_job(job: Job) -> tuple[Rows, str, str, float] | None:
+            began = time.monotonic()
+            left = self.ends - began
+            if left < MIN_SECONDS:
+                return None
+            print(job.title, flush=True)
+            done = run(job.command, min(left, job.seconds) if limits else left)
+            return *done, time.monotonic() - began
+
+        with ThreadPoolExecutor(together) as pool:
+            for job, done in zip(jobs, pool.map(run_job, jobs), strict=True):
+                self.add(job, done)
+
+    def add(self, job: Job, done: tuple[Rows, str, str, float] | None) -> None:
+        """Record what a job returned, or that there was no time for it, and write the report."""
+        if done is None:
+            self.left_out.append(job.title)
+        else:
+            rows, failure, errors, seconds = done
+            with self.log.open("a") as file:
+                file.write(f"\n# {job.title}\n{errors}")
+            self.tables.setdefault(job.table, []).extend(rows)
+            self.times.append({"job": job.title, "seconds": seconds})
+            if failure:
+                self.failures.append({"job": job.title, "failure": failure})
+        self.write()
+
+    def write(self) -> None:
+        seconds = time.monotonic() - self.started
+        shown = {
+            name: with_speeds(rows) if name.startswith("Training") else rows
+            for name, rows in self.tables.items()
+        }
+        values = {"seconds": seconds, "tables": shown, "failures": self.failures}
+        values |= {"left_out": self.left_out, "times": self.times}
+        (self.folder / "gpu.json").write_text(json.dumps(values, indent=1) + "\n")
+        named = shown | {"Failures": self.failures, "Times": self.times}
+        lines = [f"## {name}\n\n{markdown(rows)}" for name, rows in named.items() if rows]
+        lines.append(f"Total: {seconds:.0f} seconds.\n")
+        if self.left_out:
+            lines.append(f"Left out for lack of time: {'; '.join(self.left_out)}.\n")
+        (self.folder / "gpu.md").write_text("\n".join(lines))
+
 
 def main() -> int:
     end_with_parent()
@@ -82,31 +153,15 @@ def main() -> int:
     if arguments.part:
         PARTS[arguments.part](arguments)
         return 0
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    log = arguments.output / "log.txt"
-    log.unlink(missing_ok=True)
-    started = time.monotonic()
-    tables: dict[str, Rows] = {}
-    failures: Rows = []
-    left_out: list[str] = []
-    for job in jobs(arguments):
-        name = f"{job.table}: {job.name}"
-        left = started + 60 * arguments.minutes - time.monotonic()
-        if left < MIN_SECONDS:
-            left_out.append(name)
-        else:
-            print(name, flush=True)
-            rows, failure, errors = run(
-                job.command, left if arguments.small else min(left, job.seconds)
-            )
-            with log.open("a") as file:
-                file.write(f"\n# {name}\n{errors}")
-            tables.setdefault(job.table, []).extend(rows)
-            if failure:
-                failures.append({"job": name, "failure": failure})
-        write(arguments.output, tables, failures, left_out, time.monotonic() - started)
+    report = Report(arguments.output, arguments.minutes)
+    limits = not arguments.small
+    # Alone, because it measures, and because the others then find torch's libraries in memory.
+    report.run([part("Environment", "environment", 60, arguments)], 1, limits=limits)
+    together = max(1, (os.cpu_count() or 1) // CORES_PER_CHECK)
+    report.run(list(checks(arguments)), together, limits=limits)
+    report.run(list(measurements(arguments)), 1, limits=limits)
     print((arguments.output / "gpu.md").read_text())
-    return int(bool(failures or left_out))
+    return int(bool(report.failures or report.left_out))
 
 
 def parse() -> argparse.Namespace:
@@ -124,18 +179,26 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def jobs(arguments: argparse.Namespace) -> Iterator[Job]:
-    """Yield all jobs, the most important ones first."""
+def checks(arguments: argparse.Namespace) -> Iterator[Job]:
+    """Yield the jobs that check numbers, the most important ones first."""
     small = arguments.small
-    yield part("Environment", "environment", 60, arguments)
     yield part("Equality", "equality", 240, arguments)
+    if not small:
+        yield part("Equality", "equality of FlexAttention", 240, arguments)
+    for kind in ["default run"] if small else DEFAULTS:
+        yield part("On the GPU and on the CPU", kind, 200, arguments)
+    for kind in ["transformer"] if small else RUNS:
+        yield part("Killed and resumed", kind, 150, arguments)
+
+
+def measurements(arguments: argparse.Namespace) -> Iterator[Job]:
+    """Yield the jobs that measure time, the most important ones first."""
+    small = arguments.small
     yield from training_jobs("3,8,8" if small else "9,256,128", arguments)
-    for kind in ("transformer",) if small else RUNS:
-        yield part("Killed and resumed", kind, 100, arguments)
     sizes = ["--row=3,8,8", "--prompts=2"] if small else ["--prompts=64"]
     batches = ["--batches", "3"] if small else ["--batches", "9", "36", "144"]
     scoring = ["benchmarks/scoring.py", "--json", "--repeats=2", *sizes, *batches]
-    yield Job("Scoring", "scoring", 90, [*scoring, *machine_options(arguments)])
+    yield Job("Scoring", "scoring", 120, [*scoring, *machine_options(arguments)])
     if not small:
         yield from training_jobs("4,64,128", arguments)
 
@@ -153,23 +216,6 @@ def training_jobs(row: str, arguments: argparse.Namespace) -> Iterator[Job]:
         sizes.rankings, sizes.steps = 16, 5
     for name in ("padded", "shared", "trl") if arguments.small else CONTENDERS:
         yield Job(f"Training, K,P,R = {row}", name, 75, worker_command(name, row, sizes))
-
-
-def write(
-    folder: Path, tables: dict[str, Rows], failures: Rows, left_out: list[str], seconds: float
-) -> None:
-    shown = {
-        name: with_speeds(rows) if name.startswith("Training") else rows
-        for name, rows in tables.items()
-    }
-    values = {"seconds": seconds, "tables": shown, "failures": failures, "left_out": left_out}
-    (folder / "gpu.json").write_text(json.dumps(values, indent=1) + "\n")
-    named = shown | {"Failures": failures}
-    lines = [f"## {name}\n\n{markdown(rows)}" for name, rows in named.items() if rows]
-    lines.append(f"Total: {seconds:.0f} seconds.\n")
-    if left_out:
-        lines.append(f"Left out for lack of time: {'; '.join(left_out)}.\n")
-    (folder / "gpu.md").write_text("\n".join(lines))
 
 
 # Environment
@@ -262,12 +308,12 @@ def equality_checks(arguments: argparse.Namespace) -> Iterator[tuple[str, str, s
             yield f"K-wise = all pairs, {name}", kind, how["attention"], pairs
 
 
-def check_equality(arguments: argparse.Namespace) -> None:
+def check_equality(arguments: argparse.Namespace, *, flex: bool) -> None:
     Device.choose(TrainConfig(device=arguments.device))  # turns TF32 off, as in a run
     failed = 0
-    # FlexAttention last: an error in a kernel makes the GPU useless to this process.
-    checks = sorted(equality_checks(arguments), key=lambda each: each[2] == "flex")
-    for what, kind, attention, check in checks:
+    for what, kind, attention, check in equality_checks(arguments):
+        if (attention == "flex") != flex:
+            continue  # in a process of its own: an error in a kernel makes the GPU useless to it
         row = {"check": what, "model": kind, "attention": attention}
         try:
             row |= {"largest difference": check(), "result": "equal"}
@@ -278,6 +324,34 @@ def check_equality(arguments: argparse.Namespace) -> None:
         send(row)
     if failed:
         raise SystemExit(f"error: {failed} checks failed")
+
+
+# The same run on the device and on the CPU
+
+
+def compare_devices(kind: str, arguments: argparse.Namespace) -> None:
+    """Send what a run with the default settings finds on the device and on the CPU."""
+    with tempfile.TemporaryDirectory() as name:
+        options = ["--rankings", "examples/pandalm.jsonl.gz", *DEFAULTS[kind]]
+        folders = {device: Path(name) / device for device in (arguments.device, "cpu")}
+        started = [
+            start_run(folder / "run", [*options, "--device", device])
+            for device, folder in folders.items()
+        ]
+        for device, process in zip(folders, started, strict=True):
+            if process.wait():
+                raise SystemExit(f"error: the run on {device} failed")
+        for device, folder in folders.items():
+            metrics = RunFolder(folder / "run").read_metrics()
+            send(
+                {
+                    "run": kind,
+                    "device": device,
+                    "held-out accuracy": metrics["held_out"]["accuracy"],
+                    "held-out loss": metrics["held_out"]["loss"],
+                    "seconds": metrics["seconds"],
+                }
+            )
 
 
 # Resuming
@@ -298,12 +372,18 @@ def resume(kind: str, arguments: argparse.Namespace) -> None:
 def resumed(
     folder: Path, options: list[str], arguments: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    total = 12 if arguments.small else 40
-    start = partial(start_training, folder, total, options, arguments)
+    steps = 12 if arguments.small else 60
+    options += ["--rankings", "examples/pandalm.jsonl.gz", "--baseline", "off"]
+    options += ["--device", arguments.device, "--precision", arguments.precision]
+    options += ["--epochs", "100", "--max-steps", str(steps), "--rankings-per-step", "8"]
+
+    def start(name: str, *more: str) -> subprocess.Popen[bytes]:
+        return start_run(folder / name / "run", [*options, *more])
+
     whole, again = start("whole"), start("again")
     killed = start("killed", "--checkpoint-minutes", "0.0001")
     path = RunFolder(folder / "killed" / "run")
-    while len(path.metric_lines()) < total // 3 or not steps_of(path.checkpoints, "step"):
+    while len(path.metric_lines()) < steps // 3 or not steps_of(path.checkpoints, "step"):
         if killed.poll() is not None:
             raise SystemExit(f"error: the run ended before it was killed: {killed.returncode}")
         time.sleep(0.01)
@@ -323,35 +403,29 @@ def resumed(
             "largest difference of a step's loss": max(losses),
             "held-out loss": found[1],
             "uninterrupted": expected[1],
+            "seconds": found[2],
         }
 
 
-def start_training(
-    folder: Path,
-    total: int,
-    options: list[str],
-    arguments: argparse.Namespace,
-    name: str,
-    *more: str,
-) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "training.train", "--rankings", "examples/pandalm.jsonl.gz"]
-    command += ["--run-folder", str(folder / name / "run"), "--device", arguments.device]
-    command += ["--precision", arguments.precision, "--baseline", "off"]
-    command += ["--max-steps", str(total), "--rankings-per-step", "8", *options, *more]
+def start_run(folder: Path, options: list[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "training.train", "--run-folder", str(folder), *options]
     environment = for_child({**os.environ, "OMP_NUM_THREADS": "1"})
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
 
 
-def outcome(folder: Path) -> tuple[list[float], float]:
-    """Return the loss of every step of a finished run, and its held-out loss."""
+def outcome(folder: Path) -> tuple[list[float], float, float]:
+    """Return the loss of each step of a finished run, its held-out loss, and its seconds."""
     run = RunFolder(folder / "run")
     losses = [line["loss"] for line in run.metric_lines()]
-    return losses, run.read_metrics()["held_out"]["loss"]
+    metrics = run.read_metrics()
+    return losses, metrics["held_out"]["loss"], metrics["seconds"]
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "environment": environment,
-    "equality": check_equality,
+    "equality": partial(check_equality, flex=False),
+    "equality of FlexAttention": partial(check_equality, flex=True),
+    **{kind: partial(compare_devices, kind) for kind in DEFAULTS},
     **{kind: partial(resume, kind) for kind in RUNS},
 }
 

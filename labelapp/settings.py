@@ -235,6 +235,9 @@ TIME_ZONE = "UTC"
 MODELS = words("MODELS", "gpt2")
 MODELS_DIR = Path(os.environ.get("MODELS_DIR") or DATA_DIR / "models")
 
+# Set by `manage.py serve`: the address of TensorBoard, with its secret path.
+TENSORBOARD_URL = os.environ.get("TENSORBOARD_URL", "").rstrip("/")
+
 # Only the upload page accepts files (labelapp/importing/views.py), up to this size.
 MAX_UPLOAD_BYTES = 2**20 * whole_number(
     "MAX_UPLOAD_MIB", os.environ.get("MAX_UPLOAD_MIB") or "2048"

@@ -15,6 +15,8 @@ from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
 from labelapp.quality.views import agreement, disagreements
 from labelapp.reviewing import views as reviewing
+from labelapp.runs import list_views as run_list
+from labelapp.runs import run_views as one_run
 from labelapp.runs import views as runs
 from labelapp.web import languages
 from labelapp.web.middleware import translated
@@ -38,6 +40,8 @@ urlpatterns = [
     path("words/<slug:language>.js", languages.javascript_catalog, name="words"),
     path("language/", languages.choose_language, name="language"),
     path("join/<str:token>/", invitations.join, name="join"),
+    path("tensorboard/", runs.tensorboard, name="tensorboard"),
+    path("tensorboard/<path:path>", runs.tensorboard),
     path("projects/new/", projects.new, name="project_new"),
     path("projects/new/preview/", projects.new_preview, name="project_new_preview"),
     path("projects/<slug:slug>/", projects.detail, name="project"),
@@ -136,13 +140,26 @@ urlpatterns = [
         uploading.bad_lines_csv,
         name="upload_bad_lines",
     ),
-    path("projects/<slug:slug>/runs/", runs.index, name="runs"),
+    path("projects/<slug:slug>/runs/", run_list.index, name="runs"),
+    path("projects/<slug:slug>/runs/new/", run_list.new, name="run_new"),
+    path("projects/<slug:slug>/runs/new/estimate/", run_list.estimate, name="run_estimate"),
+    path("projects/<slug:slug>/runs/<row:pk>/state/", run_list.state, name="run_state"),
+    path("projects/<slug:slug>/runs/<row:pk>/about/", run_list.about, name="run_about"),
+    path("projects/<slug:slug>/runs/<row:pk>/edit/", run_list.edit, name="run_edit"),
+    path("projects/<slug:slug>/runs/<row:pk>/pin/", run_list.pin, name="run_pin"),
     path("projects/<slug:slug>/runs/compare/", runs.compare, name="runs_compare"),
-    path("projects/<slug:slug>/runs/<row:pk>/", runs.detail, name="run"),
-    path("projects/<slug:slug>/runs/<row:pk>/progress/", runs.progress, name="run_progress"),
-    path("projects/<slug:slug>/runs/<row:pk>/stop/", runs.stop, name="run_stop"),
-    path("projects/<slug:slug>/runs/<row:pk>/go-on/", runs.resume, name="run_resume"),
-    path("projects/<slug:slug>/runs/<row:pk>/log/", runs.log, name="run_log"),
+    path("projects/<slug:slug>/runs/<row:pk>/", one_run.overview, name="run"),
+    path("projects/<slug:slug>/runs/<row:pk>/curves/", one_run.curves, name="run_curves"),
+    path("projects/<slug:slug>/runs/<row:pk>/errors/", one_run.errors, name="run_errors"),
+    path("projects/<slug:slug>/runs/<row:pk>/data/", one_run.data, name="run_data"),
+    path("projects/<slug:slug>/runs/<row:pk>/settings/", one_run.settings, name="run_settings"),
+    path("projects/<slug:slug>/runs/<row:pk>/files/", one_run.files, name="run_files"),
+    path("projects/<slug:slug>/runs/<row:pk>/files/<str:name>", one_run.file, name="run_file"),
+    path("projects/<slug:slug>/runs/<row:pk>/delete/", one_run.delete, name="run_delete"),
+    path("projects/<slug:slug>/runs/<row:pk>/progress/", one_run.progress, name="run_progress"),
+    path("projects/<slug:slug>/runs/<row:pk>/stop/", one_run.stop, name="run_stop"),
+    path("projects/<slug:slug>/runs/<row:pk>/go-on/", one_run.resume, name="run_resume"),
+    path("projects/<slug:slug>/runs/<row:pk>/log/", one_run.log, name="run_log"),
     path("projects/<slug:slug>/reviewing/", reviewing.index, name="reviewing"),
     path("projects/<slug:slug>/reviewing/figures/", reviewing.figures, name="reviewing_figures"),
     path("projects/<slug:slug>/reviewing/measure/", reviewing.measure, name="reviewing_measure"),

@@ -1,14 +1,60 @@
-"""Choose the rankings of a prompt that count: all, the majority, or adjudicated ones first.
+"""Choose the rankings that count: all, the majority, or adjudicated ones first; and by whom.
 
 Standard library only: the web imports this file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import combinations
+from typing import Any
 
-from training.rankings import UNRANKED, Aggregation, Identifier, Ranking
+from training.rankings import UNRANKED, Aggregation, Identifier, RankedIn, Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class RankingFilter:
+    """Which rankings of a project a run uses: by labeller, by day (UTC), and by their origin.
+
+    What is empty asks nothing. Both ends belong to the interval.
+    """
+
+    labellers: tuple[str, ...] = ()
+    first: datetime | None = None
+    last: datetime | None = None
+    ranked_in: RankedIn = "all"
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> RankingFilter:
+        """Return the filter that the settings of a run ask for."""
+        names = (name.strip() for name in str(settings.get("labellers") or "").split(","))
+        first, last = (settings.get(name) or "" for name in ("ranked_from", "ranked_until"))
+        return cls(
+            labellers=tuple(dict.fromkeys(filter(None, names))),
+            first=day_start(first) if first else None,
+            last=day_start(last) + timedelta(days=1, microseconds=-1) if last else None,
+            ranked_in=settings.get("ranked_in") or "all",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the filter asks, under the names of the settings."""
+        values = {
+            "labellers": list(self.labellers),
+            "ranked_from": self.first and self.first.date().isoformat(),
+            "ranked_until": self.last and self.last.date().isoformat(),
+            "ranked_in": None if self.ranked_in == "all" else self.ranked_in,
+        }
+        return {name: value for name, value in values.items() if value}
+
+
+EVERY_RANKING = RankingFilter()
+
+
+def day_start(day: str) -> datetime:
+    """Return the first moment of a day in UTC."""
+    return datetime.combine(date.fromisoformat(day), time(tzinfo=UTC))
 
 
 def choose(rankings: Sequence[Ranking], aggregation: Aggregation) -> list[Ranking]:

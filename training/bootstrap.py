@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,6 +70,10 @@ class Sums:
         enough = len(by_prompt) >= FEWEST_PROMPTS
         samples_SC = resampled(by_prompt.to_numpy(dtype=float)) if enough else None
         self._samples = pd.DataFrame(samples_SC, columns=by_prompt.columns)
+
+    @property
+    def columns(self) -> pd.Index[Any]:
+        return self._by_prompt.columns
 
     def ratio(self, name: str, above: str, below: str) -> dict[str, float | None]:
         """Return the ratio of two columns' sums, with its 95 % interval as name_low and name_high.

@@ -10,9 +10,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, get_args, get_type_hints
 
-from training.rankings import Aggregation, Ties
+from training.rankings import Aggregation, RankedIn, Ties
 
 Switch = Literal["off", "on"]
 Backbone = Literal["auto", "features", "embedding", "transformer", "rnn", "pretrained"]
@@ -76,6 +77,8 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 
+SWITCH_WORDS = {"off": "Off", "on": "On"}
+Group = Literal["rankings", "model", "learning", "evaluation", "machine"]
 Kind = Literal["linear", "transformer", "rnn", "pretrained"]
 LINEAR: tuple[Kind, ...] = ("linear",)
 TRANSFORMER: tuple[Kind, ...] = ("transformer",)
@@ -114,17 +117,24 @@ def setting(
     default: Any,
     text: str,
     *,
-    group: str,
+    group: Group,
+    label: str = "",
+    words: Mapping[str, str] | None = None,
+    is_basic: bool = False,
+    is_date: bool = False,
     least: float | None = None,
     above: float | None = None,
     most: float | None = None,
     used_by: tuple[Kind, ...] = EVERY,
 ) -> Any:
-    """Define a field of TrainConfig: its help text, its group in `--help`, its range and its use.
+    """Define a field of TrainConfig: its help text, its group, its range and its use.
 
-    `used_by` names the kinds of models that the setting has an effect on.
+    `used_by` names the kinds of models that the setting has an effect on. Forms show `label` in
+    place of the field's name and `words` in place of its choices, and `is_basic` settings first.
     """
-    metadata = {"help": text, "group": group, "used_by": used_by}
+    metadata: dict[str, Any] = {"help": text, "group": group, "used_by": used_by}
+    metadata |= {"label": label, "words": words or {}, "is_basic": is_basic}
+    metadata["is_date"] = is_date
     limits = {"least": least, "above": above, "most": most}
     return dataclasses.field(default=default, metadata={**metadata, **limits})
 
@@ -139,20 +149,40 @@ class TrainConfig:
 
     backbone: Backbone = setting(
         "auto",
-        "auto (chosen by cross-validation), features (a linear model of features and words),"
-        " embedding (those and a frozen encoder), transformer or rnn from scratch, or any"
-        " pretrained Hugging Face model",
+        "kind of model: auto, features and embedding (with a frozen encoder) are linear, and auto"
+        " chooses by cross-validation; transformer and rnn are trained from scratch; pretrained is"
+        " any Hugging Face model",
         group="model",
+        is_basic=True,
+        words={
+            "auto": "Automatic: the best by cross-validation",
+            "features": "Linear, of features and words",
+            "embedding": "Linear, of features, words and a frozen encoder",
+            "transformer": "Transformer, from scratch",
+            "rnn": "Recurrent network, from scratch",
+            "pretrained": "Pretrained (Hugging Face)",
+        },
     )
     model: str = setting(
         None,
         "name or folder of the pretrained Hugging Face model, or of the encoder (safetensors)",
         group="model",
+        is_basic=True,
+        label="pretrained model",
     )
     backbone_license: str = setting(
-        "", "licence of the pretrained model, or of the encoder, for the model card", group="model"
+        "",
+        "licence of the pretrained model, or of the encoder, for the model card",
+        group="model",
+        label="licence of the model",
     )
-    cell: Cell = setting("lstm", "recurrent cell of the rnn", group="model", used_by=RNN)
+    cell: Cell = setting(
+        "lstm",
+        "recurrent cell of the rnn",
+        group="model",
+        words={"gru": "GRU", "lstm": "LSTM"},
+        used_by=RNN,
+    )
     layers: int = setting(
         1, "layers of a model from scratch", group="model", used_by=SCRATCH, least=1, most=48
     )
@@ -184,6 +214,7 @@ class TrainConfig:
         8192,
         "vocabulary size of a model from scratch, in tokens",
         group="model",
+        label="vocabulary size",
         used_by=("linear", "transformer", "rnn"),
         least=300,
         most=262144,
@@ -192,6 +223,7 @@ class TrainConfig:
         5000,
         "training rankings from which backbone auto tries a network beside the linear model",
         group="model",
+        label="network from",
         used_by=LINEAR,
         least=1,
     )
@@ -200,6 +232,7 @@ class TrainConfig:
         "LoRA rank for a pretrained model; 0 trains all weights. Left out, it is 16 for a model of"
         " at least a billion parameters",
         group="model",
+        label="LoRA rank",
         used_by=PRETRAINED,
         least=0,
     )
@@ -207,6 +240,7 @@ class TrainConfig:
         32.0,
         "LoRA alpha; the update is scaled by alpha / rank",
         group="model",
+        label="LoRA alpha",
         used_by=PRETRAINED,
         above=0,
     )
@@ -221,30 +255,74 @@ class TrainConfig:
     ties: Ties = setting(
         "drop",
         "drop tied pairs, label them one half, or model their probability (Davidson)",
-        group="data",
+        group="rankings",
+        words={
+            "drop": "Leave them out",
+            "half": "Label them one half",
+            "davidson": "Model their probability (Davidson)",
+        },
     )
     aggregation: Aggregation = setting(
         "all",
         "train on all rankings, the majority of labellers, or adjudicated rankings first",
-        group="data",
+        group="rankings",
+        is_basic=True,
+        words={
+            "all": "All rankings",
+            "majority": "The majority of a prompt’s labellers, as one ranking",
+            "adjudicated": "The adjudicated ranking where there is one, otherwise all",
+        },
+    )
+    labellers: str = setting(
+        "",
+        "names of the labellers whose rankings are used, separated by commas; empty is everybody",
+        group="rankings",
+    )
+    ranked_from: str = setting(
+        "",
+        "first day of the rankings that are used, in UTC, as YYYY-MM-DD",
+        group="rankings",
+        is_date=True,
+    )
+    ranked_until: str = setting(
+        "",
+        "last day of the rankings that are used, in UTC, as YYYY-MM-DD",
+        group="rankings",
+        is_date=True,
+    )
+    ranked_in: RankedIn = setting(
+        "all",
+        "use all rankings, those made here, or imported ones",
+        group="rankings",
+        label="origin of rankings",
+        words={"all": "All", "here": "Ranked here", "imported": "Imported"},
     )
     held_out_by: HeldOutBy = setting(
-        "prompt", "hold out some prompts, or all rankings of some labellers", group="data"
+        "prompt",
+        "hold out some prompts, or all rankings of some labellers",
+        group="evaluation",
+        label="held out",
+        words={"prompt": "Some prompts", "labeller": "All rankings of some labellers"},
     )
     held_out_fraction: float = setting(
         0.15,
         "fraction of prompts (or labellers) held out for evaluation",
-        group="data",
+        group="evaluation",
+        label="held-out fraction",
+        is_basic=True,
         above=0,
         most=0.9,
     )
     split: int = setting(
-        0, "number of the split; another number holds out other prompts", group="data", least=0
+        0,
+        "number of the split; another number holds out other prompts",
+        group="evaluation",
+        least=0,
     )
     folds: int = setting(
         0,
         "number of cross-validation folds, of which split names the held-out one; 0 is off",
-        group="data",
+        group="evaluation",
         least=0,
         most=1000,
     )
@@ -252,7 +330,7 @@ class TrainConfig:
         None,
         "maximum prompt length in tokens; the oldest tokens are cut. For a pretrained model 512, or"
         " fewer if it reads fewer",
-        group="data",
+        group="rankings",
         least=8,
         most=1048576,
     )
@@ -260,7 +338,7 @@ class TrainConfig:
         None,
         "maximum response length in tokens; the end is cut. For a pretrained model 512, or fewer if"
         " it reads fewer",
-        group="data",
+        group="rankings",
         least=8,
         most=1048576,
     )
@@ -268,26 +346,34 @@ class TrainConfig:
     batching: Batching = setting(
         "grouped",
         "batch all rankings of the same responses as one, or shuffle their comparisons",
-        group="training",
+        group="learning",
+        words={
+            "grouped": "All rankings of the same responses as one",
+            "shuffled": "Shuffled comparisons",
+        },
         used_by=BY_STEPS,
     )
     loss: Loss = setting(
         "bradley-terry",
         "loss of all comparisons, or of the order as a whole",
-        group="training",
+        group="learning",
+        words={
+            "bradley-terry": "All comparisons (Bradley-Terry)",
+            "plackett-luce": "The order as a whole (Plackett-Luce)",
+        },
         used_by=BY_STEPS,
     )
     margin: float = setting(
         0.0,
         "margin of the loss, in reward per rank of distance",
-        group="training",
+        group="learning",
         used_by=BY_STEPS,
         least=0,
     )
     label_smoothing: float = setting(
         0.0,
         "label smoothing: fraction of comparisons taken to be wrong",
-        group="training",
+        group="learning",
         used_by=BY_STEPS,
         least=0,
         most=0.49,
@@ -295,14 +381,15 @@ class TrainConfig:
     reward_centering: float = setting(
         0.0,
         "coefficient of the squared mean reward of a ranking, added to the loss",
-        group="training",
+        group="learning",
         used_by=BY_STEPS,
         least=0,
     )
     epochs: int = setting(
         None,
         "epochs: passes over the texts of the training side",
-        group="training",
+        group="learning",
+        is_basic=True,
         used_by=BY_STEPS,
         least=1,
         most=10000,
@@ -310,26 +397,46 @@ class TrainConfig:
     max_steps: int = setting(
         0,
         "maximum number of optimiser steps; 0 is no limit but the epochs",
-        group="training",
+        group="learning",
         used_by=BY_STEPS,
         least=0,
     )
     rankings_per_step: int = setting(
         None,
         "batch size: rankings in one optimiser step; those of the same responses count as one",
-        group="training",
+        group="learning",
         used_by=BY_STEPS,
         least=1,
         most=65536,
     )
-    optimizer: OptimizerChoice = setting("adamw", "optimiser", group="training", used_by=BY_STEPS)
+    optimizer: OptimizerChoice = setting(
+        "adamw",
+        "optimiser of the weights",
+        group="learning",
+        label="optimiser",
+        words={
+            "adam": "Adam",
+            "adamw": "AdamW",
+            "sgd": "SGD",
+            "rmsprop": "RMSprop",
+            "adafactor": "Adafactor",
+            "muon": "Muon",
+        },
+        used_by=BY_STEPS,
+    )
     schedule: Schedule = setting(
-        "cosine", "learning rate schedule after warm-up", group="training", used_by=BY_STEPS
+        "cosine",
+        "learning rate schedule after warm-up",
+        group="learning",
+        label="learning rate schedule",
+        words={"cosine": "Cosine", "linear": "Linear", "constant": "Constant"},
+        used_by=BY_STEPS,
     )
     learning_rate: float = setting(
         None,
         "peak learning rate; of a pretrained model 1e-5, or 1e-4 with LoRA",
-        group="training",
+        group="learning",
+        is_basic=True,
         used_by=BY_STEPS,
         above=0,
         most=1,
@@ -339,7 +446,7 @@ class TrainConfig:
         "peak learning rate of the head of a pretrained model, and of other weights that its files"
         " lack. Left out, it is that of the other weights, or ten times that for a new head without"
         " LoRA",
-        group="training",
+        group="learning",
         used_by=PRETRAINED,
         above=0,
         most=1,
@@ -347,7 +454,8 @@ class TrainConfig:
     final_lr_ratio: float = setting(
         0.1,
         "final learning rate, as a fraction of the peak",
-        group="training",
+        group="learning",
+        label="final learning rate ratio",
         used_by=BY_STEPS,
         least=0,
         most=1,
@@ -355,7 +463,7 @@ class TrainConfig:
     warmup_ratio: float = setting(
         None,
         "warm-up steps, as a fraction of all steps",
-        group="training",
+        group="learning",
         used_by=BY_STEPS,
         least=0,
         most=0.9,
@@ -363,7 +471,7 @@ class TrainConfig:
     beta1: float = setting(
         0.9,
         "beta1 of Adam and AdamW; momentum of the other optimisers",
-        group="training",
+        group="learning",
         used_by=BY_STEPS,
         least=0,
         most=0.9999,
@@ -371,7 +479,7 @@ class TrainConfig:
     beta2: float = setting(
         0.95,
         "beta2 of Adam and AdamW; alpha of RMSprop",
-        group="training",
+        group="learning",
         used_by=BY_STEPS,
         least=0,
         most=0.99999,
@@ -379,38 +487,50 @@ class TrainConfig:
     weight_decay: float = setting(
         None,
         "weight decay of the weight matrices",
-        group="training",
+        group="learning",
         used_by=BY_STEPS,
         least=0,
         most=10,
     )
     max_grad_norm: float = setting(
-        1.0, "clip norm: maximum norm of the gradient", group="training", used_by=BY_STEPS, above=0
+        1.0,
+        "clip norm: maximum norm of the gradient",
+        group="learning",
+        label="gradient clip norm",
+        used_by=BY_STEPS,
+        above=0,
     )
     patience: int = setting(
         0,
         "early stopping after this many evaluations without a lower loss; 0 is off",
-        group="training",
+        group="learning",
         used_by=BY_STEPS,
         least=0,
     )
     keep: Keep = setting(
         "last",
         "keep the weights of the last step, or of the lowest loss",
-        group="training",
+        group="learning",
+        label="weights to keep",
+        words={"last": "Those of the last step", "best": "Those of the lowest loss"},
         used_by=BY_STEPS,
     )
     choose_by: ChooseBy = setting(
         None,
         "prompts whose loss patience and keep look at: the held-out ones, or a fifth of the others,"
         " which are then not trained on (validation)",
-        group="training",
+        group="learning",
+        label="prompts that choose",
+        words={
+            "held-out": "The held-out prompts",
+            "validation": "A fifth of the others (validation)",
+        },
         used_by=BY_STEPS,
     )
     seed: int = setting(
         0,
         "random seed of the initial weights and of the order of the data",
-        group="training",
+        group="learning",
         least=0,
         most=2**32 - 1,
     )
@@ -419,30 +539,47 @@ class TrainConfig:
         "auto",
         "compute a prompt once per ranking (shared) or once per response (padded)",
         group="machine",
+        words={
+            "auto": "Automatic",
+            "shared": "Shared: a prompt once per ranking",
+            "padded": "Padded: a prompt once per response",
+        },
         used_by=BY_STEPS,
     )
     attention: AttentionChoice = setting(
         "auto",
         "attention of the shared layout; auto is the fastest on the device",
         group="machine",
+        words={
+            "auto": "Automatic: the fastest",
+            "blocks": "Blocks",
+            "flex": "Flex",
+            "dense": "Dense",
+        },
         used_by=BY_STEPS,
     )
     gradient_checkpointing: Switch = setting(
         "off",
         "gradient checkpointing for a pretrained model, to save memory",
         group="machine",
+        words=SWITCH_WORDS,
         used_by=PRETRAINED,
     )
     sharding: Sharding = setting(
         "ddp",
         "with several processes, a whole model in each (ddp) or a shard of it (fsdp)",
         group="machine",
+        words={
+            "ddp": "A whole model in each process (DDP)",
+            "fsdp": "A shard in each process (FSDP)",
+        },
         used_by=PRETRAINED,
     )
     checkpoint_minutes: float = setting(
         10.0,
         "minutes between checkpoints; 0 writes none",
         group="machine",
+        label="minutes between checkpoints",
         used_by=BY_STEPS,
         least=0,
     )
@@ -452,20 +589,42 @@ class TrainConfig:
         group="machine",
         least=0,
     )
-    device: DeviceChoice = setting("auto", "device; auto is cuda if there is one", group="machine")
+    device: DeviceChoice = setting(
+        "auto",
+        "device; auto is cuda if there is one",
+        group="machine",
+        words={"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"},
+    )
     precision: Precision = setting(
-        "auto", "precision; auto is bf16 on cuda and float32 on a cpu", group="machine"
+        "auto",
+        "precision; auto is bf16 on cuda and float32 on a cpu",
+        group="machine",
+        words={"auto": "Automatic", "float32": "float32", "bf16": "bfloat16"},
     )
 
     evaluate_every: int = setting(
         0,
         "steps between held-out evaluations; 0 is one epoch",
-        group="log",
+        group="evaluation",
+        label="steps between evaluations",
         used_by=BY_STEPS,
         least=0,
     )
-    baseline: Switch = setting("on", "train a word-count baseline for comparison", group="log")
-    log_every: int = setting(1, "steps between log entries", group="log", used_by=BY_STEPS, least=1)
+    baseline: Switch = setting(
+        "on",
+        "train a word-count baseline for comparison",
+        group="evaluation",
+        label="word-count baseline",
+        words=SWITCH_WORDS,
+    )
+    log_every: int = setting(
+        1,
+        "steps between log entries",
+        group="machine",
+        label="steps between log entries",
+        used_by=BY_STEPS,
+        least=1,
+    )
 
     def __post_init__(self) -> None:
         types = get_type_hints(type(self))
@@ -538,7 +697,20 @@ class TrainConfig:
             )
         if self.backbone == "pretrained" and not self.model:
             raise ValueError("model must be the name or the folder of a model, got ''")
+        self._check_days()
         self._check_objective()
+
+    def _check_days(self) -> None:
+        """Raise ValueError for days that are none, or the last of which is before the first."""
+        for name in ("ranked_from", "ranked_until"):
+            day = getattr(self, name)
+            if day and not is_day(day):
+                raise ValueError(f"{name} must be a day like 2026-11-28, got {day!r}")
+        if self.ranked_from and self.ranked_until and self.ranked_from > self.ranked_until:
+            raise ValueError(
+                f"ranked_until must not be before ranked_from ({self.ranked_from}), got"
+                f" {self.ranked_until}"
+            )
 
     def _check_objective(self) -> None:
         """Raise ValueError for settings of the loss that do not go together."""
@@ -594,7 +766,7 @@ class TrainConfig:
         return [
             field.name
             for field in dataclasses.fields(self)
-            if (field.metadata["group"] != "machine" and field.name != "log_every")
+            if field.metadata["group"] != "machine"
             and getattr(self, field.name) != getattr(other, field.name)
         ]
 
@@ -602,6 +774,14 @@ class TrainConfig:
         """Return the command line of this configuration, one `--name=value` for each value."""
         values = dataclasses.asdict(self)
         return [f"{option(name)}={value}" for name, value in values.items() if value is not None]
+
+
+def is_day(text: str) -> bool:
+    """Return whether a text is a day of the calendar, as YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def settings_used(backbone: str, *, network: bool) -> set[str]:
@@ -616,7 +796,29 @@ def settings_used(backbone: str, *, network: bool) -> set[str]:
         kinds = set(EVERY)
     fields = dataclasses.fields(TrainConfig)
     used = {field.name for field in fields if kinds & set(field.metadata["used_by"])}
-    return used - {"network_from"} if backbone in ("features", "embedding") else used
+    if backbone in ("features", "embedding"):
+        used -= {"network_from"}
+    if backbone in ("auto", "features", "transformer", "rnn"):
+        used -= {"model", "backbone_license"}  # nothing is read from files
+    return used
+
+
+def label(name: str) -> str:
+    """Return the name of a setting in words."""
+    field = TrainConfig.__dataclass_fields__.get(name)
+    return (field.metadata["label"] if field else "") or name.replace("_", " ")
+
+
+def words(name: str, value: Any) -> str:
+    """Return a value of a setting in words."""
+    field = TrainConfig.__dataclass_fields__.get(name)
+    known: Mapping[str, str] = field.metadata["words"] if field else {}
+    return known.get(value, "") if isinstance(value, str) and value in known else str(value)
+
+
+def default_text(name: str) -> str:
+    """Return the default of a setting in words: by backbone, where it depends on it."""
+    return _default_text(TrainConfig.__dataclass_fields__[name])
 
 
 def stored_aggregation(values: Mapping[str, Any]) -> Aggregation:

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 Ties = Literal["drop", "half", "davidson"]
 Aggregation = Literal["all", "majority", "adjudicated"]
+RankedIn = Literal["all", "here", "imported"]
 Kind = Literal["own", "adjudicated", "majority"]
 """A labeller's own; by somebody who saw those of the labellers; what most of these say."""
 Identifier = int | str

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from labelapp.runs.forms import AGGREGATIONS
+from labelapp.runs.setting_fields import choices
 
 
 class ExportForm(forms.Form):
@@ -21,7 +21,7 @@ class ExportForm(forms.Form):
         label="Format",
     )
     aggregation = forms.ChoiceField(
-        choices=AGGREGATIONS, required=False, initial="all", label="Which rankings"
+        choices=choices("aggregation"), required=False, initial="all", label="Which rankings"
     )
     all_versions = forms.BooleanField(
         required=False,

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KeyTransform
 
 from labelapp.models.projects import Project
 
@@ -30,11 +31,13 @@ AnyJob = TypeVar("AnyJob", bound="Job")
 class ObjectField(models.JSONField):
     """A JSON object. What an earlier version or somebody by hand wrote instead reads as {}.
 
-    Pages show many rows at once, and none of these may take the others away.
+    Pages show many rows at once, and none of these may take the others away. The value of a key may
+    be anything.
     """
 
-    def from_db_value(self, *args: Any) -> dict[str, Any]:
-        return as_object(super().from_db_value(*args))
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        found = super().from_db_value(value, expression, connection)
+        return found if isinstance(expression, KeyTransform) else as_object(found)
 
     def deconstruct(self) -> Any:
         name, _, args, kwargs = super().deconstruct()

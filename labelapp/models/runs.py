@@ -6,7 +6,7 @@ from typing import Any, Self
 from django.db import models
 from django.db.models import Q
 
-from labelapp.models.jobs import ACTIVE, Job, JobQuerySet, ObjectField, State, as_object
+from labelapp.models.jobs import Job, JobQuerySet, ObjectField, State, as_object
 from labelapp.models.projects import Project
 from labelapp.models.prompts import Prompt, Response
 
@@ -34,19 +34,23 @@ class TrainingRun(Job):
     stage = models.CharField(max_length=20, blank=True)  # loading, training, evaluating, ...
     loss = models.FloatField(null=True, blank=True)
     folder = models.CharField(max_length=200, blank=True)  # below DATA_DIR
+    name = models.CharField(max_length=100, blank=True)  # "" is shown as "Run 7"
+    note = models.CharField(max_length=1000, blank=True)
+    tags = models.CharField(max_length=200, blank=True)  # separated by single spaces
+    is_pinned = models.BooleanField(default=False)  # stands first in the list
+    # Of the form that started it: a double click on Train starts one run.
+    form_key = models.UUIDField(null=True, unique=True, editable=False)
 
     objects = TrainingRunQuerySet.as_manager()
 
-    class Meta(Job.Meta):
-        constraints = [
-            *Job.Meta.constraints,
-            # A double click on Train starts one run.
-            models.UniqueConstraint(
-                name="run_one_active_per_project",
-                fields=["project"],
-                condition=Q(state__in=ACTIVE),
-            ),
-        ]
+    @property
+    def title(self) -> str:
+        """Return the name of the run, or its number if nobody has named it."""
+        return self.name or f"Run {self.pk}"
+
+    @property
+    def tag_list(self) -> list[str]:
+        return self.tags.split()
 
     @property
     def model_name(self) -> str:

@@ -1,59 +1,12 @@
 """Coordinates and labels with which a template draws a line or bar chart as SVG."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 WIDTH, HEIGHT = 600.0, 200.0  # of the SVG's view box
 CHANCE_LOSS = math.log(2)  # -log sigmoid(0), the loss of guessing without ties as outcomes
-MAX_POINTS = 300  # about as many as can be told apart at this width
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A line chart of the loss."""
-
-    polyline: str  # "x,y x,y ..."
-    ticks_x: list[tuple[float, str]]  # position, label
-    ticks_y: list[tuple[float, str]]  # position, label
-    guessing: float | None  # y of the loss of guessing; None above the chart or if not known
-    chance: float | None  # the loss of guessing
-    rows: list[Mapping[str, Any]]  # values drawn, for a table
-
-
-def loss_curve(
-    lines: Sequence[Mapping[str, Any]], chance: float | None = CHANCE_LOSS
-) -> Curve | None:
-    """Return the curve of the loss by step, or None for fewer than two points.
-
-    `chance` is the loss of a model that guesses, if it is known.
-    """
-    known = [
-        line
-        for line in lines
-        if isinstance(line.get("loss"), int | float) and isinstance(line.get("step"), int)
-    ]
-    if len(known) < 2:
-        return None
-    stride = -(-len(known) // MAX_POINTS)
-    rows = known[::stride]
-    if rows[-1] is not known[-1]:
-        rows.append(known[-1])
-    first, last = rows[0]["step"], rows[-1]["step"]
-    top = max(row["loss"] for row in rows) * 1.05 or 1.0
-    points = (
-        (WIDTH * (row["step"] - first) / max(1, last - first), HEIGHT * (1 - row["loss"] / top))
-        for row in rows
-    )
-    return Curve(
-        polyline=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
-        ticks_x=[(0.0, f"{first:,}"), (WIDTH, f"{last:,}")],
-        ticks_y=[(HEIGHT * (1 - part), f"{top * part:.2f}") for part in (0.0, 0.5, 1.0)],
-        guessing=HEIGHT * (1 - chance / top) if chance is not None and top >= chance else None,
-        chance=chance,
-        rows=rows,
-    )
+MAX_POINTS = 300  # of one line: about as many as can be told apart at this width
 
 
 @dataclass(frozen=True)
@@ -107,14 +60,28 @@ def axis_top(highest: int) -> int:
 
 
 POINTS = 60  # of a noisy line among others: each is a mean over some steps
+SMOOTHING = {"none": 0.0, "light": 0.6, "strong": 0.9}
+"""The weights of the values before a point in its exponential moving average."""
+
+Points = Sequence[tuple[float, float]]
+"""(step, value) pairs in the order of the steps."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line to draw: its colour, its style and its points."""
+
+    colour: int  # from 1
+    style: str  # pale, thin or thick
+    points: Points
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a chart of several."""
+    """One line of a chart, drawn."""
 
-    number: int  # which colour it has, from 1
-    kind: str  # its class: thin or marked
+    colour: int
+    style: str
     path: str  # of an SVG path
     is_level: bool  # a single value, drawn as a level line
 
@@ -123,55 +90,70 @@ class Line:
 class LineChart:
     """Lines over one another, by step."""
 
+    key: str  # names the chart in the page
+    title: str
+    unit: str  # of the values, or ""
     lines: list[Line]
-    ticks_x: list[tuple[float, str]]  # position, label
+    ticks_x: list[tuple[float, str]]  # position in percent, label
     ticks_y: list[tuple[float, str]]  # position, label
     chance: float | None  # y of the chance level; None outside the chart
 
 
-Points = Sequence[tuple[float, float]]
-"""(step, value) pairs in the order of the steps."""
-
-
 def line_chart(
-    lines: Sequence[tuple[int, str, Points]], chance: float, label: Callable[[float], str]
+    key: str,
+    title: str,
+    series: Sequence[Series],
+    label: Callable[[float], str],
+    *,
+    unit: str = "",
+    chance: float | None = None,
 ) -> LineChart | None:
-    """Return a chart of (number, kind, points) lines, or None where none has two points.
+    """Return the chart of these lines by step, or None where none has two points.
 
     A line of one point is drawn as a level line. `label` writes the values of the axis.
     """
-    if not any(len(points) > 1 for _, _, points in lines):
+    drawn = [one for one in series if one.points]
+    if not any(len(one.points) > 1 for one in drawn):
         return None
-    steps = [step for _, _, points in lines for step, _ in points]
-    values = [value for _, _, points in lines for _, value in points]
-    last = max(steps) or 1.0
-    bottom, top, unit = round_axis(min(values), max(values))
+    last = max(step for one in drawn for step, _ in one.points) or 1.0
+    values = [value for one in drawn for _, value in one.points]
+    bottom, top, distance = round_axis(min(values), max(values))
+    ticks = round((top - bottom) / distance)
 
     def place(step: float, value: float) -> str:
         return f"{WIDTH * step / last:.1f},{HEIGHT * (top - value) / (top - bottom):.1f}"
 
-    ticks = round((top - bottom) / unit)
+    def path(points: Points) -> str:
+        if len(points) == 1:
+            return f"M{place(0, points[0][1])} L{place(last, points[0][1])}"
+        return "M" + " L".join(place(*point) for point in points)
+
     return LineChart(
+        key=key,
+        title=title,
+        unit=unit,
         lines=[
-            Line(
-                number=number,
-                kind=kind,
-                path=(
-                    f"M{place(0, points[0][1])} L{place(last, points[0][1])}"
-                    if len(points) == 1
-                    else "M" + " L".join(place(*point) for point in points)
-                ),
-                is_level=len(points) == 1,
-            )
-            for number, kind, points in lines
-            if points
+            Line(one.colour, one.style, path(one.points), len(one.points) == 1) for one in drawn
         ],
-        ticks_x=[(0.0, "0"), (WIDTH, f"{round(last):,}")],
+        ticks_x=step_ticks(last),
         ticks_y=[
-            (HEIGHT * (1 - tick / ticks), label(bottom + tick * unit)) for tick in range(ticks + 1)
+            (HEIGHT * (1 - tick / ticks), label(bottom + tick * distance))
+            for tick in range(ticks + 1)
         ],
-        chance=HEIGHT * (top - chance) / (top - bottom) if bottom <= chance <= top else None,
+        chance=(
+            HEIGHT * (top - chance) / (top - bottom)
+            if chance is not None and bottom <= chance <= top
+            else None
+        ),
     )
+
+
+def step_ticks(last: float) -> list[tuple[float, str]]:
+    """Return the positions, in percent, and labels of round steps from 0 to `last`."""
+    _, top, distance = round_axis(0.0, last)
+    distance = max(1.0, distance)
+    marks = (tick * distance for tick in range(round(top / distance) + 1))
+    return [(100 * mark / last, f"{round(mark):,}") for mark in marks if mark <= last]
 
 
 def round_axis(lowest: float, highest: float) -> tuple[float, float, float]:
@@ -184,8 +166,22 @@ def round_axis(lowest: float, highest: float) -> tuple[float, float, float]:
     return bottom, top if top > bottom else bottom + unit, unit
 
 
-def smoothed(points: Points) -> list[tuple[float, float]]:
-    """Return at most POINTS means of neighbouring points, each at the last of its steps."""
-    stride = -(-len(points) // POINTS)
+def thinned(points: Points, most: int = POINTS) -> list[tuple[float, float]]:
+    """Return at most `most` means of neighbouring points, each at the last of its steps."""
+    stride = -(-len(points) // most)
     chunks = (points[start : start + stride] for start in range(0, len(points), stride or 1))
     return [(chunk[-1][0], sum(value for _, value in chunk) / len(chunk)) for chunk in chunks]
+
+
+def smoothed(points: Points, weight: float) -> list[tuple[float, float]]:
+    """Return the exponential moving averages of the points.
+
+    `weight` is that of the values before. The first averages are not drawn towards zero: each is
+    divided by the sum of its weights, as Kingma and Ba 2015 (arXiv 1412.6980) correct theirs.
+    """
+    averages, total, weights = [], 0.0, 0.0
+    for step, value in points:
+        total = weight * total + (1 - weight) * value
+        weights = weight * weights + (1 - weight)
+        averages.append((step, total / weights))
+    return averages

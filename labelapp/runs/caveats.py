@@ -1,6 +1,6 @@
 """What a reader must know before the figures of a run, as sentences of the pages."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object
 from labelapp.rendering.charts import CHANCE_LOSS
+from labelapp.rendering.letters import letter
 from labelapp.templatetags.figures import MINUS, percent, points
 from training.runs.caveats import FEWEST_PROMPTS, Caveat, caveats, is_measured
 
@@ -25,15 +26,22 @@ REASONS = {
 }
 
 
-def caveat_sentences(metrics: Mapping[str, Any]) -> list[str]:
-    """Return the caveats of a finished run in words, the most important first."""
+BESIDE_BASELINES = ("not_better", "not_measurably_better")
+"""The caveats that a verdict on the run has in its own words."""
+
+
+def caveat_sentences(metrics: Mapping[str, Any], left_out: Collection[str] = ()) -> list[str]:
+    """Return the caveats of a finished run in words, but for those named in `left_out`.
+
+    The most important one is first.
+    """
     held_out = as_object(metrics.get("held_out"))
     known = {
         **metrics,
         "held_out": held_out | {"baselines": as_object(held_out.get("baselines"))},
         "left_out": as_object(metrics.get("left_out")),
     }
-    return [sentence(caveat) for caveat in caveats(known)]
+    return [sentence(caveat) for caveat in caveats(known) if caveat.name not in left_out]
 
 
 def few_prompts(held_out: Mapping[str, Any]) -> str:
@@ -48,20 +56,18 @@ def few_prompts(held_out: Mapping[str, Any]) -> str:
     ) % {"prompts": prompts}
 
 
-def comparison_marks(runs: Iterable[TrainingRun]) -> list[tuple[TrainingRun, str]]:
-    """Return each run with a letter for the held-out comparisons that it was judged on.
+def comparison_letters(digests: Sequence[str | None]) -> list[str]:
+    """Return a letter for the held-out comparisons that each of the runs was judged on.
 
-    The letters are empty where all finished runs share their comparisons. Runs of earlier versions,
-    of which nothing is known, have a question mark.
+    The letters are empty where all judged runs share their comparisons, and for runs without
+    figures, whose digest is None. Runs of earlier versions, of which nothing is known and whose
+    digest is "", have a question mark.
     """
-    digests = {
-        run.pk: found.get("comparisons_sha256", "") for run in runs if (found := run.held_out)
-    }
-    known = list(dict.fromkeys(filter(None, digests.values())))
-    if len(set(digests.values())) < 2:
-        return [(run, "") for run in runs]
-    letters = {digest: chr(ord("A") + place) for place, digest in enumerate(known)} | {"": "?"}
-    return [(run, letters[digests[run.pk]] if run.pk in digests else "") for run in runs]
+    if len({digest for digest in digests if digest is not None}) < 2:
+        return [""] * len(digests)
+    known = dict.fromkeys(filter(None, digests))
+    letters = {digest: letter(place) for place, digest in enumerate(known)}
+    return ["" if digest is None else letters.get(digest, "?") for digest in digests]
 
 
 def chance_of_training(run: TrainingRun) -> float | None:

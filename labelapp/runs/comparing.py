@@ -6,17 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labelapp.models import Project, State, TrainingRun
+from labelapp.runs import choice
 from labelapp.runs.caveats import gain
 from labelapp.runs.paired_bootstrap import Gain, gains, read_judgements
 from labelapp.runs.process import run_folder
 from labelapp.runs.words import capitalised, in_words, span
 from labelapp.templatetags.figures import percent, points, thousands
-from training.config import OLD_NAMES, TrainConfig
+from training.config import OLD_NAMES, TrainConfig, label
 from training.runs.caveats import is_measured
 
 FEWEST, MOST = 2, 8
 DECIDE_COMPARISONS = (
     "aggregation",
+    "labellers",
+    "ranked_from",
+    "ranked_until",
+    "ranked_in",
     "held_out_by",
     "held_out_fraction",
     "split",
@@ -52,6 +57,10 @@ class ComparedRun:
     @property
     def name(self) -> str:
         return f"run {self.run.pk}"
+
+    @property
+    def model_name(self) -> str:
+        return choice.model_name(self.run)
 
     @property
     def held_out(self) -> dict[str, Any]:
@@ -154,7 +163,7 @@ def why_not_comparable(run: TrainingRun, reference: TrainingRun) -> str:
     differ = [name for name in DECIDE_COMPARISONS if configs[0].get(name) != configs[1].get(name)]
     if differ:
         verb = "differs" if len(differ) == 1 else "differ"
-        cause = f"{in_words([setting_name(name) for name in differ])} {verb}"
+        cause = f"{in_words([label(name) for name in differ])} {verb}"
     elif run.manifest.get("rankings_sha256") != reference.manifest.get("rankings_sha256"):
         cause = "the rankings of the project changed between the two runs"
     else:
@@ -174,11 +183,6 @@ def pair(comparison: RunComparison, first: str, second: str) -> tuple[TrainingRu
     best = max(others, key=lambda other: (not other.why_apart, other.accuracy))
     two = by_key.get(second, best)
     return one.run, (best if two is one else two).run
-
-
-def setting_name(name: str) -> str:
-    """Return the name of a setting in words."""
-    return name.replace("_", " ")
 
 
 # The verdict

@@ -5,18 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelapp.models.jobs import as_object
+from labelapp.runs import leads
 from labelapp.runs.caveats import gain
-from labelapp.runs.comparing import ComparedRun, RunComparison, setting_name
-from labelapp.runs.paired_bootstrap import Gain
+from labelapp.runs.comparing import ComparedRun, RunComparison
 from labelapp.runs.words import capitalised, span
 from labelapp.templatetags.figures import duration, percent, thousands
-from training.config import TrainConfig
-
-BASELINE_NAMES = {
-    "longer_wins": "the longer response",
-    "word_counts": "counting words",
-    "before_training": "itself before training",
-}
+from training.config import TrainConfig, label
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ def settings_that_differ(runs: Sequence[ComparedRun]) -> tuple[list[Row], str]:
     defaults = TrainConfig().to_json()
     names = dict.fromkeys(name for one in runs for name in one.config)
     rows = [
-        Row(capitalised(setting_name(name)), default_hint(defaults, name), [
+        Row(capitalised(label(name)), default_hint(defaults, name), [
             setting_cell(one.config.get(name), defaults.get(name)) for one in runs
         ])
         for name in names
@@ -157,22 +151,12 @@ def difference(one: ComparedRun) -> Cell:
 
 def best_baseline(one: ComparedRun) -> Cell:
     """Return a run's lead over the most accurate of its baselines."""
-    known = {
-        name: found
-        for name, found in as_object(one.held_out.get("baselines")).items()
-        if isinstance(as_object(found).get("accuracy"), int | float)
-    }
-    if not known:
+    lead = leads.best_baseline(one.held_out.get("baselines"))
+    if lead is None:
         return Cell("–")
-    name = max(known, key=lambda baseline: known[baseline]["accuracy"])
-    found = known[name]
-    value, low, high = (found.get(key) for key in ("gain", "gain_low", "gain_high"))
-    if not isinstance(value, int | float):
-        return Cell("–")
+    low, high = lead.gain.low, lead.gain.high
     between = f"{gain(low)} to {gain(high)} " if low is not None and high is not None else ""
-    lead = Gain(value, low, high)
-    tone = "better" if lead.is_above_zero else "worse" if lead.is_below_zero else ""
-    return Cell(gain(value), f"{between}over {BASELINE_NAMES.get(name, name)}", tone)
+    return Cell(gain(lead.gain.value), f"{between}over {lead.over}", lead.tone)
 
 
 def people(one: ComparedRun) -> Cell:

@@ -1,25 +1,23 @@
 """Pairs of held-out responses that two runs order differently, and what people prefer."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from django.db.models import Exists, F, FloatField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, QuerySet
 
 from labelapp.db.cache import cached
-from labelapp.models import (
-    Origin,
-    Placement,
-    PromptAgreement,
-    Ranking,
-    Response,
-    Score,
-    TrainingRun,
-)
+from labelapp.models import Placement, PromptAgreement, Response, Score, TrainingRun
 from labelapp.rendering.excerpts import excerpt
 from labelapp.runs.human_rank import HumanRank
-from labelapp.runs.scores import aggregation_of
+from labelapp.runs.pairs import (
+    counted,
+    human_ranks,
+    mean_reward,
+    reward,
+    standard_deviation,
+)
 
 Kind = Literal["gained", "lost", "split"]
 KINDS: tuple[Kind, ...] = ("gained", "lost", "split")
@@ -150,42 +148,6 @@ def changed_votes(
     )
 
 
-def counted(run: TrainingRun) -> Q:
-    """Return which rankings the run was judged on: all, people's own, or adjudicated ones first."""
-    adjudicated = Q(ranking__origin=Origin.ADJUDICATED)
-    match aggregation_of(run):
-        case "majority":
-            return ~adjudicated
-        case "adjudicated":
-            decided = Ranking.objects.filter(
-                prompt=OuterRef("ranking__prompt"),
-                responses_hash=OuterRef("ranking__responses_hash"),
-                origin=Origin.ADJUDICATED,
-                is_current=True,
-            )
-            return adjudicated | ~Q(Exists(decided))
-        case _:
-            return Q()
-
-
-def reward(run: TrainingRun, response: str) -> Subquery:
-    """Return a run's reward of the response that a column names."""
-    scores = Score.objects.filter(run=run, response=OuterRef(response))
-    return Subquery(scores.values("reward")[:1], output_field=FloatField())
-
-
-def standard_deviation(run: TrainingRun) -> float:
-    """Return the standard deviation of the held-out rewards, or 1 if it is not known."""
-    found = run.held_out.get("reward_std")
-    return float(found) if isinstance(found, int | float) and found > 0 else 1.0
-
-
-def mean_reward(run: TrainingRun) -> float:
-    """Return the mean of the held-out rewards, or 0 if it is not known."""
-    found = run.held_out.get("reward_mean")
-    return float(found) if isinstance(found, int | float) else 0.0
-
-
 def counts(found: Iterable[Flip]) -> dict[str, int]:
     """Return the number of pairs of each kind."""
     by_kind = Counter(flip.kind for flip in found)
@@ -218,17 +180,3 @@ def show(found: Sequence[Flip], first: TrainingRun, second: TrainingRun) -> list
         for flip in found
         if {flip.better, flip.worse} <= responses.keys()  # the list may be a minute old
     ]
-
-
-def human_ranks(run: TrainingRun, responses: Iterable[int]) -> Mapping[int, list[HumanRank]]:
-    """Return the ranks that the run was judged on, by response."""
-    placements = Placement.objects.filter(
-        counted(run), ranking__is_current=True, response__in=responses
-    )
-    rows: Iterable[Any] = placements.order_by("ranking__member__name", "ranking_id").values_list(
-        "response_id", "ranking__member__name", "rank"
-    )
-    found: dict[int, list[HumanRank]] = defaultdict(list)
-    for response, name, rank in rows:
-        found[response].append(HumanRank.stored(name, rank))
-    return found

@@ -1,79 +1,101 @@
-"""The form to start a run. Settings that are not in it keep their defaults."""
+"""The forms of runs: the settings that one is started with, and its name, note and tags."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.forms.utils import pretty_name
+from django.forms import BoundField
 
-from labelapp.models import Project
+from labelapp.models import Project, Ranking, TrainingRun
 from labelapp.runs.base_models import base_models
-from training.config import TrainConfig, option
+from labelapp.runs.setting_fields import (
+    GROUPS,
+    SETTINGS,
+    backbones_using,
+    setting_fields,
+)
+from labelapp.runs.words import capitalised
+from training.config import TrainConfig, label, option, settings_used
 
-BACKBONES = [
-    ("auto", "Automatic: the best by cross-validation"),
-    ("features", "Features and words, linear"),
-    ("transformer", "Transformer, from scratch"),
-    ("rnn", "LSTM, from scratch"),
-    ("pretrained", "Pretrained (Hugging Face)"),
-]
-TIES = [
-    ("drop", "Leave them out"),
-    ("half", "Label them one half"),
-    ("davidson", "Model their probability (Davidson)"),
-]
-AGGREGATIONS = [
-    ("all", "All rankings"),
-    ("majority", "The majority of a prompt’s labellers, as one ranking"),
-    ("adjudicated", "The adjudicated ranking where there is one, otherwise all"),
-]
+
+def labellers_of(project: Project) -> list[str]:
+    """Return the names of those who have a current ranking; one with a comma cannot be chosen."""
+    rankings = Ranking.objects.filter(prompt__project=project, is_current=True)
+    members = project.members.filter(pk__in=rankings.values("member")).order_by("name")
+    return [name for name in members.values_list("name", flat=True) if "," not in name]
 
 
 def in_words_of_the_form(reason: str) -> str:
     """Return why a run failed, with the labels of the form in place of command-line options."""
-    for name, field in TrainForm.base_fields.items():
-        label = field.label or pretty_name(name)
-        reason = re.sub(rf"{option(name)}\b(?!-)", f"“{label}”", reason)
+    for name in SETTINGS:
+        reason = re.sub(rf"{option(name)}\b(?!-)", f"“{capitalised(label(name))}”", reason)
     return reason
 
 
-class TrainForm(forms.Form):
-    backbone = forms.ChoiceField(choices=BACKBONES, initial="auto")
-    model = forms.CharField(
-        required=False,
-        max_length=300,
-        widget=forms.Select,
-        label="Pretrained model",
-        help_text="An administrator can add models to this list.",
-    )
-    epochs = forms.IntegerField(
-        required=False,
-        min_value=1,
-        help_text="Passes over the training rankings. Leave empty for the default.",
-    )
-    learning_rate = forms.FloatField(
-        required=False, help_text="Peak learning rate. Leave empty for the default."
-    )
-    aggregation = forms.ChoiceField(
-        choices=AGGREGATIONS, required=False, initial="all", label="Which rankings"
-    )
-    ties = forms.ChoiceField(choices=TIES, initial="drop", label="Tied responses")
-    seed = forms.IntegerField(initial=0, min_value=0)
+@dataclass(frozen=True)
+class SettingField:
+    """A field of the form, and the backbones that it concerns."""
 
-    def __init__(self, data: Any = None, *, project: Project) -> None:
-        super().__init__(data)
+    field: BoundField
+    backbones: str  # separated by spaces
+
+
+@dataclass(frozen=True)
+class Group:
+    """The fields of a group: those that are shown at once, and those that are folded."""
+
+    title: str
+    basic: list[SettingField]
+    folded: list[SettingField]
+    is_open: bool  # a folded field has a value or an error
+
+
+class TrainForm(forms.Form):
+    """The settings of a run. A field that is left empty has its default."""
+
+    form_key = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+    def __init__(
+        self, data: Any = None, *, project: Project, initial: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(data, initial=initial)
+        self.fields |= setting_fields()
         self.models = dict(base_models(project))
-        widget = self.fields["model"].widget
-        if isinstance(widget, forms.Select):
-            widget.choices = list(self.models.items())
+        first = next(iter(self.models.values()), "none is set up")
+        self.fields["model"].widget = forms.Select(
+            choices=[("", f"Default: {first}"), *self.models.items()]
+        )
+        self.fields["model"].help_text += " An administrator can add models to this list."
+        self.fields["labellers"] = forms.MultipleChoiceField(
+            choices=[(name, name) for name in labellers_of(project)],
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+            label="Labellers",
+            help_text="Use only the rankings of these labellers. None ticked: everybody’s.",
+        )
+
+    def get_initial_for_field(self, field: forms.Field, field_name: str) -> Any:
+        """Return the value that a field begins with; of the labellers, the list."""
+        value = super().get_initial_for_field(field, field_name)
+        return value.split(",") if field_name == "labellers" and isinstance(value, str) else value
+
+    def clean_labellers(self) -> str:
+        return ",".join(self.cleaned_data["labellers"])
 
     def clean_model(self) -> str:
-        """Return the model, or the first of the list if none is given.
+        """Return the model, or the first of the list if a pretrained one needs it.
 
         One that is not in the list is refused in the same words whether it exists or not.
         """
-        model: str = self.cleaned_data["model"] or next(iter(self.models), "")
-        if self.cleaned_data.get("backbone") == "pretrained" and model not in self.models:
+        model: str = self.cleaned_data["model"]
+        backbone = self.cleaned_data.get("backbone")
+        if backbone == "pretrained":
+            model = model or next(iter(self.models), "")
+        elif not model:
+            return ""
+        if backbone in ("pretrained", "embedding") and model not in self.models:
             raise forms.ValidationError(
                 "This model can’t be used here. Choose one from the list, or ask an administrator "
                 "to add it."
@@ -82,18 +104,61 @@ class TrainForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         if not self.errors:
-            given = {
-                name: value for name, value in self.cleaned_data.items() if value not in (None, "")
-            }
-            if given["backbone"] != "pretrained":
-                given.pop("model", None)
             try:
-                self.config = TrainConfig.from_json(given)
+                self.config = TrainConfig.from_json(self.given())
             except ValueError as error:
                 name, _, problem = str(error).partition(" ")
                 known = name in self.fields
                 self.add_error(
                     name if known else None,
-                    f"{problem[:1].upper()}{problem[1:]}." if known else f"{error}.",
+                    f"{capitalised(problem)}." if known else f"{error}.",
                 )
         return self.cleaned_data
+
+    def given(self) -> dict[str, Any]:
+        """Return the settings that have a value and concern the backbone."""
+        used = settings_used(self.cleaned_data["backbone"] or "auto", network=True)
+        return {
+            name: value
+            for name, value in self.cleaned_data.items()
+            if name in used and value not in (None, "")
+        }
+
+    def groups(self) -> Iterator[Group]:
+        """Yield the fields in their groups."""
+        for group, title in GROUPS.items():
+            fields = {
+                name: SettingField(self[name], " ".join(backbones_using(name)))
+                for name, setting in SETTINGS.items()
+                if setting.metadata["group"] == group
+            }
+            basic = [name for name in fields if SETTINGS[name].metadata["is_basic"]]
+            folded = [name for name in fields if name not in basic]
+            yield Group(
+                title,
+                [fields[name] for name in basic],
+                [fields[name] for name in folded],
+                any(name in self.errors or self.has_value(name) for name in folded),
+            )
+
+    def has_value(self, name: str) -> bool:
+        """Return whether a field is filled in with something else than its default."""
+        return self[name].value() not in (None, "", [], SETTINGS[name].default)
+
+
+class AboutForm(forms.ModelForm):
+    """What a manager says of a run, to find it again."""
+
+    class Meta:
+        model = TrainingRun
+        fields = ("name", "note", "tags")
+        widgets = {"note": forms.Textarea(attrs={"rows": 2})}
+        help_texts = {"tags": "Separated by spaces."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].widget.attrs["placeholder"] = f"Run {self.instance.pk}"
+
+    def clean_tags(self) -> str:
+        """Return the tags without commas, each of them once."""
+        return " ".join(dict.fromkeys(self.cleaned_data["tags"].replace(",", " ").split()))

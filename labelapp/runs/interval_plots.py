@@ -8,7 +8,7 @@ from labelapp.models.jobs import as_object
 from labelapp.rendering.charts import round_axis
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparing import RunComparison
-from labelapp.runs.words import capitalised
+from labelapp.runs.words import capitalised, span
 from labelapp.templatetags.figures import percent
 
 SHORT_NAMES = {"longer_wins": "Longer wins", "word_counts": "Counting words"}
@@ -25,6 +25,25 @@ class Estimate:
     low: float | None
     high: float | None
     text: str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The round ends of an axis, and the distance of its ticks."""
+
+    bottom: float
+    top: float
+    unit: float
+
+    def place(self, value: float) -> float:
+        """Return the position of a value, in percent of the width of the axis."""
+        return round(100 * (value - self.bottom) / (self.top - self.bottom), 1)
+
+    def ticks(self, label: Callable[[float], str]) -> list[tuple[float, str]]:
+        """Return the position and the label of each tick."""
+        count = round((self.top - self.bottom) / self.unit) + 1
+        marks = [self.bottom + tick * self.unit for tick in range(count)]
+        return [(self.place(mark), label(mark)) for mark in marks]
 
 
 @dataclass(frozen=True)
@@ -51,31 +70,33 @@ def intervals_plot(
     title: str, estimates: Sequence[Estimate], label: Callable[[float], str]
 ) -> IntervalsPlot:
     """Return the plot of estimates, at least one, whose axis is written by `label`."""
+    axis = axis_of(estimates)
+    return IntervalsPlot(
+        title=title,
+        dots=[dot(axis, one) for one in estimates],
+        ticks=axis.ticks(label),
+        zero=axis.place(0.0) if axis.bottom <= 0.0 <= axis.top else None,
+    )
+
+
+def axis_of(estimates: Sequence[Estimate]) -> Axis:
+    """Return the axis on which all estimates, at least one, have their place."""
     ends = [
         end
         for one in estimates
         for end in (one.value, one.low, one.high)
         if end is not None
     ]  # fmt: skip
-    bottom, top, unit = round_axis(min(ends), max(ends))
+    return Axis(*round_axis(min(ends), max(ends)))
 
-    def place(value: float) -> float:
-        return round(100 * (value - bottom) / (top - bottom), 1)
 
-    marks = [bottom + tick * unit for tick in range(round((top - bottom) / unit) + 1)]
-    return IntervalsPlot(
-        title=title,
-        dots=[
-            Dot(
-                estimate=one,
-                value=place(one.value),
-                low=place(one.value if one.low is None else one.low),
-                high=place(one.value if one.high is None else one.high),
-            )
-            for one in estimates
-        ],
-        ticks=[(place(mark), label(mark)) for mark in marks],
-        zero=place(0.0) if bottom <= 0.0 <= top else None,
+def dot(axis: Axis, one: Estimate) -> Dot:
+    """Return an estimate with its positions on the axis."""
+    return Dot(
+        estimate=one,
+        value=axis.place(one.value),
+        low=axis.place(one.value if one.low is None else one.low),
+        high=axis.place(one.value if one.high is None else one.high),
     )
 
 
@@ -97,7 +118,7 @@ def plots(comparison: RunComparison) -> list[IntervalsPlot]:
     found = [one for one in accuracies if one is not None]
     if len(together) < 2 or not found:
         return []
-    drawn = [intervals_plot("Held-out accuracy, in %", found, lambda value: f"{100 * value:.0f}")]
+    drawn = [intervals_plot("Held-out accuracy, in %", found, whole_percent)]
     differences = [
         Estimate(
             capitalised(one.name), "run", one.gain.value, one.gain.low, one.gain.high,
@@ -112,6 +133,11 @@ def plots(comparison: RunComparison) -> list[IntervalsPlot]:
     return drawn
 
 
+def whole_percent(value: float) -> str:
+    """Return 0.65 as "65", for an axis."""
+    return f"{100 * value:.0f}"
+
+
 def whole_points(value: float) -> str:
     """Return 0.05 as "+5", for an axis."""
     return "0" if abs(value) < 1e-9 else gain(value).removesuffix(".0")
@@ -123,3 +149,9 @@ def estimate(name: str, kind: str, figures: dict[str, Any], key: str) -> Estimat
     if not isinstance(value, int | float):
         return None
     return Estimate(name, kind, value, low, high, percent(value))
+
+
+def share_text(value: float, low: float | None, high: float | None) -> str:
+    """Return a share with its interval, as in "64.1 % (60.2–68.0)"."""
+    between = "" if low is None or high is None else f" ({span(low, high)})"
+    return f"{percent(value)}{between}"

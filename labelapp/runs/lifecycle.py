@@ -5,19 +5,25 @@ else. It reads the database and writes a run folder, from which its progress is 
 """
 
 import shutil
+from functools import partial
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from labelapp.db.bulk import delete_with_references
 from labelapp.db.retry import with_retries
+from labelapp.db.writer import write
 from labelapp.jobs import files, jobs
 from labelapp.jobs.jobs import Enqueue
 from labelapp.models import Placement, Project, State, TrainingRun, User
-from labelapp.runs import scores
+from labelapp.runs import scores, source_accuracy
 from labelapp.runs.process import command, end_orphan, run_folder, watch
 from training.config import TrainConfig
 from training.rankings import UNRANKED
 
-IN_PROGRESS = "A run is in progress. Wait for it to finish, or stop it."
+
+class CannotDeleteError(Exception):
+    """The run cannot be deleted now; the message says why and what to do."""
 
 
 class CannotTrainError(Exception):
@@ -25,9 +31,10 @@ class CannotTrainError(Exception):
 
 
 def reason_not_to_start(project: Project) -> str:
-    """Return why no run can be started now, as a sentence, or ""."""
-    if project.runs.active().exists():
-        return IN_PROGRESS
+    """Return why no run can be started now, as a sentence, or "".
+
+    Any number of runs may be active: they wait in the queue where workers are few.
+    """
     # A ranking has a comparison if its ranks differ, so that a response is below the first place.
     prompts = Placement.objects.filter(
         rank__in=(2, UNRANKED), ranking__is_current=True, ranking__prompt__project=project
@@ -47,19 +54,43 @@ def start(
     config: TrainConfig,
     user: User | None = None,
     enqueue: Enqueue | None = None,
+    form_key: UUID | None = None,
 ) -> TrainingRun:
-    """Queue a run. Raises CannotTrainError if none can be started."""
+    """Queue a run. Raises CannotTrainError if none can be started.
+
+    A second call with the same `form_key` and settings returns the run of the first one.
+    """
     jobs.mark_lost(project.runs.all())
     if reason := reason_not_to_start(project):
         raise CannotTrainError(reason)
-    run = TrainingRun(project=project, created_by=user, config=config.to_json())
+    same = same_run(project, config, form_key)
+    if same is not None:
+        return same
+    is_free = form_key and not TrainingRun.objects.filter(form_key=form_key).exists()
+    run = TrainingRun(
+        project=project,
+        created_by=user,
+        config=config.to_json(),
+        form_key=form_key if is_free else None,
+    )
     try:
         with transaction.atomic():
             jobs.start(run, enqueue)
             files.name_folder(run, "runs")
-    except IntegrityError as error:  # another request was first
-        raise CannotTrainError(IN_PROGRESS) from error
+    except IntegrityError as error:  # the same request was first
+        same = same_run(project, config, form_key)
+        if same is None:
+            raise CannotTrainError("The run was not started. Try again.") from error
+        return same
     return run
+
+
+def same_run(project: Project, config: TrainConfig, form_key: UUID | None) -> TrainingRun | None:
+    """Return the run that the same form has started with the same settings, if there is one."""
+    if form_key is None:
+        return None
+    run = project.runs.filter(form_key=form_key).first()
+    return run if run is not None and run.config == config.to_json() else None
 
 
 def can_resume(run: TrainingRun) -> bool:
@@ -81,11 +112,7 @@ def resume(run: TrainingRun, enqueue: Enqueue | None = None) -> None:
         raise CannotTrainError("The run is already in progress.")
     if not can_resume(run):
         raise CannotTrainError(f"Run {run.pk} left no checkpoint to resume from. Start a new run.")
-    try:
-        restarted = jobs.restart(run, enqueue)
-    except IntegrityError as error:
-        raise CannotTrainError(IN_PROGRESS) from error
-    if not restarted:  # another request was first
+    if not jobs.restart(run, enqueue):  # another request was first
         raise CannotTrainError("The run is already in progress.")
 
 
@@ -99,6 +126,48 @@ def stop(run: TrainingRun) -> None:
     run.refresh_from_db()
     if not run.is_active and run.folder:
         end_orphan(run)
+
+
+def reason_not_to_delete(run: TrainingRun) -> str:
+    """Return why a run cannot be deleted now, as a sentence that says what to do, or ""."""
+    if run.is_active:
+        return f"Run {run.pk} is in progress. Stop it, then delete it."
+    others = run.project.runs.exclude(pk=run.pk)
+    model = str(run_folder(run).model) if run.folder else ""
+    if model and (user := others.active().filter(config__model=model).first()):
+        return f"Run {user.pk} begins with the model of this one. Wait for it to finish."
+    if run == run.project.runs.scored().first():
+        return (
+            f"Review shows the scores of run {run.pk}, because it is the newest finished one. Train"
+            " another model, then delete it."
+        )
+    return ""
+
+
+def delete(run: TrainingRun) -> None:
+    """Delete a run that has ended, with its scores and its files. Raises CannotDeleteError."""
+    with_retries(partial(delete_row, run))
+    if not shares_tokens(run):
+        delete_tokens(run)
+    files.remove_folder(run)
+
+
+def delete_row(run: TrainingRun) -> None:
+    """Delete the row of a run, with the rows that refer to it. Raises CannotDeleteError."""
+    with write():
+        current = jobs.row(run).select_for_update().first()
+        if current is None:
+            raise CannotDeleteError(f"Run {run.pk} has been deleted already.")
+        if reason := reason_not_to_delete(current):
+            raise CannotDeleteError(reason)
+        delete_with_references(jobs.row(run))
+
+
+def shares_tokens(run: TrainingRun) -> bool:
+    """Return whether another run of the project uses the cached tokens of this one, or may."""
+    others = run.project.runs.exclude(pk=run.pk)
+    key = (run_folder(run).read_manifest() or {}).get("tokens_key")
+    return others.filter(manifest__tokens_key=key).exists() or others.active().exists()
 
 
 def delete_files(run: TrainingRun) -> None:
@@ -133,6 +202,7 @@ def train_and_score(run: TrainingRun, show: bool) -> None:
         watch(run, command("score", run), show)
         with_retries(lambda: jobs.beat(run, stage="storing"))
         with_retries(lambda: scores.store(run, folder, show=show))
+        source_accuracy.write_by_source(run, folder)
     finally:
         manifest, metrics = folder.read_manifest() or {}, folder.read_metrics() or {}
         with_retries(lambda: jobs.beat(run, manifest=manifest, metrics=metrics))

@@ -1,7 +1,7 @@
 /** Buttons that copy what a field holds: <button data-copies="id of the field">. */
 
 const COPIED = "Copied.";
-const SELECTED = "The link is selected: copy it with Ctrl+C, or ⌘C on a Mac.";
+const SELECTED = "It is selected: copy it with Ctrl+C, or ⌘C on a Mac.";
 
 /**
  * Whether the text is in the clipboard now. Browsers lend theirs to https and to this machine only.
@@ -19,8 +19,8 @@ async function copied(text) {
 for (const button of document.querySelectorAll("button[data-copies]")) {
   if (!(button instanceof HTMLButtonElement)) continue;
   const field = document.getElementById(button.dataset.copies ?? "");
-  const said = button.closest("li")?.querySelector("[role=status]");
-  if (!(field instanceof HTMLInputElement)) continue;
+  const said = button.closest("li, .copied")?.querySelector("[role=status]");
+  if (!(field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement)) continue;
   button.addEventListener("click", async () => {
     const done = await copied(field.value);
     if (!done) {

@@ -58,6 +58,8 @@ def test_all_parts_run_on_a_cpu(tmp_path: Path, wheels: Path) -> None:
     for row in tables["Killed and resumed"]:
         assert row["largest difference of a step's loss"] == 0.0
         assert row["held-out loss"] == row["uninterrupted"]
+    assert [row["device"] for row in tables["On the GPU and on the CPU"]] == ["cpu"]
+    assert tables["On the GPU and on the CPU"][0]["held-out accuracy"] > 0.5
     scoring = {row["contender"]: row for row in tables["Scoring"]}
     assert list(scoring) == ["ours", "pipeline, batches of 3"]
     assert max(row["rewards differ by"] for row in scoring.values()) < 1e-5
@@ -69,6 +71,7 @@ def test_without_time_everything_is_left_out(tmp_path: Path) -> None:
     status, values, page = gpu(tmp_path, "--minutes", "0")
     assert (status, values["tables"]) == (1, {})
     assert values["left_out"][:2] == ["Environment: environment", "Equality: equality"]
+    assert "On the GPU and on the CPU: default run" in values["left_out"]
     assert "Left out for lack of time: Environment: environment; " in page
 
 

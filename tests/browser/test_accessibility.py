@@ -70,6 +70,21 @@ def sky(colour="blue"):  # why?
 ```
 
 And $x^2$."""
+BESIDE = {"accuracy": 0.6, "gain": 0.1, "gain_low": 0.05, "gain_high": 0.2}
+JUDGED = {
+    "baselines": {"longer_wins": BESIDE | {"near_equal": BESIDE}, "word_counts": BESIDE},
+    "near_equal": {"accuracy": 0.6, "accuracy_low": 0.5, "accuracy_high": 0.7, "comparisons": 4},
+    "by_gap": [{"gap": 1, "comparisons": 6, "accuracy": 0.6}],
+    "by_labeller": [
+        {"labeller": "ann", "comparisons": 6, "accuracy": 0.6, "accuracy_low": 0.5,
+         "accuracy_high": 0.7},
+    ],
+    "calibration": {
+        "ece": 0.1,
+        "bins": [{"low": 0.5, "high": 0.6, "comparisons": 6, "confidence": 0.5, "accuracy": 0.6}],
+    },
+}  # fmt: skip
+PEOPLE = {"agreement": 0.8, "agreement_low": 0.7, "agreement_high": 0.9}
 LONG = "\n\n".join(["A long paragraph of several words."] * 120)
 RESPONSES = (RICH, LONG, "I am ChatGPT, a large language model.", "Short\u200b, 2 *3*.\t")
 CHAT = [
@@ -165,10 +180,19 @@ def verdict(**more: Any) -> RankingInput:
 def run(campaign: list[Prompt], manager: Member, add_ranking: Any) -> TrainingRun:
     """A finished run with a curve, and one that failed; a prompt with a partial ranking."""
     done, prompt = {"state": State.DONE, "finished_at": timezone.now()}, campaign[0]
-    run = start_run(manager, metrics={"held_out": HELD_OUT}, folder="runs/1", **done)
+    run = start_run(
+        manager,
+        metrics={"held_out": HELD_OUT | JUDGED, "labellers_agree": {"held_out": PEOPLE}},
+        manifest={"prompts": 9, "rankings": 9, "train_prompts": 6, "all_tied": 1},
+        folder="runs/1",
+        **done,
+    )
     folder = process.run_folder(run).path
     folder.mkdir(parents=True)
-    lines = [{"step": n, "loss": 0.7 / n, "accuracy": 0.5, "learning_rate": 1e-5} for n in (1, 2)]
+    lines = [
+        {"step": n, "loss": 0.7 / n, "accuracy": 0.5, "learning_rate": 1e-5, "gradient_norm": n}
+        for n in (1, 2)
+    ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     carl = Member.objects.create(project=manager.project, name="carl")
     add_ranking(prompt, carl, [1, 2, *[UNRANKED] * (prompt.responses.count() - 2)])
@@ -237,6 +261,8 @@ def test_a_managers_pages(
         "", "settings/", "people/", "invitations/", "progress/", "export/",
         "prompts/", "prompts/?show=done&q=none", f"prompts/{prompt}/", f"prompts/{prompt + 2}/",
         "runs/", f"runs/{run.pk + 1}/", f"runs/{run.pk}/log/",
+        f"runs/{run.pk}/errors/", f"runs/{run.pk}/data/", f"runs/{run.pk}/settings/",
+        f"runs/{run.pk}/files/", f"runs/{run.pk + 1}/delete/",
         "reviewing/", "reviewing/?q=none", f"reviewing/{prompt}/", "reviewing/figures/",
         "agreement/",
     )  # fmt: skip
@@ -248,11 +274,26 @@ def test_a_managers_pages(
     faults.look("a prompt, as written")
     page.keyboard.press("w")
     page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/")
-    for summary in ("Show table", "Settings of this run"):
-        page.get_by_text(summary).click()
+    for table in page.get_by_text("Show table").all():
+        table.click()
     faults.look("a run, unfolded")
+    page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/curves/")
+    for table in page.get_by_text("Show table").all():
+        table.click()
+    faults.look("the curves of a run, unfolded")
     other = second_run(run)
-    faults.visit(live_server.url, ["projects/kitchen/runs/", "projects/kitchen/runs/compare/"])
+    waiting = start_run(manager, name="Waits", note="For a worker.", tags="one two", is_pinned=True)
+    of_runs = ("", "?sort=-accuracy", "?q=none", f"{run.pk}/edit/", "compare/", "new/")
+    faults.visit(live_server.url, [f"projects/kitchen/runs/{path}" for path in of_runs])
+    for summary in page.locator("summary:visible").all():
+        summary.click()
+    page.get_by_label("Backbone").select_option("pretrained")
+    faults.look("a new run, unfolded")
+    page.goto(f"{live_server.url}/projects/kitchen/runs/")
+    page.get_by_role("link", name=f"Edit run {run.pk}").click()
+    expect(page.get_by_label("Note")).to_be_visible()
+    faults.look("a run, edited in its row")
+    waiting.delete()
     page.goto(f"{live_server.url}/projects/kitchen/runs/compare/?run={run.pk}&run={other.pk}")
     page.get_by_text("Show table").click()
     expect(page.get_by_role("article").first).to_be_visible()

@@ -93,7 +93,7 @@ def test_a_link_is_copied_or_selected(live_server: Any, sign_in_as: As, manager:
     assert page.evaluate("navigator.clipboard.readText()") == field.input_value()
     page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
     page.get_by_role("button", name="Copy").click()
-    expect(page.get_by_text("The link is selected")).to_be_visible()
+    expect(page.get_by_text("It is selected")).to_be_visible()
     expect(field).to_be_focused()
     assert page.evaluate("getSelection().toString()") == field.input_value()
 

@@ -88,11 +88,11 @@ def test_from_an_imported_file_to_scores_beside_the_human_ranks(
     assert verdict(by_drag) == {letters[text]: rank for text, rank in wanted.items()}
     page.get_by_role("button", name="Sign out").click()
 
-    # A manager signs in and presses Train.
+    # A manager signs in and starts a run.
     sign_in(page, live_server.url, "manager")
     page.get_by_role("link", name="Kitchen").first.click()
     page.get_by_role("link", name="Runs").first.click()
-    page.locator("summary", has_text="Settings").click()
+    page.get_by_role("link", name="Start the first run").click()
     page.get_by_label("Epochs").fill("1")
     page.get_by_role("button", name="Train").click()
     expect(page.get_by_text("queued").first).to_be_visible()

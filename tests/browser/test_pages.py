@@ -1,5 +1,6 @@
 """Every page: quiet console, no sideways scrolling on a phone, light and dark, blind, and safe."""
 
+import re
 from typing import Any
 
 import pytest
@@ -39,8 +40,16 @@ PAGES = {
     "projects/kitchen/prompts/{prompt}/": "Prompt",
     "projects/kitchen/agreement/": "Agreement",
     "projects/kitchen/runs/": "Runs",
+    "projects/kitchen/runs/new/": "New run",
+    "projects/kitchen/runs/{run}/edit/": "Edit run",
     "projects/kitchen/runs/{run}/": "Run",
-    "projects/kitchen/runs/{run}/log/": "Log of run",
+    "projects/kitchen/runs/{run}/curves/": "Run",
+    "projects/kitchen/runs/{run}/errors/": "Run",
+    "projects/kitchen/runs/{run}/data/": "Run",
+    "projects/kitchen/runs/{run}/settings/": "Run",
+    "projects/kitchen/runs/{run}/files/": "Run",
+    "projects/kitchen/runs/{run}/log/": "Run",
+    "projects/kitchen/runs/{run}/delete/": "Delete run",
     "projects/kitchen/reviewing/": "Review",
     "projects/kitchen/reviewing/{prompt}/": "Review of a prompt",
 }
@@ -207,18 +216,70 @@ def test_a_run_shows_its_progress_as_it_comes(
 ) -> None:
     run = start_run(manager, state=State.RUNNING, stage="training", done=3, total=10, loss=0.69)
     page = sign_in_as(manager)
-    page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/")
+    page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/settings/")
     expect(page.get_by_text("Step 3 of 10 · loss 0.690")).to_be_visible()
-    page.get_by_text("Settings of this run").click()
     TrainingRun.objects.update(done=7, loss=0.512)
     expect(page.get_by_text("Step 7 of 10 · loss 0.512")).to_be_visible()
     TrainingRun.objects.update(
         state=State.FAILED, reason="Too few prompts.", finished_at=timezone.now()
     )
     expect(page.get_by_text("Too few prompts.")).to_be_visible()
-    expect(page.get_by_role("status")).to_have_text("The run failed")
-    expect(page.get_by_role("button", name="Train again")).to_be_visible()
-    expect(page.get_by_text("max_grad_norm")).to_be_visible()  # what was unfolded stays so
+    expect(page.locator("#run-said")).to_have_text("The run failed")
+    expect(page.get_by_role("link", name="Change and train again")).to_be_visible()
+
+
+def test_the_curves_and_the_log_of_a_run_come_as_it_goes(
+    live_server: Any, sign_in_as: As, manager: Member
+) -> None:
+    run = start_run(manager, state=State.RUNNING, stage="training", total=9, folder="runs/9-live")
+    folder = process.run_folder(run)
+    folder.path.mkdir(parents=True)
+    log = process.log_path(run)
+    log.write_text("step one\n")
+    for step in (1, 2):
+        folder.append_metric_line({"step": step, "loss": 1 / step, "accuracy": 0.5})
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/curves/")
+    page.locator("#learning").get_by_text("Show table").click()
+    expect(page.get_by_role("rowheader", name="2", exact=True)).to_be_visible()
+    folder.append_metric_line({"step": 3, "loss": 0.25, "accuracy": 0.5})
+    expect(page.get_by_role("rowheader", name="3", exact=True)).to_be_visible(timeout=15_000)
+    page.get_by_role("link", name="Log").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("step one")).to_be_visible()
+    log.write_text("step one\nstep two\n")
+    expect(page.get_by_text("step two")).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_run_is_read_by_keyboard_on_a_phone(
+    javascript: bool,
+    live_server: Any,
+    sign_in_as: As,
+    manager: Member,
+    scored: TrainingRun,
+    browser: Any,
+) -> None:
+    second_run(scored)
+    cookies = sign_in_as(manager).context.cookies()
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, java_script_enabled=javascript
+    )
+    context.add_cookies(cookies)
+    page = context.new_page()
+    page.goto(f"{live_server.url}/projects/kitchen/runs/{scored.pk}/")
+    tabs = page.get_by_role("navigation", name="About this run")
+    for title in ("Curves", "Errors", "Data", "Settings", "Files", "Log", "Overview"):
+        tabs.get_by_role("link", name=title).focus()
+        page.keyboard.press("Enter")
+        shown = tabs.locator("[aria-current=page]")
+        expect(shown).to_have_text(title)
+        expect(shown).to_be_in_viewport()
+        if javascript:
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("link", name="Change and train again").click()
+    expect(page).to_have_url(re.compile(rf"runs/new/\?again={scored.pk}"))
+    context.close()
 
 
 def test_the_review_shows_scores_beside_human_ranks(

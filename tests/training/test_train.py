@@ -74,8 +74,9 @@ def test_progress_ends_done(run):
 def test_there_is_a_line_for_each_step(run):
     lines = run.metric_lines()
     assert [line["step"] for line in lines] == list(range(1, run.read_metrics()["steps"] + 1))
-    names = {"step", "loss", "accuracy", "learning_rate", "tokens_per_second", "seconds"}
-    assert all(set(line) == names for line in lines)
+    names = {"step", "loss", "accuracy", "learning_rate", "gradient_norm", "tokens_per_second"}
+    assert all(set(line) == names | {"seconds"} for line in lines)
+    assert all(line["gradient_norm"] > 0 for line in lines)
     assert all(0 <= line["accuracy"] <= 1 for line in lines)
 
 
@@ -120,6 +121,7 @@ def test_curves_go_to_tensorboard(run, events):
         "train/loss",
         "train/accuracy",
         "train/learning_rate",
+        "train/gradient_norm",
         "train/tokens_per_second",
         "held_out/loss",
         "held_out/accuracy",
@@ -426,3 +428,9 @@ def test_a_project_may_have_hardly_any_prompts(tmp_path, prompts):
     rankings = write_rankings(tmp_path / "rankings.jsonl", ranking_lines(prompts))
     run = train(rankings, tmp_path / "run", "--backbone", "auto", "--held-out-fraction", "0.5")
     assert f"over {prompts - 1} training prompt" in (run.path / "report.md").read_text()
+
+
+def test_rankings_of_a_file_are_not_chosen_by_labeller(rankings_file, tmp_path, capsys):
+    arguments = ["--rankings", str(rankings_file), "--run-folder", str(tmp_path / "run")]
+    assert main([*arguments, "--labellers", "ann", "--ranked-in", "here"]) != 0
+    assert "--labellers, --ranked-in: only for a project" in capsys.readouterr().err

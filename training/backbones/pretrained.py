@@ -176,6 +176,8 @@ class PretrainedBackbone:
             for kind in kinds:
                 if kind == "blocks" and device != "cpu":
                     continue
+                if kind == "flex":
+                    torch.compiler.reset()  # torch compiles a function only a few times
                 try:
                     name = "sdpa" if kind == "dense" else ATTENTION_NAME
                     self.model.set_attn_implementation(name)

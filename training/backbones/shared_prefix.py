@@ -156,8 +156,9 @@ AttentionMaskInterface.register(ATTENTION_NAME, sdpa_mask)
 
 @cache
 def _compiled_flex() -> Any:
-    # Dynamic shapes, because rows have many lengths.
-    return torch.compile(flex_attention, dynamic=True)
+    # Dynamic shapes, because rows have many lengths. With fullgraph, torch raises an error where it
+    # would otherwise stop compiling and hold the scores of all pairs of tokens in memory.
+    return torch.compile(flex_attention, dynamic=True, fullgraph=True)
 
 
 def flash_attention(*args: Any, **kwargs: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
+    DateTime,
     Engine,
     Integer,
     MetaData,
@@ -35,6 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
+from training.aggregation import EVERY_RANKING, RankingFilter
 from training.data.source import Prompt, Response, Tick, ignore
 from training.errors import UserError
 from training.rankings import Ranking
@@ -78,6 +82,7 @@ ranking = Table(
     Column("member_id", BigInteger),
     Column("is_current", Boolean),
     Column("origin", String),
+    Column("created_at", DateTime(timezone=True)),
 )
 placement = Table(
     "labelapp_placement",
@@ -92,9 +97,12 @@ placement = Table(
 class DatabaseSource:
     """Read a project's prompts, each with all its responses and its current rankings."""
 
-    def __init__(self, database_url: str, slug: str) -> None:
+    def __init__(
+        self, database_url: str, slug: str, rankings: RankingFilter = EVERY_RANKING
+    ) -> None:
         """Open the database. Raises UserError for a bad URL, a missing database or project."""
         self.name = slug
+        self.rankings = rankings
         self.engine = open_engine(database_url)
         with self._connect() as connection:
             self.project_id = connection.scalar(select(project.c.id).where(project.c.slug == slug))
@@ -167,6 +175,7 @@ class DatabaseSource:
             .join(member, member.c.id == ranking.c.member_id)
             .join(prompt, prompt.c.id == ranking.c.prompt_id)
             .where(prompt.c.project_id == self.project_id, ranking.c.is_current)
+            .where(*conditions(self.rankings))
             .order_by(ranking.c.prompt_id, placement.c.ranking_id, placement.c.response_id)
         )
 
@@ -185,6 +194,24 @@ class DatabaseSource:
         except DBAPIError as error:
             reason = str(error.orig).strip().splitlines()[0]
             raise UserError(f"the database cannot be read: {reason}") from error
+
+
+def conditions(rankings: RankingFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield what the filter asks of a ranking.
+
+    SQLite compares times as texts, and one on a full second has no fraction there: so the first
+    moment is asked for as later than the microsecond before.
+    """
+    if rankings.labellers:
+        yield member.c.name.in_(rankings.labellers)
+    if rankings.first:
+        yield ranking.c.created_at > rankings.first - timedelta(microseconds=1)
+    if rankings.last:
+        yield ranking.c.created_at <= rankings.last
+    if rankings.ranked_in == "here":
+        yield ranking.c.origin != "imported"
+    elif rankings.ranked_in == "imported":
+        yield ranking.c.origin == "imported"
 
 
 def _by_prompt(rows: Iterator[Row[Any]]) -> Callable[[int], list[Row[Any]]]:

@@ -122,13 +122,17 @@ class TextEncoder:
 
     def responses(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the token ids (R,) of each response with the end token, cut to the limit."""
-        found = []
-        for tokens in self._encode(texts, special=False):
-            if len(tokens) >= self.max_response_tokens:
-                self.responses_cut += 1
-            found.append(
-                np.array([*tokens[: self.max_response_tokens - 1], self.end], dtype=np.int32)
-            )
+        return [tokens for tokens, _ in self.responses_and_cuts(texts)]
+
+    def responses_and_cuts(self, texts: Sequence[str]) -> list[tuple[Tokens, bool]]:
+        """Return the token ids (R,) of each response, and True if it was cut."""
+        most = self.max_response_tokens - 1
+        encoded = self._encode(texts, special=False)
+        found = [
+            (np.array([*tokens[:most], self.end], dtype=np.int32), len(tokens) > most)
+            for tokens in encoded
+        ]
+        self.responses_cut += sum(cut for _, cut in found)
         return found
 
     def _cut(self, tokens: list[int]) -> Tokens:

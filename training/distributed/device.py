@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import resource
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,8 @@ class Device:
         on_cuda = has_cuda and config.device != "cpu"
         # Recurrent layers would compute float32 in TF32, unlike the CPU that verifies saved models.
         torch.backends.cudnn.allow_tf32 = False
+        # cuDNN's attention takes up to a second to plan each new shape, and batches have many.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         bf16 = config.precision == "bf16" or (
             config.precision == "auto" and on_cuda and torch.cuda.is_bf16_supported()
         )
@@ -68,6 +71,13 @@ class Device:
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         libc.mallopt(M_TOP_PAD, 2**26)
+
+    def peak_memory(self) -> int:
+        """Return the most memory that this process has had, in bytes; on a GPU, that of the GPU."""
+        if self.torch_device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.torch_device)
+        unit = 1 if platform.system() == "Darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return a context that computes matrix products in bf16 if it is on.

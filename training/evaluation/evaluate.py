@@ -257,7 +257,7 @@ def held_out_metrics(
         ],
         columns=["prompt", "reward", "characters"],
     )
-    by_labeller = metrics.accuracy_by(comparisons["labeller"], comparisons["agreed"])
+    by_labeller = _accuracy_by(comparisons, comparisons["labeller"])
     return {
         "prompts": int(table["prompt"].nunique()),
         "rankings": len(table),
@@ -268,15 +268,26 @@ def held_out_metrics(
         "chance_log_loss": math.log(2),
         **_with_intervals(evaluation, baselines),
         "longer_wins": float(comparisons["longer"].mean()),
-        "by_gap": metrics.accuracy_by(
-            comparisons["gap"].clip(upper=metrics.WIDEST_GAP), comparisons["agreed"]
-        ),
+        "by_gap": _accuracy_by(comparisons, comparisons["gap"].clip(upper=metrics.WIDEST_GAP)),
+        "by_length": _accuracy_by(comparisons, metrics.length_of_better(comparisons)),
+        "by_responses": _accuracy_by(comparisons, _responses_ranked(evaluation)),
         "by_labeller": by_labeller if len(by_labeller) > 1 else [],
         "length": metrics.length_figures(responses, comparisons),
         "calibration": metrics.calibration(margin),
         "reward_mean": float(responses["reward"].mean()),
         "reward_std": float(responses["reward"].std(ddof=0)),
     }
+
+
+def _accuracy_by(comparisons: pd.DataFrame, column: pd.Series[Any]) -> list[dict[str, Any]]:
+    return metrics.accuracy_by(column, comparisons["agreed"], comparisons["prompt"])
+
+
+def _responses_ranked(evaluation: Evaluation) -> pd.Series[Any]:
+    """Return the number of responses in the ranking of each comparison."""
+    sizes = np.array([len(row) for row in evaluation.places])
+    rows = evaluation.comparisons["ranking"]
+    return pd.Series(sizes[rows.to_numpy()], index=rows.index, name="responses")
 
 
 def _with_intervals(

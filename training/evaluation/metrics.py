@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import entr, expit
 
+from training.bootstrap import Sums
 from training.rankings import UNRANKED, Ties
 
 NEAR_EQUAL = 0.25
@@ -23,6 +24,12 @@ NEAR_EQUAL = 0.25
 WIDEST_GAP = 3
 """Rank gap from which all gaps are counted together."""
 CALIBRATION_BINS = 10
+INTERVALS = 20
+"""Groups of comparisons whose accuracy has an interval, at most."""
+MOST_PROMPTS = 1000
+"""Prompts, or groups of them, that are resampled for these intervals."""
+LENGTHS = ["under_half", "shorter", "near_equal", "longer", "over_twice"]
+"""Lengths of the text that people prefer, beside the other one."""
 
 
 # Tables
@@ -190,13 +197,69 @@ def chance_loss(tied_N: NDArray[Any], ties: Ties) -> float:
     return float(entr([(1 - tied) / 2, (1 - tied) / 2, tied]).sum())
 
 
-def accuracy_by(column: pd.Series[Any], right: pd.Series[Any]) -> list[dict[str, Any]]:
-    """Return the number of comparisons and the accuracy for each value of a column."""
+def accuracy_by(
+    column: pd.Series[Any], right: pd.Series[Any], prompts: pd.Series[Any]
+) -> list[dict[str, Any]]:
+    """Return the comparisons and the accuracy, with its interval, for each value of a column.
+
+    `prompts` are those of the comparisons. Only the INTERVALS values with the most comparisons have
+    an interval, because there may be thousands of labellers.
+    """
     groups = right.groupby(column, dropna=False, observed=True)
+    codes, sizes = groups.ngroup(), groups.size()
+    drawn = sizes.reset_index(drop=True).nlargest(INTERVALS).index
+    sums = _sums_by_group(codes, right, prompts, drawn)
     return [
-        {str(column.name): _plain(value), "comparisons": len(rows), "accuracy": float(rows.mean())}
-        for value, rows in groups
+        {
+            str(column.name): _plain(value),
+            "comparisons": len(rows),
+            "accuracy": float(rows.mean()),
+            **_interval(sums, code),
+        }
+        for code, (value, rows) in enumerate(groups)
     ]
+
+
+def _sums_by_group(
+    codes: pd.Series[Any], right: pd.Series[Any], prompts: pd.Series[Any], drawn: pd.Index[Any]
+) -> Sums:
+    """Return the sums over prompts of what was agreed and of all, for each of the `drawn` codes.
+
+    More than MOST_PROMPTS prompts are summed into that many groups first, at random: by their
+    hashes. The groups are resampled in place of the prompts, which takes less time.
+    """
+    table = pd.DataFrame({"prompt": prompts, "code": codes, "agreed": right, "comparisons": 1.0})
+    table = table[table["code"].isin(drawn)]
+    parts = [
+        table.pivot_table(
+            name, "prompt", "code", aggfunc="sum", fill_value=0.0, observed=True
+        ).add_prefix(f"{name} ")
+        for name in ("agreed", "comparisons")
+    ]
+    sums = parts[0].join(parts[1])
+    if len(sums) > MOST_PROMPTS:
+        sums = sums.groupby(np.arange(len(sums)) % MOST_PROMPTS).sum()
+    return Sums(sums)
+
+
+def _interval(sums: Sums, code: int) -> dict[str, float | None]:
+    """Return accuracy_low and accuracy_high of a code; None for one that was not drawn."""
+    if f"agreed {code}" not in sums.columns:
+        return {"accuracy_low": None, "accuracy_high": None}
+    found = sums.ratio("accuracy", f"agreed {code}", f"comparisons {code}")
+    return {name: found[name] for name in ("accuracy_low", "accuracy_high")}
+
+
+def length_of_better(comparisons: pd.DataFrame) -> pd.Series[Any]:
+    """Return how long the better text of each comparison is beside the worse, in LENGTHS."""
+    ratio = comparisons["characters_better"] / comparisons["characters_worse"].clip(lower=1)
+    most = 1 + NEAR_EQUAL
+    names = np.select(
+        [ratio < 1 / 2, ratio < 1 / most, ratio <= most, ratio <= 2], LENGTHS[:-1], LENGTHS[-1]
+    )
+    return pd.Series(
+        pd.Categorical(names, LENGTHS, ordered=True), index=comparisons.index, name="length"
+    )
 
 
 def calibration(margin: NDArray[Any]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def report(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
         f"## By distance in rank\n\n{_by_gap(found['by_gap'])}",
         f"## By labeller\n\n{_by_labeller(found['by_labeller'])}" if found["by_labeller"] else "",
         f"## Length\n\n{_length(found)}",
-        f"## Calibration\n\n{_calibration(found['calibration'])}",
+        f"## Calibration\n\n{_calibration(found['calibration'], found.get('temperature'))}",
         f"## Data\n\n{_data(manifest)}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -241,7 +241,7 @@ def _length(found: Mapping[str, Any]) -> str:
     )
 
 
-def _calibration(found: Mapping[str, Any]) -> str:
+def _calibration(found: Mapping[str, Any], scaling: Mapping[str, Any] | None) -> str:
     rows = [
         (
             f"{percent(each['low'], 0)} to {percent(each['high'], 0)}",
@@ -256,6 +256,18 @@ def _calibration(found: Mapping[str, Any]) -> str:
         f"Expected calibration error {decimal(found['ece'], 3)}: how far the confidence is, on"
         " average, from how often it comes true.\n\n"
         + table(("confidence", "comparisons", "on average", "came true"), rows)
+        + (f"\n\n{_temperature(scaling)}" if scaling else "")
+    )
+
+
+def _temperature(scaling: Mapping[str, Any]) -> str:
+    if scaling["value"] == 1.0:
+        return "A temperature would not make the confidence more accurate."
+    return (
+        f"The reward service divides differences of rewards by {decimal(scaling['value'], 3)}, the"
+        " temperature with the least log loss. On held-out prompts that it did not see, it brings"
+        f" the expected calibration error to {decimal(scaling['calibration']['ece'], 3)}, and the"
+        f" log loss to {decimal(scaling['log_loss'], 3)}."
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import transformers
 
+from training.aggregation import RankingFilter
 from training.backbones.backbone import Backbone
 from training.backbones.choose import create_backbone
 from training.backbones.features import PodiumFeaturesForSequenceClassification
@@ -122,6 +123,7 @@ def manifest(
         "project": source.name,
         "source": source.identity(),
         "aggregation": config.aggregation,
+        "ranking_filter": RankingFilter.of(config.to_json()).to_json(),
         **asdict(dataset.counts),
         "train_sets": len(Members(sets_of_responses(train.prompt_rows, train.places))),
         "rankings_by_labeller": by_labeller,

@@ -133,8 +133,10 @@ def train_step(
     learning_rate: float,
     max_grad_norm: float,
     say: Callable[[str], None],
-) -> StepStats:
-    """Update the weights on these elements and return the statistics of the step.
+) -> tuple[StepStats, float]:
+    """Update the weights on these elements; return the step's statistics and its gradient norm.
+
+    The norm is that before clipping.
 
     Raises UserError where the loss or the gradient norm is not a number. All processes call this.
     """
@@ -158,7 +160,7 @@ def train_step(
         )
     learner.optimizer.step(learning_rate)
     learner.optimizer.zero_grad()
-    return stats
+    return stats, norm
 
 
 def accumulate_gradients(

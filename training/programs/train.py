@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -13,16 +14,17 @@ from typing import Any
 
 import torch
 
+from training.aggregation import RankingFilter
 from training.backbones.defaults import complete
 from training.commandline import database_project, wants_bar
-from training.config import TrainConfig, from_arguments
+from training.config import TrainConfig, from_arguments, option
 from training.data.batching import Batches
 from training.data.database import DatabaseSource
 from training.data.file import FileSource
 from training.data.source import Source
 from training.distributed.device import Device, silence_transformers
 from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
-from training.errors import StoppedError
+from training.errors import StoppedError, UserError
 from training.evaluation.caveats import sentences
 from training.evaluation.evaluate import (
     EvalSplit,
@@ -38,6 +40,7 @@ from training.evaluation.evaluate import (
 from training.evaluation.labeller_agreement import labellers_agree
 from training.evaluation.report import summary
 from training.evaluation.summary import baselines, show
+from training.evaluation.temperature import temperature
 from training.loop.checkpoint import Checkpoints
 from training.loop.optimizers import learning_rate_at
 from training.loop.resume import can_resume, resume_backbone
@@ -60,11 +63,7 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     silence_transformers()
     config = from_arguments(arguments)
     # The source comes first: it may be mistyped, and start() removes an earlier run's results.
-    source: Source = (
-        FileSource(arguments.rankings)
-        if arguments.rankings
-        else DatabaseSource(*database_project(arguments))
-    )
+    source = open_source(arguments, RankingFilter.of(config.to_json()))
     config = complete(config)
     group = ProcessGroup.join(config)
     device = Device.choose(config, group)
@@ -79,6 +78,16 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
         train(config, source, device, folder, cache, reporter, resuming)
     finally:
         reporter.close()
+
+
+def open_source(arguments: argparse.Namespace, rankings: RankingFilter) -> Source:
+    """Return the file or the project that the arguments name. Raises UserError."""
+    if not arguments.rankings:
+        return DatabaseSource(*database_project(arguments), rankings)
+    if asked_for := rankings.to_json():
+        names = ", ".join(option(name) for name in asked_for)
+        raise UserError(f"{names}: only for a project, not for a file; leave out what is not used")
+    return FileSource(arguments.rankings)
 
 
 def open_folder(folder: RunFolder, config: TrainConfig, source: Source, *, restart: bool) -> bool:
@@ -120,8 +129,11 @@ def train(
     if kept != run.state.step or network:
         evaluation = None  # frees the tables of the last weights
     evaluation = evaluation or evaluate_now(run, held_out(run.dataset))
-    save_model(run, folder, evaluation)
+    scaling = temperature(evaluation.comparisons)
+    save_model(run, folder, evaluation, scaling)
     metrics = run_metrics(run, evaluation, kept)
+    if scaling:
+        metrics["held_out"]["temperature"] = finite(scaling)
     if choice := (folder.read_manifest() or {}).get("choice"):
         metrics["choice"] = finite({**choice, "network": network})
     write_results(run, folder, evaluation, metrics)
@@ -240,7 +252,7 @@ def step_and_log(run: Run) -> None:
     learning_rate = learning_rate_at(step, run.steps, run.config)
     elements = run.batches[step]
     reading = time.monotonic() - started
-    stats = train_step(
+    stats, gradient_norm = train_step(
         run.learner, elements, state, learning_rate, run.config.max_grad_norm, run.reporter.say
     )
     now = time.monotonic()
@@ -251,17 +263,20 @@ def step_and_log(run: Run) -> None:
         took=now - started,
         reading=reading,
     )
-    log_step(run, stats, learning_rate, stats.tokens / (now - started))
+    rates = {"learning_rate": learning_rate, "gradient_norm": gradient_norm}
+    log_step(run, stats, rates, stats.tokens / (now - started))
 
 
-def log_step(run: Run, stats: StepStats, learning_rate: float, tokens_per_second: float) -> None:
+def log_step(
+    run: Run, stats: StepStats, rates: Mapping[str, float], tokens_per_second: float
+) -> None:
     """Write the values of the step just done to the log, and show them."""
     step = run.state.step
     if step % run.config.log_every == 0:
         values = {
             "loss": stats.loss,
             "accuracy": stats.accuracy,
-            "learning_rate": learning_rate,
+            **rates,
             "tokens_per_second": tokens_per_second,
             **run.learner.objective.figures(),
         }
@@ -296,15 +311,19 @@ def restore_kept_weights(run: Run) -> int:
     return kept
 
 
-def save_model(run: Run, folder: RunFolder, evaluation: Evaluation) -> None:
+def save_model(
+    run: Run, folder: RunFolder, evaluation: Evaluation, scaling: dict[str, Any] | None
+) -> None:
     """Save the model into the run folder once it is known to load."""
     run.reporter.enter("saving", steps=0)
     rewards = [reward for row in evaluation.rewards.values() for reward in row]
-    limits = {
+    known = {
         "max_prompt_tokens": run.config.max_prompt_tokens,
         "max_response_tokens": run.config.max_response_tokens,
+        **run.learner.objective.figures(),
+        **({"temperature": scaling["value"]} if scaling else {}),
     }
-    for warning in save_verified(run.learner.backbone, folder, run.dataset, rewards, limits):
+    for warning in save_verified(run.learner.backbone, folder, run.dataset, rewards, known):
         run.reporter.say(warning)
 
 
@@ -337,6 +356,7 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
             "seconds": round(run.seconds, 3),
             "reading_share": state.reading_seconds / (state.step_seconds or math.inf),
             "tokens": state.tokens,
+            "peak_memory": run.learner.device.peak_memory(),
             "parameters": sum(w.numel() for w in run.learner.backbone.model.parameters()),
         }
     )

@@ -98,7 +98,10 @@ ADDING_CALL = (
     "The chat template writes all special tokens, and a plain call, `tokenizer(text)`, adds some a"
     " second time: always pass `add_special_tokens=False`."
 )
-OWN_CODE = " vLLM does not run the code of this model, which is Podium's own."
+OWN_CODE = (
+    " Neither vLLM nor SGLang runs the code of this model, which is Podium's own; Podium's reward"
+    " service, `python -m training.serve --model FOLDER`, answers their clients."
+)
 
 
 def write_model_card(folder: RunFolder) -> None:

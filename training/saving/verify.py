@@ -47,14 +47,14 @@ def save_verified(
     folder: RunFolder,
     dataset: Dataset,
     rewards: Collection[float],
-    limits: Mapping[str, int],
+    known: Mapping[str, float],
 ) -> list[str]:
     """Save the model into the run folder, where it appears only if it loads and scores the same.
 
     The facts beside it give the mean and the standard deviation of `rewards`, those of the held-out
-    responses, for scores to be centred and scaled by, and the `limits` on tokens. Returns warnings
-    for the model's users. Raises RuntimeError where the saved model gives other scores or its
-    tokenizer other tokens.
+    responses, for scores to be centred and scaled by, and what is `known`: the limits on tokens and
+    the learned parameters of the loss. Returns warnings for the model's users. Raises RuntimeError
+    where the saved model gives other scores or its tokenizer other tokens.
     """
     prompts = list(islice(dataset.held_out_prompts(), EXAMPLES))
     whole = (Example(prompt.tokens, prompt.responses) for prompt in prompts)
@@ -67,7 +67,7 @@ def save_verified(
         padding = verify(backbone, path, examples)
         texts, equal = verify_texts(backbone.tokenizer, path, prompts)
         facts = {
-            **limits,
+            **known,
             "padding": padding,
             "texts_compared": texts,
             "texts_equal": equal,

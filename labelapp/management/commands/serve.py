@@ -2,11 +2,13 @@
 
 import argparse
 import errno
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -23,6 +25,8 @@ RELEASE_SECONDS = STOP_WEB_SECONDS + 2  # for the processes of a `serve` that wa
 THREADS = 90
 IDLE_SECONDS = 600  # granian's maximum; the connection of an ended thread stays open for a while
 CLEAN_UP = [sys.executable, "manage.py", "clean_up"]
+BOARD_SECONDS = 30  # between two starts of TensorBoard, should it end at once
+RUNS = str(settings.DATA_DIR / "runs")
 CLEAN_UP_SECONDS = 24 * 60 * 60
 WORKERS = {"default": "task worker", "training": "training worker"}  # by queue
 
@@ -68,22 +72,34 @@ class Command(BaseCommand):
         check_free(bind)
         signal.signal(signal.SIGTERM, interrupt)
         processes: dict[str, subprocess.Popen[bytes]] = {}
+        board = tensorboard_url()
         try:
             processes["web"] = subprocess.Popen(
                 web_server(bind, options["workers"]),
                 cwd=settings.BASE_DIR,
-                env=for_child() | {"GRANIAN_BLOCKING_THREADS": str(threads(options["workers"]))},
+                env=for_child()
+                | {"GRANIAN_BLOCKING_THREADS": str(threads(options["workers"]))}
+                | board,
             )
             self.stdout.write(f"Podium is running at http://{bind.text}/ (press Ctrl-C to stop)")
-            clean_up_at = time.monotonic()
+            clean_up_at = board_at = time.monotonic()
             while processes["web"].poll() is None:
                 for queue, name in WORKERS.items():
-                    if queue not in processes or processes[queue].poll() is not None:
+                    if ended(processes.get(queue)):
                         processes[queue] = subprocess.Popen(
                             worker(queue), cwd=settings.BASE_DIR, env=for_child()
                         )
                         self.stdout.write(f"The {name} is process {processes[queue].pid}.")
                         self.stdout.flush()
+                if board and ended(processes.get("TensorBoard")) and time.monotonic() >= board_at:
+                    board_at = time.monotonic() + BOARD_SECONDS
+                    processes["TensorBoard"] = subprocess.Popen(
+                        [sys.executable, "-m", "training.programs.tensorboard", RUNS],
+                        cwd=settings.BASE_DIR,
+                        env=for_child() | board,
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,
+                    )
                 if time.monotonic() >= clean_up_at:
                     processes["clean-up"] = subprocess.Popen(CLEAN_UP, cwd=settings.BASE_DIR)
                     clean_up_at += CLEAN_UP_SECONDS
@@ -93,6 +109,24 @@ class Command(BaseCommand):
         finally:
             stop(list(processes.values()))
         raise CommandError(f"the web server ended with status {processes['web'].returncode}")
+
+
+def ended(process: "subprocess.Popen[bytes] | None") -> bool:
+    """Return True if the process has not been started, or has ended."""
+    return process is None or process.poll() is not None
+
+
+def tensorboard_url() -> dict[str, str]:
+    """Return the environment variable with an address for TensorBoard, if it is installed.
+
+    The path is secret, because TensorBoard asks for no sign-in.
+    """
+    if find_spec("tensorboard") is None:
+        return {}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return {"TENSORBOARD_URL": f"http://127.0.0.1:{port}/{secrets.token_urlsafe(24)}"}
 
 
 def check_free(bind: Address) -> None:

@@ -266,8 +266,8 @@ def test_stop_ends_a_run_that_nobody_watches(unwatched: TrainingRun, manager: Me
     unwatched.refresh_from_db()
     assert (unwatched.state, unwatched.reason) == (State.STOPPED, "Stopped on request.")
     assert orphan.wait(120) == -signal.SIGTERM
-    assert "A run is in progress." not in (
-        sign_in(manager).get("/projects/kitchen/runs/").content.decode()
+    assert "in progress" not in (
+        sign_in(manager).get("/projects/kitchen/runs/new/").content.decode()
     )
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from labelapp.models import Member, Project, State, TrainingRun
-from labelapp.runs.caveats import caveat_sentences, chance_of_training, comparison_marks
+from labelapp.runs.caveats import caveat_sentences, chance_of_training, comparison_letters
 from tests.conftest import sign_in
 
 pytestmark = pytest.mark.django_db
@@ -43,10 +43,11 @@ def test_the_page_of_a_run_begins_with_what_limits_its_figures(
 ) -> None:
     run = finished(project)
     page = sign_in(manager).get(f"{URL}{run.pk}/").content.decode()
+    verdict = "Not worth using: no better than always preferring the longer response."
+    accuracy = "The model orders 60.0\u202f% (95\u00a0% interval 50.0–70.0) of the 40 comparisons"
     better = (
-        "The model is not better than always preferring the longer response: it orders"
-        " 60.0\u202f% (50.0–70.0) of the held-out comparisons as people did, against 62.0\u202f%,"
-        " a lead of \u22122.0 points (95\u202f% interval \u22125.1 to +1.0)."
+        "Always preferring the longer response, the better baseline, reaches 62.0\u202f%: a lead of"
+        " \u22122.0 points (95\u00a0% interval \u22125.1 to +1.0)."
     )
     left_out = (
         "9 of 100 rankings (9.0\u202f%) were left out: 9 because the chat template refuses their"
@@ -54,7 +55,7 @@ def test_the_page_of_a_run_begins_with_what_limits_its_figures(
     )
     cut = "7 comparisons were left out, because their responses are equal after the cut."
     folded = "The system message of 1 prompt was put into its first user message"
-    sentences = [better, left_out, cut, folded]
+    sentences = [verdict, accuracy, better, left_out, cut, folded]
     places = [page.index(sentence) for sentence in sentences]
     assert places == sorted(places)
     assert places[-1] < page.index("held-out accuracy") < page.index("1.061 is chance level")
@@ -75,9 +76,10 @@ def test_runs_on_different_held_out_comparisons_are_marked(
     project: Project, manager: Member
 ) -> None:
     runs = [finished(project, comparisons_sha256=digest) for digest in ("a", "b", "a", "")]
-    waiting = TrainingRun.objects.create(project=project, config={"backbone": "rnn"})
-    assert [mark for _, mark in comparison_marks([*runs, waiting])] == ["A", "B", "A", "?", ""]
-    assert [mark for _, mark in comparison_marks([runs[0], runs[2]])] == ["", ""]
+    TrainingRun.objects.create(project=project, config={"backbone": "rnn"})  # waits
+    assert comparison_letters(["a", "b", "a", "", None]) == ["A", "B", "A", "?", ""]
+    assert comparison_letters(["a", "a", None]) == ["", "", ""]
+    assert comparison_letters([str(n) for n in range(27)])[-1] == "AA"
     client = sign_in(manager)
     page = client.get(URL).content.decode()
     assert page.count('held-out comparisons">A</abbr>') == 2

@@ -296,13 +296,13 @@ def test_curves_lie_over_one_another(add_run: AddRun, manager: Member) -> None:
     for lines in (loss, accuracy):
         assert [line[:3] for line in lines] == [
             ("thin", "1", ""), ("thin", "2", ""), ("thin", "4", ""),
-            ("marked", "1", ""), ("marked", "2", ""), ("marked", "3", " is-level"),
+            ("thick", "1", ""), ("thick", "2", ""), ("thick", "3", " is-level"),
         ]  # fmt: skip
     assert loss[0][3].split("L")[-1].startswith("600.0,")
     assert loss[1][3].split("L")[-1].startswith("300.0,")
     assert f"fitted at once: run {linear.pk}." in text_of(page)
     assert f"in the table only: run {apart.pk}." in text_of(page)
-    table = page[page.index('id="curve-values"') : page.index('id="flips"')]
+    table = page[page.index('id="curves-values"') : page.index('id="flips"')]
     for row in (f"Run {one.pk} 0 – 0.679 – 55.5 %", f"Run {linear.pk} 0 – 0.679 – 55.5 %"):
         assert row in text_of(table)
     assert re.search(rf"Run {one.pk} 200 0\.\d+ 0\.679 50\.0 % 55\.5 %", text_of(table))

@@ -1,11 +1,13 @@
 """Runs: start one, follow it, stop it; what fails says why."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import uuid
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +25,6 @@ from sqlalchemy import text
 from labelapp.jobs import jobs
 from labelapp.jobs.environment import database_url
 from labelapp.models import Member, Project, Prompt, Score, State, TrainingRun, User
-from labelapp.rendering.charts import loss_curve
 from labelapp.runs import lifecycle
 from labelapp.runs import process as run_process
 from tests.conftest import AddPrompt, AddRanking, sign_in
@@ -73,6 +74,11 @@ def test_the_command_trains_once_if_so_asked_and_scores_are_stored(
     assert run.done == run.total > 0
     assert run.manifest["rankings"] == 4
     assert 0.0 <= run.metrics["held_out"]["accuracy"] <= 1.0
+    by_source = run.metrics["held_out"]["by_source"]
+    assert [each["source"] for each in by_source] == [f"model-{place}" for place in range(4)]
+    counted = sum(each["comparisons"] for each in by_source)
+    assert counted == 2 * run.metrics["held_out"]["comparisons"]
+    assert run_process.run_folder(run).read_metrics() == run.metrics
     assert Score.objects.filter(run=run).count() == 16
     assert run.agreements.filter(held_out=True).count() == run.metrics["held_out"]["prompts"]
     assert (run_process.run_folder(run).model / "model.safetensors").is_file()
@@ -118,7 +124,11 @@ def has_steps(folder: RunFolder) -> bool:
 @pytest.fixture
 def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
     """Return a run that was killed at a checkpoint, hundreds of steps before its end."""
-    run = start(project, epochs=300, checkpoint_minutes=0.0001)
+    return kill_at_checkpoint(start(project, epochs=300, checkpoint_minutes=0.0001))
+
+
+def kill_at_checkpoint(run: TrainingRun) -> TrainingRun:
+    """Execute a run until its first checkpoint, and kill its process."""
 
     def kill() -> None:
         folder = run_process.run_folder(run)
@@ -130,6 +140,28 @@ def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
     lifecycle.execute(run)
     killer.join()
     return run
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_of_some_rankings_resumes_with_the_same_ones(
+    project: Project,
+    ranked: list[Prompt],
+    add_ranking: AddRanking,
+    labeller: Member,
+    manager: Member,
+) -> None:
+    for prompt in ranked:
+        add_ranking(prompt, manager, [3, 2, 2, 1])
+    run = start(project, epochs=300, checkpoint_minutes=0.0001, labellers=labeller.name)
+    kill_at_checkpoint(run)
+    begun = run.manifest
+    assert (begun["chosen"], begun["ranking_filter"]) == (4, {"labellers": ["labeller"]})
+    lifecycle.delete_tokens(run)  # so that the rankings are read again
+    lifecycle.resume(run)
+    lifecycle.execute(run)
+    assert (run.state, run.reason) == (State.DONE, "")
+    assert run.manifest["rankings_sha256"] == begun["rankings_sha256"]
+    assert run.metrics["peak_memory"] > 1e8
 
 
 @pytest.mark.django_db(transaction=True)
@@ -439,13 +471,48 @@ def test_a_manager_starts_a_run(ranked: list[Prompt], manager: Member) -> None:
     assert task.args_kwargs["args"] == [run.pk]
 
 
+def form_key(page: str) -> str:
+    found = re.search(r'name="form_key" value="([0-9a-f-]+)"', page)
+    assert found
+    return found.group(1)
+
+
 def test_a_second_press_starts_no_second_run(ranked: list[Prompt], manager: Member) -> None:
     client = sign_in(manager)
-    client.post(URL, FORM)
-    response = client.post(URL, FORM)
-    assert response.status_code == 422
-    assert "A run is in progress." in response.content.decode()
+    form = FORM | {"form_key": form_key(client.get(f"{URL}new/").content.decode())}
+    first, second = client.post(URL, form), client.post(URL, form)
+    assert first["Location"] == second["Location"]
     assert TrainingRun.objects.count() == DBTaskResult.objects.count() == 1
+
+
+def test_the_same_form_with_other_settings_starts_another_run(
+    ranked: list[Prompt], manager: Member
+) -> None:
+    client = sign_in(manager)
+    form = FORM | {"form_key": form_key(client.get(f"{URL}new/").content.decode())}
+    client.post(URL, form)
+    client.post(URL, form | {"seed": "8"})
+    assert [run.config["seed"] for run in TrainingRun.objects.order_by("pk")] == [7, 8]
+
+
+def test_a_form_key_of_another_project_starts_a_run_of_its_own(
+    ranked: list[Prompt], manager: Member
+) -> None:
+    attic = Project.objects.create(name="Attic", slug="attic")
+    theirs = TrainingRun.objects.create(project=attic, form_key=uuid.uuid4())
+    sign_in(manager).post(URL, FORM | {"form_key": str(theirs.form_key)})
+    assert TrainingRun.objects.get(project=manager.project).form_key is None
+
+
+def test_runs_of_a_project_queue(ranked: list[Prompt], manager: Member) -> None:
+    client = sign_in(manager)
+    for seed in ("1", "2", "3"):
+        assert client.post(URL, FORM | {"seed": seed}).status_code == 302
+    assert TrainingRun.objects.filter(state=State.QUEUED).count() == 3
+    assert DBTaskResult.objects.count() == 3
+    page = client.get(f"{URL}new/").content.decode()
+    assert "3 runs of this project are waiting or in progress." in page
+    assert 'id="blocked"' not in page
 
 
 def test_bad_settings_are_refused_in_the_page(ranked: list[Prompt], manager: Member) -> None:
@@ -536,38 +603,6 @@ def test_a_run_of_another_project_is_not_found(running: TrainingRun, manager: Me
     assert client.post(f"/projects/attic/runs/{running.pk}/stop/").status_code == 404
 
 
-# The curve
-
-
-def test_the_curve_goes_from_the_first_step_to_the_last() -> None:
-    curve = loss_curve([{"step": s, "loss": 1.0 / s} for s in (1, 2, 4)])
-    assert curve is not None
-    xs = [float(point.split(",")[0]) for point in curve.polyline.split()]
-    assert xs == [0.0, 200.0, 600.0]
-    assert [label for _, label in curve.ticks_x] == ["1", "4"]
-
-
-def test_the_curve_shows_the_loss_of_guessing_where_it_is_in_sight() -> None:
-    high = loss_curve([{"step": s, "loss": loss} for s, loss in enumerate((1.0, 0.5))])
-    low = loss_curve([{"step": s, "loss": loss} for s, loss in enumerate((0.4, 0.3))])
-    assert high is not None
-    assert high.guessing == pytest.approx(200 * (1 - 0.6931 / 1.05), abs=0.1)
-    assert low is not None
-    assert low.guessing is None
-
-
-def test_there_is_no_curve_before_two_losses() -> None:
-    assert loss_curve([]) is None
-    assert loss_curve([{"step": 1, "loss": 0.7}, {"step": 2, "loss": None}]) is None
-
-
-def test_a_long_curve_is_thinned_and_keeps_its_end() -> None:
-    curve = loss_curve([{"step": s, "loss": 0.5} for s in range(10_001)])
-    assert curve is not None
-    assert len(curve.rows) <= 302
-    assert curve.rows[-1]["step"] == 10_000
-
-
 @pytest.mark.parametrize("name", ["aggregation", "verdicts"])  # the latter of an earlier version
 def test_training_again_takes_the_same_rankings(
     running: TrainingRun, manager: Member, name: str
@@ -577,5 +612,23 @@ def test_training_again_takes_the_same_rankings(
         del config["aggregation"]
     TrainingRun.objects.update(config=config)
     jobs.finish(running, State.FAILED, "The moon was in the way.")
-    page = sign_in(manager).get(f"{URL}{running.pk}/").content.decode()
-    assert 'name="aggregation" value="majority"' in page
+    client = sign_in(manager)
+    again = f"{URL}new/?again={running.pk}"
+    assert f'href="{again}"' in client.get(f"{URL}{running.pk}/").content.decode()
+    page = client.get(again).content.decode()
+    assert '<option value="majority" selected>' in page
+    assert re.search(r'name="width"[^>]* value="16"|value="16"[^>]* name="width"', page)
+
+
+@pytest.mark.parametrize("number", ["x", "0", "999999", "9" * 30, "-1"])
+def test_there_is_no_form_for_a_run_that_is_not_there(manager: Member, number: str) -> None:
+    assert sign_in(manager).get(f"{URL}new/?again={number}").status_code == 404
+
+
+def test_the_settings_of_another_projects_run_are_not_shown(
+    running: TrainingRun, manager: Member
+) -> None:
+    elsewhere = Project.objects.create(name="Attic", slug="attic")
+    Member.objects.create(project=elsewhere, user=manager.user, name="m", role="manager")
+    again = f"/projects/attic/runs/new/?again={running.pk}"
+    assert sign_in(manager).get(again).status_code == 404

@@ -1,5 +1,7 @@
 """The database, as the pages write it and as training reads it."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import sqlalchemy
 from django.apps import apps
@@ -7,6 +9,9 @@ from django.db import connection, models
 
 from labelapp.jobs.environment import database_url
 from labelapp.models import Member, Project, Prompt, Response
+from labelapp.models import Ranking as StoredRanking
+from training.aggregation import RankingFilter
+from training.config import TrainConfig
 from training.data import database
 from training.data.database import (
     DatabaseSource,
@@ -20,6 +25,7 @@ TYPES = {
     models.BigAutoField: sqlalchemy.BigInteger,
     models.BooleanField: sqlalchemy.Boolean,
     models.CharField: sqlalchemy.String,
+    models.DateTimeField: sqlalchemy.DateTime,
     models.SlugField: sqlalchemy.String,
     models.TextField: sqlalchemy.Text,
     models.JSONField: sqlalchemy.JSON,
@@ -236,3 +242,26 @@ def test_a_path_with_odd_signs_is_opened(tmp_path):
         f"sqlite:///{path.as_posix().replace('?', '%3F').replace('#', '%23')}"
     ).connect():
         assert path.stat().st_size == 0
+
+
+def test_rankings_are_read_by_labeller_day_and_origin(url, two_prompts, labeller):
+    midnight = datetime(2026, 3, 2, tzinfo=UTC)
+    of_labeller = StoredRanking.objects.filter(member=labeller)
+    of_labeller.update(created_at=midnight, origin="imported")
+
+    def read(**settings):
+        rankings = RankingFilter.of(TrainConfig(**settings).to_json())
+        first, _ = DatabaseSource(url, "kitchen", rankings).prompts()
+        return [ranking.labeller for ranking in first.rankings]
+
+    assert read() == ["labeller", "manager"]
+    assert read(labellers="manager,nobody") == ["manager"]
+    assert read(ranked_in="imported") == ["labeller"]
+    assert read(ranked_in="here") == ["manager"]
+    assert read(ranked_from="2026-03-02") == ["labeller", "manager"]
+    assert read(ranked_from="2026-03-03") == ["manager"]
+    assert read(ranked_from="2026-03-02", ranked_until="2026-03-02") == ["labeller"]
+    assert read(ranked_until="2026-03-01") == []
+    of_labeller.update(created_at=midnight - timedelta(microseconds=1))
+    assert read(ranked_until="2026-03-01") == ["labeller"]
+    assert read(ranked_from="2026-03-02") == ["manager"]

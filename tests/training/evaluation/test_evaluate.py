@@ -36,6 +36,7 @@ RANKINGS = [
 ]
 REWARDS = {"first": [2.0, 1.0, 1.0], "second": [0.0, 3.0]}
 MARGINS = [1, 1, 0, -1, 3]
+NO_INTERVAL = {"accuracy_low": None, "accuracy_high": None}
 
 
 @pytest.fixture
@@ -82,12 +83,22 @@ def test_the_metrics_of_the_held_out_side(evaluation):
     assert metrics["reward_mean"] == pytest.approx(7 / 5)
     assert metrics["reward_std"] == pytest.approx(np.std([2, 1, 1, 0, 3]))
     assert metrics["by_gap"] == [
-        {"gap": 1, "comparisons": 4, "accuracy": 2.5 / 4},
-        {"gap": 2, "comparisons": 1, "accuracy": 1.0},
+        {"gap": 1, "comparisons": 4, "accuracy": 2.5 / 4, **NO_INTERVAL},
+        {"gap": 2, "comparisons": 1, "accuracy": 1.0, **NO_INTERVAL},
+    ]
+    assert metrics["by_length"] == [
+        {"length": "under_half", "comparisons": 1, "accuracy": 1.0, **NO_INTERVAL},
+        {"length": "shorter", "comparisons": 2, "accuracy": 1.5 / 2, **NO_INTERVAL},
+        {"length": "near_equal", "comparisons": 1, "accuracy": 1.0, **NO_INTERVAL},
+        {"length": "over_twice", "comparisons": 1, "accuracy": 0.0, **NO_INTERVAL},
+    ]
+    assert metrics["by_responses"] == [
+        {"responses": 2, "comparisons": 2, "accuracy": 1 / 2, **NO_INTERVAL},
+        {"responses": 3, "comparisons": 3, "accuracy": pytest.approx(2.5 / 3), **NO_INTERVAL},
     ]
     assert metrics["by_labeller"] == [
-        {"labeller": "ann", "comparisons": 4, "accuracy": 3.5 / 4},
-        {"labeller": "bob", "comparisons": 1, "accuracy": 0.0},
+        {"labeller": "ann", "comparisons": 4, "accuracy": 3.5 / 4, **NO_INTERVAL},
+        {"labeller": "bob", "comparisons": 1, "accuracy": 0.0, **NO_INTERVAL},
     ]
     assert metrics["near_equal"] == {
         "comparisons": 1,
@@ -116,7 +127,7 @@ def test_one_labeller_is_not_listed():
 def test_rankings_without_a_name_are_one_labellers():
     unnamed = TokenizedRanking(SECOND, (0, 1), (2, 1), None)
     found = metrics_of(evaluate([*RANKINGS[:1], unnamed], REWARDS, DROP))["by_labeller"]
-    assert found[-1] == {"labeller": None, "comparisons": 1, "accuracy": 1.0}
+    assert found[-1] == {"labeller": None, "comparisons": 1, "accuracy": 1.0, **NO_INTERVAL}
 
 
 @pytest.mark.parametrize("rewards", [[0.0, 0.0], [1e30, -1e30]])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
+from training.bootstrap import bootstrap, by_prompt, rate
 from training.config import TrainConfig
 from training.evaluation.metrics import (
     accuracy_by,
@@ -105,12 +106,39 @@ def test_guessing_has_a_log_loss_of_log_two():
 
 def test_accuracy_for_each_value_of_a_column():
     column = pd.Series(["ann", None, "ann", "bob"], name="labeller")
-    found = accuracy_by(column, pd.Series([1.0, 0.5, 0.0, 1.0]))
+    found = accuracy_by(column, pd.Series([1.0, 0.5, 0.0, 1.0]), pd.Series(list("abcd")))
+    few = {"accuracy_low": None, "accuracy_high": None}
     assert found == [
-        {"labeller": "ann", "comparisons": 2, "accuracy": 0.5},
-        {"labeller": "bob", "comparisons": 1, "accuracy": 1.0},
-        {"labeller": None, "comparisons": 1, "accuracy": 0.5},
+        {"labeller": "ann", "comparisons": 2, "accuracy": 0.5, **few},
+        {"labeller": "bob", "comparisons": 1, "accuracy": 1.0, **few},
+        {"labeller": None, "comparisons": 1, "accuracy": 0.5, **few},
     ]
+
+
+@pytest.mark.parametrize("prompts", [41, 2501])
+def test_a_group_has_the_interval_of_its_prompts(prompts):
+    random = np.random.default_rng(2)
+    size = 4 * prompts
+    table = pd.DataFrame(
+        {"prompt": [f"{n % prompts:05d}" for n in range(size)], "agreed": random.random(size) < 0.7}
+    ).astype({"agreed": float})
+    half = pd.Series(np.arange(size) % 2, name="half")
+    for group in accuracy_by(half, table["agreed"], table["prompt"]):
+        own = table[half == group["half"]].assign(comparisons=1.0)
+        low, high = bootstrap(rate, by_prompt(own))
+        assert group["accuracy"] == pytest.approx(own["agreed"].mean())
+        assert (group["accuracy_low"], group["accuracy_high"]) == pytest.approx(
+            (low, high), abs=0.02
+        )
+
+
+def test_only_the_largest_groups_have_intervals():
+    column = pd.Series([*(["many"] * 60), *range(30)], name="labeller").astype(str)
+    prompts = pd.Series([f"{n % 20}" for n in range(90)])
+    found = accuracy_by(column, pd.Series([1.0, 0.0] * 45), prompts)
+    assert len(found) == 31
+    [many] = [group for group in found if group["labeller"] == "many"]
+    assert many["accuracy_low"] < many["accuracy"] == 0.5 < many["accuracy_high"]
 
 
 def logit(share):

@@ -26,8 +26,9 @@ def step(learning_rate=0.01, **settings):
     before = weights(backbone)
     learner = Learner.create(backbone, config, Device.choose(config))
     state = TrainState(config.tokens_per_batch)
-    stats = train_step(learner, elements, state, learning_rate, config.max_grad_norm, print)
+    stats, norm = train_step(learner, elements, state, learning_rate, config.max_grad_norm, print)
     assert (stats.elements, stats.rankings, stats.loss > 0) == (3, 3, True)
+    assert norm > 0
     return before, weights(backbone), learner.optimizer
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labelapp', '0011_response_source'),
+        ('labelapp', '0012_run_names'),
     ]
 
     operations = [

@@ -1,0 +1,133 @@
+"""The accuracy of a run by groups of the held-out comparisons, each group with its interval."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labelapp.models import TrainingRun
+from labelapp.runs.caveats import few_prompts
+from labelapp.runs.interval_plots import (
+    Estimate,
+    IntervalsPlot,
+    intervals_plot,
+    share_text,
+    whole_percent,
+)
+from labelapp.templatetags.figures import thousands
+
+MOST_GROUPS = 20
+WIDEST_GAP = 3  # training counts all wider ones together
+LENGTHS = {
+    "under_half": "less than half as long",
+    "shorter": "shorter",
+    "near_equal": "near-equal",
+    "longer": "longer",
+    "over_twice": "more than twice as long",
+}
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """One way to group the comparisons."""
+
+    key: str  # of the entries of metrics.json
+    title: str
+    note: str
+    column: str
+    name: Callable[[Any], str]
+    is_ordered: bool = True  # otherwise the largest group is first
+
+
+def gap_name(gap: int) -> str:
+    return f"{gap} or more ranks apart" if gap >= WIDEST_GAP else f"{gap} apart"
+
+
+def responses_name(number: int) -> str:
+    return f"{number} responses"
+
+
+BREAKDOWNS = [
+    Breakdown("by_gap", "By distance in rank", "", "gap", gap_name),
+    Breakdown(
+        "by_length",
+        "By length difference",
+        "Of the response that people prefer, beside the other one. A model that goes by length is"
+        " good where it is longer, and bad where it is shorter.",
+        "length",
+        lambda name: LENGTHS.get(name, str(name)),
+    ),
+    Breakdown("by_responses", "By responses per ranking", "", "responses", responses_name),
+    Breakdown(
+        "by_labeller",
+        "By labeller",
+        "A low accuracy may be the labeller’s or the model’s.",
+        "labeller",
+        lambda name: name or "no name",
+        is_ordered=False,
+    ),
+    Breakdown(
+        "by_source",
+        "By source of the responses",
+        "Each comparison counts for the sources of both responses.",
+        "source",
+        lambda name: name or "unknown source",
+        is_ordered=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The plot of one breakdown."""
+
+    key: str
+    title: str
+    notes: list[str]
+    plot: IntervalsPlot
+
+
+def breakdowns(run: TrainingRun) -> list[Groups]:
+    """Return the plots of all breakdowns that the run's figures have; none of too few prompts."""
+    if few_prompts(run.held_out):
+        return []
+    found = (groups(run.held_out.get(each.key), each) for each in BREAKDOWNS)
+    return [each for each in found if each is not None]
+
+
+def by_gap(run: TrainingRun) -> Groups | None:
+    """Return the plot by distance in rank, or None without figures."""
+    return next((each for each in breakdowns(run) if each.key == "by_gap"), None)
+
+
+def groups(entries: object, breakdown: Breakdown) -> Groups | None:
+    """Return the plot of one breakdown from its entries of metrics.json, or None without any.
+
+    Entries that this version cannot read count as none.
+    """
+    known = [entry for entry in entries if is_entry(entry)] if isinstance(entries, list) else []
+    if not known:
+        return None
+    if not breakdown.is_ordered:
+        known.sort(key=lambda entry: -entry["comparisons"])
+    estimates = [group_estimate(entry, breakdown) for entry in known[:MOST_GROUPS]]
+    notes = [breakdown.note] if breakdown.note else []
+    if len(known) > MOST_GROUPS:
+        notes.append(f"The {MOST_GROUPS} largest of {thousands(len(known))} groups.")
+    plot = intervals_plot("Accuracy, in %", estimates, whole_percent)
+    return Groups(breakdown.key, breakdown.title, notes, plot)
+
+
+def is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, Mapping)
+        and isinstance(entry.get("accuracy"), int | float)
+        and isinstance(entry.get("comparisons"), int)
+    )
+
+
+def group_estimate(entry: Mapping[str, Any], breakdown: Breakdown) -> Estimate:
+    """Return the accuracy of one group, with its number of comparisons in the name."""
+    low, high = entry.get("accuracy_low"), entry.get("accuracy_high")
+    name = f"{breakdown.name(entry.get(breakdown.column))} · {thousands(entry['comparisons'])}"
+    text = share_text(entry["accuracy"], low, high)
+    return Estimate(name, "run", entry["accuracy"], low, high, text)

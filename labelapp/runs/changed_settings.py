@@ -1,0 +1,69 @@
+"""The settings of a run that differ from the defaults."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+
+from labelapp.models import TrainingRun
+from labelapp.runs.choice import may_have_network
+from training.config import (
+    BACKBONE_DEFAULTS,
+    OLD_NAMES,
+    Backbone,
+    TrainConfig,
+    label,
+    settings_used,
+)
+
+MACHINE = {field.name for field in fields(TrainConfig) if field.metadata["group"] == "machine"}
+"""Settings that change how fast a run is, and not its result."""
+
+
+def changed_settings(run: TrainingRun) -> list[str]:
+    """Return the settings of a run that make its result another one, as in "epochs 8"."""
+    return in_words(run.config, network=may_have_network(run))
+
+
+def in_words(config: Mapping[str, Any], *, network: bool = True) -> list[str]:
+    """Return the settings that make a result another one, in words."""
+    return [
+        f"{label(name)} {short(value)}"
+        for name, value in changed_values(config, network=network).items()
+        if name not in MACHINE
+    ]
+
+
+def short(value: object) -> str:
+    """Return a value as a text, of a path only its last two parts."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return "/".join(Path(text).parts[-2:]) if text.startswith("/") else text
+
+
+def changed_values(config: Mapping[str, Any], *, network: bool = True) -> dict[str, Any]:
+    """Return the settings of a stored configuration that are in use and differ from the defaults.
+
+    With `network`, the model may have one beside its linear part.
+    """
+    given = {OLD_NAMES.get(name, name): value for name, value in config.items()}
+    backbone = str(given.get("backbone", "auto"))
+    defaults = defaults_of(backbone, given)
+    used = settings_used(backbone, network=network)
+    return {
+        name: value
+        for name, value in given.items()
+        if name in used and value not in (None, "", defaults.get(name))
+    }
+
+
+def defaults_of(backbone: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults of the settings, which depend on the backbone and the optimiser."""
+    usual = TrainConfig().to_json()
+    if backbone not in BACKBONE_DEFAULTS:
+        return usual
+    depends = {name: given[name] for name in ("lora_rank", "optimizer") if given.get(name)}
+    try:
+        own = TrainConfig(backbone=cast(Backbone, backbone), **depends).to_json()
+    except ValueError:  # settings of another version
+        return usual
+    return own | {name: usual[name] for name in ("backbone", "optimizer")} | {"lora_rank": None}

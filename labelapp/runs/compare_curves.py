@@ -1,0 +1,138 @@
+"""The curves of several runs over one another, and their values as a table."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from labelapp.models import TrainingRun
+from labelapp.rendering.charts import CHANCE_LOSS, Series, line_chart, thinned
+from labelapp.runs.curves import Curves, LegendItem, Values, decimal, mean, values
+from labelapp.runs.process import run_folder
+from labelapp.runs.words import in_words
+from labelapp.templatetags.figures import percent, thousands
+from training.runs.folder import RunFolder
+
+TABLE_ROWS = 30  # of one run
+COLUMNS = [
+    "Run",
+    "Step",
+    "Training loss",
+    "Held-out log loss",
+    "Training accuracy",
+    "Held-out accuracy",
+]
+HOW_TO_READ = (
+    "Held-out loss is the log loss, the same measure for all runs. Training loss is what each run"
+    " minimises, and depends on its settings. The dashed line is chance level."
+)
+
+
+@dataclass(frozen=True)
+class RunCurves:
+    """The logged values of one run."""
+
+    run: TrainingRun
+    colour: int
+    is_apart: bool  # judged on other held-out comparisons
+    train_loss: Values
+    train_accuracy: Values
+    log_loss: Values  # on the held-out prompts
+    accuracy: Values
+
+    @property
+    def took_steps(self) -> bool:
+        return bool(self.train_loss)
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Return the held-out values by step, each with the mean training values before it."""
+        accuracies = dict(self.accuracy)
+        rows, before = [], -1.0
+        for step, loss in self.log_loss:
+            losses, hits = (
+                mean([value for at, value in values if before < at <= step])
+                for values in (self.train_loss, self.train_accuracy)
+            )
+            row = [f"Run {self.run.pk}", thousands(round(step)), decimal(losses), decimal(loss)]
+            rows.append([*row, percent(hits), percent(accuracies.get(step))])
+            before = step
+        stride = -(-len(rows) // TABLE_ROWS) or 1
+        return rows[::-1][::stride][::-1]  # with the last one
+
+
+def curves_of_runs(
+    runs: Sequence[TrainingRun], apart: Collection[TrainingRun] = ()
+) -> Curves | None:
+    """Return the charts of loss and accuracy by step, or None where no run took steps.
+
+    Those `apart` were judged on other comparisons, so that their held-out values are not drawn.
+    """
+    read = [read_run(run, colour, is_apart=run in apart) for colour, run in enumerate(runs, 1)]
+    beside = [one for one in read if not one.is_apart]
+    loss = line_chart(
+        "loss",
+        "Loss by step",
+        [Series(one.colour, "thin", thinned(one.train_loss)) for one in read]
+        + [Series(one.colour, "thick", one.log_loss) for one in beside],
+        lambda value: f"{value:.2f}",
+        chance=CHANCE_LOSS,
+    )
+    accuracy = line_chart(
+        "accuracy",
+        "Accuracy by step",
+        [Series(one.colour, "thin", thinned(one.train_accuracy)) for one in read]
+        + [Series(one.colour, "thick", one.accuracy) for one in beside],
+        lambda value: percent(value, 0),
+        chance=0.5,
+    )
+    charts = [chart for chart in (loss, accuracy) if chart is not None]
+    if not charts:
+        return None
+    return Curves(
+        key="curves",
+        title="Curves",
+        charts=charts,
+        legend=[
+            LegendItem(f"Run {one.run.pk}", one.colour, "thick", is_level=not one.took_steps)
+            for one in read
+        ],
+        columns=COLUMNS,
+        rows=[row for one in read for row in one.rows],
+        notes=[HOW_TO_READ, *notes(read)],
+        remark="thick: held-out prompts, thin: training",
+    )
+
+
+def read_run(run: TrainingRun, colour: int, *, is_apart: bool) -> RunCurves:
+    """Return the values that a run logged."""
+    folder: RunFolder = run_folder(run)
+    steps, evaluations = folder.metric_lines(), folder.evaluations()
+    return RunCurves(
+        run=run,
+        colour=colour,
+        is_apart=is_apart,
+        train_loss=values(steps, "loss"),
+        train_accuracy=values(steps, "accuracy"),
+        log_loss=values(evaluations, "log_loss"),
+        accuracy=values(evaluations, "accuracy"),
+    )
+
+
+def notes(read: Sequence[RunCurves]) -> list[str]:
+    """Return why lines are missing or level, as sentences."""
+    linear = [one for one in read if not one.took_steps and one.log_loss and not one.is_apart]
+    apart = [one for one in read if one.is_apart and one.log_loss]
+    unknown = [one for one in read if not one.log_loss]
+    found = []
+    if linear:
+        found.append(
+            f"The dotted lines are linear models, which are fitted at once: {names(linear)}."
+        )
+    if apart:
+        found.append(f"Held-out values on other comparisons are in the table only: {names(apart)}.")
+    if unknown:
+        found.append(f"No held-out values by step are known of {names(unknown)}.")
+    return found
+
+
+def names(runs: Sequence[RunCurves]) -> str:
+    return in_words([f"run {one.run.pk}" for one in runs])

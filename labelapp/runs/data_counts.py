@@ -1,0 +1,62 @@
+"""How many rankings, prompts and labellers a run would have."""
+
+from dataclasses import dataclass
+
+from django.db.models import Case, Count, Q, QuerySet, Sum, When
+
+from labelapp.models import Origin, Project, Ranking
+from training.aggregation import EVERY_RANKING, RankingFilter
+from training.rankings import Aggregation
+
+
+@dataclass(frozen=True)
+class DataCounts:
+    """Numbers of what a run would learn from and be judged on, together."""
+
+    rankings: int
+    prompts: int
+    labellers: int
+
+
+def data_counts(
+    project: Project, aggregation: Aggregation, rankings: RankingFilter = EVERY_RANKING
+) -> DataCounts:
+    """Return the numbers of the current rankings of a project that count."""
+    current = Ranking.objects.filter(prompt__project=project, is_current=True)
+    current = current.filter(asked_for(rankings))
+    found = current.aggregate(
+        rankings=Count("pk"),
+        prompts=Count("prompt", distinct=True),
+        labellers=Count("member", distinct=True),
+    )
+    if aggregation != "all":
+        found["rankings"] = chosen(current, aggregation)
+    return DataCounts(**found)
+
+
+def asked_for(rankings: RankingFilter) -> Q:
+    """Return what the filter asks of a ranking, as the engine reads them (training/data)."""
+    asked = Q()
+    if rankings.labellers:
+        asked &= Q(member__name__in=rankings.labellers)
+    if rankings.first:
+        asked &= Q(created_at__gte=rankings.first)
+    if rankings.last:
+        asked &= Q(created_at__lte=rankings.last)
+    if rankings.ranked_in != "all":
+        imported = Q(origin=Origin.IMPORTED)
+        asked &= imported if rankings.ranked_in == "imported" else ~imported
+    return asked
+
+
+def chosen(current: QuerySet[Ranking], aggregation: Aggregation) -> int:
+    """Return how many rankings are left: of each set of responses, the majority or the decision."""
+    adjudicated = Q(origin=Origin.ADJUDICATED)
+    by_set = current.values("prompt", "responses_hash").annotate(
+        own=Count("pk", filter=~adjudicated), decided=Count("pk", filter=adjudicated)
+    )
+    if aggregation == "majority":
+        return by_set.filter(own__gt=0).count()
+    rankings = Case(When(decided__gt=0, then="decided"), default="own")
+    total = by_set.annotate(left=rankings).aggregate(total=Sum("left"))["total"]
+    return int(total or 0)

@@ -1,0 +1,147 @@
+"""What a run read, what it left out and why, and how it split the rest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labelapp.models import TrainingRun
+from labelapp.models.jobs import as_object
+from labelapp.runs.process import run_folder
+from labelapp.templatetags.figures import percent, thousands
+from training.config import stored_aggregation
+
+MOST_LABELLERS = 12  # whose numbers of rankings are written out
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number of the manifest, in words."""
+
+    label: str
+    value: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """The data of a run."""
+
+    read: list[Count]
+    left_out: list[Count]
+    split: list[Count]
+    origin: list[Count]  # hashes, versions, device
+
+
+def data_summary(run: TrainingRun) -> DataSummary | None:
+    """Return what is known of a run's data, or None before it was read."""
+    manifest = manifest_of(run)
+    if not isinstance(manifest.get("rankings"), int):
+        return None
+    return DataSummary(
+        read(manifest), left_out(manifest), split(run, manifest), origin(run, manifest)
+    )
+
+
+def manifest_of(run: TrainingRun) -> dict[str, Any]:
+    """Return the manifest of a run, from its folder while the database has none."""
+    if run.manifest or not run.folder:
+        return run.manifest
+    return run_folder(run).read_manifest() or {}
+
+
+def read(manifest: Mapping[str, Any]) -> list[Count]:
+    """Return what was read and is used."""
+    found = [
+        count(manifest, "prompts", "prompts with a ranking"),
+        count(manifest, "rankings", "rankings", by_labeller(manifest)),
+    ]
+    match stored_aggregation(manifest):
+        case "majority":
+            found.append(count(manifest, "chosen", "rankings of majorities"))
+        case "adjudicated":
+            found.append(count(manifest, "chosen", "rankings, adjudicated ones first"))
+    found += [
+        count(manifest, "comparisons", "comparisons", "pairs of responses ranked apart"),
+        count(manifest, "tokens", "tokens"),
+        count(manifest, "truncated_prompts", "prompts cut at their beginning", longer("prompt")),
+        count(manifest, "truncated_responses", "responses cut at their end", longer("response")),
+        count(manifest, "folded_prompts", "system messages put into the first user message"),
+    ]
+    return [each for each in found if each.value not in ("–", "0")]
+
+
+def longer(kind: str) -> str:
+    """Return why texts of a kind were cut."""
+    return f"longer than max_{kind}_tokens"
+
+
+def by_labeller(manifest: Mapping[str, Any]) -> str:
+    """Return how many rankings each labeller gave, in words."""
+    each = manifest.get("rankings_by_labeller")
+    if not isinstance(each, list) or not each:
+        return ""
+    if len(each) == 1:
+        return "by one labeller"
+    if len(each) <= MOST_LABELLERS:
+        return f"by {len(each)} labellers: {', '.join(map(thousands, each))}"
+    return f"by {thousands(len(each))} labellers: {thousands(min(each))} to {thousands(max(each))}"
+
+
+def left_out(manifest: Mapping[str, Any]) -> list[Count]:
+    """Return the rankings and comparisons that are not used, with the reason."""
+    refusals = as_object(manifest.get("refusals"))
+    reason = "; ".join(f"“{words}”" for words in refusals)
+    found = [
+        count(manifest, "duplicates", "rankings given twice"),
+        count(manifest, "all_tied", "rankings that tie everything"),
+        count(
+            manifest, "dropped_rankings", "rankings whose prompt the chat template refuses", reason
+        ),
+        count(manifest, "cut_equal_rankings", "rankings whose responses are equal after the cut"),
+        count(
+            manifest, "cut_equal_comparisons", "comparisons whose responses are equal after the cut"
+        ),
+    ]
+    return [each for each in found if each.value not in ("–", "0")]
+
+
+def split(run: TrainingRun, manifest: Mapping[str, Any]) -> list[Count]:
+    """Return what is trained on, and what is held out."""
+    return [
+        side(manifest, "train", "trained on"),
+        side(manifest, "held_out", "held out"),
+        Count("held out by", str(run.config.get("held_out_by", "prompt"))),
+    ]
+
+
+def side(manifest: Mapping[str, Any], name: str, label: str) -> Count:
+    """Return the rankings of one side, with their prompts and their share."""
+    rankings, prompts = manifest.get(f"{name}_rankings"), manifest.get(f"{name}_prompts")
+    both = [number(manifest, f"{each}_rankings") for each in ("train", "held_out")]
+    detail = f"on {thousands(prompts)} prompts"
+    if sum(both):
+        detail += f", {percent(number(manifest, f'{name}_rankings') / sum(both))}"
+    return Count(f"rankings {label}", thousands(rankings), detail)
+
+
+def origin(run: TrainingRun, manifest: Mapping[str, Any]) -> list[Count]:
+    """Return what identifies the data and the program."""
+    versions = as_object(manifest.get("versions"))
+    held_out = run.held_out.get("comparisons_sha256")
+    found = {
+        "SHA-256 of the rankings": manifest.get("rankings_sha256"),
+        "SHA-256 of the held-out comparisons": held_out,
+        "device": manifest.get("device"),
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+    }
+    return [Count(label, str(value)) for label, value in found.items() if value]
+
+
+def count(manifest: Mapping[str, Any], name: str, label: str, detail: str = "") -> Count:
+    return Count(label, thousands(manifest.get(name)), detail)
+
+
+def number(manifest: Mapping[str, Any], name: str) -> int:
+    """Return a number of the manifest, or 0 where it is not known."""
+    found = manifest.get(name)
+    return found if isinstance(found, int) else 0

@@ -1,0 +1,202 @@
+"""Estimate the time and the memory of a run before it starts.
+
+Time grows with the tokens that are read: once for a linear model, once in each epoch for the
+others. So an earlier run of this installation with the same kind of model tells how long another
+one takes here. Where there is none, a rule tells it for small models; of a pretrained model nothing
+is known.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from django.db.models import Avg
+from django.db.models.functions import Length
+
+from labelapp.models import Project, Response, State, TrainingRun
+from labelapp.models.jobs import as_object
+from labelapp.runs.data_counts import DataCounts
+from labelapp.runs.leads import is_number
+from labelapp.runs.words import in_words, rounded
+from labelapp.templatetags.figures import duration, thousands
+from training.config import TrainConfig, label
+
+RUNS_LOOKED_AT = 50  # the newest finished ones of the project, and as many of others
+RESPONSES_SAMPLED = 500
+CHARACTERS_PER_TOKEN = 4
+DECIDE_PACE = (
+    "model", "lora_rank", "freeze", "layers", "prompt_layers", "width", "cell", "vocabulary",
+    "max_prompt_tokens", "max_response_tokens", "device", "precision",
+)  # fmt: skip
+"""Settings that decide how long a token takes."""
+START_SECONDS = 16.0  # two processes load PyTorch: one trains, one scores
+READING_SECONDS = 1.5e-5  # for a token: tokenising, counting words, fitting
+PASS_SECONDS = {"auto": 1e-5, "transformer": 1e-5, "rnn": 1e-5}
+"""Seconds for a token in a training pass, on one core of a CPU (docs/training.md)."""
+SMALL_MODEL_BYTES = 0.7e9  # of a process that trains a small model: mostly PyTorch itself
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """What a finished run took."""
+
+    pk: int
+    is_own: bool  # of the same project
+    config: Mapping[str, Any]
+    seconds: float  # of the training, which grow with the tokens
+    other_seconds: float  # of the start of its processes and the scores
+    tokens: int
+    rankings: int
+    train_rankings: int
+    memory: float | None  # bytes
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The time and the memory of a run, as sentences with their basis."""
+
+    time: str
+    memory: str
+
+
+def estimate(project: Project, config: TrainConfig, counts: DataCounts) -> Estimate:
+    """Return what a run with this configuration will probably take."""
+    earlier = [*earlier_runs(project)]
+    closest = closest_run(earlier, config, counts)
+    tokens = tokens_of(project, earlier, counts)
+    if closest is not None:
+        return by_run(closest, config, tokens, counts)
+    return by_rule(config, tokens, counts)
+
+
+def earlier_runs(project: Project) -> Iterator[EarlierRun]:
+    """Yield the newest finished runs of the project, and then those of other projects."""
+    done = TrainingRun.objects.filter(state=State.DONE).order_by("-pk").values_list(
+        "pk", "project_id", "config", "metrics__seconds", "manifest__tokens", "manifest__chosen",
+        "manifest__train_rankings", "metrics__peak_memory", "started_at", "finished_at",
+    )  # fmt: skip
+    own = done.filter(project=project)[:RUNS_LOOKED_AT]
+    others = done.exclude(project=project)[:RUNS_LOOKED_AT]
+    for row in chain(own, others):
+        pk, owner, config, seconds, tokens, rankings, train, memory, started, finished = row
+        if all(is_number(value) and value > 0 for value in (seconds, tokens, rankings, train)):
+            took = (finished - started).total_seconds() if started and finished else 0.0
+            yield EarlierRun(
+                pk=pk,
+                is_own=owner == project.pk,
+                config=as_object(config),
+                seconds=seconds,
+                other_seconds=max(0.0, took - seconds),  # less than 0 if it was resumed
+                tokens=tokens,
+                rankings=rankings,
+                train_rankings=train,
+                memory=memory if is_number(memory) else None,
+            )
+
+
+def closest_run(
+    runs: list[EarlierRun], config: TrainConfig, counts: DataCounts
+) -> EarlierRun | None:
+    """Return the run with the same kind of model that tells most of `config`, if there is one.
+
+    Those of the project come first, then those with fewer other settings, then the newest.
+    """
+    kind = kind_of(config.to_json(), counts.rankings * (1 - config.held_out_fraction))
+    alike = [one for one in runs if kind_of(one.config, one.train_rankings) == kind]
+    return max(
+        alike,
+        key=lambda one: (one.is_own, -len(other_settings(one.config, config)), one.pk),
+        default=None,
+    )
+
+
+def kind_of(config: Mapping[str, Any], train_rankings: float) -> tuple[Any, ...]:
+    """Return what runs must share so that one tells the time of another."""
+    backbone = config.get("backbone")
+    tries_network = backbone == "auto" and train_rankings >= config.get("network_from", 0)
+    return (backbone, tries_network, config.get("model") if backbone == "pretrained" else "")
+
+
+def other_settings(config: Mapping[str, Any], wanted: TrainConfig) -> list[str]:
+    """Return the settings that decide the pace of a run and differ from those that are wanted."""
+    values = wanted.to_json()
+    return [
+        name
+        for name in DECIDE_PACE
+        if values[name] is not None and config.get(name, values[name]) not in (None, values[name])
+    ]
+
+
+def tokens_of(project: Project, runs: list[EarlierRun], counts: DataCounts) -> float:
+    """Return about how many tokens the rankings have: by a run of the project, or by a sample."""
+    own = next((one for one in runs if one.is_own), None)
+    if own is not None:
+        return own.tokens * counts.rankings / own.rankings
+    responses = Response.objects.filter(prompt__project=project)
+    sample = Response.objects.filter(pk__in=responses.order_by("-pk")[:RESPONSES_SAMPLED])
+    characters = sample.aggregate(mean=Avg(Length("text")))["mean"] or 0
+    return float(characters) * responses.count() / CHARACTERS_PER_TOKEN
+
+
+def passes(config: Mapping[str, Any], rankings: float) -> float:
+    """Return how often a run computes its rankings."""
+    if config.get("backbone") in ("features", "embedding"):
+        return 1.0
+    epochs = float(config.get("epochs") or 1)
+    if steps := config.get("max_steps"):
+        epochs = min(epochs, steps * float(config.get("rankings_per_step") or 1) / (rankings or 1))
+    return epochs
+
+
+def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
+    """Return the estimate by what an earlier run took."""
+    values = config.to_json()
+    factor = passes(values, counts.rankings) / passes(earlier.config, earlier.rankings)
+    seconds = earlier.other_seconds + earlier.seconds * factor * tokens / earlier.tokens
+    whole = duration(earlier.seconds + earlier.other_seconds)
+    if earlier.is_own:
+        took = f"run {earlier.pk} took {whole} for {earlier.rankings:,} rankings"
+    else:
+        took = f"a run in another project took {whole} for {thousands(earlier.tokens)} tokens"
+    if factor != 1:
+        took += f" and {round(passes(earlier.config, earlier.rankings), 1):g} epochs"
+    if differ := other_settings(earlier.config, config):
+        took += f", with another {in_words([label(name) for name in differ])}"
+    memory = ""
+    if earlier.memory is not None:
+        whose = f"run {earlier.pk}" if earlier.is_own else "that run"
+        memory = f"About {gigabytes(earlier.memory)} of memory, as {whose} took."
+    return Estimate(f"About {rounded(seconds)}, as {took}.", memory or by_rule_memory(config))
+
+
+def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
+    """Return the estimate where no earlier run tells."""
+    if config.backbone not in (*PASS_SECONDS, "features"):
+        return Estimate(
+            "Not known yet: no run with this model has finished on this installation.",
+            by_rule_memory(config),
+        )
+    values = config.to_json()
+    train = counts.rankings * (1 - config.held_out_fraction)
+    seconds = START_SECONDS + tokens * READING_SECONDS
+    if config.backbone != "features" and (config.backbone != "auto" or kind_of(values, train)[1]):
+        seconds += tokens * PASS_SECONDS[config.backbone] * passes(values, counts.rankings)
+    return Estimate(
+        f"About {rounded(seconds)} on a CPU, by a rule of thumb for"
+        f" {round(tokens, -2):,.0f} tokens: no such run has"
+        " finished here yet.",
+        by_rule_memory(config),
+    )
+
+
+def by_rule_memory(config: TrainConfig) -> str:
+    """Return the memory of a small model as a sentence, or that nothing is known of it."""
+    if config.backbone in ("pretrained", "embedding"):
+        return "How much memory it needs is not known yet."
+    return f"About {gigabytes(SMALL_MODEL_BYTES)} of memory, most of it for PyTorch itself."
+
+
+def gigabytes(size: float) -> str:
+    """Return bytes as "1.3 GB"."""
+    return f"{size / 1e9:.1f}\u00a0GB"

@@ -1,0 +1,82 @@
+"""A run against its baselines: its lead over the better one, and what that says in a few words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labelapp.models.jobs import as_object
+from labelapp.runs.paired_bootstrap import Gain
+from labelapp.runs.run_verdict import better_baseline, judgement
+from training.runs.caveats import is_measured
+
+BASELINE_NAMES = {
+    "longer_wins": "the longer response",
+    "word_counts": "counting words",
+    "before_training": "itself before training",
+}
+BEST_FIRST = ("Worth using", "Of limited use", "Not proven", "Not worth using")
+TONES = {"clear": "better", "open": "unknown", "refused": "worse"}
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A run's lead over its most accurate baseline."""
+
+    baseline: str
+    accuracy: float  # of the baseline
+    gain: Gain
+
+    @property
+    def over(self) -> str:
+        """Return the baseline in words."""
+        return BASELINE_NAMES.get(self.baseline, self.baseline)
+
+    @property
+    def tone(self) -> str:
+        if self.gain.is_above_zero:
+            return "better"
+        return "worse" if self.gain.is_below_zero else ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the figures say of a run in a few words; the best verdict has the lowest place."""
+
+    place: int
+    words: str
+    reason: str
+    tone: str  # better, worse or unknown
+
+
+def best_baseline(baselines: object) -> Lead | None:
+    """Return the lead over the most accurate of the stored baselines, if there is one."""
+    known = {
+        name: found
+        for name, found in as_object(baselines).items()
+        if is_number(as_object(found).get("accuracy")) and is_number(found.get("gain"))
+    }
+    if not known:
+        return None
+    name = max(known, key=lambda baseline: known[baseline]["accuracy"])
+    found = known[name]
+    low, high = found.get("gain_low"), found.get("gain_high")
+    has_interval = is_number(low) and is_number(high)
+    gain = Gain(found["gain"], low if has_interval else None, high if has_interval else None)
+    return Lead(name, found["accuracy"], gain)
+
+
+def verdict(held_out: Mapping[str, Any]) -> Verdict | None:
+    """Return the verdict of the run's page in a few words, or None where there is none."""
+    figures = dict(held_out)
+    baseline = better_baseline(figures)
+    if baseline is None or not is_number(figures.get("accuracy")):
+        return None
+    if not is_measured(figures):
+        return Verdict(len(BEST_FIRST), "Not known", "too few held-out prompts", "unknown")
+    headline, tone = judgement(figures, baseline)
+    words, _, reason = headline.partition(": ")
+    return Verdict(BEST_FIRST.index(words), words, reason, TONES[tone])
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,133 @@
+"""The pages that list runs, describe them, and start one."""
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labelapp.jobs import jobs
+from labelapp.models import Member, Role, TrainingRun
+from labelapp.runs import choice, run_rows, start_page
+from labelapp.runs.forms import AboutForm
+from labelapp.runs.list_page import list_context
+from labelapp.web.access import REVIEWERS, member_view
+from labelapp.web.middleware import PageRequest
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(*REVIEWERS)
+def index(request: PageRequest, member: Member) -> HttpResponse:
+    """List the runs; a POST starts one."""
+    if request.method == "POST":
+        start_page.require_manager(member)
+        return start_page.start(request, member)
+    return list_response(request, member)
+
+
+def list_response(request: PageRequest, member: Member) -> HttpResponse:
+    """Render the list, or only the part that changes for a request of htmx."""
+    template = "runs/_list.html" if request.htmx else "runs/list.html"
+    return render(request, template, list_context(request, member))
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def state(request: PageRequest, member: Member, pk: int) -> HttpResponse:
+    """Return the state of a run while it is active, and then the whole list anew."""
+    jobs.mark_lost(member.project.runs.all())
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    if not run.is_active:
+        # Somebody may be editing a name.
+        context = list_context(request, member) | {"keeps_names": True}
+        answer = render(request, "runs/_list.html", context)
+        answer["HX-Retarget"], answer["HX-Reswap"] = "#runs", "outerHTML"
+        return answer
+    context = {
+        "project": member.project,
+        "run": run,
+        "time_left": run_rows.time_left(run),
+        "query": request.GET.urlencode(),
+    }
+    return render(request, "runs/_row_state.html", context)
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def about(request: PageRequest, member: Member, pk: int) -> HttpResponse:
+    """Return the name, note and tags of a run, in place of the form that edits them."""
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    return render(request, "runs/_about.html", about_context(request, member, run))
+
+
+def about_context(request: PageRequest, member: Member, run: TrainingRun) -> dict[str, object]:
+    return {
+        "member": member,
+        "project": member.project,
+        "run": run,
+        "model_name": choice.model_name(run),
+        "query": request.GET.urlencode(),
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(*REVIEWERS)
+def edit(request: PageRequest, member: Member, pk: int) -> HttpResponse:
+    """Change the name, note and tags of a run: in its row, or on a page of its own."""
+    if not member.manages:
+        raise PermissionDenied("Only a manager of the project can edit runs.")
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    in_place = bool(request.htmx)
+    context = about_context(request, member, run)
+    form = AboutForm(request.POST or None, instance=run, auto_id=f"run-{pk}-%s")
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        if in_place:
+            return render(request, "runs/_about.html", context)
+        return back_to_list(request, member)
+    status = 422 if form.is_bound else 200
+    # What was refused must not stand in the page's heading.
+    context |= {"form": form, "run": get_object_or_404(TrainingRun, pk=pk)}
+    template = "runs/_about_form.html" if in_place else "runs/edit.html"
+    return render(request, template, context, status=status)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def pin(request: PageRequest, member: Member, pk: int) -> HttpResponse:
+    """Pin a run, so that it stands first in the list, or unpin it."""
+    runs = TrainingRun.objects.filter(pk=pk, project=member.project)
+    if not runs.update(is_pinned=request.POST.get("pinned") == "yes"):
+        get_object_or_404(runs)
+    if request.htmx:
+        return list_response(request, member)
+    return back_to_list(request, member)
+
+
+def back_to_list(request: PageRequest, member: Member) -> HttpResponse:
+    query = request.GET.urlencode()
+    url = reverse("runs", args=[member.project.slug])
+    return redirect(f"{url}?{query}" if query else url)
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def new(request: PageRequest, member: Member) -> HttpResponse:
+    """Show the form that starts a run, filled in from a preset or from another run."""
+    start_page.require_manager(member)
+    return start_page.form_response(request, member)
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def estimate(request: PageRequest, member: Member) -> HttpResponse:
+    """Say what a run with these settings would have and take."""
+    start_page.require_manager(member)
+    return start_page.estimate_response(request, member)

@@ -1,0 +1,134 @@
+"""The files of a run's folder to download, one by one or as one archive."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZipFile, ZipInfo
+
+from labelapp.models import TrainingRun
+from labelapp.runs.process import run_folder
+from training.runs import folder as names
+
+FILES = {
+    names.REPORT: "All figures as text",
+    names.METRICS: "All figures as JSON",
+    names.SCORES: "The reward of every response",
+    names.ERRORS: "The held-out comparisons with the largest errors, with their texts",
+    names.JUDGEMENTS: "How many comparisons of each held-out prompt the model orders correctly",
+    names.HELD_OUT: "The held-out prompts",
+    names.METRIC_LINES: "The values of each logged step",
+    names.EVALUATIONS: "The held-out figures of each evaluation during training",
+    names.MANIFEST: "The training data: numbers and hashes",
+    names.CONFIG: "Every setting, with defaults filled in",
+    names.LOG: "The output of the training process",
+}
+"""The files that can be downloaded one by one, with what they hold."""
+MODEL_ARCHIVE = "model.zip"
+RUN_ARCHIVE = "run.zip"
+CHUNK = 1 << 20  # bytes of a file that are read at once
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A file to download."""
+
+    name: str
+    contents: str
+    size: int  # of an archive, that of its files
+
+
+def files_of(run: TrainingRun) -> list[RunFile]:
+    """Return the files that the folder of a run has, archives first."""
+    if not run.folder:
+        return []
+    folder = run_folder(run)
+    found = [
+        RunFile(name, contents, (folder.path / name).stat().st_size)
+        for name, contents in FILES.items()
+        if is_plain(folder.path / name)
+    ]
+    archives = (
+        (MODEL_ARCHIVE, "The model folder, which loads with transformers", folder.model),
+        (RUN_ARCHIVE, "The whole folder of the run", folder.path),
+    )
+    packed = [
+        RunFile(name, contents, sum(path.stat().st_size for path in paths))
+        for name, contents, root in archives
+        if (paths := members(run, root))
+    ]
+    return packed + found
+
+
+def is_plain(path: Path) -> bool:
+    """Return whether a path is a file that a run may have written, and not a link elsewhere."""
+    return path.is_file() and not path.is_symlink()
+
+
+def members(run: TrainingRun, root: Path) -> list[Path]:
+    """Return the files below `root` for an archive, without checkpoints and those in the making."""
+    folder = run_folder(run)
+    left_out = (folder.checkpoints, folder.path / names.LOCK)
+    return [
+        path
+        for path in sorted(root.rglob("*"))
+        if is_plain(path)
+        and not any(part.endswith(".part") for part in path.relative_to(folder.path).parts)
+        and not any(path.is_relative_to(other) for other in left_out)
+    ]
+
+
+def file_path(run: TrainingRun, name: str) -> Path | None:
+    """Return the path of one of FILES, or None for another name and where it is missing."""
+    path = run_folder(run).path / name
+    return path if run.folder and name in FILES and is_plain(path) else None
+
+
+def archive_of(run: TrainingRun, name: str) -> Iterator[bytes] | None:
+    """Return the bytes of an archive, or None for another name and where there is nothing in it."""
+    folder = run_folder(run)
+    roots = {MODEL_ARCHIVE: folder.model, RUN_ARCHIVE: folder.path}
+    if not run.folder or name not in roots or not (paths := members(run, roots[name])):
+        return None
+    return zip_stream(roots[name], paths, prefix=f"run-{run.pk}-{name.removesuffix('.zip')}")
+
+
+def size_of(run: TrainingRun) -> int:
+    """Return the size of a run's folder in bytes."""
+    if not run.folder:
+        return 0
+    paths = run_folder(run).path.rglob("*")
+    return sum(path.lstat().st_size for path in paths if path.is_file())
+
+
+class Buffer:
+    """What an archive has written since it was last taken away."""
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self.chunks.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: the bytes are taken away by `take`."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def take(self) -> bytes:
+        chunks, self.chunks = self.chunks, []
+        return b"".join(chunks)
+
+
+def zip_stream(root: Path, paths: Sequence[Path], prefix: str) -> Iterator[bytes]:
+    """Yield a ZIP archive of these files below `root`, uncompressed, a chunk at a time."""
+    buffer = Buffer()
+    with ZipFile(buffer, "w") as archive:
+        for path in paths:
+            entry = ZipInfo.from_file(path, f"{prefix}/{path.relative_to(root)}")
+            with archive.open(entry, "w", force_zip64=True) as target, path.open("rb") as source:
+                while chunk := source.read(CHUNK):
+                    target.write(chunk)
+                    yield buffer.take()
+    yield buffer.take()

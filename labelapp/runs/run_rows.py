@@ -1,0 +1,168 @@
+"""The rows of the list of runs: the figures of a page of runs, in words and as dots on one axis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from django.utils import timezone
+
+from labelapp.models import State, TrainingRun
+from labelapp.models.jobs import as_object
+from labelapp.runs import changed_settings, choice, leads
+from labelapp.runs.caveats import few_prompts, gain
+from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate, whole_percent
+from labelapp.runs.listing import Entry, Selection
+from labelapp.runs.time_left import training_seconds_left
+from labelapp.runs.words import capitalised, rounded, span
+
+SETTINGS_SHOWN = 3
+FEWEST_STEPS = 3  # before the time that is left is estimated
+FULL_AXIS = Axis(0.5, 1.0, 0.1)  # where nothing is judged
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A run's accuracy on the common axis, with the marks of what it is judged beside."""
+
+    dot: Dot
+    baseline: float | None  # position
+    people: Dot | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run as the list shows it."""
+
+    run: TrainingRun
+    letter: str
+    model_name: str
+    settings: list[str]
+    more_settings: list[str]
+    few_prompts: str
+    interval: str
+    plot: Plot | None
+    lead: leads.Lead | None
+    lead_text: str
+    lead_interval: str
+    verdict: leads.Verdict | None
+    time_left: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows of the list that may be compared with one another, under a heading if there are more."""
+
+    heading: str
+    rows: list[Row]
+
+
+def sections(
+    selection: Selection, entries: Sequence[Entry], runs: Sequence[TrainingRun], axis: Axis
+) -> list[Section]:
+    """Return the rows of a page; `entries` and `runs` are the same runs in the same order."""
+    rows = [row(run, entry.letter, axis) for run, entry in zip(runs, entries, strict=True)]
+    headings = [
+        heading(entry) if selection.column.compares and any(one.letter for one in entries) else ""
+        for entry in entries
+    ]
+    by_heading = groupby(zip(headings, rows, strict=True), key=lambda pair: pair[0])
+    return [Section(title, [found for _, found in of_title]) for title, of_title in by_heading]
+
+
+def heading(entry: Entry) -> str:
+    """Return what the runs of a section were judged on."""
+    pinned = "Pinned: " if entry.is_pinned else ""
+    if not entry.is_judged:
+        return capitalised(f"{pinned}not judged")
+    found = f"{pinned}judged on {entry.letter}"
+    if isinstance(entry.comparisons, int) and isinstance(entry.prompts, int):
+        found += f", {entry.comparisons:,} comparisons of {entry.prompts:,} held-out prompts"
+    return capitalised(found)
+
+
+def row(run: TrainingRun, letter: str, axis: Axis) -> Row:
+    """Return a run with its figures in words, and on the axis."""
+    changed = changed_settings.changed_settings(run)
+    held_out = run.held_out
+    lead = leads.best_baseline(held_out.get("baselines"))
+    low, high = held_out.get("accuracy_low"), held_out.get("accuracy_high")
+    return Row(
+        run=run,
+        letter=letter,
+        model_name=choice.model_name(run),
+        settings=changed[:SETTINGS_SHOWN],
+        more_settings=changed[SETTINGS_SHOWN:],
+        few_prompts=few_prompts(held_out),
+        interval=span(low, high) if leads.is_number(low) and leads.is_number(high) else "",
+        plot=plot(run, lead, axis),
+        lead=lead,
+        lead_text=gain(lead.gain.value) if lead else "",
+        lead_interval=interval(lead),
+        verdict=leads.verdict(held_out),
+        time_left=time_left(run),
+    )
+
+
+def interval(lead: leads.Lead | None) -> str:
+    """Return the interval of a lead in points, or "" where there is none."""
+    if lead is None or lead.gain.low is None or lead.gain.high is None:
+        return ""
+    return f"{gain(lead.gain.low)} to {gain(lead.gain.high)}"
+
+
+def plot(run: TrainingRun, lead: leads.Lead | None, axis: Axis) -> Plot | None:
+    """Return the accuracy of a run with its marks, or None without an accuracy."""
+    found = estimate(run.title, "run", run.held_out, "accuracy")
+    if found is None:
+        return None
+    people = people_of(run)
+    return Plot(
+        dot=dot(axis, found),
+        baseline=axis.place(lead.accuracy) if lead else None,
+        people=dot(axis, people) if people else None,
+    )
+
+
+def people_of(run: TrainingRun) -> Estimate | None:
+    """Return how often two labellers agree on the held-out prompts of a run."""
+    agreement = as_object(as_object(run.metrics.get("labellers_agree")).get("held_out"))
+    return estimate("Two people", "people", agreement, "agreement")
+
+
+def common_axis(runs: Sequence[TrainingRun]) -> Axis:
+    """Return the axis of the accuracies of runs and of what they are judged beside."""
+    found: list[Estimate] = []
+    for run in runs:
+        if (accuracy := estimate("", "run", run.held_out, "accuracy")) is not None:
+            found.append(accuracy)
+            if (people := people_of(run)) is not None:
+                found.append(people)
+            if lead := leads.best_baseline(run.held_out.get("baselines")):
+                found.append(Estimate("", "baseline", lead.accuracy, None, None, ""))
+    return axis_of(found) if found else FULL_AXIS
+
+
+def axis_ticks(axis: Axis) -> list[tuple[float, str]]:
+    """Return the positions and labels of the ticks, in percent."""
+    return axis.ticks(whole_percent)
+
+
+def time_left(run: TrainingRun) -> str:
+    """Return the time that the training of a run still takes, or "" where it is not known."""
+    seconds = training_seconds_left(run)
+    if seconds is None:  # its folder is on another machine, or has too few steps
+        seconds = seconds_left_by_pace(run)
+    return "" if seconds is None else rounded(seconds)
+
+
+def seconds_left_by_pace(run: TrainingRun) -> float | None:
+    """Return the seconds until the last step by the pace since the run began, or None early.
+
+    The pace counts the reading of the rankings, so that the estimate falls as the run goes on.
+    """
+    if run.state != State.RUNNING or run.stage != "training" or run.started_at is None:
+        return None
+    if run.done < FEWEST_STEPS or run.total < run.done:
+        return None
+    passed = (timezone.now() - run.started_at).total_seconds()
+    return passed * (run.total - run.done) / run.done

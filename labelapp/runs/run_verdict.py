@@ -1,0 +1,135 @@
+"""The verdict on one run: whether its model is worth using, and why."""
+
+from typing import Any, TypeGuard
+
+from labelapp.models import TrainingRun
+from labelapp.models.jobs import as_object
+from labelapp.runs.caveats import BASELINES, gain
+from labelapp.runs.comparing import Verdict, share_of
+from labelapp.runs.words import capitalised, span
+from labelapp.templatetags.figures import percent, points, thousands
+from training.runs.caveats import is_measured
+
+TO_BEAT = ("longer_wins", "word_counts")
+"""The baselines that any model of use is better than."""
+
+
+def verdict_on(run: TrainingRun) -> Verdict | None:
+    """Return whether the model of a run is worth using, or None where it has not been evaluated.
+
+    Figures of earlier versions, which lack the baselines, give no verdict.
+    """
+    held_out = run.held_out
+    baseline = better_baseline(held_out)
+    if not is_share(held_out.get("accuracy")) or baseline is None:
+        return None
+    if not is_measured(held_out):
+        prompts = held_out["prompts"]
+        noun = "prompt is" if prompts == 1 else "prompts are"
+        headline = f"Not known: {prompts} held-out {noun} too few to judge the model"
+        return Verdict(f"{headline}.", [], "refused")
+    headline, tone = judgement(held_out, baseline)
+    if tone == "clear":
+        headline += below_people(run)
+    return Verdict(f"{headline}.", details(run, baseline), tone)
+
+
+def better_baseline(held_out: dict[str, Any]) -> str | None:
+    """Return the name of the more accurate one of the baselines, or None if none is known."""
+    found = as_object(held_out.get("baselines"))
+    known = [name for name in TO_BEAT if is_share(as_object(found.get(name)).get("gain"))]
+    return min(known, key=lambda name: found[name]["gain"], default=None)
+
+
+def judgement(held_out: dict[str, Any], baseline: str) -> tuple[str, str]:
+    """Return in words whether the model beats its better baseline, and the tone of that."""
+    beside = held_out["baselines"][baseline]
+    near = as_object(beside.get("near_equal"))
+    name = BASELINES[baseline]
+    if beside["gain"] <= 0:
+        return f"Not worth using: no better than {name}", "refused"
+    if not is_above_zero(beside):
+        return f"Not proven: not measurably better than {name}", "open"
+    if is_share(near.get("gain")) and not is_above_zero(near):
+        words = "Of limited use: better than every baseline, but not measurably so at near-equal"
+        return f"{words} length", "open"
+    return "Worth using: better than every baseline", "clear"
+
+
+def is_above_zero(figures: dict[str, Any]) -> bool:
+    """Return whether a gain is measurably above zero."""
+    low = figures.get("gain_low")
+    return is_share(low) and low > 0
+
+
+def below_people(run: TrainingRun) -> str:
+    """Return how far the model is below the agreement of two people, as the end of a sentence."""
+    agreement = people(run).get("agreement")
+    if not is_share(agreement):
+        return ""
+    distance = agreement - run.held_out["accuracy"]
+    if distance <= 0:
+        return ", and as accurate as people agree with each other"
+    return f", and {points(distance)} points below people’s agreement"
+
+
+def people(run: TrainingRun) -> dict[str, Any]:
+    """Return how far two people agree on held-out prompts, or {} if that is not known."""
+    found = as_object(as_object(run.metrics.get("labellers_agree")).get("held_out"))
+    return found if is_share(found.get("agreement")) else {}
+
+
+def details(run: TrainingRun, baseline: str) -> list[str]:
+    """Return the figures behind the verdict, as sentences."""
+    held_out = run.held_out
+    beaten = beside_baseline(held_out["baselines"][baseline])
+    found = [
+        f"The model orders {share_of(held_out)} as people did.",
+        f"{capitalised(str(BASELINES[baseline]))}, the better baseline, reaches {beaten}.",
+    ]
+    near = as_object(held_out.get("near_equal"))
+    beside = as_object(held_out["baselines"][baseline].get("near_equal"))
+    if is_share(near.get("accuracy")):
+        words = (
+            f"At near-equal length, where length cannot help, it orders"
+            f" {with_interval(near, 'accuracy')} of {thousands(near.get('comparisons'))}"
+            " comparisons"
+        )
+        if is_share(beside.get("gain")):
+            words += f", and the baseline {beside_baseline(beside)}"
+        found.append(f"{words}.")
+    return [*found, ceiling(run)]
+
+
+def beside_baseline(figures: dict[str, Any]) -> str:
+    """Return the accuracy of a baseline, and the model's lead over it."""
+    words = f"{percent(figures.get('accuracy'))}: a lead of {gain(figures['gain'])} points"
+    if is_share(figures.get("gain_low")):
+        low, high = gain(figures["gain_low"]), gain(figures["gain_high"])
+        words += f" (95\u00a0% interval {low} to {high})"
+    return words
+
+
+def ceiling(run: TrainingRun) -> str:
+    """Return how far people agree, which is as far as a model can learn from them."""
+    found = people(run)
+    if not found:
+        return (
+            "How far people agree, the ceiling for the model, is not known: no two labellers"
+            " ranked the same held-out prompts."
+        )
+    return (
+        f"Two people agree on {with_interval(found, 'agreement')} of the held-out pairs that both"
+        " ranked. That is the ceiling: a model that learns from them can hardly do better."
+    )
+
+
+def with_interval(figures: dict[str, Any], name: str) -> str:
+    """Return a share, with its interval if it has one."""
+    low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
+    between = f" (95\u00a0% interval {span(low, high)})" if is_share(low) else ""
+    return f"{percent(figures.get(name))}{between}"
+
+
+def is_share(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float)

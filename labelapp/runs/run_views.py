@@ -1,0 +1,245 @@
+"""The pages of one run: its tabs, its progress, its files, and what can be done with it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import content_disposition_header
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labelapp.jobs import jobs
+from labelapp.models import Member, Role, State, TrainingRun
+from labelapp.rendering.charts import SMOOTHING
+from labelapp.runs import (
+    breakdowns,
+    caveats,
+    choice,
+    data_summary,
+    lifecycle,
+    process,
+    run_curves,
+    run_errors,
+    run_files,
+    run_plots,
+    run_verdict,
+    scores,
+    settings_table,
+    tasks,
+)
+from labelapp.runs.forms import in_words_of_the_form
+from labelapp.runs.time_left import training_seconds_left
+from labelapp.web.access import REVIEWERS, View, member_view
+
+TABS = [
+    ("run", "Overview"),
+    ("run_curves", "Curves"),
+    ("run_errors", "Errors"),
+    ("run_data", "Data"),
+    ("run_settings", "Settings"),
+    ("run_files", "Files"),
+    ("run_log", "Log"),
+]
+"""The names of the tabs' addresses, and their titles."""
+LOG_BYTES = 200_000
+ERRORS_PER_PAGE = 10
+
+TabView = Callable[[HttpRequest, Member, TrainingRun], dict[str, Any]]
+
+
+def get_run(member: Member, pk: int) -> TrainingRun:
+    """Return a run of the member's project, once runs without a worker are settled."""
+    jobs.mark_lost(member.project.runs.all())
+    return get_object_or_404(TrainingRun, pk=pk, project=member.project)
+
+
+def head_context(member: Member, run: TrainingRun) -> dict[str, Any]:
+    """Return what the head of every tab shows."""
+    return {
+        "member": member,
+        "project": member.project,
+        "run": run,
+        "model_name": choice.model_name(run),
+        "reason": in_words_of_the_form(run.reason),
+        "aggregation": scores.aggregation_of(run),
+        "can_resume": lifecycle.can_resume(run),
+        "is_trained": process.run_folder(run).is_trained,
+        "seconds_left": training_seconds_left(run),
+    }
+
+
+def tab(name: str) -> Callable[[TabView], View]:
+    """Make a page of the run from a function that returns what the tab `name` shows."""
+
+    def decorate(view: TabView) -> View:
+        @require_safe
+        @never_cache
+        @member_view(*REVIEWERS)
+        def page(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+            run = get_run(member, pk)
+            return tab_response(request, member, run, name, view(request, member, run))
+
+        return page
+
+    return decorate
+
+
+def tab_response(
+    request: HttpRequest,
+    member: Member,
+    run: TrainingRun,
+    name: str,
+    context: dict[str, Any],
+    status: int = 200,
+) -> HttpResponse:
+    shown = {"tabs": TABS, "tab": name} | head_context(member, run) | context
+    return render(request, f"runs/tabs/{name}.html", shown, status=status)
+
+
+def overview_context(run: TrainingRun) -> dict[str, Any]:
+    verdict = run_verdict.verdict_on(run)
+    said = caveats.BESIDE_BASELINES if verdict else ()
+    return {
+        "verdict": verdict,
+        "caveats": caveats.caveat_sentences(run.metrics, left_out=said),
+        "few_prompts": caveats.few_prompts(run.held_out),
+        "choice": choice.choice_context(run),
+        "curves": run_curves.loss_of_run(run),
+        "beside": run_plots.accuracy_beside(run),
+        "calibration": run_plots.calibration(run),
+        "group": breakdowns.by_gap(run),
+    }
+
+
+@tab("run")
+def overview(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    return overview_context(run)
+
+
+@tab("run_curves")
+def curves(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    smoothing = request.GET.get("smoothing", "")
+    if smoothing not in SMOOTHING:
+        smoothing = run_curves.DEFAULT_SMOOTHING
+    return {
+        "smoothing": smoothing,
+        "choices": list(SMOOTHING),
+        "sections": run_curves.curves_of_run(run, smoothing),
+    }
+
+
+@tab("run_errors")
+def errors(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    if run.state != State.DONE:
+        return {}
+    found = run_errors.errors(run)
+    page = Paginator(found, ERRORS_PER_PAGE).get_page(request.GET.get("page"))
+    return {
+        "pairs": len(found),
+        "errors": run_errors.show(list(page.object_list), run),
+        "page": page,
+    }
+
+
+@tab("run_data")
+def data(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    return {"data": data_summary.data_summary(run), "groups": breakdowns.breakdowns(run)}
+
+
+@tab("run_settings")
+def settings(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    return {
+        "groups": settings_table.grouped_settings(run),
+        "command": settings_table.command(run),
+    }
+
+
+@tab("run_files")
+def files(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    return {
+        "files": run_files.files_of(run),
+        "can_download": member.manages and not run.is_active,
+        "model_folder": process.run_folder(run).model,
+    }
+
+
+@tab("run_log")
+def log(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
+    text = process.tail(process.log_path(run), LOG_BYTES) if run.folder else ""
+    return {"log": text, "truncated": len(text) >= LOG_BYTES}
+
+
+@require_safe
+@never_cache
+@member_view(Role.MANAGER)
+def file(request: HttpRequest, member: Member, pk: int, name: str) -> HttpResponseBase:
+    """Send a file of a run that has ended, or an archive of several."""
+    run = get_run(member, pk)
+    if run.is_active:
+        raise Http404("The files can be downloaded when the run has ended.")
+    if path := run_files.file_path(run, name):
+        return FileResponse(path.open("rb"), as_attachment=True, filename=f"run-{run.pk}-{name}")
+    archive = run_files.archive_of(run, name)
+    if archive is None:
+        raise Http404("The run has no such file.")
+    header = content_disposition_header(as_attachment=True, filename=f"run-{run.pk}-{name}")
+    headers = {"Content-Disposition": str(header)}
+    return StreamingHttpResponse(archive, content_type="application/zip", headers=headers)
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    return render(request, "runs/_head.html", head_context(member, get_run(member, pk)))
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    lifecycle.stop(run)
+    return redirect("run", member.project.slug, run.pk)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    try:
+        lifecycle.resume(run, tasks.train.enqueue)
+    except lifecycle.CannotTrainError as error:
+        context = overview_context(run) | {"refused": str(error)}
+        return tab_response(request, member, run, "run", context, status=422)
+    return redirect("run", member.project.slug, run.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(Role.MANAGER)
+def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    """Delete a run with its files, once a manager has confirmed it."""
+    run = get_run(member, pk)
+    refused = lifecycle.reason_not_to_delete(run)
+    if request.method == "POST" and not refused:
+        try:
+            lifecycle.delete(run)
+        except lifecycle.CannotDeleteError as error:
+            refused = str(error)
+        else:
+            messages.success(request, f"Run {pk} was deleted with its files.")
+            return redirect("runs", member.project.slug)
+    context = {
+        "member": member,
+        "project": member.project,
+        "run": run,
+        "refused": refused,
+        "scores": run.scores.count(),
+        "size": run_files.size_of(run),
+    }
+    status = 422 if request.method == "POST" else 200
+    return render(request, "runs/delete.html", context, status=status)

@@ -1,0 +1,84 @@
+"""Form fields made from the settings of the engine, with the choices and help of TrainConfig."""
+
+import dataclasses
+import json
+from typing import Any, get_args, get_type_hints
+
+from django import forms
+
+from labelapp.runs.words import capitalised
+from training.config import BACKBONE_DEFAULTS, TrainConfig, label, settings_used, words
+
+GROUPS = {
+    "rankings": "Rankings",
+    "model": "Model",
+    "learning": "Learning",
+    "evaluation": "Evaluation",
+    "machine": "Machine",
+}
+MAX_TEXT = 300  # characters of a setting that is a text
+
+SETTINGS = {field.name: field for field in dataclasses.fields(TrainConfig)}
+TYPES = get_type_hints(TrainConfig)
+
+
+def choices(name: str) -> list[tuple[str, str]]:
+    """Return the choices of a setting, each in words."""
+    return [(value, words(name, value)) for value in get_args(TYPES[name])]
+
+
+def setting_fields() -> dict[str, forms.Field]:
+    """Return a form field for each setting; none is required."""
+    return {name: setting_field(name) for name in SETTINGS}
+
+
+def setting_field(name: str) -> forms.Field:
+    """Return the form field of a setting. TrainConfig checks the range of its value."""
+    common: dict[str, Any] = {
+        "required": False,
+        "label": capitalised(label(name)),
+        "help_text": help_text(name),
+    }
+    default = SETTINGS[name].default
+    if options := choices(name):
+        if default is None:
+            options = [("", "Default of the backbone"), *options]
+        return forms.ChoiceField(choices=options, initial=default or "", **common)
+    found = defaults(name)
+    attributes = {"placeholder": found["auto"], "data-defaults": json.dumps(found)}
+    if TYPES[name] is str:
+        is_date = SETTINGS[name].metadata["is_date"]
+        text = forms.TextInput(attrs=attributes | ({"type": "date"} if is_date else {}))
+        return forms.CharField(max_length=MAX_TEXT, widget=text, **common)
+    limits = SETTINGS[name].metadata
+    lowest = limits["least"] if limits["least"] is not None else limits["above"]
+    ends = {"min": lowest, "max": limits["most"]}
+    attributes |= {end: value for end, value in ends.items() if value is not None}
+    if TYPES[name] is int:
+        return forms.IntegerField(widget=forms.NumberInput(attrs=attributes), **common)
+    widget = forms.NumberInput(attrs=attributes | {"step": "any"})
+    return forms.FloatField(widget=widget, **common)
+
+
+def help_text(name: str) -> str:
+    """Return the help of the command line as a sentence, without the name that the label has."""
+    text: str = SETTINGS[name].metadata["help"]
+    return f"{capitalised(text.removeprefix(f'{label(name)}: '))}."
+
+
+def defaults(name: str) -> dict[str, str]:
+    """Return the default of a setting for each backbone, as a text."""
+    default = SETTINGS[name].default
+    found = {
+        backbone: values.get(name) if default is None else default
+        for backbone, values in BACKBONE_DEFAULTS.items()
+    }
+    return {
+        backbone: "decided by the model" if value is None else str(value)
+        for backbone, value in found.items()
+    }
+
+
+def backbones_using(name: str) -> list[str]:
+    """Return the backbones whose models a setting has an effect on."""
+    return [one for one in BACKBONE_DEFAULTS if name in settings_used(one, network=True)]

@@ -1,0 +1,108 @@
+"""The form that starts a run: filled in from a preset or from another run, with an estimate."""
+
+import uuid
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+
+from labelapp.models import Member
+from labelapp.runs import lifecycle, tasks
+from labelapp.runs.changed_settings import changed_values
+from labelapp.runs.data_counts import data_counts
+from labelapp.runs.estimate import estimate
+from labelapp.runs.forms import TrainForm
+from labelapp.runs.presets import PRESETS, preset
+from labelapp.web.access import signed_in
+from training.aggregation import RankingFilter
+from training.config import TrainConfig
+
+
+def require_manager(member: Member) -> None:
+    if not member.manages:
+        raise PermissionDenied("Only a manager of the project can start training.")
+
+
+def form_response(request: HttpRequest, member: Member) -> HttpResponse:
+    """Show the form with the settings that the query string asks for."""
+    query = request.GET
+    context: dict[str, Any] = {}
+    if again := query.get("again", ""):
+        number = int(again) if again.isdecimal() and len(again) <= 18 else 0
+        context["again"] = run = get_object_or_404(member.project.runs, pk=number)
+        settings = changed_values(run.config)
+    else:
+        context["chosen"] = chosen = preset(query.get("preset", ""))
+        settings = chosen.settings
+    form = TrainForm(
+        project=member.project, initial={"form_key": uuid.uuid4(), **settings, **given(query)}
+    )
+    return render_form(request, member, form, **context)
+
+
+def given(query: QueryDict) -> dict[str, str]:
+    """Return the settings that a query string has values of, as without JavaScript."""
+    names = TrainConfig().to_json()
+    return {name: ",".join(query.getlist(name)) for name in query if name in names}
+
+
+def render_form(
+    request: HttpRequest, member: Member, form: TrainForm, status: int = 200, **extra: Any
+) -> HttpResponse:
+    """Render the page of the form."""
+    context = {
+        "member": member,
+        "project": member.project,
+        "form": form,
+        "groups": list(form.groups()),
+        "presets": PRESETS,
+        "blocked": lifecycle.reason_not_to_start(member.project),
+        "active": member.project.runs.active().count(),
+        **estimate_context(member, form),
+        **extra,
+    }
+    return render(request, "runs/new.html", context, status=status)
+
+
+def estimate_context(member: Member, form: TrainForm) -> dict[str, Any]:
+    """Return what a run with the settings of the form would have and take."""
+    checked = form
+    if not form.is_bound:
+        values = {name: form[name].value() for name in form.fields}
+        checked = TrainForm(
+            {name: value for name, value in values.items() if value is not None},
+            project=member.project,
+        )
+    if not checked.is_valid():
+        return {"estimate": None}
+    config = checked.config
+    rankings = RankingFilter.of(config.to_json())
+    counts = data_counts(member.project, config.aggregation, rankings)
+    return {"counts": counts, "estimate": estimate(member.project, config, counts)}
+
+
+def estimate_response(request: HttpRequest, member: Member) -> HttpResponse:
+    """Render the estimate for the settings in the query string."""
+    form = TrainForm(request.GET, project=member.project)
+    context = estimate_context(member, form)
+    return render(request, "runs/_estimate.html", context)
+
+
+def start(request: HttpRequest, member: Member) -> HttpResponse:
+    """Start a run with the posted settings, or show what is wrong with them."""
+    form = TrainForm(request.POST, project=member.project)
+    if form.is_valid():
+        try:
+            run = lifecycle.start(
+                project=member.project,
+                config=form.config,
+                user=signed_in(request),
+                enqueue=tasks.train.enqueue,
+                form_key=form.cleaned_data["form_key"],
+            )
+        except lifecycle.CannotTrainError as error:
+            form.add_error(None, str(error))
+        else:
+            return redirect("run", member.project.slug, run.pk)
+    return render_form(request, member, form, status=422)

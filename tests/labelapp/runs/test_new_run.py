@@ -1,0 +1,324 @@
+"""The form that starts a run: its fields, its presets, and the estimate before the start."""
+
+import dataclasses
+import re
+import uuid
+from datetime import UTC, timedelta
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from django.utils import timezone
+
+from labelapp.models import Member, Project, Prompt, Ranking, State, TrainingRun, User
+from labelapp.runs.data_counts import DataCounts, data_counts
+from labelapp.runs.estimate import estimate
+from labelapp.runs.forms import TrainForm
+from labelapp.runs.presets import PRESETS
+from labelapp.runs.setting_fields import GROUPS, SETTINGS
+from labelapp.runs.words import rounded
+from tests.conftest import AddPrompt, AddRanking, sign_in
+from training.aggregation import RankingFilter
+from training.config import TrainConfig
+
+URL = "/projects/kitchen/runs/"
+
+
+@pytest.fixture
+def ranked(
+    add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member, manager: Member
+) -> list[Prompt]:
+    """Three prompts that two people rank, one of which has an adjudicated ranking as well."""
+    prompts = [add_prompt(f"{number}?") for number in range(3)]
+    for prompt in prompts:
+        add_ranking(prompt, labeller, (1, 2, 3, 4))
+        add_ranking(prompt, manager, (2, 1, 3, 4))
+    add_ranking(prompts[0], manager, (1, 2, 3, 4), origin="adjudicated", version=2)
+    return prompts
+
+
+def finished(project: Project, seconds: float, **fields: Any) -> TrainingRun:
+    """Store a finished run of 100 rankings of 1,000 tokens altogether."""
+    config = TrainConfig(**fields.pop("config", {})).to_json()
+    manifest = {"chosen": 100, "tokens": 1000, "train_rankings": 85}
+    return TrainingRun.objects.create(
+        project=project, state=State.DONE, finished_at=timezone.now(), config=config,
+        manifest=manifest, metrics={"seconds": seconds, **fields},
+    )  # fmt: skip
+
+
+def settings_shown(page: str) -> dict[str, str]:
+    """The HTML of each setting of the form, by its name."""
+    parts = re.split(r'<div class="setting ', page)[1:]
+    names = [re.search(r'name="(\w+)"', part) for part in parts]
+    return {name.group(1): part for name, part in zip(names, parts, strict=True) if name}
+
+
+# The fields
+
+
+def test_every_setting_of_the_engine_is_a_field(manager: Member, ranked: list[Prompt]) -> None:
+    page = sign_in(manager).get(f"{URL}new/").content.decode()
+    shown, types = settings_shown(page), get_type_hints(TrainConfig)
+    assert set(shown) == {field.name for field in dataclasses.fields(TrainConfig)}
+    for name, part in shown.items():
+        for choice in get_args(types[name]):
+            assert f'<option value="{choice}"' in part, (name, choice)
+        assert 'class="help"' in part, name
+    for title in GROUPS.values():
+        assert f"<legend>{title}</legend>" in page
+
+
+def test_every_setting_has_a_group_and_words_for_its_choices() -> None:
+    types = get_type_hints(TrainConfig)
+    for name, field in SETTINGS.items():
+        assert field.metadata["group"] in GROUPS, name
+        assert set(field.metadata["words"]) == set(get_args(types[name])), name
+
+
+def test_a_field_has_the_bounds_and_the_default_of_the_engine(project: Project) -> None:
+    fields = TrainForm(project=project).fields
+    epochs, share = fields["epochs"].widget.attrs, fields["held_out_fraction"].widget.attrs
+    assert (epochs["min"], epochs["max"], epochs["placeholder"]) == (1, 10000, "1")
+    assert '"rnn": "3"' in epochs["data-defaults"]
+    assert (share["min"], share["max"], share["placeholder"]) == (0, 0.9, "0.15")
+    assert fields["patience"].help_text.startswith("Early stopping after this many evaluations")
+
+
+def test_settings_tell_the_backbones_that_they_concern(manager: Member) -> None:
+    shown = settings_shown(sign_in(manager).get(f"{URL}new/").content.decode())
+
+    def backbones(name: str) -> str:
+        found = re.search(r'data-backbones="([\w ]+)"', shown[name])
+        assert found
+        return found.group(1)
+
+    assert backbones("cell") == "rnn"
+    assert backbones("lora_rank") == "pretrained"
+    assert backbones("model") == "embedding pretrained"
+    assert backbones("network_from") == "auto"
+    assert backbones("seed") == "auto features embedding transformer rnn pretrained"
+
+
+def test_an_empty_form_gives_the_defaults(project: Project) -> None:
+    form = TrainForm({}, project=project)
+    assert form.is_valid(), form.errors
+    assert form.config == TrainConfig()
+
+
+def test_settings_of_other_backbones_are_left_out(project: Project) -> None:
+    form = TrainForm({"backbone": "rnn", "heads": "3", "lora_rank": "8"}, project=project)
+    assert form.is_valid(), form.errors
+    assert form.config == TrainConfig(backbone="rnn")
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "says"),
+    [
+        ({"held_out_fraction": "2"}, "held_out_fraction", "at most 0.9"),
+        ({"epochs": "many"}, "epochs", "whole number"),
+        ({"width": "30"}, "width", "multiple of heads"),
+        ({"backbone": "gone"}, "backbone", "Select a valid choice"),
+        ({"folds": "1"}, "folds", "at least 2"),
+    ],
+)
+def test_a_wrong_value_is_named_at_its_field(
+    ranked: list[Prompt], manager: Member, given: dict[str, str], field: str, says: str
+) -> None:
+    answer = sign_in(manager).post(URL, given)
+    assert answer.status_code == 422
+    part = settings_shown(answer.content.decode())[field]
+    assert says in part
+    assert not TrainingRun.objects.exists()
+
+
+def test_a_fold_with_an_error_or_a_value_is_open(ranked: list[Prompt], manager: Member) -> None:
+    client = sign_in(manager)
+    assert client.get(f"{URL}new/").content.decode().count("<details open>") == 0
+    assert client.post(URL, {"patience": "-1"}).content.decode().count("<details open>") == 1
+    run = finished(manager.project, 1, config={"patience": 2})
+    page = client.get(f"{URL}new/?again={run.pk}").content.decode()
+    assert page.count("<details open>") == 1
+
+
+# What it begins with
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_a_preset_fills_the_form(ranked: list[Prompt], manager: Member, preset: Any) -> None:
+    page = sign_in(manager).get(f"{URL}new/?preset={preset.name}").content.decode()
+    assert preset.changes in page
+    assert re.search(rf'href="\?preset={preset.name}" aria-current="true"', page)
+    TrainConfig(**preset.settings)
+    for name, value in preset.settings.items():
+        part = settings_shown(page)[name]
+        assert f'value="{value}"' in part
+        if get_args(get_type_hints(TrainConfig)[name]):
+            assert f'value="{value}" selected' in part
+
+
+def test_run_again_begins_with_the_settings_of_a_run(ranked: list[Prompt], manager: Member) -> None:
+    config = {"backbone": "transformer", "epochs": 8, "ties": "half", "device": "cpu"}
+    run = finished(manager.project, 1, config=config)
+    client = sign_in(manager)
+    answer = client.get(f"{URL}?again={run.pk}")
+    assert answer["Location"] == f"{URL}new/?again={run.pk}"
+    page = client.get(answer["Location"]).content.decode()
+    shown = settings_shown(page)
+    assert 'value="8"' in shown["epochs"]
+    assert 'value="half" selected' in shown["ties"]
+    assert 'value="cpu" selected' in shown["device"]
+    assert "value=" not in shown["learning_rate"]
+    assert f'settings of <a href="{URL}{run.pk}/">Run {run.pk}</a>' in page
+    assert client.get(f"{URL}new/?again=x").status_code == 404
+
+
+def test_without_javascript_the_estimate_is_updated_by_a_button(
+    ranked: list[Prompt], manager: Member
+) -> None:
+    page = sign_in(manager).get(f"{URL}new/?aggregation=majority&epochs=5").content.decode()
+    shown = settings_shown(page)
+    assert 'value="majority" selected' in shown["aggregation"]
+    assert 'value="5"' in shown["epochs"]
+    assert "<strong>3</strong> rankings" in page
+
+
+# The estimate
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "rankings"), [("all", 7), ("majority", 3), ("adjudicated", 5)]
+)
+def test_the_choice_of_rankings_is_counted(
+    ranked: list[Prompt], project: Project, aggregation: Any, rankings: int
+) -> None:
+    assert data_counts(project, aggregation) == DataCounts(rankings, 3, 2)
+
+
+COUNTS = DataCounts(400, 100, 3)
+
+
+def test_an_earlier_run_of_the_project_tells_the_time_and_the_memory(project: Project) -> None:
+    finished(project, 999)
+    run = finished(project, 30, peak_memory=900_000_000)
+    found = estimate(project, TrainConfig(), COUNTS)
+    assert found.time == f"About 2 minutes, as run {run.pk} took 30\xa0s for 100 rankings."
+    assert found.memory == f"About 0.9\xa0GB of memory, as run {run.pk} took."
+
+
+def test_the_start_of_a_run_does_not_grow_with_the_rankings(project: Project) -> None:
+    run = finished(project, 30)
+    TrainingRun.objects.update(started_at=timezone.now() - timedelta(seconds=90))
+    found = estimate(project, TrainConfig(), COUNTS)
+    assert found.time.startswith(f"About 3 minutes, as run {run.pk} took 1\xa0min 30\xa0s for")
+
+
+def test_the_time_grows_with_the_epochs(project: Project) -> None:
+    run = finished(project, 30, config={"backbone": "transformer", "epochs": 2})
+    found = estimate(project, TrainConfig(backbone="transformer", epochs=6), COUNTS)
+    assert found.time == (
+        f"About 6 minutes, as run {run.pk} took 30\xa0s for 100 rankings and 2 epochs."
+    )
+    few_steps = TrainConfig(backbone="transformer", epochs=6, max_steps=25)
+    assert estimate(project, few_steps, COUNTS).time.startswith("About 1 minute")
+
+
+def test_another_size_is_said(project: Project) -> None:
+    finished(project, 30, config={"backbone": "transformer"})
+    wide = TrainConfig(backbone="transformer", width=128)
+    assert "with another width." in estimate(project, wide, COUNTS).time
+
+
+def test_a_run_of_another_project_is_not_named(project: Project) -> None:
+    attic = Project.objects.create(name="Attic", slug="attic")
+    theirs = finished(attic, 30)
+    found = estimate(project, TrainConfig(), COUNTS).time
+    assert "as a run in another project took 30\xa0s for 1,000 tokens" in found
+    assert "Attic" not in found
+    assert f"run {theirs.pk}" not in found
+
+
+def test_a_rule_tells_where_no_run_does(ranked: list[Prompt], project: Project) -> None:
+    found = estimate(project, TrainConfig(), data_counts(project, "all"))
+    assert "by a rule of thumb" in found.time
+    assert "no such run has finished here yet" in found.time
+    assert "most of it for PyTorch itself" in found.memory
+
+
+def test_nothing_is_said_of_a_pretrained_model_that_nobody_has_trained(project: Project) -> None:
+    found = estimate(project, TrainConfig(backbone="pretrained"), COUNTS)
+    assert found.time.startswith("Not known yet")
+    assert found.memory == "How much memory it needs is not known yet."
+
+
+def test_the_estimate_follows_the_form(ranked: list[Prompt], manager: Member) -> None:
+    client = sign_in(manager)
+    page = client.get(f"{URL}new/estimate/?aggregation=majority").content.decode()
+    assert "<strong>3</strong> rankings of <strong>3</strong> prompts" in page
+    wrong = client.get(f"{URL}new/estimate/?epochs=0").content.decode()
+    assert "need a correction" in wrong
+
+
+def test_times_are_as_exact_as_an_estimate() -> None:
+    found = [rounded(seconds) for seconds in (0.2, 4.4, 47, 61, 100, 3600, 7000, 90_000)]
+    assert found == [
+        "1 second", "4 seconds", "50 seconds", "1 minute", "2 minutes", "60 minutes", "1.9 hours",
+        "25 hours",
+    ]  # fmt: skip
+
+
+# Which rankings
+
+
+def test_rankings_are_chosen_by_labeller_day_and_origin(
+    ranked: list[Prompt], project: Project, labeller: Member
+) -> None:
+    old = timezone.now() - timedelta(days=3)
+    Ranking.objects.filter(member=labeller).update(created_at=old, origin="imported")
+    day = old.astimezone(UTC).date().isoformat()
+
+    def count(**settings: str) -> tuple[int, int]:
+        rankings = RankingFilter.of(TrainConfig(**settings).to_json())  # type: ignore[arg-type]
+        found = data_counts(project, "all", rankings)
+        return found.rankings, found.labellers
+
+    assert count() == (7, 2)
+    assert count(labellers="labeller") == (3, 1)
+    assert count(labellers="manager, labeller") == (7, 2)
+    assert count(ranked_until=day) == count(ranked_in="imported") == (3, 1)
+    assert count(ranked_from=day) == (7, 2)
+    assert count(ranked_in="here") == (4, 1)
+
+
+def test_the_form_offers_the_labellers_of_the_project(
+    ranked: list[Prompt], manager: Member, reviewer: Member
+) -> None:
+    client = sign_in(manager)
+    part = settings_shown(client.get(f"{URL}new/").content.decode())["labellers"]
+    assert re.findall(r'value="(\w+)"', part) == ["labeller", "manager"]
+    given = {"labellers": ["labeller", "manager"], "ranked_from": "2026-01-02", "ranked_in": "here"}
+    client.post(URL, given)
+    run = TrainingRun.objects.get()
+    assert run.config["labellers"] == "labeller,manager"
+    assert (run.config["ranked_from"], run.config["ranked_in"]) == ("2026-01-02", "here")
+    again = settings_shown(client.get(f"{URL}new/?again={run.pk}").content.decode())
+    assert again["labellers"].count("checked") == 2
+    assert 'value="2026-01-02"' in again["ranked_from"]
+    without = client.get(f"{URL}new/?labellers=labeller&labellers=manager").content.decode()
+    assert settings_shown(without)["labellers"].count("checked") == 2
+    assert client.post(URL, {"labellers": ["reviewer"]}).status_code == 422
+    wrong = client.post(URL, {"ranked_from": "yesterday"})
+    assert "Must be a day like" in settings_shown(wrong.content.decode())["ranked_from"]
+
+
+# Who may
+
+
+def test_only_managers_see_the_form(
+    reviewer: Member, labeller: Member, outsider: User, ranked: list[Prompt]
+) -> None:
+    for person, refused in ((reviewer, 403), (labeller, 403), (outsider, 404)):
+        for path in ("new/", "new/estimate/"):
+            assert sign_in(person).get(f"{URL}{path}").status_code == refused
+        given = {"form_key": str(uuid.uuid4())}
+        assert sign_in(person).post(URL, given).status_code == refused
+    assert not TrainingRun.objects.exists()

@@ -1,0 +1,91 @@
+"""Serve rewards over HTTP: the model of a run, in the dialects of RL trainers.
+
+python -m training.serve --model FOLDER --bind HOST:PORT
+
+Options only: training/programs/serve.py does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from training.commandline import Parser, run, work_in
+from training.errors import UserError
+from training.serving.address import TOKENS, address, is_own, tokens
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser("python -m training.serve", "Serve the rewards of a run's model over HTTP.")
+    parser.add_argument(
+        "--model", required=True, metavar="FOLDER", help="folder of a run, or of its model"
+    )
+    parser.add_argument(
+        "--bind",
+        default="127.0.0.1:8010",
+        metavar="HOST:PORT",
+        help="address; other than this machine's own only with a token in"
+        f" {TOKENS} (default: 127.0.0.1:8010)",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="device to compute on (default: auto)",
+    )
+    parser.add_argument(
+        "--when-cut",
+        choices=("refuse", "score"),
+        default="refuse",
+        help="responses and prompts that are longer than the model reads have no valid reward, or"
+        " the reward of what is left (default: refuse)",
+    )
+    parser.add_argument(
+        "--invalid-reward",
+        type=float,
+        metavar="FLOAT",
+        help="reward of responses without a valid one, for clients that can be told it in no"
+        " other way (default: their requests are refused)",
+    )
+    parser.add_argument(
+        "--most-waiting",
+        type=int,
+        default=4096,
+        metavar="INT",
+        help="responses that may wait; requests beyond them are refused with the time to ask again"
+        " (default: 4096)",
+    )
+    parser.add_argument(
+        "--longest-wait",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="time that a request may have to wait; beyond it, requests are refused in the same way"
+        " (default: 60)",
+    )
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    return run(parser, argv, work_in("training.programs.serve"), check)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raise UserError for a folder that is none, and for an open address without a token."""
+    if not Path(arguments.model).is_dir():
+        raise UserError(f"--model {arguments.model} is not a folder")
+    if arguments.invalid_reward is not None and not math.isfinite(arguments.invalid_reward):
+        raise UserError("--invalid-reward must be a finite number")
+    if arguments.most_waiting < 1:
+        raise UserError("--most-waiting must be at least 1")
+    if not arguments.longest_wait > 0:
+        raise UserError("--longest-wait must be more than 0")
+    host, _ = address(arguments.bind)
+    if not is_own(host) and not tokens():
+        raise UserError(
+            f"--bind {arguments.bind} can be reached by others: set {TOKENS}, or bind to 127.0.0.1"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

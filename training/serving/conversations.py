@@ -1,0 +1,224 @@
+"""Read the conversation in a text that a chat template wrote.
+
+Trainers send what their policy read and wrote, in the policy's template and with its control
+tokens. The reward model was trained with another template, so the text is taken apart, and the
+model's own template puts it together again. A text that cannot be taken apart for certain is
+refused: its reward would be a number without a meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from training.rankings import Message
+
+ROLES = {
+    "assistant": "assistant",
+    "bot": "assistant",
+    "chatbot": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "response": "assistant",
+    "developer": "system",
+    "human": "user",
+}
+"""The names of roles in templates, where they are not Podium's own."""
+
+CONTROL = re.compile(
+    r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|</?s>|<(?:bos|eos|pad|unk)>"
+    r"|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
+)
+"""Control tokens of the families of models in use."""
+FILLING = (
+    r"<\|(?:begin_of_text|end_of_text|endoftext|finetune_right_pad_id|pad|eot_id|im_end|end)\|>"
+    r"|</?s>|<(?:bos|eos|pad|unk)>|\[gMASK\]|<sop>|<end_of_turn>|\[PAD\]"
+    r"|<｜(?:begin▁of▁sentence|end▁of▁sentence|▁pad▁)｜>"
+)
+LEADING = re.compile(rf"(?:\s*(?:{FILLING}))+")
+TRAILING = re.compile(rf"(?:(?:{FILLING})\s*)+\Z")
+
+
+class NotUnderstoodError(ValueError):
+    """Raised for a text that cannot be read as a conversation; the message says why."""
+
+
+class Template(NamedTuple):
+    """A family of chat templates in which each turn begins with a header."""
+
+    name: str
+    header: re.Pattern[str]
+    """The beginning of a turn, with a group for the role."""
+    end: str = ""
+    """A pattern for the end of a turn; empty if the next header ends it."""
+    sign: str = ""
+    """What a text in this template contains, where others have headers like these."""
+
+
+TEMPLATES = (
+    Template("ChatML", re.compile(r"<\|im_start\|>([\w-]+)\n"), r"<\|im_end\|>"),
+    Template(
+        "Llama 3",
+        re.compile(r"<\|start_header_id\|>([\w-]+)<\|end_header_id\|>\n\n"),
+        r"<\|eo[tm]_id\|>",
+    ),
+    Template(
+        "Llama 4", re.compile(r"<\|header_start\|>([\w-]+)<\|header_end\|>\n\n"), r"<\|eot\|>"
+    ),
+    Template("Gemma", re.compile(r"<start_of_turn>(\w+)\n"), r"<end_of_turn>"),
+    Template(
+        "Command R",
+        re.compile(r"<\|START_OF_TURN_TOKEN\|><\|(\w+)_TOKEN\|>"),
+        r"<\|END_OF_TURN_TOKEN\|>",
+    ),
+    Template("DeepSeek", re.compile(r"<｜(User|Assistant)｜>")),
+    Template("Podium", re.compile(r"<\|(user|assistant|system|response)\|>"), sign="<|response|>"),
+    Template(
+        "Phi, Zephyr or GLM",
+        re.compile(r"<\|(user|assistant|system)\|>\n"),
+        r"(?:<\|end\|>|</s>|<\|endoftext\|>)?",
+    ),
+)
+PLAIN = (
+    Template("Human and Assistant", re.compile(r"(?:\A\s*|\n\n)(Human|Assistant): ?")),
+    Template("Podium's plain", re.compile(r"(?:\A\s*|\n\n)(User|Assistant|System):\n")),
+)
+"""Templates without control tokens. A text is in one of them if it begins with its header."""
+INSTRUCTION = re.compile(r"\[INST\](.*?)\[/INST\]", re.DOTALL)
+SYSTEM = re.compile(r"\s*<<SYS>>\n?(.*?)\n?<</SYS>>\s*", re.DOTALL)
+
+
+def read_conversation(text: str) -> list[Message]:
+    """Return the messages of a text, of which the last is the assistant's.
+
+    Raises NotUnderstoodError.
+    """
+    messages = read_turns(text)
+    if messages[-1]["role"] != "assistant":
+        raise NotUnderstoodError("the conversation ends without an answer of the assistant")
+    if len(messages) == 1:
+        raise NotUnderstoodError("there is nothing before the answer of the assistant")
+    return messages
+
+
+def read_prompt(text: str) -> list[Message]:
+    """Return the messages of a prompt, which ends where the assistant's answer begins.
+
+    A text without control tokens is one message of the user. Raises NotUnderstoodError.
+    """
+    if not CONTROL.search(text) and not any(plain.header.match(text) for plain in PLAIN):
+        return [{"role": "user", "content": text}]
+    messages = read_turns(text)
+    if messages[-1]["role"] == "assistant":
+        if messages[-1]["content"].strip():
+            raise NotUnderstoodError("the prompt ends with an answer that has begun already")
+        messages.pop()
+    if not messages:
+        raise NotUnderstoodError("the prompt is empty")
+    return messages
+
+
+def read_response(text: str) -> str:
+    """Return a response without the control tokens that end it.
+
+    Raises NotUnderstoodError if others are left.
+    """
+    response = TRAILING.sub("", text)
+    if found := CONTROL.search(response):
+        raise NotUnderstoodError(f"the response contains the control token {found[0]}")
+    return response
+
+
+def read_turns(text: str) -> list[Message]:
+    """Return the messages of a text in any template that is known. Raises NotUnderstoodError."""
+    if INSTRUCTION.search(text):
+        return read_instructions(text)
+    for template in TEMPLATES:
+        if template.sign in text and template.header.search(text):
+            return split_turns(template, text)
+    if found := CONTROL.search(LEADING.sub("", TRAILING.sub("", text), count=1)):
+        raise NotUnderstoodError(
+            f"the text is in a chat template that Podium does not know: it contains {found[0]};"
+            " send messages instead"
+        )
+    bare = TRAILING.sub("", text)
+    if leading := LEADING.match(bare):
+        bare = bare[leading.end() :]
+    for plain in PLAIN:
+        if plain.header.match(bare):
+            return split_turns(plain, bare)
+    raise NotUnderstoodError(
+        "the text is in no chat template, so where the response begins is unknown;"
+        " send messages, or a prompt and a response"
+    )
+
+
+def split_turns(template: Template, text: str) -> list[Message]:
+    """Return the messages between the headers of a template. Raises NotUnderstoodError."""
+    before, *rest = template.header.split(text)
+    leading = LEADING.match(before)
+    system = before[leading.end() :] if leading else before
+    messages: list[Message] = []
+    if system.strip():
+        if template.name != "DeepSeek":
+            raise NotUnderstoodError(
+                f"there is text before the first turn of the {template.name} template"
+            )
+        messages.append({"role": "system", "content": system.strip()})
+    turns = list(zip(rest[::2], rest[1::2], strict=True))
+    for place, (name, content) in enumerate(turns):
+        last = place == len(turns) - 1
+        messages.append(
+            {"role": role_of(name), "content": content_of(template, content, last=last)}
+        )
+    return messages
+
+
+def role_of(name: str) -> str:
+    return ROLES.get(name.lower(), name.lower())
+
+
+def content_of(template: Template, content: str, *, last: bool) -> str:
+    """Return a turn's content without its end. Raises NotUnderstoodError if it has none."""
+    if last:
+        return read_response(content)
+    found = re.search(rf"{template.end}\s*\Z", content)
+    if template.end and not found:
+        raise NotUnderstoodError(f"a turn of the {template.name} template does not end")
+    return read_response(content[: found.start()] if found else content)
+
+
+def read_instructions(text: str) -> list[Message]:
+    """Return the messages of Llama 2 and Mistral. Raises NotUnderstoodError."""
+    before, *rest = INSTRUCTION.split(text)
+    if (LEADING.sub("", before, count=1)).strip():
+        raise NotUnderstoodError("there is text before the first [INST]")
+    messages: list[Message] = []
+    for asked, answer in zip(rest[::2], rest[1::2], strict=True):
+        if system := SYSTEM.match(asked):
+            messages.append({"role": "system", "content": system[1].strip()})
+            asked = asked[system.end() :]
+        messages.append({"role": "user", "content": asked.strip()})
+        messages.append({"role": "assistant", "content": read_response(answer).strip()})
+    if not messages[-1]["content"]:
+        messages.pop()
+    return messages
+
+
+def text_of(content: str | Sequence[object] | None) -> str:
+    """Return the text of a message's content, which may be a list of parts.
+
+    Raises NotUnderstoodError for parts that are not text.
+    """
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    parts = []
+    for part in content:
+        text = part.get("text") if isinstance(part, dict) else None
+        if not isinstance(text, str):
+            raise NotUnderstoodError("a message has a part that is not text")
+        parts.append(text)
+    return "".join(parts)

@@ -1,0 +1,250 @@
+"""A saved model, ready to score responses to prompts of any origin."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from training.backbones.backbone import Backbone
+from training.backbones.choose import load_backbone
+from training.config import TrainConfig
+from training.data.encoder import TemplateRefusedError, TextEncoder
+from training.data.examples import Example, Tokens
+from training.distributed.device import Device
+from training.errors import UserError
+from training.evaluation.inference import compute_rewards
+from training.rankings import Message
+from training.runs.folder import MODEL, RunFolder
+from training.saving.model_card import FACTS
+
+DeviceKind = Literal["auto", "cpu", "cuda"]
+Kind = Literal["empty", "cut", "not_understood"]
+"""Reasons for which a response has no valid reward."""
+DIGEST_CHARACTERS = 16
+
+
+class Item(NamedTuple):
+    """A response to be scored, with its prompt; or the reason why it cannot be."""
+
+    messages: Sequence[Message] = ()
+    response: str = ""
+    problem: str = ""
+
+
+class Encoded(NamedTuple):
+    """A response as token ids; or the reason why it has no valid reward."""
+
+    prompt: Tokens | None = None
+    response: Tokens | None = None
+    cut: tuple[str, ...] = ()
+    """The parts that were cut: the prompt, the response, or both."""
+    kind: Kind | None = None
+    problem: str = ""
+
+    @property
+    def valid(self) -> bool:
+        return self.kind is None
+
+    @property
+    def size(self) -> int:
+        """Return the number of tokens to compute, without those of the prompt."""
+        return 1 if self.response is None else len(self.response)
+
+
+class Scored(NamedTuple):
+    """A reward; or the reason why there is no valid one."""
+
+    reward: float | None
+    cut: tuple[str, ...] = ()
+    kind: Kind | None = None
+    problem: str = ""
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """Hold a model with everything that its answers need."""
+
+    backbone: Backbone
+    encoder: TextEncoder
+    device: Device
+    budget: int
+    """Tokens of a batch."""
+    name: str
+    run: str
+    """Name of the run's folder."""
+    digest: str
+    """Beginning of the SHA-256 of the model's files."""
+    mean: float
+    std: float
+    """Mean and standard deviation of the rewards of held-out responses."""
+    davidson_nu: float | None
+    """Strength of ties, if the model learned them."""
+    temperature: float
+    """Divisor of the difference of two rewards, with which probabilities come true."""
+
+    @classmethod
+    def load(cls, folder: Path, device: DeviceKind | None = None) -> ServedModel:
+        """Load the model of a run, from the run's folder or from the model's own.
+
+        Without a device, the run's setting decides. Raises UserError.
+        """
+        saved = folder / MODEL if (folder / MODEL).is_dir() else folder
+        facts = read_facts(saved)
+        config = RunFolder(saved.parent).read_config() or TrainConfig(backbone="pretrained")
+        config = replace(config, device=device or config.device)
+        chosen = Device.choose(config)
+        chosen.keep_freed_memory()
+        config = chosen.complete(config)
+        backbone = load_backbone(saved, config, chosen.torch_device)
+        backbone.model.eval()
+        encoder = TextEncoder(
+            backbone.tokenizer,
+            max_prompt_tokens=facts["max_prompt_tokens"],
+            max_response_tokens=facts["max_response_tokens"],
+        )
+        run = saved.parent.name if saved.name == MODEL else saved.name
+        return cls(
+            backbone=backbone,
+            encoder=encoder,
+            device=chosen,
+            budget=config.tokens_per_batch,
+            name=run,
+            run=run,
+            digest=digest_of(saved),
+            mean=facts["reward_mean"],
+            std=facts["reward_std"] or 1.0,
+            davidson_nu=facts.get("davidson_nu"),
+            temperature=facts.get("temperature") or 1.0,
+        )
+
+    def encode(self, items: Sequence[Item], *, score_cut: bool) -> list[Encoded]:
+        """Return responses as token ids; those cut are valid only if `score_cut` is true.
+
+        One thread may do this at a time, because the encoder counts what it cuts.
+        """
+        prompts: dict[tuple[tuple[str, str], ...], Encoded] = {}
+        for item in items:
+            key = key_of(item)
+            if key not in prompts:
+                prompts[key] = self._encode_prompt(item)
+        responses = self.encoder.responses_and_cuts([item.response for item in items])
+        return [
+            self._join(item, prompts[key_of(item)], *response, score_cut=score_cut)
+            for item, response in zip(items, responses, strict=True)
+        ]
+
+    def _encode_prompt(self, item: Item) -> Encoded:
+        if not any(message["content"].strip() for message in item.messages):
+            return Encoded(kind="empty", problem="the prompt is empty")
+        before = self.encoder.prompts_cut
+        try:
+            prompt = self.encoder.prompt(item.messages)
+        except TemplateRefusedError as error:
+            return Encoded(kind="not_understood", problem=str(error))
+        return Encoded(prompt, cut=("prompt",) if self.encoder.prompts_cut > before else ())
+
+    def _join(
+        self, item: Item, prompt: Encoded, response: Tokens, is_cut: bool, *, score_cut: bool
+    ) -> Encoded:
+        """Return a response with its prompt, or the first reason why it has no valid reward."""
+        if item.problem:
+            return Encoded(kind="not_understood", problem=item.problem)
+        if not item.response.strip():
+            return Encoded(kind="empty", problem="the response is empty")
+        if prompt.kind:
+            return prompt
+        whole = prompt._replace(response=response)
+        if is_cut:
+            whole = whole._replace(cut=(*prompt.cut, "response"))
+        if not whole.cut or score_cut:
+            return whole
+        limits = {
+            "prompt": self.encoder.max_prompt_tokens,
+            "response": self.encoder.max_response_tokens,
+        }
+        part = whole.cut[0]
+        problem = f"the {part} is longer than {limits[part]} tokens"
+        return whole._replace(kind="cut", problem=problem)
+
+    def rewards(self, encoded: Sequence[Encoded]) -> list[Scored]:
+        """Return the rewards; each prompt is computed once for all of its responses here."""
+        examples: dict[bytes, tuple[Tokens, dict[bytes, Tokens]]] = {}
+        for each in encoded:
+            if each.valid and each.prompt is not None and each.response is not None:
+                _, responses = examples.setdefault(each.prompt.tobytes(), (each.prompt, {}))
+                responses[each.response.tobytes()] = each.response
+        computed = compute_rewards(
+            self.backbone,
+            (Example(prompt, list(responses.values())) for prompt, responses in examples.values()),
+            self.device,
+            self.budget,
+        )
+        found = {
+            (prompt, response): reward
+            for (prompt, (_, responses)), rewards in zip(examples.items(), computed, strict=True)
+            for response, reward in zip(responses, rewards, strict=True)
+        }
+        return [scored(each, found) for each in encoded]
+
+    def standardised(self, reward: float) -> float:
+        """Return the reward in standard deviations of held-out rewards from their mean."""
+        return (reward - self.mean) / self.std
+
+    def probabilities(self, better: float, worse: float) -> tuple[float, float]:
+        """Return the probabilities that the first response wins, and that the two tie.
+
+        The model is Bradley and Terry's, or Davidson's (1970) if ties were learned: a win has the
+        weight e^(lead/2), a loss e^(-lead/2) and a tie nu.
+        """
+        lead = (better - worse) / self.temperature
+        if self.davidson_nu is None:
+            return 1 / (1 + math.exp(-max(lead, -700.0))), 0.0
+        win, loss = (math.exp(min(max(half, -300.0), 300.0)) for half in (lead / 2, -lead / 2))
+        whole = win + loss + self.davidson_nu
+        return win / whole, self.davidson_nu / whole
+
+
+def key_of(item: Item) -> tuple[tuple[str, str], ...]:
+    return tuple((message["role"], message["content"]) for message in item.messages)
+
+
+def scored(each: Encoded, found: dict[tuple[bytes, bytes], float]) -> Scored:
+    if not each.valid or each.prompt is None or each.response is None:
+        return Scored(None, each.cut, each.kind, each.problem)
+    tokens = len(each.prompt) + len(each.response)
+    reward = found[each.prompt.tobytes(), each.response.tobytes()]
+    if not math.isfinite(reward):
+        return Scored(None, each.cut, "not_understood", "the model gives no finite reward", tokens)
+    return Scored(reward, each.cut, tokens=tokens)
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return what Podium wrote beside a model. Raises UserError if there is none."""
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder} does not hold a model that Podium saved: {FACTS} cannot be read"
+        ) from error
+    if not isinstance(facts, dict) or not {
+        *("max_prompt_tokens", "max_response_tokens", "reward_mean", "reward_std"),
+    } <= set(facts):
+        raise UserError(f"{folder / FACTS} was written by another version; train the model again")
+    return facts
+
+
+def digest_of(folder: Path) -> str:
+    """Return the beginning of the SHA-256 of a model's files, by name and content."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            whole.update(f"{path.name} {content}\n".encode())
+    return whole.hexdigest()[:DIGEST_CHARACTERS]
