@@ -6,13 +6,16 @@ from typing import Any
 
 from labelapp.models.jobs import as_object
 from labelapp.runs.paired_bootstrap import Gain
-from training.runs.caveats import caveats, is_measured
+from labelapp.runs.run_verdict import better_baseline, judgement
+from training.runs.caveats import is_measured
 
 BASELINE_NAMES = {
     "longer_wins": "the longer response",
     "word_counts": "counting words",
     "before_training": "itself before training",
 }
+BEST_FIRST = ("Worth using", "Of limited use", "Not proven", "Not worth using")
+TONES = {"clear": "better", "open": "unknown", "refused": "worse"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Verdict:
 
     place: int
     words: str
-    tone: str = ""  # better, worse or ""
+    reason: str
+    tone: str  # better, worse or unknown
 
 
 def best_baseline(baselines: object) -> Lead | None:
@@ -62,24 +66,16 @@ def best_baseline(baselines: object) -> Lead | None:
 
 
 def verdict(held_out: Mapping[str, Any]) -> Verdict | None:
-    """Return what the held-out figures say of a run, or None without figures."""
-    baselines = as_object(held_out.get("baselines"))
-    if not held_out or (not baselines and is_measured(held_out)):
+    """Return the verdict of the run's page in a few words, or None where there is none."""
+    figures = dict(held_out)
+    baseline = better_baseline(figures)
+    if baseline is None or not is_number(figures.get("accuracy")):
         return None
-    found = {caveat.name: caveat.values for caveat in reversed(caveats({"held_out": held_out}))}
-    if "few_prompts" in found:
-        return Verdict(3, "Too few held-out prompts", "unknown")
-    if "not_better" in found:
-        return Verdict(2, f"Not better than {named(found['not_better'])}", "worse")
-    if "not_measurably_better" in found:
-        over = named(found["not_measurably_better"])
-        return Verdict(1, f"Not measurably better than {over}", "unknown")
-    return Verdict(0, "Better than the baselines", "better")
-
-
-def named(values: Mapping[str, Any]) -> str:
-    """Return the baseline of a caveat in words."""
-    return BASELINE_NAMES.get(values["baseline"], values["baseline"])
+    if not is_measured(figures):
+        return Verdict(len(BEST_FIRST), "Not known", "too few held-out prompts", "unknown")
+    headline, tone = judgement(figures, baseline)
+    words, _, reason = headline.partition(": ")
+    return Verdict(BEST_FIRST.index(words), words, reason, TONES[tone])
 
 
 def is_number(value: object) -> bool:

@@ -12,6 +12,7 @@ from labelapp.runs import changed_settings, choice, leads
 from labelapp.runs.caveats import few_prompts, gain
 from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate, whole_percent
 from labelapp.runs.listing import Entry, Selection
+from labelapp.runs.time_left import training_seconds_left
 from labelapp.runs.words import capitalised, rounded, span
 
 SETTINGS_SHOWN = 3
@@ -147,13 +148,21 @@ def axis_ticks(axis: Axis) -> list[tuple[float, str]]:
 
 
 def time_left(run: TrainingRun) -> str:
-    """Return the time that a run needs to its last step, by its pace since it began, or "" early.
+    """Return the time that the training of a run still takes, or "" where it is not known."""
+    seconds = training_seconds_left(run)
+    if seconds is None:  # its folder is on another machine, or has too few steps
+        seconds = seconds_left_by_pace(run)
+    return "" if seconds is None else rounded(seconds)
+
+
+def seconds_left_by_pace(run: TrainingRun) -> float | None:
+    """Return the seconds until the last step by the pace since the run began, or None early.
 
     The pace counts the reading of the rankings, so that the estimate falls as the run goes on.
     """
     if run.state != State.RUNNING or run.stage != "training" or run.started_at is None:
-        return ""
+        return None
     if run.done < FEWEST_STEPS or run.total < run.done:
-        return ""
+        return None
     passed = (timezone.now() - run.started_at).total_seconds()
-    return rounded(passed * (run.total - run.done) / run.done)
+    return passed * (run.total - run.done) / run.done

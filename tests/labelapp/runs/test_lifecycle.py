@@ -617,11 +617,12 @@ def test_training_again_takes_the_same_rankings(
     assert f'href="{again}"' in client.get(f"{URL}{running.pk}/").content.decode()
     page = client.get(again).content.decode()
     assert '<option value="majority" selected>' in page
+    assert 'name="epochs" placeholder="1"' in page  # its default
     assert re.search(r'name="width"[^>]* value="16"|value="16"[^>]* name="width"', page)
 
 
 @pytest.mark.parametrize("number", ["x", "0", "999999", "9" * 30, "-1"])
-def test_there_is_no_form_for_a_run_that_is_not_there(manager: Member, number: str) -> None:
+def test_there_is_no_form_for_a_run_that_there_is_not(manager: Member, number: str) -> None:
     assert sign_in(manager).get(f"{URL}new/?again={number}").status_code == 404
 
 

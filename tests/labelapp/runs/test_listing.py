@@ -77,7 +77,7 @@ def test_a_row_says_what_one_decides_by(add_run: AddRun, manager: Member) -> Non
     for part in (
         "Long &lt;one&gt;", f"Run {run.pk} · transformer", "For the report.", "scratch seed-3",
         "✓ done", "backbone transformer epochs 8 seed 3", "70.0\u202f% 62.0–77.0",
-        "+10.0 +5.0 to +15.0 over the longer response", "Better than the baselines",
+        "+10.0 +5.0 to +15.0 over the longer response", "Worth using better than every baseline",
         "1\xa0min 35\xa0s", "manager",
     ):  # fmt: skip
         assert " ".join(part.split()) in words, part
@@ -325,13 +325,19 @@ def test_a_verdict_is_about_every_baseline() -> None:
     words = [judged((0.2, 0.1), (0.1, 0.01)), judged((0.2, 0.1), (0.1, -0.1))]
     words.append(judged((0.2, 0.1), (-0.1, -0.2)))
     assert [one.words for one in words if one] == [
-        "Better than the baselines",
-        "Not measurably better than counting words",
-        "Not better than counting words",
+        "Worth using",
+        "Not proven",
+        "Not worth using",
     ]
-    few = leads.verdict({"prompts": 1, "accuracy": 1.0, "baselines": {}})
+    few = leads.verdict(
+        {
+            "prompts": 1,
+            "accuracy": 1.0,
+            "baselines": {"longer_wins": {"accuracy": 0.5, "gain": 0.5}},
+        }
+    )
     assert few is not None
-    assert few.words == "Too few held-out prompts"
+    assert few.words == "Not known"
     assert leads.verdict({}) is None
 
 
