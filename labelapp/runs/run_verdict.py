@@ -36,21 +36,29 @@ def verdict_on(run: TrainingRun) -> Verdict | None:
 
 def better_baseline(held_out: dict[str, Any]) -> str | None:
     """Return the name of the more accurate one of the baselines, or None if none is known."""
+    return min(to_beat(held_out), key=lambda name: gain_over(held_out, name), default=None)
+
+
+def to_beat(held_out: dict[str, Any]) -> list[str]:
+    """Return the names of the baselines that the model is measured beside."""
     found = as_object(held_out.get("baselines"))
-    known = [name for name in TO_BEAT if is_share(as_object(found.get(name)).get("gain"))]
-    return min(known, key=lambda name: found[name]["gain"], default=None)
+    return [name for name in TO_BEAT if is_share(as_object(found.get(name)).get("gain"))]
+
+
+def gain_over(held_out: dict[str, Any], baseline: str) -> float:
+    return float(held_out["baselines"][baseline]["gain"])
 
 
 def judgement(held_out: dict[str, Any], baseline: str) -> tuple[str, str]:
     """Return in words whether the model beats its better baseline, and the tone of that."""
-    beside = held_out["baselines"][baseline]
-    near = as_object(beside.get("near_equal"))
-    name = BASELINES[baseline]
-    if beside["gain"] <= 0:
-        return f"Not worth using: no better than {name}", "refused"
-    if not is_above_zero(beside):
-        return f"Not proven: not measurably better than {name}", "open"
-    if is_share(near.get("gain")) and not is_above_zero(near):
+    if gain_over(held_out, baseline) <= 0:
+        return f"Not worth using: no better than {BASELINES[baseline]}", "refused"
+    baselines = held_out["baselines"]
+    for name in sorted(to_beat(held_out), key=lambda name: gain_over(held_out, name)):
+        if not is_above_zero(baselines[name]):
+            return f"Not proven: not measurably better than {BASELINES[name]}", "open"
+    near = [as_object(baselines[name].get("near_equal")) for name in to_beat(held_out)]
+    if any(is_share(each.get("gain")) and not is_above_zero(each) for each in near):
         words = "Of limited use: better than every baseline, but not measurably so at near-equal"
         return f"{words} length", "open"
     return "Worth using: better than every baseline", "clear"

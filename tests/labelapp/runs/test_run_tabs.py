@@ -152,6 +152,11 @@ def test_a_tab_takes_as_many_queries_for_many_runs_and_rankings(
             ("Of limited use: better than every baseline, but not measurably so at near-equal"
             " length."),
         ),
+        (
+            {"baselines": {"word_counts": beside(0.66, 0.1, 0.07, 0.13),
+                           "longer_wins": beside(0.65, 0.11, -0.01, 0.2)}},
+            "Not proven: not measurably better than always preferring the longer response.",
+        ),
         ({"prompts": 1}, "Not known: 1 held-out prompt is too few to judge the model."),
         (
             {"accuracy": 0.85},
