@@ -156,7 +156,7 @@ def test_help_groups_every_setting(capsys):
         main(["--help"])
     assert ended.value.code == 0
     out = capsys.readouterr().out
-    for words in ("what and where:", "model:", "data:", "training:", "machine:", "log:"):
+    for words in ("what and where:", "rankings:", "model:", "learning:", "evaluation:", "machine:"):
         assert words in out
 
 
