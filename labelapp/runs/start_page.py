@@ -1,13 +1,14 @@
 """The form that starts a run: filled in from a preset or from another run, with an estimate."""
 
+import re
 import uuid
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 
-from labelapp.models import Member
+from labelapp.models import Member, TrainingRun
 from labelapp.runs import lifecycle, tasks
 from labelapp.runs.changed_settings import changed_values
 from labelapp.runs.data_counts import data_counts
@@ -28,9 +29,8 @@ def form_response(request: HttpRequest, member: Member) -> HttpResponse:
     """Show the form with the settings that the query string asks for."""
     query = request.GET
     context: dict[str, Any] = {}
-    if again := query.get("again", ""):
-        number = int(again) if again.isdecimal() and len(again) <= 18 else 0
-        context["again"] = run = get_object_or_404(member.project.runs, pk=number)
+    if run := run_to_repeat(member, query.get("again", "")):
+        context["again"] = run
         settings = changed_values(run.config)
     else:
         context["chosen"] = chosen = preset(query.get("preset", ""))
@@ -39,6 +39,13 @@ def form_response(request: HttpRequest, member: Member) -> HttpResponse:
         project=member.project, initial={"form_key": uuid.uuid4(), **settings, **given(query)}
     )
     return render_form(request, member, form, **context)
+
+
+def run_to_repeat(member: Member, number: str) -> TrainingRun | None:
+    """Return the run of the project with this number, if there is one."""
+    if not re.fullmatch(r"[0-9]{1,18}", number):
+        return None
+    return member.project.runs.filter(pk=int(number)).first()
 
 
 def given(query: QueryDict) -> dict[str, str]:

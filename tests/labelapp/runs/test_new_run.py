@@ -169,7 +169,6 @@ def test_run_again_begins_with_the_settings_of_a_run(ranked: list[Prompt], manag
     assert 'value="cpu" selected' in shown["device"]
     assert "value=" not in shown["learning_rate"]
     assert f'settings of <a href="{URL}{run.pk}/">Run {run.pk}</a>' in page
-    assert client.get(f"{URL}new/?again=x").status_code == 404
 
 
 def test_without_javascript_the_estimate_is_updated_by_a_button(
