@@ -56,7 +56,7 @@ SAVED = [
     )
 ]
 # Commands that compute: each is a process of its own, on a machine that trains.
-COMPUTING = {"measure_agreement"}
+COMPUTING = {"measure_agreement", "measure_review"}
 
 
 def imports(path: Path) -> Iterator[str]:

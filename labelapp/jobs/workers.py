@@ -13,7 +13,7 @@ from django_tasks_db.models import DBTaskResult
 
 from labelapp.db.locks import WORKER, Holder, locks, worker_lock
 from labelapp.jobs import files, jobs
-from labelapp.models import AgreementMeasurement, Export, TrainingRun, Upload
+from labelapp.models import AgreementMeasurement, Export, ReviewMeasurement, TrainingRun, Upload
 
 SETTLE_SECONDS = 5
 
@@ -60,7 +60,8 @@ def settle() -> None:
     files.mark_lost(Export.objects.all())
     jobs.mark_lost(TrainingRun.objects.all())
     jobs.mark_lost(AgreementMeasurement.objects.all())
-    for model in (Upload, Export, TrainingRun, AgreementMeasurement):
+    jobs.mark_lost(ReviewMeasurement.objects.all())
+    for model in (Upload, Export, TrainingRun, AgreementMeasurement, ReviewMeasurement):
         jobs.settle_queued(model._default_manager.all())
     for task in DBTaskResult.objects.running().filter(pk__in=abandoned):
         task.set_failed(WorkerLostError(jobs.LOST))

@@ -1,6 +1,6 @@
 from labelapp.models.files import Export, FileTransfer, Upload
 from labelapp.models.jobs import ACTIVE, Job, State
-from labelapp.models.measurements import AgreementMeasurement
+from labelapp.models.measurements import AgreementMeasurement, ReviewMeasurement
 from labelapp.models.projects import (
     INSTRUCTGPT_FLAGS,
     MAX_RESPONSES,
@@ -47,6 +47,7 @@ __all__ = [
     "Ranking",
     "Rating",
     "Response",
+    "ReviewMeasurement",
     "Role",
     "Score",
     "SignInFailures",

@@ -1,4 +1,4 @@
-"""Measurements of how far a project's labellers agree."""
+"""Measurements: how far a project's labellers agree, and how a run's model compares with them."""
 
 from datetime import timedelta
 
@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from labelapp.models.jobs import ACTIVE, Job, JobQuerySet, ObjectField, as_object
 from labelapp.models.projects import Project
+from labelapp.models.runs import TrainingRun
 
 
 class AgreementMeasurement(Job):
@@ -43,3 +44,30 @@ class AgreementMeasurement(Job):
 
     def __str__(self) -> str:
         return f"measurement {self.pk}"
+
+
+class ReviewMeasurement(Job):
+    """A measurement of a run's review; labelapp.reviewing.results reads its result."""
+
+    TASK = "measure_review"
+    LOST_AFTER = timedelta(minutes=5)
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="review_measurements")
+    run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="review_measurements")
+    result = ObjectField(default=dict, blank=True)
+
+    objects = JobQuerySet["ReviewMeasurement"].as_manager()
+
+    class Meta(Job.Meta):
+        constraints = [
+            *Job.Meta.constraints,
+            # Two reviewers who open the page of a run start one measurement.
+            models.UniqueConstraint(
+                name="reviewmeasurement_one_active",
+                fields=["run"],
+                condition=Q(state__in=ACTIVE),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"measurement {self.pk} of run {self.run_id}"

@@ -27,6 +27,7 @@ from labelapp.models import (
     Prompt,
     Ranking,
     Response,
+    ReviewMeasurement,
     TrainingRun,
 )
 from labelapp.projects.members import ACTIVE, IMPORTED, REMOVED, count_kinds
@@ -101,7 +102,13 @@ def stop_jobs(project: Project) -> None:
 
 
 def active_jobs(project: Project) -> list[Job]:
-    kinds = (project.uploads, project.exports, project.measurements, project.runs)
+    kinds = (
+        project.uploads,
+        project.exports,
+        project.measurements,
+        project.review_measurements,
+        project.runs,
+    )
     return [job for kind in kinds for job in kind.active()]
 
 
@@ -112,7 +119,7 @@ def request_stop(job: Job) -> None:
     elif isinstance(job, FileTransfer):
         files.request_stop(job)
         files.mark_lost(jobs.row(job))
-    elif isinstance(job, AgreementMeasurement):
+    elif isinstance(job, AgreementMeasurement | ReviewMeasurement):
         jobs.request_stop(job)
         jobs.mark_lost(jobs.row(job))
 

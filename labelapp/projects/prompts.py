@@ -5,7 +5,6 @@ A list may have a million prompts: it is paged by keyset, not by offset, and nev
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import transaction
 from django.db.models import (
@@ -13,18 +12,17 @@ from django.db.models import (
     Count,
     Exists,
     F,
-    Func,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
-    TextField,
     Value,
     When,
 )
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
+from labelapp.db.contents import search_prompts
 from labelapp.labelling.assignments import lock_member, look_from_the_top, release_slot
 from labelapp.models import MIN_RESPONSES, Assignment, Origin, Project, Prompt, Ranking, Response
 from labelapp.projects.progress import HELD
@@ -44,26 +42,6 @@ FILTERS = {
     "names": "Reveals its model",
     "gold": "Gold",
 }
-
-
-class Contents(Func):
-    """The contents of a prompt's messages, joined by newlines."""
-
-    output_field = TextField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        template = (
-            "(SELECT group_concat(json_extract(value, '$.content'), char(10)) "
-            "FROM json_each(%(expressions)s))"
-        )
-        return super().as_sql(compiler, connection, template=template, **context)
-
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        template = (
-            "(SELECT string_agg(message ->> 'content', chr(10)) "
-            "FROM jsonb_array_elements(%(expressions)s) AS message)"
-        )
-        return super().as_sql(compiler, connection, template=template, **context)
 
 
 @dataclass(frozen=True)
@@ -124,15 +102,6 @@ def filter_prompts(project: Project, shown: str) -> QuerySet[Prompt]:
     if shown == "names":
         return prompts.filter(pk__in=naming_themselves(project).values("prompt"))
     return prompts
-
-
-def search_prompts(prompts: QuerySet[Prompt], search: str) -> QuerySet[Prompt]:
-    """Return the prompts whose messages or external id contain `search`."""
-    if not search:
-        return prompts
-    return prompts.alias(contents=Contents("messages")).filter(
-        Q(contents__icontains=search) | Q(external_id__icontains=search)
-    )
 
 
 def ranges_after(prompts: QuerySet[Prompt], in_queue: bool, after: str) -> list[QuerySet[Prompt]]:

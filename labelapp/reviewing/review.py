@@ -8,15 +8,12 @@ from typing import Any
 from labelapp.models import Origin, Prompt, PromptAgreement, Ranking, Response, Score, TrainingRun
 from labelapp.rendering.excerpts import excerpt
 from labelapp.rendering.letters import letter
+from labelapp.reviewing.majority import Pair, Votes, majority_ranks, margin, votes
 from labelapp.runs import scores as scoring
+from labelapp.runs.human_rank import HumanRank
 from training.aggregation import choose
-from training.rankings import UNRANKED, Aggregation, Identifier
-
-
-@dataclass(frozen=True)
-class HumanRank:
-    name: str
-    rank: int | None  # None if the labeller left the response unranked
+from training.rankings import Aggregation, Identifier
+from training.rankings import Ranking as TrainingRanking
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,7 @@ class ReviewedResponse:
     centred: float  # reward minus the mean of the held-out responses
     percent: float  # position of the reward on the page's scale, 0 to 100
     ranks: list[HumanRank]
+    majority: int | None  # rank by the labellers' majority
     contested: bool  # in a comparison on which the model and a labeller differ
 
     @property
@@ -36,6 +34,18 @@ class ReviewedResponse:
     @property
     def excerpt(self) -> str:
         return excerpt(self.response.text)
+
+
+@dataclass(frozen=True)
+class GivenRanking:
+    """A current ranking of the prompt, without responses that have no score."""
+
+    name: str
+    is_adjudicated: bool
+    note: str
+    ranking: TrainingRanking
+    agreed: int  # comparisons that the model orders alike
+    compared: int
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,41 @@ class ReviewedPrompt:
     agreement: Agreement
     responses: list[ReviewedResponse]  # best reward first
     zero_percent: float  # position of the mean held-out reward on the scale
-    notes: list[Note]
+    rankings: list[GivenRanking]
+    votes: dict[Pair, Votes]  # of the labellers' own rankings
+    margin: float  # largest lead in reward against the majority
+
+    @property
+    def excerpt(self) -> str:
+        return excerpt(str(self.prompt))
+
+    @property
+    def notes(self) -> list[Note]:
+        return [Note(given.name, given.note) for given in self.rankings if given.note]
+
+    @property
+    def own(self) -> list[GivenRanking]:
+        """Return the labellers' own rankings."""
+        return [given for given in self.rankings if not given.is_adjudicated]
+
+    @property
+    def pairs_compared_twice(self) -> list[Votes]:
+        """Return the votes on the pairs that two rankings or more compare."""
+        return [found for found in self.votes.values() if found.total > 1]
+
+    @property
+    def split_pairs(self) -> int:
+        """Return the number of pairs that labellers order differently."""
+        return sum(found.is_split for found in self.pairs_compared_twice)
+
+    @property
+    def majority_order(self) -> list[list[ReviewedResponse]]:
+        """Return the responses by the majority's rank, best first; tied ones together."""
+        by_rank: dict[int, list[ReviewedResponse]] = defaultdict(list)
+        for response in self.responses:
+            if response.majority is not None:
+                by_rank[response.majority].append(response)
+        return [by_rank[rank] for rank in sorted(by_rank)]
 
 
 @dataclass(frozen=True)
@@ -111,9 +155,14 @@ def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[Revi
 
 
 def make_scale(run: TrainingRun, rewards: Iterable[float]) -> Scale:
-    mean = number(run.held_out.get("reward_mean"))
+    mean = mean_reward(run)
     shown = [mean, *rewards]
     return Scale(low=min(shown), high=max(shown), mean=mean)
+
+
+def mean_reward(run: TrainingRun) -> float:
+    """Return the mean reward of the held-out responses, or 0 if it is not known."""
+    return number(run.held_out.get("reward_mean"))
 
 
 def number(value: Any) -> float:
@@ -134,22 +183,17 @@ def review_prompt(
     """
     rewards: dict[Identifier, float] = {s.response_id: s.reward for s in scores}
     same_as: dict[Identifier, int | None] = {s.response_id: s.same_as for s in scores}
-    human_ranks: dict[int, list[HumanRank]] = defaultdict(list)
-    compared = []
-    for ranking in rankings:
-        known = {pk: rank for pk, rank in ranking.ranks().items() if pk in rewards}
-        compared.append(scoring.training_ranking(known, ranking.origin))
-        for pk, rank in known.items():
-            given = None if rank == UNRANKED else rank
-            human_ranks[pk].append(HumanRank(labeller_name(ranking), given))
+    given = [give(ranking, rewards, same_as) for ranking in rankings]
     contested: set[Identifier] = set()
     total = against = 0
-    for one in choose(compared, aggregation):
+    for one in choose([one.ranking for one in given], aggregation):
         pairs = scoring.compared_pairs(one, same_as)
         wrong = scoring.wrong_pairs(pairs, rewards)
         total += len(pairs)
         against += len(wrong)
         contested.update(pk for pair in wrong for pk in pair)
+    own = [one.ranking for one in given if not one.is_adjudicated]
+    majority = majority_ranks(own)
     letters = {pk: letter(i) for i, pk in enumerate(sorted(s.response_id for s in scores))}
     return ReviewedPrompt(
         prompt=agreement.prompt,
@@ -161,14 +205,46 @@ def review_prompt(
                 reward=score.reward,
                 centred=score.reward - scale.mean,
                 percent=scale.percent(score.reward),
-                ranks=human_ranks[score.response_id],
+                ranks=ranks_of(score.response_id, given),
+                majority=majority.get(score.response_id),
                 contested=score.response_id in contested,
             )
             for score in sorted(scores, key=lambda score: -score.reward)
         ],
         zero_percent=scale.percent(scale.mean),
-        notes=[Note(labeller_name(ranking), ranking.note) for ranking in rankings if ranking.note],
+        rankings=given,
+        votes=votes(own),
+        margin=margin(majority, rewards),
     )
+
+
+def give(
+    ranking: Ranking,
+    rewards: dict[Identifier, float],
+    same_as: dict[Identifier, int | None],
+) -> GivenRanking:
+    """Return a stored ranking of the scored responses, and how far the model agrees with it."""
+    known = {pk: rank for pk, rank in ranking.ranks().items() if pk in rewards}
+    training_ranking = scoring.training_ranking(known, ranking.origin)
+    pairs = scoring.compared_pairs(training_ranking, same_as)
+    return GivenRanking(
+        name=labeller_name(ranking),
+        is_adjudicated=ranking.origin == Origin.ADJUDICATED,
+        note=ranking.note,
+        ranking=training_ranking,
+        agreed=len(pairs) - len(scoring.wrong_pairs(pairs, rewards)),
+        compared=len(pairs),
+    )
+
+
+def ranks_of(response: int, given: Sequence[GivenRanking]) -> list[HumanRank]:
+    """Return the rank of a response in each ranking that has it."""
+    return [
+        HumanRank.stored(one.name, rank)
+        for one in given
+        for pk, rank in zip(one.ranking.responses, one.ranking.ranks, strict=True)
+        if pk == response
+    ]
 
 
 def labeller_name(ranking: Ranking) -> str:

@@ -4,72 +4,211 @@ import re
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_safe
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
 
-from labelapp.db.cache import cached
-from labelapp.models import Member, Prompt, PromptAgreement, TrainingRun
-from labelapp.rendering.texts import render_prompt
-from labelapp.reviewing.review import review
+from labelapp.models import Member, Prompt, PromptAgreement, Response, TrainingRun
+from labelapp.rendering.letters import letter
+from labelapp.rendering.texts import render_prompt, sources
+from labelapp.reviewing import listing, tasks
+from labelapp.reviewing.export import csv_lines
+from labelapp.reviewing.filters import Filter, filtered
+from labelapp.reviewing.forms import FilterForm, labellers
+from labelapp.reviewing.heat_map import heat_map
+from labelapp.reviewing.measurement import last_measurement, start
+from labelapp.reviewing.pairs import pair_rows
+from labelapp.reviewing.plots import calibration_plot, leaderboard_plot, length_plot, rank_plot
+from labelapp.reviewing.probabilities import tie_parameter
+from labelapp.reviewing.raters import rater_rows
+from labelapp.reviewing.results import Review
+from labelapp.reviewing.review import ReviewedResponse, review
 from labelapp.runs.caveats import few_prompts
-from labelapp.web.access import REVIEWERS, member_view
+from labelapp.web.access import REVIEWERS, member_view, signed_in
 
-PROMPTS_PER_PAGE = 10
+PROMPTS_PER_PAGE = 20
+RUNS_TO_CHOOSE = 20
 
 
 def chosen_run(request: HttpRequest, member: Member) -> TrainingRun | None:
     """Return the run named by ?run=, or the newest scored one. Raises Http404 for any other."""
-    scored = member.project.runs.scored()
     if number := request.GET.get("run", ""):
-        pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
-        return get_object_or_404(scored, pk=pk)
-    return scored.first()
+        return named_run(number, member)
+    return member.project.runs.scored().first()
+
+
+def named_run(number: str, member: Member) -> TrainingRun:
+    """Return the scored run of the project with a number. Raises Http404 if there is none."""
+    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
+    return get_object_or_404(member.project.runs.scored(), pk=pk)
+
+
+def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> FilterForm:
+    """Return the form of the filters, bound to the query string."""
+    return FilterForm(
+        request.GET,
+        sources=listing.sources(run, listing.count_all(run)),
+        labellers=labellers(member.project),
+    )
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    given = [(name, str(value)) for name, value in request.GET.items() if value]
+    if len(given) < len(request.GET):
+        # The form sends its empty fields, too; a link to share has none.
+        return redirect(f"{request.path}?{urlencode(given)}")
+    run = chosen_run(request, member)
+    context: dict[str, Any] = {"member": member, "project": member.project, "run": run}
+    if run is not None:
+        form = filter_form(request, member, run)
+        context |= list_context(request, member, run, form.chosen()) | {"form": form}
+    return render(request, "reviewing/list.html", context)
+
+
+def list_context(
+    request: HttpRequest, member: Member, run: TrainingRun, chosen: Filter
+) -> dict[str, Any]:
+    """Return a page of the prompts that a filter shows."""
+    total = listing.count_all(run)
+    pages = Paginator(filtered(run, chosen).select_related("prompt"), PROMPTS_PER_PAGE)
+    pages.count = listing.count(run, chosen, total)
+    page = pages.get_page(request.GET.get("page"))
+    runs = list(member.project.runs.scored()[:RUNS_TO_CHOOSE])
+    return {
+        "runs": runs if run in runs else [run, *runs],
+        "other_run": next((other for other in runs if other != run), None),
+        "figures": run.held_out,
+        "few_prompts": few_prompts(run.held_out),
+        "total": total,
+        "page": page,
+        "reviewed": review(run, list(page.object_list)),
+        "is_narrowed": chosen.is_narrowed,
+        "measurement": (measurement := last_measurement(run)),
+        **(plots_of(measurement.review) if measurement.review else {}),
+        "view": chosen.query(run),
+        "query": f"{chosen.query(run)}&",
+    }
 
 
 @require_safe
 @member_view(*REVIEWERS)
-def index(request: HttpRequest, member: Member) -> HttpResponse:
+def export(request: HttpRequest, member: Member) -> HttpResponseBase:
+    """Download the prompts that the filter shows as CSV."""
     run = chosen_run(request, member)
-    context: dict[str, Any] = {"member": member, "project": member.project, "run": run}
-    if run is not None:
-        held_out_only = request.GET.get("held_out") == "1"
-        agreements = PromptAgreement.objects.worst_first(run).select_related("prompt")
-        if held_out_only:
-            agreements = agreements.filter(held_out=True)
-        pages = Paginator(agreements, PROMPTS_PER_PAGE)
-        # They change only with the scores, and counting a million for every page takes too long.
-        name = f"agreements-{run.pk}-{held_out_only}"
-        pages.count = cached(name, agreements.count, lambda rows: rows).value
-        page = pages.get_page(request.GET.get("page"))
-        context |= {
-            "runs": member.project.runs.scored()[:20],
-            "figures": run.held_out,
-            "few_prompts": few_prompts(run.held_out),
-            "page": page,
-            "reviewed": review(run, list(page.object_list)),
-            "held_out_only": held_out_only,
-            "query": f"run={run.pk}&{'held_out=1&' if held_out_only else ''}",
-        }
-    return render(request, "reviewing/list.html", context)
+    if run is None:
+        return redirect("reviewing", member.project.slug)
+    chosen = filter_form(request, member, run).chosen()
+    return StreamingHttpResponse(
+        csv_lines(run, filtered(run, chosen)),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="review-of-run-{run.pk}.csv"'},
+    )
 
 
 @require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def figures(request: HttpRequest, member: Member) -> HttpResponse:
+    """Show the sources, the raters and the rewards of a run in full."""
+    run = chosen_run(request, member)
+    if run is None:
+        return redirect("reviewing", member.project.slug)
+    measurement = last_measurement(run)
+    context: dict[str, Any] = {
+        "member": member,
+        "project": member.project,
+        "run": run,
+        "measurement": measurement,
+        "calibration": calibration_plot(run),
+    }
+    if review := measurement.review:
+        context |= plots_of(review) | {
+            "map": heat_map(review, run, dict(member.project.members.values_list("pk", "name")))
+        }
+    return render(request, "reviewing/figures.html", context)
+
+
+def plots_of(review: Review) -> dict[str, Any]:
+    """Return the figures of a run that both pages of it show."""
+    return {
+        "review": review,
+        "board": review.leaderboard,
+        "board_plot": leaderboard_plot(review.leaderboard.standings),
+        "length_plot": length_plot(review.by_length),
+        "rank_plot": rank_plot(review.by_rank),
+    }
+
+
+@require_POST
+@member_view(*REVIEWERS)
+def measure(request: HttpRequest, member: Member) -> HttpResponse:
+    """Start to measure a run, unless that is in progress."""
+    run = named_run(request.POST.get("run", ""), member)
+    start(run=run, user=signed_in(request), enqueue=tasks.measure_review.enqueue)
+    page = "reviewing_figures" if request.POST.get("page") == "figures" else "reviewing"
+    return redirect(f"{reverse(page, args=[member.project.slug])}?run={run.pk}")
+
+
+@require_safe
+@never_cache
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
     run = chosen_run(request, member)
-    agreements = PromptAgreement.objects.filter(run=run, prompt=prompt).select_related("prompt")
-    reviewed = review(run, list(agreements)) if run is not None else []
-    responses = reviewed[0].responses if reviewed else []
-    chat, texts = render_prompt(prompt.messages, [one.response.text for one in responses])
-    context = {
+    context: dict[str, Any] = {
         "member": member,
         "project": member.project,
         "run": run,
         "prompt": prompt,
-        "prompt_messages": chat,
-        "reviewed": reviewed[0] if reviewed else None,
-        "responses": list(zip(responses, texts, strict=True)),
     }
+    if run is not None:
+        chosen = filter_form(request, member, run).chosen()
+        context |= {"view": chosen.query(run), "place": listing.place(run, chosen, pk)}
+        context |= prompt_context(run, prompt)
+    context.setdefault("prompt_messages", render_prompt(prompt.messages)[0])
     return render(request, "reviewing/detail.html", context)
+
+
+def prompt_context(run: TrainingRun, prompt: Prompt) -> dict[str, Any]:
+    """Return the responses of a prompt with their rewards and ranks, if the run scored it."""
+    agreements = PromptAgreement.objects.filter(run=run, prompt=prompt).select_related("prompt")
+    scored = review(run, list(agreements))
+    if not scored:
+        return {}
+    [reviewed] = scored
+    chat, texts = render_prompt(prompt.messages, [one.response.text for one in reviewed.responses])
+    nu = tie_parameter(run)
+    return {
+        "prompt_messages": chat,
+        "reviewed": reviewed,
+        "rater_rows": rater_rows(reviewed),
+        "pair_rows": pair_rows(reviewed, nu),
+        "has_ties": nu is not None,
+        "cards": [
+            {"letter": one.letter, "shown": one, "text": text, "words": count_words(one)}
+            for one, text in zip(reviewed.responses, texts, strict=True)
+        ],
+    }
+
+
+def count_words(shown: ReviewedResponse) -> int:
+    return len(shown.response.text.split())
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def texts(request: HttpRequest, member: Member, pk: int) -> JsonResponse:
+    """Return the texts of a prompt as they were written, those of its responses by letter."""
+    prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
+    run = chosen_run(request, member)
+    scored = Response.objects.filter(prompt=prompt, scores__run=run).order_by("pk")
+    responses = {letter(i): response.text for i, response in enumerate(scored)}
+    return JsonResponse(sources(prompt.messages, responses))

@@ -6,7 +6,13 @@ from typing import Any
 
 from labelapp.models import TrainingRun
 from labelapp.runs.caveats import few_prompts
-from labelapp.runs.interval_plots import Estimate, IntervalsPlot, intervals_plot, share_text
+from labelapp.runs.interval_plots import (
+    Estimate,
+    IntervalsPlot,
+    intervals_plot,
+    share_text,
+    whole_percent,
+)
 from labelapp.templatetags.figures import thousands
 
 MOST_GROUPS = 20
@@ -107,7 +113,7 @@ def groups(entries: object, breakdown: Breakdown) -> Groups | None:
     notes = [breakdown.note] if breakdown.note else []
     if len(known) > MOST_GROUPS:
         notes.append(f"The {MOST_GROUPS} largest of {thousands(len(known))} groups.")
-    plot = intervals_plot("Accuracy, in %", estimates, lambda value: f"{100 * value:.0f}")
+    plot = intervals_plot("Accuracy, in %", estimates, whole_percent)
     return Groups(breakdown.key, breakdown.title, notes, plot)
 
 

@@ -10,8 +10,8 @@ from django.db.models import F, QuerySet
 from labelapp.db.cache import cached
 from labelapp.models import Placement, PromptAgreement, Response, Score, TrainingRun
 from labelapp.rendering.excerpts import excerpt
+from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.pairs import (
-    HumanRank,
     counted,
     human_ranks,
     mean_reward,

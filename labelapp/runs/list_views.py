@@ -4,7 +4,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -25,10 +24,6 @@ def index(request: PageRequest, member: Member) -> HttpResponse:
     if request.method == "POST":
         start_page.require_manager(member)
         return start_page.start(request, member)
-    if again := request.GET.get("again"):
-        return redirect(
-            f"{reverse('run_new', args=[member.project.slug])}?{urlencode({'again': again})}"
-        )
     return list_response(request, member)
 
 

@@ -2,22 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Exists, FloatField, OuterRef, Q, Subquery
 
 from labelapp.models import Origin, Placement, Ranking, Score, TrainingRun
+from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.scores import aggregation_of
-from training.rankings import UNRANKED
-
-
-@dataclass(frozen=True)
-class HumanRank:
-    """A rank that somebody gave a response; None if they left it unranked."""
-
-    name: str
-    rank: int | None
 
 
 def counted(run: TrainingRun) -> Q:
@@ -66,5 +57,5 @@ def human_ranks(run: TrainingRun, responses: Iterable[int]) -> Mapping[int, list
     )
     found: dict[int, list[HumanRank]] = defaultdict(list)
     for response, name, rank in rows:
-        found[response].append(HumanRank(name, None if rank == UNRANKED else rank))
+        found[response].append(HumanRank.stored(name, rank))
     return found

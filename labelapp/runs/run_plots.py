@@ -12,13 +12,9 @@ from labelapp.runs.interval_plots import (
     estimate,
     intervals_plot,
     share_text,
+    whole_percent,
 )
 from labelapp.templatetags.figures import percent, thousands
-
-
-def whole_percent(value: float) -> str:
-    """Return 0.05 as "5", for an axis in percent."""
-    return f"{100 * value:.0f}"
 
 
 def accuracy_beside(run: TrainingRun) -> IntervalsPlot | None:

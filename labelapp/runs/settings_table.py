@@ -7,14 +7,13 @@ from typing import Any
 
 from labelapp.models import TrainingRun
 from labelapp.runs import choice
+from labelapp.runs.changed_settings import changed_values, defaults_of
 from labelapp.runs.comparing import full_config
 from labelapp.runs.process import run_folder
 from labelapp.runs.words import capitalised
 from training.config import TrainConfig, option, settings_used
 
 BY_MODEL = "by the model"
-HAS_DEFAULTS = ("backbone", "model")
-RATE_DEPENDS_ON = ("backbone", "model", "lora_rank", "optimizer")
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,6 @@ class Setting:
     value: str
     default: str
     is_changed: bool
-
-    @property
-    def option(self) -> str:
-        return option(self.name)
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,10 @@ def grouped_settings(run: TrainingRun) -> list[Group]:
 
 def settings_of(run: TrainingRun) -> Iterator[Setting]:
     """Yield the settings that have an effect on the run, in the order of `--help`."""
-    config, defaults = full_config(run), defaults_of(run)
-    used = settings_used(str(config["backbone"]), network=choice.may_have_network(run))
+    config, changed = full_config(run), changed_of(run)
+    backbone = str(config["backbone"])
+    defaults = defaults_of(backbone, config)
+    used = settings_used(backbone, network=choice.may_have_network(run))
     completed = run_folder(run).read_config() if run.folder else None
     for field in fields(TrainConfig):
         name = field.name
@@ -68,13 +65,8 @@ def settings_of(run: TrainingRun) -> Iterator[Setting]:
             help=f"{capitalised(field.metadata['help'])}.",
             value=text_of(known),
             default=text_of(default),
-            is_changed=is_changed(value, default),
+            is_changed=name in changed,
         )
-
-
-def is_changed(value: object, default: object) -> bool:
-    """Return whether a value was chosen that is not the default."""
-    return value is not None and value != default
 
 
 def text_of(value: object) -> str:
@@ -84,39 +76,13 @@ def text_of(value: object) -> str:
     return "none" if value == "" else str(value)
 
 
-def defaults_of(run: TrainingRun) -> dict[str, Any]:
-    """Return the value of each setting if it is left out, given the backbone of the run."""
-    config = full_config(run)
-    found = config_or_default(config, HAS_DEFAULTS)
-    rate = config_or_default(config, RATE_DEPENDS_ON)["learning_rate"]
-    usual = TrainConfig().to_json()
-    model = {"backbone": usual["backbone"], "model": usual_model(found)}
-    return found | model | {"learning_rate": rate}
-
-
-def usual_model(found: dict[str, Any]) -> str:
-    """Return the model that a run of this backbone begins with if none is named."""
-    values: dict[str, Any] = TrainConfig(backbone=found["backbone"]).to_json()
-    return str(values["model"])
-
-
-def config_or_default(config: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Return all settings where only these are given; the defaults for those of other versions."""
-    try:
-        return TrainConfig.from_json({name: config[name] for name in names}).to_json()
-    except (KeyError, ValueError):
-        return TrainConfig().to_json()
-
-
-def changed_names(run: TrainingRun) -> list[str]:
-    """Return the names of the settings that differ from their defaults."""
-    config, defaults = full_config(run), defaults_of(run)
-    return [name for name in defaults if is_changed(config.get(name), defaults[name])]
+def changed_of(run: TrainingRun) -> dict[str, Any]:
+    """Return the settings that differ from their defaults, with their values."""
+    return changed_values(full_config(run), network=choice.may_have_network(run))
 
 
 def command(run: TrainingRun) -> str:
     """Return the command that starts a run with the same settings on the server."""
-    config = full_config(run)
-    chosen = [f"{option(name)}={config[name]}" for name in changed_names(run)]
+    chosen = [f"{option(name)}={value}" for name, value in changed_of(run).items()]
     arguments = ["manage.py", "train_reward", f"--project={run.project.slug}", *chosen]
     return f"python {shlex.join(arguments)}"

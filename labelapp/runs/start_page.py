@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 
 from labelapp.models import Member, TrainingRun
 from labelapp.runs import lifecycle, tasks
@@ -29,8 +29,8 @@ def form_response(request: HttpRequest, member: Member) -> HttpResponse:
     """Show the form with the settings that the query string asks for."""
     query = request.GET
     context: dict[str, Any] = {}
-    if run := run_to_repeat(member, query.get("again", "")):
-        context["again"] = run
+    if again := query.get("again", ""):
+        context["again"] = run = run_to_repeat(member, again)
         settings = changed_values(run.config)
     else:
         context["chosen"] = chosen = preset(query.get("preset", ""))
@@ -41,11 +41,10 @@ def form_response(request: HttpRequest, member: Member) -> HttpResponse:
     return render_form(request, member, form, **context)
 
 
-def run_to_repeat(member: Member, number: str) -> TrainingRun | None:
-    """Return the run of the project with this number, if there is one."""
-    if not re.fullmatch(r"[0-9]{1,18}", number):
-        return None
-    return member.project.runs.filter(pk=int(number)).first()
+def run_to_repeat(member: Member, number: str) -> TrainingRun:
+    """Return the run of the project with this number. Raises Http404 if there is none."""
+    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
+    return get_object_or_404(member.project.runs, pk=pk)
 
 
 def given(query: QueryDict) -> dict[str, str]:

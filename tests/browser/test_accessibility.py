@@ -21,6 +21,7 @@ from labelapp.models import (
     Project,
     Prompt,
     PromptAgreement,
+    ReviewMeasurement,
     Score,
     SkipReason,
     State,
@@ -32,6 +33,7 @@ from labelapp.projects import invitations
 from labelapp.quality.coefficients import measure
 from labelapp.quality.disagreements import Recorder
 from labelapp.quality.rankings import rankings_by_prompt
+from labelapp.reviewing.figures import measure as measure_review
 from labelapp.runs import process
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
@@ -261,7 +263,8 @@ def test_a_managers_pages(
         "runs/", f"runs/{run.pk + 1}/", f"runs/{run.pk}/log/",
         f"runs/{run.pk}/errors/", f"runs/{run.pk}/data/", f"runs/{run.pk}/settings/",
         f"runs/{run.pk}/files/", f"runs/{run.pk + 1}/delete/",
-        "reviewing/", f"reviewing/{prompt}/", "agreement/",
+        "reviewing/", "reviewing/?q=none", f"reviewing/{prompt}/", "reviewing/figures/",
+        "agreement/",
     )  # fmt: skip
     faults.visit(live_server.url, ["", "projects/new/", "account/"])
     faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])
@@ -296,6 +299,7 @@ def test_a_managers_pages(
     expect(page.get_by_role("article").first).to_be_visible()
     faults.look("runs, compared")
     other.delete()
+    look_at_review(faults, live_server.url, run)
     page.goto(f"{live_server.url}/projects/kitchen/agreement/")
     page.get_by_role("button", name="Measure agreement").click()
     expect(page.get_by_text("Measuring")).to_be_visible()
@@ -306,6 +310,27 @@ def test_a_managers_pages(
     AgreementMeasurement.objects.update(state=State.DONE, result=found, finished_at=timezone.now())
     expect(page.get_by_text("All together", exact=True)).to_be_visible()  # it asks for itself
     faults.look("agreement, measured")
+
+
+def look_at_review(faults: Faults, url: str, run: TrainingRun) -> None:
+    """Look at the review once it is measured, and at two responses side by side."""
+    review, _ = measure_review(run)
+    values: dict[str, Any] = {"state": State.DONE, "finished_at": timezone.now()}
+    ReviewMeasurement.objects.all().delete()
+    ReviewMeasurement.objects.create(
+        project=run.project, run=run, result=review.to_json(), started_at=timezone.now(), **values
+    )
+    faults.visit(url, [f"projects/kitchen/reviewing/{path}" for path in ("", "figures/")])
+    page = faults.page
+    for summary in page.get_by_text("Show table").all():
+        summary.click()
+    faults.look("figures of a run, unfolded")
+    page.goto(f"{url}/projects/kitchen/reviewing/{run.agreements.get().prompt_id}/")
+    page.locator("#response-A").focus()
+    for key in ("c", "k", "c"):
+        page.keyboard.press(key)
+    expect(page.locator(".likeness")).to_contain_text("of words shared")
+    faults.look("a reviewed prompt, comparison")
 
 
 def test_pages_that_refuse(

@@ -278,7 +278,7 @@ def test_a_run_is_read_by_keyboard_on_a_phone(
         if javascript:
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("link", name="Change and train again").click()
-    expect(page).to_have_url(re.compile(rf"runs/\?again={scored.pk}"))
+    expect(page).to_have_url(re.compile(rf"runs/new/\?again={scored.pk}"))
     context.close()
 
 

@@ -94,7 +94,7 @@ class Command(BaseCommand):
                 if board and ended(processes.get("TensorBoard")) and time.monotonic() >= board_at:
                     board_at = time.monotonic() + BOARD_SECONDS
                     processes["TensorBoard"] = subprocess.Popen(
-                        [sys.executable, "-m", "labelapp.management.tensorboard", RUNS],
+                        [sys.executable, "-m", "training.programs.tensorboard", RUNS],
                         cwd=settings.BASE_DIR,
                         env=for_child() | board,
                         stdout=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.http import urlencode
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -128,6 +128,9 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     if not form.is_valid():
         return detail_response(request, member, prompt, problems=problems(form))
     messages.success(request, form.carry_out())
+    back = request.POST.get("back", "")
+    if url_has_allowed_host_and_scheme(back, allowed_hosts=None):
+        return redirect(back)  # the page of this application that asked
     return redirect("prompt", member.project.slug, pk)
 
 

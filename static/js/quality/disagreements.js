@@ -3,6 +3,7 @@
 import { Cards } from "../labelling/cards.js";
 import { Rail } from "../labelling/rail.js";
 import { Ranking, listed, words } from "../labelling/ranking.js";
+import { follow } from "../neighbours.js";
 
 const said = document.getElementById("said");
 
@@ -69,10 +70,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const focused = document.activeElement;
   if (focused?.closest("textarea, select, input:not([type=radio], [type=checkbox])")) return;
-  const rel = { n: "next", p: "prev" }[event.key];
-  const link = rel && document.querySelector(`nav a[rel="${rel}"]`);
-  if (link instanceof HTMLAnchorElement) link.click();
-  else if (!activeForm()?.press(event.key)) return;
+  if (!follow(event.key) && !activeForm()?.press(event.key)) return;
   event.preventDefault();
 });
 // Going back in the browser's history restores the radio buttons.

@@ -34,6 +34,7 @@ from labelapp.models import (
     PromptAgreement,
     Ranking,
     Response,
+    ReviewMeasurement,
     TrainingRun,
     Upload,
     User,
@@ -237,7 +238,7 @@ def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
 
     assert referring(Prompt) - {Disagreement, PromptAgreement} == set(staging.OF_PROMPT)
     assert referring(Member) == set(staging.OF_MEMBER)
-    jobs = {AgreementMeasurement, Export, TrainingRun, Upload}
+    jobs = {AgreementMeasurement, Export, ReviewMeasurement, TrainingRun, Upload}
     assert referring(Project) - jobs - {Disagreement, Invitation} == {Member, Prompt}
 
 

@@ -22,6 +22,7 @@ from labelapp.models import (
     Ranking,
     Rating,
     Response,
+    ReviewMeasurement,
     Role,
     Score,
     State,
@@ -51,6 +52,7 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     )
     Export.objects.create(**by, **DONE, name="all.jsonl", folder=f"exports/{project.slug}")
     AgreementMeasurement.objects.create(**by, **DONE)
+    ReviewMeasurement.objects.create(**by, **DONE, run=run)
     for number in range(3):
         prompt = Prompt.objects.create(
             project=project, messages=[{"role": "user", "content": "?"}], content_hash=str(number)

@@ -190,6 +190,17 @@ def test_the_verdict_gives_its_figures(run: TrainingRun, manager: Member) -> Non
         assert " ".join(sentence.split()) in words
 
 
+def test_the_head_has_the_name_the_note_and_the_tags(run: TrainingRun, manager: Member) -> None:
+    assert f"<h1>Run {run.pk}</h1>" in get(manager, run)
+    run.name, run.note, run.tags = "Seven <b>epochs</b>", "Too long?", "rnn slow"
+    run.save()
+    page = get(manager, run, "log/")
+    assert "<h1>Seven &lt;b&gt;epochs&lt;/b&gt;</h1>" in page
+    assert f"Run {run.pk} · " in page
+    assert "Too long?" in page
+    assert f'href="{RUNS}?tag=slow"' in page
+
+
 def test_figures_of_an_earlier_version_give_no_verdict(run: TrainingRun, manager: Member) -> None:
     run.metrics = {"held_out": {"accuracy": 0.7, "prompts": 40, "baselines": "?"}}
     run.save()

@@ -34,7 +34,7 @@ def board(settings: Settings, tmp_path: Path) -> Iterator["subprocess.Popen[byte
     address = tensorboard_url()
     settings.TENSORBOARD_URL = address["TENSORBOARD_URL"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "labelapp.management.tensorboard", str(tmp_path)],
+        [sys.executable, "-m", "training.programs.tensorboard", str(tmp_path)],
         cwd=ROOT,
         env={**os.environ, **for_child(), **address},
         stderr=subprocess.DEVNULL,

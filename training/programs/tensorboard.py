@@ -1,6 +1,6 @@
 """Run TensorBoard for `serve`: it ends with `serve`.
 
-python -m labelapp.management.tensorboard FOLDER
+python -m training.programs.tensorboard FOLDER
 
 The environment variable TENSORBOARD_URL has its address and its path, which is secret: TensorBoard
 asks for no sign-in, and other users of the machine can reach its port.

@@ -1,0 +1,150 @@
+"""Filters on the prompts of a run's review, which combine, and their form in an address."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any
+
+from django.db.models import (
+    Aggregate,
+    Count,
+    Exists,
+    F,
+    FloatField,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.functions import Coalesce, Length
+from django.utils.http import urlencode
+
+from labelapp.db.contents import search_prompts
+from labelapp.models import Prompt, PromptAgreement, Ranking, Response, TrainingRun
+
+NEARLY_EQUAL = 1.25
+"""Longest response over the shortest: at most this is nearly equal, as in training's figures."""
+VERY_DIFFERENT = 2.0
+MOST_RESPONSES = 10
+"""Number of responses that stands for larger ones, too."""
+
+Order = tuple[str, ...]
+ORDERS: Mapping[str, Order] = {
+    "": ("-disagreement", "-against", "prompt_id"),
+    "margin": ("-margin", "-disagreement", "prompt_id"),
+    "people": ("-people_share", "prompt_id"),
+    "agree": ("disagreement", "-comparisons", "prompt_id"),
+    "newest": ("-prompt_id",),
+    "oldest": ("prompt_id",),
+}
+"""Fields by which the prompts are sorted; the first two have an index that begins with the run."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a reviewer wants to see; the defaults show all prompts, biggest disagreements first."""
+
+    q: str = ""  # in the prompt, its external id or a response
+    source: str = ""  # of a response
+    labeller: int = 0  # primary key of a member who ranked it
+    held_out: str = ""  # 1: held out, 0: trained on
+    model: str = ""  # against or agrees
+    people: str = ""  # unanimous or split
+    k: int = 0  # number of responses; the largest choice stands for more, too
+    length: str = ""  # near or wide
+    since: date | None = None  # first day of a ranking
+    until: date | None = None  # last day of a ranking
+    sort: str = ""
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Return True unless all prompts are shown."""
+        return any(getattr(self, one.name) for one in fields(self) if one.name != "sort")
+
+    def query(self, run: TrainingRun) -> str:
+        """Return the query string that shows the same prompts in the same order."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return urlencode({"run": run.pk} | {name: one for name, one in values.items() if one})
+
+
+def filtered(run: TrainingRun, chosen: Filter) -> QuerySet[PromptAgreement]:
+    """Return the prompts of a run that a filter shows, in its order.
+
+    Each condition looks up the rows of a prompt by an index, so that the first page of a long list
+    is found without reading all of it.
+    """
+    prompts: QuerySet[PromptAgreement] = PromptAgreement.objects.filter(run=run)
+    for condition in conditions(chosen):
+        prompts = prompts.filter(condition)
+    if chosen.k:
+        prompts = prompts.alias(responses=of_responses(Count("pk")))
+        several = "responses" if chosen.k < MOST_RESPONSES else "responses__gte"
+        prompts = prompts.filter(**{several: chosen.k})
+    if chosen.length:
+        prompts = filter_lengths(prompts, chosen.length)
+    share = Coalesce("prompt__disagreement__share", -1.0, output_field=FloatField())
+    if chosen.sort == "people":
+        prompts = prompts.annotate(people_share=share)
+    return prompts.order_by(*ORDERS[chosen.sort])
+
+
+def filter_lengths(prompts: QuerySet[PromptAgreement], length: str) -> QuerySet[PromptAgreement]:
+    """Return the prompts whose responses are nearly equally long, or very differently."""
+    prompts = prompts.alias(
+        longest=of_responses(Max(Length("text"))), shortest=of_responses(Min(Length("text")))
+    )
+    if length == "near":
+        return prompts.filter(longest__lte=F("shortest") * NEARLY_EQUAL)
+    return prompts.filter(longest__gt=F("shortest") * VERY_DIFFERENT)
+
+
+def of_responses(figure: Aggregate) -> Subquery:
+    """Return a figure of the responses to the prompt of the outer query."""
+    responses = of_prompt(Response).order_by().values("prompt")
+    return Subquery(responses.annotate(figure=figure).values("figure"))
+
+
+def conditions(chosen: Filter) -> list[Q]:
+    """Return the conditions of a filter on the prompts of a run."""
+    found = []
+    if chosen.q:
+        found.append(containing(chosen.q))
+    if chosen.source:
+        found.append(Q(Exists(of_prompt(Response, source=chosen.source))))
+    if chosen.labeller or chosen.since or chosen.until:
+        found.append(Q(Exists(rankings(chosen))))
+    if chosen.held_out:
+        found.append(Q(held_out=chosen.held_out == "1"))
+    if chosen.model:
+        differs = chosen.model == "against"
+        found.append(Q(against__gt=0) if differs else Q(against=0, comparisons__gt=0))
+    if chosen.people:
+        split = chosen.people == "split"
+        share = "prompt__disagreement__share"
+        found.append(Q(**{f"{share}__gt": 0}) if split else Q(**{share: 0}))
+    return found
+
+
+def of_prompt(model: type[Response] | type[Ranking], **values: object) -> QuerySet[Any, Any]:
+    """Return the rows that belong to the prompt of the outer query and have these values."""
+    return model._default_manager.filter(prompt=OuterRef("prompt"), **values)
+
+
+def containing(text: str) -> Q:
+    """Return the prompts whose text, external id or responses contain a text."""
+    prompts = search_prompts(Prompt.objects.filter(pk=OuterRef("prompt")), text)
+    return Q(Exists(prompts)) | Q(Exists(of_prompt(Response, text__icontains=text)))
+
+
+def rankings(chosen: Filter) -> QuerySet[Any, Any]:
+    """Return the rankings of the prompt that the labeller made within the days."""
+    found = of_prompt(Ranking, is_current=True)
+    if chosen.labeller:
+        found = found.filter(member=chosen.labeller)
+    if chosen.since:
+        found = found.filter(created_at__date__gte=chosen.since)
+    if chosen.until:
+        found = found.filter(created_at__date__lte=chosen.until)
+    return found

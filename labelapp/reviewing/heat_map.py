@@ -1,0 +1,53 @@
+"""The agreement of raters as a table with a row and a column for each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labelapp.models import TrainingRun
+from labelapp.reviewing.results import Rater, RaterAgreement, Review
+
+NAMES = {
+    "adjudicated": "Adjudicated",
+    "longer": "Longer wins",
+    "words": "More words win",
+}
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """A rater with its agreement with each of the raters; None for itself and without pairs."""
+
+    name: str
+    kind: str
+    cells: list[RaterAgreement | None]
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    rows: list[HeatRow]
+
+    @property
+    def names(self) -> list[str]:
+        return [row.name for row in self.rows]
+
+
+def heat_map(review: Review, run: TrainingRun, members: Mapping[int, str]) -> HeatMap:
+    """Return the table; `members` has the names of people by primary key."""
+    found = {(one.first, one.second): one for one in review.agreements}
+    places = range(len(review.raters))
+    return HeatMap(
+        [
+            HeatRow(
+                name=rater_name(rater, run, members),
+                kind=rater.kind,
+                cells=[found.get((min(row, column), max(row, column))) for column in places],
+            )
+            for row, rater in enumerate(review.raters)
+        ]
+    )
+
+
+def rater_name(rater: Rater, run: TrainingRun, members: Mapping[int, str]) -> str:
+    if rater.member is not None:
+        return members.get(rater.member, "removed")
+    return NAMES.get(rater.kind, f"Model of run {run.pk}")

@@ -1,0 +1,97 @@
+"""Measure the review of a run in the background.
+
+The task worker starts a separate process (`manage.py measure_review`) and stores its results, as it
+does for agreement: the process needs numpy, which the processes of the web server do not load.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError
+
+from labelapp.jobs import jobs, process
+from labelapp.jobs.environment import environment
+from labelapp.jobs.jobs import Enqueue, FailedError
+from labelapp.models import Ranking, ReviewMeasurement, State, TrainingRun, User
+from labelapp.reviewing.results import Review
+
+
+def start(*, run: TrainingRun, user: User, enqueue: Enqueue) -> None:
+    """Queue a measurement, unless one of the run is in progress."""
+    jobs.mark_lost(run.review_measurements.all())
+    measurement = ReviewMeasurement(project=run.project, run=run, created_by=user)
+    try:
+        jobs.start(measurement, enqueue)
+    except IntegrityError:  # the constraint allows one active measurement of a run
+        return
+
+
+def execute(measurement: ReviewMeasurement) -> None:
+    """Measure. On return the measurement is done, failed or stopped."""
+    jobs.execute(measurement, lambda: {"result": measure(measurement)})
+
+
+def measure(measurement: ReviewMeasurement) -> dict[str, Any]:
+    """Measure in a separate process. Raises FailedError if it fails."""
+    started = subprocess.Popen(
+        [sys.executable, "manage.py", "measure_review", str(measurement.run_id)],
+        cwd=settings.BASE_DIR,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    out, errors = process.watch(started, lambda: jobs.beat(measurement))
+    if started.returncode != 0:
+        lines = errors.strip().splitlines() or [process.describe_end(started.returncode)]
+        raise FailedError(f"{lines[-1].rstrip('.')}.")
+    result: dict[str, Any] = json.loads(out)
+    return result
+
+
+@dataclass(frozen=True)
+class LastMeasurement:
+    """The last measured figures of a run, and the state of a newer measurement."""
+
+    review: Review | None = None
+    at: datetime | None = None  # when it began
+    is_active: bool = False
+    is_stale: bool = False  # people have ranked since
+    failed: str = ""  # reason why a newer measurement failed
+
+
+def last_measurement(run: TrainingRun) -> LastMeasurement:
+    """Return the last measurement of a run for its pages."""
+    measurements = run.review_measurements.all()
+    jobs.mark_lost(measurements.defer("result"))
+    newest = measurements.defer("result").first()
+    if newest is None:
+        return LastMeasurement()
+    done = newest if newest.state == State.DONE else measurements.filter(state=State.DONE).first()
+    review = stored_review(done.result) if done else None
+    return LastMeasurement(
+        review=review,
+        at=done.started_at if done and review else None,
+        is_active=newest.is_active,
+        is_stale=bool(done and review and ranked_since(run, done)),
+        failed=newest.reason,
+    )
+
+
+def ranked_since(run: TrainingRun, measurement: ReviewMeasurement) -> bool:
+    """Return True if people have ranked prompts of the project since a measurement began."""
+    newest = Ranking.objects.filter(prompt__project=run.project_id).order_by("-pk").first()
+    return bool(newest and measurement.started_at and newest.created_at > measurement.started_at)
+
+
+def stored_review(result: dict[str, Any]) -> Review | None:
+    """Return a stored result, or None if it has another shape than this version writes."""
+    try:
+        return Review.from_json(result)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,72 @@
+"""The pairs of responses to a prompt: how likely the model thinks that one beats the other."""
+
+from dataclasses import dataclass
+
+from labelapp.reviewing.probabilities import Outcome, outcome
+from labelapp.reviewing.review import ReviewedPrompt, ReviewedResponse
+
+STEPS = 5  # shades of the heat map on each side of one half
+
+
+@dataclass(frozen=True)
+class PairCell:
+    """The pair of the response of a row and that of a column."""
+
+    first: str  # letters
+    second: str
+    outcome: Outcome
+    votes: int  # rankings that prefer the first
+    of: int  # rankings that compare the two
+
+    @property
+    def shade(self) -> str:
+        """Return the class of the cell's shade: for-1 to for-5, or against-1 to against-5."""
+        lead = self.outcome.win - self.outcome.loss
+        step = min(STEPS, int(abs(lead) * STEPS) + 1)
+        return f"{'for' if lead >= 0 else 'against'}-{step}"
+
+    @property
+    def is_contested(self) -> bool:
+        """Return True if more than half of the rankings prefer what the model does not."""
+        lead = self.outcome.win - self.outcome.loss
+        return self.of > 0 and (2 * self.votes > self.of and lead < 0)
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """The pairs of one response with each of the others; None stands for itself."""
+
+    response: ReviewedResponse
+    cells: list[PairCell | None]
+
+
+def pair_rows(reviewed: ReviewedPrompt, nu: float | None) -> list[PairRow]:
+    """Return a row for each response, by reward; `nu` is the model's tie parameter, if any."""
+    return [
+        PairRow(
+            one,
+            [
+                None if other is one else pair_cell(reviewed, one, other, nu)
+                for other in reviewed.responses
+            ],
+        )
+        for one in reviewed.responses
+    ]
+
+
+def pair_cell(
+    reviewed: ReviewedPrompt, one: ReviewedResponse, other: ReviewedResponse, nu: float | None
+) -> PairCell:
+    """Return the cell of two responses."""
+    keys = one.response.pk, other.response.pk
+    found = reviewed.votes.get((min(keys), max(keys)))
+    votes = 0
+    if found:
+        votes = found.first if keys[0] < keys[1] else found.second
+    return PairCell(
+        first=one.letter,
+        second=other.letter,
+        outcome=outcome(one.reward - other.reward, nu),
+        votes=votes,
+        of=found.total if found else 0,
+    )

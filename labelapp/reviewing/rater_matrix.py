@@ -1,0 +1,141 @@
+"""Agreement between every two raters: people, adjudicators, the model, and simple baselines.
+
+Shapes: R raters, C pairs of responses of a prompt.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelapp.reviewing.records import ADJUDICATED, ScoredPrompt, ScoredResponse
+from labelapp.reviewing.results import Rater, RaterAgreement
+from labelapp.reviewing.wilson import wilson
+from training.rankings import UNRANKED, Identifier, Ranking
+
+MOST_PEOPLE = 20  # with the most rankings
+
+NONE, FIRST, SECOND, TIE = range(4)  # answers on a pair of responses
+Answers = NDArray[np.int8]
+BASELINES: Mapping[str, Callable[[ScoredResponse], float]] = {
+    "model": lambda response: response.reward,
+    "longer": lambda response: response.characters,
+    "words": lambda response: response.words,
+}
+
+
+class RaterSums:
+    """Sums over prompts of the comparisons of every two raters, by the key of each rater."""
+
+    def __init__(self) -> None:
+        self.index: dict[Rater, int] = {}
+        # agreed, comparisons, agreed², agreed·comparisons, comparisons², prompts
+        self.sums_6RR = np.zeros((6, 8, 8))
+        self.rankings: Counter[int] = Counter()
+
+    def record(self, prompt: ScoredPrompt, *, of_model: bool) -> None:
+        """Add a prompt; `of_model` tells whether the model is measured on it."""
+        pairs = list(combinations(prompt.responses, 2))
+        rows: dict[Rater, Answers] = {}
+        for member, ranking in prompt.rankings:
+            rater = Rater("adjudicated") if member == ADJUDICATED else Rater("person", member)
+            self.rankings[member] += 1
+            given = answers_of_ranking(ranking, pairs)
+            rows[rater] = np.where(given == NONE, rows[rater], given) if rater in rows else given
+        for kind, value in BASELINES.items():
+            if kind != "model" or of_model:
+                rows[Rater(kind)] = answers_of_values(prompt.responses, value, pairs)
+        if pairs:
+            self.add(list(rows), np.array(list(rows.values())))
+
+    def add(self, raters: Sequence[Rater], answers_RC: Answers) -> None:
+        for rater in raters:
+            self.index.setdefault(rater, len(self.index))
+        while len(self.index) > self.sums_6RR.shape[1]:
+            size = self.sums_6RR.shape[1]
+            self.sums_6RR = np.pad(self.sums_6RR, ((0, 0), (0, size), (0, size)))
+        agreed_RR = sum(both(answers_RC == answer) for answer in (FIRST, SECOND, TIE))
+        pairs_RR = both(answers_RC != NONE)
+        place_R = np.array([self.index[rater] for rater in raters])
+        self.sums_6RR[:, place_R[:, None], place_R[None, :]] += np.stack(
+            [
+                agreed_RR,
+                pairs_RR,
+                agreed_RR**2,
+                agreed_RR * pairs_RR,
+                pairs_RR**2,
+                pairs_RR > 0,
+            ]
+        )
+
+    def shown(self) -> tuple[list[Rater], int]:
+        """Return the raters of the matrix, and how many people are left out of it."""
+        people = [member for member, _ in self.rankings.most_common() if member != ADJUDICATED]
+        raters = [Rater("person", member) for member in people[:MOST_PEOPLE]]
+        others = [Rater(kind) for kind in ("adjudicated", *BASELINES)]
+        known = [rater for rater in (*raters, *others) if rater in self.index]
+        return known, max(0, len(people) - MOST_PEOPLE)
+
+    def agreements(self, raters: Sequence[Rater]) -> list[RaterAgreement]:
+        """Return the agreement of every two raters that have made the same comparison."""
+        found = []
+        for (first, one), (second, other) in combinations(enumerate(raters), 2):
+            sums = self.sums_6RR[:, self.index[one], self.index[other]]
+            if sums[1]:
+                low, high = interval(*sums.tolist())
+                found.append(
+                    RaterAgreement(
+                        first, second, round(sums[0]), round(sums[1]), round(sums[5]), low, high
+                    )
+                )
+        return found
+
+
+def both(given_RC: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the number of pairs on which both of every two raters are True."""
+    as_floats = given_RC.astype(float)
+    return np.asarray(as_floats @ as_floats.T)
+
+
+def answers_of_ranking(ranking: Ranking, pairs: Sequence[tuple[Identifier, Identifier]]) -> Answers:
+    """Return the answers (C,) of a ranking; none where it does not compare a pair."""
+    ranks = dict(zip(ranking.responses, ranking.ranks, strict=True))
+    return np.array([answer(ranks.get(one), ranks.get(other)) for one, other in pairs], np.int8)
+
+
+def answer(rank: int | None, other: int | None) -> int:
+    if rank is None or other is None or rank == other == UNRANKED:
+        return NONE
+    return TIE if rank == other else FIRST if rank < other else SECOND
+
+
+def answers_of_values(
+    responses: Mapping[Identifier, ScoredResponse],
+    value: Callable[[ScoredResponse], float],
+    pairs: Sequence[tuple[Identifier, Identifier]],
+) -> Answers:
+    """Return the answers (C,) of a rater that prefers the higher value."""
+    leads = [value(responses[one]) - value(responses[other]) for one, other in pairs]
+    return np.array([FIRST if lead > 0 else SECOND if lead < 0 else TIE for lead in leads], np.int8)
+
+
+def interval(
+    agreed: float, pairs: float, agreed2: float, both_: float, pairs2: float, prompts: float
+) -> tuple[float, float]:
+    """Return a 95 % interval of agreed / pairs from sums over prompts of them and their products.
+
+    One prompt's comparisons are not independent, so the variance of the ratio is that over prompts,
+    by linearisation (Cochran 1977, Sampling Techniques, section 6.3). It gives the number of
+    independent comparisons that would be as uncertain, for which the interval is Wilson's (1927):
+    the way of Korn and Graubard (1998, Survey Methodology 24, pages 193-201) for proportions in
+    samples of clusters. A ratio of 0 or 1 has no variance; there, each prompt counts as one.
+    """
+    share = agreed / pairs
+    effective = prompts
+    squares = agreed2 - 2 * share * both_ + share**2 * pairs2
+    if squares > 1e-9 and prompts > 1:
+        variance = squares * prompts / (prompts - 1) / pairs**2
+        effective = min(pairs, max(1.0, share * (1 - share) / variance))
+    return wilson(share, effective)
