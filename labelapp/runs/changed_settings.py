@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,8 +48,13 @@ def changed_values(config: Mapping[str, Any], *, network: bool = True) -> dict[s
     """
     given = {OLD_NAMES.get(name, name): value for name, value in config.items()}
     backbone = str(given.get("backbone", "auto"))
-    defaults = defaults_of(backbone, given)
-    used = settings_used(backbone, network=network)
+    lora_rank, optimizer = given.get("lora_rank"), given.get("optimizer")
+    defaults = defaults_of(
+        backbone,
+        lora_rank if isinstance(lora_rank, int) else None,
+        optimizer if isinstance(optimizer, str) else None,
+    )
+    used = settings_in_use(backbone, network)
     return {
         name: value
         for name, value in given.items()
@@ -56,14 +62,24 @@ def changed_values(config: Mapping[str, Any], *, network: bool = True) -> dict[s
     }
 
 
-def defaults_of(backbone: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults of the settings, which depend on the backbone and the optimiser."""
+@lru_cache(maxsize=100)
+def settings_in_use(backbone: str, network: bool) -> frozenset[str]:
+    """Return the settings that have an effect; a list asks for those of many runs."""
+    return frozenset(settings_used(backbone, network=network))
+
+
+@lru_cache(maxsize=100)
+def defaults_of(backbone: str, lora_rank: int | None, optimizer: str | None) -> dict[str, Any]:
+    """Return the defaults of the settings for a backbone, a LoRA rank and an optimiser."""
     usual = TrainConfig().to_json()
     if backbone not in BACKBONE_DEFAULTS:
         return usual
-    depends = {name: given[name] for name in ("lora_rank", "optimizer") if given.get(name)}
+    given: dict[str, Any] = {"lora_rank": lora_rank, "optimizer": optimizer}
     try:
-        own = TrainConfig(backbone=cast(Backbone, backbone), **depends).to_json()
+        own = TrainConfig(
+            backbone=cast(Backbone, backbone),
+            **{name: value for name, value in given.items() if value},
+        ).to_json()
     except ValueError:  # settings of another version
         return usual
     return own | {name: usual[name] for name in ("backbone", "optimizer")} | {"lora_rank": None}

@@ -1,5 +1,6 @@
 """The form that starts a run: filled in from a preset or from another run, with an estimate."""
 
+import re
 import uuid
 from typing import Any
 
@@ -7,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 
-from labelapp.models import Member
+from labelapp.models import Member, TrainingRun
 from labelapp.runs import lifecycle, tasks
 from labelapp.runs.changed_settings import changed_values
 from labelapp.runs.data_counts import data_counts
@@ -29,8 +30,7 @@ def form_response(request: HttpRequest, member: Member) -> HttpResponse:
     query = request.GET
     context: dict[str, Any] = {}
     if again := query.get("again", ""):
-        number = int(again) if again.isdecimal() and len(again) <= 18 else 0
-        context["again"] = run = get_object_or_404(member.project.runs, pk=number)
+        context["again"] = run = run_to_repeat(member, again)
         settings = changed_values(run.config)
     else:
         context["chosen"] = chosen = preset(query.get("preset", ""))
@@ -39,6 +39,12 @@ def form_response(request: HttpRequest, member: Member) -> HttpResponse:
         project=member.project, initial={"form_key": uuid.uuid4(), **settings, **given(query)}
     )
     return render_form(request, member, form, **context)
+
+
+def run_to_repeat(member: Member, number: str) -> TrainingRun:
+    """Return the run of the project with this number. Raises Http404 if there is none."""
+    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
+    return get_object_or_404(member.project.runs, pk=pk)
 
 
 def given(query: QueryDict) -> dict[str, str]:
