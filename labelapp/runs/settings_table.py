@@ -50,7 +50,7 @@ def settings_of(run: TrainingRun) -> Iterator[Setting]:
     """Yield the settings that have an effect on the run, in the order of `--help`."""
     config, changed = full_config(run), changed_of(run)
     backbone = str(config["backbone"])
-    defaults = defaults_of(backbone, config)
+    defaults = defaults_of(backbone, config["lora_rank"], config["optimizer"])
     used = settings_used(backbone, network=choice.may_have_network(run))
     completed = run_folder(run).read_config() if run.folder else None
     for field in fields(TrainConfig):
