@@ -3,13 +3,13 @@
 from labelapp.models import PromptAgreement, TrainingRun
 from labelapp.reviewing.leaderboard import SourceRecorder, leaderboard
 from labelapp.reviewing.majority import majority_ranks, margin
-from labelapp.reviewing.probabilities import tie_parameter
 from labelapp.reviewing.rater_matrix import RaterSums
 from labelapp.reviewing.records import scored_prompts
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import mean_reward
 from labelapp.reviewing.rewards import RewardRecorder
 from training.runs.caveats import FEWEST_PROMPTS
+from training.runs.outcomes import OutcomeModel
 
 BATCH = 2000  # prompts
 
@@ -22,7 +22,7 @@ def measure(run: TrainingRun) -> tuple[Review, dict[int, float]]:
     """
     held_out = PromptAgreement.objects.filter(run=run, held_out=True).count()
     is_held_out = held_out >= FEWEST_PROMPTS
-    sources, raters = SourceRecorder(tie_parameter(run)), RaterSums()
+    sources, raters = SourceRecorder(OutcomeModel.of_metrics(run.metrics)), RaterSums()
     rewards = RewardRecorder()
     margins: dict[int, float] = {}
     prompts = rankings = model_prompts = 0

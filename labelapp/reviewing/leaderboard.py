@@ -21,11 +21,11 @@ from labelapp.reviewing.davidson import (
     fit,
 )
 from labelapp.reviewing.majority import votes
-from labelapp.reviewing.probabilities import outcome
 from labelapp.reviewing.records import ScoredPrompt, ScoredResponse
 from labelapp.reviewing.resampling import estimates, group_means, prompt_weights
 from labelapp.reviewing.results import Estimate, Leaderboard, Standing
 from training.runs.caveats import FEWEST_PROMPTS
+from training.runs.outcomes import OutcomeModel
 
 MOST_SOURCES = 40  # those with the most comparisons
 LENGTH_BINS = 24  # quantiles of the log length difference, so that resampling stays cheap
@@ -86,8 +86,8 @@ class PairTable:
 class SourceRecorder:
     """Collects what the leaderboard is made of, prompt by prompt."""
 
-    def __init__(self, nu: float | None) -> None:
-        self.nu = nu  # the model's tie parameter
+    def __init__(self, outcomes: OutcomeModel) -> None:
+        self.outcomes = outcomes
         self.people = PairTable()
         self.model = PairTable()
         self.rewards: list[tuple[int, str, float]] = []  # prompt, source, reward
@@ -112,7 +112,7 @@ class SourceRecorder:
             if one.source:
                 self.rewards.append((prompt, one.source, one.reward))
             for other in responses[place + 1 :]:
-                found = outcome(one.reward - other.reward, self.nu)
+                found = self.outcomes.outcome(one.reward - other.reward)
                 half = found.tie / 2
                 self.model.add(prompt, one, other, (found.win + half, found.loss + half, 0.0))
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from labelapp.reviewing.probabilities import Outcome, outcome
 from labelapp.reviewing.review import ReviewedPrompt, ReviewedResponse
+from training.runs.outcomes import Outcome, OutcomeModel
 
 STEPS = 5  # shades of the heat map on each side of one half
 
@@ -40,13 +40,13 @@ class PairRow:
     cells: list[PairCell | None]
 
 
-def pair_rows(reviewed: ReviewedPrompt, nu: float | None) -> list[PairRow]:
-    """Return a row for each response, by reward; `nu` is the model's tie parameter, if any."""
+def pair_rows(reviewed: ReviewedPrompt, model: OutcomeModel) -> list[PairRow]:
+    """Return a row for each response, by reward."""
     return [
         PairRow(
             one,
             [
-                None if other is one else pair_cell(reviewed, one, other, nu)
+                None if other is one else pair_cell(reviewed, one, other, model)
                 for other in reviewed.responses
             ],
         )
@@ -55,7 +55,7 @@ def pair_rows(reviewed: ReviewedPrompt, nu: float | None) -> list[PairRow]:
 
 
 def pair_cell(
-    reviewed: ReviewedPrompt, one: ReviewedResponse, other: ReviewedResponse, nu: float | None
+    reviewed: ReviewedPrompt, one: ReviewedResponse, other: ReviewedResponse, model: OutcomeModel
 ) -> PairCell:
     """Return the cell of two responses."""
     keys = one.response.pk, other.response.pk
@@ -66,7 +66,7 @@ def pair_cell(
     return PairCell(
         first=one.letter,
         second=other.letter,
-        outcome=outcome(one.reward - other.reward, nu),
+        outcome=model.outcome(one.reward - other.reward),
         votes=votes,
         of=found.total if found else 0,
     )

@@ -23,12 +23,12 @@ from labelapp.reviewing.heat_map import heat_map
 from labelapp.reviewing.measurement import last_measurement, start
 from labelapp.reviewing.pairs import pair_rows
 from labelapp.reviewing.plots import calibration_plot, leaderboard_plot, length_plot, rank_plot
-from labelapp.reviewing.probabilities import tie_parameter
 from labelapp.reviewing.raters import rater_rows
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import ReviewedResponse, review
 from labelapp.runs.caveats import few_prompts
 from labelapp.web.access import REVIEWERS, member_view, signed_in
+from training.runs.outcomes import OutcomeModel
 
 PROMPTS_PER_PAGE = 20
 RUNS_TO_CHOOSE = 20
@@ -184,13 +184,13 @@ def prompt_context(run: TrainingRun, prompt: Prompt) -> dict[str, Any]:
         return {}
     [reviewed] = scored
     chat, texts = render_prompt(prompt.messages, [one.response.text for one in reviewed.responses])
-    nu = tie_parameter(run)
+    model = OutcomeModel.of_metrics(run.metrics)
     return {
         "prompt_messages": chat,
         "reviewed": reviewed,
         "rater_rows": rater_rows(reviewed),
-        "pair_rows": pair_rows(reviewed, nu),
-        "has_ties": nu is not None,
+        "pair_rows": pair_rows(reviewed, model),
+        "has_ties": model.nu is not None,
         "cards": [
             {"letter": one.letter, "shown": one, "text": text, "words": count_words(one)}
             for one, text in zip(reviewed.responses, texts, strict=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -370,22 +370,24 @@ class ScoreRequest(Request):
             "standardised": [
                 None if reward is None else model.standardised(reward) for reward in rewards
             ],
-            "probabilities": pairwise(rewards, model, 0),
-            **({"ties": pairwise(rewards, model, 1)} if model.davidson_nu is not None else {}),
+            "probabilities": pairwise(rewards, lambda lead: model.outcomes.outcome(lead).win),
+            **(
+                {"ties": pairwise(rewards, lambda lead: model.outcomes.outcome(lead).tie)}
+                if model.outcomes.nu is not None
+                else {}
+            ),
             "cut": [list(one.cut) for one in scored],
             "not_valid": [one.problem or None for one in scored],
         }
 
 
 def pairwise(
-    rewards: Sequence[float | None], model: ServedModel, which: int
+    rewards: Sequence[float | None], probability: Callable[[float], float]
 ) -> list[list[float | None]]:
-    """Return, for each response, its probability of winning (0) or tying (1) with each other."""
+    """Return, for each response, the probability of its lead over each other."""
     return [
         [
-            None
-            if one is None or other is None or place == against
-            else model.probabilities(one, other)[which]
+            None if one is None or other is None or place == against else probability(one - other)
             for against, other in enumerate(rewards)
         ]
         for place, one in enumerate(rewards)

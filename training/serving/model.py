@@ -20,6 +20,7 @@ from training.errors import UserError
 from training.evaluation.inference import compute_rewards
 from training.rankings import Message
 from training.runs.folder import MODEL, RunFolder
+from training.runs.outcomes import OutcomeModel
 from training.saving.model_card import FACTS
 
 DeviceKind = Literal["auto", "cpu", "cuda"]
@@ -83,10 +84,8 @@ class ServedModel:
     mean: float
     std: float
     """Mean and standard deviation of the rewards of held-out responses."""
-    davidson_nu: float | None
-    """Strength of ties, if the model learned them."""
-    temperature: float
-    """Divisor of the difference of two rewards, with which probabilities come true."""
+    outcomes: OutcomeModel
+    """The probabilities that leads stand for."""
 
     @classmethod
     def load(cls, folder: Path, device: DeviceKind | None = None) -> ServedModel:
@@ -119,8 +118,7 @@ class ServedModel:
             digest=digest_of(saved),
             mean=facts["reward_mean"],
             std=facts["reward_std"] or 1.0,
-            davidson_nu=facts.get("davidson_nu"),
-            temperature=facts.get("temperature") or 1.0,
+            outcomes=OutcomeModel.of(facts.get("temperature"), facts.get("davidson_nu")),
         )
 
     def encode(self, items: Sequence[Item], *, score_cut: bool) -> list[Encoded]:
@@ -195,19 +193,6 @@ class ServedModel:
     def standardised(self, reward: float) -> float:
         """Return the reward in standard deviations of held-out rewards from their mean."""
         return (reward - self.mean) / self.std
-
-    def probabilities(self, better: float, worse: float) -> tuple[float, float]:
-        """Return the probabilities that the first response wins, and that the two tie.
-
-        The model is Bradley and Terry's, or Davidson's (1970) if ties were learned: a win has the
-        weight e^(lead/2), a loss e^(-lead/2) and a tie nu.
-        """
-        lead = (better - worse) / self.temperature
-        if self.davidson_nu is None:
-            return 1 / (1 + math.exp(-max(lead, -700.0))), 0.0
-        win, loss = (math.exp(min(max(half, -300.0), 300.0)) for half in (lead / 2, -lead / 2))
-        whole = win + loss + self.davidson_nu
-        return win / whole, self.davidson_nu / whole
 
 
 def key_of(item: Item) -> tuple[tuple[str, str], ...]:

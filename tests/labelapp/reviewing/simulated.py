@@ -9,6 +9,7 @@ from labelapp.reviewing.davidson import probabilities
 from labelapp.reviewing.leaderboard import SourceRecorder
 from labelapp.reviewing.records import ScoredPrompt, ScoredResponse
 from training.rankings import Identifier, Ranking
+from training.runs.outcomes import OutcomeModel
 
 
 def simulate(
@@ -26,7 +27,7 @@ def simulate(
     The rewards are those strengths; lengths are drawn around the mean log length of the source.
     """
     random = np.random.default_rng(seed)
-    recorder = SourceRecorder(nu=None)
+    recorder = SourceRecorder(OutcomeModel())
     names = sorted(strengths)
     for prompt in range(1, prompts + 1):
         pair = [names[i] for i in random.choice(len(names), size=2, replace=False)]

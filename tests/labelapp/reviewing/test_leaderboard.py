@@ -17,6 +17,7 @@ from labelapp.reviewing.leaderboard import (
 )
 from labelapp.reviewing.results import Estimate
 from tests.labelapp.reviewing.simulated import simulate
+from training.runs.outcomes import OutcomeModel
 
 TRUTH = {"best": 0.8, "good": 0.3, "fair": -0.2, "poor": -0.9}
 
@@ -137,7 +138,7 @@ def test_few_prompts_make_no_leaderboard() -> None:
     board = leaderboard(simulate(TRUTH, prompts=4, nu=0.5, seed=1), 0.0)
     assert board.standings == []
     assert set(board.left_out) <= set(TRUTH)
-    assert leaderboard(SourceRecorder(None), 0.0).comparisons == 0
+    assert leaderboard(SourceRecorder(OutcomeModel()), 0.0).comparisons == 0
 
 
 def test_the_same_data_give_the_same_board() -> None:

@@ -4,18 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from labelapp.models import Member, Prompt, PromptAgreement, TrainingRun
 from labelapp.reviewing.pairs import pair_rows
-from labelapp.reviewing.probabilities import outcome, tie_parameter
 from labelapp.reviewing.raters import rater_rows
 from labelapp.reviewing.review import ReviewedPrompt, review
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.reviewing.scored import URL, score_in_order
-from training.config import TrainConfig
-from training.loop.loss import RankingLoss
 from training.rankings import UNRANKED
+from training.runs.outcomes import OutcomeModel
 
 
 @pytest.fixture
@@ -57,7 +54,7 @@ def test_the_model_is_one_more_row_of_the_ranks(prompt: Prompt, run: TrainingRun
 
 
 def test_each_pair_has_its_probability_and_its_votes(prompt: Prompt, run: TrainingRun) -> None:
-    rows = {row.response.letter: row for row in pair_rows(reviewed(run), None)}
+    rows = {row.response.letter: row for row in pair_rows(reviewed(run), OutcomeModel())}
     first, second, third, last = (rows[letter].cells for letter in "BACD")
     assert first[0] is second[1] is third[2] is last[3] is None
     assert first[1] is not None
@@ -68,34 +65,6 @@ def test_each_pair_has_its_probability_and_its_votes(prompt: Prompt, run: Traini
     assert second[2] is not None
     assert not second[2].is_contested  # equal rewards contradict nobody
     assert second[2].outcome.win == 0.5
-
-
-@pytest.mark.parametrize("lead", [-40.0, -1.5, 0.0, 0.3, 900.0])
-@pytest.mark.parametrize("ties", ["drop", "davidson"])
-def test_the_probabilities_are_those_of_the_loss(lead: float, ties: Any) -> None:
-    loss = RankingLoss(TrainConfig(ties=ties))
-    nu = None
-    if ties == "davidson":
-        assert loss.log_nu is not None
-        torch.nn.init.constant_(loss.log_nu, 0.4)
-        nu = loss.figures()["davidson_nu"]
-    leads = torch.tensor(lead, dtype=torch.float64)
-    found = outcome(lead, nu)
-    assert found.win == pytest.approx(loss._log_win(leads).exp().item(), abs=1e-7)
-    assert found.loss == pytest.approx(loss._log_win(-leads).exp().item(), abs=1e-7)
-    assert found.win + found.loss + found.tie == pytest.approx(1)
-    if nu is not None:
-        assert found.tie == pytest.approx(loss._log_tie(leads).exp().item(), abs=1e-7)
-
-
-@pytest.mark.parametrize(
-    ("metrics", "nu"), [({}, None), ({"davidson_nu": 2.5}, 2.5), ({"davidson_nu": "odd"}, None)]
-)
-def test_the_tie_parameter_is_that_of_the_run(
-    run: TrainingRun, metrics: dict[str, object], nu: float | None
-) -> None:
-    run.metrics = metrics
-    assert tie_parameter(run) == nu
 
 
 def test_ties_have_a_probability_where_the_run_learned_one(

@@ -107,8 +107,8 @@ def test_our_own_answer_says_everything(client, model, one):
         found["ties"][0][1],
         found["probabilities"][1][0],
     )
-    lead = (rewards[0] - rewards[1]) / model.temperature
-    weights = np.array([math.exp(lead / 2), model.davidson_nu, math.exp(-lead / 2)])
+    lead = (rewards[0] - rewards[1]) / model.outcomes.temperature
+    weights = np.array([math.exp(lead / 2), model.outcomes.nu, math.exp(-lead / 2)])
     assert [win, tie, loss] == near(list(weights / weights.sum()))
     assert found["probabilities"][0][0] is None
     assert (found["run"], found["digest"]) == (model.run, model.digest)
