@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from labelapp.reviewing.records import ADJUDICATED, ScoredPrompt, ScoredResponse
 from labelapp.reviewing.results import Rater, RaterAgreement
-from labelapp.reviewing.wilson import wilson
+from labelapp.runs.wilson import wilson
 from training.rankings import UNRANKED, Identifier, Ranking
 
 MOST_PEOPLE = 20  # with the most rankings

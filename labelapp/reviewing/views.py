@@ -22,11 +22,12 @@ from labelapp.reviewing.forms import FilterForm, labellers
 from labelapp.reviewing.heat_map import heat_map
 from labelapp.reviewing.measurement import last_measurement, start
 from labelapp.reviewing.pairs import pair_rows
-from labelapp.reviewing.plots import calibration_plot, leaderboard_plot, length_plot, rank_plot
+from labelapp.reviewing.plots import leaderboard_plot, length_plot, rank_plot
 from labelapp.reviewing.raters import rater_rows
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import ReviewedResponse, review
 from labelapp.runs.caveats import few_prompts
+from labelapp.runs.run_plots import calibration_plot
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 from training.runs.outcomes import OutcomeModel
 

@@ -1,10 +1,11 @@
 """Plots of one run's figures: beside what the model must beat, by group, and calibration."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object
+from labelapp.rendering.plots import Mark, Plot
 from labelapp.runs.caveats import few_prompts
 from labelapp.runs.interval_plots import (
     SHORT_NAMES,
@@ -14,7 +15,8 @@ from labelapp.runs.interval_plots import (
     share_text,
     whole_percent,
 )
-from labelapp.templatetags.figures import percent, thousands
+from labelapp.runs.wilson import wilson
+from labelapp.templatetags.figures import percent, points, thousands
 
 
 def accuracy_beside(run: TrainingRun) -> IntervalsPlot | None:
@@ -42,42 +44,51 @@ def accuracy_beside(run: TrainingRun) -> IntervalsPlot | None:
     return intervals_plot("Held-out accuracy, in %", known, whole_percent)
 
 
-@dataclass(frozen=True)
-class CalibrationDot:
-    """The comparisons of one bin of confidence, with the dot's place in percent of the plot."""
-
-    x: float
-    y: float
-    confidence: str
-    accuracy: str
-    comparisons: str
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How often the model's preferences come true, by its confidence."""
-
-    error: float  # the expected calibration error
-    dots: list[CalibrationDot]
-
-
-def calibration(run: TrainingRun) -> Calibration | None:
-    """Return the calibration diagram, from 50 to 100 % on both axes; None without figures."""
-    found = as_object(run.held_out.get("calibration"))
-    error, bins = found.get("ece"), found.get("bins")
-    if not isinstance(error, int | float) or not isinstance(bins, list):
+def calibration_plot(run: TrainingRun) -> Plot | None:
+    """Return how often the model is right, by how confident it is, as its run measured it."""
+    calibration = as_object(run.held_out.get("calibration"))
+    stored = calibration.get("bins")
+    bins = [as_object(one) for one in stored] if isinstance(stored, list) else []
+    known = [one for one in bins if is_filled(one)]
+    if not known:
         return None
-    dots = [calibration_dot(each) for each in bins if as_object(each).get("comparisons")]
-    return Calibration(float(error), dots) if dots else None
-
-
-def calibration_dot(figures: dict[str, Any]) -> CalibrationDot:
-    """Return the dot of one bin. An accuracy below one half lies below the plot's lower half."""
-    confidence, accuracy = float(figures["confidence"]), float(figures["accuracy"])
-    return CalibrationDot(
-        x=round(200 * (confidence - 0.5), 1),
-        y=round(100 * (1 - accuracy), 1),
-        confidence=percent(confidence),
-        accuracy=percent(accuracy),
-        comparisons=thousands(figures["comparisons"]),
+    error = calibration.get("ece")
+    return Plot(
+        name="calibration",
+        title="Is it as sure as it should be?",
+        sentence=f"Expected calibration error {percent(error)} on held-out comparisons; on the"
+        " dashed line, confidence comes true.",
+        x_label="confidence in the preferred response, in %",
+        y_label="right, in %",
+        ticks_x=["50", "60", "70", "80", "90", "100"],
+        ticks_y=["0", "25", "50", "75", "100"],
+        grid=[0.0, 25.0, 50.0, 75.0, 100.0],
+        marks=[calibration_mark(one) for one in known],
+        columns=["Confidence", "Right", "Comparisons"],
+        rows=[calibration_row(one) for one in known],
+        has_diagonal=True,
+        notes=["The intervals treat comparisons as independent, and are a little too narrow."],
     )
+
+
+def is_filled(one: dict[str, Any]) -> bool:
+    """Return True for a bin of the calibration that has comparisons."""
+    figures = (one.get("confidence"), one.get("accuracy"))
+    has_figures = all(isinstance(value, int | float) for value in figures)
+    return has_figures and isinstance(one.get("comparisons"), int) and one["comparisons"] > 0
+
+
+def calibration_mark(one: dict[str, Any]) -> Mark:
+    low, high = wilson(one["accuracy"], one["comparisons"])
+    return Mark(
+        x=round(200 * (one["confidence"] - 0.5), 2),
+        y=round(100 - 100 * one["accuracy"], 2),
+        low=round(100 - 100 * low, 2),
+        high=round(100 - 100 * high, 2),
+    )
+
+
+def calibration_row(one: dict[str, Any]) -> list[str]:
+    low, high = wilson(one["accuracy"], one["comparisons"])
+    right = f"{percent(one['accuracy'])} ({points(low)}–{points(high)})"
+    return [percent(one["confidence"]), right, thousands(one["comparisons"])]

@@ -110,7 +110,7 @@ def overview_context(run: TrainingRun) -> dict[str, Any]:
         "choice": choice.choice_context(run),
         "curves": run_curves.loss_of_run(run),
         "beside": run_plots.accuracy_beside(run),
-        "calibration": run_plots.calibration(run),
+        "calibration": run_plots.calibration_plot(run),
         "group": breakdowns.by_gap(run),
     }
 
