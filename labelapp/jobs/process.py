@@ -1,12 +1,19 @@
 """Wait for the helper process of a job, and end it when the job must stop."""
 
+import json
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from labelapp.db.retry import POLL_SECONDS
-from labelapp.jobs.jobs import StoppedError
+from labelapp.jobs import jobs
+from labelapp.jobs.environment import environment
+from labelapp.jobs.jobs import FailedError, StoppedError
+from labelapp.models import Job
 
 STOP_SECONDS = 10  # between asking a process to stop and killing it
 
@@ -31,6 +38,27 @@ def watch(process: "subprocess.Popen[str]", beat: Callable[[], bool]) -> tuple[s
                 raise StoppedError
     finally:
         terminate(process)
+
+
+def measure(job: Job, command: Sequence[str]) -> dict[str, Any]:
+    """Run a command of manage.py for a job, and return the JSON object that it prints.
+
+    Raises FailedError with its last line if it fails.
+    """
+    started = subprocess.Popen(
+        [sys.executable, "manage.py", *command],
+        cwd=settings.BASE_DIR,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    out, errors = watch(started, lambda: jobs.beat(job))
+    if started.returncode != 0:
+        lines = errors.strip().splitlines() or [describe_end(started.returncode)]
+        raise FailedError(f"{lines[-1].rstrip('.')}.")
+    result: dict[str, Any] = json.loads(out)
+    return result
 
 
 def terminate(process: "subprocess.Popen[str]") -> None:

@@ -2,7 +2,7 @@
 
 import math
 from datetime import timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeGuard, TypeVar
 
 from django.conf import settings
 from django.db import models
@@ -47,6 +47,11 @@ class ObjectField(models.JSONField):
 def as_object(value: Any) -> dict[str, Any]:
     """Return a JSON value if it is an object, or {}."""
     return value if isinstance(value, dict) else {}
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return True if a JSON value is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class JobQuerySet(models.QuerySet[AnyJob]):

@@ -4,19 +4,14 @@ The task worker starts a separate process (`manage.py measure_agreement`) and st
 The process needs numpy, which would cost every process of the web server 16 MiB.
 """
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError
 
 from labelapp.jobs import jobs, process
-from labelapp.jobs.environment import environment
-from labelapp.jobs.jobs import Enqueue, FailedError
+from labelapp.jobs.jobs import Enqueue
 from labelapp.models import AgreementMeasurement, Project, State, User
 from labelapp.quality.results import Agreement
 
@@ -38,20 +33,7 @@ def execute(measurement: AgreementMeasurement) -> None:
 def measure(measurement: AgreementMeasurement) -> dict[str, Any]:
     """Measure in a separate process. Raises FailedError if it fails."""
     project = f"--project={measurement.project.slug}"
-    started = subprocess.Popen(
-        [sys.executable, "manage.py", "measure_agreement", project, "--json", "--by-task"],
-        cwd=settings.BASE_DIR,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    out, errors = process.watch(started, lambda: jobs.beat(measurement))
-    if started.returncode != 0:
-        lines = errors.strip().splitlines() or [process.describe_end(started.returncode)]
-        raise FailedError(f"{lines[-1].rstrip('.')}.")
-    result: dict[str, Any] = json.loads(out)
-    return result
+    return process.measure(measurement, ["measure_agreement", project, "--json", "--by-task"])
 
 
 @dataclass(frozen=True)

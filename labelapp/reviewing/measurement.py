@@ -4,19 +4,14 @@ The task worker starts a separate process (`manage.py measure_review`) and store
 does for agreement: the process needs numpy, which the processes of the web server do not load.
 """
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError
 
 from labelapp.jobs import jobs, process
-from labelapp.jobs.environment import environment
-from labelapp.jobs.jobs import Enqueue, FailedError
+from labelapp.jobs.jobs import Enqueue
 from labelapp.models import Ranking, ReviewMeasurement, State, TrainingRun, User
 from labelapp.reviewing.results import Review
 
@@ -38,20 +33,7 @@ def execute(measurement: ReviewMeasurement) -> None:
 
 def measure(measurement: ReviewMeasurement) -> dict[str, Any]:
     """Measure in a separate process. Raises FailedError if it fails."""
-    started = subprocess.Popen(
-        [sys.executable, "manage.py", "measure_review", str(measurement.run_id)],
-        cwd=settings.BASE_DIR,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    out, errors = process.watch(started, lambda: jobs.beat(measurement))
-    if started.returncode != 0:
-        lines = errors.strip().splitlines() or [process.describe_end(started.returncode)]
-        raise FailedError(f"{lines[-1].rstrip('.')}.")
-    result: dict[str, Any] = json.loads(out)
-    return result
+    return process.measure(measurement, ["measure_review", str(measurement.run_id)])
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelapp.models import Origin, Prompt, PromptAgreement, Ranking, Response, Score, TrainingRun
+from labelapp.models.jobs import is_number
 from labelapp.rendering.excerpts import excerpt
 from labelapp.rendering.letters import letter
 from labelapp.reviewing.majority import Pair, Votes, majority_ranks, margin, votes
@@ -167,7 +168,7 @@ def mean_reward(run: TrainingRun) -> float:
 
 def number(value: Any) -> float:
     """Return a stored figure, or 0 if it is none."""
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if is_number(value) else 0.0
 
 
 def review_prompt(

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from django.utils.text import get_text_list
+
 from labelapp.models import TrainingRun
 from labelapp.rendering.charts import CHANCE_LOSS, Series, line_chart, thinned
 from labelapp.runs.curves import Curves, LegendItem, Values, decimal, mean, values
 from labelapp.runs.process import run_folder
-from labelapp.runs.words import in_words
 from labelapp.templatetags.figures import percent, thousands
 from training.runs.folder import RunFolder
 
@@ -135,4 +136,4 @@ def notes(read: Sequence[RunCurves]) -> list[str]:
 
 
 def names(runs: Sequence[RunCurves]) -> str:
-    return in_words([f"run {one.run.pk}" for one in runs])
+    return get_text_list([f"run {one.run.pk}" for one in runs], "and")

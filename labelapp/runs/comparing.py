@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.text import capfirst, get_text_list
+
 from labelapp.models import Project, State, TrainingRun
+from labelapp.models.jobs import is_number
 from labelapp.runs import choice
 from labelapp.runs.caveats import gain
 from labelapp.runs.paired_bootstrap import Gain, gains, read_judgements
 from labelapp.runs.process import run_folder
-from labelapp.runs.words import capitalised, in_words, span
+from labelapp.runs.words import span
 from labelapp.templatetags.figures import percent, points, thousands
 from training.config import OLD_NAMES, TrainConfig, label
 from training.runs.caveats import is_measured
@@ -69,7 +72,7 @@ class ComparedRun:
     @property
     def accuracy(self) -> float:
         found = self.held_out.get("accuracy")
-        return float(found) if isinstance(found, int | float) else 0.0
+        return float(found) if is_number(found) else 0.0
 
 
 @dataclass
@@ -106,10 +109,10 @@ def chosen_runs(project: Project, numbers: Sequence[str]) -> list[TrainingRun]:
             "This project does not have all of the runs that you chose. Choose them again."
         )
     if unfinished := [run for run in runs if run.state != State.DONE]:
-        names = in_words([f"run {run.pk}" for run in unfinished])
+        names = get_text_list([f"run {run.pk}" for run in unfinished], "and")
         verb = "has" if len(unfinished) == 1 else "have"
         raise CannotCompareError(
-            f"{capitalised(names)} {verb} not finished, so there is nothing to compare yet."
+            f"{capfirst(names)} {verb} not finished, so there is nothing to compare yet."
         )
     return runs
 
@@ -163,7 +166,7 @@ def why_not_comparable(run: TrainingRun, reference: TrainingRun) -> str:
     differ = [name for name in DECIDE_COMPARISONS if configs[0].get(name) != configs[1].get(name)]
     if differ:
         verb = "differs" if len(differ) == 1 else "differ"
-        cause = f"{in_words([label(name) for name in differ])} {verb}"
+        cause = f"{get_text_list([label(name) for name in differ], 'and')} {verb}"
     elif run.manifest.get("rankings_sha256") != reference.manifest.get("rankings_sha256"):
         cause = "the rankings of the project changed between the two runs"
     else:
@@ -191,7 +194,7 @@ def pair(comparison: RunComparison, first: str, second: str) -> tuple[TrainingRu
 def verdict(comparison: RunComparison) -> Verdict:
     """Return which run orders the held-out comparisons best, or that this cannot be told."""
     together, reference = comparison.together, comparison.reference
-    apart = [f"{capitalised(one.name)} is set apart: {one.why_apart}" for one in comparison.apart]
+    apart = [f"{capfirst(one.name)} is set apart: {one.why_apart}" for one in comparison.apart]
     if len(together) == 1:
         return Verdict(
             "These runs were judged on different held-out comparisons, so their accuracies cannot"
@@ -210,12 +213,12 @@ def verdict(comparison: RunComparison) -> Verdict:
     leads = list(zip(others, gains_over(best, others), strict=True))
     beaten = [one for one, lead in leads if lead.is_below_zero]
     level = [one for one, lead in leads if not lead.is_below_zero]
-    details = [f"{capitalised(best.name)} orders {share_of(best.held_out)} as people did."]
+    details = [f"{capfirst(best.name)} orders {share_of(best.held_out)} as people did."]
     if len(leads) > 1:
-        details += [f"{capitalised(ahead_of(one, lead, subject='it is'))}." for one, lead in leads]
+        details += [f"{capfirst(ahead_of(one, lead, subject='it is'))}." for one, lead in leads]
     words = headline(best, beaten, level)
     if all(lead.is_nothing for _, lead in leads):
-        words = f"{capitalised(names_of(together))} do equally well on every held-out prompt"
+        words = f"{capfirst(names_of(together))} do equally well on every held-out prompt"
     elif len(leads) == 1:
         [(other, lead)] = leads
         words += f": {ahead_of(other, lead, subject=f'{best.name} is')}"
@@ -244,7 +247,7 @@ def headline(best: ComparedRun, beaten: Sequence[ComparedRun], level: Sequence[C
     if not beaten:
         every = sorted([best, *level], key=by_number)
         return f"No difference between {names_of(every)} can be measured"
-    words = f"{capitalised(best.name)} orders the held-out comparisons better than"
+    words = f"{capfirst(best.name)} orders the held-out comparisons better than"
     if not level:
         return f"{words} {names_of(beaten)}"
     return f"{words} {names_of(beaten)}, but not measurably better than {names_of(level)}"
@@ -256,7 +259,7 @@ def by_number(one: ComparedRun) -> int:
 
 def names_of(runs: Sequence[ComparedRun]) -> str:
     """Return the names of runs, as in "run 3 and run 5"."""
-    return in_words([one.name for one in runs])
+    return get_text_list([one.name for one in runs], "and")
 
 
 def share_of(held_out: dict[str, Any]) -> str:

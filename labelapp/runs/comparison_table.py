@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labelapp.models.jobs import as_object
+from django.utils.text import capfirst
+
+from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import leads
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparing import ComparedRun, RunComparison
-from labelapp.runs.words import capitalised, span
+from labelapp.runs.words import span
 from labelapp.templatetags.figures import duration, percent, thousands
 from training.config import TrainConfig, label
 
@@ -55,7 +57,7 @@ def settings_that_differ(runs: Sequence[ComparedRun]) -> tuple[list[Row], str]:
     defaults = TrainConfig().to_json()
     names = dict.fromkeys(name for one in runs for name in one.config)
     rows = [
-        Row(capitalised(label(name)), default_hint(defaults, name), [
+        Row(capfirst(label(name)), default_hint(defaults, name), [
             setting_cell(one.config.get(name), defaults.get(name)) for one in runs
         ])
         for name in names
@@ -142,7 +144,7 @@ def difference(one: ComparedRun) -> Cell:
     if one.is_reference:
         return Cell("reference")
     if one.gain is None:
-        return Cell("not comparable", capitalised(one.why_apart), "refused")
+        return Cell("not comparable", capfirst(one.why_apart), "refused")
     tone = "better" if one.gain.is_above_zero else "worse" if one.gain.is_below_zero else ""
     if one.gain.low is None or one.gain.high is None:
         return Cell(gain(one.gain.value), "no interval")
@@ -174,4 +176,4 @@ def counted(figures: dict[str, Any], rankings: str, prompts: str) -> Cell:
 
 def decimal(value: object) -> str:
     """Return a figure with three decimals, and a dash for a value that is not known."""
-    return f"{value:.3f}" if isinstance(value, int | float) else "–"
+    return f"{value:.3f}" if is_number(value) else "–"

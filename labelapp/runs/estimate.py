@@ -13,12 +13,12 @@ from typing import Any
 
 from django.db.models import Avg
 from django.db.models.functions import Length
+from django.utils.text import get_text_list
 
 from labelapp.models import Project, Response, State, TrainingRun
-from labelapp.models.jobs import as_object
+from labelapp.models.jobs import as_object, is_number
 from labelapp.runs.data_counts import DataCounts
-from labelapp.runs.leads import is_number
-from labelapp.runs.words import in_words, rounded
+from labelapp.runs.words import rounded
 from labelapp.templatetags.figures import duration, thousands
 from training.config import TrainConfig, label
 
@@ -162,7 +162,7 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
     if factor != 1:
         took += f" and {round(passes(earlier.config, earlier.rankings), 1):g} epochs"
     if differ := other_settings(earlier.config, config):
-        took += f", with another {in_words([label(name) for name in differ])}"
+        took += f", with another {get_text_list([label(name) for name in differ], 'and')}"
     memory = ""
     if earlier.memory is not None:
         whose = f"run {earlier.pk}" if earlier.is_own else "that run"

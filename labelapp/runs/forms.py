@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.forms import BoundField
+from django.utils.text import capfirst
 
 from labelapp.models import Project, Ranking, TrainingRun
 from labelapp.runs.base_models import base_models
@@ -16,7 +17,6 @@ from labelapp.runs.setting_fields import (
     backbones_using,
     setting_fields,
 )
-from labelapp.runs.words import capitalised
 from training.config import TrainConfig, label, option, settings_used
 
 
@@ -30,7 +30,7 @@ def labellers_of(project: Project) -> list[str]:
 def in_words_of_the_form(reason: str) -> str:
     """Return why a run failed, with the labels of the form in place of command-line options."""
     for name in SETTINGS:
-        reason = re.sub(rf"{option(name)}\b(?!-)", f"“{capitalised(label(name))}”", reason)
+        reason = re.sub(rf"{option(name)}\b(?!-)", f"“{capfirst(label(name))}”", reason)
     return reason
 
 
@@ -111,7 +111,7 @@ class TrainForm(forms.Form):
                 known = name in self.fields
                 self.add_error(
                     name if known else None,
-                    f"{capitalised(problem)}." if known else f"{error}.",
+                    f"{capfirst(problem)}." if known else f"{error}.",
                 )
         return self.cleaned_data
 

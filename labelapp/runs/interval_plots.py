@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labelapp.models.jobs import as_object
+from django.utils.text import capfirst
+
+from labelapp.models.jobs import as_object, is_number
 from labelapp.rendering.charts import round_axis
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparing import RunComparison
-from labelapp.runs.words import capitalised, span
+from labelapp.runs.words import span
 from labelapp.templatetags.figures import percent
 
 SHORT_NAMES = {"longer_wins": "Longer wins", "word_counts": "Counting words"}
@@ -106,9 +108,7 @@ def plots(comparison: RunComparison) -> list[IntervalsPlot]:
     Runs that were judged on other comparisons are left out, and so are plots of a single run.
     """
     reference, together = comparison.reference, comparison.together
-    accuracies = [
-        estimate(capitalised(one.name), "run", one.held_out, "accuracy") for one in together
-    ]
+    accuracies = [estimate(capfirst(one.name), "run", one.held_out, "accuracy") for one in together]
     baselines = as_object(reference.held_out.get("baselines"))
     for name, found in baselines.items():
         if name in SHORT_NAMES:
@@ -121,7 +121,7 @@ def plots(comparison: RunComparison) -> list[IntervalsPlot]:
     drawn = [intervals_plot("Held-out accuracy, in %", found, whole_percent)]
     differences = [
         Estimate(
-            capitalised(one.name), "run", one.gain.value, one.gain.low, one.gain.high,
+            capfirst(one.name), "run", one.gain.value, one.gain.low, one.gain.high,
             gain(one.gain.value),
         )
         for one in together
@@ -146,7 +146,7 @@ def whole_points(value: float) -> str:
 def estimate(name: str, kind: str, figures: dict[str, Any], key: str) -> Estimate | None:
     """Return a share of the figures with its interval, or None if it is not known."""
     value, low, high = (figures.get(f"{key}{end}") for end in ("", "_low", "_high"))
-    if not isinstance(value, int | float):
+    if not is_number(value):
         return None
     return Estimate(name, kind, value, low, high, percent(value))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labelapp.models.jobs import as_object
+from labelapp.models.jobs import as_object, is_number
 from labelapp.runs.paired_bootstrap import Gain
 from labelapp.runs.run_verdict import better_baseline, judgement
 from training.runs.caveats import is_measured
@@ -76,7 +76,3 @@ def verdict(held_out: Mapping[str, Any]) -> Verdict | None:
     headline, tone = judgement(figures, baseline)
     words, _, reason = headline.partition(": ")
     return Verdict(BEST_FIRST.index(words), words, reason, TONES[tone])
-
-
-def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.utils.http import urlencode
 
 from labelapp.models import Project, State
-from labelapp.models.jobs import as_object
+from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import changed_settings, leads
 from labelapp.runs.caveats import comparison_letters
 
@@ -71,7 +71,7 @@ class Entry:
 
     @property
     def is_judged(self) -> bool:
-        return leads.is_number(self.accuracy)
+        return is_number(self.accuracy)
 
     @cached_property
     def settings(self) -> list[str]:
@@ -84,7 +84,7 @@ class Entry:
     @cached_property
     def verdict(self) -> leads.Verdict | None:
         held_out = {"baselines": as_object(self.baselines), "accuracy": self.accuracy}
-        if leads.is_number(self.prompts):
+        if is_number(self.prompts):
             held_out["prompts"] = self.prompts
         return leads.verdict(held_out) if self.is_judged else None
 
@@ -114,7 +114,7 @@ def number(name: str) -> Key:
 
     def key(entry: Entry) -> Any:
         value = getattr(entry, name)
-        return value if leads.is_number(value) else None
+        return value if is_number(value) else None
 
     return key
 

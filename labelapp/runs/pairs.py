@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Exists, FloatField, OuterRef, Q, Subquery
 
 from labelapp.models import Origin, Placement, Ranking, Score, TrainingRun
+from labelapp.models.jobs import is_number
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.scores import aggregation_of
 
@@ -38,13 +39,13 @@ def reward(run: TrainingRun, response: str) -> Subquery:
 def standard_deviation(run: TrainingRun) -> float:
     """Return the standard deviation of the held-out rewards, or 1 if it is not known."""
     found = run.held_out.get("reward_std")
-    return float(found) if isinstance(found, int | float) and found > 0 else 1.0
+    return float(found) if is_number(found) and found > 0 else 1.0
 
 
 def mean_reward(run: TrainingRun) -> float:
     """Return the mean of the held-out rewards, or 0 if it is not known."""
     found = run.held_out.get("reward_mean")
-    return float(found) if isinstance(found, int | float) else 0.0
+    return float(found) if is_number(found) else 0.0
 
 
 def human_ranks(run: TrainingRun, responses: Iterable[int]) -> Mapping[int, list[HumanRank]]:

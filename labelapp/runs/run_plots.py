@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from labelapp.models import TrainingRun
-from labelapp.models.jobs import as_object
+from labelapp.models.jobs import as_object, is_number
 from labelapp.rendering.plots import Mark, Plot
 from labelapp.runs.caveats import few_prompts
 from labelapp.runs.interval_plots import (
@@ -74,7 +74,7 @@ def calibration_plot(run: TrainingRun) -> Plot | None:
 def is_filled(one: dict[str, Any]) -> bool:
     """Return True for a bin of the calibration that has comparisons."""
     figures = (one.get("confidence"), one.get("accuracy"))
-    has_figures = all(isinstance(value, int | float) for value in figures)
+    has_figures = all(is_number(value) for value in figures)
     return has_figures and isinstance(one.get("comparisons"), int) and one["comparisons"] > 0
 
 

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from labelapp.models import State, TrainingRun
-from labelapp.models.jobs import as_object
+from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import changed_settings, choice, leads
 from labelapp.runs.caveats import few_prompts, gain
 from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate, whole_percent
 from labelapp.runs.listing import Entry, Selection
 from labelapp.runs.time_left import training_seconds_left
-from labelapp.runs.words import capitalised, rounded, span
+from labelapp.runs.words import rounded, span
 
 SETTINGS_SHOWN = 3
 FEWEST_STEPS = 3  # before the time that is left is estimated
@@ -73,11 +74,11 @@ def heading(entry: Entry) -> str:
     """Return what the runs of a section were judged on."""
     pinned = "Pinned: " if entry.is_pinned else ""
     if not entry.is_judged:
-        return capitalised(f"{pinned}not judged")
+        return capfirst(f"{pinned}not judged")
     found = f"{pinned}judged on {entry.letter}"
     if isinstance(entry.comparisons, int) and isinstance(entry.prompts, int):
         found += f", {entry.comparisons:,} comparisons of {entry.prompts:,} held-out prompts"
-    return capitalised(found)
+    return capfirst(found)
 
 
 def row(run: TrainingRun, letter: str, axis: Axis) -> Row:
@@ -93,7 +94,7 @@ def row(run: TrainingRun, letter: str, axis: Axis) -> Row:
         settings=changed[:SETTINGS_SHOWN],
         more_settings=changed[SETTINGS_SHOWN:],
         few_prompts=few_prompts(held_out),
-        interval=span(low, high) if leads.is_number(low) and leads.is_number(high) else "",
+        interval=span(low, high) if is_number(low) and is_number(high) else "",
         plot=plot(run, lead, axis),
         lead=lead,
         lead_text=gain(lead.gain.value) if lead else "",

@@ -1,12 +1,14 @@
 """The verdict on one run: whether its model is worth using, and why."""
 
-from typing import Any, TypeGuard
+from typing import Any
+
+from django.utils.text import capfirst
 
 from labelapp.models import TrainingRun
-from labelapp.models.jobs import as_object
+from labelapp.models.jobs import as_object, is_number
 from labelapp.runs.caveats import BASELINES, gain
 from labelapp.runs.comparing import Verdict, share_of
-from labelapp.runs.words import capitalised, span
+from labelapp.runs.words import span
 from labelapp.templatetags.figures import percent, points, thousands
 from training.runs.caveats import is_measured
 
@@ -21,7 +23,7 @@ def verdict_on(run: TrainingRun) -> Verdict | None:
     """
     held_out = run.held_out
     baseline = better_baseline(held_out)
-    if not is_share(held_out.get("accuracy")) or baseline is None:
+    if not is_number(held_out.get("accuracy")) or baseline is None:
         return None
     if not is_measured(held_out):
         prompts = held_out["prompts"]
@@ -42,7 +44,7 @@ def better_baseline(held_out: dict[str, Any]) -> str | None:
 def to_beat(held_out: dict[str, Any]) -> list[str]:
     """Return the names of the baselines that the model is measured beside."""
     found = as_object(held_out.get("baselines"))
-    return [name for name in TO_BEAT if is_share(as_object(found.get(name)).get("gain"))]
+    return [name for name in TO_BEAT if is_number(as_object(found.get(name)).get("gain"))]
 
 
 def gain_over(held_out: dict[str, Any], baseline: str) -> float:
@@ -58,7 +60,7 @@ def judgement(held_out: dict[str, Any], baseline: str) -> tuple[str, str]:
         if not is_above_zero(baselines[name]):
             return f"Not proven: not measurably better than {BASELINES[name]}", "open"
     near = [as_object(baselines[name].get("near_equal")) for name in to_beat(held_out)]
-    if any(is_share(each.get("gain")) and not is_above_zero(each) for each in near):
+    if any(is_number(each.get("gain")) and not is_above_zero(each) for each in near):
         words = "Of limited use: better than every baseline, but not measurably so at near-equal"
         return f"{words} length", "open"
     return "Worth using: better than every baseline", "clear"
@@ -67,13 +69,13 @@ def judgement(held_out: dict[str, Any], baseline: str) -> tuple[str, str]:
 def is_above_zero(figures: dict[str, Any]) -> bool:
     """Return whether a gain is measurably above zero."""
     low = figures.get("gain_low")
-    return is_share(low) and low > 0
+    return is_number(low) and low > 0
 
 
 def below_people(run: TrainingRun) -> str:
     """Return how far the model is below the agreement of two people, as the end of a sentence."""
     agreement = people(run).get("agreement")
-    if not is_share(agreement):
+    if not is_number(agreement):
         return ""
     distance = agreement - run.held_out["accuracy"]
     if distance <= 0:
@@ -84,7 +86,7 @@ def below_people(run: TrainingRun) -> str:
 def people(run: TrainingRun) -> dict[str, Any]:
     """Return how far two people agree on held-out prompts, or {} if that is not known."""
     found = as_object(as_object(run.metrics.get("labellers_agree")).get("held_out"))
-    return found if is_share(found.get("agreement")) else {}
+    return found if is_number(found.get("agreement")) else {}
 
 
 def details(run: TrainingRun, baseline: str) -> list[str]:
@@ -93,17 +95,17 @@ def details(run: TrainingRun, baseline: str) -> list[str]:
     beaten = beside_baseline(held_out["baselines"][baseline])
     found = [
         f"The model orders {share_of(held_out)} as people did.",
-        f"{capitalised(str(BASELINES[baseline]))}, the better baseline, reaches {beaten}.",
+        f"{capfirst(str(BASELINES[baseline]))}, the better baseline, reaches {beaten}.",
     ]
     near = as_object(held_out.get("near_equal"))
     beside = as_object(held_out["baselines"][baseline].get("near_equal"))
-    if is_share(near.get("accuracy")):
+    if is_number(near.get("accuracy")):
         words = (
             f"At near-equal length, where length cannot help, it orders"
             f" {with_interval(near, 'accuracy')} of {thousands(near.get('comparisons'))}"
             " comparisons"
         )
-        if is_share(beside.get("gain")):
+        if is_number(beside.get("gain")):
             words += f", and the baseline {beside_baseline(beside)}"
         found.append(f"{words}.")
     return [*found, ceiling(run)]
@@ -112,7 +114,7 @@ def details(run: TrainingRun, baseline: str) -> list[str]:
 def beside_baseline(figures: dict[str, Any]) -> str:
     """Return the accuracy of a baseline, and the model's lead over it."""
     words = f"{percent(figures.get('accuracy'))}: a lead of {gain(figures['gain'])} points"
-    if is_share(figures.get("gain_low")):
+    if is_number(figures.get("gain_low")):
         low, high = gain(figures["gain_low"]), gain(figures["gain_high"])
         words += f" (95\u00a0% interval {low} to {high})"
     return words
@@ -135,9 +137,5 @@ def ceiling(run: TrainingRun) -> str:
 def with_interval(figures: dict[str, Any], name: str) -> str:
     """Return a share, with its interval if it has one."""
     low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
-    between = f" (95\u00a0% interval {span(low, high)})" if is_share(low) else ""
+    between = f" (95\u00a0% interval {span(low, high)})" if is_number(low) else ""
     return f"{percent(figures.get(name))}{between}"
-
-
-def is_share(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float)

@@ -5,8 +5,8 @@ import json
 from typing import Any, get_args, get_type_hints
 
 from django import forms
+from django.utils.text import capfirst
 
-from labelapp.runs.words import capitalised
 from training.config import BACKBONE_DEFAULTS, TrainConfig, label, settings_used, words
 
 GROUPS = {
@@ -36,7 +36,7 @@ def setting_field(name: str) -> forms.Field:
     """Return the form field of a setting. TrainConfig checks the range of its value."""
     common: dict[str, Any] = {
         "required": False,
-        "label": capitalised(label(name)),
+        "label": capfirst(label(name)),
         "help_text": help_text(name),
     }
     default = SETTINGS[name].default
@@ -63,7 +63,7 @@ def setting_field(name: str) -> forms.Field:
 def help_text(name: str) -> str:
     """Return the help of the command line as a sentence, without the name that the label has."""
     text: str = SETTINGS[name].metadata["help"]
-    return f"{capitalised(text.removeprefix(f'{label(name)}: '))}."
+    return f"{capfirst(text.removeprefix(f'{label(name)}: '))}."
 
 
 def defaults(name: str) -> dict[str, str]:

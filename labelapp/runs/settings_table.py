@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+from django.utils.text import capfirst
+
 from labelapp.models import TrainingRun
 from labelapp.runs import choice
 from labelapp.runs.changed_settings import changed_values, defaults_of
 from labelapp.runs.comparing import full_config
 from labelapp.runs.process import run_folder
-from labelapp.runs.words import capitalised
 from training.config import TrainConfig, option, settings_used
 
 BY_MODEL = "by the model"
@@ -42,7 +43,7 @@ def grouped_settings(run: TrainingRun) -> list[Group]:
     groups = [Group("Changed from the default", [one for one in found if one.is_changed])]
     for name in dict.fromkeys(one.group for one in found):
         kept = [one for one in found if one.group == name and not one.is_changed]
-        groups.append(Group(capitalised(name), kept))
+        groups.append(Group(capfirst(name), kept))
     return [group for group in groups if group.settings]
 
 
@@ -62,7 +63,7 @@ def settings_of(run: TrainingRun) -> Iterator[Setting]:
         yield Setting(
             name=name,
             group=field.metadata["group"],
-            help=f"{capitalised(field.metadata['help'])}.",
+            help=f"{capfirst(field.metadata['help'])}.",
             value=text_of(known),
             default=text_of(default),
             is_changed=name in changed,

@@ -1,20 +1,7 @@
-"""Sentences put together from parts."""
-
-from collections.abc import Sequence
+"""Figures in words, as the pages of runs say them."""
 
 from labelapp.templatetags.figures import points
 from training.plural import counted
-
-
-def in_words(items: Sequence[str]) -> str:
-    """Return items as an English list: "a, b and c"."""
-    *first, last = items
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def capitalised(text: str) -> str:
-    """Return the text with a capital letter at its beginning."""
-    return text[:1].upper() + text[1:]
 
 
 def span(low: object, high: object) -> str:
