@@ -777,7 +777,7 @@ class TrainConfig:
 
 
 def is_day(text: str) -> bool:
-    """Return whether a text is a day of the calendar, as YYYY-MM-DD."""
+    """Return True if a text is a day of the calendar, as YYYY-MM-DD."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:

@@ -44,7 +44,7 @@ ORDERS: Mapping[str, Order] = {
 
 @dataclass(frozen=True)
 class Filter:
-    """What a reviewer wants to see; the defaults show all prompts, biggest disagreements first."""
+    """Choose prompts to review; the defaults show all, the biggest disagreements first."""
 
     q: str = ""  # in the prompt, its external id or a response
     source: str = ""  # of a response

@@ -34,7 +34,7 @@ class DateInput(forms.DateInput):
 
 
 class FilterForm(forms.Form):
-    """What a reviewer wants to see. Every field is optional."""
+    """Check the filters of the reviewed prompts. Every field is optional."""
 
     q = forms.CharField(label="Text", required=False, max_length=MAX_SEARCH)
     source = forms.ChoiceField(label="Source", required=False)

@@ -54,7 +54,7 @@ class Rater:
 
 @dataclass(frozen=True)
 class RaterAgreement:
-    """How often two raters say the same of a pair of responses: one, the other, or a tie."""
+    """Hold how often two raters give the same answer on a pair: one, the other, or a tie."""
 
     first: int  # places in the list of raters
     second: int

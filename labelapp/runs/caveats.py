@@ -87,8 +87,13 @@ def chance_of_training(run: TrainingRun) -> float | None:
 
 def sentence(caveat: Caveat) -> str:
     """Return a caveat in words."""
-    values = caveat.values
-    match caveat.name:
+    found = about_figures(caveat.name, caveat.values)
+    return about_rankings(caveat.name, caveat.values) if found is None else found
+
+
+def about_figures(name: str, values: Mapping[str, Any]) -> str | None:
+    """Return a caveat on the figures of a model in words, or None for another caveat."""
+    match name:
         case "few_prompts":
             return ngettext(
                 "The figures are from %(prompts)s held-out prompt: not a measurement. Hold out at"
@@ -112,11 +117,17 @@ def sentence(caveat: Caveat) -> str:
                 "The model is not measurably better than %(baseline)s: it orders %(ours)s of the"
                 " held-out comparisons as people did, against %(theirs)s, a lead of %(lead)s."
             ) % comparison(values)
+    return None
+
+
+def about_rankings(name: str, values: Mapping[str, Any]) -> str:
+    """Return a caveat on what the model learned from in words."""
+    match name:
         case "left_out":
             reasons = ", ".join(
                 _("%(count)s because %(reason)s")
-                % {"count": count, "reason": reason(name, values["reason"])}
-                for name, count in values["reasons"].items()
+                % {"count": count, "reason": reason(cause, values["reason"])}
+                for cause, count in values["reasons"].items()
             )
             return ngettext(
                 "%(left_out)s of %(rankings)s rankings (%(share)s) was left out: %(reasons)s.",
@@ -152,6 +163,7 @@ def sentence(caveat: Caveat) -> str:
                 " messages: the chat template refuses system messages.",
                 values["prompts"],
             ) % {"prompts": values["prompts"]}
+    raise ValueError(f"there is no caveat {name}")
 
 
 def reason(name: str, template_reason: str) -> str:

@@ -39,7 +39,7 @@ SMALL_MODEL_BYTES = 0.7e9  # of a process that trains a small model: mostly PyTo
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """What a finished run took."""
+    """Hold the time and the memory that a finished run took."""
 
     pk: int
     is_own: bool  # of the same project

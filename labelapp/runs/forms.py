@@ -142,12 +142,12 @@ class TrainForm(forms.Form):
             )
 
     def has_value(self, name: str) -> bool:
-        """Return whether a field is filled in with something else than its default."""
+        """Return True if a field has another value than its default."""
         return self[name].value() not in (None, "", [], SETTINGS[name].default)
 
 
 class AboutForm(forms.ModelForm):
-    """What a manager says of a run, to find it again."""
+    """Edit the name, the note and the tags by which a run is found again."""
 
     class Meta:
         model = TrainingRun

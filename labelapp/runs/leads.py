@@ -40,7 +40,7 @@ class Lead:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the figures say of a run in a few words; the best verdict has the lowest place."""
+    """Say in a few words what a run's figures show; the best verdict has the lowest place."""
 
     place: int
     words: str

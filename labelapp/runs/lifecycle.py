@@ -94,7 +94,7 @@ def same_run(project: Project, config: TrainConfig, form_key: UUID | None) -> Tr
 
 
 def can_resume(run: TrainingRun) -> bool:
-    """Return whether a run that has ended left a checkpoint or a trained model to resume from."""
+    """Return True if a run that has ended left a checkpoint or a trained model to resume from."""
     if run.state not in (State.FAILED, State.STOPPED) or not run.folder:
         return False
     folder = run_folder(run)
@@ -164,7 +164,7 @@ def delete_row(run: TrainingRun) -> None:
 
 
 def shares_tokens(run: TrainingRun) -> bool:
-    """Return whether another run of the project uses the cached tokens of this one, or may."""
+    """Return True if another run of the project uses the cached tokens of this one, or may."""
     others = run.project.runs.exclude(pk=run.pk)
     key = (run_folder(run).read_manifest() or {}).get("tokens_key")
     return others.filter(manifest__tokens_key=key).exists() or others.active().exists()

@@ -44,7 +44,7 @@ READ = (
 
 @dataclass(frozen=True)
 class Entry:
-    """What the list is sorted and filtered by, of one run."""
+    """Hold what the list of runs is sorted and filtered by, for one run."""
 
     pk: int
     name: str
@@ -171,7 +171,7 @@ class Selection:
         return urlencode([*pairs, *(("run", key) for key in self.run)])
 
     def has(self, entry: Entry) -> bool:
-        """Return whether a run is among those that the list shows."""
+        """Return True if a run is among those that the list shows."""
         return (
             (not self.state or entry.state == self.state)
             and (not self.tag or self.tag in entry.tags.split())

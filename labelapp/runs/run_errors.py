@@ -41,7 +41,7 @@ class ShownResponse:
 
     @property
     def is_cut(self) -> bool:
-        """Return whether the excerpt is not the whole text."""
+        """Return True if the excerpt is not the whole text."""
         return self.excerpt != self.response.text
 
 

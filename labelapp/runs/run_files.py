@@ -60,7 +60,7 @@ def files_of(run: TrainingRun) -> list[RunFile]:
 
 
 def is_plain(path: Path) -> bool:
-    """Return whether a path is a file that a run may have written, and not a link elsewhere."""
+    """Return True if a path is a file that a run may have written, and not a link elsewhere."""
     return path.is_file() and not path.is_symlink()
 
 
@@ -101,7 +101,7 @@ def size_of(run: TrainingRun) -> int:
 
 
 class Buffer:
-    """What an archive has written since it was last taken away."""
+    """Collect what an archive writes, until it is taken away."""
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []

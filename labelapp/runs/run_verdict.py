@@ -67,7 +67,7 @@ def judgement(held_out: dict[str, Any], baseline: str) -> tuple[str, str]:
 
 
 def is_above_zero(figures: dict[str, Any]) -> bool:
-    """Return whether a gain is measurably above zero."""
+    """Return True if a gain is measurably above zero."""
     low = figures.get("gain_low")
     return is_number(low) and low > 0
 

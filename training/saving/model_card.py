@@ -122,61 +122,53 @@ def model_card(
     facts: Mapping[str, Any],
 ) -> str:
     """Return the model card as Markdown."""
-    project = plain(str(manifest["project"]))
-    trust = "" if config.backbone == "pretrained" else ", trust_remote_code=True"
-    return "\n".join(
-        [
-            "---",
-            *_front_matter(config),
-            "---",
-            f"# Reward model of {project}",
-            "",
-            "It reads a prompt and a response and gives one number, higher for what people prefer.",
-            (
-                f"It learned from {counted(manifest['train_rankings'], 'ranking')},"
-                f" from {_start(config)}."
-            ),
-            "",
-            "## Use",
-            "",
-            USE.format(
-                trust=trust,
-                # Facts of earlier versions do not say, and their tokenizers may add some.
-                plain_call=PLAIN_CALL if facts.get("plain_call") else ADDING_CALL,
-                call="" if facts.get("plain_call") else ", add_special_tokens=False",
-                own=OWN_CODE if trust else "",
-            ),
-            "## Data",
-            "",
+    sections = {
+        "Use": [_use(config, facts)],
+        "Data": [
             *_table((words, manifest[key]) for key, words in DATA.items() if key in manifest),
             "",
             _labellers(manifest),
             "",
             _split(config),
             "",
-            "## Figures",
-            "",
+        ],
+        "Figures": [
             *[f"**{line}**\n" for line in sentences(caveats(metrics), plain)],
-            (
-                f"On the held-out side, with {percent(0.95, 0)} intervals over prompts where there"
-                " are any:"
-            ),
+            f"On the held-out side, with {percent(0.95, 0)} intervals over prompts where there"
+            " are any:",
             "",
             *_table(figures(metrics["held_out"])),
             "",
-            "## Limits",
-            "",
-            *[f"- {limit}" for limit in _limits(metrics["held_out"], facts)],
-            "",
-            "## Settings",
-            "",
-            *_table(_settings(config)),
-            "",
-            "## Licence",
-            "",
-            licence(config, manifest),
-            "",
-        ]
+        ],
+        "Limits": [*[f"- {limit}" for limit in _limits(metrics["held_out"], facts)], ""],
+        "Settings": [*_table(_settings(config)), ""],
+        "Licence": [licence(config, manifest), ""],
+    }
+    lines = ["---", *_front_matter(config), "---", *_title(config, manifest)]
+    for title, section in sections.items():
+        lines += [f"## {title}", "", *section]
+    return "\n".join(lines)
+
+
+def _title(config: TrainConfig, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the title, and what the model is."""
+    yield f"# Reward model of {plain(str(manifest['project']))}"
+    yield ""
+    yield "It reads a prompt and a response and gives one number, higher for what people prefer."
+    learned = counted(manifest["train_rankings"], "ranking")
+    yield f"It learned from {learned}, from {_start(config)}."
+    yield ""
+
+
+def _use(config: TrainConfig, facts: Mapping[str, Any]) -> str:
+    """Return the code that uses the model."""
+    trust = "" if config.backbone == "pretrained" else ", trust_remote_code=True"
+    return USE.format(
+        trust=trust,
+        # Facts of earlier versions do not say, and their tokenizers may add some.
+        plain_call=PLAIN_CALL if facts.get("plain_call") else ADDING_CALL,
+        call="" if facts.get("plain_call") else ", add_special_tokens=False",
+        own=OWN_CODE if trust else "",
     )
 
 
