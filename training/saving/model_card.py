@@ -134,8 +134,10 @@ def model_card(
         ],
         "Figures": [
             *[f"**{line}**\n" for line in sentences(caveats(metrics), plain)],
-            f"On the held-out side, with {percent(0.95, 0)} intervals over prompts where there"
-            " are any:",
+            (
+                f"On the held-out side, with {percent(0.95, 0)} intervals over prompts where there"
+                " are any:"
+            ),
             "",
             *_table(figures(metrics["held_out"])),
             "",
