@@ -51,7 +51,7 @@ PAGES = {
     "projects/kitchen/runs/{run}/log/": "Run",
     "projects/kitchen/runs/{run}/delete/": "Delete run",
     "projects/kitchen/reviewing/": "Review",
-    "projects/kitchen/reviewing/{prompt}/": "Review of a prompt",
+    "projects/kitchen/reviewing/{prompt}/": "Prompt",
 }
 
 
@@ -289,13 +289,16 @@ def test_the_review_shows_scores_beside_human_ranks(
     page.goto(f"{live_server.url}/projects/kitchen/reviewing/")
     expect(page.get_by_text("1 of 6 comparisons differs from people")).to_be_visible()
     expect(page.get_by_text("60.1–75.2")).to_be_visible()
-    rows = page.get_by_role("row")
-    expect(rows.nth(1)).to_contain_text("No.")
-    expect(rows.nth(1)).to_contain_text("labeller ranked it 2")
-    expect(rows.nth(1)).to_contain_text("model and people differ")
-    expect(rows.nth(4)).not_to_contain_text("model and people differ")
+    row = page.get_by_role("row", name="Is this safe?")
+    expect(row.get_by_role("cell").nth(0)).to_have_text("CBDA")  # the model's order
+    expect(row.get_by_role("cell").nth(1)).to_have_text("BCDA")  # people's
     page.get_by_role("link", name="Is this safe?").click()
-    expect(page.get_by_role("article", name="Response C")).to_contain_text("model-2")
+    best = page.get_by_role("article", name="Response C")
+    expect(best).to_contain_text("model-2")
+    expect(best).to_contain_text("No.")
+    expect(best.get_by_role("listitem")).to_have_text("2 labeller")
+    expect(best).to_contain_text("model and people differ")
+    expect(page.get_by_role("article", name="Response D")).not_to_contain_text("people differ")
     assert page.evaluate("window.hacked") is None
 
 

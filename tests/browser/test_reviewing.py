@@ -60,9 +60,11 @@ def test_filters_narrow_the_list_and_keys_walk_through_it(
     assert page.url.endswith(f"/reviewing/?run={run}&held_out=1")
     page.get_by_role("link", name="The first prompt?").click()
     expect(page.get_by_text("1 of 2", exact=True)).to_be_visible()
+    page.wait_for_load_state()  # the keys are a script's
     page.keyboard.press("n")
     expect(page.get_by_text("2 of 2", exact=True)).to_be_visible()
     expect(page.locator(".asked-text")).to_contain_text("The second prompt?")
+    page.wait_for_load_state()
     page.keyboard.press("n")  # there is no next one
     page.keyboard.press("p")
     expect(page.get_by_text("1 of 2", exact=True)).to_be_visible()
