@@ -1,18 +1,34 @@
-"""The settings of a training run. The web imports this file."""
+"""The settings of a training run."""
 # ruff: noqa: RUF009 - setting() makes a dataclass field; nothing is shared between instances
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_type_hints
 
+from training.config.checks import check_together
+from training.config.defaults import (
+    BACKBONE_DEFAULTS,
+    DECIDED_BY_MODEL,
+    LORA_LEARNING_RATE,
+    OLD_NAMES,
+    OPTIMIZER_RATES,
+)
+from training.config.setting import (
+    BY_STEPS,
+    LINEAR,
+    PRETRAINED,
+    RNN,
+    SCRATCH,
+    SWITCH_WORDS,
+    TRANSFORMER,
+    check,
+    option,
+    setting,
+)
 from training.rankings import Aggregation, RankedIn, Ties
 
 Switch = Literal["off", "on"]
@@ -30,113 +46,6 @@ AttentionChoice = Literal["auto", "blocks", "flex", "dense"]
 Sharding = Literal["ddp", "fsdp"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bf16"]
-
-# The defaults of settings whose default is None. Those of models from scratch were chosen on splits
-# of 219 and of 5,281 rankings (docs/experiments.md). The origin of those of pretrained models is in
-# docs/training.md.
-TRANSFORMER_DEFAULTS: dict[str, Any] = {
-    "model": "",
-    "lora_rank": 0,
-    "max_prompt_tokens": 512,
-    "max_response_tokens": 1024,
-    "epochs": 1,
-    "rankings_per_step": 16,
-    "learning_rate": 3e-3,
-    "warmup_ratio": 0.05,
-    "choose_by": "held-out",
-    "weight_decay": 0.1,
-    "tokens_per_batch": 2048,
-}
-BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
-    "auto": TRANSFORMER_DEFAULTS,
-    "features": TRANSFORMER_DEFAULTS,
-    "embedding": TRANSFORMER_DEFAULTS,
-    "transformer": TRANSFORMER_DEFAULTS,
-    "rnn": {
-        "model": "",
-        "lora_rank": 0,
-        "max_prompt_tokens": 512,
-        "max_response_tokens": 512,
-        "epochs": 3,
-        "rankings_per_step": 16,
-        "learning_rate": 1e-3,
-        "warmup_ratio": 0.05,
-        "choose_by": "held-out",
-        "weight_decay": 0.1,
-        "tokens_per_batch": 2048,
-    },
-    "pretrained": {
-        "model": "gpt2",
-        "epochs": 2,
-        "rankings_per_step": 8,
-        "learning_rate": 1e-5,
-        "warmup_ratio": 0.1,
-        "choose_by": "validation",
-        "weight_decay": 0.0,
-        "tokens_per_batch": 0,
-    },
-}
-
-SWITCH_WORDS = {"off": "Off", "on": "On"}
-Group = Literal["rankings", "model", "learning", "evaluation", "machine"]
-Kind = Literal["linear", "transformer", "rnn", "pretrained"]
-LINEAR: tuple[Kind, ...] = ("linear",)
-TRANSFORMER: tuple[Kind, ...] = ("transformer",)
-RNN: tuple[Kind, ...] = ("rnn",)
-SCRATCH: tuple[Kind, ...] = ("transformer", "rnn")
-PRETRAINED: tuple[Kind, ...] = ("pretrained",)
-BY_STEPS: tuple[Kind, ...] = ("transformer", "rnn", "pretrained")
-"""Kinds of models that optimiser steps train; a linear model is solved for."""
-EVERY: tuple[Kind, ...] = ("linear", "transformer", "rnn", "pretrained")
-LORA_LEARNING_RATE = 1e-4
-DECIDED_BY_MODEL = (
-    "lora_rank",
-    "max_prompt_tokens",
-    "max_response_tokens",
-    "learning_rate",
-    "head_learning_rate",
-)
-"""Settings that stay None until training/backbones/defaults.py has read the pretrained model."""
-
-# Factors on the default learning rates above, which are AdamW's (docs/training.md has the trials).
-# Muon's updates are scaled to the size of AdamW's.
-OPTIMIZER_RATES: dict[str, float] = {
-    "adam": 1,
-    "adamw": 1,
-    "sgd": 100,
-    "rmsprop": 0.1,
-    "adafactor": 10,
-    "muon": 1,
-}
-
-# Earlier names of settings, on the command line and in stored configurations.
-OLD_NAMES = {"verdicts": "aggregation", "centring": "reward_centering"}
-
-
-def setting(
-    default: Any,
-    text: str,
-    *,
-    group: Group,
-    label: str = "",
-    words: Mapping[str, str] | None = None,
-    is_basic: bool = False,
-    is_date: bool = False,
-    least: float | None = None,
-    above: float | None = None,
-    most: float | None = None,
-    used_by: tuple[Kind, ...] = EVERY,
-) -> Any:
-    """Define a field of TrainConfig: its help text, its group, its range and its use.
-
-    `used_by` names the kinds of models that the setting has an effect on. Forms show `label` in
-    place of the field's name and `words` in place of its choices, and `is_basic` settings first.
-    """
-    metadata: dict[str, Any] = {"help": text, "group": group, "used_by": used_by}
-    metadata |= {"label": label, "words": words or {}, "is_basic": is_basic}
-    metadata["is_date"] = is_date
-    limits = {"least": least, "above": above, "most": most}
-    return dataclasses.field(default=default, metadata={**metadata, **limits})
 
 
 @dataclass(frozen=True)
@@ -629,15 +538,15 @@ class TrainConfig:
     def __post_init__(self) -> None:
         types = get_type_hints(type(self))
         for name in ("backbone", "optimizer"):  # what other settings' defaults depend on
-            _check(name, getattr(self, name), types[name], {})
+            check(name, getattr(self, name), types[name], {})
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value is None:
                 value = self._default(field.name)
             if value is not None or field.name not in DECIDED_BY_MODEL:
-                value = _check(field.name, value, types[field.name], field.metadata)
+                value = check(field.name, value, types[field.name], field.metadata)
             object.__setattr__(self, field.name, value)
-        self._check_together()
+        check_together(self)
 
     def _default(self, name: str) -> Any:
         """Return the default of a setting, or None if it depends on the pretrained model."""
@@ -648,92 +557,6 @@ class TrainConfig:
             return None
         rate = LORA_LEARNING_RATE if self.lora_rank else float(value or 0)
         return rate * OPTIMIZER_RATES[self.optimizer]
-
-    def _check_together(self) -> None:
-        """Raise ValueError for settings that do not go together."""
-        if self.backbone in ("auto", "transformer") and (self.width % self.heads or self.width % 2):
-            raise ValueError(
-                f"width must be even and a multiple of heads ({self.heads}), got {self.width}"
-            )
-        if self.folds == 1 or (self.folds and self.split >= self.folds):
-            raise ValueError(
-                "folds must be 0 or at least 2, and split below it,"
-                f" got {self.folds} with split {self.split}"
-            )
-        if self.aggregation == "majority" and self.held_out_by == "labeller":
-            raise ValueError(
-                "held_out_by labeller needs the labellers' own rankings: aggregation must be all or"
-                " adjudicated, got 'majority'"
-            )
-        if self.backbone not in ("pretrained", "embedding") and self.model:
-            raise ValueError(
-                "model is for backbone pretrained or embedding,"
-                f" got {self.model!r} for backbone {self.backbone}"
-            )
-        if self.backbone != "pretrained" and self.lora_rank:
-            raise ValueError(f"lora_rank is for backbone pretrained, got backbone {self.backbone}")
-        if self.backbone != "pretrained" and (self.head_learning_rate or self.freeze != "none"):
-            name = "head_learning_rate" if self.head_learning_rate else "freeze"
-            raise ValueError(f"{name} is for backbone pretrained, got backbone {self.backbone}")
-        if not re.fullmatch("none|all|[1-9][0-9]{0,3}", self.freeze):
-            raise ValueError(
-                f"freeze must be none, all or a number of layers from 1 on, got {self.freeze!r}"
-            )
-        if self.lora_rank and self.freeze != "none":
-            raise ValueError(
-                f"freeze is not for LoRA, which freezes the model itself, got {self.freeze} with"
-                f" lora_rank {self.lora_rank}"
-            )
-        if self.backbone != "pretrained" and self.gradient_checkpointing == "on":
-            raise ValueError(
-                f"gradient_checkpointing is for backbone pretrained, got backbone {self.backbone}"
-            )
-        if self.sharding == "fsdp" and self.backbone != "pretrained":
-            raise ValueError(f"sharding fsdp is for backbone pretrained, got {self.backbone}")
-        if self.sharding == "fsdp" and self.optimizer in ("adafactor", "muon"):
-            raise ValueError(
-                "sharding fsdp is for optimizer adam, adamw, sgd or rmsprop, which look at each"
-                f" number of a weight by itself; got {self.optimizer}"
-            )
-        if self.backbone == "pretrained" and not self.model:
-            raise ValueError("model must be the name or the folder of a model, got ''")
-        self._check_days()
-        self._check_objective()
-
-    def _check_days(self) -> None:
-        """Raise ValueError for days that are none, or the last of which is before the first."""
-        for name in ("ranked_from", "ranked_until"):
-            day = getattr(self, name)
-            if day and not is_day(day):
-                raise ValueError(f"{name} must be a day like 2026-11-28, got {day!r}")
-        if self.ranked_from and self.ranked_until and self.ranked_from > self.ranked_until:
-            raise ValueError(
-                f"ranked_until must not be before ranked_from ({self.ranked_from}), got"
-                f" {self.ranked_until}"
-            )
-
-    def _check_objective(self) -> None:
-        """Raise ValueError for settings of the loss that do not go together."""
-        if self.ties == "davidson" and self.margin:
-            raise ValueError(
-                "margin is not for ties davidson, which learns how far apart a better response is,"
-                f" got {self.margin}"
-            )
-        if self.loss != "plackett-luce":
-            return
-        if self.ties != "drop":
-            raise ValueError(f"loss plackett-luce leaves ties out: ties drop, not {self.ties}")
-        if self.batching != "grouped":
-            raise ValueError(
-                "loss plackett-luce is of the order as a whole: batching must be grouped,"
-                f" got {self.batching}"
-            )
-        for name in ("margin", "label_smoothing"):
-            if getattr(self, name):
-                raise ValueError(
-                    f"{name} is of comparisons, and loss plackett-luce has none;"
-                    f" it must be 0, got {getattr(self, name)}"
-                )
 
     @property
     def validates(self) -> bool:
@@ -774,131 +597,3 @@ class TrainConfig:
         """Return the command line of this configuration, one `--name=value` for each value."""
         values = dataclasses.asdict(self)
         return [f"{option(name)}={value}" for name, value in values.items() if value is not None]
-
-
-def is_day(text: str) -> bool:
-    """Return True if a text is a day of the calendar, as YYYY-MM-DD."""
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def settings_used(backbone: str, *, network: bool) -> set[str]:
-    """Return the names of the settings that have an effect on a model.
-
-    With `network`, one was trained beside the linear model of backbone auto.
-    """
-    kinds: set[str] = {backbone}
-    if backbone in ("auto", "features", "embedding"):
-        kinds = {"linear", "transformer"} if network and backbone == "auto" else {"linear"}
-    elif backbone not in EVERY:  # of another version
-        kinds = set(EVERY)
-    fields = dataclasses.fields(TrainConfig)
-    used = {field.name for field in fields if kinds & set(field.metadata["used_by"])}
-    if backbone in ("features", "embedding"):
-        used -= {"network_from"}
-    if backbone in ("auto", "features", "transformer", "rnn"):
-        used -= {"model", "backbone_license"}  # nothing is read from files
-    return used
-
-
-def label(name: str) -> str:
-    """Return the name of a setting in words."""
-    field = TrainConfig.__dataclass_fields__.get(name)
-    return (field.metadata["label"] if field else "") or name.replace("_", " ")
-
-
-def words(name: str, value: Any) -> str:
-    """Return a value of a setting in words."""
-    field = TrainConfig.__dataclass_fields__.get(name)
-    known: Mapping[str, str] = field.metadata["words"] if field else {}
-    return known.get(value, "") if isinstance(value, str) and value in known else str(value)
-
-
-def default_text(name: str) -> str:
-    """Return the default of a setting in words: by backbone, where it depends on it."""
-    return _default_text(TrainConfig.__dataclass_fields__[name])
-
-
-def stored_aggregation(values: Mapping[str, Any]) -> Aggregation:
-    """Return the aggregation in stored settings or in a manifest, under its present or old name."""
-    aggregation: Aggregation = values.get("aggregation") or values.get("verdicts") or "all"
-    return aggregation
-
-
-def option(name: str) -> str:
-    """Return a field's name on the command line."""
-    return "--" + name.replace("_", "-")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each field of TrainConfig, in its group."""
-    types = get_type_hints(TrainConfig)
-    groups: dict[str, Any] = {}
-    for field in dataclasses.fields(TrainConfig):
-        title = field.metadata["group"]
-        if title not in groups:
-            groups[title] = parser.add_argument_group(title)
-        choices = get_args(types[field.name]) or None
-        old = [option(name) for name, new in OLD_NAMES.items() if new == field.name]
-        groups[title].add_argument(
-            option(field.name),
-            *old,
-            dest=field.name,
-            type=str if choices else types[field.name],
-            choices=choices,
-            metavar=None if choices else types[field.name].__name__.upper(),
-            default=argparse.SUPPRESS,
-            help=f"{field.metadata['help']} (default: {_default_text(field)})".replace("%", "%%"),
-        )
-
-
-def from_arguments(arguments: argparse.Namespace) -> TrainConfig:
-    """Return the configuration that parsed arguments ask for. Raises ValueError."""
-    names = {field.name for field in dataclasses.fields(TrainConfig)}
-    return TrainConfig(**{name: value for name, value in vars(arguments).items() if name in names})
-
-
-def _default_text(field: dataclasses.Field[Any]) -> str:
-    """Return a field's default as `--help` shows it."""
-    if field.default is not None:
-        return str(field.default)
-    values = {name: defaults.get(field.name) for name, defaults in BACKBONE_DEFAULTS.items()}
-    texts = {k: "by the model" if value is None else str(value) for k, value in values.items()}
-    usual = texts["auto"]
-    others = [f"{name} {text}" for name, text in texts.items() if text != usual]
-    return ", ".join([usual, *others] if usual else others)
-
-
-def _check(name: str, value: Any, expected: Any, limits: Mapping[str, Any]) -> Any:
-    """Return the value, an int as a float where due. Raises ValueError with the allowed values."""
-    choices = get_args(expected)
-    if choices:
-        if value not in choices:
-            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-        return value
-    if expected is float and type(value) is int:
-        value = float(value)
-    if type(value) is not expected:
-        raise ValueError(f"{name} must be of type {expected.__name__}, got {value!r}")
-    if expected is not str:
-        _check_range(name, value, limits)
-    return value
-
-
-def _check_range(name: str, value: float, limits: Mapping[str, Any]) -> None:
-    """Raise ValueError where the value is not within its limits."""
-    least, above, most = limits["least"], limits["above"], limits["most"]
-    if least is not None:
-        low, allowed = value < least, [f"at least {least:,}"]
-    elif above is not None:
-        low, allowed = value <= above, [f"above {above:,}"]
-    else:
-        low, allowed = False, []
-    high = most is not None and value > most
-    if most is not None:
-        allowed.append(f"at most {most:,}")
-    if low or high or (isinstance(value, float) and not math.isfinite(value)):
-        allowed = allowed or ["finite"]
-        raise ValueError(f"{name} must be {' and '.join(allowed)}, got {value}")

@@ -1,0 +1,102 @@
+"""Settings that do not go together."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from training.config.setting import is_day
+
+if TYPE_CHECKING:
+    from training.config.train_config import TrainConfig
+
+
+def check_together(config: TrainConfig) -> None:
+    """Raise ValueError for settings that do not go together."""
+    if config.backbone in ("auto", "transformer") and (
+        config.width % config.heads or config.width % 2
+    ):
+        raise ValueError(
+            f"width must be even and a multiple of heads ({config.heads}), got {config.width}"
+        )
+    if config.folds == 1 or (config.folds and config.split >= config.folds):
+        raise ValueError(
+            "folds must be 0 or at least 2, and split below it,"
+            f" got {config.folds} with split {config.split}"
+        )
+    if config.aggregation == "majority" and config.held_out_by == "labeller":
+        raise ValueError(
+            "held_out_by labeller needs the labellers' own rankings: aggregation must be all or"
+            " adjudicated, got 'majority'"
+        )
+    if config.backbone not in ("pretrained", "embedding") and config.model:
+        raise ValueError(
+            "model is for backbone pretrained or embedding,"
+            f" got {config.model!r} for backbone {config.backbone}"
+        )
+    if config.backbone != "pretrained" and config.lora_rank:
+        raise ValueError(f"lora_rank is for backbone pretrained, got backbone {config.backbone}")
+    if config.backbone != "pretrained" and (config.head_learning_rate or config.freeze != "none"):
+        name = "head_learning_rate" if config.head_learning_rate else "freeze"
+        raise ValueError(f"{name} is for backbone pretrained, got backbone {config.backbone}")
+    if not re.fullmatch("none|all|[1-9][0-9]{0,3}", config.freeze):
+        raise ValueError(
+            f"freeze must be none, all or a number of layers from 1 on, got {config.freeze!r}"
+        )
+    if config.lora_rank and config.freeze != "none":
+        raise ValueError(
+            f"freeze is not for LoRA, which freezes the model itself, got {config.freeze} with"
+            f" lora_rank {config.lora_rank}"
+        )
+    if config.backbone != "pretrained" and config.gradient_checkpointing == "on":
+        raise ValueError(
+            f"gradient_checkpointing is for backbone pretrained, got backbone {config.backbone}"
+        )
+    if config.sharding == "fsdp" and config.backbone != "pretrained":
+        raise ValueError(f"sharding fsdp is for backbone pretrained, got {config.backbone}")
+    if config.sharding == "fsdp" and config.optimizer in ("adafactor", "muon"):
+        raise ValueError(
+            "sharding fsdp is for optimizer adam, adamw, sgd or rmsprop, which look at each"
+            f" number of a weight by itself; got {config.optimizer}"
+        )
+    if config.backbone == "pretrained" and not config.model:
+        raise ValueError("model must be the name or the folder of a model, got ''")
+    check_days(config)
+    check_objective(config)
+
+
+def check_days(config: TrainConfig) -> None:
+    """Raise ValueError for days that are none, or the last of which is before the first."""
+    for name in ("ranked_from", "ranked_until"):
+        day = getattr(config, name)
+        if day and not is_day(day):
+            raise ValueError(f"{name} must be a day like 2026-11-28, got {day!r}")
+    if config.ranked_from and config.ranked_until and config.ranked_from > config.ranked_until:
+        raise ValueError(
+            f"ranked_until must not be before ranked_from ({config.ranked_from}), got"
+            f" {config.ranked_until}"
+        )
+
+
+def check_objective(config: TrainConfig) -> None:
+    """Raise ValueError for settings of the loss that do not go together."""
+    if config.ties == "davidson" and config.margin:
+        raise ValueError(
+            "margin is not for ties davidson, which learns how far apart a better response is,"
+            f" got {config.margin}"
+        )
+    if config.loss != "plackett-luce":
+        return
+    if config.ties != "drop":
+        raise ValueError(f"loss plackett-luce leaves ties out: ties drop, not {config.ties}")
+    if config.batching != "grouped":
+        raise ValueError(
+            "loss plackett-luce is of the order as a whole: batching must be grouped,"
+            f" got {config.batching}"
+        )
+    for name in ("margin", "label_smoothing"):
+        if getattr(config, name):
+            raise ValueError(
+                f"{name} is of comparisons, and loss plackett-luce has none;"
+                f" it must be 0, got {getattr(config, name)}"
+            )
