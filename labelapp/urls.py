@@ -15,9 +15,9 @@ from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
 from labelapp.quality.views import agreement, disagreements
 from labelapp.reviewing import views as reviewing
-from labelapp.runs import list_views as run_list
-from labelapp.runs import run_views as one_run
 from labelapp.runs import views as runs
+from labelapp.runs.all_runs import list_views as run_list
+from labelapp.runs.one_run import run_views as one_run
 from labelapp.web import languages
 from labelapp.web.middleware import translated
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from labelapp.runs.setting_fields import choices
+from labelapp.runs.starting.setting_fields import choices
 
 
 class ExportForm(forms.Form):

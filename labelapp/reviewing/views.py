@@ -27,7 +27,7 @@ from labelapp.reviewing.raters import rater_rows
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import ReviewedResponse, review
 from labelapp.runs.caveats import few_prompts
-from labelapp.runs.run_plots import calibration_plot
+from labelapp.runs.one_run.run_plots import calibration_plot
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 from training.runs.outcomes import OutcomeModel
 

@@ -1,15 +1,11 @@
-"""Dots with intervals on one axis: the accuracies of runs and their differences."""
+"""Dots with intervals on one axis."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.text import capfirst
-
-from labelapp.models.jobs import as_object, is_number
+from labelapp.models.jobs import is_number
 from labelapp.rendering.charts import round_axis
-from labelapp.runs.caveats import gain
-from labelapp.runs.comparing import RunComparison
 from labelapp.runs.words import span
 from labelapp.templatetags.figures import percent
 
@@ -102,45 +98,9 @@ def dot(axis: Axis, one: Estimate) -> Dot:
     )
 
 
-def plots(comparison: RunComparison) -> list[IntervalsPlot]:
-    """Return the accuracies beside what they must beat, and the differences from the reference.
-
-    Runs that were judged on other comparisons are left out, and so are plots of a single run.
-    """
-    reference, together = comparison.reference, comparison.together
-    accuracies = [estimate(capfirst(one.name), "run", one.held_out, "accuracy") for one in together]
-    baselines = as_object(reference.held_out.get("baselines"))
-    for name, found in baselines.items():
-        if name in SHORT_NAMES:
-            accuracies.append(estimate(SHORT_NAMES[name], "baseline", as_object(found), "accuracy"))
-    agreement = as_object(as_object(reference.run.metrics.get("labellers_agree")).get("held_out"))
-    accuracies.append(estimate("Two people", "people", agreement, "agreement"))
-    found = [one for one in accuracies if one is not None]
-    if len(together) < 2 or not found:
-        return []
-    drawn = [intervals_plot("Held-out accuracy, in %", found, whole_percent)]
-    differences = [
-        Estimate(
-            capfirst(one.name), "run", one.gain.value, one.gain.low, one.gain.high,
-            gain(one.gain.value),
-        )
-        for one in together
-        if one.gain is not None
-    ]  # fmt: skip
-    if any(one.value or one.low for one in differences):
-        title = f"Difference from {reference.name}, in points"
-        drawn.append(intervals_plot(title, differences, whole_points))
-    return drawn
-
-
 def whole_percent(value: float) -> str:
     """Return 0.65 as "65", for an axis."""
     return f"{100 * value:.0f}"
-
-
-def whole_points(value: float) -> str:
-    """Return 0.05 as "+5", for an axis."""
-    return "0" if abs(value) < 1e-9 else gain(value).removesuffix(".0")
 
 
 def estimate(name: str, kind: str, figures: dict[str, Any], key: str) -> Estimate | None:

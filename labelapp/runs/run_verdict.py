@@ -1,5 +1,6 @@
 """The verdict on one run: whether its model is worth using, and why."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.text import capfirst
@@ -7,13 +8,22 @@ from django.utils.text import capfirst
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs.caveats import BASELINES, gain
-from labelapp.runs.comparing import Verdict, share_of
 from labelapp.runs.words import span
 from labelapp.templatetags.figures import percent, points, thousands
 from training.runs.caveats import is_measured
 
 TO_BEAT = ("longer_wins", "word_counts")
 """The baselines that any model of use is better than."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of the comparison in words."""
+
+    headline: str
+    details: list[str]
+    tone: str  # clear, open or refused
+    notes: list[str] = field(default_factory=list)
 
 
 def verdict_on(run: TrainingRun) -> Verdict | None:
@@ -139,3 +149,14 @@ def with_interval(figures: dict[str, Any], name: str) -> str:
     low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
     between = f" (95\u00a0% interval {span(low, high)})" if is_number(low) else ""
     return f"{percent(figures.get(name))}{between}"
+
+
+def share_of(held_out: dict[str, Any]) -> str:
+    """Return the accuracy of a run and what it is of, in words."""
+    low, high = held_out.get("accuracy_low"), held_out.get("accuracy_high")
+    between = f" (95\u00a0% interval {span(low, high)})" if low is not None else ""
+    comparisons, prompts = held_out.get("comparisons"), held_out.get("prompts")
+    return (
+        f"{percent(held_out.get('accuracy'))}{between} of the {thousands(comparisons)} comparisons"
+        f" on {thousands(prompts)} held-out prompts"
+    )

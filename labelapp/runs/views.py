@@ -11,14 +11,14 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from labelapp.models import Member
-from labelapp.runs import (
+from labelapp.runs import tensorboard as board
+from labelapp.runs.comparison import (
     compare_curves,
     comparing,
+    comparison_plots,
     comparison_table,
     flips,
-    interval_plots,
 )
-from labelapp.runs import tensorboard as board
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 
 FLIPS_PER_PAGE = 10
@@ -38,7 +38,7 @@ def compare(request: HttpRequest, member: Member) -> HttpResponse:
     context |= {
         "comparison": comparison,
         "verdict": comparing.verdict(comparison),
-        "plots": interval_plots.plots(comparison),
+        "plots": comparison_plots.plots(comparison),
         "sections": comparison_table.sections(comparison),
         "query": query,
         "curves": compare_curves.curves_of_runs(

@@ -8,8 +8,8 @@ from pytest_django.fixtures import Settings
 
 from labelapp.models import Member, Project, State, TrainingRun
 from labelapp.runs import process
-from labelapp.runs.base_models import base_models
-from labelapp.runs.forms import TrainForm
+from labelapp.runs.starting.base_models import base_models
+from labelapp.runs.starting.forms import TrainForm
 from tests.conftest import sign_in
 
 FORM = {"backbone": "pretrained", "ties": "drop", "seed": "0"}

@@ -22,7 +22,7 @@ from labelapp.models import (
     User,
 )
 from labelapp.runs import process
-from labelapp.runs.comparing import compare
+from labelapp.runs.comparison.comparing import compare
 from tests.conftest import join, sign_in
 from training.config import TrainConfig
 

@@ -12,7 +12,7 @@ from labelapp.models import (
     Prompt,
     Score,
 )
-from labelapp.runs.flips import counts, flips, show
+from labelapp.runs.comparison.flips import counts, flips, show
 from labelapp.runs.scores import training_ranking
 from tests.labelapp.runs.conftest import AddScored
 from training.aggregation import choose

@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp.models import Member, Project, State, TrainingRun, User
-from labelapp.runs import leads, list_page
+from labelapp.runs import leads
+from labelapp.runs.all_runs import list_page
+from labelapp.runs.all_runs.listing import Selection, entries_of
 from labelapp.runs.changed_settings import in_words
-from labelapp.runs.listing import Selection, entries_of
 from tests.conftest import sign_in
 from training.config import TrainConfig
 

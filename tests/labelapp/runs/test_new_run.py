@@ -10,11 +10,11 @@ import pytest
 from django.utils import timezone
 
 from labelapp.models import Member, Project, Prompt, Ranking, State, TrainingRun, User
-from labelapp.runs.data_counts import DataCounts, data_counts
-from labelapp.runs.estimate import estimate
-from labelapp.runs.forms import TrainForm
-from labelapp.runs.presets import PRESETS
-from labelapp.runs.setting_fields import GROUPS, SETTINGS
+from labelapp.runs.starting.data_counts import DataCounts, data_counts
+from labelapp.runs.starting.estimate import estimate
+from labelapp.runs.starting.forms import TrainForm
+from labelapp.runs.starting.presets import PRESETS
+from labelapp.runs.starting.setting_fields import GROUPS, SETTINGS
 from labelapp.runs.words import rounded
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from training.aggregation import RankingFilter

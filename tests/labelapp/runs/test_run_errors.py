@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from labelapp.models import Member, Project, Prompt, PromptAgreement, TrainingRun
-from labelapp.runs.run_errors import Error, errors
+from labelapp.runs.one_run.run_errors import Error, errors
 from tests.conftest import sign_in
 from tests.labelapp.runs.conftest import AddScored
 from training.rankings import UNRANKED

@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp.models import Member, Project, State, TrainingRun, User
-from labelapp.runs import process, settings_table
+from labelapp.runs import process
+from labelapp.runs.one_run import settings_table
 from labelapp.runs.run_verdict import verdict_on
 from labelapp.runs.time_left import training_seconds_left
 from tests.conftest import sign_in

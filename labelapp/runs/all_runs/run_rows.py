@@ -10,9 +10,9 @@ from django.utils.text import capfirst
 from labelapp.models import State, TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import changed_settings, choice, leads
+from labelapp.runs.all_runs.listing import Entry, Selection
 from labelapp.runs.caveats import few_prompts, gain
 from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate, whole_percent
-from labelapp.runs.listing import Entry, Selection
 from labelapp.runs.time_left import training_seconds_left
 from labelapp.runs.words import rounded, span
 

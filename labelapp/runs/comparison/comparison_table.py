@@ -9,7 +9,7 @@ from django.utils.text import capfirst
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import leads
 from labelapp.runs.caveats import gain
-from labelapp.runs.comparing import ComparedRun, RunComparison
+from labelapp.runs.comparison.comparing import ComparedRun, RunComparison
 from labelapp.runs.words import span
 from labelapp.templatetags.figures import duration, percent, thousands
 from training.config import TrainConfig, label

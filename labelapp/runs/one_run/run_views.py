@@ -15,23 +15,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.jobs import jobs
 from labelapp.models import Member, Role, State, TrainingRun
 from labelapp.rendering.charts import SMOOTHING
-from labelapp.runs import (
+from labelapp.runs import caveats, choice, lifecycle, process, run_verdict, scores, tasks
+from labelapp.runs.one_run import (
     breakdowns,
-    caveats,
-    choice,
     data_summary,
-    lifecycle,
-    process,
     run_curves,
     run_errors,
     run_files,
     run_plots,
-    run_verdict,
-    scores,
     settings_table,
-    tasks,
 )
-from labelapp.runs.forms import in_words_of_the_form
+from labelapp.runs.starting.forms import in_words_of_the_form
 from labelapp.runs.time_left import training_seconds_left
 from labelapp.web.access import REVIEWERS, View, member_view
 

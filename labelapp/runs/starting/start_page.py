@@ -11,10 +11,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from labelapp.models import Member, TrainingRun
 from labelapp.runs import lifecycle, tasks
 from labelapp.runs.changed_settings import changed_values
-from labelapp.runs.data_counts import data_counts
-from labelapp.runs.estimate import estimate
-from labelapp.runs.forms import TrainForm
-from labelapp.runs.presets import PRESETS, preset
+from labelapp.runs.starting.data_counts import data_counts
+from labelapp.runs.starting.estimate import estimate
+from labelapp.runs.starting.forms import TrainForm
+from labelapp.runs.starting.presets import PRESETS, preset
 from labelapp.web.access import signed_in
 from training.aggregation import RankingFilter
 from training.config import TrainConfig

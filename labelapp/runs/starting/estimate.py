@@ -17,7 +17,7 @@ from django.utils.text import get_text_list
 
 from labelapp.models import Project, Response, State, TrainingRun
 from labelapp.models.jobs import as_object, is_number
-from labelapp.runs.data_counts import DataCounts
+from labelapp.runs.starting.data_counts import DataCounts
 from labelapp.runs.words import rounded
 from labelapp.templatetags.figures import duration, thousands
 from training.config import TrainConfig, label

@@ -9,9 +9,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labelapp.jobs import jobs
 from labelapp.models import Member, Role, TrainingRun
-from labelapp.runs import choice, run_rows, start_page
-from labelapp.runs.forms import AboutForm
-from labelapp.runs.list_page import list_context
+from labelapp.runs import choice
+from labelapp.runs.all_runs import run_rows
+from labelapp.runs.all_runs.list_page import list_context
+from labelapp.runs.starting import start_page
+from labelapp.runs.starting.forms import AboutForm
 from labelapp.web.access import REVIEWERS, member_view
 from labelapp.web.middleware import PageRequest
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.text import capfirst, get_text_list
@@ -13,8 +13,8 @@ from labelapp.runs import choice
 from labelapp.runs.caveats import gain
 from labelapp.runs.paired_bootstrap import Gain, gains, read_judgements
 from labelapp.runs.process import run_folder
-from labelapp.runs.words import span
-from labelapp.templatetags.figures import percent, points, thousands
+from labelapp.runs.run_verdict import Verdict, share_of
+from labelapp.templatetags.figures import points
 from training.config import OLD_NAMES, TrainConfig, label
 from training.runs.caveats import is_measured
 
@@ -35,16 +35,6 @@ DECIDE_COMPARISONS = (
 
 class CannotCompareError(Exception):
     """The chosen runs cannot be compared; the message says why."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The result of the comparison in words."""
-
-    headline: str
-    details: list[str]
-    tone: str  # clear, open or refused
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -260,17 +250,6 @@ def by_number(one: ComparedRun) -> int:
 def names_of(runs: Sequence[ComparedRun]) -> str:
     """Return the names of runs, as in "run 3 and run 5"."""
     return get_text_list([one.name for one in runs], "and")
-
-
-def share_of(held_out: dict[str, Any]) -> str:
-    """Return the accuracy of a run and what it is of, in words."""
-    low, high = held_out.get("accuracy_low"), held_out.get("accuracy_high")
-    between = f" (95\u00a0% interval {span(low, high)})" if low is not None else ""
-    comparisons, prompts = held_out.get("comparisons"), held_out.get("prompts")
-    return (
-        f"{percent(held_out.get('accuracy'))}{between} of the {thousands(comparisons)} comparisons"
-        f" on {thousands(prompts)} held-out prompts"
-    )
 
 
 def ahead_of(other: ComparedRun, lead: Gain, subject: str) -> str:

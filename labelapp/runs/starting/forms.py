@@ -10,8 +10,8 @@ from django.forms import BoundField
 from django.utils.text import capfirst
 
 from labelapp.models import Project, Ranking, TrainingRun
-from labelapp.runs.base_models import base_models
-from labelapp.runs.setting_fields import (
+from labelapp.runs.starting.base_models import base_models
+from labelapp.runs.starting.setting_fields import (
     GROUPS,
     SETTINGS,
     backbones_using,

@@ -5,7 +5,7 @@ from django.http import HttpRequest
 
 from labelapp.jobs import jobs
 from labelapp.models import Member, State
-from labelapp.runs import listing, run_rows
+from labelapp.runs.all_runs import listing, run_rows
 
 RUNS_PER_PAGE = 20
 

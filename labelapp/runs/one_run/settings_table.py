@@ -10,7 +10,7 @@ from django.utils.text import capfirst
 from labelapp.models import TrainingRun
 from labelapp.runs import choice
 from labelapp.runs.changed_settings import changed_values, defaults_of
-from labelapp.runs.comparing import full_config
+from labelapp.runs.comparison.comparing import full_config
 from labelapp.runs.process import run_folder
 from training.config import TrainConfig, option, settings_used
 

@@ -1,0 +1,1 @@
+"""Two to eight runs side by side: settings, figures, curves, and pairs ordered differently."""

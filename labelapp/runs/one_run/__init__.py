@@ -1,0 +1,1 @@
+"""The pages of one run: its tabs, its progress and its files."""

@@ -1,0 +1,1 @@
+"""The form that starts a run: settings, presets, and what the run will take."""
