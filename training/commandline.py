@@ -127,6 +127,19 @@ def run(
     return 0
 
 
+def end(code: int) -> NoReturn:
+    """End the process with this exit code.
+
+    A process that a launcher started skips the interpreter's own end: threads of torch's process
+    group may still run then, and would abort it, which the launcher takes for a failure.
+    """
+    if "RANK" not in os.environ:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def _explain(error: BaseException) -> tuple[int, str]:
     """Return the exit code and the line that explains an error."""
     line = (str(error).strip().splitlines() or [""])[0]

@@ -8,11 +8,10 @@ Options only: training/programs/train.py does it.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.commandline import Parser, add_shared_arguments, database_project, run, work_in
+from training.commandline import Parser, add_shared_arguments, database_project, end, run, work_in
 from training.config import add_arguments, from_arguments
 from training.errors import UserError
 
@@ -48,4 +47,4 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -88,7 +88,7 @@ def web_processes(served: int) -> list[int]:
     return [
         pid
         for child in children(served)
-        if b"granian" in Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"labelapp.management.granian" in Path(f"/proc/{child}/cmdline").read_bytes()
         for pid in children(child)
     ]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -48,6 +49,12 @@ def batcher(slow):
     batcher.stop()
 
 
+def run(coroutine):
+    """Run a coroutine in a thread: a browser test may have left a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 async def begin(slow, batcher, count=1, problem=""):
     """Ask for rewards, and return the task once the first are being computed."""
     task = asyncio.ensure_future(batcher.rewards([Encoded(problem=problem)] * count))
@@ -67,7 +74,7 @@ def test_what_comes_meanwhile_is_computed_together(slow, batcher):
         slow.go.set()
         return [rewards(await task) for task in (first, *others)]
 
-    assert asyncio.run(ask()) == [[0.0], [0.0, 1.0], [2.0, 3.0, 4.0]]
+    assert run(ask()) == [[0.0], [0.0, 1.0], [2.0, 3.0, 4.0]]
     assert slow.batches == [1, 5]
 
 
@@ -80,10 +87,10 @@ def test_too_many_are_refused_with_the_time_to_ask_again(slow, batcher):
         await first
         return full.value
 
-    error = asyncio.run(ask())
+    error = run(ask())
     assert error.seconds >= 1
     assert str(error) == f"too many responses wait; ask again in {error.seconds} seconds"
-    assert rewards(asyncio.run(batcher.rewards([Encoded()] * 8)))[-1] == 7.0  # alone, any number
+    assert rewards(run(batcher.rewards([Encoded()] * 8)))[-1] == 7.0  # alone, any number
 
 
 def test_a_request_that_fails_takes_no_other_with_it(slow, batcher):
@@ -98,7 +105,7 @@ def test_a_request_that_fails_takes_no_other_with_it(slow, batcher):
             await bad
         return rewards(await good)
 
-    assert asyncio.run(ask()) == [0.0, 1.0]
+    assert run(ask()) == [0.0, 1.0]
 
 
 def test_what_nobody_waits_for_is_not_computed(slow, batcher):
@@ -113,7 +120,7 @@ def test_what_nobody_waits_for_is_not_computed(slow, batcher):
         await first
         return rewards(await good)
 
-    assert asyncio.run(ask()) == [0.0, 1.0, 2.0]
+    assert run(ask()) == [0.0, 1.0, 2.0]
     assert slow.batches == [1, 3]
 
 
@@ -129,7 +136,7 @@ def test_what_waits_is_computed_before_the_end(slow, batcher):
             await batcher.rewards([Encoded()])
         return rewards(await first), rewards(await second)
 
-    assert asyncio.run(ask()) == ([0.0], [0.0, 1.0])
+    assert run(ask()) == ([0.0], [0.0, 1.0])
     assert not batcher.is_running
 
 
@@ -144,7 +151,7 @@ def test_a_batch_takes_requests_until_it_has_enough_tokens(slow):
         for task in tasks:
             await task
 
-    asyncio.run(ask())
+    run(ask())
     batcher.stop()
     assert slow.batches == [1, 4, 2]  # a response without tokens counts as one
 
@@ -161,5 +168,5 @@ def test_a_request_that_would_wait_too_long_is_refused(slow):
             await batcher.rewards([Encoded()])
         await slow.release(first)
 
-    asyncio.run(ask())
+    run(ask())
     batcher.stop()
