@@ -44,7 +44,8 @@ def short(value: object) -> str:
 def changed_values(config: Mapping[str, Any], *, network: bool = True) -> dict[str, Any]:
     """Return the settings of a stored configuration that are in use and differ from the defaults.
 
-    With `network`, the model may have one beside its linear part.
+    With `network`, the model may have one beside its linear part. They come in the order in which
+    TrainConfig lists them: a database keeps an object of JSON in an order of its own.
     """
     given = {OLD_NAMES.get(name, name): value for name, value in config.items()}
     backbone = str(given.get("backbone", "auto"))
@@ -56,10 +57,16 @@ def changed_values(config: Mapping[str, Any], *, network: bool = True) -> dict[s
     )
     used = settings_in_use(backbone, network)
     return {
-        name: value
-        for name, value in given.items()
-        if name in used and value not in (None, "", defaults.get(name))
+        name: given[name]
+        for name in usual_order()
+        if name in given and name in used and given[name] not in (None, "", defaults.get(name))
     }
+
+
+@lru_cache(maxsize=1)
+def usual_order() -> tuple[str, ...]:
+    """Return the names of all settings in the order of TrainConfig."""
+    return tuple(field.name for field in fields(TrainConfig))
 
 
 @lru_cache(maxsize=100)
