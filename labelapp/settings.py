@@ -238,6 +238,10 @@ MODELS_DIR = Path(os.environ.get("MODELS_DIR") or DATA_DIR / "models")
 # Set by `manage.py serve`: the address of TensorBoard, with its secret path.
 TENSORBOARD_URL = os.environ.get("TENSORBOARD_URL", "").rstrip("/")
 
+# Set by `manage.py serve`, or by whoever runs the reward service elsewhere.
+REWARD_SERVER_URL = os.environ.get("REWARD_SERVER_URL", "").rstrip("/")
+REWARD_SERVER_TOKEN = (*words("REWARD_SERVER_TOKEN", ""), "")[0]
+
 # Only the upload page accepts files (labelapp/importing/views.py), up to this size.
 MAX_UPLOAD_BYTES = 2**20 * whole_number(
     "MAX_UPLOAD_MIB", os.environ.get("MAX_UPLOAD_MIB") or "2048"

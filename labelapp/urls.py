@@ -14,6 +14,9 @@ from labelapp.projects.views import accounts, invitations, progress, projects, p
 from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
 from labelapp.quality.views import agreement, disagreements
+from labelapp.registry import playground_views as playground
+from labelapp.registry import service_views as service
+from labelapp.registry import views as registry
 from labelapp.reviewing import views as reviewing
 from labelapp.runs import views as runs
 from labelapp.runs.all_runs import list_views as run_list
@@ -160,6 +163,31 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<row:pk>/stop/", one_run.stop, name="run_stop"),
     path("projects/<slug:slug>/runs/<row:pk>/go-on/", one_run.resume, name="run_resume"),
     path("projects/<slug:slug>/runs/<row:pk>/log/", one_run.log, name="run_log"),
+    path("projects/<slug:slug>/models/", registry.index, name="models"),
+    path("projects/<slug:slug>/models/gates/", registry.set_gates, name="model_gates"),
+    path("projects/<slug:slug>/models/roll-back/", registry.roll_back, name="model_roll_back"),
+    path(
+        "projects/<slug:slug>/models/register/<row:pk>/", registry.register, name="model_register"
+    ),
+    path("projects/<slug:slug>/models/playground/", playground.index, name="playground"),
+    path("projects/<slug:slug>/models/service/", service.index, name="model_service"),
+    path(
+        "projects/<slug:slug>/models/tokens/<row:pk>/revoke/", service.revoke, name="token_revoke"
+    ),
+    path("projects/<slug:slug>/models/<row:number>/", registry.detail, name="model_version"),
+    path(
+        "projects/<slug:slug>/models/<row:number>/promote/", registry.promote, name="model_promote"
+    ),
+    path(
+        "projects/<slug:slug>/models/<row:number>/challenger/",
+        registry.challenge,
+        name="model_challenge",
+    ),
+    path(
+        "projects/<slug:slug>/models/<row:number>/withdraw/",
+        registry.withdraw,
+        name="model_withdraw",
+    ),
     path("projects/<slug:slug>/reviewing/", reviewing.index, name="reviewing"),
     path("projects/<slug:slug>/reviewing/figures/", reviewing.figures, name="reviewing_figures"),
     path("projects/<slug:slug>/reviewing/measure/", reviewing.measure, name="reviewing_measure"),

@@ -1,6 +1,7 @@
-"""Serve rewards over HTTP: the model of a run, in the dialects of RL trainers.
+"""Serve rewards over HTTP, in the dialects of RL trainers.
 
 python -m training.serve --model FOLDER --bind HOST:PORT
+python -m training.serve --project SLUG --alias champion
 
 Options only: training/programs/serve.py does it.
 """
@@ -15,13 +16,35 @@ from pathlib import Path
 
 from training.commandline import Parser, run, work_in
 from training.errors import UserError
-from training.serving.address import TOKENS, address, is_own, tokens
+from training.serving.address import ALIASES, CHAMPION, TOKENS, address, is_own, tokens
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("python -m training.serve", "Serve the rewards of a run's model over HTTP.")
+    whose = parser.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--model", metavar="FOLDER", help="folder of a run, or of its model")
+    whose.add_argument(
+        "--project",
+        metavar="SLUG",
+        help="project whose registry is followed: after a promotion, the new model answers",
+    )
+    whose.add_argument(
+        "--all-projects",
+        action="store_true",
+        help="follow the registries of all projects; requests name theirs in the path",
+    )
     parser.add_argument(
-        "--model", required=True, metavar="FOLDER", help="folder of a run, or of its model"
+        "--alias",
+        choices=ALIASES,
+        default=CHAMPION,
+        help="model of --project that answers (default: champion)",
+    )
+    parser.add_argument(
+        "--most-models",
+        type=int,
+        default=3,
+        metavar="INT",
+        help="models of registries that stay loaded (default: 3)",
     )
     parser.add_argument(
         "--bind",
@@ -72,16 +95,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def check(arguments: argparse.Namespace) -> None:
     """Raise UserError for a folder that is none, and for an open address without a token."""
-    if not Path(arguments.model).is_dir():
+    if arguments.model is not None and not Path(arguments.model).is_dir():
         raise UserError(f"--model {arguments.model} is not a folder")
     if arguments.invalid_reward is not None and not math.isfinite(arguments.invalid_reward):
         raise UserError("--invalid-reward must be a finite number")
+    if arguments.most_models < 1:
+        raise UserError("--most-models must be at least 1")
     if arguments.most_waiting < 1:
         raise UserError("--most-waiting must be at least 1")
     if not arguments.longest_wait > 0:
         raise UserError("--longest-wait must be more than 0")
     host, _ = address(arguments.bind)
-    if not is_own(host) and not tokens():
+    # A registry has tokens of its own, and without one a project's models answer nobody.
+    if arguments.model is not None and not is_own(host) and not tokens():
         raise UserError(
             f"--bind {arguments.bind} can be reached by others: set {TOKENS}, or bind to 127.0.0.1"
         )

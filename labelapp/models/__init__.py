@@ -22,6 +22,13 @@ from labelapp.models.rankings import (
     Rating,
     SkipReason,
 )
+from labelapp.models.registry import (
+    Alias,
+    AliasMove,
+    ModelVersion,
+    PromotionGates,
+    ServiceToken,
+)
 from labelapp.models.runs import PromptAgreement, Score, TrainingRun
 from labelapp.models.signin import SignInFailures
 
@@ -31,6 +38,8 @@ __all__ = [
     "MAX_RESPONSES",
     "MIN_RESPONSES",
     "AgreementMeasurement",
+    "Alias",
+    "AliasMove",
     "Assignment",
     "Comment",
     "Disagreement",
@@ -39,9 +48,11 @@ __all__ = [
     "Invitation",
     "Job",
     "Member",
+    "ModelVersion",
     "Origin",
     "Placement",
     "Project",
+    "PromotionGates",
     "Prompt",
     "PromptAgreement",
     "Ranking",
@@ -50,6 +61,7 @@ __all__ = [
     "ReviewMeasurement",
     "Role",
     "Score",
+    "ServiceToken",
     "SignInFailures",
     "SkipReason",
     "State",

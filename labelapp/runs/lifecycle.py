@@ -15,11 +15,12 @@ from labelapp.db.retry import with_retries
 from labelapp.db.writer import write
 from labelapp.jobs import files, jobs
 from labelapp.jobs.jobs import Enqueue
-from labelapp.models import Placement, Project, State, TrainingRun, User
+from labelapp.models import ModelVersion, Placement, Project, State, TrainingRun, User
 from labelapp.runs import scores, source_accuracy
 from labelapp.runs.process import command, end_orphan, run_folder, watch
 from training.config import TrainConfig
 from training.rankings import UNRANKED
+from training.runs.folder import RunFolder, digest_of
 
 
 class CannotDeleteError(Exception):
@@ -132,6 +133,12 @@ def reason_not_to_delete(run: TrainingRun) -> str:
     """Return why a run cannot be deleted now, as a sentence that says what to do, or ""."""
     if run.is_active:
         return f"Run {run.pk} is in progress. Stop it, then delete it."
+    version = ModelVersion.objects.filter(run=run).first()
+    if version is not None:
+        return (
+            f"Run {run.pk} is {version.name} on the page Models. Withdraw that version, then delete"
+            " the run."
+        )
     others = run.project.runs.exclude(pk=run.pk)
     model = str(run_folder(run).model) if run.folder else ""
     if model and (user := others.active().filter(config__model=model).first()):
@@ -203,6 +210,14 @@ def train_and_score(run: TrainingRun, show: bool) -> None:
         with_retries(lambda: jobs.beat(run, stage="storing"))
         with_retries(lambda: scores.store(run, folder, show=show))
         source_accuracy.write_by_source(run, folder)
+        write_digest(folder)
     finally:
         manifest, metrics = folder.read_manifest() or {}, folder.read_metrics() or {}
         with_retries(lambda: jobs.beat(run, manifest=manifest, metrics=metrics))
+
+
+def write_digest(folder: RunFolder) -> None:
+    """Write the digest of the model's files to metrics.json, as the reward service gives it."""
+    metrics = folder.read_metrics()
+    if metrics is not None and folder.model.is_dir():
+        folder.write_metrics(metrics | {"model_digest": digest_of(folder.model)})

@@ -3,7 +3,7 @@
 Plain Python, because the processes that serve pages do not load numpy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -16,6 +16,7 @@ from training.runs.folder import RunFolder
 SAMPLES = 2000
 SEED = 0
 GROUPS = 1000  # prompts beyond this number are summed in groups, so that the time stays the same
+SLICE_GROUPS = 200  # the same, where many parts of the comparisons have an interval each
 
 Column = tuple[float, ...]
 Judgements = Mapping[str, tuple[float, int]]
@@ -78,11 +79,39 @@ def gains(reference: Judgements, others: Sequence[Judgements]) -> list[Gain | No
     ]
 
 
-def grouped(column: Column) -> Column:
-    """Return the sums of GROUPS groups of prompts, or the column itself where it is shorter."""
-    if len(column) <= GROUPS:
+def paired_gains(differences: Sequence[Column], comparisons: Sequence[Column]) -> list[Gain]:
+    """Return the gain in each of several parts of the comparisons, on the same prompts.
+
+    Each column has a number for each prompt: by how many comparisons the second model is ahead,
+    and how many there are, which may be none.
+    """
+    found = []
+    small = [grouped(column, SLICE_GROUPS) for column in (*differences, *comparisons)]
+    is_enough = len(differences[0]) >= FEWEST_PROMPTS
+    drawn = list(resampled(small)) if is_enough else []
+    for place, (column, counts) in enumerate(zip(differences, comparisons, strict=True)):
+        value = sum(column) / sum(counts)
+        if sum(map(bool, counts)) < FEWEST_PROMPTS:
+            found.append(Gain(value))
+            continue
+        sums = ((row[place], row[place + len(differences)]) for row in drawn)
+        found.append(Gain(value, *percentiles([gain / total for gain, total in sums if total])))
+    return found
+
+
+def grouped(column: Column, groups: int = GROUPS) -> Column:
+    """Return the sums of groups of prompts, or the column itself where it is shorter."""
+    if len(column) <= groups:
         return column
-    return tuple(sum(column[place::GROUPS]) for place in range(GROUPS))
+    return tuple(sum(column[place::groups]) for place in range(groups))
+
+
+def resampled(columns: Sequence[Column], samples: int = SAMPLES) -> Iterator[list[float]]:
+    """Yield the sums of the columns over the same prompts, drawn with replacement."""
+    random, places = Random(SEED), range(len(columns[0]))
+    for _ in range(samples):
+        drawn = itemgetter(*random.choices(places, k=len(places)))
+        yield [sum(drawn(column)) for column in columns]
 
 
 @lru_cache(maxsize=64)
@@ -98,13 +127,8 @@ def intervals(
     """
     if not columns or len(comparisons) < FEWEST_PROMPTS:
         return [(None, None)] * len(columns)
-    random, places = Random(SEED), range(len(comparisons))
-    shares: list[list[float]] = [[] for _ in columns]
-    for _ in range(samples):
-        drawn = itemgetter(*random.choices(places, k=len(places)))
-        total = sum(drawn(comparisons))
-        for of_column, column in zip(shares, columns, strict=True):
-            of_column.append(sum(drawn(column)) / total)
+    drawn = resampled((comparisons, *columns), samples)
+    shares = zip(*([each / total for each in sums] for total, *sums in drawn), strict=True)
     return [percentiles(of_column) for of_column in shares]
 
 

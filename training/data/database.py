@@ -52,6 +52,7 @@ project = Table(
     metadata,
     Column("id", BigInteger, primary_key=True),
     Column("slug", String),
+    Column("deleted_at", DateTime(timezone=True)),
 )
 member = Table(
     "labelapp_member",

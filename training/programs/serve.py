@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
-from training.distributed.device import silence_transformers
 from training.errors import UserError
-from training.serving.address import address, tokens
+from training.serving.address import address, data_dir, database_url, is_own, tokens
 from training.serving.application import Service, Settings, hash_token
 from training.serving.batcher import Batcher
 from training.serving.metrics import Metrics
-from training.serving.model import ServedModel
+from training.serving.registry import Registry, Version, Wanted
+from training.serving.store import ModelStore, OneModel, RegistryModels, Served
 
 BACKLOG = 2048
 BATCHES = 2
@@ -27,27 +28,20 @@ STOP_SECONDS = 60
 
 def work(arguments: argparse.Namespace, _: object) -> None:
     """Serve as the parsed arguments say. Raises UserError."""
-    silence_transformers()
-    listening = listen(*address(arguments.bind))  # before the model is loaded, which takes longer
-    model = ServedModel.load(Path(arguments.model), arguments.device)
+    host, port = address(arguments.bind)
+    listening = listen(host, port)  # before the model is loaded, which takes longer
     metrics = Metrics()
-    batcher = Batcher(
-        model.rewards,
-        most_tokens=BATCHES * model.budget,
-        most_waiting=arguments.most_waiting,
-        longest_wait=arguments.longest_wait,
-        on_batch=metrics.batch,
-    )
+    models = store(arguments, metrics)
     settings = Settings(
         tokens=tuple(hash_token(token) for token in tokens()),
+        is_open=is_own(host),
         score_cut=arguments.when_cut == "score",
         invalid_reward=arguments.invalid_reward,
     )
-    service = Service(model, batcher, settings, metrics)
-    batcher.start()
+    service = Service(models, settings, metrics)
     host, port = listening.getsockname()[:2]
-    at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    print(f"run {model.run} ({model.digest}) gives rewards at http://{at}", file=sys.stderr)
+    at = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    print(f"{what(arguments, models)} at {at}", file=sys.stderr)
     uvicorn.Server(
         uvicorn.Config(
             service.application(),
@@ -60,7 +54,68 @@ def work(arguments: argparse.Namespace, _: object) -> None:
             timeout_graceful_shutdown=STOP_SECONDS,
         )
     ).run(sockets=[listening])
-    batcher.stop()
+    models.stop()
+
+
+def store(arguments: argparse.Namespace, metrics: Metrics) -> ModelStore:
+    """Return the models that the arguments name. Raises UserError."""
+    if arguments.model:
+        return OneModel(load(arguments, metrics, Path(arguments.model)))
+    registry = Registry(database_url(), data_dir(), arguments.project)
+    default = Wanted(arguments.project, arguments.alias) if arguments.project else None
+    models = RegistryModels(
+        registry,
+        partial(load_version, arguments, metrics),
+        default=default,
+        most=arguments.most_models,
+    )
+    if default is not None:
+        if default.project not in models.contents.projects:
+            raise UserError(f"--project {default.project}: there is no such project")
+        if (default.project, default.which) in models.contents.aliases:
+            models.load(default)
+    models.start()
+    return models
+
+
+def what(arguments: argparse.Namespace, models: ModelStore) -> str:
+    """Return in words whose rewards are served."""
+    loaded = models.all_loaded()
+    if arguments.all_projects:
+        return "the models of all projects give rewards"
+    if not loaded:
+        return f"the {arguments.alias} of {arguments.project}, once there is one, gives rewards"
+    [served] = loaded
+    kind = "run" if arguments.model else f"the {arguments.alias},"
+    return f"{kind} {served.model.name} ({served.model.digest}) gives rewards"
+
+
+def load_version(arguments: argparse.Namespace, metrics: Metrics, version: Version) -> Served:
+    """Load a version of a registry. Raises UserError."""
+    if not version.folder.is_dir():
+        raise UserError(f"the folder {version.folder} of {version.name} is not on this machine")
+    return load(arguments, metrics, version.folder, version.name)
+
+
+def load(
+    arguments: argparse.Namespace, metrics: Metrics, folder: Path, name: str | None = None
+) -> Served:
+    """Load a model, and start the thread that computes its rewards. Raises UserError."""
+    # Here, because a service without a model yet stays small.
+    from training.distributed.device import silence_transformers
+    from training.serving.model import ServedModel
+
+    silence_transformers()
+    model = ServedModel.load(folder, arguments.device, name)
+    batcher = Batcher(
+        model.rewards,
+        most_tokens=BATCHES * model.budget,
+        most_waiting=arguments.most_waiting,
+        longest_wait=arguments.longest_wait,
+        on_batch=metrics.batch,
+    )
+    batcher.start()
+    return Served(model, batcher)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import math
 import os
@@ -65,6 +66,7 @@ FILES = (
     CONFIG,
 )
 LOCK = "lock"
+DIGEST_CHARACTERS = 16
 LOG = "log.txt"
 """Output of the processes, where the web application started them."""
 
@@ -93,6 +95,17 @@ class ScoredResponse(NamedTuple):
     reward: float
     same_as: Identifier | None = None
     """First response of the prompt that has the same tokens after the cut, if it is another one."""
+
+
+def digest_of(folder: Path) -> str:
+    """Return the beginning of the SHA-256 of a model's files, by name and content."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            whole.update(f"{path.name} {content}\n".encode())
+    return whole.hexdigest()[:DIGEST_CHARACTERS]
 
 
 class RunFolder:

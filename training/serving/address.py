@@ -1,12 +1,17 @@
-"""The address and the tokens of the reward service. No slow imports."""
+"""The address, the tokens and the database of the reward service. No slow imports."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+from pathlib import Path
+from urllib.parse import quote
 
 from training.errors import UserError
 
+CHAMPION = "champion"
+ALIASES = (CHAMPION, "challenger")
+"""The aliases of a registry."""
 TOKENS = "REWARD_SERVER_TOKEN"
 """Environment variable with the tokens, separated by commas."""
 
@@ -31,3 +36,14 @@ def is_own(host: str) -> bool:
 def tokens() -> list[str]:
     """Return the tokens in the environment."""
     return [token.strip() for token in os.environ.get(TOKENS, "").split(",") if token.strip()]
+
+
+def data_dir() -> Path:
+    """Return the folder with the runs' folders: DATA_DIR, as the web application has it."""
+    return Path(os.environ.get("DATA_DIR") or "var")
+
+
+def database_url() -> str:
+    """Return DATABASE_URL, or that of the web application's own database in DATA_DIR."""
+    own = quote(str(data_dir() / "podium.sqlite3"))
+    return os.environ.get("DATABASE_URL") or f"sqlite:///{own}"

@@ -21,7 +21,9 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from training.serving.batcher import Batcher, FullError, StoppingError
+from training.errors import UserError
+from training.serving.address import ALIASES
+from training.serving.batcher import FullError, StoppingError
 from training.serving.dialects import (
     MOST,
     EmbeddingsRequest,
@@ -33,8 +35,10 @@ from training.serving.dialects import (
     SlimeRequest,
     classify_request,
 )
+from training.serving.items import Scored
 from training.serving.metrics import Metrics
-from training.serving.model import Scored, ServedModel
+from training.serving.registry import NotFoundError, Wanted
+from training.serving.store import ModelStore, Served
 
 BODY_SECONDS = 30.0
 """Time for a request's body to arrive."""
@@ -49,8 +53,16 @@ DIALECTS: dict[str, Callable[[object], type[Request]]] = {
     "/verify": lambda body: NemoGymRequest,
 }
 """The dialect of a request, by its path and its body."""
+PROJECT = "/projects/{project}"
+PREFIXES = {
+    "": None,
+    PROJECT: "champion",
+    **{f"{PROJECT}/{alias}": alias for alias in ALIASES},
+    f"{PROJECT}/versions/{{number}}": "number",
+}
+"""Beginnings of paths, and which model of a project they stand for."""
 OPEN = frozenset({"/health", "/ready"})
-"""Paths that need no token."""
+"""Paths that need no token. Those of a project do: they tell that it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,9 @@ class Settings:
     """Hold what whoever starts the service decides."""
 
     tokens: tuple[bytes, ...] = ()
-    """SHA-256 of the tokens, any of which opens the service; empty if it is open to all."""
+    """SHA-256 of the tokens that open everything; a project may have more of its own."""
+    is_open: bool = True
+    """True if whoever reaches the service needs no token where there is none."""
     most_bytes: int = 16 << 20
     score_cut: bool = False
     """True if a response that was cut has a valid reward."""
@@ -80,45 +94,47 @@ def hash_token(token: str) -> bytes:
 
 
 class Service:
-    """Answer requests with the rewards of one model."""
+    """Answer requests with the rewards of the models of a store."""
 
-    def __init__(
-        self, model: ServedModel, batcher: Batcher, settings: Settings, metrics: Metrics
-    ) -> None:
-        self.model = model
-        self.batcher = batcher
+    def __init__(self, models: ModelStore, settings: Settings, metrics: Metrics) -> None:
+        self.models = models
         self.settings = settings
         self.metrics = metrics
-        # One thread, because the encoder counts what it cuts.
+        # One thread, because an encoder counts what it cuts.
         self.encoding = ThreadPoolExecutor(1, thread_name_prefix="encoding")
+        self.loading = ThreadPoolExecutor(thread_name_prefix="loading")
 
     def application(self) -> Starlette:
-        """Return the application, with a route for each dialect."""
+        """Return the application, with a route for each dialect of each model."""
         routes = [
-            Route(path, partial(self.score, dialect), methods=["POST"])
-            for path, dialect in DIALECTS.items()
+            route
+            for prefix, which in PREFIXES.items()
+            for route in (
+                *(
+                    self.route(prefix + path, path, partial(self.score, which, dialect), "POST")
+                    for path, dialect in DIALECTS.items()
+                ),
+                self.route(prefix + "/ready", "/ready", partial(self.ready, which)),
+                self.route(prefix + "/v1/models", "/v1/models", partial(self.list_models, which)),
+            )
         ]
         routes += [
-            Route("/health", self.health),
-            Route("/ready", self.ready),
-            Route("/metrics", self.show_metrics),
-            Route("/v1/models", self.models),
+            self.route("/health", "/health", self.health),
+            self.route("/metrics", "/metrics", self.show_metrics),
         ]
-        return Starlette(
-            routes=[
-                Route(route.path, self.guarded(route.path, route.endpoint), methods=route.methods)
-                for route in routes
-            ],
-            exception_handlers={HTTPException: self.http_error},
-        )
+        return Starlette(routes=routes, exception_handlers={HTTPException: self.http_error})
 
-    def guarded(
-        self, path: str, endpoint: Callable[[HttpRequest], Awaitable[Response]]
-    ) -> Callable[[HttpRequest], Awaitable[Response]]:
-        """Return an endpoint that asks for a token, and answers every error in one sentence."""
+    def route(
+        self,
+        path: str,
+        name: str,
+        endpoint: Callable[[HttpRequest], Awaitable[Response]],
+        method: str = "GET",
+    ) -> Route:
+        """Return a route that asks for a token, and answers every error in one sentence."""
 
         async def answer(request: HttpRequest) -> Response:
-            with self.metrics.timed(path) as timed:
+            with self.metrics.timed(name) as timed:
                 try:
                     if path not in OPEN:
                         self.check_token(request)
@@ -131,52 +147,90 @@ class Service:
                     self.metrics.report(error)
                     response = refusal(500, "the rewards could not be computed", {})
                 timed.status = response.status_code
-            response.headers["X-Podium-Run"] = self.model.run
-            response.headers["X-Podium-Digest"] = self.model.digest
+            if (served := getattr(request.state, "served", None)) is not None:
+                response.headers["X-Podium-Model"] = served.model.name
+                response.headers["X-Podium-Run"] = served.model.run
+                response.headers["X-Podium-Digest"] = served.model.digest
             return response
 
-        return answer
+        return Route(path, answer, methods=[method])
 
     def check_token(self, request: HttpRequest) -> None:
         """Raise RefusedError unless the request has one of the tokens."""
-        if not self.settings.tokens:
+        own = self.models.tokens(request.path_params.get("project"))
+        tokens = (*self.settings.tokens, *own)
+        if not tokens and self.settings.is_open:
             return
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        found = hash_token(token.strip()) if scheme.lower() == "bearer" else b""
+        # In the address for clients that cannot send a header: RFC 6750, section 2.3.
+        token = token if scheme.lower() == "bearer" else request.query_params.get("token", "")
+        found = hash_token(token.strip())
         # All are compared, so that the time does not tell which was nearly right.
-        if not sum(hmac.compare_digest(found, one) for one in self.settings.tokens):
+        if not sum(hmac.compare_digest(found, one) for one in tokens):
             raise RefusedError(
                 401,
                 "a token is missing or wrong; send Authorization: Bearer TOKEN",
                 WWW_Authenticate="Bearer",
             )
 
+    async def find(self, which: str | None, request: HttpRequest) -> Served:
+        """Return the model that a request asks for, loaded. Raises RefusedError."""
+        wanted = None
+        if which is not None:
+            project, number = request.path_params["project"], request.path_params.get("number")
+            wanted = Wanted(project, number or which)
+        try:
+            served = self.models.loaded(wanted)
+            if served is None:
+                served = await asyncio.get_running_loop().run_in_executor(
+                    self.loading, self.models.load, wanted
+                )
+        except NotFoundError as error:
+            raise RefusedError(404, str(error)) from error
+        except UserError as error:
+            raise RefusedError(503, f"the model cannot be loaded: {error}") from error
+        request.state.served = served
+        return served
+
     async def score(
-        self, dialect: Callable[[object], type[Request]], request: HttpRequest
+        self,
+        which: str | None,
+        dialect: Callable[[object], type[Request]],
+        request: HttpRequest,
     ) -> Response:
+        served = await self.find(which, request)
         body = read_json(await self.read_body(request))
         kind = dialect(body)
         try:
             asked = kind.model_validate(body)
         except ValidationError as error:
             raise RefusedError(422, in_a_sentence(error, kind)) from error
-        items = asked.items(self.model)
+        try:
+            scored = await self.rewards(served, asked)
+        except StoppingError:  # the alias has just moved: the next model answers
+            served = await self.find(which, request)
+            try:
+                scored = await self.rewards(served, asked)
+            except StoppingError as error:
+                raise RefusedError(503, str(error), Retry_After="5") from error
+        self.metrics.count(scored)
+        if not asked.says_invalid:
+            scored = self.settle(scored)
+        return json_answer(asked.answer(scored, served.model))
+
+    async def rewards(self, served: Served, asked: Request) -> list[Scored]:
+        """Return the scores of a request's responses. Raises RefusedError and StoppingError."""
+        items = asked.items(served.model)
         if len(items) > MOST:
             raise RefusedError(413, f"a request has at most {MOST} responses, not {len(items)}")
         encoded = await asyncio.get_running_loop().run_in_executor(
             self.encoding,
-            partial(self.model.encode, items, score_cut=self.settings.score_cut),
+            partial(served.model.encode, items, score_cut=self.settings.score_cut),
         )
         try:
-            scored = await self.batcher.rewards(encoded)
+            return await served.batcher.rewards(encoded)
         except FullError as error:
             raise RefusedError(503, str(error), Retry_After=str(error.seconds)) from error
-        except StoppingError as error:
-            raise RefusedError(503, str(error), Retry_After="5") from error
-        self.metrics.count(scored)
-        if not asked.says_invalid:
-            scored = self.settle(scored)
-        return json_answer(asked.answer(scored, self.model))
 
     def settle(self, scored: Sequence[Scored]) -> list[Scored]:
         """Return the scores with the reward for those that are not valid, if there is one.
@@ -211,17 +265,25 @@ class Service:
     async def health(self, request: HttpRequest) -> Response:
         return json_answer({"status": "ok"})
 
-    async def ready(self, request: HttpRequest) -> Response:
-        if not self.batcher.is_running:
+    async def ready(self, which: str | None, request: HttpRequest) -> Response:
+        """Say that a model gives rewards, loading it if need be; or that the service runs."""
+        try:
+            served = await self.find(which, request)
+        except RefusedError as error:
+            if which is None and not self.models.has_default:
+                return json_answer({"status": "ready"})
+            raise RefusedError(503, str(error)) from error
+        if not served.batcher.is_running:
             raise RefusedError(503, "the service is stopping")
-        return json_answer({"status": "ready", "model": self.model.name})
+        return json_answer({"status": "ready", "model": served.model.name})
 
     async def show_metrics(self, request: HttpRequest) -> Response:
-        self.metrics.waiting.set(self.batcher.waiting)
+        self.metrics.waiting.set(sum(one.batcher.waiting for one in self.models.all_loaded()))
         return Response(generate_latest(self.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    async def models(self, request: HttpRequest) -> Response:
-        one = {"id": self.model.name, "object": "model", "owned_by": "podium"}
+    async def list_models(self, which: str | None, request: HttpRequest) -> Response:
+        served = await self.find(which, request)
+        one = {"id": served.model.name, "object": "model", "owned_by": "podium"}
         return json_answer({"object": "list", "data": [one]})
 
     async def http_error(self, request: HttpRequest, error: Exception) -> Response:

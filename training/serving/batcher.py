@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from training.serving.model import Encoded, Scored
+from training.serving.items import Encoded, Scored
 
 SMOOTHING = 0.5
 """Weight of the last batch in the rate of responses."""

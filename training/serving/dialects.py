@@ -10,7 +10,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,7 +23,10 @@ from training.serving.conversations import (
     role_of,
     text_of,
 )
-from training.serving.model import Item, Scored, ServedModel
+from training.serving.items import Item, Scored
+
+if TYPE_CHECKING:
+    from training.serving.model import ServedModel
 
 MOST = 1024
 """Responses of a request at most."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from training.serving.model import Scored
+from training.serving.items import Scored
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 RESPONSES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)

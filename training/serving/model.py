@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from training.backbones.backbone import Backbone
 from training.backbones.choose import load_backbone
@@ -18,53 +17,12 @@ from training.data.examples import Example, Tokens
 from training.distributed.device import Device
 from training.errors import UserError
 from training.evaluation.inference import compute_rewards
-from training.rankings import Message
-from training.runs.folder import MODEL, RunFolder
+from training.runs.folder import MODEL, RunFolder, digest_of
 from training.runs.outcomes import OutcomeModel
 from training.saving.model_card import FACTS
+from training.serving.items import Encoded, Item, Scored
 
 DeviceKind = Literal["auto", "cpu", "cuda"]
-Kind = Literal["empty", "cut", "not_understood"]
-"""Reasons for which a response has no valid reward."""
-DIGEST_CHARACTERS = 16
-
-
-class Item(NamedTuple):
-    """A response to be scored, with its prompt; or the reason why it cannot be."""
-
-    messages: Sequence[Message] = ()
-    response: str = ""
-    problem: str = ""
-
-
-class Encoded(NamedTuple):
-    """A response as token ids; or the reason why it has no valid reward."""
-
-    prompt: Tokens | None = None
-    response: Tokens | None = None
-    cut: tuple[str, ...] = ()
-    """The parts that were cut: the prompt, the response, or both."""
-    kind: Kind | None = None
-    problem: str = ""
-
-    @property
-    def valid(self) -> bool:
-        return self.kind is None
-
-    @property
-    def size(self) -> int:
-        """Return the number of tokens to compute, without those of the prompt."""
-        return 1 if self.response is None else len(self.response)
-
-
-class Scored(NamedTuple):
-    """A reward; or the reason why there is no valid one."""
-
-    reward: float | None
-    cut: tuple[str, ...] = ()
-    kind: Kind | None = None
-    problem: str = ""
-    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +46,13 @@ class ServedModel:
     """The probabilities that leads stand for."""
 
     @classmethod
-    def load(cls, folder: Path, device: DeviceKind | None = None) -> ServedModel:
+    def load(
+        cls, folder: Path, device: DeviceKind | None = None, name: str | None = None
+    ) -> ServedModel:
         """Load the model of a run, from the run's folder or from the model's own.
 
-        Without a device, the run's setting decides. Raises UserError.
+        Without a device, the run's setting decides; without a name, it is the folder's. Raises
+        UserError.
         """
         saved = folder / MODEL if (folder / MODEL).is_dir() else folder
         facts = read_facts(saved)
@@ -113,7 +74,7 @@ class ServedModel:
             encoder=encoder,
             device=chosen,
             budget=config.tokens_per_batch,
-            name=run,
+            name=name or run,
             run=run,
             digest=digest_of(saved),
             mean=facts["reward_mean"],
@@ -222,14 +183,3 @@ def read_facts(folder: Path) -> dict[str, Any]:
     } <= set(facts):
         raise UserError(f"{folder / FACTS} was written by another version; train the model again")
     return facts
-
-
-def digest_of(folder: Path) -> str:
-    """Return the beginning of the SHA-256 of a model's files, by name and content."""
-    whole = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            whole.update(f"{path.name} {content}\n".encode())
-    return whole.hexdigest()[:DIGEST_CHARACTERS]

@@ -2,18 +2,22 @@
 
 import argparse
 import errno
+import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from labelapp.jobs.environment import environment
 from training.child_process import for_child
 
 STOP_SECONDS = 15
@@ -25,7 +29,8 @@ RELEASE_SECONDS = STOP_WEB_SECONDS + 2  # for the processes of a `serve` that wa
 THREADS = 90
 IDLE_SECONDS = 600  # granian's maximum; the connection of an ended thread stays open for a while
 CLEAN_UP = [sys.executable, "manage.py", "clean_up"]
-BOARD_SECONDS = 30  # between two starts of TensorBoard, should it end at once
+HELPER_SECONDS = 30  # between two starts of a helper, should it end at once
+REWARDS = "127.0.0.1:8010"
 RUNS = str(settings.DATA_DIR / "runs")
 CLEAN_UP_SECONDS = 24 * 60 * 60
 WORKERS = {"default": "task worker", "training": "training worker"}  # by queue
@@ -57,32 +62,63 @@ def address(text: str) -> Address:
     return Address(text, family, str(found[0]), int(port))
 
 
+@dataclass
+class Helper:
+    """A process beside the web server, which is started again should it end."""
+
+    name: str
+    command: Sequence[str]
+    env: Mapping[str, str]
+    tells_web: Mapping[str, str]
+    """Environment variables by which the pages find it."""
+    is_quiet: bool = False
+    start_at: float = field(default_factory=time.monotonic)
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start the process; it is not started again before HELPER_SECONDS."""
+        self.start_at = time.monotonic() + HELPER_SECONDS
+        out = subprocess.DEVNULL if self.is_quiet else None
+        return subprocess.Popen(
+            self.command, cwd=settings.BASE_DIR, env=dict(self.env), stdout=out, stderr=out
+        )
+
+
 class Command(BaseCommand):
     help = (
         "Serve the web pages with granian, and run two task workers, one for training and one for "
-        "other tasks, in separate processes. A worker that dies is restarted."
+        "other tasks, in separate processes. A worker that dies is restarted. Where PyTorch is "
+        "installed, TensorBoard and the reward service run beside them."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--bind", type=address, default="127.0.0.1:8000", metavar="HOST:PORT")
         parser.add_argument("--workers", type=int, default=2, help="web processes; default 2")
+        parser.add_argument(
+            "--rewards",
+            type=address,
+            metavar="HOST:PORT",
+            help=f"address of the reward service; default {REWARDS}, or a free port if it is taken",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         bind: Address = options["bind"]
         check_free(bind)
+        if options["rewards"] is not None:
+            check_free(options["rewards"])
         signal.signal(signal.SIGTERM, interrupt)
         processes: dict[str, subprocess.Popen[bytes]] = {}
-        board = tensorboard_url()
+        helpers = [*tensorboard(), *reward_service(options["rewards"])]
+        told = {name: value for helper in helpers for name, value in helper.tells_web.items()}
         try:
             processes["web"] = subprocess.Popen(
                 web_server(bind, options["workers"]),
                 cwd=settings.BASE_DIR,
                 env=for_child()
                 | {"GRANIAN_BLOCKING_THREADS": str(threads(options["workers"]))}
-                | board,
+                | told,
             )
             self.stdout.write(f"Podium is running at http://{bind.text}/ (press Ctrl-C to stop)")
-            clean_up_at = board_at = time.monotonic()
+            clean_up_at = time.monotonic()
             while processes["web"].poll() is None:
                 for queue, name in WORKERS.items():
                     if ended(processes.get(queue)):
@@ -91,15 +127,9 @@ class Command(BaseCommand):
                         )
                         self.stdout.write(f"The {name} is process {processes[queue].pid}.")
                         self.stdout.flush()
-                if board and ended(processes.get("TensorBoard")) and time.monotonic() >= board_at:
-                    board_at = time.monotonic() + BOARD_SECONDS
-                    processes["TensorBoard"] = subprocess.Popen(
-                        [sys.executable, "-m", "training.programs.tensorboard", RUNS],
-                        cwd=settings.BASE_DIR,
-                        env=for_child() | board,
-                        stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL,
-                    )
+                for helper in helpers:
+                    if ended(processes.get(helper.name)) and time.monotonic() >= helper.start_at:
+                        processes[helper.name] = helper.start()
                 if time.monotonic() >= clean_up_at:
                     processes["clean-up"] = subprocess.Popen(CLEAN_UP, cwd=settings.BASE_DIR)
                     clean_up_at += CLEAN_UP_SECONDS
@@ -116,17 +146,42 @@ def ended(process: "subprocess.Popen[bytes] | None") -> bool:
     return process is None or process.poll() is not None
 
 
-def tensorboard_url() -> dict[str, str]:
-    """Return the environment variable with an address for TensorBoard, if it is installed.
+def tensorboard() -> list[Helper]:
+    """Return TensorBoard, if it is installed.
 
-    The path is secret, because TensorBoard asks for no sign-in.
+    Its path is secret, because it asks for no sign-in.
     """
     if find_spec("tensorboard") is None:
-        return {}
+        return []
+    url = f"http://127.0.0.1:{free_port()}/{secrets.token_urlsafe(24)}"
+    told = {"TENSORBOARD_URL": url}
+    command = [sys.executable, "-m", "training.programs.tensorboard", RUNS]
+    return [Helper("TensorBoard", command, for_child() | told, told, is_quiet=True)]
+
+
+def reward_service(bind: Address | None) -> list[Helper]:
+    """Return the reward service of all projects, unless it runs elsewhere or PyTorch is missing.
+
+    Without an address, it is at REWARDS, or at a free port where that is taken.
+    """
+    if settings.REWARD_SERVER_URL or find_spec("torch") is None or find_spec("uvicorn") is None:
+        return []
+    usual = address(REWARDS)
+    if bind is None:
+        bind = usual if why_taken(usual) is None else address(f"127.0.0.1:{free_port()}")
+    # The pages ask with a token of their own, so that no other process of the machine can.
+    token = os.environ.get("REWARD_SERVER_TOKEN") or secrets.token_urlsafe(32)
+    command = [sys.executable, "-m", "training.serve", "--all-projects", "--bind", bind.text]
+    data_dir = {"DATA_DIR": str(settings.DATA_DIR)}
+    told = {"REWARD_SERVER_URL": f"http://{bind.text}", "REWARD_SERVER_TOKEN": token}
+    env = environment() | data_dir | {"REWARD_SERVER_TOKEN": token}
+    return [Helper("reward service", command, env, told)]
+
+
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return {"TENSORBOARD_URL": f"http://127.0.0.1:{port}/{secrets.token_urlsafe(24)}"}
+        return int(free.getsockname()[1])
 
 
 def check_free(bind: Address) -> None:

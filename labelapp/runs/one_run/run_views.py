@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.jobs import jobs
-from labelapp.models import Member, Role, State, TrainingRun
+from labelapp.models import Member, ModelVersion, Role, State, TrainingRun
 from labelapp.rendering.charts import SMOOTHING
 from labelapp.runs import caveats, choice, lifecycle, process, run_verdict, scores, tasks
 from labelapp.runs.one_run import (
@@ -63,6 +63,7 @@ def head_context(member: Member, run: TrainingRun) -> dict[str, Any]:
         "can_resume": lifecycle.can_resume(run),
         "is_trained": process.run_folder(run).is_trained,
         "seconds_left": training_seconds_left(run),
+        "version": ModelVersion.objects.filter(run=run).first(),
     }
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from training.serving.batcher import Batcher, FullError, StoppingError
-from training.serving.model import Encoded, Scored
+from training.serving.items import Encoded, Scored
 
 
 class Slow:

@@ -12,8 +12,10 @@ from starlette.testclient import TestClient
 from training.data.file import FileSource
 from training.serving.application import DIALECTS, Service, Settings, hash_token
 from training.serving.batcher import Batcher
+from training.serving.items import Item
 from training.serving.metrics import Metrics
-from training.serving.model import Item, ServedModel
+from training.serving.model import ServedModel
+from training.serving.store import OneModel, Served
 
 CHATML = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 END = "<|im_end|>\n"
@@ -36,7 +38,7 @@ def serve(model):
         )
         batcher.start()
         started.append(batcher)
-        service = Service(model, batcher, Settings(**settings), metrics)
+        service = Service(OneModel(Served(model, batcher)), Settings(**settings), metrics)
         return TestClient(service.application(), raise_server_exceptions=False)
 
     yield serve
@@ -382,7 +384,8 @@ def test_no_request_is_answered_with_an_error_of_the_server(served_client, path,
 def served_client(model):
     batcher = Batcher(model.rewards, most_tokens=4096, most_waiting=4096)
     batcher.start()
-    yield TestClient(Service(model, batcher, Settings(), Metrics()).application())
+    models = OneModel(Served(model, batcher))
+    yield TestClient(Service(models, Settings(), Metrics()).application())
     batcher.stop()
 
 

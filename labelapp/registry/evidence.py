@@ -1,0 +1,256 @@
+"""The evidence for a promotion: two models on the same held-out prompts, in all and by slice."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Length
+
+from labelapp.db.cache import cached
+from labelapp.models import Placement, Prompt, PromptAgreement, Score, TrainingRun
+from labelapp.runs.caveats import gain
+from labelapp.runs.one_run.breakdowns import LENGTHS, responses_name
+from labelapp.runs.paired_bootstrap import Gain, paired_gains
+from training.rankings import comparisons
+from training.runs.caveats import FEWEST_PROMPTS
+
+MOST_PROMPTS = 2000
+"""Held-out prompts that are compared: the interval of more would be hardly narrower."""
+MOST_SLICES = 12
+"""Slices of one kind, the largest ones."""
+NEAR_EQUAL = 0.25
+"""Share by which the longer of two texts may exceed the shorter for near-equal lengths."""
+KINDS = {
+    "length": "Length of the better response",
+    "source": "Source",
+    "responses": "Responses per ranking",
+    "labeller": "Labeller",
+}
+"""The ways to slice the comparisons, with their headings."""
+
+
+class Judged(NamedTuple):
+    """One comparison, and whether each model orders it as the labeller did (1, one half or 0)."""
+
+    prompt: int
+    slices: tuple[tuple[str, str], ...]  # (kind, value)
+    champion: float
+    challenger: float
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of the comparisons, with both models' accuracies."""
+
+    kind: str
+    name: str
+    comparisons: int
+    prompts: int
+    champion: float
+    challenger: float
+    gain: Gain
+
+    @property
+    def is_measured(self) -> bool:
+        return self.prompts >= FEWEST_PROMPTS
+
+    @property
+    def points(self) -> str:
+        """Return the gain in points, as in "+2.0"."""
+        return gain(self.gain.value)
+
+    @property
+    def interval(self) -> str:
+        """Return the ends of the interval in points, or "" where there is none."""
+        low, high = self.gain.low, self.gain.high
+        return "" if low is None or high is None else f"{gain(low)} to {gain(high)}"
+
+    @property
+    def tone(self) -> str:
+        if self.gain.is_above_zero:
+            return "better"
+        return "worse" if self.gain.is_below_zero else ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Two models on the held-out prompts that neither learned from."""
+
+    champion: TrainingRun
+    challenger: TrainingRun
+    whole: Slice | None  # None where there is no such prompt
+    slices: list[Slice] = field(default_factory=list)
+    all_prompts: int = 0  # of which MOST_PROMPTS at most are compared
+
+    @property
+    def kinds(self) -> list[tuple[str, list[Slice]]]:
+        """Return the slices by the heading of their kind."""
+        return [
+            (KINDS[kind], list(slices))
+            for kind, slices in groupby(self.slices, key=lambda one: one.kind)
+        ]
+
+
+def evidence(champion: TrainingRun, challenger: TrainingRun) -> Evidence:
+    """Return how much better the challenger orders held-out responses than the champion.
+
+    On every current ranking of the prompts that neither model learned from, so that runs can be
+    compared however the rankings have grown between them. Cached for a minute where it is large.
+    """
+    name = f"evidence-{champion.pk}-{challenger.pk}"
+    return cached(
+        name,
+        lambda: compare(champion, challenger),
+        lambda found: 100 * found.whole.comparisons if found.whole else 0,
+    ).value
+
+
+def compare(champion: TrainingRun, challenger: TrainingRun) -> Evidence:
+    prompts = prompts_of_both(champion, challenger)
+    judged = list(judge(champion, challenger, list(prompts[:MOST_PROMPTS])))
+    if not judged:
+        return Evidence(champion, challenger, None)
+    whole, *slices = slices_of(judged)
+    return Evidence(champion, challenger, whole, slices, prompts.count())
+
+
+def prompts_of_both(champion: TrainingRun, challenger: TrainingRun) -> QuerySet[Prompt, int]:
+    """Return the keys of the ranked prompts that neither run learned from, in a random order."""
+    held_out = PromptAgreement.objects.filter(
+        prompt=OuterRef("pk"), held_out=True, comparisons__gt=0
+    )
+    prompts = Prompt.objects.filter(
+        Exists(held_out.filter(run=champion)),
+        Exists(held_out.filter(run=challenger)),
+        project=champion.project_id,
+    )
+    return prompts.order_by("content_hash").values_list("pk", flat=True)  # by hash is random
+
+
+def judge(
+    champion: TrainingRun, challenger: TrainingRun, prompts: Sequence[int]
+) -> Iterator[Judged]:
+    """Yield the comparisons of the current rankings of prompts, in three queries.
+
+    Responses without a score of both models, and those that read the same after the cut of either,
+    are not compared.
+    """
+    first, second = scores(champion, prompts), scores(challenger, prompts)
+    for (prompt, labeller, _), rows in groupby(placements(prompts), key=itemgetter(0, 1, 2)):
+        placed = [row[3:] for row in rows if row[3] in first and row[3] in second]
+        for pair in comparisons([rank for _, rank, *_ in placed]):
+            better, worse = placed[pair.better], placed[pair.worse]
+            if any(text(run, better[0]) == text(run, worse[0]) for run in (first, second)):
+                continue
+            sources = {source or "unknown source" for source in (better[2], worse[2])}
+            yield Judged(
+                prompt,
+                (
+                    ("length", length_of_better(better[3], worse[3])),
+                    *(("source", source) for source in sorted(sources)),
+                    ("responses", responses_name(len(placed))),
+                    ("labeller", labeller),
+                ),
+                agreed(first, better[0], worse[0]),
+                agreed(second, better[0], worse[0]),
+            )
+
+
+Scores = Mapping[int, tuple[float, int | None]]
+"""The reward of each response, and the response that reads the same after the cut."""
+
+
+def scores(run: TrainingRun, prompts: Sequence[int]) -> Scores:
+    rows = Score.objects.filter(run=run, response__prompt__in=prompts)
+    return {
+        response: (reward, same)
+        for response, reward, same in rows.values_list("response", "reward", "same_as")
+    }
+
+
+def placements(prompts: Sequence[int]) -> Iterable[Any]:
+    """Return rows of (prompt, labeller, ranking, response, rank, source, characters)."""
+    return (
+        Placement.objects.filter(ranking__is_current=True, ranking__prompt__in=prompts)
+        .order_by("ranking__prompt", "ranking__member__name", "ranking", "pk")
+        .values_list(
+            "ranking__prompt",
+            "ranking__member__name",
+            "ranking",
+            "response",
+            "rank",
+            "response__source",
+            Length("response__text"),
+        )
+    )
+
+
+def text(run: Scores, response: int) -> int:
+    """Return the first response that reads the same after the cut."""
+    return run[response][1] or response
+
+
+def agreed(run: Scores, better: int, worse: int) -> float:
+    """Return 1 if the rewards order two responses as the labeller did, one half if equal, or 0."""
+    lead = run[better][0] - run[worse][0]
+    return 0.5 if lead == 0 else float(lead > 0)
+
+
+def length_of_better(better: int, worse: int) -> str:
+    """Return in words how long the better response is beside the worse one."""
+    ratio = better / max(1, worse)
+    bounds = (0.5, 1 / (1 + NEAR_EQUAL), 1 + NEAR_EQUAL, 2.0)
+    is_within = (ratio < bounds[0], ratio < bounds[1], ratio <= bounds[2], ratio <= bounds[3])
+    place = is_within.index(True) if any(is_within) else len(bounds)
+    return list(LENGTHS.values())[place]
+
+
+# Sums by prompt
+
+Sums = dict[int, list[float]]
+"""For each prompt: comparisons that the champion and the challenger agree with, and all."""
+
+
+def slices_of(judged: Iterable[Judged]) -> list[Slice]:
+    """Return the whole and its slices, each with the paired interval of the difference."""
+    sums: dict[tuple[str, str], Sums] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0, 0.0]))
+    for one in judged:
+        for key in (("", "all"), *one.slices):
+            row = sums[key][one.prompt]
+            row[0] += one.champion
+            row[1] += one.challenger
+            row[2] += 1
+    keys = [("", "all"), *(key for kind in KINDS for key in largest(sums, kind))]
+    prompts = sorted(sums["", "all"])
+    nothing = [0.0, 0.0, 0.0]
+    columns = [[sums[key].get(prompt, nothing) for prompt in prompts] for key in keys]
+    gains = paired_gains(
+        [tuple(row[1] - row[0] for row in column) for column in columns],
+        [tuple(row[2] for row in column) for column in columns],
+    )
+    return [slice_of(*key, sums[key].values(), one) for key, one in zip(keys, gains, strict=True)]
+
+
+def largest(sums: Mapping[tuple[str, str], Sums], kind: str) -> list[tuple[str, str]]:
+    """Return the keys of the largest slices of a kind; those of lengths from short to long."""
+    keys = [key for key in sums if key[0] == kind]
+    keys.sort(key=lambda key: (-sum(row[2] for row in sums[key].values()), key))
+    names = list(LENGTHS.values())
+    if kind == "length":
+        keys.sort(key=lambda key: names.index(key[1]))
+    return keys[:MOST_SLICES] if len(keys) > 1 else []
+
+
+def slice_of(kind: str, name: str, rows: Iterable[Sequence[float]], difference: Gain) -> Slice:
+    champion, challenger, number = (0.0, 0.0, 0.0)
+    prompts = 0
+    for row in rows:
+        champion, challenger, number = champion + row[0], challenger + row[1], number + row[2]
+        prompts += 1
+    return Slice(
+        kind, name, round(number), prompts, champion / number, challenger / number, difference
+    )

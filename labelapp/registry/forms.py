@@ -1,0 +1,109 @@
+"""The forms of the registry: promotion, gates, tokens and the playground."""
+
+from typing import Any
+
+from django import forms
+
+from labelapp.models import MAX_RESPONSES, PromotionGates
+
+FEWEST_SHOWN = 4
+"""Fields for responses that are shown empty."""
+
+
+class MoveForm(forms.Form):
+    """Why an alias moves, and what the page showed."""
+
+    reason = forms.CharField(
+        max_length=1000,
+        label="Why?",
+        help_text="Kept with the promotion, for those who ask later.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    anyway = forms.BooleanField(required=False, label="Promote although a gate is not passed")
+
+    def __init__(self, *args: Any, blocked: bool = False, **kwargs: Any) -> None:
+        """Ask for a confirmation where the version does not pass the gates."""
+        super().__init__(*args, **kwargs)
+        self.fields["anyway"].required = blocked
+        if not blocked:
+            del self.fields["anyway"]
+
+
+class GatesForm(forms.ModelForm):
+    class Meta:
+        model = PromotionGates
+        fields = ["beats_baselines", "beats_champion", "most_points_lost"]
+        labels = {
+            "beats_baselines": "Measurably better than every baseline",
+            "beats_champion": "Measurably better than the champion",
+            "most_points_lost": "No slice worse by more than",
+        }
+        help_texts = {
+            "most_points_lost": "Percentage points of accuracy, for each source, length, number of"
+            " responses and labeller with at least 5 held-out prompts. Empty: no such gate.",
+        }
+        widgets = {"most_points_lost": forms.NumberInput(attrs={"step": "0.1", "min": "0"})}
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(
+        max_length=100,
+        label="Who uses it",
+        widget=forms.TextInput(attrs={"placeholder": "GRPO on cluster A"}),
+    )
+
+
+class VersionField(forms.ModelChoiceField):
+    """A choice of versions, each with the name of its run."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        title = obj.lineage.get("title", "")
+        return f"{obj.name} · {title}" if title else obj.name
+
+
+class PlaygroundForm(forms.Form):
+    """A prompt, responses, and the versions that score them."""
+
+    prompt = forms.CharField(
+        max_length=100_000, strip=False, widget=forms.Textarea(attrs={"rows": 4})
+    )
+
+    def __init__(
+        self, *args: Any, versions: Any, responses: int, has_messages: bool, **kwargs: Any
+    ) -> None:
+        """Take the versions to choose from, and the number of responses to begin with."""
+        super().__init__(*args, **kwargs)
+        self.fields["version"] = VersionField(versions, label="Version", empty_label=None)
+        self.fields["other"] = VersionField(
+            versions, label="Beside", required=False, empty_label="no other version"
+        )
+        if has_messages:
+            del self.fields["prompt"]
+        for number in range(min(MAX_RESPONSES, max(FEWEST_SHOWN, responses))):
+            self.fields[f"response_{number}"] = forms.CharField(
+                required=False,
+                strip=False,
+                max_length=100_000,
+                label=f"Response {chr(ord('A') + number)}",
+                widget=forms.Textarea(attrs={"rows": 4}),
+            )
+
+    @property
+    def response_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith("response_")]
+
+    @property
+    def responses(self) -> list[str]:
+        """Return the responses that are not empty, once the form is valid."""
+        values = (self.cleaned_data[field.name] for field in self.response_fields)
+        return [value for value in values if value.strip()]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        names = [name for name in self.fields if name.startswith("response_")]
+        if not any((cleaned.get(name) or "").strip() for name in names):
+            raise forms.ValidationError("Enter at least one response.")
+        if cleaned.get("other") is not None and cleaned.get("other") == cleaned.get("version"):
+            cleaned["other"] = None
+        return cleaned

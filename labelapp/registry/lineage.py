@@ -1,0 +1,53 @@
+"""What a model was made from: its run, its rankings by hash, and the digest of its files."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from labelapp.models import TrainingRun
+from labelapp.runs import choice
+from labelapp.runs.process import run_folder
+from labelapp.templatetags.figures import thousands
+
+NUMBERS = ("rankings", "prompts", "train_rankings", "train_prompts", "held_out_prompts")
+KEPT = (*NUMBERS, "aggregation", "rankings_sha256")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the lineage."""
+
+    label: str
+    value: str
+    is_code: bool = False
+
+
+def lineage_of(run: TrainingRun) -> dict[str, Any]:
+    """Return what is stored with a version, and stays when its run is deleted."""
+    manifest = run.manifest or run_folder(run).read_manifest() or {}
+    return {
+        "run": run.pk,
+        "title": run.title,
+        "model": choice.model_name(run),
+        "digest": run.metrics.get("model_digest", ""),
+        "accuracy": run.held_out.get("accuracy"),
+        **{key: manifest[key] for key in KEPT if key in manifest},
+    }
+
+
+def facts(lineage: dict[str, Any]) -> list[Fact]:
+    """Return the lineage as lines of a page, without those that are not known."""
+    rankings = thousands(lineage.get("rankings"))
+    lines = [
+        Fact("Run", str(lineage.get("title", ""))),
+        Fact("Model", str(lineage.get("model", ""))),
+        Fact("Rankings", f"{rankings} of {thousands(lineage.get('prompts'))} prompts"),
+        Fact("Learned from", f"{thousands(lineage.get('train_rankings'))} of them"),
+        Fact("SHA-256 of the rankings", str(lineage.get("rankings_sha256", "")), is_code=True),
+        Fact("Digest of the model’s files", str(lineage.get("digest", "")), is_code=True),
+    ]
+    return [fact for fact in lines if fact.value and "–" not in fact.value]
+
+
+def is_pretrained(run: TrainingRun) -> bool:
+    """Return True if vLLM and SGLang can load the model: others are of Podium's own classes."""
+    return run.config.get("backbone") == "pretrained"

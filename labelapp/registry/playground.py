@@ -1,0 +1,81 @@
+"""Rewards of responses that somebody types in, by one version or by two beside each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labelapp.models import ModelVersion
+from labelapp.registry.service import Rewards
+from labelapp.rendering.letters import letter
+from labelapp.templatetags.figures import percent
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one version says of one response."""
+
+    reward: float | None
+    standardised: float | None
+    place: int | None  # 1 is the highest reward
+    problem: str
+    cut: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A response with its letter and length, and what each version says of it."""
+
+    letter: str
+    text: str
+    words: int
+    cells: list[Cell]
+    moved: bool  # its place differs between the versions
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The probability that people prefer the response of the row to that of the column."""
+
+    version: ModelVersion
+    letters: list[str]
+    rows: list[tuple[str, list[str]]]
+    has_ties: bool
+
+
+def table(responses: Sequence[str], answers: Sequence[Rewards]) -> list[Row]:
+    """Return a row for each response, in the order in which they were given."""
+    places = [places_of(answer.rewards) for answer in answers]
+    rows = []
+    for number, text in enumerate(responses):
+        cells = [
+            Cell(
+                reward=answer.rewards[number],
+                standardised=answer.standardised[number],
+                place=of_answer[number],
+                problem=answer.problems[number] or "",
+                cut=" and ".join(answer.cut[number]),
+            )
+            for answer, of_answer in zip(answers, places, strict=True)
+        ]
+        moved = len({cell.place for cell in cells}) > 1
+        rows.append(Row(letter(number), text, len(text.split()), cells, moved))
+    return rows
+
+
+def places_of(rewards: Sequence[float | None]) -> list[int | None]:
+    """Return the place of each reward, the highest first; equal ones share theirs."""
+    valid = [reward for reward in rewards if reward is not None]
+    return [
+        None if reward is None else 1 + sum(other > reward for other in valid) for reward in rewards
+    ]
+
+
+def matrix(answer: Rewards) -> Matrix | None:
+    """Return the probabilities of all pairs, or None for fewer than two valid rewards."""
+    if sum(reward is not None for reward in answer.rewards) < 2:
+        return None
+    letters = [letter(number) for number in range(len(answer.rewards))]
+    rows = [
+        (name, ["" if share is None else percent(share, 0) for share in row])
+        for name, row in zip(letters, answer.probabilities, strict=True)
+    ]
+    return Matrix(answer.version, letters, rows, bool(answer.ties))

@@ -1,0 +1,96 @@
+"""The playground: responses that somebody types in, scored by versions of the project."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from labelapp.models import MAX_RESPONSES, Alias, Member, ModelVersion, Prompt
+from labelapp.registry import playground, service, versions
+from labelapp.registry.forms import PlaygroundForm
+from labelapp.rendering.texts import render_prompt
+from labelapp.web.access import REVIEWERS, member_view
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(*REVIEWERS)
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    registered = ModelVersion.objects.filter(project=member.project).registered()
+    prompt = stored_prompt(request, member)
+    texts = stored_responses(prompt) if prompt else []
+    form = PlaygroundForm(
+        request.POST or None,
+        versions=registered.select_related("project"),
+        responses=len(texts) or shown(request),
+        has_messages=prompt is not None,
+        initial=initial(member, texts),
+    )
+    context: dict[str, Any] = {
+        "member": member,
+        "project": member.project,
+        "prompt": prompt,
+        "prompt_messages": render_prompt(prompt.messages)[0] if prompt else None,
+        "form": form,
+        "has_versions": registered.exists(),
+        "can_add": len(form.response_fields) < MAX_RESPONSES,
+        "more": len(form.response_fields) + 1,
+    }
+    if request.method == "POST" and form.is_valid():
+        messages = prompt.messages if prompt else [user_message(form.cleaned_data["prompt"])]
+        context |= scored(form, messages)
+    is_refused = bool(form.errors or context.get("problem"))
+    return render(request, "registry/playground.html", context, status=422 if is_refused else 200)
+
+
+def scored(form: PlaygroundForm, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Return what the versions say of the responses, or why they say nothing."""
+    chosen = [form.cleaned_data["version"], form.cleaned_data["other"]]
+    responses = form.responses
+    try:
+        answers = [service.score(one, messages, responses) for one in chosen if one is not None]
+    except service.ServiceError as error:
+        return {"problem": str(error)}
+    matrices = [found for answer in answers if (found := playground.matrix(answer)) is not None]
+    return {
+        "versions": [answer.version for answer in answers],
+        "rows": playground.table(responses, answers),
+        "matrices": matrices,
+    }
+
+
+def initial(member: Member, texts: Sequence[str]) -> dict[str, Any]:
+    """Return what the form begins with: the champion, and the responses of a stored prompt."""
+    champion = versions.holder(member.project, Alias.CHAMPION)
+    newest = ModelVersion.objects.filter(project=member.project).registered().first()
+    chosen = champion or newest
+    fields = {f"response_{number}": text for number, text in enumerate(texts)}
+    return {"version": chosen.pk if chosen else None, **fields}
+
+
+def stored_prompt(request: HttpRequest, member: Member) -> Prompt | None:
+    """Return the prompt named by ?prompt=, if there is one. Raises Http404."""
+    number = request.GET.get("prompt", "")
+    if not number:
+        return None
+    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
+    return get_object_or_404(Prompt, pk=pk, project=member.project)
+
+
+def stored_responses(prompt: Prompt) -> list[str]:
+    return list(prompt.responses.order_by("pk").values_list("text", flat=True)[:MAX_RESPONSES])
+
+
+def shown(request: HttpRequest) -> int:
+    """Return the number of fields for responses that the page shows."""
+    given = [name for name in request.POST if re.fullmatch(r"response_[0-8]", name)]
+    asked = request.GET.get("responses", "")
+    return max(len(given), int(asked) if re.fullmatch(r"[1-9]", asked) else 0)
+
+
+def user_message(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}

@@ -1,0 +1,147 @@
+"""Register the models of runs, and move the aliases that say which one trainers get."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
+
+from labelapp.db.writer import write
+from labelapp.models import Alias, AliasMove, ModelVersion, Project, State, TrainingRun, User
+from labelapp.registry.lineage import lineage_of
+from labelapp.runs.process import run_folder
+
+logger = logging.getLogger("labelapp.audit")
+
+
+class RegistryError(Exception):
+    """The registry cannot be changed in this way; the message says why and what to do."""
+
+
+# Versions
+
+
+def reason_not_to_register(run: TrainingRun) -> str:
+    """Return why a run cannot become a version, as a sentence, or ""."""
+    if run.state != State.DONE:
+        return f"Run {run.pk} has not finished. Only the model of a finished run can be registered."
+    if not run.folder or not run_folder(run).model.is_dir():
+        return f"The model of run {run.pk} is no longer on this server. Train it again."
+    return ""
+
+
+def register(run: TrainingRun, user: User | None = None) -> ModelVersion:
+    """Give the model of a run the next number of its project, or return the version that it is.
+
+    Raises RegistryError.
+    """
+    if reason := reason_not_to_register(run):
+        raise RegistryError(reason)
+    with write():
+        project = Project.objects.select_for_update().get(pk=run.project_id)
+        known = ModelVersion.objects.filter(run=run).first()
+        if known is not None:
+            return known
+        numbers = ModelVersion.objects.filter(project=project).aggregate(highest=Max("number"))
+        version = ModelVersion.objects.create(
+            project=project,
+            number=(numbers["highest"] or 0) + 1,
+            run=run,
+            lineage=lineage_of(run),
+            created_by=user,
+        )
+    logger.info("%s registered run %s of %s as %s", user, run.pk, project.slug, version)
+    return version
+
+
+def withdraw(version: ModelVersion, user: User | None = None) -> None:
+    """Take a version out of the registry; its number stays its own. Raises RegistryError."""
+    with write():
+        Project.objects.select_for_update().get(pk=version.project_id)
+        for alias, move in current_moves(version.project).items():
+            if move.version_id == version.pk:
+                raise RegistryError(
+                    f"{version.name} is the {alias}. Move the alias first, then withdraw it."
+                )
+        withdrawn = ModelVersion.objects.registered().filter(pk=version.pk)
+        if not withdrawn.update(run=None, withdrawn_at=timezone.now()):
+            raise RegistryError(f"{version.name} has been withdrawn already.")
+    logger.info("%s withdrew %s of %s", user, version, version.project.slug)
+
+
+# Aliases
+
+
+def current_moves(project: Project) -> dict[str, AliasMove]:
+    """Return the last move of each alias that has been moved."""
+    moves = AliasMove.objects.filter(project=project).latest_moves()
+    found = moves.select_related("version__run", "previous", "created_by")
+    return {move.alias: move for move in found}
+
+
+def holder(project: Project, alias: str) -> ModelVersion | None:
+    """Return the version that an alias points to."""
+    move = current_moves(project).get(alias)
+    return move.version if move is not None else None
+
+
+def move(
+    alias: Alias,
+    version: ModelVersion | None,
+    *,
+    project: Project,
+    seen: int | None,
+    reason: str,
+    user: User | None = None,
+    evidence: Mapping[str, Any] | None = None,
+) -> AliasMove:
+    """Point an alias to a version, or to nothing.
+
+    `seen` is the number of the version that it pointed to on the page. Raises RegistryError where
+    somebody has moved it since, or where nothing would change.
+    """
+    with write():
+        Project.objects.select_for_update().get(pk=project.pk)
+        moves = current_moves(project)
+        now = moves[alias].version if alias in moves else None
+        if (now.number if now else None) != seen:
+            where = f"is {now.name} now" if now else "points to no version now"
+            raise RegistryError(
+                f"Somebody has moved the {alias} since you opened the page: it {where}. Nothing was"
+                " changed."
+            )
+        if now == version:
+            where = f"{version.name} is the {alias}" if version else f"There is no {alias}"
+            raise RegistryError(f"{where} already.")
+        registered = ModelVersion.objects.registered()
+        if version is not None and not registered.filter(pk=version.pk).exists():
+            raise RegistryError(f"{version.name} has been withdrawn. Choose another version.")
+        made = AliasMove.objects.create(
+            project=project,
+            alias=alias,
+            version=version,
+            previous=now,
+            reason=reason,
+            evidence=dict(evidence or {}),
+            created_by=user,
+        )
+        challenger = moves.get(Alias.CHALLENGER)
+        if alias == Alias.CHAMPION and challenger and challenger.version == version:
+            AliasMove.objects.create(
+                project=project,
+                alias=Alias.CHALLENGER,
+                version=None,
+                previous=version,
+                reason="It became the champion.",
+                created_by=user,
+            )
+    logger.info("%s moved the %s of %s: %s", user, alias, project.slug, made)
+    return made
+
+
+def earlier_champion(project: Project) -> ModelVersion | None:
+    """Return the version to roll back to: the champion before the present one."""
+    move = current_moves(project).get(Alias.CHAMPION)
+    before = move.previous if move is not None else None
+    return before if before is not None and before.withdrawn_at is None else None

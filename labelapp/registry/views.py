@@ -1,0 +1,250 @@
+"""The pages of the registry: all versions, one version, and its promotion."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from labelapp.models import Alias, AliasMove, Member, ModelVersion, Role, State, TrainingRun
+from labelapp.registry import evidence, gates, lineage, service, versions
+from labelapp.registry.forms import GatesForm, MoveForm
+from labelapp.registry.listing import candidates, version_rows
+from labelapp.runs import leads, run_verdict
+from labelapp.runs.one_run.run_files import MODEL_ARCHIVE
+from labelapp.web.access import REVIEWERS, member_view, signed_in
+
+MOVES_SHOWN = 50
+
+
+def find(member: Member, number: int) -> ModelVersion:
+    """Return a version of the member's project. Raises Http404."""
+    found = ModelVersion.objects.select_related("run", "created_by")
+    return get_object_or_404(found, project=member.project, number=number)
+
+
+def base_context(member: Member) -> dict[str, Any]:
+    moves = versions.current_moves(member.project)
+    return {
+        "member": member,
+        "project": member.project,
+        "champion": moves.get(Alias.CHAMPION),
+        "challenger": moves.get(Alias.CHALLENGER),
+    }
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    return index_response(request, member)
+
+
+def index_response(
+    request: HttpRequest, member: Member, form: GatesForm | None = None, status: int = 200
+) -> HttpResponse:
+    project = member.project
+    context = base_context(member)
+    moves = AliasMove.objects.filter(project=project)
+    champion = context["champion"].version if context["champion"] else None
+    context |= {
+        "rows": version_rows(project),
+        "candidates": candidates(project),
+        "has_runs": project.runs.filter(state=State.DONE).exists(),
+        "moves": moves.select_related("version", "previous", "created_by")[:MOVES_SHOWN],
+        "earlier": versions.earlier_champion(project),
+        "lead": leads.verdict(champion.run.held_out) if champion and champion.run else None,
+        "gates": gates.gates_of(project),
+        "gates_form": form or GatesForm(instance=gates.gates_of(project)),
+        "is_running": service.is_running() if champion else False,
+    }
+    return render(request, "registry/index.html", context, status=status)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def set_gates(request: HttpRequest, member: Member) -> HttpResponse:
+    form = GatesForm(request.POST, instance=gates.gates_of(member.project))
+    if not form.is_valid():
+        return index_response(request, member, form, status=422)
+    form.save()
+    messages.success(request, "The gates are saved. They are checked at the next promotion.")
+    return redirect("models", member.project.slug)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def register(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
+    try:
+        version = versions.register(run, signed_in(request))
+    except versions.RegistryError as error:
+        messages.error(request, str(error))
+        return redirect("run", member.project.slug, pk)
+    messages.success(request, f"{run.title} is {version.name} now.")
+    return redirect("model_version", member.project.slug, version.number)
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def detail(request: HttpRequest, member: Member, number: int) -> HttpResponse:
+    version = find(member, number)
+    context = base_context(member) | {
+        "version": version,
+        "run": version.run,
+        "verdict": run_verdict.verdict_on(version.run) if version.run else None,
+        "facts": lineage.facts(version.lineage),
+        "moves": version.moves.select_related("version", "previous", "created_by"),
+        "archive": MODEL_ARCHIVE,
+        "is_pretrained": version.run is not None and lineage.is_pretrained(version.run),
+    }
+    return render(request, "registry/version.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_view(*REVIEWERS)
+def promote(request: HttpRequest, member: Member, number: int) -> HttpResponse:
+    """Show the evidence, and make the version the champion once a manager says why."""
+    version = find(member, number)
+    if version.run is None:
+        messages.error(request, f"{version.name} has been withdrawn. Choose another version.")
+        return redirect("models", member.project.slug)
+    context = base_context(member)
+    champion = context["champion"].version if context["champion"] else None
+    found = compared(champion, version)
+    checked = gates.check(gates.gates_of(member.project), version.run, found)
+    blocked = not all(gate.is_passed for gate in checked)
+    seen = champion.number if champion else None
+    if request.method == "POST" and member.manages:
+        form = MoveForm(request.POST, blocked=blocked)
+        if form.is_valid():
+            return made_champion(request, member, version, form, said(found, checked))
+    else:
+        form = MoveForm(initial={"seen": seen}, blocked=blocked)
+    context |= {
+        "version": version,
+        "run": version.run,
+        "is_champion": champion == version,
+        "evidence": found,
+        "headline": gates.headline(found) if found else None,
+        "verdict": run_verdict.verdict_on(version.run),
+        "gates": checked,
+        "blocked": blocked,
+        "form": form,
+    }
+    status = 422 if request.method == "POST" else 200
+    return render(request, "registry/promote.html", context, status=status)
+
+
+def compared(champion: ModelVersion | None, version: ModelVersion) -> evidence.Evidence | None:
+    """Return the evidence against the champion, or None where there is no other champion."""
+    if champion is None or champion.run is None or version.run is None or champion == version:
+        return None
+    return evidence.evidence(champion.run, version.run)
+
+
+def said(found: evidence.Evidence | None, checked: list[gates.Gate]) -> dict[str, Any]:
+    """Return what is kept of the evidence with the promotion."""
+    return {
+        "headline": gates.headline(found)[0] if found else "",
+        "against": found.champion.pk if found else None,
+        "gates": [
+            {"condition": gate.condition, "passed": gate.is_passed, "detail": gate.detail}
+            for gate in checked
+        ],
+    }
+
+
+def made_champion(
+    request: HttpRequest,
+    member: Member,
+    version: ModelVersion,
+    form: MoveForm,
+    kept: dict[str, Any],
+) -> HttpResponse:
+    try:
+        versions.move(
+            Alias.CHAMPION,
+            version,
+            project=member.project,
+            seen=form.cleaned_data["seen"],
+            reason=form.cleaned_data["reason"],
+            user=signed_in(request),
+            evidence=kept,
+        )
+    except versions.RegistryError as error:
+        messages.error(request, str(error))
+        return redirect("model_promote", member.project.slug, version.number)
+    messages.success(
+        request, f"{version.name} is the champion. The reward service follows within seconds."
+    )
+    return redirect("models", member.project.slug)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def challenge(request: HttpRequest, member: Member, number: int) -> HttpResponse:
+    """Make a version the challenger."""
+    version = find(member, number)
+    now = versions.holder(member.project, Alias.CHALLENGER)
+    try:
+        if versions.holder(member.project, Alias.CHAMPION) == version:
+            raise versions.RegistryError(f"{version.name} is the champion. Choose another version.")
+        versions.move(
+            Alias.CHALLENGER,
+            version,
+            project=member.project,
+            seen=now.number if now else None,
+            reason="Chosen on the page Models.",
+            user=signed_in(request),
+        )
+        messages.success(request, f"{version.name} is the challenger.")
+    except versions.RegistryError as error:
+        messages.error(request, str(error))
+    return redirect("models", member.project.slug)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def roll_back(request: HttpRequest, member: Member) -> HttpResponse:
+    """Make the earlier champion the champion again."""
+    earlier = versions.earlier_champion(member.project)
+    now = versions.holder(member.project, Alias.CHAMPION)
+    seen = request.POST.get("seen", "")
+    if earlier is None or now is None or str(now.number) != seen:
+        messages.error(request, "The champion has changed since you opened the page.")
+        return redirect("models", member.project.slug)
+    try:
+        versions.move(
+            Alias.CHAMPION,
+            earlier,
+            project=member.project,
+            seen=now.number,
+            reason=f"Rolled back from {now.name}.",
+            user=signed_in(request),
+        )
+        messages.success(
+            request,
+            f"{earlier.name} is the champion again. The reward service follows within seconds.",
+        )
+    except versions.RegistryError as error:
+        messages.error(request, str(error))
+    return redirect("models", member.project.slug)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def withdraw(request: HttpRequest, member: Member, number: int) -> HttpResponse:
+    version = find(member, number)
+    try:
+        versions.withdraw(version, signed_in(request))
+        messages.success(
+            request, f"{version.name} is withdrawn. Its run and its history are still there."
+        )
+    except versions.RegistryError as error:
+        messages.error(request, str(error))
+    return redirect("models", member.project.slug)

@@ -1,0 +1,50 @@
+"""Responses to be scored, and their rewards. No torch, so that the service starts quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from training.data.examples import Tokens
+from training.rankings import Message
+
+Kind = Literal["empty", "cut", "not_understood"]
+"""Reasons for which a response has no valid reward."""
+
+
+class Item(NamedTuple):
+    """A response to be scored, with its prompt; or the reason why it cannot be."""
+
+    messages: Sequence[Message] = ()
+    response: str = ""
+    problem: str = ""
+
+
+class Encoded(NamedTuple):
+    """A response as token ids; or the reason why it has no valid reward."""
+
+    prompt: Tokens | None = None
+    response: Tokens | None = None
+    cut: tuple[str, ...] = ()
+    """The parts that were cut: the prompt, the response, or both."""
+    kind: Kind | None = None
+    problem: str = ""
+
+    @property
+    def valid(self) -> bool:
+        return self.kind is None
+
+    @property
+    def size(self) -> int:
+        """Return the number of tokens to compute, without those of the prompt."""
+        return 1 if self.response is None else len(self.response)
+
+
+class Scored(NamedTuple):
+    """A reward; or the reason why there is no valid one."""
+
+    reward: float | None
+    cut: tuple[str, ...] = ()
+    kind: Kind | None = None
+    problem: str = ""
+    tokens: int = 0
