@@ -15,6 +15,7 @@ class Cell:
 
     reward: float | None
     standardised: float | None
+    without_length: float | None
     place: int | None  # 1 is the highest reward
     problem: str
     cut: str
@@ -50,6 +51,7 @@ def table(responses: Sequence[str], answers: Sequence[Rewards]) -> list[Row]:
             Cell(
                 reward=answer.rewards[number],
                 standardised=answer.standardised[number],
+                without_length=answer.without_length[number] if answer.without_length else None,
                 place=of_answer[number],
                 problem=answer.problems[number] or "",
                 cut=" and ".join(answer.cut[number]),

@@ -24,6 +24,7 @@ class Rewards:
     version: ModelVersion
     rewards: list[float | None]
     standardised: list[float | None]
+    without_length: list[float | None]  # empty if the run did not learn the part of length
     probabilities: list[list[float | None]]  # row: is preferred to column
     ties: list[list[float | None]]
     cut: list[list[str]]
@@ -78,6 +79,7 @@ def rewards_of(version: ModelVersion, answer: Mapping[str, Any]) -> Rewards:
         version=version,
         rewards=answer["rewards"],
         standardised=answer["standardised"],
+        without_length=answer.get("length_partialled", []),
         probabilities=answer["probabilities"],
         ties=answer.get("ties", []),
         cut=answer["cut"],

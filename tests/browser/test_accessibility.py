@@ -16,9 +16,12 @@ from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
     INSTRUCTGPT_FLAGS,
     AgreementMeasurement,
+    AliasMove,
     Export,
     Member,
+    ModelVersion,
     Project,
+    PromotionGates,
     Prompt,
     PromptAgreement,
     ReviewMeasurement,
@@ -257,6 +260,17 @@ def test_a_managers_pages(
     manager.user.save()
     sign_in_as(manager)
     prompt = run.agreements.get().prompt_id
+    project = run.project
+    first, second = (
+        ModelVersion.objects.create(
+            project=project, number=number, run_id=run.pk + number - 1,
+            lineage={"title": "Run", "digest": "0123", "accuracy": 0.7},
+        )
+        for number in (1, 2)
+    )  # fmt: skip
+    for alias, version in (("champion", first), ("challenger", second)):
+        AliasMove.objects.create(project=project, alias=alias, version=version, reason="Better.")
+    PromotionGates.objects.create(project=project, beats_champion=True, most_points_lost=2)
     of_project = (
         "", "settings/", "people/", "invitations/", "progress/", "export/",
         "prompts/", "prompts/?show=done&q=none", f"prompts/{prompt}/", f"prompts/{prompt + 2}/",
@@ -265,6 +279,7 @@ def test_a_managers_pages(
         f"runs/{run.pk}/files/", f"runs/{run.pk + 1}/delete/",
         "reviewing/", "reviewing/?q=none", f"reviewing/{prompt}/", "reviewing/figures/",
         "agreement/",
+        "models/", "models/1/", "models/2/promote/", "models/service/", "models/playground/",
     )  # fmt: skip
     faults.visit(live_server.url, ["", "projects/new/", "account/"])
     faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])

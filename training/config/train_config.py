@@ -526,6 +526,20 @@ class TrainConfig:
         label="word-count baseline",
         words=SWITCH_WORDS,
     )
+    calibration: Switch = setting(
+        "on",
+        "learn a temperature from held-out comparisons, so that probabilities come true",
+        group="evaluation",
+        label="temperature",
+        words=SWITCH_WORDS,
+    )
+    length_partial: Switch = setting(
+        "on",
+        "learn the part of the rewards that length explains, for rewards without it",
+        group="evaluation",
+        label="rewards without length",
+        words=SWITCH_WORDS,
+    )
     log_every: int = setting(
         1,
         "steps between log entries",

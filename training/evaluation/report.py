@@ -13,6 +13,7 @@ from training.evaluation.formatting import (
     duration,
     number,
     percent,
+    percent_between,
     points,
     share,
 )
@@ -238,6 +239,17 @@ def _length(found: Mapping[str, Any]) -> str:
         f" {decimal(length['spearman_within_prompts'])} (Spearman),"
         f" {decimal(length['pearson_within_prompts'])} (Pearson); over all responses"
         f" {decimal(length['spearman'])} and {decimal(length['pearson'])}."
+        + (f"\n\n{_partialled(found['length_partialled'])}" if "length_partialled" in found else "")
+    )
+
+
+def _partialled(found: Mapping[str, Any]) -> str:
+    gain = percent_between(found["gain"], found["gain_low"], found["gain_high"], signed=True)
+    return (
+        "The reward service also gives rewards without the part that length explains. On held-out"
+        f" prompts from which that part was not learned, they correlate with characters by"
+        f" {decimal(found['spearman'])} (Spearman) and {decimal(found['pearson'])} (Pearson) within"
+        f" prompts. Their accuracy is {percent(found['accuracy'])}, a difference of {gain}."
     )
 
 

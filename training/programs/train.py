@@ -38,6 +38,7 @@ from training.evaluation.evaluate import (
     train_sample,
 )
 from training.evaluation.labeller_agreement import labellers_agree
+from training.evaluation.length import length_partialled
 from training.evaluation.report import summary
 from training.evaluation.summary import baselines, show
 from training.evaluation.temperature import temperature
@@ -129,11 +130,10 @@ def train(
     if kept != run.state.step or network:
         evaluation = None  # frees the tables of the last weights
     evaluation = evaluation or evaluate_now(run, held_out(run.dataset))
-    scaling = temperature(evaluation.comparisons)
-    save_model(run, folder, evaluation, scaling)
+    learned = learned_figures(run.config, evaluation)
+    save_model(run, folder, evaluation, learned)
     metrics = run_metrics(run, evaluation, kept)
-    if scaling:
-        metrics["held_out"]["temperature"] = finite(scaling)
+    metrics["held_out"] |= finite(learned)
     if choice := (folder.read_manifest() or {}).get("choice"):
         metrics["choice"] = finite({**choice, "network": network})
     write_results(run, folder, evaluation, metrics)
@@ -311,8 +311,20 @@ def restore_kept_weights(run: Run) -> int:
     return kept
 
 
+def learned_figures(config: TrainConfig, evaluation: Evaluation) -> dict[str, Any]:
+    """Return what is learned from held-out comparisons: the temperature and the part of length."""
+    scaling = temperature(evaluation.comparisons) if config.calibration == "on" else None
+    partial = (
+        length_partialled(evaluation.rewards, evaluation.characters, evaluation.comparisons)
+        if config.length_partial == "on"
+        else None
+    )
+    found = {"temperature": scaling, "length_partialled": partial}
+    return {name: value for name, value in found.items() if value}
+
+
 def save_model(
-    run: Run, folder: RunFolder, evaluation: Evaluation, scaling: dict[str, Any] | None
+    run: Run, folder: RunFolder, evaluation: Evaluation, learned: dict[str, Any]
 ) -> None:
     """Save the model into the run folder once it is known to load."""
     run.reporter.enter("saving", steps=0)
@@ -321,7 +333,12 @@ def save_model(
         "max_prompt_tokens": run.config.max_prompt_tokens,
         "max_response_tokens": run.config.max_response_tokens,
         **run.learner.objective.figures(),
-        **({"temperature": scaling["value"]} if scaling else {}),
+        **({"temperature": learned["temperature"]["value"]} if "temperature" in learned else {}),
+        **(
+            {"length_coefficients": learned["length_partialled"]["coefficients"]}
+            if "length_partialled" in learned
+            else {}
+        ),
     }
     for warning in save_verified(run.learner.backbone, folder, run.dataset, rewards, known):
         run.reporter.say(warning)

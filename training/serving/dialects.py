@@ -373,6 +373,16 @@ class ScoreRequest(Request):
             "standardised": [
                 None if reward is None else model.standardised(reward) for reward in rewards
             ],
+            **(
+                {
+                    "length_partialled": [
+                        None if reward is None else model.without_length(reward, response)
+                        for reward, response in zip(rewards, self.responses, strict=True)
+                    ]
+                }
+                if model.length is not None
+                else {}
+            ),
             "probabilities": pairwise(rewards, lambda lead: model.outcomes.outcome(lead).win),
             **(
                 {"ties": pairwise(rewards, lambda lead: model.outcomes.outcome(lead).tie)}

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelapp.models import TrainingRun
-from labelapp.runs.caveats import few_prompts
+from labelapp.models.jobs import as_object, is_number
+from labelapp.runs.caveats import few_prompts, gain
 from labelapp.runs.interval_plots import (
     Estimate,
     IntervalsPlot,
@@ -13,7 +14,7 @@ from labelapp.runs.interval_plots import (
     share_text,
     whole_percent,
 )
-from labelapp.templatetags.figures import thousands
+from labelapp.templatetags.figures import percent, thousands
 
 MOST_GROUPS = 20
 WIDEST_GAP = 3  # training counts all wider ones together
@@ -91,7 +92,25 @@ def breakdowns(run: TrainingRun) -> list[Groups]:
     if few_prompts(run.held_out):
         return []
     found = (groups(run.held_out.get(each.key), each) for each in BREAKDOWNS)
-    return [each for each in found if each is not None]
+    shown = [each for each in found if each is not None]
+    for each in shown:
+        if each.key == "by_length" and (said := without_length(run.held_out)):
+            each.notes.append(said)
+    return shown
+
+
+def without_length(held_out: Mapping[str, Any]) -> str:
+    """Return what rewards without the part of length are worth, as a sentence, or ""."""
+    found = as_object(held_out.get("length_partialled"))
+    price, low, high = (found.get(name) for name in ("gain", "gain_low", "gain_high"))
+    if not is_number(found.get("accuracy")) or not is_number(price):
+        return ""
+    between = f" ({gain(low)} to {gain(high)})" if is_number(low) and is_number(high) else ""
+    return (
+        "The rewards without the part that length explains, which the reward service gives as"
+        f" well, order {percent(found['accuracy'])} as people did: {gain(price)}"
+        f" points{between}."
+    )
 
 
 def by_gap(run: TrainingRun) -> Groups | None:

@@ -155,6 +155,46 @@ def test_a_web_process_that_dies_is_started_again(
     wait_until(lambda: first not in web_processes(served.pid) and answers(port))
 
 
+def command_line(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+
+
+def reward_services(served: int) -> list[str]:
+    """The addresses of the reward services."""
+    lines = [command_line(child) for child in children(served)]
+    return [line[-2].decode() for line in lines if b"training.serve" in line]
+
+
+def test_the_reward_service_runs_beside_the_pages_and_asks_for_a_token(
+    served: "subprocess.Popen[bytes]",
+) -> None:
+    wait_until(lambda: reward_services(served.pid))
+    [address] = reward_services(served.pid)
+    connection = Connection(int(address.rpartition(":")[2]), session="", timeout=PATIENCE)
+
+    def status(path: str) -> int:
+        try:
+            return connection.ask("GET", path).status
+        except OSError:
+            return 0
+
+    wait_until(lambda: status("/ready") == 200)
+    assert status("/projects/kitchen/v1/models") == 401
+
+
+def test_the_usual_address_of_the_reward_service_may_be_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        monkeypatch.setattr(serve, "REWARDS", f"127.0.0.1:{other.getsockname()[1]}")
+        [helper] = serve.reward_service(None)
+    assert helper.tells_web["REWARD_SERVER_URL"] != f"http://{serve.REWARDS}"
+    assert helper.command[-1] in helper.tells_web["REWARD_SERVER_URL"]
+    assert helper.env["REWARD_SERVER_TOKEN"] == helper.tells_web["REWARD_SERVER_TOKEN"]
+
+
 def test_what_has_expired_is_deleted(
     environment: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

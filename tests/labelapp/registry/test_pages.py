@@ -1,0 +1,265 @@
+"""The pages of the registry: who may do what, and what they say."""
+
+import hashlib
+import html
+import io
+import re
+import zipfile
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from labelapp.models import (
+    Alias,
+    AliasMove,
+    Member,
+    ModelVersion,
+    Project,
+    PromotionGates,
+    ServiceToken,
+    User,
+)
+from labelapp.registry import versions
+from tests.conftest import sign_in
+from tests.labelapp.registry.conftest import AddRun
+
+pytestmark = pytest.mark.django_db
+
+URL = "/projects/kitchen/models/"
+READ = ("", "1/", "1/promote/", "playground/")
+CHANGE = ("gates/", "roll-back/", "1/challenger/", "1/withdraw/", "service/")
+
+
+def words(page: Any) -> str:
+    text = re.sub(r"<[^>]+>", " ", page.content.decode())
+    return " ".join(html.unescape(text).split())
+
+
+@pytest.fixture
+def registered(add_run: AddRun, project: Project) -> list[ModelVersion]:
+    """Three versions, of which the first is the champion."""
+    found = [versions.register(add_run()) for _ in range(3)]
+    versions.move(Alias.CHAMPION, found[0], project=project, seen=None, reason="The first.")
+    return found
+
+
+@pytest.mark.usefixtures("registered")
+def test_reviewers_look_and_managers_change(
+    manager: Member, reviewer: Member, labeller: Member, outsider: User, add_run: AddRun
+) -> None:
+    run = add_run()
+    for path in READ:
+        assert sign_in(reviewer).get(URL + path).status_code == 200, path
+        assert sign_in(labeller).get(URL + path).status_code == 403, path
+        assert sign_in(outsider).get(URL + path).status_code == 404, path
+    for path in (*CHANGE, f"register/{run.pk}/"):
+        for person, status in ((reviewer, 403), (labeller, 403), (outsider, 404)):
+            assert sign_in(person).post(URL + path).status_code == status, path
+    page = sign_in(reviewer).get(URL + "2/promote/")
+    assert b"A manager of the project can promote it." in page.content
+    sign_in(reviewer).post(URL + "2/promote/", {"reason": "Mine.", "seen": 1})
+    assert AliasMove.objects.count() == 1
+    assert sign_in(manager).get(URL + "9/").status_code == 404
+
+
+def test_the_page_says_what_to_do_first(manager: Member, add_run: AddRun) -> None:
+    client = sign_in(manager)
+    assert "Train a model first" in words(client.get(URL))
+    run = add_run()
+    assert f"Register Run {run.pk}" in words(client.get(URL))
+    answer = client.post(f"{URL}register/{run.pk}/", follow=True)
+    assert answer.redirect_chain[-1][0] == f"{URL}1/"
+    assert f"Run {run.pk} is v1 now." in words(answer)
+    page = words(client.get(URL))
+    assert "None yet. Trainers get the champion’s rewards" in page
+    assert "Model v1" in words(client.get(f"/projects/kitchen/runs/{run.pk}/"))
+
+
+def test_a_promotion_is_kept_with_who_when_and_why(
+    manager: Member, registered: list[ModelVersion], project: Project
+) -> None:
+    client = sign_in(manager)
+    page = client.get(URL + "2/promote/")
+    assert "Promote v2 over v1" in words(page)
+    answer = client.post(URL + "2/promote/", {"reason": "", "seen": 1})
+    assert (answer.status_code, AliasMove.objects.count()) == (422, 1)
+    answer = client.post(URL + "2/promote/", {"reason": "It <wins>.", "seen": 1}, follow=True)
+    assert "v2 is the champion. The reward service follows within seconds." in words(answer)
+    move = AliasMove.objects.latest("pk")
+    assert (move.created_by, move.reason) == (manager.user, "It <wins>.")
+    assert move.evidence["headline"].startswith("Not known.")
+    assert versions.holder(project, Alias.CHAMPION) == registered[1]
+    said = words(client.get(URL))
+    assert "v2 became the champion, after v1" in said
+    assert "It <wins>." in said
+
+
+def test_a_form_that_is_out_of_date_promotes_nothing(
+    manager: Member, registered: list[ModelVersion], project: Project
+) -> None:
+    client = sign_in(manager)
+    client.post(URL + "2/promote/", {"reason": "It wins.", "seen": 1})
+    answer = client.post(URL + "3/promote/", {"reason": "So does it.", "seen": 1}, follow=True)
+    assert "Somebody has moved the champion since you opened the page" in words(answer)
+    assert versions.holder(project, Alias.CHAMPION) == registered[1]
+
+
+def test_a_gate_stops_a_promotion_until_somebody_overrides_it(
+    manager: Member, registered: list[ModelVersion], project: Project
+) -> None:
+    client = sign_in(manager)
+    answer = client.post(URL + "gates/", {"beats_champion": "on", "most_points_lost": "2.5"})
+    assert answer.status_code == 302
+    gates = PromotionGates.objects.get()
+    assert (gates.beats_champion, gates.beats_baselines, gates.most_points_lost) == (
+        True, False, 2.5,
+    )  # fmt: skip
+    assert client.post(URL + "gates/", {"most_points_lost": "-1"}).status_code == 422
+    page = words(client.get(URL + "2/promote/"))
+    assert page.count("✗ Not passed:") == 2
+    data = {"reason": "It is needed.", "seen": 1}
+    assert client.post(URL + "2/promote/", data).status_code == 422
+    assert versions.holder(project, Alias.CHAMPION) == registered[0]
+    client.post(URL + "2/promote/", data | {"anyway": "on"})
+    assert versions.holder(project, Alias.CHAMPION) == registered[1]
+    page = words(client.get(URL))
+    assert "Gate not passed: Measurably better than the champion" in page
+
+
+def test_one_click_goes_back(
+    manager: Member, registered: list[ModelVersion], project: Project
+) -> None:
+    client = sign_in(manager)
+    client.post(URL + "2/promote/", {"reason": "It wins.", "seen": 1})
+    assert "Back to v1" in words(client.get(URL))
+    client.post(URL + "roll-back/", {"seen": "3"})
+    assert versions.holder(project, Alias.CHAMPION) == registered[1]  # out of date
+    client.post(URL + "roll-back/", {"seen": "2"})
+    assert versions.holder(project, Alias.CHAMPION) == registered[0]
+    move = AliasMove.objects.latest("pk")
+    assert (move.created_by, move.reason) == (manager.user, "Rolled back from v2.")
+
+
+def test_challenger_and_withdrawal(manager: Member, registered: list[ModelVersion]) -> None:
+    client = sign_in(manager)
+    page = client.post(URL + "3/challenger/", follow=True)
+    assert "v3 is the challenger." in words(page)
+    assert "v1 is the champion" in words(client.post(URL + "1/challenger/", follow=True))
+    assert "v3 is the challenger. Move" in words(client.post(URL + "3/withdraw/", follow=True))
+    client.post(URL + "2/withdraw/")
+    page = words(client.get(URL + "2/"))
+    assert "v2 was withdrawn" in page
+    assert "Promote…" not in page
+    assert client.get(URL + "2/promote/").status_code == 302
+
+
+def test_the_model_downloads_as_one_archive(
+    manager: Member, registered: list[ModelVersion]
+) -> None:
+    client = sign_in(manager)
+    page = client.get(URL + "1/").content.decode()
+    [address] = re.findall(r'href="([^"]+model\.zip)"', page)
+    archive = b"".join(client.get(address).streaming_content)
+    names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
+    assert [name.rpartition("/")[2] for name in names] == ["model.safetensors"]
+    assert "a" * 64 in page
+
+
+def test_a_model_of_podiums_own_says_that_vllm_cannot_load_it(
+    manager: Member, add_run: AddRun
+) -> None:
+    for backbone, can in (("transformer", False), ("pretrained", True)):
+        version = versions.register(add_run(backbone=backbone))
+        page = words(sign_in(manager).get(f"{URL}{version.number}/"))
+        assert ("vllm serve ./model --runner pooling" in page) == can
+        assert ("vLLM and SGLang cannot load this model" in page) != can
+        assert ("trust_remote_code=True" in page) != can
+
+
+def test_a_token_is_shown_once_and_stored_as_a_hash(
+    manager: Member, registered: list[ModelVersion]
+) -> None:
+    client = sign_in(manager)
+    page = client.post(URL + "service/", {"name": "GRPO"})
+    [text] = re.findall(r'value="(podium_[^"]+)"', page.content.decode())
+    token = ServiceToken.objects.get()
+    assert token.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert token.created_by == manager.user
+    again = client.get(URL + "service/").content.decode()
+    assert text not in again
+    assert "GRPO" in again
+    client.post(f"{URL}tokens/{token.pk}/revoke/")
+    token.refresh_from_db()
+    assert token.revoked_at is not None
+    assert ServiceToken.objects.working().count() == 0
+    assert client.post(URL + "service/", {"name": ""}).status_code == 422
+
+
+def test_tokens_of_another_project_are_not_touched(
+    manager: Member, registered: list[ModelVersion]
+) -> None:
+    other = Project.objects.create(name="Other", slug="other")
+    token = ServiceToken.objects.create(project=other, name="theirs", sha256="b" * 64)
+    assert sign_in(manager).post(f"{URL}tokens/{token.pk}/revoke/").status_code == 404
+    token.refresh_from_db()
+    assert token.revoked_at is None
+
+
+def test_queries_do_not_grow_with_the_versions(
+    manager: Member, registered: list[ModelVersion], add_run: AddRun
+) -> None:
+    client = sign_in(manager)
+
+    def count() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert client.get(URL).status_code == 200
+        return len(queries)
+
+    before = count()
+    for _ in range(5):
+        versions.register(add_run())
+    assert count() == before
+    assert before <= 15
+
+
+def test_the_playground_says_what_is_missing(
+    manager: Member, add_run: AddRun, settings: Any
+) -> None:
+    client = sign_in(manager)
+    assert "No models to try yet" in words(client.get(URL + "playground/"))
+    version = versions.register(add_run())
+    data = {"version": version.pk, "prompt": "Why?", "response_0": "Because."}
+    settings.REWARD_SERVER_URL = ""
+    page = client.post(URL + "playground/", data)
+    assert page.status_code == 422
+    assert "The reward service is not running." in words(page)
+    assert "Because." in page.content.decode()
+    settings.REWARD_SERVER_URL = "http://127.0.0.1:9"
+    assert "does not answer" in words(client.post(URL + "playground/", data))
+    page = client.post(URL + "playground/", data | {"response_0": " "})
+    assert "Enter at least one response." in words(page)
+    other = Project.objects.create(name="Other", slug="other")
+    theirs = ModelVersion.objects.create(project=other, number=1, run=add_run())
+    page = client.post(URL + "playground/", data | {"version": theirs.pk})
+    assert "Select a valid choice" in words(page)
+
+
+def test_the_playground_begins_with_a_stored_prompt(
+    manager: Member, add_run: AddRun, add_prompt: Any
+) -> None:
+    versions.register(add_run())
+    prompt = add_prompt("Why <b>?", ["One.", "Two.", "Three.", "Four.", "Five."])
+    client = sign_in(manager)
+    page = client.get(f"{URL}playground/?prompt={prompt.pk}").content.decode()
+    assert "Why &lt;b&gt;?" in page
+    for text in ("One.", "Five."):
+        assert text in page
+    assert 'name="prompt"' not in page
+    for number in ("0", "x", str(prompt.pk + 99)):
+        assert client.get(f"{URL}playground/?prompt={number}").status_code == 404
+    page = client.get(f"{URL}playground/?responses=7").content.decode()
+    assert page.count("<textarea") == 8

@@ -1,0 +1,110 @@
+"""The reward service beside the pages: it follows promotions, and the playground asks it."""
+
+import re
+import signal
+from typing import Any
+
+import httpx
+import pytest
+
+from labelapp.models import Alias, Member, ModelVersion, Project, Prompt, TrainingRun
+from labelapp.registry import tokens, versions
+from labelapp.runs.process import run_folder
+from tests.conftest import sign_in
+from tests.labelapp.registry.conftest import MASTER
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+URL = "/projects/kitchen/models/"
+
+
+def promote(version: ModelVersion, seen: int | None) -> None:
+    versions.move(
+        Alias.CHAMPION, version, project=version.project, seen=seen, reason="It is better."
+    )
+
+
+def stored(run: TrainingRun, prompt: Prompt) -> list[float]:
+    scores = run.scores.filter(response__prompt=prompt).order_by("response")
+    return list(scores.values_list("reward", flat=True))
+
+
+def test_the_service_follows_the_registry(
+    runs: list[TrainingRun], project: Project, start: Any, manager: Member, settings: Any
+) -> None:
+    """One long story, because two models are trained for it."""
+    server = start("--all-projects")
+    prompt = project.prompts.order_by("pk")[0]
+    assert httpx.get(f"{server.url}/ready").json() == {"status": "ready"}
+    refused = server.post("/projects/kitchen/score", prompt="Why?", responses=["So."])
+    assert refused.status_code == 404
+    assert "project kitchen has no champion yet" in refused.json()["error"]["message"]
+
+    one, two = (versions.register(run) for run in runs)
+    promote(one, None)
+    wait_until(
+        lambda: server.post("/projects/kitchen/score", prompt="Why?", responses=["So."]).is_success,
+    )
+    answer = server.score(prompt)
+    assert answer["rewards"] == pytest.approx(stored(runs[0], prompt), abs=1e-4)
+    assert answer["model"] == "kitchen/v1"
+    assert answer["digest"] == one.lineage["digest"] != ""
+
+    # Any version, and the dialects of trainers, under the same address.
+    assert server.score(prompt, "/projects/kitchen/versions/2")["rewards"] == pytest.approx(
+        stored(runs[1], prompt), abs=1e-4
+    )
+    text = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\nSo.<|im_end|>\n"
+    assert server.post("/projects/kitchen/v1/classify", input=text).status_code == 200
+    for path in ("/score", "/projects/other/score", "/projects/kitchen/versions/3/score"):
+        assert server.post(path, prompt="Why?", responses=["So."]).status_code == 404, path
+
+    # After a promotion, the other model answers, without a restart; and after a roll-back.
+    promote(two, 1)
+    wait_until(lambda: server.score(prompt)["model"] == "kitchen/v2")
+    assert server.score(prompt)["rewards"] == pytest.approx(stored(runs[1], prompt), abs=1e-4)
+    sign_in(manager).post(URL + "roll-back/", {"seen": "2"})
+    wait_until(lambda: server.score(prompt)["model"] == "kitchen/v1")
+
+    # A token of the project opens its models until it is revoked.
+    token, text = tokens.create(project, "GRPO")
+    body = {"prompt": "Why?", "responses": ["So."]}
+    path = "/projects/kitchen/score"
+    wait_until(lambda: server.post(path, token=text, **body).is_success)
+    assert server.post(f"{path}?token={text}", token="", **body).status_code == 200
+    assert server.post(path, token="", **body).status_code == 401
+    assert server.post("/projects/other/score", token=text, **body).status_code == 401
+    tokens.revoke(token)
+    wait_until(lambda: server.post(path, token=text, **body).status_code == 401)
+
+    # The playground asks the same service.
+    settings.REWARD_SERVER_URL, settings.REWARD_SERVER_TOKEN = server.url, MASTER
+    responses = {
+        f"response_{place}": one.text for place, one in enumerate(prompt.responses.order_by("pk"))
+    }
+    page = sign_in(manager).post(
+        f"{URL}playground/?prompt={prompt.pk}", responses | {"version": one.pk, "other": two.pk}
+    )
+    assert page.status_code == 200
+    content = page.content.decode()
+    for run in runs:
+        for reward in stored(run, prompt):
+            assert f"{reward:+.2f}".replace("-", "\u2212") in content
+    assert len(re.findall("How likely people prefer", content)) == 2
+
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait() == 143
+
+    # A model that cannot be loaded leaves the one that answers, and the service says so.
+    server = start("--project", "kitchen", token="")
+    assert server.said.startswith("the champion, kitchen/v1 (")
+    (run_folder(runs[1]).model / "model.safetensors").write_bytes(b"broken")
+    promote(two, 1)
+    assert server.process.stderr is not None
+    said = server.process.stderr.readline()
+    assert said.startswith("kitchen: kitchen/v2 cannot be loaded, kitchen/v1 goes on: ")
+    assert server.score(prompt, "")["model"] == "kitchen/v1"
+    refused = server.post("/projects/kitchen/versions/2/score", prompt="Why?", responses=["So."])
+    assert refused.status_code == 503
+    assert "the model cannot be loaded" in refused.json()["error"]["message"]

@@ -1,0 +1,104 @@
+"""Versions and the aliases that point to them."""
+
+import pytest
+
+from labelapp.models import Alias, AliasMove, ModelVersion, Project, State, User
+from labelapp.registry import versions
+from labelapp.runs import lifecycle
+from labelapp.runs.process import run_folder
+from tests.labelapp.registry.conftest import AddRun
+
+pytestmark = pytest.mark.django_db
+
+
+def move(alias: Alias, version: ModelVersion | None, project: Project, seen: int | None) -> None:
+    versions.move(alias, version, project=project, seen=seen, reason="Because.")
+
+
+def test_a_run_gets_the_next_number_once(add_run: AddRun, project: Project, root: User) -> None:
+    first, second = add_run(), add_run()
+    one = versions.register(first, root)
+    assert versions.register(first) == one
+    two = versions.register(second)
+    assert (one.number, two.number) == (1, 2)
+    assert one.created_by == root
+    assert one.lineage["rankings_sha256"] == "a" * 64
+    assert one.lineage["digest"] == "0123456789abcdef"
+    other = Project.objects.create(name="Other", slug="other")
+    third = add_run()
+    third.project = other
+    third.save()
+    assert versions.register(third).number == 1
+
+
+def test_only_the_model_of_a_finished_run_is_registered(add_run: AddRun) -> None:
+    run = add_run()
+    run.state, run.finished_at = State.RUNNING, None
+    with pytest.raises(versions.RegistryError, match="has not finished"):
+        versions.register(run)
+    gone = add_run()
+    gone.folder = "runs/elsewhere"
+    with pytest.raises(versions.RegistryError, match="no longer on this server"):
+        versions.register(gone)
+
+
+def test_an_alias_points_where_its_last_move_says(add_run: AddRun, project: Project) -> None:
+    one, two = versions.register(add_run()), versions.register(add_run())
+    assert versions.holder(project, Alias.CHAMPION) is None
+    move(Alias.CHAMPION, one, project, None)
+    move(Alias.CHALLENGER, two, project, None)
+    assert versions.holder(project, Alias.CHAMPION) == one
+    move(Alias.CHAMPION, two, project, 1)
+    assert versions.holder(project, Alias.CHAMPION) == two
+    assert versions.holder(project, Alias.CHALLENGER) is None  # it is the champion now
+    assert versions.earlier_champion(project) == one
+    moves = [(m.alias, m.version_id, m.previous_id) for m in AliasMove.objects.order_by("pk")]
+    assert moves == [
+        ("champion", one.pk, None),
+        ("challenger", two.pk, None),
+        ("champion", two.pk, one.pk),
+        ("challenger", None, two.pk),
+    ]
+
+
+def test_a_page_that_is_out_of_date_moves_nothing(add_run: AddRun, project: Project) -> None:
+    one, two = versions.register(add_run()), versions.register(add_run())
+    move(Alias.CHAMPION, one, project, None)
+    with pytest.raises(versions.RegistryError, match="is v1 now"):
+        move(Alias.CHAMPION, two, project, None)
+    with pytest.raises(versions.RegistryError, match="already"):
+        move(Alias.CHAMPION, one, project, 1)
+    assert versions.holder(project, Alias.CHAMPION) == one
+    assert AliasMove.objects.count() == 1
+
+
+def test_a_withdrawn_version_keeps_its_number_and_its_history(
+    add_run: AddRun, project: Project
+) -> None:
+    one, two = versions.register(add_run()), versions.register(add_run())
+    move(Alias.CHAMPION, one, project, None)
+    with pytest.raises(versions.RegistryError, match="v1 is the champion"):
+        versions.withdraw(one)
+    move(Alias.CHAMPION, two, project, 1)
+    versions.withdraw(one)
+    one.refresh_from_db()
+    assert one.run is None
+    assert one.withdrawn_at is not None
+    assert versions.earlier_champion(project) is None
+    assert one.moves.count() == 1
+    with pytest.raises(versions.RegistryError, match="has been withdrawn"):
+        move(Alias.CHAMPION, one, project, 2)
+    versions.withdraw(versions.register(add_run()))
+    assert versions.register(add_run()).number == 4
+
+
+def test_the_run_of_a_version_is_not_deleted(add_run: AddRun) -> None:
+    run = add_run()
+    add_run()  # the newest, whose scores Review shows
+    version = versions.register(run)
+    with pytest.raises(lifecycle.CannotDeleteError, match="is v1 on the page Models"):
+        lifecycle.delete(run)
+    assert run_folder(run).model.is_dir()
+    versions.withdraw(version)
+    lifecycle.delete(run)
+    assert ModelVersion.objects.filter(pk=version.pk).exists()

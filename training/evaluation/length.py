@@ -1,0 +1,95 @@
+"""The reward without the part that length explains, and what that costs in accuracy.
+
+Within a prompt, rewards are regressed on functions of the responses' lengths, and what the
+regression explains is taken away. One of the functions is the length itself, so that what is left
+is uncorrelated with it (Frisch and Waugh 1933, Econometrica 1 (4), pages 387-401).
+
+Shapes: R responses, C comparisons, F functions of a length.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.bootstrap import Sums
+from training.evaluation import metrics
+from training.runs.length import functions
+
+FOLDS = 5
+FEWEST_PROMPTS = 10
+"""Prompts from which the part of length is learned."""
+
+
+def length_partialled(
+    rewards: dict[str, list[float]], characters: dict[str, list[int]], comparisons: pd.DataFrame
+) -> dict[str, Any] | None:
+    """Return the coefficients of length, and the figures of the rewards without it.
+
+    The figures are of prompts from which the coefficients were not learned. Returns None where
+    there are too few prompts.
+
+    Args:
+        rewards, characters: of each prompt's responses, by prompt.
+        comparisons: metrics.comparison_table with prompt and margin.
+    """
+    if len(rewards) < FEWEST_PROMPTS:
+        return None
+    responses = pd.DataFrame(
+        [
+            (number, prompt, reward, length)
+            for number, (prompt, row) in enumerate(sorted(rewards.items()))
+            for reward, length in zip(row, characters[prompt], strict=True)
+        ],
+        columns=["number", "prompt", "reward", "characters"],
+    )
+    fold_R = responses["number"].to_numpy() % FOLDS
+    functions_RF = functions_of(responses["characters"])
+    folds = dict(zip(responses["prompt"], fold_R, strict=True))
+    fold_C = comparisons["prompt"].astype(str).map(folds).to_numpy()
+    lead_CF = functions_of(comparisons["characters_better"]) - functions_of(
+        comparisons["characters_worse"]
+    )
+    left_R = responses["reward"].to_numpy().copy()
+    margin_C = comparisons["margin"].to_numpy().copy()
+    for fold in range(FOLDS):
+        others = fold_R != fold
+        coefficients_F = fit(responses[others], functions_RF[others])
+        left_R[~others] -= functions_RF[~others] @ coefficients_F
+        margin_C[fold_C == fold] -= lead_CF[fold_C == fold] @ coefficients_F
+    without = responses.assign(reward=left_R)
+    figures = metrics.length_figures(without, comparisons.assign(margin=margin_C))
+    return {
+        "coefficients": fit(responses, functions_RF).tolist(),
+        **{name: figures[f"{name}_within_prompts"] for name in ("pearson", "spearman")},
+        **accuracies(comparisons, margin_C),
+    }
+
+
+def functions_of(characters: pd.Series[Any]) -> NDArray[np.float64]:
+    """Return the functions of lengths (R, F)."""
+    values: dict[int, tuple[float, ...]] = {one: functions(one) for one in characters.unique()}
+    return np.array([values[one] for one in characters])
+
+
+def fit(responses: pd.DataFrame, functions_RF: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the coefficients (F,) of the regression within prompts."""
+    prompts = responses["number"].to_numpy()
+    table = pd.DataFrame(functions_RF).assign(reward=responses["reward"].to_numpy())
+    within = (table - table.groupby(prompts).transform("mean")).to_numpy()
+    found: NDArray[np.float64] = np.linalg.lstsq(within[:, :-1], within[:, -1], rcond=None)[0]
+    return found
+
+
+def accuracies(comparisons: pd.DataFrame, margin_C: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the accuracy of margins, and its difference from that of the model's own."""
+    agreed = metrics.agreed(margin_C)
+    sums = Sums(
+        pd.DataFrame({"agreed": agreed, "gain": agreed - comparisons["agreed"], "all": 1.0})
+        .groupby(comparisons["prompt"].to_numpy(), observed=True)
+        .sum()
+    )
+    return {**sums.ratio("accuracy", "agreed", "all"), **sums.ratio("gain", "gain", "all")}
