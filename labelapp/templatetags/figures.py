@@ -37,7 +37,8 @@ def signed(value: object, decimals: int = 2) -> str:
     """Return 1.8391 as "+1.84", with a minus sign as wide as the plus."""
     if not isinstance(value, int | float):
         return "–"
-    return f"{value:+.{decimals}f}".replace("-", MINUS)
+    rounded = round(value, decimals) + 0.0  # -0.0 would be shown as less than nothing
+    return f"{rounded:+.{decimals}f}".replace("-", MINUS)
 
 
 @register.filter

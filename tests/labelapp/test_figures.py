@@ -19,7 +19,7 @@ def test_shares_are_percentages_with_one_decimal() -> None:
 def test_rewards_carry_their_sign() -> None:
     assert signed(1.8391) == "+1.84"
     assert signed(-0.62) == "\u22120.62"
-    assert signed(0.0) == "+0.00"
+    assert signed(0.0) == signed(-0.004) == "+0.00"
 
 
 def test_what_is_not_known_is_a_dash() -> None:
