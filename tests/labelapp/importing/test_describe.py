@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from labelapp.models import Project, Prompt, Ranking
+from labelapp.models import Member, Project, Prompt, Ranking
+from tests.conftest import sign_in
 
 PAIRS = """{"question": "Why?", "chosen": "a", "rejected": "b", "annotator": "ann", "topic": 3}
 {"question": "How?", "chosen": "c", "rejected": "d", "annotator": "ann", "topic": 3}
@@ -19,6 +20,9 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "pairs.jsonl"
     path.write_text(PAIRS)
     return path
+
+
+SAMPLES = Path(__file__).resolve().parents[3] / "static" / "samples"
 
 
 def printed(*arguments: str) -> str:
@@ -70,3 +74,19 @@ def test_an_import_says_how_it_read_the_file(project: Project, path: Path) -> No
     assert "  prompt: question" in out
     assert "  not read: topic (2)" in out
     assert Ranking.objects.count() == 2
+
+
+def test_each_sample_is_imported_and_offered(project: Project, manager: Member) -> None:
+    page = sign_in(manager).get(f"/projects/{project.slug}/uploads/").content.decode()
+    for path in sorted(SAMPLES.iterdir()):
+        assert f'samples/{path.name}" download' in page
+        ranked = path.name != "prompts.jsonl"
+        found = "2 rankings, 0 prompts" if ranked else "0 rankings, 2 prompts"
+        assert printed("describe", str(path)).startswith(found)
+        command = "import_rankings" if ranked else "import_prompts"
+        printed(command, str(path), "--project", project.slug, "--labeller", path.stem)
+    # All samples are of the same two prompts, and those with a labeller of the same rankings.
+    assert (Prompt.objects.count(), Ranking.objects.count()) == (2, 8)
+    first = Prompt.objects.order_by("pk").first()
+    assert first is not None
+    assert first.responses.count() == 4
