@@ -32,6 +32,7 @@ register_converter(RowConverter, "row")
 
 urlpatterns = [
     path("", projects.index, name="projects"),
+    path("switch/", projects.switch, name="projects_switch"),
     path("sign-in/", translated(accounts.SignIn.as_view()), name="login"),
     path("sign-out/", LogoutView.as_view(), name="logout"),
     path("account/", translated(accounts.account), name="account"),
@@ -171,4 +172,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler404 = "labelapp.web.navigation.missing_page"
 handler500 = "labelapp.web.faults.error_page"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from labelapp.db.cache import Cached, cached, cached_each
 from labelapp.labelling import queue
@@ -20,6 +20,8 @@ from labelapp.models import (
     State,
     User,
 )
+
+SWITCHED = 30  # projects in the header's list at most
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ def overview(user: User) -> list[ProjectCard]:
         )
         for project, member in ((each, memberships.get(each.pk)) for each in projects)
     ]
+
+
+def to_switch_to(user: User) -> QuerySet[Project]:
+    """Return the projects that the header offers. Longer lists are on the start page."""
+    return Project.objects.visible_to(user)[:SWITCHED]
 
 
 def current_rankings(projects: Sequence[int]) -> dict[int, int]:

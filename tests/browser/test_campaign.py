@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Member, Prompt
-from tests.browser.conftest import As
+from tests.browser.conftest import As, from_menu
 from tests.labelapp.labelling.acting import submit
 
 
@@ -30,7 +30,7 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
 ) -> None:
     page = sign_in_as(manager)
     page.goto(f"{live_server.url}/projects/kitchen/")
-    page.get_by_role("link", name="Progress").click()
+    from_menu(page, "Quality", "Progress").click()
     expect(page.get_by_text("3 rankings to go.")).to_be_visible()
     expect(page.get_by_role("row", name="labeller").first).to_contain_text("1")
     page.get_by_role("button", name="Pause").click()
@@ -39,7 +39,7 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
     # What waits stands in the order of the queue; the last one is made the first.
-    page.get_by_role("link", name="Prompts", exact=True).click()
+    from_menu(page, "Data", "Prompts").click()
     page.get_by_role("link", name="Waiting", exact=True).click()
     rows = page.get_by_role("row")
     expect(rows.nth(1)).to_contain_text("The waiting prompt?")

@@ -30,6 +30,18 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "projects/index.html", context)
 
 
+@translated
+@require_safe
+def switch(request: HttpRequest) -> HttpResponse:
+    """Return the projects that the user can go to from the header."""
+    here = request.GET.get("here", "")
+    context = {
+        "projects": overview.to_switch_to(signed_in(request)),
+        "here": int(here) if here.isascii() and here.isdecimal() else None,
+    }
+    return render(request, "projects/_switcher.html", context)
+
+
 def wants_saving(request: HttpRequest) -> bool:
     """Return whether a form was sent to be saved, not to preview the guidelines."""
     return request.method == "POST" and "preview" not in request.POST
