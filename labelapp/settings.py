@@ -221,6 +221,7 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
         "NumericPasswordValidator": {},
     }.items()
 ]
+PASSWORD_RESET_TIMEOUT = 24 * 3600  # seconds for which a link to set a new password works
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "projects"
 LOGOUT_REDIRECT_URL = "login"

@@ -10,6 +10,7 @@ from labelapp.exporting import views as exporting
 from labelapp.importing import views as uploading
 from labelapp.labelling import views as labelling
 from labelapp.labelling import work_views as work
+from labelapp.overview import views as overview
 from labelapp.projects.views import accounts, invitations, progress, projects, prompts
 from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
@@ -36,6 +37,12 @@ urlpatterns = [
     path("sign-in/", translated(accounts.SignIn.as_view()), name="login"),
     path("sign-out/", LogoutView.as_view(), name="logout"),
     path("account/", translated(accounts.account), name="account"),
+    path("account/sessions/end/", accounts.sign_out_others, name="sessions_end"),
+    path(
+        "new-password/<str:uidb64>/<str:token>/",
+        translated(accounts.ResetPassword.as_view()),
+        name="reset_password",
+    ),
     path("account/data/", accounts.download, name="account_data"),
     path("account/<row:pk>/anonymise/", accounts.anonymise, name="account_anonymise"),
     path("words/<slug:language>.js", languages.javascript_catalog, name="words"),
@@ -45,7 +52,8 @@ urlpatterns = [
     path("tensorboard/<path:path>", runs.tensorboard),
     path("projects/new/", projects.new, name="project_new"),
     path("projects/new/preview/", projects.new_preview, name="project_new_preview"),
-    path("projects/<slug:slug>/", projects.detail, name="project"),
+    path("projects/<slug:slug>/", overview.detail, name="project"),
+    path("projects/<slug:slug>/live/", overview.live, name="project_live"),
     path("projects/<slug:slug>/settings/", projects.settings, name="project_settings"),
     path(
         "projects/<slug:slug>/settings/preview/", projects.preview, name="project_settings_preview"
@@ -53,6 +61,11 @@ urlpatterns = [
     path("projects/<slug:slug>/delete/", projects.delete, name="project_delete"),
     path("projects/<slug:slug>/people/", people.index, name="people"),
     path("projects/<slug:slug>/people/<row:pk>/role/", people.change_role, name="person_role"),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/new-password/",
+        people.reset_password,
+        name="person_reset",
+    ),
     path("projects/<slug:slug>/people/<row:pk>/remove/", people.remove, name="person_remove"),
     path("projects/<slug:slug>/people/<row:pk>/back/", people.bring_back, name="person_back"),
     path("projects/<slug:slug>/invitations/", invitations.index, name="invitations"),

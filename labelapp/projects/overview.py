@@ -1,4 +1,4 @@
-"""The list of projects and the figures of a project."""
+"""The list of projects, and the counts of a project."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ from labelapp.models import (
     Ranking,
     Response,
     Role,
-    State,
     User,
 )
 
@@ -64,22 +63,6 @@ def count(project: Project) -> Counts:
         waiting=prompts.waiting().count(),
         members=project.members.filter(is_active=True, user__is_active=True).count(),
     )
-
-
-@dataclass(frozen=True)
-class Quality:
-    """The last measurement of agreement, as the front page shows it."""
-
-    agreement: float | None
-    undecided: int  # prompts on which labellers disagree, without an adjudicated ranking
-
-
-def quality(project: Project) -> Quality | None:
-    """Return what was measured last, or None if agreement was never measured."""
-    last = project.measurements.filter(state=State.DONE).first()
-    if last is None:
-        return None
-    return Quality(last.agreement, project.disagreements.undecided().count())
 
 
 def overview(user: User) -> list[ProjectCard]:

@@ -71,7 +71,9 @@ GROUPS: list[tuple[str | Promise, list[Page]]] = [
         _("Project"),
         [
             Page(_("People"), "people", MANAGES, ("person", "invitation")),
-            Page(_("Settings"), "project_settings", MANAGES, ("project_",)),
+            Page(
+                _("Settings"), "project_settings", MANAGES, ("project_settings", "project_delete")
+            ),
         ],
     ),
 ]
