@@ -11,6 +11,7 @@ from labelapp.importing import views as uploading
 from labelapp.labelling import views as labelling
 from labelapp.labelling import work_views as work
 from labelapp.overview import views as overview
+from labelapp.palette import views as palette
 from labelapp.projects.views import accounts, invitations, progress, projects, prompts
 from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
@@ -54,6 +55,8 @@ urlpatterns = [
     path("projects/new/preview/", projects.new_preview, name="project_new_preview"),
     path("projects/<slug:slug>/", overview.detail, name="project"),
     path("projects/<slug:slug>/live/", overview.live, name="project_live"),
+    path("projects/<slug:slug>/find/", palette.index, name="find"),
+    path("projects/<slug:slug>/find/found/", palette.found, name="found"),
     path("projects/<slug:slug>/settings/", projects.settings, name="project_settings"),
     path(
         "projects/<slug:slug>/settings/preview/", projects.preview, name="project_settings_preview"

@@ -258,7 +258,7 @@ def test_a_managers_pages(
     sign_in_as(manager)
     prompt = run.agreements.get().prompt_id
     of_project = (
-        "", "settings/", "people/", "invitations/", "progress/", "export/",
+        "", "find/?q=a", "settings/", "people/", "invitations/", "progress/", "export/",
         "prompts/", "prompts/?show=done&q=none", f"prompts/{prompt}/", f"prompts/{prompt + 2}/",
         "runs/", f"runs/{run.pk + 1}/", f"runs/{run.pk}/log/",
         f"runs/{run.pk}/errors/", f"runs/{run.pk}/data/", f"runs/{run.pk}/settings/",
@@ -370,6 +370,13 @@ def test_pages_that_refuse(
         page.goto(f"{live_server.url}/projects/kitchen/people/")
         from_menu(page, menu, "x")
         faults.look(f"the menu {menu}, open")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("option", name="Overview")).to_be_visible()
+    faults.look("the palette")
+    page.keyboard.type("nothing like this")
+    expect(page.get_by_text("Nothing found.")).to_be_visible()
+    faults.look("the palette, nothing found")
     page.goto(f"{live_server.url}/account/")
     page.get_by_label("Current password").fill("wrong")
     page.get_by_label("New password", exact=True).fill("several words to remember")

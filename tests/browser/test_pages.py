@@ -8,7 +8,16 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
-from labelapp.models import Member, Project, PromptAgreement, Response, Score, State, TrainingRun
+from labelapp.models import (
+    Member,
+    Project,
+    Prompt,
+    PromptAgreement,
+    Response,
+    Score,
+    State,
+    TrainingRun,
+)
 from labelapp.runs import process
 from tests.browser.conftest import As, from_menu
 from tests.browser.ranking_page import RankingPage
@@ -32,6 +41,7 @@ print("code")
 PAGES = {
     "": "Projects",
     "projects/kitchen/": "Kitchen",
+    "projects/kitchen/find/": "Find",
     "projects/kitchen/labelling/": "Rank the responses",
     "projects/kitchen/settings/": "Settings",
     "projects/kitchen/people/": "People",
@@ -212,6 +222,57 @@ def test_the_menus_work_without_scripts(
     from_menu(page, "Kitchen", "All projects").click()
     expect(page.get_by_role("heading", name="Projects")).to_be_visible()
     page.context.close()
+
+
+def test_the_palette_finds_pages_and_runs_by_keyboard(
+    live_server: Any, sign_in_as: As, manager: Member, scored: TrainingRun
+) -> None:
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/labelling/")
+    page.wait_for_load_state()  # the keys are a script's
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Find")
+    field = palette.get_by_role("combobox")
+    expect(field).to_be_focused()
+    chosen = palette.locator("[aria-selected=true]")
+    expect(chosen).to_have_text("Overview")
+    page.keyboard.type("run")
+    expect(chosen).to_contain_text("Runs")
+    expect(palette.get_by_role("group", name="Runs")).to_contain_text(scored.title)
+    page.keyboard.press("ArrowUp")
+    expect(chosen).to_contain_text(scored.title)
+    expect(field).to_have_attribute("aria-activedescendant", chosen.get_attribute("id") or "")
+    page.keyboard.press("ArrowDown")
+    expect(chosen).to_contain_text("Runs")
+    page.keyboard.press("Escape")
+    expect(palette).not_to_be_visible()
+    page.keyboard.press("Meta+k")
+    page.keyboard.type("agree")
+    expect(chosen).to_contain_text("Agreement")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Agreement", level=1)).to_be_visible()
+
+
+def test_the_palette_opens_from_the_header_and_the_menu(
+    live_server: Any, sign_in_as: As, manager: Member, prompt: Prompt
+) -> None:
+    page = sign_in_as(manager)
+    palette = page.get_by_role("dialog", name="Find")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.goto(f"{live_server.url}/projects/kitchen/people/")
+        page.wait_for_load_state()
+        if width == 390:
+            from_menu(page, "Menu", "Find").click()
+        else:
+            page.locator("header").get_by_role("link", name="Find").click()
+        page.keyboard.type("sky blue")
+        expect(palette.get_by_role("option", name="Why is the sky blue?")).to_be_visible()
+        palette.get_by_role("button", name="Close").click()
+        expect(palette).not_to_be_visible()
+    page.goto(f"{live_server.url}/projects/kitchen/find/?q=sky+blue")  # without scripts
+    page.get_by_role("main").get_by_role("link", name="Why is the sky blue?").click()
+    expect(page.get_by_role("heading", name="Prompt", level=1)).to_be_visible()
 
 
 def test_a_chosen_appearance_stays(live_server: Any, page: Page) -> None:
