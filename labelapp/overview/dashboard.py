@@ -97,7 +97,7 @@ def dashboard(member: Member) -> Dashboard:
     measurement = last_measurement(project)
     last_run = last_run_of(project)
     figures = figures_by_member(measurement)
-    names = project.members.in_bulk([pk for pk, one in figures.items() if one.alerts])
+    members = project.members.in_bulk([pk for pk, one in figures.items() if one.alerts])
     coming = forecast(totals=progress.totals, days=progress.days, paused=project.paused)
     agreement = measurement.agreement.named().get("agreement") if measurement.agreement else None
     return Dashboard(
@@ -105,7 +105,7 @@ def dashboard(member: Member) -> Dashboard:
             member,
             newest_run=last_run.newest,
             measurement=measurement,
-            alerts=[(names[pk].name, figures[pk]) for pk in figures if pk in names],
+            alerts=[(members[pk], figures[pk]) for pk in figures if pk in members],
             undecided=project.disagreements.undecided().count(),
             health=machine,
         ),

@@ -35,7 +35,7 @@ def to_decide(
     *,
     newest_run: TrainingRun | None,
     measurement: LastMeasurement,
-    alerts: Iterable[tuple[str, LabellerFigures]],
+    alerts: Iterable[tuple[Member, LabellerFigures]],
     undecided: int,
     health: Health,
 ) -> list[Decision]:
@@ -123,15 +123,15 @@ def of_uploads(project: Project) -> Iterator[Decision]:
 
 
 def of_alerts(
-    project: Project, alerts: Iterable[tuple[str, LabellerFigures]]
+    project: Project, alerts: Iterable[tuple[Member, LabellerFigures]]
 ) -> Iterator[Decision]:
     page = url("agreement", project) + "#alerts-title"
-    for name, figures in alerts:
+    for labeller, figures in alerts:
         yield Decision(
             _("stands out."),
             _("See the alerts"),
             page,
-            subject=name or _("A former member"),
+            subject=labeller.name,
             detail=" ".join(alert.text for alert in figures.alerts),
         )
 
