@@ -22,6 +22,7 @@ from labelapp.web.versions import VersionedForm
 
 admin.site.site_header = "Podium"
 admin.site.site_title = "Podium"
+admin.site.index_title = "Administration"
 
 
 CHANGED_MEANWHILE = (

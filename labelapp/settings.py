@@ -178,6 +178,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "labelapp.web.navigation.navigation",
             ],
         },
     },
@@ -220,6 +221,7 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
         "NumericPasswordValidator": {},
     }.items()
 ]
+PASSWORD_RESET_TIMEOUT = 24 * 3600  # seconds for which a link to set a new password works
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "projects"
 LOGOUT_REDIRECT_URL = "login"

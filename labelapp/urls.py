@@ -10,6 +10,8 @@ from labelapp.exporting import views as exporting
 from labelapp.importing import views as uploading
 from labelapp.labelling import views as labelling
 from labelapp.labelling import work_views as work
+from labelapp.overview import views as overview
+from labelapp.palette import views as palette
 from labelapp.projects.views import accounts, invitations, progress, projects, prompts
 from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
@@ -35,9 +37,16 @@ register_converter(RowConverter, "row")
 
 urlpatterns = [
     path("", projects.index, name="projects"),
+    path("switch/", projects.switch, name="projects_switch"),
     path("sign-in/", translated(accounts.SignIn.as_view()), name="login"),
     path("sign-out/", LogoutView.as_view(), name="logout"),
     path("account/", translated(accounts.account), name="account"),
+    path("account/sessions/end/", accounts.sign_out_others, name="sessions_end"),
+    path(
+        "new-password/<str:uidb64>/<str:token>/",
+        translated(accounts.ResetPassword.as_view()),
+        name="reset_password",
+    ),
     path("account/data/", accounts.download, name="account_data"),
     path("account/<row:pk>/anonymise/", accounts.anonymise, name="account_anonymise"),
     path("words/<slug:language>.js", languages.javascript_catalog, name="words"),
@@ -47,7 +56,10 @@ urlpatterns = [
     path("tensorboard/<path:path>", runs.tensorboard),
     path("projects/new/", projects.new, name="project_new"),
     path("projects/new/preview/", projects.new_preview, name="project_new_preview"),
-    path("projects/<slug:slug>/", projects.detail, name="project"),
+    path("projects/<slug:slug>/", overview.detail, name="project"),
+    path("projects/<slug:slug>/live/", overview.live, name="project_live"),
+    path("projects/<slug:slug>/find/", palette.index, name="find"),
+    path("projects/<slug:slug>/find/found/", palette.found, name="found"),
     path("projects/<slug:slug>/settings/", projects.settings, name="project_settings"),
     path(
         "projects/<slug:slug>/settings/preview/", projects.preview, name="project_settings_preview"
@@ -55,6 +67,11 @@ urlpatterns = [
     path("projects/<slug:slug>/delete/", projects.delete, name="project_delete"),
     path("projects/<slug:slug>/people/", people.index, name="people"),
     path("projects/<slug:slug>/people/<row:pk>/role/", people.change_role, name="person_role"),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/new-password/",
+        people.reset_password,
+        name="person_reset",
+    ),
     path("projects/<slug:slug>/people/<row:pk>/remove/", people.remove, name="person_remove"),
     path("projects/<slug:slug>/people/<row:pk>/back/", people.bring_back, name="person_back"),
     path("projects/<slug:slug>/invitations/", invitations.index, name="invitations"),
@@ -199,4 +216,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler404 = "labelapp.web.navigation.missing_page"
 handler500 = "labelapp.web.faults.error_page"

@@ -1,10 +1,10 @@
-"""The list of projects and the figures of a project."""
+"""The list of projects, and the counts of a project."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from labelapp.db.cache import Cached, cached, cached_each
 from labelapp.labelling import queue
@@ -17,9 +17,10 @@ from labelapp.models import (
     Ranking,
     Response,
     Role,
-    State,
     User,
 )
+
+SWITCHED = 30  # projects in the header's list at most
 
 
 @dataclass(frozen=True)
@@ -64,22 +65,6 @@ def count(project: Project) -> Counts:
     )
 
 
-@dataclass(frozen=True)
-class Quality:
-    """The last measurement of agreement, as the front page shows it."""
-
-    agreement: float | None
-    undecided: int  # prompts on which labellers disagree, without an adjudicated ranking
-
-
-def quality(project: Project) -> Quality | None:
-    """Return what was measured last, or None if agreement was never measured."""
-    last = project.measurements.filter(state=State.DONE).first()
-    if last is None:
-        return None
-    return Quality(last.agreement, project.disagreements.undecided().count())
-
-
 def overview(user: User) -> list[ProjectCard]:
     """Return the projects that `user` may open, with their role and the work that waits."""
     projects = list(Project.objects.visible_to(user))
@@ -104,6 +89,11 @@ def overview(user: User) -> list[ProjectCard]:
         )
         for project, member in ((each, memberships.get(each.pk)) for each in projects)
     ]
+
+
+def to_switch_to(user: User) -> QuerySet[Project]:
+    """Return the projects that the header offers. Longer lists are on the start page."""
+    return Project.objects.visible_to(user)[:SWITCHED]
 
 
 def current_rankings(projects: Sequence[int]) -> dict[int, int]:

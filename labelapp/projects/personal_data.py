@@ -12,7 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, Q, QuerySet
 
 from labelapp.models import Member, Project, Prompt, Ranking, Response, User
-from labelapp.web.sessions import USED_AT, sessions_of
+from labelapp.web.sessions import BROWSER, USED_AT, sessions_of
 from labelapp.web.signin import failures_of
 
 # What a row refers to is named by this column.
@@ -77,7 +77,13 @@ def tables(person: Person) -> Iterator[tuple[str, Iterable[Any]]]:
             yield model._meta.label_lower, rows.values(*columns(model)).iterator()
     if person.user is not None:
         sessions = [(row.expire_date, row.get_decoded()) for row in sessions_of(person.user)]
-        yield "sessions", [{"expires": end, "used": data.get(USED_AT)} for end, data in sessions]
+        yield (
+            "sessions",
+            [
+                {"expires": end, "used": data.get(USED_AT), "browser": data.get(BROWSER)}
+                for end, data in sessions
+            ],
+        )
         yield "sign-in failures", failures_of(person.user.username).values("count", "last_at")
     yield "admin log about the person", log_about(person).values()
 

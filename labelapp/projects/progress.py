@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from statistics import fmean, stdev
 from typing import Any
 
 from django.db.models import Count, F, Max, Q, QuerySet, Sum, Window
@@ -19,6 +20,7 @@ from labelapp.models import Assignment, Member, Origin, Project, Prompt, Ranking
 DAYS = 30  # in the chart
 FORECAST_DAYS = 7  # days with rankings, on which the forecast is based
 MAX_DAYS_AHEAD = 3650  # of a forecast; a later date would be meaningless
+MIN_RANGE_DAYS = 4  # from the first of those days, for a range of the date
 MAX_OPEN = 50  # open assignments in the list
 
 HELD = Q(submitted_at=None, skipped_at=None, slot__isnull=False)
@@ -115,6 +117,8 @@ class Forecast:
     """The day on which everything will be ranked, or the reason why there is no forecast."""
 
     day: date | None = None
+    earliest: date | None = None  # of 95 % of such paces, if enough days are known
+    latest: date | None = None  # None although `earliest` is known: it may never be
     rankings: int = 0  # made in the last `over` days, on which the date is based
     over: int = 0
     worked: int = 0  # days among those with a ranking
@@ -140,7 +144,33 @@ def forecast(*, totals: Totals, days: Sequence[Day], paused: bool) -> Forecast:
     undated = Forecast(rankings=rankings, over=over, worked=len(worked))
     if ahead > MAX_DAYS_AHEAD:
         return replace(undated, why_not="too far")
-    return replace(undated, day=days[-1].day + timedelta(days=ahead))
+    earliest, latest = date_range(totals.rankings_left, days[:-1][-over:], days[-1].day)
+    day = days[-1].day + timedelta(days=ahead)
+    return replace(undated, day=day, earliest=earliest, latest=latest)
+
+
+def date_range(
+    left: int, days: Sequence[Day], today: date
+) -> tuple[date, date | None] | tuple[None, None]:
+    """Return between which days everything will be ranked: a 95 % interval of the pace.
+
+    The pace is the mean over these days, with Student's t by its expansion in the normal quantile
+    (Abramowitz and Stegun, 26.7.5). Fewer than MIN_RANGE_DAYS say too little.
+    """
+    if len(days) < MIN_RANGE_DAYS:
+        return None, None
+    made = [day.wanted for day in days]
+    z, free = 1.96, len(days) - 1
+    t = (
+        z
+        + (z**3 + z) / (4 * free)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * free**3)
+    )
+    mean, margin = fmean(made), t * stdev(made) / math.sqrt(len(made))
+    earliest = today + timedelta(days=math.ceil(left / (mean + margin)))
+    slowest = math.ceil(left / (mean - margin)) if mean > margin else MAX_DAYS_AHEAD + 1
+    return earliest, today + timedelta(days=slowest) if slowest <= MAX_DAYS_AHEAD else None
 
 
 @dataclass(frozen=True)
@@ -149,6 +179,7 @@ class LabellerProgress:
 
     member: Member
     today: int
+    this_week: int  # in the last seven days
     skipped: int
     in_progress: int  # open assignments, quality controls included
     median_seconds: float | None  # of work on a ranking
@@ -164,6 +195,7 @@ def labellers(project: Project) -> list[LabellerProgress]:
         .values("member")
         .annotate(
             today=Count("pk", filter=Q(submitted_at__gte=midnight)),
+            this_week=Count("pk", filter=Q(submitted_at__gte=midnight - timedelta(days=6))),
             skipped=Count("pk", filter=Q(skipped_at__isnull=False)),
             in_progress=Count("pk", filter=OPEN),
             last_submitted=Max("submitted_at"),
@@ -189,6 +221,7 @@ def labeller_progress(
     return LabellerProgress(
         member=member,
         today=row.get("today", 0),
+        this_week=row.get("this_week", 0),
         skipped=row.get("skipped", 0),
         in_progress=row.get("in_progress", 0),
         median_seconds=seconds,

@@ -77,6 +77,7 @@ def member_view(*roles: Role) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponseBase:
             member = membership(signed_in(request), slug)
+            request.member = member  # type: ignore[attr-defined]  # for the menu
             if roles and member.role not in roles:
                 raise PermissionDenied(
                     f"Only a {' or '.join(roles)} of this project can open this page."

@@ -1,21 +1,10 @@
-/** The header's button that goes round automatic, light and dark. */
+/** The choice between the system's appearance, light and dark. */
 
-const THEMES = ["auto", "light", "dark"];
 const KEY = "podium-theme";
 
 /** @returns {string} */
 function chosen() {
   return document.documentElement.dataset.theme ?? "auto";
-}
-
-/** @param {HTMLElement} button */
-function label(button) {
-  const theme = chosen();
-  button.dataset.shows = theme;
-  const names = { auto: gettext("automatic"), light: gettext("light"), dark: gettext("dark") };
-  const words = interpolate(gettext("Appearance: %(theme)s"), { theme: names[theme] }, true);
-  button.setAttribute("aria-label", words);
-  button.title = words;
 }
 
 /** @param {string} theme */
@@ -30,11 +19,19 @@ function choose(theme) {
   }
 }
 
-const button = document.querySelector("button.appearance");
-if (button instanceof HTMLElement) {
-  label(button);
+const buttons = document.querySelectorAll("button[data-theme-choice]");
+
+function show() {
+  for (const button of buttons) {
+    const isChosen = button.getAttribute("data-theme-choice") === chosen();
+    button.setAttribute("aria-pressed", String(isChosen));
+  }
+}
+
+for (const button of buttons) {
   button.addEventListener("click", () => {
-    choose(THEMES[(THEMES.indexOf(chosen()) + 1) % THEMES.length]);
-    label(button);
+    choose(button.getAttribute("data-theme-choice") ?? "auto");
+    show();
   });
 }
+show();

@@ -1,13 +1,14 @@
 """A real browser on a real server and database; nothing is mocked."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import BrowserContext, Page, Response, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Response, expect
 
 from labelapp.models import Member, Placement, Prompt, User
 from tests.browser.ranking_page import PATIENCE, RankingPage
@@ -86,6 +87,17 @@ def prompt(add_prompt: Callable[..., Prompt]) -> Prompt:
 def ranking_page(live_server: Any, sign_in_as: As, labeller: Member) -> RankingPage:
     """The labeller's ranking page; open() goes there."""
     return RankingPage(sign_in_as(labeller), f"{live_server.url}/projects/kitchen/labelling/")
+
+
+def from_menu(page: Page, menu: str, name: str) -> Locator:
+    """Open a menu of the header, and return the link or the button of this name in it."""
+    dropdown = page.locator("header .dropdown:visible").filter(
+        has=page.locator("summary", has_text=re.compile(rf"{menu}\s*$"))
+    )
+    if dropdown.get_attribute("open") is None:
+        dropdown.locator("summary").click()
+    link = dropdown.get_by_role("link", name=name, exact=True)
+    return link.or_(dropdown.get_by_role("button", name=name, exact=True))
 
 
 def stored(prompt: Prompt) -> dict[str, int]:

@@ -38,7 +38,7 @@ from labelapp.quality.disagreements import Recorder
 from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.reviewing.figures import measure as measure_review
 from labelapp.runs import process
-from tests.browser.conftest import As
+from tests.browser.conftest import As, from_menu
 from tests.browser.ranking_page import RankingPage
 from tests.browser.test_pages import HELD_OUT, second_run, start_run
 from tests.conftest import PASSWORD, sign_in
@@ -272,7 +272,7 @@ def test_a_managers_pages(
         AliasMove.objects.create(project=project, alias=alias, version=version, reason="Better.")
     PromotionGates.objects.create(project=project, beats_champion=True, most_points_lost=2)
     of_project = (
-        "", "settings/", "people/", "invitations/", "progress/", "export/",
+        "", "find/?q=a", "settings/", "people/", "invitations/", "progress/", "export/",
         "prompts/", "prompts/?show=done&q=none", f"prompts/{prompt}/", f"prompts/{prompt + 2}/",
         "runs/", f"runs/{run.pk + 1}/", f"runs/{run.pk}/log/",
         f"runs/{run.pk}/errors/", f"runs/{run.pk}/data/", f"runs/{run.pk}/settings/",
@@ -376,6 +376,22 @@ def test_pages_that_refuse(
     page.get_by_role("button", name="Change the role of labeller").click()
     expect(page.get_by_text("Somebody else has made labeller a manager")).to_be_visible()
     faults.look("a role, changed by somebody else")
+    page.get_by_role("button", name="New password… for labeller").click()
+    reset_link = page.get_by_label("Link to set a new password").input_value()
+    faults.look("a link to set a new password")
+    page.goto(f"{live_server.url}/account/")
+    for menu in ("manager", "Kitchen", "Quality", "Menu"):
+        page.set_viewport_size(PHONE if menu == "Menu" else WIDE)
+        page.goto(f"{live_server.url}/projects/kitchen/people/")
+        from_menu(page, menu, "x")
+        faults.look(f"the menu {menu}, open")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("option", name="Overview")).to_be_visible()
+    faults.look("the palette")
+    page.keyboard.type("nothing like this")
+    expect(page.get_by_text("Nothing found.")).to_be_visible()
+    faults.look("the palette, nothing found")
     page.goto(f"{live_server.url}/account/")
     page.get_by_label("Current password").fill("wrong")
     page.get_by_label("New password", exact=True).fill("several words to remember")
@@ -384,6 +400,9 @@ def test_pages_that_refuse(
     expect(page.locator(".errorlist").first).to_be_visible()
     faults.look("account, refused")
     page.context.clear_cookies()
+    page.goto(reset_link)
+    expect(page.get_by_text("For the account labeller")).to_be_visible()
+    faults.look("a new password")
     page.goto(f"{live_server.url}/sign-in/")
     for _ in range(6):
         page.get_by_label("Username").fill("nobody")

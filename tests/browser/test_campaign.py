@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Member, Prompt
-from tests.browser.conftest import As
+from labelapp.models import Member, Project, Prompt
+from tests.browser.conftest import As, from_menu
 from tests.labelapp.labelling.acting import submit
 
 
@@ -30,7 +30,7 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
 ) -> None:
     page = sign_in_as(manager)
     page.goto(f"{live_server.url}/projects/kitchen/")
-    page.get_by_role("link", name="Progress").click()
+    from_menu(page, "Quality", "Progress").click()
     expect(page.get_by_text("3 rankings to go.")).to_be_visible()
     expect(page.get_by_role("row", name="labeller").first).to_contain_text("1")
     page.get_by_role("button", name="Pause").click()
@@ -39,7 +39,7 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
     # What waits stands in the order of the queue; the last one is made the first.
-    page.get_by_role("link", name="Prompts", exact=True).click()
+    from_menu(page, "Data", "Prompts").click()
     page.get_by_role("link", name="Waiting", exact=True).click()
     rows = page.get_by_role("row")
     expect(rows.nth(1)).to_contain_text("The waiting prompt?")
@@ -85,3 +85,34 @@ def test_a_manager_finds_who_gave_the_model_away_and_takes_a_prompt_back(
     page.goto(f"{live_server.url}/projects/kitchen/prompts/{campaign['begun'].pk}/")
     page.get_by_role("button", name="Take back").click()
     expect(page.get_by_text("The prompt was taken back from labeller.")).to_be_visible()
+
+
+def test_the_overview_refreshes_itself_while_somebody_sees_it(
+    live_server: Any, sign_in_as: As, manager: Member, campaign: dict[str, Prompt]
+) -> None:
+    page = sign_in_as(manager)
+    page.clock.install()
+    page.goto(f"{live_server.url}/projects/kitchen/")
+    decisions = page.get_by_role("region", name="Needs a decision")
+    expect(decisions).to_contain_text("reveals the model")
+    page.wait_for_load_state()  # its scripts run
+    Project.objects.update(paused=True)
+    page.clock.fast_forward(31_000)
+    expect(decisions).to_contain_text("This project is paused.")
+
+    # Coming back to the page counts as well; while somebody is in it, or sees another, it rests.
+    Project.objects.update(paused=False)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(decisions).not_to_contain_text("This project is paused.")
+    requested = []
+    page.on("request", lambda request: requested.append(request.url))
+    decisions.get_by_role("link", name="See the prompts").focus()
+    page.clock.fast_forward(31_000)
+    page.get_by_role("link", name="Export rankings").focus()
+    hide = "Object.defineProperty(document, 'hidden', { value: %s, configurable: true })"
+    page.evaluate(hide % "true")
+    page.clock.fast_forward(31_000)
+    assert requested == []
+    page.evaluate(hide % "false")
+    with page.expect_request("**/live/"):
+        page.clock.fast_forward(31_000)

@@ -8,7 +8,7 @@ from playwright.sync_api import FilePayload, Page, expect
 from labelapp.exporting.tasks import write_export
 from labelapp.importing.tasks import import_upload
 from labelapp.models import Export, Member, Prompt, Ranking, Upload
-from tests.browser.conftest import As
+from tests.browser.conftest import As, from_menu
 from tests.labelapp.importing.uploads import line, lines
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,7 +86,7 @@ def test_a_dropped_table_is_read_anew_as_columns_are_named(page: Page, live_serv
 
 def test_an_export_is_prepared_and_downloaded(page: Page, prompt: Prompt) -> None:
     page.reload()
-    page.get_by_role("link", name="Export rankings").click()
+    from_menu(page, "Data", "Export").click()
     page.get_by_role("button", name="Prepare the file").click()
     expect(page.get_by_text("waiting")).to_be_visible()
     work()

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from labelapp.models import Member, Project, Prompt, Ranking, Role
 from labelapp.projects import invitations
-from tests.browser.conftest import As
+from tests.browser.conftest import As, from_menu
 from tests.browser.ranking_page import RankingPage
 from tests.conftest import PASSWORD, join
 
@@ -18,7 +18,7 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
 ) -> None:
     page = sign_in_as(manager)
     page.goto(f"{live_server.url}/projects/kitchen/")
-    page.get_by_role("link", name="People", exact=True).click()
+    from_menu(page, "Project", "People").click()
     page.get_by_role("link", name="Invite people").click()
     page.get_by_role("button", name="Create link").click()
     expect(page.get_by_text("Link created.")).to_be_visible()
@@ -41,7 +41,7 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
     assert Ranking.objects.get().member.name == "newcomer"
     visitor.context.close()
 
-    page.get_by_role("navigation").get_by_role("link", name="People").click()
+    from_menu(page, "Project", "People").click()
     row = page.get_by_role("listitem").filter(has_text="newcomer")
     expect(row).to_contain_text("1 ranking")
 
@@ -71,7 +71,7 @@ def test_a_person_changes_their_password_from_the_header(
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 844})
         page.goto(f"{live_server.url}/projects/kitchen/")
-        page.get_by_role("link", name="Your account").click()
+        from_menu(page, "labeller", "Your account").click()
         expect(page.get_by_role("heading", name="Your account")).to_be_visible()
     page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_label("New password", exact=True).fill("several words to remember")

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from labelapp.jobs import environment as runs
 from labelapp.models import Assignment, Member, Project, Ranking, Score, TrainingRun
+from tests.browser.conftest import from_menu
 from tests.browser.ranking_page import RankingPage
 from tests.conftest import PASSWORD
 
@@ -86,12 +87,12 @@ def test_from_an_imported_file_to_scores_beside_the_human_ranks(
     expect(ranking_page.said).to_contain_text("Ranking stored.")
     by_drag = Ranking.objects.exclude(pk=by_keyboard.pk).get(origin="here")
     assert verdict(by_drag) == {letters[text]: rank for text, rank in wanted.items()}
-    page.get_by_role("button", name="Sign out").click()
+    from_menu(page, "labeller", "Sign out").click()
 
     # A manager signs in and starts a run.
     sign_in(page, live_server.url, "manager")
     page.get_by_role("link", name="Kitchen").first.click()
-    page.get_by_role("link", name="Runs").first.click()
+    from_menu(page, "Model", "Runs").click()
     page.get_by_role("link", name="Start the first run").click()
     page.get_by_label("Epochs").fill("1")
     page.get_by_role("button", name="Train").click()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Response, Route, expect
 
 from labelapp.models import Assignment, Prompt, Ranking
-from tests.browser.conftest import RESPONSES, As, stored
+from tests.browser.conftest import RESPONSES, As, from_menu, stored
 from tests.browser.ranking_page import RankingPage, all_sent
 
 ORDER = dict(zip(RESPONSES, (2, 4, 3, 1), strict=True))
@@ -147,7 +147,7 @@ def test_after_signing_in_again_elsewhere_the_ranking_can_be_submitted(
     other.get_by_label("Username").fill("labeller")
     other.get_by_label("Password").fill("a long enough password")
     other.get_by_role("button", name="Sign in").click()
-    expect(other.get_by_role("button", name="Sign out")).to_be_visible()
+    expect(from_menu(other, "labeller", "Sign out")).to_be_visible()
     ranking_page.submit.click()
     ranking_page.expect_empty()
     assert stored(prompt) == ORDER

@@ -68,7 +68,7 @@ def test_filters_narrow_the_list_and_keys_walk_through_it(
     page.keyboard.press("n")  # there is no next one
     page.keyboard.press("p")
     expect(page.get_by_text("1 of 2", exact=True)).to_be_visible()
-    page.get_by_role("link", name="Review", exact=True).last.click()
+    page.get_by_role("navigation", name="Breadcrumb").get_by_role("link").click()
     expect(page.get_by_text("2 of 3 prompts")).to_be_visible()
 
 

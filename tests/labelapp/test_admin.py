@@ -111,3 +111,19 @@ def test_deleting_there_leads_to_the_pages_that_can(
     # Somebody who never was in a project has nothing that must stay.
     client.post(f"/admin/labelapp/user/{outsider.pk}/delete/", {"post": "yes"})
     assert not User.objects.filter(pk=outsider.pk).exists()
+
+
+def test_the_admin_site_looks_like_podium(root: User) -> None:
+    client = sign_in(root)
+    for path in ("/admin/", "/admin/labelapp/user/", f"/admin/labelapp/user/{root.pk}/change/"):
+        html = client.get(path).content.decode()
+        assert "css/admin.css" in html
+        assert "favicon.svg" in html
+        assert 'href="/account/"' in html
+        for stock in ("Labelapp", "Django administration", "admin/css/dark_mode.css"):
+            assert stock not in html
+    assert 'href="/admin/"' in client.get("/").content.decode()
+
+
+def test_only_administrators_find_the_admin_site_in_their_menu(manager: Member) -> None:
+    assert 'href="/admin/"' not in sign_in(manager).get("/").content.decode()

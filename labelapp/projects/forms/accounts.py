@@ -4,7 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import authenticate, password_validation
-from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm, PasswordChangeForm
+from django.contrib.auth.forms import (
+    AuthenticationForm,
+    BaseUserCreationForm,
+    PasswordChangeForm,
+    SetPasswordForm,
+)
 from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -111,3 +116,14 @@ class PasswordForm(PasswordChangeForm):
         if user != self.user:
             raise forms.ValidationError(self.error_messages["password_incorrect"])
         return password
+
+
+class NewPasswordForm(SetPasswordForm):
+    """Set a new password without the present one, which is forgotten."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_password1"].label = _("New password")
+        self.fields["new_password1"].help_text = password_help()
+        self.fields["new_password2"].label = _("New password again")
+        self.fields["new_password2"].help_text = ""

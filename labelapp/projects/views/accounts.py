@@ -1,4 +1,4 @@
-"""The pages to sign in, and to change one's password."""
+"""The pages to sign in, and of one's own account: its password, its sessions, its data."""
 
 from tempfile import TemporaryFile
 from typing import Any
@@ -7,23 +7,24 @@ from django.contrib import admin, messages
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView, redirect_to_login
+from django.contrib.auth.views import LoginView, PasswordResetConfirmView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.models import Ranking, User
-from labelapp.projects import anonymisation, personal_data
-from labelapp.projects.forms.accounts import PasswordForm, SignInForm
+from labelapp.projects import anonymisation, password_reset, personal_data
+from labelapp.projects.forms.accounts import NewPasswordForm, PasswordForm, SignInForm
 from labelapp.projects.forms.confirm import ConfirmForm
 from labelapp.web.access import require_administrator, signed_in
-from labelapp.web.sessions import note_use
+from labelapp.web.sessions import begin, end_others, open_sessions
 
 
 @require_safe
@@ -80,7 +81,7 @@ class SignIn(LoginView):
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_valid(form)
-        note_use(self.request.session)
+        begin(self.request)
         return response
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
@@ -119,8 +120,41 @@ def account(request: HttpRequest) -> HttpResponse:
             request, _("Your password is changed. You are signed out everywhere else.")
         )
         return redirect("account")
-    response = render(request, "projects/account.html", {"form": form})
+    user, here = signed_in(request), request.session.session_key
+    context = {"form": form, "sessions": open_sessions(user, here)}
+    response = render(request, "projects/account.html", context)
     if form.wait:
         return ask_to_wait(response, form.wait)
     response.status_code = 422 if request.method == "POST" else 200
     return response
+
+
+@require_POST
+def sign_out_others(request: HttpRequest) -> HttpResponse:
+    """Sign the user out in every other browser."""
+    ended = end_others(signed_in(request), request.session.session_key)
+    messages.success(
+        request,
+        ngettext(
+            "You are signed out in %(browsers)s other browser.",
+            "You are signed out in %(browsers)s other browsers.",
+            ended,
+        )
+        % {"browsers": ended},
+    )
+    return redirect("account")
+
+
+class ResetPassword(PasswordResetConfirmView):
+    """Set a new password by the link that a manager has made."""
+
+    template_name = "projects/reset_password.html"
+    form_class = NewPasswordForm
+    token_generator = password_reset.tokens
+    success_url = reverse_lazy("login")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        password_reset.note_used(form.user)
+        messages.success(self.request, _("Your new password is set. Sign in with it."))
+        return response

@@ -21,7 +21,7 @@ from labelapp.projects.forms.accounts import AccountForm
 from labelapp.projects.forms.invitations import InvitationForm
 from labelapp.web.access import member_view, signed_in
 from labelapp.web.middleware import translated
-from labelapp.web.sessions import note_use
+from labelapp.web.sessions import begin
 
 PAGE_SIZE = 20
 FORGED = gettext_lazy("This invitation link isn’t valid. Check that you have the whole link.")
@@ -139,6 +139,6 @@ def accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
             form.refuse_taken_name()
             return join_response(request, invitation, form, status=422)
         login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
-        note_use(request.session)
+        begin(request)
     messages.success(request, JOINED[Role(member.role)] % {"project": member.project.name})
     return redirect(invitation.project)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
@@ -14,6 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from labelapp.models import Member, Project, Role
 from labelapp.projects import members as people
+from labelapp.projects import password_reset
 from labelapp.projects.forms.members import RoleForm
 from labelapp.web.access import member_view
 from labelapp.web.middleware import PageRequest
@@ -137,3 +139,23 @@ def bring_back(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     people.bring_back(member=person)
     return done(request, member, person, f"{person.name} is back as a {person.role}.")
+
+
+@require_POST
+@never_cache
+@member_view(Role.MANAGER)
+def reset_password(request: PageRequest, member: Member, pk: int) -> HttpResponse:
+    """Show a link by which a member sets a new password. It is shown this once."""
+    person = find(member, pk)
+    try:
+        path = password_reset.create_path(manager=member, person=person)
+    except password_reset.CannotResetError as error:
+        return refuse(request, member, person, str(error))
+    context = {
+        "member": member,
+        "project": member.project,
+        "person": person,
+        "link": request.build_absolute_uri(path),
+        "hours": settings.PASSWORD_RESET_TIMEOUT // 3600,
+    }
+    return render(request, "projects/members/reset_link.html", context)

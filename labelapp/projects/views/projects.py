@@ -1,4 +1,4 @@
-"""The pages to list projects, show one, and create one or change its settings."""
+"""The pages to list projects, and to create one, change its settings or delete it."""
 
 from copy import copy
 from typing import Any
@@ -10,9 +10,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.db.writer import write
-from labelapp.labelling import assignments, controls
+from labelapp.labelling import controls
 from labelapp.models import Member, Project, Role
-from labelapp.projects import deletion, overview, prompts, tasks
+from labelapp.projects import deletion, overview, tasks
 from labelapp.projects.forms.confirm import ConfirmForm
 from labelapp.projects.forms.projects import ProjectForm, SettingsForm
 from labelapp.rendering.texts import render_text
@@ -28,6 +28,18 @@ def index(request: HttpRequest) -> HttpResponse:
     if user.is_superuser:
         context["deleting"] = Project.objects.filter(deleted_at__isnull=False)
     return render(request, "projects/index.html", context)
+
+
+@translated
+@require_safe
+def switch(request: HttpRequest) -> HttpResponse:
+    """Return the projects that the user can go to from the header."""
+    here = request.GET.get("here", "")
+    context = {
+        "projects": overview.to_switch_to(signed_in(request)),
+        "here": int(here) if here.isascii() and here.isdecimal() else None,
+    }
+    return render(request, "projects/_switcher.html", context)
 
 
 def wants_saving(request: HttpRequest) -> bool:
@@ -135,23 +147,3 @@ def new_preview(request: HttpRequest) -> HttpResponse:
     """Render the guidelines of a project that is not created yet."""
     require_administrator(request, "create a project")
     return preview_response(request)
-
-
-@translated
-@require_safe
-@member_view()
-def detail(request: HttpRequest, member: Member) -> HttpResponse:
-    yours = assignments.waiting_for(member) if member.pk else assignments.Waiting(0)
-    counts = overview.cached_counts(member.project)
-    context = {
-        "member": member,
-        "project": member.project,
-        "guidelines": render_text(member.project.guidelines).html,
-        "counts": counts.value,
-        "counted_at": counts.counted_at,
-        "quality": overview.quality(member.project) if member.sees_scores else None,
-        "naming": prompts.naming_themselves(member.project).count() if member.sees_scores else 0,
-        "yours": yours,
-        "own": assignments.progress(member) if member.pk else None,
-    }
-    return render(request, "projects/detail.html", context)

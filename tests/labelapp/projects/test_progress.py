@@ -3,11 +3,13 @@
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from scipy import stats
 
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
@@ -128,7 +130,30 @@ def test_the_forecast_goes_by_the_last_seven_days_with_work() -> None:
     days = days_of(900, 0, 10, 10, 10, 0, 0, 10, 10, 10, 10, 5)  # today is not over
     found = progress.forecast(totals=to_go(30), days=days, paused=False)
     # 70 rankings in the nine days since the first of the seven.
-    assert found == Forecast(day=date(2026, 3, 24), rankings=70, over=9, worked=7)
+    assert found == Forecast(
+        day=date(2026, 3, 24),
+        earliest=date(2026, 3, 23),
+        latest=date(2026, 3, 27),
+        rankings=70,
+        over=9,
+        worked=7,
+    )
+
+
+@pytest.mark.parametrize("made", [(9, 11, 10, 8), (30, 20, 0, 5, 25, 10), (1,) * 9 + (100,)])
+def test_the_range_of_the_forecast_is_a_t_interval_of_the_pace(made: tuple[int, ...]) -> None:
+    left, today = 500, date(2026, 3, 20)
+    earliest, latest = progress.date_range(left, days_of(*made), today)
+    low, high = stats.t.interval(0.95, len(made) - 1, np.mean(made), stats.sem(made))
+    assert earliest is not None
+    assert abs((earliest - today).days - left / high) <= 2
+    assert (latest is None) == (low <= 0)
+    assert latest is None or abs((latest - today).days / (left / low) - 1) < 0.05
+
+
+def test_few_days_give_no_range() -> None:
+    found = progress.forecast(totals=to_go(30), days=days_of(10, 10, 10, 0), paused=False)
+    assert (found.day, found.earliest, found.latest) == (date(2026, 3, 23), None, None)
 
 
 def test_days_off_count_as_they_come() -> None:

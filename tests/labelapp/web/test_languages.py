@@ -149,7 +149,8 @@ def test_translated_pages_say_nothing_that_is_not_translated(
     templates = {str(each.origin) for page in translated_pages for each in page.templates}
     own = [path for path in map(Path, templates) if path.is_relative_to(ROOT / "templates")]
     said = {path.name: words for path in own if (words := bare_words(path))}
-    assert ROOT / "templates" / "projects" / "detail.html" in own
+    for page in ("labeller.html", "dashboard.html", "_tiles.html"):
+        assert ROOT / "templates" / "overview" / page in own
     assert said == {}
 
 
@@ -188,17 +189,19 @@ def test_the_menu_is_in_one_language(add_prompt: AddPrompt, manager: Member) -> 
     add_prompt()
     german = sign_in(manager).get(URL, **GERMAN).content.decode()
     assert menu(german) == [
-        *("Übersicht", "Bewerten", "Meine Arbeit", "Fortschritt", "Aufgaben", "Übereinstimmung"),
-        *("Läufe", "Prüfen", "Personen", "Einstellungen"),
+        *("Übersicht", "Bewerten", "Meine Arbeit", "Aufgaben", "Hochladen", "Export"),
+        *("Fortschritt", "Übereinstimmung", "Abweichungen", "Läufe", "Prüfen"),
+        *("Personen", "Einstellungen"),
     ]
     english = sign_in(manager).get("/projects/kitchen/people/", **GERMAN).content.decode()
     assert menu(english)[3:] == [
-        *("Progress", "Prompts", "Agreement", "Runs", "Review", "People", "Settings")
+        *("Prompts", "Upload", "Export", "Progress", "Agreement", "Disagreements"),
+        *("Runs", "Review", "People", "Settings"),
     ]
 
 
 def menu(page: str) -> list[str]:
-    nav = page[page.index("<nav") : page.index("</nav>")]
+    nav = page[page.index('<nav class="menu"') : page.index("</nav>")]
     return re.findall(r">([^<>]+)</a>", nav)
 
 
@@ -237,7 +240,7 @@ def test_choosing_a_language_leads_to_no_other_site(client: Client, db: None) ->
 
 
 def test_scripts_find_their_words(client: Client, db: None) -> None:
-    assert "automatisch" in client.get("/words/de.js").content.decode()
+    assert "Rangfolge gespeichert." in client.get("/words/de.js").content.decode()
     assert "gettext" in client.get("/words/en-gb.js").content.decode()
     assert client.get("/words/xx.js").status_code == 404
     assert client.post("/words/de.js").status_code == 405

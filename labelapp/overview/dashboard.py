@@ -1,0 +1,172 @@
+"""The figures of a project's first page, for its managers and reviewers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.utils import translation
+
+from labelapp.jobs import jobs
+from labelapp.models import Member, Project, State, TrainingRun
+from labelapp.overview.burndown import Burndown, burndown
+from labelapp.overview.decisions import Decision, to_decide
+from labelapp.overview.health import Health, health
+from labelapp.projects.progress import (
+    Forecast,
+    LabellerProgress,
+    Progress,
+    cached_progress,
+    forecast,
+)
+from labelapp.quality.measurement import LastMeasurement, last_measurement
+from labelapp.quality.results import Figure, LabellerFigures
+from labelapp.runs.run_verdict import Verdict, verdict_on
+
+MOST_LABELLERS = 8  # in the table: those who ranked most this week
+LOWEST = 0.4  # left end of the axis of agreement, or lower where somebody agrees less
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The newest run that has been judged, with its verdict, and what runs now."""
+
+    run: TrainingRun | None  # finished
+    verdict: Verdict | None
+    newest: TrainingRun | None  # in whatever state
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A labeller's agreement with the others on the axis of the table, in percent of its width."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A labeller: the work of these days, and the agreement with the others."""
+
+    progress: LabellerProgress
+    agreement: Figure | None
+    dot: Dot | None
+    has_alerts: bool
+
+
+@dataclass(frozen=True)
+class Labellers:
+    """The labellers of these days on one axis."""
+
+    rows: list[Row]
+    left_out: int
+    chance: float | None  # position of the chance level, if an agreement is shown
+    everybody: Dot | None  # the agreement of any two labellers
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """What the first page shows of a project."""
+
+    decisions: list[Decision]
+    progress: Progress
+    counted_at: datetime | None
+    forecast: Forecast
+    burndown: Burndown | None
+    labellers: Labellers
+    today: int
+    this_week: int
+    agreement: Figure | None
+    measurement: LastMeasurement
+    last_run: LastRun
+    health: Health
+
+    @property
+    def busiest(self) -> list[LabellerProgress]:
+        """Return those who have ranked most today."""
+        found = [row.progress for row in self.labellers.rows if row.progress.today]
+        return sorted(found, key=lambda each: -each.today)[:3]
+
+
+def dashboard(member: Member) -> Dashboard:
+    """Return the figures, as they are stored or counted now; nothing is measured for them."""
+    project = member.project
+    cached = cached_progress(project)
+    progress, machine = cached.value, health()
+    measurement = last_measurement(project)
+    last_run = last_run_of(project)
+    figures = figures_by_member(measurement)
+    members = project.members.in_bulk([pk for pk, one in figures.items() if one.alerts])
+    coming = forecast(totals=progress.totals, days=progress.days, paused=project.paused)
+    agreement = measurement.agreement.named().get("agreement") if measurement.agreement else None
+    return Dashboard(
+        decisions=to_decide(
+            member,
+            newest_run=last_run.newest,
+            measurement=measurement,
+            alerts=[(members[pk], figures[pk]) for pk in figures if pk in members],
+            undecided=project.disagreements.undecided().count(),
+            health=machine,
+        ),
+        progress=progress,
+        counted_at=cached.counted_at,
+        forecast=coming,
+        burndown=burndown(progress.days, progress.totals.rankings_left, coming),
+        labellers=labellers(progress, figures, agreement),
+        today=sum(each.today for each in progress.labellers),
+        this_week=sum(each.this_week for each in progress.labellers),
+        agreement=agreement,
+        measurement=measurement,
+        last_run=last_run,
+        health=machine,
+    )
+
+
+def last_run_of(project: Project) -> LastRun:
+    """Return the newest run, and the newest that is finished with its verdict."""
+    jobs.mark_lost(project.runs.all())
+    newest = project.runs.defer("metrics", "manifest").order_by("-pk").first()
+    done = project.runs.defer("manifest").filter(state=State.DONE).order_by("-pk").first()
+    with translation.override(settings.LANGUAGE_CODE):  # the sentences are in English
+        return LastRun(done, verdict_on(done) if done else None, newest)
+
+
+def figures_by_member(measurement: LastMeasurement) -> dict[int, LabellerFigures]:
+    """Return the measured figures of each labeller."""
+    people = measurement.agreement.people if measurement.agreement else []
+    return {one.member: one for one in people if one.member is not None}
+
+
+def labellers(
+    progress: Progress, figures: Mapping[int, LabellerFigures], everybody: Figure | None
+) -> Labellers:
+    """Return the table of the labellers who ranked most this week."""
+    ranked = sorted(progress.labellers, key=lambda each: (-each.this_week, -each.member.ranked))
+    shown = ranked[:MOST_LABELLERS]
+    measured = {each.member.pk: figures.get(each.member.pk) for each in shown}
+    ends = [one.agreement.low for one in measured.values() if one and one.agreement.low is not None]
+    lowest = min([LOWEST, *ends])
+
+    def dot(figure: Figure | None) -> Dot | None:
+        if figure is None or figure.value is None or figure.low is None or figure.high is None:
+            return None
+        return Dot(*(place(end, lowest) for end in (figure.value, figure.low, figure.high)))
+
+    rows = []
+    for each in shown:
+        own = measured[each.member.pk]
+        agreement = own.agreement if own else None
+        rows.append(Row(each, agreement, dot(agreement), bool(own and own.alerts)))
+    some = any(row.dot for row in rows)
+    return Labellers(
+        rows=rows,
+        left_out=len(ranked) - len(shown),
+        chance=place(0.5, lowest) if some else None,
+        everybody=dot(everybody) if some else None,
+    )
+
+
+def place(share: float, lowest: float) -> float:
+    """Return the position of a share on an axis from `lowest` to 1, in percent."""
+    return 100 * (share - lowest) / (1 - lowest)

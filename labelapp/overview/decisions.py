@@ -1,0 +1,187 @@
+"""What waits for somebody to decide: the sentences, and the pages on which they are decided."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from labelapp.labelling import controls
+from labelapp.models import Member, Project, State, TrainingRun, Upload
+from labelapp.overview.health import Health
+from labelapp.projects.prompts import naming_themselves
+from labelapp.quality.measurement import LastMeasurement
+from labelapp.quality.results import LabellerFigures
+
+MOST_UPLOADS = 3  # listed: the newest
+HELD = (State.DRAFT, State.REFUSED, State.FAILED)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Something that waits for a person, with the page on which to go on."""
+
+    sentence: str
+    action: str
+    url: str
+    subject: str = ""  # a name that the sentence begins with
+    detail: str = ""  # a reason, in English
+    is_failure: bool = False
+
+
+def to_decide(
+    member: Member,
+    *,
+    newest_run: TrainingRun | None,
+    measurement: LastMeasurement,
+    alerts: Iterable[tuple[Member, LabellerFigures]],
+    undecided: int,
+    health: Health,
+) -> list[Decision]:
+    """Return what waits for a manager or a reviewer, failures first."""
+    project = member.project
+    found = [*of_run(project, newest_run), *of_measurement(project, measurement)]
+    if member.manages:
+        found += [*of_machine(project, health), *of_uploads(project)]
+    found += [*of_alerts(project, alerts), *of_disagreements(project, undecided)]
+    found += of_texts(project)
+    if member.manages:
+        found += of_settings(project)
+    return sorted(found, key=lambda decision: not decision.is_failure)
+
+
+def url(name: str, project: Project, *args: object) -> str:
+    return reverse(name, args=[project.slug, *args])
+
+
+def of_run(project: Project, run: TrainingRun | None) -> Iterator[Decision]:
+    if run is not None and run.state == State.FAILED:
+        yield Decision(
+            _("failed."),
+            _("See why"),
+            url("run", project, run.pk),
+            subject=run.title,
+            detail=run.reason,
+            is_failure=True,
+        )
+
+
+def of_measurement(project: Project, measurement: LastMeasurement) -> Iterator[Decision]:
+    page = url("agreement", project)
+    if measurement.failed:
+        yield Decision(
+            _("The last measurement of agreement failed."),
+            _("See why"),
+            page,
+            detail=measurement.failed,
+            is_failure=True,
+        )
+
+
+def of_machine(project: Project, health: Health) -> Iterator[Decision]:
+    if "default" in health.stuck:
+        yield Decision(
+            _("Uploads, exports and measurements are waiting, and no task worker is running."),
+            _("Uploads"),
+            url("uploads", project),
+            is_failure=True,
+        )
+    if "training" in health.stuck:
+        yield Decision(
+            _("A run is waiting, and no training worker is running."),
+            _("Runs"),
+            url("runs", project),
+            is_failure=True,
+        )
+    if health.is_disk_full:
+        yield Decision(
+            _("The server’s disk is nearly full. Delete exports and runs that nobody needs."),
+            _("Exports"),
+            url("export", project),
+            is_failure=True,
+        )
+
+
+def of_uploads(project: Project) -> Iterator[Decision]:
+    held = Upload.objects.filter(project=project, state__in=HELD)
+    words = {
+        State.DRAFT: (_("has been uploaded, but not imported."), _("Preview")),
+        State.REFUSED: (_("has lines with errors. Nothing was imported."), _("See the lines")),
+        State.FAILED: (_("could not be imported."), _("See why")),
+    }
+    for upload in held.only("pk", "name", "state", "reason")[:MOST_UPLOADS]:
+        sentence, action = words[State(upload.state)]
+        yield Decision(
+            sentence,
+            action,
+            url("upload", project, upload.pk),
+            subject=upload.name,
+            detail=upload.reason if upload.state == State.FAILED else "",
+            is_failure=upload.state == State.FAILED,
+        )
+
+
+def of_alerts(
+    project: Project, alerts: Iterable[tuple[Member, LabellerFigures]]
+) -> Iterator[Decision]:
+    page = url("agreement", project) + "#alerts-title"
+    for labeller, figures in alerts:
+        yield Decision(
+            _("stands out."),
+            _("See the alerts"),
+            page,
+            subject=labeller.name,
+            detail=" ".join(alert.text for alert in figures.alerts),
+        )
+
+
+def of_disagreements(project: Project, undecided: int) -> Iterator[Decision]:
+    if undecided:
+        sentence = ngettext(
+            "%(undecided)s disagreement to decide.",
+            "%(undecided)s disagreements to decide.",
+            undecided,
+        )
+        yield Decision(
+            sentence % {"undecided": undecided}, _("Decide"), url("disagreements", project)
+        )
+
+
+def of_texts(project: Project) -> Iterator[Decision]:
+    naming = naming_themselves(project).count()
+    if naming:
+        sentence = ngettext(
+            "%(responses)s response reveals the model that wrote it, so labellers can tell.",
+            "%(responses)s responses reveal the model that wrote them, so labellers can tell.",
+            naming,
+        )
+        page = url("prompts", project) + "?show=names"
+        yield Decision(sentence % {"responses": naming}, _("See the prompts"), page)
+
+
+def of_settings(project: Project) -> Iterator[Decision]:
+    if project.paused:
+        yield Decision(
+            _("This project is paused. Nobody gets a new prompt until you resume it."),
+            _("Resume"),
+            url("progress", project),
+        )
+    if controls.lacks_gold(project):
+        page = url("prompts", project) + "?show=done"
+        yield Decision(
+            _("The settings ask for gold prompts, but no prompt has a gold ranking."),
+            _("Choose some"),
+            page,
+        )
+    if not project.guidelines:
+        yield Decision(
+            _("There are no guidelines yet. Labellers see them next to every prompt."),
+            _("Write them"),
+            url("project_settings", project),
+        )
+    people = project.members.filter(is_active=True, user__is_active=True)
+    if people.count() < 2:
+        yield Decision(
+            _("You are the only member so far."), _("Invite people"), url("invitations", project)
+        )

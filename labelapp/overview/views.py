@@ -1,0 +1,52 @@
+"""The first page of a project: a dashboard, or for labellers their next task."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from labelapp.labelling import assignments
+from labelapp.models import Member
+from labelapp.overview.dashboard import dashboard
+from labelapp.projects import overview
+from labelapp.rendering.texts import render_text
+from labelapp.web.access import REVIEWERS, member_view
+from labelapp.web.middleware import translated
+
+
+def context(member: Member) -> dict[str, Any]:
+    counts = overview.cached_counts(member.project)
+    return {
+        "member": member,
+        "project": member.project,
+        "counts": counts.value,
+        "counted_at": counts.counted_at,
+    }
+
+
+@translated
+@require_safe
+@never_cache
+@member_view()
+def detail(request: HttpRequest, member: Member) -> HttpResponse:
+    shown = context(member) | {
+        "guidelines": render_text(member.project.guidelines).html,
+        "yours": assignments.waiting_for(member) if member.pk else assignments.Waiting(0),
+        "own": assignments.progress(member) if member.pk else None,
+    }
+    if not member.sees_scores:
+        return render(request, "overview/labeller.html", shown)
+    shown["board"] = dashboard(member)
+    return render(request, "overview/dashboard.html", shown)
+
+
+@translated
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def live(request: HttpRequest, member: Member) -> HttpResponse:
+    """Return the part of the dashboard that refreshes itself."""
+    shown = context(member) | {"board": dashboard(member)}
+    return render(request, "overview/_dashboard.html", shown)

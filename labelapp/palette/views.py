@@ -1,0 +1,44 @@
+"""The page of the command palette, and what it finds as a part of the dialog."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import translation
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from labelapp.models import Member
+from labelapp.palette import finding
+from labelapp.web.access import member_view, signed_in
+from labelapp.web.middleware import PageRequest
+
+
+def context(request: PageRequest, member: Member) -> dict[str, Any]:
+    search = request.GET.get("q", "").replace("\0", "").strip()[: finding.MAX_SEARCH]
+    return {
+        "member": member,
+        "project": member.project,
+        "search": search,
+        "sections": finding.find(member, signed_in(request), search),
+    }
+
+
+@require_safe
+@never_cache
+@member_view()
+def index(request: PageRequest, member: Member) -> HttpResponse:
+    """Show the palette as a page, where no script opens the dialog."""
+    return render(request, "palette/index.html", context(request, member))
+
+
+@require_safe
+@never_cache
+@member_view()
+def found(request: PageRequest, member: Member) -> HttpResponse:
+    """Return what the dialog shows, in the language of the page that it stands on."""
+    language = request.LANGUAGE_CODE if "translated" in request.GET else settings.LANGUAGE_CODE
+    with translation.override(language):
+        shown = context(request, member) | {"in_dialog": True}
+        return render(request, "palette/_found.html", shown)

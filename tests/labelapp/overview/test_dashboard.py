@@ -1,0 +1,372 @@
+"""A project's first page: what needs a decision, and the figures with what is behind them."""
+
+import re
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
+
+from labelapp.labelling import assignments
+from labelapp.labelling.ranking_input import RankingInput
+from labelapp.models import (
+    AgreementMeasurement,
+    Assignment,
+    Disagreement,
+    Member,
+    Origin,
+    Project,
+    Prompt,
+    Role,
+    State,
+    TrainingRun,
+    Upload,
+    User,
+)
+from labelapp.overview.burndown import burndown
+from labelapp.overview.health import health
+from labelapp.projects.progress import Day, Forecast
+from labelapp.quality.results import Agreement, Alert, Figure, LabellerFigures
+from tests.conftest import AddPrompt, AddRanking, join, sign_in
+from tests.labelapp.labelling.acting import submit
+
+URL = "/projects/kitchen/"
+LIVE = f"{URL}live/"
+BESIDE = {"accuracy": 0.6, "gain": 0.1, "gain_low": 0.05, "gain_high": 0.2}
+HELD_OUT = {
+    "prompts": 40, "rankings": 40, "comparisons": 268, "accuracy": 0.683, "accuracy_low": 0.601,
+    "accuracy_high": 0.752, "baselines": {"longer_wins": BESIDE, "word_counts": BESIDE},
+}  # fmt: skip
+
+
+def text(person: Member | User, url: str = URL) -> str:
+    """A page in the words that are read."""
+    html = sign_in(person).get(url).content.decode()
+    return " ".join(re.sub(r"<[^>]+>", " ", html[html.index("<main") :]).split())
+
+
+def live(person: Member | User) -> str:
+    return sign_in(person).get(LIVE).content.decode()
+
+
+def decisions(person: Member | User) -> dict[str, str]:
+    """What needs a decision: the sentences, with where they lead."""
+    html = live(person)
+    part = html[html.index('class="card padded decisions') :].split("</section>")[0]
+    found = {}
+    for item in re.findall(r"<li.*?</li>", part, re.S):
+        sentence, rest = item.split("<a href=")
+        words = " ".join(re.sub(r"<[^>]+>", " ", sentence).split())
+        found[words] = rest.split('"')[1]
+    return found
+
+
+def add_run(project: Project, state: State = State.DONE, **fields: Any) -> TrainingRun:
+    over = {"finished_at": timezone.now()} if state not in (State.QUEUED, State.RUNNING) else {}
+    return TrainingRun.objects.create(project=project, state=state, **over, **fields)
+
+
+def figure(value: float | None, **fields: Any) -> Figure:
+    return Figure("agreement", "comparisons", 80, 20, value, **fields)
+
+
+def add_measurement(project: Project, *people: LabellerFigures, **fields: Any) -> None:
+    agreement = Agreement(
+        rankings=40,
+        labellers=2,
+        prompts=20,
+        shared_prompts=20,
+        figures=[figure(0.81, low=0.79, high=0.83, chance=0.5)],
+        people=people,
+    )
+    values = {"state": State.DONE, "result": agreement.to_json(), "finished_at": timezone.now()}
+    AgreementMeasurement.objects.create(project=project, **values | fields)
+
+
+def figures_of(member: Member, *alerts: Alert) -> LabellerFigures:
+    nothing = figure(None)
+    own = figure(0.54, low=0.41, high=0.66)
+    return LabellerFigures(member.pk, 20, 9.0, own, nothing, nothing, nothing, alerts=alerts)
+
+
+RANDOM = Alert("chance", "near chance", "Agrees with the others in 54 % of 80 comparisons.")
+
+
+@pytest.fixture
+def campaign(project: Project, add_prompt: AddPrompt, labeller: Member) -> Project:
+    """Eight prompts: the labeller ranked one on each of the last four days, and two today."""
+    for number in range(8):
+        add_prompt(f"{number}?", wanted=2)
+    for days_ago in (4, 3, 2, 1, 0, 0):
+        assignment = assignments.current_assignment(labeller)
+        assert assignment is not None
+        submit(assignment=assignment, entered=RankingInput(dict.fromkeys("ABCD", 1)))
+        at = timezone.now() - timedelta(days=days_ago)
+        Assignment.objects.filter(pk=assignment.pk).update(submitted_at=at)
+    return project
+
+
+# What needs a decision
+
+
+def test_what_needs_a_decision_comes_first_with_its_page(
+    campaign: Project, labeller: Member, manager: Member
+) -> None:
+    run = add_run(campaign, State.FAILED, reason="The disk was full.", name="The long one")
+    upload = Upload.objects.create(
+        project=campaign, name="more.jsonl", format="rankings", state=State.DRAFT
+    )
+    prompt = Prompt.objects.all()[0]
+    prompt.responses.filter(text="Paint.").update(names_itself=True)
+    Disagreement.objects.create(
+        project=campaign, prompt=prompt, labellers=2, comparisons=6, against=3, share=0.5
+    )
+    add_measurement(campaign, figures_of(labeller, RANDOM), figures_of(manager))
+    Project.objects.update(paused=True, gold_share=10)
+    assert decisions(manager) == {
+        "The long one failed. The disk was full.": f"{URL}runs/{run.pk}/",
+        "more.jsonl has been uploaded, but not imported.": f"{URL}uploads/{upload.pk}/",
+        f"labeller stands out. {RANDOM.text}": f"{URL}agreement/#alerts-title",
+        "1 disagreement to decide.": f"{URL}disagreements/",
+        "1 response reveals the model that wrote it, so labellers can tell.": (
+            f"{URL}prompts/?show=names"
+        ),
+        "This project is paused. Nobody gets a new prompt until you resume it.": f"{URL}progress/",
+        "The settings ask for gold prompts, but no prompt has a gold ranking.": (
+            f"{URL}prompts/?show=done"
+        ),
+    }
+    page = text(manager)
+    assert page.index("Needs a decision") < page.index("6 of 16") < page.rindex("Nobody gets")
+
+
+def test_nothing_needs_a_decision(campaign: Project, manager: Member) -> None:
+    assert "Nothing waits for you." in text(manager)
+
+
+def test_what_is_decided_is_not_listed(campaign: Project, manager: Member) -> None:
+    add_run(campaign, State.FAILED, reason="The disk was full.")
+    add_run(campaign)
+    prompt = Prompt.objects.all()[0]
+    Disagreement.objects.create(
+        project=campaign, prompt=prompt, labellers=2, comparisons=6, against=3, share=0.5
+    )
+    prompt.rankings.create(member=manager, origin=Origin.ADJUDICATED, responses_hash="x")
+    for state in (State.DONE, State.STOPPED):
+        Upload.objects.create(
+            project=campaign, name="x", format="rankings", state=state, finished_at=timezone.now()
+        )
+    assert decisions(manager) == {}
+
+
+def test_an_upload_with_errors_and_a_failed_measurement_are_listed(
+    campaign: Project, manager: Member
+) -> None:
+    over = {"finished_at": timezone.now(), "format": "rankings", "project": campaign}
+    Upload.objects.create(name="bad.csv", state=State.REFUSED, **over)
+    Upload.objects.create(name="odd.csv", state=State.FAILED, reason="It is empty.", **over)
+    add_measurement(campaign, state=State.FAILED, reason="It was killed.", result={})
+    assert list(decisions(manager)) == [
+        "The last measurement of agreement failed. It was killed.",
+        "odd.csv could not be imported. It is empty.",
+        "bad.csv has lines with errors. Nothing was imported.",
+    ]
+
+
+def test_a_reviewer_decides_nothing_that_managers_do(
+    campaign: Project, manager: Member, reviewer: Member
+) -> None:
+    add_run(campaign, State.FAILED, reason="The disk was full.")
+    Upload.objects.create(project=campaign, name="x", format="rankings", state=State.DRAFT)
+    Project.objects.update(paused=True, guidelines="")
+    assert len(decisions(manager)) == 4
+    assert [each.split()[0] for each in decisions(reviewer)] == ["Run"]
+    html = live(reviewer)
+    for path in ("uploads", "export", "people", "settings", "runs/new"):
+        assert f"{URL}{path}/" not in html
+
+
+# The figures
+
+
+def test_progress_is_shown_with_the_range_of_its_end(campaign: Project, manager: Member) -> None:
+    page = text(manager)
+    assert "6 of 16" in page
+    today = timezone.localdate()
+    # Ten are left, at exactly one a day.
+    assert f"done around {today + timedelta(days=10):%-d %b %Y} at this pace" in page
+    Assignment.objects.filter(submitted_at__lt=timezone.now() - timedelta(days=3, hours=12)).update(
+        submitted_at=timezone.now() - timedelta(days=3)
+    )
+    Assignment.objects.filter(submitted_at__date=today - timedelta(days=1)).update(
+        submitted_at=timezone.now() - timedelta(days=4)
+    )
+    assert re.search(r"done \d+ \w+ – \d+ \w+ \d{4} at this pace|at the earliest", text(manager))
+
+
+def test_the_rankings_of_today_and_this_week_are_shown_by_labeller(
+    campaign: Project, labeller: Member, manager: Member
+) -> None:
+    second = join(campaign, "bob", Role.LABELLER)
+    assignment = assignments.current_assignment(second)
+    assert assignment is not None
+    submit(assignment=assignment, entered=RankingInput(dict.fromkeys("ABCD", 1)))
+    page = text(manager)
+    assert "Today 3 labeller 2 · bob 1 · 7 in seven days" in page
+    assert "labeller 2 6 6 bob 1 1 1" in page  # today, in seven days, all
+
+
+def test_agreement_is_shown_with_its_interval_and_those_who_stand_out(
+    campaign: Project, labeller: Member, manager: Member
+) -> None:
+    assert "not measured yet" in text(manager)
+    add_measurement(campaign, figures_of(labeller, RANDOM))
+    page = text(manager)
+    assert "Agreement 81.0 % 79.0 to 83.0 · chance 50" in page
+    assert "labeller stands out 2 6 6 54 % 41.0–66.0" in page
+
+
+def test_the_last_run_is_shown_with_its_verdict(
+    campaign: Project, manager: Member, reviewer: Member
+) -> None:
+    assert "no run has finished yet" in text(manager)
+    run = add_run(campaign, metrics={"held_out": HELD_OUT})
+    page = text(manager)
+    assert "68.3 % 60.1 to 75.2" in page
+    assert f"Run {run.pk} : Worth using: better than every baseline" in page
+    assert page.index("Needs a decision") < page.index("Worth using")
+    page = text(reviewer)  # opens on it
+    assert page.index("Worth using") < page.index("Needs a decision")
+
+
+def test_a_run_under_way_is_shown(campaign: Project, manager: Member) -> None:
+    add_run(campaign, State.QUEUED, name="Tonight’s")
+    assert "Tonight’s is waiting for the training worker." in text(manager)
+
+
+def test_the_queues_and_the_disk_are_shown_to_managers(
+    campaign: Project, manager: Member, reviewer: Member
+) -> None:
+    page = text(manager)
+    assert "No job is waiting" in page
+    assert "no worker for: default , training" in page
+    assert "of disk free" in page
+    assert "of disk free" not in text(reviewer)
+    add_task("training")
+    assert "1 job waiting, 0 running" in text(manager)
+    assert "A run is waiting, and no training worker is running." in decisions(manager)
+
+
+def add_task(queue: str) -> None:
+    DBTaskResult.objects.create(
+        args_kwargs={}, task_path="x", queue_name=queue, backend_name="default", run_after=NOW
+    )
+
+
+NOW = timezone.now()
+
+
+def test_finished_tasks_are_not_waiting(db: None) -> None:
+    add_task("default")
+    add_task("default")
+    task = DBTaskResult.objects.all()[0]
+    task.status = "SUCCESSFUL"
+    task.save()
+    assert (health().jobs_waiting, health().running) == (1, 0)
+
+
+def test_every_figure_leads_to_what_is_behind_it(
+    campaign: Project, labeller: Member, manager: Member, reviewer: Member
+) -> None:
+    add_measurement(campaign, figures_of(labeller, RANDOM))
+    add_run(campaign, metrics={"held_out": HELD_OUT})
+    for person in (manager, reviewer):
+        client = sign_in(person)
+        links = set(re.findall(r'href="([^"#]+)', client.get(LIVE).content.decode()))
+        assert {f"{URL}progress/", f"{URL}agreement/", f"{URL}prompts/"} <= links
+        for link in links:
+            assert client.get(link).status_code == 200, link
+
+
+def test_labellers_get_their_next_task_and_no_dashboard(
+    campaign: Project, labeller: Member
+) -> None:
+    page = text(labeller)
+    assert "2 prompts to rank" in page
+    assert "Needs a decision" not in page
+    assert sign_in(labeller).get(LIVE).status_code == 403
+
+
+def test_a_project_without_prompts_leads_to_the_upload(project: Project, manager: Member) -> None:
+    page = text(manager)
+    assert "Upload a file" in page
+    assert "Rankings left" not in page
+    assert f"{URL}invitations/" in decisions(manager).values()
+
+
+def test_an_administrator_outside_the_project_sees_the_dashboard(
+    campaign: Project, root: User
+) -> None:
+    assert "6 of 16" in text(root)
+
+
+def test_the_dashboard_makes_the_same_queries_for_more(
+    campaign: Project,
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    manager: Member,
+    labeller: Member,
+) -> None:
+    client = sign_in(manager)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as made:
+            client.get(LIVE)
+        return len(made)
+
+    add_measurement(campaign, figures_of(labeller, RANDOM))
+    add_run(campaign, metrics={"held_out": HELD_OUT})
+    few = queries()
+    people = [join(campaign, f"labeller {number}", Role.LABELLER) for number in range(12)]
+    for number, person in enumerate(people):
+        add_ranking(add_prompt(f"more {number}?"), person, [1, 2, 3, 4])
+        Upload.objects.create(project=campaign, name="x", format="rankings", state=State.DRAFT)
+        add_run(campaign, metrics={"held_out": HELD_OUT})
+    add_measurement(campaign, *(figures_of(person, RANDOM) for person in people))
+    assert queries() == few
+    assert few < 36
+
+
+# The chart of what is left
+
+
+def days(*made: int) -> list[Day]:
+    first = date(2026, 3, 1)
+    return [Day(first + timedelta(days=n), each, each) for n, each in enumerate(made)]
+
+
+def test_what_is_left_is_drawn_day_by_day() -> None:
+    chart = burndown(days(0, 0, 4, 0, 6), 10, Forecast())
+    assert chart is not None
+    assert chart.left == [
+        (date(2026, 3, 2), 20), (date(2026, 3, 3), 16), (date(2026, 3, 4), 16),
+        (date(2026, 3, 5), 10),
+    ]  # fmt: skip
+    assert chart.line == "M0.0,0.0 L200.0,40.0 L400.0,40.0 L600.0,100.0"
+    assert (chart.fan, chart.pace, chart.last) == ("", "", None)
+
+
+def test_the_forecast_is_drawn_with_its_range() -> None:
+    coming = Forecast(day=date(2026, 3, 8), earliest=date(2026, 3, 7), latest=date(2026, 3, 10))
+    chart = burndown(days(0, 5, 5), 10, coming)
+    assert chart is not None
+    assert chart.pace == "M133.3,100.0 L466.7,200.0"
+    assert chart.fan == "M133.3,100.0 L400.0,200.0 L600.0,200.0 Z"
+    assert chart.last == date(2026, 3, 10)
+
+
+def test_nothing_is_drawn_before_the_first_ranking() -> None:
+    assert burndown(days(0, 0, 0), 10, Forecast()) is None
