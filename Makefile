@@ -45,6 +45,8 @@ $(DEMO_DATA)/ready: $(VENV)/installed
 	$(DEMO) import_rankings examples/stackexchange.jsonl.gz --project stackexchange --labeller votes
 	$(DEMO) import_prompts examples/stackexchange.jsonl.gz --project stackexchange
 	$(DEMO) train_reward --project stackexchange --unless-trained
+	for project in pandalm stackexchange; do \
+		$(DEMO) promote_model --project $$project --reason "The first model of the demo." || exit; done
 	for project in pandalm stackexchange; do for role in manager labeller; do \
 		$(DEMO) add_member $$role --project $$project --role $$role || exit; done; done
 	@touch $@

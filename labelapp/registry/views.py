@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.models import Alias, AliasMove, Member, ModelVersion, Role, State, TrainingRun
-from labelapp.registry import evidence, gates, lineage, service, versions
+from labelapp.registry import gates, lineage, promotion, service, versions
 from labelapp.registry.forms import GatesForm, MoveForm
 from labelapp.registry.listing import candidates, version_rows
 from labelapp.runs import leads, run_verdict
@@ -21,7 +21,7 @@ MOVES_SHOWN = 50
 
 def find(member: Member, number: int) -> ModelVersion:
     """Return a version of the member's project. Raises Http404."""
-    found = ModelVersion.objects.select_related("run", "created_by")
+    found = ModelVersion.objects.select_related("run", "project", "created_by")
     return get_object_or_404(found, project=member.project, number=number)
 
 
@@ -110,29 +110,27 @@ def detail(request: HttpRequest, member: Member, number: int) -> HttpResponse:
 def promote(request: HttpRequest, member: Member, number: int) -> HttpResponse:
     """Show the evidence, and make the version the champion once a manager says why."""
     version = find(member, number)
-    if version.run is None:
-        messages.error(request, f"{version.name} has been withdrawn. Choose another version.")
+    try:
+        prepared = promotion.prepare(version)
+    except versions.RegistryError as error:
+        messages.error(request, str(error))
         return redirect("models", member.project.slug)
-    context = base_context(member)
-    champion = context["champion"].version if context["champion"] else None
-    found = compared(champion, version)
-    checked = gates.check(gates.gates_of(member.project), version.run, found)
-    blocked = not all(gate.is_passed for gate in checked)
-    seen = champion.number if champion else None
+    champion, blocked = prepared.champion, prepared.is_blocked
     if request.method == "POST" and member.manages:
         form = MoveForm(request.POST, blocked=blocked)
         if form.is_valid():
-            return made_champion(request, member, version, form, said(found, checked))
+            return make_champion(request, member, prepared, form)
     else:
+        seen = champion.number if champion else None
         form = MoveForm(initial={"seen": seen}, blocked=blocked)
-    context |= {
+    context = base_context(member) | {
         "version": version,
         "run": version.run,
         "is_champion": champion == version,
-        "evidence": found,
-        "headline": gates.headline(found) if found else None,
-        "verdict": run_verdict.verdict_on(version.run),
-        "gates": checked,
+        "evidence": prepared.evidence,
+        "headline": prepared.headline,
+        "verdict": run_verdict.verdict_on(prepared.run),
+        "gates": prepared.gates,
         "blocked": blocked,
         "form": form,
     }
@@ -140,42 +138,13 @@ def promote(request: HttpRequest, member: Member, number: int) -> HttpResponse:
     return render(request, "registry/promote.html", context, status=status)
 
 
-def compared(champion: ModelVersion | None, version: ModelVersion) -> evidence.Evidence | None:
-    """Return the evidence against the champion, or None where there is no other champion."""
-    if champion is None or champion.run is None or version.run is None or champion == version:
-        return None
-    return evidence.evidence(champion.run, version.run)
-
-
-def said(found: evidence.Evidence | None, checked: list[gates.Gate]) -> dict[str, Any]:
-    """Return what is kept of the evidence with the promotion."""
-    return {
-        "headline": gates.headline(found)[0] if found else "",
-        "against": found.champion.pk if found else None,
-        "gates": [
-            {"condition": gate.condition, "passed": gate.is_passed, "detail": gate.detail}
-            for gate in checked
-        ],
-    }
-
-
-def made_champion(
-    request: HttpRequest,
-    member: Member,
-    version: ModelVersion,
-    form: MoveForm,
-    kept: dict[str, Any],
+def make_champion(
+    request: HttpRequest, member: Member, prepared: promotion.Promotion, form: MoveForm
 ) -> HttpResponse:
+    seen, reason = form.cleaned_data["seen"], form.cleaned_data["reason"]
+    version = prepared.version
     try:
-        versions.move(
-            Alias.CHAMPION,
-            version,
-            project=member.project,
-            seen=form.cleaned_data["seen"],
-            reason=form.cleaned_data["reason"],
-            user=signed_in(request),
-            evidence=kept,
-        )
+        promotion.promote(prepared, seen=seen, reason=reason, user=signed_in(request))
     except versions.RegistryError as error:
         messages.error(request, str(error))
         return redirect("model_promote", member.project.slug, version.number)

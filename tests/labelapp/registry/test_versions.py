@@ -1,8 +1,19 @@
 """Versions and the aliases that point to them."""
 
-import pytest
+import io
 
-from labelapp.models import Alias, AliasMove, ModelVersion, Project, State, User
+import pytest
+from django.core.management import CommandError, call_command
+
+from labelapp.models import (
+    Alias,
+    AliasMove,
+    ModelVersion,
+    Project,
+    PromotionGates,
+    State,
+    User,
+)
 from labelapp.registry import versions
 from labelapp.runs import lifecycle
 from labelapp.runs.process import run_folder
@@ -102,3 +113,43 @@ def test_the_run_of_a_version_is_not_deleted(add_run: AddRun) -> None:
     versions.withdraw(version)
     lifecycle.delete(run)
     assert ModelVersion.objects.filter(pk=version.pk).exists()
+
+
+# The command
+
+
+def run_command(*options: str) -> str:
+    out = io.StringIO()
+    call_command(
+        "promote_model", "--project", "kitchen", "--reason", "Nightly.", *options, stdout=out
+    )
+    return out.getvalue()
+
+
+def test_the_command_promotes_the_newest_run_once(add_run: AddRun, project: Project) -> None:
+    with pytest.raises(CommandError, match="has no finished run"):
+        run_command()
+    first, second = add_run(), add_run()
+    assert run_command() == f"v1 (run {second.pk}) is the champion.\n"
+    assert "is the champion already" in run_command()
+    said = run_command("--run", str(first.pk))
+    assert said.startswith("Not known. Only 0 ranked prompts")
+    assert said.endswith(f"v2 (run {first.pk}) is the champion.\n")
+    move_made = AliasMove.objects.latest("pk")
+    assert (move_made.reason, move_made.created_by) == ("Nightly.", None)
+    with pytest.raises(CommandError, match="has no run 99"):
+        run_command("--run", "99")
+
+
+def test_the_command_stops_at_a_gate(add_run: AddRun, project: Project) -> None:
+    PromotionGates.objects.create(project=project, beats_champion=True)
+    one = versions.register(add_run())
+    move(Alias.CHAMPION, one, project, None)
+    add_run()
+    with pytest.raises(CommandError, match="v2 does not pass every gate"):
+        run_command()
+    assert versions.holder(project, Alias.CHAMPION) == one
+    assert "Gate not passed: Measurably better than the champion" in run_command("--anyway")
+    holder = versions.holder(project, Alias.CHAMPION)
+    assert holder is not None
+    assert holder.number == 2
