@@ -183,14 +183,10 @@ urlpatterns = [
     path("projects/<slug:slug>/models/", registry.index, name="models"),
     path("projects/<slug:slug>/models/gates/", registry.set_gates, name="model_gates"),
     path("projects/<slug:slug>/models/roll-back/", registry.roll_back, name="model_roll_back"),
-    path(
-        "projects/<slug:slug>/models/register/<row:pk>/", registry.register, name="model_register"
-    ),
+    path("projects/<slug:slug>/runs/<row:pk>/register/", registry.register, name="model_register"),
     path("projects/<slug:slug>/models/playground/", playground.index, name="playground"),
     path("projects/<slug:slug>/models/service/", service.index, name="model_service"),
-    path(
-        "projects/<slug:slug>/models/tokens/<row:pk>/revoke/", service.revoke, name="token_revoke"
-    ),
+    path("projects/<slug:slug>/tokens/<row:pk>/revoke/", service.revoke, name="token_revoke"),
     path("projects/<slug:slug>/models/<row:number>/", registry.detail, name="model_version"),
     path(
         "projects/<slug:slug>/models/<row:number>/promote/", registry.promote, name="model_promote"

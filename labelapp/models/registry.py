@@ -29,7 +29,7 @@ class ModelVersion(models.Model):
     number = models.PositiveIntegerField()  # 1, 2, 3, ... in the project
     # Null once the version is withdrawn, so that its run can be deleted.
     run = models.OneToOneField(
-        TrainingRun, models.SET_NULL, null=True, blank=True, related_name="version"
+        TrainingRun, models.CASCADE, null=True, blank=True, related_name="version"
     )
     # What the model was made from, as of its registration: labelapp.registry.lineage.
     lineage = ObjectField(default=dict, blank=True)

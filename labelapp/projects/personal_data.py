@@ -39,6 +39,9 @@ LEFT_OUT = {
     "manifest",
     "result",
     "outcome",
+    "lineage",
+    "evidence",
+    "sha256",  # a secret's
 }
 
 

@@ -9,14 +9,17 @@ from django.utils import timezone
 
 from labelapp.models import (
     AgreementMeasurement,
+    AliasMove,
     Assignment,
     Comment,
     Disagreement,
     Export,
     Invitation,
     Member,
+    ModelVersion,
     Placement,
     Project,
+    PromotionGates,
     Prompt,
     PromptAgreement,
     Ranking,
@@ -25,10 +28,12 @@ from labelapp.models import (
     ReviewMeasurement,
     Role,
     Score,
+    ServiceToken,
     State,
     TrainingRun,
     Upload,
     User,
+    hash_text,
 )
 from labelapp.runs import process
 
@@ -53,6 +58,12 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     Export.objects.create(**by, **DONE, name="all.jsonl", folder=f"exports/{project.slug}")
     AgreementMeasurement.objects.create(**by, **DONE)
     ReviewMeasurement.objects.create(**by, **DONE, run=run)
+    version = ModelVersion.objects.create(**by, number=1, run=run)
+    AliasMove.objects.create(
+        **by, alias="champion", version=version, previous=version, reason="It is better."
+    )
+    PromotionGates.objects.create(project=project)
+    ServiceToken.objects.create(**by, name="GRPO", sha256=hash_text(project.slug))
     for number in range(3):
         prompt = Prompt.objects.create(
             project=project, messages=[{"role": "user", "content": "?"}], content_hash=str(number)

@@ -28,6 +28,7 @@ from tests.labelapp.registry.conftest import AddRun
 pytestmark = pytest.mark.django_db
 
 URL = "/projects/kitchen/models/"
+RUNS, TOKENS = "/projects/kitchen/runs/", "/projects/kitchen/tokens/"
 READ = ("", "1/", "1/promote/", "playground/")
 CHANGE = ("gates/", "roll-back/", "1/challenger/", "1/withdraw/", "service/")
 
@@ -54,9 +55,9 @@ def test_reviewers_look_and_managers_change(
         assert sign_in(reviewer).get(URL + path).status_code == 200, path
         assert sign_in(labeller).get(URL + path).status_code == 403, path
         assert sign_in(outsider).get(URL + path).status_code == 404, path
-    for path in (*CHANGE, f"register/{run.pk}/"):
+    for path in (*(URL + path for path in CHANGE), f"{RUNS}{run.pk}/register/"):
         for person, status in ((reviewer, 403), (labeller, 403), (outsider, 404)):
-            assert sign_in(person).post(URL + path).status_code == status, path
+            assert sign_in(person).post(path).status_code == status, path
     page = sign_in(reviewer).get(URL + "2/promote/")
     assert b"A manager of the project can promote it." in page.content
     sign_in(reviewer).post(URL + "2/promote/", {"reason": "Mine.", "seen": 1})
@@ -69,7 +70,7 @@ def test_the_page_says_what_to_do_first(manager: Member, add_run: AddRun) -> Non
     assert "Train a model first" in words(client.get(URL))
     run = add_run()
     assert f"Register Run {run.pk}" in words(client.get(URL))
-    answer = client.post(f"{URL}register/{run.pk}/", follow=True)
+    answer = client.post(f"{RUNS}{run.pk}/register/", follow=True)
     assert answer.redirect_chain[-1][0] == f"{URL}1/"
     assert f"Run {run.pk} is v1 now." in words(answer)
     page = words(client.get(URL))
@@ -190,7 +191,7 @@ def test_a_token_is_shown_once_and_stored_as_a_hash(
     again = client.get(URL + "service/").content.decode()
     assert text not in again
     assert "GRPO" in again
-    client.post(f"{URL}tokens/{token.pk}/revoke/")
+    client.post(f"{TOKENS}{token.pk}/revoke/")
     token.refresh_from_db()
     assert token.revoked_at is not None
     assert ServiceToken.objects.working().count() == 0
@@ -202,7 +203,7 @@ def test_tokens_of_another_project_are_not_touched(
 ) -> None:
     other = Project.objects.create(name="Other", slug="other")
     token = ServiceToken.objects.create(project=other, name="theirs", sha256="b" * 64)
-    assert sign_in(manager).post(f"{URL}tokens/{token.pk}/revoke/").status_code == 404
+    assert sign_in(manager).post(f"{TOKENS}{token.pk}/revoke/").status_code == 404
     token.refresh_from_db()
     assert token.revoked_at is None
 

@@ -8,16 +8,19 @@ from django.test import Client
 from django.utils import timezone
 
 from labelapp.models import (
+    AliasMove,
     Assignment,
     Comment,
     Export,
     Invitation,
     Member,
+    ModelVersion,
     Project,
     Prompt,
     Ranking,
     Response,
     Role,
+    ServiceToken,
     TrainingRun,
     Upload,
     User,
@@ -27,7 +30,13 @@ from tests.labelapp.web.addresses import Address, addresses
 
 OF_PROJECTS = [address for address in addresses() if "slug" in address.parts]
 WITH_OBJECTS = [address for address in OF_PROJECTS if len(address.parts) > 1]
-PUBLIC = {"login", "words", "language", "join"}  # open to those who are not signed in
+PUBLIC = {
+    "login",
+    "words",
+    "language",
+    "join",
+    "reset_password",
+}  # open to those who are not signed in
 
 # The rows that the parts of an address name, by the address and the part.
 ROWS = {
@@ -40,6 +49,8 @@ ROWS = {
     "export": "export",
     "uploads": "upload",
     "runs": "run",
+    "models": "version",
+    "tokens": "token",
 }
 BELOW = {"task": "assignment", "ranking": "ranking", "comment_pk": "comment"}
 
@@ -58,6 +69,7 @@ def elsewhere(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) 
     Prompt.objects.filter(pk=prompt.pk).update(project=attic)
     order = list(Response.objects.filter(prompt=prompt).values_list("pk", flat=True))
     later = timezone.now() + timedelta(days=1)
+    run = TrainingRun.objects.create(project=attic, config={})
     return {
         "member": stranger,
         "invitation": Invitation.objects.create(project=attic, expires_at=later),
@@ -69,15 +81,17 @@ def elsewhere(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) 
         "comment": Comment.objects.create(prompt=prompt, member=stranger, text="Theirs."),
         "export": Export.objects.create(project=attic),
         "upload": Upload.objects.create(project=attic, name="theirs.jsonl", size=1),
-        "run": TrainingRun.objects.create(project=attic, config={}),
+        "run": run,
+        "version": ModelVersion.objects.create(project=attic, number=7, run=run),
+        "token": ServiceToken.objects.create(project=attic, name="theirs", sha256="0" * 64),
     }
 
 
 def stored() -> list[object]:
     """Everything that requests could change."""
     models = (
-        Assignment, Comment, Export, Invitation, Member, Project, Prompt, Ranking, TrainingRun,
-        Upload,
+        AliasMove, Assignment, Comment, Export, Invitation, Member, ModelVersion, Project, Prompt,
+        Ranking, ServiceToken, TrainingRun, Upload,
     )  # fmt: skip
     return [list(model.objects.order_by("pk").values()) for model in models]
 
@@ -128,6 +142,8 @@ def values(address: Address, rows: dict[str, Model]) -> dict[str, object]:
 
 
 def number(row: Model, part: str) -> object:
+    if isinstance(row, ModelVersion):
+        return row.number
     return row.token if isinstance(row, Assignment) and part == "token" else row.pk
 
 

@@ -190,13 +190,13 @@ def test_the_menu_is_in_one_language(add_prompt: AddPrompt, manager: Member) -> 
     german = sign_in(manager).get(URL, **GERMAN).content.decode()
     assert menu(german) == [
         *("Übersicht", "Bewerten", "Meine Arbeit", "Aufgaben", "Hochladen", "Export"),
-        *("Fortschritt", "Übereinstimmung", "Abweichungen", "Läufe", "Prüfen"),
+        *("Fortschritt", "Übereinstimmung", "Abweichungen", "Läufe", "Modelle", "Prüfen"),
         *("Personen", "Einstellungen"),
     ]
     english = sign_in(manager).get("/projects/kitchen/people/", **GERMAN).content.decode()
     assert menu(english)[3:] == [
         *("Prompts", "Upload", "Export", "Progress", "Agreement", "Disagreements"),
-        *("Runs", "Review", "People", "Settings"),
+        *("Runs", "Models", "Review", "People", "Settings"),
     ]
 
 

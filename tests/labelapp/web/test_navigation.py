@@ -10,7 +10,7 @@ from labelapp.projects import members
 from tests.conftest import sign_in
 
 LABEL = ["labelling", "my-work"]
-REVIEW = ["prompts", "progress", "agreement", "disagreements", "runs", "reviewing"]
+REVIEW = ["prompts", "progress", "agreement", "disagreements", "runs", "models", "reviewing"]
 MANAGE = ["uploads", "export", "people", "settings"]
 
 
