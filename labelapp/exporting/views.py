@@ -11,8 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.exporting import exports, tasks
 from labelapp.exporting.forms import ExportForm
 from labelapp.jobs import files
-from labelapp.models import Export, Member, Role, State
-from labelapp.web.access import member_view, signed_in
+from labelapp.models import Export, Member, State
+from labelapp.web.access import signed_in, trainer_view
 
 
 def prepared_context(member: Member) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def prepared_context(member: Member) -> dict[str, Any]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@member_view(Role.MANAGER)
+@trainer_view
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     form = ExportForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -48,7 +48,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_safe
 @never_cache
-@member_view(Role.MANAGER)
+@trainer_view
 def prepared(request: HttpRequest, member: Member) -> HttpResponse:
     """Return the list of files, which refreshes itself while one is being written."""
     return render(request, "exporting/_prepared.html", prepared_context(member))
@@ -56,7 +56,7 @@ def prepared(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_safe
 @never_cache
-@member_view(Role.MANAGER)
+@trainer_view
 def file(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
     export = get_object_or_404(Export, pk=pk, project=member.project, state=State.DONE)
     path = exports.file_path(export)
@@ -69,14 +69,14 @@ def file(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
 
 
 @require_POST
-@member_view(Role.MANAGER)
+@trainer_view
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     files.request_stop(get_object_or_404(Export, pk=pk, project=member.project))
     return redirect("export", member.project.slug)
 
 
 @require_POST
-@member_view(Role.MANAGER)
+@trainer_view
 def remove(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     exports.remove(get_object_or_404(Export, pk=pk, project=member.project))
     return redirect("export", member.project.slug)

@@ -123,6 +123,12 @@ class Project(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(365)],
         help_text="How long after it was ranked a prompt may come to its labeller again.",
     )
+    reviewers_train = models.BooleanField(
+        default=False,
+        db_default=False,
+        verbose_name="reviewers may train",
+        help_text="May reviewers train models, register them and export rankings?",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     # When its deletion began. The project is hidden from then on, and its rows go one by one.
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -233,6 +239,11 @@ class Member(models.Model):
     @property
     def manages(self) -> bool:
         return self.role == Role.MANAGER
+
+    @property
+    def may_train(self) -> bool:
+        """Return True if the member may train models, register them and export rankings."""
+        return self.manages or (self.role == Role.REVIEWER and self.project.reviewers_train)
 
 
 def maker_manages() -> Q:

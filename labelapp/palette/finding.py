@@ -59,11 +59,10 @@ def pages(member: Member, words: list[str]) -> list[Entry]:
         for group in shown.groups
         for link in group.links
     ]
+    if member.may_train:
+        found.append(Entry(_("New run"), reverse("run_new", args=[slug])))
     if member.manages:
-        found += [
-            Entry(_("New run"), reverse("run_new", args=[slug])),
-            Entry(_("Invite people"), reverse("invitations", args=[slug])),
-        ]
+        found.append(Entry(_("Invite people"), reverse("invitations", args=[slug])))
     found.append(Entry(_("Your account"), reverse("account")))
     return [entry for entry in found if matches(words, f"{entry.title} {entry.detail}")]
 

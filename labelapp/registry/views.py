@@ -14,7 +14,7 @@ from labelapp.registry.forms import GatesForm, MoveForm
 from labelapp.registry.listing import candidates, version_rows
 from labelapp.runs import leads, run_verdict
 from labelapp.runs.one_run.run_files import MODEL_ARCHIVE
-from labelapp.web.access import REVIEWERS, member_view, signed_in
+from labelapp.web.access import REVIEWERS, member_view, signed_in, trainer_view
 
 MOVES_SHOWN = 50
 
@@ -75,7 +75,7 @@ def set_gates(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 @require_POST
-@member_view(Role.MANAGER)
+@trainer_view
 def register(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     try:
@@ -155,7 +155,7 @@ def make_champion(
 
 
 @require_POST
-@member_view(Role.MANAGER)
+@trainer_view
 def challenge(request: HttpRequest, member: Member, number: int) -> HttpResponse:
     """Make a version the challenger."""
     version = find(member, number)

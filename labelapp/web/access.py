@@ -87,3 +87,22 @@ def member_view(*roles: Role) -> Callable[[View], View]:
         return guarded
 
     return decorate
+
+
+def require_trainer(member: Member) -> None:
+    """Raise PermissionDenied unless the member may train models and export rankings."""
+    if not member.may_train:
+        raise PermissionDenied(
+            "Only a manager of this project can do this, or a reviewer if its settings say so."
+        )
+
+
+def trainer_view(view: View) -> View:
+    """Call the view as member_view does, if the member may train models and export rankings."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, member: Member, **kwargs: Any) -> HttpResponseBase:
+        require_trainer(member)
+        return view(request, member, **kwargs)
+
+    return member_view(*REVIEWERS)(guarded)

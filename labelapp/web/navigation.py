@@ -22,6 +22,7 @@ May = Callable[[Member], Any]
 IS_MEMBER: May = attrgetter("pk")  # not a superuser outside the project: rankings name a member
 SEES_SCORES: May = attrgetter("sees_scores")
 MANAGES: May = attrgetter("manages")
+MAY_TRAIN: May = attrgetter("may_train")
 
 PROJECT = re.compile(r"/projects/([-\w]+)/")
 
@@ -49,7 +50,7 @@ GROUPS: list[tuple[str | Promise, list[Page]]] = [
         [
             Page(_("Prompts"), "prompts", SEES_SCORES, ("prompt",)),
             Page(_("Upload"), "uploads", MANAGES, ("upload",)),
-            Page(_("Export"), "export", MANAGES, ("export_",)),
+            Page(_("Export"), "export", MAY_TRAIN, ("export_",)),
         ],
     ),
     (

@@ -69,12 +69,14 @@ class SettingsForm(VersionedForm, forms.ModelForm):
             "gold_share",
             "repeat_share",
             "repeat_after_days",
+            "reviewers_train",
         ]
         labels = {
             "lease_minutes": "Return a prompt to the queue after (minutes)",
             "gold_share": "Gold prompts (percent)",
             "repeat_share": "Repeated prompts (percent)",
             "repeat_after_days": "Repeated after (days)",
+            "reviewers_train": "Reviewers may train models and export rankings",
         }
         help_texts = {
             "responses_per_ranking": (
@@ -97,6 +99,7 @@ class SettingsForm(VersionedForm, forms.ModelForm):
                 "Percentage of a labeller’s prompts that they have ranked before, to measure how "
                 f"consistent they are. At most {MAX_SHARE}; 0 for none."
             ),
+            "reviewers_train": ("Promoting a model, and deleting runs, stay with managers."),
             "repeat_after_days": (
                 "Minimum number of days before a labeller gets a prompt again. Each prompt is "
                 "repeated only once."

@@ -1,6 +1,5 @@
 """The pages that list runs, describe them, and start one."""
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -8,13 +7,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.jobs import jobs
-from labelapp.models import Member, Role, TrainingRun
+from labelapp.models import Member, TrainingRun
 from labelapp.runs import choice
 from labelapp.runs.all_runs import run_rows
 from labelapp.runs.all_runs.list_page import list_context
 from labelapp.runs.starting import start_page
 from labelapp.runs.starting.forms import AboutForm
-from labelapp.web.access import REVIEWERS, member_view
+from labelapp.web.access import REVIEWERS, member_view, require_trainer, trainer_view
 from labelapp.web.middleware import PageRequest
 
 
@@ -24,7 +23,7 @@ from labelapp.web.middleware import PageRequest
 def index(request: PageRequest, member: Member) -> HttpResponse:
     """List the runs; a POST starts one."""
     if request.method == "POST":
-        start_page.require_manager(member)
+        require_trainer(member)
         return start_page.start(request, member)
     return list_response(request, member)
 
@@ -78,11 +77,9 @@ def about_context(request: PageRequest, member: Member, run: TrainingRun) -> dic
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@member_view(*REVIEWERS)
+@trainer_view
 def edit(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     """Change the name, note and tags of a run: in its row, or on a page of its own."""
-    if not member.manages:
-        raise PermissionDenied("Only a manager of the project can edit runs.")
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     in_place = bool(request.htmx)
     context = about_context(request, member, run)
@@ -100,7 +97,7 @@ def edit(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 
 
 @require_POST
-@member_view(Role.MANAGER)
+@trainer_view
 def pin(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     """Pin a run, so that it stands first in the list, or unpin it."""
     runs = TrainingRun.objects.filter(pk=pk, project=member.project)
@@ -119,17 +116,15 @@ def back_to_list(request: PageRequest, member: Member) -> HttpResponse:
 
 @require_safe
 @never_cache
-@member_view(*REVIEWERS)
+@trainer_view
 def new(request: PageRequest, member: Member) -> HttpResponse:
     """Show the form that starts a run, filled in from a preset or from another run."""
-    start_page.require_manager(member)
     return start_page.form_response(request, member)
 
 
 @require_safe
 @never_cache
-@member_view(*REVIEWERS)
+@trainer_view
 def estimate(request: PageRequest, member: Member) -> HttpResponse:
     """Say what a run with these settings would have and take."""
-    start_page.require_manager(member)
     return start_page.estimate_response(request, member)

@@ -27,7 +27,7 @@ from labelapp.runs.one_run import (
 )
 from labelapp.runs.starting.forms import in_words_of_the_form
 from labelapp.runs.time_left import training_seconds_left
-from labelapp.web.access import REVIEWERS, View, member_view
+from labelapp.web.access import REVIEWERS, View, member_view, trainer_view
 
 TABS = [
     ("run", "Overview"),
@@ -157,7 +157,7 @@ def settings(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str
 def files(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
     return {
         "files": run_files.files_of(run),
-        "can_download": member.manages and not run.is_active,
+        "can_download": member.may_train and not run.is_active,
         "model_folder": process.run_folder(run).model,
     }
 
@@ -170,7 +170,7 @@ def log(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any
 
 @require_safe
 @never_cache
-@member_view(Role.MANAGER)
+@trainer_view
 def file(request: HttpRequest, member: Member, pk: int, name: str) -> HttpResponseBase:
     """Send a file of a run that has ended, or an archive of several."""
     run = get_run(member, pk)
@@ -194,7 +194,7 @@ def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 
 @require_POST
-@member_view(Role.MANAGER)
+@trainer_view
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     lifecycle.stop(run)
@@ -202,7 +202,7 @@ def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 
 @require_POST
-@member_view(Role.MANAGER)
+@trainer_view
 def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     try:

@@ -4,7 +4,6 @@ import re
 import uuid
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 
@@ -18,11 +17,6 @@ from labelapp.runs.starting.presets import PRESETS, preset
 from labelapp.web.access import signed_in
 from training.aggregation import RankingFilter
 from training.config import TrainConfig
-
-
-def require_manager(member: Member) -> None:
-    if not member.manages:
-        raise PermissionDenied("Only a manager of the project can start training.")
 
 
 def form_response(request: HttpRequest, member: Member) -> HttpResponse:
