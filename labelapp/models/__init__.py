@@ -1,6 +1,14 @@
 from labelapp.models.files import Export, FileTransfer, Upload
 from labelapp.models.jobs import ACTIVE, Job, State
 from labelapp.models.measurements import AgreementMeasurement, ReviewMeasurement
+from labelapp.models.people import (
+    ALTOGETHER,
+    Exclusion,
+    MemberMessage,
+    MemberNote,
+    counting,
+    not_excluded,
+)
 from labelapp.models.projects import (
     INSTRUCTGPT_FLAGS,
     MAX_RESPONSES,
@@ -19,6 +27,7 @@ from labelapp.models.rankings import (
     Origin,
     Placement,
     Ranking,
+    RankingDisagreement,
     Rating,
     SkipReason,
 )
@@ -27,6 +36,7 @@ from labelapp.models.signin import SignInFailures
 
 __all__ = [
     "ACTIVE",
+    "ALTOGETHER",
     "INSTRUCTGPT_FLAGS",
     "MAX_RESPONSES",
     "MIN_RESPONSES",
@@ -34,17 +44,21 @@ __all__ = [
     "Assignment",
     "Comment",
     "Disagreement",
+    "Exclusion",
     "Export",
     "FileTransfer",
     "Invitation",
     "Job",
     "Member",
+    "MemberMessage",
+    "MemberNote",
     "Origin",
     "Placement",
     "Project",
     "Prompt",
     "PromptAgreement",
     "Ranking",
+    "RankingDisagreement",
     "Rating",
     "Response",
     "ReviewMeasurement",
@@ -56,6 +70,8 @@ __all__ = [
     "TrainingRun",
     "Upload",
     "User",
+    "counting",
     "hash_responses",
     "hash_text",
+    "not_excluded",
 ]

@@ -170,9 +170,18 @@ class PromptHistory:
 
     @property
     def made(self) -> int:
-        """The number of current rankings by labellers."""
-        made = (ranked.ranking for ranked in self.rankings if ranked.ranking.is_current)
-        return sum(ranking.origin != Origin.ADJUDICATED for ranking in made)
+        """The number of current rankings by labellers, with those that are left out."""
+        return len(self.current)
+
+    @property
+    def left_out(self) -> int:
+        """The number of those that are left out with their labeller."""
+        return sum(ranking.is_left_out for ranking in self.current)
+
+    @property
+    def current(self) -> list[Ranking]:
+        rankings = (ranked.ranking for ranked in self.rankings if ranked.ranking.is_current)
+        return [ranking for ranking in rankings if ranking.origin != Origin.ADJUDICATED]
 
 
 def history(prompt: Prompt) -> PromptHistory:
@@ -245,6 +254,17 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
         rankings_needed=F("rankings_needed") + 1,
         came_back=True,
         taken_out=False,
+    )
+
+
+@transaction.atomic
+def stop_asking(*, prompts: QuerySet[Prompt]) -> int:
+    """Undo ask_again: ask for one ranking less of each prompt that nobody has taken meanwhile.
+
+    Return the number of prompts.
+    """
+    return locked(prompts.filter(rankings_needed__gt=0)).update(
+        rankings_wanted=F("rankings_wanted") - 1, rankings_needed=F("rankings_needed") - 1
     )
 
 

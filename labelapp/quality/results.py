@@ -24,6 +24,18 @@ class Figure:
 NOT_MEASURED = Figure("", "comparisons", why_not="Measure again to see it.")
 
 
+# By kind of alert: where the labeller's page shows the rankings behind it, and the link's words.
+EVIDENCE = {
+    "speed": ("?sort=fastest#rankings", "See their fastest rankings"),
+    "place": ("?sort=newest#rankings", "See the order shown beside their ranks"),
+    "ties": ("?sort=ties#rankings", "See their rankings with most ties"),
+    "length": ("?sort=newest#rankings", "See how often they preferred the longer response"),
+    "chance": ("#rankings", "See the rankings that others disagree with most"),
+    "gold": ("#gold", "See their rankings of gold prompts"),
+    "consistency": ("#consistency", "See their repeated rankings"),
+}
+
+
 @dataclass(frozen=True)
 class Alert:
     """A hint, not a verdict, that a labeller's rankings stand out."""
@@ -31,6 +43,11 @@ class Alert:
     kind: str
     badge: str  # two or three words
     text: str  # what the labeller does, and what the others do
+
+    @property
+    def evidence(self) -> tuple[str, str]:
+        """Return the end of the address of the labeller's page, and the words of a link there."""
+        return EVIDENCE.get(self.kind, ("#rankings", "See their rankings"))
 
 
 @dataclass(frozen=True)

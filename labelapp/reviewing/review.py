@@ -136,7 +136,8 @@ def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[Revi
         scores[score.response.prompt_id].append(score)
     rankings = defaultdict(list)
     for ranking in (
-        Ranking.objects.filter(prompt__in=prompts, is_current=True)
+        Ranking.objects.counting()
+        .filter(prompt__in=prompts)
         .select_related("member")
         .prefetch_related("placements")
         .order_by("member__name", "pk")

@@ -12,14 +12,18 @@ from labelapp.models import (
     Assignment,
     Comment,
     Disagreement,
+    Exclusion,
     Export,
     Invitation,
     Member,
+    MemberMessage,
+    MemberNote,
     Placement,
     Project,
     Prompt,
     PromptAgreement,
     Ranking,
+    RankingDisagreement,
     Rating,
     Response,
     ReviewMeasurement,
@@ -53,6 +57,15 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     Export.objects.create(**by, **DONE, name="all.jsonl", folder=f"exports/{project.slug}")
     AgreementMeasurement.objects.create(**by, **DONE)
     ReviewMeasurement.objects.create(**by, **DONE, run=run)
+    Exclusion.objects.create(
+        member=member,
+        created_by=user,
+        ended_by=user,
+        ended_at=timezone.now(),
+        reason=f"{name} ranks too fast",
+    )
+    MemberNote.objects.create(member=member, author=user, text=f"talked to {name}")
+    MemberMessage.objects.create(member=member, author=user, text=f"hello {name}")
     for number in range(3):
         prompt = Prompt.objects.create(
             project=project, messages=[{"role": "user", "content": "?"}], content_hash=str(number)
@@ -72,6 +85,9 @@ def fill(project: Project, user: User, name: str = "") -> Member:
             prompt=prompt, member=member, responses_hash="1", note=f"thinks {name}"
         )
         Placement.objects.create(ranking=ranking, response=response, rank=1)
+        RankingDisagreement.objects.create(
+            ranking=ranking, member=member, comparisons=2, against=1, share=0.5
+        )
         Rating.objects.create(ranking=ranking, response=response, score=3)
         Comment.objects.create(prompt=prompt, member=member, text=f"says {name}")
         Disagreement.objects.create(
