@@ -36,6 +36,11 @@ class ExclusionQuerySet(models.QuerySet["Exclusion"]):
         held = self.filter(member__project=project, ended_at=None)
         return held.select_related("member")
 
+    def changed_since(self, project: int, moment: datetime) -> Self:
+        """Return a project's exclusions that began or ended after a moment."""
+        changes = Q(created_at__gt=moment) | Q(ended_at__gt=moment)
+        return self.filter(changes, member__project=project)
+
 
 class Exclusion(models.Model):
     """The rankings of a member are left out of training, export and agreement, for a reason.

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from math import sqrt
 
 from django.db.models import Count, F, Sum, Window
 from django.db.models.functions import RowNumber, TruncDate, TruncWeek
@@ -11,12 +10,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from labelapp.models import Member, Origin, RankingDisagreement
+from labelapp.quality.ratios import share_with_interval
 from labelapp.rendering.plots import Axis, Mark, Plot, axis_of
 from labelapp.templatetags.figures import duration, percent, points, thousands
 
 WEEKS = 12  # shown, the last ones
-MIN_RANKINGS = 5  # with fewer, an interval would be misleading (as in quality/bootstrap.py)
-Z = 1.96  # of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -114,17 +112,13 @@ def agreements(member: Member, since: datetime) -> dict[date, Agreed]:
 def share(
     rankings: int, whole: int, against: int, whole_squared: int, against_squared: int, product: int
 ) -> Agreed:
-    """Return the share of comparisons that are not against, given sums over rankings.
-
-    The error of a ratio by linearisation (Cochran, Sampling Techniques, 1977, section 6.3).
-    """
-    ratio = against / whole
-    if rankings < MIN_RANKINGS:
-        return 1 - ratio, None, None, whole
-    residuals = against_squared - 2 * ratio * product + ratio * ratio * whole_squared
-    error = sqrt(max(0.0, residuals) * rankings / (rankings - 1)) / whole
-    low, high = 1 - ratio - Z * error, 1 - ratio + Z * error
-    return 1 - ratio, max(0.0, low), min(1.0, high), whole
+    """Return the share of comparisons that are not against, given sums over rankings."""
+    differs, low, high = share_with_interval(
+        rankings, against, whole, against_squared, whole_squared, product
+    )
+    if low is None or high is None:
+        return 1 - differs, None, None, whole
+    return 1 - differs, 1 - high, 1 - low, whole
 
 
 # ---- plots ----

@@ -1,34 +1,16 @@
 """The agreement of raters as a table with a row and a column for each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from labelapp.models import TrainingRun
-from labelapp.reviewing.results import Rater, RaterAgreement, Review
+from labelapp.rendering.heat_map import HeatMap, HeatRow
+from labelapp.reviewing.results import Rater, Review
 
 NAMES = {
     "adjudicated": "Adjudicated",
     "longer": "Longer wins",
     "words": "More words win",
 }
-
-
-@dataclass(frozen=True)
-class HeatRow:
-    """A rater with its agreement with each of the raters; None for itself and without pairs."""
-
-    name: str
-    kind: str
-    cells: list[RaterAgreement | None]
-
-
-@dataclass(frozen=True)
-class HeatMap:
-    rows: list[HeatRow]
-
-    @property
-    def names(self) -> list[str]:
-        return [row.name for row in self.rows]
 
 
 def heat_map(review: Review, run: TrainingRun, members: Mapping[int, str]) -> HeatMap:

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import Q
 
 from labelapp.jobs import jobs, process
 from labelapp.jobs.jobs import Enqueue
@@ -74,8 +73,7 @@ def changed_since(run: TrainingRun, measurement: ReviewMeasurement) -> bool:
     newest = Ranking.objects.filter(prompt__project=run.project_id).order_by("-pk").first()
     if newest is not None and newest.created_at > began:
         return True
-    changes = Q(created_at__gt=began) | Q(ended_at__gt=began)
-    return Exclusion.objects.filter(changes, member__project=run.project_id).exists()
+    return Exclusion.objects.changed_since(run.project_id, began).exists()
 
 
 def stored_review(result: dict[str, Any]) -> Review | None:
