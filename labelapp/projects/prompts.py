@@ -22,26 +22,30 @@ from django.db.models import (
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from labelapp.db.contents import search_prompts
 from labelapp.labelling.assignments import lock_member, look_from_the_top, release_slot
-from labelapp.models import MIN_RESPONSES, Assignment, Origin, Project, Prompt, Ranking, Response
+from labelapp.models import (
+    MIN_RESPONSES,
+    Assignment,
+    Origin,
+    Project,
+    Prompt,
+    Ranking,
+    Response,
+    not_excluded,
+)
 from labelapp.projects.progress import HELD
+from labelapp.projects.prompt_filters import (
+    EVERY_PROMPT,
+    PromptFilter,
+    cursor,
+    matching,
+    ranges_after,
+)
 from labelapp.rendering.letters import letter
 from training.rankings import UNRANKED
 
 PAGE_SIZE = 50
-
-# The filters of the list, by their name in the URL.
-FILTERS = {
-    "": "All",
-    "waiting": "Waiting",
-    "work": "In progress",
-    "done": "Done",
-    "skipped": "Skipped",
-    "unqueued": "Not queued",
-    "names": "Reveals its model",
-    "gold": "Gold",
-}
+COUNTED = 10_000  # prompts that match; more are not counted, because that would be slow
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,9 @@ class Row:
     in_progress: int
     skips: int
     name_themselves: int  # responses that reveal their model
+    imported: int  # current rankings by labellers that were imported
+    here: int  # and that were made here
+    left_out: int  # of both, those that are left out with their labeller
 
 
 @dataclass(frozen=True)
@@ -61,65 +68,24 @@ class Page:
     next: str  # cursor of the next page; empty at the end
 
 
-def page(*, project: Project, shown: str = "", search: str = "", after: str = "") -> Page:
+def page(*, project: Project, chosen: PromptFilter = EVERY_PROMPT, after: str = "") -> Page:
     """Return a page of the project's prompts.
 
-    Waiting prompts are in the order of the queue, others in the order of their import. `after` is
-    the cursor of the page; an invalid one starts at the beginning.
+    Unless they are sorted, waiting prompts are in the order of the queue, others in the order of
+    their import. `after` is the cursor of the page; an invalid one starts at the beginning.
     """
-    matching = search_prompts(filter_prompts(project, shown), search)
-    in_queue = shown == "waiting"
     prompts: list[Prompt] = []
-    for part in ranges_after(matching, in_queue, after):
+    for part in ranges_after(matching(project, chosen), chosen, after):
         if len(prompts) <= PAGE_SIZE:
             prompts += part[: PAGE_SIZE + 1 - len(prompts)]
     more = len(prompts) > PAGE_SIZE
     prompts = prompts[:PAGE_SIZE]
-    return Page(rows(prompts), cursor(prompts[-1], in_queue) if more else "")
+    return Page(rows(prompts), cursor(prompts[-1]) if more else "")
 
 
-def filter_prompts(project: Project, shown: str) -> QuerySet[Prompt]:
-    """Return the prompts that a filter shows.
-
-    Rare attributes are looked up in their own tables, by their own indexes.
-    """
-    prompts = Prompt.objects.filter(project=project)
-    assignments = Assignment.objects.filter(member__project=project)
-    if shown == "waiting":
-        return prompts.waiting()
-    if shown == "work":
-        return prompts.filter(pk__in=assignments.filter(HELD).values("prompt"))
-    if shown == "done":
-        # The few held ones have an index; a lookup by prompt would read every assignment.
-        held = assignments.filter(HELD).values("prompt")
-        return prompts.filter(~Q(pk__in=held), rankings_wanted__gt=0, rankings_needed=0)
-    if shown == "skipped":
-        return prompts.filter(pk__in=assignments.filter(skipped_at__isnull=False).values("prompt"))
-    if shown == "unqueued":
-        return prompts.filter(rankings_wanted=0)
-    if shown == "gold":
-        return prompts.filter(pk__in=Ranking.objects.filter(is_gold=True).values("prompt"))
-    if shown == "names":
-        return prompts.filter(pk__in=naming_themselves(project).values("prompt"))
-    return prompts
-
-
-def ranges_after(prompts: QuerySet[Prompt], in_queue: bool, after: str) -> list[QuerySet[Prompt]]:
-    """Return the prompts after a cursor, as index ranges to be read one after the other."""
-    try:
-        *urgency, pk = [int(number) for number in after.split(".")]
-    except ValueError:
-        urgency, pk = [], 0
-    if not in_queue:
-        return [prompts.filter(pk__gt=pk).order_by("pk")]
-    queue = prompts.order_by("-priority", "pk")
-    if not urgency:
-        return [queue]
-    return [queue.filter(priority=urgency[0], pk__gt=pk), queue.filter(priority__lt=urgency[0])]
-
-
-def cursor(prompt: Prompt, in_queue: bool) -> str:
-    return f"{prompt.priority}.{prompt.pk}" if in_queue else str(prompt.pk)
+def count_matching(project: Project, chosen: PromptFilter) -> int:
+    """Return the number of prompts that a filter shows, or COUNTED + 1 if there are more."""
+    return matching(project, chosen)[: COUNTED + 1].count()
 
 
 def rows(prompts: Sequence[Prompt]) -> list[Row]:
@@ -135,15 +101,26 @@ def rows(prompts: Sequence[Prompt]) -> list[Row]:
     }
     named = Response.objects.filter(prompt__in=pks, names_itself=True)
     naming = dict(named.values_list("prompt").annotate(Count("pk")))
+    rankings = Ranking.objects.filter(prompt__in=pks, is_current=True)
+    ranked = {
+        row["prompt"]: (row["imported"], row["every"] - row["imported"], row["left_out"])
+        for row in rankings.exclude(origin=Origin.ADJUDICATED)
+        .values("prompt")
+        .annotate(
+            every=Count("pk"),
+            imported=Count("pk", filter=Q(origin=Origin.IMPORTED)),
+            left_out=Count("pk", filter=~not_excluded()),
+        )
+    }
     return [
-        Row(prompt, *counts.get(prompt.pk, (0, 0, 0)), naming.get(prompt.pk, 0))
+        Row(
+            prompt,
+            *counts.get(prompt.pk, (0, 0, 0)),
+            naming.get(prompt.pk, 0),
+            *ranked.get(prompt.pk, (0, 0, 0)),
+        )
         for prompt in prompts
     ]
-
-
-def naming_themselves(project: Project) -> QuerySet[Response]:
-    """Return the project's responses that reveal the model that wrote them."""
-    return Response.objects.filter(prompt__project=project, names_itself=True)
 
 
 # ---- one prompt ----

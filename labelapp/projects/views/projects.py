@@ -12,9 +12,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.db.writer import write
 from labelapp.labelling import assignments, controls
 from labelapp.models import Member, Project, Role
-from labelapp.projects import deletion, overview, prompts, tasks
+from labelapp.projects import deletion, overview, tasks
 from labelapp.projects.forms.confirm import ConfirmForm
 from labelapp.projects.forms.projects import ProjectForm, SettingsForm
+from labelapp.projects.prompt_filters import naming_themselves
 from labelapp.rendering.texts import render_text
 from labelapp.web.access import member_view, require_administrator, signed_in
 from labelapp.web.middleware import translated
@@ -150,7 +151,7 @@ def detail(request: HttpRequest, member: Member) -> HttpResponse:
         "counts": counts.value,
         "counted_at": counts.counted_at,
         "quality": overview.quality(member.project) if member.sees_scores else None,
-        "naming": prompts.naming_themselves(member.project).count() if member.sees_scores else 0,
+        "naming": naming_themselves(member.project).count() if member.sees_scores else 0,
         "yours": yours,
         "own": assignments.progress(member) if member.pk else None,
     }

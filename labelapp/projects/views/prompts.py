@@ -22,10 +22,30 @@ from labelapp.projects.forms.prompts import (
     problems,
     selected_prompts,
 )
+from labelapp.projects.prompt_filters import DISAGREE, RANKED, STATES, PromptFilter, matching
 from labelapp.rendering.texts import render_prompt, sources
 from labelapp.web.access import REVIEWERS, member_view
 
-MAX_SEARCH = 200  # characters
+MAX_LABELLERS = 500  # in the filter
+COLUMNS = (
+    ("prompt", "Prompt"),
+    ("rankings", "Rankings"),
+    ("progress", "In progress"),
+    ("wanted", "Wanted"),
+    ("priority", "Priority"),
+    ("skips", "Skips"),
+)
+SORT_CHOICES = (
+    ("", "Queue or import"),
+    ("-prompt", "Newest first"),
+    ("-disagreement", "Disagreement, most first"),
+    ("-rankings", "Rankings, most first"),
+    ("rankings", "Rankings, fewest first"),
+    ("-progress", "In progress, most first"),
+    ("-wanted", "Wanted, most first"),
+    ("-priority", "Priority, highest first"),
+    ("-skips", "Skips, most first"),
+)
 
 
 def require_manager_to_post(request: HttpRequest, member: Member) -> None:
@@ -35,23 +55,27 @@ def require_manager_to_post(request: HttpRequest, member: Member) -> None:
 
 def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
     """Render the list for the query string, ignoring invalid values."""
-    query = request.GET
-    shown = query.get("show", "") if query.get("show", "") in prompts.FILTERS else ""
-    search = query.get("q", "").replace("\0", "").strip()[:MAX_SEARCH]
-    page = prompts.page(
-        project=member.project, shown=shown, search=search, after=query.get("after", "")
-    )
-    filters = {name: value for name, value in (("show", shown), ("q", search)) if value}
+    project, after = member.project, request.GET.get("after", "")
+    chosen = PromptFilter.of(request.GET.dict())
+    page = prompts.page(project=project, chosen=chosen, after=after)
     context = {
         "member": member,
-        "project": member.project,
+        "project": project,
         "page": page,
-        "filters": prompts.FILTERS.items(),
-        "shown": shown,
-        "search": search,
-        "is_first": not query.get("after"),
-        "first_query": urlencode(filters),
-        "next_query": urlencode(filters | {"after": page.next}),
+        "states": [(state, name, chosen.query(show=state)) for state, name in STATES.items()],
+        "columns": [(name, title, chosen.sorted_by(name)) for name, title in COLUMNS],
+        "chosen": chosen,
+        "ranked_choices": RANKED.items(),
+        "sort_choices": SORT_CHOICES,
+        "disagree_choices": DISAGREE.items(),
+        "labellers": project.members.order_by("name").values_list("pk", "name")[:MAX_LABELLERS],
+        "matching": prompts.count_matching(project, chosen) if member.manages else 0,
+        "counted": prompts.COUNTED,
+        "is_first": not after,
+        "first_query": chosen.query(),
+        "next_query": urlencode({"after": page.next}) + (f"&{q}" if (q := chosen.query()) else ""),
+        "cleared_query": chosen.query(labeller=0, source="", ranked="", disagree=""),
+        "unsearched_query": chosen.query(q=""),
         "wanted": WantedForm(initial={"wanted": member.project.rankings_per_prompt}),
     }
     status = 422 if extra.get("problems") else 200
@@ -65,11 +89,14 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     require_manager_to_post(request, member)
     if request.method != "POST":
         return list_response(request, member)
-    form = ActionForm(
-        request.POST, prompts=selected_prompts(request.POST, member.project.prompts.all())
-    )
+    every = request.POST.get("all") == "1"
+    if every:
+        selected = matching(member.project, PromptFilter.of(request.GET.dict()))
+    else:
+        selected = selected_prompts(request.POST, member.project.prompts.all())
+    form = ActionForm(request.POST, prompts=selected)
     if not form.is_valid():
-        checked = set(form.prompts.values_list("pk", flat=True))
+        checked = set() if every else set(selected.values_list("pk", flat=True))
         return list_response(request, member, problems=problems(form), checked=checked)
     messages.success(request, form.carry_out())
     return redirect(request.get_full_path())
