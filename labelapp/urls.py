@@ -111,6 +111,7 @@ urlpatterns = [
     path("projects/<slug:slug>/progress/", progress.index, name="progress"),
     path("projects/<slug:slug>/progress/pause/", progress.pause, name="pause"),
     path("projects/<slug:slug>/prompts/", prompts.index, name="prompts"),
+    path("projects/<slug:slug>/prompts/undo/", prompts.undo, name="prompts_undo"),
     path("projects/<slug:slug>/prompts/wanted/", prompts.wanted, name="prompts_wanted"),
     path("projects/<slug:slug>/prompts/<row:pk>/", prompts.detail, name="prompt"),
     path("projects/<slug:slug>/prompts/<row:pk>/texts/", prompts.texts, name="prompt_texts"),

@@ -19,7 +19,7 @@ from labelapp.models.projects import (
     Role,
     User,
 )
-from labelapp.models.prompts import Prompt, Response, hash_responses, hash_text
+from labelapp.models.prompts import Prompt, PromptChange, Response, hash_responses, hash_text
 from labelapp.models.rankings import (
     Assignment,
     Comment,
@@ -57,6 +57,7 @@ __all__ = [
     "Project",
     "Prompt",
     "PromptAgreement",
+    "PromptChange",
     "Ranking",
     "RankingDisagreement",
     "Rating",

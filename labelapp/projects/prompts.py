@@ -223,13 +223,33 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
 
     Prompts with too few responses to be ranked are skipped.
     """
-    counted = Response.objects.filter(prompt=OuterRef("pk")).order_by().values("prompt")
-    count = Subquery(counted.annotate(count=Count("pk")).values("count"))
-    rankable = prompts.alias(responses_held=count).filter(responses_held__gte=MIN_RESPONSES)
-    return locked(rankable).update(
+    return locked(rankable(prompts)).update(
         rankings_wanted=F("rankings_wanted") + 1,
         rankings_needed=F("rankings_needed") + 1,
         came_back=True,
+        taken_out=False,
+    )
+
+
+def rankable(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
+    """Return the prompts with enough responses to be ranked."""
+    counted = Response.objects.filter(prompt=OuterRef("pk")).order_by().values("prompt")
+    count = Subquery(counted.annotate(count=Count("pk")).values("count"))
+    return prompts.alias(responses_held=count).filter(responses_held__gte=MIN_RESPONSES)
+
+
+@transaction.atomic
+def want(*, prompts: QuerySet[Prompt], wanted: int) -> int:
+    """Set how many rankings each prompt wants, also of those that are not queued.
+
+    Return the number of prompts. Prompts with too few responses to be ranked are skipped, and the
+    number never falls below the slots that are taken.
+    """
+    taken = F("rankings_wanted") - F("rankings_needed")
+    return locked(rankable(prompts)).update(
+        came_back=Case(When(rankings_wanted__lt=wanted, then=Value(True)), default=F("came_back")),
+        rankings_wanted=Greatest(taken, Value(wanted)),
+        rankings_needed=Greatest(Value(wanted) - taken, Value(0)),
         taken_out=False,
     )
 

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.labelling import controls
 from labelapp.labelling.blinding import giveaways
 from labelapp.models import Assignment, Member, Prompt, PromptAgreement, Ranking, Role
-from labelapp.projects import prompts
+from labelapp.projects import prompt_changes, prompts
 from labelapp.projects.forms.prompts import (
     ActionForm,
     WantedForm,
@@ -24,8 +25,9 @@ from labelapp.projects.forms.prompts import (
 )
 from labelapp.projects.prompt_filters import DISAGREE, RANKED, STATES, PromptFilter, matching
 from labelapp.rendering.texts import render_prompt, sources
-from labelapp.web.access import REVIEWERS, member_view
+from labelapp.web.access import REVIEWERS, member_view, signed_in
 
+OFFERED = "prompts-undo"  # in the session: the next page offers to undo the last change
 MAX_LABELLERS = 500  # in the filter
 COLUMNS = (
     ("prompt", "Prompt"),
@@ -76,6 +78,8 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
         "next_query": urlencode({"after": page.next}) + (f"&{q}" if (q := chosen.query()) else ""),
         "cleared_query": chosen.query(labeller=0, source="", ranked="", disagree=""),
         "unsearched_query": chosen.query(q=""),
+        "can_undo": request.session.pop(OFFERED, False)
+        and prompt_changes.last_change(project, signed_in(request)),
         "wanted": WantedForm(initial={"wanted": member.project.rankings_per_prompt}),
     }
     status = 422 if extra.get("problems") else 200
@@ -98,8 +102,22 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     if not form.is_valid():
         checked = set() if every else set(selected.values_list("pk", flat=True))
         return list_response(request, member, problems=problems(form), checked=checked)
-    messages.success(request, form.carry_out())
+    messages.success(request, form.carry_out(project=member.project, by=signed_in(request)))
+    request.session[OFFERED] = True
     return redirect(request.get_full_path())
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def undo(request: HttpRequest, member: Member) -> HttpResponse:
+    """Undo the manager's last change of prompts."""
+    change = prompt_changes.last_change(member.project, signed_in(request))
+    if change is None:
+        messages.error(request, "There is nothing to undo.")
+    else:
+        number = prompt_changes.undo(change)
+        messages.success(request, f"Undone: {count_prompts(number)} as before.")
+    return redirect(f"{reverse('prompts', args=[member.project.slug])}?{request.GET.urlencode()}")
 
 
 @require_POST
@@ -154,7 +172,7 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     form = ActionForm(request.POST, prompts=member.project.prompts.filter(pk=pk))
     if not form.is_valid():
         return detail_response(request, member, prompt, problems=problems(form))
-    messages.success(request, form.carry_out())
+    messages.success(request, form.carry_out(project=member.project, by=signed_in(request)))
     back = request.POST.get("back", "")
     if url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         return redirect(back)  # the page of this application that asked

@@ -22,6 +22,7 @@ from labelapp.models import (
     Project,
     Prompt,
     PromptAgreement,
+    PromptChange,
     Ranking,
     RankingDisagreement,
     Rating,
@@ -66,6 +67,7 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     )
     MemberNote.objects.create(member=member, author=user, text=f"talked to {name}")
     MemberMessage.objects.create(member=member, author=user, text=f"hello {name}")
+    PromptChange.objects.create(project=project, user=user, rows=[])
     for number in range(3):
         prompt = Prompt.objects.create(
             project=project, messages=[{"role": "user", "content": "?"}], content_hash=str(number)
