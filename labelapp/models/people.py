@@ -36,6 +36,12 @@ class ExclusionQuerySet(models.QuerySet["Exclusion"]):
         held = self.filter(member__project=project, ended_at=None)
         return held.select_related("member")
 
+    def held_at(self, project: int, moment: datetime) -> Self:
+        """Return a project's exclusions that held at a moment, with their members."""
+        lasting = Q(ended_at=None) | Q(ended_at__gt=moment)
+        held = self.filter(lasting, member__project=project, created_at__lte=moment)
+        return held.select_related("member").order_by("member__name")
+
     def changed_since(self, project: int, moment: datetime) -> Self:
         """Return a project's exclusions that began or ended after a moment."""
         changes = Q(created_at__gt=moment) | Q(ended_at__gt=moment)

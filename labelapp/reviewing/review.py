@@ -42,6 +42,7 @@ class GivenRanking:
     """A current ranking of the prompt, without responses that have no score."""
 
     name: str
+    member: int  # primary key
     is_adjudicated: bool
     note: str
     ranking: TrainingRanking
@@ -231,6 +232,7 @@ def give(
     pairs = scoring.compared_pairs(training_ranking, same_as)
     return GivenRanking(
         name=labeller_name(ranking),
+        member=ranking.member_id,
         is_adjudicated=ranking.origin == Origin.ADJUDICATED,
         note=ranking.note,
         ranking=training_ranking,
