@@ -118,6 +118,8 @@ class PromptChange(models.Model):
     # Groups of prompts that stood and stand alike: [before, after, [primary keys]], where before
     # and after are [priority, rankings wanted, taken out].
     rows = models.JSONField()
+    # Rankings that were made gold, each with the one that was it before, or null.
+    gold = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -2,15 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Greatest
 
-from labelapp.models import Project, Prompt, PromptChange, User
+from labelapp.labelling import controls
+from labelapp.models import Origin, Project, Prompt, PromptChange, Ranking, User
 from labelapp.projects.prompts import locked
 
+MAX_GOLD = 1000  # rankings that are made gold at once
 MAX_UNDONE = 20_000  # prompts of one change; a larger one cannot be undone
 AT_ONCE = 1000  # prompts in one statement
 
@@ -50,6 +53,28 @@ def carry_out(
     return number
 
 
+@transaction.atomic
+def make_gold(*, prompts: QuerySet[Prompt], project: Project, by: User) -> int:
+    """Make the adjudicated rankings of prompts gold where they can be; return their number.
+
+    Looks at MAX_GOLD decisions at most.
+    """
+    decided = Ranking.objects.counting().filter(
+        origin=Origin.ADJUDICATED, is_gold=False, prompt__in=prompts.order_by().values("pk")
+    )
+    marked: dict[int, list[int | None]] = {}  # by prompt, of which one ranking can be gold
+    for ranking in decided.order_by("prompt", "pk")[:MAX_GOLD]:
+        if ranking.prompt_id not in marked:
+            with suppress(controls.NotGoldError):
+                instead_of = controls.mark_gold(ranking).instead_of
+                marked[ranking.prompt_id] = [ranking.pk, instead_of.pk if instead_of else None]
+    project.prompt_changes.filter(user=by).delete()
+    if marked:
+        gold = list(marked.values())
+        PromptChange.objects.create(project=project, user=by, rows=[], gold=gold)
+    return len(marked)
+
+
 def last_change(project: Project, by: User) -> PromptChange | None:
     """Return the person's last change of the project's prompts, if it can be undone."""
     return project.prompt_changes.filter(user=by).first()
@@ -66,6 +91,8 @@ def undo(change: PromptChange) -> int:
     for before, after, pks in change.rows:
         for some in chunks(pks):
             number += restore(some, Standing(*before), Standing(*after))
+    for ranking, earlier in change.gold:
+        number += restore_gold(ranking, earlier)
     change.delete()
     return number
 
@@ -85,6 +112,14 @@ def restore(pks: Sequence[int], before: Standing, after: Standing) -> int:
     if before.priority > after.priority or before.wanted > after.wanted:
         values["came_back"] = True  # labellers may already be past this place in the queue
     return locked(same).update(**values)
+
+
+def restore_gold(ranking: int, earlier: int | None) -> int:
+    """Measure labellers by the earlier gold ranking of a prompt, or by none, as before."""
+    unmarked = Ranking.objects.filter(pk=ranking, is_gold=True).update(is_gold=False)
+    if unmarked and earlier:
+        Ranking.objects.filter(pk=earlier).update(is_gold=True)
+    return unmarked
 
 
 def chunks(pks: Sequence[int]) -> list[Sequence[int]]:

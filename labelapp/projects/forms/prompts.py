@@ -19,6 +19,7 @@ ACTIONS = [
     ("wanted", "Set rankings wanted"),
     ("again", "Ask for one more ranking"),
     ("out", "Remove from queue"),
+    ("gold", "Make decisions gold"),
 ]
 
 
@@ -74,9 +75,11 @@ class ActionForm(forms.Form):
     def carry_out(self, *, project: Project, by: User) -> str:
         """Carry out the action, so that it can be undone, and return a message for the page."""
         self.selected = self.prompts.count()
-        self.number = prompt_changes.carry_out(
-            self.change, prompts=self.prompts, project=project, by=by
-        )
+        made: dict[str, Any] = {"prompts": self.prompts, "project": project, "by": by}
+        if self.cleaned_data["act"] == "gold":
+            self.number = prompt_changes.make_gold(**made)
+        else:
+            self.number = prompt_changes.carry_out(self.change, **made)
         return self.message()
 
     def change(self) -> int:
@@ -100,6 +103,8 @@ class ActionForm(forms.Form):
             return (
                 f"{count_prompts(number)} now ha{'s' if number == 1 else 've'} priority {priority}."
             )
+        if act == "gold":
+            return gold_message(number, self.selected - number)
         if act == "wanted":
             verb = "wants" if number == 1 else "want"
             wanted = f"{count_prompts(number)} now {verb} {self.cleaned_data['wanted']} rankings."
@@ -119,6 +124,17 @@ class ActionForm(forms.Form):
             return ""
         left = count_prompts(self.selected - self.number)
         return f" {left} cannot be ranked: a ranking needs at least 4 responses."
+
+
+def gold_message(made: int, others: int) -> str:
+    """Return how many adjudicated rankings are gold now, and why the others are not."""
+    message = f"{made} adjudicated ranking{'' if made == 1 else 's'} made gold."
+    if others:
+        message += (
+            f" {count_prompts(others)} left as before: without a decision, with one that is gold "
+            "already, or one that cannot be gold."
+        )
+    return message
 
 
 class WantedForm(forms.Form):

@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 
 from labelapp.labelling import assignments
-from labelapp.models import Member, Project, Prompt, PromptChange
+from labelapp.models import Member, Origin, Project, Prompt, PromptChange, Ranking
 from labelapp.projects import prompt_changes, prompts
-from tests.conftest import AddPrompt, sign_in
+from tests.conftest import AddPrompt, AddRanking, sign_in
 
 URL = "/projects/kitchen/prompts/"
 UNDO = f"{URL}undo/"
@@ -135,3 +135,32 @@ def test_the_rankings_wanted_have_to_be_a_number(
     before = standing()
     assert problem in change(sign_in(manager), three, "wanted", **values)
     assert standing() == before
+
+
+def test_decisions_are_made_gold_and_that_is_undone(
+    three: list[Prompt], add_ranking: AddRanking, ann: Member, reviewer: Member, manager: Member
+) -> None:
+    decided, was_gold, _ = three
+    decisions = [
+        add_ranking(prompt, reviewer, (1, 2, 3, 4), origin=Origin.ADJUDICATED)
+        for prompt in (decided, was_gold)
+    ]
+    earlier = add_ranking(was_gold, ann, (4, 3, 2, 1), is_gold=True)
+
+    def gold() -> set[int]:
+        return set(Ranking.objects.filter(is_gold=True).values_list("pk", flat=True))
+
+    client = sign_in(manager)
+    html = change(client, three, "gold")
+    assert "2 adjudicated rankings made gold. 1 prompt left as before" in html
+    assert gold() == {ranking.pk for ranking in decisions}
+    assert "Undone: 2 prompts as before." in client.post(UNDO, follow=True).content.decode()
+    assert gold() == {earlier.pk}
+
+
+def test_a_decision_that_ties_everything_is_not_made_gold(
+    three: list[Prompt], add_ranking: AddRanking, reviewer: Member, manager: Member
+) -> None:
+    add_ranking(three[0], reviewer, (1, 1, 1, 1), origin=Origin.ADJUDICATED)
+    assert "0 adjudicated rankings made gold." in change(sign_in(manager), three, "gold")
+    assert not Ranking.objects.filter(is_gold=True).exists()
