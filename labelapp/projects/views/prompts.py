@@ -55,6 +55,18 @@ def require_manager_to_post(request: HttpRequest, member: Member) -> None:
         raise PermissionDenied("Only a manager of the project can change the queue.")
 
 
+def count_matching(
+    member: Member, chosen: PromptFilter, page: prompts.Page, *, is_first: bool
+) -> int:
+    """Return the number of prompts that a manager may change at once.
+
+    A page that has them all is not searched for again: that would take as long as the page.
+    """
+    if is_first and not page.next:
+        return len(page.rows)
+    return prompts.count_matching(member.project, chosen) if member.manages else 0
+
+
 def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
     """Render the list for the query string, ignoring invalid values."""
     project, after = member.project, request.GET.get("after", "")
@@ -71,7 +83,7 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
         "sort_choices": SORT_CHOICES,
         "disagree_choices": DISAGREE.items(),
         "labellers": project.members.order_by("name").values_list("pk", "name")[:MAX_LABELLERS],
-        "matching": prompts.count_matching(project, chosen) if member.manages else 0,
+        "matching": count_matching(member, chosen, page, is_first=not after),
         "counted": prompts.COUNTED,
         "is_first": not after,
         "first_query": chosen.query(),

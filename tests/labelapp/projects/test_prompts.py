@@ -210,7 +210,7 @@ def test_the_list_makes_the_same_queries_whatever_it_holds(
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         assert client.get(URL, {"show": shown}).status_code == 200
-    assert len(queries) == 9  # with rankings, labellers, and how many match
+    assert len(queries) == 8
     assert not any("OFFSET" in query["sql"] for query in queries)
 
 
@@ -223,7 +223,7 @@ def test_a_page_further_on_in_the_queue_is_read_from_its_place(
     with CaptureQueriesContext(connection) as queries:
         html = client.get(URL, {"show": "waiting", "after": "0_1"}).content.decode()
     assert "Next" in html
-    assert len(queries) == 9  # with rankings, labellers, and how many match
+    assert len(queries) == 9  # with how many match
 
 
 # Filters that combine, and orders
