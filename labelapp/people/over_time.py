@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Count, F, Sum, Window
-from django.db.models.functions import RowNumber, TruncDate, TruncWeek
+from django.db.models import Case, Count, F, IntegerField, Sum, Value, When, Window
+from django.db.models.functions import RowNumber, TruncDate
 from django.utils import timezone
 from django.utils.formats import date_format
 
@@ -58,12 +58,29 @@ def monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
+def monday_of(weeks_ago: int) -> date:
+    return monday(timezone.localdate()) - timedelta(weeks=weeks_ago)
+
+
+def week_of(moment: str) -> Case:
+    """Return how many weeks ago a column lies, of the last WEEKS.
+
+    By comparisons, because SQLite would call a function of Python's for each row to truncate it.
+    """
+    starts = [
+        timezone.make_aware(datetime.combine(monday_of(ago), datetime.min.time()))
+        for ago in range(WEEKS)
+    ]
+    whens = [When(**{f"{moment}__gte": start}, then=Value(ago)) for ago, start in enumerate(starts)]
+    return Case(*whens, default=Value(WEEKS), output_field=IntegerField())
+
+
 def work(member: Member, since: datetime) -> dict[date, tuple[int, int]]:
     """Return the rankings of each week that were made here, and the days on which they were."""
     ranked = member.assignments.ranked().filter(submitted_at__gte=since)
-    rows = ranked.annotate(week=TruncWeek("submitted_at"), day=TruncDate("submitted_at"))
+    rows = ranked.annotate(week=week_of("submitted_at"), day=TruncDate("submitted_at"))
     return {
-        week.date(): (rankings, days)
+        monday_of(week): (rankings, days)
         for week, rankings, days in rows.values("week")
         .annotate(rankings=Count("pk"), days=Count("day", distinct=True))
         .values_list("week", "rankings", "days")
@@ -74,14 +91,14 @@ def medians(member: Member, since: datetime) -> dict[date, float]:
     """Return the median time per ranking of each week. The database selects the middle."""
     timed = member.rankings.filter(
         is_current=True, origin=Origin.HERE, seconds__isnull=False, created_at__gte=since
-    ).annotate(week=TruncWeek("created_at"))
+    ).annotate(week=week_of("created_at"))
     middle = timed.annotate(
         twice=2 * Window(RowNumber(), partition_by="week", order_by="seconds"),
         count=Window(Count("pk"), partition_by="week"),
     ).filter(twice__gte=F("count"), twice__lte=F("count") + 2)
     found: dict[date, list[float]] = {}
     for week, seconds in middle.values_list("week", "seconds"):
-        found.setdefault(week.date(), []).append(seconds or 0.0)
+        found.setdefault(monday_of(week), []).append(seconds or 0.0)
     return {week: sum(values) / len(values) for week, values in found.items()}
 
 
@@ -92,7 +109,7 @@ def agreements(member: Member, since: datetime) -> dict[date, Agreed]:
     """Return the agreement with the others of each week, with its interval and comparisons."""
     counts = RankingDisagreement.objects.filter(member=member, ranking__created_at__gte=since)
     rows = (
-        counts.annotate(week=TruncWeek("ranking__created_at"))
+        counts.annotate(week=week_of("ranking__created_at"))
         .values("week")
         .annotate(
             rankings=Count("pk"),
@@ -106,7 +123,7 @@ def agreements(member: Member, since: datetime) -> dict[date, Agreed]:
             "week", "rankings", "whole", "disagreed", "whole_squared", "against_squared", "product"
         )
     )
-    return {week.date(): share(*sums) for week, *sums in rows}
+    return {monday_of(week): share(*sums) for week, *sums in rows}
 
 
 def share(
