@@ -12,6 +12,7 @@ from labelapp.labelling import views as labelling
 from labelapp.labelling import work_views as work
 from labelapp.overview import views as overview
 from labelapp.palette import views as palette
+from labelapp.people import views as person
 from labelapp.projects.views import accounts, invitations, progress, projects, prompts
 from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
@@ -66,6 +67,39 @@ urlpatterns = [
     ),
     path("projects/<slug:slug>/delete/", projects.delete, name="project_delete"),
     path("projects/<slug:slug>/people/", people.index, name="people"),
+    path("projects/<slug:slug>/people/<row:pk>/", person.detail, name="person"),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/leave-out/", person.leave_out, name="person_leave_out"
+    ),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/count-again/",
+        person.count_again,
+        name="person_count_again",
+    ),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/ask-again/", person.ask_again, name="person_ask_again"
+    ),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/ask-again/undo/",
+        person.stop_asking,
+        name="person_stop_asking",
+    ),
+    path("projects/<slug:slug>/people/<row:pk>/notes/", person.write_note, name="person_note"),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/notes/<row:note>/delete/",
+        person.delete_note,
+        name="person_note_delete",
+    ),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/messages/",
+        person.send_message,
+        name="person_message",
+    ),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/messages/<row:message>/withdraw/",
+        person.withdraw_message,
+        name="person_message_withdraw",
+    ),
     path("projects/<slug:slug>/people/<row:pk>/role/", people.change_role, name="person_role"),
     path(
         "projects/<slug:slug>/people/<row:pk>/new-password/",
@@ -85,6 +119,11 @@ urlpatterns = [
     path("projects/<slug:slug>/labelling/next/", labelling.following, name="labelling_next"),
     path("projects/<slug:slug>/labelling/alive/", labelling.alive, name="labelling_alive"),
     path("projects/<slug:slug>/labelling/skip/", labelling.skip, name="labelling_skip"),
+    path(
+        "projects/<slug:slug>/labelling/messages/<row:pk>/dismiss/",
+        labelling.dismiss,
+        name="labelling_dismiss",
+    ),
     path("projects/<slug:slug>/labelling/undo/", labelling.undo, name="labelling_undo"),
     path("projects/<slug:slug>/my-work/", work.index, name="work"),
     path("projects/<slug:slug>/my-work/<uuid:token>/", work.detail, name="work_task"),
@@ -92,6 +131,7 @@ urlpatterns = [
     path("projects/<slug:slug>/progress/", progress.index, name="progress"),
     path("projects/<slug:slug>/progress/pause/", progress.pause, name="pause"),
     path("projects/<slug:slug>/prompts/", prompts.index, name="prompts"),
+    path("projects/<slug:slug>/prompts/undo/", prompts.undo, name="prompts_undo"),
     path("projects/<slug:slug>/prompts/wanted/", prompts.wanted, name="prompts_wanted"),
     path("projects/<slug:slug>/prompts/<row:pk>/", prompts.detail, name="prompt"),
     path("projects/<slug:slug>/prompts/<row:pk>/texts/", prompts.texts, name="prompt_texts"),

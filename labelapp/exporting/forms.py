@@ -29,6 +29,11 @@ class ExportForm(forms.Form):
         help_text="Otherwise only each labeller’s latest ranking. Ranking JSONL with earlier "
         "versions is an archive, from which the project can be restored.",
     )
+    include_left_out = forms.BooleanField(
+        required=False,
+        label="Include rankings that are left out",
+        help_text="For a backup. Whoever reads the file will count them.",
+    )
     zipped = forms.BooleanField(
         required=False,
         label="Compress with gzip",
@@ -47,5 +52,6 @@ class ExportForm(forms.Form):
     @property
     def options(self) -> dict[str, Any]:
         """Return the options of writer.export_file besides the format."""
-        values = self.cleaned_data.items()
-        return {name: value for name, value in values if name not in ("format", "zipped")}
+        values = self.cleaned_data
+        options = {name: values[name] for name in ("aggregation", "all_versions")}
+        return options | ({"include_left_out": True} if values["include_left_out"] else {})

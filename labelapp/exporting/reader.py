@@ -25,6 +25,7 @@ from labelapp.models import (
     Rating,
     Response,
     hash_text,
+    not_excluded,
 )
 from training.formats.archive_keys import PromptState
 from training.formats.ranking_file import FileResponse
@@ -105,33 +106,39 @@ class ExportedPrompt:
 
 
 def read(
-    project: Project, *, all_versions: bool = False, archive: bool = False
+    project: Project,
+    *,
+    all_versions: bool = False,
+    archive: bool = False,
+    include_left_out: bool = False,
 ) -> Iterator[ExportedPrompt]:
-    """Yield the project's prompts in the order in which they were added, with current rankings.
+    """Yield the project's prompts in the order in which they were added, with their rankings.
 
-    `all_versions` adds the earlier versions of each ranking, and `archive` the state of each
-    prompt. A prompt's rankings are ordered by labeller name, set of responses and version.
+    These are the current ones that are not left out with their labeller. `all_versions` adds the
+    earlier versions of each ranking, `archive` the state of each prompt, and `include_left_out` the
+    rankings that are left out. A prompt's rankings are ordered by labeller name, set of responses
+    and version.
     """
+    versions = Q() if all_versions or archive else Q(is_current=True)
+    which = versions if include_left_out else versions & not_excluded()
     prompts = Prompt.objects.filter(project=project).order_by("pk")
     last = 0
     while batch := list(prompts.filter(pk__gt=last)[:BATCH]):
-        yield from read_batch(batch, all_versions or archive, archive)
+        yield from read_batch(batch, which, archive)
         last = batch[-1].pk
 
 
 def read_batch(
-    prompts: Sequence[Prompt], all_versions: bool, archive: bool = False
+    prompts: Sequence[Prompt], which: Q, archive: bool = False
 ) -> Iterator[ExportedPrompt]:
-    """Yield some prompts with their rankings and responses.
+    """Yield some prompts with their rankings that fulfil a condition, and their responses.
 
     The queries read referring rows before the rows that they refer to, so that rows added meanwhile
     leave no reference unresolved. They select by prompt, because a batch may have more rankings
     than a query may have parameters.
     """
     ids = [prompt.pk for prompt in prompts]
-    rankings = Ranking.objects.filter(prompt__in=ids).select_related("member")
-    if not all_versions:
-        rankings = rankings.filter(is_current=True)
+    rankings = Ranking.objects.filter(which, prompt__in=ids).select_related("member")
     rankings_of = grouped((ranking.prompt_id, ranking) for ranking in rankings)
     details = RankingRows(
         ranks=grouped(

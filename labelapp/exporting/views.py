@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.exporting import exports, tasks
 from labelapp.exporting.forms import ExportForm
 from labelapp.jobs import files
-from labelapp.models import Export, Member, State
+from labelapp.models import Exclusion, Export, Member, State
 from labelapp.web.access import signed_in, trainer_view
 
 
@@ -41,7 +41,8 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
             enqueue=tasks.write_export.enqueue,
         )
         return redirect("export", member.project.slug)
-    context = prepared_context(member) | {"form": form}
+    left_out = Exclusion.objects.holding(member.project).order_by("member__name")
+    context = prepared_context(member) | {"form": form, "left_out": left_out}
     status = 422 if request.method == "POST" else 200
     return render(request, "exporting/index.html", context, status=status)
 

@@ -16,7 +16,7 @@ from labelapp.exporting.formats import Format, format_moment, line_writer
 from labelapp.exporting.manifest import describe_members, describe_project
 from labelapp.exporting.reader import ExportedPrompt, read
 from labelapp.exporting.selection import select
-from labelapp.models import Project
+from labelapp.models import Exclusion, Project
 from training.config import TrainConfig
 from training.formats.lines import RankingFileError
 from training.formats.tables import write_table
@@ -98,19 +98,28 @@ def export_lines(
     *,
     all_versions: bool = False,
     aggregation: Aggregation = "all",
+    include_left_out: bool = False,
     contents: Contents | None = None,
     progress: Progress = iter,
 ) -> Iterator[str]:
     """Return an iterator over the lines of an export, which counts its `contents`.
 
-    Ranking JSONL with `all_versions` is an archive of the project.
+    Ranking JSONL with `all_versions` is an archive of the project. `include_left_out` adds the
+    rankings that are left out with their labeller.
     Raises ExportRefusedError if `all_versions` is combined with an `aggregation`.
     """
     if all_versions and aggregation != "all":
         raise ExportRefusedError(NO_SELECTION)
     writer = line_writer(file_format, project)
     archive = all_versions and file_format == "jsonl"
-    every = progress(read(project, all_versions=all_versions, archive=archive))
+    every = progress(
+        read(
+            project,
+            all_versions=all_versions,
+            archive=archive,
+            include_left_out=include_left_out,
+        )
+    )
     prompts = writer.filter_prompts(select(every, aggregation))
     return writer.lines((contents or Contents()).counted(prompts))
 
@@ -122,6 +131,7 @@ def export_file(
     *,
     all_versions: bool = False,
     aggregation: Aggregation = "all",
+    include_left_out: bool = False,
     force: bool = False,
     progress: Progress = iter,
 ) -> Contents:
@@ -141,6 +151,7 @@ def export_file(
         file_format,
         all_versions=all_versions,
         aggregation=aggregation,
+        include_left_out=include_left_out,
         contents=contents,
         progress=progress,
     )
@@ -157,6 +168,7 @@ def export_file(
             "file": path.name,
             "format": file_format,
             **describe_choice(all_versions, aggregation),
+            "left_out": describe_left_out(project, include_left_out),
             "made_at": format_moment(datetime.now(UTC)),
             **size_and_hash(part),
             "counts": contents.counts(),
@@ -179,6 +191,16 @@ def describe_choice(all_versions: bool, aggregation: Aggregation) -> dict[str, s
         "aggregation": aggregation,
         "verdicts": aggregation,  # the earlier name, for programs that read it
     }
+
+
+def describe_left_out(project: Project, include_left_out: bool) -> list[dict[str, str | None]]:
+    """Return the labellers whose rankings the file does not have, and since when (null: all)."""
+    if include_left_out:
+        return []
+    return [
+        {"labeller": one.member.name, "since": format_moment(one.since) if one.since else None}
+        for one in Exclusion.objects.holding(project).order_by("member__name")
+    ]
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from labelapp.models import (
     Project,
     Prompt,
     Ranking,
+    not_excluded,
 )
 
 NEAR = 50  # assignments that are looked at for one to repeat
@@ -55,6 +56,7 @@ def assign_gold(member: Member) -> Assignment | None:
     gold = Ranking.objects.filter(
         ~Exists(assigned),
         ~Exists(ranked),
+        not_excluded(),
         is_gold=True,
         prompt__project=member.project_id,
         prompt__taken_out=False,
@@ -142,6 +144,10 @@ def mark_gold(ranking: Ranking) -> Marked:
     ranking.refresh_from_db(fields=["is_current"])
     if not ranking.is_current:
         raise NotGoldError("Only a ranking that counts can be gold; this one does not any more.")
+    if not Ranking.objects.counting().filter(pk=ranking.pk).exists():
+        raise NotGoldError(
+            "Only a ranking that counts can be gold; this labeller’s rankings are left out."
+        )
     ranks = ranking.ranks()
     if not MIN_RESPONSES <= len(ranks) <= MAX_RESPONSES:
         raise NotGoldError(
@@ -164,12 +170,12 @@ def unmark_gold(ranking: Ranking) -> None:
 
 def count_gold(project: Project) -> int:
     """Count the prompts of a project that have a gold ranking."""
-    return Ranking.objects.filter(prompt__project=project, is_gold=True).count()
+    return Ranking.objects.filter(not_excluded(), prompt__project=project, is_gold=True).count()
 
 
 def lacks_gold(project: Project) -> bool:
     """Return whether gold prompts are to be given and there are none."""
-    gold = Ranking.objects.filter(prompt__project=project, is_gold=True)
+    gold = Ranking.objects.filter(not_excluded(), prompt__project=project, is_gold=True)
     return project.gold_share > 0 and not gold.exists()
 
 

@@ -4,11 +4,12 @@ This is all that a labeller's browser learns of a prompt: no source and no datab
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Assignment, Member, SkipReason
+from labelapp.models import Assignment, Member, MemberMessage, SkipReason
 from labelapp.rendering.markdown import count_words
 from labelapp.rendering.texts import RenderedText, render_prompt, render_text
 
@@ -23,6 +24,11 @@ class ShownCard:
     flags: list[str]
 
 
+def unread(member: Member) -> Sequence[MemberMessage]:
+    """Return the managers' messages to a member that they have not dismissed, the oldest first."""
+    return list(MemberMessage.objects.unread(member).order_by("pk")) if member.has_messages else ()
+
+
 def page_context(
     member: Member, assignment: Assignment | None, entered: RankingInput | None = None
 ) -> dict[str, object]:
@@ -33,6 +39,7 @@ def page_context(
         "project": project,
         "guidelines": render_text(project.guidelines).html,
         "progress": assignments.progress(member, roughly=assignment is not None),
+        "unread": unread(member),
         "assignment": assignment,
     }
     if assignment is None:

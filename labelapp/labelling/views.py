@@ -11,8 +11,9 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -20,9 +21,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.db.writer import write
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.forms import RankingForm, SkipForm, posted_seconds, posted_uuid
-from labelapp.labelling.page import page_context
+from labelapp.labelling.page import page_context, unread
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Assignment, Member
+from labelapp.models import Assignment, Member, MemberMessage
 from labelapp.web.access import member_view, membership, require_member, signed_in
 from labelapp.web.middleware import PageRequest, translated
 
@@ -125,7 +126,7 @@ def next_response(
 
     def context() -> dict[str, object]:
         progress = assignments.progress(member, roughly=True)
-        return {"progress": progress, "project": member.project} | stored
+        return {"progress": progress, "project": member.project, "unread": unread(member)} | stored
 
     return LateResponse(request, "labelling/_done.html", context)
 
@@ -227,6 +228,20 @@ def skip(request: PageRequest, assignment: Assignment, locked: list[Assignment])
     submissions.skip(assignment=assignment, reason=reason, note=note)
     following = assignments.advance(assignment.member, locked, posted_uuid(request.POST, "next"))
     return next_response(request, assignment, "skipped", following)
+
+
+@translated
+@require_POST
+@member_view()
+def dismiss(request: PageRequest, member: Member, pk: int) -> HttpResponse:
+    """Do not show a manager's message to the member again."""
+    get_object_or_404(MemberMessage, pk=pk, member=member.pk)
+    MemberMessage.objects.unread(member).filter(pk=pk).update(dismissed_at=timezone.now())
+    MemberMessage.objects.count_unread(member)
+    if not request.htmx:
+        return redirect("labelling", member.project.slug)
+    context = {"project": member.project, "unread": unread(member)}
+    return render(request, "labelling/_unread.html", context)
 
 
 @translated

@@ -1,6 +1,14 @@
 from labelapp.models.files import Export, FileTransfer, Upload
 from labelapp.models.jobs import ACTIVE, Job, State
 from labelapp.models.measurements import AgreementMeasurement, ReviewMeasurement
+from labelapp.models.people import (
+    ALTOGETHER,
+    Exclusion,
+    MemberMessage,
+    MemberNote,
+    counting,
+    not_excluded,
+)
 from labelapp.models.projects import (
     INSTRUCTGPT_FLAGS,
     MAX_RESPONSES,
@@ -11,7 +19,7 @@ from labelapp.models.projects import (
     Role,
     User,
 )
-from labelapp.models.prompts import Prompt, Response, hash_responses, hash_text
+from labelapp.models.prompts import Prompt, PromptChange, Response, hash_responses, hash_text
 from labelapp.models.rankings import (
     Assignment,
     Comment,
@@ -19,6 +27,7 @@ from labelapp.models.rankings import (
     Origin,
     Placement,
     Ranking,
+    RankingDisagreement,
     Rating,
     SkipReason,
 )
@@ -34,6 +43,7 @@ from labelapp.models.signin import SignInFailures
 
 __all__ = [
     "ACTIVE",
+    "ALTOGETHER",
     "INSTRUCTGPT_FLAGS",
     "MAX_RESPONSES",
     "MIN_RESPONSES",
@@ -43,11 +53,14 @@ __all__ = [
     "Assignment",
     "Comment",
     "Disagreement",
+    "Exclusion",
     "Export",
     "FileTransfer",
     "Invitation",
     "Job",
     "Member",
+    "MemberMessage",
+    "MemberNote",
     "ModelVersion",
     "Origin",
     "Placement",
@@ -55,7 +68,9 @@ __all__ = [
     "PromotionGates",
     "Prompt",
     "PromptAgreement",
+    "PromptChange",
     "Ranking",
+    "RankingDisagreement",
     "Rating",
     "Response",
     "ReviewMeasurement",
@@ -68,6 +83,8 @@ __all__ = [
     "TrainingRun",
     "Upload",
     "User",
+    "counting",
     "hash_responses",
     "hash_text",
+    "not_excluded",
 ]

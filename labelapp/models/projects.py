@@ -204,6 +204,10 @@ class Member(models.Model):
     # Who has left keeps their rankings and opens nothing any more.
     is_active = models.BooleanField(default=True)
     removed_at = models.DateTimeField(null=True, blank=True)  # null while active
+    # Rankings from this moment on are left out of training, export and agreement; see Exclusion.
+    excluded_from = models.DateTimeField(null=True, blank=True)
+    # Managers' messages wait to be dismissed; kept here so that a task page does not look them up.
+    has_messages = models.BooleanField(default=False, db_default=False)
     # How many prompts the member has ranked here: counted as they come, never by a scan.
     ranked = models.PositiveIntegerField(default=0)
     # The day on which the member ranked last, and how many prompts they have ranked on it.

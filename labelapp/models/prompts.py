@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -107,3 +108,24 @@ class Response(models.Model):
 
     def __str__(self) -> str:
         return self.text if len(self.text) <= 80 else f"{self.text[:79]}…"
+
+
+class PromptChange(models.Model):
+    """A manager's last change of many prompts, to be undone."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="prompt_changes")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    # Groups of prompts that stood and stand alike: [before, after, [primary keys]], where before
+    # and after are [priority, rankings wanted, taken out].
+    rows = models.JSONField()
+    # Rankings that were made gold, each with the one that was it before, or null.
+    gold = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="promptchange_last_one", fields=["project", "user"])
+        ]
+
+    def __str__(self) -> str:
+        return f"change {self.pk}"

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from labelapp.models.people import counting
 from labelapp.models.projects import MAX_RESPONSES, Member, Project
 from labelapp.models.prompts import Prompt, Response
 from training.rankings import UNRANKED
@@ -176,6 +177,10 @@ class Origin(models.TextChoices):
 
 
 class RankingQuerySet(models.QuerySet["Ranking"]):
+    def counting(self) -> Self:
+        """Return the current rankings, without those that are left out with their labeller."""
+        return self.filter(counting())
+
     def versions(self, *, prompt_id: int, member_id: int, responses_hash: str) -> Self:
         """Return a member's rankings of a set of responses, the newest last."""
         return self.filter(
@@ -246,6 +251,12 @@ class Ranking(models.Model):
 
     def __str__(self) -> str:
         return f"ranking {self.pk} of prompt {self.prompt_id}"
+
+    @property
+    def is_left_out(self) -> bool:
+        """Return whether this does not count, because its labeller is left out; see Exclusion."""
+        since = self.member.excluded_from
+        return since is not None and since <= self.created_at
 
     def ranks(self) -> dict[int, int]:
         """Return the rank of each response, by its id; it may be UNRANKED."""
@@ -320,8 +331,8 @@ class DisagreementQuerySet(models.QuerySet["Disagreement"]):
 
     def undecided(self) -> Self:
         """Return the disagreements on prompts that nobody has adjudicated."""
-        adjudicated = Ranking.objects.filter(
-            prompt=OuterRef("prompt"), origin=Origin.ADJUDICATED, is_current=True
+        adjudicated = Ranking.objects.counting().filter(
+            prompt=OuterRef("prompt"), origin=Origin.ADJUDICATED
         )
         return self.filter(~Exists(adjudicated), share__gt=0)
 
@@ -351,6 +362,36 @@ class Disagreement(models.Model):
         indexes = [
             models.Index(
                 name="disagreement_worst_first", fields=["project", "-share", "-against", "prompt"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.against} of {self.comparisons}"
+
+
+class RankingDisagreement(models.Model):
+    """Count the comparisons of a ranking with those of other labellers.
+
+    Written with the measurement of agreement, as Disagreement is. Rankings that are left out are
+    compared with those that count, so that a manager sees whether they have become better.
+    """
+
+    ranking = models.OneToOneField(Ranking, models.CASCADE, related_name="disagreement")
+    member = models.ForeignKey(Member, models.CASCADE, related_name="disagreements")
+    comparisons = models.PositiveIntegerField()  # with another labeller who ranked a pair apart
+    against = models.PositiveIntegerField()  # of those, the ones that the two order differently
+    share = models.FloatField()  # against / comparisons
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="rankingdisagreement_against_some",
+                condition=Q(comparisons__gte=1, against__lte=models.F("comparisons")),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="rankingdisagreement_worst", fields=["member", "-share", "-against", "ranking"]
             ),
         ]
 

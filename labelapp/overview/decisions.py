@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from labelapp.labelling import controls
 from labelapp.models import Member, Project, State, TrainingRun, Upload
 from labelapp.overview.health import Health
-from labelapp.projects.prompts import naming_themselves
+from labelapp.projects.prompt_filters import naming_themselves
 from labelapp.quality.measurement import LastMeasurement
 from labelapp.quality.results import LabellerFigures
 
@@ -44,7 +44,7 @@ def to_decide(
     found = [*of_run(project, newest_run), *of_measurement(project, measurement)]
     if member.manages:
         found += [*of_machine(project, health), *of_uploads(project)]
-    found += [*of_alerts(project, alerts), *of_disagreements(project, undecided)]
+    found += [*of_alerts(member, alerts), *of_disagreements(project, undecided)]
     found += of_texts(project)
     if member.manages:
         found += of_settings(project)
@@ -123,10 +123,12 @@ def of_uploads(project: Project) -> Iterator[Decision]:
 
 
 def of_alerts(
-    project: Project, alerts: Iterable[tuple[Member, LabellerFigures]]
+    member: Member, alerts: Iterable[tuple[Member, LabellerFigures]]
 ) -> Iterator[Decision]:
-    page = url("agreement", project) + "#alerts-title"
+    project = member.project
+    of_all = url("agreement", project) + "#alerts-title"
     for labeller, figures in alerts:
+        page = url("person", project, labeller.pk) if member.manages else of_all
         yield Decision(
             _("stands out."),
             _("See the alerts"),

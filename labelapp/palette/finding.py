@@ -99,9 +99,12 @@ def people(project: Project, words: list[str]) -> list[Entry]:
     found = project.members.filter(user__isnull=False, is_active=True)
     for word in words:
         found = found.filter(name__icontains=word)
-    page = reverse("people", args=[project.slug])
     return [
-        Entry(person.name, f"{page}#person-{person.pk}", person.get_role_display())
+        Entry(
+            person.name,
+            reverse("person", args=[project.slug, person.pk]),
+            person.get_role_display(),
+        )
         for person in found.order_by("name")[:MOST]
     ]
 

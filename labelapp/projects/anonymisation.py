@@ -14,8 +14,11 @@ from labelapp.jobs import files
 from labelapp.models import (
     Assignment,
     Comment,
+    Exclusion,
     Invitation,
     Member,
+    MemberMessage,
+    MemberNote,
     Project,
     Ranking,
     State,
@@ -32,6 +35,9 @@ from labelapp.web.sessions import sessions_of
 from labelapp.web.signin import failures_of
 
 logger = logging.getLogger("labelapp.audit")
+
+
+ERASED = "(erased)"  # in place of the reason why somebody was left out
 
 
 class CannotAnonymiseError(Exception):
@@ -133,10 +139,13 @@ def renamed(value: Any, old: str, new: str) -> Any:
 
 
 def erase_texts(members: Sequence[Member]) -> None:
-    """Erase what members have written: drafts, notes and comments."""
+    """Erase what members have written, and what managers have written about them."""
     Assignment.objects.filter(member__in=members).update(draft={}, skip_note="")
     Ranking.objects.filter(member__in=members).exclude(note="").update(note="")
     Comment.objects.filter(member__in=members).delete()
+    MemberNote.objects.filter(member__in=members).delete()
+    MemberMessage.objects.filter(member__in=members).delete()
+    Exclusion.objects.filter(member__in=members).update(reason=ERASED)
 
 
 def erase_account(user: User, name: str) -> None:
@@ -151,6 +160,9 @@ def erase_account(user: User, name: str) -> None:
     user.user_permissions.clear()
     for session in sessions_of(user):
         session.delete()
+    MemberNote.objects.filter(author=user).delete()
+    MemberMessage.objects.filter(author=user).delete()
+    Exclusion.objects.filter(created_by=user).update(reason=ERASED)
     now = timezone.now()
     Invitation.objects.filter(created_by=user, revoked_at=None).update(revoked_at=now)
     Upload.objects.filter(created_by=user, state=State.DONE).update(name="file")

@@ -36,6 +36,15 @@ def of_kind(project: Project, kind: str) -> QuerySet[Member]:
     return project.members.filter(KINDS[kind]).select_related("user").order_by("name")
 
 
+def search(members: QuerySet[Member], text: str) -> QuerySet[Member]:
+    """Return the members whose name, username or e-mail address contains a text."""
+    if not text:
+        return members
+    return members.filter(
+        Q(name__icontains=text) | Q(user__username__icontains=text) | Q(user__email__icontains=text)
+    )
+
+
 def count_kinds(project: Project) -> dict[str, int]:
     """Return the number of members of each kind."""
     return project.members.aggregate(

@@ -59,7 +59,7 @@ def count(project: Project) -> Counts:
     return Counts(
         prompts=prompts.count(),
         responses=Response.objects.filter(prompt__project=project).count(),
-        rankings=Ranking.objects.filter(prompt__project=project, is_current=True).count(),
+        rankings=Ranking.objects.counting().filter(prompt__project=project).count(),
         waiting=prompts.waiting().count(),
         members=project.members.filter(is_active=True, user__is_active=True).count(),
     )
@@ -98,7 +98,7 @@ def to_switch_to(user: User) -> QuerySet[Project]:
 
 def current_rankings(projects: Sequence[int]) -> dict[int, int]:
     """Return the number of current rankings by project."""
-    current = Ranking.objects.filter(prompt__project__in=projects, is_current=True)
+    current = Ranking.objects.counting().filter(prompt__project__in=projects)
     return dict(current.values_list("prompt__project").annotate(Count("pk")))
 
 

@@ -35,6 +35,7 @@ LEFT_OUT = {
     "is_gold",
     "taken_back",
     # The results of what a person has started are the project's.
+    "rows",
     "metrics",
     "manifest",
     "result",

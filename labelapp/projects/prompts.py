@@ -22,26 +22,30 @@ from django.db.models import (
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from labelapp.db.contents import search_prompts
 from labelapp.labelling.assignments import lock_member, look_from_the_top, release_slot
-from labelapp.models import MIN_RESPONSES, Assignment, Origin, Project, Prompt, Ranking, Response
+from labelapp.models import (
+    MIN_RESPONSES,
+    Assignment,
+    Origin,
+    Project,
+    Prompt,
+    Ranking,
+    Response,
+    not_excluded,
+)
 from labelapp.projects.progress import HELD
+from labelapp.projects.prompt_filters import (
+    EVERY_PROMPT,
+    PromptFilter,
+    cursor,
+    matching,
+    ranges_after,
+)
 from labelapp.rendering.letters import letter
 from training.rankings import UNRANKED
 
 PAGE_SIZE = 50
-
-# The filters of the list, by their name in the URL.
-FILTERS = {
-    "": "All",
-    "waiting": "Waiting",
-    "work": "In progress",
-    "done": "Done",
-    "skipped": "Skipped",
-    "unqueued": "Not queued",
-    "names": "Reveals its model",
-    "gold": "Gold",
-}
+COUNTED = 10_000  # prompts that match; more are not counted, because that would be slow
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,9 @@ class Row:
     in_progress: int
     skips: int
     name_themselves: int  # responses that reveal their model
+    imported: int  # current rankings by labellers that were imported
+    here: int  # and that were made here
+    left_out: int  # of both, those that are left out with their labeller
 
 
 @dataclass(frozen=True)
@@ -61,65 +68,24 @@ class Page:
     next: str  # cursor of the next page; empty at the end
 
 
-def page(*, project: Project, shown: str = "", search: str = "", after: str = "") -> Page:
+def page(*, project: Project, chosen: PromptFilter = EVERY_PROMPT, after: str = "") -> Page:
     """Return a page of the project's prompts.
 
-    Waiting prompts are in the order of the queue, others in the order of their import. `after` is
-    the cursor of the page; an invalid one starts at the beginning.
+    Unless they are sorted, waiting prompts are in the order of the queue, others in the order of
+    their import. `after` is the cursor of the page; an invalid one starts at the beginning.
     """
-    matching = search_prompts(filter_prompts(project, shown), search)
-    in_queue = shown == "waiting"
     prompts: list[Prompt] = []
-    for part in ranges_after(matching, in_queue, after):
+    for part in ranges_after(matching(project, chosen), chosen, after):
         if len(prompts) <= PAGE_SIZE:
             prompts += part[: PAGE_SIZE + 1 - len(prompts)]
     more = len(prompts) > PAGE_SIZE
     prompts = prompts[:PAGE_SIZE]
-    return Page(rows(prompts), cursor(prompts[-1], in_queue) if more else "")
+    return Page(rows(prompts), cursor(prompts[-1]) if more else "")
 
 
-def filter_prompts(project: Project, shown: str) -> QuerySet[Prompt]:
-    """Return the prompts that a filter shows.
-
-    Rare attributes are looked up in their own tables, by their own indexes.
-    """
-    prompts = Prompt.objects.filter(project=project)
-    assignments = Assignment.objects.filter(member__project=project)
-    if shown == "waiting":
-        return prompts.waiting()
-    if shown == "work":
-        return prompts.filter(pk__in=assignments.filter(HELD).values("prompt"))
-    if shown == "done":
-        # The few held ones have an index; a lookup by prompt would read every assignment.
-        held = assignments.filter(HELD).values("prompt")
-        return prompts.filter(~Q(pk__in=held), rankings_wanted__gt=0, rankings_needed=0)
-    if shown == "skipped":
-        return prompts.filter(pk__in=assignments.filter(skipped_at__isnull=False).values("prompt"))
-    if shown == "unqueued":
-        return prompts.filter(rankings_wanted=0)
-    if shown == "gold":
-        return prompts.filter(pk__in=Ranking.objects.filter(is_gold=True).values("prompt"))
-    if shown == "names":
-        return prompts.filter(pk__in=naming_themselves(project).values("prompt"))
-    return prompts
-
-
-def ranges_after(prompts: QuerySet[Prompt], in_queue: bool, after: str) -> list[QuerySet[Prompt]]:
-    """Return the prompts after a cursor, as index ranges to be read one after the other."""
-    try:
-        *urgency, pk = [int(number) for number in after.split(".")]
-    except ValueError:
-        urgency, pk = [], 0
-    if not in_queue:
-        return [prompts.filter(pk__gt=pk).order_by("pk")]
-    queue = prompts.order_by("-priority", "pk")
-    if not urgency:
-        return [queue]
-    return [queue.filter(priority=urgency[0], pk__gt=pk), queue.filter(priority__lt=urgency[0])]
-
-
-def cursor(prompt: Prompt, in_queue: bool) -> str:
-    return f"{prompt.priority}.{prompt.pk}" if in_queue else str(prompt.pk)
+def count_matching(project: Project, chosen: PromptFilter) -> int:
+    """Return the number of prompts that a filter shows, or COUNTED + 1 if there are more."""
+    return matching(project, chosen)[: COUNTED + 1].count()
 
 
 def rows(prompts: Sequence[Prompt]) -> list[Row]:
@@ -135,15 +101,26 @@ def rows(prompts: Sequence[Prompt]) -> list[Row]:
     }
     named = Response.objects.filter(prompt__in=pks, names_itself=True)
     naming = dict(named.values_list("prompt").annotate(Count("pk")))
+    rankings = Ranking.objects.filter(prompt__in=pks, is_current=True)
+    ranked = {
+        row["prompt"]: (row["imported"], row["every"] - row["imported"], row["left_out"])
+        for row in rankings.exclude(origin=Origin.ADJUDICATED)
+        .values("prompt")
+        .annotate(
+            every=Count("pk"),
+            imported=Count("pk", filter=Q(origin=Origin.IMPORTED)),
+            left_out=Count("pk", filter=~not_excluded()),
+        )
+    }
     return [
-        Row(prompt, *counts.get(prompt.pk, (0, 0, 0)), naming.get(prompt.pk, 0))
+        Row(
+            prompt,
+            *counts.get(prompt.pk, (0, 0, 0)),
+            naming.get(prompt.pk, 0),
+            *ranked.get(prompt.pk, (0, 0, 0)),
+        )
         for prompt in prompts
     ]
-
-
-def naming_themselves(project: Project) -> QuerySet[Response]:
-    """Return the project's responses that reveal the model that wrote them."""
-    return Response.objects.filter(prompt__project=project, names_itself=True)
 
 
 # ---- one prompt ----
@@ -170,9 +147,18 @@ class PromptHistory:
 
     @property
     def made(self) -> int:
-        """The number of current rankings by labellers."""
-        made = (ranked.ranking for ranked in self.rankings if ranked.ranking.is_current)
-        return sum(ranking.origin != Origin.ADJUDICATED for ranking in made)
+        """The number of current rankings by labellers, with those that are left out."""
+        return len(self.current)
+
+    @property
+    def left_out(self) -> int:
+        """The number of those that are left out with their labeller."""
+        return sum(ranking.is_left_out for ranking in self.current)
+
+    @property
+    def current(self) -> list[Ranking]:
+        rankings = (ranked.ranking for ranked in self.rankings if ranked.ranking.is_current)
+        return [ranking for ranking in rankings if ranking.origin != Origin.ADJUDICATED]
 
 
 def history(prompt: Prompt) -> PromptHistory:
@@ -237,14 +223,45 @@ def ask_again(*, prompts: QuerySet[Prompt]) -> int:
 
     Prompts with too few responses to be ranked are skipped.
     """
-    counted = Response.objects.filter(prompt=OuterRef("pk")).order_by().values("prompt")
-    count = Subquery(counted.annotate(count=Count("pk")).values("count"))
-    rankable = prompts.alias(responses_held=count).filter(responses_held__gte=MIN_RESPONSES)
-    return locked(rankable).update(
+    return locked(rankable(prompts)).update(
         rankings_wanted=F("rankings_wanted") + 1,
         rankings_needed=F("rankings_needed") + 1,
         came_back=True,
         taken_out=False,
+    )
+
+
+def rankable(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
+    """Return the prompts with enough responses to be ranked."""
+    counted = Response.objects.filter(prompt=OuterRef("pk")).order_by().values("prompt")
+    count = Subquery(counted.annotate(count=Count("pk")).values("count"))
+    return prompts.alias(responses_held=count).filter(responses_held__gte=MIN_RESPONSES)
+
+
+@transaction.atomic
+def want(*, prompts: QuerySet[Prompt], wanted: int) -> int:
+    """Set how many rankings each prompt wants, also of those that are not queued.
+
+    Return the number of prompts. Prompts with too few responses to be ranked are skipped, and the
+    number never falls below the slots that are taken.
+    """
+    taken = F("rankings_wanted") - F("rankings_needed")
+    return locked(rankable(prompts)).update(
+        came_back=Case(When(rankings_wanted__lt=wanted, then=Value(True)), default=F("came_back")),
+        rankings_wanted=Greatest(taken, Value(wanted)),
+        rankings_needed=Greatest(Value(wanted) - taken, Value(0)),
+        taken_out=False,
+    )
+
+
+@transaction.atomic
+def stop_asking(*, prompts: QuerySet[Prompt]) -> int:
+    """Undo ask_again: ask for one ranking less of each prompt that nobody has taken meanwhile.
+
+    Return the number of prompts.
+    """
+    return locked(prompts.filter(rankings_needed__gt=0)).update(
+        rankings_wanted=F("rankings_wanted") - 1, rankings_needed=F("rankings_needed") - 1
     )
 
 

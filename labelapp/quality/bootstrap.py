@@ -3,16 +3,18 @@
 Each prompt contributes one row of sums, and equal rows are only counted, so that memory does not
 grow with the rankings. Resampling the rows gives the intervals.
 
-Shapes: S bootstrap samples, D distinct rows of sums, M members, N rankings.
+Shapes: S bootstrap samples, D distinct rows of sums, M members, N rankings, C columns of sums.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelapp.quality.results import Figure
+from labelapp.quality.ratios import share_with_interval
+from labelapp.quality.results import Figure, PairAgreement
 
 BOOTSTRAP_SAMPLES = 2000
 BOOTSTRAP_SEED = 0
@@ -85,23 +87,50 @@ class Sums:
 
 
 class PairSums:
-    """The comparisons agreed on and made by every two labellers, in a growing matrix."""
+    """The comparisons agreed on and made by every two labellers, in a growing matrix.
+
+    Of each two: the comparisons agreed on, those made, the sums of the squares of both, the sum of
+    their products, and the number of pairs of rankings.
+    """
+
+    COLUMNS = 6
 
     def __init__(self) -> None:
         self.index: dict[int, int] = {}  # by member
-        self.sums_MM2 = np.zeros((8, 8, 2))
+        self.sums_MMC = np.zeros((8, 8, self.COLUMNS))
 
     def add(self, members_N: NDArray[np.int64], agreed_NN: Floats, pairs_NN: Floats) -> None:
         """Add the agreement of every two rankings of a prompt, given their members."""
         for member in members_N.tolist():
             self.index.setdefault(member, len(self.index))
-        while len(self.index) > len(self.sums_MM2):
-            grown = np.zeros((2 * len(self.sums_MM2), 2 * len(self.sums_MM2), 2))
-            grown[: len(self.sums_MM2), : len(self.sums_MM2)] = self.sums_MM2
-            self.sums_MM2 = grown
+        while len(self.index) > len(self.sums_MMC):
+            size = len(self.sums_MMC)
+            grown = np.zeros((2 * size, 2 * size, self.COLUMNS))
+            grown[:size, :size] = self.sums_MMC
+            self.sums_MMC = grown
         index_N = np.array([self.index[member] for member in members_N.tolist()])
-        rows = np.stack([agreed_NN, pairs_NN], axis=-1)
-        np.add.at(self.sums_MM2, (index_N[:, None], index_N[None, :]), rows)
+        rows = np.stack(
+            [
+                agreed_NN,
+                pairs_NN,
+                agreed_NN**2,
+                pairs_NN**2,
+                agreed_NN * pairs_NN,
+                (pairs_NN > 0).astype(float),
+            ],
+            axis=-1,
+        )
+        np.add.at(self.sums_MMC, (index_N[:, None], index_N[None, :]), rows)
+
+    def each(self) -> list[PairAgreement]:
+        """Return the agreement of every two members who can be compared."""
+        found = []
+        for (one, row), (other, column) in combinations(sorted(self.index.items()), 2):
+            agreed, pairs, *squares, rankings = self.sums_MMC[row, column].tolist()
+            if pairs:
+                share = share_with_interval(int(rankings), agreed, pairs, *squares)
+                found.append(PairAgreement(one, other, *share, comparisons=int(pairs)))
+        return found
 
     def between(self, some: Iterable[int], others: Iterable[int]) -> tuple[float, float]:
         """Return the comparisons agreed on and made between two groups of members.
@@ -109,7 +138,7 @@ class PairSums:
         Within one group, each pair of members counts twice.
         """
         rows, columns = ([self.index[m] for m in sorted(group)] for group in (some, others))
-        agreed, pairs = self.sums_MM2[np.ix_(rows, columns)].sum(axis=(0, 1))
+        agreed, pairs = self.sums_MMC[np.ix_(rows, columns)][..., :2].sum(axis=(0, 1))
         return float(agreed), float(pairs)
 
 

@@ -198,6 +198,7 @@ def measure(
             kendall_w(sums),
         ],
         people=people(sums),
+        pairs=sums.labellers.agreed_with.each(),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
 
-from labelapp.models import Assignment, Origin, Placement, Project, Ranking
+from labelapp.models import Assignment, Origin, Placement, Project, Ranking, not_excluded
 from labelapp.quality.rankings import CHUNK_SIZE
 
 CONSISTENCY, GOLD = "consistency", "gold"
@@ -41,7 +41,7 @@ def consistency_checks(project: Project) -> Iterator[list[ControlCheck]]:
         return
     current = Q(is_current=True) & ~Q(origin=Origin.ADJUDICATED)
     rankings = Ranking.objects.filter(
-        current | Q(origin=Origin.REPEATED), prompt__in=tasks.values("prompt")
+        current | Q(origin=Origin.REPEATED), not_excluded(), prompt__in=tasks.values("prompt")
     )
     for prompt, group in by_prompt(rankings, "origin"):
         first: dict[tuple[int, str], dict[int, int]] = {}
@@ -55,9 +55,11 @@ def consistency_checks(project: Project) -> Iterator[list[ControlCheck]]:
 
 def gold_checks(project: Project) -> Iterator[list[ControlCheck]]:
     """Yield the checks of labellers' rankings against gold rankings by others."""
-    gold = Ranking.objects.filter(is_gold=True, prompt__project=project)
+    gold = Ranking.objects.filter(not_excluded(), is_gold=True, prompt__project=project)
     current = Q(is_current=True) & ~Q(origin=Origin.ADJUDICATED)
-    rankings = Ranking.objects.filter(current | Q(is_gold=True), prompt__in=gold.values("prompt"))
+    rankings = Ranking.objects.filter(
+        current | Q(is_gold=True), not_excluded(), prompt__in=gold.values("prompt")
+    )
     for _, group in by_prompt(rankings, "is_gold"):
         author, reference = next((member, ranks) for member, _, is_gold, ranks in group if is_gold)
         checks = [

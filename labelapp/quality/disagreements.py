@@ -16,12 +16,12 @@ from typing import NamedTuple, Self
 from django.db import connection, transaction
 from django.db.models import Count, QuerySet
 
-from labelapp.models import Comment, Disagreement, Origin, Project, Ranking
+from labelapp.models import Comment, Disagreement, Origin, Project, Ranking, RankingDisagreement
 from labelapp.quality.rankings import MeasuredRanking
 
 PAGE_SIZE = 50
 FILTERS = {"": "Not adjudicated yet", "adjudicated": "Adjudicated", "all": "All"}  # by ?show=
-ADJUDICATED = Ranking.objects.filter(is_current=True, origin=Origin.ADJUDICATED)
+ADJUDICATED = Ranking.objects.counting().filter(origin=Origin.ADJUDICATED)
 
 BATCH = 2000  # prompts
 
@@ -33,6 +33,14 @@ UPSERT = """
     SELECT id, %s, %s, %s, %s, %s FROM labelapp_prompt WHERE id = %s
     ON CONFLICT (prompt_id) DO UPDATE SET labellers = excluded.labellers,
         comparisons = excluded.comparisons, against = excluded.against, share = excluded.share"""
+
+
+UPSERT_RANKING = """
+    INSERT INTO labelapp_rankingdisagreement
+        (ranking_id, member_id, comparisons, against, share)
+    SELECT id, member_id, %s, %s, %s FROM labelapp_ranking WHERE id = %s
+    ON CONFLICT (ranking_id) DO UPDATE SET comparisons = excluded.comparisons,
+        against = excluded.against, share = excluded.share"""
 
 
 class PromptCounts(NamedTuple):
@@ -48,45 +56,80 @@ class PromptCounts(NamedTuple):
         return self.against / self.comparisons
 
 
+class RankingCounts(NamedTuple):
+    """The counts of a ranking's disagreements with the rankings of others that count."""
+
+    ranking: int
+    comparisons: int
+    against: int
+
+    @property
+    def share(self) -> float:
+        return self.against / self.comparisons
+
+
 def count_comparisons(rankings: Sequence[MeasuredRanking]) -> tuple[int, int]:
     """Return the comparisons between a prompt's rankings, and those against each other.
 
     Every two labellers are compared on every pair of responses that both ranked apart: if f order a
-    pair one way and g the other way, f·g comparisons are against each other. Rankings of different
-    responses by the same labeller are not compared.
+    pair one way and g the other way, f·g comparisons are against each other.
+    """
+    return of_prompt(rankings, count_each(rankings))
+
+
+def of_prompt(
+    rankings: Sequence[MeasuredRanking], each: Sequence[tuple[int, int]]
+) -> tuple[int, int]:
+    """Return the comparisons of a prompt, and those against each other, given each ranking's."""
+    counted = [counts for one, counts in zip(rankings, each, strict=True) if not one.excluded]
+    comparisons, against = (sum(counts[n] for counts in counted) for n in (0, 1))
+    return comparisons // 2, against // 2  # a comparison counts in both of its rankings
+
+
+def count_each(rankings: Sequence[MeasuredRanking]) -> list[tuple[int, int]]:
+    """Return each ranking's comparisons with the others that count, and those against it.
+
+    Rankings of different responses by the same labeller are not compared.
     """
     sides: defaultdict[tuple[int, int], tuple[list[int], list[int]]]
     sides = defaultdict(lambda: ([], []))
-    for ranking in rankings:
+    for place, ranking in enumerate(rankings):
         for (one, rank), (other, other_rank) in combinations(sorted(ranking.ranks.items()), 2):
             if rank != other_rank:
-                sides[one, other][rank > other_rank].append(ranking.member)
-    comparisons = against = 0
-    for first, second in sides.values():
-        f, g = Counter(first), Counter(second)
-        both = f + g
-        total = len(first) + len(second)
-        comparisons += (total * total - sum(n * n for n in both.values())) // 2
-        against += len(first) * len(second) - sum(f[member] * g[member] for member in f)
-    return comparisons, against
+                sides[one, other][rank > other_rank].append(place)
+    members = [ranking.member for ranking in rankings]
+    comparisons, against = [0] * len(rankings), [0] * len(rankings)
+    for both in sides.values():
+        said = [Counter(members[n] for n in side if not rankings[n].excluded) for side in both]
+        totals = [counter.total() for counter in said]
+        for side, places in enumerate(both):
+            for place in places:
+                member = members[place]
+                opposite = totals[1 - side] - said[1 - side][member]
+                against[place] += opposite
+                comparisons[place] += opposite + totals[side] - said[side][member]
+    return list(zip(comparisons, against, strict=True))
 
 
 class Recorder:
-    """Records the disagreements of prompts in the order of their ids, and stores the changes.
+    """Records disagreements of prompts and rankings, by prompt id, and stores the changes.
 
-    The changes are held in a temporary file until all prompts are counted, so that memory does not
+    The changes are held in temporary files until all prompts are counted, so that memory does not
     grow, and that readers see either the previous measurement or the new one.
     """
 
     ROW = struct.Struct("<4q")
+    RANKING_ROW = struct.Struct("<3q")
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self.seen: list[PromptCounts] = []
-        self.last = 0  # the last prompt whose changes are in the file
+        self.seen_rankings: list[RankingCounts] = []
+        self.last = 0  # the last prompt whose changes are in the files
 
     def __enter__(self) -> Self:
         self.file = tempfile.TemporaryFile()
+        self.ranking_file = tempfile.TemporaryFile()
         return self
 
     def __exit__(
@@ -96,28 +139,43 @@ class Recorder:
         where: TracebackType | None,
     ) -> None:
         self.file.close()
+        self.ranking_file.close()
 
     def record(
         self, prompts: Iterable[Sequence[MeasuredRanking]]
     ) -> Iterator[Sequence[MeasuredRanking]]:
-        """Yield the rankings of each prompt, and record their disagreements."""
+        """Yield the rankings of each prompt that count, and record the disagreements of all."""
         for rankings in prompts:
-            labellers = len({ranking.member for ranking in rankings})
             prompt = rankings[0].prompt
-            if labellers > 1 and prompt is not None:
-                comparisons, against = count_comparisons(rankings)
-                if comparisons:
-                    self.seen.append(PromptCounts(prompt, labellers, comparisons, against))
-                    if len(self.seen) == BATCH:
-                        self.write_changes(until=prompt)
-            yield rankings
+            if len(rankings) > 1 and prompt is not None:
+                self.count(prompt, rankings)
+                if len(self.seen) >= BATCH or len(self.seen_rankings) >= 4 * BATCH:
+                    self.write_changes(until=prompt)
+            if counting := [ranking for ranking in rankings if not ranking.excluded]:
+                yield counting
+
+    def count(self, prompt: int, rankings: Sequence[MeasuredRanking]) -> None:
+        """Count the disagreements of a prompt and of each of its rankings."""
+        each = count_each(rankings)
+        comparisons, against = of_prompt(rankings, each)
+        if comparisons:
+            labellers = len({ranking.member for ranking in rankings if not ranking.excluded})
+            self.seen.append(PromptCounts(prompt, labellers, comparisons, against))
+        for ranking, counts in zip(rankings, each, strict=True):
+            if ranking.ranking is not None and counts[0]:
+                self.seen_rankings.append(RankingCounts(ranking.ranking, *counts))
 
     def write_changes(self, until: int | None = None) -> None:
-        """Write the changes since the last measurement to the file, up to a prompt or the end."""
+        """Write the changes since the last measurement to the files, up to a prompt or the end."""
         stored = Disagreement.objects.filter(project=self.project, prompt__gt=self.last)
+        stored_rankings = RankingDisagreement.objects.filter(
+            ranking__prompt__project=self.project, ranking__prompt__gt=self.last
+        )
         if until is not None:
             stored = stored.filter(prompt__lte=until)
+            stored_rankings = stored_rankings.filter(ranking__prompt__lte=until)
             self.last = until
+        self.write_ranking_changes(stored_rankings)
         rows = stored.values_list("prompt", "labellers", "comparisons", "against")
         before = {row[0]: PromptCounts(*row) for row in rows.iterator(BATCH)}
         for counts in self.seen:
@@ -127,15 +185,29 @@ class Recorder:
             self.file.write(self.ROW.pack(prompt, 0, 0, 0))
         self.seen.clear()
 
+    def write_ranking_changes(self, stored: QuerySet[RankingDisagreement]) -> None:
+        rows = stored.values_list("ranking", "comparisons", "against")
+        before = {row[0]: RankingCounts(*row) for row in rows.iterator(BATCH)}
+        for counts in self.seen_rankings:
+            if before.pop(counts.ranking, None) != counts:
+                self.ranking_file.write(self.RANKING_ROW.pack(*counts))
+        for ranking in before:
+            self.ranking_file.write(self.RANKING_ROW.pack(ranking, 0, 0))
+        self.seen_rankings.clear()
+
     def store(self) -> None:
         """Store all changes in one transaction."""
         self.write_changes()
-        if not self.file.tell():
+        if not self.file.tell() and not self.ranking_file.tell():
             return
         self.file.seek(0)
+        self.ranking_file.seek(0)
         with transaction.atomic():
             while chunk := self.file.read(BATCH * self.ROW.size):
                 self.apply([PromptCounts(*row) for row in self.ROW.iter_unpack(chunk)])
+            while chunk := self.ranking_file.read(BATCH * self.RANKING_ROW.size):
+                rows = self.RANKING_ROW.iter_unpack(chunk)
+                self.apply_to_rankings([RankingCounts(*row) for row in rows])
 
     def apply(self, changes: Sequence[PromptCounts]) -> None:
         """Apply changes to the database, and skip prompts that were deleted meanwhile."""
@@ -146,6 +218,20 @@ class Recorder:
                 UPSERT,
                 [
                     (self.project.pk, *change[1:], change.share, change.prompt)
+                    for change in changes
+                    if change.comparisons
+                ],
+            )
+
+    def apply_to_rankings(self, changes: Sequence[RankingCounts]) -> None:
+        """Apply changes to the database, and skip rankings that were deleted meanwhile."""
+        resolved = [change.ranking for change in changes if not change.comparisons]
+        RankingDisagreement.objects.filter(ranking__in=resolved).delete()
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                UPSERT_RANKING,
+                [
+                    (change.comparisons, change.against, change.share, change.ranking)
                     for change in changes
                     if change.comparisons
                 ],

@@ -12,7 +12,7 @@ from django.db import IntegrityError
 
 from labelapp.jobs import jobs, process
 from labelapp.jobs.jobs import Enqueue
-from labelapp.models import AgreementMeasurement, Project, State, User
+from labelapp.models import AgreementMeasurement, Exclusion, Project, State, User
 from labelapp.quality.results import Agreement
 
 
@@ -44,6 +44,7 @@ class LastMeasurement:
     at: datetime | None = None  # time of the measurement
     is_active: bool = False
     is_stopping: bool = False
+    is_stale: bool = False  # somebody was left out, or counts again, since it began
     failed: str = ""  # reason why a newer measurement failed
 
 
@@ -60,8 +61,15 @@ def last_measurement(project: Project) -> LastMeasurement:
         at=done.finished_at if done and agreement else None,
         is_active=newest.is_active,
         is_stopping=newest.stop_requested,
+        is_stale=bool(done and agreement and not newest.is_active and excluded_since(done)),
         failed=newest.reason,
     )
+
+
+def excluded_since(measurement: AgreementMeasurement) -> bool:
+    """Return True if somebody was left out, or counts again, since a measurement began."""
+    began = measurement.started_at or measurement.created_at
+    return Exclusion.objects.changed_since(measurement.project_id, began).exists()
 
 
 def stored_agreement(result: dict[str, Any]) -> Agreement | None:

@@ -6,9 +6,10 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
+from django.db.models import Q
 from django.db.models.functions import Length
 
-from labelapp.models import Assignment, Origin, Placement, Project
+from labelapp.models import Assignment, Origin, Placement, Project, counting
 
 CHUNK_SIZE = 2000  # rows in memory
 
@@ -22,18 +23,21 @@ class MeasuredRanking(NamedTuple):
     places: dict[int, int] | None = None  # by response, from 0; None if the order is unknown
     lengths: dict[int, int] | None = None  # characters, by response
     prompt: int | None = None
+    ranking: int | None = None
+    excluded: bool = False  # it is left out with its labeller
 
 
-def rankings_by_prompt(project: Project) -> Iterator[list[MeasuredRanking]]:
+def rankings_by_prompt(
+    project: Project, *, with_excluded: bool = False
+) -> Iterator[list[MeasuredRanking]]:
     """Yield the rankings that count, prompt by prompt, from two streamed queries.
 
-    Current rankings count, unless they are surplus. Adjudicated rankings are left out, because
-    their authors have seen the others.
+    Current rankings count, unless they are surplus. Adjudicated rankings do not, because their
+    authors have seen the others. `with_excluded` adds those that are left out with their labeller.
     """
+    which = Q(ranking__is_current=True) if with_excluded else counting("ranking__")
     rows = (
-        Placement.objects.filter(
-            ranking__prompt__project=project, ranking__is_current=True, ranking__surplus=False
-        )
+        Placement.objects.filter(which, ranking__prompt__project=project, ranking__surplus=False)
         .exclude(ranking__origin=Origin.ADJUDICATED)
         .order_by("ranking__prompt_id", "ranking_id", "response_id")
         .values_list(
@@ -41,6 +45,8 @@ def rankings_by_prompt(project: Project) -> Iterator[list[MeasuredRanking]]:
             "ranking_id",
             "ranking__member_id",
             "ranking__seconds",
+            "ranking__created_at",
+            "ranking__member__excluded_from",
             "response_id",
             "rank",
             Length("response__text"),
@@ -54,9 +60,11 @@ def rankings_by_prompt(project: Project) -> Iterator[list[MeasuredRanking]]:
         prompt_orders = shown if shown_prompt == prompt else {}
         yield [
             measured_ranking(
-                member, seconds, [row[4:] for row in placements], prompt_orders, prompt
+                member, seconds, [row[6:] for row in placements], prompt_orders, prompt
+            )._replace(ranking=ranking, excluded=bool(left_out and left_out <= made))
+            for (ranking, member, seconds, made, left_out), placements in groupby(
+                prompt_rows, key=itemgetter(1, 2, 3, 4, 5)
             )
-            for (_, member, seconds), placements in groupby(prompt_rows, key=itemgetter(1, 2, 3))
         ]
 
 

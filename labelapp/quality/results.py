@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from labelapp.rendering.heat_map import shade
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -24,6 +26,18 @@ class Figure:
 NOT_MEASURED = Figure("", "comparisons", why_not="Measure again to see it.")
 
 
+# By kind of alert: where the labeller's page shows the rankings behind it, and the link's words.
+EVIDENCE = {
+    "speed": ("?sort=fastest#rankings", "See their fastest rankings"),
+    "place": ("?sort=newest#rankings", "See the order shown beside their ranks"),
+    "ties": ("?sort=ties#rankings", "See their rankings with most ties"),
+    "length": ("?sort=newest#rankings", "See how often they preferred the longer response"),
+    "chance": ("#rankings", "See the rankings that others disagree with most"),
+    "gold": ("#gold", "See their rankings of gold prompts"),
+    "consistency": ("#consistency", "See their repeated rankings"),
+}
+
+
 @dataclass(frozen=True)
 class Alert:
     """A hint, not a verdict, that a labeller's rankings stand out."""
@@ -31,6 +45,11 @@ class Alert:
     kind: str
     badge: str  # two or three words
     text: str  # what the labeller does, and what the others do
+
+    @property
+    def evidence(self) -> tuple[str, str]:
+        """Return the end of the address of the labeller's page, and the words of a link there."""
+        return EVIDENCE.get(self.kind, ("#rankings", "See their rankings"))
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,23 @@ class LabellerFigures:
 
 
 @dataclass(frozen=True)
+class PairAgreement:
+    """How often two labellers order a pair of responses alike that both ranked apart."""
+
+    first: int  # members
+    second: int
+    share: float
+    low: float | None  # 95 % interval; None with too few prompts
+    high: float | None
+    comparisons: int
+
+    @property
+    def shade(self) -> int:
+        """Return the shade of the share in a heat map; chance level is the lowest."""
+        return shade(self.share, 0.5)
+
+
+@dataclass(frozen=True)
 class Agreement:
     """The agreement of a project's labellers, and the counts it was measured on."""
 
@@ -72,6 +108,7 @@ class Agreement:
     shared_prompts: int  # ranked by two labellers or more
     figures: Sequence[Figure]
     people: Sequence[LabellerFigures]  # by number of rankings, most first; all together at the end
+    pairs: Sequence[PairAgreement] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "people": [one.to_json() for one in self.people]}
@@ -80,7 +117,8 @@ class Agreement:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         figures = [Figure(**figure) for figure in values["figures"]]
         people = [LabellerFigures.from_json(one) for one in values["people"]]
-        return cls(**{**values, "figures": figures, "people": people})
+        pairs = [PairAgreement(**pair) for pair in values.get("pairs", ())]
+        return cls(**{**values, "figures": figures, "people": people, "pairs": pairs})
 
     def named(self) -> dict[str, Figure]:
         return {figure.name: figure for figure in self.figures}

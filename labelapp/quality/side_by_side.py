@@ -39,6 +39,10 @@ class Column:
         return self.ranking.member.name
 
     @property
+    def counts(self) -> bool:
+        return not self.ranking.surplus and not self.ranking.is_left_out
+
+    @property
     def has_details(self) -> bool:
         return bool(self.ranking.note or self.ranking.all_bad or self.rated)
 
@@ -105,7 +109,7 @@ def side_by_side(prompt: Prompt) -> SideBySide:
         by_set[ranking.responses_hash].append(make_column(ranking, letters))
     tables = [make_table(name, columns, responses) for name, columns in by_set.items()]
     tables.sort(key=lambda table: (-len(table.columns), min(table.by_letter.values())))
-    counting = [one for table in tables for one in table.columns if not one.ranking.surplus]
+    counting = [one for table in tables for one in table.columns if one.counts]
     return SideBySide(responses, tables, find_splits(counting, letters))
 
 
@@ -137,8 +141,10 @@ def make_table(
     all_adjudicated = [one for one in columns if one.ranking.origin == Origin.ADJUDICATED]
     adjudicated = next((one for one in all_adjudicated if one.ranking.is_current), None)
     earlier = [one for one in all_adjudicated if one is not adjudicated]
-    # Surplus rankings are shown but do not count, unless there are no others.
-    counting = [one for one in own if not one.ranking.surplus] or own
+    # Rankings that are left out are shown but do not count; nor do surplus ones, unless there are
+    # no others.
+    kept = [one for one in own if not one.ranking.is_left_out]
+    counting = [one for one in kept if not one.ranking.surplus] or kept
     majority_ranks = rank_by_majority(counting, by_letter)
     rows = [
         Row(

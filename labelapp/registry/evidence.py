@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Length
 
 from labelapp.db.cache import cached
-from labelapp.models import Placement, Prompt, PromptAgreement, Score, TrainingRun
+from labelapp.models import Placement, Prompt, PromptAgreement, Score, TrainingRun, counting
 from labelapp.runs.caveats import gain
 from labelapp.runs.one_run.breakdowns import LENGTHS, responses_name
 from labelapp.runs.paired_bootstrap import Gain, paired_gains
@@ -175,7 +175,7 @@ def scores(run: TrainingRun, prompts: Sequence[int]) -> Scores:
 def placements(prompts: Sequence[int]) -> Iterable[Any]:
     """Return rows of (prompt, labeller, ranking, response, rank, source, characters)."""
     return (
-        Placement.objects.filter(ranking__is_current=True, ranking__prompt__in=prompts)
+        Placement.objects.filter(counting("ranking__"), ranking__prompt__in=prompts)
         .order_by("ranking__prompt", "ranking__member__name", "ranking", "pk")
         .values_list(
             "ranking__prompt",

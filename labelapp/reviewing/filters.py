@@ -22,7 +22,7 @@ from django.db.models.functions import Coalesce, Length
 from django.utils.http import urlencode
 
 from labelapp.db.contents import search_prompts
-from labelapp.models import Prompt, PromptAgreement, Ranking, Response, TrainingRun
+from labelapp.models import Prompt, PromptAgreement, Ranking, Response, TrainingRun, counting
 
 NEARLY_EQUAL = 1.25
 """Longest response over the shortest: at most this is nearly equal, as in training's figures."""
@@ -140,7 +140,7 @@ def containing(text: str) -> Q:
 
 def rankings(chosen: Filter) -> QuerySet[Any, Any]:
     """Return the rankings of the prompt that the labeller made within the days."""
-    found = of_prompt(Ranking, is_current=True)
+    found = of_prompt(Ranking).filter(counting())
     if chosen.labeller:
         found = found.filter(member=chosen.labeller)
     if chosen.since:

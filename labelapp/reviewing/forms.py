@@ -72,6 +72,6 @@ class FilterForm(forms.Form):
 
 def labellers(project: Project) -> list[tuple[str, str]]:
     """Return the members of a project who have a ranking as choices, by name."""
-    ranked = Ranking.objects.filter(member=OuterRef("pk"), is_current=True)
+    ranked = Ranking.objects.counting().filter(member=OuterRef("pk"))
     members = project.members.filter(Exists(ranked)).order_by("name")
     return [(str(pk), name) for pk, name in members.values_list("pk", "name")]

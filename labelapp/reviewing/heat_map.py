@@ -1,34 +1,18 @@
 """The agreement of raters as a table with a row and a column for each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from django.urls import reverse
 
 from labelapp.models import TrainingRun
-from labelapp.reviewing.results import Rater, RaterAgreement, Review
+from labelapp.rendering.heat_map import HeatMap, HeatRow
+from labelapp.reviewing.results import Rater, Review
 
 NAMES = {
     "adjudicated": "Adjudicated",
     "longer": "Longer wins",
     "words": "More words win",
 }
-
-
-@dataclass(frozen=True)
-class HeatRow:
-    """A rater with its agreement with each of the raters; None for itself and without pairs."""
-
-    name: str
-    kind: str
-    cells: list[RaterAgreement | None]
-
-
-@dataclass(frozen=True)
-class HeatMap:
-    rows: list[HeatRow]
-
-    @property
-    def names(self) -> list[str]:
-        return [row.name for row in self.rows]
 
 
 def heat_map(review: Review, run: TrainingRun, members: Mapping[int, str]) -> HeatMap:
@@ -40,6 +24,7 @@ def heat_map(review: Review, run: TrainingRun, members: Mapping[int, str]) -> He
             HeatRow(
                 name=rater_name(rater, run, members),
                 kind=rater.kind,
+                url=rater_url(rater, run, members),
                 cells=[found.get((min(row, column), max(row, column))) for column in places],
             )
             for row, rater in enumerate(review.raters)
@@ -51,3 +36,10 @@ def rater_name(rater: Rater, run: TrainingRun, members: Mapping[int, str]) -> st
     if rater.member is not None:
         return members.get(rater.member, "removed")
     return NAMES.get(rater.kind, f"Model of run {run.pk}")
+
+
+def rater_url(rater: Rater, run: TrainingRun, members: Mapping[int, str]) -> str:
+    """Return the address of a labeller's page, or "" for other raters."""
+    if rater.member not in members:
+        return ""
+    return reverse("person", args=[run.project.slug, rater.member])

@@ -12,7 +12,7 @@ from django.db import IntegrityError
 
 from labelapp.jobs import jobs, process
 from labelapp.jobs.jobs import Enqueue
-from labelapp.models import Ranking, ReviewMeasurement, State, TrainingRun, User
+from labelapp.models import Exclusion, Ranking, ReviewMeasurement, State, TrainingRun, User
 from labelapp.reviewing.results import Review
 
 
@@ -43,7 +43,7 @@ class LastMeasurement:
     review: Review | None = None
     at: datetime | None = None  # when it began
     is_active: bool = False
-    is_stale: bool = False  # people have ranked since
+    is_stale: bool = False  # people have ranked, or somebody was left out or back, since
     failed: str = ""  # reason why a newer measurement failed
 
 
@@ -60,15 +60,20 @@ def last_measurement(run: TrainingRun) -> LastMeasurement:
         review=review,
         at=done.started_at if done and review else None,
         is_active=newest.is_active,
-        is_stale=bool(done and review and ranked_since(run, done)),
+        is_stale=bool(done and review and changed_since(run, done)),
         failed=newest.reason,
     )
 
 
-def ranked_since(run: TrainingRun, measurement: ReviewMeasurement) -> bool:
-    """Return True if people have ranked prompts of the project since a measurement began."""
+def changed_since(run: TrainingRun, measurement: ReviewMeasurement) -> bool:
+    """Return True if the project's rankings that count have changed since a measurement began."""
+    began = measurement.started_at
+    if began is None:
+        return False
     newest = Ranking.objects.filter(prompt__project=run.project_id).order_by("-pk").first()
-    return bool(newest and measurement.started_at and newest.created_at > measurement.started_at)
+    if newest is not None and newest.created_at > began:
+        return True
+    return Exclusion.objects.changed_since(run.project_id, began).exists()
 
 
 def stored_review(result: dict[str, Any]) -> Review | None:

@@ -27,6 +27,7 @@ class RaterRow:
     cells: list[RankCell]
     agreed: int | None = None  # comparisons that the model orders alike; None for the model
     compared: int | None = None
+    member: int | None = None  # whose ranking it is
 
 
 def rater_rows(reviewed: ReviewedPrompt) -> list[RaterRow]:
@@ -41,6 +42,7 @@ def rater_rows(reviewed: ReviewedPrompt) -> list[RaterRow]:
             ),
             agreed=given.agreed,
             compared=given.compared,
+            member=given.member,
         )
         for given in reviewed.rankings
     ]

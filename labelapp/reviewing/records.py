@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from labelapp.models import Origin, Placement, PromptAgreement, Score, TrainingRun
+from labelapp.models import Origin, Placement, PromptAgreement, Score, TrainingRun, counting
 from training.rankings import Identifier, Ranking
 
 CHUNK_SIZE = 2000  # rows in memory
@@ -73,7 +73,7 @@ def scored_response(source: str, text: str, reward: float) -> ScoredResponse:
 def rankings_by_prompt(run: TrainingRun) -> Iterator[tuple[int, list[tuple[int, dict[int, int]]]]]:
     """Yield each ranked prompt with its current rankings: the member, and ranks by response."""
     rows = (
-        Placement.objects.filter(ranking__prompt__project=run.project_id, ranking__is_current=True)
+        Placement.objects.filter(counting("ranking__"), ranking__prompt__project=run.project_id)
         .order_by("ranking__prompt_id", "ranking_id", "response_id")
         .values_list(
             "ranking__prompt_id",

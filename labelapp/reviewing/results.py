@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-SHADES = 6  # of a heat map
+from labelapp.rendering.heat_map import shade
+
 LOWEST_SHARE = 0.4  # without a shade: three answers at random agree in a third
 EVERY_KIND = ("person", "adjudicated", "model", "longer", "words")
 
@@ -71,8 +72,7 @@ class RaterAgreement:
     @property
     def shade(self) -> int:
         """Return the shade of the share in a heat map, from 0 to SHADES."""
-        above = (self.share - LOWEST_SHARE) / (1 - LOWEST_SHARE)
-        return max(0, min(SHADES, round(SHADES * above)))
+        return shade(self.share, LOWEST_SHARE)
 
 
 @dataclass(frozen=True)

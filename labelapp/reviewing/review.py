@@ -42,6 +42,7 @@ class GivenRanking:
     """A current ranking of the prompt, without responses that have no score."""
 
     name: str
+    member: int  # primary key
     is_adjudicated: bool
     note: str
     ranking: TrainingRanking
@@ -136,7 +137,8 @@ def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[Revi
         scores[score.response.prompt_id].append(score)
     rankings = defaultdict(list)
     for ranking in (
-        Ranking.objects.filter(prompt__in=prompts, is_current=True)
+        Ranking.objects.counting()
+        .filter(prompt__in=prompts)
         .select_related("member")
         .prefetch_related("placements")
         .order_by("member__name", "pk")
@@ -230,6 +232,7 @@ def give(
     pairs = scoring.compared_pairs(training_ranking, same_as)
     return GivenRanking(
         name=labeller_name(ranking),
+        member=ranking.member_id,
         is_adjudicated=ranking.origin == Origin.ADJUDICATED,
         note=ranking.note,
         ranking=training_ranking,

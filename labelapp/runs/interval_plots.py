@@ -23,6 +23,7 @@ class Estimate:
     low: float | None
     high: float | None
     text: str
+    url: str = ""  # of a page on it
 
 
 @dataclass(frozen=True)
@@ -61,19 +62,25 @@ class IntervalsPlot:
     title: str
     dots: list[Dot]
     ticks: list[tuple[float, str]]  # position in percent, label
-    zero: float | None  # position of zero, if it is on the axis
+    zero: float | None  # position of the line to compare with, if it is on the axis
 
 
 def intervals_plot(
-    title: str, estimates: Sequence[Estimate], label: Callable[[float], str]
+    title: str,
+    estimates: Sequence[Estimate],
+    label: Callable[[float], str],
+    level: float | None = 0.0,
 ) -> IntervalsPlot:
-    """Return the plot of estimates, at least one, whose axis is written by `label`."""
+    """Return the plot of estimates, at least one, whose axis is written by `label`.
+
+    A line marks `level`, if it is on the axis.
+    """
     axis = axis_of(estimates)
     return IntervalsPlot(
         title=title,
         dots=[dot(axis, one) for one in estimates],
         ticks=axis.ticks(label),
-        zero=axis.place(0.0) if axis.bottom <= 0.0 <= axis.top else None,
+        zero=None if level is None or not axis.bottom <= level <= axis.top else axis.place(level),
     )
 
 

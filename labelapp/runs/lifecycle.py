@@ -15,7 +15,15 @@ from labelapp.db.retry import with_retries
 from labelapp.db.writer import write
 from labelapp.jobs import files, jobs
 from labelapp.jobs.jobs import Enqueue
-from labelapp.models import ModelVersion, Placement, Project, State, TrainingRun, User
+from labelapp.models import (
+    ModelVersion,
+    Placement,
+    Project,
+    State,
+    TrainingRun,
+    User,
+    counting,
+)
 from labelapp.runs import scores, source_accuracy
 from labelapp.runs.process import command, end_orphan, run_folder, watch
 from training.config import TrainConfig
@@ -38,7 +46,7 @@ def reason_not_to_start(project: Project) -> str:
     """
     # A ranking has a comparison if its ranks differ, so that a response is below the first place.
     prompts = Placement.objects.filter(
-        rank__in=(2, UNRANKED), ranking__is_current=True, ranking__prompt__project=project
+        counting("ranking__"), rank__in=(2, UNRANKED), ranking__prompt__project=project
     )
     comparable = len(prompts.values_list("ranking__prompt_id").distinct()[:2])
     if comparable < 2:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, FloatField, OuterRef, Q, Subquery
 
-from labelapp.models import Origin, Placement, Ranking, Score, TrainingRun
+from labelapp.models import Origin, Placement, Ranking, Score, TrainingRun, counting
 from labelapp.models.jobs import is_number
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.scores import aggregation_of
@@ -19,11 +19,10 @@ def counted(run: TrainingRun) -> Q:
         case "majority":
             return ~adjudicated
         case "adjudicated":
-            decided = Ranking.objects.filter(
+            decided = Ranking.objects.counting().filter(
                 prompt=OuterRef("ranking__prompt"),
                 responses_hash=OuterRef("ranking__responses_hash"),
                 origin=Origin.ADJUDICATED,
-                is_current=True,
             )
             return adjudicated | ~Q(Exists(decided))
         case _:
@@ -51,7 +50,7 @@ def mean_reward(run: TrainingRun) -> float:
 def human_ranks(run: TrainingRun, responses: Iterable[int]) -> Mapping[int, list[HumanRank]]:
     """Return the ranks that the run was judged on, by response."""
     placements = Placement.objects.filter(
-        counted(run), ranking__is_current=True, response__in=responses
+        counted(run), counting("ranking__"), response__in=responses
     )
     rows: Iterable[Any] = placements.order_by("ranking__member__name", "ranking_id").values_list(
         "response_id", "ranking__member__name", "rank"

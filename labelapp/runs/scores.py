@@ -6,7 +6,16 @@ from operator import itemgetter
 
 from tqdm import tqdm
 
-from labelapp.models import Origin, Placement, Prompt, PromptAgreement, Response, Score, TrainingRun
+from labelapp.models import (
+    Origin,
+    Placement,
+    Prompt,
+    PromptAgreement,
+    Response,
+    Score,
+    TrainingRun,
+    counting,
+)
 from training.aggregation import choose
 from training.config import stored_aggregation
 from training.rankings import Aggregation, Identifier, Kind, Ranking, comparisons
@@ -70,11 +79,11 @@ def store_agreements(run: TrainingRun, held_out: frozenset[int | str]) -> None:
 def count_agreements(run: TrainingRun) -> Iterator[tuple[int, tuple[int, int]]]:
     """Yield (prompt, (comparisons, those that the model orders differently)).
 
-    The comparisons are those of the current rankings that the run would be trained on, without
-    those of responses that are equal after the cut to the token limit.
+    The comparisons are those of the rankings that count and that the run would be trained on,
+    without those of responses that are equal after the cut to the token limit.
     """
     rows = (
-        Placement.objects.filter(ranking__is_current=True, response__scores__run=run)
+        Placement.objects.filter(counting("ranking__"), response__scores__run=run)
         .order_by("ranking__prompt_id", "ranking_id")
         .values_list(
             "ranking__prompt_id",

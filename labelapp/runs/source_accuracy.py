@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import BigIntegerField, Case, Count, F, OuterRef, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
-from labelapp.models import Placement, PromptAgreement, Score, TrainingRun
+from labelapp.models import Placement, PromptAgreement, Score, TrainingRun, counting
 from labelapp.runs.paired_bootstrap import Column, grouped, intervals
 from labelapp.runs.pairs import counted, reward
 from training.runs.folder import RunFolder
@@ -44,7 +44,7 @@ def counts(run: TrainingRun) -> Any:
     held_out = PromptAgreement.objects.filter(run=run, held_out=True, comparisons__gt=0)
     return (
         Placement.objects.filter(
-            counted(run), ranking__is_current=True, ranking__prompt__in=held_out.values("prompt")
+            counted(run), counting("ranking__"), ranking__prompt__in=held_out.values("prompt")
         )
         .filter(ranking__placements__rank__gt=F("rank"))
         .annotate(

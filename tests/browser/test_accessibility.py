@@ -32,6 +32,7 @@ from labelapp.models import (
     Upload,
     User,
 )
+from labelapp.people import records
 from labelapp.projects import invitations
 from labelapp.quality.coefficients import measure
 from labelapp.quality.disagreements import Recorder
@@ -323,7 +324,8 @@ def test_a_managers_pages(
     text = "Ties 92 % of 578 pairs of responses. The others tie 11 %."
     found["people"][0]["alarms"] = [{"kind": "ties", "badge": "Ties a lot", "text": text}]
     AgreementMeasurement.objects.update(state=State.DONE, result=found, finished_at=timezone.now())
-    expect(page.get_by_text("All together", exact=True)).to_be_visible()  # it asks for itself
+    expect(page.get_by_text("All together", exact=True).first).to_be_visible()  # it asks for itself
+    page.get_by_text("All figures of each labeller").click()
     faults.look("agreement, measured")
 
 
@@ -592,3 +594,63 @@ def test_the_pages_of_files_in_their_states(
         state=State.FAILED, reason="The disk is full.", finished_at=timezone.now()
     )
     faults.visit(live_server.url, ["projects/kitchen/export/"])
+
+
+def test_the_page_of_a_labeller(
+    faults: Faults,
+    page: Page,
+    live_server: Any,
+    sign_in_as: As,
+    disputed: list[Prompt],
+    expected_errors: list[str],
+) -> None:
+    expected_errors.append("Failed to load resource")  # a refusal is no success
+    project = disputed[0].project
+    ranking = disputed[0].rankings.filter(is_current=True).earliest("pk")
+    person = ranking.member
+    with Recorder(project) as recorder:
+        found = measure(recorder.record(rankings_by_prompt(project))).to_json()
+        recorder.store()
+    alert = {"kind": "ties", "badge": "Ties a lot", "text": "Ties 92 % of 578 pairs."}
+    for one in found["people"]:
+        one["alarms"] = [alert]
+    AgreementMeasurement.objects.create(
+        project=project, state=State.DONE, result=found, finished_at=timezone.now()
+    )
+    sign_in_as(project.members.get(name="manager"))
+    url = f"{live_server.url}/projects/kitchen/people/{person.pk}/"
+    page.goto(url)
+    expect(page.get_by_text("Ties a lot")).to_be_visible()
+    page.get_by_text("Show table").first.click()
+    faults.look("a labeller")
+    page.get_by_label("Add a note").fill("Talked on Monday.")
+    page.get_by_role("button", name="Save note").click()
+    expect(page.get_by_text("Talked on Monday.")).to_be_visible()
+    page.get_by_role("checkbox", name="Select “").first.check()
+    page.get_by_role("button", name="Have the selected ranked again").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    faults.look("a labeller, with a note, asked again")
+    page.goto(url)
+    page.get_by_label("Rankings submitted or changed").check()
+    page.get_by_label("Reason").fill("Ties too much.")
+    page.get_by_role("button", name="Leave out", exact=True).click()
+    expect(page.get_by_text("Enter the first day")).to_be_visible()
+    faults.look("a labeller, not left out without a day")
+    page.get_by_label("All their rankings").check()
+    page.get_by_role("button", name="Leave out", exact=True).click()
+    expect(page.get_by_role("button", name="Count them again")).to_be_visible()
+    faults.look("a labeller, left out")
+    faults.visit(f"{live_server.url}/projects/kitchen", ["export/", "agreement/"])
+
+
+def test_a_message_above_a_task(
+    faults: Faults, page: Page, live_server: Any, ranking_page: RankingPage, prompt: Prompt,
+    labeller: Member, manager: Member,
+) -> None:  # fmt: skip
+    assert manager.user is not None
+    records.send(member=labeller, by=manager.user, text="Please read all of them.")
+    ranking_page.open()
+    faults.look("a task, with a message")
+    page.get_by_role("button", name="Got it").click()
+    expect(page.get_by_text("Please read all of them.")).to_have_count(0)
+    faults.look("a task, with the message dismissed")

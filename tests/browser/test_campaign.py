@@ -46,7 +46,7 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
     page.get_by_role("checkbox", name="The last prompt?").check()
     expect(page.get_by_role("status")).to_have_text("1 selected")
     page.get_by_label("Priority").fill("9")
-    page.get_by_role("button", name="Set").click()
+    page.get_by_role("button", name="Set the priority").click()
     expect(page.get_by_text("1 prompt now has priority 9.")).to_be_visible()
     expect(rows.nth(1)).to_contain_text("The last prompt?")
 
@@ -58,6 +58,23 @@ def test_a_manager_sees_progress_raises_a_priority_and_reopens_a_prompt(
     expect(page.get_by_text("2 rankings requested: 1 not assigned yet.")).to_be_visible()
     campaign["ranked"].refresh_from_db()
     assert (campaign["ranked"].rankings_needed, campaign["ranked"].came_back) == (1, True)
+
+
+def test_enter_presses_the_button_beside_a_field_and_the_change_is_undone(
+    live_server: Any, sign_in_as: As, manager: Member, campaign: dict[str, Prompt]
+) -> None:
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/prompts/")
+    page.get_by_role("checkbox", name="The last prompt?").check()
+    page.get_by_label("Rankings wanted").fill("5")
+    page.get_by_label("Rankings wanted").press("Enter")
+    expect(page.get_by_text("1 prompt now wants 5 rankings.")).to_be_visible()
+    page.get_by_role("button", name="Undo the last change").click()
+    expect(page.get_by_text("Undone: 1 prompt as before.")).to_be_visible()
+    page.goto(f"{live_server.url}/projects/kitchen/prompts/{campaign['last'].pk}/")
+    page.get_by_label("Rankings wanted").fill("3")
+    page.get_by_label("Rankings wanted").press("Enter")
+    expect(page.get_by_text("1 prompt now wants 3 rankings.")).to_be_visible()
 
 
 def test_all_of_a_page_can_be_chosen_at_once(

@@ -31,8 +31,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     create_engine,
     func,
+    or_,
     select,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -59,6 +61,7 @@ member = Table(
     metadata,
     Column("id", BigInteger, primary_key=True),
     Column("name", String),
+    Column("excluded_from", DateTime(timezone=True)),
 )
 prompt = Table(
     "labelapp_prompt",
@@ -96,7 +99,7 @@ placement = Table(
 
 
 class DatabaseSource:
-    """Read a project's prompts, each with all its responses and its current rankings."""
+    """Read a project's prompts, each with all its responses and the rankings that count."""
 
     def __init__(
         self, database_url: str, slug: str, rankings: RankingFilter = EVERY_RANKING
@@ -175,7 +178,7 @@ class DatabaseSource:
             .join(ranking, ranking.c.id == placement.c.ranking_id)
             .join(member, member.c.id == ranking.c.member_id)
             .join(prompt, prompt.c.id == ranking.c.prompt_id)
-            .where(prompt.c.project_id == self.project_id, ranking.c.is_current)
+            .where(prompt.c.project_id == self.project_id, counting())
             .where(*conditions(self.rankings))
             .order_by(ranking.c.prompt_id, placement.c.ranking_id, placement.c.response_id)
         )
@@ -195,6 +198,17 @@ class DatabaseSource:
         except DBAPIError as error:
             reason = str(error.orig).strip().splitlines()[0]
             raise UserError(f"the database cannot be read: {reason}") from error
+
+
+def counting() -> ColumnElement[bool]:
+    """Return the condition that a ranking counts: it is current, and not left out.
+
+    labelapp/models/people.py has the same condition for the pages. Both times are columns that
+    Django wrote, so SQLite compares them correctly as texts.
+    """
+    excluded_from = member.c.excluded_from
+    kept = or_(excluded_from.is_(None), excluded_from > ranking.c.created_at)
+    return and_(ranking.c.is_current, kept)
 
 
 def conditions(rankings: RankingFilter) -> Iterator[ColumnElement[bool]]:

@@ -62,13 +62,19 @@ class Command(BaseCommand):
             default=argparse.SUPPRESS,
             help=argparse.SUPPRESS,
         )
+        parser.add_argument(
+            "--include-left-out",
+            action="store_true",
+            help="also export rankings that are left out with their labeller",
+        )
         parser.add_argument("--force", action="store_true", help="overwrite an existing file")
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = get_project(options["project"])
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # no incomplete file is left
         format_ = options["format"] or format_of(options["file"])
-        selection = {"all_versions": options["all_versions"], "aggregation": options["aggregation"]}
+        names = ("all_versions", "aggregation", "include_left_out")
+        selection = {name: options[name] for name in names}
         bar = partial(show, total=project.prompts.count(), name=project.slug)
         try:
             if options["file"] == "-":

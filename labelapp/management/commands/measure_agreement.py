@@ -34,7 +34,8 @@ class Command(BaseCommand):
         started = timezone.now()
         with Recorder(project) as recorder:
             agreement = measure(
-                recorder.record(rankings_by_prompt(project)), checks_by_prompt(project)
+                recorder.record(rankings_by_prompt(project, with_excluded=True)),
+                checks_by_prompt(project),
             )
             recorder.store()
         if not options["by_task"]:

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
@@ -21,6 +22,7 @@ from labelapp.web.access import member_view
 from labelapp.web.middleware import PageRequest
 
 PAGE_SIZE = 50
+MAX_SEARCH = 150  # characters
 
 
 def find(member: Member, pk: int) -> Member:
@@ -29,15 +31,20 @@ def find(member: Member, pk: int) -> Member:
     return get_object_or_404(persons, pk=pk, project=member.project)
 
 
-def done(request: PageRequest, member: Member, person: Member, message: str) -> HttpResponse:
-    """Return the updated row, or a redirect if managers have closed this page to themselves."""
+def done(
+    request: PageRequest, member: Member, person: Member, message: str, earlier: str = ""
+) -> HttpResponse:
+    """Return the updated row, or a redirect if managers have closed this page to themselves.
+
+    The row offers to give the person their `earlier` role back.
+    """
     own = person.user_id == request.user.pk and not request.user.is_superuser
     if own and not person.is_active:
         target = redirect("projects")
     elif own and not person.manages:
         target = redirect(member.project)
     elif request.htmx:
-        return row(request, member, person, said=message)
+        return row(request, member, person, said=message, earlier=earlier)
     else:
         target = redirect("people", member.project.slug)
     messages.success(request, message)
@@ -85,7 +92,8 @@ def links_revoked(number: int) -> str:
 def index(request: PageRequest, member: Member) -> HttpResponse:
     shown = request.GET.get("show", "")
     shown = shown if shown in people.KINDS else people.ACTIVE
-    members = people.of_kind(member.project, shown)
+    search = request.GET.get("q", "").replace("\0", "").strip()[:MAX_SEARCH]
+    members = people.search(people.of_kind(member.project, shown), search)
     page = Paginator(members, PAGE_SIZE).get_page(request.GET.get("page"))
     show_links(page.object_list, member.project)
     context = {
@@ -94,7 +102,8 @@ def index(request: PageRequest, member: Member) -> HttpResponse:
         "shown": shown,
         "counts": people.count_kinds(member.project),
         "page": page,
-        "query": f"show={shown}&",
+        "search": search,
+        "query": urlencode({"show": shown} | ({"q": search} if search else {})) + "&",
         "roles": Role.choices,
     }
     return render(request, "projects/members/list.html", context)
@@ -109,13 +118,14 @@ def change_role(request: PageRequest, member: Member, pk: int) -> HttpResponse:
         return refuse(request, member, person, str(next(iter(form.errors.values()))[0]))
     try:
         role, shown = form.cleaned_data["role"], form.cleaned_data["shown"] or None
+        earlier = person.role
         revoked = people.change_role(member=person, role=role, instead_of=shown)
     except people.ChangedMeanwhileError as error:
         return refuse(request, member, person, str(error), status=409)
     except people.LastManagerError as error:
         return refuse(request, member, person, str(error))
     message = f"{person.name} is now a {person.role}.{links_revoked(revoked)}"
-    return done(request, member, person, message)
+    return done(request, member, person, message, earlier if earlier != person.role else "")
 
 
 @require_POST

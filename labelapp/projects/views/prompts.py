@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.labelling import controls
 from labelapp.labelling.blinding import giveaways
 from labelapp.models import Assignment, Member, Prompt, PromptAgreement, Ranking, Role
-from labelapp.projects import prompts
+from labelapp.projects import prompt_changes, prompts
 from labelapp.projects.forms.prompts import (
     ActionForm,
     WantedForm,
@@ -22,10 +23,31 @@ from labelapp.projects.forms.prompts import (
     problems,
     selected_prompts,
 )
+from labelapp.projects.prompt_filters import DISAGREE, RANKED, STATES, PromptFilter, matching
 from labelapp.rendering.texts import render_prompt, sources
-from labelapp.web.access import REVIEWERS, member_view
+from labelapp.web.access import REVIEWERS, member_view, signed_in
 
-MAX_SEARCH = 200  # characters
+OFFERED = "prompts-undo"  # in the session: the next page offers to undo the last change
+MAX_LABELLERS = 500  # in the filter
+COLUMNS = (
+    ("prompt", "Prompt"),
+    ("rankings", "Rankings"),
+    ("progress", "In progress"),
+    ("wanted", "Wanted"),
+    ("priority", "Priority"),
+    ("skips", "Skips"),
+)
+SORT_CHOICES = (
+    ("", "Queue or import"),
+    ("-prompt", "Newest first"),
+    ("-disagreement", "Disagreement, most first"),
+    ("-rankings", "Rankings, most first"),
+    ("rankings", "Rankings, fewest first"),
+    ("-progress", "In progress, most first"),
+    ("-wanted", "Wanted, most first"),
+    ("-priority", "Priority, highest first"),
+    ("-skips", "Skips, most first"),
+)
 
 
 def require_manager_to_post(request: HttpRequest, member: Member) -> None:
@@ -33,25 +55,43 @@ def require_manager_to_post(request: HttpRequest, member: Member) -> None:
         raise PermissionDenied("Only a manager of the project can change the queue.")
 
 
+def count_matching(
+    member: Member, chosen: PromptFilter, page: prompts.Page, *, is_first: bool
+) -> int:
+    """Return the number of prompts that a manager may change at once.
+
+    A page that has them all is not searched for again: that would take as long as the page.
+    """
+    if is_first and not page.next:
+        return len(page.rows)
+    return prompts.count_matching(member.project, chosen) if member.manages else 0
+
+
 def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
     """Render the list for the query string, ignoring invalid values."""
-    query = request.GET
-    shown = query.get("show", "") if query.get("show", "") in prompts.FILTERS else ""
-    search = query.get("q", "").replace("\0", "").strip()[:MAX_SEARCH]
-    page = prompts.page(
-        project=member.project, shown=shown, search=search, after=query.get("after", "")
-    )
-    filters = {name: value for name, value in (("show", shown), ("q", search)) if value}
+    project, after = member.project, request.GET.get("after", "")
+    chosen = PromptFilter.of(request.GET.dict())
+    page = prompts.page(project=project, chosen=chosen, after=after)
     context = {
         "member": member,
-        "project": member.project,
+        "project": project,
         "page": page,
-        "filters": prompts.FILTERS.items(),
-        "shown": shown,
-        "search": search,
-        "is_first": not query.get("after"),
-        "first_query": urlencode(filters),
-        "next_query": urlencode(filters | {"after": page.next}),
+        "states": [(state, name, chosen.query(show=state)) for state, name in STATES.items()],
+        "columns": [(name, title, chosen.sorted_by(name)) for name, title in COLUMNS],
+        "chosen": chosen,
+        "ranked_choices": RANKED.items(),
+        "sort_choices": SORT_CHOICES,
+        "disagree_choices": DISAGREE.items(),
+        "labellers": project.members.order_by("name").values_list("pk", "name")[:MAX_LABELLERS],
+        "matching": count_matching(member, chosen, page, is_first=not after),
+        "counted": prompts.COUNTED,
+        "is_first": not after,
+        "first_query": chosen.query(),
+        "next_query": urlencode({"after": page.next}) + (f"&{q}" if (q := chosen.query()) else ""),
+        "cleared_query": chosen.query(labeller=0, source="", ranked="", disagree=""),
+        "unsearched_query": chosen.query(q=""),
+        "can_undo": request.session.pop(OFFERED, False)
+        and prompt_changes.last_change(project, signed_in(request)),
         "wanted": WantedForm(initial={"wanted": member.project.rankings_per_prompt}),
     }
     status = 422 if extra.get("problems") else 200
@@ -65,14 +105,31 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     require_manager_to_post(request, member)
     if request.method != "POST":
         return list_response(request, member)
-    form = ActionForm(
-        request.POST, prompts=selected_prompts(request.POST, member.project.prompts.all())
-    )
+    every = request.POST.get("all") == "1"
+    if every:
+        selected = matching(member.project, PromptFilter.of(request.GET.dict()))
+    else:
+        selected = selected_prompts(request.POST, member.project.prompts.all())
+    form = ActionForm(request.POST, prompts=selected)
     if not form.is_valid():
-        checked = set(form.prompts.values_list("pk", flat=True))
+        checked = set() if every else set(selected.values_list("pk", flat=True))
         return list_response(request, member, problems=problems(form), checked=checked)
-    messages.success(request, form.carry_out())
+    messages.success(request, form.carry_out(project=member.project, by=signed_in(request)))
+    request.session[OFFERED] = True
     return redirect(request.get_full_path())
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def undo(request: HttpRequest, member: Member) -> HttpResponse:
+    """Undo the manager's last change of prompts."""
+    change = prompt_changes.last_change(member.project, signed_in(request))
+    if change is None:
+        messages.error(request, "There is nothing to undo.")
+    else:
+        number = prompt_changes.undo(change)
+        messages.success(request, f"Undone: {count_prompts(number)} as before.")
+    return redirect(f"{reverse('prompts', args=[member.project.slug])}?{request.GET.urlencode()}")
 
 
 @require_POST
@@ -127,7 +184,7 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     form = ActionForm(request.POST, prompts=member.project.prompts.filter(pk=pk))
     if not form.is_valid():
         return detail_response(request, member, prompt, problems=problems(form))
-    messages.success(request, form.carry_out())
+    messages.success(request, form.carry_out(project=member.project, by=signed_in(request)))
     back = request.POST.get("back", "")
     if url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         return redirect(back)  # the page of this application that asked

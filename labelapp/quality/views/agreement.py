@@ -7,8 +7,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.jobs import jobs
 from labelapp.labelling import controls
-from labelapp.models import Member
-from labelapp.quality import tasks
+from labelapp.models import Exclusion, Member
+from labelapp.quality import plots, tasks
 from labelapp.quality.measurement import last_measurement, start
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 
@@ -19,6 +19,7 @@ def context(member: Member) -> dict[str, object]:
     people = agreement.people if agreement else []
     members = member.project.members.in_bulk([one.member for one in people if one.member])
     rows = [(members.get(one.member), one) for one in people]
+    shown = plots.shown_figures(people)
     return {
         "member": member,
         "project": member.project,
@@ -26,6 +27,11 @@ def context(member: Member) -> dict[str, object]:
         "agreement": agreement,
         "figures": agreement.named() if agreement else {},
         "people": rows,
+        "shown": shown,
+        "plots": plots.labeller_plots(people, members, member.project),
+        "more_labellers": len(people) - 1 > plots.MOST,
+        "map": plots.heat_map(agreement, members, member.project) if agreement else None,
+        "left_out": Exclusion.objects.holding(member.project).order_by("member__name"),
         "with_alerts": [row for row in rows if row[1].alerts],
         "gold_prompts": controls.count_gold(member.project),
         "no_gold": controls.lacks_gold(member.project),

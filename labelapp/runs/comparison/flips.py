@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from django.db.models import F, QuerySet
 
 from labelapp.db.cache import cached
-from labelapp.models import Placement, PromptAgreement, Response, Score, TrainingRun
+from labelapp.models import Placement, PromptAgreement, Response, Score, TrainingRun, counting
 from labelapp.rendering.excerpts import excerpt
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.pairs import (
@@ -133,7 +133,7 @@ def changed_votes(
     held_out = PromptAgreement.objects.filter(held_out=True)
     of_both = held_out.filter(run=first, prompt__in=held_out.filter(run=second).values("prompt"))
     placements = Placement.objects.filter(
-        counted(first), ranking__is_current=True, ranking__prompt__in=of_both.values("prompt")
+        counted(first), counting("ranking__"), ranking__prompt__in=of_both.values("prompt")
     ).filter(ranking__placements__rank__gt=F("rank"))
     return (
         placements.annotate(

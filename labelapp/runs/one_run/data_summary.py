@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labelapp.models import TrainingRun
+from django.utils.formats import date_format
+
+from labelapp.models import Exclusion, TrainingRun
 from labelapp.models.jobs import as_object
 from labelapp.runs.process import run_folder
 from labelapp.templatetags.figures import percent, thousands
@@ -38,7 +40,10 @@ def data_summary(run: TrainingRun) -> DataSummary | None:
     if not isinstance(manifest.get("rankings"), int):
         return None
     return DataSummary(
-        read(manifest), left_out(manifest), split(run, manifest), origin(run, manifest)
+        read(manifest),
+        [*left_out_labellers(run), *left_out(manifest)],
+        split(run, manifest),
+        origin(run, manifest),
     )
 
 
@@ -85,6 +90,19 @@ def by_labeller(manifest: Mapping[str, Any]) -> str:
     if len(each) <= MOST_LABELLERS:
         return f"by {len(each)} labellers: {', '.join(map(thousands, each))}"
     return f"by {thousands(len(each))} labellers: {thousands(min(each))} to {thousands(max(each))}"
+
+
+def left_out_labellers(run: TrainingRun) -> list[Count]:
+    """Return the labellers whom a manager had left out when the run began."""
+    held = list(Exclusion.objects.held_at(run.project_id, run.started_at or run.created_at))
+    if not held:
+        return []
+    names = [
+        one.member.name + (f" (since {date_format(one.since, 'j M Y')})" if one.since else "")
+        for one in held
+    ]
+    label = "labeller left out by a manager" if len(held) == 1 else "labellers left out by managers"
+    return [Count(label, thousands(len(held)), ", ".join(names))]
 
 
 def left_out(manifest: Mapping[str, Any]) -> list[Count]:

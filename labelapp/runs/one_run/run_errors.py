@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.db.models import Count, F, QuerySet
 
 from labelapp.db.cache import cached
-from labelapp.models import Placement, PromptAgreement, Response, Score, TrainingRun
+from labelapp.models import Placement, PromptAgreement, Response, Score, TrainingRun, counting
 from labelapp.rendering.excerpts import excerpt
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.pairs import counted, human_ranks, mean_reward, reward
@@ -94,7 +94,7 @@ def votes(run: TrainingRun) -> QuerySet[Placement, tuple[int, int, int, int, flo
     wrong = PromptAgreement.objects.filter(run=run, held_out=True, against__gt=0)
     return (
         Placement.objects.filter(
-            counted(run), ranking__is_current=True, ranking__prompt__in=wrong.values("prompt")
+            counted(run), counting("ranking__"), ranking__prompt__in=wrong.values("prompt")
         )
         .filter(ranking__placements__rank__gt=F("rank"))
         .annotate(

@@ -21,8 +21,8 @@ class DataCounts:
 def data_counts(
     project: Project, aggregation: Aggregation, rankings: RankingFilter = EVERY_RANKING
 ) -> DataCounts:
-    """Return the numbers of the current rankings of a project that count."""
-    current = Ranking.objects.filter(prompt__project=project, is_current=True)
+    """Return the numbers of the rankings of a project that count."""
+    current = Ranking.objects.counting().filter(prompt__project=project)
     current = current.filter(asked_for(rankings))
     found = current.aggregate(
         rankings=Count("pk"),

@@ -21,8 +21,8 @@ from training.config import TrainConfig, label, option, settings_used
 
 
 def labellers_of(project: Project) -> list[str]:
-    """Return the names of those who have a current ranking; one with a comma cannot be chosen."""
-    rankings = Ranking.objects.filter(prompt__project=project, is_current=True)
+    """Return the names of those who have a ranking that counts, without names with a comma."""
+    rankings = Ranking.objects.counting().filter(prompt__project=project)
     members = project.members.filter(pk__in=rankings.values("member")).order_by("name")
     return [name for name in members.values_list("name", flat=True) if "," not in name]
 

@@ -1,4 +1,4 @@
-/** Select prompts in a list, or the whole page, and show how many are selected. */
+/** Select prompts in a list, or the whole page, show how many are selected, and act on them. */
 
 const form = document.getElementById("chosen");
 const all = document.getElementById("choose-all");
@@ -17,6 +17,17 @@ function count() {
     all.indeterminate = selected > 0 && !all.checked;
   }
 }
+
+// Enter in a field presses the button beside it, and not the first of the form.
+addEventListener("keydown", (event) => {
+  const field = event.target;
+  if (event.key !== "Enter" || !(field instanceof HTMLInputElement)) return;
+  const button = field.closest(".priority")?.querySelector("button");
+  if (button) {
+    event.preventDefault();
+    button.click();
+  }
+});
 
 form?.addEventListener("change", (event) => {
   if (event.target === all && all instanceof HTMLInputElement) {

@@ -240,5 +240,5 @@ def test_the_page_takes_as_many_queries_for_many_files(
 ) -> None:
     for format_ in ("jsonl", "trl", "nemo", "csv"):
         prepare(client, format_)
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         client.get(URL)

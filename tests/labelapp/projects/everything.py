@@ -13,16 +13,21 @@ from labelapp.models import (
     Assignment,
     Comment,
     Disagreement,
+    Exclusion,
     Export,
     Invitation,
     Member,
+    MemberMessage,
+    MemberNote,
     ModelVersion,
     Placement,
     Project,
     PromotionGates,
     Prompt,
     PromptAgreement,
+    PromptChange,
     Ranking,
+    RankingDisagreement,
     Rating,
     Response,
     ReviewMeasurement,
@@ -64,6 +69,16 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     )
     PromotionGates.objects.create(project=project)
     ServiceToken.objects.create(**by, name="GRPO", sha256=hash_text(project.slug))
+    Exclusion.objects.create(
+        member=member,
+        created_by=user,
+        ended_by=user,
+        ended_at=timezone.now(),
+        reason=f"{name} ranks too fast",
+    )
+    MemberNote.objects.create(member=member, author=user, text=f"talked to {name}")
+    MemberMessage.objects.create(member=member, author=user, text=f"hello {name}")
+    PromptChange.objects.create(project=project, user=user, rows=[])
     for number in range(3):
         prompt = Prompt.objects.create(
             project=project, messages=[{"role": "user", "content": "?"}], content_hash=str(number)
@@ -83,6 +98,9 @@ def fill(project: Project, user: User, name: str = "") -> Member:
             prompt=prompt, member=member, responses_hash="1", note=f"thinks {name}"
         )
         Placement.objects.create(ranking=ranking, response=response, rank=1)
+        RankingDisagreement.objects.create(
+            ranking=ranking, member=member, comparisons=2, against=1, share=0.5
+        )
         Rating.objects.create(ranking=ranking, response=response, score=3)
         Comment.objects.create(prompt=prompt, member=member, text=f"says {name}")
         Disagreement.objects.create(

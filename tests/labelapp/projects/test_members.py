@@ -182,6 +182,35 @@ def test_with_scripts_the_row_alone_changes(manager: Member, labeller: Member) -
     assert "Bring back" not in client.post(f"{url}back/", **HTMX).content.decode()
 
 
+def test_a_changed_role_is_undone_in_its_row(manager: Member, labeller: Member) -> None:
+    client = sign_in(manager)
+    url = f"{URL}{labeller.pk}/role/"
+    row = client.post(url, {"role": "reviewer", "shown": "labeller"}, **HTMX).content.decode()
+    assert 'name="role" value="labeller">Undo<' in row
+    row = client.post(url, {"role": "labeller", "shown": "reviewer"}, **HTMX).content.decode()
+    assert "is now a labeller" in row
+    labeller.refresh_from_db()
+    assert labeller.role == Role.LABELLER
+    row = client.post(url, {"role": "labeller", "shown": "labeller"}, **HTMX).content.decode()
+    assert "Undo<" not in row  # nothing has changed
+
+
+def test_people_are_found_by_name_and_address(
+    project: Project, manager: Member, labeller: Member
+) -> None:
+    assert labeller.user is not None
+    User.objects.filter(pk=labeller.user.pk).update(email="Zoe@example.org")
+    for number in range(5):
+        join(project, f"person-{number}", Role.LABELLER)
+    assert "Name or e-mail" in page(manager)
+    found = page(manager, f"{URL}?q=PERSON-3")
+    assert "person-3" in found
+    assert "person-2" not in found
+    assert f'id="person-{labeller.pk}"' in page(manager, f"{URL}?q=zoe@")
+    assert "Nobody matches “&lt;i&gt;”" in page(manager, f"{URL}?q=<i>")
+    assert f'href="{URL}{labeller.pk}/"' in page(manager)
+
+
 def test_bad_changes_are_refused_in_words(manager: Member, labeller: Member) -> None:
     said = "“king” is not a role. Choose labeller, reviewer or manager."
     assert said in act(manager, "role", labeller, role="king")

@@ -194,6 +194,7 @@ def test_a_name_of_an_import_is_exported_as_well(
 def test_nothing_of_the_name_is_left_in_any_table(zebulon: User) -> None:
     tables = {table for table, value in everything_stored() if NAME.lower() in value.lower()}
     of_ours = {"assignment", "comment", "member", "ranking", "trainingrun", "upload", "user"}
+    of_ours |= {"exclusion", "membermessage", "membernote"}
     assert tables == {"django_admin_log"} | {f"labelapp_{table}" for table in of_ours}
     for member in Member.objects.filter(user=zebulon).select_related("project"):
         leave_unpublished(member.project, NAME)

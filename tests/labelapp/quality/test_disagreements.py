@@ -132,7 +132,8 @@ def test_measured_anew_only_what_changed_is_written(
     record(three)
     assert stored(three) == [(2, 6, 6, 1.0)]
     assert set(Disagreement.objects.values_list("pk", flat=True)) < kept
-    with django_assert_num_queries(3):  # rankings, orders, what is stored; nothing is written
+    # Rankings, orders, what is stored of prompts and of rankings; nothing is written.
+    with django_assert_num_queries(4):
         record(three)
 
 

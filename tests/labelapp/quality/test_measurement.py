@@ -22,6 +22,7 @@ from labelapp.models import (
     State,
     User,
 )
+from labelapp.people.exclusions import exclude
 from labelapp.quality import measurement, tasks
 from labelapp.quality.coefficients import measure
 from labelapp.quality.measurement import last_measurement
@@ -336,7 +337,7 @@ def test_the_page_takes_the_same_queries_however_many_measurements(
     for _ in range(5):
         shown(ranked_twice, manager)
     browser = sign_in(manager)
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         browser.get(URL)
 
 
@@ -344,12 +345,13 @@ def test_the_page_shows_each_labeller_beside_all_together(
     ranked_twice: Project, labeller: Member, manager: Member
 ) -> None:
     page = shown(ranked_twice, manager)
-    table = page[page.index("Each labeller") :]
+    table = page[page.index("All figures of each labeller") :]
+    table = table[: table.index("</table>")]
     names = [">labeller<", ">bob<", ">All together<"]
     assert [table.count(name) for name in names] == [1, 1, 1]
     # Bob ties 1 of 6 pairs of each prompt, the labeller none.
     assert "16.7\u202f%" in table
-    assert "The order shown is unknown." in table
+    assert "Prefers what came first" not in table  # the order shown is known of nobody
     Member.objects.filter(pk=labeller.pk).update(name="Ann")
     assert ">Ann<" in sign_in(manager).get(URL).content.decode()
 
@@ -420,3 +422,78 @@ def test_the_front_page_says_how_far_labellers_agree_and_what_is_to_decide(
     call_command("measure_agreement", project="kitchen")
     assert "6 disagreements to decide" in front(manager)
     assert "disagreements to decide" not in front(labeller)
+
+
+# Plots
+
+
+@pytest.fixture
+def three_rank(ranked_twice: Project, manager: Member, add_ranking: AddRanking) -> Project:
+    """Six prompts that a labeller and bob have ranked, and a third one the other way round."""
+    for prompt in ranked_twice.prompts.all():
+        add_ranking(prompt, manager, (4, 3, 2, 1))
+    return ranked_twice
+
+
+def test_each_labeller_has_a_dot_and_a_link_in_each_plot_that_has_values(
+    three_rank: Project, labeller: Member, manager: Member
+) -> None:
+    page = shown(three_rank, manager)
+    drawn = re.findall(r"<figcaption[^>]*>([^<]+)</figcaption>", page)
+    assert drawn == [
+        "Agrees with others, in %",
+        "Ties, in % of all pairs",
+        "Prefers the longer, in %",
+    ]
+    link = f'<a href="/projects/kitchen/people/{labeller.pk}/">labeller</a>'
+    assert page.count(f'<span class="interval-name">{link}</span>') == 3
+    assert page.count('<span class="interval-name">All together</span>') == 3
+
+
+def test_the_map_says_how_far_every_two_labellers_agree(
+    three_rank: Project, bob: Member, labeller: Member, manager: Member
+) -> None:
+    found = {
+        frozenset((one.first, one.second)): one
+        for one in measure(rankings_by_prompt(three_rank)).pairs
+    }
+    assert len(found) == 3
+    assert found[frozenset((labeller.pk, manager.pk))].share == 0
+    pair = found[frozenset((bob.pk, labeller.pk))]
+    assert (round(pair.share, 3), pair.comparisons) == (0.8, 30)
+    assert pair.low is not None
+    assert pair.low <= pair.share
+    assert "Who agrees with whom" in shown(three_rank, manager)
+
+
+def test_two_labellers_need_no_map_and_earlier_results_have_none(
+    three_rank: Project, bob: Member, manager: Member
+) -> None:
+    result = measure(rankings_by_prompt(three_rank)).to_json()
+    del result["pairs"]
+    add_measured(three_rank, result)
+    browser = sign_in(manager)
+    assert "Who agrees with whom" not in browser.get(URL).content.decode()
+    bob.rankings.all().delete()
+    assert "Who agrees with whom" not in shown(three_rank, manager)
+
+
+def test_alerts_lead_to_the_rankings_behind_them(
+    ranked_twice: Project, labeller: Member, manager: Member
+) -> None:
+    found = measure(rankings_by_prompt(ranked_twice)).to_json()
+    person = next(one for one in found["people"] if one["member"] == labeller.pk)
+    person["alarms"] = [{"kind": "ties", "badge": "Ties a lot", "text": "Ties 99 of 100."}]
+    add_measured(ranked_twice, found)
+    page = sign_in(manager).get(URL).content.decode()
+    assert f'href="/projects/kitchen/people/{labeller.pk}/?sort=ties#rankings"' in page
+
+
+def test_the_page_says_that_it_is_older_than_a_labellers_leaving(
+    ranked_twice: Project, labeller: Member, manager: Member
+) -> None:
+    assert "somebody was left out" not in shown(ranked_twice, manager)
+    assert manager.user is not None
+    exclude(member=labeller, by=manager.user, reason="?")
+    assert "somebody was left out" in sign_in(manager).get(URL).content.decode()
+    assert "somebody was left out" not in shown(ranked_twice, manager)

@@ -357,5 +357,5 @@ def test_the_page_of_figures_makes_the_same_queries_whatever_it_holds(
             person = Member.objects.create(project=run.project, name=f"person {member}")
             add_ranking(prompts[member], person, [1, 2, 3, 4])
         add_measured(run)
-        with django_assert_num_queries(9):
+        with django_assert_num_queries(10):
             browser.get(FIGURES)

@@ -5,6 +5,7 @@ import html
 import io
 import re
 import shlex
+from datetime import timedelta
 from typing import Any
 from zipfile import ZipFile
 
@@ -14,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labelapp.models import Member, Project, State, TrainingRun, User
+from labelapp.models import Exclusion, Member, Project, State, TrainingRun, User
 from labelapp.runs import process
 from labelapp.runs.one_run import settings_table
 from labelapp.runs.run_verdict import verdict_on
@@ -313,6 +314,25 @@ def test_the_data_are_counted_and_what_was_left_out_has_a_reason(
         assert " ".join(count.split()) in words, count
     assert "responses cut" not in words
     assert "<b>system" not in page
+
+
+def test_the_data_say_who_was_left_out_when_the_run_began(
+    run: TrainingRun, manager: Member, project: Project
+) -> None:
+    run.manifest, run.started_at = MANIFEST, timezone.now()
+    run.save()
+    hour = timedelta(hours=1)
+    for name, begun, ended in (("ann", -2, None), ("bob", -2, -1), ("carl", 1, None)):
+        member = Member.objects.create(project=project, name=name)
+        Exclusion.objects.create(
+            member=member,
+            reason="?",
+            created_at=run.started_at + begun * hour,
+            ended_at=run.started_at + ended * hour if ended else None,
+        )
+    words = text_of(get(manager, run, "data/"))
+    assert "labeller left out by a manager ann 1" in words
+    assert "carl" not in words
 
 
 def test_data_in_a_running_runs_folder_are_shown(run: TrainingRun, manager: Member) -> None:

@@ -1,0 +1,62 @@
+"""The forms on a labeller's page."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+
+class DateInput(forms.DateInput):
+    input_type = "date"
+
+
+class ExclusionForm(forms.Form):
+    """Which of a labeller's rankings to leave out, and why."""
+
+    which = forms.ChoiceField(
+        label="Which rankings",
+        choices=[
+            ("all", "All their rankings, and those to come"),
+            ("since", "Rankings submitted or changed from this day on"),
+        ],
+        initial="all",
+        widget=forms.RadioSelect,
+    )
+    since = forms.DateField(
+        label="From",
+        required=False,
+        widget=DateInput,
+        error_messages={"invalid": "Enter a day."},
+    )
+    reason = forms.CharField(
+        label="Reason",
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Managers and reviewers see it. The labeller does not.",
+        error_messages={"required": "Give a reason: others will want to know."},
+    )
+
+    def clean(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        if given.get("which") == "since" and not given.get("since") and "since" not in self.errors:
+            self.add_error("since", "Enter the first day whose rankings are left out.")
+        return given
+
+    @property
+    def start(self) -> datetime | None:
+        """Return the moment from which rankings are left out, or None for all."""
+        if self.cleaned_data["which"] == "all":
+            return None
+        day = self.cleaned_data["since"]
+        return timezone.make_aware(datetime.combine(day, datetime.min.time()))
+
+
+class TextForm(forms.Form):
+    """A note on a labeller, or a message to them."""
+
+    text = forms.CharField(
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        error_messages={"required": "Write something first."},
+    )

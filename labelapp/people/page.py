@@ -1,0 +1,113 @@
+"""The contents of a labeller's page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core import signing
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+
+from labelapp.models import Exclusion, Member, Origin, Prompt
+from labelapp.people import over_time, own_rankings
+from labelapp.people.forms import ExclusionForm, TextForm
+from labelapp.quality.measurement import last_measurement
+from labelapp.quality.results import Agreement, Figure, LabellerFigures
+
+SALT = "podium.people.asked"
+ASKED_FOR = 60 * 60  # seconds in which asking for more rankings can be undone
+
+FIGURES = (
+    ("agreement", "Agrees with others"),
+    ("gold", "Agrees with gold"),
+    ("consistency", "Agrees with themselves"),
+    ("ties", "Ties"),
+    ("first", "Prefers what came first"),
+    ("longer", "Prefers the longer"),
+)
+
+
+def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the page of `person` shows, in a fixed number of queries."""
+    order = query.get("sort", "")
+    order = order if order in own_rankings.ORDERS else ""
+    rankings = own_rankings.listed(person, order).select_related("disagreement")
+    page = Paginator(rankings.prefetch_related("placements"), own_rankings.PAGE_SIZE).get_page(
+        query.get("page")
+    )
+    exclusions = list(person.exclusions.select_related("created_by", "ended_by"))
+    held = next((one for one in exclusions if one.ended_at is None), None)
+    measurement = last_measurement(viewer.project)
+    figures = figures_of(person, measurement.agreement) or kept_figures(held)
+    asked = read_asked(person, query.get("asked", ""))
+    for ranking in page.object_list:
+        ranking.member = person  # for is_left_out
+    return {
+        "member": viewer,
+        "project": viewer.project,
+        "person": person,
+        "exclusion": held,
+        "exclusions": exclusions,
+        "figures": figures,
+        "shares": shares(figures),
+        "measured_at": measurement.at,
+        "is_kept": bool(figures and not figures_of(person, measurement.agreement)),
+        "plots": over_time.plots(over_time.by_week(person)),
+        "page": page,
+        "rows": own_rankings.rows(list(page.object_list)),
+        "orders": own_rankings.ORDERS.items(),
+        "order": order,
+        "query": f"sort={order}&" if order else "",
+        "controls": [own_rankings.gold_results(person), own_rankings.repeat_results(person)],
+        "asked": asked,
+        "asked_token": query.get("asked", "") if asked else "",
+        "notes": person.notes.select_related("author") if viewer.manages else [],
+        "sent": person.messages.select_related("author") if viewer.manages else [],
+        "exclusion_form": ExclusionForm(),
+        "note_form": TextForm(prefix="note"),
+        "message_form": TextForm(prefix="message"),
+    }
+
+
+def figures_of(person: Member, agreement: Agreement | None) -> LabellerFigures | None:
+    """Return the labeller's figures of the last measurement, if it had them."""
+    people = agreement.people if agreement else ()
+    return next((one for one in people if one.member == person.pk), None)
+
+
+def kept_figures(exclusion: Exclusion | None) -> LabellerFigures | None:
+    """Return the figures with which a labeller was left out."""
+    if exclusion is None or not exclusion.figures:
+        return None
+    try:
+        return LabellerFigures.from_json(exclusion.figures)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def shares(figures: LabellerFigures | None) -> list[tuple[str, Figure]]:
+    """Return the figures that have a value, with their names on the page."""
+    found = [(name, getattr(figures, key)) for key, name in FIGURES] if figures else []
+    return [(name, figure) for name, figure in found if figure.value is not None]
+
+
+# ---- asking again ----
+
+
+def ranked_prompts(person: Member) -> QuerySet[Prompt]:
+    """Return the prompts of which a labeller has a current ranking."""
+    rankings = person.rankings.filter(is_current=True).exclude(origin=Origin.ADJUDICATED)
+    return person.project.prompts.filter(pk__in=rankings.values("prompt"))
+
+
+def sign_asked(person: Member, number: int, prompts: list[int] | None) -> str:
+    """Return a token with which asking can be undone; `prompts` None: all they have ranked."""
+    return signing.dumps([person.pk, number, prompts], salt=SALT, compress=True)
+
+
+def read_asked(person: Member, token: str) -> tuple[int, list[int] | None] | None:
+    """Return the number of prompts that were asked for and which, or None for a bad token."""
+    try:
+        pk, number, prompts = signing.loads(token, salt=SALT, max_age=ASKED_FOR)
+    except (signing.BadSignature, ValueError):
+        return None
+    return (number, prompts) if pk == person.pk else None

@@ -1,0 +1,126 @@
+"""Changes of many prompts by a manager, of which the last one can be undone."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Greatest
+
+from labelapp.labelling import controls
+from labelapp.models import Origin, Project, Prompt, PromptChange, Ranking, User
+from labelapp.projects.prompts import locked
+
+MAX_GOLD = 1000  # rankings that are made gold at once
+MAX_UNDONE = 20_000  # prompts of one change; a larger one cannot be undone
+AT_ONCE = 1000  # prompts in one statement
+
+
+class Standing(NamedTuple):
+    """What a change may change of a prompt."""
+
+    priority: int
+    wanted: int
+    taken_out: bool
+
+
+def standings(prompts: QuerySet[Prompt]) -> dict[int, Standing]:
+    rows = prompts.order_by("pk").values_list("pk", "priority", "rankings_wanted", "taken_out")
+    return {
+        pk: Standing(priority, wanted, taken_out)
+        for pk, priority, wanted, taken_out in rows[: MAX_UNDONE + 1]
+    }
+
+
+@transaction.atomic
+def carry_out(
+    change: Callable[[], int], *, prompts: QuerySet[Prompt], project: Project, by: User
+) -> int:
+    """Change prompts and return their number, and remember how they stood before."""
+    before = standings(locked(prompts))
+    number = change()
+    project.prompt_changes.filter(user=by).delete()
+    if number and len(before) <= MAX_UNDONE:
+        groups = defaultdict(list)
+        for pks in chunks(list(before)):
+            for pk, after in standings(Prompt.objects.filter(pk__in=pks)).items():
+                if after != before[pk]:
+                    groups[before[pk], after].append(pk)
+        rows = [[list(old), list(new), pks] for (old, new), pks in groups.items()]
+        PromptChange.objects.create(project=project, user=by, rows=rows)
+    return number
+
+
+@transaction.atomic
+def make_gold(*, prompts: QuerySet[Prompt], project: Project, by: User) -> int:
+    """Make the adjudicated rankings of prompts gold where they can be; return their number.
+
+    Looks at MAX_GOLD decisions at most.
+    """
+    decided = Ranking.objects.counting().filter(
+        origin=Origin.ADJUDICATED, is_gold=False, prompt__in=prompts.order_by().values("pk")
+    )
+    marked: dict[int, list[int | None]] = {}  # by prompt, of which one ranking can be gold
+    for ranking in decided.order_by("prompt", "pk")[:MAX_GOLD]:
+        if ranking.prompt_id not in marked:
+            with suppress(controls.NotGoldError):
+                instead_of = controls.mark_gold(ranking).instead_of
+                marked[ranking.prompt_id] = [ranking.pk, instead_of.pk if instead_of else None]
+    project.prompt_changes.filter(user=by).delete()
+    if marked:
+        gold = list(marked.values())
+        PromptChange.objects.create(project=project, user=by, rows=[], gold=gold)
+    return len(marked)
+
+
+def last_change(project: Project, by: User) -> PromptChange | None:
+    """Return the person's last change of the project's prompts, if it can be undone."""
+    return project.prompt_changes.filter(user=by).first()
+
+
+@transaction.atomic
+def undo(change: PromptChange) -> int:
+    """Undo a change and return the number of prompts.
+
+    Prompts that somebody has changed since are left alone, and nobody's ranking or open assignment
+    is touched: what a prompt wants does not fall below the slots that are taken.
+    """
+    number = 0
+    for before, after, pks in change.rows:
+        for some in chunks(pks):
+            number += restore(some, Standing(*before), Standing(*after))
+    for ranking, earlier in change.gold:
+        number += restore_gold(ranking, earlier)
+    change.delete()
+    return number
+
+
+def restore(pks: Sequence[int], before: Standing, after: Standing) -> int:
+    same = Prompt.objects.filter(
+        pk__in=pks,
+        priority=after.priority,
+        rankings_wanted=after.wanted,
+        taken_out=after.taken_out,
+    )
+    taken = F("rankings_wanted") - F("rankings_needed")
+    values: dict[str, Any] = {"priority": before.priority, "taken_out": before.taken_out}
+    if before.wanted != after.wanted:
+        values["rankings_wanted"] = Greatest(taken, Value(before.wanted))
+        values["rankings_needed"] = Greatest(Value(before.wanted) - taken, Value(0))
+    if before.priority > after.priority or before.wanted > after.wanted:
+        values["came_back"] = True  # labellers may already be past this place in the queue
+    return locked(same).update(**values)
+
+
+def restore_gold(ranking: int, earlier: int | None) -> int:
+    """Measure labellers by the earlier gold ranking of a prompt, or by none, as before."""
+    unmarked = Ranking.objects.filter(pk=ranking, is_gold=True).update(is_gold=False)
+    if unmarked and earlier:
+        Ranking.objects.filter(pk=earlier).update(is_gold=True)
+    return unmarked
+
+
+def chunks(pks: Sequence[int]) -> list[Sequence[int]]:
+    return [pks[start : start + AT_ONCE] for start in range(0, len(pks), AT_ONCE)]

@@ -1,0 +1,166 @@
+"""Changes of many prompts, and their undo."""
+
+from collections.abc import Sequence
+
+import pytest
+from django.test import Client
+
+from labelapp.labelling import assignments
+from labelapp.models import Member, Origin, Project, Prompt, PromptChange, Ranking
+from labelapp.projects import prompt_changes, prompts
+from tests.conftest import AddPrompt, AddRanking, sign_in
+
+URL = "/projects/kitchen/prompts/"
+UNDO = f"{URL}undo/"
+
+Standing = tuple[int, int, int, bool]
+
+
+def standing() -> list[Standing]:
+    """(priority, wanted, needed, taken out) of each prompt."""
+    columns = ("priority", "rankings_wanted", "rankings_needed", "taken_out")
+    return list(Prompt.objects.order_by("pk").values_list(*columns))
+
+
+@pytest.fixture
+def three(add_prompt: AddPrompt) -> list[Prompt]:
+    return [add_prompt(f"{number}?", wanted=number, priority=number) for number in range(3)]
+
+
+def change(client: Client, some: Sequence[Prompt], act: str, **values: str) -> str:
+    data = {"prompt": [prompt.pk for prompt in some], "act": act} | values
+    return client.post(URL, data, follow=True).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("act", "values", "after"),
+    [
+        ("priority", {"priority": "5"}, [(5, 0, 0, False), (5, 1, 1, False), (5, 2, 2, False)]),
+        ("wanted", {"wanted": "4"}, [(0, 4, 4, False), (1, 4, 4, False), (2, 4, 4, False)]),
+        ("again", {}, [(0, 1, 1, False), (1, 2, 2, False), (2, 3, 3, False)]),
+        ("out", {}, [(0, 0, 0, False), (1, 0, 0, True), (2, 0, 0, True)]),
+    ],
+)
+def test_each_action_is_undone(
+    three: list[Prompt], manager: Member, act: str, values: dict[str, str],
+    after: list[Standing],
+) -> None:  # fmt: skip
+    before = standing()
+    client = sign_in(manager)
+    assert "Undo the last change" in change(client, three, act, **values)
+    assert standing() == after
+    html = client.post(UNDO, follow=True).content.decode()
+    assert "Undone: " in html
+    assert standing() == before
+    assert "There is nothing to undo." in client.post(UNDO, follow=True).content.decode()
+
+
+def test_the_offer_stands_on_the_next_page_only(three: list[Prompt], manager: Member) -> None:
+    client = sign_in(manager)
+    assert "Undo the last change" in change(client, three, "again")
+    assert "Undo the last change" not in client.get(URL).content.decode()
+
+
+def test_the_undo_keeps_the_filters(three: list[Prompt], manager: Member) -> None:
+    client = sign_in(manager)
+    change(client, three, "again")
+    response = client.post(f"{UNDO}?show=waiting")
+    assert response.headers["Location"] == f"{URL}?show=waiting"
+
+
+def test_what_others_have_changed_since_is_left_alone(three: list[Prompt], manager: Member) -> None:
+    client = sign_in(manager)
+    change(client, three, "priority", priority="5")
+    prompts.set_priority(prompts=Prompt.objects.filter(pk=three[0].pk), priority=7)
+    assert "Undone: 2 prompts as before." in client.post(UNDO, follow=True).content.decode()
+    assert [row[0] for row in standing()] == [7, 1, 2]
+
+
+def test_nobody_loses_a_slot_by_an_undo(
+    add_prompt: AddPrompt, labeller: Member, manager: Member
+) -> None:
+    prompt = add_prompt(wanted=0)
+    client = sign_in(manager)
+    change(client, [prompt], "again")
+    held = assignments.current_assignment(Member.objects.get(pk=labeller.pk))
+    assert held is not None
+    client.post(UNDO)
+    assert standing() == [(0, 1, 0, False)]
+    held.refresh_from_db()
+    assert held.slot == 1
+
+
+def test_a_change_that_is_too_large_cannot_be_undone(
+    three: list[Prompt], manager: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_changes, "MAX_UNDONE", 2)
+    client = sign_in(manager)
+    change(client, three[:2], "again")
+    assert PromptChange.objects.count() == 1
+    assert "Undo the last change" not in change(client, three, "again")
+    assert PromptChange.objects.count() == 0
+
+
+def test_a_manager_undoes_only_their_own_change(
+    three: list[Prompt], manager: Member, labeller: Member, reviewer: Member
+) -> None:
+    change(sign_in(manager), three, "again")
+    Member.objects.filter(pk=labeller.pk).update(role="manager")
+    assert "nothing to undo" in sign_in(labeller).post(UNDO, follow=True).content.decode()
+    assert sign_in(reviewer).post(UNDO).status_code == 403
+    assert sign_in(manager).get(UNDO).status_code == 405
+
+
+def test_many_prompts_are_undone_in_pieces(
+    project: Project, add_prompt: AddPrompt, manager: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_changes, "AT_ONCE", 2)
+    for number in range(5):
+        add_prompt(f"{number}?")
+    before = standing()
+    client = sign_in(manager)
+    client.post(URL, {"act": "wanted", "wanted": "3", "all": "1"})
+    assert {row[1] for row in standing()} == {3}
+    assert "Undone: 5 prompts" in client.post(UNDO, follow=True).content.decode()
+    assert standing() == before
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [({}, "Enter how many rankings"), ({"wanted": "0"}, "Enter a whole number from 1 to 100")],
+)
+def test_the_rankings_wanted_have_to_be_a_number(
+    three: list[Prompt], manager: Member, values: dict[str, str], problem: str
+) -> None:
+    before = standing()
+    assert problem in change(sign_in(manager), three, "wanted", **values)
+    assert standing() == before
+
+
+def test_decisions_are_made_gold_and_that_is_undone(
+    three: list[Prompt], add_ranking: AddRanking, ann: Member, reviewer: Member, manager: Member
+) -> None:
+    decided, was_gold, _ = three
+    decisions = [
+        add_ranking(prompt, reviewer, (1, 2, 3, 4), origin=Origin.ADJUDICATED)
+        for prompt in (decided, was_gold)
+    ]
+    earlier = add_ranking(was_gold, ann, (4, 3, 2, 1), is_gold=True)
+
+    def gold() -> set[int]:
+        return set(Ranking.objects.filter(is_gold=True).values_list("pk", flat=True))
+
+    client = sign_in(manager)
+    html = change(client, three, "gold")
+    assert "2 adjudicated rankings made gold. 1 prompt left as before" in html
+    assert gold() == {ranking.pk for ranking in decisions}
+    assert "Undone: 2 prompts as before." in client.post(UNDO, follow=True).content.decode()
+    assert gold() == {earlier.pk}
+
+
+def test_a_decision_that_ties_everything_is_not_made_gold(
+    three: list[Prompt], add_ranking: AddRanking, reviewer: Member, manager: Member
+) -> None:
+    add_ranking(three[0], reviewer, (1, 1, 1, 1), origin=Origin.ADJUDICATED)
+    assert "0 adjudicated rankings made gold." in change(sign_in(manager), three, "gold")
+    assert not Ranking.objects.filter(is_gold=True).exists()
