@@ -44,7 +44,7 @@ def to_decide(
     found = [*of_run(project, newest_run), *of_measurement(project, measurement)]
     if member.manages:
         found += [*of_machine(project, health), *of_uploads(project)]
-    found += [*of_alerts(member, alerts), *of_disagreements(project, undecided)]
+    found += [*of_alerts(project, alerts), *of_disagreements(project, undecided)]
     found += of_texts(project)
     if member.manages:
         found += of_settings(project)
@@ -123,16 +123,13 @@ def of_uploads(project: Project) -> Iterator[Decision]:
 
 
 def of_alerts(
-    member: Member, alerts: Iterable[tuple[Member, LabellerFigures]]
+    project: Project, alerts: Iterable[tuple[Member, LabellerFigures]]
 ) -> Iterator[Decision]:
-    project = member.project
-    of_all = url("agreement", project) + "#alerts-title"
     for labeller, figures in alerts:
-        page = url("person", project, labeller.pk) if member.manages else of_all
         yield Decision(
             _("stands out."),
             _("See the alerts"),
-            page,
+            url("person", project, labeller.pk),
             subject=labeller.name,
             detail=" ".join(alert.text for alert in figures.alerts),
         )
