@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from labelapp.models import Member, Project, PromotionGates, Prompt
+from labelapp.models.people import ALTOGETHER
 from labelapp.registry import gates
 from labelapp.registry.evidence import Evidence, evidence
 from labelapp.runs.paired_bootstrap import gains, paired_gains
@@ -203,3 +204,15 @@ def test_too_few_prompts_meet_no_gate(
     for gate in gates.check(asked, challenger, evidence(champion, challenger)):
         assert not gate.is_passed
         assert gate.detail == "Only 4 ranked prompts are held out by both models: too few to tell."
+
+
+def test_rankings_that_are_left_out_are_no_evidence(
+    prompts: list[Prompt], add_run: AddRun, ann: Member
+) -> None:
+    champion, challenger = add_run(rewards(prompts, 1)), add_run(rewards(prompts, 2))
+    Member.objects.filter(pk=ann.pk).update(excluded_from=ALTOGETHER)
+    found = evidence(champion, challenger)
+    assert {one.name for one in found.slices if one.kind == "labeller"} == set()  # bob alone
+    assert found.whole is not None
+    by_bob = by_hand(prompts, rewards(prompts, 1))["labeller", "bob"]
+    assert found.whole.comparisons == len(by_bob)
