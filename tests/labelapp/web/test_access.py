@@ -10,9 +10,12 @@ from django.utils import timezone
 from labelapp.models import (
     Assignment,
     Comment,
+    Exclusion,
     Export,
     Invitation,
     Member,
+    MemberMessage,
+    MemberNote,
     Project,
     Prompt,
     Ranking,
@@ -41,7 +44,13 @@ ROWS = {
     "uploads": "upload",
     "runs": "run",
 }
-BELOW = {"task": "assignment", "ranking": "ranking", "comment_pk": "comment"}
+BELOW = {
+    "task": "assignment",
+    "ranking": "ranking",
+    "comment_pk": "comment",
+    "note": "note",
+    "message": "message",
+}
 
 
 def kind(address: Address, part: str) -> str:
@@ -67,6 +76,8 @@ def elsewhere(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) 
             prompt=prompt, member=stranger, order=order, expires_at=later, slot=1
         ),
         "comment": Comment.objects.create(prompt=prompt, member=stranger, text="Theirs."),
+        "note": MemberNote.objects.create(member=stranger, text="Theirs."),
+        "message": MemberMessage.objects.create(member=stranger, text="Theirs."),
         "export": Export.objects.create(project=attic),
         "upload": Upload.objects.create(project=attic, name="theirs.jsonl", size=1),
         "run": TrainingRun.objects.create(project=attic, config={}),
@@ -76,8 +87,8 @@ def elsewhere(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) 
 def stored() -> list[object]:
     """Everything that requests could change."""
     models = (
-        Assignment, Comment, Export, Invitation, Member, Project, Prompt, Ranking, TrainingRun,
-        Upload,
+        Assignment, Comment, Exclusion, Export, Invitation, Member, MemberMessage, MemberNote,
+        Project, Prompt, Ranking, TrainingRun, Upload,
     )  # fmt: skip
     return [list(model.objects.order_by("pk").values()) for model in models]
 
@@ -151,9 +162,13 @@ def test_a_row_is_reached_only_through_the_row_that_it_belongs_to(
             prompt=other, member=labeller, order=[], expires_at=later, slot=1
         ).pk,
         "comment_pk": Comment.objects.create(prompt=other, member=manager, text="Mine.").pk,
+        "note": MemberNote.objects.create(member=labeller, text="Theirs.").pk,
+        "message": MemberMessage.objects.create(member=labeller, text="Theirs.").pk,
     }
     parts = {part: rows[part] for part in address.parts if part in rows}
+    if "pk" in address.parts:
+        parts["pk"] = manager.pk if "people" in address.route else one.pk
     before = stored()
-    response = sign_in(manager).post(address.url(pk=one.pk, **parts), {"gold": "1"})
+    response = sign_in(manager).post(address.url(**parts), {"gold": "1"})
     assert response.status_code == 404
     assert stored() == before
