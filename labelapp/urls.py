@@ -120,7 +120,7 @@ urlpatterns = [
     path("projects/<slug:slug>/labelling/alive/", labelling.alive, name="labelling_alive"),
     path("projects/<slug:slug>/labelling/skip/", labelling.skip, name="labelling_skip"),
     path(
-        "projects/<slug:slug>/labelling/messages/<row:pk>/dismiss/",
+        "projects/<slug:slug>/labelling/messages/<row:message>/dismiss/",
         labelling.dismiss,
         name="labelling_dismiss",
     ),

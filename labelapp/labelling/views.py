@@ -233,10 +233,10 @@ def skip(request: PageRequest, assignment: Assignment, locked: list[Assignment])
 @translated
 @require_POST
 @member_view()
-def dismiss(request: PageRequest, member: Member, pk: int) -> HttpResponse:
+def dismiss(request: PageRequest, member: Member, message: int) -> HttpResponse:
     """Do not show a manager's message to the member again."""
-    get_object_or_404(MemberMessage, pk=pk, member=member.pk)
-    MemberMessage.objects.unread(member).filter(pk=pk).update(dismissed_at=timezone.now())
+    get_object_or_404(MemberMessage, pk=message, member=member.pk)
+    MemberMessage.objects.unread(member).filter(pk=message).update(dismissed_at=timezone.now())
     MemberMessage.objects.count_unread(member)
     if not request.htmx:
         return redirect("labelling", member.project.slug)

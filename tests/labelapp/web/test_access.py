@@ -11,9 +11,12 @@ from labelapp.models import (
     AliasMove,
     Assignment,
     Comment,
+    Exclusion,
     Export,
     Invitation,
     Member,
+    MemberMessage,
+    MemberNote,
     ModelVersion,
     Project,
     Prompt,
@@ -52,7 +55,13 @@ ROWS = {
     "models": "version",
     "tokens": "token",
 }
-BELOW = {"task": "assignment", "ranking": "ranking", "comment_pk": "comment"}
+BELOW = {
+    "task": "assignment",
+    "ranking": "ranking",
+    "comment_pk": "comment",
+    "note": "note",
+    "message": "message",
+}
 
 
 def kind(address: Address, part: str) -> str:
@@ -79,6 +88,8 @@ def elsewhere(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) 
             prompt=prompt, member=stranger, order=order, expires_at=later, slot=1
         ),
         "comment": Comment.objects.create(prompt=prompt, member=stranger, text="Theirs."),
+        "note": MemberNote.objects.create(member=stranger, text="Theirs."),
+        "message": MemberMessage.objects.create(member=stranger, text="Theirs."),
         "export": Export.objects.create(project=attic),
         "upload": Upload.objects.create(project=attic, name="theirs.jsonl", size=1),
         "run": run,
@@ -90,8 +101,8 @@ def elsewhere(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) 
 def stored() -> list[object]:
     """Everything that requests could change."""
     models = (
-        AliasMove, Assignment, Comment, Export, Invitation, Member, ModelVersion, Project, Prompt,
-        Ranking, ServiceToken, TrainingRun, Upload,
+        AliasMove, Assignment, Comment, Exclusion, Export, Invitation, Member, MemberMessage,
+        MemberNote, ModelVersion, Project, Prompt, Ranking, ServiceToken, TrainingRun, Upload,
     )  # fmt: skip
     return [list(model.objects.order_by("pk").values()) for model in models]
 
@@ -167,9 +178,13 @@ def test_a_row_is_reached_only_through_the_row_that_it_belongs_to(
             prompt=other, member=labeller, order=[], expires_at=later, slot=1
         ).pk,
         "comment_pk": Comment.objects.create(prompt=other, member=manager, text="Mine.").pk,
+        "note": MemberNote.objects.create(member=labeller, text="Theirs.").pk,
+        "message": MemberMessage.objects.create(member=labeller, text="Theirs.").pk,
     }
     parts = {part: rows[part] for part in address.parts if part in rows}
+    if "pk" in address.parts:
+        parts["pk"] = manager.pk if "people" in address.route else one.pk
     before = stored()
-    response = sign_in(manager).post(address.url(pk=one.pk, **parts), {"gold": "1"})
+    response = sign_in(manager).post(address.url(**parts), {"gold": "1"})
     assert response.status_code == 404
     assert stored() == before
