@@ -129,7 +129,7 @@ def test_what_needs_a_decision_comes_first_with_its_page(
     assert decisions(manager) == {
         "The long one failed. The disk was full.": f"{URL}runs/{run.pk}/",
         "more.jsonl has been uploaded, but not imported.": f"{URL}uploads/{upload.pk}/",
-        f"labeller stands out. {RANDOM.text}": f"{URL}agreement/#alerts-title",
+        f"labeller stands out. {RANDOM.text}": f"{URL}people/{labeller.pk}/",
         "1 disagreement to decide.": f"{URL}disagreements/",
         "1 response reveals the model that wrote it, so labellers can tell.": (
             f"{URL}prompts/?show=names"
@@ -186,7 +186,7 @@ def test_a_reviewer_decides_nothing_that_managers_do(
     assert [each.split()[0] for each in decisions(reviewer)] == ["Run"]
     html = live(reviewer)
     for path in ("uploads", "export", "people", "settings", "runs/new"):
-        assert f"{URL}{path}/" not in html
+        assert f'"{URL}{path}/"' not in html
 
 
 # The figures
