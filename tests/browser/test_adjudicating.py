@@ -78,3 +78,25 @@ def test_a_letter_is_dragged_to_its_rank(
     page.get_by_role("button", name="Save decision").click()
     expect(page.get_by_text("Decision saved. The labellers’ own rankings")).to_be_visible()
     assert stored(disputed[0]) == [1, 2, 3, 1]
+
+
+def test_texts_stand_beside_the_ranks_and_saving_leads_on(
+    live_server: Any, sign_in_as: As, reviewer: Member, disputed: list[Prompt]
+) -> None:
+    for response in disputed[0].responses.all():
+        response.text = f"{response.text}\n\n" + "A paragraph of some length. " * 200
+        response.save()
+    page = sign_in_as(reviewer)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{live_server.url}/projects/kitchen/disagreements/{disputed[0].pk}/?show=all")
+    row = page.get_by_role("group", name="Response D", exact=True)
+    row.focus()
+    text = page.locator("article", has=page.locator("#response-D"))
+    expect(text).to_have_class("card padded said-in-full is-marked")
+    expect(text).to_be_in_viewport()
+    expect(row).to_be_in_viewport()
+    row.press("1")
+    page.get_by_role("button", name="Save and go to the next").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"prompt {disputed[1].pk}")
+    expect(page.locator(".messages")).to_contain_text(f"prompt {disputed[0].pk} saved")
+    assert stored(disputed[0])[3] == 1

@@ -14,6 +14,7 @@ from labelapp.quality.side_by_side import side_by_side
 from labelapp.quality.views.disagreements import (
     back_to_prompt,
     detail_response,
+    to_prompt,
 )
 from labelapp.web.access import REVIEWERS, member_view, require_member
 
@@ -51,6 +52,10 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         )
         entered = {responses_hash: (form.entered, [problem])}
         return detail_response(request, member, prompt, status=409, entered=entered)
+    following = request.POST.get("then", "")
+    if re.fullmatch(r"[0-9]{1,18}", following):
+        messages.success(request, f"Decision on prompt {prompt.pk} saved.")
+        return to_prompt(request, member, int(following))
     messages.success(request, "Decision saved. The labellers’ own rankings are unchanged.")
     return back_to_prompt(request, member, prompt, "verdicts")
 

@@ -152,9 +152,16 @@ def back_to_prompt(
     request: HttpRequest, member: Member, prompt: Prompt, section: str
 ) -> HttpResponse:
     """Redirect to a section of the prompt's page, and keep the filter of the list."""
+    response = to_prompt(request, member, prompt.pk)
+    response["Location"] += f"#{section}"
+    return response
+
+
+def to_prompt(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    """Redirect to the page of a prompt, and keep the filter of the list."""
     show = selected_filter(request)
-    response = redirect("disagreement", member.project.slug, prompt.pk)
-    response["Location"] += f"{f'?show={show}' if show else ''}#{section}"
+    response = redirect("disagreement", member.project.slug, pk)
+    response["Location"] += f"?show={show}" if show else ""
     return response
 
 

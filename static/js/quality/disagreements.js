@@ -58,6 +58,23 @@ class AdjudicationForm {
 
 const forms = [...document.querySelectorAll("form.task")].map((form) => new AdjudicationForm(form));
 
+/** Show the text of a response beside the form, without moving the form. @param {string | undefined} letter */
+function showText(letter) {
+  for (const other of document.querySelectorAll(".said-in-full")) other.classList.remove("is-marked");
+  const text = document.getElementById(`response-${letter}`)?.closest("article");
+  const pane = document.querySelector(".texts-pane");
+  if (!text || !pane) return;
+  text.classList.add("is-marked");
+  if (pane.scrollHeight > pane.clientHeight) pane.scrollTop += text.getBoundingClientRect().top - pane.getBoundingClientRect().top - 8;
+}
+
+for (const { form } of forms) {
+  form.addEventListener("focusin", ({ target }) => {
+    const row = target instanceof Element && target.closest("[data-letter]");
+    if (row instanceof HTMLElement) showText(row.dataset.letter);
+  });
+}
+
 /** Return the form with the focus, else the only open form. */
 function activeForm() {
   const focused = document.activeElement;
