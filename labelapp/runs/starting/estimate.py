@@ -155,6 +155,8 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
     factor = passes(values, counts.rankings) / passes(earlier.config, earlier.rankings)
     seconds = earlier.other_seconds + earlier.seconds * factor * tokens / earlier.tokens
     whole = duration(earlier.seconds + earlier.other_seconds)
+    if earlier.other_seconds >= 1:  # the list of runs has the training alone
+        whole += " with its start and its scores"
     if earlier.is_own:
         took = f"run {earlier.pk} took {whole} for {earlier.rankings:,} rankings"
     else:
