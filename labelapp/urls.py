@@ -222,6 +222,11 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<row:pk>/log/", one_run.log, name="run_log"),
     path("projects/<slug:slug>/models/", registry.index, name="models"),
     path("projects/<slug:slug>/models/gates/", registry.set_gates, name="model_gates"),
+    path(
+        "projects/<slug:slug>/models/no-challenger/",
+        registry.no_challenger,
+        name="model_no_challenger",
+    ),
     path("projects/<slug:slug>/models/roll-back/", registry.roll_back, name="model_roll_back"),
     path("projects/<slug:slug>/runs/<row:pk>/register/", registry.register, name="model_register"),
     path("projects/<slug:slug>/models/playground/", playground.index, name="playground"),

@@ -70,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--invalid-reward",
         type=float,
         metavar="FLOAT",
-        help="reward of responses without a valid one, for clients that can be told it in no"
-        " other way (default: their requests are refused)",
+        help="reward of responses without a valid one, for clients that cannot read"
+        " that a reward is not valid (default: their requests are refused)",
     )
     parser.add_argument(
         "--most-waiting",

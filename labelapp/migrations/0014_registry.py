@@ -35,6 +35,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('alias', models.CharField(choices=[('champion', 'Champion'), ('challenger', 'Challenger')], max_length=10)),
                 ('reason', models.CharField(max_length=1000)),
+                ('is_roll_back', models.BooleanField(default=False)),
                 ('evidence', models.JSONField(blank=True, default=dict)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),

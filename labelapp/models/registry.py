@@ -76,6 +76,7 @@ class AliasMove(models.Model):
     version = models.ForeignKey(ModelVersion, models.CASCADE, null=True, related_name="moves")
     previous = models.ForeignKey(ModelVersion, models.CASCADE, null=True, related_name="+")
     reason = models.CharField(max_length=1000)
+    is_roll_back = models.BooleanField(default=False)  # to the champion before
     # What the page of the promotion said then: the headline, and each gate with its result.
     evidence = ObjectField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

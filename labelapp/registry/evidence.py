@@ -39,7 +39,7 @@ class Judged(NamedTuple):
     prompt: int
     slices: tuple[tuple[str, str], ...]  # (kind, value)
     champion: float
-    challenger: float
+    candidate: float
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Slice:
     comparisons: int
     prompts: int
     champion: float
-    challenger: float
+    candidate: float
     gain: Gain
 
     @property
@@ -78,10 +78,10 @@ class Slice:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Two models on the held-out prompts that neither learned from."""
+    """Two models on the prompts that both held out."""
 
     champion: TrainingRun
-    challenger: TrainingRun
+    candidate: TrainingRun
     whole: Slice | None  # None where there is no such prompt
     slices: list[Slice] = field(default_factory=list)
     all_prompts: int = 0  # of which MOST_PROMPTS at most are compared
@@ -95,51 +95,51 @@ class Evidence:
         ]
 
 
-def evidence(champion: TrainingRun, challenger: TrainingRun) -> Evidence:
-    """Return how much better the challenger orders held-out responses than the champion.
+def evidence(champion: TrainingRun, candidate: TrainingRun) -> Evidence:
+    """Return how much better the candidate orders held-out responses than the champion.
 
-    On every current ranking of the prompts that neither model learned from, so that runs can be
+    On every current ranking of the prompts that both models held out, so that runs can be
     compared however the rankings have grown between them. Cached for a minute where it is large.
     """
-    name = f"evidence-{champion.pk}-{challenger.pk}"
+    name = f"evidence-{champion.pk}-{candidate.pk}"
     return cached(
         name,
-        lambda: compare(champion, challenger),
+        lambda: compare(champion, candidate),
         lambda found: 100 * found.whole.comparisons if found.whole else 0,
     ).value
 
 
-def compare(champion: TrainingRun, challenger: TrainingRun) -> Evidence:
-    prompts = prompts_of_both(champion, challenger)
-    judged = list(judge(champion, challenger, list(prompts[:MOST_PROMPTS])))
+def compare(champion: TrainingRun, candidate: TrainingRun) -> Evidence:
+    prompts = prompts_of_both(champion, candidate)
+    judged = list(judge(champion, candidate, list(prompts[:MOST_PROMPTS])))
     if not judged:
-        return Evidence(champion, challenger, None)
+        return Evidence(champion, candidate, None)
     whole, *slices = slices_of(judged)
-    return Evidence(champion, challenger, whole, slices, prompts.count())
+    return Evidence(champion, candidate, whole, slices, prompts.count())
 
 
-def prompts_of_both(champion: TrainingRun, challenger: TrainingRun) -> QuerySet[Prompt, int]:
-    """Return the keys of the ranked prompts that neither run learned from, in a random order."""
+def prompts_of_both(champion: TrainingRun, candidate: TrainingRun) -> QuerySet[Prompt, int]:
+    """Return the keys of the ranked prompts that both runs held out, in a random order."""
     held_out = PromptAgreement.objects.filter(
         prompt=OuterRef("pk"), held_out=True, comparisons__gt=0
     )
     prompts = Prompt.objects.filter(
         Exists(held_out.filter(run=champion)),
-        Exists(held_out.filter(run=challenger)),
+        Exists(held_out.filter(run=candidate)),
         project=champion.project_id,
     )
     return prompts.order_by("content_hash").values_list("pk", flat=True)  # by hash is random
 
 
 def judge(
-    champion: TrainingRun, challenger: TrainingRun, prompts: Sequence[int]
+    champion: TrainingRun, candidate: TrainingRun, prompts: Sequence[int]
 ) -> Iterator[Judged]:
     """Yield the comparisons of the current rankings of prompts, in three queries.
 
     Responses without a score of both models, and those that read the same after the cut of either,
     are not compared.
     """
-    first, second = scores(champion, prompts), scores(challenger, prompts)
+    first, second = scores(champion, prompts), scores(candidate, prompts)
     for (prompt, labeller, _), rows in groupby(placements(prompts), key=itemgetter(0, 1, 2)):
         placed = [row[3:] for row in rows if row[3] in first and row[3] in second]
         for pair in comparisons([rank for _, rank, *_ in placed]):
@@ -212,7 +212,7 @@ def length_of_better(better: int, worse: int) -> str:
 # Sums by prompt
 
 Sums = dict[int, list[float]]
-"""For each prompt: comparisons that the champion and the challenger agree with, and all."""
+"""For each prompt: comparisons that the champion and the candidate agree with, and all."""
 
 
 def slices_of(judged: Iterable[Judged]) -> list[Slice]:
@@ -222,7 +222,7 @@ def slices_of(judged: Iterable[Judged]) -> list[Slice]:
         for key in (("", "all"), *one.slices):
             row = sums[key][one.prompt]
             row[0] += one.champion
-            row[1] += one.challenger
+            row[1] += one.candidate
             row[2] += 1
     keys = [("", "all"), *(key for kind in KINDS for key in largest(sums, kind))]
     prompts = sorted(sums["", "all"])
@@ -246,11 +246,11 @@ def largest(sums: Mapping[tuple[str, str], Sums], kind: str) -> list[tuple[str, 
 
 
 def slice_of(kind: str, name: str, rows: Iterable[Sequence[float]], difference: Gain) -> Slice:
-    champion, challenger, number = (0.0, 0.0, 0.0)
+    champion, candidate, number = (0.0, 0.0, 0.0)
     prompts = 0
     for row in rows:
-        champion, challenger, number = champion + row[0], challenger + row[1], number + row[2]
+        champion, candidate, number = champion + row[0], candidate + row[1], number + row[2]
         prompts += 1
     return Slice(
-        kind, name, round(number), prompts, champion / number, challenger / number, difference
+        kind, name, round(number), prompts, champion / number, candidate / number, difference
     )

@@ -5,9 +5,18 @@ from typing import Any
 from django import forms
 
 from labelapp.models import MAX_RESPONSES, PromotionGates
+from labelapp.rendering.letters import letter
 
 FEWEST_SHOWN = 4
 """Fields for responses that are shown empty."""
+
+
+MOST_CHARACTERS = 1_000_000
+
+
+def as_sent(text: str) -> str:
+    """Return a text with the line breaks that it had: a form's fields change them."""
+    return text.replace("\r\n", "\n")
 
 
 class MoveForm(forms.Form):
@@ -20,14 +29,14 @@ class MoveForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
     )
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
-    anyway = forms.BooleanField(required=False, label="Promote although a gate is not passed")
 
     def __init__(self, *args: Any, blocked: bool = False, **kwargs: Any) -> None:
         """Ask for a confirmation where the version does not pass the gates."""
         super().__init__(*args, **kwargs)
-        self.fields["anyway"].required = blocked
-        if not blocked:
-            del self.fields["anyway"]
+        if blocked:
+            self.fields["anyway"] = forms.BooleanField(
+                label="Promote although a gate is not passed"
+            )
 
 
 class GatesForm(forms.ModelForm):
@@ -37,7 +46,7 @@ class GatesForm(forms.ModelForm):
         labels = {
             "beats_baselines": "Measurably better than every baseline",
             "beats_champion": "Measurably better than the champion",
-            "most_points_lost": "No slice worse by more than",
+            "most_points_lost": "No slice measurably worse by more than",
         }
         help_texts = {
             "most_points_lost": "Percentage points of accuracy, for each source, length, number of"
@@ -66,7 +75,7 @@ class PlaygroundForm(forms.Form):
     """A prompt, responses, and the versions that score them."""
 
     prompt = forms.CharField(
-        max_length=100_000, strip=False, widget=forms.Textarea(attrs={"rows": 4})
+        max_length=MOST_CHARACTERS, strip=False, widget=forms.Textarea(attrs={"rows": 4})
     )
 
     def __init__(
@@ -84,8 +93,8 @@ class PlaygroundForm(forms.Form):
             self.fields[f"response_{number}"] = forms.CharField(
                 required=False,
                 strip=False,
-                max_length=100_000,
-                label=f"Response {chr(ord('A') + number)}",
+                max_length=MOST_CHARACTERS,
+                label=f"Response {letter(number)}",
                 widget=forms.Textarea(attrs={"rows": 4}),
             )
 
@@ -94,10 +103,10 @@ class PlaygroundForm(forms.Form):
         return [self[name] for name in self.fields if name.startswith("response_")]
 
     @property
-    def responses(self) -> list[str]:
-        """Return the responses that are not empty, once the form is valid."""
-        values = (self.cleaned_data[field.name] for field in self.response_fields)
-        return [value for value in values if value.strip()]
+    def responses(self) -> dict[str, str]:
+        """Return the responses that are not empty by their letter, once the form is valid."""
+        values = [self.cleaned_data[field.name] for field in self.response_fields]
+        return {letter(place): as_sent(text) for place, text in enumerate(values) if text.strip()}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

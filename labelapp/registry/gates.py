@@ -69,13 +69,13 @@ def champion_gate(evidence: Evidence) -> Iterator[Gate]:
 
 def slices_gate(evidence: Evidence, most: float) -> Iterator[Gate]:
     unit = "point" if most == 1 else "points"
-    condition = f"No slice worse than the champion by more than {most:g} {unit}"
+    condition = f"No slice measurably worse than the champion by more than {most:g} {unit}"
     if evidence.whole is None or not evidence.whole.is_measured:
         yield Gate(condition, False, too_few(evidence.whole))
         return
     measured = [one for one in (evidence.whole, *evidence.slices) if one.is_measured]
-    # Rounded as it is shown: a loss of 2.0 points passes a gate of 2.
-    worse = [one for one in measured if round(-100 * one.gain.value, 1) > most]
+    # The whole interval must be below: of many small slices, some are always worse by chance.
+    worse = [one for one in measured if is_worse_by(one, most)]
     worse.sort(key=lambda one: one.gain.value)
     number = thousands(len(measured))
     shown = [f"{title(one)}: {in_words(one)}" for one in worse[:MOST_SHOWN]]
@@ -83,6 +83,12 @@ def slices_gate(evidence: Evidence, most: float) -> Iterator[Gate]:
         shown.append(f"{thousands(len(worse) - MOST_SHOWN)} more in the table")
     detail = f"{'; '.join(shown)}." if worse else f"Of {number} slices with enough prompts, none."
     yield Gate(condition, not worse, detail)
+
+
+def is_worse_by(one: Slice, most: float) -> bool:
+    """Return True if a slice is worse by more than a number of points, with its whole interval."""
+    high = one.gain.high
+    return high is not None and round(-100 * high, 1) > most
 
 
 def too_few(whole: Slice | None) -> str:
@@ -93,7 +99,8 @@ def too_few(whole: Slice | None) -> str:
 
 def title(one: Slice) -> str:
     """Return the name of a slice, with its kind where the name alone does not tell."""
-    return f"{one.kind} {one.name}" if one.kind in ("source", "labeller", "length") else one.name
+    names = {"length": f"better response {one.name}", "responses": one.name}
+    return names.get(one.kind, f"{one.kind} {one.name}".strip())
 
 
 def in_words(one: Slice) -> str:
@@ -102,12 +109,14 @@ def in_words(one: Slice) -> str:
 
 
 def headline(evidence: Evidence) -> tuple[str, str]:
-    """Return in a sentence how the challenger compares with the champion, and its tone."""
+    """Return in a sentence how the candidate compares with the champion, and its tone."""
     whole = evidence.whole
     if whole is None or not whole.is_measured:
         return f"Not known. {too_few(whole)}", "refused"
     ahead = "ahead of" if whole.gain.value > 0 else "behind"
     difference = f"{points(abs(whole.gain.value))} points {ahead} the champion"
+    if whole.gain.value == 0:
+        difference = "level with the champion"
     between = f"(95\u00a0% interval {whole.interval})"
     if whole.gain.is_nothing:
         return "Level with the champion on every held-out prompt.", "open"

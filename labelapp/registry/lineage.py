@@ -36,16 +36,21 @@ def lineage_of(run: TrainingRun) -> dict[str, Any]:
 
 def facts(lineage: dict[str, Any]) -> list[Fact]:
     """Return the lineage as lines of a page, without those that are not known."""
-    rankings = thousands(lineage.get("rankings"))
+    rankings, prompts, learned = (
+        lineage.get(name) for name in ("rankings", "prompts", "train_rankings")
+    )
     lines = [
         Fact("Run", str(lineage.get("title", ""))),
         Fact("Model", str(lineage.get("model", ""))),
-        Fact("Rankings", f"{rankings} of {thousands(lineage.get('prompts'))} prompts"),
-        Fact("Learned from", f"{thousands(lineage.get('train_rankings'))} of them"),
+        Fact(
+            "Rankings",
+            f"{thousands(rankings)} of {thousands(prompts)} prompts" if rankings else "",
+        ),
+        Fact("Learned from", f"{thousands(learned)} of them" if learned else ""),
         Fact("SHA-256 of the rankings", str(lineage.get("rankings_sha256", "")), is_code=True),
         Fact("Digest of the model’s files", str(lineage.get("digest", "")), is_code=True),
     ]
-    return [fact for fact in lines if fact.value and "–" not in fact.value]
+    return [fact for fact in lines if fact.value]
 
 
 def is_pretrained(run: TrainingRun) -> bool:

@@ -1,11 +1,10 @@
 """Rewards of responses that somebody types in, by one version or by two beside each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labelapp.models import ModelVersion
 from labelapp.registry.service import Rewards
-from labelapp.rendering.letters import letter
 from labelapp.templatetags.figures import percent
 
 
@@ -42,11 +41,11 @@ class Matrix:
     has_ties: bool
 
 
-def table(responses: Sequence[str], answers: Sequence[Rewards]) -> list[Row]:
-    """Return a row for each response, in the order in which they were given."""
+def table(responses: Mapping[str, str], answers: Sequence[Rewards]) -> list[Row]:
+    """Return a row for each response, given by letter, in the order in which they were given."""
     places = [places_of(answer.rewards) for answer in answers]
     rows = []
-    for number, text in enumerate(responses):
+    for number, (name, text) in enumerate(responses.items()):
         cells = [
             Cell(
                 reward=answer.rewards[number],
@@ -59,7 +58,7 @@ def table(responses: Sequence[str], answers: Sequence[Rewards]) -> list[Row]:
             for answer, of_answer in zip(answers, places, strict=True)
         ]
         moved = len({cell.place for cell in cells}) > 1
-        rows.append(Row(letter(number), text, len(text.split()), cells, moved))
+        rows.append(Row(name, text, len(text.split()), cells, moved))
     return rows
 
 
@@ -71,13 +70,12 @@ def places_of(rewards: Sequence[float | None]) -> list[int | None]:
     ]
 
 
-def matrix(answer: Rewards) -> Matrix | None:
+def matrix(answer: Rewards, letters: Sequence[str]) -> Matrix | None:
     """Return the probabilities of all pairs, or None for fewer than two valid rewards."""
     if sum(reward is not None for reward in answer.rewards) < 2:
         return None
-    letters = [letter(number) for number in range(len(answer.rewards))]
     rows = [
         (name, ["" if share is None else percent(share, 0) for share in row])
         for name, row in zip(letters, answer.probabilities, strict=True)
     ]
-    return Matrix(answer.version, letters, rows, bool(answer.ties))
+    return Matrix(answer.version, list(letters), rows, bool(answer.ties))

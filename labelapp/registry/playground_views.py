@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from labelapp.models import MAX_RESPONSES, Alias, Member, ModelVersion, Prompt
 from labelapp.registry import playground, service, versions
-from labelapp.registry.forms import PlaygroundForm
+from labelapp.registry.forms import PlaygroundForm, as_sent
 from labelapp.rendering.texts import render_prompt
 from labelapp.web.access import REVIEWERS, member_view
 
@@ -41,8 +41,8 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "more": len(form.response_fields) + 1,
     }
     if request.method == "POST" and form.is_valid():
-        messages = prompt.messages if prompt else [user_message(form.cleaned_data["prompt"])]
-        context |= scored(form, messages)
+        typed = as_sent(form.cleaned_data.get("prompt", ""))
+        context |= scored(form, prompt.messages if prompt else [user_message(typed)])
     is_refused = bool(form.errors or context.get("problem"))
     return render(request, "registry/playground.html", context, status=422 if is_refused else 200)
 
@@ -52,14 +52,15 @@ def scored(form: PlaygroundForm, messages: Sequence[Mapping[str, str]]) -> dict[
     chosen = [form.cleaned_data["version"], form.cleaned_data["other"]]
     responses = form.responses
     try:
-        answers = [service.score(one, messages, responses) for one in chosen if one is not None]
+        texts = list(responses.values())
+        answers = [service.score(one, messages, texts) for one in chosen if one is not None]
     except service.ServiceError as error:
         return {"problem": str(error)}
-    matrices = [found for answer in answers if (found := playground.matrix(answer)) is not None]
+    matrices = [playground.matrix(answer, list(responses)) for answer in answers]
     return {
         "versions": [answer.version for answer in answers],
         "rows": playground.table(responses, answers),
-        "matrices": matrices,
+        "matrices": [found for found in matrices if found is not None],
     }
 
 

@@ -35,7 +35,8 @@ class Promotion:
             "headline": self.headline[0] if self.headline else "",
             "against": self.champion.number if self.champion else None,
             "gates": [
-                {"condition": gate.condition, "passed": gate.is_passed, "detail": gate.detail}
+                # Without the details, which may name labellers.
+                {"condition": gate.condition, "passed": gate.is_passed}
                 for gate in self.gates
             ],
         }

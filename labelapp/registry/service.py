@@ -71,7 +71,10 @@ def score(
         ) from error
     if not answer.is_success:
         raise ServiceError(f"{version.name}: {reason(answer)}.")
-    return rewards_of(version, answer.json())
+    try:
+        return rewards_of(version, answer.json())
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServiceError("The reward service gave an answer that is not its own.") from error
 
 
 def rewards_of(version: ModelVersion, answer: Mapping[str, Any]) -> Rewards:

@@ -35,7 +35,8 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "tokens": created.select_related("created_by"),
         "is_set_up": service.is_set_up(),
         "is_running": service.is_running(),
-        "address": f"{settings.REWARD_SERVER_URL}/projects/{member.project.slug}",
+        "address": settings.REWARD_SERVER_URL,
+        "host": settings.REWARD_SERVER_URL.partition("://")[2],
     }
     status = 422 if request.method == "POST" and not text else 200
     return render(request, "registry/service.html", context, status=status)

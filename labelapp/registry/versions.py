@@ -40,6 +40,8 @@ def register(run: TrainingRun, user: User | None = None) -> ModelVersion:
         raise RegistryError(reason)
     with write():
         project = Project.objects.select_for_update().get(pk=run.project_id)
+        if not TrainingRun.objects.filter(pk=run.pk).exists():
+            raise RegistryError(f"Run {run.pk} has been deleted.")
         known = ModelVersion.objects.filter(run=run).first()
         if known is not None:
             return known
@@ -93,6 +95,7 @@ def move(
     project: Project,
     seen: int | None,
     reason: str,
+    is_roll_back: bool = False,
     user: User | None = None,
     evidence: Mapping[str, Any] | None = None,
 ) -> AliasMove:
@@ -123,6 +126,7 @@ def move(
             version=version,
             previous=now,
             reason=reason,
+            is_roll_back=is_roll_back,
             evidence=dict(evidence or {}),
             created_by=user,
         )
@@ -141,7 +145,18 @@ def move(
 
 
 def earlier_champion(project: Project) -> ModelVersion | None:
-    """Return the version to roll back to: the champion before the present one."""
-    move = current_moves(project).get(Alias.CHAMPION)
-    before = move.previous if move is not None else None
-    return before if before is not None and before.withdrawn_at is None else None
+    """Return the version to roll back to: the champion before the present one was promoted.
+
+    A roll-back takes the last promotion away, so that the next one goes a step further back.
+    """
+    champions: list[ModelVersion | None] = []
+    moves = AliasMove.objects.filter(project=project, alias=Alias.CHAMPION).order_by("pk")
+    for move in moves.select_related("version"):
+        if move.is_roll_back and champions:
+            champions.pop()
+            while champions and champions[-1] != move.version:
+                champions.pop()
+        else:
+            champions.append(move.version)
+    before = (one for one in champions[-2::-1] if one is not None and one.withdrawn_at is None)
+    return next((one for one in before if one != champions[-1]), None)

@@ -1,8 +1,10 @@
 """The pages of the registry: all versions, one version, and its promotion."""
 
+import re
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -116,7 +118,9 @@ def promote(request: HttpRequest, member: Member, number: int) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("models", member.project.slug)
     champion, blocked = prepared.champion, prepared.is_blocked
-    if request.method == "POST" and member.manages:
+    if request.method == "POST":
+        if not member.manages:
+            raise PermissionDenied("Only a manager of this project can promote a model.")
         form = MoveForm(request.POST, blocked=blocked)
         if form.is_valid():
             return make_champion(request, member, prepared, form)
@@ -178,6 +182,26 @@ def challenge(request: HttpRequest, member: Member, number: int) -> HttpResponse
 
 
 @require_POST
+@trainer_view
+def no_challenger(request: HttpRequest, member: Member) -> HttpResponse:
+    """Let the challenger point to nothing."""
+    seen = request.POST.get("seen", "")
+    try:
+        versions.move(
+            Alias.CHALLENGER,
+            None,
+            project=member.project,
+            seen=int(seen) if re.fullmatch(r"[0-9]{1,9}", seen) else None,
+            reason="Taken back on the page Models.",
+            user=signed_in(request),
+        )
+        messages.success(request, "There is no challenger any more.")
+    except versions.RegistryError as error:
+        messages.error(request, str(error))
+    return redirect("models", member.project.slug)
+
+
+@require_POST
 @member_view(Role.MANAGER)
 def roll_back(request: HttpRequest, member: Member) -> HttpResponse:
     """Make the earlier champion the champion again."""
@@ -194,6 +218,7 @@ def roll_back(request: HttpRequest, member: Member) -> HttpResponse:
             project=member.project,
             seen=now.number,
             reason=f"Rolled back from {now.name}.",
+            is_roll_back=True,
             user=signed_in(request),
         )
         messages.success(

@@ -211,5 +211,5 @@ def test_an_address_that_is_taken_is_refused(folder, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
         assert serve.main(["--model", str(folder), "--bind", bind]) == 2
-    said = f"error: --bind {bind} cannot be had: Address already in use"
+    said = f"error: --bind {bind} cannot be used: Address already in use"
     assert said in capsys.readouterr().err

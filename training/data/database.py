@@ -108,7 +108,7 @@ class DatabaseSource:
         self.name = slug
         self.rankings = rankings
         self.engine = open_engine(database_url)
-        with self._connect() as connection:
+        with reading(self.engine) as connection:
             self.project_id = connection.scalar(select(project.c.id).where(project.c.slug == slug))
             if self.project_id is None:
                 slugs = connection.scalars(select(project.c.slug).order_by(project.c.slug).limit(9))
@@ -127,7 +127,7 @@ class DatabaseSource:
 
         `tick` is called after each with the number of prompts read.
         """
-        with self._connect() as connection:
+        with reading(self.engine) as connection:
             responses = _by_prompt(self._rows(connection, self._responses()))
             placements = _by_prompt(self._rows(connection, self._placements()))
             for number, row in enumerate(self._rows(connection, self._prompts()), 1):
@@ -146,7 +146,7 @@ class DatabaseSource:
 
     def _count(self, query: Select[Any]) -> int:
         """Return the number of rows that a query gives."""
-        with self._connect() as connection:
+        with reading(self.engine) as connection:
             counted = query.with_only_columns(func.count()).order_by(None)
             return connection.scalar(counted) or 0
 
@@ -187,17 +187,21 @@ class DatabaseSource:
         """Yield rows as they are read; on PostgreSQL through a server-side cursor."""
         return iter(connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(query))
 
-    @contextmanager
-    def _connect(self) -> Iterator[Connection]:
-        """Open a read transaction. An error of the database becomes a UserError."""
-        try:
-            with self.engine.connect() as connection:
-                if connection.dialect.name == "sqlite":
-                    connection.exec_driver_sql("BEGIN")
-                yield connection
-        except DBAPIError as error:
-            reason = str(error.orig).strip().splitlines()[0]
-            raise UserError(f"the database cannot be read: {reason}") from error
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a read transaction, in which all queries see the same state.
+
+    An error of the database becomes a UserError.
+    """
+    try:
+        with engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise UserError(f"the database cannot be read: {reason}") from error
 
 
 def counting() -> ColumnElement[bool]:

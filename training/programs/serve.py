@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import resource
 import socket
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from training.errors import UserError
 from training.serving.address import address, data_dir, database_url, is_own, tokens
@@ -22,6 +26,8 @@ BACKLOG = 2048
 BATCHES = 2
 """Batches of tokens that are computed before the next requests are looked at."""
 IDLE_SECONDS = 75
+REQUEST_SECONDS = 30
+"""Time for the head of the first request of a connection to arrive."""
 STOP_SECONDS = 60
 """Time for requests that are being answered when the service is stopped."""
 
@@ -30,6 +36,7 @@ def work(arguments: argparse.Namespace, _: object) -> None:
     """Serve as the parsed arguments say. Raises UserError."""
     host, port = address(arguments.bind)
     listening = listen(host, port)  # before the model is loaded, which takes longer
+    allow_connections()
     metrics = Metrics()
     models = store(arguments, metrics)
     settings = Settings(
@@ -52,9 +59,29 @@ def work(arguments: argparse.Namespace, _: object) -> None:
             server_header=False,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
+            http=TimedProtocol,
         )
-    ).run(sockets=[listening])
-    models.stop()
+    ).run(sockets=[listening])  # does not return: the signal ends the process
+
+
+class TimedProtocol(H11Protocol):
+    """Close connections on which no request begins in time, which uvicorn leaves open."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(REQUEST_SECONDS, self.close_if_silent)
+
+    def close_if_silent(self) -> None:
+        """Close the connection if there has been no request."""
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+def allow_connections() -> None:
+    """Let the process have as many connections as the system allows it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def store(arguments: argparse.Namespace, metrics: Metrics) -> ModelStore:
@@ -93,7 +120,7 @@ def what(arguments: argparse.Namespace, models: ModelStore) -> str:
 def load_version(arguments: argparse.Namespace, metrics: Metrics, version: Version) -> Served:
     """Load a version of a registry. Raises UserError."""
     if not version.folder.is_dir():
-        raise UserError(f"the folder {version.folder} of {version.name} is not on this machine")
+        raise UserError(f"its folder {version.folder} is not on this machine")
     return load(arguments, metrics, version.folder, version.name)
 
 
@@ -119,7 +146,7 @@ def load(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises UserError if the address cannot be had."""
+    """Return a socket that listens. Raises UserError if the address cannot be used."""
     try:
         family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind)
@@ -127,5 +154,5 @@ def listen(host: str, port: int) -> socket.socket:
         listening.bind(place)
         listening.listen(BACKLOG)
     except OSError as error:
-        raise UserError(f"--bind {host}:{port} cannot be had: {error.strerror}") from error
+        raise UserError(f"--bind {host}:{port} cannot be used: {error.strerror}") from error
     return listening

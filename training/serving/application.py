@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
@@ -35,10 +37,13 @@ from training.serving.dialects import (
     SlimeRequest,
     classify_request,
 )
-from training.serving.items import Scored
+from training.serving.items import Encoded, Scored
 from training.serving.metrics import Metrics
 from training.serving.registry import NotFoundError, Wanted
-from training.serving.store import ModelStore, Served
+from training.serving.store import RETRY_SECONDS, ModelStore, Served
+
+if TYPE_CHECKING:
+    from training.serving.model import ServedModel
 
 BODY_SECONDS = 30.0
 """Time for a request's body to arrive."""
@@ -54,13 +59,15 @@ DIALECTS: dict[str, Callable[[object], type[Request]]] = {
 }
 """The dialect of a request, by its path and its body."""
 PROJECT = "/projects/{project}"
-PREFIXES = {
+MODELS = {
     "": None,
     PROJECT: "champion",
     **{f"{PROJECT}/{alias}": alias for alias in ALIASES},
     f"{PROJECT}/versions/{{number}}": "number",
 }
 """Beginnings of paths, and which model of a project they stand for."""
+PREFIXES = MODELS | {f"/tokens/{{token}}{path}": which for path, which in MODELS.items()}
+"""The same, and with a token before it, for clients that cannot send a header."""
 OPEN = frozenset({"/health", "/ready"})
 """Paths that need no token. Those of a project do: they tell that it is there."""
 
@@ -148,8 +155,9 @@ class Service:
                     response = refusal(500, "the rewards could not be computed", {})
                 timed.status = response.status_code
             if (served := getattr(request.state, "served", None)) is not None:
-                response.headers["X-Podium-Model"] = served.model.name
-                response.headers["X-Podium-Run"] = served.model.run
+                # The name of a folder may have letters that headers cannot carry.
+                response.headers["X-Podium-Model"] = quote(served.model.name, safe="/")
+                response.headers["X-Podium-Run"] = quote(served.model.run)
                 response.headers["X-Podium-Digest"] = served.model.digest
             return response
 
@@ -157,13 +165,13 @@ class Service:
 
     def check_token(self, request: HttpRequest) -> None:
         """Raise RefusedError unless the request has one of the tokens."""
-        own = self.models.tokens(request.path_params.get("project"))
-        tokens = (*self.settings.tokens, *own)
-        if not tokens and self.settings.is_open:
+        project = request.path_params.get("project")
+        tokens = (*self.settings.tokens, *self.models.tokens(project))
+        if not tokens and self.settings.is_open and not self.models.had_tokens(project):
             return
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        # In the address for clients that cannot send a header: RFC 6750, section 2.3.
-        token = token if scheme.lower() == "bearer" else request.query_params.get("token", "")
+        if scheme.lower() != "bearer":
+            token = request.path_params.get("token", "")
         found = hash_token(token.strip())
         # All are compared, so that the time does not tell which was nearly right.
         if not sum(hmac.compare_digest(found, one) for one in tokens):
@@ -175,10 +183,7 @@ class Service:
 
     async def find(self, which: str | None, request: HttpRequest) -> Served:
         """Return the model that a request asks for, loaded. Raises RefusedError."""
-        wanted = None
-        if which is not None:
-            project, number = request.path_params["project"], request.path_params.get("number")
-            wanted = Wanted(project, number or which)
+        wanted = wanted_by(which, request)
         try:
             served = self.models.loaded(wanted)
             if served is None:
@@ -187,8 +192,12 @@ class Service:
                 )
         except NotFoundError as error:
             raise RefusedError(404, str(error)) from error
-        except UserError as error:
-            raise RefusedError(503, f"the model cannot be loaded: {error}") from error
+        except UserError as error:  # which may name a folder of the server
+            raise RefusedError(
+                503,
+                "the model cannot be loaded; the service has printed why",
+                Retry_After=str(RETRY_SECONDS),
+            ) from error
         request.state.served = served
         return served
 
@@ -220,17 +229,23 @@ class Service:
 
     async def rewards(self, served: Served, asked: Request) -> list[Scored]:
         """Return the scores of a request's responses. Raises RefusedError and StoppingError."""
-        items = asked.items(served.model)
-        if len(items) > MOST:
-            raise RefusedError(413, f"a request has at most {MOST} responses, not {len(items)}")
         encoded = await asyncio.get_running_loop().run_in_executor(
-            self.encoding,
-            partial(served.model.encode, items, score_cut=self.settings.score_cut),
+            self.encoding, partial(self.encode, served.model, asked)
         )
         try:
             return await served.batcher.rewards(encoded)
         except FullError as error:
             raise RefusedError(503, str(error), Retry_After=str(error.seconds)) from error
+
+    def encode(self, model: ServedModel, asked: Request) -> list[Encoded]:
+        """Return a request's responses as token ids. Raises RefusedError if they are too many.
+
+        Not in the thread that answers: long texts take a while.
+        """
+        items = asked.items(model)
+        if len(items) > MOST:
+            raise RefusedError(413, f"a request has at most {MOST} responses, not {len(items)}")
+        return model.encode(items, score_cut=self.settings.score_cut)
 
     def settle(self, scored: Sequence[Scored]) -> list[Scored]:
         """Return the scores with the reward for those that are not valid, if there is one.
@@ -266,13 +281,16 @@ class Service:
         return json_answer({"status": "ok"})
 
     async def ready(self, which: str | None, request: HttpRequest) -> Response:
-        """Say that a model gives rewards, loading it if need be; or that the service runs."""
+        """Say whether a model gives rewards. Only those that are loaded are looked at."""
         try:
-            served = await self.find(which, request)
-        except RefusedError as error:
+            served = self.models.loaded(wanted_by(which, request))
+        except NotFoundError as error:
             if which is None and not self.models.has_default:
                 return json_answer({"status": "ready"})
             raise RefusedError(503, str(error)) from error
+        if served is None:
+            raise RefusedError(503, "the model is not loaded yet")
+        request.state.served = served
         if not served.batcher.is_running:
             raise RefusedError(503, "the service is stopping")
         return json_answer({"status": "ready", "model": served.model.name})
@@ -297,6 +315,13 @@ class Service:
         return refusal(error.status_code, message, dict(error.headers or {}))
 
 
+def wanted_by(which: str | None, request: HttpRequest) -> Wanted | None:
+    """Return the model that the path of a request names, or None for the service's own."""
+    if which is None:
+        return None
+    return Wanted(request.path_params["project"], request.path_params.get("number") or which)
+
+
 def refusal(status: int, message: str, headers: dict[str, str]) -> Response:
     """Return an error in the form that OpenAI's, vLLM's and SGLang's clients read."""
     error = {"message": message, "type": "invalid_request_error", "code": status}
@@ -312,9 +337,16 @@ def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = 
 def read_json(body: bytes) -> Any:
     """Return the value of a JSON text. Raises RefusedError."""
     try:
-        return json.loads(body, parse_constant=refuse_constant)
+        return json.loads(body, parse_constant=refuse_constant, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise RefusedError(400, "the request is not valid JSON") from error
+
+
+def finite(text: str) -> float:
+    """Return a number. Raises ValueError for one that is too large for JSON to carry back."""
+    if math.isinf(value := float(text)):
+        raise ValueError(f"{text} is too large")
+    return value
 
 
 def refuse_constant(name: str) -> None:

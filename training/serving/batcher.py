@@ -105,12 +105,14 @@ class Batcher:
             started = time.monotonic()
             self._answer(taken)
             count = sum(len(one.encoded) for one in taken)
+            computed = sum(each.valid for one in taken for each in one.encoded)
             seconds = time.monotonic() - started
             with self._changed:
                 self.waiting -= count
-                last = count / max(seconds, 1e-3)
-                known = math.isfinite(self._rate)
-                self._rate = self._rate + SMOOTHING * (last - self._rate) if known else last
+                if computed:  # others take no time, and say nothing of the rate
+                    last = computed / max(seconds, 1e-3)
+                    known = math.isfinite(self._rate)
+                    self._rate = self._rate + SMOOTHING * (last - self._rate) if known else last
             self.on_batch(count, seconds)
 
     def _take(self) -> list[Waiting]:

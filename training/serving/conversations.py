@@ -31,13 +31,16 @@ CONTROL = re.compile(
     r"|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
 )
 """Control tokens of the families of models in use."""
-FILLING = (
-    r"<\|(?:begin_of_text|end_of_text|endoftext|finetune_right_pad_id|pad|eot_id|im_end|end)\|>"
-    r"|</?s>|<(?:bos|eos|pad|unk)>|\[gMASK\]|<sop>|<end_of_turn>|\[PAD\]"
-    r"|<｜(?:begin▁of▁sentence|end▁of▁sentence|▁pad▁)｜>"
+FILLERS = (
+    *("<|begin_of_text|>", "<|end_of_text|>", "<|endoftext|>", "<|finetune_right_pad_id|>"),
+    *("<|pad|>", "<|eot_id|>", "<|im_end|>", "<|end|>", "<s>", "</s>", "<bos>", "<eos>", "<pad>"),
+    *("<unk>", "[gMASK]", "<sop>", "<end_of_turn>", "[PAD]", "<｜begin▁of▁sentence｜>"),
+    *("<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"),
 )
-LEADING = re.compile(rf"(?:\s*(?:{FILLING}))+")
-TRAILING = re.compile(rf"(?:(?:{FILLING})\s*)+\Z")
+"""Control tokens that begin or end a text, or pad it."""
+LEADING = re.compile(rf"(?:\s*(?:{'|'.join(map(re.escape, FILLERS))}))+")
+BEGIN, END = "[INST]", "[/INST]"
+"""Beginning and end of an instruction of Llama 2 and Mistral."""
 
 
 class NotUnderstoodError(ValueError):
@@ -85,7 +88,6 @@ PLAIN = (
     Template("Podium's plain", re.compile(r"(?:\A\s*|\n\n)(User|Assistant|System):\n")),
 )
 """Templates without control tokens. A text is in one of them if it begins with its header."""
-INSTRUCTION = re.compile(r"\[INST\](.*?)\[/INST\]", re.DOTALL)
 SYSTEM = re.compile(r"\s*<<SYS>>\n?(.*?)\n?<</SYS>>\s*", re.DOTALL)
 
 
@@ -124,27 +126,49 @@ def read_response(text: str) -> str:
 
     Raises NotUnderstoodError if others are left.
     """
-    response = TRAILING.sub("", text)
+    response = without_end(text)
     if found := CONTROL.search(response):
         raise NotUnderstoodError(f"the response contains the control token {found[0]}")
     return response
 
 
+def without_beginning(text: str) -> str:
+    """Return a text without the control tokens that begin it."""
+    leading = LEADING.match(text)
+    return text[leading.end() :] if leading else text
+
+
+def without_end(text: str) -> str:
+    """Return a text without the control tokens that end it.
+
+    From the end, because a regular expression would try each place, which takes the square of the
+    time for a text that repeats one of them.
+    """
+    end = len(text)
+    while True:
+        place = end
+        while place and text[place - 1].isspace():
+            place -= 1
+        filler = next((one for one in FILLERS if text.endswith(one, 0, place)), None)
+        if filler is None:
+            return text[:end]
+        end = place - len(filler)
+
+
 def read_turns(text: str) -> list[Message]:
     """Return the messages of a text in any template that is known. Raises NotUnderstoodError."""
-    if INSTRUCTION.search(text):
+    begin = text.find(BEGIN)
+    if begin >= 0 and END in text[begin:]:
         return read_instructions(text)
     for template in TEMPLATES:
         if template.sign in text and template.header.search(text):
             return split_turns(template, text)
-    if found := CONTROL.search(LEADING.sub("", TRAILING.sub("", text), count=1)):
+    bare = without_beginning(without_end(text))
+    if found := CONTROL.search(bare):
         raise NotUnderstoodError(
             f"the text is in a chat template that Podium does not know: it contains {found[0]};"
             " send messages instead"
         )
-    bare = TRAILING.sub("", text)
-    if leading := LEADING.match(bare):
-        bare = bare[leading.end() :]
     for plain in PLAIN:
         if plain.header.match(bare):
             return split_turns(plain, bare)
@@ -157,8 +181,7 @@ def read_turns(text: str) -> list[Message]:
 def split_turns(template: Template, text: str) -> list[Message]:
     """Return the messages between the headers of a template. Raises NotUnderstoodError."""
     before, *rest = template.header.split(text)
-    leading = LEADING.match(before)
-    system = before[leading.end() :] if leading else before
+    system = without_beginning(before)
     messages: list[Message] = []
     if system.strip():
         if template.name != "DeepSeek":
@@ -183,16 +206,29 @@ def content_of(template: Template, content: str, *, last: bool) -> str:
     """Return a turn's content without its end. Raises NotUnderstoodError if it has none."""
     if last:
         return read_response(content)
-    found = re.search(rf"{template.end}\s*\Z", content)
+    content = content.rstrip()
+    found = re.search(rf"{template.end}\Z", content)
     if template.end and not found:
         raise NotUnderstoodError(f"a turn of the {template.name} template does not end")
     return read_response(content[: found.start()] if found else content)
 
 
+def split_instructions(text: str) -> list[str]:
+    """Return what is before, in and after each instruction, in turn."""
+    parts, place = [], 0
+    while (begin := text.find(BEGIN, place)) >= 0:
+        end = text.find(END, begin)
+        if end < 0:
+            break
+        parts += [text[place:begin], text[begin + len(BEGIN) : end]]
+        place = end + len(END)
+    return [*parts, text[place:]]
+
+
 def read_instructions(text: str) -> list[Message]:
     """Return the messages of Llama 2 and Mistral. Raises NotUnderstoodError."""
-    before, *rest = INSTRUCTION.split(text)
-    if (LEADING.sub("", before, count=1)).strip():
+    before, *rest = split_instructions(text)
+    if without_beginning(before).strip():
         raise NotUnderstoodError("there is text before the first [INST]")
     messages: list[Message] = []
     for asked, answer in zip(rest[::2], rest[1::2], strict=True):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MOST = 1024
 """Responses of a request at most."""
+MOST_PAIRED = 64
+"""Responses of a request whose pairs have probabilities: there are the square of them."""
 Strings = list[str] | str
 TokenIds = list[int]
 Input = Strings | TokenIds | list[TokenIds]
@@ -383,15 +385,19 @@ class ScoreRequest(Request):
                 if model.length is not None
                 else {}
             ),
-            "probabilities": pairwise(rewards, lambda lead: model.outcomes.outcome(lead).win),
-            **(
-                {"ties": pairwise(rewards, lambda lead: model.outcomes.outcome(lead).tie)}
-                if model.outcomes.nu is not None
-                else {}
-            ),
+            **self.pairs(rewards, model),
             "cut": [list(one.cut) for one in scored],
             "not_valid": [one.problem or None for one in scored],
         }
+
+    def pairs(self, rewards: Sequence[float | None], model: ServedModel) -> dict[str, Any]:
+        """Return the probabilities of all pairs, or null for more than MOST_PAIRED responses."""
+        if len(rewards) > MOST_PAIRED:
+            return {"probabilities": None}
+        found = {"probabilities": pairwise(rewards, lambda lead: model.outcomes.outcome(lead).win)}
+        if model.outcomes.nu is not None:
+            found["ties"] = pairwise(rewards, lambda lead: model.outcomes.outcome(lead).tie)
+        return found
 
 
 def pairwise(

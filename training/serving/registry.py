@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +19,8 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
-from training.data.database import metadata, open_engine, project
-from training.errors import UserError
+from training.data.database import metadata, open_engine, project, reading
 from training.serving.address import ALIASES, CHAMPION
 
 training_run = Table(
@@ -57,6 +56,10 @@ service_token = Table(
 )
 
 
+NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+"""The number of a version, in its one form."""
+
+
 class NotFoundError(Exception):
     """Raised where there is no such model; the message says what to do."""
 
@@ -90,7 +93,7 @@ class Contents:
     aliases: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Numbers of versions, by project and alias."""
     tokens: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
-    """SHA-256 of the tokens that work, by project."""
+    """SHA-256 of the tokens that work, by project; empty where all have been revoked."""
 
     def find(self, wanted: Wanted) -> Version:
         """Return the version that a request asks for. Raises NotFoundError."""
@@ -105,7 +108,7 @@ class Contents:
                     " Models of the project"
                 )
         else:
-            number = int(which) if which.isascii() and which.isdecimal() else 0
+            number = int(which) if NUMBER.fullmatch(which) else 0
         found = self.versions.get((slug, number))
         if found is None:
             raise NotFoundError(f"project {slug} has no version {which}")
@@ -123,12 +126,6 @@ class Registry:
 
     def read(self) -> Contents:
         """Return what the registry says now. Raises UserError if the database cannot be read."""
-        try:
-            return self._read()
-        except SQLAlchemyError as error:
-            raise UserError(f"the registry cannot be read: {error}".splitlines()[0]) from error
-
-    def _read(self) -> Contents:
         kept = project.c.deleted_at.is_(None)
         mine = kept if self.slug is None else and_(kept, project.c.slug == self.slug)
         last = select(func.max(alias_move.c.id)).group_by(
@@ -147,15 +144,17 @@ class Registry:
             .where(mine, alias_move.c.id.in_(last))
         )
         tokens = (
-            select(project.c.slug, service_token.c.sha256)
+            select(project.c.slug, service_token.c.sha256, service_token.c.revoked_at.is_(None))
             .join(project, project.c.id == service_token.c.project_id)
-            .where(mine, service_token.c.revoked_at.is_(None))
+            .where(mine)
         )
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             slugs = frozenset(connection.scalars(select(project.c.slug).where(mine)))
             hashes: dict[str, set[bytes]] = {}
-            for slug, sha256 in connection.execute(tokens):
-                hashes.setdefault(slug, set()).add(bytes.fromhex(sha256))
+            for slug, sha256, works in connection.execute(tokens):
+                of_project = hashes.setdefault(slug, set())
+                if works:
+                    of_project.add(bytes.fromhex(sha256))
             return Contents(
                 projects=slugs,
                 versions={

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from training.errors import UserError
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 """Time between two readings of the registry."""
+RETRY_SECONDS = 30
+"""Time after which a model that could not be loaded is tried again."""
 
 
 class Served(NamedTuple):
@@ -42,22 +48,20 @@ class ModelStore(Protocol):
     def tokens(self, project: str | None) -> frozenset[bytes]:
         """Return the SHA-256 of the tokens that a project has of its own."""
 
+    def had_tokens(self, project: str | None) -> bool:
+        """Return True if a project has had tokens, so that it is not open to all."""
+
     def all_loaded(self) -> list[Served]:
         """Return the models that are loaded."""
-
-    def stop(self) -> None:
-        """Compute what waits, and end the threads."""
 
 
 class OneModel:
     """Hold the model of a folder."""
 
+    has_default = True
+
     def __init__(self, served: Served) -> None:
         self.served = served
-
-    @property
-    def has_default(self) -> bool:
-        return True
 
     def loaded(self, wanted: Wanted | None) -> Served | None:
         if wanted is not None:
@@ -70,11 +74,20 @@ class OneModel:
     def tokens(self, project: str | None) -> frozenset[bytes]:
         return frozenset()
 
+    def had_tokens(self, project: str | None) -> bool:
+        return False
+
     def all_loaded(self) -> list[Served]:
         return [self.served]
 
-    def stop(self) -> None:
-        self.served.batcher.stop()
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A version that could not be loaded, why, and when."""
+
+    version: Version
+    reason: str
+    at: float
 
 
 class RegistryModels:
@@ -103,16 +116,15 @@ class RegistryModels:
         self.default = default
         self.most = most
         self.contents = registry.read()
-        self.problem = ""
-        """Why the registry could not be read the last time, or ""."""
         self._load_version = load
         self._served: OrderedDict[Wanted, tuple[Version, Served]] = OrderedDict()
         self._running: list[Served] = []
         """Models whose threads have not been ended."""
-        self._failed: dict[Wanted, Version] = {}
+        self._failures: dict[Wanted, Failure] = {}
+        self._said = ""
+        """The last sentence about the registry, which is not printed again."""
         self._changing = threading.Lock()
         self._loading = threading.Lock()
-        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="registry", daemon=True)
 
     @property
@@ -123,16 +135,14 @@ class RegistryModels:
         """Follow the registry from now on."""
         self._thread.start()
 
-    def stop(self) -> None:
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        for served in self._running:
-            served.batcher.stop()
-
     def tokens(self, project: str | None) -> frozenset[bytes]:
-        slug = project or (self.default.project if self.default else None)
-        return self.contents.tokens.get(slug, frozenset()) if slug else frozenset()
+        return self.contents.tokens.get(self._slug(project), frozenset())
+
+    def had_tokens(self, project: str | None) -> bool:
+        return self._slug(project) in self.contents.tokens
+
+    def _slug(self, project: str | None) -> str:
+        return project or (self.default.project if self.default else "")
 
     def all_loaded(self) -> list[Served]:
         with self._changing:
@@ -150,7 +160,13 @@ class RegistryModels:
     def load(self, wanted: Wanted | None) -> Served:
         wanted = self._named(wanted)
         with self._loading:
-            return self.loaded(wanted) or self._put(wanted, self.contents.find(wanted))
+            if (known := self.loaded(wanted)) is not None:
+                return known
+            version = self.contents.find(wanted)
+            failure = self._failures.get(wanted)
+            if failure is not None and is_recent(failure, version):
+                raise UserError(failure.reason)
+            return self._put(wanted, version)
 
     def _named(self, wanted: Wanted | None) -> Wanted:
         """Return what a request asks for. Raises NotFoundError if it names nothing."""
@@ -162,10 +178,19 @@ class RegistryModels:
         return found
 
     def _put(self, wanted: Wanted, version: Version) -> Served:
-        """Load a version, unless it is loaded under another name, and keep it under this one."""
+        """Load a version, unless it is loaded under another name, and keep it under this one.
+
+        Raises UserError if it cannot be loaded, and remembers that.
+        """
         with self._changing:
             known = next((one for has, one in self._served.values() if has == version), None)
-        served = known or self._load_version(version)
+        try:
+            served = known or self._load_version(version)
+        except (UserError, OSError, RuntimeError, ValueError) as error:
+            self._failures[wanted] = Failure(version, str(error), time.monotonic())
+            print(f"{version.name} cannot be loaded: {error}", file=sys.stderr)
+            raise UserError(str(error)) from error
+        self._failures.pop(wanted, None)
         with self._changing:
             if known is None:
                 self._running.append(served)
@@ -180,45 +205,55 @@ class RegistryModels:
     # Following
 
     def _follow(self) -> None:
-        while not self._stopping.wait(POLL_SECONDS):
-            self.refresh()
+        while True:
+            time.sleep(POLL_SECONDS)
+            try:
+                self.refresh()
+            except Exception:  # noqa: BLE001 - the thread goes on, whatever it is
+                traceback.print_exc()
 
     def refresh(self) -> None:
-        """Read the registry, load what its aliases point to now, and end models without a use."""
+        """Read the registry, load what its aliases point to now, and end models nobody uses."""
         try:
             self.contents = self.registry.read()
-            self.problem = ""
+            self._say("")
         except UserError as error:  # the models go on with what is known
-            self.problem = str(error)
+            self._say(str(error))
             return
-        with self._changing:
-            names = list(self._served.items())
-        for wanted, (version, _) in names:
-            self._update(wanted, version)
-        with self._changing:
-            used = {id(served) for _, served in self._served.values()}
-            unused = [served for served in self._running if id(served) not in used]
-            self._running = [served for served in self._running if id(served) in used]
+        with self._loading:
+            with self._changing:
+                names = dict(self._served)
+            for wanted in dict.fromkeys((*names, *([self.default] if self.default else ()))):
+                self._update(wanted, names[wanted][0] if wanted in names else None)
+            with self._changing:
+                used = {id(served) for _, served in self._served.values()}
+                unused = [served for served in self._running if id(served) not in used]
+                self._running = [served for served in self._running if id(served) in used]
         for served in unused:
             served.batcher.stop()  # once it has answered what waits
 
-    def _update(self, wanted: Wanted, version: Version) -> None:
-        """Replace the model of an alias that has moved."""
+    def _update(self, wanted: Wanted, before: Version | None) -> None:
+        """Replace the model of an alias that has moved, or load the first one."""
         try:
             now = self.contents.find(wanted)
         except NotFoundError:
             with self._changing:
                 self._served.pop(wanted, None)
             return
-        if now == version or self._failed.get(wanted) == now:
+        failure = self._failures.get(wanted)
+        if now == before or (failure is not None and is_recent(failure, now)):
             return
-        try:
-            with self._loading:
-                self._put(wanted, now)
+        with suppress(UserError):  # which is printed, and tried again
+            self._put(wanted, now)
             print(f"{wanted.project}: the {wanted.which} is {now.name} now", file=sys.stderr)
-        except UserError as error:
-            self._failed[wanted] = now
-            print(
-                f"{wanted.project}: {now.name} cannot be loaded, {version.name} goes on: {error}",
-                file=sys.stderr,
-            )
+
+    def _say(self, sentence: str) -> None:
+        """Print a sentence, unless it was the last one."""
+        if sentence and sentence != self._said:
+            print(sentence, file=sys.stderr)
+        self._said = sentence
+
+
+def is_recent(failure: Failure, version: Version) -> bool:
+    """Return True if the version could not be loaded a short time ago."""
+    return failure.version == version and time.monotonic() - failure.at < RETRY_SECONDS

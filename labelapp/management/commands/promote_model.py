@@ -9,6 +9,8 @@ from labelapp.management.options import add_project_option, get_project
 from labelapp.models import Project, TrainingRun
 from labelapp.registry import promotion, versions
 
+MOST_CHARACTERS = 1000
+
 
 class Command(BaseCommand):
     help = (
@@ -27,6 +29,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        reason = options["reason"].strip()
+        if not 0 < len(reason) <= MOST_CHARACTERS:
+            raise CommandError(f"--reason must have 1 to {MOST_CHARACTERS} characters")
         run = find_run(get_project(options["project"]), options["run"])
         try:
             version = versions.register(run)
@@ -41,7 +46,7 @@ class Command(BaseCommand):
                     "--anyway to promote it nevertheless"
                 )
             seen = prepared.champion.number if prepared.champion else None
-            promotion.promote(prepared, seen=seen, reason=options["reason"])
+            promotion.promote(prepared, seen=seen, reason=reason)
         except versions.RegistryError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{version.name} (run {run.pk}) is the champion.")

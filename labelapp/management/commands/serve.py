@@ -104,7 +104,7 @@ class Command(BaseCommand):
         bind: Address = options["bind"]
         check_free(bind)
         if options["rewards"] is not None:
-            check_free(options["rewards"])
+            check_free(options["rewards"], "--rewards")
         signal.signal(signal.SIGTERM, interrupt)
         processes: dict[str, subprocess.Popen[bytes]] = {}
         helpers = [*tensorboard(), *reward_service(options["rewards"])]
@@ -171,9 +171,10 @@ def reward_service(bind: Address | None) -> list[Helper]:
         bind = usual if why_taken(usual) is None else address(f"127.0.0.1:{free_port()}")
     # The pages ask with a token of their own, so that no other process of the machine can.
     token = os.environ.get("REWARD_SERVER_TOKEN") or secrets.token_urlsafe(32)
-    command = [sys.executable, "-m", "training.serve", "--all-projects", "--bind", bind.text]
+    at = f"[{bind.host}]:{bind.port}" if ":" in bind.host else f"{bind.host}:{bind.port}"
+    command = [sys.executable, "-m", "training.serve", "--all-projects", "--bind", at]
     data_dir = {"DATA_DIR": str(settings.DATA_DIR)}
-    told = {"REWARD_SERVER_URL": f"http://{bind.text}", "REWARD_SERVER_TOKEN": token}
+    told = {"REWARD_SERVER_URL": f"http://{at}", "REWARD_SERVER_TOKEN": token}
     env = environment() | data_dir | {"REWARD_SERVER_TOKEN": token}
     return [Helper("reward service", command, env, told)]
 
@@ -184,7 +185,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def check_free(bind: Address) -> None:
+def check_free(bind: Address, option: str = "--bind (make: BIND=127.0.0.1:8001)") -> None:
     """Raise CommandError if the address is in use, and stays so for RELEASE_SECONDS.
 
     granian would share the port with another granian, and each would get half of the requests.
@@ -194,7 +195,7 @@ def check_free(bind: Address) -> None:
         if problem.errno != errno.EADDRINUSE or time.monotonic() > deadline:
             raise CommandError(
                 f"{bind.text} cannot be used: {problem.strerror}; "
-                "choose another address with --bind (make: BIND=127.0.0.1:8001)"
+                f"choose another address with {option}"
             ) from problem
         time.sleep(0.2)
 

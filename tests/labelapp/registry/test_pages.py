@@ -22,6 +22,7 @@ from labelapp.models import (
     User,
 )
 from labelapp.registry import versions
+from labelapp.registry.forms import PlaygroundForm
 from tests.conftest import sign_in
 from tests.labelapp.registry.conftest import AddRun
 
@@ -60,7 +61,8 @@ def test_reviewers_look_and_managers_change(
             assert sign_in(person).post(path).status_code == status, path
     page = sign_in(reviewer).get(URL + "2/promote/")
     assert b"A manager of the project can promote it." in page.content
-    sign_in(reviewer).post(URL + "2/promote/", {"reason": "Mine.", "seen": 1})
+    answer = sign_in(reviewer).post(URL + "2/promote/", {"reason": "Mine.", "seen": 1})
+    assert answer.status_code == 403
     assert AliasMove.objects.count() == 1
     assert sign_in(manager).get(URL + "9/").status_code == 404
 
@@ -127,6 +129,7 @@ def test_a_gate_stops_a_promotion_until_somebody_overrides_it(
     assert versions.holder(project, Alias.CHAMPION) == registered[1]
     page = words(client.get(URL))
     assert "Gate not passed: Measurably better than the champion" in page
+    assert "labeller" not in str(AliasMove.objects.latest("pk").evidence)
 
 
 def test_one_click_goes_back(
@@ -141,14 +144,28 @@ def test_one_click_goes_back(
     assert versions.holder(project, Alias.CHAMPION) == registered[0]
     move = AliasMove.objects.latest("pk")
     assert (move.created_by, move.reason) == (manager.user, "Rolled back from v2.")
+    assert "Back to" not in words(client.get(URL))  # v2 was taken away, and v1 was the first
+    for number, seen in ((2, 1), (3, 2)):
+        data = {"reason": "It wins.", "seen": seen}
+        client.post(f"{URL}{number}/promote/", data)
+    for seen, back in (("3", 2), ("2", 1)):
+        assert f"Back to v{back}" in words(client.get(URL))
+        client.post(URL + "roll-back/", {"seen": seen})
+    assert versions.holder(project, Alias.CHAMPION) == registered[0]
 
 
-def test_challenger_and_withdrawal(manager: Member, registered: list[ModelVersion]) -> None:
+def test_challenger_and_withdrawal(
+    manager: Member, registered: list[ModelVersion], project: Project
+) -> None:
     client = sign_in(manager)
     page = client.post(URL + "3/challenger/", follow=True)
     assert "v3 is the challenger." in words(page)
     assert "v1 is the champion" in words(client.post(URL + "1/challenger/", follow=True))
     assert "v3 is the challenger. Move" in words(client.post(URL + "3/withdraw/", follow=True))
+    client.post(URL + "no-challenger/", {"seen": "2"})
+    assert versions.holder(project, Alias.CHALLENGER) == registered[2]  # out of date
+    client.post(URL + "no-challenger/", {"seen": "3"})
+    assert versions.holder(project, Alias.CHALLENGER) is None
     client.post(URL + "2/withdraw/")
     page = words(client.get(URL + "2/"))
     assert "v2 was withdrawn" in page
@@ -264,3 +281,12 @@ def test_the_playground_begins_with_a_stored_prompt(
         assert client.get(f"{URL}playground/?prompt={number}").status_code == 404
     page = client.get(f"{URL}playground/?responses=7").content.decode()
     assert page.count("<textarea") == 8
+
+
+def test_typed_texts_reach_the_service_as_they_were_written(project: Project) -> None:
+    data = {"version": "", "prompt": "Why?", "response_0": "one\r\ntwo", "response_2": "three"}
+    form = PlaygroundForm(
+        data, versions=ModelVersion.objects.all(), responses=0, has_messages=False
+    )
+    form.full_clean()
+    assert form.responses == {"A": "one\ntwo", "C": "three"}

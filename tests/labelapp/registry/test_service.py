@@ -37,6 +37,7 @@ def test_the_service_follows_the_registry(
     server = start("--all-projects")
     prompt = project.prompts.order_by("pk")[0]
     assert httpx.get(f"{server.url}/ready").json() == {"status": "ready"}
+    assert server.post(f"/projects/kitchen/versions/{'9' * 5000}/score").status_code == 404
     refused = server.post("/projects/kitchen/score", prompt="Why?", responses=["So."])
     assert refused.status_code == 404
     assert "project kitchen has no champion yet" in refused.json()["error"]["message"]
@@ -72,7 +73,8 @@ def test_the_service_follows_the_registry(
     body = {"prompt": "Why?", "responses": ["So."]}
     path = "/projects/kitchen/score"
     wait_until(lambda: server.post(path, token=text, **body).is_success)
-    assert server.post(f"{path}?token={text}", token="", **body).status_code == 200
+    assert server.post(f"/tokens/{text}{path}", token="", **body).status_code == 200
+    assert server.post(f"/tokens/x{text}{path}", token="", **body).status_code == 401
     assert server.post(path, token="", **body).status_code == 401
     assert server.post("/projects/other/score", token=text, **body).status_code == 401
     tokens.revoke(token)
@@ -103,8 +105,10 @@ def test_the_service_follows_the_registry(
     promote(two, 1)
     assert server.process.stderr is not None
     said = server.process.stderr.readline()
-    assert said.startswith("kitchen: kitchen/v2 cannot be loaded, kitchen/v1 goes on: ")
+    assert said.startswith("kitchen/v2 cannot be loaded: ")
     assert server.score(prompt, "")["model"] == "kitchen/v1"
     refused = server.post("/projects/kitchen/versions/2/score", prompt="Why?", responses=["So."])
     assert refused.status_code == 503
-    assert "the model cannot be loaded" in refused.json()["error"]["message"]
+    assert refused.json()["error"]["message"] == (
+        "the model cannot be loaded; the service has printed why"
+    )

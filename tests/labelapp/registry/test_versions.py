@@ -137,6 +137,9 @@ def test_the_command_promotes_the_newest_run_once(add_run: AddRun, project: Proj
     assert said.endswith(f"v2 (run {first.pk}) is the champion.\n")
     move_made = AliasMove.objects.latest("pk")
     assert (move_made.reason, move_made.created_by) == ("Nightly.", None)
+    for reason in (" ", "x" * 1001):
+        with pytest.raises(CommandError, match="1 to 1000 characters"):
+            run_command("--reason", reason)
     with pytest.raises(CommandError, match="has no run 99"):
         run_command("--run", "99")
 

@@ -206,7 +206,9 @@ def test_the_start_of_a_run_does_not_grow_with_the_rankings(project: Project) ->
     run = finished(project, 30)
     TrainingRun.objects.update(started_at=timezone.now() - timedelta(seconds=90))
     found = estimate(project, TrainConfig(), COUNTS)
-    assert found.time.startswith(f"About 3 minutes, as run {run.pk} took 1\xa0min 30\xa0s with its start and")
+    assert found.time.startswith(
+        f"About 3 minutes, as run {run.pk} took 1\xa0min 30\xa0s with its start and"
+    )
 
 
 def test_the_time_grows_with_the_epochs(project: Project) -> None:

@@ -1,5 +1,7 @@
 """Texts in the chat templates of policies are taken apart, or refused with the reason."""
 
+import contextlib
+
 import pytest
 from jinja2 import Template as Jinja
 
@@ -128,3 +130,23 @@ def test_a_response_loses_the_tokens_that_end_it():
     assert read_response("Because.\n\n") == "Because.\n\n"
     with pytest.raises(NotUnderstoodError, match=r"the control token <\|im_end\|>"):
         read_response("Because.<|im_end|>\n<|im_start|>user\nThanks")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "</s>" * 60_000 + "x",
+        "x" + "</s> " * 60_000,
+        "[INST]" * 60_000,
+        "[/INST]" * 30_000 + "[INST]" * 30_000,
+        f"Human: {' ' * 300_000}x\n\nAssistant: y",
+        " " * 300_000 + "x",
+        "<|im_start|>user\n" + " " * 300_000 + "x<|im_end|>\n<|im_start|>assistant\ny",
+    ],
+    ids=range(7),
+)
+def test_texts_that_repeat_themselves_are_read_in_time_that_grows_with_their_length(text):
+    """With the square of it, each would take an hour, and the test would not end."""
+    for read in (read_conversation, read_prompt, read_response):
+        with contextlib.suppress(NotUnderstoodError):
+            read(text)
