@@ -186,7 +186,9 @@ def test_a_phone_ranks_by_finger(ranking_page: RankingPage, prompt: Prompt, page
     letters = ranking_page.letters()
     for text, rank in ORDER.items():
         if rank < 3:
-            drag_with_finger(page, ranking_page.chip(letters[text]), ranking_page.lane(rank))
+            drag_with_finger(
+                page, ranking_page.chip(letters[text]), middle(ranking_page.lane(rank))
+            )
         else:
             ranking_page.chip(letters[text]).tap()
             page.get_by_role("button", name=f"Give {letters[text]} rank {rank}").tap()
@@ -196,11 +198,11 @@ def test_a_phone_ranks_by_finger(ranking_page: RankingPage, prompt: Prompt, page
     assert stored(prompt) == ORDER
 
 
-def drag_with_finger(page: Page, chip: Locator, place: Locator) -> None:
+def drag_with_finger(page: Page, chip: Locator, place: tuple[float, float]) -> None:
     """Playwright taps but does not drag with a finger; Chromium's own protocol does."""
     finger = page.context.new_cdp_session(page)
     x, y = middle(chip)
-    to_x, to_y = middle(place)
+    to_x, to_y = place
     steps = [
         ("touchStart", [{"x": x, "y": y}]),
         ("touchMove", [{"x": (x + to_x) / 2, "y": (y + to_y) / 2}]),

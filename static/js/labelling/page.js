@@ -64,6 +64,17 @@ export class Task {
     else say(gettext("Nothing to undo."));
   }
 
+  /** Move the marked response by one place. @param {1 | -1} step down or up */
+  moveRank(step) {
+    const { letter } = this.cards;
+    if (this.ranking.move(letter, step)) return;
+    const isRanked = this.ranking.rankOf(letter) !== null;
+    const first = gettext("%(letter)s is first already.");
+    const last = gettext("%(letter)s is last already.");
+    const unranked = gettext("%(letter)s not ranked");
+    say(words(isRanked ? (step < 0 ? first : last) : unranked, { letter }));
+  }
+
   submit() {
     this.form.requestSubmit(this.form.querySelector("#submit"));
   }
