@@ -14,6 +14,8 @@ const KEYS = {
   u: (task) => task.undo(),
   n: (task) => task.writeNote(),
   s: (task) => task.skip(),
+  r: ({ entries }) => entries.score(),
+  t: ({ entries }) => entries.flag(),
   f: ({ reading }) => reading.fold(),
   p: ({ reading }) => reading.pin(),
   w: ({ reading }) => reading.write(),
@@ -67,6 +69,7 @@ export function press(event, task) {
   }
   const { ranking, cards } = task;
   const inserted = insertedRank(event);
+  if (!event.altKey && task.entries.take(event)) return event.preventDefault();
   if (event.altKey) {
     if (event.shiftKey || !/^Arrow(Up|Down)$/.test(event.key)) return;
     task.moveRank(event.key === "ArrowUp" ? -1 : 1);

@@ -5,6 +5,7 @@ import { forget, later, withPromise } from "./again.js";
 import { Ahead } from "./ahead.js";
 import { Cards } from "./cards.js";
 import { watch } from "./clock.js";
+import { Entries } from "./entries.js";
 import { press } from "./keys.js";
 import { Rail } from "./rail.js";
 import { Ranking, listed, words } from "./ranking.js";
@@ -26,6 +27,7 @@ export class Task {
     this.ranking = new Ranking(form);
     this.cards = new Cards(this.ranking);
     this.rail = new Rail(this.ranking, say);
+    this.entries = new Entries(form, this.cards, say);
     this.reading = new Reading(form, this.cards, say);
     keepInSight(form);
     this.ranking.onchange = (change) => this.#changed(change);
