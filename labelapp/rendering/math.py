@@ -67,6 +67,17 @@ DOLLARS = re.compile(
 )
 ENVIRONMENT = re.compile(r"\\begin\{((?:equation|align|alignat|gather|multline|eqnarray)\*?)\}")
 
+# Environments that are shown as they mean to be: tables, and those that only give a number.
+ENVIRONMENTS = {"array", "cases", "matrix", "smallmatrix", "pmatrix", "bmatrix", "Bmatrix"}
+ENVIRONMENTS |= {"vmatrix", "Vmatrix", "align", "split", "gathered", "equation", "gather"}
+ENVIRONMENTS |= {"multline", "displaymath", "math", "dcases", "rcases"}
+# What the converter does not know, or not with its columns: to a reader it is the same as a split.
+ALIGNED = re.compile(
+    r"\\(begin|end)\{(?:aligned|alignedat|alignat\*?|eqnarray\*?)\}"
+    r"(?:(?<=at\})\s*\{\d+\}|(?<=at\*\})\s*\{\d+\})?"
+)
+OPENED_OR_CLOSED = re.compile(r"\\(begin|end)\s*\{([^{}]*)\}|\\.|([{}])", re.DOTALL)
+
 SIGN = re.compile(r"[\\^_=<>+*/|{}]|\S\s*[-−–]\s*\S")
 COMMAND = re.compile(r"\\[A-Za-z]+(\{[^{}]*\})?")
 COMMENT = re.compile(r"(?<!\\)%")  # the rest of the line would be lost
@@ -224,10 +235,12 @@ def to_mathml(source: str, display: bool) -> str | None:
     """Return a formula as MathML, or None if it exceeds the limits or cannot be converted."""
     if len(source) > MAX_FORMULA or depth(source) > MAX_DEPTH or COMMENT.search(source):
         return None
+    if not is_closed(known := ALIGNED.sub(r"\\\1{split}", source)):
+        return None
     try:
-        math = convert_to_element(source, display="block" if display else "inline")
+        math = convert_to_element(known, display="block" if display else "inline")
         math.set("alttext", source)
-        if not all(is_converted(element) for element in math.iter()):
+        if not all(is_converted(element) for element in math.iter()) or has_stray(math, known):
             return None
         for element in math.iter():
             clean(element)
@@ -243,6 +256,25 @@ def depth(source: str) -> int:
         level += {"{": 1, "}": -1}.get(sign, 0)
         deepest = max(deepest, level)
     return deepest
+
+
+def is_closed(source: str) -> bool:
+    """Return True if braces and environments are closed, in order, and the environments known."""
+    opened: list[str] = []
+    for begin_or_end, environment, brace in OPENED_OR_CLOSED.findall(source):
+        if begin_or_end == "begin" or brace == "{":
+            if begin_or_end and environment.removesuffix("*") not in ENVIRONMENTS:
+                return False
+            opened.append(environment or brace)
+        elif (begin_or_end or brace) and (not opened or opened.pop() != (environment or "{")):
+            return False
+    return not opened
+
+
+def has_stray(math: Element, source: str) -> bool:
+    """Return True for a sign that LaTeX refuses where it is: & outside a table, #, or a dollar."""
+    letters = [html.unescape(element.text or "") for element in math.iter("mi")]
+    return any(letters.count(sign) > source.count(f"\\{sign}") for sign in "&#$")
 
 
 def is_converted(element: Element) -> bool:

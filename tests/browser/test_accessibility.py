@@ -500,6 +500,10 @@ def test_the_ranking_page_in_its_states(
     page.locator("[name=score-A][value='1']").check(force=True)
     page.locator("[name=score-D][value='7']").check(force=True)
     faults.look("ranking, ranked and unfolded, with a contradiction")
+    ranking_page.chip("D").click()
+    page.get_by_role("button", name="Insert D before A").hover()
+    faults.look("ranking, with places to insert")
+    page.keyboard.press("Escape")
     Project.objects.update(ties_allowed=False)
     page.get_by_text("Skip…").click()  # folded again
     page.keyboard.press("Escape")

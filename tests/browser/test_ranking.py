@@ -175,6 +175,34 @@ def test_without_ties_a_lane_holds_one(way: str, ranking_page: RankingPage, prom
     ranking_page.expect_rail({first: 1})
 
 
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 768)])
+def test_with_nine_responses_everything_beside_them_is_in_sight(
+    ranking_page: RankingPage, add_prompt: Callable[..., Prompt], size: tuple[int, int]
+) -> None:
+    for name in ("first", "second"):
+        prompt = add_prompt(name, [f"{name} {n} " + "word " * 80 for n in range(9)])
+    prompt.project.rating_scale = 7
+    prompt.project.save()
+    page = ranking_page.page
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    ranking_page.open().ready()
+    for place in "123456789":  # then the submit can be undone, which takes a line of its own
+        for key in (place, "r", "4", "j"):
+            page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("second", exact=False).first).to_be_visible()
+    for key in ("1", "r", "1", "j", "2", "r", "7"):
+        page.keyboard.press(key)
+    expect(page.get_by_text("Scores and ranks differ")).to_be_visible()
+    names = ("None is acceptable", "Note", "Skip…", "Undo the submit", "Submit")
+    for name in names:
+        thing = page.locator(".verdict").get_by_text(name, exact=True).last
+        expect(thing).to_be_in_viewport(ratio=1)
+    verdict = page.locator(".verdict")
+    assert verdict.evaluate("it => it.scrollHeight <= it.clientHeight"), "a part of it is cut off"
+    expect(ranking_page.lane(9)).to_be_in_viewport(ratio=1)
+
+
 @pytest.fixture
 def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
     return browser_context_args | {"has_touch": True}
@@ -186,7 +214,9 @@ def test_a_phone_ranks_by_finger(ranking_page: RankingPage, prompt: Prompt, page
     letters = ranking_page.letters()
     for text, rank in ORDER.items():
         if rank < 3:
-            drag_with_finger(page, ranking_page.chip(letters[text]), ranking_page.lane(rank))
+            drag_with_finger(
+                page, ranking_page.chip(letters[text]), middle(ranking_page.lane(rank))
+            )
         else:
             ranking_page.chip(letters[text]).tap()
             page.get_by_role("button", name=f"Give {letters[text]} rank {rank}").tap()
@@ -196,11 +226,11 @@ def test_a_phone_ranks_by_finger(ranking_page: RankingPage, prompt: Prompt, page
     assert stored(prompt) == ORDER
 
 
-def drag_with_finger(page: Page, chip: Locator, place: Locator) -> None:
+def drag_with_finger(page: Page, chip: Locator, place: tuple[float, float]) -> None:
     """Playwright taps but does not drag with a finger; Chromium's own protocol does."""
     finger = page.context.new_cdp_session(page)
     x, y = middle(chip)
-    to_x, to_y = middle(place)
+    to_x, to_y = place
     steps = [
         ("touchStart", [{"x": x, "y": y}]),
         ("touchMove", [{"x": (x + to_x) / 2, "y": (y + to_y) / 2}]),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from labelapp.models import Project, Prompt
+from labelapp.models import Member, Project, Prompt
 from tests.browser.conftest import RESPONSES
 from tests.browser.ranking_page import RankingPage, await_true, settle
 
@@ -344,6 +344,57 @@ def test_on_a_phone_the_turns_before_the_last_are_folded_away(
     expect(asked.get_by_text("Question 5?")).to_be_visible()
 
 
+def test_the_guidelines_are_open_on_the_first_task_and_folded_afterwards(
+    ranking_page: RankingPage, add_prompt: Any, page: Page
+) -> None:
+    for name in ("first", "second"):
+        add_prompt(name, [f"{name} {n}" for n in range(4)])
+    page.set_viewport_size(WIDE)
+    ranking_page.open()
+    guidelines = page.get_by_text("Prefer short.")
+    expect(guidelines).to_be_visible()
+    page.reload()
+    expect(guidelines).to_be_visible()
+    for key in ("1", "j", "2", "j", "3", "j", "4"):
+        page.keyboard.press(key)
+    ranking_page.next_ready()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Prompt")).to_contain_text("second")
+    expect(guidelines).not_to_be_visible()
+    page.get_by_role("button", name="Undo the submit").click()
+    expect(page.get_by_role("region", name="Prompt")).to_contain_text("first")
+    expect(guidelines).to_be_visible()
+    page.keyboard.press("g")
+    expect(guidelines).not_to_be_visible()
+    page.reload()
+    expect(ranking_page.submit).to_be_visible()
+    expect(guidelines).not_to_be_visible()
+
+
+def test_on_a_phone_the_first_guidelines_stand_before_the_responses(
+    ranking_page: RankingPage, prompt: Prompt, page: Page
+) -> None:
+    page.set_viewport_size(PHONE)
+    ranking_page.open().ready()
+    guidelines = page.locator("#guidelines")
+    expect(page.get_by_text("Prefer short.")).to_be_visible()
+    expect(guidelines).not_to_have_attribute("data-sheet", "")
+    page.keyboard.press("2")  # nothing is in the way
+    expect(ranking_page.radio("A", 2)).to_be_checked()
+    page.keyboard.press("g")  # they may be out of sight
+    expect(guidelines).to_have_attribute("data-sheet", "")
+    expect(page.get_by_text("Prefer short.")).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Prefer short.")).not_to_be_visible()
+
+
+@pytest.fixture
+def experienced(labeller: Member) -> None:
+    labeller.ranked = 1
+    labeller.save()
+
+
+@pytest.mark.usefixtures("experienced")
 def test_the_guidelines_stay_open_from_task_to_task(
     ranking_page: RankingPage, add_prompt: Any, page: Page
 ) -> None:
@@ -365,6 +416,7 @@ def test_the_guidelines_stay_open_from_task_to_task(
     expect(guidelines).not_to_be_visible()
 
 
+@pytest.mark.usefixtures("experienced")
 def test_on_a_phone_the_guidelines_are_a_sheet_that_escape_closes(
     ranking_page: RankingPage, prompt: Prompt, page: Page
 ) -> None:
@@ -383,6 +435,7 @@ def test_on_a_phone_the_guidelines_are_a_sheet_that_escape_closes(
     expect(ranking_page.card("B")).to_be_focused()
 
 
+@pytest.mark.usefixtures("experienced")
 def test_the_guidelines_open_over_a_comparison(
     ranking_page: RankingPage, prompt: Prompt, page: Page
 ) -> None:
@@ -433,6 +486,7 @@ def test_a_finger_opens_the_guidelines_and_the_comparison(
     context.close()
 
 
+@pytest.mark.usefixtures("experienced")
 def test_without_javascript_everything_is_shown(
     ranking_page: RankingPage, long_and_short: Prompt, browser: Any, page: Page
 ) -> None:

@@ -1,6 +1,7 @@
 /**
  * The guidelines: beside the work on wide windows, where they stay open from task to task; elsewhere
- * a sheet over it, which goes as soon as the work goes on.
+ * a sheet over it, which goes as soon as the work goes on. On somebody's first task of a project
+ * they are open between what is asked and the responses.
  */
 
 import { recall, remember } from "./remembered.js";
@@ -19,8 +20,11 @@ export class Guidelines {
     this.comparing = false;
     if (!this.details) return;
     panes.set(this.details, this);
+    this.isFirst = this.#recallFirst(form);
     this.details.querySelector("summary").addEventListener("click", () => {
-      if (!this.isSheet) remember("guidelines", this.details.open ? "closed" : "open");
+      if (this.isSheet) return;
+      if (wide.matches) remember("guidelines", this.details.open ? "closed" : "open");
+      this.#leaveFirst();
     });
     this.details.addEventListener("keydown", (event) => this.#pressed(event));
     this.details.addEventListener("focusout", ({ relatedTarget }) => {
@@ -40,9 +44,32 @@ export class Guidelines {
   /** Pane or sheet: as there is room. */
   adapt() {
     if (!this.details) return;
-    const sheet = this.comparing || !wide.matches;
+    const sheet = this.comparing || !(wide.matches || this.isFirst);
     this.details.toggleAttribute("data-sheet", sheet);
-    this.details.open = !sheet && recall("guidelines") === "open";
+    this.details.open = !sheet && (this.isFirst || recall("guidelines") === "open");
+  }
+
+  /**
+   * Whether this is the first task of its labeller. The next one is fetched before the first is
+   * stored, and believes it too.
+   * @param {HTMLFormElement} form
+   */
+  #recallFirst(form) {
+    const whose = this.details.dataset.first;
+    if (!whose) return false;
+    const task = form.querySelector("[name=assignment]").value;
+    this.firstKey = `first-guidelines-${whose}`;
+    const first = recall(this.firstKey) ?? task;
+    remember(this.firstKey, first);
+    return first === task;
+  }
+
+  /** From now on they open as they do in every other task. */
+  #leaveFirst() {
+    if (!this.isFirst) return;
+    this.isFirst = false;
+    remember(this.firstKey, "folded");
+    this.details.toggleAttribute("data-sheet", !wide.matches);
   }
 
   /** @returns {boolean} false where the project has none */
@@ -50,7 +77,9 @@ export class Guidelines {
     if (!this.details) return false;
     const summary = this.details.querySelector("summary");
     const before = document.activeElement;
-    summary.click();
+    // Open where they may be out of sight: over the work, then.
+    if (this.isFirst && !wide.matches && !this.isSheet) this.#leaveFirst();
+    else summary.click();
     if (!this.isSheet) return true; // the work keeps the focus
     if (!this.details.open) this.#goBack();
     else {

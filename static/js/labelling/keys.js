@@ -1,4 +1,4 @@
-/** The keys of the ranking page. They rest while something is being written and with Ctrl, Alt, Meta. */
+/** The keys of the ranking page. They rest while something is being written and with Ctrl and Meta. */
 
 /** @typedef {import("./page.js").Task} Task */
 
@@ -14,6 +14,8 @@ const KEYS = {
   u: (task) => task.undo(),
   n: (task) => task.writeNote(),
   s: (task) => task.skip(),
+  r: ({ entries }) => entries.score(),
+  t: ({ entries }) => entries.flag(),
   f: ({ reading }) => reading.fold(),
   p: ({ reading }) => reading.pin(),
   w: ({ reading }) => reading.write(),
@@ -35,6 +37,18 @@ function isButton(focused, task) {
   return Boolean(focused?.closest("button, a, summary"));
 }
 
+/**
+ * The rank that Shift with a digit is about. What tells is the key's place on the keyboard: what
+ * is written on it beside the digit differs. On keyboards that need Shift for the digit itself, as
+ * the French ones do, it is the other way round.
+ * @param {KeyboardEvent} event
+ * @returns {number | null}
+ */
+function insertedRank({ key, code }) {
+  const [, digit] = /^Digit([1-9])$/.exec(code) ?? [];
+  return digit && !/^\p{Nd}$/u.test(key) ? Number(digit) : null;
+}
+
 /** @param {Element | null} element */
 function isWriting(element) {
   return Boolean(element?.closest("textarea, select, input:not([type=radio], [type=checkbox]), [contenteditable]"));
@@ -45,7 +59,7 @@ function isWriting(element) {
  * @param {Task} task
  */
 export function press(event, task) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.ctrlKey || event.metaKey || event.isComposing) return;
   const focused = document.activeElement;
   if (document.querySelector("dialog[open]")) return;
   if (isWriting(focused)) {
@@ -53,10 +67,18 @@ export function press(event, task) {
     if (event.key === "Enter" && focused?.matches("#skip-note")) event.preventDefault(); // no submit
     return;
   }
-  if (event.key === "?") {
+  const { ranking, cards } = task;
+  const inserted = insertedRank(event);
+  if (!event.altKey && task.entries.take(event)) return event.preventDefault();
+  if (event.altKey) {
+    if (event.shiftKey || !/^Arrow(Up|Down)$/.test(event.key)) return;
+    task.moveRank(event.key === "ArrowUp" ? -1 : 1);
+  } else if (event.key === "?") {
     document.querySelector("#keys")?.showModal();
-  } else if (/^[1-9]$/.test(event.key) && Number(event.key) <= task.ranking.letters.length) {
-    task.ranking.place(task.cards.letter, Number(event.key));
+  } else if (inserted !== null && inserted <= ranking.letters.length) {
+    ranking.insert(cards.letter, inserted);
+  } else if (/^[1-9]$/.test(event.key) && Number(event.key) <= ranking.letters.length) {
+    ranking.place(cards.letter, Number(event.key));
   } else if (!Object.hasOwn(KEYS, event.key) || KEYS[event.key](task, focused) === false) {
     return;
   }

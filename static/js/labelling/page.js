@@ -5,6 +5,7 @@ import { forget, later, withPromise } from "./again.js";
 import { Ahead } from "./ahead.js";
 import { Cards } from "./cards.js";
 import { watch } from "./clock.js";
+import { Entries } from "./entries.js";
 import { press } from "./keys.js";
 import { Rail } from "./rail.js";
 import { Ranking, listed, words } from "./ranking.js";
@@ -26,6 +27,7 @@ export class Task {
     this.ranking = new Ranking(form);
     this.cards = new Cards(this.ranking);
     this.rail = new Rail(this.ranking, say);
+    this.entries = new Entries(form, this.cards, say);
     this.reading = new Reading(form, this.cards, say);
     keepInSight(form);
     this.ranking.onchange = (change) => this.#changed(change);
@@ -62,6 +64,17 @@ export class Task {
     const button = this.form.querySelector("#done button");
     if (button instanceof HTMLElement) button.click();
     else say(gettext("Nothing to undo."));
+  }
+
+  /** Move the marked response by one place. @param {1 | -1} step down or up */
+  moveRank(step) {
+    const { letter } = this.cards;
+    if (this.ranking.move(letter, step)) return;
+    const isRanked = this.ranking.rankOf(letter) !== null;
+    const first = gettext("%(letter)s is first already.");
+    const last = gettext("%(letter)s is last already.");
+    const unranked = gettext("%(letter)s not ranked");
+    say(words(isRanked ? (step < 0 ? first : last) : unranked, { letter }));
   }
 
   submit() {

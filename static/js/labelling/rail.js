@@ -15,6 +15,8 @@ export class Rail {
     this.say = say;
     /** @type {string | null} the letter that the next click on a lane will place */
     this.picked = null;
+    /** @type {HTMLButtonElement[]} before each rank, and after the last */
+    this.betweens = [...this.form.querySelectorAll(".between")];
     /** @type {HTMLElement[]} */
     this.places = [...this.form.querySelectorAll(".lane, .tray")];
     this.chips = new Map(
@@ -32,8 +34,28 @@ export class Rail {
     if (focused instanceof HTMLElement && focused.classList.contains("chip")) {
       focused.focus({ preventScroll: true });
     }
+    this.#drawBetweens(this.picked);
     this.#drawCards();
     this.#drawSubmit();
+  }
+
+  /**
+   * Offer the places between ranks: only where something is pushed, or passed at the end.
+   * @param {string | null} letter the one that is picked or dragged
+   */
+  #drawBetweens(letter) {
+    const { ranking } = this;
+    for (const between of this.betweens) {
+      const rank = Number(between.dataset.before);
+      const isEnd = rank > ranking.letters.length;
+      const others = ranking.at(isEnd ? rank - 1 : rank).filter((other) => other !== letter);
+      const above = isEnd ? [] : ranking.at(rank - 1);
+      const isOwn = above.length === 1 && above[0] === letter; // it would stay where it is
+      between.hidden = letter === null || others.length === 0 || isOwn;
+      if (between.hidden) continue;
+      const label = isEnd ? gettext("Insert %(letter)s after %(others)s") : gettext("Insert %(letter)s before %(others)s");
+      between.setAttribute("aria-label", words(label, { letter, others: listed(others) }));
+    }
   }
 
   /** @param {string | null} letter */
@@ -97,7 +119,7 @@ export class Rail {
   #clicked(event) {
     if (!(event.target instanceof Element)) return;
     const chip = event.target.closest("button.chip");
-    const place = event.target.closest(".lane, .tray");
+    const place = event.target.closest(".between, .lane, .tray");
     if (chip instanceof HTMLElement && this.#picks(chip)) {
       this.pick(chip.dataset.letter === this.picked ? null : chip.dataset.letter);
     } else if (place instanceof HTMLElement) {
@@ -116,8 +138,12 @@ export class Rail {
 
   /** @param {string} letter @param {HTMLElement} place */
   #drop(letter, place) {
+    const hadFocus = place === document.activeElement;
     this.pick(null);
-    this.ranking.place(letter, rankOf(place));
+    if (!place.matches(".between")) return this.ranking.place(letter, rankOf(place));
+    this.ranking.insertBefore(letter, Number(place.dataset.before));
+    if (!hadFocus) return; // else it goes where it is after a click on a lane
+    this.chips.get(letter).parentElement.querySelector(".place").focus({ preventScroll: true });
   }
 
   #letDrag() {
@@ -128,7 +154,7 @@ export class Rail {
       forceFallback: true, // one way for mouse, pen and finger, in every browser
       fallbackOnBody: true, // the rail scrolls where it is long: a dragged chip must leave it
       fallbackTolerance: 4, // less is a click
-      onStart: () => this.form.setAttribute("data-picking", ""),
+      onStart: ({ item, from }) => this.#startsDrag(letterOf(item, from)),
       onEnd: (event) => this.#dragged(event),
     };
     for (const place of this.places) Sortable.create(place, { ...options, group: "rail" });
@@ -138,17 +164,32 @@ export class Rail {
     }
   }
 
+  /** @param {string | undefined} letter */
+  #startsDrag(letter) {
+    this.form.setAttribute("data-picking", "");
+    this.#drawBetweens(letter ?? null);
+    document.addEventListener("pointermove", this.#showBetween, { passive: true });
+  }
+
+  /** A finger does not hover: where a dragged chip would be inserted is marked by hand. @param {PointerEvent} event */
+  #showBetween = (event) => {
+    const place = placeUnder(event);
+    for (const between of this.betweens) between.toggleAttribute("data-over", between === place);
+  };
+
   /**
    * What counts is the place under the pointer at the end: Sortable itself looks only now and then,
    * and misses a quick movement.
    * @param {{ item: HTMLElement, from: HTMLElement, originalEvent: MouseEvent | TouchEvent }} event
    */
   #dragged({ item, from, originalEvent }) {
-    this.form.toggleAttribute("data-picking", false);
+    const place = placeUnder(originalEvent);
+    document.removeEventListener("pointermove", this.#showBetween);
+    this.form.removeAttribute("data-picking");
+    for (const between of this.betweens) between.removeAttribute("data-over");
     giveSortableItsClick();
     if (from.classList.contains("handle")) from.replaceChildren(item); // its card keeps its letter
-    const letter = from.dataset.letter ?? item.dataset.letter;
-    const place = placeUnder(originalEvent);
+    const letter = letterOf(item, from);
     if (place && place !== from && letter) this.#drop(letter, place);
     else this.draw();
   }
@@ -165,8 +206,13 @@ function giveSortableItsClick() {
 /** @param {MouseEvent | TouchEvent} event */
 function placeUnder(event) {
   const { clientX, clientY } = "changedTouches" in event ? event.changedTouches[0] : event;
-  const place = document.elementFromPoint(clientX, clientY)?.closest(".lane, .tray");
+  const place = document.elementFromPoint(clientX, clientY)?.closest(".between, .lane, .tray");
   return place instanceof HTMLElement ? place : null;
+}
+
+/** @param {HTMLElement} item @param {HTMLElement} from @returns {string | undefined} */
+function letterOf(item, from) {
+  return from.dataset.letter ?? item.dataset.letter;
 }
 
 /** @param {HTMLElement} place @returns {number | null} */

@@ -12,7 +12,7 @@ export class Ranking {
     this.tiesAllowed = form.dataset.ties === "allowed";
     /** @type {string[]} */
     this.letters = [...form.querySelectorAll(".response")].map((card) => card.dataset.letter);
-    /** @type {Ranks[]} */
+    /** @type {{ before: Ranks, letter: string, alone: boolean }[]} alone: only this letter is spoken of */
     this.history = [];
     this.last = this.ranks();
     /** @type {(change: string) => void} called with a sentence after every change */
@@ -77,21 +77,95 @@ export class Ranking {
     if (rank === this.last.get(letter)) return;
     const others = rank === null ? [] : this.at(rank).filter((other) => other !== letter);
     if (!this.tiesAllowed) for (const other of others) this.#check(other, null);
-    this.history.push(this.last);
+    this.history.push({ before: this.last, letter, alone: false });
     this.last = this.ranks();
     this.onchange(sentence(letter, rank, others, this.tiesAllowed));
   }
 
-  /** Take the last change back. @returns {string | undefined} a letter that changed */
+  /**
+   * Give a response a rank of its own and push the others down. The ranks are then consecutive
+   * from 1, and the others keep their order and their ties.
+   * @param {string} letter
+   * @param {number} rank
+   */
+  insert(letter, rank) {
+    const own = this.rankOf(letter);
+    // A response alone on its rank leaves a gap that closes: moved down, it passes the one at `rank`.
+    const passes = own !== null && own < rank && this.at(own).length === 1;
+    this.insertBefore(letter, passes ? rank + 1 : rank);
+  }
+
+  /**
+   * Give a response a rank of its own right before the responses that have this one or a worse one.
+   * @param {string} letter
+   * @param {number} rank
+   */
+  insertBefore(letter, rank) {
+    this.#arrange(letter, this.#levels(letter).filter((level) => level.rank < rank).length);
+  }
+
+  /**
+   * Move a response by one place: past its neighbour, with which it never ties; out of a tie, to
+   * just before or after the rest of it; not ranked and moved up, to the end of the ranking.
+   * @param {string} letter
+   * @param {1 | -1} step down or up
+   * @returns {boolean} false where there is no place to move to
+   */
+  move(letter, step) {
+    const own = this.rankOf(letter);
+    const levels = this.#levels(letter);
+    const before = own === null ? levels.length : levels.filter(({ rank }) => rank < own).length;
+    if (own === null) return step < 0 && this.#arrange(letter, before);
+    const isTied = this.at(own).length > 1;
+    const index = isTied ? before + (step < 0 ? 0 : 1) : before + step;
+    return index >= 0 && index <= levels.length && this.#arrange(letter, index);
+  }
+
+  /**
+   * The other responses that are ranked, best first, tied ones together.
+   * @param {string} letter
+   * @returns {{ rank: number, letters: string[] }[]}
+   */
+  #levels(letter) {
+    return this.letters
+      .map((_, index) => index + 1)
+      .map((rank) => ({ rank, letters: this.at(rank).filter((other) => other !== letter) }))
+      .filter(({ letters }) => letters.length > 0);
+  }
+
+  /**
+   * Number the ranks anew, with a response alone at a place among the others.
+   * @param {string} letter
+   * @param {number} index of its place
+   * @returns {boolean} whether that changed anything
+   */
+  #arrange(letter, index) {
+    if (this.isSent) return true;
+    const order = this.#levels(letter).map(({ letters }) => letters);
+    order.splice(index, 0, [letter]);
+    for (const [place, letters] of order.entries()) {
+      for (const each of letters) this.#check(each, place + 1);
+    }
+    const before = this.last;
+    const now = this.ranks();
+    if (this.letters.every((each) => now.get(each) === before.get(each))) return false;
+    this.history.push({ before, letter, alone: true });
+    this.last = now;
+    this.onchange(arranged(letter, before, now));
+    return true;
+  }
+
+  /** Take the last change back. @returns {string | undefined} the letter that it was about */
   undo() {
-    const before = this.isSent ? undefined : this.history.pop();
-    if (!before) return undefined;
-    const changed = this.letters.filter((letter) => before.get(letter) !== this.last.get(letter));
-    for (const letter of changed) this.#check(letter, before.get(letter) ?? null);
+    const change = this.isSent ? undefined : this.history.pop();
+    if (!change) return undefined;
+    const { before, letter, alone } = change;
+    const changed = this.letters.filter((each) => before.get(each) !== this.last.get(each));
+    for (const each of changed) this.#check(each, before.get(each) ?? null);
     this.last = before;
-    const states = changed.map((letter) => state(letter, before.get(letter) ?? null));
+    const states = (alone ? [letter] : changed).map((each) => state(each, before.get(each) ?? null));
     this.onchange(words(gettext("Undone: %(states)s."), { states: states.join(", ") }));
-    return changed[0];
+    return letter;
   }
 
   /** @param {string} letter @param {number | null} rank */
@@ -118,6 +192,21 @@ function sentence(letter, rank, others, tiesAllowed) {
   const names = { now, others: listed(others) };
   if (tiesAllowed) return words(gettext("%(now)s, tied with %(others)s."), names);
   return words(gettext("%(now)s. %(others)s is unranked again: this project allows no ties."), names);
+}
+
+/**
+ * @param {string} letter
+ * @param {Ranks} before
+ * @param {Ranks} now
+ */
+function arranged(letter, before, now) {
+  const others = [...now.keys()].filter((other) => other !== letter && now.get(other) !== null);
+  const down = others.filter((other) => now.get(other) > before.get(other));
+  const up = others.filter((other) => now.get(other) < before.get(other));
+  const said = [`${state(letter, now.get(letter))}.`];
+  if (down.length) said.push(words(gettext("Moved down: %(letters)s."), { letters: listed(down) }));
+  if (up.length) said.push(words(gettext("Moved up: %(letters)s."), { letters: listed(up) }));
+  return said.join(" ");
 }
 
 /**

@@ -4,8 +4,10 @@ import re
 import time
 
 import pytest
+from django.utils.html import escape
 
 from labelapp.rendering.markdown import count_words
+from labelapp.rendering.math import to_mathml
 from labelapp.rendering.texts import MAX_MARKDOWN, render_text
 
 
@@ -196,6 +198,60 @@ def test_a_wrong_formula_is_shown_as_it_was_written(wrong: str) -> None:
 def test_a_formula_that_cannot_be_read_keeps_its_delimiters() -> None:
     assert "<code>$\\frac{1}$</code>" in render("so $\\frac{1}$ is")
     assert "<code>$\\ce{H2O}$</code>" in render("so $\\ce{H2O}$ is")
+
+
+VALID = [
+    r"\frac{1}{2}",
+    r"\binom{n}{k} + \sqrt{x}",
+    r"\sum_{i=1}^{n} x_{i}^{2}",
+    r"\left\{ \frac{a}{b} \right\}",
+    r"\begin{cases} x & \text{if } y \\ z & \text{else} \end{cases}",
+    r"\overline{a + \mathbf{b}}",
+]
+
+
+@pytest.mark.parametrize("source", VALID)
+def test_a_formula_with_a_brace_too_few_or_too_many_is_shown_as_it_was_written(source: str) -> None:
+    assert to_mathml(source, display=False)
+    for place, sign in enumerate(source):
+        is_brace = sign in "{}" and source[place - 1] != "\\"
+        if is_brace:
+            assert to_mathml(source[:place] + source[place + 1 :], display=False) is None
+    for place in range(len(source) + 1):
+        for brace in "{}":
+            if source[max(0, place - 1) : place] != "\\":
+                assert to_mathml(source[:place] + brace + source[place:], display=False) is None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        r"\frac{1}{2",
+        r"\begin{nothing} a \end{nothing}",
+        r"\begin{matrix} a \end{pmatrix}",
+        r"{\begin{matrix} a } \end{matrix}",
+        r"a & b",
+        r"a # b",
+    ],
+)
+def test_what_latex_refuses_is_shown_as_it_was_written(broken: str) -> None:
+    assert f"<code>${escape(broken)}$</code>" in render(f"so ${broken}$ is")
+
+
+@pytest.mark.parametrize(
+    "name", ["align*", "aligned", "alignedat", "alignat", "eqnarray", "split", "matrix"]
+)
+def test_columns_of_an_environment_are_columns(name: str) -> None:
+    count = "{2}" if name.endswith("at") else ""
+    formula = to_mathml(rf"\begin{{{name}}}{count} a &= b \\ c &= d \end{{{name}}}", display=True)
+    assert formula is not None
+    assert "<mtable" in formula
+    assert "&amp;" not in formula.partition(">")[2]
+    assert "<mn>2" not in formula
+
+
+def test_escaped_signs_are_no_columns() -> None:
+    assert to_mathml(r"a \& b \# c \$", display=False)
 
 
 HUGE = {
