@@ -9,7 +9,9 @@ import socket
 import sys
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -21,6 +23,9 @@ from training.serving.batcher import Batcher
 from training.serving.metrics import Metrics
 from training.serving.registry import Registry, Version, Wanted
 from training.serving.store import ModelStore, OneModel, RegistryModels, Served
+
+if TYPE_CHECKING:
+    from training.serving.model import ServedModel
 
 BACKLOG = 2048
 BATCHES = 2
@@ -128,12 +133,9 @@ def load(
     arguments: argparse.Namespace, metrics: Metrics, folder: Path, name: str | None = None
 ) -> Served:
     """Load a model, and start the thread that computes its rewards. Raises UserError."""
-    # Here, because a service without a model yet stays small.
-    from training.distributed.device import silence_transformers
-    from training.serving.model import ServedModel
-
-    silence_transformers()
-    model = ServedModel.load(folder, arguments.device, name)
+    # By its name, because a service without a model yet loads no torch.
+    serving = import_module("training.serving.model")
+    model: ServedModel = serving.ServedModel.load(folder, arguments.device, name)
     batcher = Batcher(
         model.rewards,
         most_tokens=BATCHES * model.budget,

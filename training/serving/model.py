@@ -14,7 +14,7 @@ from training.backbones.choose import load_backbone
 from training.config import TrainConfig
 from training.data.encoder import TemplateRefusedError, TextEncoder
 from training.data.examples import Example, Tokens
-from training.distributed.device import Device
+from training.distributed.device import Device, silence_transformers
 from training.errors import UserError
 from training.evaluation.inference import compute_rewards
 from training.runs.folder import MODEL, RunFolder, digest_of
@@ -57,6 +57,7 @@ class ServedModel:
         Without a device, the run's setting decides; without a name, it is the folder's. Raises
         UserError.
         """
+        silence_transformers()
         saved = folder / MODEL if (folder / MODEL).is_dir() else folder
         facts = read_facts(saved)
         config = RunFolder(saved.parent).read_config() or TrainConfig(backbone="pretrained")

@@ -10,6 +10,7 @@ from labelapp.models import Member, Project, Prompt
 from tests.conftest import AddPrompt, sign_in
 
 PAGES = ("/projects/kitchen/", "/projects/kitchen/progress/")
+TWO = r"<dd>2</dd>|>2 prompts</a>"
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def test_a_page_of_an_ordinary_project_is_counted_every_time(
     client.get(page)
     add_prompt("Two?")
     text = client.get(page).content.decode()
-    assert re.search(r"<dd>2</dd>", text)
+    assert re.search(TWO, text)
     assert "Counted" not in text
 
 
@@ -45,7 +46,7 @@ def test_a_page_of_a_very_large_project_is_counted_once_a_minute_and_says_so(
     assert "Counted" not in client.get(page).content.decode()
     Prompt.objects.all().delete()
     text = client.get(page).content.decode()
-    assert re.search(r"<dd>2</dd>", text)
+    assert re.search(TWO, text)
     assert "Counted" in text
 
 

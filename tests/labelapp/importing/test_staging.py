@@ -24,17 +24,26 @@ from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
     AgreementMeasurement,
+    AliasMove,
     Disagreement,
+    Exclusion,
     Export,
     Invitation,
     Member,
+    MemberMessage,
+    MemberNote,
+    ModelVersion,
     Placement,
     Project,
+    PromotionGates,
     Prompt,
     PromptAgreement,
+    PromptChange,
     Ranking,
+    RankingDisagreement,
     Response,
     ReviewMeasurement,
+    ServiceToken,
     TrainingRun,
     Upload,
     User,
@@ -237,9 +246,12 @@ def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
         return {relation.related_model for relation in model._meta.related_objects}
 
     assert referring(Prompt) - {Disagreement, PromptAgreement} == set(staging.OF_PROMPT)
-    assert referring(Member) == set(staging.OF_MEMBER)
+    of_managers = {Exclusion, MemberMessage, MemberNote}  # on those who are there already
+    assert referring(Member) - of_managers - {RankingDisagreement} == set(staging.OF_MEMBER)
     jobs = {AgreementMeasurement, Export, ReviewMeasurement, TrainingRun, Upload}
-    assert referring(Project) - jobs - {Disagreement, Invitation} == {Member, Prompt}
+    registry = {AliasMove, ModelVersion, PromotionGates, ServiceToken}
+    others = {Disagreement, Invitation, PromptChange, RankingDisagreement}
+    assert referring(Project) - jobs - registry - others == {Member, Prompt}
 
 
 @pytest.mark.usefixtures("sqlite_only")

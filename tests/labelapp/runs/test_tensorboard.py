@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 from torch.utils.tensorboard import SummaryWriter
 
-from labelapp.management.commands.serve import tensorboard_url
+from labelapp.management.commands.serve import tensorboard
 from labelapp.models import Member, User
 from tests.waiting import wait_until
 from training.child_process import for_child
@@ -31,7 +31,8 @@ def board(settings: Settings, tmp_path: Path) -> Iterator["subprocess.Popen[byte
     """Run TensorBoard on a folder with one run."""
     with SummaryWriter(tmp_path / "kitchen" / "7" / "tensorboard") as writer:
         writer.add_scalar("held_out/accuracy", 0.75, 1)
-    address = tensorboard_url()
+    [helper] = tensorboard()
+    address = helper.tells_web
     settings.TENSORBOARD_URL = address["TENSORBOARD_URL"]
     process = subprocess.Popen(
         [sys.executable, "-m", "training.programs.tensorboard", str(tmp_path)],
