@@ -1,11 +1,13 @@
 """The reward service as a process: its options, its tokens, and how it stops."""
 
+import asyncio
 import json
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,15 +15,17 @@ from pathlib import Path
 import httpx
 import pandas as pd
 import pytest
+import uvicorn
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
 from tests.training.tiny import save_pretrained_folder
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 from training import serve, train
 from training.child_process import for_child
 from training.data.encoder import prepare_tokenizer
+from training.programs import serve as program
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "serving.md"
 BODY = {"prompt": "Why is the sky blue?", "responses": ["Light scatters.", "I do not know."]}
@@ -213,3 +217,27 @@ def test_an_address_that_is_taken_is_refused(folder, capsys):
         assert serve.main(["--model", str(folder), "--bind", bind]) == 2
     said = f"error: --bind {bind} cannot be used: Address already in use"
     assert said in capsys.readouterr().err
+
+
+async def hello(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+def test_a_connection_that_says_nothing_is_closed(monkeypatch):
+    monkeypatch.setattr(program, "REQUEST_SECONDS", 0.0)
+    listening = program.listen("127.0.0.1", 0)
+    config = uvicorn.Config(hello, http=program.TimedProtocol, lifespan="off", log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
+    thread.start()
+    try:
+        with socket.create_connection(listening.getsockname()) as silent:
+            silent.settimeout(PATIENCE)
+            assert silent.recv(1) == b""
+        monkeypatch.setattr(program, "REQUEST_SECONDS", PATIENCE)
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        assert httpx.get(address).text == "hello"
+    finally:
+        server.should_exit = True
+        thread.join()
