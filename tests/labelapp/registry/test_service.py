@@ -99,7 +99,7 @@ def test_the_service_follows_the_registry(
     assert server.process.wait() == 143
 
     # A model that cannot be loaded leaves the one that answers, and the service says so.
-    server = start("--project", "kitchen", token="")
+    server = start("--project", "kitchen")
     assert server.said.startswith("the champion, kitchen/v1 (")
     (run_folder(runs[1]).model / "model.safetensors").write_bytes(b"broken")
     promote(two, 1)
