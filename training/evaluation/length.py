@@ -76,11 +76,12 @@ def functions_of(characters: pd.Series[Any]) -> NDArray[np.float64]:
 
 
 def fit(responses: pd.DataFrame, functions_RF: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the coefficients (F,) of the regression within prompts."""
+    """Return the coefficients (F,) of the regression within prompts, the last of the constant."""
     prompts = responses["number"].to_numpy()
     table = pd.DataFrame(functions_RF).assign(reward=responses["reward"].to_numpy())
     within = (table - table.groupby(prompts).transform("mean")).to_numpy()
     found: NDArray[np.float64] = np.linalg.lstsq(within[:, :-1], within[:, -1], rcond=None)[0]
+    found[-1] = -float((functions_RF[:, :-1] @ found[:-1]).mean())  # so that the mean stays
     return found
 
 

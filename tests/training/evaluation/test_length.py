@@ -56,6 +56,7 @@ def test_what_is_left_does_not_go_by_length(slope):
         ],
         columns=["prompt", "reward", "characters"],
     )
+    assert table["reward"].mean() == pytest.approx(np.mean(list(rewards.values())))
     within = table[["reward", "characters"]] - table.groupby("prompt").transform("mean")
     assert metrics.correlation(within) == pytest.approx(0, abs=1e-6)
 
