@@ -40,6 +40,7 @@ SHARED = {
     "training.rankings",
     "training.runs.caveats",
     "training.runs.folder",
+    "training.runs.length",
     "training.runs.outcomes",
     "training.sampling.protocol",
     "training.splits",

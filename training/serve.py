@@ -20,7 +20,16 @@ from training.serving.address import ALIASES, CHAMPION, TOKENS, address, is_own,
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser("python -m training.serve", "Serve the rewards of a run's model over HTTP.")
+    parser = Parser("python -m training.serve", "Serve the rewards of models over HTTP.")
+    add_models(parser)
+    add_answers(parser)
+    add_limits(parser)
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    return run(parser, argv, work_in("training.programs.serve"), check)
+
+
+def add_models(parser: Parser) -> None:
+    """Add the options that say which models are served, where, and on what."""
     whose = parser.add_mutually_exclusive_group(required=True)
     whose.add_argument("--model", metavar="FOLDER", help="folder of a run, or of its model")
     whose.add_argument(
@@ -59,6 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="auto",
         help="device to compute on (default: auto)",
     )
+
+
+def add_answers(parser: Parser) -> None:
+    """Add the options that say what is answered where there is no valid reward."""
     parser.add_argument(
         "--when-cut",
         choices=("refuse", "score"),
@@ -73,6 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="reward of responses without a valid one, for clients that cannot read"
         " that a reward is not valid (default: their requests are refused)",
     )
+
+
+def add_limits(parser: Parser) -> None:
+    """Add the options that bound how many responses wait, and for how long."""
     parser.add_argument(
         "--most-waiting",
         type=int,
@@ -89,8 +106,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="time that a request may have to wait; beyond it, requests are refused in the same way"
         " (default: 60)",
     )
-    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
-    return run(parser, argv, work_in("training.programs.serve"), check)
 
 
 def check(arguments: argparse.Namespace) -> None:

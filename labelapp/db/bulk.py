@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import DateTimeField, Field, JSONField, Model, QuerySet, UUIDField
 from psycopg import sql
 
+Value = TypeVar("Value")
 RAW_DELETE = "_raw_delete"  # private to Django, which may rename it
 
 
-def pieces(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def pieces(values: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
     return (values[start : start + size] for start in range(0, len(values), size))
 
 

@@ -181,6 +181,10 @@ class RankingQuerySet(models.QuerySet["Ranking"]):
         """Return the current rankings, without those that are left out with their labeller."""
         return self.filter(counting())
 
+    def by_labellers(self) -> Self:
+        """Return the current rankings that labellers gave, without adjudicated ones."""
+        return self.filter(is_current=True).exclude(origin=Origin.ADJUDICATED)
+
     def versions(self, *, prompt_id: int, member_id: int, responses_hash: str) -> Self:
         """Return a member's rankings of a set of responses, the newest last."""
         return self.filter(

@@ -99,7 +99,7 @@ class AliasMove(models.Model):
 
 
 class PromotionGates(models.Model):
-    """What a project asks of a model before it becomes the champion."""
+    """Hold what a project asks of a model before it becomes the champion."""
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="gates")
     # Percentage points by which no slice of the held-out comparisons may be worse.

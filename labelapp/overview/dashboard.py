@@ -21,6 +21,7 @@ from labelapp.projects.progress import (
 )
 from labelapp.quality.measurement import LastMeasurement, last_measurement
 from labelapp.quality.results import Figure, LabellerFigures
+from labelapp.runs.interval_plots import Axis, Dot, Estimate, dot
 from labelapp.runs.run_verdict import Verdict, verdict_on
 
 MOST_LABELLERS = 8  # in the table: those who ranked most this week
@@ -34,15 +35,6 @@ class LastRun:
     run: TrainingRun | None  # finished
     verdict: Verdict | None
     newest: TrainingRun | None  # in whatever state
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A labeller's agreement with the others on the axis of the table, in percent of its width."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ class Labellers:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """What the first page shows of a project."""
+    """Hold what the first page shows of a project."""
 
     decisions: list[Decision]
     progress: Progress
@@ -146,27 +138,23 @@ def labellers(
     shown = ranked[:MOST_LABELLERS]
     measured = {each.member.pk: figures.get(each.member.pk) for each in shown}
     ends = [one.agreement.low for one in measured.values() if one and one.agreement.low is not None]
-    lowest = min([LOWEST, *ends])
-
-    def dot(figure: Figure | None) -> Dot | None:
-        if figure is None or figure.value is None or figure.low is None or figure.high is None:
-            return None
-        return Dot(*(place(end, lowest) for end in (figure.value, figure.low, figure.high)))
-
+    axis = Axis(min([LOWEST, *ends]), 1.0, 0.1)
     rows = []
     for each in shown:
         own = measured[each.member.pk]
         agreement = own.agreement if own else None
-        rows.append(Row(each, agreement, dot(agreement), bool(own and own.alerts)))
+        rows.append(Row(each, agreement, dot_of(agreement, axis), bool(own and own.alerts)))
     some = any(row.dot for row in rows)
     return Labellers(
         rows=rows,
         left_out=len(ranked) - len(shown),
-        chance=place(0.5, lowest) if some else None,
-        everybody=dot(everybody) if some else None,
+        chance=axis.place(0.5) if some else None,
+        everybody=dot_of(everybody, axis) if some else None,
     )
 
 
-def place(share: float, lowest: float) -> float:
-    """Return the position of a share on an axis from `lowest` to 1, in percent."""
-    return 100 * (share - lowest) / (1 - lowest)
+def dot_of(figure: Figure | None, axis: Axis) -> Dot | None:
+    """Return a figure on the axis, or None where it has no interval."""
+    if figure is None or figure.value is None or figure.low is None or figure.high is None:
+        return None
+    return dot(axis, Estimate("", "people", figure.value, figure.low, figure.high, ""))

@@ -14,7 +14,7 @@ from labelapp.web.health import RESERVED_BYTES
 
 @dataclass(frozen=True)
 class Health:
-    """How the jobs of all projects and the disk of DATA_DIR are."""
+    """Hold the state of the jobs of all projects and of the disk of DATA_DIR."""
 
     waiting: dict[str, int]  # by queue
     running: int

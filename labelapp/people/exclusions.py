@@ -57,5 +57,5 @@ def end(*, member: Member, by: User) -> None:
 def figures_of(member: Member) -> dict[str, object]:
     """Return what agreement was measured last of a member, to be kept with the reason."""
     agreement = last_measurement(member.project).agreement
-    people = agreement.people if agreement else ()
-    return next((one.to_json() for one in people if one.member == member.pk), {})
+    found = agreement.figures_of(member.pk) if agreement else None
+    return found.to_json() if found else {}

@@ -12,7 +12,7 @@ class DateInput(forms.DateInput):
 
 
 class ExclusionForm(forms.Form):
-    """Which of a labeller's rankings to leave out, and why."""
+    """Ask which of a labeller's rankings to leave out, and why."""
 
     which = forms.ChoiceField(
         label="Which rankings",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import chain
 
 from django.db.models import Case, Count, F, IntegerField, Sum, Value, When, Window
 from django.db.models.functions import RowNumber, TruncDate
@@ -148,22 +149,21 @@ def plots(weeks: Sequence[Week]) -> list[Plot]:
 
 
 def agreement_plot(weeks: Sequence[Week]) -> Plot | None:
-    ends = [e for week in weeks for e in (week.agreement, week.low, week.high) if e is not None]
+    values = [in_percent(week.agreement) for week in weeks]
+    spans = [(in_percent(week.low), in_percent(week.high)) for week in weeks]
+    ends = [end for end in (*values, *chain(*spans)) if end is not None]
     if not ends:
         return None
-    y = axis_of([0.5, *ends])
-    labels = [f"{100 * (y.low + n * (y.high - y.low) / (len(y.labels) - 1)):.0f}"
-              for n in range(len(y.labels))]  # fmt: skip
     return plot_of(
         weeks,
         name="agreement",
         title="Agreement with the others",
-        sentence="Share of comparisons ordered as another labeller does, with its 95 % interval. "
-        "50 is chance.",
+        sentence="Share of comparisons ordered as another labeller does, with its"
+        f" {percent(0.95, 0)} interval. 50 is chance.",
         y_label="% of comparisons",
-        axis=Axis(y.low, y.high, labels),
-        values=[week.agreement for week in weeks],
-        spans=[(week.low, week.high) for week in weeks],
+        axis=axis_of([50.0, *ends]),
+        values=values,
+        spans=spans,
         columns=["Week of", "Agreement", "Interval", "Comparisons"],
         rows=[
             [
@@ -268,6 +268,10 @@ def plot_of(
         rows=rows,
         is_categorical=True,
     )
+
+
+def in_percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def written(day: date) -> str:

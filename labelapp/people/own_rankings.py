@@ -26,7 +26,7 @@ ORDERS = {
 
 def listed(member: Member, order: str) -> QuerySet[Ranking]:
     """Return the current rankings of a member in an order of ORDERS, without decisions."""
-    rankings = member.rankings.filter(is_current=True).exclude(origin=Origin.ADJUDICATED)
+    rankings = member.rankings.by_labellers()
     if order == "newest":
         return rankings.order_by("-created_at", "-pk")
     if order == "fastest":
@@ -112,7 +112,7 @@ def longer_preferred(ranks: dict[int, int], lengths: dict[int, int]) -> tuple[in
 
 @dataclass(frozen=True)
 class ControlResult:
-    """How far a ranking agrees with the gold one, or with the labeller's own earlier one."""
+    """Compare a ranking with the gold one, or with the labeller's own earlier one."""
 
     ranking: Ranking
     prompt: str
@@ -137,9 +137,7 @@ class ControlResults:
 def gold_results(member: Member) -> ControlResults:
     """Return the member's newest rankings of prompts with a gold ranking by somebody else."""
     gold = Ranking.objects.filter(is_gold=True, prompt=OuterRef("prompt"))
-    own = member.rankings.filter(
-        Exists(gold.exclude(member=member)), is_current=True, is_gold=False
-    ).exclude(origin=Origin.ADJUDICATED)
+    own = member.rankings.by_labellers().filter(Exists(gold.exclude(member=member)), is_gold=False)
     rankings = with_details(own)
     references = Ranking.objects.filter(
         is_gold=True, prompt__in=[one.prompt_id for one in rankings]
@@ -151,9 +149,7 @@ def gold_results(member: Member) -> ControlResults:
 def repeat_results(member: Member) -> ControlResults:
     """Return the member's newest repeated rankings, against their current ones."""
     rankings = with_details(member.rankings.filter(origin=Origin.REPEATED))
-    current = member.rankings.filter(
-        is_current=True, prompt__in=[one.prompt_id for one in rankings]
-    ).exclude(origin=Origin.ADJUDICATED)
+    current = member.rankings.by_labellers().filter(prompt__in=[one.prompt_id for one in rankings])
     first = {
         (one.prompt_id, one.responses_hash): one.ranks()
         for one in current.prefetch_related("placements")

@@ -7,11 +7,11 @@ from django.core import signing
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 
-from labelapp.models import Exclusion, Member, Origin, Prompt
+from labelapp.models import Exclusion, Member, Prompt
 from labelapp.people import over_time, own_rankings
 from labelapp.people.forms import ExclusionForm, TextForm
 from labelapp.quality.measurement import last_measurement
-from labelapp.quality.results import Agreement, Figure, LabellerFigures
+from labelapp.quality.results import Figure, LabellerFigures
 
 SALT = "podium.people.asked"
 ASKED_FOR = 60 * 60  # seconds in which asking for more rankings can be undone
@@ -37,7 +37,8 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
     exclusions = list(person.exclusions.select_related("created_by", "ended_by"))
     held = next((one for one in exclusions if one.ended_at is None), None)
     measurement = last_measurement(viewer.project)
-    figures = figures_of(person, measurement.agreement) or kept_figures(held)
+    measured = measurement.agreement.figures_of(person.pk) if measurement.agreement else None
+    figures = measured or kept_figures(held)
     asked = read_asked(person, query.get("asked", ""))
     for ranking in page.object_list:
         ranking.member = person  # for is_left_out
@@ -50,7 +51,7 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "figures": figures,
         "shares": shares(figures),
         "measured_at": measurement.at,
-        "is_kept": bool(figures and not figures_of(person, measurement.agreement)),
+        "is_kept": bool(figures and not measured),
         "plots": over_time.plots(over_time.by_week(person)),
         "page": page,
         "rows": own_rankings.rows(list(page.object_list)),
@@ -66,12 +67,6 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "note_form": TextForm(prefix="note"),
         "message_form": TextForm(prefix="message"),
     }
-
-
-def figures_of(person: Member, agreement: Agreement | None) -> LabellerFigures | None:
-    """Return the labeller's figures of the last measurement, if it had them."""
-    people = agreement.people if agreement else ()
-    return next((one for one in people if one.member == person.pk), None)
 
 
 def kept_figures(exclusion: Exclusion | None) -> LabellerFigures | None:
@@ -95,7 +90,7 @@ def shares(figures: LabellerFigures | None) -> list[tuple[str, Figure]]:
 
 def ranked_prompts(person: Member) -> QuerySet[Prompt]:
     """Return the prompts of which a labeller has a current ranking."""
-    rankings = person.rankings.filter(is_current=True).exclude(origin=Origin.ADJUDICATED)
+    rankings = person.rankings.by_labellers()
     return person.project.prompts.filter(pk__in=rankings.values("prompt"))
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Greatest
 
+from labelapp.db.bulk import pieces
 from labelapp.labelling import controls
 from labelapp.models import Origin, Project, Prompt, PromptChange, Ranking, User
 from labelapp.projects.prompts import locked
@@ -19,7 +20,7 @@ AT_ONCE = 1000  # prompts in one statement
 
 
 class Standing(NamedTuple):
-    """What a change may change of a prompt."""
+    """Hold the values of a prompt that a change may change."""
 
     priority: int
     wanted: int
@@ -44,7 +45,7 @@ def carry_out(
     project.prompt_changes.filter(user=by).delete()
     if number and len(before) <= MAX_UNDONE:
         groups = defaultdict(list)
-        for pks in chunks(list(before)):
+        for pks in pieces(list(before), AT_ONCE):
             for pk, after in standings(Prompt.objects.filter(pk__in=pks)).items():
                 if after != before[pk]:
                     groups[before[pk], after].append(pk)
@@ -89,7 +90,7 @@ def undo(change: PromptChange) -> int:
     """
     number = 0
     for before, after, pks in change.rows:
-        for some in chunks(pks):
+        for some in pieces(pks, AT_ONCE):
             number += restore(some, Standing(*before), Standing(*after))
     for ranking, earlier in change.gold:
         number += restore_gold(ranking, earlier)
@@ -120,7 +121,3 @@ def restore_gold(ranking: int, earlier: int | None) -> int:
     if unmarked and earlier:
         Ranking.objects.filter(pk=earlier).update(is_gold=True)
     return unmarked
-
-
-def chunks(pks: Sequence[int]) -> list[Sequence[int]]:
-    return [pks[start : start + AT_ONCE] for start in range(0, len(pks), AT_ONCE)]

@@ -106,7 +106,7 @@ def matching(project: Project, chosen: PromptFilter) -> QuerySet[Prompt]:
     Rare attributes are looked up in their own tables, by their own indexes.
     """
     prompts = search_prompts(of_state(project, chosen.show), chosen.q)
-    rankings = Ranking.objects.filter(is_current=True).exclude(origin=Origin.ADJUDICATED)
+    rankings = Ranking.objects.by_labellers()
     if chosen.labeller:
         theirs = rankings.filter(member=chosen.labeller, member__project=project)
         prompts = prompts.filter(pk__in=theirs.values("prompt"))
@@ -163,7 +163,7 @@ def naming_themselves(project: Project) -> QuerySet[Response]:
 
 def with_key(prompts: QuerySet[Prompt], column: str) -> QuerySet[Prompt]:
     """Annotate prompts with `key`, the value by which a column sorts them."""
-    rankings = Ranking.objects.filter(is_current=True).exclude(origin=Origin.ADJUDICATED)
+    rankings = Ranking.objects.by_labellers()
     assignments = Assignment.objects.all()
     keys: dict[str, Any] = {
         "prompt": F("pk"),

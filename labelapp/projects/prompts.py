@@ -101,12 +101,10 @@ def rows(prompts: Sequence[Prompt]) -> list[Row]:
     }
     named = Response.objects.filter(prompt__in=pks, names_itself=True)
     naming = dict(named.values_list("prompt").annotate(Count("pk")))
-    rankings = Ranking.objects.filter(prompt__in=pks, is_current=True)
+    rankings = Ranking.objects.by_labellers().filter(prompt__in=pks)
     ranked = {
         row["prompt"]: (row["imported"], row["every"] - row["imported"], row["left_out"])
-        for row in rankings.exclude(origin=Origin.ADJUDICATED)
-        .values("prompt")
-        .annotate(
+        for row in rankings.values("prompt").annotate(
             every=Count("pk"),
             imported=Count("pk", filter=Q(origin=Origin.IMPORTED)),
             left_out=Count("pk", filter=~not_excluded()),

@@ -83,7 +83,7 @@ class LabellerFigures:
 
 @dataclass(frozen=True)
 class PairAgreement:
-    """How often two labellers order a pair of responses alike that both ranked apart."""
+    """Hold how often two labellers order a pair of responses alike that both ranked apart."""
 
     first: int  # members
     second: int
@@ -119,6 +119,10 @@ class Agreement:
         people = [LabellerFigures.from_json(one) for one in values["people"]]
         pairs = [PairAgreement(**pair) for pair in values.get("pairs", ())]
         return cls(**{**values, "figures": figures, "people": people, "pairs": pairs})
+
+    def figures_of(self, member: int) -> LabellerFigures | None:
+        """Return the figures of one labeller, if they had any."""
+        return next((one for one in self.people if one.member == member), None)
 
     def named(self) -> dict[str, Figure]:
         return {figure.name: figure for figure in self.figures}

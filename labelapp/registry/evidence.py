@@ -17,13 +17,12 @@ from labelapp.runs.one_run.breakdowns import LENGTHS, responses_name
 from labelapp.runs.paired_bootstrap import Gain, paired_gains
 from training.rankings import comparisons
 from training.runs.caveats import FEWEST_PROMPTS
+from training.runs.length import length_of_better
 
 MOST_PROMPTS = 2000
 """Held-out prompts that are compared: the interval of more would be hardly narrower."""
 MOST_SLICES = 12
 """Slices of one kind, the largest ones."""
-NEAR_EQUAL = 0.25
-"""Share by which the longer of two texts may exceed the shorter for near-equal lengths."""
 KINDS = {
     "length": "Length of the better response",
     "source": "Source",
@@ -150,7 +149,7 @@ def judge(
             yield Judged(
                 prompt,
                 (
-                    ("length", length_of_better(better[3], worse[3])),
+                    ("length", LENGTHS[length_of_better(better[3], worse[3])]),
                     *(("source", source) for source in sorted(sources)),
                     ("responses", responses_name(len(placed))),
                     ("labeller", labeller),
@@ -198,15 +197,6 @@ def agreed(run: Scores, better: int, worse: int) -> float:
     """Return 1 if the rewards order two responses as the labeller did, one half if equal, or 0."""
     lead = run[better][0] - run[worse][0]
     return 0.5 if lead == 0 else float(lead > 0)
-
-
-def length_of_better(better: int, worse: int) -> str:
-    """Return in words how long the better response is beside the worse one."""
-    ratio = better / max(1, worse)
-    bounds = (0.5, 1 / (1 + NEAR_EQUAL), 1 + NEAR_EQUAL, 2.0)
-    is_within = (ratio < bounds[0], ratio < bounds[1], ratio <= bounds[2], ratio <= bounds[3])
-    place = is_within.index(True) if any(is_within) else len(bounds)
-    return list(LENGTHS.values())[place]
 
 
 # Sums by prompt

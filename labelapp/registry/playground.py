@@ -10,7 +10,7 @@ from labelapp.templatetags.figures import percent
 
 @dataclass(frozen=True)
 class Cell:
-    """What one version says of one response."""
+    """Hold the reward of one response by one version, or why it has none."""
 
     reward: float | None
     standardised: float | None

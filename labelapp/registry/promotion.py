@@ -10,7 +10,7 @@ from labelapp.registry.evidence import Evidence, evidence
 
 @dataclass(frozen=True)
 class Promotion:
-    """What there is to know before a version becomes the champion."""
+    """Hold the evidence on a version and the results of the gates."""
 
     version: ModelVersion
     run: TrainingRun

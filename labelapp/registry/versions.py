@@ -108,15 +108,15 @@ def move(
         Project.objects.select_for_update().get(pk=project.pk)
         moves = current_moves(project)
         now = moves[alias].version if alias in moves else None
+        if now == version:
+            where = f"{version.name} is the {alias}" if version else f"There is no {alias}"
+            raise RegistryError(f"{where} already.")
         if (now.number if now else None) != seen:
             where = f"is {now.name} now" if now else "points to no version now"
             raise RegistryError(
                 f"Somebody has moved the {alias} since you opened the page: it {where}. Nothing was"
                 " changed."
             )
-        if now == version:
-            where = f"{version.name} is the {alias}" if version else f"There is no {alias}"
-            raise RegistryError(f"{where} already.")
         registered = ModelVersion.objects.registered()
         if version is not None and not registered.filter(pk=version.pk).exists():
             raise RegistryError(f"{version.name} has been withdrawn. Choose another version.")

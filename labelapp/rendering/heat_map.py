@@ -8,7 +8,7 @@ SHADES = 6
 
 
 class Cell(Protocol):
-    """How often two raters agree."""
+    """Hold how often two raters agree."""
 
     @property
     def share(self) -> float: ...

@@ -104,7 +104,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Menu:
-    """What a member finds in the header of a project's pages."""
+    """Hold the links that a member finds in the header of a project's pages."""
 
     overview: Link
     groups: list[Group]

@@ -18,9 +18,8 @@ from scipy.special import entr, expit
 
 from training.bootstrap import Sums
 from training.rankings import UNRANKED, Ties
+from training.runs.length import BOUNDS, LENGTHS, NEAR_EQUAL
 
-NEAR_EQUAL = 0.25
-"""Share by which the longer of two texts may exceed the shorter for near-equal lengths."""
 WIDEST_GAP = 3
 """Rank gap from which all gaps are counted together."""
 CALIBRATION_BINS = 10
@@ -28,8 +27,6 @@ INTERVALS = 20
 """Groups of comparisons whose accuracy has an interval, at most."""
 MOST_PROMPTS = 1000
 """Prompts, or groups of them, that are resampled for these intervals."""
-LENGTHS = ["under_half", "shorter", "near_equal", "longer", "over_twice"]
-"""Lengths of the text that people prefer, beside the other one."""
 
 
 # Tables
@@ -253,9 +250,9 @@ def _interval(sums: Sums, code: int) -> dict[str, float | None]:
 def length_of_better(comparisons: pd.DataFrame) -> pd.Series[Any]:
     """Return how long the better text of each comparison is beside the worse, in LENGTHS."""
     ratio = comparisons["characters_better"] / comparisons["characters_worse"].clip(lower=1)
-    most = 1 + NEAR_EQUAL
+    half, shorter, longer, twice = BOUNDS
     names = np.select(
-        [ratio < 1 / 2, ratio < 1 / most, ratio <= most, ratio <= 2], LENGTHS[:-1], LENGTHS[-1]
+        [ratio < half, ratio < shorter, ratio <= longer, ratio <= twice], LENGTHS[:-1], LENGTHS[-1]
     )
     return pd.Series(
         pd.Categorical(names, LENGTHS, ordered=True), index=comparisons.index, name="length"

@@ -99,7 +99,7 @@ class SettingsForm(VersionedForm, forms.ModelForm):
                 "Percentage of a labeller’s prompts that they have ranked before, to measure how "
                 f"consistent they are. At most {MAX_SHARE}; 0 for none."
             ),
-            "reviewers_train": ("Promoting a model, and deleting runs, stay with managers."),
+            "reviewers_train": "Promoting a model, and deleting runs, stay with managers.",
             "repeat_after_days": (
                 "Minimum number of days before a labeller gets a prompt again. Each prompt is "
                 "repeated only once."

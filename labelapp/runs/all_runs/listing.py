@@ -134,7 +134,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Which runs the list shows, and in which order; the query string has the same names."""
+    """Choose the runs that the list shows, and their order; the query string has the same names."""
 
     state: str = ""
     tag: str = ""

@@ -6,12 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from django.test import Client
 
 from labelapp.models import Alias, Member, ModelVersion, Project, Prompt, TrainingRun
 from labelapp.registry import tokens, versions
 from labelapp.runs.process import run_folder
 from tests.conftest import sign_in
-from tests.labelapp.registry.conftest import MASTER
+from tests.labelapp.registry.conftest import MASTER, Server
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,6 +29,63 @@ def promote(version: ModelVersion, seen: int | None) -> None:
 def stored(run: TrainingRun, prompt: Prompt) -> list[float]:
     scores = run.scores.filter(response__prompt=prompt).order_by("response")
     return list(scores.values_list("reward", flat=True))
+
+
+def check_tokens(server: Server, project: Project) -> None:
+    """A token of the project opens its models until it is revoked."""
+    token, text = tokens.create(project, "GRPO")
+    body = {"prompt": "Why?", "responses": ["So."]}
+    path = "/projects/kitchen/score"
+    wait_until(lambda: server.post(path, token=text, **body).is_success)
+    assert server.post(f"/tokens/{text}{path}", token="", **body).status_code == 200
+    assert server.post(f"/tokens/x{text}{path}", token="", **body).status_code == 401
+    assert server.post(path, token="", **body).status_code == 401
+    assert server.post("/projects/other/score", token=text, **body).status_code == 401
+    tokens.revoke(token)
+    wait_until(lambda: server.post(path, token=text, **body).status_code == 401)
+
+
+def check_playground(
+    server: Server,
+    prompt: Prompt,
+    runs: list[TrainingRun],
+    versions: list[ModelVersion],
+    client: Client,
+    settings: Any,
+) -> None:
+    """The playground asks the same service."""
+    settings.REWARD_SERVER_URL, settings.REWARD_SERVER_TOKEN = server.url, MASTER
+    responses = {
+        f"response_{place}": one.text for place, one in enumerate(prompt.responses.order_by("pk"))
+    }
+    page = client.post(
+        f"{URL}playground/?prompt={prompt.pk}",
+        responses | {"version": versions[0].pk, "other": versions[1].pk},
+    )
+    assert page.status_code == 200
+    content = page.content.decode()
+    for run in runs:
+        for reward in stored(run, prompt):
+            assert f"{reward:+.2f}".replace("-", "\u2212") in content
+    assert len(re.findall("How likely people prefer", content)) == 2
+
+
+def check_a_model_that_cannot_be_loaded(
+    server: Server, prompt: Prompt, run: TrainingRun, version: ModelVersion
+) -> None:
+    """It leaves the one that answers, and the service says so."""
+    assert server.said.startswith("the champion, kitchen/v1 (")
+    (run_folder(run).model / "model.safetensors").write_bytes(b"broken")
+    promote(version, 1)
+    assert server.process.stderr is not None
+    said = server.process.stderr.readline()
+    assert said.startswith("kitchen/v2 cannot be loaded: ")
+    assert server.score(prompt, "")["model"] == "kitchen/v1"
+    refused = server.post("/projects/kitchen/versions/2/score", prompt="Why?", responses=["So."])
+    assert refused.status_code == 503
+    assert refused.json()["error"]["message"] == (
+        "the model cannot be loaded; the service has printed why"
+    )
 
 
 def test_the_service_follows_the_registry(
@@ -68,47 +126,8 @@ def test_the_service_follows_the_registry(
     sign_in(manager).post(URL + "roll-back/", {"seen": "2"})
     wait_until(lambda: server.score(prompt)["model"] == "kitchen/v1")
 
-    # A token of the project opens its models until it is revoked.
-    token, text = tokens.create(project, "GRPO")
-    body = {"prompt": "Why?", "responses": ["So."]}
-    path = "/projects/kitchen/score"
-    wait_until(lambda: server.post(path, token=text, **body).is_success)
-    assert server.post(f"/tokens/{text}{path}", token="", **body).status_code == 200
-    assert server.post(f"/tokens/x{text}{path}", token="", **body).status_code == 401
-    assert server.post(path, token="", **body).status_code == 401
-    assert server.post("/projects/other/score", token=text, **body).status_code == 401
-    tokens.revoke(token)
-    wait_until(lambda: server.post(path, token=text, **body).status_code == 401)
-
-    # The playground asks the same service.
-    settings.REWARD_SERVER_URL, settings.REWARD_SERVER_TOKEN = server.url, MASTER
-    responses = {
-        f"response_{place}": one.text for place, one in enumerate(prompt.responses.order_by("pk"))
-    }
-    page = sign_in(manager).post(
-        f"{URL}playground/?prompt={prompt.pk}", responses | {"version": one.pk, "other": two.pk}
-    )
-    assert page.status_code == 200
-    content = page.content.decode()
-    for run in runs:
-        for reward in stored(run, prompt):
-            assert f"{reward:+.2f}".replace("-", "\u2212") in content
-    assert len(re.findall("How likely people prefer", content)) == 2
-
+    check_tokens(server, project)
+    check_playground(server, prompt, runs, [one, two], sign_in(manager), settings)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait() == 143
-
-    # A model that cannot be loaded leaves the one that answers, and the service says so.
-    server = start("--project", "kitchen")
-    assert server.said.startswith("the champion, kitchen/v1 (")
-    (run_folder(runs[1]).model / "model.safetensors").write_bytes(b"broken")
-    promote(two, 1)
-    assert server.process.stderr is not None
-    said = server.process.stderr.readline()
-    assert said.startswith("kitchen/v2 cannot be loaded: ")
-    assert server.score(prompt, "")["model"] == "kitchen/v1"
-    refused = server.post("/projects/kitchen/versions/2/score", prompt="Why?", responses=["So."])
-    assert refused.status_code == 503
-    assert refused.json()["error"]["message"] == (
-        "the model cannot be loaded; the service has printed why"
-    )
+    check_a_model_that_cannot_be_loaded(start("--project", "kitchen"), prompt, runs[1], two)
