@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from training.bootstrap import Sums
 from training.evaluation import metrics
-from training.runs.length import functions
+from training.runs.length import LengthPart, functions
 
 FOLDS = 5
 FEWEST_PROMPTS = 10
@@ -27,7 +27,7 @@ FEWEST_PROMPTS = 10
 def length_partialled(
     rewards: dict[str, list[float]], characters: dict[str, list[int]], comparisons: pd.DataFrame
 ) -> dict[str, Any] | None:
-    """Return the coefficients of length, and the figures of the rewards without it.
+    """Return the part of length, and the figures of the rewards without it.
 
     The figures are of prompts from which the coefficients were not learned. Returns None where
     there are too few prompts.
@@ -47,42 +47,41 @@ def length_partialled(
         columns=["number", "prompt", "reward", "characters"],
     )
     fold_R = responses["number"].to_numpy() % FOLDS
-    functions_RF = functions_of(responses["characters"])
     folds = dict(zip(responses["prompt"], fold_R, strict=True))
     fold_C = comparisons["prompt"].astype(str).map(folds).to_numpy()
-    lead_CF = functions_of(comparisons["characters_better"]) - functions_of(
-        comparisons["characters_worse"]
-    )
     left_R = responses["reward"].to_numpy().copy()
     margin_C = comparisons["margin"].to_numpy().copy()
     for fold in range(FOLDS):
         others = fold_R != fold
-        coefficients_F = fit(responses[others], functions_RF[others])
-        left_R[~others] -= functions_RF[~others] @ coefficients_F
-        margin_C[fold_C == fold] -= lead_CF[fold_C == fold] @ coefficients_F
+        part, here = fit(responses[others]), fold_C == fold
+        left_R[~others] -= explained(responses["characters"][~others], part)
+        margin_C[here] -= explained(comparisons["characters_better"][here], part)
+        margin_C[here] += explained(comparisons["characters_worse"][here], part)
     without = responses.assign(reward=left_R)
     figures = metrics.length_figures(without, comparisons.assign(margin=margin_C))
     return {
-        "coefficients": fit(responses, functions_RF).tolist(),
+        **fit(responses)._asdict(),
         **{name: figures[f"{name}_within_prompts"] for name in ("pearson", "spearman")},
         **accuracies(comparisons, margin_C),
     }
 
 
-def functions_of(characters: pd.Series[Any]) -> NDArray[np.float64]:
-    """Return the functions of lengths (R, F)."""
-    values: dict[int, tuple[float, ...]] = {one: functions(one) for one in characters.unique()}
-    return np.array([values[one] for one in characters])
+def explained(characters: pd.Series[Any], part: LengthPart) -> NDArray[np.float64]:
+    """Return the part of rewards (R,) that the lengths of their responses explain."""
+    values = {one: part.of(one) for one in characters.unique().tolist()}
+    return characters.map(values).to_numpy(np.float64)
 
 
-def fit(responses: pd.DataFrame, functions_RF: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the coefficients (F,) of the regression within prompts, the last of the constant."""
-    prompts = responses["number"].to_numpy()
+def fit(responses: pd.DataFrame) -> LengthPart:
+    """Return the regression of rewards on functions of length within prompts."""
+    functions_RF = np.array([functions(one) for one in responses["characters"]])
     table = pd.DataFrame(functions_RF).assign(reward=responses["reward"].to_numpy())
+    prompts = responses["number"].to_numpy()
     within = (table - table.groupby(prompts).transform("mean")).to_numpy()
-    found: NDArray[np.float64] = np.linalg.lstsq(within[:, :-1], within[:, -1], rcond=None)[0]
-    found[-1] = -float((functions_RF[:, :-1] @ found[:-1]).mean())  # so that the mean stays
-    return found
+    found_F = np.linalg.lstsq(within[:, :-1], within[:, -1], rcond=None)[0]
+    found_F[-1] = -float((functions_RF[:, :-1] @ found_F[:-1]).mean())  # so that the mean stays
+    characters = responses["characters"]
+    return LengthPart(tuple(found_F.tolist()), int(characters.min()), int(characters.max()))
 
 
 def accuracies(comparisons: pd.DataFrame, margin_C: NDArray[np.float64]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ from training.programs.network import judge_network, rankings_to_train_on
 from training.programs.run import Run, evaluate_now
 from training.runs.caveats import data_caveats, few_steps, left_out
 from training.runs.folder import RunFolder, finite
+from training.runs.length import LengthPart
 from training.runs.progress import MetricLog, Reporter
 from training.runs.signals import asked, saving_first, stopped
 from training.saving.model_card import write_model_card
@@ -335,7 +336,11 @@ def save_model(
         **run.learner.objective.figures(),
         **({"temperature": learned["temperature"]["value"]} if "temperature" in learned else {}),
         **(
-            {"length_coefficients": learned["length_partialled"]["coefficients"]}
+            {
+                "length_part": {
+                    name: learned["length_partialled"][name] for name in LengthPart._fields
+                }
+            }
             if "length_partialled" in learned
             else {}
         ),

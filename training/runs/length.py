@@ -6,8 +6,7 @@ Standard library only: the web and the reward service import this file.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 NEAR_EQUAL = 0.25
 """Share by which the longer of two texts may exceed the shorter for near-equal lengths."""
@@ -30,15 +29,32 @@ def functions(characters: float) -> tuple[float, float, float, float]:
     return math.log1p(characters), characters / 1000, math.sqrt(characters) / 10, 1.0
 
 
-def explained(characters: int, coefficients: Sequence[float]) -> float:
-    """Return the part of a reward that length explains: 0 in the mean of held-out responses."""
-    return sum(map(float.__mul__, functions(characters), coefficients))
+class LengthPart(NamedTuple):
+    """Hold how rewards go with length, and the lengths in characters it was learned from."""
+
+    coefficients: tuple[float, ...]
+    shortest: int
+    longest: int
+
+    def of(self, characters: int) -> float:
+        """Return the part of a reward that length explains: 0 in the mean of held-out responses.
+
+        A length outside those learned from counts as the nearest of them, because nothing is
+        known of the curve out there.
+        """
+        seen = min(max(characters, self.shortest), self.longest)
+        return sum(map(float.__mul__, functions(seen), self.coefficients))
 
 
-def coefficients_of(stored: Any) -> tuple[float, ...] | None:
-    """Return stored coefficients, or None for a value that cannot be some."""
-    if not isinstance(stored, list) or len(stored) != COEFFICIENTS:
-        return None
-    if not all(isinstance(one, int | float) and math.isfinite(one) for one in stored):
-        return None
-    return tuple(map(float, stored))
+def stored_part(stored: Any) -> LengthPart | None:
+    """Return the part of length that a model's file holds, or None for a value that is none."""
+    match stored:
+        case {"coefficients": list(values), "shortest": int(shortest), "longest": int(longest)}:
+            if len(values) == COEFFICIENTS and all(map(is_number, values)) and shortest <= longest:
+                return LengthPart(tuple(map(float, values)), shortest, longest)
+    return None
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value from a JSON file is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)

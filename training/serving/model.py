@@ -18,7 +18,7 @@ from training.distributed.device import Device, silence_transformers
 from training.errors import UserError
 from training.evaluation.inference import compute_rewards
 from training.runs.folder import MODEL, RunFolder, digest_of
-from training.runs.length import coefficients_of, explained
+from training.runs.length import LengthPart, stored_part
 from training.runs.outcomes import OutcomeModel
 from training.saving.model_card import FACTS
 from training.serving.items import Encoded, Item, Scored
@@ -45,7 +45,7 @@ class ServedModel:
     """Mean and standard deviation of the rewards of held-out responses."""
     outcomes: OutcomeModel
     """The probabilities that leads stand for."""
-    length: tuple[float, ...] | None
+    length: LengthPart | None
     """Coefficients of the part of the rewards that length explains, if they were learned."""
 
     @classmethod
@@ -84,7 +84,7 @@ class ServedModel:
             mean=facts["reward_mean"],
             std=facts["reward_std"] or 1.0,
             outcomes=OutcomeModel.of(facts.get("temperature"), facts.get("davidson_nu")),
-            length=coefficients_of(facts.get("length_coefficients")),
+            length=stored_part(facts.get("length_part")),
         )
 
     def encode(self, items: Sequence[Item], *, score_cut: bool) -> list[Encoded]:
@@ -158,7 +158,7 @@ class ServedModel:
 
     def without_length(self, reward: float, response: str) -> float | None:
         """Return the reward without the part that length explains, if that was learned."""
-        return None if self.length is None else reward - explained(len(response), self.length)
+        return None if self.length is None else reward - self.length.of(len(response))
 
     def standardised(self, reward: float) -> float:
         """Return the reward in standard deviations of held-out rewards from their mean."""

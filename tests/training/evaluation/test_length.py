@@ -6,7 +6,7 @@ import pytest
 
 from training.evaluation import metrics
 from training.evaluation.length import FEWEST_PROMPTS, length_partialled
-from training.runs.length import coefficients_of, explained
+from training.runs.length import LengthPart, stored_part
 
 
 def simulated(prompts: int, slope: float, seed: int = 0):
@@ -40,12 +40,10 @@ def test_what_is_left_does_not_go_by_length(slope):
     assert found["accuracy"] > 0.97
     assert found["gain"] == pytest.approx(found["accuracy"] - comparisons["agreed"].mean())
     assert (found["gain_low"] > 0) == (slope != 0)
-    # The stored coefficients do the same.
+    # What is stored does the same.
+    part = LengthPart(found["coefficients"], found["shortest"], found["longest"])
     left = {
-        name: [
-            r - explained(c, found["coefficients"])
-            for r, c in zip(row, characters[name], strict=True)
-        ]
+        name: [r - part.of(c) for r, c in zip(row, characters[name], strict=True)]
         for name, row in rewards.items()
     }
     table = pd.DataFrame(
@@ -87,6 +85,35 @@ def test_too_few_prompts_and_responses_of_one_length():
     assert found["gain"] == 0
 
 
-@pytest.mark.parametrize("stored", [None, [], [1.0, 2.0], "abc", [1.0, 2.0, None], [1, 2, 1e999]])
-def test_stored_coefficients_that_cannot_be_some_are_none(stored):
-    assert coefficients_of(stored) is None
+def test_a_length_never_seen_counts_as_the_nearest_one():
+    """A curve that was learned from 20 to 3,000 characters knows nothing of 3 or of 50,000."""
+    found = length_partialled(*simulated(100, -1.5))
+    part = LengthPart(found["coefficients"], found["shortest"], found["longest"])
+    assert 20 <= part.shortest < 30
+    assert 2_500 < part.longest <= 2_981
+    assert part.of(0) == part.of(3) == part.of(part.shortest)
+    assert part.of(50_000) == part.of(part.longest)
+    assert part.of(100) != part.of(part.shortest)
+
+
+STORED = {"coefficients": [1.0, 2, 0.5, -1.0], "shortest": 3, "longest": 900}
+
+
+def test_what_is_stored_is_read_again():
+    assert stored_part(STORED) == LengthPart((1.0, 2.0, 0.5, -1.0), 3, 900)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        None,
+        [],
+        "abc",
+        {},
+        *(STORED | {"coefficients": c} for c in ("abcd", [1.0, 2.0], [1, 2, 3, None], [1e999] * 4)),
+        *(STORED | {"shortest": shortest} for shortest in (None, "3", 901, 1e999)),
+        {"coefficients": [1.0, 2, 0.5, -1.0]},
+    ],
+)
+def test_a_stored_value_that_cannot_be_one_is_none(stored):
+    assert stored_part(stored) is None
