@@ -9,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from tests.training.serving.conftest import SMALL
+from training import train
 from training.data.file import FileSource
+from training.runs.folder import RunFolder
+from training.runs.length import LengthPart
 from training.serving.application import DIALECTS, Service, Settings, hash_token
 from training.serving.batcher import Batcher
 from training.serving.items import Item
@@ -31,7 +35,7 @@ def serve(model):
     """Serve with settings, and return the client."""
     started = []
 
-    def serve(**settings):
+    def serve(model=model, **settings):
         metrics = Metrics()
         batcher = Batcher(
             model.rewards, most_tokens=4096, most_waiting=4096, on_batch=metrics.batch
@@ -114,6 +118,29 @@ def test_our_own_answer_says_everything(client, model, one):
     assert [win, tie, loss] == near(list(weights / weights.sum()))
     assert found["probabilities"][0][0] is None
     assert (found["run"], found["digest"]) == (model.run, model.digest)
+
+
+def test_a_model_that_learned_the_part_of_length_gives_rewards_without_it(
+    client, serve, one, rankings_file, tmp_path
+):
+    """It does if at least ten prompts are held out; the model of the other tests has two."""
+    prompt, texts, _ = one
+    assert "length_partialled" not in post(client, "/score", prompt=prompt, responses=texts)
+    folder = RunFolder(tmp_path / "run")
+    options = ["--rankings", str(rankings_file), "--run-folder", str(folder.path), *SMALL]
+    assert train.main([*options, "--held-out-fraction", "0.8"]) == 0
+    found = folder.read_metrics()["held_out"]["length_partialled"]
+    part = LengthPart(tuple(found["coefficients"]), found["shortest"], found["longest"])
+    served = serve(model=ServedModel.load(folder.path, "cpu"))
+    asked = [*texts, "a" * (part.longest + 1), "a" * (part.longest + 500), " "]
+    answer = post(served, "/score", prompt=prompt, responses=asked)
+    assert answer["length_partialled"][-1] is None
+    assert answer["length_partialled"][:-1] == near(
+        [
+            reward - part.of(len(text))
+            for reward, text in zip(answer["rewards"][:-1], asked[:-1], strict=True)
+        ]
+    )
 
 
 def test_messages_and_a_prompt_are_the_same(client, one):
