@@ -55,4 +55,4 @@ def facts(lineage: dict[str, Any]) -> list[Fact]:
 
 def is_pretrained(run: TrainingRun) -> bool:
     """Return True if vLLM and SGLang can load the model: others are of Podium's own classes."""
-    return run.config.get("backbone") == "pretrained"
+    return run.config.get("backbone") == "pretrained" and not run.manifest.get("own_code")

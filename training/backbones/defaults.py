@@ -9,6 +9,7 @@ from transformers import AutoModelForSequenceClassification
 
 from training.backbones.hub import is_local
 from training.backbones.loading import loading_errors, max_tokens, read_model_config
+from training.backbones.pooled import PodiumPooledConfig, PodiumPooledForSequenceClassification
 from training.config import TrainConfig
 
 LORA_PARAMETERS = 10**9
@@ -32,7 +33,11 @@ def complete(config: TrainConfig) -> TrainConfig:
     with loading_errors(f"model {config.model}"):
         found, has_head = read_model_config(config.model, local)
         with torch.device("meta"):
-            model = AutoModelForSequenceClassification.from_config(found)
+            model = (
+                PodiumPooledForSequenceClassification(found)
+                if isinstance(found, PodiumPooledConfig)
+                else AutoModelForSequenceClassification.from_config(found)
+            )
     lora_rank = config.lora_rank
     if lora_rank is None:
         large = sum(weight.numel() for weight in model.parameters()) >= LORA_PARAMETERS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -23,7 +24,15 @@ from transformers import (
 from training.backbones.freezing import freeze
 from training.backbones.hub import is_local
 from training.backbones.lora import add_lora
-from training.config import TrainConfig
+from training.backbones.pooled import PodiumPooledConfig, PodiumPooledForSequenceClassification
+from training.backbones.pooling import (
+    CLASSIFIER_POOLING,
+    is_pooled,
+    pooling_of,
+    trained_pooling,
+    with_pooling,
+)
+from training.config import Pooling, TrainConfig
 from training.data.encoder import prepare_tokenizer
 from training.errors import UserError
 
@@ -49,7 +58,7 @@ def load_pretrained(config: TrainConfig) -> Loaded:
         tokenizer = AutoTokenizer.from_pretrained(
             config.model, local_files_only=local, trust_remote_code=False
         )
-        model, head, head_is_new = _load_without_dropout(config.model, local)
+        model, head, head_is_new = _load_without_dropout(config.model, local, config.pooling)
     prepare_tokenizer(tokenizer)
     if len(tokenizer) > _embedding_rows(model):
         model.resize_token_embeddings(len(tokenizer))
@@ -83,6 +92,8 @@ def _reason(error: Exception) -> str:
 
 def read_model_config(name: str, local: bool) -> tuple[Any, bool]:
     """Return the configuration with one label, and whether the model is a reward model already."""
+    if Path(name).is_dir() and is_pooled(Path(name)):
+        return PodiumPooledConfig.from_pretrained(name), True
     config = AutoConfig.from_pretrained(name, local_files_only=local, trust_remote_code=False)
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         raise UserError(
@@ -95,14 +106,26 @@ def read_model_config(name: str, local: bool) -> tuple[Any, bool]:
     return config, has_head
 
 
-def _load_without_dropout(name: str, local: bool) -> tuple[PreTrainedModel, frozenset[str], bool]:
+def model_class(config: Any) -> type[Any]:
+    """Return the class that loads or makes a reward model of this configuration."""
+    pooled = isinstance(config, PodiumPooledConfig)
+    return PodiumPooledForSequenceClassification if pooled else AutoModelForSequenceClassification
+
+
+def _load_without_dropout(
+    name: str, local: bool, wanted: Pooling
+) -> tuple[PreTrainedModel, frozenset[str], bool]:
     """Return the model, the names of its head's and new weights, and whether the head is new."""
-    config, _ = read_model_config(name, local)
+    config, has_head = read_model_config(name, local)
+    if wanted == "auto" and not has_head:
+        wanted = trained_pooling(name, local)
+    if wanted in ("cls", "mean") and hasattr(config, CLASSIFIER_POOLING):
+        setattr(config, CLASSIFIER_POOLING, wanted)
     for part in _configs(config):
         for key, value in vars(part).items():
             if "drop" in key and isinstance(value, float):
                 setattr(part, key, 0.0)
-    model, loading = AutoModelForSequenceClassification.from_pretrained(
+    model, loading = model_class(config).from_pretrained(
         name,
         config=config,
         use_safetensors=True,
@@ -122,6 +145,8 @@ def _load_without_dropout(name: str, local: bool) -> tuple[PreTrainedModel, froz
         nn.init.normal_(head.weight, std=1 / math.sqrt(head.in_features + 1))
     new |= {f"{name_of_head}.{key}" for key, _ in head.named_parameters()}
     names = frozenset(name for name, _ in model.named_parameters() if name in new)
+    if wanted not in ("auto", pooling_of(model)):
+        return *with_pooling(model, names, wanted), True
     return model, names, head_is_new
 
 

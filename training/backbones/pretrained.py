@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import (
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -27,9 +26,10 @@ from training.backbones.layout import (
     shared_row,
     shared_size,
 )
-from training.backbones.loading import load_pretrained
+from training.backbones.loading import load_pretrained, model_class, read_model_config
 from training.backbones.lora import merged_weights
 from training.backbones.onednn import use_onednn
+from training.backbones.pooling import is_causal
 from training.backbones.shared_prefix import (
     ATTENTION_KEYWORD,
     ATTENTION_NAME,
@@ -82,8 +82,7 @@ class PretrainedBackbone:
         self.head: Collection[str] = head
         self.head_is_new = head_is_new
         self.pad = int(model.config.pad_token_id)
-        # Causal classifiers have a linear head named score; the heads of encoders vary.
-        self.causal = isinstance(getattr(model, "score", None), nn.Linear)
+        self.causal = is_causal(model)
         _fuse_activations(model)
         use_onednn(model)
         self.attention: AttentionKind | None = None
@@ -101,7 +100,7 @@ class PretrainedBackbone:
     @classmethod
     def load(cls, folder: Path, config: TrainConfig, device: torch.device) -> PretrainedBackbone:
         """Load a folder that Podium saved."""
-        model = AutoModelForSequenceClassification.from_pretrained(
+        model = model_class(read_model_config(str(folder), local=True)[0]).from_pretrained(
             folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

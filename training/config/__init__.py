@@ -16,6 +16,7 @@ from training.config.train_config import (
     Backbone,
     LayoutChoice,
     OptimizerChoice,
+    Pooling,
     TrainConfig,
 )
 from training.config.words import (
@@ -32,6 +33,7 @@ __all__ = [
     "Backbone",
     "LayoutChoice",
     "OptimizerChoice",
+    "Pooling",
     "TrainConfig",
     "add_arguments",
     "from_arguments",

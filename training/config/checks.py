@@ -36,6 +36,8 @@ def check_together(config: TrainConfig) -> None:
         )
     if config.backbone != "pretrained" and config.lora_rank:
         raise ValueError(f"lora_rank is for backbone pretrained, got backbone {config.backbone}")
+    if config.backbone != "pretrained" and config.pooling != "auto":
+        raise ValueError(f"pooling is for backbone pretrained, got backbone {config.backbone}")
     if config.backbone != "pretrained" and (config.head_learning_rate or config.freeze != "none"):
         name = "head_learning_rate" if config.head_learning_rate else "freeze"
         raise ValueError(f"{name} is for backbone pretrained, got backbone {config.backbone}")

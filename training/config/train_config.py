@@ -34,6 +34,7 @@ from training.rankings import Aggregation, RankedIn, Ties
 Switch = Literal["off", "on"]
 Backbone = Literal["auto", "features", "embedding", "transformer", "rnn", "pretrained"]
 Cell = Literal["gru", "lstm"]
+Pooling = Literal["auto", "last", "cls", "mean"]
 Batching = Literal["grouped", "shuffled"]
 HeldOutBy = Literal["prompt", "labeller"]
 Loss = Literal["bradley-terry", "plackett-luce"]
@@ -158,6 +159,20 @@ class TrainConfig:
         "freeze a pretrained model: none, all (train only the head), or a number n (train only the"
         " last n layers and the head)",
         group="model",
+        used_by=PRETRAINED,
+    )
+    pooling: Pooling = setting(
+        "auto",
+        "token of a pretrained model at which the reward is read: the last, the first (cls), or the"
+        " mean of all. auto: as the model was trained, else last for a causal model and cls for an"
+        " encoder",
+        group="model",
+        words={
+            "auto": "Automatic",
+            "last": "Last token",
+            "cls": "First token",
+            "mean": "Mean of all tokens",
+        },
         used_by=PRETRAINED,
     )
 

@@ -16,6 +16,8 @@ from training.aggregation import RankingFilter
 from training.backbones.backbone import Backbone
 from training.backbones.choose import create_backbone
 from training.backbones.features import PodiumFeaturesForSequenceClassification
+from training.backbones.pooled import PodiumPooledForSequenceClassification
+from training.backbones.pooling import pooling_of
 from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.elements import Members, sets_of_responses
@@ -156,6 +158,8 @@ def _pretrained(backbone: Backbone, config: TrainConfig) -> dict[str, Any]:
         "head": "new" if backbone.head_is_new else "loaded",
         "lora_rank": config.lora_rank,
         "freeze": config.freeze,
+        "pooling": pooling_of(backbone.model),
+        "own_code": isinstance(backbone.model, PodiumPooledForSequenceClassification),
         "trained_parameters": count_parameters(backbone)[1],
     }
 

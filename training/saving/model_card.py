@@ -123,7 +123,7 @@ def model_card(
 ) -> str:
     """Return the model card as Markdown."""
     sections = {
-        "Use": [_use(config, facts)],
+        "Use": [_use(facts, own_code=_has_own_code(config, manifest))],
         "Data": [
             *_table((words, manifest[key]) for key, words in DATA.items() if key in manifest),
             "",
@@ -162,9 +162,14 @@ def _title(config: TrainConfig, manifest: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _use(config: TrainConfig, facts: Mapping[str, Any]) -> str:
+def _has_own_code(config: TrainConfig, manifest: Mapping[str, Any]) -> bool:
+    """Return True if the model is of a class that the folder brings along."""
+    return config.backbone != "pretrained" or bool(manifest.get("own_code"))
+
+
+def _use(facts: Mapping[str, Any], *, own_code: bool) -> str:
     """Return the code that uses the model."""
-    trust = "" if config.backbone == "pretrained" else ", trust_remote_code=True"
+    trust = ", trust_remote_code=True" if own_code else ""
     return USE.format(
         trust=trust,
         # Facts of earlier versions do not say, and their tokenizers may add some.

@@ -23,6 +23,7 @@ from transformers import (
 
 from training.backbones.backbone import Backbone
 from training.backbones.layout import padded_rows
+from training.backbones.pooling import is_pooled
 from training.backbones.scratch import scratch_model_class
 from training.data.chat_template import folds_system
 from training.data.dataset import Dataset, TokenizedPrompt
@@ -137,7 +138,7 @@ def _our_rewards(backbone: Backbone, examples: list[Example]) -> Tensor:
 def stock_model(folder: Path) -> PreTrainedModel:
     """Load the folder as any user does, on the CPU in float32."""
     # Our own models' code is what this process has just written; no other is trusted.
-    ours = scratch_model_class(folder) is not None
+    ours = scratch_model_class(folder) is not None or is_pooled(folder)
     model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
         folder, trust_remote_code=ours, use_safetensors=True, dtype=torch.float32
     )
