@@ -40,6 +40,8 @@ class Embedder(nn.Module):
         self.model.requires_grad_(False)
         self.register_buffer("tokenizer", torch.zeros(tokenizer_bytes, dtype=torch.uint8))
         self.most = most
+        self.cache: Any = None
+        """Where embeddings are looked up before they are computed: an EmbeddingCache, or None."""
 
     @property
     def features(self) -> int:
@@ -59,8 +61,20 @@ class Embedder(nn.Module):
         both_MD = prompts_MD * responses_MD
         return torch.cat([responses_MD, both_MD, both_MD.sum(dim=1, keepdim=True)], dim=1)
 
-    @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> Tensor:
+        """Return the embeddings (M, D) of texts, looked up or computed."""
+        if self.cache is None:
+            return self._compute(texts)
+        found = self.cache.get(texts)
+        new = [text for text in dict.fromkeys(texts) if text not in found]
+        if new:
+            computed = self._compute(new).cpu().numpy()
+            self.cache.put(new, computed)
+            found |= dict(zip(new, computed, strict=True))
+        return torch.from_numpy(np.stack([found[text] for text in texts])).to(self.model.device)
+
+    @torch.no_grad()
+    def _compute(self, texts: Sequence[str]) -> Tensor:
         """Return the embeddings (M, D) of texts, from batches of texts of like length."""
         order = np.argsort([len(text) for text in texts], kind="stable")
         parts = [

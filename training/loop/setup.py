@@ -15,6 +15,7 @@ import transformers
 from training.aggregation import RankingFilter
 from training.backbones.backbone import Backbone
 from training.backbones.choose import create_backbone
+from training.backbones.embedding_cache import remember_embeddings
 from training.backbones.features import PodiumFeaturesForSequenceClassification
 from training.backbones.pooled import PodiumPooledForSequenceClassification
 from training.backbones.pooling import pooling_of
@@ -55,6 +56,7 @@ def begin(
             backbone, dataset, from_cache = _create(config, source, device, folder, cache, reporter)
         else:
             backbone = resume_backbone(folder, config, device.torch_device)
+            remember_embeddings(backbone, cache)
             encoder = encoder_of(backbone, config)
             dataset = resume_dataset(folder, config, source, encoder, cache)
             from_cache = True
@@ -81,6 +83,7 @@ def _create(
     with stage(source, cache, config.aggregation, reporter.step) as staging:
         staging.split(config)
         backbone = create_backbone(config, staging.training_texts(), device.torch_device)
+        remember_embeddings(backbone, cache)
         reporter.enter("tokenizing", steps=staging.count_prompts())
         encoder = encoder_of(backbone, config)
         dataset, from_cache = tokenized(staging, encoder, cache, reporter.advance)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from training.backbones.backbone import Backbone
 from training.backbones.choose import load_backbone
+from training.backbones.embedding_cache import remember_embeddings
 from training.commandline import database_project, wants_bar
 from training.config import TrainConfig
 from training.data.database import DatabaseSource
@@ -130,6 +131,7 @@ class Model:
         device.keep_freed_memory()
         config = device.complete(config)
         backbone = load_backbone(folder.model, config, device.torch_device)
+        remember_embeddings(backbone, folder.token_cache)
         backbone.model.eval()
         return cls(backbone, config, device)
 
