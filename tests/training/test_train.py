@@ -394,6 +394,7 @@ def test_what_was_chosen_stands_first_but_for_what_limits_the_figures(chosen):
     assert f"## The model\n\n{words} {prompts} training prompts." in report
     assert report.index(words) < report.index("## On held-out prompts")
     assert "| features and words |" in report
+    assert "No encoder was tried." in report
     assert "as a linear model" in (chosen.model / "README.md").read_text()
 
 
@@ -418,7 +419,9 @@ def test_an_embedding_backbone_has_its_encoder(rankings_file, encoder_folder, tm
     run = train(rankings_file, tmp_path / "run", *more)
     choice = run.read_metrics()["choice"]
     assert all("embedded" in each["parts"] for each in choice["candidates"])
-    assert "embeddings" in (run.path / "report.md").read_text()
+    report = (run.path / "report.md").read_text()
+    assert "embeddings" in report
+    assert "No encoder was tried." not in report
     assert str(encoder_folder) not in (run.model / "config.json").read_text()
     assert load_backbone(run.model, run.read_config(), torch.device("cpu")).model.embedder
 

