@@ -233,6 +233,21 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 
+# Mail: the task worker sends it (labelapp/notifications/outbox.py). Without a host there is none.
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "").strip()
+EMAIL_PORT = whole_number("EMAIL_PORT", os.environ.get("EMAIL_PORT") or "587")
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = switch("EMAIL_USE_TLS")
+EMAIL_USE_SSL = switch("EMAIL_USE_SSL")
+EMAIL_TIMEOUT = 20  # seconds
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "").strip() or "podium@localhost"
+PUBLIC_URL = os.environ.get("PUBLIC_URL", "").strip().rstrip("/")
+if EMAIL_USE_TLS and EMAIL_USE_SSL:
+    stop("EMAIL_USE_TLS and EMAIL_USE_SSL are both on; a mail server wants one of them")
+if EMAIL_HOST and not PUBLIC_URL.startswith(("http://", "https://")):
+    stop("mails need PUBLIC_URL, the address of Podium for links: https://podium.example.org")
+
 # What a run may begin with: models of the Hugging Face hub by name, and the folders in MODELS_DIR.
 MODELS = words("MODELS", "gpt2")
 MODELS_DIR = Path(os.environ.get("MODELS_DIR") or DATA_DIR / "models")

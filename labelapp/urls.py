@@ -10,6 +10,7 @@ from labelapp.exporting import views as exporting
 from labelapp.importing import views as uploading
 from labelapp.labelling import views as labelling
 from labelapp.labelling import work_views as work
+from labelapp.notifications import views as notifications
 from labelapp.overview import views as overview
 from labelapp.palette import views as palette
 from labelapp.people import views as person
@@ -49,6 +50,11 @@ urlpatterns = [
         name="reset_password",
     ),
     path("account/data/", accounts.download, name="account_data"),
+    path("notifications/", notifications.index, name="notifications"),
+    path("notifications/bell/", notifications.bell, name="notifications_bell"),
+    path("notifications/read/", notifications.mark_read, name="notifications_read"),
+    path("notifications/settings/", notifications.choose, name="notification_settings"),
+    path("notifications/<row:pk>/", notifications.follow, name="notification"),
     path("account/<row:pk>/anonymise/", accounts.anonymise, name="account_anonymise"),
     path("words/<slug:language>.js", languages.javascript_catalog, name="words"),
     path("language/", languages.choose_language, name="language"),

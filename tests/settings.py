@@ -14,6 +14,8 @@ if "PODIUM_TEST_DIR" not in os.environ:  # set for the processes that tests star
 os.environ["DATA_DIR"] = os.environ["PODIUM_TEST_DIR"]
 for variable in ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "DATABASE_URL"):
     os.environ.pop(variable, None)
+for variable in ("EMAIL_HOST", "PUBLIC_URL", "EMAIL_USE_TLS", "EMAIL_USE_SSL"):
+    os.environ.pop(variable, None)
 for variable in ("HTTPS", "PROXIES", "MIN_PASSWORD_LENGTH", "SESSION_IDLE_HOURS", "MODELS"):
     os.environ.pop(variable, None)
 

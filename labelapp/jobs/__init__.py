@@ -1,4 +1,4 @@
 """Background jobs of every kind: their start, heartbeat, stop and end.
 
-It may import db, rendering and models.
+It may import notifications, db, rendering and models.
 """

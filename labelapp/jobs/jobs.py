@@ -16,6 +16,7 @@ from labelapp.db.locks import Holder, TakenError, WorkLock, worker_lock
 from labelapp.db.retry import with_retries
 from labelapp.db.writer import without_waiting
 from labelapp.models import Job, State
+from labelapp.notifications.telling import tell_of_job
 
 HEARTBEAT = timedelta(seconds=5)  # between two heartbeats without new values
 
@@ -182,6 +183,8 @@ def settle(job: Job, task: DBTaskResult | None, *, stopped: bool) -> bool:
                 # The same task: its workers are counted.
                 taken = DBTaskResult.objects.running().filter(pk=task.pk)
                 taken.update(status=TaskResultStatus.READY, started_at=None)
+            if settled and not again:
+                tell_of_job(row(job).get())
     except OperationalError:
         return False
     job.refresh_from_db()
@@ -239,6 +242,15 @@ def finish(job: Job, state: State, reason: str = "", **values: object) -> bool:
     ended: dict[str, Any] = {"state": state, "reason": reason}
     ended |= {"heartbeat_at": Now(), "finished_at": timezone.now()}
     ended |= {"done": job.done, "total": job.total, **values}
-    finished = with_retries(lambda: row(job).filter(state=State.RUNNING).update(**ended))
+    finished = with_retries(lambda: end(job, ended))
     job.refresh_from_db()
-    return bool(finished)
+    return finished
+
+
+@transaction.atomic
+def end(job: Job, values: Mapping[str, Any]) -> bool:
+    """Store the end of a running job, and tell who wants to know. Return False if it has ended."""
+    ended = row(job).filter(state=State.RUNNING).update(**values)
+    if ended:
+        tell_of_job(row(job).get())
+    return bool(ended)

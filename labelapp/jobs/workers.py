@@ -1,4 +1,4 @@
-"""Task workers: who is alive, and the settling of what a killed one leaves.
+"""Task workers: who is alive, the settling of what a killed one leaves, and mails that are due.
 
 Every worker settles, when it starts and then every few seconds: `serve` starts a worker again that
 was killed.
@@ -14,6 +14,7 @@ from django_tasks_db.models import DBTaskResult
 from labelapp.db.locks import WORKER, Holder, locks, worker_lock
 from labelapp.jobs import files, jobs
 from labelapp.models import AgreementMeasurement, Export, ReviewMeasurement, TrainingRun, Upload
+from labelapp.notifications.tasks import enqueue_if_due
 
 SETTLE_SECONDS = 5
 
@@ -53,7 +54,7 @@ def settle_patiently() -> None:
 
 
 def settle() -> None:
-    """Settle the jobs and the tasks of workers that were killed."""
+    """Settle the jobs and the tasks of workers that were killed, and have due mails sent."""
     running = jobs.with_age(DBTaskResult.objects.running())
     abandoned = [task.pk for task in running if jobs.is_abandoned(task)]
     files.mark_lost(Upload.objects.all())
@@ -66,6 +67,7 @@ def settle() -> None:
     for task in DBTaskResult.objects.running().filter(pk__in=abandoned):
         task.set_failed(WorkerLostError(jobs.LOST))
     remove_locks()
+    enqueue_if_due()
 
 
 def remove_locks() -> None:

@@ -18,7 +18,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from labelapp.db.writer import write
-from labelapp.labelling import controls, queue
+from labelapp.labelling import campaign, controls, queue
 from labelapp.models import Assignment, Member, Prompt, Ranking, Response, hash_responses
 
 # Expired leases released at one claim: no labeller pays for a long absence of all.
@@ -122,10 +122,13 @@ def advance(
     `shown` is the token of the one that their page kept ready and shows now, if it did.
     """
     if shown is None or not member.is_active:
-        return resume_or_claim(member, locked)
-    assignment = next((one for one in locked if one.is_open and one.token == shown), None)
-    if assignment is not None:
-        show(assignment)
+        assignment = resume_or_claim(member, locked)
+    else:
+        assignment = next((one for one in locked if one.is_open and one.token == shown), None)
+        if assignment is not None:
+            show(assignment)
+    if assignment is None:
+        campaign.tell_of_end(member.project)
     return assignment
 
 

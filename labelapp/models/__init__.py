@@ -1,6 +1,14 @@
 from labelapp.models.files import Export, FileTransfer, Upload
 from labelapp.models.jobs import ACTIVE, Job, State
 from labelapp.models.measurements import AgreementMeasurement, ReviewMeasurement
+from labelapp.models.notifications import (
+    READERS,
+    Event,
+    Kind,
+    Mail,
+    Notification,
+    NotificationChoice,
+)
 from labelapp.models.people import (
     ALTOGETHER,
     Exclusion,
@@ -47,21 +55,27 @@ __all__ = [
     "INSTRUCTGPT_FLAGS",
     "MAX_RESPONSES",
     "MIN_RESPONSES",
+    "READERS",
     "AgreementMeasurement",
     "Alias",
     "AliasMove",
     "Assignment",
     "Comment",
     "Disagreement",
+    "Event",
     "Exclusion",
     "Export",
     "FileTransfer",
     "Invitation",
     "Job",
+    "Kind",
+    "Mail",
     "Member",
     "MemberMessage",
     "MemberNote",
     "ModelVersion",
+    "Notification",
+    "NotificationChoice",
     "Origin",
     "Placement",
     "Project",

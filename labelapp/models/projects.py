@@ -36,6 +36,9 @@ INSTRUCTGPT_FLAGS = [
 class User(AbstractUser):
     """A login. A model of our own from the start, so that it can grow without moving keys."""
 
+    # Of the mails to them: the one that they chose last while signed in. "" is the default one.
+    language = models.CharField(max_length=10, blank=True, default="", db_default="")
+
 
 def refuse_reserved(slug: str) -> None:
     """Raises ValidationError for a slug whose pages would stand behind another page."""

@@ -9,6 +9,7 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from labelapp.db.locks import queues_without_worker
+from labelapp.notifications import outbox
 from labelapp.web.health import RESERVED_BYTES
 
 
@@ -20,6 +21,7 @@ class Health:
     running: int
     without_worker: list[str]  # queues
     free_bytes: int | None  # None: the folder cannot be read
+    mail_problem: str  # why mails wait that were tried; "" if none do
 
     @property
     def jobs_waiting(self) -> int:
@@ -36,7 +38,7 @@ class Health:
 
 
 def health() -> Health:
-    """Return how the machine is, with one query."""
+    """Return how the machine is, with two queries."""
     tasks = DBTaskResult.objects.exclude(
         status__in=(TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED)
     )
@@ -52,4 +54,4 @@ def health() -> Health:
         free = shutil.disk_usage(settings.DATA_DIR).free
     except OSError:
         free = None
-    return Health(waiting, running, queues_without_worker(), free)
+    return Health(waiting, running, queues_without_worker(), free, outbox.problem())

@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from labelapp.models import Member, MemberMessage, MemberNote, User
+from labelapp.notifications.telling import tell_of_message
 
 
 def write_note(*, member: Member, by: User, text: str) -> MemberNote:
@@ -14,6 +15,7 @@ def send(*, member: Member, by: User, text: str) -> MemberMessage:
     """Show a text to a member with their next task."""
     message = MemberMessage.objects.create(member=member, author=by, text=text)
     MemberMessage.objects.count_unread(member)
+    tell_of_message(message)
     return message
 
 

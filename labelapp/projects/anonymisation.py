@@ -19,6 +19,8 @@ from labelapp.models import (
     Member,
     MemberMessage,
     MemberNote,
+    Notification,
+    NotificationChoice,
     Project,
     Ranking,
     State,
@@ -116,6 +118,7 @@ def rename(member: Member, name: str) -> None:
         return
     member.name = people.free_name(member.project, name)
     member.save(update_fields=["name"])
+    forget_in_notifications(member.project, old)
     for upload in member.project.uploads.filter(options__labeller=old):
         upload.options["labeller"] = member.name
         upload.save(update_fields=["options"])
@@ -126,6 +129,17 @@ def rename(member: Member, name: str) -> None:
         folder = run_folder(run)
         if run.folder and (metrics := folder.read_metrics()):  # copied when a run is resumed
             folder.write_metrics(renamed(metrics, old, member.name))
+
+
+def forget_in_notifications(project: Project, name: str) -> None:
+    """Delete what others were told of a labeller by name."""
+    told = Notification.objects.filter(project=project).only("about")
+    named = [
+        one.pk
+        for one in told.iterator()
+        if name == one.about.get("name") or name in one.about.get("names", ())
+    ]
+    Notification.objects.filter(pk__in=named).delete()
 
 
 def renamed(value: Any, old: str, new: str) -> Any:
@@ -160,11 +174,17 @@ def erase_account(user: User, name: str) -> None:
     user.user_permissions.clear()
     for session in sessions_of(user):
         session.delete()
+    Notification.objects.filter(user=user).delete()
+    NotificationChoice.objects.filter(user=user).delete()
     MemberNote.objects.filter(author=user).delete()
     MemberMessage.objects.filter(author=user).delete()
     Exclusion.objects.filter(created_by=user).update(reason=ERASED)
     now = timezone.now()
     Invitation.objects.filter(created_by=user, revoked_at=None).update(revoked_at=now)
+    for upload in Upload.objects.filter(created_by=user):
+        Notification.objects.filter(
+            project=upload.project_id, key__startswith=f"upload-{upload.pk}-"
+        ).delete()
     Upload.objects.filter(created_by=user, state=State.DONE).update(name="file")
     for upload in Upload.objects.filter(created_by=user).exclude(state=State.DONE):
         upload.delete()

@@ -1,9 +1,11 @@
 """The comments of reviewers and managers on the rankings of a prompt."""
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from labelapp.models import Comment, Member, Prompt
+from labelapp.notifications.telling import tell_of_comment
 
 
 def comments_on(prompt: Prompt) -> QuerySet[Comment]:
@@ -11,10 +13,15 @@ def comments_on(prompt: Prompt) -> QuerySet[Comment]:
     return prompt.comments.select_related("member").order_by("created_at", "pk")
 
 
+@transaction.atomic
 def write(*, prompt: Prompt, member: Member, text: str) -> Comment:
-    return Comment.objects.create(
+    """Store a comment, and tell managers and who has commented before."""
+    others = set(prompt.comments.values_list("member", flat=True))
+    comment = Comment.objects.create(
         prompt=prompt, member=member, text=text, created_at=timezone.now()
     )
+    tell_of_comment(comment.pk, prompt.pk, member, others)
+    return comment
 
 
 def may_delete(comment: Comment, member: Member) -> bool:

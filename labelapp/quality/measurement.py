@@ -6,13 +6,16 @@ The process needs numpy, which would cost every process of the web server 16 MiB
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError
 
+from labelapp.db.retry import with_retries
 from labelapp.jobs import jobs, process
 from labelapp.jobs.jobs import Enqueue
 from labelapp.models import AgreementMeasurement, Exclusion, Project, State, User
+from labelapp.notifications.telling import tell_of_alerts
 from labelapp.quality.results import Agreement
 
 
@@ -33,7 +36,26 @@ def execute(measurement: AgreementMeasurement) -> None:
 def measure(measurement: AgreementMeasurement) -> dict[str, Any]:
     """Measure in a separate process. Raises FailedError if it fails."""
     project = f"--project={measurement.project.slug}"
-    return process.measure(measurement, ["measure_agreement", project, "--json", "--by-task"])
+    result = process.measure(measurement, ["measure_agreement", project, "--json", "--by-task"])
+    tell_of_new_alerts(measurement, result)
+    return result
+
+
+def tell_of_new_alerts(measurement: AgreementMeasurement, result: dict[str, Any]) -> None:
+    """Tell managers who stands out in a way in which they did not before."""
+    project = measurement.project
+    before = project.measurements.filter(state=State.DONE).order_by("-finished_at").first()
+    known = alerts_of(stored_agreement(before.result) if before else None)
+    new = alerts_of(stored_agreement(result)) - known
+    members = project.members.filter(pk__in={member for member, _ in new})
+    names = list(members.order_by("name").values_list("name", flat=True))
+    with_retries(partial(tell_of_alerts, project, measurement.pk, names))
+
+
+def alerts_of(agreement: Agreement | None) -> set[tuple[int, str]]:
+    """Return which labellers stand out, and in which ways."""
+    people = agreement.people if agreement else ()
+    return {(one.member, alert.kind) for one in people for alert in one.alerts if one.member}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 from django.views.i18n import JavaScriptCatalog, set_language
 
+from labelapp.models import User
+
 CATALOG = JavaScriptCatalog.as_view(packages=["labelapp"])
 
 
@@ -26,5 +28,11 @@ def javascript_catalog(request: HttpRequest, language: str) -> HttpResponseBase:
 @login_not_required
 @require_POST
 def choose_language(request: HttpRequest) -> HttpResponseBase:
-    """Store the chosen language in a cookie, which takes precedence over the browser's setting."""
+    """Store the chosen language in a cookie, which takes precedence over the browser's setting.
+
+    Mails to somebody who is signed in are in it, too.
+    """
+    language = request.POST.get("language", "")
+    if isinstance(request.user, User) and language in dict(settings.LANGUAGES):
+        User.objects.filter(pk=request.user.pk).update(language=language)
     return set_language(request)

@@ -3,8 +3,8 @@
  * They rest while nobody sees the page or somebody is in them, and change only if there is news.
  */
 
-/** @type {string | undefined} */
-let last;
+/** What each address has answered last. @type {Map<string | null, string>} */
+const last = new Map();
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   const part = event.detail.elt;
@@ -14,10 +14,12 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (!event.detail.elt.matches("[data-quiet]")) return;
+  const part = event.detail.elt;
+  if (!part.matches("[data-quiet]")) return;
+  const address = part.getAttribute("hx-get");
   const text = event.detail.xhr.responseText;
-  if (text === last) event.detail.shouldSwap = false;
-  else last = text;
+  if (text === last.get(address)) event.detail.shouldSwap = false;
+  else last.set(address, text);
 });
 
 document.addEventListener("visibilitychange", () => {

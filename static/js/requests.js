@@ -38,12 +38,19 @@ export function refusal(html) {
   return page.getElementById("refusal")?.textContent?.trim().replace(/\s+/g, " ");
 }
 
+/** A part that says nothing of its failures, and nothing of anything else's. @param {CustomEvent} event */
+function isSilent(event) {
+  return event.detail.elt.matches('[data-quiet="silent"]');
+}
+
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr } = event.detail;
   const landed = new URL(xhr.responseURL || location.href).pathname;
   if (landed === document.body.dataset.signIn && landed !== location.pathname) {
     event.detail.shouldSwap = false; // a redirect that htmx followed: the session is over
     show(SIGNED_OUT);
+  } else if (isSilent(event)) {
+    if (xhr.status >= 400) event.detail.shouldSwap = false;
   } else if (xhr.status >= 400 && xhr.status !== 409 && xhr.status !== 422) {
     event.detail.shouldSwap = false;
     show(refusal(xhr.responseText) ?? FAULT);
@@ -55,8 +62,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt instanceof HTMLFormElement) clear();
 });
-document.addEventListener("htmx:sendError", () => show(UNREACHABLE));
-document.addEventListener("htmx:timeout", () => show(UNREACHABLE));
+for (const failure of ["htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(failure, (event) => isSilent(event) || show(UNREACHABLE));
+}
 
 // Signing in again in another tab makes a new token; the page goes on with the cookie's.
 document.addEventListener("htmx:configRequest", (event) => {

@@ -1,6 +1,7 @@
 """axe-core finds no serious fault on any page, in any state: wide and narrow, light and dark."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from labelapp.models import (
     INSTRUCTGPT_FLAGS,
     AgreementMeasurement,
     AliasMove,
+    Event,
     Export,
     Member,
     ModelVersion,
@@ -32,6 +34,7 @@ from labelapp.models import (
     Upload,
     User,
 )
+from labelapp.notifications.telling import notify
 from labelapp.people import records
 from labelapp.projects import invitations
 from labelapp.quality.coefficients import measure
@@ -658,3 +661,32 @@ def test_a_message_above_a_task(
     page.get_by_role("button", name="Got it").click()
     expect(page.get_by_text("Please read all of them.")).to_have_count(0)
     faults.look("a task, with the message dismissed")
+
+
+def test_the_notifications(
+    faults: Faults, page: Page, live_server: Any, sign_in_as: As, manager: Member, settings: Any
+) -> None:
+    settings.EMAIL_HOST = "mail.example.org"
+    sign_in_as(manager)
+    faults.visit(live_server.url, ["notifications/"])
+    assert manager.user_id
+    for event in Event:
+        notify(
+            project=manager.project_id,
+            event=event,
+            key=event,
+            path="/",
+            to=[manager.user_id],
+            about={"name": "ann", "number": 7, "count": 1, "names": ["ann"]},
+        )
+    page.goto(f"{live_server.url}/notifications/")
+    expect(page.get_by_role("link", name=re.compile(f"{len(Event)} unread"))).to_be_visible()
+    faults.look("notifications, unread")
+    page.get_by_role("button", name="Mark all as read").click()
+    expect(page.get_by_role("button", name="Mark")).to_have_count(0)
+    faults.look("notifications, read")
+    page.get_by_role("link", name="Settings", exact=True).click()
+    page.get_by_label("A training run has finished or failed: By mail").select_option("daily")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Enter the address")).to_be_visible()
+    faults.look("notification settings, without an address")

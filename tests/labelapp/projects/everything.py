@@ -13,13 +13,17 @@ from labelapp.models import (
     Assignment,
     Comment,
     Disagreement,
+    Event,
     Exclusion,
     Export,
     Invitation,
+    Kind,
     Member,
     MemberMessage,
     MemberNote,
     ModelVersion,
+    Notification,
+    NotificationChoice,
     Placement,
     Project,
     PromotionGates,
@@ -79,6 +83,16 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     MemberNote.objects.create(member=member, author=user, text=f"talked to {name}")
     MemberMessage.objects.create(member=member, author=user, text=f"hello {name}")
     PromptChange.objects.create(project=project, user=user, rows=[])
+    Notification.objects.create(
+        project=project,
+        user=user,
+        kind=Kind.COMMENT,
+        event=Event.COMMENT_MADE,
+        key=project.slug,
+        about={"name": name},
+        path="/",
+    )
+    NotificationChoice.objects.get_or_create(user=user, kind=Kind.COMMENT)
     for number in range(3):
         prompt = Prompt.objects.create(
             project=project, messages=[{"role": "user", "content": "?"}], content_hash=str(number)

@@ -1,0 +1,146 @@
+"""Send what is to be mailed: every notification once, tried again if the mail server is away.
+
+A row is claimed by moving the time at which it is due, so that two workers never send the same one.
+Only what a worker was sending when it was killed is sent again, because nobody knows whether it had
+reached the mail server.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from smtplib import SMTPException
+
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.db.models import F
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from labelapp.db.retry import with_retries
+from labelapp.models import Notification, User
+from labelapp.notifications.wording import sentence
+
+logger = logging.getLogger("labelapp.mail")
+
+CLAIM = timedelta(minutes=10)  # for sending; then another worker tries
+# Between two attempts. After the last one the mail is given up; the page still has it.
+WAITS = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 2 * 60, 6 * 60, 12 * 60, 24 * 60)]
+AT_ONCE = 500  # rows that are claimed at a time
+IN_ONE_MAIL = 50  # sentences; the page has the others
+
+
+def is_due() -> bool:
+    """Return whether a mail waits to be sent now."""
+    return Notification.objects.filter(mail_due_at__lte=timezone.now()).exists()
+
+
+def send_due() -> int:
+    """Send what is due, one mail to each person, and return how many mails were sent.
+
+    A person whose mail fails keeps nobody else from theirs.
+    """
+    claimed = claim()
+    withdraw_unreadable(claimed)
+    rows = Notification.objects.filter(pk__in=claimed, mail_due_at__isnull=False)
+    by_user: defaultdict[User, list[Notification]] = defaultdict(list)
+    for row in rows.select_related("user", "project").order_by("pk"):
+        by_user[row.user].append(row)
+    sent = 0
+    server = get_connection()
+    for user, told in by_user.items():
+        problem = send(server, user, told)
+        with_retries(partial(settle, told, problem))
+        sent += not problem
+    close(server)
+    return sent
+
+
+def claim() -> list[int]:
+    """Return the keys of the rows that are due and that this process has claimed."""
+    due = Notification.objects.filter(mail_due_at__lte=timezone.now())
+    found = due.order_by("mail_due_at").values_list("pk", "mail_due_at")[:AT_ONCE]
+    return [pk for pk, due_at in list(found) if with_retries(partial(take, pk, due_at))]
+
+
+def take(pk: int, due_at: datetime | None) -> bool:
+    """Claim a row, unless another process has."""
+    row = Notification.objects.filter(pk=pk, mail_due_at=due_at)
+    later = timezone.now() + CLAIM
+    return bool(row.update(mail_due_at=later, mail_attempts=F("mail_attempts") + 1))
+
+
+def withdraw_unreadable(claimed: Sequence[int]) -> None:
+    """Mail nothing that its reader may no longer see, and nothing to people without an address."""
+    rows = Notification.objects.filter(pk__in=claimed)
+    readable = rows.readable().exclude(user__email="").values_list("pk", flat=True)
+    lost = set(claimed) - set(readable)
+    with_retries(partial(rows.filter(pk__in=lost).update, mail_due_at=None))
+
+
+def send(server: BaseEmailBackend, user: User, told: Sequence[Notification]) -> str:
+    """Send one mail, and return the problem, as a sentence, or ""."""
+    try:
+        with translation.override(user.language or settings.LANGUAGE_CODE):
+            server.send_messages([mail(server, user, told)])
+    except (SMTPException, OSError, ValueError) as error:  # ValueError: an address with a newline
+        close(server)
+        problem = f"{type(error).__name__}: {error}"[:300]
+        logger.warning("A mail to user %s could not be sent: %s", user.pk, problem)
+        return problem
+    return ""
+
+
+def mail(server: BaseEmailBackend, user: User, told: Sequence[Notification]) -> EmailMessage:
+    """Return a mail in the active language."""
+    lines = [f"{one.project.name}: {sentence(one)}\n{link(one)}" for one in told[:IN_ONE_MAIL]]
+    if len(told) == 1:
+        subject = f"{told[0].project.name}: {sentence(told[0])}"
+    else:
+        subject = ngettext(
+            "%(count)s notification from Podium", "%(count)s notifications from Podium", len(told)
+        ) % {"count": len(told)}
+    settings_page = f"{settings.PUBLIC_URL}/notifications/settings/"
+    foot = _("Choose which mails you get: %(address)s") % {"address": settings_page}
+    return EmailMessage(
+        subject=" ".join(subject.split()),
+        body="\n\n".join([*lines, "-- ", foot]) + "\n",
+        to=[user.email],
+        connection=server,
+        headers={"Auto-Submitted": "auto-generated"},
+    )
+
+
+def link(notification: Notification) -> str:
+    return f"{settings.PUBLIC_URL}/notifications/{notification.pk}/"
+
+
+def settle(told: Sequence[Notification], problem: str) -> None:
+    """Store that a mail was sent, or when it is tried again."""
+    rows = Notification.objects.filter(pk__in=[one.pk for one in told])
+    if not problem:
+        rows.update(mail_due_at=None, mailed_at=timezone.now(), mail_problem="")
+        return
+    for one in told:
+        wait = WAITS[one.mail_attempts - 1] if one.mail_attempts <= len(WAITS) else None
+        if wait is None:
+            logger.error("A mail to user %s is given up: %s", one.user_id, problem)
+        again = timezone.now() + wait if wait else None
+        rows.filter(pk=one.pk).update(mail_due_at=again, mail_problem=problem)
+
+
+def close(server: BaseEmailBackend) -> None:
+    """Close the connection, so that the next mail opens another."""
+    try:
+        server.close()
+    except (SMTPException, OSError):
+        logger.debug("The mail server had closed the connection.")
+
+
+def problem() -> str:
+    """Return why mails wait that were tried, in the words of the last failure, or ""."""
+    tried = Notification.objects.filter(mail_due_at__isnull=False).exclude(mail_problem="")
+    return tried.order_by("-pk").values_list("mail_problem", flat=True).first() or ""

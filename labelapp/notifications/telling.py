@@ -1,0 +1,187 @@
+"""Tell people that something has happened: once each, in the page and by mail as they chose.
+
+It writes rows and sends nothing, so it belongs into the transaction of what it tells: both are
+stored, or neither. The task worker sends the mails (outbox.py).
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from labelapp.models import (
+    READERS,
+    Event,
+    Job,
+    Kind,
+    Mail,
+    Member,
+    MemberMessage,
+    Notification,
+    NotificationChoice,
+    Project,
+    Role,
+    State,
+)
+
+DAILY_AT = time(7)  # UTC, when the daily mails are sent
+KEPT = timedelta(days=90)
+NAME_LENGTH = 100  # of a name in a sentence
+
+
+def notify(
+    *,
+    project: int,
+    event: Event,
+    key: str,
+    path: str,
+    to: Iterable[int],
+    about: dict[str, Any] | None = None,
+) -> None:
+    """Tell users, by their keys, of an event of a project.
+
+    `key` names the event: who was told of it is not told again.
+    """
+    users = set(to)
+    choices = {
+        choice.user_id: choice
+        for choice in NotificationChoice.objects.filter(user__in=users, kind=event.kind)
+    }
+    now = timezone.now()
+    told = []
+    for user in sorted(users):
+        choice = choices.get(user, NotificationChoice(user_id=user, kind=event.kind))
+        mail_due_at = due_at(Mail(choice.mail), now)
+        if choice.in_page or mail_due_at:
+            told.append(
+                Notification(
+                    user_id=user,
+                    project_id=project,
+                    kind=event.kind,
+                    event=event,
+                    key=key,
+                    about=about or {},
+                    path=path,
+                    in_page=choice.in_page,
+                    mail_due_at=mail_due_at,
+                )
+            )
+    Notification.objects.bulk_create(told, ignore_conflicts=True)
+
+
+def due_at(mail: Mail, now: datetime) -> datetime | None:
+    """Return when a mail is to be sent, or None for never."""
+    if mail == Mail.NEVER or not settings.EMAIL_HOST:
+        return None
+    if mail == Mail.AT_ONCE:
+        return now
+    today = datetime.combine(now.date(), DAILY_AT, now.tzinfo)
+    return today if now < today else today + timedelta(days=1)
+
+
+def members_to_tell(
+    project: int, kind: Kind, *conditions: Q, without: int | None = None
+) -> set[int]:
+    """Return the users of a project's members whose role reads a kind of notification."""
+    members = Member.objects.filter(
+        *conditions, project=project, is_active=True, user__is_active=True, role__in=READERS[kind]
+    )
+    return set(members.exclude(user=without).values_list("user", flat=True))
+
+
+def tell_of_job(job: Job) -> None:
+    """Tell of the end of a run, an upload or an export; who stopped one knows it."""
+    model = job._meta.model_name
+    event = {
+        ("trainingrun", State.DONE): Event.RUN_DONE,
+        ("trainingrun", State.FAILED): Event.RUN_FAILED,
+        ("upload", State.DONE): Event.UPLOAD_DONE,
+        ("upload", State.REFUSED): Event.UPLOAD_REFUSED,
+        ("upload", State.FAILED): Event.UPLOAD_FAILED,
+        ("export", State.DONE): Event.EXPORT_DONE,
+        ("export", State.FAILED): Event.EXPORT_FAILED,
+    }.get((model or "", State(job.state)))
+    if event is None or job.finished_at is None:
+        return
+    slug = Project.including_hidden.values_list("slug", flat=True).get(pk=job.project_id)
+    path = {
+        Kind.RUN: lambda: reverse("run", args=[slug, job.pk]),
+        Kind.UPLOAD: lambda: reverse("upload", args=[slug, job.pk]),
+        Kind.EXPORT: lambda: reverse("export", args=[slug]),
+    }[event.kind]()
+    # Reviewers see runs. A file concerns managers and who has asked for it.
+    concerned = Q() if event.kind == Kind.RUN else Q(role=Role.MANAGER)
+    to = members_to_tell(job.project_id, event.kind, concerned)
+    if job.created_by_id is not None:
+        to.add(job.created_by_id)
+    notify(
+        project=job.project_id,
+        event=event,
+        key=f"{model}-{job.pk}-{job.finished_at.isoformat()}",  # a run that is resumed ends again
+        path=path,
+        to=to,
+        about={"name": short(getattr(job, "name", "")), "number": job.pk},
+    )
+
+
+def tell_of_alerts(project: Project, measurement: int, names: Collection[str]) -> None:
+    """Tell managers which labellers newly stand out in a measurement of agreement."""
+    if names:
+        notify(
+            project=project.pk,
+            event=Event.ALERT_RAISED,
+            key=f"alerts-{measurement}",
+            path=reverse("agreement", args=[project.slug]),
+            to=members_to_tell(project.pk, Kind.ALERT),
+            about={"count": len(names), "names": [short(name) for name in names][:3]},
+        )
+
+
+def tell_of_campaign(project: Project, end: str) -> None:
+    """Tell managers that every ranking that was asked for is there; `end` tells ends apart."""
+    notify(
+        project=project.pk,
+        event=Event.CAMPAIGN_DONE,
+        key=f"campaign-{project.pk}-{end}",
+        path=reverse("progress", args=[project.slug]),
+        to=members_to_tell(project.pk, Kind.CAMPAIGN),
+    )
+
+
+def tell_of_comment(comment: int, prompt: int, author: Member, others: Collection[int]) -> None:
+    """Tell managers, and the `others` who comment on the prompt, of a comment."""
+    project = author.project
+    in_talk = Q(role=Role.MANAGER) | Q(pk__in=others)
+    notify(
+        project=project.pk,
+        event=Event.COMMENT_MADE,
+        key=f"comment-{comment}",
+        path=reverse("disagreement", args=[project.slug, prompt]) + "#comments",
+        to=members_to_tell(project.pk, Kind.COMMENT, in_talk, without=author.user_id),
+        about={"name": short(author.name)},
+    )
+
+
+def tell_of_message(message: MemberMessage) -> None:
+    """Tell a member that a manager has written to them; the text stays where it is shown."""
+    member = message.member
+    notify(
+        project=member.project_id,
+        event=Event.MESSAGE_SENT,
+        key=f"message-{message.pk}",
+        path=reverse("labelling", args=[member.project.slug]),
+        to=members_to_tell(member.project_id, Kind.MESSAGE, Q(pk=member.pk)),
+    )
+
+
+def short(name: str) -> str:
+    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
+
+
+def delete_old() -> None:
+    """Delete notifications that were made long ago, read or not."""
+    Notification.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
