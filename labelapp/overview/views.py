@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -13,7 +13,7 @@ from labelapp.overview.dashboard import dashboard
 from labelapp.projects import overview
 from labelapp.rendering.texts import render_text
 from labelapp.web.access import REVIEWERS, member_view
-from labelapp.web.middleware import translated
+from labelapp.web.middleware import PageRequest, only_complete, translated
 
 
 def context(member: Member) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def context(member: Member) -> dict[str, Any]:
 @require_safe
 @never_cache
 @member_view()
-def detail(request: HttpRequest, member: Member) -> HttpResponse:
+def detail(request: PageRequest, member: Member) -> HttpResponse:
     shown = context(member) | {
         "guidelines": render_text(member.project.guidelines).html,
         "yours": assignments.waiting_for(member) if member.pk else assignments.Waiting(0),
@@ -38,6 +38,7 @@ def detail(request: HttpRequest, member: Member) -> HttpResponse:
     }
     if not member.sees_scores:
         return render(request, "overview/labeller.html", shown)
+    only_complete(request)
     shown["board"] = dashboard(member)
     return render(request, "overview/dashboard.html", shown)
 
@@ -46,7 +47,8 @@ def detail(request: HttpRequest, member: Member) -> HttpResponse:
 @require_safe
 @never_cache
 @member_view(*REVIEWERS)
-def live(request: HttpRequest, member: Member) -> HttpResponse:
+def live(request: PageRequest, member: Member) -> HttpResponse:
     """Return the part of the dashboard that refreshes itself."""
+    only_complete(request)
     shown = context(member) | {"board": dashboard(member)}
     return render(request, "overview/_dashboard.html", shown)

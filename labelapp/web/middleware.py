@@ -28,6 +28,16 @@ def translated(view: View) -> View:
     return view
 
 
+def only_complete(request: PageRequest) -> None:
+    """Go on in English where the language is only one of a labeller's pages, and this is another.
+
+    For views that show labellers and managers different pages under one address.
+    """
+    if request.LANGUAGE_CODE not in settings.COMPLETE_LANGUAGES:
+        request.translated = False
+        translation.activate(settings.LANGUAGE_CODE)
+
+
 class LanguageMiddleware(LocaleMiddleware):
     """Activate the user's language, but only for translated views."""
 

@@ -1,5 +1,6 @@
 /** The switch "As written" on the pages of reviewers. */
 
+import { latinKey } from "./latin_key.js";
 import { Written } from "./written.js";
 
 const said = document.getElementById("said");
@@ -10,7 +11,7 @@ if (root instanceof HTMLElement) {
   });
   void written.sync();
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "w" || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (latinKey(event) !== "w" || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (document.activeElement?.closest("textarea, select, input:not([type=radio], [type=checkbox])")) return;
     event.preventDefault();
     void written.toggle();

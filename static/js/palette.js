@@ -1,5 +1,7 @@
 /** The command palette: Ctrl+K or ⌘K opens it, the arrow keys choose, Enter goes there. */
 
+import { latinKey } from "./latin_key.js";
+
 const dialog = document.getElementById("palette");
 const field = dialog?.querySelector("input");
 const list = document.getElementById("found");
@@ -27,7 +29,7 @@ if (dialog instanceof HTMLDialogElement && field && list) {
   addEventListener(
     "keydown",
     (event) => {
-      const isOurs = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey);
+      const isOurs = latinKey(event).toLowerCase() === "k" && (event.ctrlKey || event.metaKey);
       if (!isOurs || event.altKey || event.shiftKey) return;
       event.preventDefault();
       event.stopImmediatePropagation();

@@ -59,10 +59,10 @@ export class Entries {
 
   /**
    * Take the key that was waited for.
-   * @param {KeyboardEvent} event
+   * @param {string} key
    * @returns {boolean} whether the key is used up
    */
-  take({ key }) {
+  take(key) {
     const card = this.waiting;
     if (!card || MODIFIERS.includes(key)) return false;
     const inputs = inputsOf(card, card.dataset.awaits);

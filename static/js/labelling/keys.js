@@ -1,5 +1,7 @@
 /** The keys of the ranking page. They rest while something is being written and with Ctrl and Meta. */
 
+import { latinKey } from "../latin_key.js";
+
 /** @typedef {import("./page.js").Task} Task */
 
 /**
@@ -69,17 +71,18 @@ export function press(event, task) {
   }
   const { ranking, cards } = task;
   const inserted = insertedRank(event);
-  if (!event.altKey && task.entries.take(event)) return event.preventDefault();
+  const key = latinKey(event);
+  if (!event.altKey && task.entries.take(key)) return event.preventDefault();
   if (event.altKey) {
     if (event.shiftKey || !/^Arrow(Up|Down)$/.test(event.key)) return;
     task.moveRank(event.key === "ArrowUp" ? -1 : 1);
-  } else if (event.key === "?") {
+  } else if (key === "?") {
     document.querySelector("#keys")?.showModal();
   } else if (inserted !== null && inserted <= ranking.letters.length) {
     ranking.insert(cards.letter, inserted);
-  } else if (/^[1-9]$/.test(event.key) && Number(event.key) <= ranking.letters.length) {
-    ranking.place(cards.letter, Number(event.key));
-  } else if (!Object.hasOwn(KEYS, event.key) || KEYS[event.key](task, focused) === false) {
+  } else if (/^[1-9]$/.test(key) && Number(key) <= ranking.letters.length) {
+    ranking.place(cards.letter, Number(key));
+  } else if (!Object.hasOwn(KEYS, key) || KEYS[key](task, focused) === false) {
     return;
   }
   event.preventDefault();

@@ -11,6 +11,7 @@ import { Rail } from "./rail.js";
 import { Ranking, listed, words } from "./ranking.js";
 import { Reading } from "./reading.js";
 import { warn } from "./scores.js";
+import "./sideways.js";
 import { keepInSight } from "./strip.js";
 
 const said = document.getElementById("said");

@@ -1,0 +1,4 @@
+"""How the pages write dates, by language; Django's own formats for all else.
+
+It imports nothing.
+"""

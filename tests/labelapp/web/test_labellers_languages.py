@@ -1,0 +1,208 @@
+"""The languages that a labeller's pages have, and the others not: no sentence of theirs is missing.
+
+Every page in them is read from right to left where the language is, and pages of managers stay
+whole in English.
+"""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+from django.conf import settings
+from django.test import Client
+from django.utils import translation
+from django.utils.translation import ngettext
+from django.utils.translation.template import templatize
+
+from labelapp.models import Member, Project
+from tests.conftest import AddPrompt, sign_in
+
+ROOT = Path(settings.BASE_DIR)
+LOCALES = ROOT / "labelapp" / "locale"
+LANGUAGES = {"zh-hans": "zh_Hans", "ar": "ar"}
+DOMAINS = ["django", "djangojs"]
+
+# What labellers come across; the other templates and modules are of a lead's pages.
+TEMPLATES = [
+    *("_account", "_appearance", "_as_written", "_field", "_form", "_header", "_language"),
+    *("_links", "_pages", "_text", "base", "403", "403_csrf", "404", "429", "500", "503"),
+    *("overview/labeller", "overview/_next_step"),
+    *("projects/index", "projects/_switcher", "projects/sign_in", "projects/account"),
+    *("projects/reset_password", "projects/invitations/join", "projects/invitations/refused"),
+]
+ROOMS = ["labelling", "notifications", "palette"]
+MODULES = [
+    *("projects/forms/accounts", "projects/views/accounts", "projects/views/invitations"),
+    *("projects/invitations", "projects/password_reset", "projects/accounts"),
+    *("models/rankings", "models/projects"),
+]
+FUNCTIONS: dict[str, Any] = {
+    **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop")),
+    **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
+    **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
+    **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),
+}
+
+
+def sources(domain: str) -> Iterator[Path]:
+    if domain == "djangojs":
+        yield from (ROOT / "static" / "js").glob("*.js")
+        yield from (ROOT / "static" / "js" / "labelling").rglob("*.js")
+        return
+    yield from (ROOT / "templates" / f"{name}.html" for name in TEMPLATES)
+    yield from (ROOT / "labelapp" / f"{name}.py" for name in MODULES)
+    yield from (ROOT / "labelapp" / "web").glob("*.py")
+    for room in ROOMS:
+        yield from (ROOT / "templates" / room).rglob("*.html")
+        yield from (ROOT / "labelapp" / room).rglob("*.py")
+
+
+def sentences(domain: str) -> set[tuple[str, str | None]]:
+    """Return the sentences of a labeller's pages, the first form of each, with their contexts."""
+    found = set()
+    for path in sources(domain):
+        source, language = path.read_bytes(), "javascript" if path.suffix == ".js" else "python"
+        if path.suffix == ".html":
+            # In brackets, because the lines of a template are not indented as Python's are.
+            source = f"({templatize(source.decode())}\n)".encode()
+        for _, message, _, context in extract(language, BytesIO(source), FUNCTIONS):
+            found.add((message if isinstance(message, str) else message[0], context))
+    return found
+
+
+def catalog(language: str, domain: str) -> Catalog:
+    folder = LANGUAGES[language]
+    with open(LOCALES / folder / "LC_MESSAGES" / f"{domain}.po", "rb") as file:
+        return read_po(file, locale=folder)
+
+
+def contents(messages: Catalog) -> dict[tuple[str, str | None], list[str]]:
+    """Return the translations of a catalogue by their sentence and its context."""
+    found = {}
+    for message in messages:
+        context = message.context
+        context = context.decode() if isinstance(context, bytes) else context
+        if message.id and all(forms(message.string)):
+            found[forms(message.id)[0], context] = forms(message.string)
+    return found
+
+
+def forms(text: Any) -> list[str]:
+    return [text] if isinstance(text, str) else list(text)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_sentence_of_a_labellers_pages_is_missing(language: str, domain: str) -> None:
+    translated = {
+        (forms(message.id)[0], message.context)
+        for message in catalog(language, domain)
+        if message.id and not message.fuzzy and all(forms(message.string))
+    }
+    said = sentences(domain)
+    assert len(said) > 30
+    assert sorted(said - translated, key=str) == []
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_translations_keep_the_names_and_the_markup(language: str, domain: str) -> None:
+    parts = r"%\(\w+\)s|{\w+}|<[^>]+>"
+    for message in filter(lambda message: message.id, catalog(language, domain)):
+        known = set(re.findall(parts, " ".join(forms(message.id))))
+        for string in filter(None, forms(message.string)):
+            used = set(re.findall(parts, string))
+            assert used <= known, message.id
+            # A form for one, two or none may say the number as a word.
+            if len(forms(message.string)) == 1:
+                assert used == known, message.id
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_compiled_is_what_is_written(language: str, domain: str) -> None:
+    path = LOCALES / LANGUAGES[language] / "LC_MESSAGES" / f"{domain}.mo"
+    with open(path, "rb") as file:
+        compiled = contents(read_mo(file))
+    assert compiled == contents(catalog(language, domain))
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (0, "لا كلمات"),
+        (1, "كلمة واحدة"),
+        (2, "كلمتان"),
+        (3, "%(words)s كلمات"),
+        (11, "%(words)s كلمة"),
+        (100, "%(words)s كلمة"),
+        (103, "%(words)s كلمات"),
+    ],
+)
+def test_arabic_counts_in_six_forms(number: int, said: str) -> None:
+    with translation.override("ar"):
+        assert ngettext("%(words)s word", "%(words)s words", number) == said
+
+
+@pytest.fixture
+def visited(add_prompt: AddPrompt, labeller: Member) -> tuple[str, ...]:
+    add_prompt()
+    return (
+        *("/", "/projects/kitchen/", "/projects/kitchen/labelling/", "/projects/kitchen/my-work/"),
+        *("/account/", "/notifications/", "/notifications/settings/", "/projects/attic/"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "begins"),
+    [("ar", '<html lang="ar" dir="rtl">'), ("zh-hans", '<html lang="zh-hans">')],
+)
+def test_a_labellers_pages_are_in_their_language(
+    client: Client, labeller: Member, visited: tuple[str, ...], language: str, begins: str
+) -> None:
+    asked = {"HTTP_ACCEPT_LANGUAGE": language}
+    own = sign_in(labeller)
+    for url in visited:
+        page = own.get(url, **asked).content.decode()
+        assert begins in page, url
+        assert "Skip to the page" not in page
+    assert begins in client.get("/sign-in/", **asked).content.decode()
+    assert begins in client.get("/join/1.forged/", **asked).content.decode()
+
+
+def test_a_leads_pages_are_whole_in_english(manager: Member, add_prompt: AddPrompt) -> None:
+    add_prompt()
+    own = sign_in(manager)
+    for url in ("", "live/", "people/", "prompts/"):
+        page = own.get(f"/projects/kitchen/{url}", HTTP_ACCEPT_LANGUAGE="ar").content.decode()
+        assert 'dir="rtl"' not in page
+        assert not re.search(r"[\u0600-\u06ff]", page.replace("العربية", "")), url
+    page = own.get("/projects/kitchen/", HTTP_ACCEPT_LANGUAGE="ar").content.decode()
+    assert '<html lang="en">' in page
+    assert "This page is only in English." in page
+
+
+@pytest.mark.django_db
+def test_every_language_is_offered_by_its_own_name(client: Client) -> None:
+    page = client.get("/sign-in/").content.decode()
+    for name in ("English", "Deutsch", "简体中文", "العربية"):
+        assert re.search(rf'<button name="language"[^>]*>{name}</button>', page), name
+
+
+def test_names_of_others_keep_their_direction(labeller: Member, add_prompt: AddPrompt) -> None:
+    add_prompt()
+    Project.objects.update(flags=["Rude"])
+    page = (
+        sign_in(labeller)
+        .get("/projects/kitchen/labelling/", HTTP_ACCEPT_LANGUAGE="ar")
+        .content.decode()
+    )
+    assert "<bdi>Rude</bdi>" in page
+    assert '<textarea id="note-text" dir="auto"' in page
