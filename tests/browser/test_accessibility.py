@@ -534,6 +534,24 @@ def test_the_ranking_page_after_a_submit_and_in_german(
     faults.look("ranking, skipping in German")
 
 
+def test_a_labellers_pages_from_right_to_left(
+    faults: Faults,
+    page: Page,
+    live_server: Any,
+    sign_in_as: As,
+    campaign: list[Prompt],
+    labeller: Member,
+    expected_errors: list[str],
+) -> None:
+    expected_errors.append("Failed to load resource")  # what is not found
+    page.set_extra_http_headers({"Accept-Language": "ar"})
+    faults.visit(live_server.url, ["sign-in/"])
+    sign_in_as(labeller)
+    of_project = ("", "labelling/", "my-work/", "nowhere/")
+    faults.visit(live_server.url, ["", "account/", "notifications/settings/"])
+    faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])
+
+
 def test_the_pages_of_disagreements(
     faults: Faults,
     page: Page,
