@@ -250,6 +250,9 @@ if EMAIL_USE_TLS and EMAIL_USE_SSL:
 if EMAIL_HOST and not PUBLIC_URL.startswith(("http://", "https://")):
     stop("mails need PUBLIC_URL, the address of Podium for links: https://podium.example.org")
 
+# Webhooks are posted to any address on the internet, and to one of this network only if this is on.
+WEBHOOKS_TO_PRIVATE_ADDRESSES = switch("WEBHOOKS_TO_PRIVATE_ADDRESSES")
+
 # What a run may begin with: models of the Hugging Face hub by name, and the folders in MODELS_DIR.
 MODELS = words("MODELS", "gpt2")
 MODELS_DIR = Path(os.environ.get("MODELS_DIR") or DATA_DIR / "models")

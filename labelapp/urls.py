@@ -11,6 +11,7 @@ from labelapp.importing import views as uploading
 from labelapp.labelling import views as labelling
 from labelapp.labelling import work_views as work
 from labelapp.notifications import views as notifications
+from labelapp.notifications import webhook_views as webhook
 from labelapp.overview import views as overview
 from labelapp.palette import views as palette
 from labelapp.people import views as person
@@ -71,6 +72,8 @@ urlpatterns = [
     path(
         "projects/<slug:slug>/settings/preview/", projects.preview, name="project_settings_preview"
     ),
+    path("projects/<slug:slug>/webhook/", webhook.index, name="webhook"),
+    path("projects/<slug:slug>/webhook/act/", webhook.act, name="webhook_act"),
     path("projects/<slug:slug>/delete/", projects.delete, name="project_delete"),
     path("projects/<slug:slug>/people/", people.index, name="people"),
     path("projects/<slug:slug>/people/<row:pk>/", person.detail, name="person"),

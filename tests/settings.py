@@ -16,6 +16,8 @@ for variable in ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "DATABASE_URL"):
     os.environ.pop(variable, None)
 for variable in ("EMAIL_HOST", "PUBLIC_URL", "EMAIL_USE_TLS", "EMAIL_USE_SSL"):
     os.environ.pop(variable, None)
+for variable in ("WEBHOOKS_TO_PRIVATE_ADDRESSES",):
+    os.environ.pop(variable, None)
 for variable in ("HTTPS", "PROXIES", "MIN_PASSWORD_LENGTH", "SESSION_IDLE_HOURS", "MODELS"):
     os.environ.pop(variable, None)
 

@@ -48,6 +48,7 @@ from labelapp.models.registry import (
 )
 from labelapp.models.runs import PromptAgreement, Score, TrainingRun
 from labelapp.models.signin import SignInFailures
+from labelapp.models.webhooks import Webhook, WebhookCall
 
 __all__ = [
     "ACTIVE",
@@ -97,6 +98,8 @@ __all__ = [
     "TrainingRun",
     "Upload",
     "User",
+    "Webhook",
+    "WebhookCall",
     "counting",
     "hash_responses",
     "hash_text",

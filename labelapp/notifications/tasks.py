@@ -1,9 +1,10 @@
-"""The task that sends mails."""
+"""The tasks that send mails and call webhooks."""
 
 from django_tasks import TaskResultStatus, task
+from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult
 
-from labelapp.notifications import outbox
+from labelapp.notifications import outbox, webhooks
 
 
 @task()
@@ -12,14 +13,21 @@ def send_mail() -> int:
     return outbox.send_due()
 
 
+@task()
+def call_webhooks() -> int:
+    """Make the calls of webhooks that are due, and return how many succeeded."""
+    return webhooks.call_due()
+
+
 def enqueue_if_due() -> None:
-    """Enqueue the task if a mail waits and no task will send it. Workers call this regularly."""
-    if outbox.is_due() and not waiting():
-        send_mail.enqueue()
+    """Enqueue a task whose work waits, unless it waits as well. Workers call this regularly."""
+    if outbox.is_due():
+        enqueue_once(send_mail)
+    if webhooks.is_due():
+        enqueue_once(call_webhooks)
 
 
-def waiting() -> bool:
-    ready = DBTaskResult.objects.filter(
-        task_path=send_mail.module_path, status=TaskResultStatus.READY
-    )
-    return ready.exists()
+def enqueue_once(work: Task) -> None:
+    waiting = DBTaskResult.objects.filter(task_path=work.module_path, status=TaskResultStatus.READY)
+    if not waiting.exists():
+        work.enqueue()

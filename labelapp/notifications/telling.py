@@ -26,7 +26,9 @@ from labelapp.models import (
     Project,
     Role,
     State,
+    WebhookCall,
 )
+from labelapp.notifications import webhooks
 
 DAILY_AT = time(7)  # UTC, when the daily mails are sent
 KEPT = timedelta(days=90)
@@ -42,10 +44,11 @@ def notify(
     to: Iterable[int],
     about: dict[str, Any] | None = None,
 ) -> None:
-    """Tell users, by their keys, of an event of a project.
+    """Tell users, by their keys, and the project's webhook of an event of a project.
 
     `key` names the event: who was told of it is not told again.
     """
+    webhooks.queue(project=project, event=event, key=key, path=path, about=about)
     users = set(to)
     choices = {
         choice.user_id: choice
@@ -183,5 +186,7 @@ def short(name: str) -> str:
 
 
 def delete_old() -> None:
-    """Delete notifications that were made long ago, read or not."""
-    Notification.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
+    """Delete notifications and calls of webhooks that were made long ago, read or not."""
+    long_ago = timezone.now() - KEPT
+    Notification.objects.filter(created_at__lt=long_ago).delete()
+    WebhookCall.objects.filter(created_at__lt=long_ago).delete()

@@ -74,7 +74,10 @@ GROUPS: list[tuple[str | Promise, list[Page]]] = [
         [
             Page(_("People"), "people", MANAGES, ("person", "invitation")),
             Page(
-                _("Settings"), "project_settings", MANAGES, ("project_settings", "project_delete")
+                _("Settings"),
+                "project_settings",
+                MANAGES,
+                ("project_settings", "project_delete", "webhook"),
             ),
         ],
     ),

@@ -34,6 +34,7 @@ from labelapp.models import (
     Upload,
     User,
 )
+from labelapp.notifications import webhooks
 from labelapp.notifications.telling import notify
 from labelapp.people import records
 from labelapp.projects import invitations
@@ -715,3 +716,7 @@ def test_the_notifications(
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Enter the address")).to_be_visible()
     faults.look("notification settings, without an address")
+    faults.visit(live_server.url, ["projects/kitchen/webhook/"])
+    webhook = webhooks.save(manager.project, "https://example.org/hook")
+    webhooks.queue_test(webhook)
+    faults.visit(live_server.url, ["projects/kitchen/webhook/"])

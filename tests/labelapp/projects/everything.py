@@ -42,6 +42,8 @@ from labelapp.models import (
     TrainingRun,
     Upload,
     User,
+    Webhook,
+    WebhookCall,
     hash_text,
 )
 from labelapp.runs import process
@@ -92,6 +94,8 @@ def fill(project: Project, user: User, name: str = "") -> Member:
         about={"name": name},
         path="/",
     )
+    webhook = Webhook.objects.create(project=project, url="https://example.org/", secret="whsec_")
+    WebhookCall.objects.create(webhook=webhook, key="comment-1", event=Event.COMMENT_MADE)
     NotificationChoice.objects.get_or_create(user=user, kind=Kind.COMMENT)
     for number in range(3):
         prompt = Prompt.objects.create(

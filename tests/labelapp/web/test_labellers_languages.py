@@ -38,6 +38,7 @@ TEMPLATES = [
     *("projects/reset_password", "projects/invitations/join", "projects/invitations/refused"),
 ]
 ROOMS = ["labelling", "notifications", "palette"]
+OF_MANAGERS = ("webhook", "posting")  # in these rooms
 MODULES = [
     *("projects/forms/accounts", "projects/views/accounts", "projects/views/invitations"),
     *("projects/invitations", "projects/password_reset", "projects/accounts"),
@@ -60,8 +61,12 @@ def sources(domain: str) -> Iterator[Path]:
     yield from (ROOT / "labelapp" / f"{name}.py" for name in MODULES)
     yield from (ROOT / "labelapp" / "web").glob("*.py")
     for room in ROOMS:
-        yield from (ROOT / "templates" / room).rglob("*.html")
-        yield from (ROOT / "labelapp" / room).rglob("*.py")
+        for path in [
+            *(ROOT / "templates" / room).rglob("*"),
+            *(ROOT / "labelapp" / room).rglob("*"),
+        ]:
+            if path.suffix in (".html", ".py") and not path.name.startswith(OF_MANAGERS):
+                yield path
 
 
 def sentences(domain: str) -> set[tuple[str, str | None]]:

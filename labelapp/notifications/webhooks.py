@@ -1,0 +1,94 @@
+"""Tell a project's webhook what its managers are told: once each, tried again if it fails."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from labelapp.db.retry import with_retries
+from labelapp.models import Event, Kind, Project, Webhook, WebhookCall
+from labelapp.notifications import posting
+
+logger = logging.getLogger("labelapp.webhooks")
+
+CLAIM = timedelta(minutes=10)  # for posting; then another worker tries
+WAITS = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 2 * 60, 6 * 60, 12 * 60)]
+AT_ONCE = 100  # calls that are claimed at a time
+TEST = "test"  # the event of a call that a manager asks for
+
+
+def save(project: Project, url: str) -> Webhook:
+    """Set the address of a project's webhook. The first one gets a secret, which stays."""
+    webhook, _ = Webhook.objects.update_or_create(
+        project=project,
+        defaults={"url": url},
+        create_defaults={"url": url, "secret": posting.new_secret()},
+    )
+    return webhook
+
+
+def renew_secret(webhook: Webhook) -> None:
+    Webhook.objects.filter(pk=webhook.pk).update(secret=posting.new_secret())
+
+
+def queue(
+    *, project: int, event: Event, key: str, path: str, about: Mapping[str, Any] | None
+) -> None:
+    """Have an event told to the project's webhook, if it has one. Writes a row in all else."""
+    webhook = Webhook.objects.filter(project=project).select_related("project").first()
+    if webhook is not None and event.kind != Kind.MESSAGE:  # which is between two people
+        add_call(webhook, event, key, {"link": settings.PUBLIC_URL + path, **(about or {})})
+
+
+def queue_test(webhook: Webhook) -> None:
+    now = timezone.now()
+    add_call(webhook, TEST, f"test-{now.isoformat()}", {})
+
+
+def add_call(webhook: Webhook, event: str, key: str, about: Mapping[str, Any]) -> None:
+    now = timezone.now()
+    body = {
+        "type": event,
+        "timestamp": now.isoformat(),
+        "data": {"project": webhook.project.slug, **about},
+    }
+    call = WebhookCall(webhook=webhook, key=key, event=event, body=body, due_at=now)
+    WebhookCall.objects.bulk_create([call], ignore_conflicts=True)
+
+
+def is_due() -> bool:
+    return WebhookCall.objects.filter(due_at__lte=timezone.now()).exists()
+
+
+def call_due() -> int:
+    """Make the calls that are due, and return how many succeeded."""
+    due = WebhookCall.objects.filter(due_at__lte=timezone.now(), webhook__project__deleted_at=None)
+    found = list(due.order_by("due_at").values_list("pk", "due_at")[:AT_ONCE])
+    return sum(call(pk) for pk, due_at in found if with_retries(partial(claim, pk, due_at)))
+
+
+def claim(pk: int, due_at: datetime | None) -> bool:
+    """Claim a call, unless another process has."""
+    row = WebhookCall.objects.filter(pk=pk, due_at=due_at)
+    later = timezone.now() + CLAIM
+    return bool(row.update(due_at=later, attempts=F("attempts") + 1))
+
+
+def call(pk: int) -> bool:
+    """Make a call that is claimed, and store how it went. Return True if it succeeded."""
+    made = WebhookCall.objects.select_related("webhook").get(pk=pk)
+    webhook = made.webhook
+    values: dict[str, Any] = {"due_at": None, "delivered_at": timezone.now(), "problem": ""}
+    try:
+        posting.post(webhook.url, webhook.secret, f"podium-{made.pk}", made.body)
+    except posting.PostError as error:
+        wait = WAITS[made.attempts - 1] if made.attempts <= len(WAITS) else None
+        values = {"due_at": timezone.now() + wait if wait else None, "problem": str(error)[:300]}
+        logger.warning("A call of webhook %s failed: %s", webhook.pk, error)
+    with_retries(partial(WebhookCall.objects.filter(pk=pk).update, **values))
+    return "delivered_at" in values
