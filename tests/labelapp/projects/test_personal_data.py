@@ -25,6 +25,7 @@ from labelapp.models import (
     Export,
     Invitation,
     Member,
+    Notification,
     Project,
     Prompt,
     Ranking,
@@ -194,13 +195,25 @@ def test_a_name_of_an_import_is_exported_as_well(
 def test_nothing_of_the_name_is_left_in_any_table(zebulon: User) -> None:
     tables = {table for table, value in everything_stored() if NAME.lower() in value.lower()}
     of_ours = {"assignment", "comment", "member", "ranking", "trainingrun", "upload", "user"}
-    of_ours |= {"exclusion", "membermessage", "membernote"}
+    of_ours |= {"exclusion", "membermessage", "membernote", "notification"}
     assert tables == {"django_admin_log"} | {f"labelapp_{table}" for table in of_ours}
     for member in Member.objects.filter(user=zebulon).select_related("project"):
         leave_unpublished(member.project, NAME)
     out = anonymise(NAME)
     assert out == f"{NAME} is now removed-{zebulon.pk}.\n"
     assert [found for found in everything_stored() if NAME.lower() in found[1].lower()] == []
+
+
+def test_what_others_were_told_of_the_name_is_deleted(zebulon: User, outsider: User) -> None:
+    told: dict[str, Any] = {"user": outsider, "kind": "alert", "event": "alert_raised", "path": "/"}
+    for member in Member.objects.filter(user=zebulon):
+        for names in ([member.name, "ann"], ["ann"]):
+            key = f"{member.project}-{len(names)}"
+            about = {"count": len(names), "names": names}
+            Notification.objects.create(**told, project=member.project, key=key, about=about)
+    anonymise(NAME)
+    left = Notification.objects.filter(user=outsider).values_list("about__names", flat=True)
+    assert list(left) == [["ann"]] * 2
 
 
 def test_the_rankings_stay_under_the_new_name(zebulon: User) -> None:
