@@ -6,6 +6,7 @@ from typing import Any, Self
 from django.db import models
 from django.db.models import Q
 
+from labelapp.models.grids import Grid
 from labelapp.models.jobs import Job, JobQuerySet, ObjectField, State, as_object
 from labelapp.models.projects import Project
 from labelapp.models.prompts import Prompt, Response
@@ -38,6 +39,7 @@ class TrainingRun(Job):
     note = models.CharField(max_length=1000, blank=True)
     tags = models.CharField(max_length=200, blank=True)  # separated by single spaces
     is_pinned = models.BooleanField(default=False)  # stands first in the list
+    grid = models.ForeignKey(Grid, models.SET_NULL, null=True, blank=True, related_name="runs")
     # Of the form that started it: a double click on Train starts one run.
     form_key = models.UUIDField(null=True, unique=True, editable=False)
 

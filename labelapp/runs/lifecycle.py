@@ -16,6 +16,7 @@ from labelapp.db.writer import write
 from labelapp.jobs import files, jobs
 from labelapp.jobs.jobs import Enqueue
 from labelapp.models import (
+    Grid,
     ModelVersion,
     Placement,
     Project,
@@ -64,8 +65,9 @@ def start(
     user: User | None = None,
     enqueue: Enqueue | None = None,
     form_key: UUID | None = None,
+    grid: Grid | None = None,
 ) -> TrainingRun:
-    """Queue a run. Raises CannotTrainError if none can be started.
+    """Queue a run, which may be one of a grid. Raises CannotTrainError if none can be started.
 
     A second call with the same `form_key` and settings returns the run of the first one.
     """
@@ -81,6 +83,7 @@ def start(
         created_by=user,
         config=config.to_json(),
         form_key=form_key if is_free else None,
+        grid=grid,
     )
     try:
         with transaction.atomic():

@@ -8,6 +8,7 @@ is known.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -19,7 +20,7 @@ from labelapp.models import Project, Response, State, TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs.starting.data_counts import DataCounts
 from labelapp.runs.words import rounded
-from labelapp.templatetags.figures import duration, thousands
+from labelapp.templatetags.figures import duration, memory, thousands
 from training.config import TrainConfig, label
 
 RUNS_LOOKED_AT = 50  # the newest finished ones of the project, and as many of others
@@ -58,16 +59,42 @@ class Estimate:
 
     time: str
     memory: str
+    seconds: float | None = None  # None where nothing is known
+
+
+class Estimator:
+    """Estimates runs of a project by what is known of earlier runs, which is read once."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.earlier = [*earlier_runs(project)]
+
+    def estimate(self, config: TrainConfig, counts: DataCounts) -> Estimate:
+        """Return what a run with this configuration will probably take."""
+        closest = closest_run(self.earlier, config, counts)
+        tokens = self.tokens(counts)
+        if closest is not None:
+            return by_run(closest, config, tokens, counts)
+        return by_rule(config, tokens, counts)
+
+    def tokens(self, counts: DataCounts) -> float:
+        """Return about how many tokens the rankings have: by a run of the project, or a sample."""
+        own = next((one for one in self.earlier if one.is_own), None)
+        if own is not None:
+            return own.tokens * counts.rankings / own.rankings
+        return self.sampled_tokens
+
+    @cached_property
+    def sampled_tokens(self) -> float:
+        responses = Response.objects.filter(prompt__project=self.project)
+        sample = Response.objects.filter(pk__in=responses.order_by("-pk")[:RESPONSES_SAMPLED])
+        characters = sample.aggregate(mean=Avg(Length("text")))["mean"] or 0
+        return float(characters) * responses.count() / CHARACTERS_PER_TOKEN
 
 
 def estimate(project: Project, config: TrainConfig, counts: DataCounts) -> Estimate:
-    """Return what a run with this configuration will probably take."""
-    earlier = [*earlier_runs(project)]
-    closest = closest_run(earlier, config, counts)
-    tokens = tokens_of(project, earlier, counts)
-    if closest is not None:
-        return by_run(closest, config, tokens, counts)
-    return by_rule(config, tokens, counts)
+    """Return what one run with this configuration will probably take."""
+    return Estimator(project).estimate(config, counts)
 
 
 def earlier_runs(project: Project) -> Iterator[EarlierRun]:
@@ -79,7 +106,7 @@ def earlier_runs(project: Project) -> Iterator[EarlierRun]:
     own = done.filter(project=project)[:RUNS_LOOKED_AT]
     others = done.exclude(project=project)[:RUNS_LOOKED_AT]
     for row in chain(own, others):
-        pk, owner, config, seconds, tokens, rankings, train, memory, started, finished = row
+        pk, owner, config, seconds, tokens, rankings, train, peak, started, finished = row
         if all(is_number(value) and value > 0 for value in (seconds, tokens, rankings, train)):
             took = (finished - started).total_seconds() if started and finished else 0.0
             yield EarlierRun(
@@ -91,7 +118,7 @@ def earlier_runs(project: Project) -> Iterator[EarlierRun]:
                 tokens=tokens,
                 rankings=rankings,
                 train_rankings=train,
-                memory=memory if is_number(memory) else None,
+                memory=peak if is_number(peak) else None,
             )
 
 
@@ -128,17 +155,6 @@ def other_settings(config: Mapping[str, Any], wanted: TrainConfig) -> list[str]:
     ]
 
 
-def tokens_of(project: Project, runs: list[EarlierRun], counts: DataCounts) -> float:
-    """Return about how many tokens the rankings have: by a run of the project, or by a sample."""
-    own = next((one for one in runs if one.is_own), None)
-    if own is not None:
-        return own.tokens * counts.rankings / own.rankings
-    responses = Response.objects.filter(prompt__project=project)
-    sample = Response.objects.filter(pk__in=responses.order_by("-pk")[:RESPONSES_SAMPLED])
-    characters = sample.aggregate(mean=Avg(Length("text")))["mean"] or 0
-    return float(characters) * responses.count() / CHARACTERS_PER_TOKEN
-
-
 def passes(config: Mapping[str, Any], rankings: float) -> float:
     """Return how often a run computes its rankings."""
     if config.get("backbone") in ("features", "embedding"):
@@ -165,11 +181,13 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
         took += f" and {round(passes(earlier.config, earlier.rankings), 1):g} epochs"
     if differ := other_settings(earlier.config, config):
         took += f", with another {get_text_list([label(name) for name in differ], 'and')}"
-    memory = ""
+    used = ""
     if earlier.memory is not None:
         whose = f"run {earlier.pk}" if earlier.is_own else "that run"
-        memory = f"About {gigabytes(earlier.memory)} of memory, as {whose} took."
-    return Estimate(f"About {rounded(seconds)}, as {took}.", memory or by_rule_memory(config))
+        used = f"About {memory(earlier.memory)} of memory, as {whose} took."
+    return Estimate(
+        f"About {rounded(seconds)}, as {took}.", used or by_rule_memory(config), seconds
+    )
 
 
 def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
@@ -189,6 +207,7 @@ def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
         f" {round(tokens, -2):,.0f} tokens: no such run has"
         " finished here yet.",
         by_rule_memory(config),
+        seconds,
     )
 
 
@@ -196,9 +215,4 @@ def by_rule_memory(config: TrainConfig) -> str:
     """Return the memory of a small model as a sentence, or that nothing is known of it."""
     if config.backbone in ("pretrained", "embedding"):
         return "How much memory it needs is not known yet."
-    return f"About {gigabytes(SMALL_MODEL_BYTES)} of memory, most of it for PyTorch itself."
-
-
-def gigabytes(size: float) -> str:
-    """Return bytes as "1.3 GB"."""
-    return f"{size / 1e9:.1f}\u00a0GB"
+    return f"About {memory(SMALL_MODEL_BYTES)} of memory, most of it for PyTorch itself."
