@@ -18,6 +18,7 @@ from labelapp.models import (
     AgreementMeasurement,
     AliasMove,
     Export,
+    Grid,
     Member,
     ModelVersion,
     Project,
