@@ -26,7 +26,7 @@ class TrainingRun(Job):
     """
 
     TASK = "train"
-    LOST_AFTER = timedelta(minutes=2)
+    LOST_AFTER = timedelta(seconds=45)  # the page says so within a minute
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="runs")
     config = ObjectField(default=dict)
@@ -34,7 +34,7 @@ class TrainingRun(Job):
     metrics = ObjectField(default=dict, blank=True)
     stage = models.CharField(max_length=20, blank=True)  # loading, training, evaluating, ...
     loss = models.FloatField(null=True, blank=True)
-    folder = models.CharField(max_length=200, blank=True)  # below DATA_DIR
+    folder = models.CharField(max_length=200, blank=True)  # "runs/NAME": NAME in RUNS_DIR
     name = models.CharField(max_length=100, blank=True)  # "" is shown as "Run 7"
     note = models.CharField(max_length=1000, blank=True)
     tags = models.CharField(max_length=200, blank=True)  # separated by single spaces

@@ -26,7 +26,7 @@ from labelapp.models import (
     counting,
 )
 from labelapp.runs import scores, source_accuracy
-from labelapp.runs.process import command, end_orphan, run_folder, watch
+from labelapp.runs.process import command, end_orphan, is_elsewhere, run_folder, watch
 from training.config import TrainConfig
 from training.rankings import UNRANKED
 from training.runs.folder import RunFolder, digest_of
@@ -88,7 +88,7 @@ def start(
     try:
         with transaction.atomic():
             jobs.start(run, enqueue)
-            files.name_folder(run, "runs")
+            files.name_folder(run, files.RUNS)
     except IntegrityError as error:  # the same request was first
         same = same_run(project, config, form_key)
         if same is None:
@@ -106,9 +106,15 @@ def same_run(project: Project, config: TrainConfig, form_key: UUID | None) -> Tr
 
 
 def can_resume(run: TrainingRun) -> bool:
-    """Return True if a run that has ended left a checkpoint or a trained model to resume from."""
+    """Return True if a run that has ended left a checkpoint or a trained model to resume from.
+
+    Of a run whose folder is on another machine only the worker there knows; it begins anew if
+    there is neither.
+    """
     if run.state not in (State.FAILED, State.STOPPED) or not run.folder:
         return False
+    if is_elsewhere(run):
+        return True
     folder = run_folder(run)
     return folder.is_unfinished or folder.is_trained
 
@@ -219,9 +225,10 @@ def train_and_score(run: TrainingRun, show: bool) -> None:
             watch(run, [*command("train", run), *config.to_arguments()], show)
         watch(run, command("score", run), show)
         with_retries(lambda: jobs.beat(run, stage="storing"))
-        with_retries(lambda: scores.store(run, folder, show=show))
-        source_accuracy.write_by_source(run, folder)
-        write_digest(folder)
+        with jobs.beating(run):
+            with_retries(lambda: scores.store(run, folder, show=show))
+            source_accuracy.write_by_source(run, folder)
+            write_digest(folder)
     finally:
         manifest, metrics = folder.read_manifest() or {}, folder.read_metrics() or {}
         with_retries(lambda: jobs.beat(run, manifest=manifest, metrics=metrics))

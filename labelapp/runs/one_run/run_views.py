@@ -61,6 +61,7 @@ def head_context(member: Member, run: TrainingRun) -> dict[str, Any]:
         "reason": in_words_of_the_form(run.reason),
         "aggregation": scores.aggregation_of(run),
         "can_resume": lifecycle.can_resume(run),
+        "is_elsewhere": process.is_elsewhere(run),
         "is_trained": process.run_folder(run).is_trained,
         "seconds_left": training_seconds_left(run),
         "version": ModelVersion.objects.filter(run=run).first(),
@@ -235,6 +236,7 @@ def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         "refused": refused,
         "scores": run.scores.count(),
         "size": run_files.size_of(run),
+        "is_elsewhere": process.is_elsewhere(run),
     }
     status = 422 if request.method == "POST" else 200
     return render(request, "runs/delete.html", context, status=status)
