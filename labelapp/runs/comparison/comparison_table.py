@@ -11,7 +11,7 @@ from labelapp.runs import leads
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparison.comparing import ComparedRun, RunComparison
 from labelapp.runs.words import span
-from labelapp.templatetags.figures import duration, percent, thousands
+from labelapp.templatetags.figures import duration, memory, percent, thousands
 from training.config import TrainConfig, label
 
 
@@ -126,10 +126,13 @@ def cost_rows(runs: Sequence[ComparedRun]) -> list[Row]:
         ("Steps", "", "steps", thousands),
         ("Tokens", "read in training steps", "tokens", thousands),
         ("Parameters", "", "parameters", thousands),
+        ("Memory", "the most that the process had", "peak_rss", memory),
+        ("Memory of the GPU", "the most that was allocated", "peak_cuda", memory),
     ]
     return [
         Row(label, hint, [Cell(show(one.run.metrics.get(name))) for one in runs])
         for label, hint, name, show in kinds
+        if name != "peak_cuda" or any(name in one.run.metrics for one in runs)
     ]
 
 
