@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from playwright.sync_api import Page, expect
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from labelapp.jobs import environment, jobs
 from labelapp.models import Member, Origin, Project, Ranking, State, TrainingRun
@@ -42,7 +42,7 @@ def start_worker(queue: str, data_dir: Path, runs_dir: Path) -> "subprocess.Pope
 
 
 @pytest.fixture
-def shared(settings: SettingsWrapper, tmp_path: Path) -> Path:
+def shared(settings: Settings, tmp_path: Path) -> Path:
     """The folder of the runs that the machines share."""
     settings.RUNS_DIR = tmp_path / "shared"
     settings.RUNS_DIR.mkdir()

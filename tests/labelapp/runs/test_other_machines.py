@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.utils import timezone
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from labelapp.db.locks import queues_without_worker, worker_lock
 from labelapp.jobs import files, jobs
@@ -22,7 +22,7 @@ ELSEWHERE = "The folder of this run is on another machine."
 
 
 @pytest.fixture
-def shared(settings: SettingsWrapper, tmp_path: Path) -> Path:
+def shared(settings: Settings, tmp_path: Path) -> Path:
     settings.DATA_DIR = tmp_path / "own"
     settings.RUNS_DIR = tmp_path / "shared"
     settings.RUNS_DIR.mkdir()
@@ -58,7 +58,7 @@ def test_the_reward_service_finds_models_in_the_shared_folder(
 
 
 def test_workers_of_other_machines_are_known_by_the_shared_folder(
-    shared: Path, settings: SettingsWrapper, tmp_path: Path
+    shared: Path, settings: Settings, tmp_path: Path
 ) -> None:
     assert queues_without_worker() == ["default", "training"]
     settings.DATA_DIR = tmp_path / "other"
