@@ -141,7 +141,7 @@ def test_from_an_upload_to_a_second_training_on_another_machine(
     workers[1] = start_worker("training", shared.parent / "third", shared)
     resume.click()
     await_end(page, first)
-    assert first.metrics["steps"] == first.total > 100
+    assert first.metrics["steps"] == 100  # of 25 epochs
     assert first.metrics["peak_rss"] > 1e8
     page.get_by_role("link", name="Files", exact=True).click()
     with page.expect_download() as download:
