@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from labelapp.jobs import jobs
 from labelapp.jobs.jobs import Enqueue
@@ -48,7 +49,7 @@ def start(
     except IntegrityError as error:  # the same request was first
         same = same_grid(project, form_key)
         if same is None:
-            raise CannotTrainError("The grid was not started. Try again.") from error
+            raise CannotTrainError(_("The grid was not started. Try again.")) from error
         return same
     return grid
 
@@ -89,8 +90,8 @@ def delete(grid: Grid) -> None:
     Raises CannotDeleteError while a run is active.
     """
     if grid.runs.active().exists():
-        raise lifecycle.CannotDeleteError("The grid is in progress. Stop it, then delete it.")
-    kept = {run.pk for run, _ in kept_runs(grid)}
+        raise lifecycle.CannotDeleteError(_("The grid is in progress. Stop it, then delete it."))
+    kept = {run.pk for run, _reason in kept_runs(grid)}
     for run in grid.runs.exclude(pk__in=kept).order_by("pk"):
         lifecycle.delete(run)
     grid.delete()

@@ -9,6 +9,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, Stream
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -30,13 +31,13 @@ from labelapp.runs.time_left import training_seconds_left
 from labelapp.web.access import REVIEWERS, View, member_view, trainer_view
 
 TABS = [
-    ("run", "Overview"),
-    ("run_curves", "Curves"),
-    ("run_errors", "Errors"),
-    ("run_data", "Data"),
-    ("run_settings", "Settings"),
-    ("run_files", "Files"),
-    ("run_log", "Log"),
+    ("run", gettext_lazy("Overview")),
+    ("run_curves", gettext_lazy("Curves")),
+    ("run_errors", gettext_lazy("Errors")),
+    ("run_data", gettext_lazy("Data")),
+    ("run_settings", gettext_lazy("Settings")),
+    ("run_files", gettext_lazy("Files")),
+    ("run_log", gettext_lazy("Log")),
 ]
 """The names of the tabs' addresses, and their titles."""
 LOG_BYTES = 200_000

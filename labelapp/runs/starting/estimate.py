@@ -15,6 +15,7 @@ from typing import Any
 from django.db.models import Avg
 from django.db.models.functions import Length
 from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
 
 from labelapp.models import Project, Response, State, TrainingRun
 from labelapp.models.jobs import as_object, is_number
@@ -171,30 +172,44 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
     factor = passes(values, counts.rankings) / passes(earlier.config, earlier.rankings)
     seconds = earlier.other_seconds + earlier.seconds * factor * tokens / earlier.tokens
     whole = duration(earlier.seconds + earlier.other_seconds)
-    if earlier.other_seconds >= 1:  # the list of runs has the training alone
-        whole += " with its start and its scores"
+    words = {
+        "time": rounded(seconds),
+        "number": earlier.pk,
+        "whole": whole,
+        "rankings": f"{earlier.rankings:,}",
+        "tokens": thousands(earlier.tokens),
+    }
     if earlier.is_own:
-        took = f"run {earlier.pk} took {whole} for {earlier.rankings:,} rankings"
+        sentence = _("About %(time)s, as run %(number)s took %(whole)s for %(rankings)s rankings.")
     else:
-        took = f"a run in another project took {whole} for {thousands(earlier.tokens)} tokens"
+        sentence = _(
+            "About %(time)s, as a run in another project took %(whole)s for %(tokens)s tokens."
+        )
+    found = [sentence % words]
+    if earlier.other_seconds >= 1:  # the list of runs has the training alone
+        found.append(_("That is with its start and its scores."))
     if factor != 1:
-        took += f" and {round(passes(earlier.config, earlier.rankings), 1):g} epochs"
+        epochs = f"{round(passes(earlier.config, earlier.rankings), 1):g}"
+        found.append(_("It had %(epochs)s epochs.") % {"epochs": epochs})
     if differ := other_settings(earlier.config, config):
-        took += f", with another {get_text_list([label(name) for name in differ], 'and')}"
+        names = get_text_list([label(name) for name in differ], _("and"))
+        found.append(_("It had another %(settings)s.") % {"settings": names})
     used = ""
     if earlier.memory is not None:
-        whose = f"run {earlier.pk}" if earlier.is_own else "that run"
-        used = f"About {memory(earlier.memory)} of memory, as {whose} took."
-    return Estimate(
-        f"About {rounded(seconds)}, as {took}.", used or by_rule_memory(config), seconds
-    )
+        whose = {"size": memory(earlier.memory), "number": earlier.pk}
+        used = (
+            _("About %(size)s of memory, as run %(number)s took.")
+            if earlier.is_own
+            else _("About %(size)s of memory, as that run took.")
+        ) % whose
+    return Estimate(" ".join(found), used or by_rule_memory(config), seconds)
 
 
 def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
     """Return the estimate where no earlier run tells."""
     if config.backbone not in (*PASS_SECONDS, "features"):
         return Estimate(
-            "Not known yet: no run with this model has finished on this installation.",
+            _("Not known yet: no run with this model has finished on this installation."),
             by_rule_memory(config),
         )
     values = config.to_json()
@@ -203,9 +218,11 @@ def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
     if config.backbone != "features" and (config.backbone != "auto" or kind_of(values, train)[1]):
         seconds += tokens * PASS_SECONDS[config.backbone] * passes(values, counts.rankings)
     return Estimate(
-        f"About {rounded(seconds)} on a CPU, by a rule of thumb for"
-        f" {round(tokens, -2):,.0f} tokens: no such run has"
-        " finished here yet.",
+        _(
+            "About %(time)s on a CPU, by a rule of thumb for %(tokens)s tokens: no such run has"
+            " finished here yet."
+        )
+        % {"time": rounded(seconds), "tokens": f"{round(tokens, -2):,.0f}"},
         by_rule_memory(config),
         seconds,
     )
@@ -214,5 +231,7 @@ def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
 def by_rule_memory(config: TrainConfig) -> str:
     """Return the memory of a small model as a sentence, or that nothing is known of it."""
     if config.backbone in ("pretrained", "embedding"):
-        return "How much memory it needs is not known yet."
-    return f"About {memory(SMALL_MODEL_BYTES)} of memory, most of it for PyTorch itself."
+        return _("How much memory it needs is not known yet.")
+    return _("About %(size)s of memory, most of it for PyTorch itself.") % {
+        "size": memory(SMALL_MODEL_BYTES)
+    }
