@@ -45,6 +45,10 @@ SCORED = [
     """DELETE FROM labelapp_placement WHERE ranking_id IN (SELECT r.id FROM labelapp_ranking r
     JOIN labelapp_assignment a ON a.prompt_id = r.prompt_id AND a.member_id = r.member_id
     WHERE a.skipped_at IS NOT NULL)""",
+    """DELETE FROM labelapp_rankingdisagreement WHERE ranking_id IN
+    (SELECT r.id FROM labelapp_ranking r
+    JOIN labelapp_assignment a ON a.prompt_id = r.prompt_id AND a.member_id = r.member_id
+    WHERE a.skipped_at IS NOT NULL)""",
     """DELETE FROM labelapp_ranking WHERE id IN (SELECT r.id FROM labelapp_ranking r
     JOIN labelapp_assignment a ON a.prompt_id = r.prompt_id AND a.member_id = r.member_id
     WHERE a.skipped_at IS NOT NULL)""",
