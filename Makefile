@@ -60,6 +60,7 @@ run: $(VENV)/installed
 test: $(VENV)/installed-dev chromium
 	$(VENV)/bin/pytest $(TOGETHER)
 	TEST_DATABASE=postgresql $(VENV)/bin/pytest $(TOGETHER) -m database --ignore tests/browser
+	TEST_DATABASE=postgresql $(VENV)/bin/pytest tests/browser/test_second_machine.py
 
 # The browser tests use a Chromium that is there (or the one that CHROMIUM names), else install one.
 chromium: $(VENV)/installed-dev

@@ -2,9 +2,10 @@
 
     .venv/bin/python benchmarks/dashboards.py [--database postgresql] [--rankings 1000000]
 
-The project is that of benchmarks/archive.py, with a measured agreement, skipped prompts, and a run
-with scores. Every page is requested 20 times in this process, through all of Django. The output has
-the median, the slowest time, and the number of SQL statements.
+The project is that of benchmarks/archive.py, with a measured agreement, skipped prompts, a run with
+scores, and 200 runs without them, 40 of which are a grid. Every page is requested 20 times in this
+process, through all of Django. The output has the median, the slowest time, and the number of SQL
+statements.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from benchmarks.installation import Installation, embedded_postgresql, new_datab
 
 TIMES = 20
 RANKINGS_PER_PROMPT = 4
+RUNS, OF_GRID, HELD_OUT = 200, 40, 1000
 LABELLERS = 40
 SCORED = [
     """INSERT INTO labelapp_score (run_id, response_id, reward)
@@ -43,6 +45,10 @@ SCORED = [
     """DELETE FROM labelapp_placement WHERE ranking_id IN (SELECT r.id FROM labelapp_ranking r
     JOIN labelapp_assignment a ON a.prompt_id = r.prompt_id AND a.member_id = r.member_id
     WHERE a.skipped_at IS NOT NULL)""",
+    """DELETE FROM labelapp_rankingdisagreement WHERE ranking_id IN
+    (SELECT r.id FROM labelapp_ranking r
+    JOIN labelapp_assignment a ON a.prompt_id = r.prompt_id AND a.member_id = r.member_id
+    WHERE a.skipped_at IS NOT NULL)""",
     """DELETE FROM labelapp_ranking WHERE id IN (SELECT r.id FROM labelapp_ranking r
     JOIN labelapp_assignment a ON a.prompt_id = r.prompt_id AND a.member_id = r.member_id
     WHERE a.skipped_at IS NOT NULL)""",
@@ -55,7 +61,8 @@ def prepare() -> tuple[Any, list[str]]:
     from django.test import Client
     from django.utils import timezone
 
-    from labelapp.models import Member, Project, Role, TrainingRun, User
+    from labelapp.models import Grid, Member, Project, Role, TrainingRun, User
+    from labelapp.runs.process import run_folder
     from training.config import TrainConfig
 
     project = Project.objects.get()
@@ -63,17 +70,44 @@ def prepare() -> tuple[Any, list[str]]:
     Member.objects.create(project=project, user=user, name="manager", role=Role.MANAGER)
     now = timezone.now()
     config = asdict(TrainConfig())
-    run = TrainingRun.objects.create(project=project, config=config, state="done", finished_at=now)
+    grid = Grid.objects.create(project=project, varied={"seed": list(range(OF_GRID))})
+    for number in range(RUNS):
+        run = TrainingRun.objects.create(
+            project=project,
+            config=config | {"seed": number},
+            state="done",
+            finished_at=now,
+            metrics=metrics(number),
+            grid=grid if number < OF_GRID else None,
+            folder=f"runs/{number}",
+        )
+        folder = run_folder(run)
+        folder.path.mkdir(parents=True)
+        folder.write_judgements((f"{n:04d}", (n * 31 + number) % 11, 10) for n in range(HELD_OUT))
     with connection.cursor() as cursor:
         for statement in SCORED:
             cursor.execute(statement.format(run=run.pk))
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
     client = Client(SERVER_NAME="localhost")
     client.force_login(user)
-    return client, pages(project.prompts.order_by("pk")[1000].pk)
+    first = project.runs.order_by("pk")[0].pk
+    return client, pages(project.prompts.order_by("pk")[1000].pk, first, grid.pk)
 
 
-def pages(prompt: int) -> list[str]:
+def metrics(number: int) -> dict[str, Any]:
+    """Return the metrics of a run as the list of runs shows them."""
+    accuracy = 0.6 + number / 2000
+    interval = {"accuracy_low": accuracy - 0.03, "accuracy_high": accuracy + 0.03}
+    beside = {"accuracy": 0.55, "gain": accuracy - 0.55, "gain_low": 0.01, "gain_high": 0.1}
+    held_out = {
+        "accuracy": accuracy, **interval, "prompts": HELD_OUT, "comparisons": 10 * HELD_OUT,
+        "rankings": HELD_OUT, "baselines": {"longer_wins": beside, "word_counts": beside},
+        "comparisons_sha256": "same", "log_loss": 0.65,
+    }  # fmt: skip
+    return {"held_out": held_out, "seconds": 100 + number, "tokens": 10**6, "peak_memory": 10**9}
+
+
+def pages(prompt: int, first: int, grid: int) -> list[str]:
     filters = ("waiting", "work", "done", "skipped", "unqueued", "names")
     ours = "/projects/bench/"
     return [
@@ -94,7 +128,16 @@ def pages(prompt: int) -> list[str]:
         f"{ours}uploads/",
         f"{ours}reviewing/",
         f"{ours}reviewing/{prompt}/",
+        f"{ours}reviewing/?model=against&held_out=1&sort=margin",
+        f"{ours}reviewing/?q=nobody+asked+this",
         f"{ours}runs/",
+        f"{ours}runs/?sort=-accuracy",
+        f"{ours}runs/{first}/",
+        f"{ours}runs/new/",
+        f"{ours}runs/compare/?{'&'.join(f'run={first + number}' for number in range(8))}",
+        f"{ours}runs/grids/",
+        f"{ours}runs/grids/new/",
+        f"{ours}runs/grids/{grid}/",
         f"{ours}export/",
         f"{ours}settings/",
         f"{ours}invitations/",

@@ -125,7 +125,22 @@ def database(folder: Path) -> dict[str, object]:
     return config
 
 
+def runs_dir() -> Path | None:
+    """Return the folder of the runs that several machines share, or None: it is in DATA_DIR."""
+    if not (given := os.environ.get("RUNS_DIR")):
+        return None
+    path = Path(given)
+    if not path.is_absolute():
+        stop(f"RUNS_DIR={path} is not an absolute path; every machine needs the same folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        stop(f"RUNS_DIR={path} cannot be created: {error.strerror}")
+    return path
+
+
 DATA_DIR = data_dir()
+RUNS_DIR = runs_dir()
 SECRET_KEY = secret_key(DATA_DIR)
 DEBUG = switch("DEBUG")
 ALLOWED_HOSTS = words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")

@@ -25,6 +25,7 @@ from labelapp.registry import views as registry
 from labelapp.reviewing import views as reviewing
 from labelapp.runs import views as runs
 from labelapp.runs.all_runs import list_views as run_list
+from labelapp.runs.grids import grid_views as grids
 from labelapp.runs.one_run import run_views as one_run
 from labelapp.web import languages
 from labelapp.web.middleware import translated
@@ -217,6 +218,13 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<row:pk>/edit/", run_list.edit, name="run_edit"),
     path("projects/<slug:slug>/runs/<row:pk>/pin/", run_list.pin, name="run_pin"),
     path("projects/<slug:slug>/runs/compare/", runs.compare, name="runs_compare"),
+    path("projects/<slug:slug>/runs/grids/", grids.index, name="grids"),
+    path("projects/<slug:slug>/runs/grids/new/", grids.new, name="grid_new"),
+    path("projects/<slug:slug>/runs/grids/new/estimate/", grids.estimate, name="grid_estimate"),
+    path("projects/<slug:slug>/runs/grids/<row:pk>/", grids.page, name="grid"),
+    path("projects/<slug:slug>/runs/grids/<row:pk>/stop/", grids.stop, name="grid_stop"),
+    path("projects/<slug:slug>/runs/grids/<row:pk>/go-on/", grids.resume, name="grid_resume"),
+    path("projects/<slug:slug>/runs/grids/<row:pk>/delete/", grids.delete, name="grid_delete"),
     path("projects/<slug:slug>/runs/<row:pk>/", one_run.overview, name="run"),
     path("projects/<slug:slug>/runs/<row:pk>/curves/", one_run.curves, name="run_curves"),
     path("projects/<slug:slug>/runs/<row:pk>/errors/", one_run.errors, name="run_errors"),

@@ -12,7 +12,7 @@ if "PODIUM_TEST_DIR" not in os.environ:  # set for the processes that tests star
     os.environ["PODIUM_TEST_DIR"] = tempfile.mkdtemp(prefix="podium-test-")
     atexit.register(shutil.rmtree, os.environ["PODIUM_TEST_DIR"], ignore_errors=True)
 os.environ["DATA_DIR"] = os.environ["PODIUM_TEST_DIR"]
-for variable in ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "DATABASE_URL"):
+for variable in ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "DATABASE_URL", "RUNS_DIR"):
     os.environ.pop(variable, None)
 for variable in ("EMAIL_HOST", "PUBLIC_URL", "EMAIL_USE_TLS", "EMAIL_USE_SSL"):
     os.environ.pop(variable, None)

@@ -1,4 +1,6 @@
-"""Locks of processes at work: files in DATA_DIR that a process locks for as long as it works.
+"""Locks of processes at work: files that a process locks for as long as it works.
+
+They are in DATA_DIR, or in RUNS_DIR where several machines share that.
 
 The kernel releases a lock when its process ends, however it ends and whatever the clock says. So a
 lock tells at once whether whoever took it is still there.
@@ -24,6 +26,11 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 WAIT_SECONDS = 10  # for those who only look whether the lock is held, which takes a moment
 
 
+def locks_dir() -> Path:
+    """Return the folder of the locks: the shared one, if the workers of other machines have one."""
+    return Path(settings.RUNS_DIR or settings.DATA_DIR) / FOLDER
+
+
 class Holder(Enum):
     """Tell whether a process holds a lock."""
 
@@ -40,7 +47,7 @@ class WorkLock:
     """A lock with a name, in a file that says who has taken it."""
 
     def __init__(self, name: str) -> None:
-        self.path = Path(settings.DATA_DIR) / FOLDER / name
+        self.path = locks_dir() / name
 
     @contextmanager
     def held(self, **details: Any) -> Iterator[None]:
@@ -144,8 +151,7 @@ def is_here(details: Mapping[str, Any]) -> bool:
 
 def locks(prefix: str) -> list[WorkLock]:
     """Return the locks whose names begin with a prefix."""
-    folder = Path(settings.DATA_DIR) / FOLDER
-    return [WorkLock(path.name) for path in sorted(folder.glob(f"{prefix}*"))]
+    return [WorkLock(path.name) for path in sorted(locks_dir().glob(f"{prefix}*"))]
 
 
 def worker_lock(worker_id: str) -> WorkLock:

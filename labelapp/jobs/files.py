@@ -27,6 +27,7 @@ from labelapp.models import FileTransfer, State, TrainingRun
 BEAT_SECONDS = 0.5  # between two reports of progress
 PROGRESS = "progress.json"
 STOP = "stop"
+RUNS = "runs"
 
 AnyFile = TypeVar("AnyFile", bound=FileTransfer)
 Advance = Callable[[int], None]
@@ -132,14 +133,26 @@ def name_folder(job: FileTransfer | TrainingRun, parent: str) -> None:
     job.save(update_fields=["folder"])
 
 
+def runs_dir() -> Path:
+    """Return the folder of the runs' folders, which workers of other machines may share."""
+    return settings.RUNS_DIR or settings.DATA_DIR / RUNS
+
+
+def path_of(job: FileTransfer | TrainingRun) -> Path:
+    """Return the path of the folder of a job that has one."""
+    if isinstance(job, TrainingRun):
+        return runs_dir() / job.folder.removeprefix(f"{RUNS}/")
+    return settings.DATA_DIR / job.folder
+
+
 def folder_of(transfer: FileTransfer) -> Folder:
-    return Folder(settings.DATA_DIR / transfer.folder)
+    return Folder(path_of(transfer))
 
 
 def remove_folder(job: FileTransfer | TrainingRun) -> None:
     """Delete the folder of a job, if it has one, with everything in it."""
     if job.folder:  # else this would be DATA_DIR
-        shutil.rmtree(settings.DATA_DIR / job.folder, ignore_errors=True)
+        shutil.rmtree(path_of(job), ignore_errors=True)
 
 
 def make_folder(transfer: FileTransfer) -> Folder:

@@ -1,11 +1,13 @@
 """Start, follow, stop and end background jobs."""
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from django.db import OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Case, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -20,6 +22,8 @@ from labelapp.notifications.telling import tell_of_job
 
 HEARTBEAT = timedelta(seconds=5)  # between two heartbeats without new values
 
+# After the start of PostgreSQL: until then, no worker could write a heartbeat.
+RECOVERY = timedelta(seconds=45)
 ATTEMPTS = 2  # of a job that is queued again if its worker was killed
 CLAIM_SECONDS = 600  # from taking a task to starting its job, at most, for a worker unknown here
 LOST = "The task worker stopped responding."
@@ -88,6 +92,34 @@ def beat(job: Job, **values: object) -> bool:
     return bool(running.filter(stop_requested=False).exists())
 
 
+@contextmanager
+def beating(job: Job) -> Iterator[None]:
+    """Write the heartbeat of a running job in a thread, during a block that does not itself.
+
+    On SQLite there is no other machine that counts on it, and only one writer.
+    """
+    is_over = threading.Event()
+
+    def keep_beating() -> None:
+        while not is_over.wait(HEARTBEAT.total_seconds()):
+            try:
+                row(job).filter(state=State.RUNNING).update(heartbeat_at=Now())
+            except (OperationalError, InterfaceError):
+                connection.close()  # the database is away; the block goes on
+        connection.close()  # this thread's
+
+    if connection.vendor == "sqlite":
+        yield
+        return
+    thread = threading.Thread(target=keep_beating, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
 def request_stop(job: Job) -> None:
     """Stop a queued job at once, and ask a running one to stop."""
     queued = row(job).filter(state=State.QUEUED)
@@ -129,8 +161,18 @@ def is_lost(job: Any, is_silent: Callable[[Any], bool]) -> bool:
     """Return whether nobody does the work of a running job any longer."""
     holder = lock_of(job).holder()
     if holder == Holder.UNKNOWN:
-        return bool(job.is_silent) and is_silent(job)
+        return bool(job.is_silent) and is_silent(job) and database_age() > RECOVERY
     return holder == Holder.GONE
+
+
+def database_age() -> timedelta:
+    """Return how long PostgreSQL has been up."""
+    if connection.vendor != "postgresql":
+        return timedelta.max
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp() - pg_postmaster_start_time()")
+        [age] = cursor.fetchone()
+    return cast(timedelta, age)
 
 
 def settle_queued(jobs: QuerySet[AnyJob]) -> None:

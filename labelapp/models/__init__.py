@@ -1,4 +1,5 @@
 from labelapp.models.files import Export, FileTransfer, Upload
+from labelapp.models.grids import Grid
 from labelapp.models.jobs import ACTIVE, Job, State
 from labelapp.models.measurements import AgreementMeasurement, ReviewMeasurement
 from labelapp.models.notifications import (
@@ -67,6 +68,7 @@ __all__ = [
     "Exclusion",
     "Export",
     "FileTransfer",
+    "Grid",
     "Invitation",
     "Job",
     "Kind",

@@ -6,6 +6,7 @@ from typing import Any, Self
 from django.db import models
 from django.db.models import Q
 
+from labelapp.models.grids import Grid
 from labelapp.models.jobs import Job, JobQuerySet, ObjectField, State, as_object
 from labelapp.models.projects import Project
 from labelapp.models.prompts import Prompt, Response
@@ -25,7 +26,7 @@ class TrainingRun(Job):
     """
 
     TASK = "train"
-    LOST_AFTER = timedelta(minutes=2)
+    LOST_AFTER = timedelta(seconds=45)  # the page says so within a minute
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="runs")
     config = ObjectField(default=dict)
@@ -33,11 +34,12 @@ class TrainingRun(Job):
     metrics = ObjectField(default=dict, blank=True)
     stage = models.CharField(max_length=20, blank=True)  # loading, training, evaluating, ...
     loss = models.FloatField(null=True, blank=True)
-    folder = models.CharField(max_length=200, blank=True)  # below DATA_DIR
+    folder = models.CharField(max_length=200, blank=True)  # "runs/NAME": NAME in RUNS_DIR
     name = models.CharField(max_length=100, blank=True)  # "" is shown as "Run 7"
     note = models.CharField(max_length=1000, blank=True)
     tags = models.CharField(max_length=200, blank=True)  # separated by single spaces
     is_pinned = models.BooleanField(default=False)  # stands first in the list
+    grid = models.ForeignKey(Grid, models.SET_NULL, null=True, blank=True, related_name="runs")
     # Of the form that started it: a double click on Train starts one run.
     form_key = models.UUIDField(null=True, unique=True, editable=False)
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labelapp.models import Project, PromotionGates, TrainingRun
 from labelapp.registry.evidence import Evidence, Slice
@@ -46,20 +48,24 @@ def check(asked: PromotionGates, run: TrainingRun, evidence: Evidence | None) ->
 
 
 def baselines_gate(run: TrainingRun) -> Iterator[Gate]:
-    condition = "Measurably better than every baseline"
+    condition = _("Measurably better than every baseline")
     held_out = run.held_out
     names = to_beat(held_out)
     if not names or not is_measured(held_out):
-        yield Gate(condition, False, "The run has too few held-out prompts to tell.")
+        yield Gate(condition, False, _("The run has too few held-out prompts to tell."))
         return
     level = [name for name in names if not is_above_zero(held_out["baselines"][name])]
-    listed = get_text_list([str(BASELINES[name]) for name in level or names], "and")
-    verb = "It is not measurably better than" if level else "It is better than"
-    yield Gate(condition, not level, f"{verb} {listed}.")
+    listed = get_text_list([str(BASELINES[name]) for name in level or names], _("and"))
+    detail = (
+        _("It is not measurably better than %(baselines)s.")
+        if level
+        else _("It is better than %(baselines)s.")
+    )
+    yield Gate(condition, not level, detail % {"baselines": listed})
 
 
 def champion_gate(evidence: Evidence) -> Iterator[Gate]:
-    condition = "Measurably better than the champion"
+    condition = _("Measurably better than the champion")
     whole = evidence.whole
     if whole is None or not whole.is_measured:
         yield Gate(condition, False, too_few(whole))
@@ -68,8 +74,11 @@ def champion_gate(evidence: Evidence) -> Iterator[Gate]:
 
 
 def slices_gate(evidence: Evidence, most: float) -> Iterator[Gate]:
-    unit = "point" if most == 1 else "points"
-    condition = f"No slice measurably worse than the champion by more than {most:g} {unit}"
+    condition = ngettext(
+        "No slice measurably worse than the champion by more than %(points)s point",
+        "No slice measurably worse than the champion by more than %(points)s points",
+        1 if most == 1 else 2,
+    ) % {"points": f"{most:g}"}
     if evidence.whole is None or not evidence.whole.is_measured:
         yield Gate(condition, False, too_few(evidence.whole))
         return
@@ -93,8 +102,11 @@ def is_worse_by(one: Slice, most: float) -> bool:
 
 def too_few(whole: Slice | None) -> str:
     number = whole.prompts if whole else 0
-    noun = "prompt is" if number == 1 else "prompts are"
-    return f"Only {number} ranked {noun} held out by both models: too few to tell."
+    return ngettext(
+        "Only %(number)s ranked prompt is held out by both models: too few to tell.",
+        "Only %(number)s ranked prompts are held out by both models: too few to tell.",
+        number,
+    ) % {"number": number}
 
 
 def title(one: Slice) -> str:
@@ -112,16 +124,32 @@ def headline(evidence: Evidence) -> tuple[str, str]:
     """Return in a sentence how the candidate compares with the champion, and its tone."""
     whole = evidence.whole
     if whole is None or not whole.is_measured:
-        return f"Not known. {too_few(whole)}", "refused"
-    ahead = "ahead of" if whole.gain.value > 0 else "behind"
-    difference = f"{points(abs(whole.gain.value))} points {ahead} the champion"
-    if whole.gain.value == 0:
-        difference = "level with the champion"
-    between = f"(95\u00a0% interval {whole.interval})"
+        return _("Not known. %(reason)s") % {"reason": too_few(whole)}, "refused"
+    words = {"points": points(abs(whole.gain.value)), "interval": whole.interval}
     if whole.gain.is_nothing:
-        return "Level with the champion on every held-out prompt.", "open"
+        return _("Level with the champion on every held-out prompt."), "open"
     if whole.gain.is_above_zero:
-        return f"Better: {difference} {between}.", "clear"
+        sentence = _(
+            "Better: %(points)s points ahead of the champion (95\u00a0%% interval %(interval)s)."
+        )
+        return sentence % words, "clear"
     if whole.gain.is_below_zero:
-        return f"Worse: {difference} {between}.", "refused"
-    return f"Not measurably different: {difference} {between}.", "open"
+        sentence = _(
+            "Worse: %(points)s points behind the champion (95\u00a0%% interval %(interval)s)."
+        )
+        return sentence % words, "refused"
+    if whole.gain.value == 0:
+        sentence = _(
+            "Not measurably different: level with the champion (95\u00a0%% interval %(interval)s)."
+        )
+    elif whole.gain.value > 0:
+        sentence = _(
+            "Not measurably different: %(points)s points ahead of the champion (95\u00a0%%"
+            " interval %(interval)s)."
+        )
+    else:
+        sentence = _(
+            "Not measurably different: %(points)s points behind the champion (95\u00a0%%"
+            " interval %(interval)s)."
+        )
+    return sentence % words, "open"

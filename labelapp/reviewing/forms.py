@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from labelapp.models import Project, Ranking
 from labelapp.reviewing.filters import MOST_RESPONSES, Filter
@@ -12,20 +14,32 @@ from labelapp.reviewing.filters import MOST_RESPONSES, Filter
 MAX_SEARCH = 200  # characters
 
 SORTS = (
-    ("", "Share of comparisons against people"),
-    ("margin", "Margin against the majority"),
-    ("people", "Share of disagreement among people"),
-    ("agree", "Agreement with people"),
-    ("newest", "Newest prompts"),
-    ("oldest", "Oldest prompts"),
+    ("", gettext_lazy("Share of comparisons against people")),
+    ("margin", gettext_lazy("Margin against the majority")),
+    ("people", gettext_lazy("Share of disagreement among people")),
+    ("agree", gettext_lazy("Agreement with people")),
+    ("newest", gettext_lazy("Newest prompts")),
+    ("oldest", gettext_lazy("Oldest prompts")),
 )
-HELD_OUT = (("", "All"), ("1", "Held out"), ("0", "Trained on"))
-MODEL = (("", "All"), ("against", "Differs from people"), ("agrees", "Agrees with people"))
-PEOPLE = (("", "All"), ("unanimous", "Unanimous"), ("split", "Split"))
+HELD_OUT = (
+    ("", gettext_lazy("All")),
+    ("1", gettext_lazy("Held out")),
+    ("0", gettext_lazy("Trained on")),
+)
+MODEL = (
+    ("", gettext_lazy("All")),
+    ("against", gettext_lazy("Differs from people")),
+    ("agrees", gettext_lazy("Agrees with people")),
+)
+PEOPLE = (
+    ("", gettext_lazy("All")),
+    ("unanimous", gettext_lazy("Unanimous")),
+    ("split", gettext_lazy("Split")),
+)
 LENGTHS = (
-    ("", "All"),
-    ("near", "Nearly equal (at most 25 % longer)"),
-    ("wide", "Very different (more than twice as long)"),
+    ("", gettext_lazy("All")),
+    ("near", gettext_lazy("Nearly equal (at most 25 % longer)")),
+    ("wide", gettext_lazy("Very different (more than twice as long)")),
 )
 
 
@@ -36,17 +50,19 @@ class DateInput(forms.DateInput):
 class FilterForm(forms.Form):
     """Check the filters of the reviewed prompts. Every field is optional."""
 
-    q = forms.CharField(label="Text", required=False, max_length=MAX_SEARCH)
-    source = forms.ChoiceField(label="Source", required=False)
-    labeller = forms.ChoiceField(label="Labeller", required=False)
-    held_out = forms.ChoiceField(label="Held out", required=False, choices=HELD_OUT)
-    model = forms.ChoiceField(label="Model", required=False, choices=MODEL)
-    people = forms.ChoiceField(label="People", required=False, choices=PEOPLE)
-    k = forms.ChoiceField(label="Responses", required=False)
-    length = forms.ChoiceField(label="Lengths of the responses", required=False, choices=LENGTHS)
-    since = forms.DateField(label="Ranked from", required=False, widget=DateInput)
-    until = forms.DateField(label="Ranked until", required=False, widget=DateInput)
-    sort = forms.ChoiceField(label="Sort by", required=False, choices=SORTS)
+    q = forms.CharField(label=gettext_lazy("Text"), required=False, max_length=MAX_SEARCH)
+    source = forms.ChoiceField(label=gettext_lazy("Source"), required=False)
+    labeller = forms.ChoiceField(label=gettext_lazy("Labeller"), required=False)
+    held_out = forms.ChoiceField(label=gettext_lazy("Held out"), required=False, choices=HELD_OUT)
+    model = forms.ChoiceField(label=gettext_lazy("Model"), required=False, choices=MODEL)
+    people = forms.ChoiceField(label=gettext_lazy("People"), required=False, choices=PEOPLE)
+    k = forms.ChoiceField(label=gettext_lazy("Responses"), required=False)
+    length = forms.ChoiceField(
+        label=gettext_lazy("Lengths of the responses"), required=False, choices=LENGTHS
+    )
+    since = forms.DateField(label=gettext_lazy("Ranked from"), required=False, widget=DateInput)
+    until = forms.DateField(label=gettext_lazy("Ranked until"), required=False, widget=DateInput)
+    sort = forms.ChoiceField(label=gettext_lazy("Sort by"), required=False, choices=SORTS)
 
     def __init__(
         self, data: Any, *, sources: Iterable[str], labellers: Iterable[tuple[str, str]]
@@ -55,11 +71,14 @@ class FilterForm(forms.Form):
         self.choices_of("source", ((source, source) for source in sources))
         self.choices_of("labeller", labellers)
         numbers = [(str(number), str(number)) for number in range(2, MOST_RESPONSES)]
-        self.choices_of("k", [*numbers, (str(MOST_RESPONSES), f"{MOST_RESPONSES} or more")])
+        self.choices_of(
+            "k",
+            [*numbers, (str(MOST_RESPONSES), _("%(number)s or more") % {"number": MOST_RESPONSES})],
+        )
 
     def choices_of(self, name: str, choices: Iterable[tuple[str, str]]) -> None:
         """Set the choices of a field, with "All" before them."""
-        self.fields[name].choices = [("", "All"), *choices]  # type: ignore[attr-defined]
+        self.fields[name].choices = [("", _("All")), *choices]  # type: ignore[attr-defined]
 
     def chosen(self) -> Filter:
         """Return the filter of the valid values; others count as not given."""

@@ -4,17 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs.paired_bootstrap import Gain
-from labelapp.runs.run_verdict import better_baseline, judgement
+from labelapp.runs.run_verdict import GRADES, better_baseline, judgement
 from training.runs.caveats import is_measured
 
 BASELINE_NAMES = {
-    "longer_wins": "the longer response",
-    "word_counts": "counting words",
-    "before_training": "itself before training",
+    "longer_wins": gettext_lazy("the longer response"),
+    "word_counts": gettext_lazy("counting words"),
+    "before_training": gettext_lazy("itself before training"),
 }
-BEST_FIRST = ("Worth using", "Of limited use", "Not proven", "Not worth using")
+BEST_FIRST = tuple(GRADES)
 TONES = {"clear": "better", "open": "unknown", "refused": "worse"}
 
 
@@ -29,7 +32,7 @@ class Lead:
     @property
     def over(self) -> str:
         """Return the baseline in words."""
-        return BASELINE_NAMES.get(self.baseline, self.baseline)
+        return str(BASELINE_NAMES.get(self.baseline, self.baseline))
 
     @property
     def tone(self) -> str:
@@ -72,7 +75,7 @@ def verdict(held_out: Mapping[str, Any]) -> Verdict | None:
     if baseline is None or not is_number(figures.get("accuracy")):
         return None
     if not is_measured(figures):
-        return Verdict(len(BEST_FIRST), "Not known", "too few held-out prompts", "unknown")
-    headline, tone = judgement(figures, baseline)
-    words, _, reason = headline.partition(": ")
-    return Verdict(BEST_FIRST.index(words), words, reason, TONES[tone])
+        return Verdict(len(BEST_FIRST), _("Not known"), _("too few held-out prompts"), "unknown")
+    found = judgement(figures, baseline)
+    place = BEST_FIRST.index(found.grade)
+    return Verdict(place, str(GRADES[found.grade]), found.reason, TONES[found.tone])

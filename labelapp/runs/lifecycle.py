@@ -9,6 +9,7 @@ from functools import partial
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from labelapp.db.bulk import delete_with_references
 from labelapp.db.retry import with_retries
@@ -16,6 +17,7 @@ from labelapp.db.writer import write
 from labelapp.jobs import files, jobs
 from labelapp.jobs.jobs import Enqueue
 from labelapp.models import (
+    Grid,
     ModelVersion,
     Placement,
     Project,
@@ -25,7 +27,7 @@ from labelapp.models import (
     counting,
 )
 from labelapp.runs import scores, source_accuracy
-from labelapp.runs.process import command, end_orphan, run_folder, watch
+from labelapp.runs.process import command, end_orphan, is_elsewhere, run_folder, watch
 from training.config import TrainConfig
 from training.rankings import UNRANKED
 from training.runs.folder import RunFolder, digest_of
@@ -51,8 +53,15 @@ def reason_not_to_start(project: Project) -> str:
     comparable = len(prompts.values_list("ranking__prompt_id").distinct()[:2])
     if comparable < 2:
         return (
-            "Training needs at least two prompts with responses of different rank, one to train "
-            f"on and one to hold out. So far there {('are none', 'is one')[comparable]}."
+            _(
+                "Training needs at least two prompts with responses of different rank, one to train"
+                " on and one to hold out. So far there is one."
+            )
+            if comparable
+            else _(
+                "Training needs at least two prompts with responses of different rank, one to train"
+                " on and one to hold out. So far there are none."
+            )
         )
     return ""
 
@@ -64,8 +73,9 @@ def start(
     user: User | None = None,
     enqueue: Enqueue | None = None,
     form_key: UUID | None = None,
+    grid: Grid | None = None,
 ) -> TrainingRun:
-    """Queue a run. Raises CannotTrainError if none can be started.
+    """Queue a run, which may be one of a grid. Raises CannotTrainError if none can be started.
 
     A second call with the same `form_key` and settings returns the run of the first one.
     """
@@ -81,15 +91,16 @@ def start(
         created_by=user,
         config=config.to_json(),
         form_key=form_key if is_free else None,
+        grid=grid,
     )
     try:
         with transaction.atomic():
             jobs.start(run, enqueue)
-            files.name_folder(run, "runs")
+            files.name_folder(run, files.RUNS)
     except IntegrityError as error:  # the same request was first
         same = same_run(project, config, form_key)
         if same is None:
-            raise CannotTrainError("The run was not started. Try again.") from error
+            raise CannotTrainError(_("The run was not started. Try again.")) from error
         return same
     return run
 
@@ -103,9 +114,15 @@ def same_run(project: Project, config: TrainConfig, form_key: UUID | None) -> Tr
 
 
 def can_resume(run: TrainingRun) -> bool:
-    """Return True if a run that has ended left a checkpoint or a trained model to resume from."""
+    """Return True if a run that has ended left a checkpoint or a trained model to resume from.
+
+    Of a run whose folder is on another machine only the worker there knows; it begins anew if
+    there is neither.
+    """
     if run.state not in (State.FAILED, State.STOPPED) or not run.folder:
         return False
+    if is_elsewhere(run):
+        return True
     folder = run_folder(run)
     return folder.is_unfinished or folder.is_trained
 
@@ -118,11 +135,14 @@ def resume(run: TrainingRun, enqueue: Enqueue | None = None) -> None:
     jobs.mark_lost(run.project.runs.all())
     run.refresh_from_db()
     if run.is_active:
-        raise CannotTrainError("The run is already in progress.")
+        raise CannotTrainError(_("The run is already in progress."))
     if not can_resume(run):
-        raise CannotTrainError(f"Run {run.pk} left no checkpoint to resume from. Start a new run.")
+        raise CannotTrainError(
+            _("Run %(number)s left no checkpoint to resume from. Start a new run.")
+            % {"number": run.pk}
+        )
     if not jobs.restart(run, enqueue):  # another request was first
-        raise CannotTrainError("The run is already in progress.")
+        raise CannotTrainError(_("The run is already in progress."))
 
 
 def stop(run: TrainingRun) -> None:
@@ -140,22 +160,24 @@ def stop(run: TrainingRun) -> None:
 def reason_not_to_delete(run: TrainingRun) -> str:
     """Return why a run cannot be deleted now, as a sentence that says what to do, or ""."""
     if run.is_active:
-        return f"Run {run.pk} is in progress. Stop it, then delete it."
+        return _("Run %(number)s is in progress. Stop it, then delete it.") % {"number": run.pk}
     version = ModelVersion.objects.filter(run=run).first()
     if version is not None:
-        return (
-            f"Run {run.pk} is {version.name} on the page Models. Withdraw that version, then delete"
+        return _(
+            "Run %(number)s is %(version)s on the page Models. Withdraw that version, then delete"
             " the run."
-        )
+        ) % {"number": run.pk, "version": version.name}
     others = run.project.runs.exclude(pk=run.pk)
     model = str(run_folder(run).model) if run.folder else ""
     if model and (user := others.active().filter(config__model=model).first()):
-        return f"Run {user.pk} begins with the model of this one. Wait for it to finish."
+        return _("Run %(number)s begins with the model of this one. Wait for it to finish.") % {
+            "number": user.pk
+        }
     if run == run.project.runs.scored().first():
-        return (
-            f"Review shows the scores of run {run.pk}, because it is the newest finished one. Train"
-            " another model, then delete it."
-        )
+        return _(
+            "Review shows the scores of run %(number)s, because it is the newest finished one."
+            " Train another model, then delete it."
+        ) % {"number": run.pk}
     return ""
 
 
@@ -172,7 +194,9 @@ def delete_row(run: TrainingRun) -> None:
     with write():
         current = jobs.row(run).select_for_update().first()
         if current is None:
-            raise CannotDeleteError(f"Run {run.pk} has been deleted already.")
+            raise CannotDeleteError(
+                _("Run %(number)s has been deleted already.") % {"number": run.pk}
+            )
         if reason := reason_not_to_delete(current):
             raise CannotDeleteError(reason)
         delete_with_references(jobs.row(run))
@@ -216,9 +240,10 @@ def train_and_score(run: TrainingRun, show: bool) -> None:
             watch(run, [*command("train", run), *config.to_arguments()], show)
         watch(run, command("score", run), show)
         with_retries(lambda: jobs.beat(run, stage="storing"))
-        with_retries(lambda: scores.store(run, folder, show=show))
-        source_accuracy.write_by_source(run, folder)
-        write_digest(folder)
+        with jobs.beating(run):
+            with_retries(lambda: scores.store(run, folder, show=show))
+            source_accuracy.write_by_source(run, folder)
+            write_digest(folder)
     finally:
         manifest, metrics = folder.read_manifest() or {}, folder.read_metrics() or {}
         with_retries(lambda: jobs.beat(run, manifest=manifest, metrics=metrics))

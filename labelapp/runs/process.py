@@ -12,7 +12,7 @@ from pathlib import Path
 from django.conf import settings
 
 from labelapp.db.retry import with_retries
-from labelapp.jobs import jobs, process
+from labelapp.jobs import files, jobs, process
 from labelapp.jobs.environment import environment
 from labelapp.jobs.jobs import FailedError
 from labelapp.jobs.process import STOP_SECONDS
@@ -21,7 +21,13 @@ from training.runs.folder import LOG, Progress, RunFolder
 
 
 def run_folder(run: TrainingRun) -> RunFolder:
-    return RunFolder(settings.DATA_DIR / run.folder)
+    return RunFolder(files.path_of(run))
+
+
+def is_elsewhere(run: TrainingRun) -> bool:
+    """Return True if a run has begun on a machine whose folder cannot be seen from here."""
+    begun = bool(run.folder) and run.started_at is not None
+    return begun and not run_folder(run).path.is_dir()
 
 
 def log_path(run: TrainingRun) -> Path:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
@@ -12,8 +14,28 @@ from labelapp.runs.words import span
 from labelapp.templatetags.figures import percent, points, thousands
 from training.runs.caveats import is_measured
 
+GRADES = {
+    "worth": gettext_lazy("Worth using"),
+    "limited": gettext_lazy("Of limited use"),
+    "open": gettext_lazy("Not proven"),
+    "worthless": gettext_lazy("Not worth using"),
+}
+"""What a model is worth, the best first."""
 TO_BEAT = ("longer_wins", "word_counts")
 """The baselines that any model of use is better than."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a model beats its better baseline: one of GRADES with its reason."""
+
+    grade: str
+    reason: str
+    tone: str  # clear, open or refused
+
+    @property
+    def headline(self) -> str:
+        return f"{GRADES[self.grade]}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -37,13 +59,15 @@ def verdict_on(run: TrainingRun) -> Verdict | None:
         return None
     if not is_measured(held_out):
         prompts = held_out["prompts"]
-        noun = "prompt is" if prompts == 1 else "prompts are"
-        headline = f"Not known: {prompts} held-out {noun} too few to judge the model"
-        return Verdict(f"{headline}.", [], "refused")
-    headline, tone = judgement(held_out, baseline)
-    if tone == "clear":
-        headline += below_people(run)
-    return Verdict(f"{headline}.", details(run, baseline), tone)
+        headline = ngettext(
+            "Not known: %(prompts)s held-out prompt is too few to judge the model.",
+            "Not known: %(prompts)s held-out prompts are too few to judge the model.",
+            prompts,
+        )
+        return Verdict(headline % {"prompts": prompts}, [], "refused")
+    found = judgement(held_out, baseline)
+    headline = beside_people(run) if found.grade == "worth" else f"{found.headline}."
+    return Verdict(headline, details(run, baseline), found.tone)
 
 
 def better_baseline(held_out: dict[str, Any]) -> str | None:
@@ -61,19 +85,21 @@ def gain_over(held_out: dict[str, Any], baseline: str) -> float:
     return float(held_out["baselines"][baseline]["gain"])
 
 
-def judgement(held_out: dict[str, Any], baseline: str) -> tuple[str, str]:
-    """Return in words whether the model beats its better baseline, and the tone of that."""
+def judgement(held_out: dict[str, Any], baseline: str) -> Judgement:
+    """Return whether the model beats its better baseline."""
     if gain_over(held_out, baseline) <= 0:
-        return f"Not worth using: no better than {BASELINES[baseline]}", "refused"
+        reason = _("no better than %(baseline)s") % {"baseline": BASELINES[baseline]}
+        return Judgement("worthless", reason, "refused")
     baselines = held_out["baselines"]
     for name in sorted(to_beat(held_out), key=lambda name: gain_over(held_out, name)):
         if not is_above_zero(baselines[name]):
-            return f"Not proven: not measurably better than {BASELINES[name]}", "open"
+            reason = _("not measurably better than %(baseline)s") % {"baseline": BASELINES[name]}
+            return Judgement("open", reason, "open")
     near = [as_object(baselines[name].get("near_equal")) for name in to_beat(held_out)]
     if any(is_number(each.get("gain")) and not is_above_zero(each) for each in near):
-        words = "Of limited use: better than every baseline, but not measurably so at near-equal"
-        return f"{words} length", "open"
-    return "Worth using: better than every baseline", "clear"
+        reason = _("better than every baseline, but not measurably so at near-equal length")
+        return Judgement("limited", reason, "open")
+    return Judgement("worth", _("better than every baseline"), "clear")
 
 
 def is_above_zero(figures: dict[str, Any]) -> bool:
@@ -82,15 +108,20 @@ def is_above_zero(figures: dict[str, Any]) -> bool:
     return is_number(low) and low > 0
 
 
-def below_people(run: TrainingRun) -> str:
-    """Return how far the model is below the agreement of two people, as the end of a sentence."""
+def beside_people(run: TrainingRun) -> str:
+    """Return that the model is worth using, and how far it is below the agreement of people."""
     agreement = people(run).get("agreement")
     if not is_number(agreement):
-        return ""
+        return _("Worth using: better than every baseline.")
     distance = agreement - run.held_out["accuracy"]
     if distance <= 0:
-        return ", and as accurate as people agree with each other"
-    return f", and {points(distance)} points below people’s agreement"
+        return _(
+            "Worth using: better than every baseline, and as accurate as people agree with each"
+            " other."
+        )
+    return _(
+        "Worth using: better than every baseline, and %(points)s points below people’s agreement."
+    ) % {"points": points(distance)}
 
 
 def people(run: TrainingRun) -> dict[str, Any]:
@@ -102,61 +133,83 @@ def people(run: TrainingRun) -> dict[str, Any]:
 def details(run: TrainingRun, baseline: str) -> list[str]:
     """Return the figures behind the verdict, as sentences."""
     held_out = run.held_out
-    beaten = beside_baseline(held_out["baselines"][baseline])
     found = [
-        f"The model orders {share_of(held_out)} as people did.",
-        f"{capfirst(str(BASELINES[baseline]))}, the better baseline, reaches {beaten}.",
+        _("The model orders %(share)s as people did.") % {"share": share_of(held_out)},
+        _("%(baseline)s, the better baseline, reaches %(beaten)s.")
+        % {
+            "baseline": capfirst(str(BASELINES[baseline])),
+            "beaten": beside_baseline(held_out["baselines"][baseline]),
+        },
     ]
     near = as_object(held_out.get("near_equal"))
     beside = as_object(held_out["baselines"][baseline].get("near_equal"))
     if is_number(near.get("accuracy")):
-        words = (
-            f"At near-equal length, where length cannot help, it orders"
-            f" {with_interval(near, 'accuracy')} of {thousands(near.get('comparisons'))}"
-            " comparisons"
-        )
+        words = {
+            "share": with_interval(near, "accuracy"),
+            "comparisons": thousands(near.get("comparisons")),
+        }
         if is_number(beside.get("gain")):
-            words += f", and the baseline {beside_baseline(beside)}"
-        found.append(f"{words}.")
+            sentence = _(
+                "At near-equal length, where length cannot help, it orders %(share)s of"
+                " %(comparisons)s comparisons, and the baseline %(beaten)s."
+            )
+            words["beaten"] = beside_baseline(beside)
+        else:
+            sentence = _(
+                "At near-equal length, where length cannot help, it orders %(share)s of"
+                " %(comparisons)s comparisons."
+            )
+        found.append(sentence % words)
     return [*found, ceiling(run)]
 
 
 def beside_baseline(figures: dict[str, Any]) -> str:
     """Return the accuracy of a baseline, and the model's lead over it."""
-    words = f"{percent(figures.get('accuracy'))}: a lead of {gain(figures['gain'])} points"
-    if is_number(figures.get("gain_low")):
-        low, high = gain(figures["gain_low"]), gain(figures["gain_high"])
-        words += f" (95\u00a0% interval {low} to {high})"
-    return words
+    words = {"accuracy": percent(figures.get("accuracy")), "lead": gain(figures["gain"])}
+    if not is_number(figures.get("gain_low")):
+        return _("%(accuracy)s: a lead of %(lead)s points") % words
+    words |= {"low": gain(figures["gain_low"]), "high": gain(figures["gain_high"])}
+    return (
+        _("%(accuracy)s: a lead of %(lead)s points (95\u00a0%% interval %(low)s to %(high)s)")
+        % words
+    )
 
 
 def ceiling(run: TrainingRun) -> str:
     """Return how far people agree, which is as far as a model can learn from them."""
     found = people(run)
     if not found:
-        return (
+        return _(
             "How far people agree, the ceiling for the model, is not known: no two labellers"
             " ranked the same held-out prompts."
         )
-    return (
-        f"Two people agree on {with_interval(found, 'agreement')} of the held-out pairs that both"
-        " ranked. That is the ceiling: a model that learns from them can hardly do better."
-    )
+    return _(
+        "Two people agree on %(share)s of the held-out pairs that both ranked. That is the"
+        " ceiling: a model that learns from them can hardly do better."
+    ) % {"share": with_interval(found, "agreement")}
 
 
 def with_interval(figures: dict[str, Any], name: str) -> str:
     """Return a share, with its interval if it has one."""
+    share = percent(figures.get(name))
     low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
-    between = f" (95\u00a0% interval {span(low, high)})" if is_number(low) else ""
-    return f"{percent(figures.get(name))}{between}"
+    if not is_number(low):
+        return share
+    return _("%(share)s (95\u00a0%% interval %(interval)s)") % {
+        "share": share,
+        "interval": span(low, high),
+    }
 
 
 def share_of(held_out: dict[str, Any]) -> str:
     """Return the accuracy of a run and what it is of, in words."""
-    low, high = held_out.get("accuracy_low"), held_out.get("accuracy_high")
-    between = f" (95\u00a0% interval {span(low, high)})" if low is not None else ""
-    comparisons, prompts = held_out.get("comparisons"), held_out.get("prompts")
-    return (
-        f"{percent(held_out.get('accuracy'))}{between} of the {thousands(comparisons)} comparisons"
-        f" on {thousands(prompts)} held-out prompts"
-    )
+    prompts = held_out.get("prompts")
+    return ngettext(
+        "%(share)s of the %(comparisons)s comparisons on %(prompts)s held-out prompt",
+        "%(share)s of the %(comparisons)s comparisons on %(prompts)s held-out prompts",
+        prompts if isinstance(prompts, int) else 2,
+    ) % {
+        "share": with_interval(held_out, "accuracy"),
+        "comparisons": thousands(held_out.get("comparisons")),
+        "prompts": thousands(prompts),
+    }

@@ -1,7 +1,9 @@
 """Figures in words, as the pages of runs say them."""
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from labelapp.templatetags.figures import points
-from training.plural import counted
 
 
 def span(low: object, high: object) -> str:
@@ -13,8 +15,10 @@ def rounded(seconds: float) -> str:
     """Return a time with as many digits as an estimate has: "40 seconds" or "3 minutes"."""
     if seconds < 55:
         step = 1 if seconds < 10 else 10
-        return counted(max(1, step * round(seconds / step)), "second")
+        number = max(1, step * round(seconds / step))
+        return ngettext("%(number)s second", "%(number)s seconds", number) % {"number": number}
     if seconds < 90 * 60:
-        return counted(max(1, round(seconds / 60)), "minute")
+        number = max(1, round(seconds / 60))
+        return ngettext("%(number)s minute", "%(number)s minutes", number) % {"number": number}
     hours = seconds / 3600
-    return f"{hours:.1f} hours" if hours < 10 else f"{round(hours)} hours"
+    return _("%(number)s hours") % {"number": f"{hours:.1f}" if hours < 10 else round(hours)}

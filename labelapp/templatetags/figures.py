@@ -54,6 +54,12 @@ def duration(seconds: object) -> str:
 
 
 @register.filter
+def memory(size: object) -> str:
+    """Return bytes as "1.3 GB", and a dash for a value that is not known."""
+    return f"{size / 1e9:.1f}{SPACE}GB" if isinstance(size, int | float) and size else "–"
+
+
+@register.filter
 def ago(time: datetime) -> str:
     """Return how long ago a time is, in its largest unit: "3 hours ago"."""
     passed = timesince(time, depth=1)

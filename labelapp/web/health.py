@@ -65,13 +65,14 @@ class HealthMiddleware:
 
 
 def disk_problem() -> str:
-    """Return what is wrong with the disk of DATA_DIR, as a sentence, or ""."""
-    try:
-        free = shutil.disk_usage(settings.DATA_DIR).free
-    except OSError:
-        return "The folder DATA_DIR cannot be read."
-    if free < RESERVED_BYTES:
-        return f"The disk of DATA_DIR has only {free // 2**20} MiB left."
+    """Return what is wrong with the disks of DATA_DIR and RUNS_DIR, as a sentence, or ""."""
+    for name, path in (("DATA_DIR", settings.DATA_DIR), ("RUNS_DIR", settings.RUNS_DIR)):
+        try:
+            free = RESERVED_BYTES if path is None else shutil.disk_usage(path).free
+        except OSError:
+            return f"The folder {name} cannot be read."
+        if free < RESERVED_BYTES:
+            return f"The disk of {name} has only {free // 2**20} MiB left."
     return ""
 
 

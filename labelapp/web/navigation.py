@@ -64,7 +64,7 @@ GROUPS: list[tuple[str | Promise, list[Page]]] = [
     (
         _("Model"),
         [
-            Page(_("Runs"), "runs", SEES_SCORES, ("run",)),
+            Page(_("Runs"), "runs", SEES_SCORES, ("run", "grid")),
             Page(_("Models"), "models", SEES_SCORES, ("model_", "playground")),
             Page(_("Review"), "reviewing", SEES_SCORES, ("reviewing_",)),
         ],

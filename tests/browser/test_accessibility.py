@@ -20,6 +20,7 @@ from labelapp.models import (
     AliasMove,
     Event,
     Export,
+    Grid,
     Member,
     ModelVersion,
     Project,
@@ -318,6 +319,7 @@ def test_a_managers_pages(
     page.get_by_text("Show table").click()
     expect(page.get_by_role("article").first).to_be_visible()
     faults.look("runs, compared")
+    look_at_grids(faults, page, live_server.url, [run, other])
     other.delete()
     look_at_review(faults, live_server.url, run)
     page.goto(f"{live_server.url}/projects/kitchen/agreement/")
@@ -331,6 +333,26 @@ def test_a_managers_pages(
     expect(page.get_by_text("All together", exact=True).first).to_be_visible()  # it asks for itself
     page.get_by_text("All figures of each labeller").click()
     faults.look("agreement, measured")
+
+
+def look_at_grids(faults: Faults, page: Page, url: str, runs: list[TrainingRun]) -> None:
+    """Look at the list of grids without and with one, at the form, and at a grid's states."""
+    project = runs[0].project
+    faults.visit(url, [f"projects/kitchen/runs/grids/{path}" for path in ("", "new/")])
+    for summary in page.locator("summary:visible").all():
+        summary.click()
+    faults.look("a new grid, unfolded")
+    grid = Grid.objects.create(project=project, varied={"epochs": [1, 2], "seed": [0, 1]})
+    of_grid = ("", f"{grid.pk}/", f"{grid.pk}/delete/")
+    project.runs.filter(pk__in=[run.pk for run in runs]).update(grid=grid)
+    faults.visit(url, [f"projects/kitchen/runs/grids/{path}" for path in of_grid])
+    page.goto(f"{url}/projects/kitchen/runs/grids/{grid.pk}/")
+    for table in page.get_by_text("Show table").all():
+        table.click()
+    faults.look("a grid, unfolded")
+    project.runs.filter(pk=runs[1].pk).update(state=State.QUEUED, finished_at=None)
+    faults.visit(url, [f"projects/kitchen/runs/grids/{grid.pk}/"])
+    project.runs.filter(pk=runs[1].pk).update(state=State.DONE, finished_at=timezone.now())
 
 
 def look_at_review(faults: Faults, url: str, run: TrainingRun) -> None:

@@ -2,12 +2,20 @@
 
 import io
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 
+from labelapp.jobs import jobs
 from labelapp.models import Member, Project
+
+
+@pytest.fixture(autouse=True)
+def database_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The PostgreSQL of the tests may have started a moment ago, which makes silence excusable."""
+    monkeypatch.setattr(jobs, "RECOVERY", timedelta(0))
 
 
 @pytest.fixture

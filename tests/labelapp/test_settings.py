@@ -45,6 +45,10 @@ def start(
             "MIN_PASSWORD_LENGTH='7' is not a whole number of 8 or more",
         ),
         ({"SESSION_IDLE_HOURS": "1.5"}, "SESSION_IDLE_HOURS='1.5' is not a whole number of 0 or"),
+        (
+            {"RUNS_DIR": "runs"},
+            "RUNS_DIR=runs is not an absolute path; every machine needs the same",
+        ),
         ({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR=/proc/nowhere cannot be created: No such file"),
     ],
 )

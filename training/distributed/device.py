@@ -72,12 +72,17 @@ class Device:
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         libc.mallopt(M_TOP_PAD, 2**26)
 
-    def peak_memory(self) -> int:
-        """Return the most memory that this process has had, in bytes; on a GPU, that of the GPU."""
-        if self.torch_device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.torch_device)
+    def peak_memory(self) -> dict[str, int]:
+        """Return the most memory that this process has had, in bytes, and has had on its GPU.
+
+        `peak_memory` is the scarcer one: that of the GPU, if there is one.
+        """
         unit = 1 if platform.system() == "Darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        if self.torch_device.type != "cuda":
+            return {"peak_memory": resident, "peak_rss": resident}
+        on_gpu = torch.cuda.max_memory_allocated(self.torch_device)
+        return {"peak_memory": on_gpu, "peak_rss": resident, "peak_cuda": on_gpu}
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return a context that computes matrix products in bf16 if it is on.

@@ -378,7 +378,7 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
             "seconds": round(run.seconds, 3),
             "reading_share": state.reading_seconds / (state.step_seconds or math.inf),
             "tokens": state.tokens,
-            "peak_memory": run.learner.device.peak_memory(),
+            **run.learner.device.peak_memory(),
             "parameters": sum(w.numel() for w in run.learner.backbone.model.parameters()),
         }
     )

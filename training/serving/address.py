@@ -43,6 +43,15 @@ def data_dir() -> Path:
     return Path(os.environ.get("DATA_DIR") or "var")
 
 
+def run_folder(data_dir: Path, folder: str) -> Path:
+    """Return the folder of a run, of which the database has "runs/" and its name.
+
+    It is below RUNS_DIR if several machines share that, or below `data_dir`.
+    """
+    shared = os.environ.get("RUNS_DIR")
+    return Path(shared, folder.removeprefix("runs/")) if shared else data_dir / folder
+
+
 def database_url() -> str:
     """Return DATABASE_URL, or that of the web application's own database in DATA_DIR."""
     own = quote(str(data_dir() / "podium.sqlite3"))

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from training.data.database import metadata, open_engine, project, reading
-from training.serving.address import ALIASES, CHAMPION
+from training.serving.address import ALIASES, CHAMPION, run_folder
 
 training_run = Table(
     "labelapp_trainingrun",
@@ -158,7 +158,7 @@ class Registry:
             return Contents(
                 projects=slugs,
                 versions={
-                    (slug, number): Version(slug, number, self.data_dir / folder)
+                    (slug, number): Version(slug, number, run_folder(self.data_dir, folder))
                     for slug, number, folder in connection.execute(versions)
                 },
                 aliases={

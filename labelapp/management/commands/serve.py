@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from labelapp.jobs.environment import environment
+from labelapp.jobs.files import runs_dir
 from training.child_process import for_child
 
 STOP_SECONDS = 15
@@ -31,7 +32,6 @@ IDLE_SECONDS = 600  # granian's maximum; the connection of an ended thread stays
 CLEAN_UP = [sys.executable, "manage.py", "clean_up"]
 HELPER_SECONDS = 30  # between two starts of a helper, should it end at once
 REWARDS = "127.0.0.1:8010"
-RUNS = str(settings.DATA_DIR / "runs")
 CLEAN_UP_SECONDS = 24 * 60 * 60
 WORKERS = {"default": "task worker", "training": "training worker"}  # by queue
 
@@ -155,7 +155,7 @@ def tensorboard() -> list[Helper]:
         return []
     url = f"http://127.0.0.1:{free_port()}/{secrets.token_urlsafe(24)}"
     told = {"TENSORBOARD_URL": url}
-    command = [sys.executable, "-m", "training.programs.tensorboard", RUNS]
+    command = [sys.executable, "-m", "training.programs.tensorboard", str(runs_dir())]
     return [Helper("TensorBoard", command, for_child() | told, told, is_quiet=True)]
 
 

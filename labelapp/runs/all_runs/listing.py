@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from django.http import QueryDict
 from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy
 
 from labelapp.models import Project, State
 from labelapp.models.jobs import as_object, is_number
@@ -102,7 +103,7 @@ Key = Callable[[Entry], Any]
 class Column:
     """A column of the list: its heading, what it sorts by, and the order of the first click."""
 
-    heading: str
+    heading: Any
     key: Key
     is_descending: bool = False
     compares: bool = False
@@ -121,14 +122,20 @@ def number(name: str) -> Key:
 
 STATES = [State.QUEUED, State.RUNNING, State.DONE, State.STOPPED, State.FAILED]
 COLUMNS = {
-    "name": Column("Run", lambda entry: (not entry.name, entry.name.casefold(), entry.pk)),
-    "state": Column("State", lambda entry: STATES.index(State(entry.state))),
-    "settings": Column("Settings that differ", lambda entry: entry.settings or None),
-    "accuracy": Column("Held-out accuracy", number("accuracy"), True, True),
-    "lead": Column("Lead", lambda e: e.lead.gain.value if e.lead else None, True, True),
-    "verdict": Column("Verdict", lambda e: e.verdict.place if e.verdict else None, False, True),
-    "time": Column("Time", number("seconds")),
-    "started": Column("Started", lambda entry: entry.started, True),
+    "name": Column(
+        gettext_lazy("Run"), lambda entry: (not entry.name, entry.name.casefold(), entry.pk)
+    ),
+    "state": Column(gettext_lazy("State"), lambda entry: STATES.index(State(entry.state))),
+    "settings": Column(gettext_lazy("Settings that differ"), lambda entry: entry.settings or None),
+    "accuracy": Column(gettext_lazy("Held-out accuracy"), number("accuracy"), True, True),
+    "lead": Column(
+        gettext_lazy("Lead"), lambda e: e.lead.gain.value if e.lead else None, True, True
+    ),
+    "verdict": Column(
+        gettext_lazy("Verdict"), lambda e: e.verdict.place if e.verdict else None, False, True
+    ),
+    "time": Column(gettext_lazy("Time"), number("seconds")),
+    "started": Column(gettext_lazy("Started"), lambda entry: entry.started, True),
 }
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.text import capfirst, get_text_list
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labelapp.models import Project, State, TrainingRun
 from labelapp.models.jobs import is_number
@@ -49,7 +51,7 @@ class ComparedRun:
 
     @property
     def name(self) -> str:
-        return f"run {self.run.pk}"
+        return _("run %(number)s") % {"number": self.run.pk}
 
     @property
     def model_name(self) -> str:
@@ -87,22 +89,27 @@ def chosen_runs(project: Project, numbers: Sequence[str]) -> list[TrainingRun]:
     """Return the runs with these numbers, the oldest first. Raises CannotCompareError."""
     wanted = list(dict.fromkeys(number.strip() for number in numbers))
     if len(wanted) < FEWEST:
-        raise CannotCompareError("Choose at least two finished runs to compare.")
+        raise CannotCompareError(_("Choose at least two finished runs to compare."))
     if len(wanted) > MOST:
         raise CannotCompareError(
-            f"At most {MOST} runs fit side by side. You chose {len(wanted)}: choose fewer."
+            _("At most %(most)s runs fit side by side. You chose %(chosen)s: choose fewer.")
+            % {"most": MOST, "chosen": len(wanted)}
         )
     keys = [int(number) for number in wanted if re.fullmatch(r"[0-9]{1,18}", number)]
     runs = list(project.runs.filter(pk__in=keys).order_by("pk"))
     if len(runs) < len(wanted):
         raise CannotCompareError(
-            "This project does not have all of the runs that you chose. Choose them again."
+            _("This project does not have all of the runs that you chose. Choose them again.")
         )
     if unfinished := [run for run in runs if run.state != State.DONE]:
-        names = get_text_list([f"run {run.pk}" for run in unfinished], "and")
-        verb = "has" if len(unfinished) == 1 else "have"
+        names = [_("run %(number)s") % {"number": run.pk} for run in unfinished]
         raise CannotCompareError(
-            f"{capfirst(names)} {verb} not finished, so there is nothing to compare yet."
+            ngettext(
+                "%(runs)s has not finished, so there is nothing to compare yet.",
+                "%(runs)s have not finished, so there is nothing to compare yet.",
+                len(unfinished),
+            )
+            % {"runs": capfirst(get_text_list(names, _("and")))}
         )
     return runs
 
@@ -148,20 +155,37 @@ def why_not_comparable(run: TrainingRun, reference: TrainingRun) -> str:
         return ""
     if not ours or not theirs:
         unknown = run if not ours else reference
-        return (
-            f"it is not known which comparisons run {unknown.pk} was judged on, because it was"
+        return _(
+            "it is not known which comparisons run %(number)s was judged on, because it was"
             " trained by an earlier version."
-        )
+        ) % {"number": unknown.pk}
     configs = full_config(run), full_config(reference)
     differ = [name for name in DECIDE_COMPARISONS if configs[0].get(name) != configs[1].get(name)]
+    words = {"number": reference.pk}
     if differ:
-        verb = "differs" if len(differ) == 1 else "differ"
-        cause = f"{get_text_list([label(name) for name in differ], 'and')} {verb}"
-    elif run.manifest.get("rankings_sha256") != reference.manifest.get("rankings_sha256"):
-        cause = "the rankings of the project changed between the two runs"
-    else:
-        cause = "their models cut the responses at different lengths"
-    return f"it was judged on other held-out comparisons than run {reference.pk}, because {cause}."
+        names = get_text_list([label(name) for name in differ], _("and"))
+        return ngettext(
+            "it was judged on other held-out comparisons than run %(number)s, because %(settings)s"
+            " differs.",
+            "it was judged on other held-out comparisons than run %(number)s, because %(settings)s"
+            " differ.",
+            len(differ),
+        ) % {**words, "settings": names}
+    if run.manifest.get("rankings_sha256") != reference.manifest.get("rankings_sha256"):
+        return (
+            _(
+                "it was judged on other held-out comparisons than run %(number)s, because the"
+                " rankings of the project changed between the two runs."
+            )
+            % words
+        )
+    return (
+        _(
+            "it was judged on other held-out comparisons than run %(number)s, because their models"
+            " cut the responses at different lengths."
+        )
+        % words
+    )
 
 
 def pair(comparison: RunComparison, first: str, second: str) -> tuple[TrainingRun, TrainingRun]:
@@ -184,36 +208,48 @@ def pair(comparison: RunComparison, first: str, second: str) -> tuple[TrainingRu
 def verdict(comparison: RunComparison) -> Verdict:
     """Return which run orders the held-out comparisons best, or that this cannot be told."""
     together, reference = comparison.together, comparison.reference
-    apart = [f"{capfirst(one.name)} is set apart: {one.why_apart}" for one in comparison.apart]
+    apart = [
+        _("%(run)s is set apart: %(reason)s") % {"run": capfirst(one.name), "reason": one.why_apart}
+        for one in comparison.apart
+    ]
     if len(together) == 1:
         return Verdict(
-            "These runs were judged on different held-out comparisons, so their accuracies cannot"
-            " be compared.",
+            _(
+                "These runs were judged on different held-out comparisons, so their accuracies"
+                " cannot be compared."
+            ),
             apart,
             "refused",
         )
     if not is_measured(reference.held_out):
         prompts = reference.held_out["prompts"]
-        plural = "prompt is" if prompts == 1 else "prompts are"
-        return Verdict(
-            f"{prompts} held-out {plural} too few to tell which run is better.", apart, "refused"
+        headline = ngettext(
+            "%(prompts)s held-out prompt is too few to tell which run is better.",
+            "%(prompts)s held-out prompts are too few to tell which run is better.",
+            prompts,
         )
+        return Verdict(headline % {"prompts": prompts}, apart, "refused")
     best = max(together, key=lambda one: one.accuracy)
     others = sorted((o for o in together if o is not best), key=lambda one: -one.accuracy)
     leads = list(zip(others, gains_over(best, others), strict=True))
     beaten = [one for one, lead in leads if lead.is_below_zero]
     level = [one for one, lead in leads if not lead.is_below_zero]
-    details = [f"{capfirst(best.name)} orders {share_of(best.held_out)} as people did."]
+    details = [
+        _("%(run)s orders %(share)s as people did.")
+        % {"run": capfirst(best.name), "share": share_of(best.held_out)}
+    ]
     if len(leads) > 1:
-        details += [f"{capfirst(ahead_of(one, lead, subject='it is'))}." for one, lead in leads]
-    words = headline(best, beaten, level)
-    if all(lead.is_nothing for _, lead in leads):
-        words = f"{capfirst(names_of(together))} do equally well on every held-out prompt"
+        details += [f"{capfirst(ahead_of(_('it'), one, lead))}." for one, lead in leads]
+    words = headline_of(best, beaten, level)
+    if all(lead.is_nothing for _one, lead in leads):
+        words = _("%(runs)s do equally well on every held-out prompt") % {
+            "runs": capfirst(names_of(together))
+        }
     elif len(leads) == 1:
         [(other, lead)] = leads
-        words += f": {ahead_of(other, lead, subject=f'{best.name} is')}"
+        words += f": {ahead_of(best.name, other, lead)}"
     tone = "clear" if beaten else "open"
-    return Verdict(f"{words}.", details + apart, tone, notes([lead for _, lead in leads]))
+    return Verdict(f"{words}.", details + apart, tone, notes([lead for _one, lead in leads]))
 
 
 def notes(leads: Sequence[Gain]) -> list[str]:
@@ -222,25 +258,37 @@ def notes(leads: Sequence[Gain]) -> list[str]:
     known = [lead for lead in leads if lead.low is not None and not lead.is_nothing]
     if not all(lead.is_below_zero for lead in known):
         found.append(
-            "An interval that includes 0 means that the difference may be chance. More held-out"
-            " prompts make it narrower."
+            _(
+                "An interval that includes 0 means that the difference may be chance. More held-out"
+                " prompts make it narrower."
+            )
         )
     if len(leads) > 1:
-        found.append("Each interval is for one pair of runs, and not corrected for their number.")
+        found.append(
+            _("Each interval is for one pair of runs, and not corrected for their number.")
+        )
     if any(lead.low is None for lead in leads):
-        found.append("Without a run’s files, there is no interval.")
+        found.append(_("Without a run’s files, there is no interval."))
     return found
 
 
-def headline(best: ComparedRun, beaten: Sequence[ComparedRun], level: Sequence[ComparedRun]) -> str:
+def headline_of(
+    best: ComparedRun, beaten: Sequence[ComparedRun], level: Sequence[ComparedRun]
+) -> str:
     """Return which runs are measurably worse than the best one, and which are not."""
     if not beaten:
         every = sorted([best, *level], key=by_number)
-        return f"No difference between {names_of(every)} can be measured"
-    words = f"{capfirst(best.name)} orders the held-out comparisons better than"
+        return _("No difference between %(runs)s can be measured") % {"runs": names_of(every)}
+    words = {"best": capfirst(best.name), "beaten": names_of(beaten), "level": names_of(level)}
     if not level:
-        return f"{words} {names_of(beaten)}"
-    return f"{words} {names_of(beaten)}, but not measurably better than {names_of(level)}"
+        return _("%(best)s orders the held-out comparisons better than %(beaten)s") % words
+    return (
+        _(
+            "%(best)s orders the held-out comparisons better than %(beaten)s, but not measurably"
+            " better than %(level)s"
+        )
+        % words
+    )
 
 
 def by_number(one: ComparedRun) -> int:
@@ -249,17 +297,28 @@ def by_number(one: ComparedRun) -> int:
 
 def names_of(runs: Sequence[ComparedRun]) -> str:
     """Return the names of runs, as in "run 3 and run 5"."""
-    return get_text_list([one.name for one in runs], "and")
+    return get_text_list([one.name for one in runs], _("and"))
 
 
-def ahead_of(other: ComparedRun, lead: Gain, subject: str) -> str:
+def ahead_of(subject: str, other: ComparedRun, lead: Gain) -> str:
     """Return how far the best run is ahead of another one, given the other's gain over it."""
+    words = {"subject": subject, "other": other.name, "lead": points(-lead.value)}
     if lead.is_nothing:
-        return f"{subject} level with {other.name} on every held-out prompt"
-    if lead.value == 0:
-        words = f"{subject} level with {other.name}"
+        return _("%(subject)s is level with %(other)s on every held-out prompt") % words
+    has_interval = lead.low is not None and lead.high is not None
+    if lead.low is not None and lead.high is not None:
+        words |= {"low": gain(0 - lead.high), "high": gain(0 - lead.low)}
+    if lead.value == 0 and has_interval:
+        sentence = _(
+            "%(subject)s is level with %(other)s (95\u00a0%% interval %(low)s to %(high)s)"
+        )
+    elif lead.value == 0:
+        sentence = _("%(subject)s is level with %(other)s")
+    elif has_interval:
+        sentence = _(
+            "%(subject)s is %(lead)s points ahead of %(other)s (95\u00a0%% interval %(low)s to"
+            " %(high)s)"
+        )
     else:
-        words = f"{subject} {points(-lead.value)} points ahead of {other.name}"
-    if lead.low is None or lead.high is None:
-        return words
-    return f"{words} (95\u00a0% interval {gain(0 - lead.high)} to {gain(0 - lead.low)})"
+        sentence = _("%(subject)s is %(lead)s points ahead of %(other)s")
+    return sentence % words

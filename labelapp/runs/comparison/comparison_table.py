@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import leads
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparison.comparing import ComparedRun, RunComparison
 from labelapp.runs.words import span
-from labelapp.templatetags.figures import duration, percent, thousands
+from labelapp.templatetags.figures import duration, memory, percent, thousands
 from training.config import TrainConfig, label
 
 
@@ -45,10 +46,10 @@ class Section:
 def sections(comparison: RunComparison) -> list[Section]:
     """Return the rows of the table under their headings."""
     return [
-        Section("Settings that differ", *settings_that_differ(comparison.runs)),
-        Section("On held-out prompts", held_out_rows(comparison)),
-        Section("Data", data_rows(comparison.runs)),
-        Section("Cost", cost_rows(comparison.runs)),
+        Section(_("Settings that differ"), *settings_that_differ(comparison.runs)),
+        Section(_("On held-out prompts"), held_out_rows(comparison)),
+        Section(_("Data"), data_rows(comparison.runs)),
+        Section(_("Cost"), cost_rows(comparison.runs)),
     ]
 
 
@@ -63,7 +64,7 @@ def settings_that_differ(runs: Sequence[ComparedRun]) -> tuple[list[Row], str]:
         for name in names
         if len({repr(one.config.get(name)) for one in runs}) > 1
     ]  # fmt: skip
-    return rows, "" if rows else "All settings are equal."
+    return rows, "" if rows else _("All settings are equal.")
 
 
 def setting_cell(value: object, default: object) -> Cell:
@@ -82,34 +83,40 @@ def held_out_rows(comparison: RunComparison) -> list[Row]:
     """Return the rows of the figures on held-out prompts."""
     runs = comparison.runs
     return [
-        Row("Accuracy", "95\u00a0% interval", [share(one.held_out, "accuracy") for one in runs]),
         Row(
-            f"Difference from {comparison.reference.name}",
-            "in points, over the same prompts",
+            _("Accuracy"),
+            _("95\u00a0% interval"),
+            [share(one.held_out, "accuracy") for one in runs],
+        ),
+        Row(
+            _("Difference from %(run)s") % {"run": comparison.reference.name},
+            _("in points, over the same prompts"),
             [difference(one) for one in runs],
         ),
         Row(
-            "Accuracy at near-equal length",
-            "where length does not help",
+            _("Accuracy at near-equal length"),
+            _("where length does not help"),
             [share(as_object(one.held_out.get("near_equal")), "accuracy") for one in runs],
         ),
         Row(
-            "Log loss",
-            "lower is better; 0.693 is chance level",
+            _("Log loss"),
+            _("lower is better; 0.693 is chance level"),
             [Cell(decimal(one.held_out.get("log_loss"))) for one in runs],
         ),
-        Row("Lead over the best baseline", "in points", [best_baseline(one) for one in runs]),
-        Row("People’s agreement", "two labellers, same prompts", [people(one) for one in runs]),
+        Row(_("Lead over the best baseline"), _("in points"), [best_baseline(one) for one in runs]),
+        Row(
+            _("People’s agreement"), _("two labellers, same prompts"), [people(one) for one in runs]
+        ),
     ]
 
 
 def data_rows(runs: Sequence[ComparedRun]) -> list[Row]:
     """Return the rows of what the runs learned from and were judged on."""
     return [
-        Row("Learned from", "", [
+        Row(_("Learned from"), "", [
             counted(one.run.manifest, "train_rankings", "train_prompts") for one in runs
         ]),
-        Row("Judged on", "", [
+        Row(_("Judged on"), "", [
             Cell(
                 f"{thousands(one.held_out.get('comparisons'))} comparisons",
                 counted(one.held_out, "rankings", "prompts").text,
@@ -122,14 +129,17 @@ def data_rows(runs: Sequence[ComparedRun]) -> list[Row]:
 def cost_rows(runs: Sequence[ComparedRun]) -> list[Row]:
     """Return the rows of what the runs cost."""
     kinds: list[tuple[str, str, str, Callable[[object], str]]] = [
-        ("Training time", "", "seconds", duration),
-        ("Steps", "", "steps", thousands),
-        ("Tokens", "read in training steps", "tokens", thousands),
-        ("Parameters", "", "parameters", thousands),
+        (_("Training time"), "", "seconds", duration),
+        (_("Steps"), "", "steps", thousands),
+        (_("Tokens"), _("read in training steps"), "tokens", thousands),
+        (_("Parameters"), "", "parameters", thousands),
+        (_("Memory"), _("the most that the process had"), "peak_rss", memory),
+        (_("Memory of the GPU"), _("the most that was allocated"), "peak_cuda", memory),
     ]
     return [
         Row(label, hint, [Cell(show(one.run.metrics.get(name))) for one in runs])
         for label, hint, name, show in kinds
+        if name != "peak_cuda" or any(name in one.run.metrics for one in runs)
     ]
 
 
@@ -142,12 +152,12 @@ def share(figures: dict[str, Any], name: str) -> Cell:
 def difference(one: ComparedRun) -> Cell:
     """Return a run's difference from the reference, or why there is none."""
     if one.is_reference:
-        return Cell("reference")
+        return Cell(_("reference"))
     if one.gain is None:
-        return Cell("not comparable", capfirst(one.why_apart), "refused")
+        return Cell(_("not comparable"), capfirst(one.why_apart), "refused")
     tone = "better" if one.gain.is_above_zero else "worse" if one.gain.is_below_zero else ""
     if one.gain.low is None or one.gain.high is None:
-        return Cell(gain(one.gain.value), "no interval")
+        return Cell(gain(one.gain.value), _("no interval"))
     return Cell(gain(one.gain.value), f"{gain(one.gain.low)} to {gain(one.gain.high)}", tone)
 
 

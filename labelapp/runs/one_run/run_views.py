@@ -9,6 +9,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, Stream
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -30,13 +31,13 @@ from labelapp.runs.time_left import training_seconds_left
 from labelapp.web.access import REVIEWERS, View, member_view, trainer_view
 
 TABS = [
-    ("run", "Overview"),
-    ("run_curves", "Curves"),
-    ("run_errors", "Errors"),
-    ("run_data", "Data"),
-    ("run_settings", "Settings"),
-    ("run_files", "Files"),
-    ("run_log", "Log"),
+    ("run", gettext_lazy("Overview")),
+    ("run_curves", gettext_lazy("Curves")),
+    ("run_errors", gettext_lazy("Errors")),
+    ("run_data", gettext_lazy("Data")),
+    ("run_settings", gettext_lazy("Settings")),
+    ("run_files", gettext_lazy("Files")),
+    ("run_log", gettext_lazy("Log")),
 ]
 """The names of the tabs' addresses, and their titles."""
 LOG_BYTES = 200_000
@@ -61,6 +62,7 @@ def head_context(member: Member, run: TrainingRun) -> dict[str, Any]:
         "reason": in_words_of_the_form(run.reason),
         "aggregation": scores.aggregation_of(run),
         "can_resume": lifecycle.can_resume(run),
+        "is_elsewhere": process.is_elsewhere(run),
         "is_trained": process.run_folder(run).is_trained,
         "seconds_left": training_seconds_left(run),
         "version": ModelVersion.objects.filter(run=run).first(),
@@ -235,6 +237,7 @@ def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         "refused": refused,
         "scores": run.scores.count(),
         "size": run_files.size_of(run),
+        "is_elsewhere": process.is_elsewhere(run),
     }
     status = 422 if request.method == "POST" else 200
     return render(request, "runs/delete.html", context, status=status)

@@ -8,18 +8,20 @@ is known.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from django.db.models import Avg
 from django.db.models.functions import Length
 from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
 
 from labelapp.models import Project, Response, State, TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs.starting.data_counts import DataCounts
 from labelapp.runs.words import rounded
-from labelapp.templatetags.figures import duration, thousands
+from labelapp.templatetags.figures import duration, memory, thousands
 from training.config import TrainConfig, label
 
 RUNS_LOOKED_AT = 50  # the newest finished ones of the project, and as many of others
@@ -58,16 +60,42 @@ class Estimate:
 
     time: str
     memory: str
+    seconds: float | None = None  # None where nothing is known
+
+
+class Estimator:
+    """Estimates runs of a project by what is known of earlier runs, which is read once."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.earlier = [*earlier_runs(project)]
+
+    def estimate(self, config: TrainConfig, counts: DataCounts) -> Estimate:
+        """Return what a run with this configuration will probably take."""
+        closest = closest_run(self.earlier, config, counts)
+        tokens = self.tokens(counts)
+        if closest is not None:
+            return by_run(closest, config, tokens, counts)
+        return by_rule(config, tokens, counts)
+
+    def tokens(self, counts: DataCounts) -> float:
+        """Return about how many tokens the rankings have: by a run of the project, or a sample."""
+        own = next((one for one in self.earlier if one.is_own), None)
+        if own is not None:
+            return own.tokens * counts.rankings / own.rankings
+        return self.sampled_tokens
+
+    @cached_property
+    def sampled_tokens(self) -> float:
+        responses = Response.objects.filter(prompt__project=self.project)
+        sample = Response.objects.filter(pk__in=responses.order_by("-pk")[:RESPONSES_SAMPLED])
+        characters = sample.aggregate(mean=Avg(Length("text")))["mean"] or 0
+        return float(characters) * responses.count() / CHARACTERS_PER_TOKEN
 
 
 def estimate(project: Project, config: TrainConfig, counts: DataCounts) -> Estimate:
-    """Return what a run with this configuration will probably take."""
-    earlier = [*earlier_runs(project)]
-    closest = closest_run(earlier, config, counts)
-    tokens = tokens_of(project, earlier, counts)
-    if closest is not None:
-        return by_run(closest, config, tokens, counts)
-    return by_rule(config, tokens, counts)
+    """Return what one run with this configuration will probably take."""
+    return Estimator(project).estimate(config, counts)
 
 
 def earlier_runs(project: Project) -> Iterator[EarlierRun]:
@@ -79,7 +107,7 @@ def earlier_runs(project: Project) -> Iterator[EarlierRun]:
     own = done.filter(project=project)[:RUNS_LOOKED_AT]
     others = done.exclude(project=project)[:RUNS_LOOKED_AT]
     for row in chain(own, others):
-        pk, owner, config, seconds, tokens, rankings, train, memory, started, finished = row
+        pk, owner, config, seconds, tokens, rankings, train, peak, started, finished = row
         if all(is_number(value) and value > 0 for value in (seconds, tokens, rankings, train)):
             took = (finished - started).total_seconds() if started and finished else 0.0
             yield EarlierRun(
@@ -91,7 +119,7 @@ def earlier_runs(project: Project) -> Iterator[EarlierRun]:
                 tokens=tokens,
                 rankings=rankings,
                 train_rankings=train,
-                memory=memory if is_number(memory) else None,
+                memory=peak if is_number(peak) else None,
             )
 
 
@@ -128,17 +156,6 @@ def other_settings(config: Mapping[str, Any], wanted: TrainConfig) -> list[str]:
     ]
 
 
-def tokens_of(project: Project, runs: list[EarlierRun], counts: DataCounts) -> float:
-    """Return about how many tokens the rankings have: by a run of the project, or by a sample."""
-    own = next((one for one in runs if one.is_own), None)
-    if own is not None:
-        return own.tokens * counts.rankings / own.rankings
-    responses = Response.objects.filter(prompt__project=project)
-    sample = Response.objects.filter(pk__in=responses.order_by("-pk")[:RESPONSES_SAMPLED])
-    characters = sample.aggregate(mean=Avg(Length("text")))["mean"] or 0
-    return float(characters) * responses.count() / CHARACTERS_PER_TOKEN
-
-
 def passes(config: Mapping[str, Any], rankings: float) -> float:
     """Return how often a run computes its rankings."""
     if config.get("backbone") in ("features", "embedding"):
@@ -155,28 +172,44 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
     factor = passes(values, counts.rankings) / passes(earlier.config, earlier.rankings)
     seconds = earlier.other_seconds + earlier.seconds * factor * tokens / earlier.tokens
     whole = duration(earlier.seconds + earlier.other_seconds)
-    if earlier.other_seconds >= 1:  # the list of runs has the training alone
-        whole += " with its start and its scores"
+    words = {
+        "time": rounded(seconds),
+        "number": earlier.pk,
+        "whole": whole,
+        "rankings": f"{earlier.rankings:,}",
+        "tokens": thousands(earlier.tokens),
+    }
     if earlier.is_own:
-        took = f"run {earlier.pk} took {whole} for {earlier.rankings:,} rankings"
+        sentence = _("About %(time)s, as run %(number)s took %(whole)s for %(rankings)s rankings.")
     else:
-        took = f"a run in another project took {whole} for {thousands(earlier.tokens)} tokens"
+        sentence = _(
+            "About %(time)s, as a run in another project took %(whole)s for %(tokens)s tokens."
+        )
+    found = [sentence % words]
+    if earlier.other_seconds >= 1:  # the list of runs has the training alone
+        found.append(_("That is with its start and its scores."))
     if factor != 1:
-        took += f" and {round(passes(earlier.config, earlier.rankings), 1):g} epochs"
+        epochs = f"{round(passes(earlier.config, earlier.rankings), 1):g}"
+        found.append(_("It had %(epochs)s epochs.") % {"epochs": epochs})
     if differ := other_settings(earlier.config, config):
-        took += f", with another {get_text_list([label(name) for name in differ], 'and')}"
-    memory = ""
+        names = get_text_list([label(name) for name in differ], _("and"))
+        found.append(_("It had another %(settings)s.") % {"settings": names})
+    used = ""
     if earlier.memory is not None:
-        whose = f"run {earlier.pk}" if earlier.is_own else "that run"
-        memory = f"About {gigabytes(earlier.memory)} of memory, as {whose} took."
-    return Estimate(f"About {rounded(seconds)}, as {took}.", memory or by_rule_memory(config))
+        whose = {"size": memory(earlier.memory), "number": earlier.pk}
+        used = (
+            _("About %(size)s of memory, as run %(number)s took.")
+            if earlier.is_own
+            else _("About %(size)s of memory, as that run took.")
+        ) % whose
+    return Estimate(" ".join(found), used or by_rule_memory(config), seconds)
 
 
 def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
     """Return the estimate where no earlier run tells."""
     if config.backbone not in (*PASS_SECONDS, "features"):
         return Estimate(
-            "Not known yet: no run with this model has finished on this installation.",
+            _("Not known yet: no run with this model has finished on this installation."),
             by_rule_memory(config),
         )
     values = config.to_json()
@@ -185,20 +218,20 @@ def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
     if config.backbone != "features" and (config.backbone != "auto" or kind_of(values, train)[1]):
         seconds += tokens * PASS_SECONDS[config.backbone] * passes(values, counts.rankings)
     return Estimate(
-        f"About {rounded(seconds)} on a CPU, by a rule of thumb for"
-        f" {round(tokens, -2):,.0f} tokens: no such run has"
-        " finished here yet.",
+        _(
+            "About %(time)s on a CPU, by a rule of thumb for %(tokens)s tokens: no such run has"
+            " finished here yet."
+        )
+        % {"time": rounded(seconds), "tokens": f"{round(tokens, -2):,.0f}"},
         by_rule_memory(config),
+        seconds,
     )
 
 
 def by_rule_memory(config: TrainConfig) -> str:
     """Return the memory of a small model as a sentence, or that nothing is known of it."""
     if config.backbone in ("pretrained", "embedding"):
-        return "How much memory it needs is not known yet."
-    return f"About {gigabytes(SMALL_MODEL_BYTES)} of memory, most of it for PyTorch itself."
-
-
-def gigabytes(size: float) -> str:
-    """Return bytes as "1.3 GB"."""
-    return f"{size / 1e9:.1f}\u00a0GB"
+        return _("How much memory it needs is not known yet.")
+    return _("About %(size)s of memory, most of it for PyTorch itself.") % {
+        "size": memory(SMALL_MODEL_BYTES)
+    }

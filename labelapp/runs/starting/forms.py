@@ -8,6 +8,8 @@ from typing import Any
 from django import forms
 from django.forms import BoundField
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from labelapp.models import Project, Ranking, TrainingRun
 from labelapp.runs.starting.base_models import base_models
@@ -67,13 +69,13 @@ class TrainForm(forms.Form):
         self.fields["model"].widget = forms.Select(
             choices=[("", f"Default: {first}"), *self.models.items()]
         )
-        self.fields["model"].help_text += " An administrator can add models to this list."
+        self.fields["model"].help_text += " " + _("An administrator can add models to this list.")
         self.fields["labellers"] = forms.MultipleChoiceField(
             choices=[(name, name) for name in labellers_of(project)],
             required=False,
             widget=forms.CheckboxSelectMultiple,
-            label="Labellers",
-            help_text="Use only the rankings of these labellers. None ticked: everybody’s.",
+            label=_("Labellers"),
+            help_text=_("Use only the rankings of these labellers. None ticked: everybody’s."),
         )
 
     def get_initial_for_field(self, field: forms.Field, field_name: str) -> Any:
@@ -97,8 +99,10 @@ class TrainForm(forms.Form):
             return ""
         if backbone in ("pretrained", "embedding") and model not in self.models:
             raise forms.ValidationError(
-                "This model can’t be used here. Choose one from the list, or ask an administrator "
-                "to add it."
+                _(
+                    "This model can’t be used here. Choose one from the list, or ask an"
+                    " administrator to add it."
+                )
             )
         return model
 
@@ -107,7 +111,7 @@ class TrainForm(forms.Form):
             try:
                 self.config = TrainConfig.from_json(self.given())
             except ValueError as error:
-                name, _, problem = str(error).partition(" ")
+                name, _space, problem = str(error).partition(" ")
                 known = name in self.fields
                 self.add_error(
                     name if known else None,
@@ -135,7 +139,7 @@ class TrainForm(forms.Form):
             basic = [name for name in fields if SETTINGS[name].metadata["is_basic"]]
             folded = [name for name in fields if name not in basic]
             yield Group(
-                title,
+                str(title),
                 [fields[name] for name in basic],
                 [fields[name] for name in folded],
                 any(name in self.errors or self.has_value(name) for name in folded),
@@ -153,7 +157,7 @@ class AboutForm(forms.ModelForm):
         model = TrainingRun
         fields = ("name", "note", "tags")
         widgets = {"note": forms.Textarea(attrs={"rows": 2})}
-        help_texts = {"tags": "Separated by spaces."}
+        help_texts = {"tags": gettext_lazy("Separated by spaces.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

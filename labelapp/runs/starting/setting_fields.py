@@ -6,15 +6,16 @@ from typing import Any, get_args, get_type_hints
 
 from django import forms
 from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy
 
 from training.config import BACKBONE_DEFAULTS, TrainConfig, label, settings_used, words
 
 GROUPS = {
-    "rankings": "Rankings",
-    "model": "Model",
-    "learning": "Learning",
-    "evaluation": "Evaluation",
-    "machine": "Machine",
+    "rankings": gettext_lazy("Rankings"),
+    "model": gettext_lazy("Model"),
+    "learning": gettext_lazy("Learning"),
+    "evaluation": gettext_lazy("Evaluation"),
+    "machine": gettext_lazy("Machine"),
 }
 MAX_TEXT = 300  # characters of a setting that is a text
 

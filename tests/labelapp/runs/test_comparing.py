@@ -70,7 +70,7 @@ def add_run(project: Project) -> AddRun:
             manifest={"train_rankings": 345, "train_prompts": 112, "rankings_sha256": "r"},
             metrics={
                 "held_out": held_out, "labellers_agree": {"held_out": people}, "steps": steps,
-                "seconds": 95.2, "tokens": 1234567, "parameters": 131117,
+                "seconds": 95.2, "tokens": 1234567, "parameters": 131117, "peak_rss": 640_000_000,
             },
             folder=f"runs/{number}",
         )  # fmt: skip
@@ -150,6 +150,8 @@ def test_the_figures_are_those_of_the_metrics(add_run: AddRun, manager: Member) 
     assert cells(page, "Training time") == ["1 min 35 s"] * 2
     assert cells(page, "Tokens") == ["1,234,567"] * 2
     assert cells(page, "Parameters") == ["131,117"] * 2
+    assert cells(page, "Memory") == ["0.6 GB"] * 2
+    assert "Memory of the GPU" not in page
     assert cells(page, "Ties") == ["half", "drop"]
     assert page.count('<th scope="row">Ties') == 1
     assert "Epochs" not in page

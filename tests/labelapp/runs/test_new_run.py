@@ -207,7 +207,7 @@ def test_the_start_of_a_run_does_not_grow_with_the_rankings(project: Project) ->
     TrainingRun.objects.update(started_at=timezone.now() - timedelta(seconds=90))
     found = estimate(project, TrainConfig(), COUNTS)
     assert found.time.startswith(
-        f"About 3 minutes, as run {run.pk} took 1\xa0min 30\xa0s with its start and"
+        f"About 3 minutes, as run {run.pk} took 1\xa0min 30\xa0s for 100 rankings. That is with its"
     )
 
 
@@ -215,7 +215,7 @@ def test_the_time_grows_with_the_epochs(project: Project) -> None:
     run = finished(project, 30, config={"backbone": "transformer", "epochs": 2})
     found = estimate(project, TrainConfig(backbone="transformer", epochs=6), COUNTS)
     assert found.time == (
-        f"About 6 minutes, as run {run.pk} took 30\xa0s for 100 rankings and 2 epochs."
+        f"About 6 minutes, as run {run.pk} took 30\xa0s for 100 rankings. It had 2 epochs."
     )
     few_steps = TrainConfig(backbone="transformer", epochs=6, max_steps=25)
     assert estimate(project, few_steps, COUNTS).time.startswith("About 1 minute")
@@ -224,7 +224,7 @@ def test_the_time_grows_with_the_epochs(project: Project) -> None:
 def test_another_size_is_said(project: Project) -> None:
     finished(project, 30, config={"backbone": "transformer"})
     wide = TrainConfig(backbone="transformer", width=128)
-    assert "with another width." in estimate(project, wide, COUNTS).time
+    assert "It had another width." in estimate(project, wide, COUNTS).time
 
 
 def test_a_run_of_another_project_is_not_named(project: Project) -> None:

@@ -90,7 +90,7 @@ def finished(rankings, folder, *more):
 def outcome(run):
     """What a run came to, without what its clock and its process's memory decide."""
     metrics = run.read_metrics()
-    del metrics["seconds"], metrics["reading_share"], metrics["peak_memory"]
+    del metrics["seconds"], metrics["reading_share"], metrics["peak_memory"], metrics["peak_rss"]
     lines = run.metric_lines()
     for line in lines:
         del line["seconds"], line["tokens_per_second"]

@@ -1,0 +1,1 @@
+"""Grids: runs with every combination of some settings, started, followed and judged as one."""

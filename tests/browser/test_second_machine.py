@@ -1,0 +1,177 @@
+"""From an upload to a second training, on a worker with a data folder of its own.
+
+Nothing is mocked: two task workers are processes of their own, and the browser is a real one.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from playwright.sync_api import Page, expect
+from pytest_django.fixtures import Settings
+
+from labelapp.jobs import environment, jobs
+from labelapp.models import Member, Origin, Project, Ranking, State, TrainingRun
+from labelapp.runs import process
+from tests.browser.conftest import As
+from tests.browser.ranking_page import RankingPage
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLE = ROOT / "examples" / "pandalm.jsonl.gz"
+PATIENT = 600_000.0  # milliseconds: a bound for the slowest machine, not a measure
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def start_worker(queue: str, data_dir: Path, runs_dir: Path) -> "subprocess.Popen[bytes]":
+    env = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(data_dir),
+        "RUNS_DIR": str(runs_dir),
+        "DATABASE_URL": environment.database_url(connection.settings_dict),
+    }
+    worker = [sys.executable, "manage.py", "db_worker", "--queue-name", queue, "--verbosity", "0"]
+    worker += ["--no-reload", "--no-startup-delay", "--interval", "0.2"]
+    return subprocess.Popen(worker, cwd=ROOT, env=env)
+
+
+@pytest.fixture
+def shared(settings: Settings, tmp_path: Path) -> Path:
+    """The folder of the runs that the machines share."""
+    settings.RUNS_DIR = tmp_path / "shared"
+    settings.RUNS_DIR.mkdir()
+    return settings.RUNS_DIR
+
+
+@pytest.fixture
+def workers(
+    shared: Path, project: Project, tmp_path: Path
+) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """One worker beside the pages for imports, and one on another machine that trains."""
+    found = [
+        start_worker("default", tmp_path, shared),
+        start_worker("training", tmp_path / "elsewhere", shared),
+    ]
+    yield found
+    for worker in found:
+        worker.kill()
+        worker.wait()
+
+
+def train(page: Page, url: str, **settings: str) -> TrainingRun:
+    """Start a run with these settings in the form, and return it."""
+    page.goto(f"{url}runs/new/")
+    for details in page.locator("#train details").all():
+        details.locator("summary").click()
+    for name, value in settings.items():
+        field = page.locator(f"#train [name={name}]")
+        if field.evaluate("field => field.tagName") == "SELECT":
+            field.select_option(value)
+        else:
+            field.fill(value)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_url(re.compile(r"/runs/\d+/$"))
+    return TrainingRun.objects.latest("pk")
+
+
+def await_end(page: Page, run: TrainingRun) -> None:
+    """Follow the page of a run until it is done."""
+    expect(page.get_by_role("link", name="Review the scores")).to_be_visible(timeout=PATIENT)
+    run.refresh_from_db()
+    assert (run.state, run.reason) == (State.DONE, "")
+
+
+def test_from_an_upload_to_a_second_training_on_another_machine(
+    live_server: Any,
+    sign_in_as: As,
+    labeller: Member,
+    manager: Member,
+    shared: Path,
+    workers: list["subprocess.Popen[bytes]"],
+) -> None:
+    url = f"{live_server.url}/projects/kitchen/"
+    # Upload rankings made elsewhere.
+    page = sign_in_as(manager)
+    page.goto(f"{url}uploads/")
+    page.get_by_label("File").set_input_files(EXAMPLE)
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("button", name="Check and import").click()
+    expect(page.get_by_role("heading", name="Imported")).to_be_visible(timeout=PATIENT)
+    assert Ranking.objects.count() == 219
+
+    # Rank a prompt: one that is asked for once more on its page.
+    prompt = Ranking.objects.earliest("pk").prompt
+    page.goto(f"{url}prompts/{prompt.pk}/")
+    page.get_by_role("button", name="Ask for one more ranking").first.click()
+    ranking_page = RankingPage(sign_in_as(labeller), f"{url}labelling/").open()
+    letters = ranking_page.letters()
+    ranking_page.rank_by_keyboard(dict(zip(letters, range(1, 10), strict=False)))
+    page.keyboard.press("Enter")
+    expect(ranking_page.said).to_contain_text("Ranking stored.")
+    own = Ranking.objects.get(origin=Origin.HERE)
+
+    # Train with changed settings, and follow it live, log and curves, from the shared folder.
+    page = sign_in_as(manager)
+    small = {"backbone": "transformer", "width": "16", "heads": "2", "vocabulary": "300"}
+    first = train(page, url, **small, epochs="25", batching="shuffled")
+    expect(page.get_by_text(re.compile(r"Step [1-9]\d* of"))).to_be_visible(timeout=PATIENT)
+    assert process.run_folder(first).path.parent == shared
+    page.get_by_role("link", name="Log", exact=True).click()
+    expect(page.locator("#log")).to_contain_text("training", timeout=PATIENT)
+
+    # Stop it, which saves, and resume it to the end.
+    page.get_by_role("link", name="Overview", exact=True).last.click()
+    page.get_by_role("button", name="Stop").click()
+    resume = page.get_by_role("button", name="Resume")
+    expect(resume).to_be_visible(timeout=PATIENT)
+    expect(page.get_by_text(re.compile(r"it stopped at step \d+ of"))).to_be_visible()
+    resume.click()
+    expect(page.get_by_text(re.compile(r"Step [1-9]\d* of"))).to_be_visible(timeout=PATIENT)
+
+    # The worker is killed: the page says so, and another one resumes the run.
+    workers[1].kill()
+    workers[1].wait()
+    expect(page.get_by_text(jobs.LOST)).to_be_visible(timeout=60_000)
+    workers[1] = start_worker("training", shared.parent / "third", shared)
+    resume.click()
+    await_end(page, first)
+    assert first.metrics["steps"] == 100  # of 25 epochs
+    assert first.metrics["peak_rss"] > 1e8
+    page.get_by_role("link", name="Files", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="report.md").click()
+    assert "held-out" in download.value.path().read_text()
+
+    # Compare it with a second run.
+    second = train(page, url, backbone="features")
+    await_end(page, second)
+    page.goto(f"{url}runs/compare/?run={first.pk}&run={second.pk}")
+    verdict = page.locator("#verdict-title")
+    expect(verdict).to_contain_text(re.compile(r"points|equally well|No difference"))
+    expect(page.get_by_role("row", name=re.compile(r"^Batching"))).to_contain_text("shuffled")
+
+    # Find a wrong label in review, and send it to adjudication.
+    page.goto(f"{url}reviewing/?labeller={labeller.pk}&run={second.pk}")
+    page.locator(f"a[href*='/reviewing/{own.prompt_id}/']").first.click()
+    page.get_by_role("link", name="Adjudicate").click()
+    place = page.get_by_role("group", name="Response A", exact=True)
+    expect(place).to_have_attribute("aria-current", "true")
+    place.focus()
+    for number in range(own.prompt.responses.count()):
+        page.keyboard.press(str(number + 1))
+        page.keyboard.press("j")
+    page.get_by_role("button", name="Save decision").click()
+    expect(page.get_by_text("Decision saved.")).to_be_visible()
+    assert own.prompt.rankings.filter(origin=Origin.ADJUDICATED, is_current=True).exists()
+
+    # Train again, on the decision.
+    third = train(page, url, backbone="features", aggregation="adjudicated")
+    await_end(page, third)
+    assert third.manifest["chosen"] < third.manifest["rankings"] == 221
+    expect(page.get_by_text("on adjudicated rankings where there are some")).to_be_visible()
