@@ -33,6 +33,9 @@ SETTINGS = (
     "gold_share",
     "repeat_share",
     "repeat_after_days",
+    "practice",
+    "show_pace",
+    "daily_target",
 )
 MAX_MANIFEST = 64 * 2**20  # bytes; a manifest lists all members of a project
 

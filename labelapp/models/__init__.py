@@ -9,6 +9,7 @@ from labelapp.models.people import (
     counting,
     not_excluded,
 )
+from labelapp.models.practice import PracticePrompt, PracticeResult
 from labelapp.models.projects import (
     INSTRUCTGPT_FLAGS,
     MAX_RESPONSES,
@@ -17,6 +18,7 @@ from labelapp.models.projects import (
     Member,
     Project,
     Role,
+    SetupStep,
     User,
 )
 from labelapp.models.prompts import Prompt, PromptChange, Response, hash_responses, hash_text
@@ -64,6 +66,8 @@ __all__ = [
     "ModelVersion",
     "Origin",
     "Placement",
+    "PracticePrompt",
+    "PracticeResult",
     "Project",
     "PromotionGates",
     "Prompt",
@@ -77,6 +81,7 @@ __all__ = [
     "Role",
     "Score",
     "ServiceToken",
+    "SetupStep",
     "SignInFailures",
     "SkipReason",
     "State",

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Exists, ExpressionWrapper, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 # What a labeller is shown at once: InstructGPT's 4 to 9 (arXiv 2203.02155, section 3.1).
 MIN_RESPONSES = 4
@@ -37,10 +38,13 @@ class User(AbstractUser):
     """A login. A model of our own from the start, so that it can grow without moving keys."""
 
 
+RESERVED_SLUGS = ("new",)  # their pages would stand behind another page
+
+
 def refuse_reserved(slug: str) -> None:
-    """Raises ValidationError for a slug whose pages would stand behind another page."""
-    if slug == "new":
-        raise ValidationError("“new” is taken; choose another slug.")
+    """Raise ValidationError for a reserved slug."""
+    if slug in RESERVED_SLUGS:
+        raise ValidationError(_("“%(slug)s” is taken; choose another slug.") % {"slug": slug})
 
 
 HIDDEN = "~"  # begins the slug of a project that holds what an import has not published yet
@@ -50,6 +54,10 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def not_deleted(self) -> Self:
         """Return projects without those that are being deleted."""
         return self.filter(deleted_at=None)
+
+    def open(self) -> Self:
+        """Return projects that are neither being deleted nor archived."""
+        return self.not_deleted().filter(archived_at=None)
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
         """Return the projects a person may open: their own, or every one for a superuser."""
@@ -64,6 +72,14 @@ class ProjectManager(models.Manager["Project"]):
 
     def get_queryset(self) -> models.QuerySet["Project"]:
         return super().get_queryset().exclude(slug__startswith=HIDDEN)
+
+
+class SetupStep(models.TextChoices):
+    """The steps of creating a project that follow its name."""
+
+    GUIDELINES = "guidelines"
+    FILE = "file"
+    PEOPLE = "people"
 
 
 class Project(models.Model):
@@ -129,7 +145,33 @@ class Project(models.Model):
         verbose_name="reviewers may train",
         help_text="May reviewers train models, register them and export rankings?",
     )
+    practice = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Labellers begin with three practice prompts, which count in nothing.",
+    )
+    show_pace = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Labellers see how many prompts they ranked today, and how long each took.",
+    )
+    daily_target = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Prompts a day that a labeller should rank, shown with the pace; 0 for none.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+    # The step of creating it that comes next; empty once it is set up.
+    setup_step = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",
+        choices=SetupStep.choices,
+        editable=False,
+    )
+    # Since when it is archived: hidden from lists and read-only, until it is restored.
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     # When its deletion began. The project is hidden from then on, and its rows go one by one.
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -166,6 +208,10 @@ class Project(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("project", args=[self.slug])
+
+    @property
+    def is_archived(self) -> bool:
+        return self.archived_at is not None
 
     @property
     def staging_slug(self) -> str:
