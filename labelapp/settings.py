@@ -233,6 +233,10 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 
+PROJECT_CREATORS = os.environ.get("PROJECT_CREATORS") or "superusers"
+if PROJECT_CREATORS not in ("superusers", "staff", "everyone"):
+    stop(f"PROJECT_CREATORS={PROJECT_CREATORS!r} is none of superusers, staff and everyone")
+
 # What a run may begin with: models of the Hugging Face hub by name, and the folders in MODELS_DIR.
 MODELS = words("MODELS", "gpt2")
 MODELS_DIR = Path(os.environ.get("MODELS_DIR") or DATA_DIR / "models")

@@ -18,7 +18,7 @@ from labelapp.models import Member, Project, Role
 from labelapp.projects import members as people
 from labelapp.projects import password_reset
 from labelapp.projects.forms.members import RoleForm
-from labelapp.web.access import member_view
+from labelapp.web.access import member_view, when_archived
 from labelapp.web.middleware import PageRequest
 
 PAGE_SIZE = 50
@@ -130,6 +130,7 @@ def change_role(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
+@when_archived
 def remove(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     try:
