@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import median
 from uuid import UUID
 
 from django.core.cache import cache
@@ -92,8 +93,10 @@ def current_assignment(member: Member) -> Assignment | None:
     """Return what the member is to rank now: the one begun last, else a newly claimed one.
 
     None when every prompt of the project has, or is getting, the rankings it wants from others
-    or has been ranked by this member, and when the project is paused.
+    or has been ranked by this member, and when the project is paused or archived.
     """
+    if member.project.is_archived:
+        return None
     # The usual case writes nothing, so that no page waits for whoever writes at length.
     shown = Assignment.objects.open().filter(member=member, shown_at__isnull=False)
     assignment = shown.select_related("prompt").order_by("-shown_at").first()
@@ -131,6 +134,8 @@ def advance(
 
 def next_assignment(member: Member, current: Assignment) -> Assignment | None:
     """Return what the member will get after the current one, claimed now so that it can wait."""
+    if member.project.is_archived:
+        return None
     with turn(member):
         others = [one for one in lock_assignments(member) if one != current]
         return resume(member, others) or claim(member)
@@ -374,6 +379,16 @@ def progress(member: Member, *, roughly: bool = False) -> Progress:
     """
     left = left_for(member, roughly=roughly)
     return Progress(member.ranked, ranked_today(member), left.number, left.some)
+
+
+PACE_OF = 20  # rankings over which a labeller's pace is taken
+
+
+def pace(member: Member) -> int | None:
+    """Return the median minutes, at least 1, of the member's last rankings; None without any."""
+    ranked = Assignment.objects.ranked().filter(member=member, seconds__gt=0)
+    seconds = list(ranked.order_by("-submitted_at").values_list("seconds", flat=True)[:PACE_OF])
+    return max(1, round(median(seconds) / 60)) if seconds else None
 
 
 def ranked_today(member: Member) -> int:

@@ -22,9 +22,10 @@ from labelapp.db.writer import write
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.forms import RankingForm, SkipForm, posted_seconds, posted_uuid
 from labelapp.labelling.page import page_context, unread
+from labelapp.labelling.practice.marking import needs_practice
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, MemberMessage
-from labelapp.web.access import member_view, membership, require_member, signed_in
+from labelapp.web.access import member_view, membership, require_member, require_open, signed_in
 from labelapp.web.middleware import PageRequest, translated
 
 View = Callable[..., HttpResponseBase]
@@ -61,6 +62,7 @@ def posted_assignment(name: str) -> Callable[[View], View]:
             with write():
                 member = membership(signed_in(request), slug, assignments.LOCKED_MEMBERS)
                 require_member(member)
+                require_open(member)
                 with assignments.save_counts(member):
                     locked = assignments.lock_assignments(member, token)
                     assignment = next((one for one in locked if one.token == token), None)
@@ -126,7 +128,9 @@ def next_response(
 
     def context() -> dict[str, object]:
         progress = assignments.progress(member, roughly=True)
-        return {"progress": progress, "project": member.project, "unread": unread(member)} | stored
+        pace = assignments.pace(member) if member.project.show_pace else None
+        shown = {"progress": progress, "pace": pace, "project": member.project}
+        return shown | {"unread": unread(member)} | stored
 
     return LateResponse(request, "labelling/_done.html", context)
 
@@ -144,6 +148,8 @@ def ranking_page(request: PageRequest, slug: str) -> HttpResponseBase:
 def show(request: PageRequest, member: Member) -> HttpResponse:
     """Show what the member is to rank now."""
     require_member(member)
+    if needs_practice(member):
+        return redirect("practice", member.project.slug)
     return assignment_response(request, member, assignments.current_assignment(member))
 
 
