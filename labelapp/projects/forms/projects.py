@@ -5,14 +5,14 @@ from typing import Any
 from django import forms
 
 from labelapp.models import INSTRUCTGPT_FLAGS, Project
-from labelapp.models.projects import MAX_SHARE
+from labelapp.models.projects import MAX_SHARE, refuse_reserved
 from labelapp.web.versions import VersionedForm
 
 MAX_GUIDELINES = 50_000  # characters; they are rendered for every ranking page
 MAX_FLAGS = 30
 MAX_FLAG = 100  # characters
 
-MEASURING = ("gold_share", "repeat_share", "repeat_after_days")
+UNCHANGED_IF_MISSING = ("gold_share", "repeat_share", "repeat_after_days", "daily_target")
 
 SCALES = [(0, "No scores"), (5, "From 1 to 5"), (7, "From 1 to 7, as for InstructGPT")]
 NO_FLAGS, INSTRUCTGPT, OWN = "off", "instructgpt", "own"
@@ -53,7 +53,16 @@ class SettingsForm(VersionedForm, forms.ModelForm):
         help_text=f"One per line, at most {MAX_FLAGS} flags of at most {MAX_FLAG} characters.",
     )
 
+    # Whether a new number of rankings is for the prompts that are here, too.
+    present = forms.ChoiceField(
+        required=False, choices=[("yes", "yes"), ("no", "no")], widget=forms.HiddenInput
+    )
+
     instructgpt_flags = INSTRUCTGPT_FLAGS
+    unversioned = frozenset({"present"})
+    is_saved = False
+    prompts_here = 0  # which the page asks about
+    prompts_changed: int | None = None
 
     class Meta:
         model = Project
@@ -70,12 +79,18 @@ class SettingsForm(VersionedForm, forms.ModelForm):
             "repeat_share",
             "repeat_after_days",
             "reviewers_train",
+            "practice",
+            "show_pace",
+            "daily_target",
         ]
         labels = {
             "lease_minutes": "Return a prompt to the queue after (minutes)",
             "gold_share": "Gold prompts (percent)",
             "repeat_share": "Repeated prompts (percent)",
             "repeat_after_days": "Repeated after (days)",
+            "practice": "Labellers begin with practice prompts",
+            "show_pace": "Labellers see their pace",
+            "daily_target": "Daily target (prompts)",
             "reviewers_train": "Reviewers may train models and export rankings",
         }
         help_texts = {
@@ -84,8 +99,8 @@ class SettingsForm(VersionedForm, forms.ModelForm):
                 "selection of this many."
             ),
             "rankings_per_prompt": (
-                "How many labellers rank each prompt. A change applies to prompts imported "
-                "afterwards."
+                "How many labellers rank each prompt. If you change it, you are asked about the "
+                "prompts that are here."
             ),
             "lease_minutes": (
                 "If a labeller closes the page without submitting, another labeller can get the "
@@ -99,6 +114,12 @@ class SettingsForm(VersionedForm, forms.ModelForm):
                 "Percentage of a labeller’s prompts that they have ranked before, to measure how "
                 f"consistent they are. At most {MAX_SHARE}; 0 for none."
             ),
+            "practice": (
+                "A labeller’s first visit shows three practice prompts with the right answer "
+                "explained. They can be skipped, and count in nothing."
+            ),
+            "show_pace": "How many prompts they ranked today, and how long each took.",
+            "daily_target": "Shown with the pace, as in “12 of 20 today”. 0 for none.",
             "reviewers_train": "Promoting a model, and deleting runs, stay with managers.",
             "repeat_after_days": (
                 "Minimum number of days before a labeller gets a prompt again. Each prompt is "
@@ -112,8 +133,9 @@ class SettingsForm(VersionedForm, forms.ModelForm):
         choice = OWN if flags else NO_FLAGS
         self.initial["flag_choice"] = INSTRUCTGPT if flags == INSTRUCTGPT_FLAGS else choice
         # If they are not posted, they stay unchanged.
-        for name in MEASURING:
-            self.fields[name].required = False
+        for name in UNCHANGED_IF_MISSING:
+            if name in self.fields:
+                self.fields[name].required = False
         # A custom list starts with the InstructGPT flags: editing is easier than starting empty.
         self.initial["flag_names"] = "\n".join(flags or INSTRUCTGPT_FLAGS)
 
@@ -125,6 +147,9 @@ class SettingsForm(VersionedForm, forms.ModelForm):
 
     def clean_repeat_after_days(self) -> int:
         return self.posted_or_present("repeat_after_days")
+
+    def clean_daily_target(self) -> int:
+        return self.posted_or_present("daily_target")
 
     def posted_or_present(self, name: str) -> int:
         """Return the number posted for a field, or its present value if none was posted."""
@@ -169,8 +194,93 @@ def problem_with(names: list[str]) -> str:
     return ""
 
 
+class NewProjectForm(SettingsForm):
+    """The first step of a new project: its name, and what rarely needs a change."""
+
+    guidelines = None  # type: ignore[assignment]  # a step of its own
+    present = None  # type: ignore[assignment]
+
+    class Meta(SettingsForm.Meta):
+        fields = [
+            "name",
+            "slug",
+            "responses_per_ranking",
+            "rankings_per_prompt",
+            "ties_allowed",
+            "rating_scale",
+            "lease_minutes",
+            "practice",
+        ]
+        help_texts = {
+            **SettingsForm.Meta.help_texts,
+            "slug": (
+                "The name in addresses and commands: lowercase letters, digits and hyphens. If you "
+                "leave it empty, it is made from the name."
+            ),
+            "rankings_per_prompt": (
+                "How many labellers rank each prompt. With 2 or more you can measure how far they "
+                "agree."
+            ),
+            "ties_allowed": "Two equally good responses may share a rank.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["slug"].required = False
+        self.fields["name"].widget.attrs["autofocus"] = True
+        if self.instance.pk is None:
+            self.initial["practice"] = True
+
+    @property
+    def has_advanced_errors(self) -> bool:
+        """Return whether a field that the page folds away has an error."""
+        return any(name != "name" for name in self.errors)
+
+
+class GuidelinesForm(forms.ModelForm):
+    """The guidelines of a new project."""
+
+    guidelines = SettingsForm.base_fields["guidelines"]
+
+    class Meta:
+        model = Project
+        fields = ["guidelines"]
+
+
+class DuplicateForm(forms.Form):
+    """What a copy of a project is called, and what it takes over."""
+
+    name = forms.CharField(max_length=100)
+    slug = forms.SlugField(
+        required=False,
+        max_length=50,
+        validators=[refuse_reserved],
+        help_text=(
+            "The name in addresses and commands. If you leave it empty, it is made from the name."
+        ),
+    )
+    with_members = forms.BooleanField(
+        required=False,
+        label="Copy the members",
+        help_text="With their roles. They can open the copy at once.",
+    )
+    with_prompts = forms.BooleanField(
+        required=False,
+        label="Copy the prompts",
+        help_text="With their responses, in the background. They wait to be ranked.",
+    )
+
+    def clean_slug(self) -> str:
+        slug: str = self.cleaned_data["slug"]
+        if Project.including_hidden.filter(slug=slug).exists():
+            raise forms.ValidationError("Another project has this slug. Choose another one.")
+        return slug
+
+
 class ProjectForm(SettingsForm):
-    """A new project: its settings, and its slug, which cannot be changed later."""
+    """The settings of a project and its slug, for the administration pages."""
+
+    present = None  # type: ignore[assignment]
 
     class Meta(SettingsForm.Meta):
         fields = ["slug", *SettingsForm.Meta.fields]
