@@ -66,6 +66,8 @@ def test_a_labeller_practises_and_then_ranks(
     rank(page, 2, [thanks, sorry, "Dear Mrs Okafor, there", "Dear Mrs Okafor, you"])
     expect(page.get_by_text("You had it the other way round.")).to_have_count(1)
     page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Practice 3 of 3")).to_be_visible()
+    expect(page.get_by_role("button", name="Check")).to_have_attribute("aria-disabled", "true")
     page.keyboard.press("w")  # as written: the texts are asked for
     expect(page.locator("article .written").first).to_be_visible()
     page.keyboard.press("w")
