@@ -50,11 +50,11 @@ def membership(user: User, slug: str, members: QuerySet[Member] | None = None) -
     return Member(project=project, user=user, name=user.username, role=Role.MANAGER)
 
 
-def require_administrator(request: HttpRequest, action: str) -> User:
-    """Return the user if they are a superuser. Raises PermissionDenied, which names the action."""
+def require_administrator(request: HttpRequest, problem: str) -> User:
+    """Return the user if they are a superuser. Raises PermissionDenied with the problem."""
     user = signed_in(request)
     if not user.is_superuser:
-        raise PermissionDenied(f"Only an administrator can {action}.")
+        raise PermissionDenied(problem)
     return user
 
 
@@ -111,7 +111,9 @@ def member_view(*roles: Role) -> Callable[[View], View]:
             request.member = member  # type: ignore[attr-defined]  # for the menu
             if roles and member.role not in roles:
                 raise PermissionDenied(
-                    f"Only a {' or '.join(roles)} of this project can open this page."
+                    _("Only a manager or reviewer of this project can open this page.")
+                    if Role.REVIEWER in roles
+                    else _("Only a manager of this project can open this page.")
                 )
             if request.method not in SAFE_METHODS and not getattr(view, "when_archived", False):
                 require_open(member)
@@ -126,7 +128,7 @@ def require_trainer(member: Member) -> None:
     """Raise PermissionDenied unless the member may train models and export rankings."""
     if not member.may_train:
         raise PermissionDenied(
-            "Only a manager of this project can do this, or a reviewer if its settings say so."
+            _("Only a manager of this project can do this, or a reviewer if its settings say so.")
         )
 
 

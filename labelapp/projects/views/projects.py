@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.db.writer import write
@@ -27,6 +27,19 @@ from labelapp.web.access import (
     when_archived,
 )
 from labelapp.web.middleware import translated
+
+# The headings of what is deleted with a project, by deletion.count's names.
+DELETED = {
+    "prompt": ngettext_lazy("prompt", "prompts"),
+    "response": ngettext_lazy("response", "responses"),
+    "ranking": ngettext_lazy("ranking", "rankings"),
+    "comment": ngettext_lazy("comment", "comments"),
+    "member": ngettext_lazy("member", "members"),
+    "imported name": ngettext_lazy("imported name", "imported names"),
+    "training run": ngettext_lazy("training run", "training runs"),
+    "upload": ngettext_lazy("upload", "uploads"),
+    "export": ngettext_lazy("export", "exports"),
+}
 
 
 @translated
@@ -199,7 +212,9 @@ def delete(request: HttpRequest, member: Member) -> HttpResponse:
         "member": member,
         "project": project,
         "form": form,
-        "counts": deletion.count(project),
+        "counts": [
+            (DELETED[noun] % number, number) for noun, number in deletion.count(project).items()
+        ],
     }
     status = 422 if request.method == "POST" else 200
     return render(request, "projects/delete.html", context, status=status)

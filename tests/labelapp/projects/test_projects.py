@@ -358,7 +358,7 @@ def test_a_manager_changes_the_settings(project: Project, manager: Member) -> No
     assert project.slug == "kitchen"
     html = page(manager, URL)
     assert "Rude\nWrong\nOff topic</textarea>" in html
-    assert "applies to prompts imported" in html
+    assert "you are asked about the" in html
 
 
 def test_flags_are_those_of_instructgpt_or_none(project: Project, manager: Member) -> None:
