@@ -26,6 +26,7 @@ SETTINGS = (
     "responses_per_ranking",
     "rankings_per_prompt",
     "ties_allowed",
+    "rank_top",
     "rating_scale",
     "flags",
     "lease_minutes",

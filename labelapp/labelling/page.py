@@ -89,6 +89,7 @@ def task_context(
         "guidelines": render_text(project.guidelines).html,
         "prompt_messages": asked,
         "cards": cards,
+        "fewest": project.fewest_ranks(len(cards)),
         "ranks": range(1, len(cards) + 1),
         "scores": range(1, project.rating_scale + 1),
         "entered": entered,

@@ -174,7 +174,8 @@ def submit(request: PageRequest, assignment: Assignment, locked: list[Assignment
 def ranking_form(request: PageRequest, assignment: Assignment) -> RankingForm:
     """Return the form of an assignment with what was posted."""
     letters = submissions.letters(assignment)
-    return RankingForm(request.POST, letters=letters, project=assignment.member.project)
+    project = assignment.member.project
+    return RankingForm(request.POST, letters=letters, project=project, partial=True)
 
 
 @translated

@@ -103,6 +103,12 @@ class Project(models.Model):
     ties_allowed = models.BooleanField(
         default=True, help_text="May two responses share a rank?", verbose_name="ties allowed"
     )
+    rank_top = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MAX_RESPONSES - 1)],
+        help_text="Labellers rank at least this many, the best; the rest are below. 0 for all.",
+    )
     rating_scale = models.PositiveSmallIntegerField(
         default=0,
         validators=[MaxValueValidator(7)],
@@ -208,6 +214,10 @@ class Project(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("project", args=[self.slug])
+
+    def fewest_ranks(self, responses: int) -> int:
+        """Return how many of this many responses need a rank; the others may stay below."""
+        return min(self.rank_top or responses, responses)
 
     @property
     def is_archived(self) -> bool:

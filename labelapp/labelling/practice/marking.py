@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from labelapp.db.writer import write
 from labelapp.models import Member, PracticeResult, Role
+from training.rankings import UNRANKED
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,20 @@ class Marks:
 
 
 def mark(expected: Mapping[str, int], given: Mapping[str, int]) -> Marks:
-    """Compare two rankings by letter. Pairs that are expected to be equal are not compared."""
+    """Compare two rankings by letter; responses that were given no rank are below the others.
+
+    Pairs that are expected to be equal are not compared, nor are two without a rank.
+    """
+    ranks = {letter: given.get(letter, UNRANKED) for letter in expected}
     pairs = [
         (one, other) if expected[one] < expected[other] else (other, one)
         for one, other in combinations(sorted(expected), 2)
-        if expected[one] != expected[other]
+        if expected[one] != expected[other] and {ranks[one], ranks[other]} != {UNRANKED}
     ]
     wrong = [
-        Pair(better, worse, tied=given[better] == given[worse])
+        Pair(better, worse, tied=ranks[better] == ranks[worse])
         for better, worse in pairs
-        if given[better] >= given[worse]
+        if ranks[better] >= ranks[worse]
     ]
     return Marks(len(pairs), wrong)
 

@@ -50,7 +50,7 @@ def task(request: HttpRequest, member: Member, place: int) -> HttpResponse:
     if request.method != "POST":
         return task_response(request, member, practice, RankingInput({}))
     letters = [response.letter for response in practice.responses]
-    form = RankingForm(request.POST, letters=letters, project=member.project)
+    form = RankingForm(request.POST, letters=letters, project=member.project, partial=True)
     if not form.is_valid():
         return task_response(request, member, practice, form.entered, problems=form.problems)
     ranks = form.entered.normalized().ranks
@@ -62,7 +62,7 @@ def task(request: HttpRequest, member: Member, place: int) -> HttpResponse:
         "practice": practice,
         "marks": marks,
         "responses": [
-            (response, ranks[response.letter], render_text(response.text))
+            (response, ranks.get(response.letter), render_text(response.text))
             for response in sorted(practice.responses, key=lambda each: each.rank)
         ],
     }

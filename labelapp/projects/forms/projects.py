@@ -15,7 +15,13 @@ MAX_GUIDELINES = 50_000  # characters; they are rendered for every ranking page
 MAX_FLAGS = 30
 MAX_FLAG = 100  # characters
 
-UNCHANGED_IF_MISSING = ("gold_share", "repeat_share", "repeat_after_days", "daily_target")
+UNCHANGED_IF_MISSING = (
+    "gold_share",
+    "repeat_share",
+    "repeat_after_days",
+    "daily_target",
+    "rank_top",
+)
 
 SCALES = [
     (0, _("No scores")),
@@ -86,6 +92,7 @@ class SettingsForm(VersionedForm, forms.ModelForm):
             "responses_per_ranking",
             "rankings_per_prompt",
             "ties_allowed",
+            "rank_top",
             "rating_scale",
             "lease_minutes",
             "paused",
@@ -98,6 +105,7 @@ class SettingsForm(VersionedForm, forms.ModelForm):
             "daily_target",
         ]
         labels = {
+            "rank_top": _("Rank only the best"),
             "lease_minutes": _("Return a prompt to the queue after (minutes)"),
             "gold_share": _("Gold prompts (percent)"),
             "repeat_share": _("Repeated prompts (percent)"),
@@ -115,6 +123,10 @@ class SettingsForm(VersionedForm, forms.ModelForm):
             "rankings_per_prompt": _(
                 "How many labellers rank each prompt. If you change it, you are asked about the "
                 "prompts that are here."
+            ),
+            "rank_top": _(
+                "Labellers rank at least this many, and may leave the rest below: each ranked "
+                "response is better than these, and nothing is said among them. 0 to rank all."
             ),
             "lease_minutes": _(
                 "If a labeller closes the page without submitting, another labeller can get the "
@@ -171,6 +183,9 @@ class SettingsForm(VersionedForm, forms.ModelForm):
 
     def clean_repeat_after_days(self) -> int:
         return self.posted_or_present("repeat_after_days")
+
+    def clean_rank_top(self) -> int:
+        return self.posted_or_present("rank_top")
 
     def clean_daily_target(self) -> int:
         return self.posted_or_present("daily_target")
@@ -237,6 +252,7 @@ class NewProjectForm(SettingsForm):
             "responses_per_ranking",
             "rankings_per_prompt",
             "ties_allowed",
+            "rank_top",
             "rating_scale",
             "lease_minutes",
             "practice",
