@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from statistics import median
 from uuid import UUID
 
 from django.core.cache import cache
@@ -379,16 +378,6 @@ def progress(member: Member, *, roughly: bool = False) -> Progress:
     """
     left = left_for(member, roughly=roughly)
     return Progress(member.ranked, ranked_today(member), left.number, left.some)
-
-
-PACE_OF = 20  # rankings over which a labeller's pace is taken
-
-
-def pace(member: Member) -> int | None:
-    """Return the median minutes, at least 1, of the member's last rankings; None without any."""
-    ranked = Assignment.objects.ranked().filter(member=member, seconds__gt=0)
-    seconds = list(ranked.order_by("-submitted_at").values_list("seconds", flat=True)[:PACE_OF])
-    return max(1, round(median(seconds) / 60)) if seconds else None
 
 
 def ranked_today(member: Member) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from labelapp.labelling import assignments, submissions
+from labelapp.labelling.pace import pace
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, MemberMessage, Project, SkipReason
 from labelapp.rendering.markdown import count_words
@@ -39,7 +40,7 @@ def page_context(
     context: dict[str, object] = {
         "member": member,
         "project": project,
-        "pace": assignments.pace(member) if project.show_pace else None,
+        "pace": pace(member),
         "progress": assignments.progress(member, roughly=assignment is not None),
         "unread": unread(member),
         "assignment": assignment,

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.db.writer import write
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.forms import RankingForm, SkipForm, posted_seconds, posted_uuid
+from labelapp.labelling.pace import pace
 from labelapp.labelling.page import page_context, unread
 from labelapp.labelling.practice.marking import needs_practice
 from labelapp.labelling.ranking_input import RankingInput
@@ -128,8 +129,7 @@ def next_response(
 
     def context() -> dict[str, object]:
         progress = assignments.progress(member, roughly=True)
-        pace = assignments.pace(member) if member.project.show_pace else None
-        shown = {"progress": progress, "pace": pace, "project": member.project}
+        shown = {"progress": progress, "pace": pace(member), "project": member.project}
         return shown | {"unread": unread(member)} | stored
 
     return LateResponse(request, "labelling/_done.html", context)

@@ -3,7 +3,7 @@
 import pytest
 
 from labelapp.labelling import assignments
-from labelapp.labelling.assignments import pace
+from labelapp.labelling.pace import pace
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project
 from tests.conftest import AddPrompt, sign_in
@@ -39,4 +39,5 @@ def test_the_pace_is_shown_if_the_project_says_so(three_ranked: Member, project:
 
 
 def test_without_rankings_there_is_no_pace(labeller: Member) -> None:
+    labeller.project.show_pace = True
     assert pace(labeller) is None
