@@ -268,6 +268,10 @@ if EMAIL_HOST and not PUBLIC_URL.startswith(("http://", "https://")):
 # Webhooks are posted to any address on the internet, and to one of this network only if this is on.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = switch("WEBHOOKS_TO_PRIVATE_ADDRESSES")
 
+PROJECT_CREATORS = os.environ.get("PROJECT_CREATORS") or "superusers"
+if PROJECT_CREATORS not in ("superusers", "staff", "everyone"):
+    stop(f"PROJECT_CREATORS={PROJECT_CREATORS!r} is none of superusers, staff and everyone")
+
 # What a run may begin with: models of the Hugging Face hub by name, and the folders in MODELS_DIR.
 MODELS = words("MODELS", "gpt2")
 MODELS_DIR = Path(os.environ.get("MODELS_DIR") or DATA_DIR / "models")

@@ -12,10 +12,12 @@ from labelapp.labelling import views as labelling
 from labelapp.labelling import work_views as work
 from labelapp.notifications import views as notifications
 from labelapp.notifications import webhook_views as webhook
+from labelapp.labelling.practice import own_views as own_practice
+from labelapp.labelling.practice import views as practice
 from labelapp.overview import views as overview
 from labelapp.palette import views as palette
 from labelapp.people import views as person
-from labelapp.projects.views import accounts, invitations, progress, projects, prompts
+from labelapp.projects.views import accounts, invitations, progress, projects, prompts, setup
 from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
 from labelapp.quality.views import agreement, disagreements
@@ -63,8 +65,7 @@ urlpatterns = [
     path("join/<str:token>/", invitations.join, name="join"),
     path("tensorboard/", runs.tensorboard, name="tensorboard"),
     path("tensorboard/<path:path>", runs.tensorboard),
-    path("projects/new/", projects.new, name="project_new"),
-    path("projects/new/preview/", projects.new_preview, name="project_new_preview"),
+    path("projects/new/", setup.new, name="project_new"),
     path("projects/<slug:slug>/", overview.detail, name="project"),
     path("projects/<slug:slug>/live/", overview.live, name="project_live"),
     path("projects/<slug:slug>/find/", palette.index, name="find"),
@@ -75,6 +76,17 @@ urlpatterns = [
     ),
     path("projects/<slug:slug>/webhook/", webhook.index, name="webhook"),
     path("projects/<slug:slug>/webhook/act/", webhook.act, name="webhook_act"),
+    path("projects/<slug:slug>/setup/", setup.resume, name="project_setup"),
+    path("projects/<slug:slug>/setup/name/", setup.name, name="project_setup_name"),
+    path(
+        "projects/<slug:slug>/setup/guidelines/", setup.guidelines, name="project_setup_guidelines"
+    ),
+    path("projects/<slug:slug>/setup/file/", setup.leave_file, name="project_setup_file"),
+    path("projects/<slug:slug>/setup/people/", setup.people, name="project_setup_people"),
+    path("projects/<slug:slug>/setup/finish/", setup.finish, name="project_setup_finish"),
+    path("projects/<slug:slug>/archive/", projects.archive, name="project_archive"),
+    path("projects/<slug:slug>/restore/", projects.restore, name="project_restore"),
+    path("projects/<slug:slug>/duplicate/", projects.duplicate, name="project_duplicate"),
     path("projects/<slug:slug>/delete/", projects.delete, name="project_delete"),
     path("projects/<slug:slug>/people/", people.index, name="people"),
     path("projects/<slug:slug>/people/<row:pk>/", person.detail, name="person"),
@@ -135,6 +147,11 @@ urlpatterns = [
         name="labelling_dismiss",
     ),
     path("projects/<slug:slug>/labelling/undo/", labelling.undo, name="labelling_undo"),
+    path("projects/<slug:slug>/practice/", practice.start, name="practice"),
+    path("projects/<slug:slug>/practice/<row:place>/", practice.task, name="practice_task"),
+    path("projects/<slug:slug>/practice/<row:place>/texts/", practice.texts, name="practice_texts"),
+    path("projects/<slug:slug>/practice/skip/", practice.skip, name="practice_skip"),
+    path("projects/<slug:slug>/practice/prompts/", own_practice.index, name="practice_prompts"),
     path("projects/<slug:slug>/my-work/", work.index, name="work"),
     path("projects/<slug:slug>/my-work/<uuid:token>/", work.detail, name="work_task"),
     path("projects/<slug:slug>/my-work/<uuid:token>/texts/", work.texts, name="work_texts"),

@@ -26,6 +26,7 @@ SETTINGS = (
     "responses_per_ranking",
     "rankings_per_prompt",
     "ties_allowed",
+    "rank_top",
     "rating_scale",
     "flags",
     "lease_minutes",
@@ -33,6 +34,9 @@ SETTINGS = (
     "gold_share",
     "repeat_share",
     "repeat_after_days",
+    "practice",
+    "show_pace",
+    "daily_target",
 )
 MAX_MANIFEST = 64 * 2**20  # bytes; a manifest lists all members of a project
 

@@ -12,7 +12,7 @@ from labelapp.exporting import exports, tasks
 from labelapp.exporting.forms import ExportForm
 from labelapp.jobs import files
 from labelapp.models import Exclusion, Export, Member, State
-from labelapp.web.access import signed_in, trainer_view
+from labelapp.web.access import signed_in, trainer_view, when_archived
 
 
 def prepared_context(member: Member) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def prepared_context(member: Member) -> dict[str, Any]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @trainer_view
+@when_archived
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     form = ExportForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -71,6 +72,7 @@ def file(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
 
 @require_POST
 @trainer_view
+@when_archived
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     files.request_stop(get_object_or_404(Export, pk=pk, project=member.project))
     return redirect("export", member.project.slug)
@@ -78,6 +80,7 @@ def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_POST
 @trainer_view
+@when_archived
 def remove(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     exports.remove(get_object_or_404(Export, pk=pk, project=member.project))
     return redirect("export", member.project.slug)

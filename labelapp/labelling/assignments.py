@@ -92,8 +92,10 @@ def current_assignment(member: Member) -> Assignment | None:
     """Return what the member is to rank now: the one begun last, else a newly claimed one.
 
     None when every prompt of the project has, or is getting, the rankings it wants from others
-    or has been ranked by this member, and when the project is paused.
+    or has been ranked by this member, and when the project is paused or archived.
     """
+    if member.project.is_archived:
+        return None
     # The usual case writes nothing, so that no page waits for whoever writes at length.
     shown = Assignment.objects.open().filter(member=member, shown_at__isnull=False)
     assignment = shown.select_related("prompt").order_by("-shown_at").first()
@@ -134,6 +136,8 @@ def advance(
 
 def next_assignment(member: Member, current: Assignment) -> Assignment | None:
     """Return what the member will get after the current one, claimed now so that it can wait."""
+    if member.project.is_archived:
+        return None
     with turn(member):
         others = [one for one in lock_assignments(member) if one != current]
         return resume(member, others) or claim(member)

@@ -60,6 +60,7 @@ def assign_gold(member: Member) -> Assignment | None:
         is_gold=True,
         prompt__project=member.project_id,
         prompt__taken_out=False,
+        prompt__practice=None,  # its answer is explained to labellers
     )
     ranking = gold.select_related("prompt").order_by("?").first()
     if ranking is None:

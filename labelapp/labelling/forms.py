@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Project, SkipReason
@@ -57,22 +57,29 @@ def number(highest: int, out_of_range: str, required: str = "") -> forms.Integer
 
 
 class RankingForm(forms.Form):
-    """A posted ranking of lettered responses, whose errors are sentences."""
+    """A posted ranking of lettered responses, whose errors are sentences.
+
+    Every response needs a rank, or with `partial` as many as the project's setting rank_top says.
+    """
 
     note = forms.CharField(required=False, max_length=MAX_NOTE)
     all_bad = forms.BooleanField(required=False)
 
-    def __init__(self, data: Any, *, letters: Sequence[str], project: Project) -> None:
+    def __init__(
+        self, data: Any, *, letters: Sequence[str], project: Project, partial: bool = False
+    ) -> None:
         super().__init__(data)
         self.letters = list(letters)
         self.project = project
+        self.fewest = project.fewest_ranks(len(self.letters)) if partial else len(self.letters)
+        needs_all = self.fewest == len(self.letters)
         self.shown_flags = list(project.flags)
         for letter in self.letters:
             names = {"letter": letter, "highest": len(self.letters)}
             self.fields[rank_field(letter)] = number(
                 len(self.letters),
                 _("The rank of %(letter)s must be from 1 to %(highest)s.") % names,
-                required=_("%(letter)s has no rank yet.") % names,
+                required=_("%(letter)s has no rank yet.") % names if needs_all else "",
             )
             if project.rating_scale:
                 names["highest"] = project.rating_scale
@@ -92,10 +99,19 @@ class RankingForm(forms.Form):
         strangers = [key for key in self.data if key.startswith("rank-") and key not in known]
         if strangers:
             self.add_error(None, _("The ranking names a response that is not part of this task."))
+        if not self.errors and (ranked := len(self.entered.ranks)) < self.fewest:
+            self.add_error(None, self.too_few(ranked))
         if not self.errors and not self.project.ties_allowed:
             for problem in self.ties():
                 self.add_error(None, problem)
         return self.cleaned_data
+
+    def too_few(self, ranked: int) -> str:
+        return ngettext(
+            "Rank at least the best %(fewest)s responses; %(ranked)s has a rank.",
+            "Rank at least the best %(fewest)s responses; %(ranked)s have a rank.",
+            ranked,
+        ) % {"fewest": self.fewest, "ranked": ranked}
 
     def ties(self) -> Iterator[str]:
         ranks = self.entered.ranks

@@ -12,7 +12,10 @@ from training.rankings import UNRANKED
 
 @dataclass(frozen=True)
 class RankingInput:
-    """A ranking with scores, flags and a note, by letter; incomplete in a draft."""
+    """A ranking with scores, flags and a note, by letter; incomplete in a draft.
+
+    Responses without a rank are below the others in a stored ranking.
+    """
 
     ranks: Mapping[str, int]  # 1 = best, ties share one
     scores: Mapping[str, int] = field(default_factory=dict)  # 1 to the project's rating_scale
@@ -43,8 +46,10 @@ class RankingInput:
 
     def placements(self, ranking: Ranking, by_letter: Mapping[str, int]) -> Iterator[Placement]:
         """Yield the placements of a stored ranking, given the id of the response by letter."""
-        for letter, rank in close_gaps(self.ranks).items():
-            yield Placement(ranking=ranking, response_id=by_letter[letter], rank=rank)
+        ranks = close_gaps(self.ranks)
+        for letter, response_id in by_letter.items():
+            rank = ranks.get(letter, UNRANKED)
+            yield Placement(ranking=ranking, response_id=response_id, rank=rank)
 
     def normalized(self) -> "RankingInput":
         """Return this as it is when stored and read again."""

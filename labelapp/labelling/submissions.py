@@ -82,10 +82,13 @@ def submit(
     of the same ranking, stores nothing and returns the stored ranking; a different one adds a
     version. When the prompt's slots have gone to others since the lease ran out, the ranking is
     kept and marked as surplus, and so is that of a control.
-    Raises ValueError unless every shown response, and nothing else, has a rank.
+    Raises ValueError unless every shown response, or as many as the project's setting rank_top
+    says, and nothing else has a rank.
     """
-    if sorted(entered.ranks) != letters(assignment):
-        raise ValueError(f"expected ranks for {letters(assignment)}, got {sorted(entered.ranks)}")
+    shown = letters(assignment)
+    fewest = assignment.member.project.fewest_ranks(len(shown))
+    if not set(entered.ranks) <= set(shown) or len(entered.ranks) < fewest:
+        raise ValueError(f"expected {fewest} ranks of {shown}, got {sorted(entered.ranks)}")
     key = submit_key(key, entered, repeat=assignment.repeat)
     versions = versions_of(assignment) if assignment.ranked_before else []
     if (same := same_submit(versions, key)) is not None:

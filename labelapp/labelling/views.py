@@ -21,10 +21,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.db.writer import write
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.forms import RankingForm, SkipForm, posted_seconds, posted_uuid
+from labelapp.labelling.pace import pace
 from labelapp.labelling.page import page_context, unread
+from labelapp.labelling.practice.marking import needs_practice
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, MemberMessage
-from labelapp.web.access import member_view, membership, require_member, signed_in
+from labelapp.web.access import member_view, membership, require_member, require_open, signed_in
 from labelapp.web.middleware import PageRequest, translated
 
 View = Callable[..., HttpResponseBase]
@@ -61,6 +63,7 @@ def posted_assignment(name: str) -> Callable[[View], View]:
             with write():
                 member = membership(signed_in(request), slug, assignments.LOCKED_MEMBERS)
                 require_member(member)
+                require_open(member)
                 with assignments.save_counts(member):
                     locked = assignments.lock_assignments(member, token)
                     assignment = next((one for one in locked if one.token == token), None)
@@ -126,7 +129,8 @@ def next_response(
 
     def context() -> dict[str, object]:
         progress = assignments.progress(member, roughly=True)
-        return {"progress": progress, "project": member.project, "unread": unread(member)} | stored
+        shown = {"progress": progress, "pace": pace(member), "project": member.project}
+        return shown | {"unread": unread(member)} | stored
 
     return LateResponse(request, "labelling/_done.html", context)
 
@@ -144,6 +148,8 @@ def ranking_page(request: PageRequest, slug: str) -> HttpResponseBase:
 def show(request: PageRequest, member: Member) -> HttpResponse:
     """Show what the member is to rank now."""
     require_member(member)
+    if needs_practice(member):
+        return redirect("practice", member.project.slug)
     return assignment_response(request, member, assignments.current_assignment(member))
 
 
@@ -168,7 +174,8 @@ def submit(request: PageRequest, assignment: Assignment, locked: list[Assignment
 def ranking_form(request: PageRequest, assignment: Assignment) -> RankingForm:
     """Return the form of an assignment with what was posted."""
     letters = submissions.letters(assignment)
-    return RankingForm(request.POST, letters=letters, project=assignment.member.project)
+    project = assignment.member.project
+    return RankingForm(request.POST, letters=letters, project=project, partial=True)
 
 
 @translated

@@ -28,6 +28,16 @@ def get_project(slug: str) -> Project:
     return project
 
 
+def get_open_project(slug: str) -> Project:
+    """Return a project that may be changed. Raises CommandError for an archived one as well."""
+    project = get_project(slug)
+    if project.is_archived:
+        raise CommandError(
+            f"the project {slug} is archived; restore it on its pages before you change it"
+        )
+    return project
+
+
 def add_person_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("username")
     parser.add_argument(

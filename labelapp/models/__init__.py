@@ -18,6 +18,7 @@ from labelapp.models.people import (
     counting,
     not_excluded,
 )
+from labelapp.models.practice import PracticePrompt, PracticeResult
 from labelapp.models.projects import (
     INSTRUCTGPT_FLAGS,
     MAX_RESPONSES,
@@ -26,6 +27,7 @@ from labelapp.models.projects import (
     Member,
     Project,
     Role,
+    SetupStep,
     User,
 )
 from labelapp.models.prompts import Prompt, PromptChange, Response, hash_responses, hash_text
@@ -81,6 +83,8 @@ __all__ = [
     "NotificationChoice",
     "Origin",
     "Placement",
+    "PracticePrompt",
+    "PracticeResult",
     "Project",
     "PromotionGates",
     "Prompt",
@@ -94,6 +98,7 @@ __all__ = [
     "Role",
     "Score",
     "ServiceToken",
+    "SetupStep",
     "SignInFailures",
     "SkipReason",
     "State",

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Exists, ExpressionWrapper, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 # What a labeller is shown at once: InstructGPT's 4 to 9 (arXiv 2203.02155, section 3.1).
 MIN_RESPONSES = 4
@@ -40,10 +41,13 @@ class User(AbstractUser):
     language = models.CharField(max_length=10, blank=True, default="", db_default="")
 
 
+RESERVED_SLUGS = ("new",)  # their pages would stand behind another page
+
+
 def refuse_reserved(slug: str) -> None:
-    """Raises ValidationError for a slug whose pages would stand behind another page."""
-    if slug == "new":
-        raise ValidationError("“new” is taken; choose another slug.")
+    """Raise ValidationError for a reserved slug."""
+    if slug in RESERVED_SLUGS:
+        raise ValidationError(_("“%(slug)s” is taken; choose another slug.") % {"slug": slug})
 
 
 HIDDEN = "~"  # begins the slug of a project that holds what an import has not published yet
@@ -53,6 +57,10 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def not_deleted(self) -> Self:
         """Return projects without those that are being deleted."""
         return self.filter(deleted_at=None)
+
+    def open(self) -> Self:
+        """Return projects that are neither being deleted nor archived."""
+        return self.not_deleted().filter(archived_at=None)
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
         """Return the projects a person may open: their own, or every one for a superuser."""
@@ -67,6 +75,14 @@ class ProjectManager(models.Manager["Project"]):
 
     def get_queryset(self) -> models.QuerySet["Project"]:
         return super().get_queryset().exclude(slug__startswith=HIDDEN)
+
+
+class SetupStep(models.TextChoices):
+    """The steps of creating a project that follow its name."""
+
+    GUIDELINES = "guidelines"
+    FILE = "file"
+    PEOPLE = "people"
 
 
 class Project(models.Model):
@@ -89,6 +105,12 @@ class Project(models.Model):
     )
     ties_allowed = models.BooleanField(
         default=True, help_text="May two responses share a rank?", verbose_name="ties allowed"
+    )
+    rank_top = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MAX_RESPONSES - 1)],
+        help_text="Labellers rank at least this many, the best; the rest are below. 0 for all.",
     )
     rating_scale = models.PositiveSmallIntegerField(
         default=0,
@@ -132,7 +154,33 @@ class Project(models.Model):
         verbose_name="reviewers may train",
         help_text="May reviewers train models, register them and export rankings?",
     )
+    practice = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Labellers begin with three practice prompts, which count in nothing.",
+    )
+    show_pace = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Labellers see how many prompts they ranked today, and how long each took.",
+    )
+    daily_target = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Prompts a day that a labeller should rank, shown with the pace; 0 for none.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+    # The step of creating it that comes next; empty once it is set up.
+    setup_step = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",
+        choices=SetupStep.choices,
+        editable=False,
+    )
+    # Since when it is archived: hidden from lists and read-only, until it is restored.
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     # When its deletion began. The project is hidden from then on, and its rows go one by one.
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -169,6 +217,14 @@ class Project(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("project", args=[self.slug])
+
+    def fewest_ranks(self, responses: int) -> int:
+        """Return how many of this many responses need a rank; the others may stay below."""
+        return min(self.rank_top or responses, responses)
+
+    @property
+    def is_archived(self) -> bool:
+        return self.archived_at is not None
 
     @property
     def staging_slug(self) -> str:

@@ -110,7 +110,7 @@ def people(project: Project, words: list[str]) -> list[Entry]:
 
 
 def projects(user: User, here: Project, words: list[str]) -> list[Entry]:
-    found = Project.objects.visible_to(user).exclude(pk=here.pk)
+    found = Project.objects.visible_to(user).filter(archived_at=None).exclude(pk=here.pk)
     for word in words:
         found = found.filter(name__icontains=word)
     return [Entry(project.name, project.get_absolute_url()) for project in found[:MOST]]

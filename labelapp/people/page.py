@@ -7,6 +7,7 @@ from django.core import signing
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 
+from labelapp.labelling.practice.marking import result_of
 from labelapp.models import Exclusion, Member, Prompt
 from labelapp.people import over_time, own_rankings
 from labelapp.people.forms import ExclusionForm, TextForm
@@ -59,6 +60,7 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "order": order,
         "query": f"sort={order}&" if order else "",
         "controls": [own_rankings.gold_results(person), own_rankings.repeat_results(person)],
+        "practice": result_of(person),
         "asked": asked,
         "asked_token": query.get("asked", "") if asked else "",
         "notes": person.notes.select_related("author") if viewer.manages else [],

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labelapp.db.locks import Holder, WorkLock
 from labelapp.db.writer import write
@@ -84,13 +85,17 @@ def check_nothing_runs(members: Sequence[Member]) -> None:
         job = model._default_manager.active().filter(project__in=projects).first()
         if job is not None:
             raise CannotAnonymiseError(
-                f"{job.project}: {model._meta.verbose_name} {job.pk} is in progress. Wait for its "
-                "end, or stop it, and try again."
+                _(
+                    "%(project)s: %(job)s %(number)s is in progress. Wait for its end, or stop it, "
+                    "and try again."
+                )
+                % {"project": job.project, "job": model._meta.verbose_name, "number": job.pk}
             )
     for member in members:
         if WorkLock(member.project.staging_slug).holder() == Holder.ALIVE:
             raise CannotAnonymiseError(
-                f"{member.project}: an import is in progress. Wait for its end, and try again."
+                _("%(project)s: an import is in progress. Wait for its end, and try again.")
+                % {"project": member.project}
             )
 
 

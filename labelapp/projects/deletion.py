@@ -23,6 +23,7 @@ from labelapp.models import (
     Comment,
     FileTransfer,
     Job,
+    Member,
     Project,
     Prompt,
     Ranking,
@@ -41,6 +42,13 @@ logger = logging.getLogger("labelapp.audit")
 
 class CannotDeleteError(Exception):
     """The deletion cannot go on now; the message says why and what to do."""
+
+
+def may_delete(member: Member) -> bool:
+    """Return whether a member may delete their project: a manager only until it has rankings."""
+    if member.user is not None and member.user.is_superuser:
+        return True
+    return member.manages and not Ranking.objects.filter(prompt__project=member.project).exists()
 
 
 def count(project: Project) -> dict[str, int]:

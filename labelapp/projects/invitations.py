@@ -83,6 +83,8 @@ def reason_over(invitation: Invitation) -> str:
         return _("This invitation has expired.")
     if invitation.uses_left == 0:
         return _("This invitation was for one person and has been used.")
+    if invitation.project.is_archived:
+        return _("The project is archived.")
     if not invitation.maker_manages:
         return _("The person who made this invitation no longer manages the project.")
     return ""
@@ -116,6 +118,8 @@ def accept(*, invitation: Invitation, user: User) -> Member:
     if member is not None and member.is_active and not is_higher(invitation.role, member.role):
         return member
     check_not_removed(invitation, member)
+    if project.is_archived:
+        check(invitation)
     use(invitation)
     if member is None:
         name = free_name(project, user.username)

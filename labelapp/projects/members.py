@@ -7,12 +7,29 @@ the project first, then the member, whose assignments it may change.
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from labelapp.labelling.assignments import lock_member, release_slot
 from labelapp.models import Invitation, Member, Project, Role
 
 # From the lowest role to the highest. Each may do everything that the lower ones may.
 ROLE_ORDER = [Role.LABELLER, Role.REVIEWER, Role.MANAGER]
+
+MADE_MEANWHILE = {
+    Role.LABELLER: gettext_lazy(
+        "Somebody else has made %(name)s a labeller meanwhile. Change the role again if you still "
+        "want to."
+    ),
+    Role.REVIEWER: gettext_lazy(
+        "Somebody else has made %(name)s a reviewer meanwhile. Change the role again if you still "
+        "want to."
+    ),
+    Role.MANAGER: gettext_lazy(
+        "Somebody else has made %(name)s a manager meanwhile. Change the role again if you still "
+        "want to."
+    ),
+}
 
 # The groups in which a page lists members.
 ACTIVE, REMOVED, IMPORTED = "active", "removed", "imported"
@@ -70,10 +87,7 @@ def change_role(*, member: Member, role: str, instead_of: str | None = None) -> 
     lock_members(member.project)
     member.refresh_from_db(fields=["role"])
     if instead_of is not None and member.role not in (instead_of, role):
-        raise ChangedMeanwhileError(
-            f"Somebody else has made {member.name} a {member.role} meanwhile. Change the role "
-            "again if you still want to."
-        )
+        raise ChangedMeanwhileError(MADE_MEANWHILE[Role(member.role)] % {"name": member.name})
     if role != Role.MANAGER:
         keep_a_manager(member)
     member.role = role
@@ -136,7 +150,8 @@ def keep_a_manager(member: Member) -> None:
     )
     if set(managers.values_list("pk", flat=True)) == {member.pk}:
         raise LastManagerError(
-            f"{member.name} is the only manager of this project. Make someone else a manager first."
+            _("%(name)s is the only manager of this project. Make someone else a manager first.")
+            % {"name": member.name}
         )
 
 

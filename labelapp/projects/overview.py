@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet, Value
 
 from labelapp.db.cache import Cached, cached, cached_each
 from labelapp.labelling import queue
@@ -66,10 +65,12 @@ def count(project: Project) -> Counts:
 
 
 def overview(user: User) -> list[ProjectCard]:
-    """Return the projects that `user` may open, with their role and the work that waits."""
-    projects = list(Project.objects.visible_to(user))
+    """Return the open projects of `user`, with their role and the work that waits."""
+    projects = list(Project.objects.visible_to(user).open())
     own = list(
-        user.memberships.filter(project__deleted_at=None, is_active=True).select_related("project")
+        user.memberships.filter(
+            project__deleted_at=None, project__archived_at=None, is_active=True
+        ).select_related("project")
     )
     memberships = {member.project_id: member for member in own}
     rankings = cached_each("rankings", [project.pk for project in projects], current_rankings)
@@ -93,20 +94,23 @@ def overview(user: User) -> list[ProjectCard]:
 
 def to_switch_to(user: User) -> QuerySet[Project]:
     """Return the projects that the header offers. Longer lists are on the start page."""
-    return Project.objects.visible_to(user)[:SWITCHED]
+    return Project.objects.visible_to(user).open()[:SWITCHED]
+
+
+def archived(user: User) -> QuerySet[Project]:
+    """Return the archived projects of `user`, the last ones first.
+
+    Each is annotated with `may_restore`: the user manages it.
+    """
+    managed = Member.objects.filter(
+        project=OuterRef("pk"), user=user, role=Role.MANAGER, is_active=True
+    )
+    may_restore = Value(True) if user.is_superuser else Exists(managed)
+    projects = Project.objects.visible_to(user).filter(archived_at__isnull=False)
+    return projects.annotate(may_restore=may_restore).order_by("-archived_at")
 
 
 def current_rankings(projects: Sequence[int]) -> dict[int, int]:
     """Return the number of current rankings by project."""
     current = Ranking.objects.counting().filter(prompt__project__in=projects)
     return dict(current.values_list("prompt__project").annotate(Count("pk")))
-
-
-def create(*, manager: User, project: Project) -> Project:
-    """Save a new project with its first manager."""
-    with transaction.atomic():
-        project.save()
-        Member.objects.create(
-            project=project, user=manager, name=manager.username, role=Role.MANAGER
-        )
-    return project

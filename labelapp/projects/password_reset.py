@@ -11,6 +11,7 @@ from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+from django.utils.translation import gettext as _
 
 from labelapp.models import Member, Role, User
 from labelapp.web.signin import failures_of
@@ -48,7 +49,9 @@ def create_path(*, manager: Member, person: Member) -> str:
     """
     user = person.user
     if user is None or not user.is_active or not person.is_active:
-        raise CannotResetError(f"{person.name} cannot sign in to this project.")
+        raise CannotResetError(
+            _("%(name)s cannot sign in to this project.") % {"name": person.name}
+        )
     check(manager=manager, user=user)
     logger.info("%s made a password link for %s", manager.user, user)
     uid = urlsafe_base64_encode(force_bytes(user.pk))
@@ -58,11 +61,14 @@ def create_path(*, manager: Member, person: Member) -> str:
 def check(*, manager: Member, user: User) -> None:
     """Raise CannotResetError if the person can open more than the manager manages."""
     if user.pk == manager.user_id:
-        raise CannotResetError("Change your own password on the page of your account.")
+        raise CannotResetError(_("Change your own password on the page of your account."))
     if user.is_superuser or user.is_staff or has_permissions(user):
         raise CannotResetError(
-            f"{user.username} is an administrator. Only another administrator can set a new "
-            "password for them, on the administration pages."
+            _(
+                "%(name)s is an administrator. Only another administrator can set a new password "
+                "for them, on the administration pages."
+            )
+            % {"name": user.username}
         )
     if manager.user is not None and manager.user.is_superuser:
         return
@@ -71,8 +77,11 @@ def check(*, manager: Member, user: User) -> None:
     others = Member.objects.filter(user=user).exclude(project__in=managed.values("project"))
     if others.exists():
         raise CannotResetError(
-            f"{user.username} is also in a project that you don’t manage. Ask an administrator to "
-            "set a new password for them."
+            _(
+                "%(name)s is also in a project that you don’t manage. Ask an administrator to set "
+                "a new password for them."
+            )
+            % {"name": user.username}
         )
 
 

@@ -278,6 +278,11 @@ def remove_from_queue(*, prompts: QuerySet[Prompt]) -> int:
     )
 
 
+def queued(project: Project) -> QuerySet[Prompt]:
+    """Return the prompts that are, or were, to be ranked here and not removed from the queue."""
+    return Prompt.objects.filter(project=project, rankings_wanted__gt=0, taken_out=False)
+
+
 @transaction.atomic
 def set_rankings_wanted(*, project: Project, wanted: int) -> int:
     """Set the number of rankings for every queued prompt, and return how many prompts changed.
@@ -288,9 +293,10 @@ def set_rankings_wanted(*, project: Project, wanted: int) -> int:
     """
     look_from_the_top(project.members.all())
     taken = F("rankings_wanted") - F("rankings_needed")
-    queued = Prompt.objects.filter(project=project, rankings_wanted__gt=0, taken_out=False)
-    changing = queued.alias(target=Greatest(taken, Value(wanted))).exclude(
-        rankings_wanted=F("target")
+    changing = (
+        queued(project)
+        .alias(target=Greatest(taken, Value(wanted)))
+        .exclude(rankings_wanted=F("target"))
     )
     return locked(changing).update(
         rankings_wanted=Greatest(taken, Value(wanted)),

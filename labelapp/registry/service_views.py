@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from labelapp.models import Alias, Member, Role, ServiceToken
 from labelapp.registry import service, tokens, versions
 from labelapp.registry.forms import TokenForm
-from labelapp.web.access import member_view, signed_in
+from labelapp.web.access import member_view, signed_in, when_archived
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -44,6 +44,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_POST
 @member_view(Role.MANAGER)
+@when_archived
 def revoke(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     token = get_object_or_404(ServiceToken, pk=pk, project=member.project)
     tokens.revoke(token, signed_in(request))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any, cast
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
@@ -20,6 +21,7 @@ from labelapp.models import Member, Project, Role, User
 
 View = Callable[..., HttpResponseBase]
 
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 REVIEWERS = (Role.MANAGER, Role.REVIEWER)
 
 
@@ -48,12 +50,40 @@ def membership(user: User, slug: str, members: QuerySet[Member] | None = None) -
     return Member(project=project, user=user, name=user.username, role=Role.MANAGER)
 
 
-def require_administrator(request: HttpRequest, action: str) -> User:
-    """Return the user if they are a superuser. Raises PermissionDenied, which names the action."""
+def require_administrator(request: HttpRequest, problem: str) -> User:
+    """Return the user if they are a superuser. Raises PermissionDenied with the problem."""
     user = signed_in(request)
     if not user.is_superuser:
-        raise PermissionDenied(f"Only an administrator can {action}.")
+        raise PermissionDenied(problem)
     return user
+
+
+def may_create_projects(user: User) -> bool:
+    """Return whether the setting PROJECT_CREATORS lets a user create projects."""
+    creators = settings.PROJECT_CREATORS
+    return user.is_superuser or creators == "everyone" or (creators == "staff" and user.is_staff)
+
+
+def require_creator(request: HttpRequest) -> User:
+    """Return the user if they may create projects. Raises PermissionDenied."""
+    user = signed_in(request)
+    if not may_create_projects(user):
+        raise PermissionDenied(_("You cannot create projects here. Ask an administrator."))
+    return user
+
+
+def require_open(member: Member) -> None:
+    """Raise PermissionDenied if the project is archived, and so cannot be changed."""
+    if member.project.is_archived:
+        raise PermissionDenied(
+            _("This project is archived and cannot be changed. A manager can restore it.")
+        )
+
+
+def when_archived(view: View) -> View:
+    """Let a view of member_view change an archived project; put it below member_view."""
+    view.when_archived = True  # type: ignore[attr-defined]
+    return view
 
 
 def require_member(member: Member) -> None:
@@ -70,7 +100,8 @@ def require_member(member: Member) -> None:
 def member_view(*roles: Role) -> Callable[[View], View]:
     """Call the view as view(request, member, ...) if the member has one of the roles.
 
-    Without roles, every member of the project may open the page.
+    Without roles, every member of the project may open the page. An archived project is not
+    changed, unless the view is marked with when_archived.
     """
 
     def decorate(view: View) -> View:
@@ -80,8 +111,12 @@ def member_view(*roles: Role) -> Callable[[View], View]:
             request.member = member  # type: ignore[attr-defined]  # for the menu
             if roles and member.role not in roles:
                 raise PermissionDenied(
-                    f"Only a {' or '.join(roles)} of this project can open this page."
+                    _("Only a manager or reviewer of this project can open this page.")
+                    if Role.REVIEWER in roles
+                    else _("Only a manager of this project can open this page.")
                 )
+            if request.method not in SAFE_METHODS and not getattr(view, "when_archived", False):
+                require_open(member)
             return view(request, member, **kwargs)
 
         return guarded
@@ -93,7 +128,7 @@ def require_trainer(member: Member) -> None:
     """Raise PermissionDenied unless the member may train models and export rankings."""
     if not member.may_train:
         raise PermissionDenied(
-            "Only a manager of this project can do this, or a reviewer if its settings say so."
+            _("Only a manager of this project can do this, or a reviewer if its settings say so.")
         )
 
 

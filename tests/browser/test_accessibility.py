@@ -258,6 +258,32 @@ def test_a_visitors_pages(
     faults.look("joining refused")
 
 
+def look_at_setup_and_practice(faults: Faults, page: Page, url: str, project: Project) -> None:
+    page.goto(f"{url}/projects/new/")
+    page.get_by_text("Advanced").click()
+    faults.look("a new project, unfolded")
+    page.goto(f"{url}/projects/kitchen/setup/guidelines/")
+    page.get_by_role("button", name="Writing").click()
+    faults.look("guidelines from a template")
+    page.goto(f"{url}/projects/kitchen/settings/")
+    page.get_by_label("Rankings per prompt").fill("7")
+    page.get_by_role("button", name="Save settings").click()
+    expect(page.get_by_text("that are here?").or_(page.get_by_text("are saved."))).to_be_visible()
+    faults.look("settings that ask about prompts")
+    Project.objects.filter(pk=project.pk).update(setup_step="file")
+    faults.visit(url, ["projects/kitchen/uploads/", ""])
+    page.goto(f"{url}/projects/kitchen/practice/3/")
+    faults.look("a practice prompt")
+    for card in page.get_by_role("article").all():
+        card.get_by_role("radio", name="2", exact=True).last.check()
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_text("You gave them the same rank.").first).to_be_visible()
+    faults.look("a practice prompt, marked")
+    Project.objects.filter(pk=project.pk).update(setup_step="", archived_at=timezone.now())
+    faults.visit(url, ["", "projects/kitchen/", "projects/kitchen/settings/"])
+    Project.objects.filter(pk=project.pk).update(archived_at=None)
+
+
 def test_a_managers_pages(
     faults: Faults, page: Page, live_server: Any, sign_in_as: As, run: TrainingRun, link: str
 ) -> None:
@@ -285,10 +311,12 @@ def test_a_managers_pages(
         f"runs/{run.pk}/files/", f"runs/{run.pk + 1}/delete/",
         "reviewing/", "reviewing/?q=none", f"reviewing/{prompt}/", "reviewing/figures/",
         "agreement/",
+        "setup/name/", "setup/guidelines/", "setup/people/", "duplicate/", "practice/prompts/",
         "models/", "models/1/", "models/2/promote/", "models/service/", "models/playground/",
     )  # fmt: skip
     faults.visit(live_server.url, ["", "projects/new/", "account/"])
     faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])
+    look_at_setup_and_practice(faults, page, live_server.url, project)
     page.goto(f"{live_server.url}/projects/kitchen/prompts/{prompt}/")
     page.keyboard.press("w")
     expect(page.locator("article .written")).to_have_count(4)

@@ -27,6 +27,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--no-ties", action="store_true", help="do not allow tied responses")
         parser.add_argument(
+            "--no-practice",
+            action="store_true",
+            help="labellers begin with their first prompt, without practice prompts",
+        )
+        parser.add_argument(
             "--from-manifest",
             metavar="FILE",
             help="take the settings, and the people of an archive, from the manifest of an export",
@@ -48,6 +53,7 @@ class Command(BaseCommand):
             "guidelines": file.read() if (file := options["guidelines_file"]) else None,
             "rankings_per_prompt": options["rankings_per_prompt"],
             "ties_allowed": False if options["no_ties"] else None,
+            "practice": None if options["from_manifest"] else not options["no_practice"],
         }
         settings = {name: value for name, value in options_given.items() if value is not None}
         path = options["from_manifest"]

@@ -12,7 +12,7 @@ from labelapp.management.errors import import_errors
 from labelapp.management.options import (
     add_project_option,
     add_reading_options,
-    get_project,
+    get_open_project,
     lines_of,
     reading_options,
 )
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         add_reading_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = get_project(options["project"])
+        project = get_open_project(options["project"])
         if not 0 < len(options["labeller"]) <= MAX_NAME:
             raise CommandError(f"--labeller takes a name of at most {MAX_NAME} characters")
         start = time.monotonic()

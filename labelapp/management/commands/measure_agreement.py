@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from labelapp.management.options import add_project_option, get_project
+from labelapp.management.options import add_project_option, get_open_project
 from labelapp.models import AgreementMeasurement, State
 from labelapp.quality.coefficients import measure
 from labelapp.quality.control_checks import checks_by_prompt
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--by-task", action="store_true", help=argparse.SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = get_project(options["project"])
+        project = get_open_project(options["project"])
         started = timezone.now()
         with Recorder(project) as recorder:
             agreement = measure(

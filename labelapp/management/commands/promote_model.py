@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from labelapp.management.options import add_project_option, get_project
+from labelapp.management.options import add_project_option, get_open_project
 from labelapp.models import Project, TrainingRun
 from labelapp.registry import promotion, versions
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         reason = options["reason"].strip()
         if not 0 < len(reason) <= MOST_CHARACTERS:
             raise CommandError(f"--reason must have 1 to {MOST_CHARACTERS} characters")
-        run = find_run(get_project(options["project"]), options["run"])
+        run = find_run(get_open_project(options["project"]), options["run"])
         try:
             version = versions.register(run)
             prepared = promotion.prepare(version)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from labelapp.importing.importer import import_prompts_to_fill
 from labelapp.importing.sampling import Sampled, Settings, count_lacking, fill
 from labelapp.management.errors import import_errors
-from labelapp.management.options import add_project_option, get_project
+from labelapp.management.options import add_project_option, get_open_project
 from labelapp.models import MAX_RESPONSES, MIN_RESPONSES, Project
 from training.formats.prompt_file import read_prompts
 from training.plural import counted
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         add_machine_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = get_project(options["project"])
+        project = get_open_project(options["project"])
         settings = settings_of(project, options)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
         start = time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from labelapp.management.options import add_project_option, get_project
+from labelapp.management.options import add_project_option, get_open_project
 from labelapp.models import Project, State, TrainingRun
 from labelapp.runs import lifecycle
 from labelapp.runs.caveats import caveat_sentences
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         training_config.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = get_project(options["project"])
+        project = get_open_project(options["project"])
         if options["unless_trained"] and project.runs.scored().exists():
             self.stdout.write(f"{project.slug} already has a trained model.")
             return

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
 
 
 class ConfirmForm(forms.Form):
@@ -13,9 +14,11 @@ class ConfirmForm(forms.Form):
     def __init__(self, name: str, data: Any) -> None:
         super().__init__(data)
         self.name = name
-        self.fields["typed"].label = f"Type “{name}” to confirm"
+        self.fields["typed"].label = _("Type “%(name)s” to confirm") % {"name": name}
 
     def clean_typed(self) -> str:
         if self.cleaned_data["typed"] != self.name.strip():
-            raise forms.ValidationError(f"Type “{self.name}” exactly as it is written here.")
+            raise forms.ValidationError(
+                _("Type “%(name)s” exactly as it is written here.") % {"name": self.name}
+            )
         return self.name

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import Role
 
@@ -10,16 +11,16 @@ ONE, ANY = "one", "any"
 
 
 class InvitationForm(forms.Form):
-    role = forms.ChoiceField(choices=Role.choices, initial=Role.LABELLER, label="They join as")
+    role = forms.ChoiceField(choices=Role.choices, initial=Role.LABELLER, label=_("They join as"))
     people = forms.ChoiceField(
-        choices=[(ONE, "One person"), (ANY, "Any number of people")],
-        label="The link is for",
+        choices=[(ONE, _("One person")), (ANY, _("Any number of people"))],
+        label=_("The link is for"),
     )
     days = forms.TypedChoiceField(
-        choices=[(1, "1 day"), (7, "7 days"), (30, "30 days")],
+        choices=[(1, _("1 day")), (7, _("7 days")), (30, _("30 days"))],
         coerce=int,
         initial=7,
-        label="It works for",
+        label=_("It works for"),
     )
 
     @property

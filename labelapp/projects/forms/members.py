@@ -1,6 +1,7 @@
 """The form to change a member's role."""
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import Role
 
@@ -10,7 +11,7 @@ class RoleForm(forms.Form):
     role = forms.ChoiceField(
         choices=Role.choices,
         error_messages={
-            "required": "Choose a role.",
-            "invalid_choice": "“%(value)s” is not a role. Choose labeller, reviewer or manager.",
+            "required": _("Choose a role."),
+            "invalid_choice": _("“%(value)s” is not a role. Choose labeller, reviewer or manager."),
         },
     )

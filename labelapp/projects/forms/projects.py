@@ -3,23 +3,39 @@
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import INSTRUCTGPT_FLAGS, Project
-from labelapp.models.projects import MAX_SHARE
+from labelapp.models.projects import MAX_SHARE, refuse_reserved
 from labelapp.web.versions import VersionedForm
 
 MAX_GUIDELINES = 50_000  # characters; they are rendered for every ranking page
 MAX_FLAGS = 30
 MAX_FLAG = 100  # characters
 
-MEASURING = ("gold_share", "repeat_share", "repeat_after_days")
+UNCHANGED_IF_MISSING = (
+    "gold_share",
+    "repeat_share",
+    "repeat_after_days",
+    "daily_target",
+    "rank_top",
+)
 
-SCALES = [(0, "No scores"), (5, "From 1 to 5"), (7, "From 1 to 7, as for InstructGPT")]
+SCALES = [
+    (0, _("No scores")),
+    (5, _("From 1 to 5")),
+    (7, _("From 1 to 7, as for InstructGPT")),
+]
 NO_FLAGS, INSTRUCTGPT, OWN = "off", "instructgpt", "own"
 FLAG_CHOICES = [
-    (NO_FLAGS, "No flags"),
-    (INSTRUCTGPT, f"The {len(INSTRUCTGPT_FLAGS)} flags of InstructGPT"),
-    (OWN, "Your own list"),
+    (NO_FLAGS, _("No flags")),
+    (
+        INSTRUCTGPT,
+        format_lazy(_("The {number} flags of InstructGPT"), number=len(INSTRUCTGPT_FLAGS)),
+    ),
+    (OWN, _("Your own list")),
 ]
 
 
@@ -30,30 +46,43 @@ class SettingsForm(VersionedForm, forms.ModelForm):
         required=False,
         max_length=MAX_GUIDELINES,
         widget=forms.Textarea(attrs={"spellcheck": "true"}),
-        help_text="What makes a response better, in Markdown. Labellers see it at every prompt.",
+        help_text=_("What makes a response better, in Markdown. Labellers see it at every prompt."),
     )
     rating_scale = forms.TypedChoiceField(
         required=False,
         choices=SCALES,
         coerce=int,
-        label="Score of each response",
-        help_text="Labellers can give each response a score before they rank.",
+        label=_("Score of each response"),
+        help_text=_("Labellers can give each response a score before they rank."),
     )
     flag_choice = forms.ChoiceField(
         required=False,
         choices=FLAG_CHOICES,
         widget=forms.RadioSelect,
-        label="Flags",
-        help_text="Problems that a labeller can mark in a single response.",
+        label=_("Flags"),
+        help_text=_("Problems that a labeller can mark in a single response."),
     )
     flag_names = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 8}),
-        label="Names of your flags",
-        help_text=f"One per line, at most {MAX_FLAGS} flags of at most {MAX_FLAG} characters.",
+        label=_("Names of your flags"),
+        help_text=format_lazy(
+            _("One per line, at most {flags} flags of at most {characters} characters."),
+            flags=MAX_FLAGS,
+            characters=MAX_FLAG,
+        ),
+    )
+
+    # Whether a new number of rankings is for the prompts that are here, too.
+    present = forms.ChoiceField(
+        required=False, choices=[("yes", "yes"), ("no", "no")], widget=forms.HiddenInput
     )
 
     instructgpt_flags = INSTRUCTGPT_FLAGS
+    unversioned = frozenset({"present"})
+    is_saved = False
+    prompts_here = 0  # which the page asks about
+    prompts_changed: int | None = None
 
     class Meta:
         model = Project
@@ -63,6 +92,7 @@ class SettingsForm(VersionedForm, forms.ModelForm):
             "responses_per_ranking",
             "rankings_per_prompt",
             "ties_allowed",
+            "rank_top",
             "rating_scale",
             "lease_minutes",
             "paused",
@@ -70,37 +100,64 @@ class SettingsForm(VersionedForm, forms.ModelForm):
             "repeat_share",
             "repeat_after_days",
             "reviewers_train",
+            "practice",
+            "show_pace",
+            "daily_target",
         ]
         labels = {
-            "lease_minutes": "Return a prompt to the queue after (minutes)",
-            "gold_share": "Gold prompts (percent)",
-            "repeat_share": "Repeated prompts (percent)",
-            "repeat_after_days": "Repeated after (days)",
-            "reviewers_train": "Reviewers may train models and export rankings",
+            "rank_top": _("Rank only the best"),
+            "lease_minutes": _("Return a prompt to the queue after (minutes)"),
+            "gold_share": _("Gold prompts (percent)"),
+            "repeat_share": _("Repeated prompts (percent)"),
+            "repeat_after_days": _("Repeated after (days)"),
+            "practice": _("Labellers begin with practice prompts"),
+            "show_pace": _("Labellers see their pace"),
+            "daily_target": _("Daily target (prompts)"),
+            "reviewers_train": _("Reviewers may train models and export rankings"),
         }
         help_texts = {
-            "responses_per_ranking": (
+            "responses_per_ranking": _(
                 "From 4 to 9. If a prompt has more responses, each labeller sees a random "
                 "selection of this many."
             ),
-            "rankings_per_prompt": (
-                "How many labellers rank each prompt. A change applies to prompts imported "
-                "afterwards."
+            "rankings_per_prompt": _(
+                "How many labellers rank each prompt. If you change it, you are asked about the "
+                "prompts that are here."
             ),
-            "lease_minutes": (
+            "rank_top": _(
+                "Labellers rank at least this many, and may leave the rest below: each ranked "
+                "response is better than these, and nothing is said among them. 0 to rank all."
+            ),
+            "lease_minutes": _(
                 "If a labeller closes the page without submitting, another labeller can get the "
                 "prompt after this time."
             ),
             "gold_share": (
-                "Percentage of a labeller’s prompts that have a gold ranking, with which theirs is "
-                f"compared. At most {MAX_SHARE}; 0 for none."
+                format_lazy(
+                    _(
+                        "Percentage of a labeller’s prompts that have a gold ranking, with which "
+                        "theirs is compared. At most {most}; 0 for none."
+                    ),
+                    most=MAX_SHARE,
+                )
             ),
             "repeat_share": (
-                "Percentage of a labeller’s prompts that they have ranked before, to measure how "
-                f"consistent they are. At most {MAX_SHARE}; 0 for none."
+                format_lazy(
+                    _(
+                        "Percentage of a labeller’s prompts that they have ranked before, to "
+                        "measure how consistent they are. At most {most}; 0 for none."
+                    ),
+                    most=MAX_SHARE,
+                )
             ),
-            "reviewers_train": "Promoting a model, and deleting runs, stay with managers.",
-            "repeat_after_days": (
+            "practice": _(
+                "A labeller’s first visit shows three practice prompts with the right answer "
+                "explained. They can be skipped, and count in nothing."
+            ),
+            "show_pace": _("How many prompts they ranked today, and how long each took."),
+            "daily_target": _("Shown with the pace, as in “12 of 20 today”. 0 for none."),
+            "reviewers_train": _("Promoting a model, and deleting runs, stay with managers."),
+            "repeat_after_days": _(
                 "Minimum number of days before a labeller gets a prompt again. Each prompt is "
                 "repeated only once."
             ),
@@ -112,8 +169,9 @@ class SettingsForm(VersionedForm, forms.ModelForm):
         choice = OWN if flags else NO_FLAGS
         self.initial["flag_choice"] = INSTRUCTGPT if flags == INSTRUCTGPT_FLAGS else choice
         # If they are not posted, they stay unchanged.
-        for name in MEASURING:
-            self.fields[name].required = False
+        for name in UNCHANGED_IF_MISSING:
+            if name in self.fields:
+                self.fields[name].required = False
         # A custom list starts with the InstructGPT flags: editing is easier than starting empty.
         self.initial["flag_names"] = "\n".join(flags or INSTRUCTGPT_FLAGS)
 
@@ -125,6 +183,12 @@ class SettingsForm(VersionedForm, forms.ModelForm):
 
     def clean_repeat_after_days(self) -> int:
         return self.posted_or_present("repeat_after_days")
+
+    def clean_rank_top(self) -> int:
+        return self.posted_or_present("rank_top")
+
+    def clean_daily_target(self) -> int:
+        return self.posted_or_present("daily_target")
 
     def posted_or_present(self, name: str) -> int:
         """Return the number posted for a field, or its present value if none was posted."""
@@ -156,25 +220,119 @@ class SettingsForm(VersionedForm, forms.ModelForm):
 def problem_with(names: list[str]) -> str:
     """Return the problem with the names of a project's flags as a sentence, or ""."""
     if not names:
-        return "Enter at least one flag, or choose “No flags”."
+        return gettext("Enter at least one flag, or choose “No flags”.")
     if len(names) > MAX_FLAGS:
-        return f"Enter at most {MAX_FLAGS} flags; these are {len(names)}."
+        return gettext("Enter at most %(most)s flags; these are %(number)s.") % {
+            "most": MAX_FLAGS,
+            "number": len(names),
+        }
     for name in names:
         if len(name) > MAX_FLAG:
-            return f"“{name[:40]}…” is longer than {MAX_FLAG} characters."
+            return gettext("“%(flag)s…” is longer than %(most)s characters.") % {
+                "flag": name[:40],
+                "most": MAX_FLAG,
+            }
     lowered = [name.casefold() for name in names]
     for place, name in enumerate(names):
         if lowered[place] in lowered[:place]:
-            return f"“{name}” is listed twice."
+            return gettext("“%(flag)s” is listed twice.") % {"flag": name}
     return ""
 
 
+class NewProjectForm(SettingsForm):
+    """The first step of a new project: its name, and what rarely needs a change."""
+
+    guidelines = None  # type: ignore[assignment]  # a step of its own
+    present = None  # type: ignore[assignment]
+
+    class Meta(SettingsForm.Meta):
+        fields = [
+            "name",
+            "slug",
+            "responses_per_ranking",
+            "rankings_per_prompt",
+            "ties_allowed",
+            "rank_top",
+            "rating_scale",
+            "lease_minutes",
+            "practice",
+        ]
+        help_texts = {
+            **SettingsForm.Meta.help_texts,
+            "slug": _(
+                "The name in addresses and commands: lowercase letters, digits and hyphens. If you "
+                "leave it empty, it is made from the name."
+            ),
+            "rankings_per_prompt": _(
+                "How many labellers rank each prompt. With 2 or more you can measure how far they "
+                "agree."
+            ),
+            "ties_allowed": _("Two equally good responses may share a rank."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["slug"].required = False
+        self.fields["name"].widget.attrs["autofocus"] = True
+        if self.instance.pk is None:
+            self.initial["practice"] = True
+
+    @property
+    def has_advanced_errors(self) -> bool:
+        """Return whether a field that the page folds away has an error."""
+        return any(name != "name" for name in self.errors)
+
+
+class GuidelinesForm(forms.ModelForm):
+    """The guidelines of a new project."""
+
+    guidelines = SettingsForm.base_fields["guidelines"]
+
+    class Meta:
+        model = Project
+        fields = ["guidelines"]
+
+
+class DuplicateForm(forms.Form):
+    """What a copy of a project is called, and what it takes over."""
+
+    name = forms.CharField(max_length=100)
+    slug = forms.SlugField(
+        required=False,
+        max_length=50,
+        validators=[refuse_reserved],
+        help_text=_(
+            "The name in addresses and commands. If you leave it empty, it is made from the name."
+        ),
+    )
+    with_members = forms.BooleanField(
+        required=False,
+        label=_("Copy the members"),
+        help_text=_("With their roles. They can open the copy at once."),
+    )
+    with_prompts = forms.BooleanField(
+        required=False,
+        label=_("Copy the prompts"),
+        help_text=_("With their responses, in the background. They wait to be ranked."),
+    )
+
+    def clean_slug(self) -> str:
+        slug: str = self.cleaned_data["slug"]
+        if Project.including_hidden.filter(slug=slug).exists():
+            raise forms.ValidationError(
+                gettext("Another project has this slug. Choose another one.")
+            )
+        return slug
+
+
 class ProjectForm(SettingsForm):
-    """A new project: its settings, and its slug, which cannot be changed later."""
+    """The settings of a project and its slug, for the administration pages."""
+
+    present = None  # type: ignore[assignment]
 
     class Meta(SettingsForm.Meta):
         fields = ["slug", *SettingsForm.Meta.fields]
         help_texts = {
             **SettingsForm.Meta.help_texts,
-            "slug": "The name in URLs and commands: lowercase letters, digits and hyphens.",
+            "slug": _("The name in URLs and commands: lowercase letters, digits and hyphens."),
         }

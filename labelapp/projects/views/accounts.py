@@ -43,7 +43,7 @@ def download(request: HttpRequest) -> FileResponse:
 @never_cache
 def anonymise(request: HttpRequest, pk: int) -> HttpResponse:
     """Erase who a person was. Their name has to be typed."""
-    administrator = require_administrator(request, "anonymise people")
+    administrator = require_administrator(request, _("Only an administrator can anonymise people."))
     user = get_object_or_404(User, pk=pk)
     person, name = personal_data.person_of(user), user.username
     form = ConfirmForm(name, request.POST or None)
@@ -55,7 +55,9 @@ def anonymise(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             if user == administrator:
                 logout(request)
-            messages.success(request, f"{name} is now {replaced}.")
+            messages.success(
+                request, _("%(name)s is now %(replaced)s.") % {"name": name, "replaced": replaced}
+            )
             return redirect("projects")
     context = {
         "person": user,
@@ -103,7 +105,7 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return redirect_to_login(target)
     if not admin.site.has_permission(request):
-        raise PermissionDenied("Only an administrator can open this page.")
+        raise PermissionDenied(_("Only an administrator can open this page."))
     return redirect(target)
 
 

@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -61,7 +62,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
             user=signed_in(request),
         )
         messages.success(
-            request, "Link created. Copy it and share it with the people you want to invite."
+            request, _("Link created. Copy it and share it with the people you want to invite.")
         )
         return redirect(f"{request.path}#invitation-{created.pk}")
     created_here = member.project.invitations.with_maker().select_related("created_by")
@@ -82,7 +83,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 def revoke(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     invitation = get_object_or_404(Invitation, pk=pk, project=member.project)
     invitations.revoke(invitation)
-    messages.success(request, "The link is revoked. Nobody can join with it any more.")
+    messages.success(request, _("The link is revoked. Nobody can join with it any more."))
     return redirect("invitations", member.project.slug)
 
 

@@ -10,6 +10,8 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
@@ -18,11 +20,22 @@ from labelapp.models import Member, Project, Role
 from labelapp.projects import members as people
 from labelapp.projects import password_reset
 from labelapp.projects.forms.members import RoleForm
-from labelapp.web.access import member_view
+from labelapp.web.access import member_view, when_archived
 from labelapp.web.middleware import PageRequest
 
 PAGE_SIZE = 50
 MAX_SEARCH = 150  # characters
+# Sentences with a role are whole: other languages inflect its article and its noun.
+NOW = {
+    Role.LABELLER: gettext_lazy("%(name)s is now a labeller."),
+    Role.REVIEWER: gettext_lazy("%(name)s is now a reviewer."),
+    Role.MANAGER: gettext_lazy("%(name)s is now a manager."),
+}
+BACK = {
+    Role.LABELLER: gettext_lazy("%(name)s is back as a labeller."),
+    Role.REVIEWER: gettext_lazy("%(name)s is back as a reviewer."),
+    Role.MANAGER: gettext_lazy("%(name)s is back as a manager."),
+}
 
 
 def find(member: Member, pk: int) -> Member:
@@ -81,9 +94,12 @@ def links_revoked(number: int) -> str:
     """Return a sentence about the links that a change of membership has revoked, or ""."""
     if not number:
         return ""
-    if number == 1:
-        return " The invitation link they had made no longer works."
-    return f" The {number} invitation links they had made no longer work."
+    sentence = ngettext(
+        "The invitation link they had made no longer works.",
+        "The %(number)s invitation links they had made no longer work.",
+        number,
+    )
+    return " " + sentence % {"number": number}
 
 
 @require_safe
@@ -124,22 +140,24 @@ def change_role(request: PageRequest, member: Member, pk: int) -> HttpResponse:
         return refuse(request, member, person, str(error), status=409)
     except people.LastManagerError as error:
         return refuse(request, member, person, str(error))
-    message = f"{person.name} is now a {person.role}.{links_revoked(revoked)}"
+    message = f"{NOW[Role(person.role)] % {'name': person.name}}{links_revoked(revoked)}"
     return done(request, member, person, message, earlier if earlier != person.role else "")
 
 
 @require_POST
 @member_view(Role.MANAGER)
+@when_archived
 def remove(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     try:
         revoked = people.remove(member=person)
     except people.LastManagerError as error:
         return refuse(request, member, person, str(error))
-    message = (
-        f"{person.name} has been removed. Their rankings are kept, and the prompts they had "
-        f"started go to others.{links_revoked(revoked)}"
-    )
+    message = _(
+        "%(name)s has been removed. Their rankings are kept, and the prompts they had started go "
+        "to others."
+    ) % {"name": person.name}
+    message += links_revoked(revoked)
     return done(request, member, person, message)
 
 
@@ -148,7 +166,7 @@ def remove(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 def bring_back(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     people.bring_back(member=person)
-    return done(request, member, person, f"{person.name} is back as a {person.role}.")
+    return done(request, member, person, BACK[Role(person.role)] % {"name": person.name})
 
 
 @require_POST

@@ -33,7 +33,7 @@ export class Ahead {
    * @param {HTMLFormElement} form
    */
   async fetch(form) {
-    if (this.asked === nameOf(form) || "revised" in form.dataset) return;
+    if (this.asked === nameOf(form) || "alone" in form.dataset) return;
     this.asked = nameOf(form);
     await this.sending;
     if (this.next || !form.isConnected) return;

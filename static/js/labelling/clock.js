@@ -30,7 +30,7 @@ setInterval(() => {
     seconds.value = String(Number(seconds.value) + 1);
   }
   const beat = Number(form.dataset.beat);
-  if (!("revised" in form.dataset) && idle < 3 * beat && Date.now() - beaten > 1000 * beat) {
+  if (!("alone" in form.dataset) && idle < 3 * beat && Date.now() - beaten > 1000 * beat) {
     beaten = Date.now();
     void keepAlive(form);
   }

@@ -115,7 +115,9 @@ export class Task {
   #changed(change) {
     this.rail.pick(null); // however the change came about; draws the rail as well
     this.#entered();
-    const ready = gettext("Every response has a rank: press Enter to submit.");
+    const ready = this.ranking.missing.length
+      ? gettext("The best have a rank, and the others come below: press Enter to submit.")
+      : gettext("Every response has a rank: press Enter to submit.");
     say(this.ranking.complete ? `${change} ${ready}` : change);
   }
 

@@ -109,7 +109,8 @@ export class Rail {
     const submit = this.form.querySelector(".submit");
     submit.setAttribute("aria-disabled", String(!complete));
     const text = this.form.querySelector(".missing");
-    text.textContent = complete ? gettext("Every response has a rank") : gettext("to rank");
+    const rest = complete ? gettext("below the others") : gettext("to rank");
+    text.textContent = missing.length ? rest : gettext("Every response has a rank");
     const title = gettext("To rank: %(letters)s");
     submit.title = complete ? "" : words(title, { letters: listed(missing) });
     this.form.querySelector(".undo").disabled = this.ranking.history.length === 0;

@@ -12,6 +12,7 @@ export class Ranking {
     this.tiesAllowed = form.dataset.ties === "allowed";
     /** @type {string[]} */
     this.letters = [...form.querySelectorAll(".response")].map((card) => card.dataset.letter);
+    this.fewest = Number(form.dataset.fewest ?? this.letters.length);
     /** @type {{ before: Ranks, letter: string, alone: boolean }[]} alone: only this letter is spoken of */
     this.history = [];
     this.last = this.ranks();
@@ -47,8 +48,9 @@ export class Ranking {
     return this.at(null);
   }
 
+  /** Whether it can be submitted: the others may stay below where the project says so. */
   get complete() {
-    return this.missing.length === 0;
+    return this.letters.length - this.missing.length >= this.fewest;
   }
 
   /** While the ranking or a skip is on its way, nothing is changed: the change would be lost. */

@@ -25,6 +25,8 @@ from labelapp.models import (
     Notification,
     NotificationChoice,
     Placement,
+    PracticePrompt,
+    PracticeResult,
     Project,
     PromotionGates,
     Prompt,
@@ -83,6 +85,7 @@ def fill(project: Project, user: User, name: str = "") -> Member:
         reason=f"{name} ranks too fast",
     )
     MemberNote.objects.create(member=member, author=user, text=f"talked to {name}")
+    PracticeResult.objects.create(member=member, prompts=3, pairs={"1": [5, 6]})
     MemberMessage.objects.create(member=member, author=user, text=f"hello {name}")
     PromptChange.objects.create(project=project, user=user, rows=[])
     Notification.objects.create(
@@ -101,6 +104,7 @@ def fill(project: Project, user: User, name: str = "") -> Member:
         prompt = Prompt.objects.create(
             project=project, messages=[{"role": "user", "content": "?"}], content_hash=str(number)
         )
+        PracticePrompt.objects.create(project=project, prompt=prompt)
         response = Response.objects.create(prompt=prompt, text="!", content_hash="1")
         Assignment.objects.create(
             prompt=prompt,

@@ -37,7 +37,7 @@ from labelapp.models import (
     User,
 )
 from labelapp.projects import deletion, invitations, tasks
-from tests.conftest import join, sign_in
+from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.jobs.test_queues import run_worker
 from tests.labelapp.projects.everything import fill, leave_unpublished, paths_to
 from tests.waiting import wait_until
@@ -274,14 +274,29 @@ def test_the_page_counts_asks_for_the_name_and_has_a_worker_delete(
 
 
 @pytest.mark.parametrize("role", Role.values)
-def test_only_an_administrator_deletes(project: Project, role: Role) -> None:
-    client = sign_in(join(project, "somebody", role))
+def test_only_an_administrator_deletes_what_has_rankings(
+    project: Project, add_prompt: AddPrompt, add_ranking: AddRanking, role: Role
+) -> None:
+    somebody = join(project, "somebody", role)
+    add_ranking(add_prompt(), somebody, [1, 2, 3, 4])
+    client = sign_in(somebody)
     for response in (client.get(URL), client.post(URL, {"typed": "Kitchen"})):
         assert response.status_code == 403
-        assert "Only an administrator can delete a project." in response.content.decode()
+        assert "Only a" in response.content.decode()
     assert URL not in client.get("/projects/kitchen/settings/").content.decode()
     project.refresh_from_db()
     assert project.deleted_at is None
+
+
+def test_a_manager_deletes_a_project_without_rankings(
+    project: Project, manager: Member, labeller: Member
+) -> None:
+    assert sign_in(labeller).post(URL, {"typed": "Kitchen"}).status_code == 403
+    assert URL in sign_in(manager).get("/projects/kitchen/settings/").content.decode()
+    assert sign_in(manager).post(URL, {"typed": "Something"}).status_code == 422
+    assert sign_in(manager).post(URL, {"typed": "Kitchen"})["Location"] == "/"
+    project.refresh_from_db()
+    assert project.deleted_at is not None
 
 
 @pytest.mark.django_db(transaction=True)

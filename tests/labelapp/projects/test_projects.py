@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
@@ -105,7 +106,7 @@ def test_the_list_makes_the_same_queries_for_many_projects(labeller: Member, pro
     client = sign_in(labeller)
     with CaptureQueriesContext(connection) as queries:
         client.get("/")
-    assert len(queries) == 7
+    assert len(queries) == 8
 
 
 def test_the_list_says_what_waits_for_a_person_and_counts_to_a_hundred(
@@ -273,7 +274,7 @@ FORM: dict[str, Any] = {
 
 def test_an_administrator_starts_a_project_and_manages_it(root: User) -> None:
     response = sign_in(root).post("/projects/new/", FORM)
-    assert response["Location"] == "/projects/attic/"
+    assert response["Location"] == "/projects/attic/setup/guidelines/"
     project = Project.objects.get(slug="attic")
     assert (project.responses_per_ranking, project.ties_allowed) == (6, False)
     assert project.members.get().user == root
@@ -303,6 +304,24 @@ def test_a_bad_new_project_is_refused_in_words(
 def test_only_administrators_start_projects(manager: Member) -> None:
     assert sign_in(manager).get("/projects/new/").status_code == 403
     assert sign_in(manager).post("/projects/new/", FORM).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("creators", "starts"),
+    [("superusers", set()), ("staff", {"staff"}), ("everyone", {"staff", "labeller"})],
+)
+def test_the_settings_say_who_starts_projects(
+    labeller: Member, settings: Settings, creators: str, starts: set[str]
+) -> None:
+    settings.PROJECT_CREATORS = creators
+    staff = User.objects.create_user("staff", password=PASSWORD, is_staff=True)
+    for name, person in {"staff": staff, "labeller": labeller}.items():
+        client, may = sign_in(person), name in starts
+        assert ("/projects/new/" in client.get("/").content.decode()) == may
+        assert client.get("/projects/new/").status_code == (200 if may else 403)
+        form = FORM | {"slug": f"of-{name}"}
+        assert client.post("/projects/new/", form).status_code == (302 if may else 403)
+        assert Project.objects.filter(slug=f"of-{name}").exists() == may
 
 
 # The settings
@@ -339,7 +358,7 @@ def test_a_manager_changes_the_settings(project: Project, manager: Member) -> No
     assert project.slug == "kitchen"
     html = page(manager, URL)
     assert "Rude\nWrong\nOff topic</textarea>" in html
-    assert "applies to prompts imported" in html
+    assert "you are asked about the" in html
 
 
 def test_flags_are_those_of_instructgpt_or_none(project: Project, manager: Member) -> None:
@@ -403,10 +422,10 @@ def test_only_managers_open_the_settings(
     assert URL not in page(labeller, "/projects/kitchen/")
 
 
-@pytest.mark.parametrize("url", [f"{URL}preview/", "/projects/new/preview/"])
 def test_guidelines_are_shown_while_they_are_written(
-    project: Project, manager: Member, labeller: Member, outsider: User, root: User, url: str
+    project: Project, manager: Member, labeller: Member, outsider: User, root: User
 ) -> None:
+    url = f"{URL}preview/"
     client = sign_in(root)
     response = client.post(url, {"guidelines": "Be **kind**. <script>x</script>"})
     html = response.content.decode()
@@ -415,10 +434,9 @@ def test_guidelines_are_shown_while_they_are_written(
     assert "Nothing written yet." in client.post(url).content.decode()
     assert client.get(url).status_code == 405
     assert Client().post(url).status_code == 302
-    of_project = url.startswith(URL)
-    assert sign_in(manager).post(url).status_code == (200 if of_project else 403)
+    assert sign_in(manager).post(url).status_code == 200
     assert sign_in(labeller).post(url).status_code == 403
-    assert sign_in(outsider).post(url).status_code == (404 if of_project else 403)
+    assert sign_in(outsider).post(url).status_code == 404
 
 
 @pytest.mark.parametrize("url", [URL, f"{URL}preview/"])
@@ -500,7 +518,7 @@ def test_of_two_who_save_at_once_one_is_told(project: Project, manager: Member) 
     assert sorted(codes) == [302, 409, 409]
 
 
-@pytest.mark.parametrize("url", [URL, "/projects/new/"])
+@pytest.mark.parametrize("url", [URL, "/projects/kitchen/setup/guidelines/"])
 def test_without_scripts_a_button_shows_the_guidelines(
     project: Project, root: User, url: str
 ) -> None:

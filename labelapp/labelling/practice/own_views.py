@@ -1,0 +1,95 @@
+"""The page where managers choose a project's own practice prompts and explain their order."""
+
+from collections.abc import Mapping
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from labelapp.labelling.practice.builtin import BUILTIN
+from labelapp.labelling.practice.tasks import gold_rankings
+from labelapp.models import Member, Placement, PracticePrompt, Prompt, Ranking, Role
+from labelapp.web.access import member_view
+
+MOST = 5  # practice prompts of a project
+MAX_REASON = 1000  # characters
+PAGE_SIZE = 20
+
+
+def gold_prompts(member: Member) -> QuerySet[Prompt]:
+    """Return the project's prompts with a gold ranking that are not practice prompts yet."""
+    prompts = Prompt.objects.filter(project=member.project, rankings__is_gold=True, practice=None)
+    return prompts.order_by("-pk")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member_view(Role.MANAGER)
+def index(request: HttpRequest, member: Member) -> HttpResponse:
+    if request.method == "POST":
+        save_reasons(request, member)
+        if "add" in request.POST:
+            add(request, member)
+        elif "remove" in request.POST:
+            remove(request, member)
+        else:
+            messages.success(request, _("The explanations are saved."))
+        return redirect(request.path)
+    chosen = list(member.project.practice_prompts.select_related("prompt"))
+    gold = gold_rankings(chosen)
+    context = {
+        "member": member,
+        "project": member.project,
+        "builtin": BUILTIN,
+        "chosen": [(each, explained(each, gold)) for each in chosen],
+        "is_full": len(chosen) >= MOST,
+        "most": MOST,
+        "page": Paginator(gold_prompts(member), PAGE_SIZE).get_page(request.GET.get("page")),
+    }
+    return render(request, "labelling/practice/own.html", context)
+
+
+def explained(practice: PracticePrompt, gold: Mapping[int, Ranking]) -> list[tuple[Placement, str]]:
+    """Return the placements of a practice prompt's gold ranking, best first, with the reasons."""
+    ranking = gold.get(practice.prompt_id)
+    if ranking is None:
+        return []
+    placements = sorted(ranking.placements.all(), key=lambda placement: placement.rank)
+    return [(each, practice.reasons.get(str(each.response_id), "")) for each in placements]
+
+
+def save_reasons(request: HttpRequest, member: Member) -> None:
+    """Store the reasons that the page has shown, whichever button was pressed."""
+    for practice in member.project.practice_prompts.all():
+        responses = practice.prompt.responses.values_list("pk", flat=True)
+        posted = {str(pk): request.POST.get(f"why-{pk}") for pk in responses}
+        if all(text is None for text in posted.values()):
+            continue
+        cleaned = {
+            pk: text.replace("\0", "").strip()[:MAX_REASON] for pk, text in posted.items() if text
+        }
+        practice.reasons = {pk: text for pk, text in cleaned.items() if text}
+        practice.save(update_fields=["reasons"])
+
+
+def posted_key(request: HttpRequest, name: str) -> int:
+    text = request.POST.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
+def add(request: HttpRequest, member: Member) -> None:
+    prompt = get_object_or_404(gold_prompts(member), pk=posted_key(request, "add"))
+    if member.project.practice_prompts.count() >= MOST:
+        messages.error(request, _("At most %(most)s prompts. Remove one first.") % {"most": MOST})
+        return
+    PracticePrompt.objects.get_or_create(prompt=prompt, defaults={"project": member.project})
+    messages.success(request, _("The prompt is added. Say below why each response has its rank."))
+
+
+def remove(request: HttpRequest, member: Member) -> None:
+    pk = posted_key(request, "remove")
+    get_object_or_404(PracticePrompt, pk=pk, project=member.project).delete()
+    messages.success(request, _("The prompt is no practice prompt any more."))
