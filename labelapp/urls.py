@@ -10,10 +10,10 @@ from labelapp.exporting import views as exporting
 from labelapp.importing import views as uploading
 from labelapp.labelling import views as labelling
 from labelapp.labelling import work_views as work
-from labelapp.notifications import views as notifications
-from labelapp.notifications import webhook_views as webhook
 from labelapp.labelling.practice import own_views as own_practice
 from labelapp.labelling.practice import views as practice
+from labelapp.notifications import views as notifications
+from labelapp.notifications import webhook_views as webhook
 from labelapp.overview import views as overview
 from labelapp.palette import views as palette
 from labelapp.people import views as person
