@@ -33,6 +33,7 @@ from labelapp.models import (
     MemberMessage,
     MemberNote,
     ModelVersion,
+    Notification,
     Placement,
     Project,
     PromotionGates,
@@ -47,6 +48,7 @@ from labelapp.models import (
     TrainingRun,
     Upload,
     User,
+    Webhook,
 )
 from labelapp.projects import deletion
 from tests.conftest import AddPrompt, AddRanking, sign_in
@@ -250,7 +252,7 @@ def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
     assert referring(Member) - of_managers - {RankingDisagreement} == set(staging.OF_MEMBER)
     jobs = {AgreementMeasurement, Export, ReviewMeasurement, TrainingRun, Upload}
     registry = {AliasMove, ModelVersion, PromotionGates, ServiceToken}
-    others = {Disagreement, Invitation, PromptChange, RankingDisagreement}
+    others = {Disagreement, Invitation, PromptChange, RankingDisagreement, Notification, Webhook}
     assert referring(Project) - jobs - registry - others == {Member, Prompt}
 
 
