@@ -95,6 +95,13 @@ def hold(run: TrainingRun, step: int) -> int:
     return pid
 
 
+def is_asked_to_end(pid: int) -> bool:
+    """Return True if SIGTERM waits for a process that is halted."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    waiting = re.search(r"^ShdPnd:\s*(\w+)$", status, re.MULTILINE)
+    return waiting is not None and bool(int(waiting[1], 16) & (1 << (signal.SIGTERM - 1)))
+
+
 def await_end(page: Page, run: TrainingRun) -> None:
     """Follow the page of a run until it is done."""
     expect(page.get_by_role("link", name="Review the scores")).to_be_visible(timeout=PATIENT)
@@ -144,6 +151,7 @@ def test_from_an_upload_to_a_second_training_on_another_machine(
     # Stop it, which saves, and resume it to the end.
     page.get_by_role("link", name="Overview", exact=True).last.click()
     page.get_by_role("button", name="Stop").click()
+    wait_until(lambda: is_asked_to_end(pid))
     os.kill(pid, signal.SIGCONT)
     resume = page.get_by_role("button", name="Resume")
     expect(resume).to_be_visible(timeout=PATIENT)
