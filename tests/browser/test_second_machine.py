@@ -5,6 +5,7 @@ Nothing is mocked: two task workers are processes of their own, and the browser 
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from labelapp.models import Member, Origin, Project, Ranking, State, TrainingRun
 from labelapp.runs import process
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "examples" / "pandalm.jsonl.gz"
@@ -80,6 +82,26 @@ def train(page: Page, url: str, **settings: str) -> TrainingRun:
     return TrainingRun.objects.latest("pk")
 
 
+def hold(run: TrainingRun, step: int) -> int:
+    """Halt the training process of a run at some step or soon after, and return its number.
+
+    So there is time to look and to act, however fast the machine is.
+    """
+    folder = process.run_folder(run)
+    wait_until(lambda: (found := folder.read_progress()) is not None and found.step >= step)
+    pid = folder.worker()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+def is_asked_to_end(pid: int) -> bool:
+    """Return True if SIGTERM waits for a process that is halted."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    waiting = re.search(r"^ShdPnd:\s*(\w+)$", status, re.MULTILINE)
+    return waiting is not None and bool(int(waiting[1], 16) & (1 << (signal.SIGTERM - 1)))
+
+
 def await_end(page: Page, run: TrainingRun) -> None:
     """Follow the page of a run until it is done."""
     expect(page.get_by_role("link", name="Review the scores")).to_be_visible(timeout=PATIENT)
@@ -119,7 +141,8 @@ def test_from_an_upload_to_a_second_training_on_another_machine(
     # Train with changed settings, and follow it live, log and curves, from the shared folder.
     page = sign_in_as(manager)
     small = {"backbone": "transformer", "width": "16", "heads": "2", "vocabulary": "300"}
-    first = train(page, url, **small, epochs="25", batching="shuffled")
+    first = train(page, url, **small, epochs="15", batching="shuffled")
+    pid = hold(first, 3)
     expect(page.get_by_text(re.compile(r"Step [1-9]\d* of"))).to_be_visible(timeout=PATIENT)
     assert process.run_folder(first).path.parent == shared
     page.get_by_role("link", name="Log", exact=True).click()
@@ -128,20 +151,24 @@ def test_from_an_upload_to_a_second_training_on_another_machine(
     # Stop it, which saves, and resume it to the end.
     page.get_by_role("link", name="Overview", exact=True).last.click()
     page.get_by_role("button", name="Stop").click()
+    wait_until(lambda: is_asked_to_end(pid))
+    os.kill(pid, signal.SIGCONT)
     resume = page.get_by_role("button", name="Resume")
     expect(resume).to_be_visible(timeout=PATIENT)
     expect(page.get_by_text(re.compile(r"it stopped at step \d+ of"))).to_be_visible()
     resume.click()
-    expect(page.get_by_text(re.compile(r"Step [1-9]\d* of"))).to_be_visible(timeout=PATIENT)
+    pid = hold(first, 12)
+    expect(page.get_by_text(re.compile(r"Step 1\d* of"))).to_be_visible(timeout=PATIENT)
 
     # The worker is killed: the page says so, and another one resumes the run.
     workers[1].kill()
     workers[1].wait()
+    os.kill(pid, signal.SIGCONT)  # it ends with its worker
     expect(page.get_by_text(jobs.LOST)).to_be_visible(timeout=60_000)
     workers[1] = start_worker("training", shared.parent / "third", shared)
     resume.click()
     await_end(page, first)
-    assert first.metrics["steps"] == 100  # of 25 epochs
+    assert first.metrics["steps"] == 60  # of 15 epochs
     assert first.metrics["peak_rss"] > 1e8
     page.get_by_role("link", name="Files", exact=True).click()
     with page.expect_download() as download:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +49,11 @@ class Server:
         command = [sys.executable, "-c", SERVE, str(self.folder / "postgres"), cleanup]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return done.stdout.split()[-1]
+
+    def starts(self) -> bool:
+        with suppress(subprocess.CalledProcessError):
+            return bool(self.serve(""))
+        return False
 
     @property
     def pid(self) -> int:
@@ -106,8 +110,7 @@ def test_a_run_outlives_a_database_that_is_killed(server: Server) -> None:
         before = step(folder)
         wait_until(lambda: step(folder) > before + 5)
         assert worker.poll() is None
-        time.sleep(1)  # so that the worker has looked for the database in vain
-        server.serve("")
+        wait_until(server.starts)  # not before the last of its processes has noticed
         wait_until(lambda: server.run()[0] not in ("queued", "running"))
         assert server.run()[:2] == ("done", "")
         assert worker.poll() is None

@@ -146,7 +146,7 @@ def test_a_fold_with_an_error_or_a_value_is_open(ranked: list[Prompt], manager: 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_a_preset_fills_the_form(ranked: list[Prompt], manager: Member, preset: Any) -> None:
     page = sign_in(manager).get(f"{URL}new/?preset={preset.name}").content.decode()
-    assert preset.changes in page
+    assert str(preset.changes) in page
     assert re.search(rf'href="\?preset={preset.name}" aria-current="true"', page)
     TrainConfig(**preset.settings)
     for name, value in preset.settings.items():
