@@ -1,7 +1,7 @@
 """Commands in processes of their own that need not import torch anew.
 
-Each is forked from one process that has imported what training needs, which takes seconds. Whether a
-command also starts from nothing is tested by those tests that use subprocess.
+Each is forked from one process that has imported what training needs, which takes seconds. Whether
+a command also starts from nothing is tested by those tests that use subprocess.
 """
 
 import importlib
