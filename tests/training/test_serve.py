@@ -20,6 +20,7 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
+from tests.forked import Forked, first_line
 from tests.training.tiny import save_pretrained_folder
 from tests.waiting import PATIENCE, wait_until
 from training import serve, train
@@ -43,16 +44,15 @@ def folder(rankings_file, tmp_path_factory):
 class Server:
     """A service that runs, and its address."""
 
-    def __init__(self, folder: Path, *options: str, token: str = "") -> None:
+    def __init__(self, folder: Path, *options: str, token: str = "", process=Forked) -> None:
         command = [sys.executable, "-m", "training.serve", "--model", str(folder)]
-        self.process = subprocess.Popen(
+        self.process = process(
             [*command, "--bind", "127.0.0.1:0", "--device", "cpu", *options],
             env=for_child() | {"REWARD_SERVER_TOKEN": token, "OMP_NUM_THREADS": "1"},
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self.process.stderr is not None
-        self.said = self.process.stderr.readline()
+        self.said = first_line(self.process)
         self.url = self.said.split()[-1]
         self.port = int(self.url.rpartition(":")[2])
 
@@ -69,8 +69,8 @@ def start(folder) -> Iterator:
     """Start a service with options and a token."""
     started = []
 
-    def start(*options: str, token: str = "") -> Server:
-        server = Server(folder, *options, token=token)
+    def start(*options: str, **more) -> Server:
+        server = Server(folder, *options, **more)
         started.append(server)
         return server
 
@@ -81,7 +81,7 @@ def start(folder) -> Iterator:
 
 
 def test_it_gives_rewards_until_it_is_stopped(start, folder):
-    server = start()
+    server = start(process=subprocess.Popen)
     assert server.said.startswith("run run (")
     found = server.post().json()
     assert len(found["rewards"]) == 2

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from labelapp.jobs.environment import database_url
-from tests.commands import Command
+from tests.forked import Forked
 from tests.training.tiny import ranking_lines, save_pretrained_folder, write_rankings
 from tests.waiting import finish, wait_until
 from training.config import TrainConfig
@@ -53,7 +53,9 @@ def command(rankings, folder, *more):
 
 
 def start(rankings, folder, *more, count=2):
-    return Command("training.train", *command(rankings, folder, *more), count=count)
+    return Forked(
+        [sys.executable, "-m", "training.train", *command(rankings, folder, *more)], count=count
+    )
 
 
 def start_torchrun(rankings, folder, *more, count=2):
