@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from labelapp.importing import upload_handler, uploads
+from labelapp.importing import upload_file, upload_handler, uploads
 from labelapp.jobs import files
 from labelapp.models import Member, Prompt, State, Upload
 from tests.conftest import sign_in
@@ -24,7 +24,7 @@ from tests.labelapp.importing.uploads import URL, confirm, line, lines, page_of,
 @pytest.mark.parametrize("change", ["cut", "altered"])
 def test_a_file_that_changes_on_the_disk_is_not_imported(client: Client, change: str) -> None:
     upload = send(client, lines(line(1), line(2)))
-    path = uploads.file_path(upload)
+    path = upload_file.file_path(upload)
     content = path.read_bytes()
     first = content.index(b"\n") + 1
     path.write_bytes(content[:first] if change == "cut" else content.replace(b"Why 2", b"Who 2"))
@@ -73,7 +73,7 @@ def test_files_of_uploads_that_nobody_ended_go_after_a_while(
 
 def test_only_podium_may_read_the_files(client: Client) -> None:
     upload = send(client, lines(line(1)))
-    path = uploads.file_path(upload)
+    path = upload_file.file_path(upload)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
@@ -96,7 +96,7 @@ def test_a_hostile_name_is_only_shown(client: Client, name: str, shown: str, sto
     file._name = name  # as a browser may send it
     client.post(URL, {"file": file})
     upload = Upload.objects.get()
-    assert uploads.file_path(upload).name == stored
+    assert upload_file.file_path(upload).name == stored
     assert shown in page_of(client, upload) or shown in upload.name
     assert "<b onclick" not in page_of(client, upload)
     assert "/" not in upload.name

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from labelapp.models import Prompt, Ranking, State
-from tests.labelapp.importing.uploads import URL, confirm, lines, page_of, send
+from tests.labelapp.importing.uploads import URL, confirm, lines, numbers_on, page_of, send
 
 
 def test_the_preview_and_the_result_say_what_was_read_as_what(client: Client) -> None:

@@ -10,11 +10,20 @@ import pytest
 from django.test import Client
 from django_tasks_db.models import DBTaskResult
 
-from labelapp.importing import tasks, uploads
+from labelapp.importing import tasks, upload_file
 from labelapp.jobs import files
 from labelapp.models import Member, Prompt, Ranking, State, Upload
 from tests.conftest import sign_in
-from tests.labelapp.importing.uploads import URL, confirm, line, lines, page_of, send, work
+from tests.labelapp.importing.uploads import (
+    URL,
+    confirm,
+    line,
+    lines,
+    numbers_on,
+    page_of,
+    send,
+    work,
+)
 
 # From a file to rows
 
@@ -34,7 +43,7 @@ def test_a_file_is_looked_at_confirmed_and_imported(client: Client) -> None:
     assert sorted(r.member.name for r in Ranking.objects.all()) == ["ann", "bob"]
     page = page_of(client, upload)
     assert "Imported" in page
-    assert not uploads.file_path(upload).exists()
+    assert not upload_file.file_path(upload).exists()
 
 
 def test_the_task_worker_imports_what_waits(client: Client) -> None:
@@ -146,7 +155,7 @@ def test_a_file_that_cannot_be_read_as_a_whole_says_why(client: Client) -> None:
     upload = confirm(client, upload)
     assert upload.state == State.FAILED
     assert "damaged" in upload.reason
-    assert str(uploads.file_path(upload)) not in page_of(client, upload)
+    assert str(upload_file.file_path(upload)) not in page_of(client, upload)
 
 
 # Bad lines
@@ -160,11 +169,6 @@ def refused(client: Client) -> Upload:
         bad[(number // 100) % 3] if number % 100 == 99 else line(number) for number in range(3000)
     ]
     return confirm(client, send(client, lines(*found)))
-
-
-def numbers_on(page: str) -> list[int]:
-    rows = page.split('<th scope="row" class="number">')[1:]
-    return [int(row.split("<")[0]) for row in rows]
 
 
 def test_with_bad_lines_nothing_is_imported_and_each_is_named_in_its_order(
