@@ -16,18 +16,12 @@ from training.config.defaults import (
     OLD_NAMES,
     OPTIMIZER_RATES,
 )
-from training.config.evaluation_settings import EvaluationSettings
-from training.config.learning_settings import LearningSettings
-from training.config.machine_settings import MachineSettings
-from training.config.model_settings import ModelSettings
-from training.config.rankings_settings import RankingsSettings
 from training.config.setting import check, option
+from training.config.settings import Settings
 
 
 @dataclass(frozen=True)
-class TrainConfig(
-    MachineSettings, LearningSettings, EvaluationSettings, RankingsSettings, ModelSettings
-):
+class TrainConfig(Settings):
     """Hold the settings of a run. A bad value raises ValueError with its name.
 
     A field whose default is None takes its backbone's value from BACKBONE_DEFAULTS on
