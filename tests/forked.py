@@ -16,19 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
 from tests.waiting import wait_until
 from training.child_process import PARENT
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    [
-        "pytest",
-        "tests.forked",
-        *(f"training.programs.{name}" for name in ("train", "score", "serve")),
-    ]
+    ["pytest", "tests.launching", "training.programs.score", "training.programs.serve"]
 )
 
 
@@ -118,7 +111,6 @@ def _begin(
     os.environ.update(environment)
     if PARENT in os.environ:
         os.environ[PARENT] = str(os.getppid())  # the process that forks ends with pytest
-    torch.set_num_threads(1)
     target(*given)
 
 
@@ -128,19 +120,5 @@ def _run(module: str, arguments: list[str]) -> None:
 
 
 def _launch(count: int, module: str, arguments: list[str]) -> None:
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=count,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",  # any free port
-        max_restarts=0,
-        start_method="fork",
-    )
-    elastic_launch(config, _work)(module, arguments)
-
-
-def _work(module: str, arguments: list[str]) -> None:
-    """Do the work of one of several processes; the launcher waits for its return."""
-    if code := importlib.import_module(module).main(arguments):
-        sys.exit(code)
+    """Launch processes by a module that is imported by name, because it imports torch."""
+    importlib.import_module("tests.launching").launch(count, module, arguments)

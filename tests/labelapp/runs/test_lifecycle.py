@@ -130,7 +130,10 @@ def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
 
 
 def kill_at_checkpoint(run: TrainingRun) -> TrainingRun:
-    """Execute a run until its first checkpoint, and kill its process."""
+    """Execute a run until its first checkpoint, and kill its process.
+
+    What is left needs no checkpoints, each of which is flushed to the disk.
+    """
 
     def kill() -> None:
         folder = run_process.run_folder(run)
@@ -141,6 +144,8 @@ def kill_at_checkpoint(run: TrainingRun) -> TrainingRun:
     killer.start()
     lifecycle.execute(run)
     killer.join()
+    run.config["checkpoint_minutes"] = 60.0
+    run.save(update_fields=["config"])
     return run
 
 
