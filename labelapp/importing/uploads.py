@@ -20,8 +20,9 @@ from django.utils import timezone
 from labelapp.db.retry import with_retries
 from labelapp.importing import upload_handler
 from labelapp.importing.bad_lines import BadLines
-from labelapp.importing.importer import UNKNOWN_LABELLER, ImportRefusedError, Summary, import_lines
+from labelapp.importing.importer import UNKNOWN_LABELLER, import_lines
 from labelapp.importing.staging import delete_abandoned
+from labelapp.importing.summary import ImportRefusedError, Summary
 from labelapp.importing.upload_file import (
     GONE,
     PREVIEW_BYTES,
