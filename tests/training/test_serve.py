@@ -57,7 +57,7 @@ class Server:
         self.port = int(self.url.rpartition(":")[2])
 
     def post(self, path: str = "/score", **options) -> httpx.Response:
-        return httpx.post(f"{self.url}{path}", json=BODY, timeout=60, **options)
+        return httpx.post(f"{self.url}{path}", json=BODY, timeout=PATIENCE, **options)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -163,7 +163,9 @@ def test_a_policy_learns_from_the_service_in_trl(start, tmp_path):
         rows["prompt"], rows["completion"], rows["podium_reward"], strict=True
     ):
         body = {"messages": list(prompt), "responses": [completion[0]["content"]]}
-        (expected,) = httpx.post(f"{server.url}/score", json=body).json()["rewards"]
+        (expected,) = httpx.post(f"{server.url}/score", json=body, timeout=PATIENCE).json()[
+            "rewards"
+        ]
         assert reward == pytest.approx(expected, abs=1e-4)
 
 
@@ -237,7 +239,7 @@ def test_a_connection_that_says_nothing_is_closed(monkeypatch):
             assert silent.recv(1) == b""
         monkeypatch.setattr(program, "REQUEST_SECONDS", PATIENCE)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        assert httpx.get(address).text == "hello"
+        assert httpx.get(address, timeout=PATIENCE).text == "hello"
     finally:
         server.should_exit = True
         thread.join()

@@ -145,10 +145,11 @@ def difference(one: ComparedRun) -> Cell:
         return Cell("reference")
     if one.gain is None:
         return Cell("not comparable", capfirst(one.why_apart), "refused")
-    tone = "better" if one.gain.is_above_zero else "worse" if one.gain.is_below_zero else ""
     if one.gain.low is None or one.gain.high is None:
         return Cell(gain(one.gain.value), "no interval")
-    return Cell(gain(one.gain.value), f"{gain(one.gain.low)} to {gain(one.gain.high)}", tone)
+    return Cell(
+        gain(one.gain.value), f"{gain(one.gain.low)} to {gain(one.gain.high)}", one.gain.tone
+    )
 
 
 def best_baseline(one: ComparedRun) -> Cell:
