@@ -39,18 +39,22 @@ AddRanking = Callable[..., Ranking]
 
 # So that no process has a long file to itself in the end, while the others have nothing to do.
 LONGEST = (
+    "test_accessibility",
     "test_resume",
     "test_processes",
     "test_lifecycle",
-    "test_accessibility",
-    "test_compare",
+    "test_takeover",
     "test_gpu",
+    "test_compare",
+    "test_serve",
+    "test_journey",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files, and mark the tests that run on PostgreSQL as well."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    order = {stem: place for place, stem in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db"):

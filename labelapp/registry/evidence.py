@@ -70,9 +70,7 @@ class Slice:
 
     @property
     def tone(self) -> str:
-        if self.gain.is_above_zero:
-            return "better"
-        return "worse" if self.gain.is_below_zero else ""
+        return self.gain.tone
 
 
 @dataclass(frozen=True)

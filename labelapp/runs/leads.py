@@ -36,9 +36,7 @@ class Lead:
 
     @property
     def tone(self) -> str:
-        if self.gain.is_above_zero:
-            return "better"
-        return "worse" if self.gain.is_below_zero else ""
+        return self.gain.tone
 
 
 @dataclass(frozen=True)

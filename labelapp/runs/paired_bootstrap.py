@@ -46,6 +46,10 @@ class Gain:
         """Return True if all of the interval is below zero."""
         return self.high is not None and self.high < 0
 
+    @property
+    def tone(self) -> str:
+        return "better" if self.is_above_zero else "worse" if self.is_below_zero else ""
+
 
 def read_judgements(folder: RunFolder) -> Judgements:
     """Return a run's judgements by the hash of the prompt; {} where there are none."""

@@ -375,12 +375,12 @@ def test_the_curves_and_the_log_of_a_run_come_as_it_goes(
     page.locator("#learning").get_by_text("Show table").click()
     expect(page.get_by_role("rowheader", name="2", exact=True)).to_be_visible()
     folder.append_metric_line({"step": 3, "loss": 0.25, "accuracy": 0.5})
-    expect(page.get_by_role("rowheader", name="3", exact=True)).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("rowheader", name="3", exact=True)).to_be_visible()
     page.get_by_role("link", name="Log").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("step one")).to_be_visible()
     log.write_text("step one\nstep two\n")
-    expect(page.get_by_text("step two")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("step two")).to_be_visible()
 
 
 @pytest.mark.parametrize("javascript", [True, False])

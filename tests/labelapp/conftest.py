@@ -1,15 +1,19 @@
 """People without a login who ranked, and what an export of the project writes."""
 
 import io
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
 
 from labelapp.jobs import jobs
 from labelapp.models import Member, Project
+from labelapp.runs import process as run_process
+from tests.forked import Forked
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +30,13 @@ def ann(project: Project) -> Member:
 @pytest.fixture
 def bob(project: Project) -> Member:
     return Member.objects.create(project=project, name="bob")
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the training programs of runs from a process that has imported torch."""
+    names = vars(subprocess) | {"Popen": Forked}
+    monkeypatch.setattr(run_process, "subprocess", SimpleNamespace(**names))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forked import Forked
 from tests.training.tiny import ranking_lines, write_rankings
 from tests.waiting import finish, wait_until
 from training.config import TrainConfig
@@ -140,8 +141,8 @@ def test_the_traceback_is_shown_when_asked_for(capsys, folder):
     assert captured.splitlines()[-1] == "error: rankings file /no/such/file does not exist"
 
 
-def start(*arguments):
-    return subprocess.Popen(
+def start(*arguments, begin):
+    return begin(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -199,12 +200,15 @@ def test_help_and_mistyped_options_import_nothing_slow(tmp_path, command, code):
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
+    ("number", "code", "begin"),
+    [(signal.SIGTERM, 143, Forked), (signal.SIGINT, 130, subprocess.Popen)],
+    ids=["SIGTERM", "SIGINT"],
 )
-def test_a_signal_ends_the_run_with_a_word(rankings_file, folder, number, code):
+def test_a_signal_ends_the_run_with_a_word(rankings_file, folder, number, code, begin):
     process = start(
         *("training.train", "--rankings", str(rankings_file), "--run-folder", str(folder)),
         *("--backbone", "transformer", "--width", "32", "--epochs", "9999"),
+        begin=begin,
     )
     wait_until(RunFolder(folder).metric_lines, process)
     process.send_signal(number)

@@ -20,6 +20,7 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
+from tests.forked import Forked, first_line
 from tests.training.tiny import save_pretrained_folder
 from tests.waiting import PATIENCE, wait_until
 from training import serve, train
@@ -43,21 +44,20 @@ def folder(rankings_file, tmp_path_factory):
 class Server:
     """A service that runs, and its address."""
 
-    def __init__(self, folder: Path, *options: str, token: str = "") -> None:
+    def __init__(self, folder: Path, *options: str, token: str = "", process=Forked) -> None:
         command = [sys.executable, "-m", "training.serve", "--model", str(folder)]
-        self.process = subprocess.Popen(
+        self.process = process(
             [*command, "--bind", "127.0.0.1:0", "--device", "cpu", *options],
             env=for_child() | {"REWARD_SERVER_TOKEN": token, "OMP_NUM_THREADS": "1"},
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self.process.stderr is not None
-        self.said = self.process.stderr.readline()
+        self.said = first_line(self.process)
         self.url = self.said.split()[-1]
         self.port = int(self.url.rpartition(":")[2])
 
     def post(self, path: str = "/score", **options) -> httpx.Response:
-        return httpx.post(f"{self.url}{path}", json=BODY, timeout=60, **options)
+        return httpx.post(f"{self.url}{path}", json=BODY, timeout=PATIENCE, **options)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -69,8 +69,8 @@ def start(folder) -> Iterator:
     """Start a service with options and a token."""
     started = []
 
-    def start(*options: str, token: str = "") -> Server:
-        server = Server(folder, *options, token=token)
+    def start(*options: str, **more) -> Server:
+        server = Server(folder, *options, **more)
         started.append(server)
         return server
 
@@ -81,7 +81,7 @@ def start(folder) -> Iterator:
 
 
 def test_it_gives_rewards_until_it_is_stopped(start, folder):
-    server = start()
+    server = start(process=subprocess.Popen)
     assert server.said.startswith("run run (")
     found = server.post().json()
     assert len(found["rewards"]) == 2
@@ -163,7 +163,9 @@ def test_a_policy_learns_from_the_service_in_trl(start, tmp_path):
         rows["prompt"], rows["completion"], rows["podium_reward"], strict=True
     ):
         body = {"messages": list(prompt), "responses": [completion[0]["content"]]}
-        (expected,) = httpx.post(f"{server.url}/score", json=body).json()["rewards"]
+        (expected,) = httpx.post(f"{server.url}/score", json=body, timeout=PATIENCE).json()[
+            "rewards"
+        ]
         assert reward == pytest.approx(expected, abs=1e-4)
 
 
@@ -237,7 +239,7 @@ def test_a_connection_that_says_nothing_is_closed(monkeypatch):
             assert silent.recv(1) == b""
         monkeypatch.setattr(program, "REQUEST_SECONDS", PATIENCE)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        assert httpx.get(address).text == "hello"
+        assert httpx.get(address, timeout=PATIENCE).text == "hello"
     finally:
         server.should_exit = True
         thread.join()

@@ -8,17 +8,13 @@ from training.config.defaults import (
     BACKBONE_DEFAULTS,
     OLD_NAMES,
 )
+from training.config.learning_settings import OptimizerChoice
+from training.config.machine_settings import AttentionChoice, LayoutChoice
+from training.config.model_settings import Backbone, Pooling
 from training.config.setting import (
     option,
 )
-from training.config.train_config import (
-    AttentionChoice,
-    Backbone,
-    LayoutChoice,
-    OptimizerChoice,
-    Pooling,
-    TrainConfig,
-)
+from training.config.train_config import TrainConfig
 from training.config.words import (
     label,
     settings_used,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from training.config.setting import is_day
-
-if TYPE_CHECKING:
-    from training.config.train_config import TrainConfig
+from training.config.settings import Settings
 
 
-def check_together(config: TrainConfig) -> None:
+def check_together(config: Settings) -> None:
     """Raise ValueError for settings that do not go together."""
     if config.backbone in ("auto", "transformer") and (
         config.width % config.heads or config.width % 2
@@ -67,7 +64,7 @@ def check_together(config: TrainConfig) -> None:
     check_objective(config)
 
 
-def check_days(config: TrainConfig) -> None:
+def check_days(config: Settings) -> None:
     """Raise ValueError for days that are none, or the last of which is before the first."""
     for name in ("ranked_from", "ranked_until"):
         day = getattr(config, name)
@@ -80,7 +77,7 @@ def check_days(config: TrainConfig) -> None:
         )
 
 
-def check_objective(config: TrainConfig) -> None:
+def check_objective(config: Settings) -> None:
     """Raise ValueError for settings of the loss that do not go together."""
     if config.ties == "davidson" and config.margin:
         raise ValueError(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, get_args
 
+Switch = Literal["off", "on"]
 SWITCH_WORDS = {"off": "Off", "on": "On"}
 Group = Literal["rankings", "model", "learning", "evaluation", "machine"]
 Kind = Literal["linear", "transformer", "rnn", "pretrained"]

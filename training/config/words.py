@@ -44,11 +44,6 @@ def words(name: str, value: Any) -> str:
     return known.get(value, "") if isinstance(value, str) and value in known else str(value)
 
 
-def default_text(name: str) -> str:
-    """Return the default of a setting in words: by backbone, where it depends on it."""
-    return field_default(TrainConfig.__dataclass_fields__[name])
-
-
 def stored_aggregation(values: Mapping[str, Any]) -> Aggregation:
     """Return the aggregation in stored settings or in a manifest, under its present or old name."""
     aggregation: Aggregation = values.get("aggregation") or values.get("verdicts") or "all"

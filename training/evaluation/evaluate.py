@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from training.backbones.backbone import Backbone
-from training.bootstrap import Sums, by_prompt
 from training.data.dataset import (
     Dataset,
     Rankings,
@@ -30,6 +29,7 @@ from training.evaluation import metrics
 from training.evaluation.inference import compute_rewards
 from training.loop.loss import RankingLoss
 from training.rankings import Ties
+from training.selection.bootstrap import Sums, by_prompt
 
 MIN_SAMPLE, MAX_SAMPLE = 100, 1000
 """Limits on the training prompts evaluated after training, which are as many as are held out."""

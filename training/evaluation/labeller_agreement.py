@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.bootstrap import Sums
 from training.data.dataset import Dataset, Rankings
+from training.selection.bootstrap import Sums
 
 
 def labellers_agree(dataset: Dataset) -> dict[str, Any]:

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.bootstrap import Sums
 from training.evaluation import metrics
 from training.runs.length import LengthPart, functions
+from training.selection.bootstrap import Sums
 
 FOLDS = 5
 FEWEST_PROMPTS = 10

@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import entr, expit
 
-from training.bootstrap import Sums
 from training.rankings import UNRANKED, Ties
 from training.runs.length import BOUNDS, LENGTHS, NEAR_EQUAL
+from training.selection.bootstrap import Sums
 
 WIDEST_GAP = 3
 """Rank gap from which all gaps are counted together."""

@@ -23,9 +23,10 @@ from training.formats.lines import (
     text_lines,
 )
 from training.formats.opening import OpenFile, Tells
-from training.formats.reader import ReadOptions, shape_of
+from training.formats.reader import ReadOptions
 from training.formats.reading import Reading
 from training.formats.record import Record
+from training.formats.shapes import shape_of
 from training.formats.tables import open_table
 from training.plural import counted
 

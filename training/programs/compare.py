@@ -15,7 +15,6 @@ import pandas as pd
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from training.bootstrap import bootstrap, by_prompt, rate
 from training.config import TrainConfig
 from training.errors import UserError
 from training.evaluation.caveats import few_prompts
@@ -24,6 +23,7 @@ from training.programs.combinations import Combination, plan
 from training.runs.caveats import FEWEST_PROMPTS
 from training.runs.folder import RunFolder
 from training.runs.signals import asked, saving_first
+from training.selection.bootstrap import bootstrap, by_prompt, rate
 
 POLL_SECONDS = 0.1
 OTHER = "†"

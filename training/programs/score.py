@@ -29,7 +29,8 @@ from training.formats.ranking_file import Line
 from training.loop.setup import encoder_of
 from training.plural import counted
 from training.rankings import Identifier
-from training.runs.folder import RunFolder, ScoredResponse, json_line, write_lines
+from training.runs.folder import RunFolder, ScoredResponse
+from training.runs.json_files import json_line, write_lines
 from training.runs.progress import Reporter
 
 P = TypeVar("P", Prompt, Line)

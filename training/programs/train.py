@@ -51,7 +51,8 @@ from training.loop.step import Learner, train_step
 from training.programs.network import judge_network, rankings_to_train_on
 from training.programs.run import Run, evaluate_now
 from training.runs.caveats import data_caveats, few_steps, left_out
-from training.runs.folder import RunFolder, finite
+from training.runs.folder import RunFolder
+from training.runs.json_files import finite
 from training.runs.length import LengthPart
 from training.runs.progress import MetricLog, Reporter
 from training.runs.signals import asked, saving_first, stopped

@@ -10,7 +10,6 @@ import errno
 import fcntl
 import hashlib
 import json
-import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +21,15 @@ from typing import IO, Any, Literal, NamedTuple, get_args
 
 from training.config import TrainConfig
 from training.rankings import Identifier
+from training.runs.json_files import (
+    append_line,
+    iter_lines,
+    read_json,
+    read_object,
+    write_json,
+    write_lines,
+    write_text,
+)
 
 State = Literal[
     "loading",
@@ -160,18 +168,18 @@ class RunFolder:
 
     def read_config(self) -> TrainConfig | None:
         try:
-            return TrainConfig.from_json(_read_object(self.path / CONFIG) or {"absent": True})
+            return TrainConfig.from_json(read_object(self.path / CONFIG) or {"absent": True})
         except ValueError:
             return None
 
     def read_manifest(self) -> dict[str, Any] | None:
-        return _read_object(self.path / MANIFEST)
+        return read_object(self.path / MANIFEST)
 
     def read_metrics(self) -> dict[str, Any] | None:
-        return _read_object(self.path / METRICS)
+        return read_object(self.path / METRICS)
 
     def read_progress(self) -> Progress | None:
-        found = _read_object(self.path / PROGRESS)
+        found = read_object(self.path / PROGRESS)
         if found is None or found.get("state") not in get_args(State):
             return None
         known = {field.name for field in fields(Progress)}
@@ -179,24 +187,24 @@ class RunFolder:
 
     def held_out_prompts(self) -> list[Identifier] | None:
         """Return the ids of the prompts that the run was not trained on."""
-        found = _read_json(self.path / HELD_OUT)
+        found = read_json(self.path / HELD_OUT)
         return found if isinstance(found, list) else None
 
     def metric_lines(self) -> list[dict[str, Any]]:
         """Return the logged steps, without a line that is still being written."""
-        return list(_iter_lines(self.path / METRIC_LINES))
+        return list(iter_lines(self.path / METRIC_LINES))
 
     def evaluations(self) -> list[dict[str, Any]]:
         """Return the step and the held-out figures of each evaluation during training."""
-        return list(_iter_lines(self.path / EVALUATIONS))
+        return list(iter_lines(self.path / EVALUATIONS))
 
     def judgements(self) -> list[dict[str, Any]]:
         """Return "prompt" (a hash), "agreed" and "comparisons" of each held-out prompt."""
-        return list(_iter_lines(self.path / JUDGEMENTS))
+        return list(iter_lines(self.path / JUDGEMENTS))
 
     def iter_scores(self) -> Iterator[ScoredResponse]:
         """Yield every scored response."""
-        for line in _iter_lines(self.path / SCORES):
+        for line in iter_lines(self.path / SCORES):
             if isinstance(line.get("reward"), int | float) and "response" in line:
                 yield ScoredResponse(line["response"], float(line["reward"]), line.get("same_as"))
 
@@ -272,8 +280,8 @@ class RunFolder:
     def forget_lines_after(self, step: int) -> None:
         """Remove the logged steps and evaluations of later steps than this."""
         for name in (METRIC_LINES, EVALUATIONS):
-            lines = [line for line in _iter_lines(self.path / name) if line["step"] <= step]
-            _write_text(self.path / name, "".join(json.dumps(line) + "\n" for line in lines))
+            lines = [line for line in iter_lines(self.path / name) if line["step"] <= step]
+            write_text(self.path / name, "".join(json.dumps(line) + "\n" for line in lines))
 
     def forget_checkpoints(self) -> None:
         """Remove all checkpoints, in one move: a part of them would be no run to resume."""
@@ -307,16 +315,16 @@ class RunFolder:
         }
 
     def write_config(self, config: TrainConfig) -> None:
-        _write_json(self.path / CONFIG, config.to_json())
+        write_json(self.path / CONFIG, config.to_json())
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        _write_json(self.path / MANIFEST, manifest)
+        write_json(self.path / MANIFEST, manifest)
 
     def write_held_out(self, prompts: Iterable[Identifier]) -> None:
-        _write_json(self.path / HELD_OUT, list(prompts))
+        write_json(self.path / HELD_OUT, list(prompts))
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        _write_json(self.path / METRICS, metrics)
+        write_json(self.path / METRICS, metrics)
 
     def write_judgements(self, rows: Iterable[tuple[str, float, int]]) -> None:
         """Write (hash, comparisons agreed with, comparisons) of each held-out prompt."""
@@ -329,20 +337,20 @@ class RunFolder:
         write_lines(self.path / ERRORS, errors)
 
     def write_report(self, markdown: str) -> None:
-        _write_text(self.path / REPORT, markdown)
+        write_text(self.path / REPORT, markdown)
 
     def write_progress(self, progress: Progress) -> None:
         """Write progress.json with the time of writing."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        _write_json(self.path / PROGRESS, asdict(progress) | {"updated": now})
+        write_json(self.path / PROGRESS, asdict(progress) | {"updated": now})
 
     def append_metric_line(self, values: Mapping[str, Any]) -> None:
         """Append the values of a logged step."""
-        _append_line(self.path / METRIC_LINES, values)
+        append_line(self.path / METRIC_LINES, values)
 
     def append_evaluation(self, values: Mapping[str, Any]) -> None:
         """Append the held-out figures of an evaluation during training."""
-        _append_line(self.path / EVALUATIONS, values)
+        append_line(self.path / EVALUATIONS, values)
 
     def write_scores(self, scores: Iterable[ScoredResponse]) -> int:
         """Write all scores, put them in place in one move, and return how many there are."""
@@ -363,78 +371,3 @@ class RunFolder:
             os.replace(part, self.model)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-
-
-def finite(value: Any) -> Any:
-    """Return the value with None for every NaN and infinity in it, because JSON has neither."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return value
-
-
-def _write_json(path: Path, value: Any) -> None:
-    _write_text(path, json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Replace the file in one move: a reader sees the old one or the new one."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
-def _append_line(path: Path, values: Mapping[str, Any]) -> None:
-    """Append a line in one write, so that a reader can tell a partial one by its end."""
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json_line(values))
-
-
-def write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> int:
-    """Replace the file in one move by one with these lines, and return how many they are."""
-    count = 0
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "w", encoding="utf-8") as file:
-            for value in objects:
-                file.write(json_line(value))
-                count += 1
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return count
-
-
-def json_line(value: Mapping[str, Any]) -> str:
-    """Return the value as a line of JSON, with null for numbers that JSON does not have."""
-    return json.dumps(finite(value), allow_nan=False) + "\n"
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _read_object(path: Path) -> dict[str, Any] | None:
-    found = _read_json(path)
-    return found if isinstance(found, dict) else None
-
-
-def _iter_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSONL file, up to the first incomplete line."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            for line in file:
-                if not line.endswith("\n"):
-                    return
-                found = json.loads(line)
-                if not isinstance(found, dict):
-                    return
-                yield found
-    except (OSError, ValueError):
-        return

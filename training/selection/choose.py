@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from training.bootstrap import bootstrap
+from training.selection.bootstrap import bootstrap
 from training.selection.linear import Design, Strengths
 from training.selection.table import FeatureTable
 

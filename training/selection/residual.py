@@ -17,8 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.backbones.features import PodiumFeaturesForSequenceClassification, text_key
-from training.bootstrap import bootstrap
 from training.data.dataset import Rankings
+from training.selection.bootstrap import bootstrap
 from training.selection.table import weighted_comparisons
 
 SCALES = (0.25, 0.5, 0.75, 1.0)

@@ -30,7 +30,6 @@ from training.serving.dialects import (
     MOST,
     EmbeddingsRequest,
     LlamaFactoryRequest,
-    NemoGymRequest,
     OpenRlhfRequest,
     Request,
     ScoreRequest,
@@ -39,6 +38,7 @@ from training.serving.dialects import (
 )
 from training.serving.items import Encoded, Scored
 from training.serving.metrics import Metrics
+from training.serving.nemo_gym import NemoGymRequest
 from training.serving.registry import NotFoundError, Wanted
 from training.serving.store import RETRY_SECONDS, ModelStore, Served
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from labelapp.importing.importer import UNKNOWN_LABELLER, Summary, import_lines
+from labelapp.importing.importer import UNKNOWN_LABELLER, import_lines
+from labelapp.importing.summary import Summary
 from labelapp.management.errors import import_errors
 from labelapp.management.options import (
     add_project_option,

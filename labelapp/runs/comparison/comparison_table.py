@@ -155,10 +155,11 @@ def difference(one: ComparedRun) -> Cell:
         return Cell(_("reference"))
     if one.gain is None:
         return Cell(_("not comparable"), capfirst(one.why_apart), "refused")
-    tone = "better" if one.gain.is_above_zero else "worse" if one.gain.is_below_zero else ""
     if one.gain.low is None or one.gain.high is None:
         return Cell(gain(one.gain.value), _("no interval"))
-    return Cell(gain(one.gain.value), f"{gain(one.gain.low)} to {gain(one.gain.high)}", tone)
+    return Cell(
+        gain(one.gain.value), f"{gain(one.gain.low)} to {gain(one.gain.high)}", one.gain.tone
+    )
 
 
 def best_baseline(one: ComparedRun) -> Cell:

@@ -19,6 +19,7 @@ from labelapp.labelling.assignments import current_assignment
 from labelapp.models import Member, Project, Prompt, Response
 from tests.conftest import AddPrompt, AddRanking
 from tests.training.tiny import save_pretrained_folder
+from tests.waiting import PATIENCE
 
 Reply = tuple[int, dict[str, Any], dict[str, str]]
 
@@ -316,7 +317,7 @@ def test_a_prompt_that_always_fails_does_not_end_what_is_asked_beside_it(
 
     def reply(body: dict[str, Any]) -> Reply:
         if "0" in body["messages"][0]["content"]:
-            others.wait(10)
+            others.wait(PATIENCE)
             return 500, {"error": {"message": "broken"}}, {"Retry-After": "0"}
         answer = endpoint.answer(body)
         if endpoint.written >= 8:

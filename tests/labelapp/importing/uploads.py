@@ -52,3 +52,8 @@ def work(upload: Upload) -> Upload:
     uploads.execute(upload)
     upload.refresh_from_db()
     return upload
+
+
+def numbers_on(page: str) -> list[int]:
+    rows = page.split('<th scope="row" class="number">')[1:]
+    return [int(row.split("<")[0]) for row in rows]

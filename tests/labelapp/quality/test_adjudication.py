@@ -17,6 +17,7 @@ from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.side_by_side import side_by_side
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import submit
+from tests.waiting import PATIENCE
 from training.rankings import UNRANKED
 
 URL = "/projects/kitchen/disagreements/"
@@ -365,7 +366,7 @@ def test_of_two_who_adjudicate_at_once_one_is_told(
 
     def at_once(member: Member, ranks: dict[str, int]) -> None:
         try:
-            ready.wait(10)
+            ready.wait(PATIENCE)
             adjudicated(disputed[0], member, ranks)
             told.append(None)
         except Exception as error:  # noqa: BLE001 - told below

@@ -15,6 +15,7 @@ from labelapp.quality.coefficients import measure
 from labelapp.quality.disagreements import Recorder, count_comparisons
 from labelapp.quality.rankings import MeasuredRanking, rankings_by_prompt
 from tests.conftest import AddPrompt, AddRanking, join
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -180,7 +181,7 @@ def test_two_measurements_at_once_both_come_through(three: Project) -> None:
             with Recorder(three) as recorder:
                 list(recorder.record(rankings_by_prompt(three)))
                 recorder.write_changes()
-                ready.wait(10)
+                ready.wait(PATIENCE)
                 recorder.store()
         except Exception as error:  # noqa: BLE001 - told below
             failed.append(error)

@@ -62,7 +62,11 @@ def add_run(scored: AddScored) -> AddRun:
 
 @pytest.fixture
 def runs(
-    project: Project, add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member
+    project: Project,
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    labeller: Member,
+    forked: None,
 ) -> list[TrainingRun]:
     """Two runs with models that differ."""
     for number in range(6):

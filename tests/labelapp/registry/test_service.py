@@ -13,7 +13,7 @@ from labelapp.registry import tokens, versions
 from labelapp.runs.process import run_folder
 from tests.conftest import sign_in
 from tests.labelapp.registry.conftest import MASTER, Server
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,7 +94,7 @@ def test_the_service_follows_the_registry(
     """One long story, because two models are trained for it."""
     server = start("--all-projects")
     prompt = project.prompts.order_by("pk")[0]
-    assert httpx.get(f"{server.url}/ready").json() == {"status": "ready"}
+    assert httpx.get(f"{server.url}/ready", timeout=PATIENCE).json() == {"status": "ready"}
     assert server.post(f"/projects/kitchen/versions/{'9' * 5000}/score").status_code == 404
     refused = server.post("/projects/kitchen/score", prompt="Why?", responses=["So."])
     assert refused.status_code == 404

@@ -87,6 +87,7 @@ def test_the_command_trains_once_if_so_asked_and_scores_are_stored(
     assert TrainingRun.objects.count() == 1
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.django_db(transaction=True)
 def test_a_failed_run_says_why_in_words(project: Project, ranked: list[Prompt]) -> None:
     run = start(project, backbone="pretrained", model="/nowhere/model")
@@ -97,6 +98,7 @@ def test_a_failed_run_says_why_in_words(project: Project, ranked: list[Prompt]) 
     assert "/nowhere/model" in run_process.tail(run_process.log_path(run), 10_000)
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.django_db(transaction=True)
 def test_a_run_stops_on_request(project: Project, ranked: list[Prompt]) -> None:
     run = start(project, epochs=10_000)
@@ -128,7 +130,10 @@ def cut_off(project: Project, ranked: list[Prompt]) -> TrainingRun:
 
 
 def kill_at_checkpoint(run: TrainingRun) -> TrainingRun:
-    """Execute a run until its first checkpoint, and kill its process."""
+    """Execute a run until its first checkpoint, and kill its process.
+
+    What is left needs no checkpoints, each of which is flushed to the disk.
+    """
 
     def kill() -> None:
         folder = run_process.run_folder(run)
@@ -139,9 +144,12 @@ def kill_at_checkpoint(run: TrainingRun) -> TrainingRun:
     killer.start()
     lifecycle.execute(run)
     killer.join()
+    run.config["checkpoint_minutes"] = 60.0
+    run.save(update_fields=["config"])
     return run
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.django_db(transaction=True)
 def test_a_run_of_some_rankings_resumes_with_the_same_ones(
     project: Project,
@@ -164,6 +172,7 @@ def test_a_run_of_some_rankings_resumes_with_the_same_ones(
     assert run.metrics["peak_memory"] == run.metrics["peak_rss"] > 1e8
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manager: Member) -> None:
     assert (cut_off.state, cut_off.done > 0) == (State.FAILED, True)
@@ -187,6 +196,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manage
     assert [line["step"] for line in lines] == list(range(1, run.metrics["steps"] + 1))
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.django_db(transaction=True)
 def test_the_command_goes_on_with_the_last_run_and_only_scores_where_scoring_failed(
     project: Project, ranked: list[Prompt], capfd: pytest.CaptureFixture[str]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from labelapp.runs.paired_bootstrap import GROUPS, Gain, gains, intervals
-from training.bootstrap import bootstrap, rate
+from training.selection.bootstrap import bootstrap, rate
 
 
 def drawn(random, prompts):

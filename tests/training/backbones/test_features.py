@@ -1,14 +1,10 @@
 """The linear model reads its texts from tokens, and loads elsewhere with all its parts."""
 
-import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
 
-from tests.training.backbones.test_scratch import LOAD_ELSEWHERE
 from tests.training.tiny import TEXTS, random_examples
 from training.backbones.choose import load_backbone
 from training.backbones.encoders import PACKAGE, load_encoder, packaged_encoder
@@ -29,11 +25,13 @@ MESSAGES = [{"role": "user", "content": "Who wrote “Émile”?"}]
 TEXT = "Rousseau did, in 1762. \U0001f600\n- Émile"
 
 
-@pytest.fixture(params=["features", "with an encoder", "with a network"])
-def backbone(request, encoder_folder):
-    """A model whose weights are all large, as if it were trained."""
+KINDS = ("features", "with an encoder", "with a network")
+
+
+def features_backbone(kind, encoder_folder):
+    """Return a model whose weights are all large, as if it were trained."""
     torch.manual_seed(0)
-    encoder = request.param == "with an encoder"
+    encoder = kind == "with an encoder"
     config = TrainConfig(
         backbone="embedding" if encoder else "features",
         model=str(encoder_folder) if encoder else "",
@@ -41,7 +39,7 @@ def backbone(request, encoder_folder):
     )
     backbone = ScratchBackbone.create(config, iter(TEXTS), CPU)
     model = backbone.model
-    if request.param == "with a network":
+    if kind == "with a network":
         add_network(model, TrainConfig(width=32))
     for part in (model.named, model.words, model.embedded):
         if part is not None:
@@ -51,6 +49,11 @@ def backbone(request, encoder_folder):
         for weight in model.network.parameters():
             torch.nn.init.normal_(weight, std=0.2)
     return backbone
+
+
+@pytest.fixture(params=KINDS)
+def backbone(request, encoder_folder):
+    return features_backbone(request.param, encoder_folder)
 
 
 def examples_of(backbone, texts=(TEXT, "No.", "An answer that is a little longer than that.")):
@@ -74,22 +77,6 @@ def test_the_saved_folder_gives_the_same_rewards_in_stock_transformers(backbone,
     again = load_backbone(tmp_path, TrainConfig(), CPU)
     with torch.no_grad():
         torch.testing.assert_close(again.rewards(examples), backbone.rewards(examples))
-
-
-def test_a_process_without_podium_loads_it(backbone, tmp_path):
-    backbone.save(tmp_path / "model")
-    answered = [*MESSAGES, {"role": "assistant", "content": TEXT}]
-    found = subprocess.run(
-        [sys.executable, "-c", LOAD_ELSEWHERE, "model", json.dumps(answered)],
-        cwd=tmp_path, env={"HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    reward, imported = json.loads(found.stdout)
-    assert not imported
-    with torch.no_grad():
-        assert reward == pytest.approx(
-            float(backbone.rewards(examples_of(backbone))[0, 0]), abs=1e-4
-        )
 
 
 def test_both_layouts_agree(backbone):

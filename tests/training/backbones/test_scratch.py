@@ -1,11 +1,7 @@
 """The models from scratch compute rewards, are initialised, and load elsewhere."""
 
-import json
 import math
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 import torch
 
@@ -19,19 +15,6 @@ from tests.training.tiny import (
 from training.backbones.layout import padded_rows
 from training.backbones.scratch import ScratchBackbone
 from training.config import TrainConfig
-from training.data.encoder import TextEncoder
-
-LOAD_ELSEWHERE = """
-import json, sys, torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-folder = sys.argv[1]
-model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)
-tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-text = tokenizer.apply_chat_template(json.loads(sys.argv[2]), tokenize=False)
-batch = tokenizer([text], return_tensors="pt", add_special_tokens=False)
-with torch.no_grad():
-    print(json.dumps([model(**batch).logits.item(), "training" in sys.modules]))
-"""
 
 
 @pytest.fixture(params=SCRATCH)
@@ -152,26 +135,3 @@ def test_the_saved_folder_holds_no_pickle(backbone, tmp_path):
         ".py",
         ".jinja",
     }
-
-
-def test_the_saved_folder_loads_outside_the_repository(backbone, tmp_path):
-    folder, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    backbone.save(folder)
-    messages = [{"role": "user", "content": "Why is the sky blue?"}]
-    encoder = TextEncoder(backbone.tokenizer, max_prompt_tokens=99, max_response_tokens=99)
-    tokens = np.concatenate([encoder.prompt(messages), encoder.responses(["It is not."])[0]])
-    with torch.no_grad():
-        ours = backbone.model(torch.from_numpy(tokens.astype(np.int64))[None]).logits.item()
-    messages.append({"role": "assistant", "content": "It is not."})
-    finished = subprocess.run(
-        [sys.executable, "-c", LOAD_ELSEWHERE, str(folder), json.dumps(messages)],
-        cwd=elsewhere,
-        env={"HOME": str(elsewhere), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    theirs, knows_podium = json.loads(finished.stdout.splitlines()[-1])
-    assert theirs == pytest.approx(ours, abs=1e-5)
-    assert not knows_podium

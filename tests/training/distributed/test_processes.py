@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 
 from labelapp.jobs.environment import database_url
+from tests.forked import Forked
 from tests.training.tiny import ranking_lines, save_pretrained_folder, write_rankings
 from tests.waiting import finish, wait_until
 from training.config import TrainConfig
@@ -52,7 +53,13 @@ def command(rankings, folder, *more):
 
 
 def start(rankings, folder, *more, count=2):
-    """Start torchrun in a process of its own, as a user does."""
+    return Forked(
+        [sys.executable, "-m", "training.train", *command(rankings, folder, *more)], count=count
+    )
+
+
+def start_torchrun(rankings, folder, *more, count=2):
+    """Start torchrun as a user does."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}"]
     torchrun += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]  # any free port
     return subprocess.Popen(
@@ -64,7 +71,7 @@ def start(rankings, folder, *more, count=2):
     )
 
 
-def in_processes(rankings, folder, *more, count=2):
+def in_processes(rankings, folder, *more, count=2, start=start):
     process = start(rankings, folder, *more, count=count)
     errors = finish(process)
     assert process.returncode == 0, errors
@@ -92,7 +99,7 @@ def assert_same_results(run, expected_run):
 
 
 def test_two_processes_have_the_loss_curve_of_one_process(rankings_file, tmp_path):
-    run, errors = in_processes(rankings_file, tmp_path / "two", *SCRATCH)
+    run, errors = in_processes(rankings_file, tmp_path / "two", *SCRATCH, start=start_torchrun)
     assert_same_results(run, in_one_process(rankings_file, tmp_path / "one", *SCRATCH))
     assert errors.count("rankings of") == 1  # only the first process reports
     assert run.read_progress().state == "done"
@@ -142,7 +149,7 @@ def test_only_the_first_process_reads_the_database(
 
 def test_every_process_reports_an_error_in_one_line(tmp_path):
     path = write_rankings(tmp_path / "one.jsonl", ranking_lines(2)[:2])
-    process = start(path, tmp_path / "run")
+    process = start_torchrun(path, tmp_path / "run")
     errors = finish(process)
     reason = "training needs at least two prompts with a comparison; one.jsonl has 1"
     assert process.returncode != 0

@@ -18,7 +18,7 @@ from training.evaluation.evaluate import (
 )
 from training.evaluation.metrics import agreed
 from training.loop.loss import RankingLoss
-from training.runs.folder import finite
+from training.runs.json_files import finite
 
 DROP = RankingLoss(TrainConfig())
 

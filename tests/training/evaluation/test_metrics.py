@@ -8,7 +8,6 @@ import pytest
 import torch
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
-from training.bootstrap import bootstrap, by_prompt, rate
 from training.config import TrainConfig
 from training.evaluation.metrics import (
     accuracy_by,
@@ -27,6 +26,7 @@ from training.evaluation.metrics import (
 )
 from training.loop.loss import RankingLoss, pad_groups, pad_ranks
 from training.rankings import UNRANKED
+from training.selection.bootstrap import bootstrap, by_prompt, rate
 
 RANKS = padded([(2, 1, 2), (1, 2), (3, 3, 1)], np.int64)
 CHARACTERS = padded([(100, 125, 126), (10, 10), (8, 10, 1)], np.float64)

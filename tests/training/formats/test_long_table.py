@@ -206,7 +206,7 @@ def test_a_ranking_of_a_million_rows_takes_no_memory_for_them(read):
 
 
 def test_a_ranking_that_is_too_large_is_named_and_the_next_is_read(read, monkeypatch):
-    monkeypatch.setattr("training.formats.long_table.MAX_LINE_BYTES", 100)
+    monkeypatch.setattr("training.formats.long_rankings.MAX_LINE_BYTES", 100)
     large, good = read("prompt,response", *["Why?," + "x" * 60] * 2, "How?,a", "How?,b")
     assert large.reason == "is longer than 16 MiB"
     assert [response.text for response in good.responses] == ["a", "b"]

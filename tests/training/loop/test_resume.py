@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.forked import Forked
 from tests.training.tiny import ranking_lines, write_rankings
 from tests.waiting import finish, wait_until
 from training.loop.checkpoint import steps_of
@@ -49,8 +50,8 @@ def command(rankings, folder, *more):
     return ["--rankings", str(rankings), "--run-folder", str(folder), *SMALL, *more]
 
 
-def start(rankings, folder, *more, **options):
-    return subprocess.Popen(
+def start(rankings, folder, *more, process=Forked, **options):
+    return process(
         [sys.executable, "-m", "training.train", *command(rankings, folder, *more)],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -313,7 +314,7 @@ def test_a_full_disk_ends_a_run_and_leaves_its_checkpoint(
     def small_files():
         resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
 
-    process = start(rankings_file, killed.path, preexec_fn=small_files)
+    process = start(rankings_file, killed.path, process=subprocess.Popen, preexec_fn=small_files)
     err = finish(process)
     assert process.returncode == 2
     assert err.splitlines()[-1].startswith("error: weights cannot be written: ")

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from training.bootstrap import (
+from training.selection.bootstrap import (
     Sums,
     bootstrap,
     by_prompt,

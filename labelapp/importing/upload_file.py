@@ -1,0 +1,185 @@
+"""The file of an upload: its path, how it is read, and a preview of its first lines."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from labelapp.jobs import files
+from labelapp.models import Upload
+from training.formats.lines import (
+    PREDICATE,
+    AmbiguousError,
+    UnknownColumnsError,
+)
+from training.formats.opening import BeginningOnlyError, EncodingError, open_file
+from training.formats.ranking_file import (
+    BadLine,
+    Limits,
+    Line,
+    RankingFile,
+    RankingFileError,
+    ReadOptions,
+    open_ranking_file,
+)
+from training.formats.reading import sentences
+from training.rankings import Message
+
+PREVIEW_LINES = 10
+PREVIEW_BYTES = 2**20  # read at most for the preview ...
+PREVIEW_SECONDS = 1.0  # ... and for at most as long
+GONE = "The file no longer exists. Upload it again."
+
+
+class Answer(NamedTuple):
+    rank: int | None
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class PreviewLine:
+    """A line of the preview: its contents, best response first, or the reason why it is bad."""
+
+    number: int
+    reason: str = ""
+    messages: Sequence[Message] = ()
+    answers: Sequence[Answer] = ()
+    labeller: str | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Hold how a file is read and its first lines, or the reason why it cannot be read.
+
+    `question` is set where the file can be read in two ways, and `columns` are those of a table.
+    """
+
+    format: str = ""
+    delimiter: str = ""
+    columns: Sequence[str] = ()
+    reading: Sequence[tuple[str, str]] = ()
+    has_scores: bool = False
+    lines: Sequence[PreviewLine] = ()
+    problem: str = ""
+    question: AmbiguousError | None = None
+    is_whole: bool = False  # the file has no more lines
+
+
+def file_path(upload: Upload) -> Path:
+    """Return the path of the file. It keeps the suffixes of the name, which tell the format."""
+    suffixes = [s for s in Path(upload.name.lower()).suffixes[-2:] if re.fullmatch(r"\.\w{1,8}", s)]
+    ascii_suffixes = "".join(suffix for suffix in suffixes if suffix.isascii())
+    return files.folder_of(upload).path / f"file{ascii_suffixes}"
+
+
+def likely_encoding(upload: Upload) -> str:
+    """Return the likely encoding of a file that is not UTF-8, or an empty text."""
+    try:
+        with ExitStack() as stack:
+            open_file(stack, str(file_path(upload)))
+    except EncodingError as error:
+        return error.likely
+    except RankingFileError:
+        pass
+    return ""
+
+
+def read_options(upload: Upload) -> ReadOptions:
+    """Return how the file is to be read, as it was chosen on the page."""
+    options = upload.options
+    columns = options.get("columns") or {}
+    return ReadOptions(
+        format=options.get("format") or None,
+        delimiter=options.get("delimiter") or None,
+        encoding=options.get("encoding") or None,
+        header=options.get("header", True),
+        columns=columns if any(columns.values()) else {},
+        higher_is_better=options.get("higher_is_better", True),
+        verdicts=options.get("verdicts") or {},
+        ranking_is=options.get("ranking_is") or None,
+    )
+
+
+@contextmanager
+def opened(upload: Upload, limits: Limits | None = None) -> Iterator[RankingFile]:
+    """Open the file with the chosen options. Raises RankingFileError with a message for a page."""
+    path = file_path(upload)
+    if not path.is_file():
+        raise RankingFileError(GONE)
+    rankings = upload.options.get("rankings", True)
+    try:
+        with open_ranking_file(
+            str(path), read_options(upload), rankings=rankings, limits=limits
+        ) as file:
+            yield file
+    except (AmbiguousError, BeginningOnlyError):
+        raise
+    except RankingFileError as error:
+        raise RankingFileError(page_message(str(error), path)) from error
+
+
+def page_message(problem: str, path: Path) -> str:
+    """Return an error of the reader for a page, without the path and command-line options."""
+    for name in (f"{path} ", str(path)):
+        problem = problem.replace(name, "")
+    problem = re.sub(r"\s*[^.;:]*--[a-z][^.]*\.?", "", problem).strip(" :")
+    if PREDICATE.match(problem):
+        problem = f"The file {problem}"
+    return f"{problem[:1].upper()}{problem[1:]}".rstrip(".") + "."
+
+
+def preview(upload: Upload) -> Preview:
+    """Return how a file is read, and its first lines."""
+    lines: list[Line | BadLine] = []
+    file: RankingFile | None = None
+    limits = Limits(at_most=PREVIEW_BYTES, seconds=PREVIEW_SECONDS)
+    found = Preview()
+    try:
+        with opened(upload, limits) as file:
+            found = replace(
+                found, format=file.format, delimiter=file.delimiter, columns=file.columns
+            )
+            for line in file:
+                lines.append(line)
+                if len(lines) > PREVIEW_LINES:
+                    break
+    except AmbiguousError as error:
+        question = page_message(error.question, file_path(upload))
+        return replace(found, problem=f"{question} Choose what is meant.", question=error)
+    except BeginningOnlyError as error:
+        if not lines:
+            return replace(found, problem=page_message(str(error), file_path(upload)))
+        lines.append(BadLine(0, ""))  # there are more
+    except RankingFileError as error:
+        if isinstance(error.__cause__, UnknownColumnsError):
+            problem = f"{error} Choose the format, or say which column holds what."
+            return replace(found, problem=problem, columns=error.__cause__.columns)
+        return replace(found, problem=str(error))
+    if file is None:
+        return found
+    reading = file.reading.as_dict()
+    found = replace(
+        found, reading=list(sentences(reading)), has_scores="score" in reading["fields"]
+    )
+    if not lines:
+        nothing = "; ".join(text for heading, text in found.reading if heading == "gave nothing")
+        return replace(found, problem=f"The file gave nothing: {nothing}." if nothing
+                       else "The file has no lines.")  # fmt: skip
+    shown = [preview_line(line) for line in lines[:PREVIEW_LINES]]
+    return replace(found, lines=shown, is_whole=len(lines) <= PREVIEW_LINES)
+
+
+def preview_line(line: Line | BadLine) -> PreviewLine:
+    if isinstance(line, BadLine):
+        return PreviewLine(line.number, line.reason)
+    return PreviewLine(
+        number=line.number,
+        messages=line.messages,
+        answers=[Answer(rank, one.text, one.source) for rank, one in line.best_first()],
+        labeller=line.labeller,
+        external_id=line.external_id,
+    )
