@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from labelapp.models import TrainingRun
+from labelapp.models import Project, TrainingRun
 from labelapp.models.jobs import is_number
 from labelapp.rendering.charts import Axis, Chart, Link, Point, Series, axis_over
 from labelapp.runs.interval_plots import Estimate, estimate, share_text
@@ -14,7 +14,7 @@ from labelapp.templatetags.figures import duration
 Known = tuple[TrainingRun, str, Estimate, float]  # with its settings, accuracy and seconds
 
 
-def accuracy_by_time(runs: Sequence[tuple[TrainingRun, str]]) -> Chart | None:
+def accuracy_by_time(project: Project, runs: Sequence[tuple[TrainingRun, str]]) -> Chart | None:
     """Return the chart of runs with their settings in words, or None for fewer than two."""
     known: list[Known] = [
         (run, words, found, float(seconds))
@@ -25,7 +25,7 @@ def accuracy_by_time(runs: Sequence[tuple[TrainingRun, str]]) -> Chart | None:
     if len(known) < 2:
         return None
     known.sort(key=lambda one: one[3])
-    points = [point(one) for one in known]
+    points = [point(project, one) for one in known]
     ends = [end for one in points for end in (one.y, one.low, one.high) if end is not None]
     return Chart(
         key="plot-accuracy-by-time",
@@ -41,7 +41,7 @@ def accuracy_by_time(runs: Sequence[tuple[TrainingRun, str]]) -> Chart | None:
         columns=[_("Run"), _("Settings"), _("Time"), _("Accuracy")],
         rows=[
             [
-                Link(run.title, url_of(run)),
+                Link(run.title, url_of(project, run)),
                 words,
                 duration(seconds),
                 share_text(found.value, found.low, found.high),
@@ -51,14 +51,14 @@ def accuracy_by_time(runs: Sequence[tuple[TrainingRun, str]]) -> Chart | None:
     )
 
 
-def point(one: Known) -> Point:
+def point(project: Project, one: Known) -> Point:
     """Return the point of a run, which leads to its page."""
     run, words, found, seconds = one
     low, high = (None if end is None else 100 * end for end in (found.low, found.high))
     share = share_text(found.value, found.low, found.high)
     text = f"{share} · {run.title}, {words}" if words else f"{share} · {run.title}"
-    return Point(seconds, 100 * found.value, low, high, text=text, url=url_of(run))
+    return Point(seconds, 100 * found.value, low, high, text=text, url=url_of(project, run))
 
 
-def url_of(run: TrainingRun) -> str:
-    return reverse("run", args=[run.project.slug, run.pk])
+def url_of(project: Project, run: TrainingRun) -> str:
+    return reverse("run", args=[project.slug, run.pk])
