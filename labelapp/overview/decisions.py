@@ -131,7 +131,7 @@ def of_alerts(
             _("See the alerts"),
             url("person", project, labeller.pk),
             subject=labeller.name,
-            detail=" ".join(alert.text for alert in figures.alerts),
+            detail=" ".join(alert.sentence for alert in figures.alerts),
         )
 
 

@@ -1,0 +1,102 @@
+"""Find the sentences of templates, Python and scripts, and bring the catalogues up to date.
+
+    python -m tests.messages
+
+What Django's `makemessages` does, without GNU gettext: Django turns templates into Python, and
+Babel reads Python and JavaScript.
+"""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+from django.utils.translation.template import templatize
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCALES = ROOT / "labelapp" / "locale"
+DOMAINS = ["django", "djangojs"]
+FUNCTIONS: dict[str, Any] = {
+    "_": None,
+    "gettext": None,
+    "gettext_lazy": None,
+    "gettext_noop": None,
+    "ngettext": (1, 2),
+    "ngettext_lazy": (1, 2),
+    "pgettext": ((1, "c"), 2),
+    "pgettext_lazy": ((1, "c"), 2),
+    "npgettext": ((1, "c"), 2, 3),
+    "npgettext_lazy": ((1, "c"), 2, 3),
+}
+
+Found = tuple[str | tuple[str, ...], str | None]  # a message or its plural forms, and its context
+
+
+def messages_in(path: Path) -> Iterator[Found]:
+    """Yield the messages of a template, a Python file or a script."""
+    if path.suffix == ".html":
+        # In brackets, because the lines of a template are not indented as Python's are.
+        source, language = f"({templatize(path.read_text('utf-8'))}\n)".encode(), "python"
+    else:
+        source, language = path.read_bytes(), "javascript" if path.suffix == ".js" else "python"
+    for _, message, _, context in extract(language, BytesIO(source), FUNCTIONS):
+        yield message, context
+
+
+def sources(domain: str) -> list[Path]:
+    """Return the files whose messages are in the catalogue of a domain."""
+    if domain == "djangojs":
+        return sorted((ROOT / "static" / "js").rglob("*.js"))
+    python = (ROOT / "labelapp").rglob("*.py")
+    own = [path for path in python if not {"migrations", "management"} & set(path.parts)]
+    return sorted((ROOT / "templates").rglob("*.html")) + sorted(own)
+
+
+def messages_of(domain: str) -> Catalog:
+    """Return every message of a domain, in the order of the sources."""
+    catalog = Catalog(charset="utf-8")
+    for path in sources(domain):
+        for message, context in messages_in(path):
+            catalog.add(message, context=context)
+    return catalog
+
+
+def read(language: str, domain: str) -> Catalog:
+    """Return the catalogue of a language, whose name is that of its folder."""
+    with open(LOCALES / language / "LC_MESSAGES" / f"{domain}.po", "rb") as file:
+        return read_po(file, locale=language)
+
+
+def languages() -> list[str]:
+    return sorted(path.name for path in LOCALES.iterdir() if path.is_dir())
+
+
+def update(language: str, domain: str) -> int:
+    """Add new messages to a catalogue, drop those that are gone, and compile it.
+
+    Return the number of messages that have no translation.
+    """
+    catalog = read(language, domain)
+    catalog.update(messages_of(domain), no_fuzzy_matching=True)
+    catalog.obsolete.clear()
+    folder = LOCALES / language / "LC_MESSAGES"
+    with open(folder / f"{domain}.po", "wb") as file:
+        write_po(file, catalog, width=0, omit_header=False, ignore_obsolete=True)
+    with open(folder / f"{domain}.mo", "wb") as file:
+        write_mo(file, catalog)
+    return sum(not all(forms(message.string)) for message in catalog if message.id)
+
+
+def forms(text: str | list[str] | tuple[str, ...]) -> list[str]:
+    """Return the plural forms of a text, or the text alone."""
+    return [text] if isinstance(text, str) else list(text)
+
+
+if __name__ == "__main__":
+    for each in languages():
+        for one in DOMAINS:
+            print(f"{each} {one}: {update(each, one)} without a translation")
