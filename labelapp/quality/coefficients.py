@@ -223,7 +223,9 @@ def agreement(sums: AgreementSums) -> Figure:
         statistic=ratio,
         chance=0.5,
         why_none=sums.why_none(),
-        undefined=gettext_noop("In every pair that two labellers share, at least one of them tied the two."),
+        undefined=gettext_noop(
+            "In every pair that two labellers share, at least one of them tied the two."
+        ),
     )
 
 
@@ -259,7 +261,9 @@ def kendall_tau(sums: AgreementSums) -> Figure:
         statistic=ratio,
         chance=0.0,
         why_none=sums.why_none(),
-        undefined=gettext_noop("Of every two labellers of a prompt, one tied all responses that they share."),
+        undefined=gettext_noop(
+            "Of every two labellers of a prompt, one tied all responses that they share."
+        ),
     )
 
 
@@ -301,6 +305,8 @@ def kendall_w(sums: AgreementSums) -> Figure:
         undefined=(
             gettext_noop("Everybody tied all responses of the prompts in question.")
             if sums.same_set
-            else gettext_noop("There is no prompt of which all labellers ranked the same set of responses.")
+            else gettext_noop(
+                "There is no prompt of which all labellers ranked the same set of responses."
+            )
         ),
     )

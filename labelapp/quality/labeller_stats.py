@@ -125,7 +125,9 @@ class LabellerStats:
             ties=self.share(member, "ties", gettext_noop("No pairs to compare.")),
             first=self.share(member, "first", gettext_noop("The order shown is unknown."), 0.5),
             longer=self.share(member, "longer", gettext_noop("No lengths to compare.")),
-            consistency=self.check(member, CONSISTENCY, gettext_noop("No repeated prompt ranked yet.")),
+            consistency=self.check(
+                member, CONSISTENCY, gettext_noop("No repeated prompt ranked yet.")
+            ),
             gold=self.check(member, GOLD, gettext_noop("No gold prompt ranked yet.")),
         )
 

@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy as _
 from labelapp.rendering.heat_map import shade
 from labelapp.templatetags.figures import decimal, duration, percent, thousands
 
-
 UNITS: dict[str, Callable[[int], str]] = {
     "comparisons": lambda n: ngettext("%(count)s comparison", "%(count)s comparisons", n),
     "pairs of rankings": lambda n: ngettext(
