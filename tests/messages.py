@@ -7,6 +7,7 @@ Babel reads Python and JavaScript.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -80,20 +81,23 @@ def update(language: str, domain: str) -> int:
 
     Return the number of messages that have no translation.
     """
+    path = LOCALES / language / "LC_MESSAGES" / f"{domain}.po"
+    header, _, _ = path.read_text("utf-8").partition("\n\n")  # without dates, which would change
     catalog = read(language, domain)
     catalog.update(messages_of(domain), no_fuzzy_matching=True)
-    catalog.obsolete.clear()
-    folder = LOCALES / language / "LC_MESSAGES"
-    with open(folder / f"{domain}.po", "wb") as file:
-        write_po(file, catalog, width=0, omit_header=False, ignore_obsolete=True)
-    with open(folder / f"{domain}.mo", "wb") as file:
+    written = BytesIO()
+    write_po(written, catalog, width=0, omit_header=True, ignore_obsolete=True)
+    path.write_text(f"{header}\n\n{written.getvalue().decode().strip()}\n", "utf-8")
+    catalog = read(language, domain)
+    catalog.creation_date = catalog.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
+    with open(path.with_suffix(".mo"), "wb") as file:
         write_mo(file, catalog)
     return sum(not all(forms(message.string)) for message in catalog if message.id)
 
 
-def forms(text: str | list[str] | tuple[str, ...]) -> list[str]:
+def forms(text: str | list[str] | tuple[str, ...] | None) -> list[str]:
     """Return the plural forms of a text, or the text alone."""
-    return [text] if isinstance(text, str) else list(text)
+    return [text or ""] if isinstance(text, str | None) else list(text)
 
 
 if __name__ == "__main__":

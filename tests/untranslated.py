@@ -11,8 +11,10 @@ from django.template.base import Lexer, TokenType
 from tests.messages import FUNCTIONS
 
 NAMES = {"Podium", "InstructGPT", "Ouyang", "et", "al", "arXiv", "SHA", "JSON", "ID", "Ctrl", "css"}
+PRODUCTS = {"Label Studio", "Open Assistant", "Hugging Face"}
 SPOKEN = {"alt", "aria-label", "aria-description", "placeholder", "title"}  # attributes
-UNSPOKEN = {"script", "style", "code", "kbd", "pre"}  # elements
+UNPRODUCTS = {"Label Studio", "Open Assistant", "Hugging Face"}
+SPOKEN = {"script", "style", "code", "kbd", "pre"}  # elements
 VOID = {"meta", "link", "input", "img", "br", "hr", "path", "line", "circle", "rect"}
 WORD = re.compile(r"[^\W\d_]{2,}")
 LITERAL = r"\"([^\"]*)\"|'([^']*)'"
@@ -37,8 +39,8 @@ class Spoken(HTMLParser):
             self.open.append((tag, silent))
         if not silent and not any(skipped for _, skipped in self.open):
             for name, value in values.items():
-                is_sentence = name.startswith("data-") and len(WORD.findall(value)) > 2
-                if name in SPOKEN or is_sentence:
+                is_shown = name.startswith("data-") and re.match(r"[A-Z][a-z]|\w+ \w+ \w", value)
+                if name in SPOKEN or is_shown:
                     self.texts.append(value)
 
     def handle_endtag(self, tag: str) -> None:
@@ -78,8 +80,9 @@ def bare_words(path: Path) -> list[str]:
 INTERNAL = {
     *("ValueError", "TypeError", "KeyError", "RuntimeError", "AssertionError", "Http404"),
     *("ImproperlyConfigured", "CommandError", "NotImplementedError", "AttributeError"),
-    *("debug", "info", "warning", "exception", "getLogger", "compile", "execute"),
+    *("debug", "info", "warning", "error", "exception", "getLogger", "compile", "execute"),
 }
+LABELS = {"label", "help_text", "verbose_name", "verbose_name_plural", "empty_label"}
 SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|SET|DISCARD|DELETE|WITH|CREATE|DROP|PRAGMA)\b")
 
 
@@ -104,7 +107,7 @@ class Unmarked(ast.NodeVisitor):
         if isinstance(node.func, ast.Attribute):
             name = node.func.attr
             if isinstance(node.func.value, ast.Name) and node.func.value.id == "messages":
-                name = f"messages.{name}"
+                name = ""  # messages.info is shown, and logger.info is not
         if name not in FUNCTIONS and name not in INTERNAL:
             self.generic_visit(node)
 
@@ -119,8 +122,16 @@ class Unmarked(ast.NodeVisitor):
         if isinstance(node.value, str):
             self.take(node.value)
 
+    def visit_keyword(self, node: ast.keyword) -> None:
+        value = node.value
+        if node.arg in LABELS and isinstance(value, ast.Constant) and WORD.search(str(value.value)):
+            self.found.append(str(value.value))
+        else:
+            self.generic_visit(node)
+
     def take(self, text: str) -> None:
-        if re.match(r"[A-Z“][\w’'\-]*,? \S", text) and not SQL.match(text):
+        is_sentence = re.match(r"[A-Z“][\w’'\-]*,? \S", text) and not SQL.match(text)
+        if is_sentence and text not in PRODUCTS:
             self.found.append(text)
 
 
@@ -130,4 +141,4 @@ def bare_words_of_script(path: Path) -> Iterator[str]:
     text = re.sub(r"/\*.*?\*/|(?<![:\"'`])//[^\n]*", "", text, flags=re.S)
     yield from re.findall(r"\$\{[^}`]*gettext\([^)]*\)", text)
     marked = re.sub(r"gettext\((?:\s*\"(?:[^\"\\]|\\.)*\",?)+", "", text)
-    yield from re.findall(r"[\"`]([A-Z][a-z’]+,? [a-z][^\"`\n]*)[\"`]", marked)
+    yield from re.findall(r"[\"`]([A-Z][a-z’]+,? [a-z][^\"`\n]*|[A-Z][a-z]+…)[\"`]", marked)

@@ -22,9 +22,17 @@ class PageRequest(HttpRequest):
     translated: bool
 
 
-# Rooms whose pages are only in English so far. tests/labelapp/web/test_languages.py checks that the
+# The modules whose pages are only in English. tests/labelapp/web/test_languages.py checks that the
 # others say nothing that is not translated.
-ENGLISH_ROOMS = {"importing", "exporting", "people", "projects", "registry", "reviewing", "runs"}
+IN_ENGLISH = (
+    "django.contrib.admin",  # the tables, with the names of their fields
+    "labelapp.admin",
+    "labelapp.people",
+    "labelapp.projects",
+    "labelapp.registry",
+    "labelapp.reviewing",
+    "labelapp.runs",
+)
 
 
 def translated(view: View) -> View:
@@ -50,9 +58,7 @@ def is_translated(view: View, language: str) -> bool:
     """Return whether the page of a view is available in a language."""
     if getattr(view, "translated", False):
         return True
-    application, _, room = view.__module__.partition(".")
-    in_english = application == "labelapp" and room.partition(".")[0] in ENGLISH_ROOMS
-    return language in settings.COMPLETE_LANGUAGES and not in_english
+    return language in settings.COMPLETE_LANGUAGES and not view.__module__.startswith(IN_ENGLISH)
 
 
 class LanguageMiddleware(LocaleMiddleware):

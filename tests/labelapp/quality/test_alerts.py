@@ -102,7 +102,7 @@ def test_alerts_of_a_campaign_in_the_database(
     assert Agreement.from_json(found.to_json()).people[0].alerts == found.people[0].alerts
     with translation.override("de"):
         assert any(
-            "In 100\u202f% von 240 Vergleichen" in alert.sentence
+            "in 100\u202f% von 240 Vergleichen die zuerst gezeigte" in alert.sentence
             for person in found.people
             for alert in person.alerts
         )
