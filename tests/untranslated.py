@@ -13,8 +13,7 @@ from tests.messages import FUNCTIONS
 NAMES = {"Podium", "InstructGPT", "Ouyang", "et", "al", "arXiv", "SHA", "JSON", "ID", "Ctrl", "css"}
 PRODUCTS = {"Label Studio", "Open Assistant", "Hugging Face"}
 SPOKEN = {"alt", "aria-label", "aria-description", "placeholder", "title"}  # attributes
-UNPRODUCTS = {"Label Studio", "Open Assistant", "Hugging Face"}
-SPOKEN = {"script", "style", "code", "kbd", "pre"}  # elements
+UNSPOKEN = {"script", "style", "code", "kbd", "pre"}  # elements
 VOID = {"meta", "link", "input", "img", "br", "hr", "path", "line", "circle", "rect"}
 WORD = re.compile(r"[^\W\d_]{2,}")
 LITERAL = r"\"([^\"]*)\"|'([^']*)'"

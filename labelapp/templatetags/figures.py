@@ -1,6 +1,7 @@
 """Template filters that write numbers, durations and times as the page's language does."""
 
 from datetime import datetime, timedelta
+from typing import cast
 
 from django import template
 from django.utils import timezone
@@ -81,4 +82,4 @@ def ago(time: datetime) -> str:
     """Return how long ago a time is, in its largest unit: "3 hours ago"."""
     if timezone.now() - time < timedelta(minutes=1):
         return _("just now")
-    return timesince(time, time_strings=AGO, depth=1)
+    return timesince(time, time_strings=cast(dict[str, str], AGO), depth=1)
