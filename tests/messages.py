@@ -18,9 +18,12 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
 
+from labelapp.runs.starting.setting_fields import setting_texts
+
 ROOT = Path(__file__).resolve().parent.parent
 LOCALES = ROOT / "labelapp" / "locale"
 DOMAINS = ["django", "djangojs"]
+COMPLETE = {"de"}  # languages of every page
 FUNCTIONS: dict[str, Any] = {
     "_": None,
     "gettext": None,
@@ -33,6 +36,23 @@ FUNCTIONS: dict[str, Any] = {
     "npgettext": ((1, "c"), 2, 3),
     "npgettext_lazy": ((1, "c"), 2, 3),
 }
+
+# What labellers come across; the other templates and modules are of a lead's pages, which only the
+# complete languages have.
+TEMPLATES = [
+    *("_account", "_appearance", "_as_written", "_field", "_form", "_header", "_language"),
+    *("_links", "_pages", "_text", "base", "403", "403_csrf", "404", "429", "500", "503"),
+    *("overview/labeller", "overview/_next_step"),
+    *("projects/index", "projects/_switcher", "projects/sign_in", "projects/account"),
+    *("projects/reset_password", "projects/invitations/join", "projects/invitations/refused"),
+]
+ROOMS = ["labelling", "notifications", "palette"]
+OF_MANAGERS = ("webhook", "posting")  # in these rooms
+MODULES = [
+    *("projects/forms/accounts", "projects/views/accounts", "projects/views/invitations"),
+    *("projects/invitations", "projects/password_reset", "projects/accounts"),
+    *("models/rankings", "models/projects"),
+]
 
 Found = tuple[str | tuple[str, ...], str | None]  # a message or its plural forms, and its context
 
@@ -57,12 +77,31 @@ def sources(domain: str) -> list[Path]:
     return sorted((ROOT / "templates").rglob("*.html")) + sorted(own)
 
 
-def messages_of(domain: str) -> Catalog:
-    """Return every message of a domain, in the order of the sources."""
+def labellers_sources(domain: str) -> list[Path]:
+    """Return those of the files that say what is on a labeller's pages."""
+    scripts = ROOT / "static" / "js"
+    if domain == "djangojs":
+        return sorted([*scripts.glob("*.js"), *(scripts / "labelling").rglob("*.js")])
+    found = [ROOT / "templates" / f"{name}.html" for name in TEMPLATES]
+    found += [ROOT / "labelapp" / f"{name}.py" for name in MODULES]
+    found += (ROOT / "labelapp" / "web").glob("*.py")
+    for room in ROOMS:
+        files = [*(ROOT / "templates" / room).rglob("*.html")]
+        files += (ROOT / "labelapp" / room).rglob("*.py")
+        found += [path for path in files if not path.name.startswith(OF_MANAGERS)]
+    return sorted(found)
+
+
+def messages_of(domain: str, language: str = "") -> Catalog:
+    """Return every message of a domain, or those that a language has, in the order of the files."""
+    is_complete = not language or language in COMPLETE
     catalog = Catalog(charset="utf-8")
-    for path in sources(domain):
+    for path in sources(domain) if is_complete else labellers_sources(domain):
         for message, context in messages_in(path):
             catalog.add(message, context=context)
+    if domain == "django" and is_complete:
+        for text in setting_texts():
+            catalog.add(text, context="setting")
     return catalog
 
 
@@ -84,15 +123,23 @@ def update(language: str, domain: str) -> int:
     path = LOCALES / language / "LC_MESSAGES" / f"{domain}.po"
     header, _, _ = path.read_text("utf-8").partition("\n\n")  # without dates, which would change
     catalog = read(language, domain)
-    catalog.update(messages_of(domain), no_fuzzy_matching=True)
+    catalog.update(messages_of(domain, language), no_fuzzy_matching=True)
     written = BytesIO()
     write_po(written, catalog, width=0, omit_header=True, ignore_obsolete=True)
     path.write_text(f"{header}\n\n{written.getvalue().decode().strip()}\n", "utf-8")
-    catalog = read(language, domain)
+    catalog = translated(read(language, domain))
     catalog.creation_date = catalog.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
     with open(path.with_suffix(".mo"), "wb") as file:
         write_mo(file, catalog)
-    return sum(not all(forms(message.string)) for message in catalog if message.id)
+    return len(read(language, domain)) - len(catalog)
+
+
+def translated(catalog: Catalog) -> Catalog:
+    """Return the catalogue without the messages that have no translation."""
+    for message in list(catalog):
+        if message.id and not all(forms(message.string)):
+            catalog.delete(message.id, message.context)
+    return catalog
 
 
 def forms(text: str | list[str] | tuple[str, ...] | None) -> list[str]:

@@ -59,8 +59,8 @@ def bare_words(path: Path) -> list[str]:
     for token in Lexer(source).tokenize():
         if token.token_type == TokenType.BLOCK:
             tag = token.contents.split()[0]
-            if tag in {"blocktranslate", "endblocktranslate"}:
-                translated = tag == "blocktranslate"
+            if tag in {"blocktranslate", "endblocktranslate", "comment", "endcomment"}:
+                translated = not tag.startswith("end")
             elif tag in {"include", "with"}:
                 arguments = ("".join(found) for found in ARGUMENT.findall(token.contents))
                 spoken = [one for one in arguments if SENTENCE.match(one)]
