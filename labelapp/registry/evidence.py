@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Length
+from django.utils.translation import gettext_lazy
 
 from labelapp.db.cache import cached
 from labelapp.models import Placement, Prompt, PromptAgreement, Score, TrainingRun, counting
@@ -24,10 +25,10 @@ MOST_PROMPTS = 2000
 MOST_SLICES = 12
 """Slices of one kind, the largest ones."""
 KINDS = {
-    "length": "Length of the better response",
-    "source": "Source",
-    "responses": "Responses per ranking",
-    "labeller": "Labeller",
+    "length": gettext_lazy("Length of the better response"),
+    "source": gettext_lazy("Source"),
+    "responses": gettext_lazy("Responses per ranking"),
+    "labeller": gettext_lazy("Labeller"),
 }
 """The ways to slice the comparisons, with their headings."""
 

@@ -161,7 +161,9 @@ class AboutForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["name"].widget.attrs["placeholder"] = f"Run {self.instance.pk}"
+        self.fields["name"].widget.attrs["placeholder"] = _("Run %(number)s") % {
+            "number": self.instance.pk
+        }
 
     def clean_tags(self) -> str:
         """Return the tags without commas, each of them once."""
