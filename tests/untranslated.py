@@ -123,8 +123,8 @@ class Unmarked(ast.NodeVisitor):
 
     def visit_keyword(self, node: ast.keyword) -> None:
         value = node.value
-        if node.arg in LABELS and isinstance(value, ast.Constant) and WORD.search(str(value.value)):
-            self.found.append(str(value.value))
+        if node.arg in LABELS and isinstance(value, ast.Constant) and isinstance(value.value, str):
+            self.found += [value.value] if WORD.search(value.value) else []
         else:
             self.generic_visit(node)
 

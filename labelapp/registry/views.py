@@ -225,7 +225,7 @@ def roll_back(request: HttpRequest, member: Member) -> HttpResponse:
             earlier,
             project=member.project,
             seen=now.number,
-            reason=f"Rolled back from {now.name}.",
+            reason=gettext_noop("Rolled back."),
             is_roll_back=True,
             user=signed_in(request),
         )

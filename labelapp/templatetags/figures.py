@@ -1,14 +1,14 @@
 """Template filters that write numbers, durations and times as the page's language does."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import cast
 
 from django import template
 from django.utils import timezone
-from django.utils.formats import get_format, number_format
+from django.utils.formats import date_format, get_format, number_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext_lazy
+from django.utils.translation import ngettext_lazy, pgettext
 
 register = template.Library()
 
@@ -83,3 +83,9 @@ def ago(time: datetime) -> str:
     if timezone.now() - time < timedelta(minutes=1):
         return _("just now")
     return timesince(time, time_strings=cast(dict[str, str], AGO), depth=1)
+
+
+@register.filter
+def weekday(day: date) -> str:
+    """Return a day in full, as in "Saturday 5 December 2026"."""
+    return date_format(day, pgettext("date format", "l j F Y"))

@@ -28,8 +28,7 @@ IN_ENGLISH = (
     "django.contrib.admin",  # the tables, with the names of their fields
     "labelapp.admin",
     "labelapp.people",
-    "labelapp.projects",
-    "labelapp.registry",
+    "labelapp.projects.views.prompts",
     "labelapp.reviewing",
     "labelapp.runs",
 )
