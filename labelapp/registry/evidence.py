@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Length
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from labelapp.db.cache import cached
@@ -24,7 +25,7 @@ MOST_PROMPTS = 2000
 """Held-out prompts that are compared: the interval of more would be hardly narrower."""
 MOST_SLICES = 12
 """Slices of one kind, the largest ones."""
-KINDS = {
+KINDS: dict[str, str | Promise] = {
     "length": gettext_lazy("Length of the better response"),
     "source": gettext_lazy("Source"),
     "responses": gettext_lazy("Responses per ranking"),
