@@ -35,7 +35,7 @@ def days_chart(days: Sequence[Day], labellers: Sequence[LabellerProgress]) -> Ch
         key="plot-days",
         kind="bars",
         title=_("Rankings per day"),
-        x=Axis("", names=[date_format(day.day, "j M") for day in days]),
+        x=Axis("", names=[date_format(day.day, "MONTH_DAY_FORMAT") for day in days]),
         y=axis_of_counts(Axis(_("rankings")), [day.rankings for day in days]),
         series=series,
         columns=[_("Day"), _("Rankings"), *[one.name for one in series]],
@@ -59,4 +59,4 @@ def sum_of_others(day: Day, own: set[int]) -> int:
 
 def row(day: Day, series: Sequence[Series], place: int) -> list[Cell]:
     counts = [thousands(round(one.points[place].y)) for one in series]
-    return [date_format(day.day, "D j M Y"), thousands(day.rankings), *counts]
+    return [date_format(day.day, "DATE_FORMAT"), thousands(day.rankings), *counts]

@@ -89,7 +89,7 @@ class Evidence:
     def kinds(self) -> list[tuple[str, list[Slice]]]:
         """Return the slices by the heading of their kind."""
         return [
-            (KINDS[kind], list(slices))
+            (str(KINDS[kind]), list(slices))
             for kind, slices in groupby(self.slices, key=lambda one: one.kind)
         ]
 
@@ -149,7 +149,7 @@ def judge(
             yield Judged(
                 prompt,
                 (
-                    ("length", LENGTHS[length_of_better(better[3], worse[3])]),
+                    ("length", str(LENGTHS[length_of_better(better[3], worse[3])])),
                     *(("source", source) for source in sorted(sources)),
                     ("responses", responses_name(len(placed))),
                     ("labeller", labeller),
@@ -229,7 +229,7 @@ def largest(sums: Mapping[tuple[str, str], Sums], kind: str) -> list[tuple[str, 
     """Return the keys of the largest slices of a kind; those of lengths from short to long."""
     keys = [key for key in sums if key[0] == kind]
     keys.sort(key=lambda key: (-sum(row[2] for row in sums[key].values()), key))
-    names = list(LENGTHS.values())
+    names = list(map(str, LENGTHS.values()))
     if kind == "length":
         keys.sort(key=lambda key: names.index(key[1]))
     return keys[:MOST_SLICES] if len(keys) > 1 else []

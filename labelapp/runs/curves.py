@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labelapp.rendering.charts import Axis, Chart, Point, Series, Style
 
 Values = Sequence[tuple[float, float]]
 """(step, value) pairs in the order of the steps."""
 
 UNKNOWN = "–"
-STEP = Axis("step")
 MAX_POINTS = 300  # of one line: about as many as can be told apart at its width
 POINTS = 60  # of a noisy line among others: each is a mean over some steps
 SMOOTHING = {"none": 0.0, "light": 0.6, "strong": 0.9}
@@ -40,6 +41,10 @@ class Curves:
     rows: list[list[str]]  # the first cell names the row
     notes: list[str]  # sentences
     remark: str = ""  # at the end of the legend
+
+
+def step_axis() -> Axis:
+    return Axis(_("step"))
 
 
 def values(lines: Sequence[Mapping[str, Any]], name: str) -> Values:

@@ -29,8 +29,6 @@ IN_ENGLISH = (
     "labelapp.admin",
     "labelapp.people",
     "labelapp.projects.views.prompts",
-    "labelapp.reviewing",
-    "labelapp.runs",
 )
 
 
