@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from labelapp.models import Member
 from labelapp.projects.progress import Day, LabellerProgress
 from labelapp.rendering.charts import Axis, Cell, Chart, Point, Series, axis_of_counts
-from labelapp.templatetags.figures import thousands
+from labelapp.templatetags.figures import decimal, thousands
 
 MOST_LABELLERS = 7  # with a colour of their own; one is left for the others
 
@@ -42,7 +42,7 @@ def days_chart(days: Sequence[Day], labellers: Sequence[LabellerProgress]) -> Ch
         rows=[row(day, series, place) for place, day in reversed(list(enumerate(days)))],
         notes=[
             _("On average %(mean)s per day.")
-            % {"mean": f"{sum(day.rankings for day in days) / len(days):.1f}"}
+            % {"mean": decimal(sum(day.rankings for day in days) / len(days), 1)}
         ],
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from labelapp.rendering.charts import Axis, Chart, Point, Series, Style
+from labelapp.templatetags import figures
 
 Values = Sequence[tuple[float, float]]
 """(step, value) pairs in the order of the steps."""
@@ -70,7 +71,7 @@ def mean(numbers: Sequence[float]) -> float | None:
 
 def decimal(value: float | None, decimals: int = 3) -> str:
     """Return a number with so many decimals, and a dash for one that is not known."""
-    return UNKNOWN if value is None else f"{value:.{decimals}f}"
+    return UNKNOWN if value is None else figures.decimal(value, decimals)
 
 
 def thinned(points: Values, most: int = POINTS) -> Values:

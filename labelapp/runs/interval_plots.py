@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from labelapp.models.jobs import is_number
 from labelapp.rendering import charts
@@ -14,7 +14,7 @@ from labelapp.templatetags.figures import percent, signed
 
 SHORT_NAMES = {
     "longer_wins": gettext_lazy("Longer wins"),
-    "word_counts": gettext_lazy("Counting words"),
+    "word_counts": pgettext_lazy("baseline", "Counting words"),
 }
 """Baselines that are the same for all runs that were judged on the same comparisons."""
 

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from labelapp.templatetags.figures import points
+from labelapp.templatetags.figures import decimal, points
 
 
 def span(low: object, high: object) -> str:
@@ -21,4 +21,4 @@ def rounded(seconds: float) -> str:
         number = max(1, round(seconds / 60))
         return ngettext("%(number)s minute", "%(number)s minutes", number) % {"number": number}
     hours = seconds / 3600
-    return _("%(number)s hours") % {"number": f"{hours:.1f}" if hours < 10 else round(hours)}
+    return _("%(number)s hours") % {"number": decimal(hours, 1) if hours < 10 else round(hours)}

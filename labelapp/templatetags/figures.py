@@ -74,7 +74,7 @@ def duration(seconds: object) -> str:
 @register.filter
 def memory(size: object) -> str:
     """Return bytes as "1.3 GB", and a dash for a value that is not known."""
-    return f"{size / 1e9:.1f}{SPACE}GB" if isinstance(size, int | float) and size else "–"
+    return f"{decimal(size / 1e9, 1)}{SPACE}GB" if isinstance(size, int | float) and size else "–"
 
 
 @register.filter

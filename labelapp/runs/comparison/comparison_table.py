@@ -12,7 +12,7 @@ from labelapp.runs import leads
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparison.comparing import ComparedRun, RunComparison
 from labelapp.runs.words import span
-from labelapp.templatetags.figures import duration, memory, percent, thousands
+from labelapp.templatetags.figures import decimal, duration, memory, percent, thousands
 from training.config import TrainConfig, label
 
 
@@ -187,4 +187,4 @@ def counted(figures: dict[str, Any], rankings: str, prompts: str) -> Cell:
 
 def decimal(value: object) -> str:
     """Return a figure with three decimals, and a dash for a value that is not known."""
-    return f"{value:.3f}" if is_number(value) else "–"
+    return decimal(value, 3) if is_number(value) else "–"

@@ -222,7 +222,7 @@ def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
             "About %(time)s on a CPU, by a rule of thumb for %(tokens)s tokens: no such run has"
             " finished here yet."
         )
-        % {"time": rounded(seconds), "tokens": f"{round(tokens, -2):,.0f}"},
+        % {"time": rounded(seconds), "tokens": thousands(round(tokens, -2))},
         by_rule_memory(config),
         seconds,
     )
