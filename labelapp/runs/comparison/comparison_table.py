@@ -101,7 +101,7 @@ def held_out_rows(comparison: RunComparison) -> list[Row]:
         Row(
             _("Log loss"),
             _("lower is better; 0.693 is chance level"),
-            [Cell(decimal(one.held_out.get("log_loss"))) for one in runs],
+            [Cell(three_decimals(one.held_out.get("log_loss"))) for one in runs],
         ),
         Row(_("Lead over the best baseline"), _("in points"), [best_baseline(one) for one in runs]),
         Row(
@@ -185,6 +185,6 @@ def counted(figures: dict[str, Any], rankings: str, prompts: str) -> Cell:
     )
 
 
-def decimal(value: object) -> str:
+def three_decimals(value: object) -> str:
     """Return a figure with three decimals, and a dash for a value that is not known."""
     return decimal(value, 3) if is_number(value) else "–"
