@@ -79,7 +79,10 @@ class PlaygroundForm(forms.Form):
     """A prompt, responses, and the versions that score them."""
 
     prompt = forms.CharField(
-        max_length=MOST_CHARACTERS, strip=False, widget=forms.Textarea(attrs={"rows": 4})
+        label=_("Prompt"),
+        max_length=MOST_CHARACTERS,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
     )
 
     def __init__(

@@ -1,9 +1,15 @@
 """Figures in words, as the pages of runs say them."""
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from labelapp.templatetags.figures import decimal, points
+from training.config import label
+
+
+def setting_label(name: str) -> str:
+    """Return the name of a setting in words."""
+    return pgettext("setting", label(name))
 
 
 def span(low: object, high: object) -> str:

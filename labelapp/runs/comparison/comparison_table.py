@@ -11,9 +11,9 @@ from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import leads
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparison.comparing import ComparedRun, RunComparison
-from labelapp.runs.words import span
+from labelapp.runs.words import setting_label, span
 from labelapp.templatetags.figures import decimal, duration, memory, percent, thousands
-from training.config import TrainConfig, label
+from training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def settings_that_differ(runs: Sequence[ComparedRun]) -> tuple[list[Row], str]:
     defaults = TrainConfig().to_json()
     names = dict.fromkeys(name for one in runs for name in one.config)
     rows = [
-        Row(capfirst(label(name)), default_hint(defaults, name), [
+        Row(capfirst(setting_label(name)), default_hint(defaults, name), [
             setting_cell(one.config.get(name), defaults.get(name)) for one in runs
         ])
         for name in names

@@ -1,7 +1,7 @@
 """The pages in another language: which, by whose choice, and whether every sentence is there."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -10,8 +10,11 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo
 from django.conf import settings
+from django.forms import BaseForm
 from django.http import HttpResponse
 from django.test import Client
+from django.urls import get_resolver
+from django.utils.functional import Promise
 
 from labelapp.models import Member, Role
 from labelapp.projects import invitations
@@ -91,6 +94,32 @@ def test_python_says_nothing_that_is_not_translated() -> None:
     paths = not_left(path for path in sources("django") if path.suffix == ".py")
     said = {str(path): bare_sentences(path) for path in paths}
     bare = {path: found for path, found in said.items() if found and not path.startswith(english)}
+    assert bare == {}
+
+
+def subclasses(of: type) -> Iterator[type]:
+    for each in of.__subclasses__():
+        yield each
+        yield from subclasses(each)
+
+
+def test_forms_say_nothing_that_is_not_translated() -> None:
+    assert get_resolver().url_patterns  # every view is imported, and with it every form
+    of_pages = [
+        each
+        for each in subclasses(BaseForm)
+        if each.__module__.startswith("labelapp.")
+        and not each.__module__.endswith(".admin")
+        and not_left([ROOT / f"{each.__module__.replace('.', '/')}.py"])
+    ]
+    assert len(of_pages) > 10
+    bare = {
+        f"{each.__name__}.{name}": said
+        for each in of_pages
+        for name, field in getattr(each, "base_fields", {}).items()
+        for said in (field.label, field.help_text)
+        if said and not isinstance(said, Promise) and not field.widget.is_hidden
+    }
     assert bare == {}
 
 
