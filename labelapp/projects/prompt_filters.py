@@ -105,7 +105,7 @@ def matching(project: Project, chosen: PromptFilter) -> QuerySet[Prompt]:
 
     Rare attributes are looked up in their own tables, by their own indexes.
     """
-    prompts = search_prompts(of_state(project, chosen.show), chosen.q)
+    prompts = search_prompts(of_state(project, chosen.show), chosen.q, project)
     rankings = Ranking.objects.by_labellers()
     if chosen.labeller:
         theirs = rankings.filter(member=chosen.labeller, member__project=project)
