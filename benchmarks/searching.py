@@ -38,12 +38,12 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> None:
-    from django.core.management import call_command  # noqa: PLC0415 - after django.setup
-    from django.db import connection  # noqa: PLC0415
+    from django.core.management import call_command
+    from django.db import connection
 
-    from benchmarks import fill  # noqa: PLC0415
-    from labelapp.db import text_index  # noqa: PLC0415
-    from labelapp.models import Project, Prompt, TrainingRun  # noqa: PLC0415
+    from benchmarks import fill
+    from labelapp.db import text_index
+    from labelapp.models import Project, Prompt, TrainingRun
 
     call_command("migrate", verbosity=0)
     with connection.cursor() as cursor:
@@ -100,10 +100,10 @@ def size(connection: Any, folder: Path) -> int:
 
 def searches(project: Any, small: Any, run: Any, prompts: int) -> dict[str, Callable[[], int]]:
     """Return the searches by what they are, each with the number of rows that it finds."""
-    from labelapp.palette.finding import prompts as in_palette  # noqa: PLC0415
-    from labelapp.projects.prompt_filters import PromptFilter  # noqa: PLC0415
-    from labelapp.projects.prompts import count_matching, page  # noqa: PLC0415
-    from labelapp.reviewing.filters import Filter, filtered  # noqa: PLC0415
+    from labelapp.palette.finding import prompts as in_palette
+    from labelapp.projects.prompt_filters import PromptFilter
+    from labelapp.projects.prompts import count_matching, page
+    from labelapp.reviewing.filters import Filter, filtered
 
     def listed(where: Any, text: str) -> Callable[[], int]:
         return lambda: len(page(project=where, chosen=PromptFilter(q=text)).rows)

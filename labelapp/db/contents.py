@@ -55,7 +55,7 @@ class Matching(Func):
         phrase = Value('"' + search.replace('"', '""') + '"')
         super().__init__(
             phrase, template=f"SELECT rowid FROM {index} WHERE {index} MATCH %(expressions)s"
-        )  # noqa: S608, E501
+        )
 
 
 def contains(field: str, search: str) -> Q:
