@@ -88,12 +88,3 @@ def release(member: Member) -> int:
         left = Prompt.objects.filter(~Exists(others), pk__in=some, reserved=True)
         left.update(reserved=False, came_back=True)
     return len(keys)
-
-
-def assignees_of(prompts: Iterable[int]) -> dict[int, list[Assignee]]:
-    """Return the assignees of some prompts by prompt, in the order of their names."""
-    found: dict[int, list[Assignee]] = {}
-    rows = Assignee.objects.filter(prompt__in=prompts).select_related("member")
-    for row in rows.order_by("member__name"):
-        found.setdefault(row.prompt_id, []).append(row)
-    return found

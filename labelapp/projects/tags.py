@@ -1,7 +1,5 @@
 """Tags of prompts: add and remove them, rename and delete them."""
 
-from collections.abc import Iterable
-
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -45,12 +43,3 @@ def rename(*, tag: Tag, name: str) -> None:
     both = PromptTag.objects.filter(tag=other, prompt=OuterRef("prompt"))
     tag.prompt_tags.filter(~Exists(both)).update(tag=other)
     tag.delete()
-
-
-def tags_of(prompts: Iterable[int]) -> dict[int, list[str]]:
-    """Return the names of the tags of some prompts, by prompt."""
-    found: dict[int, list[str]] = {}
-    rows = PromptTag.objects.filter(prompt__in=prompts).order_by("tag__name")
-    for prompt, name in rows.values_list("prompt", "tag__name"):
-        found.setdefault(prompt, []).append(name)
-    return found
