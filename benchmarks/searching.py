@@ -75,7 +75,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO labelapp_promptagreement (run_id, prompt_id, disagreement, against, "
-            "comparisons, margin, held_out) SELECT %s, id, 0, 0, 15, 0, %s FROM labelapp_prompt "
+            "comparisons, margin, held_out) SELECT %s, id, (id * 7919 %% 100003) / 100003.0, 0, 15, 0, %s FROM labelapp_prompt "
             "WHERE project_id = %s AND id %% 2 = 0",
             [run.pk, False, project.pk],
         )

@@ -1,4 +1,4 @@
-"""The name under which the administration pages list Podium's tables, and what migrating ends with."""
+"""The name of Podium's tables in the administration pages, and the search index after migrating."""
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register

@@ -51,11 +51,11 @@ class IndexedContents(Func):
 class Matching(Func):
     """The keys of the rows whose text SQLite's index has."""
 
+    template = "SELECT rowid FROM %(index)s WHERE %(index)s MATCH %(expressions)s"
+
     def __init__(self, index: str, search: str) -> None:
-        phrase = Value('"' + search.replace('"', '""') + '"')
-        super().__init__(
-            phrase, template=f"SELECT rowid FROM {index} WHERE {index} MATCH %(expressions)s"
-        )
+        phrase = search.replace('"', '""')
+        super().__init__(Value(f'"{phrase}"'), index=index)
 
 
 def contains(field: str, search: str) -> Q:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from django.core.checks import CheckMessage, Warning
+from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 
 logger = logging.getLogger("labelapp.search")
 
-NO_INDEX = Warning(
+NO_INDEX = checks.Warning(
     "Searches read the text of every prompt, because the database has no trigram index.",
     hint="On PostgreSQL, have an administrator run CREATE EXTENSION pg_trgm, then run manage.py "
     "migrate. SQLite needs version 3.34 or newer with FTS5.",
@@ -126,7 +126,7 @@ def values(source: Source, row: str) -> str:
 def triggers_of(source: Source) -> dict[str, str]:
     """Return the statements of the triggers by their names."""
     index, table, names = source.index, source.table, ", ".join(source.names)
-    add = f"INSERT INTO {index} (rowid, {names}) VALUES (new.id, {values(source, 'new')});"
+    add = f"INSERT INTO {index} (rowid, {names}) VALUES (new.id, {values(source, 'new')});"  # noqa: S608
     remove = (
         f"INSERT INTO {index} ({index}, rowid, {names}) "  # noqa: S608 - ours
         f"VALUES ('delete', old.id, {values(source, 'old')});"
@@ -150,7 +150,7 @@ def has_index() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def check_index(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+def check_index(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """Warn where searches have no index; `manage.py check --database default` runs this."""
     if DEFAULT_DB_ALIAS not in (databases or ()):
         return []

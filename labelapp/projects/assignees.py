@@ -88,3 +88,8 @@ def release(member: Member) -> int:
         left = Prompt.objects.filter(~Exists(others), pk__in=some, reserved=True)
         left.update(reserved=False, came_back=True)
     return len(keys)
+
+
+def waiting_for(member: Member) -> int:
+    """Return how many prompts are assigned to a member and wait for them."""
+    return Assignee.objects.filter(member=member, waits=True).count()

@@ -318,7 +318,5 @@ def change_tag(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         return tags_response(request, member, problems=problems(form))
     before, name = tag.name, form.cleaned_data["name"]
     tags.rename(tag=tag, name=name)
-    messages.success(
-        request, _("Tag “%(tag)s” is now “%(name)s”.") % {"tag": before, "name": name}
-    )
+    messages.success(request, _("Tag “%(tag)s” is now “%(name)s”.") % {"tag": before, "name": name})
     return redirect("prompt_tags", member.project.slug)

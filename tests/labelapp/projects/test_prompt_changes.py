@@ -222,9 +222,7 @@ def test_an_action_says_what_it_lacks(
     assert problem in response.content.decode()
 
 
-def test_members_of_another_project_are_not_assigned(
-    three: list[Prompt], manager: Member
-) -> None:
+def test_members_of_another_project_are_not_assigned(three: list[Prompt], manager: Member) -> None:
     other = Project.objects.create(name="Other", slug="other")
     stranger = join(other, "stranger", Role.LABELLER)
     html = sign_in(manager).post(
@@ -263,9 +261,7 @@ def test_tags_are_renamed_merged_and_deleted(
     assert "No tags yet" in client.get(url).content.decode()
 
 
-def test_filters_by_length_and_columns_of_metadata(
-    add_prompt: AddPrompt, manager: Member
-) -> None:
+def test_filters_by_length_and_columns_of_metadata(add_prompt: AddPrompt, manager: Member) -> None:
     short = add_prompt("Two words", metadata={"topic": "cheese", "year": 2024, "a,b": 1})
     texts = ["one two three four five", "b", "c", "d", "e"]
     long = add_prompt("A prompt of five words\nor seven", texts, metadata={"topic": "wine"})
