@@ -4,8 +4,9 @@
 
 Without `--database` it makes a database of SQLite in a temporary folder. A PostgreSQL given by its
 URL must be empty, and have the extension pg_trgm. Prompts and responses have 60 % to 100 % of
-`--words` words, six responses each, and half of them have scores of a run. A second project has
-1,000 prompts. Each search is made as its page makes it, `--repeats` times, taking turns.
+`--words` words, and each prompt has `--responses` responses. Half of the prompts have scores of a
+run. A second project has 1,000 prompts. Each search is made as its page makes it, `--repeats`
+times, taking turns.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from typing import Any
 
 import django
 
+SIZES = ("prompts", "words", "responses")
 SMALL = 1000  # prompts of the second project
 
 
@@ -26,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=150_000)
     parser.add_argument("--words", type=int, default=100)
+    parser.add_argument("--responses", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--database", default="")
     options = parser.parse_args()
@@ -56,7 +59,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
                     cursor.execute(f"DROP TRIGGER {name}")
     project = Project.objects.create(name="Large", slug="large")
     labeller = fill.add_labeller(project, "labeller")
-    fill.fill(project, [labeller], {"prompts": options.prompts, "words": options.words})
+    fill.fill(project, [labeller], {name: getattr(options, name) for name in SIZES})
     small = Project.objects.create(name="Small", slug="small")
     Prompt.objects.bulk_create(
         Prompt(
@@ -75,11 +78,14 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO labelapp_promptagreement (run_id, prompt_id, disagreement, against, "
-            "comparisons, margin, held_out) SELECT %s, id, (id * 7919 %% 100003) / 100003.0, 0, 15, 0, %s FROM labelapp_prompt "
-            "WHERE project_id = %s AND id %% 2 = 0",
+            "comparisons, margin, held_out) SELECT %s, id, (id * 7919 %% 100003) / 100003.0, 0, "
+            "15, 0, %s FROM labelapp_prompt WHERE project_id = %s AND id %% 2 = 0",
             [run.pk, False, project.pk],
         )
-    print(f"{connection.vendor}: {options.prompts:,} prompts, {options.words} words")
+    print(
+        f"{connection.vendor}: {options.prompts:,} prompts of {options.words} words, "
+        f"{options.responses} responses each"
+    )
     print(
         f"the index was made in {time.monotonic() - began:.0f} s and takes "
         f"{(size(connection, folder) - before) / 1e9:.1f} GB beside {before / 1e9:.1f} GB",

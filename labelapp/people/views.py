@@ -132,7 +132,7 @@ def stop_asking(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             request, _("This can no longer be undone. Change the prompts in their list.")
         )
         return back(person)
-    _, selected = found
+    selected = found[1]
     asked = page.ranked_prompts(person)
     if selected is not None:
         asked = asked.filter(pk__in=selected)

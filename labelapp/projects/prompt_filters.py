@@ -222,7 +222,9 @@ def of_state(project: Project, shown: str) -> QuerySet[Prompt]:
     if shown == "unqueued":
         return prompts.filter(rankings_wanted=0)
     if shown == "stuck":
-        waiting = Assignee.objects.filter(prompt=OuterRef("pk"), waits=True)
+        waiting = Assignee.objects.filter(
+            prompt=OuterRef("pk"), waits=True, member__is_active=True, member__user__is_active=True
+        )
         begun = assignments.filter(HELD, prompt=OuterRef("pk"))
         return prompts.filter(
             ~Exists(waiting), ~Exists(begun), reserved=True, rankings_needed__gt=0
