@@ -68,8 +68,8 @@ DISAGREE = {
     "no": gettext_lazy("Labellers agree"),
 }
 LENGTHS = {
-    "": gettext_lazy("Words of the longest response"),
-    "prompt": gettext_lazy("Words of the prompt"),
+    "": gettext_lazy("The longest response"),
+    "prompt": gettext_lazy("The prompt"),
 }
 NARROWING = (
     "labeller", "source", "ranked", "disagree", "assigned", "tag", "least", "most", "k",

@@ -80,7 +80,7 @@ def test_the_list_makes_the_same_queries_whatever_it_holds(
     client = sign_in(labeller)
     with CaptureQueriesContext(connection) as queries:
         client.get(URL)
-    assert len([q for q in queries if q["sql"].startswith("SELECT")]) == 5
+    assert len([q for q in queries if q["sql"].startswith("SELECT")]) == 7
 
 
 def test_the_texts_of_ones_own_task_come_as_they_were_written(
