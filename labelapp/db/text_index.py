@@ -7,8 +7,9 @@ checked after every migration. Where a database offers neither, searches read al
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
@@ -25,7 +26,8 @@ PROMPT_TEXT = "labelapp_prompttext"
 RESPONSE_TEXT = "labelapp_responsetext"
 
 
-class Source(NamedTuple):
+@dataclass(frozen=True)
+class Source:
     """A table whose texts are indexed, with the expressions to index, of a row named `{row}`."""
 
     index: str
