@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labelapp', '0017_prompt_change'),
+        ("labelapp", "0031_webhooks"),
     ]
 
     operations = [
