@@ -84,7 +84,7 @@ def kept_figures(exclusion: Exclusion | None) -> LabellerFigures | None:
 
 def shares(figures: LabellerFigures | None) -> list[tuple[str, Figure]]:
     """Return the figures that have a value, with their names on the page."""
-    found = [(name, getattr(figures, key)) for key, name in FIGURES] if figures else []
+    found = [(str(name), getattr(figures, key)) for key, name in FIGURES] if figures else []
     return [(name, figure) for name, figure in found if figure.value is not None]
 
 

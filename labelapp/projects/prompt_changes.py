@@ -46,7 +46,8 @@ class Standing(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[Any]) -> "Standing":
         """Return what JSON has made a list of."""
-        return cls(*(tuple(value) if isinstance(value, list) else value for value in values))
+        known: list[Any] = [tuple(one) if isinstance(one, list) else one for one in values]
+        return cls(*known)
 
 
 def standings(prompts: QuerySet[Prompt]) -> dict[int, Standing]:
@@ -59,7 +60,7 @@ def standings(prompts: QuerySet[Prompt]) -> dict[int, Standing]:
         people = grouped(Assignee.objects.filter(prompt__in=keys), "member")
         tags = grouped(PromptTag.objects.filter(prompt__in=keys), "tag")
         for pk, *values in some:
-            found[pk] = Standing(*values, tuple(people[pk]), tuple(tags[pk]))
+            found[pk] = Standing._make((*values, tuple(people[pk]), tuple(tags[pk])))
     return found
 
 

@@ -171,8 +171,8 @@ def matching(project: Project, chosen: PromptFilter) -> QuerySet[Prompt]:
         found = found.filter(share=0) if chosen.disagree == "no" else found.filter(share__gt=0)
         prompts = prompts.filter(pk__in=found.values("prompt"))
     if chosen.assigned:
-        theirs = Assignee.objects.filter(member=chosen.assigned, member__project=project)
-        prompts = prompts.filter(pk__in=theirs.values("prompt"))
+        given = Assignee.objects.filter(member=chosen.assigned, member__project=project)
+        prompts = prompts.filter(pk__in=given.values("prompt"))
     if chosen.tag:
         tagged = PromptTag.objects.filter(tag__project=project, tag__name=chosen.tag)
         prompts = prompts.filter(pk__in=tagged.values("prompt"))

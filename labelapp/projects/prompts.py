@@ -160,7 +160,7 @@ def tags_of(prompts: Iterable[int]) -> dict[int, list[str]]:
 def metadata_keys(project: Project) -> list[str]:
     """Return the keys that the metadata of some of the project's prompts have, to choose from."""
     some = project.prompts.filter(metadata__isnull=False).order_by("-pk")[:PAGE_SIZE]
-    keys = {key for data in some.values_list("metadata", flat=True) for key in data}
+    keys = {key for data in some.values_list("metadata", flat=True) for key in data or ()}
     return sorted(key for key in keys if "," not in key)
 
 

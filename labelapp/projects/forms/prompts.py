@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -44,7 +43,7 @@ FIELDS = {"priority": "priority", "wanted": "wanted", "assign": "people"}
 FIELDS |= {"tag": "tag", "untag": "tag"}
 
 
-def same(message: str | Promise, *names: str) -> dict[str, str | Promise]:
+def same(message: Any, *names: str) -> dict[str, Any]:
     """Return error messages that all say the same."""
     return dict.fromkeys(names, message)
 
@@ -89,7 +88,7 @@ class ActionForm(forms.Form):
             "max_value",
         ),
     )
-    people = forms.ModelMultipleChoiceField(
+    people: Any = forms.ModelMultipleChoiceField(
         queryset=None,
         required=False,
         error_messages=same(
