@@ -27,8 +27,6 @@ class PageRequest(HttpRequest):
 IN_ENGLISH = (
     "django.contrib.admin",  # the tables, with the names of their fields
     "labelapp.admin",
-    "labelapp.people",
-    "labelapp.projects.views.prompts",
 )
 
 

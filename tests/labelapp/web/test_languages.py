@@ -37,15 +37,9 @@ URL = "/projects/kitchen/labelling/"
 GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de-CH,de;q=0.9,en;q=0.5"}
 COMPLETE = [language for language in settings.COMPLETE_LANGUAGES if language != "en-gb"]
 
-# What says something that is not translated yet, below templates/ and labelapp/, with the reason;
-# until then, its pages are in English (IN_ENGLISH in labelapp/web/middleware.py).
-LEFT = {
-    "people": "being reworked",
-    "projects/prompts": "being reworked",
-    "projects/forms/prompts.py": "being reworked",
-    "projects/prompt_filters.py": "being reworked",
-    "projects/views/prompts.py": "being reworked",
-}
+# What says something that is not translated yet, below templates/ and labelapp/, with the reason.
+# Until then, its pages are in English (IN_ENGLISH in labelapp/web/middleware.py). Keep it empty.
+LEFT: dict[str, str] = {}
 ATTRIBUTES = {"runs/_live.html"}  # templates of attributes, which are no text
 # Python that says nothing on pages, or only in English, and why.
 ENGLISH_PYTHON = {
