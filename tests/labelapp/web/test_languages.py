@@ -48,7 +48,7 @@ ENGLISH_PYTHON = {
     "labelapp/web/sessions.py": "names of systems",
     "labelapp/rendering/code.py": "names of languages",
     "labelapp/rendering/charts.py": "paths of SVG",
-    "labelapp/db/bulk.py": "SQL",
+    "labelapp/db": "SQL, and what `manage.py check` says",
     "labelapp/labelling/queue.py": "SQL",
     "labelapp/importing/staging.py": "stored with an upload, beside what the reader of files says",
     "labelapp/importing/upload_file.py": "put around what the reader of files says in English",
