@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from labelapp.models import Member, Origin, RankingDisagreement
 from labelapp.quality.ratios import share_with_interval
 from labelapp.rendering.charts import Axis, Chart, Point, Reference, Series, axis_over
-from labelapp.templatetags.figures import duration, percent, thousands
+from labelapp.templatetags.figures import decimal, duration, percent, thousands
 from labelapp.templatetags.figures import points as points_of
 
 WEEKS = 12  # shown, the last ones
@@ -231,7 +231,7 @@ def rankings_plot(weeks: Sequence[Week]) -> Chart | None:
                 written(week.monday),
                 thousands(week.rankings),
                 thousands(week.days),
-                f"{week.per_day:.1f}",
+                decimal(week.per_day, 1),
             ]
             for week in weeks
             if week.per_day is not None
@@ -248,4 +248,4 @@ def in_percent(share: float | None) -> float | None:
 
 
 def written(day: date) -> str:
-    return date_format(day, "j M")
+    return date_format(day, "MONTH_DAY_FORMAT")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from labelapp.models import Member
 from labelapp.projects.progress import Day, LabellerProgress
@@ -59,4 +60,5 @@ def sum_of_others(day: Day, own: set[int]) -> int:
 
 def row(day: Day, series: Sequence[Series], place: int) -> list[Cell]:
     counts = [thousands(round(one.points[place].y)) for one in series]
-    return [date_format(day.day, "DATE_FORMAT"), thousands(day.rankings), *counts]
+    weekday = date_format(day.day, pgettext("date format", "D j M Y"))
+    return [weekday, thousands(day.rankings), *counts]

@@ -41,7 +41,8 @@
 const DAY = 86_400_000;
 const MINUS = "\u2212";
 const language = document.documentElement.lang;
-const days = new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, {
+const locale = language === "en" ? "en-GB" : language;
+const days = new Intl.DateTimeFormat(locale, {
   day: "numeric",
   month: "short",
   timeZone: "UTC",
@@ -50,7 +51,7 @@ const days = new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, {
 /** @param {number} value @param {number} decimals */
 function fixed(value, decimals) {
   const rounded = Number(value.toFixed(decimals)) + 0; // no minus before a zero
-  return rounded.toLocaleString("en-GB", {
+  return rounded.toLocaleString(locale, {
     minimumFractionDigits: decimals,
     maximumFractionDigits: decimals,
   });
