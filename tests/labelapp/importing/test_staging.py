@@ -28,6 +28,7 @@ from labelapp.models import (
     Disagreement,
     Exclusion,
     Export,
+    Grid,
     Invitation,
     Member,
     MemberMessage,
@@ -250,7 +251,7 @@ def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
     assert referring(Prompt) - {Disagreement, PromptAgreement} == set(staging.OF_PROMPT)
     of_managers = {Exclusion, MemberMessage, MemberNote}  # on those who are there already
     assert referring(Member) - of_managers - {RankingDisagreement} == set(staging.OF_MEMBER)
-    jobs = {AgreementMeasurement, Export, ReviewMeasurement, TrainingRun, Upload}
+    jobs = {AgreementMeasurement, Export, Grid, ReviewMeasurement, TrainingRun, Upload}
     registry = {AliasMove, ModelVersion, PromotionGates, ServiceToken}
     others = {Disagreement, Invitation, PromptChange, RankingDisagreement, Notification, Webhook}
     assert referring(Project) - jobs - registry - others == {Member, Prompt}
