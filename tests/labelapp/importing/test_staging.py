@@ -36,6 +36,7 @@ from labelapp.models import (
     ModelVersion,
     Notification,
     Placement,
+    PracticePrompt,
     Project,
     PromotionGates,
     Prompt,
@@ -248,7 +249,9 @@ def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
     def referring(model: type[Model]) -> set[Any]:
         return {relation.related_model for relation in model._meta.related_objects}
 
-    assert referring(Prompt) - {Disagreement, PromptAgreement} == set(staging.OF_PROMPT)
+    assert referring(Prompt) - {Disagreement, PracticePrompt, PromptAgreement} == set(
+        staging.OF_PROMPT
+    )
     of_managers = {Exclusion, MemberMessage, MemberNote}  # on those who are there already
     assert referring(Member) - of_managers - {RankingDisagreement} == set(staging.OF_MEMBER)
     jobs = {AgreementMeasurement, Export, Grid, ReviewMeasurement, TrainingRun, Upload}
