@@ -37,6 +37,7 @@ from labelapp.models import (
     Notification,
     Placement,
     PracticePrompt,
+    PracticeResult,
     Project,
     PromotionGates,
     Prompt,
@@ -253,11 +254,13 @@ def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
         staging.OF_PROMPT
     )
     of_managers = {Exclusion, MemberMessage, MemberNote}  # on those who are there already
-    assert referring(Member) - of_managers - {RankingDisagreement} == set(staging.OF_MEMBER)
+    assert referring(Member) - of_managers - {PracticeResult, RankingDisagreement} == set(
+        staging.OF_MEMBER
+    )
     jobs = {AgreementMeasurement, Export, Grid, ReviewMeasurement, TrainingRun, Upload}
     registry = {AliasMove, ModelVersion, PromotionGates, ServiceToken}
     others = {Disagreement, Invitation, PromptChange, RankingDisagreement, Notification, Webhook}
-    assert referring(Project) - jobs - registry - others == {Member, Prompt}
+    assert referring(Project) - jobs - registry - others - {PracticePrompt} == {Member, Prompt}
 
 
 @pytest.mark.usefixtures("sqlite_only")

@@ -39,8 +39,6 @@ TEMPLATES = [
 ]
 ROOMS = ["labelling", "notifications", "palette"]
 OF_MANAGERS = ("webhook", "posting", "own")  # in these rooms
-# The built-in practice prompts, which are content: they are not translated yet.
-LEFT = ("builtin.py",)
 MODULES = [
     *("projects/forms/accounts", "projects/views/accounts", "projects/views/invitations"),
     *("projects/invitations", "projects/accounts"),
@@ -67,7 +65,7 @@ def sources(domain: str) -> Iterator[Path]:
             *(ROOT / "templates" / room).rglob("*"),
             *(ROOT / "labelapp" / room).rglob("*"),
         ]:
-            if path.suffix in (".html", ".py") and not path.name.startswith(OF_MANAGERS + LEFT):
+            if path.suffix in (".html", ".py") and not path.name.startswith(OF_MANAGERS):
                 yield path
 
 
