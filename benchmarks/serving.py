@@ -3,9 +3,16 @@
     .venv/bin/python benchmarks/serving.py --model var/run [--clients 8] [--overload 40]
 
 Clients send prompts with --responses completions each, one request after the other, for --seconds.
-The pipeline runs in this process, on the same folder and texts. They take turns, --repeats times,
-and the table has the medians. With --overload clients, the service is measured once more, and
-every answer is counted: none may be lost, and 503 tells a client to ask again.
+The yardstick is a text-classification pipeline of transformers, in this process, on the same folder
+and texts: it is called once for each completion, with the prompt in front, as the model's chat
+template writes it. They take turns, --repeats times, and the table has the medians.
+
+A machine that others use gives each process a part of its time, so the table also has the time that
+the processors spent on a response: in the service, without its clients, and in the pipeline.
+
+With --overload clients, the service is measured once more. It holds --most-waiting responses, so
+that it has to refuse some. Every answer is counted: none may be lost, and each that is refused has
+to say when to ask again. Halfway, at SIGTERM, the service has to answer what it has taken.
 """
 
 from __future__ import annotations

@@ -9,8 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+from transformers import PreTrainedModel
+
 from training.backbones.backbone import Backbone
 from training.backbones.choose import load_backbone
+from training.backbones.features import PodiumFeaturesForSequenceClassification
 from training.config import TrainConfig
 from training.data.encoder import TemplateRefusedError, TextEncoder
 from training.data.examples import Example, Tokens
@@ -35,6 +39,8 @@ class ServedModel:
     device: Device
     budget: int
     """Tokens of a batch."""
+    threads: int
+    """Threads in which torch computes one operation."""
     name: str
     run: str
     """Name of the run's folder."""
@@ -78,6 +84,7 @@ class ServedModel:
             encoder=encoder,
             device=chosen,
             budget=config.tokens_per_batch,
+            threads=threads_for(backbone.model),
             name=name or run,
             run=run,
             digest=digest_of(saved),
@@ -138,6 +145,7 @@ class ServedModel:
 
     def rewards(self, encoded: Sequence[Encoded]) -> list[Scored]:
         """Return the rewards; each prompt is computed once for all of its responses here."""
+        torch.set_num_threads(self.threads)  # of this thread: each model has one of its own
         examples: dict[bytes, tuple[Tokens, dict[bytes, Tokens]]] = {}
         for each in encoded:
             if each.valid and each.prompt is not None and each.response is not None:
@@ -163,6 +171,17 @@ class ServedModel:
     def standardised(self, reward: float) -> float:
         """Return the reward in standard deviations of held-out rewards from their mean."""
         return (reward - self.mean) / self.std
+
+
+def threads_for(model: PreTrainedModel) -> int:
+    """Return the number of threads in which torch computes an operation of a model fastest.
+
+    The tensors of a linear model are so small that threads wait for each other longer than they
+    compute (docs/benchmarks.md, "The reward service").
+    """
+    is_linear = isinstance(model, PodiumFeaturesForSequenceClassification)
+    is_small = is_linear and model.network is None and model.embedder is None
+    return 1 if is_small else torch.get_num_threads()
 
 
 def key_of(item: Item) -> tuple[tuple[str, str], ...]:
