@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from training.data.examples import Tokens
 from training.rankings import Message
@@ -29,6 +29,8 @@ class Encoded(NamedTuple):
     """The parts that were cut: the prompt, the response, or both."""
     kind: Kind | None = None
     problem: str = ""
+    features: bool = False
+    """True if the features of the model's last layer are asked for, too."""
 
     @property
     def valid(self) -> bool:
@@ -48,3 +50,5 @@ class Scored(NamedTuple):
     kind: Kind | None = None
     problem: str = ""
     tokens: int = 0
+    features: Any = None
+    """Features of the model's last layer, one row, if they were asked for."""

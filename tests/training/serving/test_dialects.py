@@ -120,15 +120,21 @@ def test_our_own_answer_says_everything(client, model, one):
     assert (found["run"], found["digest"]) == (model.run, model.digest)
 
 
+@pytest.fixture(scope="module")
+def much_held_out(rankings_file, tmp_path_factory):
+    """A run with at least ten held-out prompts; the model of the other tests has two."""
+    folder = RunFolder(tmp_path_factory.mktemp("much") / "run")
+    options = ["--rankings", str(rankings_file), "--run-folder", str(folder.path), *SMALL]
+    assert train.main([*options, "--held-out-fraction", "0.5"]) == 0
+    return folder
+
+
 def test_a_model_that_learned_the_part_of_length_gives_rewards_without_it(
-    client, serve, one, rankings_file, tmp_path
+    client, serve, one, much_held_out
 ):
-    """It does if at least ten prompts are held out; the model of the other tests has two."""
     prompt, texts, _ = one
     assert "length_partialled" not in post(client, "/score", prompt=prompt, responses=texts)
-    folder = RunFolder(tmp_path / "run")
-    options = ["--rankings", str(rankings_file), "--run-folder", str(folder.path), *SMALL]
-    assert train.main([*options, "--held-out-fraction", "0.8"]) == 0
+    folder = much_held_out
     found = folder.read_metrics()["held_out"]["length_partialled"]
     part = LengthPart(tuple(found["coefficients"]), found["shortest"], found["longest"])
     served = serve(model=ServedModel.load(folder.path, "cpu"))
@@ -140,6 +146,42 @@ def test_a_model_that_learned_the_part_of_length_gives_rewards_without_it(
             reward - part.of(len(text))
             for reward, text in zip(answer["rewards"][:-1], asked[:-1], strict=True)
         ]
+    )
+
+
+def test_intervals_hold_the_rewards_and_widen_the_probabilities(serve, one, much_held_out):
+    prompt, texts, _ = one
+    model = ServedModel.load(much_held_out.path, "cpu")
+    served = serve(model=model)
+    without = post(served, "/score", prompt=prompt, responses=[*texts, " "])
+    found = post(served, "/score", prompt=prompt, responses=[*texts, " "], intervals=True)
+    assert "intervals" not in without
+    assert found["intervals"][-1] is None
+    for reward, interval in zip(found["rewards"][:-1], found["intervals"][:-1], strict=True):
+        low, high = interval
+        assert (low + high) / 2 == pytest.approx(reward, abs=1e-6)
+        assert low < reward < high
+    assert found["rewards"] == near(without["rewards"])
+    [first, second] = found["rewards"][:2]
+    items = [Item([{"role": "user", "content": prompt}], text) for text in texts]
+    encoded = model.encode(items, score_cut=False, features=True)
+    variance = model.spread(model.rewards(encoded)).variances[0, 1]
+    expected = model.certainty.outcomes.outcome(first - second, variance)
+    assert found["probabilities"][0][1] == near(expected.win)
+    assert found["probabilities"][0][1] + found["probabilities"][1][0] == pytest.approx(1.0)
+
+
+def test_there_are_no_intervals_of_one_reward_or_of_a_model_that_did_not_learn_them(
+    client, serve, one, much_held_out
+):
+    prompt, texts, _ = one
+    served = serve(model=ServedModel.load(much_held_out.path, "cpu"))
+    alone = post(served, "/score", prompt=prompt, responses=texts[:1], intervals=True)
+    assert alone["intervals"] is None
+    unlearned = post(client, "/score", prompt=prompt, responses=texts, intervals=True)
+    assert unlearned["intervals"] is None
+    assert refusal(served, "/score", {"prompt": "a", "responses": ["b"], "intervals": 1}) == (
+        "intervals must be true or false"
     )
 
 
