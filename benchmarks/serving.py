@@ -183,12 +183,10 @@ def service(arguments: argparse.Namespace) -> Iterator[tuple[subprocess.Popen[st
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stderr is not None
-    said = ""
-    while "gives rewards at" not in said:
-        said = process.stderr.readline()
-        if not said:
-            raise SystemExit("error: the service has not started")
+    lines = iter(process.stderr or ())
+    said = next((line for line in lines if "gives rewards at" in line), "")
+    if not said:
+        raise SystemExit("error: the service has not started")
     try:
         yield process, said.split()[-1]
     finally:

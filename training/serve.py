@@ -111,8 +111,7 @@ def add_limits(parser: Parser) -> None:
         type=int,
         default=60,
         metavar="INT",
-        help="time to answer the requests that have come when the service is stopped"
-        " (default: 60)",
+        help="time to answer the requests that have come when the service is stopped (default: 60)",
     )
 
 

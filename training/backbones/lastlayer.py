@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
 from training.backbones.backbone import Backbone
-from training.backbones.features import PodiumFeaturesForSequenceClassification
+from training.backbones.features import PodiumFeaturesForSequenceClassification, Words
 from training.backbones.textfeatures import Text, features, word_counts
 from training.data.examples import Example
 
@@ -39,7 +39,7 @@ class LastLayer:
         if isinstance(model, PodiumFeaturesForSequenceClassification):
             found["named"] = as_array(model.named.weight)
             if model.words is not None:
-                found["words"] = as_array(model.words.weight)[used_words(model)]
+                found["words"] = as_array(model.words.weight)[used(model.words)]
             if model.embedded is not None:
                 found["embedded"] = as_array(model.embedded.weight)
         head = backbone.head_weights()
@@ -62,7 +62,7 @@ class LastLayer:
             named = torch.tensor(list(map(features, prompts, responses)), device=model.device)
             parts.append(csr_array(as_array(model.named.standardised(named))))
             if model.words is not None:
-                parts.append(word_rows(model, responses))
+                parts.append(word_rows(model.words, responses))
             if model.embedder is not None and model.embedded is not None:
                 embedded = model.embedded.standardised(model.embedder(prompts, responses))
                 parts.append(csr_array(as_array(embedded)))
@@ -77,10 +77,9 @@ def as_array(tensor: torch.Tensor) -> NDArray[np.float64]:
     return found
 
 
-def used_words(model: PodiumFeaturesForSequenceClassification) -> NDArray[np.int64]:
+def used(words: Words) -> NDArray[np.int64]:
     """Return the buckets of words that have been seen in training."""
-    assert model.words is not None
-    return np.flatnonzero(model.words.idf.cpu().numpy())
+    return np.flatnonzero(words.idf.cpu().numpy())
 
 
 def texts_of(
@@ -94,13 +93,9 @@ def texts_of(
     return prompts, responses
 
 
-def word_rows(
-    model: PodiumFeaturesForSequenceClassification, responses: Sequence[Text]
-) -> csr_array:
+def word_rows(words: Words, responses: Sequence[Text]) -> csr_array:
     """Return the TF-IDF vectors (B, W) of responses, which have length 1."""
-    assert model.words is not None
-    idf = as_array(model.words.idf)
-    used = used_words(model)
+    idf = as_array(words.idf)
     counted = [word_counts(text, len(idf)) for text in responses]
     places = np.concatenate([found for found, _ in counted])
     ends = np.cumsum([0, *(len(found) for found, _ in counted)])
@@ -108,4 +103,4 @@ def word_rows(
     whole = csr_array((values, places, ends), shape=(len(responses), len(idf)))
     lengths = np.sqrt(whole.multiply(whole).sum(axis=1)).clip(1e-12)
     scaled = csr_array(whole.multiply(1 / lengths[:, None]))
-    return csr_array(scaled[:, used])
+    return csr_array(scaled[:, used(words)])

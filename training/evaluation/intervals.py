@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
@@ -54,18 +55,19 @@ def reward_intervals(
     Args:
         strengths: standard deviations that the weights of each linear part were fitted with.
     """
-    if len(evaluation.rewards) < FEWEST_PROMPTS or dataset.counts.train_prompts < FEWEST_PROMPTS:
+    if len(evaluation.rewards) < FEWEST_PROMPTS:
         return None
     sample = some_prompts(dataset.train, LEARNED_FROM)
     reader = Reader(last, device, tokens_per_batch, ties)
     learned, held_out = reader.comparisons(sample), reader.comparisons(dataset.held_out)
     weights_F = np.concatenate(list(last.weights.values()))
-    is_ridge = isinstance(last.backbone.model, PodiumFeaturesForSequenceClassification)
+    model = last.backbone.model
+    is_ridge = isinstance(model, PodiumFeaturesForSequenceClassification)
     posterior, spread = fit(
         learned,
         held_out,
         weights_F,
-        scales(last, strengths) if is_ridge else np.ones(len(weights_F)),
+        prior(last, strengths, model.named.std) if is_ridge else np.ones(len(weights_F)),
         factor=dataset.counts.train_prompts / sample.count_prompts(),
         is_ridge=is_ridge,
     )
@@ -82,18 +84,15 @@ def reward_intervals(
     )
 
 
-def scales(last: LastLayer, strengths: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return the standard deviations (F,) of the prior of a linear model's weights."""
-    model = last.backbone.model
-    assert isinstance(model, PodiumFeaturesForSequenceClassification)
-    found = {
-        "named": prior_scales(len(last.weights["named"]), strengths["named"], model.named.std),
-        **{
-            name: np.full(size, strengths.get(name, 1.0))
-            for name, size in last.sizes.items()
-            if name != "named"
-        },
-    }
+def prior(
+    last: LastLayer, strengths: Mapping[str, float], units: torch.Tensor
+) -> NDArray[np.float64]:
+    """Return the standard deviations (F,) that the weights of a linear model were expected to have.
+
+    `units` are those of the named features.
+    """
+    found = {name: np.full(size, strengths.get(name, 1.0)) for name, size in last.sizes.items()}
+    found["named"] = prior_scales(last.sizes["named"], strengths.get("named", 1.0), units)
     if "embedded" in found:
         found["embedded"] /= last.sizes["embedded"] ** 0.5
     if "network" in found:  # it was not fitted with a prior: its own weights tell their size

@@ -17,6 +17,7 @@ Only differences of rewards within a prompt are identified, and only of these ar
 
 Shapes: B responses, F features, C comparisons, E directions of the weights.
 """
+# ruff: noqa: N815 - shapes in names
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeGuard
 
-
 PROBIT = math.pi / 8
 """Share of a lead's variance that is added to the square of the temperature."""
 

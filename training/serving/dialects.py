@@ -380,7 +380,9 @@ def pairwise(
     """Return, for each response, a probability of it and each other, given their places."""
     return [
         [
-            None if one is None or other is None or place == against else probability(place, against)
+            None
+            if one is None or other is None or place == against
+            else probability(place, against)
             for against, other in enumerate(rewards)
         ]
         for place, one in enumerate(rewards)

@@ -223,11 +223,14 @@ class ServedModel:
         """Yield the features of the last layer of each response."""
         if self.certainty is None:
             return
-        for _, group in groupby(encoded, key=lambda each: bytes_of(each.prompt)):
+        pairs = [
+            (each.prompt, each.response)
+            for each in encoded
+            if each.prompt is not None and each.response is not None
+        ]
+        for _, group in groupby(pairs, key=lambda pair: pair[0].tobytes()):
             of_prompt = list(group)
-            whole = Example(
-                of_prompt[0].prompt, [each.response for each in of_prompt]  # type: ignore[misc,arg-type]
-            )
+            whole = Example(of_prompt[0][0], [response for _, response in of_prompt])
             for _, part in split_up([whole], self.budget):
                 with self.device.autocast():
                     rows_BF = self.certainty.last.rows([part])
@@ -262,10 +265,6 @@ def threads_for(model: PreTrainedModel) -> int:
     is_linear = isinstance(model, PodiumFeaturesForSequenceClassification)
     is_small = is_linear and model.network is None and model.embedder is None
     return 1 if is_small else torch.get_num_threads()
-
-
-def bytes_of(tokens: Tokens | None) -> bytes:
-    return b"" if tokens is None else tokens.tobytes()
 
 
 def key_of(item: Item) -> tuple[tuple[str, str], ...]:

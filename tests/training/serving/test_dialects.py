@@ -125,7 +125,7 @@ def much_held_out(rankings_file, tmp_path_factory):
     """A run with at least ten held-out prompts; the model of the other tests has two."""
     folder = RunFolder(tmp_path_factory.mktemp("much") / "run")
     options = ["--rankings", str(rankings_file), "--run-folder", str(folder.path), *SMALL]
-    assert train.main([*options, "--held-out-fraction", "0.5"]) == 0
+    assert train.main([*options, "--held-out-fraction", "0.8"]) == 0
     return folder
 
 
