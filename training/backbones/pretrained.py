@@ -121,7 +121,7 @@ class PretrainedBackbone:
         return self._last_hidden(examples) if self.causal else None
 
     def head_weights(self) -> Tensor | None:
-        return self.model.get_submodule("score").weight[0] if self.causal else None
+        return self.model.get_submodule("score").get_parameter("weight")[0] if self.causal else None
 
     def save(self, folder: Path) -> None:
         self.model.config.problem_type = "regression"  # pipelines then give the reward itself

@@ -62,12 +62,14 @@ def reward_intervals(
     learned, held_out = reader.comparisons(sample), reader.comparisons(dataset.held_out)
     weights_F = np.concatenate(list(last.weights.values()))
     model = last.backbone.model
-    is_ridge = isinstance(model, PodiumFeaturesForSequenceClassification)
+    is_ridge, scales_F = False, np.ones(len(weights_F))
+    if isinstance(model, PodiumFeaturesForSequenceClassification):
+        is_ridge, scales_F = True, prior(last, strengths, model.named.std)
     posterior, spread = fit(
         learned,
         held_out,
         weights_F,
-        prior(last, strengths, model.named.std) if is_ridge else np.ones(len(weights_F)),
+        scales_F,
         factor=dataset.counts.train_prompts / sample.count_prompts(),
         is_ridge=is_ridge,
     )
