@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
+from unicodedata import category
 
 from training.data.examples import Tokens
 from training.rankings import Message
 
 Kind = Literal["empty", "cut", "not_understood"]
 """Reasons for which a response has no valid reward."""
+
+
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+"""Unicode's categories of control characters, format characters, halves of pairs and spaces."""
+
+
+def is_blank(text: str) -> bool:
+    """Return True for a text without a character that anybody could see."""
+    return all(category(character) in UNSEEN for character in text)
 
 
 class Item(NamedTuple):

@@ -31,7 +31,7 @@ from training.runs.folder import MODEL, RunFolder, digest_of
 from training.runs.length import LengthPart, stored_part
 from training.runs.outcomes import OutcomeModel
 from training.saving.model_card import FACTS
-from training.serving.items import Encoded, Item, Scored
+from training.serving.items import Encoded, Item, Scored, is_blank
 
 DeviceKind = Literal["auto", "cpu", "cuda"]
 
@@ -162,7 +162,7 @@ class ServedModel:
         return [each._replace(features=each.valid) for each in encoded]
 
     def _encode_prompt(self, item: Item) -> Encoded:
-        if not any(message["content"].strip() for message in item.messages):
+        if all(is_blank(message["content"]) for message in item.messages):
             return Encoded(kind="empty", problem="the prompt is empty")
         before = self.encoder.prompts_cut
         try:
@@ -177,7 +177,7 @@ class ServedModel:
         """Return a response with its prompt, or the first reason why it has no valid reward."""
         if item.problem:
             return Encoded(kind="not_understood", problem=item.problem)
-        if not item.response.strip():
+        if is_blank(item.response):
             return Encoded(kind="empty", problem="the response is empty")
         if prompt.kind:
             return prompt

@@ -446,6 +446,39 @@ TEXT = st.lists(ODD | st.text(max_size=5), max_size=4).map("".join)
 SHAPES = TEXT | st.lists(TEXT, max_size=2) | JSON
 
 
+@pytest.mark.parametrize(
+    "unseen",
+    ["", " \n", "\x00", "\x1b\x7f", "\u202e", "\ufeff", "\u200b\u2060", "\u2028\x85"],
+)
+def test_a_text_that_nobody_can_see_has_no_reward(client, one, unseen):
+    found = post(client, "/score", prompt=one[0], responses=[unseen, one[1][0]])
+    assert found["not_valid"] == ["the response is empty", None]
+    found = post(client, "/score", prompt=unseen, responses=[one[1][0]])
+    assert found["not_valid"] == ["the prompt is empty"]
+    said = refusal(client, "/slime", {"prompt": one[0], "response": unseen})
+    assert said == "not a valid reward: the response is empty"
+
+
+def deep(before, after):
+    return before * 100_000 + after * 100_000
+
+
+@pytest.mark.parametrize("path", sorted(DIALECTS))
+@pytest.mark.parametrize(
+    "body",
+    [
+        "", "{", "null", "[]", "1", "NaN", '{"input": 1e999}', '{"input": ' + "9" * 5000 + "}",
+        b"\xff\xfe", deep("[", "]"), deep('{"input":', "}"), '{"messages":' + deep("[", "]") + "}",
+        '{"input":' + "[" * 500 + "]" * 500 + "}",
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_a_body_that_is_no_request_is_refused_in_a_sentence(client, path, body):
+    answer = client.post(path, content=body)
+    assert answer.status_code in (400, 422)
+    assert 0 < len(answer.json()["error"]["message"]) < 400
+
+
 @given(st.sampled_from(sorted(DIALECTS)), st.dictionaries(st.sampled_from(KEYS), SHAPES))
 def test_no_request_is_answered_with_an_error_of_the_server(served_client, path, body):
     answer = served_client.post(path, content=json.dumps(body))
