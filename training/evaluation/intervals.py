@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
@@ -28,8 +29,8 @@ from training.selection.learn import some_prompts
 from training.selection.linear import prior_scales
 from training.selection.table import weighted_comparisons
 
-LEARNED_FROM = 20_000
-"""Approximate number of training responses from which the posterior is learned."""
+LEARNED_FROM = 6_000
+"""Approximate number of responses of either side from which the posterior is learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ def reward_intervals(
         return None
     sample = some_prompts(dataset.train, LEARNED_FROM)
     reader = Reader(last, device, tokens_per_batch, ties)
-    learned, held_out = reader.comparisons(sample), reader.comparisons(dataset.held_out)
+    learned, _ = reader.comparisons(sample)
+    held_out, rows = reader.comparisons(some_prompts(dataset.held_out, LEARNED_FROM))
     weights_F = np.concatenate(list(last.weights.values()))
     model = last.backbone.model
     is_ridge, scales_F = False, np.ones(len(weights_F))
@@ -73,15 +75,16 @@ def reward_intervals(
         factor=dataset.counts.train_prompts / sample.count_prompts(),
         is_ridge=is_ridge,
     )
-    variance_C = reader.variances(posterior, dataset.held_out, evaluation)
+    table = evaluation.comparisons[evaluation.comparisons["prompt"].isin(list(rows))]
+    variance_C = variances(posterior, rows, table, evaluation.places)
     return Certainty(
         posterior,
         {
             "overdispersion": spread,
             "half_width": 1.96 * float(np.median(np.sqrt(variance_C))),
-            "lead": float(np.median(np.abs(evaluation.comparisons["margin"]))),
+            "lead": float(np.median(np.abs(table["margin"]))),
             "directions": len(posterior.known_E),
-            "temperature": temperature(evaluation.comparisons, variance_C),
+            "temperature": temperature(table, variance_C),
         },
     )
 
@@ -127,34 +130,35 @@ class Reader:
         finally:
             model.train(was_training)
 
-    def comparisons(self, rankings: Rankings) -> Comparisons:
+    def comparisons(self, rankings: Rankings) -> tuple[Comparisons, dict[str, csr_array]]:
+        """Return all comparisons, and the features of each prompt's responses by its hash."""
+        features: dict[str, csr_array] = {}
         differences: list[csr_array] = []
         weights: list[float] = []
         prompts: list[int] = []
-        for number, (_, its_rankings, rows_BF) in enumerate(self.rows(rankings)):
+        for number, (prompt, its_rankings, rows_BF) in enumerate(self.rows(rankings)):
+            features[prompt.content_hash] = rows_BF
             pairs = list(weighted_comparisons(its_rankings, self.ties))
             better, worse = ([pair[side] for pair in pairs] for side in (0, 1))
             differences.append(csr_array(rows_BF[better] - rows_BF[worse]))
             weights += [weight for *_, weight in pairs]
             prompts += [number] * len(pairs)
-        return Comparisons(
-            csr_array(vstack(differences, format="csr")), np.array(weights), np.array(prompts)
-        )
+        whole = csr_array(vstack(differences, format="csr"))
+        return Comparisons(whole, np.array(weights), np.array(prompts)), features
 
-    def variances(
-        self, posterior: Posterior, rankings: Rankings, evaluation: Evaluation
-    ) -> NDArray[np.float64]:
-        """Return the variance (C,) of the margin of each comparison of an evaluation."""
-        covariances = {
-            prompt.content_hash: posterior.covariance(rows_BF)
-            for prompt, _, rows_BF in self.rows(rankings)
-        }
-        table = evaluation.comparisons
-        variances = []
-        for prompt, ranking, better, worse in zip(
-            table["prompt"], table["ranking"], table["better"], table["worse"], strict=True
-        ):
-            places = evaluation.places[ranking]
-            i, j, found = places[better], places[worse], covariances[prompt]
-            variances.append(found[i, i] + found[j, j] - 2 * found[i, j])
-        return np.maximum(np.array(variances), 0.0)
+
+def variances(
+    posterior: Posterior,
+    rows: Mapping[str, csr_array],
+    table: pd.DataFrame,
+    places: list[tuple[int, ...]],
+) -> NDArray[np.float64]:
+    """Return the variance (C,) of the margin of each comparison of an evaluation."""
+    covariances = {prompt: posterior.covariance(rows_BF) for prompt, rows_BF in rows.items()}
+    found = []
+    for prompt, ranking, better, worse in zip(
+        table["prompt"], table["ranking"], table["better"], table["worse"], strict=True
+    ):
+        i, j, of_prompt = places[ranking][better], places[ranking][worse], covariances[prompt]
+        found.append(of_prompt[i, i] + of_prompt[j, j] - 2 * of_prompt[i, j])
+    return np.maximum(np.array(found), 0.0)
