@@ -97,18 +97,6 @@ def get(member: Member, run: TrainingRun, path: str = "") -> str:
 
 
 @pytest.mark.parametrize("path", TABS)
-def test_the_run_says_how_well_it_knows_differences_of_rewards(run: TrainingRun) -> None:
-    plot = run_plots.calibration_plot(run)
-    assert plot is not None
-    assert len(plot.notes) == 1
-    run.metrics["held_out"]["intervals"] = {"half_width": 0.456, "lead": 1.234}
-    plot = run_plots.calibration_plot(run)
-    assert plot is not None
-    assert plot.notes[1].startswith("Half of the differences between rewards are known to within")
-    assert "±0.46 (95" in plot.notes[1]
-    assert "larger than 1.23." in plot.notes[1]
-
-
 def test_reviewers_and_managers_see_the_tabs(
     run: TrainingRun, reviewer: Member, manager: Member, labeller: Member, outsider: User, path: str
 ) -> None:
@@ -485,3 +473,15 @@ def test_only_managers_download_and_only_when_the_run_has_ended(
     assert sign_in(manager).get(url).status_code == 200
     TrainingRun.objects.update(state=State.RUNNING, finished_at=None, heartbeat_at=timezone.now())
     assert sign_in(manager).get(url).status_code == 404
+
+
+def test_the_run_says_how_well_it_knows_differences_of_rewards(run: TrainingRun) -> None:
+    plot = run_plots.calibration_plot(run)
+    assert plot is not None
+    assert len(plot.notes) == 1
+    run.metrics["held_out"]["intervals"] = {"half_width": 0.456, "lead": 1.234}
+    plot = run_plots.calibration_plot(run)
+    assert plot is not None
+    assert plot.notes[1].startswith("Half of the differences between rewards are known to within")
+    assert "±0.46 (95" in plot.notes[1]
+    assert "larger than 1.23." in plot.notes[1]
