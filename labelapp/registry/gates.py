@@ -83,7 +83,8 @@ def slices_gate(evidence: Evidence, most: float) -> Iterator[Gate]:
         yield Gate(condition, False, too_few(evidence.whole))
         return
     measured = [one for one in (evidence.whole, *evidence.slices) if one.is_measured]
-    # The whole interval must be below: of many small slices, some are always worse by chance.
+    # The whole interval must be below, and those of slices hold together (paired_gains): of many
+    # small slices, some are always worse by chance.
     worse = [one for one in measured if is_worse_by(one, most)]
     worse.sort(key=lambda one: one.gain.value)
     number = thousands(len(measured))
@@ -91,6 +92,7 @@ def slices_gate(evidence: Evidence, most: float) -> Iterator[Gate]:
     if len(worse) > MOST_SHOWN:
         shown.append(f"{thousands(len(worse) - MOST_SHOWN)} more in the table")
     detail = f"{'; '.join(shown)}." if worse else f"Of {number} slices with enough prompts, none."
+    detail += " The intervals of slices are wide enough to hold together, however many they are."
     yield Gate(condition, not worse, detail)
 
 

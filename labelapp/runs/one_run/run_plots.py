@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.rendering.plots import Mark, Plot
@@ -67,8 +69,24 @@ def calibration_plot(run: TrainingRun) -> Plot | None:
         columns=["Confidence", "Right", "Comparisons"],
         rows=[calibration_row(one) for one in known],
         has_diagonal=True,
-        notes=["The intervals treat comparisons as independent, and are a little too narrow."],
+        notes=[
+            "The intervals treat comparisons as independent, and are a little too narrow.",
+            *reward_intervals(run),
+        ],
     )
+
+
+def reward_intervals(run: TrainingRun) -> list[str]:
+    """Return in a sentence how well differences of rewards are known, if the run learned that."""
+    found = as_object(run.held_out.get("intervals"))
+    half_width, lead = found.get("half_width"), found.get("lead")
+    if not is_number(half_width) or not is_number(lead):
+        return []
+    said = _(
+        "Half of the differences between rewards are known to within ±%(half_width)s (95 %%);"
+        " half of them are larger than %(lead)s."
+    )
+    return [said % {"half_width": f"{half_width:.2f}", "lead": f"{lead:.2f}"}]
 
 
 def is_filled(one: dict[str, Any]) -> bool:
