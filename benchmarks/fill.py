@@ -7,7 +7,8 @@ prompts with six responses of 60 to 100 words take minutes. The output is a JSON
 session keys of the labellers.
 
 `wanted` is the number of rankings per prompt. With `finished` n, every n-th prompt has been ranked,
-by labellers who take turns. `words` is the maximum length of a text. With `recent`, the rankings
+by labellers who take turns. `words` is the maximum length of a text, `responses` their number for
+each prompt, if not six. With `recent`, the rankings
 are from the last sixty days, and their orders and times differ.
 """
 
@@ -43,8 +44,7 @@ SQLITE = {
     "from_numbers": "n",
     "messages": "json_array(json_object('role', 'user', 'content', {text}))",
     "hash": "printf('%064x', i)",
-    "six": "(SELECT p.id, k.k FROM labelapp_prompt p CROSS JOIN (SELECT 0 AS k UNION SELECT 1 "
-    "UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5) k "
+    "each": "(SELECT p.id, k.column1 AS k FROM labelapp_prompt p CROSS JOIN (VALUES {ks}) k "
     "WHERE p.project_id = {project})",
     "ids": "(SELECT json_group_array(id) FROM labelapp_response WHERE prompt_id = p.id)",
     "uuid": "lower(hex(randomblob(16)))",
@@ -58,8 +58,8 @@ POSTGRESQL = {
     "from_numbers": "generate_series(0, {count} - 1) AS n(i)",
     "messages": "jsonb_build_array(jsonb_build_object('role', 'user', 'content', {text}))",
     "hash": "lpad(to_hex(i), 64, '0')",
-    "six": "(SELECT id, generate_series(0, 5) AS k FROM labelapp_prompt "
-    "WHERE project_id = {project} ORDER BY id)",
+    "each": "(SELECT p.id, k.column1 AS k FROM labelapp_prompt p CROSS JOIN (VALUES {ks}) k "
+    "WHERE p.project_id = {project} ORDER BY p.id, k)",
     "ids": "(SELECT jsonb_agg(id) FROM labelapp_response WHERE prompt_id = p.id)",
     "uuid": "gen_random_uuid()",
     "recently": "now() - make_interval(secs => p.id * 7 % 5184000)",
@@ -115,6 +115,7 @@ def fill(project: Project, members: list[Member], options: dict[str, int]) -> No
     values = {
         "count": options["prompts"],
         "project": project.pk,
+        "ks": ", ".join(f"({k})" for k in range(options.get("responses", RESPONSES))),
         "text": "'Prompt number ' || i || ': ' || t.text",
     }
     own = SQLITE if connection.vendor == "sqlite" else POSTGRESQL
@@ -152,7 +153,7 @@ def statements(
             FROM {sql["from_numbers"]} JOIN bench_text t ON t.id = i * 31 % {POOL}""",
         f"""INSERT INTO labelapp_response (prompt_id, text, source, external_id, content_hash,
             names_itself) SELECT p.id, t.text, 'model ' || p.k, '', t.hash, false
-            FROM {sql["six"]} p JOIN bench_text t ON t.id = (p.id * 31 + p.k * 3331) % {POOL}""",
+            FROM {sql["each"]} p JOIN bench_text t ON t.id = (p.id * 31 + p.k * 3331) % {POOL}""",
         f"""INSERT INTO labelapp_assignment (prompt_id, member_id, token, slot, "order", draft,
             seconds, created_at, shown_at, expires_at, submitted_at, skip_reason, skip_note)
             SELECT p.id, w.column2, {sql["uuid"]}, 1 + {turn}, {sql["ids"]}, '{{}}', {seconds},

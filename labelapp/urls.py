@@ -160,6 +160,8 @@ urlpatterns = [
     path("projects/<slug:slug>/prompts/", prompts.index, name="prompts"),
     path("projects/<slug:slug>/prompts/undo/", prompts.undo, name="prompts_undo"),
     path("projects/<slug:slug>/prompts/wanted/", prompts.wanted, name="prompts_wanted"),
+    path("projects/<slug:slug>/prompts/tags/", prompts.list_tags, name="prompt_tags"),
+    path("projects/<slug:slug>/prompts/tags/<row:pk>/", prompts.change_tag, name="prompt_tag"),
     path("projects/<slug:slug>/prompts/<row:pk>/", prompts.detail, name="prompt"),
     path("projects/<slug:slug>/prompts/<row:pk>/texts/", prompts.texts, name="prompt_texts"),
     path(

@@ -1,4 +1,4 @@
-"""Read the state of prompts for an archive: their place in the queue, assignments and comments.
+"""Read the state of prompts for an archive: place in the queue, assignments, comments and tags.
 
 Temporary data is left out: open assignments, drafts and computed results. A prompt that was
 assigned when the archive was made therefore waits again after an import.
@@ -6,10 +6,13 @@ assigned when the archive was made therefore waits again after an import.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from labelapp.models import Assignment, Comment, Origin, Prompt, Ranking
+from django.db.models import QuerySet
+
+from labelapp.models import Assignee, Assignment, Comment, Origin, Prompt, PromptTag, Ranking
 from training.formats.archive_keys import FileComment, FileTask, PromptState
 
 
@@ -38,7 +41,7 @@ Ranks = Mapping[int, Iterable[tuple[int, int]]]  # ranking -> responses with the
 def read_states(
     prompts: Sequence[Prompt], rankings: Iterable[Ranking], ranks: Ranks, ids: Mapping[int, str]
 ) -> dict[int, PromptState]:
-    """Read the states of some prompts in two queries; `ids` holds the file's response ids.
+    """Read the states of some prompts in four queries; `ids` holds the file's response ids.
 
     `rankings` holds all versions of the prompts' rankings, read before: a task that was ranked in
     between appears in its earlier state.
@@ -56,9 +59,26 @@ def read_states(
         "prompt_id", "member__name", "created_at", "text"
     ):
         comments[prompt_id].append(FileComment(by, at, text))
+    assigned = names(Assignee.objects.filter(prompt__in=prompt_ids), "member__name")
+    tags = names(PromptTag.objects.filter(prompt__in=prompt_ids), "tag__name")
     return {
-        prompt.pk: prompt_state(prompt, tasks[prompt.pk], comments[prompt.pk]) for prompt in prompts
+        prompt.pk: replace(
+            prompt_state(prompt, tasks[prompt.pk], comments[prompt.pk]),
+            assigned=tuple(sorted(assigned[prompt.pk])),
+            reserved=prompt.reserved,
+            tags=tuple(sorted(tags[prompt.pk])),
+            metadata=prompt.metadata,
+        )
+        for prompt in prompts
     }
+
+
+def names(rows: QuerySet[Any], column: str) -> defaultdict[int, list[str]]:
+    """Return the names that rows have in a column, by prompt."""
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for prompt, name in rows.values_list("prompt", column):
+        found[prompt].append(name)
+    return found
 
 
 def prompt_state(prompt: Prompt, tasks: list[FileTask], comments: list[FileComment]) -> PromptState:

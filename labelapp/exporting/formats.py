@@ -177,6 +177,10 @@ def state_keys(state: PromptState) -> dict[str, Any]:
             "created_at": state.created_at and format_moment(state.created_at),
             "tasks": [task_keys(task) for task in state.tasks] or None,
             "comments": comments or None,
+            "assigned": list(state.assigned) or None,
+            "reserved": state.reserved or None,
+            "tags": list(state.tags) or None,
+            "metadata": state.metadata or None,
         }
     )
 

@@ -1,14 +1,15 @@
 """Describe a project in the manifest of an export, and create a project from a manifest."""
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from django.db import transaction
 
 from labelapp.exporting.formats import format_moment
-from labelapp.models import Member, Project, Role
+from labelapp.models import ALTOGETHER, Exclusion, Member, Project, Role
 from training.formats.archive_keys import (
     MAX_NAME,
     moment,
@@ -17,6 +18,7 @@ from training.formats.archive_keys import (
     optional_name,
     storable,
     truth,
+    written,
 )
 
 SETTINGS = (
@@ -38,6 +40,7 @@ SETTINGS = (
     "show_pace",
     "daily_target",
 )
+MAX_REASON = 1000  # characters
 MAX_MANIFEST = 64 * 2**20  # bytes; a manifest lists all members of a project
 
 
@@ -51,11 +54,29 @@ def describe_project(project: Project) -> dict[str, Any]:
 
 
 def describe_members(project: Project) -> list[dict[str, Any]]:
-    """Return the members of a project by name, without their logins."""
-    members = project.members.values_list("name", "role", "is_active")
+    """Return the members of a project by name, without their logins.
+
+    With when and why they were left out of training, export and agreement.
+    """
+    exclusions: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for one in Exclusion.objects.filter(member__project=project).order_by("created_at", "pk"):
+        exclusions[one.member_id].append(describe_exclusion(one))
+    members = project.members.order_by("name", "pk")
+    rows = sorted(members.values_list("name", "role", "is_active", "pk"))
     return [
-        {"name": name, "role": role, "active": active} for name, role, active in sorted(members)
+        {"name": name, "role": role, "active": active}
+        | ({"exclusions": exclusions[pk]} if exclusions[pk] else {})
+        for name, role, active, pk in rows
     ]
+
+
+def describe_exclusion(one: Exclusion) -> dict[str, Any]:
+    return {
+        "since": one.since and format_moment(one.since),
+        "reason": one.reason,
+        "created_at": format_moment(one.created_at),
+        "ended_at": one.ended_at and format_moment(one.ended_at),
+    }
 
 
 def read_manifest(path: str) -> dict[str, Any]:
@@ -84,6 +105,10 @@ def make_project(manifest: Mapping[str, Any], **settings: Any) -> Project:
         check_texts(values)
         created_at = moment(manifest["project"], "created_at")
         members = [check_member(member) for member in objects(manifest, "members")]
+        exclusions = {
+            str(member["name"]): [check_exclusion(one) for one in objects(member, "exclusions")]
+            for member in objects(manifest, "members")
+        }
     except ValueError as error:
         raise ManifestError(f"the manifest {error}") from error
     project = Project(**(values | settings))
@@ -94,7 +119,19 @@ def make_project(manifest: Mapping[str, Any], **settings: Any) -> Project:
             project.created_at = created_at
             project.save(update_fields=["created_at"])
         Member.objects.bulk_create(Member(project=project, **member) for member in members)
+        for name, found in exclusions.items():
+            if found:
+                leave_out(project.members.get(name=name), found)
     return project
+
+
+def leave_out(member: Member, exclusions: Sequence[Mapping[str, Any]]) -> None:
+    """Leave a new member out as an archive says."""
+    Exclusion.objects.bulk_create(Exclusion(member=member, **one) for one in exclusions)
+    for one in exclusions:
+        if one["ended_at"] is None:
+            member.excluded_from = one["since"] or ALTOGETHER
+            member.save(update_fields=["excluded_from"])
 
 
 def check_texts(settings: Mapping[str, Any]) -> None:
@@ -117,4 +154,17 @@ def check_member(member: Mapping[str, Any]) -> dict[str, Any]:
         "name": name,
         "role": one_of(member, "role", Role.values) or Role.LABELLER,
         "is_active": truth(member, "active", default=True),
+    }
+
+
+def check_exclusion(one: Mapping[str, Any]) -> dict[str, Any]:
+    reason = written(one, "reason")[:MAX_REASON]
+    created_at = moment(one, "created_at")
+    if created_at is None:
+        raise ValueError("has an exclusion without created_at")
+    return {
+        "since": moment(one, "since"),
+        "reason": reason,
+        "created_at": created_at,
+        "ended_at": moment(one, "ended_at"),
     }

@@ -34,6 +34,7 @@ class Entry:
         if self.line.state is not None:
             yield from (task.labeller for task in self.line.state.tasks)
             yield from (comment.by for comment in self.line.state.comments)
+            yield from self.line.state.assigned
 
 
 class People:

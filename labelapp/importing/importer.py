@@ -15,6 +15,7 @@ from labelapp.db.bulk import insert_rows
 from labelapp.db.retry import with_retries
 from labelapp.importing.assignments import add_assignments, add_comments
 from labelapp.importing.entries import Entry, People
+from labelapp.importing.labels import add_tags, assign_prompts
 from labelapp.importing.prompts import KnownIds, prompts_by_hash, response_ids, set_state
 from labelapp.importing.rankings import ImportedRankings, stored_rankings
 from labelapp.importing.staging import batch_transaction, copy_prompts, published, staged
@@ -40,6 +41,8 @@ PROMPT_COLUMNS = (
     "rankings_wanted",
     "rankings_needed",
     "taken_out",
+    "reserved",
+    "metadata",
     "created_at",
 )
 
@@ -157,9 +160,11 @@ class Importer:
             stored = self.not_new()
             add_assignments(entries, self.people, self.slots, stored, self.copies)
             add_comments(entries, self.people, stored)
+            assign_prompts(entries, self.people, self.new_prompts)
         else:
             self.summary.rankings_left += sum(e.line.ranking is not None for e in entries)
             self.queue(entries)
+        add_tags(entries, self.staging, self.not_new())
         self.summary.already_there += sum(not e.added and not e.refused for e in entries)
 
     def add(self, entries: list[Entry]) -> list[Entry]:

@@ -66,6 +66,8 @@ def set_state(prompt: Prompt, state: PromptState) -> None:
     prompt.rankings_wanted = state.slots if state.taken_out else wanted
     prompt.rankings_needed = 0 if state.taken_out else wanted - state.slots
     prompt.taken_out = state.taken_out
+    prompt.reserved = state.reserved and bool(state.assigned)
+    prompt.metadata = dict(state.metadata) if state.metadata else None
     prompt.created_at = state.created_at or prompt.created_at
 
 

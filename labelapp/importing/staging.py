@@ -17,7 +17,18 @@ from labelapp.db.bulk import delete_with_references
 from labelapp.db.locks import Holder, TakenError, WorkLock
 from labelapp.db.writer import write
 from labelapp.importing.assignments import fill_slots
-from labelapp.models import Assignment, Comment, Member, Project, Prompt, Ranking, Response
+from labelapp.models import (
+    Assignee,
+    Assignment,
+    Comment,
+    Member,
+    Project,
+    Prompt,
+    PromptTag,
+    Ranking,
+    Response,
+    Tag,
+)
 from labelapp.models.projects import HIDDEN
 
 DELETED_AT_ONCE = 2000  # prompts
@@ -25,10 +36,10 @@ RUNNING = "Another import into this project is running. Try again when it has en
 CHANGED = "The project was changed while the file was imported. Import the file again"
 
 # A copy has the key of its original.
-KEYS = {"prompt": "content_hash", "member": "name"}
+KEYS = {"prompt": "content_hash", "member": "name", "tag": "name"}
 # What an import adds to a member, and to a prompt.
-OF_MEMBER = (Ranking, Assignment, Comment)
-OF_PROMPT = (*OF_MEMBER, Response)
+OF_MEMBER = (Ranking, Assignment, Comment, Assignee)
+OF_PROMPT = (*OF_MEMBER, Response, PromptTag)
 
 
 @contextmanager
@@ -112,6 +123,10 @@ def publish(project: Project, staging: Project) -> None:
     known = members.filter(name__in=project.members.values("name"))
     hand_over(OF_PROMPT, "prompt", copies, originals)
     hand_over(OF_MEMBER, "member", known, project.members.all())
+    tags = Tag.objects.filter(project=staging)
+    same = tags.filter(name__in=project.tags.values("name"))
+    hand_over((PromptTag,), "tag", same, project.tags.all())
+    tags.exclude(name__in=project.tags.values("name")).update(project=project)
     prompts.exclude(messages=[]).update(project=project)
     members.exclude(name__in=project.members.values("name")).update(project=project)
 

@@ -19,7 +19,15 @@ from django.utils import timezone
 
 from labelapp.db.writer import write
 from labelapp.labelling import campaign, controls, queue
-from labelapp.models import Assignment, Member, Prompt, Ranking, Response, hash_responses
+from labelapp.models import (
+    Assignee,
+    Assignment,
+    Member,
+    Prompt,
+    Ranking,
+    Response,
+    hash_responses,
+)
 
 # Expired leases released at one claim: no labeller pays for a long absence of all.
 RELEASE_AT_ONCE = 100
@@ -213,10 +221,14 @@ def assign_waiting(member: Member) -> Assignment | None:
 def take_prompt(member: Member) -> Prompt | None:
     """Take a slot of the most urgent waiting prompt, and move the member's place there.
 
+    What is assigned to the member comes first, wherever it is, and leaves their place as it was.
     Reads the queue on from that place, and what came back; both are ranges of an index. From the
     top only when these hold nothing: another's claim may have hidden a prompt that is free again.
     """
     prompt = queue.take_prompt(member)
+    if prompt is not None and prompt.assignee is not None:
+        Assignee.objects.filter(pk=prompt.assignee).update(waits=False)
+        return prompt
     if prompt is None and member.queue_priority is not None:
         prompt = queue.take_prompt(member, top=True)
         if prompt is not None:

@@ -61,6 +61,7 @@ def assign_gold(member: Member) -> Assignment | None:
         prompt__project=member.project_id,
         prompt__taken_out=False,
         prompt__practice=None,  # its answer is explained to labellers
+        prompt__reserved=False,
     )
     ranking = gold.select_related("prompt").order_by("?").first()
     if ranking is None:

@@ -23,7 +23,7 @@ NAMES = re.compile(r"%\((\w+)\)s")  # of the values in a statement
 # finished: up to the labeller's place; as it is, it looks up each prompt.
 WAITING = """
     SELECT {columns} FROM labelapp_prompt p
-    WHERE p.project_id = %(project)s AND p.rankings_needed > 0 AND {where}
+    WHERE p.project_id = %(project)s AND p.rankings_needed > 0 AND NOT p.reserved AND {where}
     AND NOT EXISTS (SELECT 1 FROM labelapp_assignment a
         WHERE a.prompt_id = p.id AND a.member_id = %(member)s LIMIT 1 OFFSET 0)
     AND NOT EXISTS (SELECT 1 FROM labelapp_ranking r
@@ -39,20 +39,37 @@ CONTROLS = """
     (SELECT count(*) FROM labelapp_assignment a JOIN labelapp_prompt p ON p.id = a.prompt_id
     WHERE a.member_id = %(member)s AND (a.gold OR a.repeat) AND a.created_at >= %(midnight)s
     AND (a.repeat OR p.rankings_needed = 0))"""
-LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"  # a ranking of the prompt can be stored meanwhile
+LOCKED = "FOR NO KEY UPDATE OF p SKIP LOCKED"  # a ranking of the prompt can be stored meanwhile
 
-# The first prompt behind the place, or the first of those that came back if that is more urgent.
-# The inner limit keeps what is less urgent from being looked at, and locked, without need.
+# What a manager has assigned to the member and they have not been given yet.
+ASSIGNED = """
+    SELECT {columns} FROM labelapp_assignee s JOIN labelapp_prompt p ON p.id = s.prompt_id
+    WHERE s.member_id = %(member)s AND s.waits AND p.rankings_needed > 0 AND {where}
+    AND NOT EXISTS (SELECT 1 FROM labelapp_assignment a
+        WHERE a.prompt_id = p.id AND a.member_id = %(member)s LIMIT 1 OFFSET 0)
+    AND NOT EXISTS (SELECT 1 FROM labelapp_ranking r
+        WHERE r.prompt_id = p.id AND r.member_id = %(member)s LIMIT 1 OFFSET 0)
+    ORDER BY p.priority DESC, p.id LIMIT {limit} {lock}"""
+
+# The first prompt that is assigned to the member. Then the first behind the place, or the first of
+# those that came back if that is more urgent. The inner limits keep what is less urgent from being
+# looked at, and locked, without need.
 TAKE = """
     UPDATE labelapp_prompt SET rankings_needed = rankings_needed - 1
     WHERE rankings_needed > 0 AND id = (
         SELECT id FROM (
-            SELECT * FROM (
-                SELECT * FROM ({here}) here UNION ALL SELECT * FROM ({below}) below LIMIT 1
-            ) behind
-            UNION ALL SELECT * FROM ({back}) back
-        ) candidates ORDER BY priority DESC, id LIMIT 1)
-    RETURNING *"""
+            SELECT id FROM ({mine}) mine
+            UNION ALL SELECT id FROM (
+                SELECT id FROM (
+                    SELECT * FROM (
+                        SELECT * FROM ({here}) here UNION ALL SELECT * FROM ({below}) below LIMIT 1
+                    ) behind
+                    UNION ALL SELECT * FROM ({back}) back
+                ) candidates ORDER BY priority DESC, id LIMIT 1
+            ) anybody LIMIT 1
+        ) chosen)
+    RETURNING *, (SELECT s.id FROM labelapp_assignee s WHERE s.prompt_id = labelapp_prompt.id
+        AND s.member_id = %(member)s AND s.waits) AS assignee"""
 FREE_SLOT = """
     SELECT min(slot) FROM (
         SELECT 1 AS slot UNION ALL
@@ -92,13 +109,23 @@ def waiting(where: str, *, columns: str = "1", limit: int = 1, locked: bool = Fa
     return WAITING.format(where=where, columns=columns, limit=limit, lock=lock)
 
 
+def assigned(where: str, *, columns: str = "1", limit: int = 1, locked: bool = False) -> str:
+    """Return the SQL that selects columns of what is assigned to a member and waits for them."""
+    lock = LOCKED if locked and connection.features.has_select_for_update_skip_locked else ""
+    return ASSIGNED.format(where=where, columns=columns, limit=limit, lock=lock)
+
+
 def take_prompt(member: Member, *, top: bool = False) -> Prompt | None:
-    """Take a slot of the member's next prompt, which stays locked, and return the prompt."""
+    """Take a slot of the member's next prompt, which stays locked, and return the prompt.
+
+    Its `assignee` is the key of the row by which it is assigned to the member, or None.
+    """
     here, below, back = (
         waiting(where, columns="p.id, p.priority", locked=True)
         for where in (AS_URGENT, LESS_URGENT, CAME_BACK)
     )
-    statement = TAKE.format(here=here, below=below, back=back)
+    mine = assigned("true", columns="p.id", locked=True)
+    statement = TAKE.format(mine=mine, here=here, below=below, back=back)
     return next(iter(list(Prompt.objects.raw(statement, place(member, top=top)))), None)
 
 
@@ -149,9 +176,16 @@ def count_each(members: Sequence[Member], most: int) -> list[Waits]:
 
 
 def counting(most: int) -> str:
-    """Return the SQL that counts what waits for a member, each part to `most`."""
-    parts = (AS_URGENT, LESS_URGENT, f"{CAME_BACK} AND {PASSED}")
+    """Return the SQL that counts what waits for a member, each part to `most`.
+
+    What is assigned to them but not reserved is among what waits for anybody.
+    """
+    parts = [
+        waiting(where, limit=most)
+        for where in (AS_URGENT, LESS_URGENT, f"{CAME_BACK} AND {PASSED}")
+    ]
+    parts.append(assigned("p.reserved", limit=most))
     return " + ".join(
-        f"(SELECT count(*) FROM ({waiting(where, limit=most)}) part{n})"  # noqa: S608 - ours
-        for n, where in enumerate(parts)
+        f"(SELECT count(*) FROM ({part}) part{n})"  # noqa: S608 - ours
+        for n, part in enumerate(parts)
     )

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from labelapp.labelling.assignments import count_ranked, release_slot, renew, show, take_slot
@@ -20,7 +19,6 @@ from labelapp.labelling.controls import origin_of
 from labelapp.labelling.ranking_input import RankingInput, submit_key
 from labelapp.models import (
     Assignment,
-    Member,
     Origin,
     Placement,
     Ranking,
@@ -234,15 +232,3 @@ def withdraw(assignment: Assignment, submitted_at: datetime) -> None:
     count_ranked(assignment.member, submitted_at, -1)
     assignment.submitted_at = None
     assignment.save(update_fields=["draft", "submitted_at"])
-
-
-def ranked_by(member: Member) -> QuerySet[Assignment]:
-    """Return the assignments that the member has ranked, the newest first."""
-    ranked = Assignment.objects.ranked().filter(member_id=member.pk)
-    return ranked.select_related("prompt").order_by("-submitted_at")
-
-
-def skipped_by(member: Member) -> QuerySet[Assignment]:
-    """Return the assignments that the member has skipped, the newest first."""
-    skipped = Assignment.objects.skipped().filter(member_id=member.pk)
-    return skipped.select_related("prompt").order_by("-skipped_at")

@@ -5,10 +5,11 @@ import uuid
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from labelapp.labelling import submissions
+from labelapp.labelling import own_work, submissions
 from labelapp.labelling.page import page_context
 from labelapp.models import Assignment, Member
 from labelapp.rendering.texts import sources
@@ -24,14 +25,24 @@ A_PAGE = 25
 @member_view()
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     skipped = request.GET.get("skipped") == "1"
-    listed = submissions.skipped_by(member) if skipped else submissions.ranked_by(member)
-    page = Paginator(listed, A_PAGE).get_page(request.GET.get("page"))
+    search = request.GET.get("q", "").replace("\0", "").strip()[: own_work.MAX_SEARCH]
+    listed = own_work.skipped_by(member) if skipped else own_work.ranked_by(member)
+    page = Paginator(own_work.search(listed, search), A_PAGE).get_page(request.GET.get("page"))
+    rankings = {} if skipped else own_work.rankings_of(member, list(page.object_list))
+    kept = ({"skipped": "1"} if skipped else {}) | ({"q": search} if search else {})
     context = {
         "member": member,
         "project": member.project,
         "page": page,
+        "rows": [
+            (one, rankings[one.pk], own_work.order_of(one, rankings[one.pk]))
+            if one.pk in rankings
+            else (one, None, "")
+            for one in page.object_list
+        ],
         "skipped": skipped,
-        "query": "skipped=1&" if skipped else "",
+        "search": search,
+        "query": f"{urlencode(kept)}&" if kept else "",
     }
     return render(request, "labelling/work.html", context)
 

@@ -30,7 +30,17 @@ from labelapp.models.projects import (
     SetupStep,
     User,
 )
-from labelapp.models.prompts import Prompt, PromptChange, Response, hash_responses, hash_text
+from labelapp.models.prompts import (
+    MAX_TAG,
+    Assignee,
+    Prompt,
+    PromptChange,
+    PromptTag,
+    Response,
+    Tag,
+    hash_responses,
+    hash_text,
+)
 from labelapp.models.rankings import (
     Assignment,
     Comment,
@@ -58,11 +68,13 @@ __all__ = [
     "ALTOGETHER",
     "INSTRUCTGPT_FLAGS",
     "MAX_RESPONSES",
+    "MAX_TAG",
     "MIN_RESPONSES",
     "READERS",
     "AgreementMeasurement",
     "Alias",
     "AliasMove",
+    "Assignee",
     "Assignment",
     "Comment",
     "Disagreement",
@@ -90,6 +102,7 @@ __all__ = [
     "Prompt",
     "PromptAgreement",
     "PromptChange",
+    "PromptTag",
     "Ranking",
     "RankingDisagreement",
     "Rating",
@@ -102,6 +115,7 @@ __all__ = [
     "SignInFailures",
     "SkipReason",
     "State",
+    "Tag",
     "TrainingRun",
     "Upload",
     "User",

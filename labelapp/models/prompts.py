@@ -8,7 +8,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from labelapp.models.projects import Project
+from labelapp.models.projects import Member, Project
+
+MAX_TAG = 100  # characters
 
 
 def hash_text(text: str) -> str:
@@ -52,7 +54,13 @@ class Prompt(models.Model):
     came_back = models.BooleanField(default=False, db_default=False)
     # A manager wants no more rankings of it: a slot that comes to be free is not handed on.
     taken_out = models.BooleanField(default=False, db_default=False)
+    # Only its assignees may rank it.
+    reserved = models.BooleanField(default=False, db_default=False)
+    # What the file said of it beside what Podium knows; null for nothing.
+    metadata = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    assignee: int | None  # of labelling.queue.take_prompt
 
     objects = PromptQuerySet.as_manager()
 
@@ -69,12 +77,15 @@ class Prompt(models.Model):
             models.Index(
                 name="prompt_queue",
                 fields=["project", "-priority", "id"],
-                condition=Q(rankings_needed__gt=0),
+                condition=Q(rankings_needed__gt=0, reserved=False),
             ),
             models.Index(
                 name="prompt_queue_came_back",
                 fields=["project", "-priority", "id"],
-                condition=Q(rankings_needed__gt=0, came_back=True),
+                condition=Q(rankings_needed__gt=0, came_back=True, reserved=False),
+            ),
+            models.Index(
+                name="prompt_reserved", fields=["project", "id"], condition=Q(reserved=True)
             ),
         ]
 
@@ -110,13 +121,69 @@ class Response(models.Model):
         return self.text if len(self.text) <= 80 else f"{self.text[:79]}…"
 
 
+class Assignee(models.Model):
+    """A member to whom a manager has assigned a prompt: it is the first that they get.
+
+    An Assignment is what comes of it once they have been given the prompt.
+    """
+
+    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="assignees")
+    member = models.ForeignKey(Member, models.CASCADE, related_name="assigned")
+    waits = models.BooleanField(default=True)  # they have not been given it yet
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="assignee_once", fields=["prompt", "member"]),
+        ]
+        indexes = [
+            models.Index(
+                name="assignee_waits", fields=["member", "prompt"], condition=Q(waits=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"prompt {self.prompt_id} for member {self.member_id}"
+
+
+class Tag(models.Model):
+    """A name by which managers group prompts."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=MAX_TAG)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(name="tag_once_per_name", fields=["project", "name"]),
+            models.CheckConstraint(name="tag_has_a_name", condition=~Q(name="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PromptTag(models.Model):
+    """A tag of a prompt."""
+
+    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="prompt_tags")
+    tag = models.ForeignKey(Tag, models.CASCADE, related_name="prompt_tags")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="prompttag_once", fields=["prompt", "tag"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"tag {self.tag_id} of prompt {self.prompt_id}"
+
+
 class PromptChange(models.Model):
     """A manager's last change of many prompts, to be undone."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="prompt_changes")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     # Groups of prompts that stood and stand alike: [before, after, [primary keys]], where before
-    # and after are [priority, rankings wanted, taken out].
+    # and after are [priority, rankings wanted, taken out, reserved, [assignees], [tags]].
     rows = models.JSONField()
     # Rankings that were made gold, each with the one that was it before, or null.
     gold = models.JSONField(default=list, blank=True)

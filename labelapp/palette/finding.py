@@ -74,7 +74,7 @@ def matches(words: Iterable[str], text: str) -> bool:
 def prompts(project: Project, search: str) -> list[Entry]:
     if len(search) < MIN_TEXT:
         return []
-    found = search_prompts(project.prompts.all(), search).order_by("pk")[:MOST]
+    found = search_prompts(project.prompts.all(), search, project).order_by("pk")[:MOST]
     return [
         Entry(str(prompt), reverse("prompt", args=[project.slug, prompt.pk])) for prompt in found
     ]

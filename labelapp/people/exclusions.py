@@ -1,7 +1,8 @@
 """Leave a labeller's rankings out of training, export and agreement, and count them again.
 
 Nothing is deleted: Member.excluded_from says which rankings do not count, for those that are there
-and those to come. What prompts want stays, so nobody is asked to rank them again.
+and those to come. What prompts want stays, so nobody is asked to rank them again. Prompts assigned
+to them that they have not been given yet are open to everybody again.
 """
 
 import logging
@@ -11,6 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from labelapp.models import ALTOGETHER, Exclusion, Member, User
+from labelapp.projects.assignees import release
+from labelapp.projects.members import lock_members
 from labelapp.quality.measurement import last_measurement
 
 logger = logging.getLogger("labelapp.audit")
@@ -26,6 +29,7 @@ def exclude(*, member: Member, by: User, reason: str, since: datetime | None = N
 
     Raises ExcludedMeanwhileError if they are left out already.
     """
+    lock_members(member.project)
     Member.objects.locked().get(pk=member.pk)
     if member.exclusions.filter(ended_at=None).exists():
         raise ExcludedMeanwhileError
@@ -38,6 +42,7 @@ def exclude(*, member: Member, by: User, reason: str, since: datetime | None = N
         figures=figures_of(member),
         created_by=by,
     )
+    release(member)
     logger.info("%s leaves out %s (%s) in %s", by, member, member.pk, member.project.slug)
     return exclusion
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 
 class DateInput(forms.DateInput):
@@ -15,32 +17,32 @@ class ExclusionForm(forms.Form):
     """Ask which of a labeller's rankings to leave out, and why."""
 
     which = forms.ChoiceField(
-        label="Which rankings",
+        label=gettext_lazy("Which rankings"),
         choices=[
-            ("all", "All their rankings, and those to come"),
-            ("since", "Rankings submitted or changed from this day on"),
+            ("all", gettext_lazy("All their rankings, and those to come")),
+            ("since", gettext_lazy("Rankings submitted or changed from this day on")),
         ],
         initial="all",
         widget=forms.RadioSelect,
     )
     since = forms.DateField(
-        label="From",
+        label=gettext_lazy("From"),
         required=False,
         widget=DateInput,
-        error_messages={"invalid": "Enter a day."},
+        error_messages={"invalid": gettext_lazy("Enter a day.")},
     )
     reason = forms.CharField(
-        label="Reason",
+        label=gettext_lazy("Reason"),
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Managers and reviewers see it. The labeller does not.",
-        error_messages={"required": "Give a reason: others will want to know."},
+        help_text=gettext_lazy("Managers and reviewers see it. The labeller does not."),
+        error_messages={"required": gettext_lazy("Give a reason: others will want to know.")},
     )
 
     def clean(self) -> dict[str, Any]:
         given = self.cleaned_data
         if given.get("which") == "since" and not given.get("since") and "since" not in self.errors:
-            self.add_error("since", "Enter the first day whose rankings are left out.")
+            self.add_error("since", _("Enter the first day whose rankings are left out."))
         return given
 
     @property
@@ -58,5 +60,5 @@ class TextForm(forms.Form):
     text = forms.CharField(
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 2}),
-        error_messages={"required": "Write something first."},
+        error_messages={"required": gettext_lazy("Write something first.")},
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Length
+from django.utils.translation import gettext_lazy
 
 from labelapp.models import Assignment, Member, Origin, Prompt, Ranking, Response
 from labelapp.quality.control_checks import CONSISTENCY, GOLD, ControlCheck, count_agreement
@@ -17,10 +18,10 @@ PAGE_SIZE = 25
 MAX_CONTROLS = 50  # gold prompts, and repeated ones, on the page
 
 ORDERS = {
-    "": "Others disagree most",
-    "newest": "Newest",
-    "fastest": "Fastest",
-    "ties": "Most ties",
+    "": gettext_lazy("Others disagree most"),
+    "newest": gettext_lazy("Newest"),
+    "fastest": gettext_lazy("Fastest"),
+    "ties": gettext_lazy("Most ties"),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.core import signing
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy
 
 from labelapp.labelling.practice.marking import result_of
 from labelapp.models import Exclusion, Member, Prompt
@@ -18,12 +19,12 @@ SALT = "podium.people.asked"
 ASKED_FOR = 60 * 60  # seconds in which asking for more rankings can be undone
 
 FIGURES = (
-    ("agreement", "Agrees with others"),
-    ("gold", "Agrees with gold"),
-    ("consistency", "Agrees with themselves"),
-    ("ties", "Ties"),
-    ("first", "Prefers what came first"),
-    ("longer", "Prefers the longer"),
+    ("agreement", gettext_lazy("Agrees with others")),
+    ("gold", gettext_lazy("Agrees with gold")),
+    ("consistency", gettext_lazy("Agrees with themselves")),
+    ("ties", gettext_lazy("Ties")),
+    ("first", gettext_lazy("Prefers what came first")),
+    ("longer", gettext_lazy("Prefers the longer")),
 )
 
 
@@ -83,7 +84,7 @@ def kept_figures(exclusion: Exclusion | None) -> LabellerFigures | None:
 
 def shares(figures: LabellerFigures | None) -> list[tuple[str, Figure]]:
     """Return the figures that have a value, with their names on the page."""
-    found = [(name, getattr(figures, key)) for key, name in FIGURES] if figures else []
+    found = [(str(name), getattr(figures, key)) for key, name in FIGURES] if figures else []
     return [(name, figure) for name, figure in found if figure.value is not None]
 
 

@@ -6,6 +6,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -13,7 +15,8 @@ from labelapp.models import Member, MemberMessage, MemberNote, Role
 from labelapp.people import exclusions, page, records
 from labelapp.people.forms import ExclusionForm, TextForm
 from labelapp.projects import prompts
-from labelapp.projects.forms.prompts import count_prompts, selected_prompts
+from labelapp.projects.assignees import waiting_for
+from labelapp.projects.forms.prompts import selected_prompts
 from labelapp.quality import measurement, tasks
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 
@@ -62,6 +65,7 @@ def leave_out(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     form = ExclusionForm(request.POST)
     if not form.is_valid():
         return page_response(request, member, person, status=422, exclusion_form=form)
+    released = waiting_for(person)
     try:
         exclusions.exclude(
             member=person,
@@ -70,9 +74,18 @@ def leave_out(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             since=form.start,
         )
     except exclusions.ExcludedMeanwhileError:
-        messages.error(request, f"{person.name}’s rankings are left out already.")
+        messages.error(
+            request, _("%(name)s’s rankings are left out already.") % {"name": person.name}
+        )
         return back(person)
     measure_again(request, member)
+    if released:
+        opened = ngettext(
+            "%(number)s prompt assigned to %(name)s is open to others again.",
+            "%(number)s prompts assigned to %(name)s are open to others again.",
+            released,
+        )
+        messages.success(request, opened % {"number": released, "name": person.name})
     return back(person)
 
 
@@ -84,10 +97,10 @@ def count_again(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     try:
         exclusions.end(member=person, by=signed_in(request))
     except exclusions.ExcludedMeanwhileError:
-        messages.error(request, f"{person.name}’s rankings count already.")
+        messages.error(request, _("%(name)s’s rankings count already.") % {"name": person.name})
         return back(person)
     measure_again(request, member)
-    messages.success(request, f"{person.name}’s rankings count again.")
+    messages.success(request, _("%(name)s’s rankings count again.") % {"name": person.name})
     return back(person)
 
 
@@ -102,7 +115,7 @@ def ask_again(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         asked = selected_prompts(request.POST, asked)
     selected = None if every else list(asked.values_list("pk", flat=True))
     if selected == []:
-        messages.error(request, "Select at least one ranking.")
+        messages.error(request, _("Select at least one ranking."))
         return back(person, "rankings")
     number = prompts.ask_again(prompts=asked)
     return back(person, asked=page.sign_asked(person, number, selected))
@@ -115,14 +128,21 @@ def stop_asking(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
     found = page.read_asked(person, request.POST.get("asked", ""))
     if found is None:
-        messages.error(request, "This can no longer be undone. Change the prompts in their list.")
+        messages.error(
+            request, _("This can no longer be undone. Change the prompts in their list.")
+        )
         return back(person)
-    _, selected = found
+    selected = found[1]
     asked = page.ranked_prompts(person)
     if selected is not None:
         asked = asked.filter(pk__in=selected)
     number = prompts.stop_asking(prompts=asked)
-    messages.success(request, f"Undone: {count_prompts(number)} will not be ranked once more.")
+    undone = ngettext(
+        "Undone: %(number)s prompt will not be ranked once more.",
+        "Undone: %(number)s prompts will not be ranked once more.",
+        number,
+    )
+    messages.success(request, undone % {"number": number})
     return back(person)
 
 
@@ -142,7 +162,7 @@ def write_note(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 def delete_note(request: HttpRequest, member: Member, pk: int, note: int) -> HttpResponse:
     person = find(member, pk)
     get_object_or_404(MemberNote, pk=note, member=person).delete()
-    messages.success(request, "Note deleted.")
+    messages.success(request, _("Note deleted."))
     return back(person)
 
 
@@ -162,5 +182,5 @@ def send_message(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 def withdraw_message(request: HttpRequest, member: Member, pk: int, message: int) -> HttpResponse:
     person = find(member, pk)
     records.withdraw(get_object_or_404(MemberMessage, pk=message, member=person))
-    messages.success(request, "Message withdrawn.")
+    messages.success(request, _("Message withdrawn."))
     return back(person)

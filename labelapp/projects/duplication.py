@@ -21,7 +21,9 @@ from labelapp.projects.prompts import rankable
 PROMPTS_AT_ONCE = 200
 # What a copy does not take over: it begins with the defaults.
 OF_ITS_OWN = {"name", "slug", "setup_step", "archived_at", "deleted_at", "created_at", "paused"}
-QUEUE = {"rankings_wanted", "rankings_needed", "came_back", "taken_out", "created_at"}
+QUEUE = {
+    "rankings_wanted", "rankings_needed", "came_back", "taken_out", "reserved", "created_at"
+}  # fmt: skip
 
 
 def columns(model: type[Model], without: set[str]) -> list[str]:

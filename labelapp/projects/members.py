@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from labelapp.labelling.assignments import lock_member, release_slot
 from labelapp.models import Invitation, Member, Project, Role
+from labelapp.projects.assignees import release
 
 # From the lowest role to the highest. Each may do everything that the lower ones may.
 ROLE_ORDER = [Role.LABELLER, Role.REVIEWER, Role.MANAGER]
@@ -99,7 +100,7 @@ def change_role(*, member: Member, role: str, instead_of: str | None = None) -> 
 def remove(*, member: Member) -> int:
     """Close the project to a member, and return how many of their invitation links this revoked.
 
-    Their rankings stay; their open assignments go to others.
+    Their rankings stay; their open assignments go to others, and so does what is assigned to them.
     Raises LastManagerError if the project would lose its last manager.
     """
     lock_members(member.project)
@@ -110,6 +111,7 @@ def remove(*, member: Member) -> int:
     held = member.assignments.open().filter(slot__isnull=False).order_by("prompt_id")
     for assignment in held.locked():
         release_slot(assignment)
+    release(member)
     return revoke_links(member)
 
 

@@ -3,15 +3,29 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import product
 from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Greatest
 
-from labelapp.db.bulk import pieces
+from labelapp.db.bulk import insert_rows, pieces
 from labelapp.labelling import controls
-from labelapp.models import Origin, Project, Prompt, PromptChange, Ranking, User
+from labelapp.models import (
+    Assignee,
+    Member,
+    Origin,
+    Project,
+    Prompt,
+    PromptChange,
+    PromptTag,
+    Ranking,
+    Tag,
+    User,
+)
+from labelapp.projects import assignees
+from labelapp.projects.members import lock_members
 from labelapp.projects.prompts import locked
 
 MAX_GOLD = 1000  # rankings that are made gold at once
@@ -25,14 +39,37 @@ class Standing(NamedTuple):
     priority: int
     wanted: int
     taken_out: bool
+    reserved: bool = False
+    assignees: tuple[int, ...] = ()  # members
+    tags: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> "Standing":
+        """Return what JSON has made a list of."""
+        known: list[Any] = [tuple(one) if isinstance(one, list) else one for one in values]
+        return cls(*known)
 
 
 def standings(prompts: QuerySet[Prompt]) -> dict[int, Standing]:
-    rows = prompts.order_by("pk").values_list("pk", "priority", "rankings_wanted", "taken_out")
-    return {
-        pk: Standing(priority, wanted, taken_out)
-        for pk, priority, wanted, taken_out in rows[: MAX_UNDONE + 1]
-    }
+    """Return how prompts stand, of MAX_UNDONE + 1 at most."""
+    columns = ("pk", "priority", "rankings_wanted", "taken_out", "reserved")
+    rows = list(prompts.order_by("pk").values_list(*columns)[: MAX_UNDONE + 1])
+    found: dict[int, Standing] = {}
+    for some in pieces(rows, AT_ONCE):
+        keys = [row[0] for row in some]
+        people = grouped(Assignee.objects.filter(prompt__in=keys), "member")
+        tags = grouped(PromptTag.objects.filter(prompt__in=keys), "tag")
+        for pk, *values in some:
+            found[pk] = Standing._make((*values, tuple(people[pk]), tuple(tags[pk])))
+    return found
+
+
+def grouped(rows: QuerySet[Any], column: str) -> defaultdict[int, list[int]]:
+    """Return a column of rows by their prompt, in order."""
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for prompt, value in rows.order_by(column).values_list("prompt", column):
+        found[prompt].append(value)
+    return found
 
 
 @transaction.atomic
@@ -40,6 +77,7 @@ def carry_out(
     change: Callable[[], int], *, prompts: QuerySet[Prompt], project: Project, by: User
 ) -> int:
     """Change prompts and return their number, and remember how they stood before."""
+    lock_members(project)
     before = standings(locked(prompts))
     number = change()
     project.prompt_changes.filter(user=by).delete()
@@ -49,7 +87,7 @@ def carry_out(
             for pk, after in standings(Prompt.objects.filter(pk__in=pks)).items():
                 if after != before[pk]:
                     groups[before[pk], after].append(pk)
-        rows = [[list(old), list(new), pks] for (old, new), pks in groups.items()]
+        rows = [[list(old), list(new), keys] for (old, new), keys in groups.items()]
         PromptChange.objects.create(project=project, user=by, rows=rows)
     return number
 
@@ -88,10 +126,11 @@ def undo(change: PromptChange) -> int:
     Prompts that somebody has changed since are left alone, and nobody's ranking or open assignment
     is touched: what a prompt wants does not fall below the slots that are taken.
     """
+    lock_members(change.project)
     number = 0
     for before, after, pks in change.rows:
         for some in pieces(pks, AT_ONCE):
-            number += restore(some, Standing(*before), Standing(*after))
+            number += restore(some, Standing.of(before), Standing.of(after))
     for ranking, earlier in change.gold:
         number += restore_gold(ranking, earlier)
     change.delete()
@@ -99,12 +138,10 @@ def undo(change: PromptChange) -> int:
 
 
 def restore(pks: Sequence[int], before: Standing, after: Standing) -> int:
-    same = Prompt.objects.filter(
-        pk__in=pks,
-        priority=after.priority,
-        rankings_wanted=after.wanted,
-        taken_out=after.taken_out,
-    )
+    """Have prompts stand as before, of those that still stand as after; return their number."""
+    stands = standings(locked(Prompt.objects.filter(pk__in=pks)))
+    same = [pk for pk in pks if stands.get(pk) == after]
+    prompts = Prompt.objects.filter(pk__in=same)
     taken = F("rankings_wanted") - F("rankings_needed")
     values: dict[str, Any] = {"priority": before.priority, "taken_out": before.taken_out}
     if before.wanted != after.wanted:
@@ -112,7 +149,28 @@ def restore(pks: Sequence[int], before: Standing, after: Standing) -> int:
         values["rankings_needed"] = Greatest(Value(before.wanted) - taken, Value(0))
     if before.priority > after.priority or before.wanted > after.wanted:
         values["came_back"] = True  # labellers may already be past this place in the queue
-    return locked(same).update(**values)
+    prompts.update(**values)
+    if (before.assignees, before.reserved) != (after.assignees, after.reserved):
+        restore_assignees(same, before)
+    if before.tags != after.tags:
+        restore_tags(same, before)
+    return len(same)
+
+
+def restore_assignees(pks: Sequence[int], before: Standing) -> None:
+    """Assign prompts as before, but to nobody who has left or is left out meanwhile."""
+    members = Member.objects.filter(
+        pk__in=before.assignees, is_active=True, user__is_active=True, excluded_from=None
+    )
+    people = list(members.values_list("pk", flat=True))
+    assignees.replace(pks, product(pks, people), reserved=before.reserved and bool(people))
+
+
+def restore_tags(pks: Sequence[int], before: Standing) -> None:
+    """Tag prompts as before, but with no tag that is deleted meanwhile."""
+    tags = list(Tag.objects.filter(pk__in=before.tags).values_list("pk", flat=True))
+    PromptTag.objects.filter(prompt__in=pks).delete()
+    insert_rows(PromptTag, ("prompt", "tag"), list(product(pks, tags)))
 
 
 def restore_gold(ranking: int, earlier: int | None) -> int:

@@ -10,44 +10,70 @@ from django.db.models import (
     F,
     FloatField,
     IntegerField,
+    Max,
     Model,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
+    Value,
 )
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Length, Replace, Trim
+from django.utils.datastructures import MultiValueDict
 from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from labelapp.db.contents import search_prompts
-from labelapp.models import Assignment, Disagreement, Origin, Project, Prompt, Ranking, Response
+from labelapp.db.contents import Contents, search_prompts
+from labelapp.models import (
+    Assignee,
+    Assignment,
+    Disagreement,
+    Origin,
+    Project,
+    Prompt,
+    PromptTag,
+    Ranking,
+    Response,
+)
 from labelapp.projects.progress import HELD
 
 MAX_TEXT = 200  # characters of a search or a source
 
+MAX_WORDS = 1_000_000
+MAX_K = 99
+MAX_COLUMNS = 5  # of metadata
+
 # The filters by state, by their name in the URL.
 STATES = {
-    "": "All",
-    "waiting": "Waiting",
-    "work": "In progress",
-    "done": "Done",
-    "skipped": "Skipped",
-    "unqueued": "Not queued",
-    "names": "Reveals its model",
-    "gold": "Gold",
+    "": pgettext_lazy("prompts", "All"),
+    "waiting": gettext_lazy("Waiting"),
+    "work": gettext_lazy("In progress"),
+    "done": gettext_lazy("Done"),
+    "skipped": gettext_lazy("Skipped"),
+    "unqueued": gettext_lazy("Not queued"),
+    "stuck": gettext_lazy("Assigned, nobody left"),
+    "names": gettext_lazy("Reveals its model"),
+    "gold": gettext_lazy("Gold"),
 }
 RANKED = {
-    "": "All",
-    "imported": "With imported rankings",
-    "here": "Ranked here",
-    "none": "Without rankings",
+    "": pgettext_lazy("rankings", "All"),
+    "imported": gettext_lazy("With imported rankings"),
+    "here": gettext_lazy("Ranked here"),
+    "none": gettext_lazy("Without rankings"),
 }
 DISAGREE = {
-    "": "All",
-    "yes": "Labellers disagree",
-    "open": "Labellers disagree, not adjudicated",
-    "no": "Labellers agree",
+    "": pgettext_lazy("agreement", "All"),
+    "yes": gettext_lazy("Labellers disagree"),
+    "open": gettext_lazy("Labellers disagree, not adjudicated"),
+    "no": gettext_lazy("Labellers agree"),
 }
+LENGTHS = {
+    "": gettext_lazy("The longest response"),
+    "prompt": gettext_lazy("The prompt"),
+}
+NARROWING = (
+    "labeller", "source", "ranked", "disagree", "assigned", "tag", "least", "most", "k",
+)  # fmt: skip
 SORTS = ("prompt", "rankings", "progress", "wanted", "priority", "skips", "disagreement")
 
 
@@ -61,28 +87,45 @@ class PromptFilter:
     source: str = ""  # of a response
     ranked: str = ""  # one of RANKED
     disagree: str = ""  # one of DISAGREE
+    assigned: int = 0  # primary key of a member to whom it is assigned
+    tag: str = ""
+    length: str = ""  # one of LENGTHS, of which there are
+    least: int = 0  # words, and
+    most: int = 0  # words; 0 for no limit
+    k: int = 0  # responses; 0 for any number
+    columns: str = ""  # keys of metadata, separated by commas
     sort: str = ""  # one of SORTS, with a minus for the highest first; "": import or queue
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "PromptFilter":
         """Return the filter of an address, without values that make no sense."""
-        choices = {"show": STATES, "ranked": RANKED, "disagree": DISAGREE}
+        choices = {"show": STATES, "ranked": RANKED, "disagree": DISAGREE, "length": LENGTHS}
         chosen: dict[str, Any] = {
             name: query.get(name, "") for name, known in choices.items() if query.get(name) in known
         }
-        for name in ("q", "source"):
+        for name in ("q", "source", "tag"):
             chosen[name] = query.get(name, "").replace("\0", "").strip()[:MAX_TEXT]
-        labeller, sort = query.get("labeller", ""), query.get("sort", "")
-        if labeller.isascii() and labeller.isdigit() and len(labeller) <= 18:
-            chosen["labeller"] = int(labeller)
-        if sort.removeprefix("-") in SORTS:
+        numbers = {"labeller": 0, "assigned": 0, "least": MAX_WORDS, "most": MAX_WORDS, "k": MAX_K}
+        for name, largest in numbers.items():
+            text = query.get(name, "")
+            if text.isascii() and text.isdigit() and len(text) <= 18:
+                chosen[name] = min(int(text), largest or int(text))
+        if (sort := query.get("sort", "")).removeprefix("-") in SORTS:
             chosen["sort"] = sort
+        given = query.getlist("columns") if isinstance(query, MultiValueDict) else []
+        keys = dict.fromkeys(key for text in given for key in text.split(",") if key)
+        chosen["columns"] = ",".join(list(keys)[:MAX_COLUMNS]).replace("\0", "")[:MAX_TEXT]
         return cls(**chosen)
+
+    @property
+    def keys(self) -> list[str]:
+        """Return the keys of metadata that are columns."""
+        return self.columns.split(",") if self.columns else []
 
     @property
     def is_narrowed(self) -> bool:
         """Return True if more than the state and the search narrow the list."""
-        return bool(self.labeller or self.source or self.ranked or self.disagree)
+        return any(getattr(self, name) for name in NARROWING)
 
     def query(self, **changes: Any) -> str:
         """Return the query string of this filter, with some values changed."""
@@ -105,7 +148,7 @@ def matching(project: Project, chosen: PromptFilter) -> QuerySet[Prompt]:
 
     Rare attributes are looked up in their own tables, by their own indexes.
     """
-    prompts = search_prompts(of_state(project, chosen.show), chosen.q)
+    prompts = search_prompts(of_state(project, chosen.show), chosen.q, project)
     rankings = Ranking.objects.by_labellers()
     if chosen.labeller:
         theirs = rankings.filter(member=chosen.labeller, member__project=project)
@@ -127,7 +170,39 @@ def matching(project: Project, chosen: PromptFilter) -> QuerySet[Prompt]:
             found = found.undecided()
         found = found.filter(share=0) if chosen.disagree == "no" else found.filter(share__gt=0)
         prompts = prompts.filter(pk__in=found.values("prompt"))
-    return prompts
+    if chosen.assigned:
+        given = Assignee.objects.filter(member=chosen.assigned, member__project=project)
+        prompts = prompts.filter(pk__in=given.values("prompt"))
+    if chosen.tag:
+        tagged = PromptTag.objects.filter(tag__project=project, tag__name=chosen.tag)
+        prompts = prompts.filter(pk__in=tagged.values("prompt"))
+    return of_length(prompts, chosen)
+
+
+def of_length(prompts: QuerySet[Prompt], chosen: PromptFilter) -> QuerySet[Prompt]:
+    """Return the prompts with so many responses, and texts of so many words."""
+    responses = Response.objects.filter(prompt=OuterRef("pk")).order_by().values("prompt")
+    if chosen.k:
+        number = Subquery(responses.annotate(n=Count("pk")).values("n"))
+        prompts = prompts.alias(k=number).filter(k=chosen.k)
+    if not (chosen.least or chosen.most):
+        return prompts
+    if chosen.length == "prompt":
+        words: Any = word_count(Contents("messages"))
+    else:
+        longest = responses.annotate(longest=Max(word_count("text"))).values("longest")
+        words = Subquery(longest, output_field=IntegerField())
+    prompts = prompts.alias(words=words)
+    if chosen.least:
+        prompts = prompts.filter(words__gte=chosen.least)
+    return prompts.filter(words__lte=chosen.most) if chosen.most else prompts
+
+
+def word_count(text: Any) -> Any:
+    """Return the number of words of a text: one more than the spaces and line breaks within."""
+    trimmed = Trim(text)
+    packed = Replace(Replace(trimmed, Value(" ")), Value("\n"))
+    return Length(trimmed) - Length(packed) + 1
 
 
 def of_state(project: Project, shown: str) -> QuerySet[Prompt]:
@@ -146,6 +221,14 @@ def of_state(project: Project, shown: str) -> QuerySet[Prompt]:
         return prompts.filter(pk__in=assignments.filter(skipped_at__isnull=False).values("prompt"))
     if shown == "unqueued":
         return prompts.filter(rankings_wanted=0)
+    if shown == "stuck":
+        waiting = Assignee.objects.filter(
+            prompt=OuterRef("pk"), waits=True, member__is_active=True, member__user__is_active=True
+        )
+        begun = assignments.filter(HELD, prompt=OuterRef("pk"))
+        return prompts.filter(
+            ~Exists(waiting), ~Exists(begun), reserved=True, rankings_needed__gt=0
+        )
     if shown == "gold":
         return prompts.filter(pk__in=Ranking.objects.filter(is_gold=True).values("prompt"))
     if shown == "names":

@@ -3,7 +3,8 @@
 A list may have a million prompts: it is paged by keyset, not by offset, and never counted.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -25,10 +26,12 @@ from django.utils import timezone
 from labelapp.labelling.assignments import lock_member, look_from_the_top, release_slot
 from labelapp.models import (
     MIN_RESPONSES,
+    Assignee,
     Assignment,
     Origin,
     Project,
     Prompt,
+    PromptTag,
     Ranking,
     Response,
     not_excluded,
@@ -60,6 +63,9 @@ class Row:
     imported: int  # current rankings by labellers that were imported
     here: int  # and that were made here
     left_out: int  # of both, those that are left out with their labeller
+    assignees: list[Assignee]
+    tags: list[str]
+    metadata: list[tuple[str, str]]  # the keys that are shown, with their values
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def page(*, project: Project, chosen: PromptFilter = EVERY_PROMPT, after: str = 
             prompts += part[: PAGE_SIZE + 1 - len(prompts)]
     more = len(prompts) > PAGE_SIZE
     prompts = prompts[:PAGE_SIZE]
-    return Page(rows(prompts), cursor(prompts[-1]) if more else "")
+    return Page(rows(prompts, chosen.keys), cursor(prompts[-1]) if more else "")
 
 
 def count_matching(project: Project, chosen: PromptFilter) -> int:
@@ -88,7 +94,8 @@ def count_matching(project: Project, chosen: PromptFilter) -> int:
     return matching(project, chosen)[: COUNTED + 1].count()
 
 
-def rows(prompts: Sequence[Prompt]) -> list[Row]:
+def rows(prompts: Sequence[Prompt], columns: Sequence[str] = ()) -> list[Row]:
+    """Return prompts with their counts, and with the values of some keys of their metadata."""
     pks = [prompt.pk for prompt in prompts]
     assignments = Assignment.objects.filter(prompt__in=pks).values("prompt")
     counts = {
@@ -110,15 +117,51 @@ def rows(prompts: Sequence[Prompt]) -> list[Row]:
             left_out=Count("pk", filter=~not_excluded()),
         )
     }
+    people, tags = assignees_of(pks), tags_of(pks)
     return [
         Row(
             prompt,
             *counts.get(prompt.pk, (0, 0, 0)),
             naming.get(prompt.pk, 0),
             *ranked.get(prompt.pk, (0, 0, 0)),
+            people.get(prompt.pk, []),
+            tags.get(prompt.pk, []),
+            [(key, shown((prompt.metadata or {}).get(key))) for key in columns],
         )
         for prompt in prompts
     ]
+
+
+def shown(value: object) -> str:
+    """Return a value of metadata as a text."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def assignees_of(prompts: Iterable[int]) -> dict[int, list[Assignee]]:
+    """Return the assignees of some prompts by prompt, in the order of their names."""
+    found: dict[int, list[Assignee]] = {}
+    rows = Assignee.objects.filter(prompt__in=prompts).select_related("member")
+    for row in rows.order_by("member__name"):
+        found.setdefault(row.prompt_id, []).append(row)
+    return found
+
+
+def tags_of(prompts: Iterable[int]) -> dict[int, list[str]]:
+    """Return the names of the tags of some prompts, by prompt."""
+    found: dict[int, list[str]] = {}
+    tagged = PromptTag.objects.filter(prompt__in=prompts).order_by("tag__name")
+    for prompt, name in tagged.values_list("prompt", "tag__name"):
+        found.setdefault(prompt, []).append(name)
+    return found
+
+
+def metadata_keys(project: Project) -> list[str]:
+    """Return the keys that the metadata of some of the project's prompts have, to choose from."""
+    some = project.prompts.filter(metadata__isnull=False).order_by("-pk")[:PAGE_SIZE]
+    keys = {key for data in some.values_list("metadata", flat=True) for key in data or ()}
+    return sorted(key for key in keys if "," not in key)
 
 
 # ---- one prompt ----

@@ -21,8 +21,16 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Length
 from django.utils.http import urlencode
 
-from labelapp.db.contents import search_prompts
-from labelapp.models import Prompt, PromptAgreement, Ranking, Response, TrainingRun, counting
+from labelapp.db.contents import rare_matches, read_through
+from labelapp.models import (
+    Project,
+    Prompt,
+    PromptAgreement,
+    Ranking,
+    Response,
+    TrainingRun,
+    counting,
+)
 
 NEARLY_EQUAL = 1.25
 """Longest response over the shortest: at most this is nearly equal, as in training's figures."""
@@ -76,7 +84,7 @@ def filtered(run: TrainingRun, chosen: Filter) -> QuerySet[PromptAgreement]:
     is found without reading all of it.
     """
     prompts: QuerySet[PromptAgreement] = PromptAgreement.objects.filter(run=run)
-    for condition in conditions(chosen):
+    for condition in conditions(run, chosen):
         prompts = prompts.filter(condition)
     if chosen.k:
         prompts = prompts.alias(responses=of_responses(Count("pk")))
@@ -106,11 +114,11 @@ def of_responses(figure: Aggregate) -> Subquery:
     return Subquery(responses.annotate(figure=figure).values("figure"))
 
 
-def conditions(chosen: Filter) -> list[Q]:
+def conditions(run: TrainingRun, chosen: Filter) -> list[Q]:
     """Return the conditions of a filter on the prompts of a run."""
     found = []
     if chosen.q:
-        found.append(containing(chosen.q))
+        found.append(containing(run.project, chosen.q))
     if chosen.source:
         found.append(Q(Exists(of_prompt(Response, source=chosen.source))))
     if chosen.labeller or chosen.since or chosen.until:
@@ -132,10 +140,13 @@ def of_prompt(model: type[Response] | type[Ranking], **values: object) -> QueryS
     return model._default_manager.filter(prompt=OuterRef("prompt"), **values)
 
 
-def containing(text: str) -> Q:
+def containing(project: Project, text: str) -> Q:
     """Return the prompts whose text, external id or responses contain a text."""
-    prompts = search_prompts(Prompt.objects.filter(pk=OuterRef("prompt")), text)
-    return Q(Exists(prompts)) | Q(Exists(of_prompt(Response, text__icontains=text)))
+    rare = rare_matches(project, text, responses=True)
+    if rare is not None:
+        return Q(prompt__in=rare)
+    prompts = Prompt.objects.filter(pk=OuterRef("prompt"))
+    return Q(Exists(read_through(prompts, text, responses=True)))
 
 
 def rankings(chosen: Filter) -> QuerySet[Any, Any]:

@@ -7,6 +7,7 @@ made elsewhere has none of them. Standard library only: the web imports this fil
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ MAX_VERSION = 10_000  # far below that: another version must find room
 MAX_SECONDS = 1e9
 MAX_PRIORITY = 2**31 - 1
 MAX_SCORE = 7
+MAX_TAG = 100  # characters
+MAX_TAGS = 100  # of a prompt
+MAX_METADATA = 100_000  # characters of JSON
 
 ORIGINS = ("here", "imported", "adjudicated", "repeated")
 CONTROLS = ("gold", "repeat")
@@ -93,6 +97,10 @@ class PromptState:
     created_at: datetime | None = None
     tasks: tuple[FileTask, ...] = ()
     comments: tuple[FileComment, ...] = ()
+    assigned: tuple[str, ...] = ()  # names of people
+    reserved: bool = False  # for them alone
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] | None = None
 
     @property
     def slots(self) -> int:
@@ -150,6 +158,12 @@ def check_state(data: Mapping[str, Any], ids: Collection[str]) -> PromptState | 
         created_at=moment(data, "created_at"),
         tasks=tuple(check_task(task, ids) for task in objects(data, "tasks")),
         comments=tuple(check_comment(comment) for comment in objects(data, "comments")),
+        assigned=tuple(
+            name for name in dict.fromkeys(texts_of(data.get("assigned"))) if len(name) <= MAX_NAME
+        ),
+        reserved=data.get("reserved") is True,
+        tags=tags_of(data.get("tags")),
+        metadata=metadata_of(data.get("metadata")),
     )
     lent = [(task.labeller, task.control == "repeat") for task in state.tasks]
     if len(set(lent)) < len(lent):
@@ -162,6 +176,12 @@ def check_state(data: Mapping[str, Any], ids: Collection[str]) -> PromptState | 
             "others that they are surplus"
         )
     return state
+
+
+def check_labels(data: Mapping[str, Any]) -> PromptState | None:
+    """Return the tags and metadata of a line with a ranking, or None where it has none."""
+    tags, metadata = tags_of(data.get("tags")), metadata_of(data.get("metadata"))
+    return PromptState(tags=tags, metadata=metadata) if tags or metadata else None
 
 
 def check_task(task: Mapping[str, Any], ids: Collection[str]) -> FileTask:
@@ -232,6 +252,43 @@ def check_ratings(value: Any, ids: Collection[str]) -> dict[str, FileRating]:
             whole(rating, "score", 1, MAX_SCORE), tuple(storable(flag, "a flag") for flag in flags)
         )
     return ratings
+
+
+# ---- what files made elsewhere may hold in other ways, which is then not read ----
+
+
+def texts_of(value: Any) -> list[str]:
+    """Return the texts of a list that can be stored."""
+    found = value if isinstance(value, list) else []
+    return [text for text in found if isinstance(text, str) and text.strip() and is_storable(text)]
+
+
+def tags_of(value: Any) -> tuple[str, ...]:
+    """Return the tags in a list, or in a text with commas; those that are too long are left."""
+    if isinstance(value, str):
+        value = value.split(",")
+    tags = dict.fromkeys(" ".join(text.split()) for text in texts_of(value))
+    return tuple(tag for tag in tags if len(tag) <= MAX_TAG)[:MAX_TAGS]
+
+
+def metadata_of(value: Any) -> dict[str, Any] | None:
+    """Return an object that a database can store, unless it is empty."""
+    if not isinstance(value, dict) or not value:
+        return None
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError):
+        return None
+    is_kept = len(text) <= MAX_METADATA and "\\u0000" not in text and is_storable(text)
+    return value if is_kept else None
+
+
+def is_storable(text: str) -> bool:
+    try:
+        storable(text, "a text")
+    except ValueError:
+        return False
+    return True
 
 
 # ---- one value ----

@@ -23,6 +23,7 @@ from training.formats.archive_keys import (
     PromptState,
     RankingDetails,
     check_details,
+    check_labels,
     check_state,
     id_text,
     optional_name,
@@ -64,7 +65,8 @@ class Line:
     """Hold a prompt with its responses and, if it was ranked, its ranking: groups of tied ids.
 
     The `unranked` responses come below those of the ranking, in no known order. A line of an
-    archive also has the `details` of a ranking or the `state` of a prompt.
+    archive also has the `details` of a ranking or the `state` of a prompt; beside a ranking, a
+    state has tags and metadata alone.
     """
 
     number: int
@@ -197,8 +199,11 @@ def check(number: int, data: Any, rankings: bool, prompts: bool = False) -> Line
     if ranking is not None:
         ranking, unranked = check_ranking(data, ids) if rankings else ([], [])
         details = check_details(data, ids) if rankings else None
+        state = check_labels(data)
     elif rankings:
         state = check_state(data, ids)
+    else:
+        state = check_labels(data)
     return Line(
         number=number,
         messages=check_prompt(data.get("prompt")),

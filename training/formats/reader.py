@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, Literal, cast
 
 from training.formats import argilla, label_studio, oasst
+from training.formats.archive_keys import metadata_of, tags_of
 from training.formats.best_first import columns_best_first, read_best_first, told_best_first
 from training.formats.conversation import prompt_of
 from training.formats.lines import (
@@ -306,6 +307,13 @@ def common(record: Record) -> dict[str, Any]:
         "seconds": soft(record, "seconds", seconds_of),
         "created_at": soft(record, "created_at", time_of),
     }
+    for key, value in (
+        ("tags", list(tags_of(record.data.get("tags")))),
+        ("metadata", metadata_of(record.data.get("metadata"))),
+    ):
+        if value:
+            found[key] = value
+            record.used.add(key)
     if found["id"] is None and (row_id := record.take("row_id")) is not None:
         found |= {"id": row_id, "row_id": True}
     return {key: value for key, value in found.items() if value is not None}

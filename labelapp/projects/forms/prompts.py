@@ -5,9 +5,11 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
-from labelapp.models import Project, Prompt, User
-from labelapp.projects import prompt_changes, prompts
+from labelapp.models import MAX_TAG, MIN_RESPONSES, Project, Prompt, User
+from labelapp.projects import assignees, prompt_changes, prompts, tags
 
 MAX_PRIORITY = 1_000_000
 MAX_RANKINGS = 100  # of one prompt
@@ -15,16 +17,46 @@ MAX_SELECTED = 200  # prompts in one request
 NUMBER = re.compile(r"[0-9]{1,18}")
 
 ACTIONS = [
-    ("priority", "Set priority"),
-    ("wanted", "Set rankings wanted"),
-    ("again", "Ask for one more ranking"),
-    ("out", "Remove from queue"),
-    ("gold", "Make decisions gold"),
+    ("priority", gettext_lazy("Set priority")),
+    ("wanted", gettext_lazy("Set rankings wanted")),
+    ("again", gettext_lazy("Ask for one more ranking")),
+    ("out", gettext_lazy("Remove from queue")),
+    ("gold", gettext_lazy("Make decisions gold")),
+    ("assign", gettext_lazy("Assign")),
+    ("unassign", gettext_lazy("Open to everyone")),
+    ("tag", gettext_lazy("Add tag")),
+    ("untag", gettext_lazy("Remove tag")),
 ]
+EVENLY, EACH = "evenly", "each"
+SHARES = [
+    (EVENLY, gettext_lazy("Share evenly: one person each")),
+    (EACH, gettext_lazy("Everyone gets all of them")),
+]
+# The fields that an action needs; others are ignored with it.
+NEEDED = {
+    "priority": gettext_lazy("Enter the priority as a whole number; higher comes first."),
+    "wanted": gettext_lazy("Enter how many rankings each prompt should have."),
+    "people": gettext_lazy("Choose at least one person to assign the prompts to."),
+    "tag": gettext_lazy("Enter a tag."),
+}
+FIELDS = {"priority": "priority", "wanted": "wanted", "assign": "people"}
+FIELDS |= {"tag": "tag", "untag": "tag"}
+
+
+def same(message: Any, *names: str) -> dict[str, Any]:
+    """Return error messages that all say the same."""
+    return dict.fromkeys(names, message)
 
 
 def count_prompts(number: int) -> str:
-    return f"{number} prompt{'' if number == 1 else 's'}"
+    return ngettext("%(number)s prompt", "%(number)s prompts", number) % {"number": number}
+
+
+def clean_tag(text: str) -> str:
+    """Return a tag in one line. Raises ValidationError for one with a comma."""
+    if "," in text:
+        raise forms.ValidationError(_("A tag cannot contain a comma."))
+    return " ".join(text.split())
 
 
 class ActionForm(forms.Form):
@@ -32,109 +64,225 @@ class ActionForm(forms.Form):
 
     act = forms.ChoiceField(
         choices=ACTIONS,
-        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose an action."),
+        error_messages=same(gettext_lazy("Choose an action."), "required", "invalid_choice"),
     )
     priority = forms.IntegerField(
         required=False,
         min_value=-MAX_PRIORITY,
         max_value=MAX_PRIORITY,
-        error_messages=dict.fromkeys(
-            ("invalid", "min_value", "max_value"),
-            f"Enter a whole number from −{MAX_PRIORITY:,} to {MAX_PRIORITY:,} as the priority.",
+        error_messages=same(
+            gettext_lazy("Enter a whole number from −1,000,000 to 1,000,000 as the priority."),
+            "invalid",
+            "min_value",
+            "max_value",
         ),
     )
-
     wanted = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=MAX_RANKINGS,
-        error_messages=dict.fromkeys(
-            ("invalid", "min_value", "max_value"),
-            f"Enter a whole number from 1 to {MAX_RANKINGS} as the rankings wanted.",
+        error_messages=same(
+            gettext_lazy("Enter a whole number from 1 to 100 as the rankings wanted."),
+            "invalid",
+            "min_value",
+            "max_value",
+        ),
+    )
+    people: Any = forms.ModelMultipleChoiceField(
+        queryset=None,
+        required=False,
+        error_messages=same(
+            gettext_lazy("Choose people who are in the project and are not left out."),
+            "invalid_choice",
+            "invalid_pk_value",
+            "list",
+        ),
+    )
+    share = forms.ChoiceField(choices=SHARES, required=False)
+    only = forms.BooleanField(required=False)
+    tag = forms.CharField(
+        required=False,
+        max_length=MAX_TAG,
+        error_messages=same(
+            gettext_lazy("A tag has at most 100 characters, in one line."), "max_length", "invalid"
         ),
     )
 
-    def __init__(self, data: Any, *, prompts: QuerySet[Prompt]) -> None:
+    def __init__(self, data: Any, *, project: Project, prompts: QuerySet[Prompt]) -> None:
         super().__init__(data)
+        self.project = project
         self.prompts = prompts
+        self.fields["people"].queryset = assignees.assignable(project)  # type: ignore[attr-defined]
+
+    def clean_tag(self) -> str:
+        return clean_tag(self.cleaned_data["tag"])
 
     def clean(self) -> dict[str, Any]:
         given = self.cleaned_data
         if not self.prompts.exists():
-            self.add_error(None, "Select at least one prompt.")
-        if given.get("act") != "priority":
-            self.errors.pop("priority", None)  # other actions ignore it
-        elif given.get("priority") is None and "priority" not in self.errors:
-            self.add_error("priority", "Enter the priority as a whole number; higher comes first.")
-        if given.get("act") != "wanted":
-            self.errors.pop("wanted", None)
-        elif given.get("wanted") is None and "wanted" not in self.errors:
-            self.add_error("wanted", "Enter how many rankings each prompt should have.")
+            self.add_error(None, _("Select at least one prompt."))
+        needed = FIELDS.get(given.get("act", ""))
+        for field, message in NEEDED.items():
+            if field != needed:
+                self.errors.pop(field, None)  # other actions ignore it
+            elif field not in self.errors and not given.get(field) and given.get(field) != 0:
+                self.add_error(field, str(message))
         return given
 
-    def carry_out(self, *, project: Project, by: User) -> str:
+    def carry_out(self, *, by: User) -> str:
         """Carry out the action, so that it can be undone, and return a message for the page."""
         self.selected = self.prompts.count()
-        made: dict[str, Any] = {"prompts": self.prompts, "project": project, "by": by}
+        self.idle = self.prompts.filter(rankings_needed=0).count()
+        made: dict[str, Any] = {"prompts": self.prompts, "project": self.project, "by": by}
         if self.cleaned_data["act"] == "gold":
             self.number = prompt_changes.make_gold(**made)
         else:
             self.number = prompt_changes.carry_out(self.change, **made)
-        return self.message()
+        return str(getattr(self, f"{self.cleaned_data['act']}_message")())
 
     def change(self) -> int:
         """Carry out the action and return the number of prompts."""
-        act: str = self.cleaned_data["act"]
+        given, some = self.cleaned_data, self.prompts
+        act: str = given["act"]
         if act == "priority":
-            return prompts.set_priority(
-                prompts=self.prompts, priority=self.cleaned_data["priority"]
-            )
+            return prompts.set_priority(prompts=some, priority=given["priority"])
         if act == "wanted":
-            return prompts.want(prompts=self.prompts, wanted=self.cleaned_data["wanted"])
+            return prompts.want(prompts=some, wanted=given["wanted"])
         if act == "again":
-            return prompts.ask_again(prompts=self.prompts)
-        return prompts.remove_from_queue(prompts=self.prompts)
+            return prompts.ask_again(prompts=some)
+        if act == "assign":
+            return assignees.assign(
+                project=self.project,
+                prompts=some,
+                members=list(given["people"]),
+                evenly=given["share"] == EVENLY,
+                only=given["only"],
+            )
+        if act == "unassign":
+            return assignees.unassign(prompts=some)
+        if act == "tag":
+            return tags.tag(project=self.project, prompts=some, name=given["tag"])
+        if act == "untag":
+            return tags.untag(project=self.project, prompts=some, name=given["tag"])
+        return prompts.remove_from_queue(prompts=some)
 
-    def message(self) -> str:
-        """Return what was done."""
-        act, number = self.cleaned_data["act"], self.number
-        if act == "priority":
-            priority = self.cleaned_data["priority"]
-            return (
-                f"{count_prompts(number)} now ha{'s' if number == 1 else 've'} priority {priority}."
-            )
-        if act == "gold":
-            return gold_message(number, self.selected - number)
-        if act == "wanted":
-            verb = "wants" if number == 1 else "want"
-            wanted = f"{count_prompts(number)} now {verb} {self.cleaned_data['wanted']} rankings."
-            return wanted + self.not_rankable()
-        if act == "again":
-            return f"{count_prompts(number)} will be ranked once more." + self.not_rankable()
-        if not number:
-            return "Nothing to remove: the selected prompts were not in the queue."
-        return (
-            f"{count_prompts(number)} removed from the queue. Labellers can finish what they "
-            "have started."
+    # ---- what was done ----
+
+    def priority_message(self) -> str:
+        return ngettext(
+            "%(number)s prompt now has priority %(priority)s.",
+            "%(number)s prompts now have priority %(priority)s.",
+            self.number,
+        ) % {"number": self.number, "priority": self.cleaned_data["priority"]}
+
+    def wanted_message(self) -> str:
+        message = ngettext(
+            "%(number)s prompt now wants %(wanted)s rankings.",
+            "%(number)s prompts now want %(wanted)s rankings.",
+            self.number,
+        ) % {"number": self.number, "wanted": self.cleaned_data["wanted"]}
+        return message + self.not_rankable()
+
+    def again_message(self) -> str:
+        message = ngettext(
+            "%(number)s prompt will be ranked once more.",
+            "%(number)s prompts will be ranked once more.",
+            self.number,
         )
+        return message % {"number": self.number} + self.not_rankable()
 
     def not_rankable(self) -> str:
         """Return a sentence on the selected prompts that cannot be ranked, or ""."""
-        if self.number == self.selected:
+        left = self.selected - self.number
+        if not left:
             return ""
-        left = count_prompts(self.selected - self.number)
-        return f" {left} cannot be ranked: a ranking needs at least 4 responses."
-
-
-def gold_message(made: int, others: int) -> str:
-    """Return how many adjudicated rankings are gold now, and why the others are not."""
-    message = f"{made} adjudicated ranking{'' if made == 1 else 's'} made gold."
-    if others:
-        message += (
-            f" {count_prompts(others)} left as before: without a decision, with one that is gold "
-            "already, or one that cannot be gold."
+        message = ngettext(
+            "%(number)s prompt cannot be ranked: a ranking needs at least %(least)s responses.",
+            "%(number)s prompts cannot be ranked: a ranking needs at least %(least)s responses.",
+            left,
         )
-    return message
+        return " " + message % {"number": left, "least": MIN_RESPONSES}
+
+    def out_message(self) -> str:
+        if not self.number:
+            return _("Nothing to remove: the selected prompts were not in the queue.")
+        message = ngettext(
+            "%(number)s prompt removed from the queue. Labellers can finish what they have "
+            "started.",
+            "%(number)s prompts removed from the queue. Labellers can finish what they have "
+            "started.",
+            self.number,
+        )
+        return message % {"number": self.number}
+
+    def gold_message(self) -> str:
+        """Return how many adjudicated rankings are gold now, and why the others are not."""
+        message = ngettext(
+            "%(number)s adjudicated ranking made gold.",
+            "%(number)s adjudicated rankings made gold.",
+            self.number,
+        ) % {"number": self.number}
+        if others := self.selected - self.number:
+            rest = ngettext(
+                "%(number)s prompt left as before: without a decision, with one that is gold "
+                "already, or one that cannot be gold.",
+                "%(number)s prompts left as before: without a decision, with one that is gold "
+                "already, or one that cannot be gold.",
+                others,
+            )
+            message += " " + rest % {"number": others}
+        return message
+
+    def assign_message(self) -> str:
+        people = self.cleaned_data["people"]
+        if len(people) == 1:
+            message = ngettext(
+                "%(number)s prompt assigned to %(name)s.",
+                "%(number)s prompts assigned to %(name)s.",
+                self.number,
+            ) % {"number": self.number, "name": people[0].name}
+        else:
+            message = ngettext(
+                "%(number)s prompt assigned to %(people)s people.",
+                "%(number)s prompts assigned to %(people)s people.",
+                self.number,
+            ) % {"number": self.number, "people": len(people)}
+        if self.cleaned_data["only"]:
+            message += " " + _("Nobody else gets them.")
+        if self.idle:
+            rest = ngettext(
+                "%(number)s of them waits for no ranking, so it is given to nobody.",
+                "%(number)s of them wait for no ranking, so they are given to nobody.",
+                self.idle,
+            )
+            message += " " + rest % {"number": self.idle}
+        return message
+
+    def unassign_message(self) -> str:
+        if not self.number:
+            return _("Nothing to change: none of the selected prompts was assigned to anybody.")
+        message = ngettext(
+            "%(number)s prompt is open to everyone again.",
+            "%(number)s prompts are open to everyone again.",
+            self.number,
+        )
+        return message % {"number": self.number}
+
+    def tag_message(self) -> str:
+        message = ngettext(
+            "%(number)s prompt tagged “%(tag)s”.",
+            "%(number)s prompts tagged “%(tag)s”.",
+            self.number,
+        )
+        return message % {"number": self.number, "tag": self.cleaned_data["tag"]}
+
+    def untag_message(self) -> str:
+        message = ngettext(
+            "Tag “%(tag)s” removed from %(number)s prompt.",
+            "Tag “%(tag)s” removed from %(number)s prompts.",
+            self.number,
+        )
+        return message % {"number": self.number, "tag": self.cleaned_data["tag"]}
 
 
 class WantedForm(forms.Form):
@@ -143,12 +291,28 @@ class WantedForm(forms.Form):
     wanted = forms.IntegerField(
         min_value=1,
         max_value=MAX_RANKINGS,
-        label="Rankings per queued prompt",
-        error_messages=dict.fromkeys(
-            ("required", "invalid", "min_value", "max_value"),
-            f"Enter a whole number from 1 to {MAX_RANKINGS}.",
+        label=gettext_lazy("Rankings per queued prompt"),
+        error_messages=same(
+            gettext_lazy("Enter a whole number from 1 to 100."),
+            "required",
+            "invalid",
+            "min_value",
+            "max_value",
         ),
     )
+
+
+class TagForm(forms.Form):
+    """A tag's new name."""
+
+    name = forms.CharField(
+        max_length=MAX_TAG,
+        error_messages=same(gettext_lazy("Enter a tag."), "required")
+        | same(gettext_lazy("A tag has at most 100 characters, in one line."), "max_length"),
+    )
+
+    def clean_name(self) -> str:
+        return clean_tag(self.cleaned_data["name"])
 
 
 def selected_prompts(data: Any, prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:

@@ -19,6 +19,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from labelapp.models import Member, Project, Role
 from labelapp.projects import members as people
 from labelapp.projects import password_reset
+from labelapp.projects.assignees import waiting_for
 from labelapp.projects.forms.members import RoleForm
 from labelapp.web.access import member_view, when_archived
 from labelapp.web.middleware import PageRequest
@@ -149,6 +150,7 @@ def change_role(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 @when_archived
 def remove(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     person = find(member, pk)
+    released = waiting_for(person)
     try:
         revoked = people.remove(member=person)
     except people.LastManagerError as error:
@@ -158,6 +160,13 @@ def remove(request: PageRequest, member: Member, pk: int) -> HttpResponse:
         "to others."
     ) % {"name": person.name}
     message += links_revoked(revoked)
+    if released:
+        opened = ngettext(
+            "%(number)s prompt assigned to them is open to others again.",
+            "%(number)s prompts assigned to them are open to others again.",
+            released,
+        )
+        message += " " + opened % {"number": released}
     return done(request, member, person, message)
 
 

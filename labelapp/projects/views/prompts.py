@@ -4,55 +4,68 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.labelling import controls
 from labelapp.labelling.blinding import giveaways
-from labelapp.models import Assignment, Member, Prompt, PromptAgreement, Ranking, Role
-from labelapp.projects import prompt_changes, prompts
+from labelapp.models import Assignment, Member, Project, Prompt, PromptAgreement, Ranking, Role, Tag
+from labelapp.projects import prompt_changes, prompts, tags
+from labelapp.projects.assignees import assignable
 from labelapp.projects.forms.prompts import (
+    SHARES,
     ActionForm,
+    TagForm,
     WantedForm,
-    count_prompts,
     problems,
     selected_prompts,
 )
-from labelapp.projects.prompt_filters import DISAGREE, RANKED, STATES, PromptFilter, matching
+from labelapp.projects.prompt_filters import (
+    DISAGREE,
+    LENGTHS,
+    NARROWING,
+    RANKED,
+    STATES,
+    PromptFilter,
+    matching,
+)
 from labelapp.rendering.texts import render_prompt, sources
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 
 OFFERED = "prompts-undo"  # in the session: the next page offers to undo the last change
 MAX_LABELLERS = 500  # in the filter
 COLUMNS = (
-    ("prompt", "Prompt"),
-    ("rankings", "Rankings"),
-    ("progress", "In progress"),
-    ("wanted", "Wanted"),
-    ("priority", "Priority"),
-    ("skips", "Skips"),
+    ("prompt", gettext_lazy("Prompt")),
+    ("rankings", gettext_lazy("Rankings")),
+    ("progress", gettext_lazy("In progress")),
+    ("wanted", gettext_lazy("Wanted")),
+    ("priority", gettext_lazy("Priority")),
+    ("skips", gettext_lazy("Skips")),
 )
 SORT_CHOICES = (
-    ("", "Queue or import"),
-    ("-prompt", "Newest first"),
-    ("-disagreement", "Disagreement, most first"),
-    ("-rankings", "Rankings, most first"),
-    ("rankings", "Rankings, fewest first"),
-    ("-progress", "In progress, most first"),
-    ("-wanted", "Wanted, most first"),
-    ("-priority", "Priority, highest first"),
-    ("-skips", "Skips, most first"),
+    ("", gettext_lazy("Queue or import")),
+    ("-prompt", gettext_lazy("Newest first")),
+    ("-disagreement", gettext_lazy("Disagreement, most first")),
+    ("-rankings", gettext_lazy("Rankings, most first")),
+    ("rankings", gettext_lazy("Rankings, fewest first")),
+    ("-progress", gettext_lazy("In progress, most first")),
+    ("-wanted", gettext_lazy("Wanted, most first")),
+    ("-priority", gettext_lazy("Priority, highest first")),
+    ("-skips", gettext_lazy("Skips, most first")),
 )
 
 
 def require_manager_to_post(request: HttpRequest, member: Member) -> None:
     if request.method == "POST" and not member.manages:
-        raise PermissionDenied("Only a manager of the project can change the queue.")
+        raise PermissionDenied(_("Only a manager of the project can change the queue."))
 
 
 def count_matching(
@@ -67,10 +80,24 @@ def count_matching(
     return prompts.count_matching(member.project, chosen) if member.manages else 0
 
 
+def action_context(member: Member) -> dict[str, Any]:
+    """Return what the actions of a manager offer to choose from."""
+    if not member.manages:
+        return {}
+    return {
+        "assignable": list(assignable(member.project)[:MAX_LABELLERS]),
+        "shares": SHARES,
+    }
+
+
+def tag_names(project: Project) -> list[str]:
+    return list(project.tags.values_list("name", flat=True))
+
+
 def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
     """Render the list for the query string, ignoring invalid values."""
     project, after = member.project, request.GET.get("after", "")
-    chosen = PromptFilter.of(request.GET.dict())
+    chosen = PromptFilter.of(request.GET)
     page = prompts.page(project=project, chosen=chosen, after=after)
     context = {
         "member": member,
@@ -82,16 +109,20 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
         "ranked_choices": RANKED.items(),
         "sort_choices": SORT_CHOICES,
         "disagree_choices": DISAGREE.items(),
+        "length_choices": LENGTHS.items(),
+        "tag_names": tag_names(project),
+        "keys": prompts.metadata_keys(project),
         "labellers": project.members.order_by("name").values_list("pk", "name")[:MAX_LABELLERS],
         "matching": count_matching(member, chosen, page, is_first=not after),
         "counted": prompts.COUNTED,
         "is_first": not after,
         "first_query": chosen.query(),
         "next_query": urlencode({"after": page.next}) + (f"&{q}" if (q := chosen.query()) else ""),
-        "cleared_query": chosen.query(labeller=0, source="", ranked="", disagree=""),
+        "cleared_query": chosen.query(**dict.fromkeys(NARROWING)),
         "unsearched_query": chosen.query(q=""),
         "can_undo": request.session.pop(OFFERED, False)
         and prompt_changes.last_change(project, signed_in(request)),
+        **action_context(member),
         "wanted": WantedForm(initial={"wanted": member.project.rankings_per_prompt}),
     }
     status = 422 if extra.get("problems") else 200
@@ -107,14 +138,14 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         return list_response(request, member)
     every = request.POST.get("all") == "1"
     if every:
-        selected = matching(member.project, PromptFilter.of(request.GET.dict()))
+        selected = matching(member.project, PromptFilter.of(request.GET))
     else:
         selected = selected_prompts(request.POST, member.project.prompts.all())
-    form = ActionForm(request.POST, prompts=selected)
+    form = ActionForm(request.POST, project=member.project, prompts=selected)
     if not form.is_valid():
         checked = set() if every else set(selected.values_list("pk", flat=True))
         return list_response(request, member, problems=problems(form), checked=checked)
-    messages.success(request, form.carry_out(project=member.project, by=signed_in(request)))
+    messages.success(request, form.carry_out(by=signed_in(request)))
     request.session[OFFERED] = True
     return redirect(request.get_full_path())
 
@@ -125,10 +156,13 @@ def undo(request: HttpRequest, member: Member) -> HttpResponse:
     """Undo the manager's last change of prompts."""
     change = prompt_changes.last_change(member.project, signed_in(request))
     if change is None:
-        messages.error(request, "There is nothing to undo.")
+        messages.error(request, _("There is nothing to undo."))
     else:
         number = prompt_changes.undo(change)
-        messages.success(request, f"Undone: {count_prompts(number)} as before.")
+        undone = ngettext(
+            "Undone: %(number)s prompt as before.", "Undone: %(number)s prompts as before.", number
+        )
+        messages.success(request, undone % {"number": number})
     return redirect(f"{reverse('prompts', args=[member.project.slug])}?{request.GET.urlencode()}")
 
 
@@ -140,7 +174,8 @@ def wanted(request: HttpRequest, member: Member) -> HttpResponse:
     if not form.is_valid():
         return list_response(request, member, problems=problems(form), wanted=form)
     number = prompts.set_rankings_wanted(project=member.project, wanted=form.cleaned_data["wanted"])
-    messages.success(request, f"{count_prompts(number)} changed.")
+    changed = ngettext("%(number)s prompt changed.", "%(number)s prompts changed.", number)
+    messages.success(request, changed % {"number": number})
     return redirect("prompts", member.project.slug)
 
 
@@ -166,6 +201,11 @@ def detail_response(
             }
             for (letter, response), text in zip(history.responses, texts, strict=True)
         ],
+        "assignees": prompts.assignees_of([prompt.pk]).get(prompt.pk, []),
+        "tags": prompts.tags_of([prompt.pk]).get(prompt.pk, []),
+        "metadata": [(key, prompts.shown(one)) for key, one in (prompt.metadata or {}).items()],
+        "tag_names": tag_names(member.project) if member.manages else [],
+        **action_context(member),
         "reviewed": PromptAgreement.objects.filter(prompt=prompt).exists(),
         "now": timezone.now(),
     }
@@ -181,10 +221,11 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
     if request.method != "POST":
         return detail_response(request, member, prompt)
-    form = ActionForm(request.POST, prompts=member.project.prompts.filter(pk=pk))
+    here = member.project.prompts.filter(pk=pk)
+    form = ActionForm(request.POST, project=member.project, prompts=here)
     if not form.is_valid():
         return detail_response(request, member, prompt, problems=problems(form))
-    messages.success(request, form.carry_out(project=member.project, by=signed_in(request)))
+    messages.success(request, form.carry_out(by=signed_in(request)))
     back = request.POST.get("back", "")
     if url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         return redirect(back)  # the page of this application that asked
@@ -211,18 +252,17 @@ def gold(request: HttpRequest, member: Member, pk: int, ranking: int) -> HttpRes
         prompt=pk,
         prompt__project=member.project,
     )
-    name = chosen.member.name
+    names = {"name": chosen.member.name}
     try:
         if request.POST.get("gold") != "1":
             controls.unmark_gold(chosen)
-            messages.success(request, f"The ranking by {name} is no longer gold.")
+            message = _("The ranking by %(name)s is no longer gold.")
         elif (instead := controls.mark_gold(chosen).instead_of) is None:
-            messages.success(request, f"{name}’s ranking is now the gold ranking.")
+            message = _("%(name)s’s ranking is now the gold ranking.")
         else:
-            messages.success(
-                request,
-                f"{name}’s ranking is now the gold ranking, instead of {instead.member.name}’s.",
-            )
+            names["other"] = instead.member.name
+            message = _("%(name)s’s ranking is now the gold ranking, instead of %(other)s’s.")
+        messages.success(request, message % names)
     except controls.NotGoldError as problem:
         messages.error(request, str(problem))
     return redirect("prompt", member.project.slug, pk)
@@ -238,8 +278,45 @@ def take_back(request: HttpRequest, member: Member, pk: int, task: int) -> HttpR
         prompt=pk,
         prompt__project=member.project,
     )
+    name = {"name": assignment.member.name}
     if prompts.take_back(assignment=assignment):
-        messages.success(request, f"The prompt was taken back from {assignment.member.name}.")
+        messages.success(request, _("The prompt was taken back from %(name)s.") % name)
     else:
-        messages.error(request, f"{assignment.member.name} no longer has this prompt.")
+        messages.error(request, _("%(name)s no longer has this prompt.") % name)
     return redirect("prompt", member.project.slug, pk)
+
+
+@require_safe
+@never_cache
+@member_view(Role.MANAGER)
+def list_tags(request: HttpRequest, member: Member) -> HttpResponse:
+    """Show the project's tags, to rename and delete them."""
+    return tags_response(request, member)
+
+
+def tags_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
+    context = {
+        "member": member,
+        "project": member.project,
+        "tags": member.project.tags.annotate(number=Count("prompt_tags")),
+    }
+    status = 422 if extra.get("problems") else 200
+    return render(request, "projects/prompts/tags.html", context | extra, status=status)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def change_tag(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    """Rename a tag, or delete it with act=delete."""
+    tag = get_object_or_404(Tag, pk=pk, project=member.project)
+    if request.POST.get("act") == "delete":
+        tag.delete()
+        messages.success(request, _("Tag “%(tag)s” deleted.") % {"tag": tag.name})
+        return redirect("prompt_tags", member.project.slug)
+    form = TagForm(request.POST)
+    if not form.is_valid():
+        return tags_response(request, member, problems=problems(form))
+    before, name = tag.name, form.cleaned_data["name"]
+    tags.rename(tag=tag, name=name)
+    messages.success(request, _("Tag “%(tag)s” is now “%(name)s”.") % {"tag": before, "name": name})
+    return redirect("prompt_tags", member.project.slug)

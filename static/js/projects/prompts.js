@@ -11,7 +11,10 @@ function boxes() {
 
 function count() {
   const selected = boxes().filter((box) => box.checked).length;
-  if (said) said.textContent = selected ? `${selected} selected` : "";
+  if (said) {
+    const text = said.dataset.selected ?? "";
+    said.textContent = selected ? text.replace("%(number)s", String(selected)) : "";
+  }
   if (all instanceof HTMLInputElement) {
     all.checked = selected > 0 && selected === boxes().length;
     all.indeterminate = selected > 0 && !all.checked;

@@ -10,6 +10,7 @@ from uuid import uuid4
 from hypothesis import strategies as st
 
 from labelapp.models import (
+    Assignee,
     Assignment,
     Comment,
     Member,
@@ -17,17 +18,21 @@ from labelapp.models import (
     Placement,
     Project,
     Prompt,
+    PromptTag,
     Ranking,
     Rating,
     Response,
     Role,
     SkipReason,
+    Tag,
     hash_responses,
     hash_text,
 )
 from training.rankings import UNRANKED, prompt_hash
 
 NAMES = ("ann", "bob", "Çem 'x'", "rita")  # the last one reviews
+TAGS = ("hard", "très dur", "a, b", "'\"<")
+METADATA = (None, None, {"topic": "cheese"}, {"é": [1, 2.5, None, {"x": "y"}], "0": True})
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 numbers = itertools.count()
 
@@ -86,6 +91,10 @@ class Asked:
     tasks: list[Lent] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     comments: list[tuple[str, datetime, str]] = field(default_factory=list)
+    assigned: list[str] = field(default_factory=list)
+    reserved: bool = False
+    tags: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] | None = None
 
 
 @st.composite
@@ -189,6 +198,10 @@ def asked(draw: st.DrawFn) -> Asked:
         draw(st.sampled_from(found.said)).gold = True
     comments = st.tuples(st.sampled_from(NAMES), moments, texts.filter(bool))
     found.comments = draw(st.lists(comments, max_size=2, unique=True))
+    found.assigned = draw(st.lists(st.sampled_from(NAMES), max_size=2, unique=True))
+    found.reserved = bool(found.assigned) and draw(st.booleans())
+    found.tags = draw(st.lists(st.sampled_from(TAGS), max_size=3, unique=True))
+    found.metadata = draw(st.sampled_from(METADATA))
     return found
 
 
@@ -225,7 +238,14 @@ def build_prompt(project: Project, one: Asked, members: dict[str, Member]) -> No
         rankings_wanted=wanted,
         rankings_needed=wanted - sum(fills),
     )
-    Prompt.objects.filter(pk=prompt.pk).update(created_at=one.at)
+    Prompt.objects.filter(pk=prompt.pk).update(
+        created_at=one.at, reserved=one.reserved, metadata=one.metadata
+    )
+    for name in one.assigned:
+        Assignee.objects.create(prompt=prompt, member=members[name])
+    for name in one.tags:
+        tag, _ = Tag.objects.get_or_create(project=project, name=name)
+        PromptTag.objects.create(prompt=prompt, tag=tag)
     responses = [
         Response.objects.create(
             prompt=prompt, text=text, external_id=id_, source=source, content_hash=hash_text(text)
@@ -371,5 +391,9 @@ def prompt_row(prompt: Prompt, slots: Counter[str]) -> dict[str, Any]:
         "needed": wanted - made,
         "taken out": prompt.taken_out,
         "created_at": prompt.created_at,
+        "reserved": prompt.reserved,
+        "assigned": sorted(prompt.assignees.values_list("member__name", flat=True)),
+        "tags": sorted(prompt.prompt_tags.values_list("tag__name", flat=True)),
+        "metadata": prompt.metadata,
         "responses": list(prompt.responses.order_by("pk").values_list("text", "source")),
     }

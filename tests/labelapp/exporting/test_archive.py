@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from labelapp.importing.importer import import_lines
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
+    ALTOGETHER,
     Assignment,
     Comment,
+    Exclusion,
     Member,
     Origin,
     Project,
@@ -27,6 +30,7 @@ from labelapp.models import (
     Ranking,
     SkipReason,
 )
+from labelapp.people.exclusions import end, exclude
 from labelapp.projects import prompts
 from tests.conftest import AddPrompt, AddRanking
 from tests.labelapp.exporting.archived import Asked, build, held, numbers, projects
@@ -409,6 +413,66 @@ def test_a_project_is_made_by_the_manifest_of_another(
     assert copy.name == "Copy"
     member = copy.members.get()
     assert (member.name, member.role, member.user) == ("reviewer", "reviewer", None)
+
+
+def test_who_is_left_out_comes_back_with_the_archive(
+    project: Project, manager: Member, labeller: Member, ann: Member, add_prompt: AddPrompt,
+    add_ranking: AddRanking, export: Any, tmp_path: Path,
+) -> None:  # fmt: skip
+    by = manager.user
+    assert by is not None
+    prompt = add_prompt(wanted=3)
+    for member in (labeller, ann):
+        add_ranking(prompt, member, (1, 2, 3, 4))
+    since = datetime(2026, 5, 1, tzinfo=UTC)
+    exclude(member=ann, by=by, reason="by chance", since=since)
+    end(member=ann, by=by)
+    exclude(member=ann, by=by, reason="worse than chance")
+    exclude(member=labeller, by=by, reason="since May", since=since)
+    export("--all-versions", "--include-left-out")
+    manifest = read_manifest(str(tmp_path / "out.jsonl.manifest.json"))
+    copy = make_project(manifest, slug="copy")
+    with open_ranking_file(str(tmp_path / "out.jsonl")) as file:
+        import_lines(copy, file, report=lambda bad: pytest.fail(str(bad)))
+    columns = ("member__name", "since", "reason", "created_at", "ended_at")
+    held_in = [
+        list(Exclusion.objects.filter(member__project=one).order_by("pk").values_list(*columns))
+        for one in (project, copy)
+    ]
+    assert held_in[0] == held_in[1]
+    assert len(held_in[0]) == 3
+    assert copy.members.get(name="ann").excluded_from == ALTOGETHER
+    assert copy.members.get(name="labeller").excluded_from == since
+    rankings = Ranking.objects.filter(prompt__project=copy)
+    assert rankings.count() == 2
+    assert not rankings.counting().exists()
+
+
+def test_tags_and_metadata_are_imported_from_files(project: Project, tmp_path: Path) -> None:
+    responses = [{"id": name, "text": name} for name in "abcd"]
+    lines: list[dict[str, Any]] = [
+        {"prompt": "1?", "responses": responses, "tags": ["x", "y "], "metadata": {"n": 1}},
+        {"prompt": "2?", "responses": list("abcd"), "tags": "x, z", "metadata": "none"},
+        {"prompt": "3?", "responses": responses, "ranking": [["a"], ["b", "c", "d"]],
+         "labeller": "ann", "tags": ["x", 7, "t" * 101], "metadata": {"zero": "\0"}},
+        {"prompt": "4?", "responses": responses, "tags": {"a": 1}, "metadata": []},
+    ]  # fmt: skip
+    path = tmp_path / "in.jsonl"
+    for _ in range(2):  # a second time it adds nothing
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        with open_ranking_file(str(path)) as file:
+            import_lines(project, file, report=lambda bad: pytest.fail(str(bad)))
+        rows = project.prompts.order_by("pk")
+        found = [sorted(prompt.prompt_tags.values_list("tag__name", flat=True)) for prompt in rows]
+        assert found == [["x", "y"], ["x", "z"], ["x"], []]
+        assert [prompt.metadata for prompt in rows] == [{"n": 1}, None, None, None]
+        assert project.tags.count() == 3
+    lines[3]["tags"] = ["y", "new"]  # a prompt that is there gets tags as well
+    path.write_text(json.dumps(lines[3]))
+    with open_ranking_file(str(path)) as file:
+        import_lines(project, file, report=lambda bad: pytest.fail(str(bad)))
+    last = project.prompts.latest("pk")
+    assert sorted(last.prompt_tags.values_list("tag__name", flat=True)) == ["new", "y"]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from labelapp.labelling import assignments
+from labelapp.labelling.own_work import write_order
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, User
 from tests.conftest import AddPrompt, sign_in
 from tests.labelapp.labelling.acting import skip, submit
+from training.rankings import UNRANKED
 
 URL = "/projects/kitchen/my-work/"
 ABCD = {"A": 1, "B": 2, "C": 3, "D": 4}
@@ -78,7 +80,7 @@ def test_the_list_makes_the_same_queries_whatever_it_holds(
     client = sign_in(labeller)
     with CaptureQueriesContext(connection) as queries:
         client.get(URL)
-    assert len([q for q in queries if q["sql"].startswith("SELECT")]) == 5
+    assert len([q for q in queries if q["sql"].startswith("SELECT")]) == 7
 
 
 def test_the_texts_of_ones_own_task_come_as_they_were_written(
@@ -107,3 +109,45 @@ def test_the_texts_of_a_task_are_nobody_elses(
     assert Client().get(f"{URL}{task.token}/texts/").status_code == 302
     assert sign_in(labeller).get(f"{URL}{uuid.uuid4()}/texts/").status_code == 404
     assert sign_in(labeller).post(f"{URL}{task.token}/texts/").status_code == 405
+
+
+def test_each_row_shows_the_order_and_the_note(add_prompt: AddPrompt, labeller: Member) -> None:
+    add_prompt("First?")
+    add_prompt("Second?")
+    for ranks in ({"A": 2, "B": 1, "C": 2, "D": 3}, {"A": 1, "B": 1, "C": 1, "D": 1}):
+        assignment = assignments.current_assignment(labeller)
+        assert assignment is not None
+        submit(assignment=assignment, entered=RankingInput(ranks, note=f"note {ranks['B']}"))
+    page = sign_in(labeller).get(URL).content.decode()
+    assert ">B &gt; A = C &gt; D</p>" in page
+    assert ">A = B = C = D</p>" in page
+    assert "note 1" in page
+
+
+def test_unranked_responses_stand_in_brackets() -> None:
+    letters = {"A": 1, "B": 2, "C": 3, "D": 4}
+    assert write_order(letters, {1: UNRANKED, 2: 1, 3: 2, 4: UNRANKED}) == "B > C > (A, D)"
+
+
+def test_ones_own_work_is_searched(
+    add_prompt: AddPrompt, labeller: Member, manager: Member
+) -> None:
+    for text in ("Blue cheese?", "Green tea?"):
+        add_prompt(text, external_id=f"gpt-{text[:4]}", wanted=2)
+        ranked(labeller)
+    client = sign_in(labeller)
+
+    def found(text: str, **query: str) -> list[str]:
+        page = client.get(URL, {"q": text} | query).content.decode()
+        return [one for one in ("Blue cheese?", "Green tea?") if f">{one}</a>" in page]
+
+    assert found("CHEESE") == ["Blue cheese?"]
+    assert found("hard") == ["Blue cheese?", "Green tea?"]
+    assert found("gpt-") == []  # ids may tell what labellers are not to know
+    assert found("Scattering") == []
+    assert found("cheese", skipped="1") == []
+    page = client.get(URL, {"q": "<b>"}).content.decode()
+    assert "Nothing here matches “&lt;b&gt;”." in page
+    assert "cheese" not in sign_in(manager).get(URL, {"q": "cheese"}).content.decode().replace(
+        'value="cheese"', ""
+    ).replace("“cheese”", "").replace("q=cheese", "")

@@ -3,12 +3,26 @@
 from collections.abc import Sequence
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from labelapp.labelling import assignments
-from labelapp.models import Member, Origin, Project, Prompt, PromptChange, Ranking
+from labelapp.models import (
+    Assignee,
+    Member,
+    Origin,
+    Project,
+    Prompt,
+    PromptChange,
+    PromptTag,
+    Ranking,
+    Role,
+    Tag,
+)
 from labelapp.projects import prompt_changes, prompts
-from tests.conftest import AddPrompt, AddRanking, sign_in
+from tests.conftest import AddPrompt, AddRanking, join, sign_in
+from tests.labelapp.labelling.acting import skip
 
 URL = "/projects/kitchen/prompts/"
 UNDO = f"{URL}undo/"
@@ -164,3 +178,137 @@ def test_a_decision_that_ties_everything_is_not_made_gold(
     add_ranking(three[0], reviewer, (1, 1, 1, 1), origin=Origin.ADJUDICATED)
     assert "0 adjudicated rankings made gold." in change(sign_in(manager), three, "gold")
     assert not Ranking.objects.filter(is_gold=True).exists()
+
+
+def test_prompts_are_tagged_and_assigned_in_bulk(
+    three: list[Prompt], manager: Member, labeller: Member
+) -> None:
+    client = sign_in(manager)
+    assert "3 prompts tagged “hard one”." in change(client, three, "tag", tag="  hard   one ")
+    assert "2 prompts assigned to labeller." in change(
+        client, three[1:], "assign", people=str(labeller.pk), only="1"
+    )
+    html = client.get(URL, {"tag": "hard one", "assigned": labeller.pk}).content.decode()
+    assert f"{URL}{three[1].pk}/" in html
+    assert f"{URL}{three[0].pk}/" not in html
+    assert "?tag=hard%20one" in html
+    html = client.post(UNDO, follow=True).content.decode()
+    assert "Undone: 2 prompts as before." in html
+    assert not Assignee.objects.exists()
+    assert "Tag “hard one” removed from 1 prompt." in change(
+        client, three[:1], "untag", tag="hard one"
+    )
+    client.post(UNDO)
+    assert PromptTag.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("act", "values", "problem"),
+    [
+        ("assign", {}, "Choose at least one person"),
+        ("assign", {"people": "999999"}, "Choose people who are in the project"),
+        ("assign", {"people": "x"}, "Choose people who are in the project"),
+        ("tag", {"tag": "  "}, "Enter a tag."),
+        ("tag", {"tag": "a, b"}, "A tag cannot contain a comma."),
+        ("untag", {"tag": "x" * 101}, "A tag has at most 100 characters"),
+    ],
+)
+def test_an_action_says_what_it_lacks(
+    three: list[Prompt], manager: Member, act: str, values: dict[str, str], problem: str
+) -> None:
+    data = {"prompt": [three[0].pk], "act": act} | values
+    response = sign_in(manager).post(URL, data)
+    assert response.status_code == 422
+    assert problem in response.content.decode()
+
+
+def test_members_of_another_project_are_not_assigned(three: list[Prompt], manager: Member) -> None:
+    other = Project.objects.create(name="Other", slug="other")
+    stranger = join(other, "stranger", Role.LABELLER)
+    html = sign_in(manager).post(
+        URL, {"prompt": [three[0].pk], "act": "assign", "people": stranger.pk}
+    )
+    assert html.status_code == 422
+    assert not Assignee.objects.exists()
+
+
+def test_all_that_match_are_tagged(three: list[Prompt], manager: Member) -> None:
+    data = {"all": "1", "act": "tag", "tag": "odd"}
+    sign_in(manager).post(f"{URL}?show=waiting", data)
+    tagged = PromptTag.objects.order_by("prompt").values_list("prompt", flat=True)
+    assert list(tagged) == [three[1].pk, three[2].pk]
+
+
+def test_tags_are_renamed_merged_and_deleted(
+    three: list[Prompt], manager: Member, reviewer: Member
+) -> None:
+    client = sign_in(manager)
+    change(client, three[:2], "tag", tag="a")
+    change(client, three[1:], "tag", tag="b")
+    a, b = Tag.objects.all()
+    url = f"{URL}tags/"
+    assert sign_in(reviewer).get(url).status_code == 403
+    assert sign_in(reviewer).post(f"{url}{a.pk}/", {"act": "delete"}).status_code == 403
+    assert "2 prompts" in client.get(url).content.decode()
+    assert client.post(f"{url}{a.pk}/", {"name": ""}).status_code == 422
+    client.post(f"{url}{a.pk}/", {"name": "c"})
+    assert sorted(Tag.objects.values_list("name", flat=True)) == ["b", "c"]
+    client.post(f"{url}{a.pk}/", {"name": "b"})
+    assert list(Tag.objects.all()) == [b]
+    assert PromptTag.objects.filter(tag=b).count() == 3
+    client.post(f"{url}{b.pk}/", {"act": "delete"})
+    assert not PromptTag.objects.exists()
+    assert "No tags yet" in client.get(url).content.decode()
+
+
+def test_filters_by_length_and_columns_of_metadata(add_prompt: AddPrompt, manager: Member) -> None:
+    short = add_prompt("Two words", metadata={"topic": "cheese", "year": 2024, "a,b": 1})
+    texts = ["one two three four five", "b", "c", "d", "e"]
+    long = add_prompt("A prompt of five words\nor seven", texts, metadata={"topic": "wine"})
+    client = sign_in(manager)
+
+    def listed(**query: object) -> list[Prompt]:
+        html = client.get(URL, query).content.decode()
+        return [one for one in (short, long) if f"{URL}{one.pk}/" in html]
+
+    assert listed(least=5) == [long]
+    assert listed(most=4) == [short]
+    assert listed(length="prompt", least=7, most=7) == [long]
+    assert listed(length="prompt", most=2) == [short]
+    assert listed(k=4) == [short]
+    assert listed(k=5) == [long]
+    html = client.get(f"{URL}?columns=topic&columns=year&sort=-prompt").content.decode()
+    assert all(text in html for text in ("cheese", "2024", "wine"))
+    assert "columns=topic%2Cyear" in html
+    assert 'value="a,b"' not in html
+
+
+def test_the_list_costs_as_many_queries_with_tags_and_people(
+    three: list[Prompt], manager: Member, labeller: Member
+) -> None:
+    client = sign_in(manager)
+    change(client, three[:1], "tag", tag="a")
+    change(client, three[:1], "assign", people=str(labeller.pk))
+    client.get(URL)
+    with CaptureQueriesContext(connection) as few:
+        client.get(URL)
+    change(client, three, "tag", tag="b")
+    change(client, three, "assign", people=str(labeller.pk))
+    client.get(URL)
+    with CaptureQueriesContext(connection) as many:
+        client.get(URL)
+    assert len(many) == len(few)
+
+
+def test_what_only_absent_people_may_rank_is_listed(
+    three: list[Prompt], manager: Member, labeller: Member
+) -> None:
+    client = sign_in(manager)
+    change(client, three[2:], "assign", people=str(labeller.pk), only="1")
+    url = f"{URL}{three[2].pk}/"
+    assert url not in client.get(URL, {"show": "stuck"}).content.decode()
+    assert "Only" in client.get(url).content.decode()
+    assignment = assignments.current_assignment(labeller)
+    assert assignment is not None
+    skip(assignment=assignment, reason="other")
+    assert url in client.get(URL, {"show": "stuck"}).content.decode()
