@@ -156,6 +156,7 @@ urlpatterns = [
     path("projects/<slug:slug>/my-work/<uuid:token>/", work.detail, name="work_task"),
     path("projects/<slug:slug>/my-work/<uuid:token>/texts/", work.texts, name="work_texts"),
     path("projects/<slug:slug>/progress/", progress.index, name="progress"),
+    path("projects/<slug:slug>/progress/live/", progress.live, name="progress_live"),
     path("projects/<slug:slug>/progress/pause/", progress.pause, name="pause"),
     path("projects/<slug:slug>/prompts/", prompts.index, name="prompts"),
     path("projects/<slug:slug>/prompts/undo/", prompts.undo, name="prompts_undo"),

@@ -9,9 +9,9 @@ from django.utils import translation
 
 from labelapp.jobs import jobs
 from labelapp.models import Member, Project, State, TrainingRun
-from labelapp.overview.burndown import Burndown, burndown
 from labelapp.overview.decisions import Decision, to_decide
 from labelapp.overview.health import Health, health
+from labelapp.projects.burndown import burndown
 from labelapp.projects.progress import (
     Forecast,
     LabellerProgress,
@@ -21,6 +21,7 @@ from labelapp.projects.progress import (
 )
 from labelapp.quality.measurement import LastMeasurement, last_measurement
 from labelapp.quality.results import Figure, LabellerFigures
+from labelapp.rendering.charts import Chart
 from labelapp.runs.interval_plots import Axis, Dot, Estimate, dot
 from labelapp.runs.run_verdict import Verdict, verdict_on
 
@@ -65,7 +66,7 @@ class Dashboard:
     progress: Progress
     counted_at: datetime | None
     forecast: Forecast
-    burndown: Burndown | None
+    burndown: Chart | None
     labellers: Labellers
     today: int
     this_week: int

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import chain
 
 from django.db.models import Case, Count, F, IntegerField, Sum, Value, When, Window
 from django.db.models.functions import RowNumber, TruncDate
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from labelapp.models import Member, Origin, RankingDisagreement
 from labelapp.quality.ratios import share_with_interval
-from labelapp.rendering.plots import Axis, Mark, Plot, axis_of
-from labelapp.templatetags.figures import duration, percent, points, thousands
+from labelapp.rendering.charts import Axis, Chart, Point, Reference, Series, axis_over
+from labelapp.templatetags.figures import duration, percent, thousands
+from labelapp.templatetags.figures import points as points_of
 
 WEEKS = 12  # shown, the last ones
 
@@ -139,37 +140,42 @@ def share(
     return 1 - differs, 1 - high, 1 - low, whole
 
 
-# ---- plots ----
+# ---- charts ----
 
 
-def plots(weeks: Sequence[Week]) -> list[Plot]:
-    """Return the plots of the figures that some week has."""
+def plots(weeks: Sequence[Week]) -> list[Chart]:
+    """Return the charts of the figures that some week has."""
     found = [agreement_plot(weeks), time_plot(weeks), rankings_plot(weeks)]
     return [plot for plot in found if plot is not None]
 
 
-def agreement_plot(weeks: Sequence[Week]) -> Plot | None:
-    values = [in_percent(week.agreement) for week in weeks]
-    spans = [(in_percent(week.low), in_percent(week.high)) for week in weeks]
-    ends = [end for end in (*values, *chain(*spans)) if end is not None]
-    if not ends:
+def agreement_plot(weeks: Sequence[Week]) -> Chart | None:
+    points = [
+        Point(place, 100 * week.agreement, in_percent(week.low), in_percent(week.high))
+        for place, week in enumerate(weeks)
+        if week.agreement is not None
+    ]
+    if not points:
         return None
-    return plot_of(
-        weeks,
-        name="agreement",
-        title="Agreement with the others",
-        sentence="Share of comparisons ordered as another labeller does, with its"
-        f" {percent(0.95, 0)} interval. 50 is chance.",
-        y_label="% of comparisons",
-        axis=axis_of([50.0, *ends]),
-        values=values,
-        spans=spans,
-        columns=["Week of", "Agreement", "Interval", "Comparisons"],
+    ends = [end for point in points for end in (point.y, point.low, point.high) if end is not None]
+    return Chart(
+        key="plot-agreement",
+        kind="dots",
+        title=_("Agreement with the others"),
+        sentence=_(
+            "Share of comparisons ordered as another labeller does, with its %(level)s interval."
+        )
+        % {"level": percent(0.95, 0)},
+        x=week_axis(weeks),
+        y=axis_over(Axis(_("agreement"), "%", decimals=1), [50.0, *ends]),
+        series=[Series("", points)],
+        references=[Reference(_("chance level"), 50)],
+        columns=[_("Week of"), _("Agreement"), _("Interval"), _("Comparisons")],
         rows=[
             [
                 written(week.monday),
                 percent(week.agreement),
-                "–" if week.low is None else f"{points(week.low)}–{points(week.high)}",
+                "–" if week.low is None else f"{points_of(week.low)}–{points_of(week.high)}",
                 thousands(week.comparisons),
             ]
             for week in weeks
@@ -178,20 +184,23 @@ def agreement_plot(weeks: Sequence[Week]) -> Plot | None:
     )
 
 
-def time_plot(weeks: Sequence[Week]) -> Plot | None:
-    values = [week.median_seconds for week in weeks]
-    known = [seconds for seconds in values if seconds is not None]
-    if not known:
+def time_plot(weeks: Sequence[Week]) -> Chart | None:
+    points = [
+        Point(place, week.median_seconds, text=duration(week.median_seconds))
+        for place, week in enumerate(weeks)
+        if week.median_seconds is not None
+    ]
+    if not points:
         return None
-    return plot_of(
-        weeks,
-        name="time",
-        title="Time per ranking",
-        sentence="Median of the working time, without breaks.",
-        y_label="seconds",
-        axis=axis_of([0.0, *known]),
-        values=values,
-        columns=["Week of", "Median time"],
+    return Chart(
+        key="plot-time",
+        kind="dots",
+        title=_("Time per ranking"),
+        sentence=_("Median of the working time, without breaks."),
+        x=week_axis(weeks),
+        y=axis_over(Axis(_("median"), "s"), [0.0, *(point.y for point in points)]),
+        series=[Series("", points)],
+        columns=[_("Week of"), _("Median time")],
         rows=[
             [written(week.monday), duration(week.median_seconds)]
             for week in weeks
@@ -200,20 +209,23 @@ def time_plot(weeks: Sequence[Week]) -> Plot | None:
     )
 
 
-def rankings_plot(weeks: Sequence[Week]) -> Plot | None:
-    values = [week.per_day for week in weeks]
-    known = [value for value in values if value is not None]
-    if not known:
+def rankings_plot(weeks: Sequence[Week]) -> Chart | None:
+    points = [
+        Point(place, week.per_day)
+        for place, week in enumerate(weeks)
+        if week.per_day is not None
+    ]  # fmt: skip
+    if not points:
         return None
-    return plot_of(
-        weeks,
-        name="pace",
-        title="Rankings per day",
-        sentence="On the days on which they ranked.",
-        y_label="rankings",
-        axis=axis_of([0.0, *known]),
-        values=values,
-        columns=["Week of", "Rankings", "Days", "Per day"],
+    return Chart(
+        key="plot-pace",
+        kind="dots",
+        title=_("Rankings per day"),
+        sentence=_("On the days on which they ranked."),
+        x=week_axis(weeks),
+        y=axis_over(Axis(_("rankings"), decimals=1), [0.0, *(point.y for point in points)]),
+        series=[Series("", points)],
+        columns=[_("Week of"), _("Rankings"), _("Days"), _("Per day")],
         rows=[
             [
                 written(week.monday),
@@ -227,47 +239,8 @@ def rankings_plot(weeks: Sequence[Week]) -> Plot | None:
     )
 
 
-def plot_of(
-    weeks: Sequence[Week],
-    *,
-    name: str,
-    title: str,
-    sentence: str,
-    y_label: str,
-    axis: Axis,
-    values: Sequence[float | None],
-    columns: list[str],
-    rows: list[list[str]],
-    spans: Sequence[tuple[float | None, float | None]] = (),
-) -> Plot:
-    """Return a plot with a point for each week that has a value."""
-    width = 100 / len(weeks)
-    ends = spans or [(None, None)] * len(weeks)
-    marks = [
-        Mark(
-            x=round((place + 0.5) * width, 2),
-            y=round(100 - axis.percent(value), 2),
-            low=None if low is None else round(100 - axis.percent(low), 2),
-            high=None if high is None else round(100 - axis.percent(high), 2),
-        )
-        for place, (value, (low, high)) in enumerate(zip(values, ends, strict=True))
-        if value is not None
-    ]
-    every = range(1, len(weeks), 3)  # in the middle of each quarter of the axis
-    return Plot(
-        name=name,
-        title=title,
-        sentence=sentence,
-        x_label="week of",
-        y_label=y_label,
-        ticks_x=[written(weeks[number].monday) for number in every],
-        ticks_y=axis.labels,
-        grid=axis.grid,
-        marks=marks,
-        columns=columns,
-        rows=rows,
-        is_categorical=True,
-    )
+def week_axis(weeks: Sequence[Week]) -> Axis:
+    return Axis(_("week of"), names=[written(week.monday) for week in weeks])
 
 
 def in_percent(share: float | None) -> float | None:

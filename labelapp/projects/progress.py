@@ -5,7 +5,7 @@ The database does the counting, in a fixed number of queries.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from statistics import fmean, stdev
 from typing import Any
@@ -17,7 +17,7 @@ from django.utils import timezone
 from labelapp.db.cache import Cached, cached
 from labelapp.models import Assignment, Member, Origin, Project, Prompt, Ranking, Role
 
-DAYS = 30  # in the chart
+DAYS = 30  # that are counted
 FORECAST_DAYS = 7  # days with rankings, on which the forecast is based
 MAX_DAYS_AHEAD = 3650  # of a forecast; a later date would be meaningless
 MIN_RANGE_DAYS = 4  # from the first of those days, for a range of the date
@@ -92,6 +92,7 @@ class Day:
     day: date
     rankings: int  # submitted on this day
     wanted: int  # without surplus rankings
+    by_member: Mapping[int, int] = field(default_factory=dict)  # rankings by primary key
 
 
 def today() -> date:
@@ -103,13 +104,25 @@ def per_day(project: Project) -> list[Day]:
     days = [today() - timedelta(days=ago) for ago in reversed(range(DAYS))]
     since = timezone.make_aware(datetime.combine(days[0], datetime.min.time()))
     ranked = Assignment.objects.ranked().filter(member__project=project, submitted_at__gte=since)
-    made = {
-        row["day"]: (row["rankings"], row["wanted"])
-        for row in ranked.annotate(day=TruncDate("submitted_at"))
-        .values("day")
+    made: dict[date, list[tuple[int, int, int]]] = {}
+    for day, member, rankings, wanted in (
+        ranked.annotate(day=TruncDate("submitted_at"))
+        .values("day", "member")
         .annotate(rankings=Count("pk"), wanted=Count("slot"))
-    }
-    return [Day(day, *made.get(day, (0, 0))) for day in days]
+        .values_list("day", "member", "rankings", "wanted")
+    ):
+        made.setdefault(day, []).append((member, rankings, wanted))
+    return [day_of(day, made.get(day, [])) for day in days]
+
+
+def day_of(day: date, made: Sequence[tuple[int, int, int]]) -> Day:
+    """Return a day with its (member, rankings, wanted) rows."""
+    return Day(
+        day=day,
+        rankings=sum(rankings for _, rankings, _ in made),
+        wanted=sum(wanted for _, _, wanted in made),
+        by_member={member: rankings for member, rankings, _ in made},
+    )
 
 
 @dataclass(frozen=True)

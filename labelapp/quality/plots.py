@@ -6,8 +6,9 @@ from django.urls import reverse
 
 from labelapp.models import Member, Project
 from labelapp.quality.results import Agreement, Figure, LabellerFigures
+from labelapp.rendering.charts import Chart, Reference
 from labelapp.rendering.heat_map import HeatMap, HeatRow
-from labelapp.runs.interval_plots import Estimate, IntervalsPlot, intervals_plot, whole_percent
+from labelapp.runs.interval_plots import Estimate, intervals_plot
 from labelapp.templatetags.figures import percent
 
 MOST = 20  # labellers in a plot or in the heat map; the table has all
@@ -36,7 +37,7 @@ def shown_figures(people: Sequence[LabellerFigures]) -> list[str]:
 
 def labeller_plots(
     people: Sequence[LabellerFigures], members: Members, project: Project
-) -> list[IntervalsPlot]:
+) -> list[Chart]:
     """Return a plot of each figure that some labeller has, the lowest value first."""
     plots = []
     for name, title, level in FIGURES:
@@ -46,7 +47,8 @@ def labeller_plots(
         known = [one for one in estimates if one is not None]
         if any(one.kind != "baseline" for one in known):
             known.sort(key=lambda one: (one.kind == "baseline", one.value))
-            plots.append(intervals_plot(title, known, whole_percent, level=level))
+            reference = None if level is None else Reference("chance level", level)
+            plots.append(intervals_plot(f"plot-{name}", title, known, reference=reference))
     return plots
 
 

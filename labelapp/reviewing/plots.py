@@ -1,11 +1,16 @@
-"""The plots of a review."""
+"""The charts of a review."""
 
 from collections.abc import Sequence
 
-from labelapp.rendering.plots import Axis, Mark, Plot, axis_of
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from labelapp.models import TrainingRun
+from labelapp.rendering.charts import Axis, Chart, Point, Reference, Series, axis_over
+from labelapp.reviewing.filters import Filter
 from labelapp.reviewing.results import Estimate, LengthRewards, RankRewards, Standing
 from labelapp.runs.interval_plots import Estimate as PlotEstimate
-from labelapp.runs.interval_plots import IntervalsPlot, intervals_plot
+from labelapp.runs.interval_plots import intervals_plot
 from labelapp.templatetags.figures import percent, signed, thousands
 
 LONGEST_NAME = 26  # characters of a source beside a plot
@@ -21,54 +26,63 @@ def in_brackets(found: Estimate | None, decimals: int = 2) -> str:
     return f"{text} ({signed(found.low, decimals)} to {signed(found.high, decimals)})"
 
 
-def length_plot(found: LengthRewards) -> Plot | None:
+def length_plot(found: LengthRewards) -> Chart | None:
     """Return the rewards by the length of the response, with their correlation."""
     if len(found.points) < 2:
         return None
-    x = axis_of([0, *(words for words, _ in found.points)], 0)
-    y = axis_of([reward for _, reward in found.points])
-    return Plot(
-        name="length",
-        title="Is it length?",
-        sentence=f"r = {in_brackets(found.correlation)} over all responses, and"
-        f" {in_brackets(found.within)} within prompts.",
-        x_label="words in the response",
-        y_label="reward",
-        ticks_x=x.labels,
-        ticks_y=y.labels,
-        grid=y.grid,
-        marks=[Mark(x.percent(words), 100 - y.percent(reward)) for words, reward in found.points],
-        columns=["Words", "Reward"],
-        rows=[[thousands(words), signed(reward)] for words, reward in sorted(found.points)],
-        notes=[
-            f"{thousands(found.responses)} responses"
-            + (f", of which {len(found.points)} are drawn" if shown_in_part(found) else "")
-        ],
+    points = sorted(found.points)
+    responses = thousands(found.responses)
+    note = _("%(responses)s responses.") % {"responses": responses}
+    if found.responses > len(points):
+        note = _("%(drawn)s of %(responses)s responses are drawn.") % {
+            "drawn": thousands(len(points)),
+            "responses": responses,
+        }
+    return Chart(
+        key="plot-length",
+        kind="dots",
+        title=_("Is it length?"),
+        sentence=_("r = %(over_all)s over all responses, and %(within)s within prompts.")
+        % {"over_all": in_brackets(found.correlation), "within": in_brackets(found.within)},
+        notes=[note],
+        x=axis_over(Axis(_("words in the response")), [0.0, *(words for words, _reward in points)]),
+        y=axis_over(
+            Axis(_("reward"), decimals=2, notation="signed"), [reward for _words, reward in points]
+        ),
+        series=[Series("", [Point(words, reward) for words, reward in points], style="small")],
+        columns=[_("Words"), _("Reward")],
+        rows=[[thousands(words), signed(reward)] for words, reward in points],
     )
 
 
-def shown_in_part(found: LengthRewards) -> bool:
-    return found.responses > len(found.points)
-
-
-def rank_plot(found: Sequence[RankRewards]) -> Plot | None:
+def rank_plot(found: Sequence[RankRewards]) -> Chart | None:
     """Return the rewards by human rank: means with intervals, and the middle half."""
     if not found:
         return None
     ends = [end for one in found for end in (one.lower, one.upper, one.mean.low, one.mean.high)]
-    y = axis_of([end for end in ends if end is not None])
-    width = 100 / len(found)
-    return Plot(
-        name="ranks",
-        title="Does it follow people?",
-        sentence="Mean reward by human rank; the box is the middle half of the rewards.",
-        x_label="human rank (1 is best)",
-        y_label="reward",
-        ticks_x=[str(one.rank) for one in found],
-        ticks_y=y.labels,
-        grid=y.grid,
-        marks=[rank_mark(one, y, (place + 0.5) * width) for place, one in enumerate(found)],
-        columns=["Human rank", "Mean reward", "Middle half", "Placements"],
+    return Chart(
+        key="plot-ranks",
+        kind="dots",
+        title=_("Does it follow people?"),
+        sentence=_("Mean reward by human rank; the box is the middle half of the rewards."),
+        x=Axis(_("human rank (1 is best)"), names=[str(one.rank) for one in found]),
+        y=axis_over(
+            Axis(_("reward"), decimals=2, notation="signed"),
+            [end for end in ends if end is not None],
+        ),
+        series=[
+            Series(
+                _("mean"),
+                [
+                    Point(
+                        place, one.mean.value, one.mean.low, one.mean.high, (one.lower, one.upper),
+                        text=in_brackets(one.mean),
+                    )
+                    for place, one in enumerate(found)
+                ],
+            )
+        ],
+        columns=[_("Human rank"), _("Mean reward"), _("Middle half"), _("Placements")],
         rows=[
             [
                 str(one.rank),
@@ -78,36 +92,31 @@ def rank_plot(found: Sequence[RankRewards]) -> Plot | None:
             ]
             for one in found
         ],
-        is_categorical=True,
-    )
+    )  # fmt: skip
 
 
-def rank_mark(found: RankRewards, y: Axis, position: float) -> Mark:
-    top = 100 - y.percent(found.upper)
-    return Mark(
-        x=round(position, 2),
-        y=100 - y.percent(found.mean.value),
-        low=None if found.mean.low is None else 100 - y.percent(found.mean.low),
-        high=None if found.mean.high is None else 100 - y.percent(found.mean.high),
-        box=(round(top, 2), round(100 - y.percent(found.lower) - top, 2)),
-    )
+def leaderboard_plot(standings: Sequence[Standing], run: TrainingRun) -> Chart | None:
+    """Return the share of comparisons that each source is expected to win, by people and model.
 
-
-def leaderboard_plot(standings: Sequence[Standing]) -> IntervalsPlot | None:
-    """Return the share of comparisons that each source is expected to win, by people and model."""
+    Each source leads to the prompts with its responses.
+    """
     estimates = []
+    prompts = reverse("reviewing", args=[run.project.slug])
     for one in standings:
-        estimates.append(plotted(short(one.source), "people", one.wins))
+        url = f"{prompts}?{Filter(source=one.source).query(run)}"
+        estimates.append(plotted(short(one.source), "people", one.wins, url))
         if one.model_wins is not None:
-            estimates.append(plotted("by the model", "run", one.model_wins))
+            estimates.append(plotted(_("by the model"), "run", one.model_wins))
     if not estimates:
         return None
-    title = "Expected wins against the other sources, in %"
-    return intervals_plot(title, estimates, lambda value: f"{100 * value:.0f}")
+    title = _("Expected wins against the other sources, in %")
+    return intervals_plot(
+        "plot-board", title, estimates, reference=Reference(_("wins half of them"), 0.5)
+    )
 
 
-def plotted(name: str, kind: str, found: Estimate) -> PlotEstimate:
-    return PlotEstimate(name, kind, found.value, found.low, found.high, percent(found.value))
+def plotted(name: str, kind: str, found: Estimate, url: str = "") -> PlotEstimate:
+    return PlotEstimate(name, kind, found.value, found.low, found.high, percent(found.value), url)
 
 
 def short(name: str) -> str:

@@ -92,7 +92,7 @@ def list_context(
         "reviewed": review(run, list(page.object_list)),
         "is_narrowed": chosen.is_narrowed,
         "measurement": (measurement := last_measurement(run)),
-        **(plots_of(measurement.review) if measurement.review else {}),
+        **(plots_of(measurement.review, run) if measurement.review else {}),
         "view": chosen.query(run),
         "query": f"{chosen.query(run)}&",
     }
@@ -130,18 +130,18 @@ def figures(request: HttpRequest, member: Member) -> HttpResponse:
         "calibration": calibration_plot(run),
     }
     if review := measurement.review:
-        context |= plots_of(review) | {
+        context |= plots_of(review, run) | {
             "map": heat_map(review, run, dict(member.project.members.values_list("pk", "name")))
         }
     return render(request, "reviewing/figures.html", context)
 
 
-def plots_of(review: Review) -> dict[str, Any]:
+def plots_of(review: Review, run: TrainingRun) -> dict[str, Any]:
     """Return the figures of a run that both pages of it show."""
     return {
         "review": review,
         "board": review.leaderboard,
-        "board_plot": leaderboard_plot(review.leaderboard.standings),
+        "board_plot": leaderboard_plot(review.leaderboard.standings, run),
         "length_plot": length_plot(review.by_length),
         "rank_plot": rank_plot(review.by_rank),
     }

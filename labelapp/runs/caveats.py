@@ -1,5 +1,6 @@
 """What a reader must know before the figures of a run, as sentences of the pages."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -8,11 +9,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object
-from labelapp.rendering.charts import CHANCE_LOSS
 from labelapp.rendering.letters import letter
 from labelapp.templatetags.figures import MINUS, percent, points
 from training.runs.caveats import FEWEST_PROMPTS, Caveat, caveats, is_measured
 
+CHANCE_LOSS = math.log(2)  # -log sigmoid(0), the loss of guessing without ties as outcomes
 BASELINES = {
     "longer_wins": gettext_lazy("always preferring the longer response"),
     "word_counts": gettext_lazy("counting words"),

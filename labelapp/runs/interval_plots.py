@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labelapp.models.jobs import is_number
-from labelapp.rendering.charts import round_axis
+from labelapp.rendering import charts
 from labelapp.runs.words import span
-from labelapp.templatetags.figures import percent
+from labelapp.templatetags.figures import percent, signed
 
 SHORT_NAMES = {"longer_wins": "Longer wins", "word_counts": "Counting words"}
 """Baselines that are the same for all runs that were judged on the same comparisons."""
@@ -55,35 +57,6 @@ class Dot:
     high: float
 
 
-@dataclass(frozen=True)
-class IntervalsPlot:
-    """A row for each estimate, with the marks of the axis."""
-
-    title: str
-    dots: list[Dot]
-    ticks: list[tuple[float, str]]  # position in percent, label
-    zero: float | None  # position of the line to compare with, if it is on the axis
-
-
-def intervals_plot(
-    title: str,
-    estimates: Sequence[Estimate],
-    label: Callable[[float], str],
-    level: float | None = 0.0,
-) -> IntervalsPlot:
-    """Return the plot of estimates, at least one, whose axis is written by `label`.
-
-    A line marks `level`, if it is on the axis.
-    """
-    axis = axis_of(estimates)
-    return IntervalsPlot(
-        title=title,
-        dots=[dot(axis, one) for one in estimates],
-        ticks=axis.ticks(label),
-        zero=None if level is None or not axis.bottom <= level <= axis.top else axis.place(level),
-    )
-
-
 def axis_of(estimates: Sequence[Estimate]) -> Axis:
     """Return the axis on which all estimates, at least one, have their place."""
     ends = [
@@ -92,7 +65,7 @@ def axis_of(estimates: Sequence[Estimate]) -> Axis:
         for end in (one.value, one.low, one.high)
         if end is not None
     ]  # fmt: skip
-    return Axis(*round_axis(min(ends), max(ends)))
+    return Axis(*charts.round_axis(min(ends), max(ends)))
 
 
 def dot(axis: Axis, one: Estimate) -> Dot:
@@ -103,11 +76,6 @@ def dot(axis: Axis, one: Estimate) -> Dot:
         low=axis.place(one.value if one.low is None else one.low),
         high=axis.place(one.value if one.high is None else one.high),
     )
-
-
-def whole_percent(value: float) -> str:
-    """Return 0.65 as "65", for an axis."""
-    return f"{100 * value:.0f}"
 
 
 def estimate(name: str, kind: str, figures: dict[str, Any], key: str) -> Estimate | None:
@@ -122,3 +90,72 @@ def share_text(value: float, low: float | None, high: float | None) -> str:
     """Return a share with its interval, as in "64.1 % (60.2–68.0)"."""
     between = "" if low is None or high is None else f" ({span(low, high)})"
     return f"{percent(value)}{between}"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How shares are written on an axis: multiplied by 100, with a unit."""
+
+    name: str
+    notation: charts.Notation
+    interval: Callable[[float, float], str]
+
+
+def signed_span(low: float, high: float) -> str:
+    """Return the ends of a difference, as in "−1.2 to +5.0"."""
+    return f"{signed(100 * low, 1)} to {signed(100 * high, 1)}"
+
+
+PERCENT = Unit("%", "decimal", span)
+POINTS = Unit("points", "signed", signed_span)
+COLOURS = {"run": "accent", "baseline": "edge", "people": "gold-line"}
+
+
+def intervals_plot(
+    key: str,
+    title: str,
+    estimates: Sequence[Estimate],
+    unit: Unit = PERCENT,
+    reference: charts.Reference | None = None,
+) -> charts.Chart:
+    """Return the chart with a row for each of the estimates, of which there is one at least.
+
+    A line marks the reference, given as a share, if it is on the axis.
+    """
+    axis = axis_of(estimates)
+    in_sight = reference is not None and axis.bottom <= reference.value <= axis.top
+    return charts.Chart(
+        key=key,
+        kind="rows",
+        title=title,
+        x=charts.Axis(
+            "", unit.name, decimals=1, notation=unit.notation,
+            low=100 * axis.bottom, high=100 * axis.top, step=100 * axis.unit,
+        ),
+        y=charts.Axis(""),
+        series=[
+            charts.Series(one.name, [point(one, place)], COLOURS[one.kind])
+            for place, one in enumerate(estimates)
+        ],
+        references=(
+            [charts.Reference(reference.name, 100 * reference.value)]
+            if reference is not None and in_sight
+            else []
+        ),
+        columns=[_("Name"), title, _("95 % interval")],
+        rows=[row(one, unit) for one in estimates],
+    )  # fmt: skip
+
+
+def point(one: Estimate, place: int) -> charts.Point:
+    """Return an estimate in the row of that place."""
+    low, high = (None if end is None else 100 * end for end in (one.low, one.high))
+    return charts.Point(100 * one.value, place, low, high, url=one.url)
+
+
+def row(one: Estimate, unit: Unit) -> list[charts.Cell]:
+    """Return an estimate as a row of the table."""
+    between = ""
+    if one.low is not None and one.high is not None:
+        between = unit.interval(one.low, one.high)
+    return [charts.Link(one.name, one.url) if one.url else one.name, one.text, between]

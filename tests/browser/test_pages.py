@@ -376,7 +376,7 @@ def test_the_curves_and_the_log_of_a_run_come_as_it_goes(
     expect(page.get_by_role("rowheader", name="2", exact=True)).to_be_visible()
     folder.append_metric_line({"step": 3, "loss": 0.25, "accuracy": 0.5})
     expect(page.get_by_role("rowheader", name="3", exact=True)).to_be_visible()
-    page.get_by_role("link", name="Log").focus()
+    page.get_by_role("link", name="Log", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("step one")).to_be_visible()
     log.write_text("step one\nstep two\n")
@@ -497,7 +497,7 @@ def test_runs_are_compared_by_keyboard(
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         assert page.evaluate("window.hacked") is None
     curves = page.get_by_role("region", name="Curves", exact=True).first
-    expect(curves.get_by_role("img")).to_have_count(2)
+    expect(curves.get_by_role("img")).to_have_count(2 if javascript else 0)
     curves.get_by_text("Show table").click()
     expect(curves.get_by_role("cell", name="68.3").first).to_be_visible()
     page.get_by_role("link", name=f"Use run {other.pk} as reference").click()

@@ -12,7 +12,7 @@ from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import changed_settings, choice, leads
 from labelapp.runs.all_runs.listing import Entry, Selection
 from labelapp.runs.caveats import few_prompts, gain
-from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate, whole_percent
+from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate
 from labelapp.runs.time_left import training_seconds_left
 from labelapp.runs.words import rounded, span
 
@@ -145,7 +145,7 @@ def common_axis(runs: Sequence[TrainingRun]) -> Axis:
 
 def axis_ticks(axis: Axis) -> list[tuple[float, str]]:
     """Return the positions and labels of the ticks, in percent."""
-    return axis.ticks(whole_percent)
+    return axis.ticks(lambda share: f"{100 * share:.0f}")
 
 
 def time_left(run: TrainingRun) -> str:

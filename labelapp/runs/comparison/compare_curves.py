@@ -6,8 +6,19 @@ from dataclasses import dataclass
 from django.utils.text import get_text_list
 
 from labelapp.models import TrainingRun
-from labelapp.rendering.charts import CHANCE_LOSS, Series, line_chart, thinned
-from labelapp.runs.curves import Curves, LegendItem, Values, decimal, mean, values
+from labelapp.rendering.charts import Axis, Reference, Series, line_chart
+from labelapp.runs.caveats import CHANCE_LOSS
+from labelapp.runs.curves import (
+    STEP,
+    Curves,
+    LegendItem,
+    Values,
+    decimal,
+    line,
+    mean,
+    thinned,
+    values,
+)
 from labelapp.runs.process import run_folder
 from labelapp.templatetags.figures import percent, thousands
 from training.runs.folder import RunFolder
@@ -32,7 +43,7 @@ class RunCurves:
     """The logged values of one run."""
 
     run: TrainingRun
-    colour: int
+    colour: str
     is_apart: bool  # judged on other held-out comparisons
     train_loss: Values
     train_accuracy: Values
@@ -67,23 +78,24 @@ def curves_of_runs(
 
     Those `apart` were judged on other comparisons, so that their held-out values are not drawn.
     """
-    read = [read_run(run, colour, is_apart=run in apart) for colour, run in enumerate(runs, 1)]
-    beside = [one for one in read if not one.is_apart]
+    read = [read_run(run, str(n), is_apart=run in apart) for n, run in enumerate(runs, 1)]
     loss = line_chart(
-        "loss",
+        "plot-loss",
         "Loss by step",
-        [Series(one.colour, "thin", thinned(one.train_loss)) for one in read]
-        + [Series(one.colour, "thick", one.log_loss) for one in beside],
-        lambda value: f"{value:.2f}",
-        chance=CHANCE_LOSS,
+        [training(one, one.train_loss) for one in read]
+        + [held_out(one, one.log_loss) for one in read if not one.is_apart],
+        x=STEP,
+        y=Axis("loss", decimals=3),
+        reference=Reference("chance level", CHANCE_LOSS),
     )
     accuracy = line_chart(
-        "accuracy",
+        "plot-accuracy",
         "Accuracy by step",
-        [Series(one.colour, "thin", thinned(one.train_accuracy)) for one in read]
-        + [Series(one.colour, "thick", one.accuracy) for one in beside],
-        lambda value: percent(value, 0),
-        chance=0.5,
+        [training(one, one.train_accuracy, 100) for one in read]
+        + [held_out(one, one.accuracy, 100) for one in read if not one.is_apart],
+        x=STEP,
+        y=Axis("accuracy", "%", decimals=1),
+        reference=Reference("chance level", 50),
     )
     charts = [chart for chart in (loss, accuracy) if chart is not None]
     if not charts:
@@ -103,7 +115,15 @@ def curves_of_runs(
     )
 
 
-def read_run(run: TrainingRun, colour: int, *, is_apart: bool) -> RunCurves:
+def training(one: RunCurves, points: Values, factor: float = 1) -> Series:
+    return line(f"Run {one.run.pk}, training", thinned(points), one.colour, "thin", factor)
+
+
+def held_out(one: RunCurves, points: Values, factor: float = 1) -> Series:
+    return line(f"Run {one.run.pk}, held-out", points, one.colour, "thick", factor)
+
+
+def read_run(run: TrainingRun, colour: str, *, is_apart: bool) -> RunCurves:
     """Return the values that a run logged."""
     folder: RunFolder = run_folder(run)
     steps, evaluations = folder.metric_lines(), folder.evaluations()

@@ -3,19 +3,19 @@
 from django.utils.text import capfirst
 
 from labelapp.models.jobs import as_object
+from labelapp.rendering.charts import Chart, Reference
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparison.comparing import RunComparison
 from labelapp.runs.interval_plots import (
+    POINTS,
     SHORT_NAMES,
     Estimate,
-    IntervalsPlot,
     estimate,
     intervals_plot,
-    whole_percent,
 )
 
 
-def plots(comparison: RunComparison) -> list[IntervalsPlot]:
+def plots(comparison: RunComparison) -> list[Chart]:
     """Return the accuracies beside what they must beat, and the differences from the reference.
 
     Runs that were judged on other comparisons are left out, and so are plots of a single run.
@@ -31,7 +31,7 @@ def plots(comparison: RunComparison) -> list[IntervalsPlot]:
     found = [one for one in accuracies if one is not None]
     if len(together) < 2 or not found:
         return []
-    drawn = [intervals_plot("Held-out accuracy, in %", found, whole_percent)]
+    drawn = [intervals_plot("accuracies", "Held-out accuracy, in %", found)]
     differences = [
         Estimate(
             capfirst(one.name), "run", one.gain.value, one.gain.low, one.gain.high,
@@ -42,10 +42,6 @@ def plots(comparison: RunComparison) -> list[IntervalsPlot]:
     ]  # fmt: skip
     if any(one.value or one.low for one in differences):
         title = f"Difference from {reference.name}, in points"
-        drawn.append(intervals_plot(title, differences, whole_points))
+        no_difference = Reference("no difference", 0.0)
+        drawn.append(intervals_plot("differences", title, differences, POINTS, no_difference))
     return drawn
-
-
-def whole_points(value: float) -> str:
-    """Return 0.05 as "+5", for an axis."""
-    return "0" if abs(value) < 1e-9 else gain(value).removesuffix(".0")

@@ -75,7 +75,7 @@ def progress_context(member: Member, grid: Grid) -> dict[str, Any]:
         "ticks": run_rows.axis_ticks(run_rows.common_axis(runs)),
         "can_compare": len(judged) > 1,
         "most": MOST,
-        "plot": accuracy_by_time(judged),
+        "plot": accuracy_by_time(member.project, judged),
     }
 
 

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 
-from django.utils.translation import gettext
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from labelapp.models import TrainingRun
+from labelapp.models import Project, TrainingRun
 from labelapp.models.jobs import is_number
-from labelapp.rendering.plots import Mark, Plot, axis_of
-from labelapp.runs.interval_plots import estimate, share_text
+from labelapp.rendering.charts import Axis, Chart, Link, Point, Series, axis_over
+from labelapp.runs.interval_plots import Estimate, estimate, share_text
 from labelapp.templatetags.figures import duration
 
+Known = tuple[TrainingRun, str, Estimate, float]  # with its settings, accuracy and seconds
 
-def accuracy_by_time(runs: Sequence[tuple[TrainingRun, str]]) -> Plot | None:
-    """Return the plot of runs with their settings in words, or None for fewer than two."""
-    known = [
+
+def accuracy_by_time(project: Project, runs: Sequence[tuple[TrainingRun, str]]) -> Chart | None:
+    """Return the chart of runs with their settings in words, or None for fewer than two."""
+    known: list[Known] = [
         (run, words, found, float(seconds))
         for run, words in runs
         if (found := estimate(run.title, "run", run.held_out, "accuracy")) is not None
@@ -21,38 +24,24 @@ def accuracy_by_time(runs: Sequence[tuple[TrainingRun, str]]) -> Plot | None:
     ]
     if len(known) < 2:
         return None
-    x = axis_of([0.0, *[seconds for *_others, seconds in known]])
-    ends = [end for _, _, found, _ in known for end in (found.value, found.low, found.high)]
-    y = axis_of([100 * end for end in ends if end is not None], decimals=0)
-
-    def place(value: float | None) -> float | None:
-        return None if value is None else 100 - y.percent(100 * value)
-
-    return Plot(
-        name="accuracy-by-time",
-        title=gettext("Is more time worth it?"),
-        sentence=gettext(
+    known.sort(key=lambda one: one[3])
+    points = [point(project, one) for one in known]
+    ends = [end for one in points for end in (one.y, one.low, one.high) if end is not None]
+    return Chart(
+        key="plot-accuracy-by-time",
+        kind="dots",
+        title=_("Is more time worth it?"),
+        sentence=_(
             "Held-out accuracy of each run, with its 95\u00a0% interval, by the time that its"
             " training took."
         ),
-        x_label=gettext("training time, in seconds"),
-        y_label=gettext("held-out accuracy, in %"),
-        ticks_x=x.labels,
-        ticks_y=y.labels,
-        grid=y.grid,
-        marks=[
-            Mark(
-                x.percent(seconds),
-                100 - y.percent(100 * found.value),
-                place(found.low),
-                place(found.high),
-            )
-            for _, _, found, seconds in known
-        ],
-        columns=[gettext("Run"), gettext("Settings"), gettext("Time"), gettext("Accuracy")],
+        x=axis_over(Axis(_("training time"), "s"), [0.0, *(one.x for one in points)]),
+        y=axis_over(Axis(_("held-out accuracy"), "%", decimals=1), ends),
+        series=[Series("", points)],
+        columns=[_("Run"), _("Settings"), _("Time"), _("Accuracy")],
         rows=[
             [
-                run.title,
+                Link(run.title, url_of(project, run)),
                 words,
                 duration(seconds),
                 share_text(found.value, found.low, found.high),
@@ -60,3 +49,16 @@ def accuracy_by_time(runs: Sequence[tuple[TrainingRun, str]]) -> Plot | None:
             for run, words, found, seconds in known
         ],
     )
+
+
+def point(project: Project, one: Known) -> Point:
+    """Return the point of a run, which leads to its page."""
+    run, words, found, seconds = one
+    low, high = (None if end is None else 100 * end for end in (found.low, found.high))
+    share = share_text(found.value, found.low, found.high)
+    text = f"{share} · {run.title}, {words}" if words else f"{share} · {run.title}"
+    return Point(seconds, 100 * found.value, low, high, text=text, url=url_of(project, run))
+
+
+def url_of(project: Project, run: TrainingRun) -> str:
+    return reverse("run", args=[project.slug, run.pk])

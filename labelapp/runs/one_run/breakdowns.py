@@ -6,14 +6,9 @@ from typing import Any
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
+from labelapp.rendering.charts import Chart
 from labelapp.runs.caveats import few_prompts, gain
-from labelapp.runs.interval_plots import (
-    Estimate,
-    IntervalsPlot,
-    intervals_plot,
-    share_text,
-    whole_percent,
-)
+from labelapp.runs.interval_plots import Estimate, intervals_plot
 from labelapp.templatetags.figures import percent, thousands
 
 MOST_GROUPS = 20
@@ -84,7 +79,7 @@ class Groups:
     key: str
     title: str
     notes: list[str]
-    plot: IntervalsPlot
+    plot: Chart
 
 
 def breakdowns(run: TrainingRun) -> list[Groups]:
@@ -132,7 +127,7 @@ def groups(entries: object, breakdown: Breakdown) -> Groups | None:
     notes = [breakdown.note] if breakdown.note else []
     if len(known) > MOST_GROUPS:
         notes.append(f"The {MOST_GROUPS} largest of {thousands(len(known))} groups.")
-    plot = intervals_plot("Accuracy, in %", estimates, whole_percent)
+    plot = intervals_plot(f"plot-{breakdown.key}", "Accuracy, in %", estimates)
     return Groups(breakdown.key, breakdown.title, notes, plot)
 
 
@@ -148,5 +143,4 @@ def group_estimate(entry: Mapping[str, Any], breakdown: Breakdown) -> Estimate:
     """Return the accuracy of one group, with its number of comparisons in the name."""
     low, high = entry.get("accuracy_low"), entry.get("accuracy_high")
     name = f"{breakdown.name(entry.get(breakdown.column))} · {thousands(entry['comparisons'])}"
-    text = share_text(entry["accuracy"], low, high)
-    return Estimate(name, "run", entry["accuracy"], low, high, text)
+    return Estimate(name, "run", entry["accuracy"], low, high, percent(entry["accuracy"]))

@@ -1,26 +1,36 @@
 """The curves of one run: loss and accuracy, and how the optimiser worked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labelapp.models import TrainingRun
-from labelapp.rendering.charts import (
+from labelapp.rendering.charts import Axis, Chart, Reference, Series, line_chart
+from labelapp.runs.caveats import chance_of_training
+from labelapp.runs.curves import (
     MAX_POINTS,
     SMOOTHING,
-    LineChart,
-    Series,
-    line_chart,
+    STEP,
+    Curves,
+    LegendItem,
+    Values,
+    decimal,
+    line,
+    mean,
     smoothed,
     thinned,
+    values,
 )
-from labelapp.runs.caveats import chance_of_training
-from labelapp.runs.curves import Curves, LegendItem, Values, decimal, mean, values
 from labelapp.runs.process import run_folder
 from labelapp.templatetags.figures import percent, thousands
 
 TABLE_ROWS = 30  # beside those of the evaluations
-HELD_OUT, TRAINING = 1, 2  # colours
+HELD_OUT, TRAINING = "1", "2"  # colours
 DEFAULT_SMOOTHING = "light"
+LOSS = Axis("loss", decimals=3)
+ACCURACY = Axis("accuracy", "%", decimals=1)
+RATE = Axis("learning rate", notation="scientific")
+NORM = Axis("gradient norm", notation="significant")
+SPEED = Axis("tokens per second")
 
 Label = Callable[[float | None], str]
 
@@ -62,10 +72,16 @@ def read_log(run: TrainingRun) -> Logged:
     )
 
 
-def curves_of_run(run: TrainingRun, smoothing: str) -> list[Curves]:
-    """Return the sections of the run's curves; none before it took two steps."""
+def curves_of_run(run: TrainingRun, smoothing: str, *, is_log: bool = False) -> list[Curves]:
+    """Return the sections of the run's curves; none before it took two steps.
+
+    On a logarithmic axis where `is_log`, apart from accuracy and speed.
+    """
     logged = read_log(run)
-    sections = (learning(run, logged, smoothing), optimiser(logged, smoothing))
+    sections = (
+        learning(run, logged, smoothing, is_log=is_log),
+        optimiser(logged, smoothing, is_log=is_log),
+    )
     return [section for section in sections if section is not None]
 
 
@@ -79,18 +95,21 @@ def loss_of_run(run: TrainingRun) -> Curves | None:
         Column("Training loss", logged.loss, decimal),
         Column("Held-out loss", logged.held_out_loss, decimal),
     ]
-    return section("loss", "Loss", [chart], columns, notes(run, chart), DEFAULT_SMOOTHING)
+    return section("loss", "Loss", [chart], columns, notes(chart), DEFAULT_SMOOTHING)
 
 
-def learning(run: TrainingRun, logged: Logged, smoothing: str) -> Curves | None:
+def learning(
+    run: TrainingRun, logged: Logged, smoothing: str, *, is_log: bool = False
+) -> Curves | None:
     """Return the charts of loss and accuracy, on training and on held-out prompts."""
-    loss = loss_chart(run, logged, smoothing)
+    loss = loss_chart(run, logged, smoothing, is_log=is_log)
     accuracy = line_chart(
-        "accuracy",
+        "plot-accuracy",
         "Accuracy",
-        [*training(logged.accuracy, smoothing), held_out(logged.held_out_accuracy)],
-        lambda value: percent(value, 0),
-        chance=0.5,
+        [*training(logged.accuracy, smoothing, 100), held_out(logged.held_out_accuracy, 100)],
+        x=STEP,
+        y=ACCURACY,
+        reference=Reference("chance level", 50),
     )
     columns = [
         Column("Training loss", logged.loss, decimal),
@@ -99,30 +118,31 @@ def learning(run: TrainingRun, logged: Logged, smoothing: str) -> Curves | None:
         Column("Held-out accuracy", logged.held_out_accuracy, percent),
     ]
     charts = [loss, accuracy]
-    return section("learning", "Loss and accuracy", charts, columns, notes(run, loss), smoothing)
+    return section("learning", "Loss and accuracy", charts, columns, notes(loss), smoothing)
 
 
-def optimiser(logged: Logged, smoothing: str) -> Curves | None:
+def optimiser(logged: Logged, smoothing: str, *, is_log: bool = False) -> Curves | None:
     """Return the charts of the learning rate, the gradient norm and the speed."""
     rate = line_chart(
-        "learning-rate",
+        "plot-learning-rate",
         "Learning rate",
-        [Series(TRAINING, "thin", thinned(logged.learning_rate, MAX_POINTS))],
-        scientific,
+        [line("Learning rate", thinned(logged.learning_rate, MAX_POINTS), TRAINING, "thin")],
+        x=STEP,
+        y=replace(RATE, is_log=is_log),
     )
     norm = line_chart(
-        "gradient-norm",
-        "Gradient norm",
+        "plot-gradient-norm",
+        "Gradient norm, before clipping",
         training(logged.gradient_norm, smoothing),
-        significant,
-        unit="before clipping",
+        x=STEP,
+        y=replace(NORM, is_log=is_log),
     )
     speed = line_chart(
-        "speed",
+        "plot-speed",
         "Speed",
         training(logged.tokens_per_second, smoothing),
-        whole,
-        unit="tokens per second",
+        x=STEP,
+        y=SPEED,
     )
     columns = [
         Column("Learning rate", logged.learning_rate, scientific),
@@ -132,34 +152,41 @@ def optimiser(logged: Logged, smoothing: str) -> Curves | None:
     return section("optimiser", "Optimiser", [rate, norm, speed], columns, [], smoothing)
 
 
-def loss_chart(run: TrainingRun, logged: Logged, smoothing: str) -> LineChart | None:
+def loss_chart(
+    run: TrainingRun, logged: Logged, smoothing: str, *, is_log: bool = False
+) -> Chart | None:
+    chance = chance_of_training(run)
     return line_chart(
-        "loss",
+        "plot-loss",
         "Loss",
         [*training(logged.loss, smoothing), held_out(logged.held_out_loss)],
-        lambda value: f"{value:.2f}",
-        chance=chance_of_training(run),
+        x=STEP,
+        y=replace(LOSS, is_log=is_log),
+        reference=None if chance is None else Reference("chance level", chance),
     )
 
 
-def held_out(points: Values) -> Series:
-    return Series(HELD_OUT, "thick", thinned(points, MAX_POINTS))
+def held_out(points: Values, factor: float = 1) -> Series:
+    return line("Held-out prompts", thinned(points, MAX_POINTS), HELD_OUT, "thick", factor)
 
 
-def training(points: Values, smoothing: str) -> list[Series]:
+def training(points: Values, smoothing: str, factor: float = 1) -> list[Series]:
     """Return the line of the training steps; if it is smoothed, with the raw one behind it."""
     raw = thinned(points, MAX_POINTS)
     weight = SMOOTHING[smoothing]
     if not weight:
-        return [Series(TRAINING, "thin", raw)]
-    line = thinned(smoothed(points, weight), MAX_POINTS)
-    return [Series(TRAINING, "pale", raw), Series(TRAINING, "thin", line)]
+        return [line("Training", raw, TRAINING, "thin", factor)]
+    smooth = thinned(smoothed(points, weight), MAX_POINTS)
+    return [
+        line("Training, each step", raw, TRAINING, "pale", factor),
+        line("Training, smoothed", smooth, TRAINING, "thin", factor),
+    ]
 
 
 def section(
     key: str,
     title: str,
-    charts: Sequence[LineChart | None],
+    charts: Sequence[Chart | None],
     columns: Sequence[Column],
     sentences: list[str],
     smoothing: str,
@@ -168,7 +195,7 @@ def section(
     drawn = [chart for chart in charts if chart is not None]
     if not drawn:
         return None
-    styles = {(line.colour, line.style) for chart in drawn for line in chart.lines}
+    styles = {(one.colour, one.style) for chart in drawn for one in chart.series}
     items = [
         LegendItem("Held-out prompts", HELD_OUT, "thick"),
         LegendItem(f"Training{'' if smoothing == 'none' else ', smoothed'}", TRAINING, "thin"),
@@ -211,11 +238,11 @@ def means(points: Values, steps: Sequence[float]) -> list[float | None]:
     return found
 
 
-def notes(run: TrainingRun, chart: LineChart | None) -> list[str]:
+def notes(chart: Chart | None) -> list[str]:
     """Return how to read the loss, as sentences."""
-    chance = chance_of_training(run)
     found = ["In the table, training values are means since the row before."]
-    if chart is not None and chart.chance is not None and chance is not None:
+    if chart is not None and chart.references:
+        chance = chart.references[0].value
         found.insert(0, f"The dashed line is chance level: a loss of {chance:.3f}.")
     return found
 

@@ -1,27 +1,19 @@
 """Plots of one run's figures: beside what the model must beat, by group, and calibration."""
 
-from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
-from labelapp.rendering.plots import Mark, Plot
+from labelapp.rendering.charts import Axis, Chart, Point, Series
 from labelapp.runs.caveats import few_prompts
-from labelapp.runs.interval_plots import (
-    SHORT_NAMES,
-    IntervalsPlot,
-    estimate,
-    intervals_plot,
-    share_text,
-    whole_percent,
-)
+from labelapp.runs.interval_plots import SHORT_NAMES, estimate, intervals_plot
 from labelapp.runs.wilson import wilson
 from labelapp.templatetags.figures import percent, points, thousands
 
 
-def accuracy_beside(run: TrainingRun) -> IntervalsPlot | None:
+def accuracy_beside(run: TrainingRun) -> Chart | None:
     """Return the accuracy beside those of the baselines and the agreement of people."""
     held_out = run.held_out
     if not held_out or few_prompts(held_out):
@@ -36,17 +28,13 @@ def accuracy_beside(run: TrainingRun) -> IntervalsPlot | None:
         ],
         estimate("Two people", "people", agreement, "agreement"),
     ]
-    known = [
-        replace(one, text=share_text(one.value, one.low, one.high))
-        for one in found
-        if one is not None
-    ]
+    known = [one for one in found if one is not None]
     if len(known) < 2:
         return None
-    return intervals_plot("Held-out accuracy, in %", known, whole_percent)
+    return intervals_plot("plot-beside", "Held-out accuracy, in %", known)
 
 
-def calibration_plot(run: TrainingRun) -> Plot | None:
+def calibration_plot(run: TrainingRun) -> Chart | None:
     """Return how often the model is right, by how confident it is, as its run measured it."""
     calibration = as_object(run.held_out.get("calibration"))
     stored = calibration.get("bins")
@@ -54,25 +42,25 @@ def calibration_plot(run: TrainingRun) -> Plot | None:
     known = [one for one in bins if is_filled(one)]
     if not known:
         return None
-    error = calibration.get("ece")
-    return Plot(
-        name="calibration",
-        title="Is it as sure as it should be?",
-        sentence=f"Expected calibration error {percent(error)} on held-out comparisons; on the"
-        " dashed line, confidence comes true.",
-        x_label="confidence in the preferred response, in %",
-        y_label="right, in %",
-        ticks_x=["50", "60", "70", "80", "90", "100"],
-        ticks_y=["0", "25", "50", "75", "100"],
-        grid=[0.0, 25.0, 50.0, 75.0, 100.0],
-        marks=[calibration_mark(one) for one in known],
-        columns=["Confidence", "Right", "Comparisons"],
-        rows=[calibration_row(one) for one in known],
-        has_diagonal=True,
+    return Chart(
+        key="plot-calibration",
+        kind="dots",
+        title=_("Is it as sure as it should be?"),
+        sentence=_(
+            "Expected calibration error %(error)s on held-out comparisons; on the dashed line,"
+            " confidence comes true."
+        )
+        % {"error": percent(calibration.get("ece"))},
         notes=[
-            "The intervals treat comparisons as independent, and are a little too narrow.",
+            _("The intervals treat comparisons as independent, and are a little too narrow."),
             *reward_intervals(run),
         ],
+        x=Axis(_("confidence"), "%", decimals=1, low=50, high=100, step=10),
+        y=Axis(_("right"), "%", decimals=1, low=0, high=100, step=25),
+        series=[Series(_("right"), [calibration_point(one) for one in known])],
+        columns=[_("Confidence"), _("Right"), _("Comparisons")],
+        rows=[calibration_row(one) for one in known],
+        has_diagonal=True,
     )
 
 
@@ -96,14 +84,12 @@ def is_filled(one: dict[str, Any]) -> bool:
     return has_figures and isinstance(one.get("comparisons"), int) and one["comparisons"] > 0
 
 
-def calibration_mark(one: dict[str, Any]) -> Mark:
+def calibration_point(one: dict[str, Any]) -> Point:
     low, high = wilson(one["accuracy"], one["comparisons"])
-    return Mark(
-        x=round(200 * (one["confidence"] - 0.5), 2),
-        y=round(100 - 100 * one["accuracy"], 2),
-        low=round(100 - 100 * low, 2),
-        high=round(100 - 100 * high, 2),
-    )
+    return Point(
+        100 * one["confidence"], 100 * one["accuracy"], 100 * low, 100 * high,
+        text=calibration_row(one)[1],
+    )  # fmt: skip
 
 
 def calibration_row(one: dict[str, Any]) -> list[str]:

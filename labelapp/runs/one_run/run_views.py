@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labelapp.jobs import jobs
 from labelapp.models import Member, ModelVersion, Role, State, TrainingRun
-from labelapp.rendering.charts import SMOOTHING
 from labelapp.runs import caveats, choice, lifecycle, process, run_verdict, scores, tasks
+from labelapp.runs.curves import SMOOTHING
 from labelapp.runs.one_run import (
     breakdowns,
     data_summary,
@@ -122,10 +122,12 @@ def curves(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, 
     smoothing = request.GET.get("smoothing", "")
     if smoothing not in SMOOTHING:
         smoothing = run_curves.DEFAULT_SMOOTHING
+    is_log = request.GET.get("scale") == "log"
     return {
         "smoothing": smoothing,
         "choices": list(SMOOTHING),
-        "sections": run_curves.curves_of_run(run, smoothing),
+        "is_log": is_log,
+        "sections": run_curves.curves_of_run(run, smoothing, is_log=is_log),
     }
 
 

@@ -1,7 +1,7 @@
 """A project's first page: what needs a decision, and the figures with what is behind them."""
 
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,9 +26,7 @@ from labelapp.models import (
     Upload,
     User,
 )
-from labelapp.overview.burndown import burndown
 from labelapp.overview.health import health
-from labelapp.projects.progress import Day, Forecast
 from labelapp.quality.results import Agreement, Alert, Figure, LabellerFigures
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import submit
@@ -338,35 +336,3 @@ def test_the_dashboard_makes_the_same_queries_for_more(
     add_measurement(campaign, *(figures_of(person, RANDOM) for person in people))
     assert queries() == few
     assert few < 36
-
-
-# The chart of what is left
-
-
-def days(*made: int) -> list[Day]:
-    first = date(2026, 3, 1)
-    return [Day(first + timedelta(days=n), each, each) for n, each in enumerate(made)]
-
-
-def test_what_is_left_is_drawn_day_by_day() -> None:
-    chart = burndown(days(0, 0, 4, 0, 6), 10, Forecast())
-    assert chart is not None
-    assert chart.left == [
-        (date(2026, 3, 2), 20), (date(2026, 3, 3), 16), (date(2026, 3, 4), 16),
-        (date(2026, 3, 5), 10),
-    ]  # fmt: skip
-    assert chart.line == "M0.0,0.0 L200.0,40.0 L400.0,40.0 L600.0,100.0"
-    assert (chart.fan, chart.pace, chart.last) == ("", "", None)
-
-
-def test_the_forecast_is_drawn_with_its_range() -> None:
-    coming = Forecast(day=date(2026, 3, 8), earliest=date(2026, 3, 7), latest=date(2026, 3, 10))
-    chart = burndown(days(0, 5, 5), 10, coming)
-    assert chart is not None
-    assert chart.pace == "M133.3,100.0 L466.7,200.0"
-    assert chart.fan == "M133.3,100.0 L400.0,200.0 L600.0,200.0 Z"
-    assert chart.last == date(2026, 3, 10)
-
-
-def test_nothing_is_drawn_before_the_first_ranking() -> None:
-    assert burndown(days(0, 0, 0), 10, Forecast()) is None

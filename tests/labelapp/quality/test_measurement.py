@@ -29,6 +29,7 @@ from labelapp.quality.measurement import last_measurement
 from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.results import Agreement
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
+from tests.labelapp import drawn
 from tests.labelapp.jobs.test_queues import run_worker
 from tests.labelapp.labelling.acting import skip, submit
 
@@ -439,15 +440,23 @@ def test_each_labeller_has_a_dot_and_a_link_in_each_plot_that_has_values(
     three_rank: Project, labeller: Member, manager: Member
 ) -> None:
     page = shown(three_rank, manager)
-    drawn = re.findall(r"<figcaption[^>]*>([^<]+)</figcaption>", page)
-    assert drawn == [
+    titles = re.findall(r"<figcaption[^>]*>([^<]+)</figcaption>", page)
+    assert titles == [
         "Agrees with others, in %",
         "Ties, in % of all pairs",
         "Prefers the longer, in %",
     ]
     link = f'<a href="/projects/kitchen/people/{labeller.pk}/">labeller</a>'
-    assert page.count(f'<span class="interval-name">{link}</span>') == 3
-    assert page.count('<span class="interval-name">All together</span>') == 3
+    for key in ("plot-agreement", "plot-ties", "plot-longer"):
+        dots = drawn.charts(page)[key]["series"]
+        rows = drawn.table(page, key)
+        assert [one["name"] for one in dots] == [name for name, *_ in rows]
+        assert [one["name"] for one in dots].count("labeller") == 1
+        assert rows[-1][0] == "All together"
+        assert [f"{one['x'][0]:.1f}\u202f%" for one in dots] == [
+            value.replace(" ", "\u202f") for _, _, value, _ in rows
+        ]
+    assert page.count(link) >= 3
 
 
 def test_the_map_says_how_far_every_two_labellers_agree(

@@ -24,6 +24,7 @@ from labelapp.models import (
 from labelapp.runs import process
 from labelapp.runs.comparison.comparing import compare
 from tests.conftest import join, sign_in
+from tests.labelapp import drawn
 from training.config import TrainConfig
 
 pytestmark = pytest.mark.django_db
@@ -292,16 +293,15 @@ def test_curves_lie_over_one_another(add_run: AddRun, manager: Member) -> None:
     one, other = add_run([6.0] * 9, steps=200), add_run([7.0] * 9, steps=100)
     linear, apart = add_run([6.0] * 9), add_run([7.0] * 9, steps=50, digest="other")
     page = get(manager, one, other, linear, apart)
-    paths = re.findall(r'<path class="(\w+) colour-(\d)( is-level)?" d="M([^"]*)"/>', page)
-    drawn = [path for path in paths if path[3] != "2,4 L22,4"]
-    loss, accuracy = drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
-    for lines in (loss, accuracy):
-        assert [line[:3] for line in lines] == [
-            ("thin", "1", ""), ("thin", "2", ""), ("thin", "4", ""),
-            ("thick", "1", ""), ("thick", "2", ""), ("thick", "3", " is-level"),
+    charts = drawn.charts(page)
+    for key in ("plot-loss", "plot-accuracy"):
+        lines = charts[key]["series"]
+        assert [(line["style"], line["colour"], line["level"]) for line in lines] == [
+            ("thin", "1", False), ("thin", "2", False), ("thin", "4", False),
+            ("thick", "1", False), ("thick", "2", False), ("thick", "3", True),
         ]  # fmt: skip
-    assert loss[0][3].split("L")[-1].startswith("600.0,")
-    assert loss[1][3].split("L")[-1].startswith("300.0,")
+        assert [line["x"][-1] for line in lines[:2]] == [200, 100]
+        assert charts[key]["x"]["high"] == 200
     assert f"fitted at once: run {linear.pk}." in text_of(page)
     assert f"in the table only: run {apart.pk}." in text_of(page)
     table = page[page.index('id="curves-values"') : page.index('id="flips"')]

@@ -21,6 +21,7 @@ from labelapp.runs.one_run import run_plots, settings_table
 from labelapp.runs.run_verdict import verdict_on
 from labelapp.runs.time_left import training_seconds_left
 from tests.conftest import sign_in
+from tests.labelapp import drawn
 from training.config import TrainConfig, add_arguments, from_arguments
 
 pytestmark = pytest.mark.django_db
@@ -222,8 +223,8 @@ def test_curves_have_axes_units_legend_and_a_table(run: TrainingRun, manager: Me
     page = get(manager, run, "curves/")
     words = text_of(page)
     for title in (
-        "Loss", "Accuracy", "Learning rate", "Gradient norm , before clipping",
-        "Speed , tokens per second",
+        "Loss", "Accuracy", "Learning rate", "Gradient norm, before clipping", "Speed",
+        "tokens per second", "accuracy, in %", "step",
     ):  # fmt: skip
         assert f" {title} " in words
     assert page.count('role="img"') == 5
@@ -240,8 +241,31 @@ def test_a_smoothed_line_has_the_raw_one_behind_it(
     run: TrainingRun, manager: Member, query: str, pale: bool
 ) -> None:
     page = get(manager, run, f"curves/{query}")
-    assert ('<path class="pale' in page) is pale
-    assert page[page.index("<main") :].count('aria-current="true"') == 1
+    styles = [one["style"] for one in drawn.charts(page)["plot-loss"]["series"]]
+    assert ("pale" in styles) is pale
+    assert page[page.index("<main") :].count('aria-current="true"') == 2  # smoothing and scale
+
+
+def test_loss_is_shown_on_a_logarithmic_axis_when_asked(run: TrainingRun, manager: Member) -> None:
+    for query, is_log in (("", False), ("?smoothing=none&scale=log", True)):
+        page = get(manager, run, f"curves/{query}")
+        charts = drawn.charts(page)
+        assert ("log" in charts["plot-loss"]["y"]) is is_log
+        assert "log" not in charts["plot-accuracy"]["y"]
+    assert 'href="?smoothing=strong&amp;scale=log"' in page
+
+
+def test_the_curves_are_the_logged_values(run: TrainingRun, manager: Member) -> None:
+    charts = drawn.charts(get(manager, run, "curves/?smoothing=none"))
+    lines = process.run_folder(run).metric_lines()
+    for key, name, factor in (
+        ("plot-loss", "loss", 1), ("plot-accuracy", "accuracy", 100),
+        ("plot-learning-rate", "learning_rate", 1), ("plot-gradient-norm", "gradient_norm", 1),
+        ("plot-speed", "tokens_per_second", 1),
+    ):  # fmt: skip
+        training = charts[key]["series"][0]
+        logged = {line["step"]: factor * line[name] for line in lines if name in line}
+        assert dict(zip(training["x"], training["y"], strict=True)) == logged
 
 
 def test_only_administrators_see_the_way_to_tensorboard(run: TrainingRun, manager: Member) -> None:
@@ -362,9 +386,9 @@ def test_the_accuracy_of_each_group_has_its_interval_and_count(
     run.save()
     words = text_of(get(manager, run, "data/"))
     for row in (
-        "1 apart · 192 64.1\u202f% (59.1–68.1)",
-        "3 or more ranks apart · 1,370 70.0\u202f% (65.0–74.0)",
-        "more than twice as long · 77 93.5\u202f% (88.5–97.5)",
+        "1 apart · 192 64.1\u202f% 59.1–68.1",
+        "3 or more ranks apart · 1,370 70.0\u202f% 65.0–74.0",
+        "more than twice as long · 77 93.5\u202f% 88.5–97.5",
         "4 responses · 60 90.0\u202f%",
         "The 20 largest of 25 groups.",
         "unknown source · 5 80.0\u202f%",
