@@ -12,7 +12,7 @@ TOGETHER := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 DEMO_DATA ?= var/demo
 DEMO   := DATABASE_URL= DATA_DIR=$(DEMO_DATA) $(MANAGE)
 
-.PHONY: demo demo-pretrained run test chromium check fix clean help bench-training bench-gpu bench-web words
+.PHONY: demo demo-pretrained run test chromium check fix clean help bench-training bench-gpu bench-web messages
 
 help:
 	@echo "make demo    real rankings, a trained model, pages at http://127.0.0.1:8000"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench-training   our training step against TRL's"
 	@echo "make bench-gpu        checks and measures training on a GPU"
 	@echo "make bench-web        rankings a second, with 1 and 8 labellers, up to a million prompts"
+	@echo "make messages  brings the catalogues of translations up to date"
 	@echo "make test    every test        make check   format, lint, types        make fix   mend format and lint"
 
 # The whole journey: import -> label -> train -> score -> review. Run again, it starts at once.
@@ -96,11 +97,9 @@ fix: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/djade --target-version 5.2 $$(git ls-files 'templates/*.html')
 
-# The sentences of the pages into labelapp/locale/, and its translations compiled. Needs GNU gettext.
-words: $(VENV)/installed-dev
-	$(MANAGE) makemessages -l de -d django --no-obsolete --no-location -i $(VENV) -i var -i 'tests/*'
-	$(MANAGE) makemessages -l de -d djangojs --no-obsolete --no-location -i $(VENV) -i var -i 'tests/*' -i 'static/vendor/*'
-	$(VENV)/bin/pybabel compile -d labelapp/locale -D 'django djangojs'
+# The sentences of the pages into the catalogues of labelapp/locale/, and their translations compiled.
+messages: $(VENV)/installed-dev
+	$(PY) -m tests.messages
 
 clean:
 	rm -rf $(VENV) var

@@ -5,6 +5,9 @@ from typing import Any, cast
 
 from django import forms
 from django.urls import reverse
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from labelapp.importing.importer import UNKNOWN_LABELLER
 from labelapp.importing.upload_file import Preview
@@ -15,42 +18,42 @@ from training.formats.opening import ENCODINGS
 from training.formats.ranking_file import MAX_NAME
 
 FORMATS = {
-    "": "Detected automatically",
-    "jsonl": "Prompts with a list of responses, or an archive of a project",
-    "trl": "Pairs: a better and a worse response",
-    "sides": "Responses side by side, with a verdict or scores",
-    "long": "One response per row",
-    "csv": "The prompt, then its responses, best first",
-    "oasst": "Open Assistant messages",
+    "": _("Detected automatically"),
+    "jsonl": _("Prompts with a list of responses, or an archive of a project"),
+    "trl": _("Pairs: a better and a worse response"),
+    "sides": _("Responses side by side, with a verdict or scores"),
+    "long": _("One response per row"),
+    "csv": _("The prompt, then its responses, best first"),
+    "oasst": _("Open Assistant messages"),
     "labelstudio": "Label Studio",
     "argilla": "Argilla",
 }
 OTHERS = {"tie", "both_bad"}  # meanings of a verdict beside the responses
-DELIMITERS = {"|": "| (bar)", ",": ", (comma)", ";": "; (semicolon)", "\t": "tab"}
+DELIMITERS = {"|": _("| (bar)"), ",": _(", (comma)"), ";": _("; (semicolon)"), "\t": _("tab")}
 # Fields of a table in long form. Exports of Podium have more columns, recognised by their names.
 COLUMNS = {
-    "prompt": "Prompt",
-    "conversation": "Conversation, as JSON",
-    "system": "System message",
-    "response": "Response",
-    "rank": "Rank (the lowest is the best)",
-    "score": "Score",
-    "ranking": "Ranking it belongs to",
-    "labeller": "Labeller",
-    "source": "Model that wrote it",
-    "prompt_id": "Prompt ID",
-    "response_id": "Response ID",
+    "prompt": _("Prompt"),
+    "conversation": _("Conversation, as JSON"),
+    "system": _("System message"),
+    "response": _("Response"),
+    "rank": _("Rank (the lowest is the best)"),
+    "score": _("Score"),
+    "ranking": _("Ranking it belongs to"),
+    "labeller": _("Labeller"),
+    "source": _("Model that wrote it"),
+    "prompt_id": _("Prompt ID"),
+    "response_id": _("Response ID"),
 }
 
 
 class UploadForm(forms.Form):
     file = forms.FileField(
-        label="File",
+        label=_("File"),
         max_length=255,
         error_messages={
-            "required": "Choose a file first.",
-            "empty": "The file is empty.",
-            "max_length": "The file name is longer than 255 characters. Rename the file.",
+            "required": _("Choose a file first."),
+            "empty": _("The file is empty."),
+            "max_length": _("The file name is longer than 255 characters. Rename the file."),
         },
     )
 
@@ -58,50 +61,50 @@ class UploadForm(forms.Form):
 class OptionsForm(forms.Form):
     """The options for reading a file, whichever of them the page showed."""
 
-    format = forms.ChoiceField(label="Format", choices=FORMATS.items(), required=False)
+    format = forms.ChoiceField(label=_("Format"), choices=FORMATS.items(), required=False)
     delimiter = forms.ChoiceField(
-        label="Separator",
-        choices=[("", "Detected automatically"), *DELIMITERS.items()],
+        label=_("Separator"),
+        choices=[("", _("Detected automatically")), *DELIMITERS.items()],
         required=False,
     )
     encoding = forms.ChoiceField(
-        label="Encoding",
-        choices=[("", "Detected automatically"), *ENCODINGS.items()],
+        label=_("Encoding"),
+        choices=[("", _("Detected automatically")), *ENCODINGS.items()],
         required=False,
     )
     header = forms.ChoiceField(
-        label="First row",
-        choices=[("yes", "Names of the columns"), ("no", "Data")],
+        label=_("First row"),
+        choices=[("yes", _("Names of the columns")), ("no", _("Data"))],
         required=False,
     )
     higher_is_better = forms.ChoiceField(
-        label="Scores",
-        choices=[("yes", "The highest is the best"), ("no", "The lowest is the best")],
+        label=_("Scores"),
+        choices=[("yes", _("The highest is the best")), ("no", _("The lowest is the best"))],
         required=False,
     )
     ranking_is = forms.ChoiceField(
-        label="Numbers of a ranking",
+        label=_("Numbers of a ranking"),
         choices=[
-            ("", "Choose…"),
-            ("ranks", "The rank of each response"),
-            ("order", "The responses in order, best first"),
+            ("", _("Choose…")),
+            ("ranks", _("The rank of each response")),
+            ("order", _("The responses in order, best first")),
         ],
         required=False,
     )
     rankings = forms.ChoiceField(
-        label="What to import",
+        label=_("What to import"),
         choices=[
-            ("yes", "Rankings. Lines without one become prompts to be ranked here"),
-            ("", "Only the prompts, to be ranked here"),
+            ("yes", _("Rankings. Lines without one become prompts to be ranked here")),
+            ("", _("Only the prompts, to be ranked here")),
         ],
         required=False,
         widget=forms.RadioSelect,
     )
     labeller = forms.CharField(
-        label="Labeller of rankings without a name",
+        label=_("Labeller of rankings without a name"),
         max_length=MAX_NAME,
         required=False,
-        help_text=f"If empty: {UNKNOWN_LABELLER}.",
+        help_text=format_lazy(_("If empty: {name}."), name=UNKNOWN_LABELLER),
     )
 
     @property
@@ -138,7 +141,8 @@ class ReadingForm(OptionsForm):
         self.stored = upload.options
         found = FORMATS.get(preview.format or "unknown", "")
         if found and not self["format"].value():
-            choices = {**FORMATS, "": f"Detected: {found[0].lower()}{found[1:]}"}
+            detected = gettext("Detected: %(format)s") % {"format": found}
+            choices = {**FORMATS, "": detected}
             cast(forms.ChoiceField, self.fields["format"]).choices = list(choices.items())
         is_table = bool(preview.columns)
         if not preview.delimiter and not (preview.problem and is_table):
@@ -189,7 +193,7 @@ class ReadingForm(OptionsForm):
         """Add a choice of column for each of COLUMNS, with the given or a guessed column."""
         given = self.stored.get("columns") or {}
         guessed = guess_columns(header)
-        choices = [("", "– none –"), *((column, column) for column in header if column)]
+        choices = [("", _("– none –")), *((column, column) for column in header if column)]
         for name, label in COLUMNS.items():
             column = given.get(name, guessed.get(name, ""))
             self.fields[f"column-{name}"] = forms.ChoiceField(
@@ -204,11 +208,11 @@ class ReadingForm(OptionsForm):
         told = self.stored.get("verdicts") or {}
         values = list(question.values) if question is not None else list(told)
         sides = list(question.sides) if question is not None else sorted({*told.values()} - OTHERS)
-        choices = [("", "Choose…"), *((side, side) for side in sides),
-                   ("tie", "Tie"), ("both_bad", "Both bad")]  # fmt: skip
+        choices = [("", _("Choose…")), *((side, side) for side in sides),
+                   ("tie", _("Tie")), ("both_bad", _("Both bad"))]  # fmt: skip
         for value in dict.fromkeys([*values, *told]):
             self.fields[f"verdict-{value}"] = forms.ChoiceField(
-                label=f"Verdict {value} means",
+                label=gettext("Verdict %(value)s means") % {"value": value},
                 choices=choices,
                 required=False,
                 initial=told.get(value, ""),

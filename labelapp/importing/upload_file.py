@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from django.utils.translation import gettext_noop
+
 from labelapp.jobs import files
 from labelapp.models import Upload
 from training.formats.lines import (
@@ -30,7 +32,7 @@ from training.rankings import Message
 PREVIEW_LINES = 10
 PREVIEW_BYTES = 2**20  # read at most for the preview ...
 PREVIEW_SECONDS = 1.0  # ... and for at most as long
-GONE = "The file no longer exists. Upload it again."
+GONE = gettext_noop("The file no longer exists. Upload it again.")
 
 
 class Answer(NamedTuple):

@@ -19,13 +19,16 @@ from django.core.files.uploadhandler import (
 )
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext, gettext_noop
 
 from labelapp.web.health import RESERVED_BYTES
 
 FORM_BYTES = 64 * 2**10  # at most, besides the file
 PREFIX = "incoming-"
 STALE_SECONDS = 24 * 3600  # longer than any upload takes
-FULL = "The disk of the server has no room for this file. Free some space and try again."
+FULL = gettext_noop(
+    "The disk of the server has no room for this file. Free some space and try again."
+)
 
 
 class NoFiles(FileUploadHandler):
@@ -82,7 +85,7 @@ class DiskUploadHandler(TemporaryFileUploadHandler):
         try:
             self.file = IncomingFile(file_name, content_type, charset)
             if shutil.disk_usage(incoming_folder()).free < self.request_bytes + RESERVED_BYTES:
-                self.refuse(FULL)
+                self.refuse(gettext(FULL))
         except OSError as error:
             self.refuse(storage_problem(error))
 
@@ -114,16 +117,16 @@ def refusal(request: HttpRequest) -> str:
 
 def too_large() -> str:
     most = filesizeformat(settings.MAX_UPLOAD_BYTES)
-    return (
-        f"The file is larger than the limit of {most}. Compress it with gzip, split it, or import "
+    return gettext(
+        "The file is larger than the limit of %(most)s. Compress it with gzip, split it, or import "
         "it on the server with manage.py import_rankings."
-    )
+    ) % {"most": most}
 
 
 def storage_problem(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return FULL
-    return f"The server could not store the file: {error.strerror}."
+        return gettext(FULL)
+    return gettext("The server could not store the file: %(error)s.") % {"error": error.strerror}
 
 
 def incoming_folder() -> Path:

@@ -16,6 +16,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from labelapp.db.retry import with_retries
 from labelapp.importing import upload_handler
@@ -53,7 +54,9 @@ BAD_LINES = "bad_lines.jsonl"
 # A request waits longer than others to store an uploaded file, which was slow to send.
 RETRY_SECONDS = 30
 OPEN = (State.DRAFT, State.REFUSED, State.FAILED, State.STOPPED)
-CHANGED = "The file on the server is no longer the one that was uploaded. Upload it again."
+CHANGED = gettext_noop(
+    "The file on the server is no longer the one that was uploaded. Upload it again."
+)
 
 
 class CannotImportError(Exception):
@@ -154,7 +157,7 @@ def forget_missing_columns(upload: Upload) -> None:
 def start(*, upload: Upload, enqueue: Enqueue, skip_bad_lines: bool = False) -> None:
     """Queue the import. Raises CannotImportError if the file no longer exists."""
     if not file_path(upload).is_file():
-        raise CannotImportError(GONE)
+        raise CannotImportError(gettext(GONE))
     if upload.state not in OPEN:
         return
     options = upload.options | {"skip_bad_lines": skip_bad_lines}

@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Case, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
@@ -26,7 +27,8 @@ HEARTBEAT = timedelta(seconds=5)  # between two heartbeats without new values
 RECOVERY = timedelta(seconds=45)
 ATTEMPTS = 2  # of a job that is queued again if its worker was killed
 CLAIM_SECONDS = 600  # from taking a task to starting its job, at most, for a worker unknown here
-LOST = "The task worker stopped responding."
+LOST = gettext_noop("The task worker stopped responding.")
+STOPPED = gettext_noop("Stopped on request.")
 
 Enqueue = Callable[[int], object]  # the `enqueue` method of a task
 AnyJob = TypeVar("AnyJob", bound=Job)
@@ -123,9 +125,7 @@ def beating(job: Job) -> Iterator[None]:
 def request_stop(job: Job) -> None:
     """Stop a queued job at once, and ask a running one to stop."""
     queued = row(job).filter(state=State.QUEUED)
-    if not queued.update(
-        state=State.STOPPED, reason="Stopped on request.", finished_at=timezone.now()
-    ):
+    if not queued.update(state=State.STOPPED, reason=STOPPED, finished_at=timezone.now()):
         row(job).filter(state=State.RUNNING).update(stop_requested=True)
 
 
@@ -215,7 +215,7 @@ def settle(job: Job, task: DBTaskResult | None, *, stopped: bool) -> bool:
     again = repeats and not stopped and task is not None and len(task.worker_ids) < ATTEMPTS
     values: dict[str, Any] = {"finished_at": timezone.now(), "state": State.FAILED, "reason": LOST}
     if stopped:
-        values |= {"state": State.STOPPED, "reason": "Stopped on request."}
+        values |= {"state": State.STOPPED, "reason": STOPPED}
     if again:
         values = {"state": State.QUEUED, "started_at": None, "heartbeat_at": None}
     try:
@@ -264,13 +264,13 @@ def execute_locked(job: Job, work: Callable[[], Mapping[str, Any] | None]) -> No
     try:
         values = work()
     except StoppedError:
-        finish(job, State.STOPPED, "Stopped on request.")
+        finish(job, State.STOPPED, STOPPED)
     except FailedError as error:
         finish(job, State.FAILED, str(error))
     except OSError as error:
         finish(job, State.FAILED, f"The server cannot access its disk: {error.strerror or error}.")
     except (KeyboardInterrupt, SystemExit):
-        finish(job, State.FAILED, "The task worker was stopped.")
+        finish(job, State.FAILED, gettext_noop("The task worker was stopped."))
         raise
     except Exception as error:  # no bug may leave a job that looks alive
         finish(job, State.FAILED, f"Podium failed: {str(error) or type(error).__name__}")

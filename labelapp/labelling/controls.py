@@ -12,6 +12,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labelapp.labelling import queue
 from labelapp.models import (
@@ -145,19 +146,22 @@ def mark_gold(ranking: Ranking) -> Marked:
     Prompt.objects.select_for_update(no_key=True).get(pk=ranking.prompt_id)
     ranking.refresh_from_db(fields=["is_current"])
     if not ranking.is_current:
-        raise NotGoldError("Only a ranking that counts can be gold; this one does not any more.")
+        raise NotGoldError(_("Only a ranking that counts can be gold; this one does not any more."))
     if not Ranking.objects.counting().filter(pk=ranking.pk).exists():
         raise NotGoldError(
-            "Only a ranking that counts can be gold; this labeller’s rankings are left out."
+            _("Only a ranking that counts can be gold; this labeller’s rankings are left out.")
         )
     ranks = ranking.ranks()
     if not MIN_RESPONSES <= len(ranks) <= MAX_RESPONSES:
         raise NotGoldError(
-            f"A gold ranking needs {MIN_RESPONSES} to {MAX_RESPONSES} responses, because labellers "
-            f"are shown as many; this one has {len(ranks)}."
+            _(
+                "A gold ranking needs %(least)s to %(most)s responses, because labellers are shown "
+                "as many; this one has %(number)s."
+            )
+            % {"least": MIN_RESPONSES, "most": MAX_RESPONSES, "number": len(ranks)}
         )
     if len(set(ranks.values())) == 1:
-        raise NotGoldError("This ranking ties everything, so nobody can be measured by it.")
+        raise NotGoldError(_("This ranking ties everything, so nobody can be measured by it."))
     gold = Ranking.objects.filter(prompt=ranking.prompt_id, is_gold=True)
     before = gold.exclude(pk=ranking.pk).select_related("member").first()
     gold.update(is_gold=False)

@@ -8,18 +8,19 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.fields.json import KeyTransform
+from django.utils.translation import gettext_lazy as _
 
 from labelapp.models.projects import Project
 
 
 class State(models.TextChoices):
-    DRAFT = "draft"  # an upload that nobody has confirmed yet
-    QUEUED = "queued"
-    RUNNING = "running"
-    REFUSED = "refused"  # an upload with bad lines, of which nothing was imported
-    DONE = "done"
-    FAILED = "failed"
-    STOPPED = "stopped"
+    DRAFT = "draft", _("Draft")  # an upload that nobody has confirmed yet
+    QUEUED = "queued", _("Queued")
+    RUNNING = "running", _("Running")
+    REFUSED = "refused", _("Refused")  # an upload with bad lines, of which nothing was imported
+    DONE = "done", _("Done")
+    FAILED = "failed", _("Failed")
+    STOPPED = "stopped", _("Stopped")
 
 
 ACTIVE = (State.QUEUED, State.RUNNING)

@@ -11,6 +11,7 @@ from django.db.models import Exists, ExpressionWrapper, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
 
 # What a labeller is shown at once: InstructGPT's 4 to 9 (arXiv 2203.02155, section 3.1).
 MIN_RESPONSES = 4
@@ -233,9 +234,9 @@ class Project(models.Model):
 
 
 class Role(models.TextChoices):
-    LABELLER = "labeller"
-    REVIEWER = "reviewer"
-    MANAGER = "manager"
+    LABELLER = "labeller", pgettext_lazy("role", "Labeller")
+    REVIEWER = "reviewer", pgettext_lazy("role", "Reviewer")
+    MANAGER = "manager", pgettext_lazy("role", "Manager")
 
 
 class MemberQuerySet(models.QuerySet["Member"]):

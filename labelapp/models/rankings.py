@@ -170,10 +170,10 @@ class Assignment(models.Model):
 
 
 class Origin(models.TextChoices):
-    HERE = "here", "ranked here"
-    IMPORTED = "imported"
-    ADJUDICATED = "adjudicated", "adjudicated"  # by one who saw the labellers' rankings
-    REPEATED = "repeated", "ranked again"  # says how consistent a labeller is; never current
+    HERE = "here", _("ranked here")
+    IMPORTED = "imported", _("Imported")
+    ADJUDICATED = "adjudicated", _("adjudicated")  # by one who saw the labellers' rankings
+    REPEATED = "repeated", _("ranked again")  # says how consistent a labeller is; never current
 
 
 class RankingQuerySet(models.QuerySet["Ranking"]):

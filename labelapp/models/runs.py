@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from labelapp.models.grids import Grid
 from labelapp.models.jobs import Job, JobQuerySet, ObjectField, State, as_object
@@ -48,7 +49,7 @@ class TrainingRun(Job):
     @property
     def title(self) -> str:
         """Return the name of the run, or its number if nobody has named it."""
-        return self.name or f"Run {self.pk}"
+        return self.name or _("Run %(number)s") % {"number": self.pk}
 
     @property
     def tag_list(self) -> list[str]:

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
-from django.utils import translation
-
 from labelapp.jobs import jobs
 from labelapp.models import Member, Project, State, TrainingRun
 from labelapp.overview.decisions import Decision, to_decide
@@ -121,8 +118,7 @@ def last_run_of(project: Project) -> LastRun:
     jobs.mark_lost(project.runs.all())
     newest = project.runs.defer("metrics", "manifest").order_by("-pk").first()
     done = project.runs.defer("manifest").filter(state=State.DONE).order_by("-pk").first()
-    with translation.override(settings.LANGUAGE_CODE):  # the sentences are in English
-        return LastRun(done, verdict_on(done) if done else None, newest)
+    return LastRun(done, verdict_on(done) if done else None, newest)
 
 
 def figures_by_member(measurement: LastMeasurement) -> dict[int, LabellerFigures]:

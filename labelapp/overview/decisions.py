@@ -26,7 +26,8 @@ class Decision:
     action: str
     url: str
     subject: str = ""  # a name that the sentence begins with
-    detail: str = ""  # a reason, in English
+    detail: str = ""
+    quote: str = ""  # a reason, stored in English
     is_failure: bool = False
 
 
@@ -62,7 +63,7 @@ def of_run(project: Project, run: TrainingRun | None) -> Iterator[Decision]:
             _("See why"),
             url("run", project, run.pk),
             subject=run.title,
-            detail=run.reason,
+            quote=run.reason,
             is_failure=True,
         )
 
@@ -74,7 +75,7 @@ def of_measurement(project: Project, measurement: LastMeasurement) -> Iterator[D
             _("The last measurement of agreement failed."),
             _("See why"),
             page,
-            detail=measurement.failed,
+            quote=measurement.failed,
             is_failure=True,
         )
 
@@ -117,7 +118,7 @@ def of_uploads(project: Project) -> Iterator[Decision]:
             action,
             url("upload", project, upload.pk),
             subject=upload.name,
-            detail=upload.reason if upload.state == State.FAILED else "",
+            quote=upload.reason if upload.state == State.FAILED else "",
             is_failure=upload.state == State.FAILED,
         )
 
@@ -131,7 +132,7 @@ def of_alerts(
             _("See the alerts"),
             url("person", project, labeller.pk),
             subject=labeller.name,
-            detail=" ".join(alert.text for alert in figures.alerts),
+            detail=" ".join(alert.sentence for alert in figures.alerts),
         )
 
 

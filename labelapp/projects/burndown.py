@@ -30,7 +30,7 @@ def burndown(days: Sequence[Day], left: int, forecast: Forecast) -> Chart | None
         )
     ]
     areas: list[Area] = []
-    rows = [[date_format(day, "j M Y"), thousands(count)] for day, count in reversed(values)]
+    rows = [[date_format(day, "DATE_FORMAT"), thousands(count)] for day, count in reversed(values)]
     if forecast.day and end:
         here = float((today - first).days)
         series.append(
@@ -100,14 +100,14 @@ def range_of(
 
 def in_words(done_on: date, forecast: Forecast) -> str:
     """Return the day of a forecast with its range."""
-    day = date_format(done_on, "j M Y")
+    day = date_format(done_on, "DATE_FORMAT")
     if not forecast.earliest:
         return day
-    earliest = date_format(forecast.earliest, "j M Y")
+    earliest = date_format(forecast.earliest, "DATE_FORMAT")
     if not forecast.latest:
         return _("%(day)s (%(earliest)s at the earliest)") % {"day": day, "earliest": earliest}
     return _("%(day)s (%(earliest)s to %(latest)s)") % {
         "day": day,
         "earliest": earliest,
-        "latest": date_format(forecast.latest, "j M Y"),
+        "latest": date_format(forecast.latest, "DATE_FORMAT"),
     }

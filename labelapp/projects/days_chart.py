@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from labelapp.models import Member
 from labelapp.projects.progress import Day, LabellerProgress
 from labelapp.rendering.charts import Axis, Cell, Chart, Point, Series, axis_of_counts
-from labelapp.templatetags.figures import thousands
+from labelapp.templatetags.figures import decimal, thousands
 
 MOST_LABELLERS = 7  # with a colour of their own; one is left for the others
 
@@ -35,14 +35,14 @@ def days_chart(days: Sequence[Day], labellers: Sequence[LabellerProgress]) -> Ch
         key="plot-days",
         kind="bars",
         title=_("Rankings per day"),
-        x=Axis("", names=[date_format(day.day, "j M") for day in days]),
+        x=Axis("", names=[date_format(day.day, "MONTH_DAY_FORMAT") for day in days]),
         y=axis_of_counts(Axis(_("rankings")), [day.rankings for day in days]),
         series=series,
         columns=[_("Day"), _("Rankings"), *[one.name for one in series]],
         rows=[row(day, series, place) for place, day in reversed(list(enumerate(days)))],
         notes=[
             _("On average %(mean)s per day.")
-            % {"mean": f"{sum(day.rankings for day in days) / len(days):.1f}"}
+            % {"mean": decimal(sum(day.rankings for day in days) / len(days), 1)}
         ],
     )
 
@@ -59,4 +59,4 @@ def sum_of_others(day: Day, own: set[int]) -> int:
 
 def row(day: Day, series: Sequence[Series], place: int) -> list[Cell]:
     counts = [thousands(round(one.points[place].y)) for one in series]
-    return [date_format(day.day, "D j M Y"), thousands(day.rankings), *counts]
+    return [date_format(day.day, "DATE_FORMAT"), thousands(day.rankings), *counts]

@@ -11,6 +11,7 @@ from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labelapp.db.bulk import delete_with_references
 from labelapp.db.locks import Holder, TakenError, WorkLock
@@ -91,7 +92,7 @@ def finish(project: Project) -> None:
                 lifecycle.delete_files(run)
             with_retries(partial(delete_row, project))
     except TakenError:
-        raise CannotDeleteError("Another process is deleting this project.") from None
+        raise CannotDeleteError(_("Another process is deleting this project.")) from None
     logger.info("the project %s (%s) is deleted", project.slug, project.pk)
 
 

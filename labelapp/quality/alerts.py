@@ -12,12 +12,24 @@ from math import exp, hypot, isfinite, log, sqrt
 from statistics import NormalDist
 
 import numpy as np
+from django.utils.translation import gettext_noop
 
+from labelapp.quality.alert_words import (
+    CHANCE,
+    FIRST,
+    LAST,
+    LONGER,
+    MISSES_GOLD,
+    NOT_CONSISTENT,
+    SAME_PLACES,
+    SHORTER,
+    SPEED,
+    TIED,
+)
 from labelapp.quality.bootstrap import Floats, Sums
 from labelapp.quality.control_checks import CONSISTENCY, GOLD
 from labelapp.quality.labeller_stats import LabellerStats
 from labelapp.quality.results import Alert
-from labelapp.templatetags.figures import duration, percent
 
 MIN_PROMPTS = 20  # of a labeller, for most rules
 MIN_CHECKED = 10  # gold or repeated prompts of a labeller, for the rules about these
@@ -152,16 +164,12 @@ def speed_alerts(stats: LabellerStats) -> MemberAlerts:
         faster = float(np.median(others)) - median
         error = 1.2533 * deviation(times[member]) / sqrt(len(times[member]))  # of a median
         if faster > max(log(FAST_RATIO), FAST_SPREADS * hypot(spread(others), error)):
-            seconds = duration(float(np.median(stats.seconds[member])))
-            yield (
-                member,
-                Alert(
-                    "speed",
-                    "Very fast",
-                    f"Takes {seconds} per ranking (median of {len(times[member])}). The others "
-                    f"take {exp(faster):.1f} times as long for as much text.",
-                ),
-            )
+            values = {
+                "seconds": float(np.median(stats.seconds[member])),
+                "rankings": len(times[member]),
+                "ratio": exp(faster),
+            }
+            yield member, Alert("speed", gettext_noop("Very fast"), SPEED, values)
 
 
 def spread(medians: Floats) -> float:
@@ -207,33 +215,23 @@ def place_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts
         if abs(share.value - 0.5) > PLACE_MARGIN + share.margin(z):
             yield member, first_or_last_alert(share, others)
         elif effect > SAME_ORDER:
-            yield (
-                member,
-                Alert(
-                    "place",
-                    "The same order of places",
-                    "Ranks the places where responses are shown in nearly the same order every "
-                    f"time: the place decides {percent(effect, 0)} of what it could, over "
-                    f"{share.prompts} prompts. Responses are shuffled, so "
-                    f"{percent(0.0, 0)} is expected.",
-                ),
-            )
+            badge = gettext_noop("The same order of places")
+            values = {"effect": effect, "prompts": share.prompts, "expected": 0.0}
+            yield member, Alert("place", badge, SAME_PLACES, values)
 
 
 def first_or_last_alert(own: Share, others: Share | None) -> Alert:
-    first = own.value > 0.5
-    where = "first" if first else "last"
-    value = own.value if first else 1 - own.value
-    comparison = ""
-    if others is not None:
-        others_value = others.value if first else 1 - others.value
-        comparison = f" For the others it is {percent(others_value, 0)}."
-    return Alert(
-        "place",
-        f"Prefers what came {where}",
-        f"Prefers the response shown {where} in {percent(value, 0)} of {own.whole:.0f} "
-        f"comparisons. Responses are shuffled, so 50 % is expected.{comparison}",
-    )
+    is_first = own.value > 0.5
+    badge, alone, compared = FIRST if is_first else LAST
+    values = {
+        "share": own.value if is_first else 1 - own.value,
+        "comparisons": round(own.whole),
+        "expected": 0.5,
+    }
+    if others is None:
+        return Alert("place", badge, alone, values)
+    values["others"] = others.value if is_first else 1 - others.value
+    return Alert("place", badge, compared, values)
 
 
 def place_effect(wins_VV: Floats) -> float:
@@ -261,15 +259,12 @@ def tie_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
     for member, share, others, z in compare_with_others(stats, "ties", excluded):
         least = share.value - share.margin(z)
         if others is not None and least > max(TIES, others.value + TIES_MARGIN):
-            yield (
-                member,
-                Alert(
-                    "ties",
-                    "Ties nearly everything",
-                    f"Ties {percent(share.value, 0)} of {share.whole:.0f} pairs of responses. The "
-                    f"others tie {percent(others.value, 0)}.",
-                ),
-            )
+            values = {
+                "share": share.value,
+                "comparisons": round(share.whole),
+                "others": others.value,
+            }
+            yield member, Alert("ties", gettext_noop("Ties nearly everything"), TIED, values)
 
 
 def length_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
@@ -278,20 +273,17 @@ def length_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlert
         if others is None:
             continue
         margin = LENGTH_MARGIN + hypot(share.margin(z), others.margin(z))
-        for word, value, others_value in (
-            ("longer", share.value, others.value),
-            ("shorter", 1 - share.value, 1 - others.value),
+        for (badge, text), value, others_value in (
+            (LONGER, share.value, others.value),
+            (SHORTER, 1 - share.value, 1 - others.value),
         ):
             if value > LENGTH and value - others_value > margin:
-                yield (
-                    member,
-                    Alert(
-                        "length",
-                        f"Prefers the {word}",
-                        f"Prefers the {word} response in {percent(value, 0)} of {share.whole:.0f} "
-                        f"comparisons. For the others it is {percent(others_value, 0)}.",
-                    ),
-                )
+                values = {
+                    "share": value,
+                    "comparisons": round(share.whole),
+                    "others": others_value,
+                }
+                yield member, Alert("length", badge, text, values)
 
 
 # ---- agreement near chance ----
@@ -308,16 +300,13 @@ def chance_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlert
         agreed, pairs = stats.agreed_with.between(other_members, other_members)
         others = pooled and rescale(pooled, agreed / 2, pairs / 2)
         if with_others and others and is_near_chance(with_others, others, required_z(len(own))):
-            yield (
-                member,
-                Alert(
-                    "chance",
-                    "Agrees as if by chance",
-                    f"Agrees with the others in {percent(with_others.value, 0)} of "
-                    f"{with_others.whole:.0f} comparisons. They agree with each other in "
-                    f"{percent(others.value, 0)}; chance is {percent(0.5, 0)}.",
-                ),
-            )
+            values = {
+                "share": with_others.value,
+                "comparisons": round(with_others.whole),
+                "others": others.value,
+                "chance": 0.5,
+            }
+            yield member, Alert("chance", gettext_noop("Agrees as if by chance"), CHANCE, values)
 
 
 def rescale(share: Share, part: float, whole: float) -> Share | None:
@@ -329,31 +318,31 @@ def rescale(share: Share, part: float, whole: float) -> Share | None:
 
 def gold_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
     """Yield the labellers who agree with gold rankings hardly more than by chance."""
-    return control_alerts(stats, excluded, GOLD, "Misses gold rankings", "gold rankings")
+    return control_alerts(stats, excluded, GOLD, MISSES_GOLD)
 
 
 def consistency_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
     """Yield the labellers who agree with themselves hardly more than by chance."""
-    reference = "their own earlier rankings of repeated prompts"
-    return control_alerts(stats, excluded, CONSISTENCY, "Not consistent", reference)
+    return control_alerts(stats, excluded, CONSISTENCY, NOT_CONSISTENT)
 
 
 def control_alerts(
-    stats: LabellerStats, excluded: Container[int], kind: str, badge: str, reference: str
+    stats: LabellerStats, excluded: Container[int], kind: str, words: tuple[str, str, str]
 ) -> MemberAlerts:
+    badge, alone, compared = words
     for member, share, others, z in compare_with_others(stats, kind, excluded, MIN_CHECKED):
         if is_near_chance(share, others, z):
-            comparison = f"For the others it is {percent(others.value, 0)}; " if others else ""
-            chance = f"{'chance' if others else 'Chance'} is {percent(0.5, 0)}."
-            yield (
-                member,
-                Alert(
-                    kind,
-                    badge,
-                    f"Agrees with {reference} in {percent(share.value, 0)} of {share.whole:.0f} "
-                    f"comparisons of {share.prompts} prompts. {comparison}{chance}",
-                ),
-            )
+            values = {
+                "share": share.value,
+                "comparisons": round(share.whole),
+                "prompts": share.prompts,
+                "chance": 0.5,
+            }
+            if others is None:
+                yield member, Alert(kind, badge, alone, values)
+            else:
+                values["others"] = others.value
+                yield member, Alert(kind, badge, compared, values)
 
 
 def is_near_chance(own: Share, others: Share | None, z: float) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import combinations
 
 import numpy as np
+from django.utils.translation import gettext_noop
 from numpy.typing import NDArray
 
 from labelapp.quality.ratios import share_with_interval
@@ -19,6 +20,7 @@ from labelapp.quality.results import Figure, PairAgreement
 BOOTSTRAP_SAMPLES = 2000
 BOOTSTRAP_SEED = 0
 MIN_PROMPTS = 5  # with fewer, an interval over prompts would be misleading
+TOO_FEW = gettext_noop("Fewer than 5 prompts: too few for an interval.")
 CELLS = 10_000_000  # of one array of bootstrap draws
 
 Floats = NDArray[np.float64]
@@ -170,7 +172,7 @@ def figure(
     if value is not None and sums.prompts >= MIN_PROMPTS:
         low, high = sums.interval(statistic)
     elif value is not None:
-        why_not = f"Fewer than {MIN_PROMPTS} prompts: too few for an interval."
+        why_not = TOO_FEW
     return Figure(
         name=name,
         unit=unit,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from django.utils.translation import gettext_noop
 from numpy.typing import NDArray
 
 from labelapp.models import MAX_RESPONSES
@@ -166,13 +167,13 @@ class AgreementSums:
     def why_none(self) -> str:
         """Return the reason why no figure can be measured, or an empty string."""
         if not self.rankings:
-            return "Nobody has ranked yet."
+            return gettext_noop("Nobody has ranked yet.")
         if len(self.members) == 1:
-            return "Only one labeller has ranked. Agreement needs at least two."
+            return gettext_noop("Only one labeller has ranked. Agreement needs at least two.")
         if not self.shared_prompts:
-            return "No prompt has been ranked by two labellers."
+            return gettext_noop("No prompt has been ranked by two labellers.")
         if not self.compared:
-            return "No two labellers have ranked the same two responses of a prompt."
+            return gettext_noop("No two labellers have ranked the same two responses of a prompt.")
         return ""
 
 
@@ -222,7 +223,9 @@ def agreement(sums: AgreementSums) -> Figure:
         statistic=ratio,
         chance=0.5,
         why_none=sums.why_none(),
-        undefined="In every pair that two labellers share, at least one of them tied the two.",
+        undefined=gettext_noop(
+            "In every pair that two labellers share, at least one of them tied the two."
+        ),
     )
 
 
@@ -258,7 +261,9 @@ def kendall_tau(sums: AgreementSums) -> Figure:
         statistic=ratio,
         chance=0.0,
         why_none=sums.why_none(),
-        undefined="Of every two labellers of a prompt, one tied all responses that they share.",
+        undefined=gettext_noop(
+            "Of every two labellers of a prompt, one tied all responses that they share."
+        ),
     )
 
 
@@ -273,9 +278,9 @@ def krippendorff_alpha(sums: AgreementSums) -> Figure:
         chance=0.0,
         why_none=sums.why_none(),
         undefined=(
-            "Everybody gave all responses the same rank."
+            gettext_noop("Everybody gave all responses the same rank.")
             if sums.coincidences.rows
-            else "No two labellers have ranked the same set of responses."
+            else gettext_noop("No two labellers have ranked the same set of responses.")
         ),
     )
 
@@ -298,8 +303,10 @@ def kendall_w(sums: AgreementSums) -> Figure:
         chance=chance,
         why_none=sums.why_none(),
         undefined=(
-            "Everybody tied all responses of the prompts in question."
+            gettext_noop("Everybody tied all responses of the prompts in question.")
             if sums.same_set
-            else "There is no prompt of which all labellers ranked the same set of responses."
+            else gettext_noop(
+                "There is no prompt of which all labellers ranked the same set of responses."
+            )
         ),
     )

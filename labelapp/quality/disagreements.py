@@ -15,12 +15,17 @@ from typing import NamedTuple, Self
 
 from django.db import connection, transaction
 from django.db.models import Count, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import Comment, Disagreement, Origin, Project, Ranking, RankingDisagreement
 from labelapp.quality.rankings import MeasuredRanking
 
 PAGE_SIZE = 50
-FILTERS = {"": "Not adjudicated yet", "adjudicated": "Adjudicated", "all": "All"}  # by ?show=
+FILTERS = {  # by ?show=
+    "": _("Not adjudicated yet"),
+    "adjudicated": _("Adjudicated"),
+    "all": _("All"),
+}
 ADJUDICATED = Ranking.objects.counting().filter(origin=Origin.ADJUDICATED)
 
 BATCH = 2000  # prompts

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
+from django.utils.translation import gettext_noop
 
 from labelapp.models import MAX_RESPONSES
 from labelapp.quality.bootstrap import Floats, PairSums, Sums, figure, ratio
@@ -102,7 +103,7 @@ class LabellerStats:
                     statistic=ratio,
                     chance=0.5,
                     why_none=why_none,
-                    undefined="Nobody else ranked the same responses apart.",
+                    undefined=gettext_noop("Nobody else ranked the same responses apart."),
                 ),
             )
             for member in sorted(members, key=lambda member: (-self.rankings[member], member))
@@ -121,15 +122,17 @@ class LabellerStats:
             rankings=rankings,
             median_seconds=float(np.median(seconds)) if seconds else None,
             agreement=agreement,
-            ties=self.share(member, "ties", "No pairs to compare."),
-            first=self.share(member, "first", "The order shown is unknown.", 0.5),
-            longer=self.share(member, "longer", "No lengths to compare."),
-            consistency=self.check(member, CONSISTENCY, "No repeated prompt ranked yet."),
-            gold=self.check(member, GOLD, "No gold prompt ranked yet."),
+            ties=self.share(member, "ties", gettext_noop("No pairs to compare.")),
+            first=self.share(member, "first", gettext_noop("The order shown is unknown."), 0.5),
+            longer=self.share(member, "longer", gettext_noop("No lengths to compare.")),
+            consistency=self.check(
+                member, CONSISTENCY, gettext_noop("No repeated prompt ranked yet.")
+            ),
+            gold=self.check(member, GOLD, gettext_noop("No gold prompt ranked yet.")),
         )
 
     def check(self, member: int | None, kind: str, none_yet: str) -> Figure:
-        tied = "In every pair, at least one of the two rankings is a tie."
+        tied = gettext_noop("In every pair, at least one of the two rankings is a tie.")
         return self.share(member, kind, tied if (member, kind) in self.checked else none_yet, 0.5)
 
     def share(

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import Member, Project
 from labelapp.quality.results import Agreement, Figure, LabellerFigures
@@ -14,13 +17,13 @@ from labelapp.templatetags.figures import percent
 MOST = 20  # labellers in a plot or in the heat map; the table has all
 
 # The figures of a labeller: their attribute, their title in a plot, and the level to compare with.
-FIGURES: Sequence[tuple[str, str, float | None]] = (
-    ("agreement", "Agrees with others, in %", 0.5),
-    ("gold", "Agrees with gold, in %", 0.5),
-    ("consistency", "Agrees with themselves, in %", 0.5),
-    ("ties", "Ties, in % of all pairs", None),
-    ("first", "Prefers what came first, in %", 0.5),
-    ("longer", "Prefers the longer, in %", None),
+FIGURES: Sequence[tuple[str, str | Promise, float | None]] = (
+    ("agreement", _("Agrees with others, in %"), 0.5),
+    ("gold", _("Agrees with gold, in %"), 0.5),
+    ("consistency", _("Agrees with themselves, in %"), 0.5),
+    ("ties", _("Ties, in % of all pairs"), None),
+    ("first", _("Prefers what came first, in %"), 0.5),
+    ("longer", _("Prefers the longer, in %"), None),
 )
 
 Members = Mapping[int, Member]
@@ -30,7 +33,7 @@ def shown_figures(people: Sequence[LabellerFigures]) -> list[str]:
     """Return the figures that some labeller has."""
     return [
         name
-        for name, _, _ in FIGURES
+        for name, *_rest in FIGURES
         if any(getattr(one, name).value is not None for one in people if one.member)
     ]
 
@@ -47,8 +50,8 @@ def labeller_plots(
         known = [one for one in estimates if one is not None]
         if any(one.kind != "baseline" for one in known):
             known.sort(key=lambda one: (one.kind == "baseline", one.value))
-            reference = None if level is None else Reference("chance level", level)
-            plots.append(intervals_plot(f"plot-{name}", title, known, reference=reference))
+            reference = None if level is None else Reference(gettext("chance level"), level)
+            plots.append(intervals_plot(f"plot-{name}", str(title), known, reference=reference))
     return plots
 
 
@@ -80,8 +83,8 @@ def estimate(
 
 def name_of(member: int | None, members: Members) -> str:
     if member is None:
-        return "All together"
-    return members[member].name if member in members else "Former member"
+        return gettext("All together")
+    return members[member].name if member in members else gettext("Former member")
 
 
 def url_of(member: int | None, members: Members, project: Project) -> str:

@@ -1,10 +1,24 @@
 """The results of a measurement, as they are stored and shown."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_noop, ngettext
+from django.utils.translation import gettext_lazy as _
+
 from labelapp.rendering.heat_map import shade
+from labelapp.templatetags.figures import decimal, duration, percent, thousands
+
+UNITS: dict[str, Callable[[int], str]] = {
+    "comparisons": lambda n: ngettext("%(count)s comparison", "%(count)s comparisons", n),
+    "pairs of rankings": lambda n: ngettext(
+        "%(count)s pair of rankings", "%(count)s pairs of rankings", n
+    ),
+    "responses": lambda n: ngettext("%(count)s response", "%(count)s responses", n),
+    "prompts": lambda n: ngettext("%(count)s prompt", "%(count)s prompts", n),
+}
 
 
 @dataclass(frozen=True)
@@ -19,37 +33,83 @@ class Figure:
     low: float | None = None  # 95 % interval; None if too few prompts contribute
     high: float | None = None
     chance: float | None = None  # expected value for labellers who answer at random
-    why_not: str = ""  # why there is no value or, with a value, no interval
+    why_not: str = ""  # in English: why there is no value or, with a value, no interval
+
+    @property
+    def reason(self) -> str:
+        """Return `why_not` in the reader's language."""
+        return gettext(self.why_not) if self.why_not else ""
+
+    @property
+    def counted(self) -> str:
+        """Return the count with its unit in the reader's language."""
+        written = UNITS.get(self.unit, UNITS["comparisons"])(self.count)
+        return written % {"count": thousands(self.count)}
 
 
 # The figures that a stored measurement lacks because an earlier version of Podium made it.
-NOT_MEASURED = Figure("", "comparisons", why_not="Measure again to see it.")
+NOT_MEASURED = Figure("", "comparisons", why_not=gettext_noop("Measure again to see it."))
 
 
 # By kind of alert: where the labeller's page shows the rankings behind it, and the link's words.
 EVIDENCE = {
-    "speed": ("?sort=fastest#rankings", "See their fastest rankings"),
-    "place": ("?sort=newest#rankings", "See the order shown beside their ranks"),
-    "ties": ("?sort=ties#rankings", "See their rankings with most ties"),
-    "length": ("?sort=newest#rankings", "See how often they preferred the longer response"),
-    "chance": ("#rankings", "See the rankings that others disagree with most"),
-    "gold": ("#gold", "See their rankings of gold prompts"),
-    "consistency": ("#consistency", "See their repeated rankings"),
+    "speed": ("?sort=fastest#rankings", _("See their fastest rankings")),
+    "place": ("?sort=newest#rankings", _("See the order shown beside their ranks")),
+    "ties": ("?sort=ties#rankings", _("See their rankings with most ties")),
+    "length": (
+        "?sort=newest#rankings",
+        _("See how often they preferred the longer response"),
+    ),
+    "chance": ("#rankings", _("See the rankings that others disagree with most")),
+    "gold": ("#gold", _("See their rankings of gold prompts")),
+    "consistency": ("#consistency", _("See their repeated rankings")),
+}
+
+
+# How the values of an alert are written: those that are not named here are shares.
+WRITTEN: dict[str, Callable[[float], str]] = {
+    "seconds": duration,
+    "ratio": lambda number: decimal(number, 1),
+    "rankings": thousands,
+    "comparisons": thousands,
+    "prompts": thousands,
 }
 
 
 @dataclass(frozen=True)
 class Alert:
-    """A hint, not a verdict, that a labeller's rankings stand out."""
+    """A hint, not a verdict, that a labeller's rankings stand out.
+
+    The sentences are stored in English and without their values, so that each reader gets them in
+    their own language.
+    """
 
     kind: str
     badge: str  # two or three words
     text: str  # what the labeller does, and what the others do
+    values: Mapping[str, float] = field(default_factory=dict)  # of the text, by name
 
     @property
-    def evidence(self) -> tuple[str, str]:
+    def title(self) -> str:
+        """Return the badge in the reader's language."""
+        return gettext(self.badge)
+
+    @property
+    def sentence(self) -> str:
+        """Return the text in the reader's language."""
+        if not self.values:  # an earlier version of Podium stored it in English
+            return self.text
+        written = {name: WRITTEN.get(name, whole_percent)(n) for name, n in self.values.items()}
+        return gettext(self.text) % written
+
+    @property
+    def evidence(self) -> tuple[str, str | Promise]:
         """Return the end of the address of the labeller's page, and the words of a link there."""
-        return EVIDENCE.get(self.kind, ("#rankings", "See their rankings"))
+        return EVIDENCE.get(self.kind, ("#rankings", _("See their rankings")))
+
+
+def whole_percent(share: float) -> str:
+    return percent(share, 0)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Length
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from labelapp.db.cache import cached
 from labelapp.models import Placement, Prompt, PromptAgreement, Score, TrainingRun, counting
@@ -23,11 +25,11 @@ MOST_PROMPTS = 2000
 """Held-out prompts that are compared: the interval of more would be hardly narrower."""
 MOST_SLICES = 12
 """Slices of one kind, the largest ones."""
-KINDS = {
-    "length": "Length of the better response",
-    "source": "Source",
-    "responses": "Responses per ranking",
-    "labeller": "Labeller",
+KINDS: dict[str, str | Promise] = {
+    "length": gettext_lazy("Length of the better response"),
+    "source": gettext_lazy("Source"),
+    "responses": gettext_lazy("Responses per ranking"),
+    "labeller": gettext_lazy("Labeller"),
 }
 """The ways to slice the comparisons, with their headings."""
 
@@ -87,7 +89,7 @@ class Evidence:
     def kinds(self) -> list[tuple[str, list[Slice]]]:
         """Return the slices by the heading of their kind."""
         return [
-            (KINDS[kind], list(slices))
+            (str(KINDS[kind]), list(slices))
             for kind, slices in groupby(self.slices, key=lambda one: one.kind)
         ]
 
@@ -147,7 +149,7 @@ def judge(
             yield Judged(
                 prompt,
                 (
-                    ("length", LENGTHS[length_of_better(better[3], worse[3])]),
+                    ("length", str(LENGTHS[length_of_better(better[3], worse[3])])),
                     *(("source", source) for source in sorted(sources)),
                     ("responses", responses_name(len(placed))),
                     ("labeller", labeller),
@@ -227,7 +229,7 @@ def largest(sums: Mapping[tuple[str, str], Sums], kind: str) -> list[tuple[str, 
     """Return the keys of the largest slices of a kind; those of lengths from short to long."""
     keys = [key for key in sums if key[0] == kind]
     keys.sort(key=lambda key: (-sum(row[2] for row in sums[key].values()), key))
-    names = list(LENGTHS.values())
+    names = list(map(str, LENGTHS.values()))
     if kind == "length":
         keys.sort(key=lambda key: names.index(key[1]))
     return keys[:MOST_SLICES] if len(keys) > 1 else []

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import MAX_RESPONSES, PromotionGates
 from labelapp.rendering.letters import letter
@@ -24,8 +26,8 @@ class MoveForm(forms.Form):
 
     reason = forms.CharField(
         max_length=1000,
-        label="Why?",
-        help_text="Kept with the promotion, for those who ask later.",
+        label=_("Why?"),
+        help_text=_("Kept with the promotion, for those who ask later."),
         widget=forms.Textarea(attrs={"rows": 2}),
     )
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
@@ -35,7 +37,7 @@ class MoveForm(forms.Form):
         super().__init__(*args, **kwargs)
         if blocked:
             self.fields["anyway"] = forms.BooleanField(
-                label="Promote although a gate is not passed"
+                label=_("Promote although a gate is not passed")
             )
 
 
@@ -44,13 +46,15 @@ class GatesForm(forms.ModelForm):
         model = PromotionGates
         fields = ["beats_baselines", "beats_champion", "most_points_lost"]
         labels = {
-            "beats_baselines": "Measurably better than every baseline",
-            "beats_champion": "Measurably better than the champion",
-            "most_points_lost": "No slice measurably worse by more than",
+            "beats_baselines": _("Measurably better than every baseline"),
+            "beats_champion": _("Measurably better than the champion"),
+            "most_points_lost": _("No slice measurably worse by more than"),
         }
         help_texts = {
-            "most_points_lost": "Percentage points of accuracy, for each source, length, number of"
-            " responses and labeller with at least 5 held-out prompts. Empty: no such gate.",
+            "most_points_lost": _(
+                "Percentage points of accuracy, for each source, length, number of responses and "
+                "labeller with at least 5 held-out prompts. Empty: no such gate."
+            ),
         }
         widgets = {"most_points_lost": forms.NumberInput(attrs={"step": "0.1", "min": "0"})}
 
@@ -58,8 +62,8 @@ class GatesForm(forms.ModelForm):
 class TokenForm(forms.Form):
     name = forms.CharField(
         max_length=100,
-        label="Who uses it",
-        widget=forms.TextInput(attrs={"placeholder": "GRPO on cluster A"}),
+        label=_("Who uses it"),
+        widget=forms.TextInput(attrs={"placeholder": _("GRPO on cluster A")}),
     )
 
 
@@ -75,7 +79,10 @@ class PlaygroundForm(forms.Form):
     """A prompt, responses, and the versions that score them."""
 
     prompt = forms.CharField(
-        max_length=MOST_CHARACTERS, strip=False, widget=forms.Textarea(attrs={"rows": 4})
+        label=_("Prompt"),
+        max_length=MOST_CHARACTERS,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
     )
 
     def __init__(
@@ -83,9 +90,9 @@ class PlaygroundForm(forms.Form):
     ) -> None:
         """Take the versions to choose from, and the number of responses to begin with."""
         super().__init__(*args, **kwargs)
-        self.fields["version"] = VersionField(versions, label="Version", empty_label=None)
+        self.fields["version"] = VersionField(versions, label=_("Version"), empty_label=None)
         self.fields["other"] = VersionField(
-            versions, label="Beside", required=False, empty_label="no other version"
+            versions, label=_("Beside"), required=False, empty_label=_("no other version")
         )
         if has_messages:
             del self.fields["prompt"]
@@ -94,7 +101,7 @@ class PlaygroundForm(forms.Form):
                 required=False,
                 strip=False,
                 max_length=MOST_CHARACTERS,
-                label=f"Response {letter(number)}",
+                label=gettext("Response %(letter)s") % {"letter": letter(number)},
                 widget=forms.Textarea(attrs={"rows": 4}),
             )
 
@@ -112,7 +119,7 @@ class PlaygroundForm(forms.Form):
         cleaned = super().clean() or self.cleaned_data
         names = [name for name in self.fields if name.startswith("response_")]
         if not any((cleaned.get(name) or "").strip() for name in names):
-            raise forms.ValidationError("Enter at least one response.")
+            raise forms.ValidationError(_("Enter at least one response."))
         if cleaned.get("other") is not None and cleaned.get("other") == cleaned.get("version"):
             cleaned["other"] = None
         return cleaned

@@ -90,9 +90,15 @@ def slices_gate(evidence: Evidence, most: float) -> Iterator[Gate]:
     number = thousands(len(measured))
     shown = [f"{title(one)}: {in_words(one)}" for one in worse[:MOST_SHOWN]]
     if len(worse) > MOST_SHOWN:
-        shown.append(f"{thousands(len(worse) - MOST_SHOWN)} more in the table")
-    detail = f"{'; '.join(shown)}." if worse else f"Of {number} slices with enough prompts, none."
-    detail += " The intervals of slices are wide enough to hold together, however many they are."
+        more = _("%(number)s more in the table")
+        shown.append(more % {"number": thousands(len(worse) - MOST_SHOWN)})
+    found = (
+        f"{'; '.join(shown)}."
+        if worse
+        else _("Of %(number)s slices with enough prompts, none.") % {"number": number}
+    )
+    width = _("The intervals of slices are wide enough to hold together, however many they are.")
+    detail = f"{found} {width}"
     yield Gate(condition, not worse, detail)
 
 
@@ -113,13 +119,21 @@ def too_few(whole: Slice | None) -> str:
 
 def title(one: Slice) -> str:
     """Return the name of a slice, with its kind where the name alone does not tell."""
-    names = {"length": f"better response {one.name}", "responses": one.name}
-    return names.get(one.kind, f"{one.kind} {one.name}".strip())
+    if one.kind == "length":
+        return _("better response %(name)s") % {"name": one.name}
+    if one.kind == "source":
+        return _("source %(name)s") % {"name": one.name}
+    if one.kind == "labeller":
+        return _("labeller %(name)s") % {"name": one.name}
+    return one.name
 
 
 def in_words(one: Slice) -> str:
     """Return the gain in a slice, as in "+2.0 points (−1.0 to +5.1)"."""
-    return f"{one.points} points{f' ({one.interval})' if one.interval else ''}"
+    if not one.interval:
+        return _("%(points)s points") % {"points": one.points}
+    words = {"points": one.points, "interval": one.interval}
+    return _("%(points)s points (%(interval)s)") % words
 
 
 def headline(evidence: Evidence) -> tuple[str, str]:

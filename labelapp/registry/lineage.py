@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labelapp.models import TrainingRun
 from labelapp.runs import choice
 from labelapp.runs.process import run_folder
@@ -40,15 +42,21 @@ def facts(lineage: dict[str, Any]) -> list[Fact]:
         lineage.get(name) for name in ("rankings", "prompts", "train_rankings")
     )
     lines = [
-        Fact("Run", str(lineage.get("title", ""))),
-        Fact("Model", str(lineage.get("model", ""))),
+        Fact(_("Run"), str(lineage.get("title", ""))),
+        Fact(_("Model"), str(lineage.get("model", ""))),
         Fact(
-            "Rankings",
-            f"{thousands(rankings)} of {thousands(prompts)} prompts" if rankings else "",
+            _("Rankings"),
+            _("%(rankings)s of %(prompts)s prompts")
+            % {"rankings": thousands(rankings), "prompts": thousands(prompts)}
+            if rankings
+            else "",
         ),
-        Fact("Learned from", f"{thousands(learned)} of them" if learned else ""),
-        Fact("SHA-256 of the rankings", str(lineage.get("rankings_sha256", "")), is_code=True),
-        Fact("Digest of the model’s files", str(lineage.get("digest", "")), is_code=True),
+        Fact(
+            _("Learned from"),
+            _("%(learned)s of them") % {"learned": thousands(learned)} if learned else "",
+        ),
+        Fact(_("SHA-256 of the rankings"), str(lineage.get("rankings_sha256", "")), is_code=True),
+        Fact(_("Digest of the model’s files"), str(lineage.get("digest", "")), is_code=True),
     ]
     return [fact for fact in lines if fact.value]
 

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext as _
+
 from labelapp.models import Alias, AliasMove, ModelVersion, TrainingRun, User
 from labelapp.registry import gates, versions
 from labelapp.registry.evidence import Evidence, evidence
@@ -30,22 +34,26 @@ class Promotion:
 
     @property
     def kept(self) -> dict[str, Any]:
-        """Return what is stored of the evidence with the promotion."""
-        return {
-            "headline": self.headline[0] if self.headline else "",
-            "against": self.champion.number if self.champion else None,
-            "gates": [
-                # Without the details, which may name labellers.
-                {"condition": gate.condition, "passed": gate.is_passed}
-                for gate in self.gates
-            ],
-        }
+        """Return what is stored of the evidence with the promotion, in English."""
+        with translation.override(settings.LANGUAGE_CODE):
+            asked = gates.gates_of(self.version.project)
+            return {
+                "headline": self.headline[0] if self.headline else "",
+                "against": self.champion.number if self.champion else None,
+                "gates": [
+                    # Without the details, which may name labellers.
+                    {"condition": gate.condition, "passed": gate.is_passed}
+                    for gate in gates.check(asked, self.run, self.evidence)
+                ],
+            }
 
 
 def prepare(version: ModelVersion) -> Promotion:
     """Compare a version with the champion, and check the gates. Raises RegistryError."""
     if version.run is None:
-        raise versions.RegistryError(f"{version.name} has been withdrawn. Choose another version.")
+        raise versions.RegistryError(
+            _("%(name)s has been withdrawn. Choose another version.") % {"name": version.name}
+        )
     champion = versions.holder(version.project, Alias.CHAMPION)
     found = None
     if champion is not None and champion.run is not None and champion != version:

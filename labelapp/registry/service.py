@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from labelapp.models import ModelVersion
 
@@ -54,8 +55,10 @@ def score(
     """Return the rewards of responses to a prompt. Raises ServiceError."""
     if not is_set_up():
         raise ServiceError(
-            "The reward service is not running. manage.py serve starts it where PyTorch is"
-            " installed."
+            _(
+                "The reward service is not running. manage.py serve starts it where PyTorch is "
+                "installed."
+            )
         )
     path = f"/projects/{version.project.slug}/versions/{version.number}/score"
     body = {"messages": list(messages), "responses": list(responses), "intervals": True}
@@ -64,18 +67,18 @@ def score(
             answer = asked.post(path, json=body)
     except httpx.TimeoutException as error:
         raise ServiceError(
-            "The reward service took too long. It may be loading the model: try again."
+            _("The reward service took too long. It may be loading the model: try again.")
         ) from error
     except httpx.HTTPError as error:
         raise ServiceError(
-            "The reward service does not answer. It may be starting: try again in a few seconds."
+            _("The reward service does not answer. It may be starting: try again in a few seconds.")
         ) from error
     if not answer.is_success:
         raise ServiceError(f"{version.name}: {reason(answer)}.")
     try:
         return rewards_of(version, answer.json())
     except (ValueError, KeyError, TypeError) as error:
-        raise ServiceError("The reward service gave an answer that is not its own.") from error
+        raise ServiceError(_("The reward service gave an answer that is not its own.")) from error
 
 
 def rewards_of(version: ModelVersion, answer: Mapping[str, Any]) -> Rewards:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -48,5 +49,5 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 def revoke(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     token = get_object_or_404(ServiceToken, pk=pk, project=member.project)
     tokens.revoke(token, signed_in(request))
-    messages.success(request, f"The token “{token.name}” is revoked.")
+    messages.success(request, _("The token “%(name)s” is revoked.") % {"name": token.name})
     return redirect("model_service", member.project.slug)

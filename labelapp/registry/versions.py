@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from labelapp.db.writer import write
 from labelapp.models import Alias, AliasMove, ModelVersion, Project, State, TrainingRun, User
@@ -25,9 +27,13 @@ class RegistryError(Exception):
 def reason_not_to_register(run: TrainingRun) -> str:
     """Return why a run cannot become a version, as a sentence, or ""."""
     if run.state != State.DONE:
-        return f"Run {run.pk} has not finished. Only the model of a finished run can be registered."
+        return _(
+            "Run %(number)s has not finished. Only the model of a finished run can be registered."
+        ) % {"number": run.pk}
     if not run.folder or not run_folder(run).model.is_dir():
-        return f"The model of run {run.pk} is no longer on this server. Train it again."
+        return _("The model of run %(number)s is no longer on this server. Train it again.") % {
+            "number": run.pk
+        }
     return ""
 
 
@@ -41,7 +47,7 @@ def register(run: TrainingRun, user: User | None = None) -> ModelVersion:
     with write():
         project = Project.objects.select_for_update().get(pk=run.project_id)
         if not TrainingRun.objects.filter(pk=run.pk).exists():
-            raise RegistryError(f"Run {run.pk} has been deleted.")
+            raise RegistryError(_("Run %(number)s has been deleted.") % {"number": run.pk})
         known = ModelVersion.objects.filter(run=run).first()
         if known is not None:
             return known
@@ -64,11 +70,12 @@ def withdraw(version: ModelVersion, user: User | None = None) -> None:
         for alias, move in current_moves(version.project).items():
             if move.version_id == version.pk:
                 raise RegistryError(
-                    f"{version.name} is the {alias}. Move the alias first, then withdraw it."
+                    _("%(name)s is the %(alias)s. Move the alias first, then withdraw it.")
+                    % {"name": version.name, "alias": _(alias)}
                 )
         withdrawn = ModelVersion.objects.registered().filter(pk=version.pk)
         if not withdrawn.update(run=None, withdrawn_at=timezone.now()):
-            raise RegistryError(f"{version.name} has been withdrawn already.")
+            raise RegistryError(_("%(name)s has been withdrawn already.") % {"name": version.name})
     logger.info("%s withdrew %s of %s", user, version, version.project.slug)
 
 
@@ -109,17 +116,31 @@ def move(
         moves = current_moves(project)
         now = moves[alias].version if alias in moves else None
         if now == version:
-            where = f"{version.name} is the {alias}" if version else f"There is no {alias}"
-            raise RegistryError(f"{where} already.")
-        if (now.number if now else None) != seen:
-            where = f"is {now.name} now" if now else "points to no version now"
-            raise RegistryError(
-                f"Somebody has moved the {alias} since you opened the page: it {where}. Nothing was"
-                " changed."
+            problem = (
+                _("%(name)s is the %(alias)s already.")
+                if version
+                else _("There is no %(alias)s already.")
             )
+            name = version.name if version else ""
+            raise RegistryError(problem % {"name": name, "alias": _(alias)})
+        if (now.number if now else None) != seen:
+            problem = (
+                _(
+                    "Somebody has moved the %(alias)s since you opened the page: it is %(name)s "
+                    "now. Nothing was changed."
+                )
+                if now
+                else _(
+                    "Somebody has moved the %(alias)s since you opened the page: it points to no "
+                    "version now. Nothing was changed."
+                )
+            )
+            raise RegistryError(problem % {"alias": _(alias), "name": now.name if now else ""})
         registered = ModelVersion.objects.registered()
         if version is not None and not registered.filter(pk=version.pk).exists():
-            raise RegistryError(f"{version.name} has been withdrawn. Choose another version.")
+            raise RegistryError(
+                _("%(name)s has been withdrawn. Choose another version.") % {"name": version.name}
+            )
         made = AliasMove.objects.create(
             project=project,
             alias=alias,
@@ -137,7 +158,7 @@ def move(
                 alias=Alias.CHALLENGER,
                 version=None,
                 previous=version,
-                reason="It became the champion.",
+                reason=gettext_noop("It became the champion."),
                 created_by=user,
             )
     logger.info("%s moved the %s of %s: %s", user, alias, project.slug, made)

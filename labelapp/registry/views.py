@@ -7,6 +7,8 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -72,7 +74,7 @@ def set_gates(request: HttpRequest, member: Member) -> HttpResponse:
     if not form.is_valid():
         return index_response(request, member, form, status=422)
     form.save()
-    messages.success(request, "The gates are saved. They are checked at the next promotion.")
+    messages.success(request, _("The gates are saved. They are checked at the next promotion."))
     return redirect("models", member.project.slug)
 
 
@@ -85,7 +87,9 @@ def register(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     except versions.RegistryError as error:
         messages.error(request, str(error))
         return redirect("run", member.project.slug, pk)
-    messages.success(request, f"{run.title} is {version.name} now.")
+    messages.success(
+        request, _("%(run)s is %(name)s now.") % {"run": run.title, "name": version.name}
+    )
     return redirect("model_version", member.project.slug, version.number)
 
 
@@ -120,7 +124,7 @@ def promote(request: HttpRequest, member: Member, number: int) -> HttpResponse:
     champion, blocked = prepared.champion, prepared.is_blocked
     if request.method == "POST":
         if not member.manages:
-            raise PermissionDenied("Only a manager of this project can promote a model.")
+            raise PermissionDenied(_("Only a manager of this project can promote a model."))
         form = MoveForm(request.POST, blocked=blocked)
         if form.is_valid():
             return make_champion(request, member, prepared, form)
@@ -153,7 +157,9 @@ def make_champion(
         messages.error(request, str(error))
         return redirect("model_promote", member.project.slug, version.number)
     messages.success(
-        request, f"{version.name} is the champion. The reward service follows within seconds."
+        request,
+        _("%(name)s is the champion. The reward service follows within seconds.")
+        % {"name": version.name},
     )
     return redirect("models", member.project.slug)
 
@@ -166,16 +172,18 @@ def challenge(request: HttpRequest, member: Member, number: int) -> HttpResponse
     now = versions.holder(member.project, Alias.CHALLENGER)
     try:
         if versions.holder(member.project, Alias.CHAMPION) == version:
-            raise versions.RegistryError(f"{version.name} is the champion. Choose another version.")
+            raise versions.RegistryError(
+                _("%(name)s is the champion. Choose another version.") % {"name": version.name}
+            )
         versions.move(
             Alias.CHALLENGER,
             version,
             project=member.project,
             seen=now.number if now else None,
-            reason="Chosen on the page Models.",
+            reason=gettext_noop("Chosen on the page Models."),
             user=signed_in(request),
         )
-        messages.success(request, f"{version.name} is the challenger.")
+        messages.success(request, _("%(name)s is the challenger.") % {"name": version.name})
     except versions.RegistryError as error:
         messages.error(request, str(error))
     return redirect("models", member.project.slug)
@@ -192,10 +200,10 @@ def no_challenger(request: HttpRequest, member: Member) -> HttpResponse:
             None,
             project=member.project,
             seen=int(seen) if re.fullmatch(r"[0-9]{1,9}", seen) else None,
-            reason="Taken back on the page Models.",
+            reason=gettext_noop("Taken back on the page Models."),
             user=signed_in(request),
         )
-        messages.success(request, "There is no challenger any more.")
+        messages.success(request, _("There is no challenger any more."))
     except versions.RegistryError as error:
         messages.error(request, str(error))
     return redirect("models", member.project.slug)
@@ -209,7 +217,7 @@ def roll_back(request: HttpRequest, member: Member) -> HttpResponse:
     now = versions.holder(member.project, Alias.CHAMPION)
     seen = request.POST.get("seen", "")
     if earlier is None or now is None or str(now.number) != seen:
-        messages.error(request, "The champion has changed since you opened the page.")
+        messages.error(request, _("The champion has changed since you opened the page."))
         return redirect("models", member.project.slug)
     try:
         versions.move(
@@ -217,13 +225,14 @@ def roll_back(request: HttpRequest, member: Member) -> HttpResponse:
             earlier,
             project=member.project,
             seen=now.number,
-            reason=f"Rolled back from {now.name}.",
+            reason=gettext_noop("Rolled back."),
             is_roll_back=True,
             user=signed_in(request),
         )
         messages.success(
             request,
-            f"{earlier.name} is the champion again. The reward service follows within seconds.",
+            _("%(name)s is the champion again. The reward service follows within seconds.")
+            % {"name": earlier.name},
         )
     except versions.RegistryError as error:
         messages.error(request, str(error))
@@ -237,7 +246,9 @@ def withdraw(request: HttpRequest, member: Member, number: int) -> HttpResponse:
     try:
         versions.withdraw(version, signed_in(request))
         messages.success(
-            request, f"{version.name} is withdrawn. Its run and its history are still there."
+            request,
+            _("%(name)s is withdrawn. Its run and its history are still there.")
+            % {"name": version.name},
         )
     except versions.RegistryError as error:
         messages.error(request, str(error))

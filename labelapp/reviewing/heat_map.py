@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from labelapp.models import TrainingRun
 from labelapp.rendering.heat_map import HeatMap, HeatRow
 from labelapp.reviewing.results import Rater, Review
 
 NAMES = {
-    "adjudicated": "Adjudicated",
-    "longer": "Longer wins",
-    "words": "More words win",
+    "adjudicated": gettext_lazy("Adjudicated"),
+    "longer": gettext_lazy("Longer wins"),
+    "words": gettext_lazy("More words win"),
 }
 
 
@@ -34,8 +36,10 @@ def heat_map(review: Review, run: TrainingRun, members: Mapping[int, str]) -> He
 
 def rater_name(rater: Rater, run: TrainingRun, members: Mapping[int, str]) -> str:
     if rater.member is not None:
-        return members.get(rater.member, "removed")
-    return NAMES.get(rater.kind, f"Model of run {run.pk}")
+        return members.get(rater.member, _("removed"))
+    if rater.kind in NAMES:
+        return str(NAMES[rater.kind])
+    return _("Model of run %(number)s") % {"number": run.pk}
 
 
 def rater_url(rater: Rater, run: TrainingRun, members: Mapping[int, str]) -> str:

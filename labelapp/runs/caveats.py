@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object
 from labelapp.rendering.letters import letter
-from labelapp.templatetags.figures import MINUS, percent, points
+from labelapp.templatetags.figures import percent, points, signed
 from training.runs.caveats import FEWEST_PROMPTS, Caveat, caveats, is_measured
 
 CHANCE_LOSS = math.log(2)  # -log sigmoid(0), the loss of guessing without ties as outcomes
@@ -198,4 +198,4 @@ def gain_interval(values: Mapping[str, Any]) -> str:
 
 def gain(value: float) -> str:
     """Return 0.018 as "+1.8", with a minus sign as wide as the plus."""
-    return f"{100 * value:+.1f}".replace("-", MINUS)
+    return signed(100 * value, 1)

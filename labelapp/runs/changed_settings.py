@@ -8,12 +8,12 @@ from typing import Any, cast
 
 from labelapp.models import TrainingRun
 from labelapp.runs.choice import may_have_network
+from labelapp.runs.words import setting_label
 from training.config import (
     BACKBONE_DEFAULTS,
     OLD_NAMES,
     Backbone,
     TrainConfig,
-    label,
     settings_used,
 )
 
@@ -29,7 +29,7 @@ def changed_settings(run: TrainingRun) -> list[str]:
 def in_words(config: Mapping[str, Any], *, network: bool = True) -> list[str]:
     """Return the settings that make a result another one, in words."""
     return [
-        f"{label(name)} {short(value)}"
+        f"{setting_label(name)} {short(value)}"
         for name, value in changed_values(config, network=network).items()
         if name not in MACHINE
     ]

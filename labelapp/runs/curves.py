@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labelapp.rendering.charts import Axis, Chart, Point, Series, Style
+from labelapp.templatetags import figures
 
 Values = Sequence[tuple[float, float]]
 """(step, value) pairs in the order of the steps."""
 
 UNKNOWN = "–"
-STEP = Axis("step")
 MAX_POINTS = 300  # of one line: about as many as can be told apart at its width
 POINTS = 60  # of a noisy line among others: each is a mean over some steps
 SMOOTHING = {"none": 0.0, "light": 0.6, "strong": 0.9}
@@ -42,6 +44,10 @@ class Curves:
     remark: str = ""  # at the end of the legend
 
 
+def step_axis() -> Axis:
+    return Axis(_("step"))
+
+
 def values(lines: Sequence[Mapping[str, Any]], name: str) -> Values:
     """Return the (step, value) pairs of the lines that have both."""
     return [
@@ -65,7 +71,7 @@ def mean(numbers: Sequence[float]) -> float | None:
 
 def decimal(value: float | None, decimals: int = 3) -> str:
     """Return a number with so many decimals, and a dash for one that is not known."""
-    return UNKNOWN if value is None else f"{value:.{decimals}f}"
+    return UNKNOWN if value is None else figures.decimal(value, decimals)
 
 
 def thinned(points: Values, most: int = POINTS) -> Values:

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from labelapp.models.jobs import is_number
 from labelapp.rendering import charts
 from labelapp.runs.words import span
 from labelapp.templatetags.figures import percent, signed
 
-SHORT_NAMES = {"longer_wins": "Longer wins", "word_counts": "Counting words"}
+SHORT_NAMES = {
+    "longer_wins": gettext_lazy("Longer wins"),
+    "word_counts": pgettext_lazy("baseline", "Counting words"),
+}
 """Baselines that are the same for all runs that were judged on the same comparisons."""
 
 
@@ -103,7 +107,10 @@ class Unit:
 
 def signed_span(low: float, high: float) -> str:
     """Return the ends of a difference, as in "−1.2 to +5.0"."""
-    return f"{signed(100 * low, 1)} to {signed(100 * high, 1)}"
+    return _("%(low)s to %(high)s") % {
+        "low": signed(100 * low, 1),
+        "high": signed(100 * high, 1),
+    }
 
 
 PERCENT = Unit("%", "decimal", span)

@@ -47,7 +47,7 @@ def reason_not_to_start(project: Project) -> str:
     Any number of runs may be active: they wait in the queue where workers are few.
     """
     if project.is_archived:
-        return "This project is archived. Restore it to train a model."
+        return _("This project is archived. Restore it to train a model.")
     # A ranking has a comparison if its ranks differ, so that a response is below the first place.
     prompts = Placement.objects.filter(
         counting("ranking__"), rank__in=(2, UNRANKED), ranking__prompt__project=project

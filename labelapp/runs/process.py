@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from labelapp.db.retry import with_retries
 from labelapp.jobs import files, jobs, process
@@ -112,7 +113,9 @@ def failure(returncode: int, progress: Progress | None, log: Path, logged: int) 
     if progress is not None and progress.state == "failed" and progress.reason:
         return progress.reason
     if returncode == -signal.SIGKILL:
-        return "The training process was killed; the machine may have run out of memory."
+        return gettext_noop(
+            "The training process was killed; the machine may have run out of memory."
+        )
     lines = tail(log, min(4096, log.stat().st_size - logged)).splitlines()
     if lines and lines[-1].startswith("error: "):
         return lines[-1].removeprefix("error: ")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 from django.conf import settings
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.translation import gettext as _
 
 SECONDS = 30.0
 SENT = ("accept", "accept-encoding", "content-type", "if-none-match", "range")
@@ -23,7 +24,7 @@ def answer(request: HttpRequest, path: str) -> StreamingHttpResponse:
     """Return TensorBoard's answer to a request. Raises NotRunningError."""
     if not settings.TENSORBOARD_URL:
         raise NotRunningError(
-            "TensorBoard is not running. manage.py serve starts it where it is installed."
+            _("TensorBoard is not running. manage.py serve starts it where it is installed.")
         )
     client = httpx.Client(timeout=SECONDS, trust_env=False)  # no proxy on the way to this machine
     asked = client.build_request(
@@ -40,7 +41,7 @@ def answer(request: HttpRequest, path: str) -> StreamingHttpResponse:
     except httpx.HTTPError as error:
         client.close()
         raise NotRunningError(
-            "TensorBoard does not answer. It may be starting: try again in a few seconds."
+            _("TensorBoard does not answer. It may be starting: try again in a few seconds.")
         ) from error
     response = StreamingHttpResponse(parts(client, found), status=found.status_code)
     for name in RETURNED:

@@ -6,6 +6,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
@@ -84,7 +85,9 @@ def flips_context(
 def tensorboard(request: HttpRequest, path: str = "") -> HttpResponseBase:
     """Pass a request on to TensorBoard, which shows the runs of all projects."""
     if not signed_in(request).is_staff:
-        raise PermissionDenied("Only administrators can open TensorBoard: it shows all projects.")
+        raise PermissionDenied(
+            _("Only administrators can open TensorBoard: it shows all projects.")
+        )
     try:
         return board.answer(request, path)
     except board.NotRunningError as error:

@@ -1,9 +1,15 @@
 """Figures in words, as the pages of runs say them."""
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
-from labelapp.templatetags.figures import points
+from labelapp.templatetags.figures import decimal, points
+from training.config import label
+
+
+def setting_label(name: str) -> str:
+    """Return the name of a setting in words."""
+    return pgettext("setting", label(name))
 
 
 def span(low: object, high: object) -> str:
@@ -21,4 +27,4 @@ def rounded(seconds: float) -> str:
         number = max(1, round(seconds / 60))
         return ngettext("%(number)s minute", "%(number)s minutes", number) % {"number": number}
     hours = seconds / 3600
-    return _("%(number)s hours") % {"number": f"{hours:.1f}" if hours < 10 else round(hours)}
+    return _("%(number)s hours") % {"number": decimal(hours, 1) if hours < 10 else round(hours)}

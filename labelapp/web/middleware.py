@@ -22,8 +22,19 @@ class PageRequest(HttpRequest):
     translated: bool
 
 
+# The modules whose pages are only in English. tests/labelapp/web/test_languages.py checks that the
+# others say nothing that is not translated.
+IN_ENGLISH = (
+    "django.contrib.admin",  # the tables, with the names of their fields
+    "labelapp.admin",
+)
+
+
 def translated(view: View) -> View:
-    """Mark a view whose page is available in every language; other pages are in English."""
+    """Mark a view whose page is available in every language.
+
+    Other pages are available in the complete languages alone, and in English.
+    """
     view.translated = True  # type: ignore[attr-defined]
     return view
 
@@ -38,18 +49,27 @@ def only_complete(request: PageRequest) -> None:
         translation.activate(settings.LANGUAGE_CODE)
 
 
-class LanguageMiddleware(LocaleMiddleware):
-    """Activate the user's language, but only for translated views."""
+def is_translated(view: View, language: str) -> bool:
+    """Return whether the page of a view is available in a language."""
+    if getattr(view, "translated", False):
+        return True
+    return language in settings.COMPLETE_LANGUAGES and not view.__module__.startswith(IN_ENGLISH)
 
-    def process_request(self, request: HttpRequest) -> None:
+
+class LanguageMiddleware(LocaleMiddleware):
+    """Activate the user's language, but only for pages that are available in it."""
+
+    def process_request(self, request: PageRequest) -> None:  # type: ignore[override]
         super().process_request(request)
-        # English until process_view, which is not called for a URL that matches no view.
-        translation.activate(settings.LANGUAGE_CODE)
+        # Until process_view, which is not called for a URL that matches no view.
+        self.activate(request, request.LANGUAGE_CODE in settings.COMPLETE_LANGUAGES)
 
     def process_view(self, request: PageRequest, view: View, args: Any, kwargs: Any) -> None:
-        request.translated = getattr(view, "translated", False)
-        if request.translated:
-            translation.activate(request.LANGUAGE_CODE)
+        self.activate(request, is_translated(view, request.LANGUAGE_CODE))
+
+    def activate(self, request: PageRequest, is_available: bool) -> None:
+        request.translated = is_available
+        translation.activate(request.LANGUAGE_CODE if is_available else settings.LANGUAGE_CODE)
 
 
 class FaultMiddleware:

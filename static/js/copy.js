@@ -1,7 +1,7 @@
 /** Buttons that copy what a field holds: <button data-copies="id of the field">. */
 
-const COPIED = "Copied.";
-const SELECTED = "It is selected: copy it with Ctrl+C, or ⌘C on a Mac.";
+const COPIED = gettext("Copied.");
+const SELECTED = gettext("It is selected: copy it with Ctrl+C, or ⌘C on a Mac.");
 
 /**
  * Whether the text is in the clipboard now. Browsers lend theirs to https and to this machine only.

@@ -61,7 +61,8 @@ function send(form, size) {
   request.upload.addEventListener("progress", (event) => {
     const share = Math.min(event.loaded / (event.total || size || 1), 1);
     if (bar) bar.value = share;
-    if (said) said.textContent = share < 1 ? `${Math.floor(100 * share)}\u202f% sent` : "Reading the file…";
+    const sent = interpolate(gettext("%(share)s sent"), { share: `${Math.floor(100 * share)}\u202f%` }, true);
+    if (said) said.textContent = share < 1 ? sent : gettext("Reading the file…");
   });
   request.addEventListener("load", () => {
     if (request.status < 400 && request.responseURL !== location.href) {

@@ -5,9 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.utils import timezone
+from django.utils import timezone, translation
 
-from labelapp.templatetags.figures import ago, duration, percent, points, signed
+from labelapp.templatetags.figures import ago, duration, percent, points, signed, thousands
 
 
 def test_shares_are_percentages_with_one_decimal() -> None:
@@ -40,7 +40,15 @@ def test_times_are_in_the_units_that_people_say() -> None:
 def test_how_long_ago_is_said_in_the_largest_unit() -> None:
     now = timezone.now()
     assert ago(now - timedelta(seconds=20)) == "just now"
-    assert ago(now - timedelta(hours=3, minutes=20)) == "3\xa0hours ago"
+    assert ago(now - timedelta(hours=3, minutes=20)) == "3\xa0hours\xa0ago"
+
+
+def test_figures_follow_the_language() -> None:
+    with translation.override("de"):
+        assert percent(0.7183) == "71,8\u202f%"
+        assert signed(-1.8391) == "\u22121,84"
+        assert thousands(1234567) == "1.234.567"
+        assert ago(timezone.now() - timedelta(days=3)) == "vor\xa03\xa0Tagen"
 
 
 def test_no_page_can_break_a_line_before_a_percent_sign() -> None:

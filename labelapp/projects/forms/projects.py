@@ -43,6 +43,7 @@ class SettingsForm(VersionedForm, forms.ModelForm):
     """The settings of a project. Scores and flags that are not posted stay unchanged."""
 
     guidelines = forms.CharField(
+        label=_("Guidelines"),
         required=False,
         max_length=MAX_GUIDELINES,
         widget=forms.Textarea(attrs={"spellcheck": "true"}),
@@ -105,6 +106,12 @@ class SettingsForm(VersionedForm, forms.ModelForm):
             "daily_target",
         ]
         labels = {
+            "name": _("Name"),
+            "slug": _("Slug"),
+            "responses_per_ranking": _("Responses per ranking"),
+            "rankings_per_prompt": _("Rankings per prompt"),
+            "ties_allowed": _("Ties allowed"),
+            "paused": _("Paused"),
             "rank_top": _("Rank only the best"),
             "lease_minutes": _("Return a prompt to the queue after (minutes)"),
             "gold_share": _("Gold prompts (percent)"),
@@ -116,6 +123,8 @@ class SettingsForm(VersionedForm, forms.ModelForm):
             "reviewers_train": _("Reviewers may train models and export rankings"),
         }
         help_texts = {
+            "ties_allowed": _("May two responses share a rank?"),
+            "paused": _("Labellers get no new prompt; what they have begun is kept."),
             "responses_per_ranking": _(
                 "From 4 to 9. If a prompt has more responses, each labeller sees a random "
                 "selection of this many."
@@ -296,8 +305,9 @@ class GuidelinesForm(forms.ModelForm):
 class DuplicateForm(forms.Form):
     """What a copy of a project is called, and what it takes over."""
 
-    name = forms.CharField(max_length=100)
+    name = forms.CharField(label=_("Name"), max_length=100)
     slug = forms.SlugField(
+        label=_("Slug"),
         required=False,
         max_length=50,
         validators=[refuse_reserved],

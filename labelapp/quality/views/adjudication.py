@@ -5,6 +5,7 @@ import re
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labelapp.labelling.forms import RankingForm, posted_uuid
@@ -28,7 +29,7 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     tables = side_by_side(prompt).tables
     table = next((one for one in tables if one.responses_hash == responses_hash), None)
     if table is None:
-        messages.error(request, "Not saved: there are no rankings of these responses any more.")
+        messages.error(request, _("Not saved: there are no rankings of these responses any more."))
         return back_to_prompt(request, member, prompt, "verdicts")
     form = RankingForm(request.POST, letters=list(table.by_letter), project=member.project)
     if not form.is_valid():
@@ -46,7 +47,7 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             key=posted_uuid(request.POST, "key"),
         )
     except adjudication.AdjudicatedMeanwhileError:
-        problem = (
+        problem = _(
             "Somebody else has changed the decision since you opened the page, see above. "
             "Save again to replace it with yours."
         )
@@ -54,9 +55,9 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         return detail_response(request, member, prompt, status=409, entered=entered)
     following = request.POST.get("then", "")
     if re.fullmatch(r"[0-9]{1,18}", following):
-        messages.success(request, f"Decision on prompt {prompt.pk} saved.")
+        messages.success(request, _("Decision on prompt %(number)s saved.") % {"number": prompt.pk})
         return to_prompt(request, member, int(following))
-    messages.success(request, "Decision saved. The labellers’ own rankings are unchanged.")
+    messages.success(request, _("Decision saved. The labellers’ own rankings are unchanged."))
     return back_to_prompt(request, member, prompt, "verdicts")
 
 
@@ -72,7 +73,7 @@ def withdraw(request: HttpRequest, member: Member, pk: int, ranking: int) -> Htt
         origin=Origin.ADJUDICATED,
     )
     if adjudication.withdraw(adjudicated):
-        messages.success(request, "Decision withdrawn. To restore it, save it again.")
+        messages.success(request, _("Decision withdrawn. To restore it, save it again."))
     else:
-        messages.error(request, "This decision was already replaced or withdrawn.")
+        messages.error(request, _("This decision was already replaced or withdrawn."))
     return back_to_prompt(request, member, adjudicated.prompt, "verdicts")

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -71,11 +72,14 @@ def make_entry(table: Table, entered: RankingInput | None, problems: list[str]) 
         initial, prefilled = entered, ""
     elif before is not None:
         initial = RankingInput.from_ranking(before.ranking, table.by_letter)
-        withdrawn = "" if before is table.adjudicated else " (withdrawn)"
-        prefilled = f"Filled in with {before.name}’s decision{withdrawn}."
+        prefilled = (
+            _("Filled in with %(name)s’s decision.")
+            if before is table.adjudicated
+            else _("Filled in with %(name)s’s withdrawn decision.")
+        ) % {"name": before.name}
     else:
         initial = RankingInput(table.majority)
-        prefilled = "Filled in with the majority of labellers." if table.majority else ""
+        prefilled = _("Filled in with the majority of labellers.") if table.majority else ""
     return Entry(
         initial=initial,
         prefilled=prefilled,
@@ -194,7 +198,7 @@ def delete_comment(request: HttpRequest, member: Member, pk: int, comment_pk: in
         prompt__project=member.project,
     )
     if not comments.may_delete(deleted, member):
-        raise PermissionDenied("Only its author or a manager can delete a comment.")
+        raise PermissionDenied(_("Only its author or a manager can delete a comment."))
     comments.delete(deleted)
-    messages.success(request, "Comment deleted.")
+    messages.success(request, _("Comment deleted."))
     return back_to_prompt(request, member, deleted.prompt, "comments")

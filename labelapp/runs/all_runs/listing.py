@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from django.http import QueryDict
 from django.utils.http import urlencode
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from labelapp.models import Project, State
 from labelapp.models.jobs import as_object, is_number
@@ -68,7 +68,7 @@ class Entry:
 
     @property
     def title(self) -> str:
-        return self.name or f"Run {self.pk}"
+        return self.name or gettext("Run %(number)s") % {"number": self.pk}
 
     @property
     def is_judged(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from django.utils import timezone
-from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from labelapp.models import State, TrainingRun
 from labelapp.models.jobs import as_object, is_number
@@ -15,6 +15,7 @@ from labelapp.runs.caveats import few_prompts, gain
 from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate
 from labelapp.runs.time_left import training_seconds_left
 from labelapp.runs.words import rounded, span
+from labelapp.templatetags.figures import thousands
 
 SETTINGS_SHOWN = 3
 FEWEST_STEPS = 3  # before the time that is left is estimated
@@ -72,13 +73,27 @@ def sections(
 
 def heading(entry: Entry) -> str:
     """Return what the runs of a section were judged on."""
-    pinned = "Pinned: " if entry.is_pinned else ""
     if not entry.is_judged:
-        return capfirst(f"{pinned}not judged")
-    found = f"{pinned}judged on {entry.letter}"
+        return _("Pinned: not judged") if entry.is_pinned else _("Not judged")
+    words = {"letter": entry.letter}
     if isinstance(entry.comparisons, int) and isinstance(entry.prompts, int):
-        found += f", {entry.comparisons:,} comparisons of {entry.prompts:,} held-out prompts"
-    return capfirst(found)
+        words |= {
+            "comparisons": thousands(entry.comparisons),
+            "prompts": thousands(entry.prompts),
+        }
+        found = (
+            _(
+                "Pinned: judged on %(letter)s, %(comparisons)s comparisons of %(prompts)s "
+                "held-out prompts"
+            )
+            if entry.is_pinned
+            else _(
+                "Judged on %(letter)s, %(comparisons)s comparisons of %(prompts)s held-out prompts"
+            )
+        )
+    else:
+        found = _("Pinned: judged on %(letter)s") if entry.is_pinned else _("Judged on %(letter)s")
+    return found % words
 
 
 def row(run: TrainingRun, letter: str, axis: Axis) -> Row:
@@ -108,7 +123,7 @@ def interval(lead: leads.Lead | None) -> str:
     """Return the interval of a lead in points, or "" where there is none."""
     if lead is None or lead.gain.low is None or lead.gain.high is None:
         return ""
-    return f"{gain(lead.gain.low)} to {gain(lead.gain.high)}"
+    return _("%(low)s to %(high)s") % {"low": gain(lead.gain.low), "high": gain(lead.gain.high)}
 
 
 def plot(run: TrainingRun, lead: leads.Lead | None, axis: Axis) -> Plot | None:
@@ -127,7 +142,7 @@ def plot(run: TrainingRun, lead: leads.Lead | None, axis: Axis) -> Plot | None:
 def people_of(run: TrainingRun) -> Estimate | None:
     """Return how often two labellers agree on the held-out prompts of a run."""
     agreement = as_object(as_object(run.metrics.get("labellers_agree")).get("held_out"))
-    return estimate("Two people", "people", agreement, "agreement")
+    return estimate(_("Two people"), "people", agreement, "agreement")
 
 
 def common_axis(runs: Sequence[TrainingRun]) -> Axis:

@@ -4,18 +4,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from labelapp.models import TrainingRun
 from labelapp.rendering.charts import Axis, Reference, Series, line_chart
 from labelapp.runs.caveats import CHANCE_LOSS
 from labelapp.runs.curves import (
-    STEP,
     Curves,
     LegendItem,
     Values,
     decimal,
     line,
     mean,
+    step_axis,
     thinned,
     values,
 )
@@ -25,16 +27,16 @@ from training.runs.folder import RunFolder
 
 TABLE_ROWS = 30  # of one run
 COLUMNS = [
-    "Run",
-    "Step",
-    "Training loss",
-    "Held-out log loss",
-    "Training accuracy",
-    "Held-out accuracy",
+    gettext_lazy("Run"),
+    gettext_lazy("Step"),
+    gettext_lazy("Training loss"),
+    gettext_lazy("Held-out log loss"),
+    gettext_lazy("Training accuracy"),
+    gettext_lazy("Held-out accuracy"),
 ]
-HOW_TO_READ = (
-    "Held-out loss is the log loss, the same measure for all runs. Training loss is what each run"
-    " minimises, and depends on its settings. The dashed line is chance level."
+HOW_TO_READ = gettext_lazy(
+    "Held-out loss is the log loss, the same measure for all runs. Training loss is what each run "
+    "minimises, and depends on its settings. The dashed line is chance level."
 )
 
 
@@ -64,7 +66,12 @@ class RunCurves:
                 mean([value for at, value in values if before < at <= step])
                 for values in (self.train_loss, self.train_accuracy)
             )
-            row = [f"Run {self.run.pk}", thousands(round(step)), decimal(losses), decimal(loss)]
+            row = [
+                _("Run %(number)s") % {"number": self.run.pk},
+                thousands(round(step)),
+                decimal(losses),
+                decimal(loss),
+            ]
             rows.append([*row, percent(hits), percent(accuracies.get(step))])
             before = step
         stride = -(-len(rows) // TABLE_ROWS) or 1
@@ -81,46 +88,53 @@ def curves_of_runs(
     read = [read_run(run, str(n), is_apart=run in apart) for n, run in enumerate(runs, 1)]
     loss = line_chart(
         "plot-loss",
-        "Loss by step",
+        _("Loss by step"),
         [training(one, one.train_loss) for one in read]
         + [held_out(one, one.log_loss) for one in read if not one.is_apart],
-        x=STEP,
-        y=Axis("loss", decimals=3),
-        reference=Reference("chance level", CHANCE_LOSS),
+        x=step_axis(),
+        y=Axis(_("loss"), decimals=3),
+        reference=Reference(_("chance level"), CHANCE_LOSS),
     )
     accuracy = line_chart(
         "plot-accuracy",
-        "Accuracy by step",
+        _("Accuracy by step"),
         [training(one, one.train_accuracy, 100) for one in read]
         + [held_out(one, one.accuracy, 100) for one in read if not one.is_apart],
-        x=STEP,
-        y=Axis("accuracy", "%", decimals=1),
-        reference=Reference("chance level", 50),
+        x=step_axis(),
+        y=Axis(_("accuracy"), "%", decimals=1),
+        reference=Reference(_("chance level"), 50),
     )
     charts = [chart for chart in (loss, accuracy) if chart is not None]
     if not charts:
         return None
     return Curves(
         key="curves",
-        title="Curves",
+        title=_("Curves"),
         charts=charts,
         legend=[
-            LegendItem(f"Run {one.run.pk}", one.colour, "thick", is_level=not one.took_steps)
+            LegendItem(
+                _("Run %(number)s") % {"number": one.run.pk},
+                one.colour,
+                "thick",
+                is_level=not one.took_steps,
+            )
             for one in read
         ],
-        columns=COLUMNS,
+        columns=[str(column) for column in COLUMNS],
         rows=[row for one in read for row in one.rows],
-        notes=[HOW_TO_READ, *notes(read)],
-        remark="thick: held-out prompts, thin: training",
+        notes=[str(HOW_TO_READ), *notes(read)],
+        remark=_("thick: held-out prompts, thin: training"),
     )
 
 
 def training(one: RunCurves, points: Values, factor: float = 1) -> Series:
-    return line(f"Run {one.run.pk}, training", thinned(points), one.colour, "thin", factor)
+    name = _("Run %(number)s, training") % {"number": one.run.pk}
+    return line(name, thinned(points), one.colour, "thin", factor)
 
 
 def held_out(one: RunCurves, points: Values, factor: float = 1) -> Series:
-    return line(f"Run {one.run.pk}, held-out", points, one.colour, "thick", factor)
+    name = _("Run %(number)s, held-out") % {"number": one.run.pk}
+    return line(name, points, one.colour, "thick", factor)
 
 
 def read_run(run: TrainingRun, colour: str, *, is_apart: bool) -> RunCurves:
@@ -146,14 +160,20 @@ def notes(read: Sequence[RunCurves]) -> list[str]:
     found = []
     if linear:
         found.append(
-            f"The dotted lines are linear models, which are fitted at once: {names(linear)}."
+            _("The dotted lines are linear models, which are fitted at once: %(runs)s.")
+            % {"runs": names(linear)}
         )
     if apart:
-        found.append(f"Held-out values on other comparisons are in the table only: {names(apart)}.")
+        found.append(
+            _("Held-out values on other comparisons are in the table only: %(runs)s.")
+            % {"runs": names(apart)}
+        )
     if unknown:
-        found.append(f"No held-out values by step are known of {names(unknown)}.")
+        found.append(
+            _("No held-out values by step are known of %(runs)s.") % {"runs": names(unknown)}
+        )
     return found
 
 
 def names(runs: Sequence[RunCurves]) -> str:
-    return get_text_list([f"run {one.run.pk}" for one in runs], "and")
+    return get_text_list([_("run %(number)s") % {"number": one.run.pk} for one in runs], _("and"))

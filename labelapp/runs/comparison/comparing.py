@@ -16,8 +16,9 @@ from labelapp.runs.caveats import gain
 from labelapp.runs.paired_bootstrap import Gain, gains, read_judgements
 from labelapp.runs.process import run_folder
 from labelapp.runs.run_verdict import Verdict, share_of
+from labelapp.runs.words import setting_label
 from labelapp.templatetags.figures import points
-from training.config import OLD_NAMES, TrainConfig, label
+from training.config import OLD_NAMES, TrainConfig
 from training.runs.caveats import is_measured
 
 FEWEST, MOST = 2, 8
@@ -163,7 +164,7 @@ def why_not_comparable(run: TrainingRun, reference: TrainingRun) -> str:
     differ = [name for name in DECIDE_COMPARISONS if configs[0].get(name) != configs[1].get(name)]
     words = {"number": reference.pk}
     if differ:
-        names = get_text_list([label(name) for name in differ], _("and"))
+        names = get_text_list([setting_label(name) for name in differ], _("and"))
         return ngettext(
             "it was judged on other held-out comparisons than run %(number)s, because %(settings)s"
             " differs.",

@@ -1,6 +1,7 @@
 """Plots of compared runs: their accuracies, and the differences from the reference."""
 
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from labelapp.models.jobs import as_object
 from labelapp.rendering.charts import Chart, Reference
@@ -25,13 +26,15 @@ def plots(comparison: RunComparison) -> list[Chart]:
     baselines = as_object(reference.held_out.get("baselines"))
     for name, found in baselines.items():
         if name in SHORT_NAMES:
-            accuracies.append(estimate(SHORT_NAMES[name], "baseline", as_object(found), "accuracy"))
+            accuracies.append(
+                estimate(str(SHORT_NAMES[name]), "baseline", as_object(found), "accuracy")
+            )
     agreement = as_object(as_object(reference.run.metrics.get("labellers_agree")).get("held_out"))
-    accuracies.append(estimate("Two people", "people", agreement, "agreement"))
+    accuracies.append(estimate(_("Two people"), "people", agreement, "agreement"))
     found = [one for one in accuracies if one is not None]
     if len(together) < 2 or not found:
         return []
-    drawn = [intervals_plot("accuracies", "Held-out accuracy, in %", found)]
+    drawn = [intervals_plot("accuracies", _("Held-out accuracy, in %"), found)]
     differences = [
         Estimate(
             capfirst(one.name), "run", one.gain.value, one.gain.low, one.gain.high,
@@ -41,7 +44,7 @@ def plots(comparison: RunComparison) -> list[Chart]:
         if one.gain is not None
     ]  # fmt: skip
     if any(one.value or one.low for one in differences):
-        title = f"Difference from {reference.name}, in points"
-        no_difference = Reference("no difference", 0.0)
+        title = _("Difference from %(run)s, in points") % {"run": reference.name}
+        no_difference = Reference(_("no difference"), 0.0)
         drawn.append(intervals_plot("differences", title, differences, POINTS, no_difference))
     return drawn

@@ -11,9 +11,9 @@ from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import leads
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparison.comparing import ComparedRun, RunComparison
-from labelapp.runs.words import span
-from labelapp.templatetags.figures import duration, memory, percent, thousands
-from training.config import TrainConfig, label
+from labelapp.runs.words import setting_label, span
+from labelapp.templatetags.figures import decimal, duration, memory, percent, thousands
+from training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def settings_that_differ(runs: Sequence[ComparedRun]) -> tuple[list[Row], str]:
     defaults = TrainConfig().to_json()
     names = dict.fromkeys(name for one in runs for name in one.config)
     rows = [
-        Row(capfirst(label(name)), default_hint(defaults, name), [
+        Row(capfirst(setting_label(name)), default_hint(defaults, name), [
             setting_cell(one.config.get(name), defaults.get(name)) for one in runs
         ])
         for name in names
@@ -101,7 +101,7 @@ def held_out_rows(comparison: RunComparison) -> list[Row]:
         Row(
             _("Log loss"),
             _("lower is better; 0.693 is chance level"),
-            [Cell(decimal(one.held_out.get("log_loss"))) for one in runs],
+            [Cell(three_decimals(one.held_out.get("log_loss"))) for one in runs],
         ),
         Row(_("Lead over the best baseline"), _("in points"), [best_baseline(one) for one in runs]),
         Row(
@@ -185,6 +185,6 @@ def counted(figures: dict[str, Any], rankings: str, prompts: str) -> Cell:
     )
 
 
-def decimal(value: object) -> str:
+def three_decimals(value: object) -> str:
     """Return a figure with three decimals, and a dash for a value that is not known."""
-    return f"{value:.3f}" if is_number(value) else "–"
+    return decimal(value, 3) if is_number(value) else "–"

@@ -11,7 +11,8 @@ from labelapp.models.jobs import is_number
 from labelapp.runs import changed_settings
 from labelapp.runs.paired_bootstrap import Gain, Judgements, gains, read_judgements
 from labelapp.runs.process import run_folder
-from training.config import OLD_NAMES, label
+from labelapp.runs.words import setting_label
+from training.config import OLD_NAMES
 
 
 @dataclass
@@ -153,7 +154,7 @@ def is_default(run: TrainingRun, names: Sequence[str]) -> bool:
 def in_words(values: Mapping[str, Any]) -> str:
     """Return values of settings in words."""
     return ", ".join(
-        f"{label(name)} {changed_settings.short(value)}" for name, value in values.items()
+        f"{setting_label(name)} {changed_settings.short(value)}" for name, value in values.items()
     )
 
 
@@ -169,6 +170,6 @@ def varied(grid: Grid) -> dict[str, list[Any]]:
 def varied_in_words(grid: Grid) -> list[str]:
     """Return each setting that varies with its values, as in "epochs: 1, 2, 4"."""
     return [
-        f"{label(name)}: {', '.join(changed_settings.short(value) for value in values)}"
+        f"{setting_label(name)}: {', '.join(changed_settings.short(value) for value in values)}"
         for name, values in varied(grid).items()
     ]

@@ -4,6 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.rendering.charts import Chart
@@ -14,11 +18,11 @@ from labelapp.templatetags.figures import percent, thousands
 MOST_GROUPS = 20
 WIDEST_GAP = 3  # training counts all wider ones together
 LENGTHS = {
-    "under_half": "less than half as long",
-    "shorter": "shorter",
-    "near_equal": "near-equal",
-    "longer": "longer",
-    "over_twice": "more than twice as long",
+    "under_half": gettext_lazy("less than half as long"),
+    "shorter": gettext_lazy("shorter"),
+    "near_equal": gettext_lazy("near-equal"),
+    "longer": gettext_lazy("longer"),
+    "over_twice": gettext_lazy("more than twice as long"),
 }
 
 
@@ -27,46 +31,52 @@ class Breakdown:
     """One way to group the comparisons."""
 
     key: str  # of the entries of metrics.json
-    title: str
-    note: str
+    title: str | Promise
+    note: str | Promise
     column: str
     name: Callable[[Any], str]
     is_ordered: bool = True  # otherwise the largest group is first
 
 
 def gap_name(gap: int) -> str:
-    return f"{gap} or more ranks apart" if gap >= WIDEST_GAP else f"{gap} apart"
+    if gap >= WIDEST_GAP:
+        return _("%(gap)s or more ranks apart") % {"gap": gap}
+    return _("%(gap)s apart") % {"gap": gap}
 
 
 def responses_name(number: int) -> str:
-    return f"{number} responses"
+    return _("%(number)s responses") % {"number": number}
 
 
 BREAKDOWNS = [
-    Breakdown("by_gap", "By distance in rank", "", "gap", gap_name),
+    Breakdown("by_gap", gettext_lazy("By distance in rank"), "", "gap", gap_name),
     Breakdown(
         "by_length",
-        "By length difference",
-        "Of the response that people prefer, beside the other one. A model that goes by length is"
-        " good where it is longer, and bad where it is shorter.",
+        gettext_lazy("By length difference"),
+        gettext_lazy(
+            "Of the response that people prefer, beside the other one. A model that goes by length "
+            "is good where it is longer, and bad where it is shorter."
+        ),
         "length",
-        lambda name: LENGTHS.get(name, str(name)),
+        lambda name: str(LENGTHS.get(name, name)),
     ),
-    Breakdown("by_responses", "By responses per ranking", "", "responses", responses_name),
+    Breakdown(
+        "by_responses", gettext_lazy("By responses per ranking"), "", "responses", responses_name
+    ),
     Breakdown(
         "by_labeller",
-        "By labeller",
-        "A low accuracy may be the labeller’s or the model’s.",
+        gettext_lazy("By labeller"),
+        gettext_lazy("A low accuracy may be the labeller’s or the model’s."),
         "labeller",
-        lambda name: name or "no name",
+        lambda name: name or _("no name"),
         is_ordered=False,
     ),
     Breakdown(
         "by_source",
-        "By source of the responses",
-        "Each comparison counts for the sources of both responses.",
+        gettext_lazy("By source of the responses"),
+        gettext_lazy("Each comparison counts for the sources of both responses."),
         "source",
-        lambda name: name or "unknown source",
+        lambda name: name or _("unknown source"),
         is_ordered=False,
     ),
 ]
@@ -100,11 +110,22 @@ def without_length(held_out: Mapping[str, Any]) -> str:
     price, low, high = (found.get(name) for name in ("gain", "gain_low", "gain_high"))
     if not is_number(found.get("accuracy")) or not is_number(price):
         return ""
-    between = f" ({gain(low)} to {gain(high)})" if is_number(low) and is_number(high) else ""
+    words = {"share": percent(found["accuracy"]), "points": gain(price)}
+    if not is_number(low) or not is_number(high):
+        return (
+            _(
+                "The rewards without the part that length explains, which the reward service gives "
+                "as well, order %(share)s as people did: %(points)s points."
+            )
+            % words
+        )
+    words |= {"low": gain(low), "high": gain(high)}
     return (
-        "The rewards without the part that length explains, which the reward service gives as"
-        f" well, order {percent(found['accuracy'])} as people did: {gain(price)}"
-        f" points{between}."
+        _(
+            "The rewards without the part that length explains, which the reward service gives as "
+            "well, order %(share)s as people did: %(points)s points (%(low)s to %(high)s)."
+        )
+        % words
     )
 
 
@@ -124,11 +145,14 @@ def groups(entries: object, breakdown: Breakdown) -> Groups | None:
     if not breakdown.is_ordered:
         known.sort(key=lambda entry: -entry["comparisons"])
     estimates = [group_estimate(entry, breakdown) for entry in known[:MOST_GROUPS]]
-    notes = [breakdown.note] if breakdown.note else []
+    notes = [str(breakdown.note)] if breakdown.note else []
     if len(known) > MOST_GROUPS:
-        notes.append(f"The {MOST_GROUPS} largest of {thousands(len(known))} groups.")
-    plot = intervals_plot(f"plot-{breakdown.key}", "Accuracy, in %", estimates)
-    return Groups(breakdown.key, breakdown.title, notes, plot)
+        notes.append(
+            _("The %(shown)s largest of %(all)s groups.")
+            % {"shown": MOST_GROUPS, "all": thousands(len(known))}
+        )
+    plot = intervals_plot(f"plot-{breakdown.key}", _("Accuracy, in %"), estimates)
+    return Groups(breakdown.key, str(breakdown.title), notes, plot)
 
 
 def is_entry(entry: object) -> bool:

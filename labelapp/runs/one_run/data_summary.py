@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labelapp.models import Exclusion, TrainingRun
 from labelapp.models.jobs import as_object
@@ -57,27 +59,37 @@ def manifest_of(run: TrainingRun) -> dict[str, Any]:
 def read(manifest: Mapping[str, Any]) -> list[Count]:
     """Return what was read and is used."""
     found = [
-        count(manifest, "prompts", "prompts with a ranking"),
-        count(manifest, "rankings", "rankings", by_labeller(manifest)),
+        count(manifest, "prompts", _("prompts with a ranking")),
+        count(manifest, "rankings", _("rankings"), by_labeller(manifest)),
     ]
     match stored_aggregation(manifest):
         case "majority":
-            found.append(count(manifest, "chosen", "rankings of majorities"))
+            found.append(count(manifest, "chosen", _("rankings of majorities")))
         case "adjudicated":
-            found.append(count(manifest, "chosen", "rankings, adjudicated ones first"))
+            found.append(count(manifest, "chosen", _("rankings, adjudicated ones first")))
     found += [
-        count(manifest, "comparisons", "comparisons", "pairs of responses ranked apart"),
-        count(manifest, "tokens", "tokens"),
-        count(manifest, "truncated_prompts", "prompts cut at their beginning", longer("prompt")),
-        count(manifest, "truncated_responses", "responses cut at their end", longer("response")),
-        count(manifest, "folded_prompts", "system messages put into the first user message"),
+        count(manifest, "comparisons", _("comparisons"), _("pairs of responses ranked apart")),
+        count(manifest, "tokens", _("tokens")),
+        count(
+            manifest,
+            "truncated_prompts",
+            _("prompts cut at their beginning"),
+            longer("max_prompt_tokens"),
+        ),
+        count(
+            manifest,
+            "truncated_responses",
+            _("responses cut at their end"),
+            longer("max_response_tokens"),
+        ),
+        count(manifest, "folded_prompts", _("system messages put into the first user message")),
     ]
     return [each for each in found if each.value not in ("–", "0")]
 
 
-def longer(kind: str) -> str:
-    """Return why texts of a kind were cut."""
-    return f"longer than max_{kind}_tokens"
+def longer(setting: str) -> str:
+    """Return why texts were cut: by the setting for their kind."""
+    return _("longer than %(setting)s") % {"setting": setting}
 
 
 def by_labeller(manifest: Mapping[str, Any]) -> str:
@@ -86,10 +98,15 @@ def by_labeller(manifest: Mapping[str, Any]) -> str:
     if not isinstance(each, list) or not each:
         return ""
     if len(each) == 1:
-        return "by one labeller"
+        return _("by one labeller")
     if len(each) <= MOST_LABELLERS:
-        return f"by {len(each)} labellers: {', '.join(map(thousands, each))}"
-    return f"by {thousands(len(each))} labellers: {thousands(min(each))} to {thousands(max(each))}"
+        words = {"number": len(each), "rankings": ", ".join(map(thousands, each))}
+        return _("by %(number)s labellers: %(rankings)s") % words
+    return _("by %(number)s labellers: %(least)s to %(most)s") % {
+        "number": thousands(len(each)),
+        "least": thousands(min(each)),
+        "most": thousands(max(each)),
+    }
 
 
 def left_out_labellers(run: TrainingRun) -> list[Count]:
@@ -98,10 +115,13 @@ def left_out_labellers(run: TrainingRun) -> list[Count]:
     if not held:
         return []
     names = [
-        one.member.name + (f" (since {date_format(one.since, 'j M Y')})" if one.since else "")
+        _("%(name)s (since %(day)s)")
+        % {"name": one.member.name, "day": date_format(one.since, "DATE_FORMAT")}
+        if one.since
+        else one.member.name
         for one in held
     ]
-    label = "labeller left out by a manager" if len(held) == 1 else "labellers left out by managers"
+    label = ngettext("labeller left out by a manager", "labellers left out by managers", len(held))
     return [Count(label, thousands(len(held)), ", ".join(names))]
 
 
@@ -110,14 +130,21 @@ def left_out(manifest: Mapping[str, Any]) -> list[Count]:
     refusals = as_object(manifest.get("refusals"))
     reason = "; ".join(f"“{words}”" for words in refusals)
     found = [
-        count(manifest, "duplicates", "rankings given twice"),
-        count(manifest, "all_tied", "rankings that tie everything"),
+        count(manifest, "duplicates", _("rankings given twice")),
+        count(manifest, "all_tied", _("rankings that tie everything")),
         count(
-            manifest, "dropped_rankings", "rankings whose prompt the chat template refuses", reason
+            manifest,
+            "dropped_rankings",
+            _("rankings whose prompt the chat template refuses"),
+            reason,
         ),
-        count(manifest, "cut_equal_rankings", "rankings whose responses are equal after the cut"),
         count(
-            manifest, "cut_equal_comparisons", "comparisons whose responses are equal after the cut"
+            manifest, "cut_equal_rankings", _("rankings whose responses are equal after the cut")
+        ),
+        count(
+            manifest,
+            "cut_equal_comparisons",
+            _("comparisons whose responses are equal after the cut"),
         ),
     ]
     return [each for each in found if each.value not in ("–", "0")]
@@ -126,9 +153,9 @@ def left_out(manifest: Mapping[str, Any]) -> list[Count]:
 def split(run: TrainingRun, manifest: Mapping[str, Any]) -> list[Count]:
     """Return what is trained on, and what is held out."""
     return [
-        side(manifest, "train", "trained on"),
-        side(manifest, "held_out", "held out"),
-        Count("held out by", str(run.config.get("held_out_by", "prompt"))),
+        side(manifest, "train", _("rankings trained on")),
+        side(manifest, "held_out", _("rankings held out")),
+        Count(_("held out by"), str(run.config.get("held_out_by", "prompt"))),
     ]
 
 
@@ -136,10 +163,10 @@ def side(manifest: Mapping[str, Any], name: str, label: str) -> Count:
     """Return the rankings of one side, with their prompts and their share."""
     rankings, prompts = manifest.get(f"{name}_rankings"), manifest.get(f"{name}_prompts")
     both = [number(manifest, f"{each}_rankings") for each in ("train", "held_out")]
-    detail = f"on {thousands(prompts)} prompts"
+    detail = _("on %(prompts)s prompts") % {"prompts": thousands(prompts)}
     if sum(both):
         detail += f", {percent(number(manifest, f'{name}_rankings') / sum(both))}"
-    return Count(f"rankings {label}", thousands(rankings), detail)
+    return Count(label, thousands(rankings), detail)
 
 
 def origin(run: TrainingRun, manifest: Mapping[str, Any]) -> list[Count]:
@@ -147,10 +174,10 @@ def origin(run: TrainingRun, manifest: Mapping[str, Any]) -> list[Count]:
     versions = as_object(manifest.get("versions"))
     held_out = run.held_out.get("comparisons_sha256")
     found = {
-        "SHA-256 of the rankings": manifest.get("rankings_sha256"),
-        "SHA-256 of the held-out comparisons": held_out,
-        "device": manifest.get("device"),
-        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+        _("SHA-256 of the rankings"): manifest.get("rankings_sha256"),
+        _("SHA-256 of the held-out comparisons"): held_out,
+        _("device"): manifest.get("device"),
+        _("versions"): ", ".join(f"{name} {number}" for name, number in versions.items()),
     }
     return [Count(label, str(value)) for label, value in found.items() if value]
 

@@ -1,7 +1,9 @@
 """The curves of one run: loss and accuracy, and how the optimiser worked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
 
 from labelapp.models import TrainingRun
 from labelapp.rendering.charts import Axis, Chart, Reference, Series, line_chart
@@ -9,7 +11,6 @@ from labelapp.runs.caveats import chance_of_training
 from labelapp.runs.curves import (
     MAX_POINTS,
     SMOOTHING,
-    STEP,
     Curves,
     LegendItem,
     Values,
@@ -17,6 +18,7 @@ from labelapp.runs.curves import (
     line,
     mean,
     smoothed,
+    step_axis,
     thinned,
     values,
 )
@@ -26,11 +28,6 @@ from labelapp.templatetags.figures import percent, thousands
 TABLE_ROWS = 30  # beside those of the evaluations
 HELD_OUT, TRAINING = "1", "2"  # colours
 DEFAULT_SMOOTHING = "light"
-LOSS = Axis("loss", decimals=3)
-ACCURACY = Axis("accuracy", "%", decimals=1)
-RATE = Axis("learning rate", notation="scientific")
-NORM = Axis("gradient norm", notation="significant")
-SPEED = Axis("tokens per second")
 
 Label = Callable[[float | None], str]
 
@@ -92,10 +89,10 @@ def loss_of_run(run: TrainingRun) -> Curves | None:
     if chart is None:
         return None
     columns = [
-        Column("Training loss", logged.loss, decimal),
-        Column("Held-out loss", logged.held_out_loss, decimal),
+        Column(_("Training loss"), logged.loss, decimal),
+        Column(_("Held-out loss"), logged.held_out_loss, decimal),
     ]
-    return section("loss", "Loss", [chart], columns, notes(chart), DEFAULT_SMOOTHING)
+    return section("loss", _("Loss"), [chart], columns, notes(chart), DEFAULT_SMOOTHING)
 
 
 def learning(
@@ -105,51 +102,51 @@ def learning(
     loss = loss_chart(run, logged, smoothing, is_log=is_log)
     accuracy = line_chart(
         "plot-accuracy",
-        "Accuracy",
+        _("Accuracy"),
         [*training(logged.accuracy, smoothing, 100), held_out(logged.held_out_accuracy, 100)],
-        x=STEP,
-        y=ACCURACY,
-        reference=Reference("chance level", 50),
+        x=step_axis(),
+        y=Axis(_("accuracy"), "%", decimals=1),
+        reference=Reference(_("chance level"), 50),
     )
     columns = [
-        Column("Training loss", logged.loss, decimal),
-        Column("Held-out loss", logged.held_out_loss, decimal),
-        Column("Training accuracy", logged.accuracy, percent),
-        Column("Held-out accuracy", logged.held_out_accuracy, percent),
+        Column(_("Training loss"), logged.loss, decimal),
+        Column(_("Held-out loss"), logged.held_out_loss, decimal),
+        Column(_("Training accuracy"), logged.accuracy, percent),
+        Column(_("Held-out accuracy"), logged.held_out_accuracy, percent),
     ]
     charts = [loss, accuracy]
-    return section("learning", "Loss and accuracy", charts, columns, notes(loss), smoothing)
+    return section("learning", _("Loss and accuracy"), charts, columns, notes(loss), smoothing)
 
 
 def optimiser(logged: Logged, smoothing: str, *, is_log: bool = False) -> Curves | None:
     """Return the charts of the learning rate, the gradient norm and the speed."""
     rate = line_chart(
         "plot-learning-rate",
-        "Learning rate",
-        [line("Learning rate", thinned(logged.learning_rate, MAX_POINTS), TRAINING, "thin")],
-        x=STEP,
-        y=replace(RATE, is_log=is_log),
+        _("Learning rate"),
+        [line(_("Learning rate"), thinned(logged.learning_rate, MAX_POINTS), TRAINING, "thin")],
+        x=step_axis(),
+        y=Axis(_("learning rate"), notation="scientific", is_log=is_log),
     )
     norm = line_chart(
         "plot-gradient-norm",
-        "Gradient norm, before clipping",
+        _("Gradient norm, before clipping"),
         training(logged.gradient_norm, smoothing),
-        x=STEP,
-        y=replace(NORM, is_log=is_log),
+        x=step_axis(),
+        y=Axis(_("gradient norm"), notation="significant", is_log=is_log),
     )
     speed = line_chart(
         "plot-speed",
-        "Speed",
+        _("Speed"),
         training(logged.tokens_per_second, smoothing),
-        x=STEP,
-        y=SPEED,
+        x=step_axis(),
+        y=Axis(_("tokens per second")),
     )
     columns = [
-        Column("Learning rate", logged.learning_rate, scientific),
-        Column("Gradient norm", logged.gradient_norm, significant),
-        Column("Tokens per second", logged.tokens_per_second, whole),
+        Column(_("Learning rate"), logged.learning_rate, scientific),
+        Column(_("Gradient norm"), logged.gradient_norm, significant),
+        Column(_("Tokens per second"), logged.tokens_per_second, whole),
     ]
-    return section("optimiser", "Optimiser", [rate, norm, speed], columns, [], smoothing)
+    return section("optimiser", _("Optimiser"), [rate, norm, speed], columns, [], smoothing)
 
 
 def loss_chart(
@@ -158,16 +155,16 @@ def loss_chart(
     chance = chance_of_training(run)
     return line_chart(
         "plot-loss",
-        "Loss",
+        _("Loss"),
         [*training(logged.loss, smoothing), held_out(logged.held_out_loss)],
-        x=STEP,
-        y=replace(LOSS, is_log=is_log),
-        reference=None if chance is None else Reference("chance level", chance),
+        x=step_axis(),
+        y=Axis(_("loss"), decimals=3, is_log=is_log),
+        reference=None if chance is None else Reference(_("chance level"), chance),
     )
 
 
 def held_out(points: Values, factor: float = 1) -> Series:
-    return line("Held-out prompts", thinned(points, MAX_POINTS), HELD_OUT, "thick", factor)
+    return line(_("Held-out prompts"), thinned(points, MAX_POINTS), HELD_OUT, "thick", factor)
 
 
 def training(points: Values, smoothing: str, factor: float = 1) -> list[Series]:
@@ -175,11 +172,11 @@ def training(points: Values, smoothing: str, factor: float = 1) -> list[Series]:
     raw = thinned(points, MAX_POINTS)
     weight = SMOOTHING[smoothing]
     if not weight:
-        return [line("Training", raw, TRAINING, "thin", factor)]
+        return [line(_("Training"), raw, TRAINING, "thin", factor)]
     smooth = thinned(smoothed(points, weight), MAX_POINTS)
     return [
-        line("Training, each step", raw, TRAINING, "pale", factor),
-        line("Training, smoothed", smooth, TRAINING, "thin", factor),
+        line(_("Training, each step"), raw, TRAINING, "pale", factor),
+        line(_("Training, smoothed"), smooth, TRAINING, "thin", factor),
     ]
 
 
@@ -197,16 +194,18 @@ def section(
         return None
     styles = {(one.colour, one.style) for chart in drawn for one in chart.series}
     items = [
-        LegendItem("Held-out prompts", HELD_OUT, "thick"),
-        LegendItem(f"Training{'' if smoothing == 'none' else ', smoothed'}", TRAINING, "thin"),
-        LegendItem("Training, each step", TRAINING, "pale"),
+        LegendItem(_("Held-out prompts"), HELD_OUT, "thick"),
+        LegendItem(
+            _("Training") if smoothing == "none" else _("Training, smoothed"), TRAINING, "thin"
+        ),
+        LegendItem(_("Training, each step"), TRAINING, "pale"),
     ]
     return Curves(
         key=key,
         title=title,
         charts=drawn,
         legend=[item for item in items if (item.colour, item.style) in styles],
-        columns=["Step", *[column.title for column in columns]],
+        columns=[_("Step"), *[column.title for column in columns]],
         rows=table(columns),
         notes=sentences,
     )
@@ -240,10 +239,12 @@ def means(points: Values, steps: Sequence[float]) -> list[float | None]:
 
 def notes(chart: Chart | None) -> list[str]:
     """Return how to read the loss, as sentences."""
-    found = ["In the table, training values are means since the row before."]
+    found = [_("In the table, training values are means since the row before.")]
     if chart is not None and chart.references:
         chance = chart.references[0].value
-        found.insert(0, f"The dashed line is chance level: a loss of {chance:.3f}.")
+        found.insert(
+            0, _("The dashed line is chance level: a loss of %(loss)s.") % {"loss": decimal(chance)}
+        )
     return found
 
 

@@ -5,22 +5,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+
 from labelapp.models import TrainingRun
 from labelapp.runs.process import run_folder
 from training.runs import folder as names
 
 FILES = {
-    names.REPORT: "All figures as text",
-    names.METRICS: "All figures as JSON",
-    names.SCORES: "The reward of every response",
-    names.ERRORS: "The held-out comparisons with the largest errors, with their texts",
-    names.JUDGEMENTS: "How many comparisons of each held-out prompt the model orders correctly",
-    names.HELD_OUT: "The held-out prompts",
-    names.METRIC_LINES: "The values of each logged step",
-    names.EVALUATIONS: "The held-out figures of each evaluation during training",
-    names.MANIFEST: "The training data: numbers and hashes",
-    names.CONFIG: "Every setting, with defaults filled in",
-    names.LOG: "The output of the training process",
+    names.REPORT: gettext_lazy("All figures as text"),
+    names.METRICS: gettext_lazy("All figures as JSON"),
+    names.SCORES: gettext_lazy("The reward of every response"),
+    names.ERRORS: gettext_lazy(
+        "The held-out comparisons with the largest errors, with their texts"
+    ),
+    names.JUDGEMENTS: gettext_lazy(
+        "How many comparisons of each held-out prompt the model orders correctly"
+    ),
+    names.HELD_OUT: gettext_lazy("The held-out prompts"),
+    names.METRIC_LINES: gettext_lazy("The values of each logged step"),
+    names.EVALUATIONS: gettext_lazy("The held-out figures of each evaluation during training"),
+    names.MANIFEST: gettext_lazy("The training data: numbers and hashes"),
+    names.CONFIG: gettext_lazy("Every setting, with defaults filled in"),
+    names.LOG: gettext_lazy("The output of the training process"),
 }
 """The files that can be downloaded one by one, with what they hold."""
 MODEL_ARCHIVE = "model.zip"
@@ -33,7 +40,7 @@ class RunFile:
     """A file to download."""
 
     name: str
-    contents: str
+    contents: str | Promise
     size: int  # of an archive, that of its files
 
 
@@ -48,8 +55,12 @@ def files_of(run: TrainingRun) -> list[RunFile]:
         if is_plain(folder.path / name)
     ]
     archives = (
-        (MODEL_ARCHIVE, "The model folder, which loads with transformers", folder.model),
-        (RUN_ARCHIVE, "The whole folder of the run", folder.path),
+        (
+            MODEL_ARCHIVE,
+            gettext_lazy("The model folder, which loads with transformers"),
+            folder.model,
+        ),
+        (RUN_ARCHIVE, gettext_lazy("The whole folder of the run"), folder.path),
     )
     packed = [
         RunFile(name, contents, sum(path.stat().st_size for path in paths))

@@ -21,17 +21,17 @@ def accuracy_beside(run: TrainingRun) -> Chart | None:
     baselines = as_object(held_out.get("baselines"))
     agreement = as_object(as_object(run.metrics.get("labellers_agree")).get("held_out"))
     found = [
-        estimate("This run", "run", held_out, "accuracy"),
+        estimate(_("This run"), "run", held_out, "accuracy"),
         *[
-            estimate(title, "baseline", as_object(baselines.get(name)), "accuracy")
-            for name, title in (SHORT_NAMES | {"before_training": "Before training"}).items()
+            estimate(str(title), "baseline", as_object(baselines.get(name)), "accuracy")
+            for name, title in (SHORT_NAMES | {"before_training": _("Before training")}).items()
         ],
-        estimate("Two people", "people", agreement, "agreement"),
+        estimate(_("Two people"), "people", agreement, "agreement"),
     ]
     known = [one for one in found if one is not None]
     if len(known) < 2:
         return None
-    return intervals_plot("plot-beside", "Held-out accuracy, in %", known)
+    return intervals_plot("plot-beside", _("Held-out accuracy, in %"), known)
 
 
 def calibration_plot(run: TrainingRun) -> Chart | None:

@@ -9,6 +9,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, Stream
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -230,7 +231,9 @@ def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         except lifecycle.CannotDeleteError as error:
             refused = str(error)
         else:
-            messages.success(request, f"Run {pk} was deleted with its files.")
+            messages.success(
+                request, _("Run %(number)s was deleted with its files.") % {"number": pk}
+            )
             return redirect("runs", member.project.slug)
     context = {
         "member": member,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from labelapp.models import TrainingRun
 from labelapp.runs import choice
@@ -40,7 +41,7 @@ class Group:
 def grouped_settings(run: TrainingRun) -> list[Group]:
     """Return the settings that have an effect on the run: the changed ones first, then by group."""
     found = list(settings_of(run))
-    groups = [Group("Changed from the default", [one for one in found if one.is_changed])]
+    groups = [Group(_("Changed from the default"), [one for one in found if one.is_changed])]
     for name in dict.fromkeys(one.group for one in found):
         kept = [one for one in found if one.group == name and not one.is_changed]
         groups.append(Group(capfirst(name), kept))

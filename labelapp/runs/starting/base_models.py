@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from labelapp.models import Project, State
 from labelapp.runs.process import run_folder
@@ -35,4 +36,11 @@ def trained_models(project: Project) -> Iterator[tuple[str, str]]:
     for run in done[:RUNS]:
         folder = run_folder(run)
         if (folder.model / "config.json").is_file():
-            yield str(folder.model), f"Run {run.pk}, from {run.config.get('model', '')}"
+            yield (
+                str(folder.model),
+                _("Run %(number)s, from %(model)s")
+                % {
+                    "number": run.pk,
+                    "model": run.config.get("model", ""),
+                },
+            )

@@ -20,9 +20,9 @@ from django.utils.translation import gettext as _
 from labelapp.models import Project, Response, State, TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs.starting.data_counts import DataCounts
-from labelapp.runs.words import rounded
+from labelapp.runs.words import rounded, setting_label
 from labelapp.templatetags.figures import duration, memory, thousands
-from training.config import TrainConfig, label
+from training.config import TrainConfig
 
 RUNS_LOOKED_AT = 50  # the newest finished ones of the project, and as many of others
 RESPONSES_SAMPLED = 500
@@ -192,7 +192,7 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
         epochs = f"{round(passes(earlier.config, earlier.rankings), 1):g}"
         found.append(_("It had %(epochs)s epochs.") % {"epochs": epochs})
     if differ := other_settings(earlier.config, config):
-        names = get_text_list([label(name) for name in differ], _("and"))
+        names = get_text_list([setting_label(name) for name in differ], _("and"))
         found.append(_("It had another %(settings)s.") % {"settings": names})
     used = ""
     if earlier.memory is not None:
@@ -222,7 +222,7 @@ def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
             "About %(time)s on a CPU, by a rule of thumb for %(tokens)s tokens: no such run has"
             " finished here yet."
         )
-        % {"time": rounded(seconds), "tokens": f"{round(tokens, -2):,.0f}"},
+        % {"time": rounded(seconds), "tokens": thousands(round(tokens, -2))},
         by_rule_memory(config),
         seconds,
     )

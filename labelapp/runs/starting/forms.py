@@ -19,7 +19,8 @@ from labelapp.runs.starting.setting_fields import (
     backbones_using,
     setting_fields,
 )
-from training.config import TrainConfig, label, option, settings_used
+from labelapp.runs.words import setting_label
+from training.config import TrainConfig, option, settings_used
 
 
 def labellers_of(project: Project) -> list[str]:
@@ -32,7 +33,7 @@ def labellers_of(project: Project) -> list[str]:
 def in_words_of_the_form(reason: str) -> str:
     """Return why a run failed, with the labels of the form in place of command-line options."""
     for name in SETTINGS:
-        reason = re.sub(rf"{option(name)}\b(?!-)", f"“{capfirst(label(name))}”", reason)
+        reason = re.sub(rf"{option(name)}\b(?!-)", f"“{capfirst(setting_label(name))}”", reason)
     return reason
 
 
@@ -157,11 +158,18 @@ class AboutForm(forms.ModelForm):
         model = TrainingRun
         fields = ("name", "note", "tags")
         widgets = {"note": forms.Textarea(attrs={"rows": 2})}
+        labels = {
+            "name": gettext_lazy("Name"),
+            "note": gettext_lazy("Note"),
+            "tags": gettext_lazy("Tags"),
+        }
         help_texts = {"tags": gettext_lazy("Separated by spaces.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["name"].widget.attrs["placeholder"] = f"Run {self.instance.pk}"
+        self.fields["name"].widget.attrs["placeholder"] = _("Run %(number)s") % {
+            "number": self.instance.pk
+        }
 
     def clean_tags(self) -> str:
         """Return the tags without commas, each of them once."""

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
 from django import forms
+from django.utils.functional import Promise
 from django.utils.text import capfirst
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from training.config import BACKBONE_DEFAULTS, TrainConfig, label, settings_used, words
 
@@ -23,9 +25,19 @@ SETTINGS = {field.name: field for field in dataclasses.fields(TrainConfig)}
 TYPES = get_type_hints(TrainConfig)
 
 
-def choices(name: str) -> list[tuple[str, str]]:
+def choices(name: str) -> list[tuple[str, str | Promise]]:
     """Return the choices of a setting, each in words."""
-    return [(value, words(name, value)) for value in get_args(TYPES[name])]
+    return [
+        (value, pgettext_lazy("setting", words(name, value))) for value in get_args(TYPES[name])
+    ]
+
+
+def setting_texts() -> Iterator[str]:
+    """Yield what the engine says of its settings, in English: names, help, and choices in words."""
+    for name in SETTINGS:
+        yield label(name)
+        yield help_text(name)
+        yield from (words(name, value) for value in get_args(TYPES[name]) if isinstance(value, str))
 
 
 def setting_fields() -> dict[str, forms.Field]:
@@ -37,13 +49,13 @@ def setting_field(name: str) -> forms.Field:
     """Return the form field of a setting. TrainConfig checks the range of its value."""
     common: dict[str, Any] = {
         "required": False,
-        "label": capfirst(label(name)),
-        "help_text": help_text(name),
+        "label": capfirst(pgettext_lazy("setting", label(name))),
+        "help_text": pgettext_lazy("setting", help_text(name)),
     }
     default = SETTINGS[name].default
     if options := choices(name):
         if default is None:
-            options = [("", "Default of the backbone"), *options]
+            options = [("", gettext_lazy("Default of the backbone")), *options]
         return forms.ChoiceField(choices=options, initial=default or "", **common)
     found = defaults(name)
     attributes = {"placeholder": found["auto"], "data-defaults": json.dumps(found)}

@@ -171,7 +171,8 @@ function welcome() {
   if (reopened !== undefined) return say(gettext("Undone. The task is here again as you left it."));
   const next = task ? gettext("The next task is here.") : gettext("Nothing else waits for you.");
   if (early !== undefined) return say(next); // that it is stored is said when it is
-  say(`${stored === undefined ? gettext("Skipped.") : gettext("Ranking stored.")} ${next}`);
+  const done = stored === undefined ? gettext("Skipped.") : gettext("Ranking stored.");
+  say(`${done} ${next}`);
 }
 
 /** What came in answer to a request. */

@@ -67,7 +67,7 @@ def test_a_manager_downloads_what_the_command_writes(client: Client, export: Any
     assert found.decode() == export()
     assert disposition == 'attachment; filename="kitchen.jsonl"'
     shown = page(client)
-    assert "1 ranking (5 comparisons) by 1 labeller on 1 prompt with 4 responses." in shown
+    assert "1 ranking · 5 comparisons · 1 labeller · 1 prompt · 4 responses" in shown
     assert hashlib.sha256(found).hexdigest() in shown
 
 

@@ -72,7 +72,7 @@ def test_what_is_there_already_is_said(client: Client) -> None:
 
 def test_a_table_is_read_with_the_separator_that_is_chosen(client: Client) -> None:
     upload = send(client, b"Prompt,Best,Worst\nWhy?,Scattering.,Paint.\n", "classic.csv")
-    assert "Detected: the prompt, then its responses, best first" in page_of(client, upload)
+    assert "Detected: The prompt, then its responses, best first" in page_of(client, upload)
     answer = client.post(f"{URL}{upload.pk}/", {"format": "csv", "delimiter": ","})
     assert answer["Location"] == f"{URL}{upload.pk}/"
     assert "Scattering." in page_of(client, upload)
@@ -86,7 +86,7 @@ LONG = b"question;reply;place\nWhy?;Scattering.;1\nWhy?;Paint.;2\nHow?;Slowly.;2
 def test_somebody_says_which_column_is_what(client: Client) -> None:
     upload = send(client, LONG, "answers.csv")
     page = page_of(client, upload)
-    assert "Detected: one response per row" in page
+    assert "Detected: One response per row" in page
     assert '<option value=";" selected>' in page
     assert "<legend>Columns</legend>" in page
     assert '<option value="reply" selected>' in page  # known by its name
@@ -115,7 +115,7 @@ def test_columns_that_another_separator_makes_go_are_guessed_anew(client: Client
 def test_what_others_write_is_known_by_how_it_begins(client: Client) -> None:
     pairs = lines({"prompt": "Why?", "chosen": "Scattering.", "rejected": "Paint."})
     upload = send(client, pairs, "pairs.json")
-    assert "Detected: pairs: a better and a worse response" in page_of(client, upload)
+    assert "Detected: Pairs: a better and a worse response" in page_of(client, upload)
     confirm(client, upload)
     assert Ranking.objects.get().placements.count() == 2
 
@@ -125,7 +125,7 @@ def test_parquet_is_read(client: Client) -> None:
     columns = {"prompt": ["Why?"] * 2, "response": ["Scattering.", "Paint."], "rank": [1, 2]}
     pyarrow.parquet.write_table(pyarrow.table(columns), table)
     upload = send(client, table.getvalue(), "answers.parquet")
-    assert "<dd>Parquet</dd>" in page_of(client, upload)
+    assert '<dd lang="en">Parquet</dd>' in page_of(client, upload)
     assert '<option value="rank" selected>' in page_of(client, upload)
     confirm(client, upload)
     assert Ranking.objects.count() == 1

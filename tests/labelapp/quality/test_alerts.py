@@ -4,7 +4,7 @@ import random
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from benchmarks.alerts import FAULTS, Labeller, SimulatedPrompt, measured_alerts, rates
 from labelapp.models import Assignment, Member, Placement, Project, Ranking, Role, hash_responses
@@ -96,10 +96,16 @@ def test_alerts_of_a_campaign_in_the_database(
     assert kinds["ann"] == kinds["cem"] == set()
     assert kinds["bob"] == {"speed"}
     assert "place" in kinds["first"]
-    texts = [alert.text for person in found.people for alert in person.alerts]
+    texts = [alert.sentence for person in found.people for alert in person.alerts]
     assert any("Takes 5\u00a0s per ranking (median of 24)." in text for text in texts)
     assert any("shown first in 100\u202f% of 240 comparisons" in text for text in texts)
     assert Agreement.from_json(found.to_json()).people[0].alerts == found.people[0].alerts
+    with translation.override("de"):
+        assert any(
+            "in 100\u202f% von 240 Vergleichen die zuerst gezeigte" in alert.sentence
+            for person in found.people
+            for alert in person.alerts
+        )
     stored = found.to_json()["people"][0]
     assert "alarms" in stored  # the key that earlier versions stored
     assert "alerts" not in stored

@@ -308,7 +308,7 @@ def test_the_page_shows_figures_beside_the_published_ones(
     ranked_twice: Project, manager: Member
 ) -> None:
     page = shown(ranked_twice, manager)
-    assert "12 rankings of 6 prompts by 2 labellers" in page
+    assert "12 rankings · 6 prompts · 2 labellers" in page
     for text in (
         "72.6\u202f%",
         "77.3\u202f%",

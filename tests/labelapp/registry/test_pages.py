@@ -143,7 +143,7 @@ def test_one_click_goes_back(
     client.post(URL + "roll-back/", {"seen": "2"})
     assert versions.holder(project, Alias.CHAMPION) == registered[0]
     move = AliasMove.objects.latest("pk")
-    assert (move.created_by, move.reason) == (manager.user, "Rolled back from v2.")
+    assert (move.created_by, move.reason) == (manager.user, "Rolled back.")
     assert "Back to" not in words(client.get(URL))  # v2 was taken away, and v1 was the first
     for number, seen in ((2, 1), (3, 2)):
         data = {"reason": "It wins.", "seen": seen}

@@ -5,87 +5,28 @@ whole in English.
 """
 
 import re
-from collections.abc import Iterator
-from io import BytesIO
-from pathlib import Path
-from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract
 from babel.messages.mofile import read_mo
-from babel.messages.pofile import read_po
-from django.conf import settings
 from django.test import Client
 from django.utils import translation
 from django.utils.translation import ngettext
-from django.utils.translation.template import templatize
 
 from labelapp.models import Member, Project
 from tests.conftest import AddPrompt, sign_in
+from tests.messages import DOMAINS, LOCALES, forms, labellers_sources, messages_in, read
 
-ROOT = Path(settings.BASE_DIR)
-LOCALES = ROOT / "labelapp" / "locale"
 LANGUAGES = {"zh-hans": "zh_Hans", "ar": "ar"}
-DOMAINS = ["django", "djangojs"]
-
-# What labellers come across; the other templates and modules are of a lead's pages.
-TEMPLATES = [
-    *("_account", "_appearance", "_as_written", "_field", "_form", "_header", "_language"),
-    *("_links", "_pages", "_text", "base", "403", "403_csrf", "404", "429", "500", "503"),
-    *("overview/labeller", "overview/_next_step"),
-    *("projects/index", "projects/_switcher", "projects/sign_in", "projects/account"),
-    *("projects/reset_password", "projects/invitations/join", "projects/invitations/refused"),
-]
-ROOMS = ["labelling", "notifications", "palette"]
-OF_MANAGERS = ("webhook", "posting", "own")  # in these rooms
-MODULES = [
-    *("projects/forms/accounts", "projects/views/accounts", "projects/views/invitations"),
-    *("projects/invitations", "projects/accounts"),
-    "models/rankings",
-]
-FUNCTIONS: dict[str, Any] = {
-    **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop")),
-    **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
-    **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
-    **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),
-}
-
-
-def sources(domain: str) -> Iterator[Path]:
-    if domain == "djangojs":
-        yield from (ROOT / "static" / "js").glob("*.js")
-        yield from (ROOT / "static" / "js" / "labelling").rglob("*.js")
-        return
-    yield from (ROOT / "templates" / f"{name}.html" for name in TEMPLATES)
-    yield from (ROOT / "labelapp" / f"{name}.py" for name in MODULES)
-    yield from (ROOT / "labelapp" / "web").glob("*.py")
-    for room in ROOMS:
-        for path in [
-            *(ROOT / "templates" / room).rglob("*"),
-            *(ROOT / "labelapp" / room).rglob("*"),
-        ]:
-            if path.suffix in (".html", ".py") and not path.name.startswith(OF_MANAGERS):
-                yield path
 
 
 def sentences(domain: str) -> set[tuple[str, str | None]]:
     """Return the sentences of a labeller's pages, the first form of each, with their contexts."""
-    found = set()
-    for path in sources(domain):
-        source, language = path.read_bytes(), "javascript" if path.suffix == ".js" else "python"
-        if path.suffix == ".html":
-            # In brackets, because the lines of a template are not indented as Python's are.
-            source = f"({templatize(source.decode())}\n)".encode()
-        for _, message, _, context in extract(language, BytesIO(source), FUNCTIONS):
-            found.add((message if isinstance(message, str) else message[0], context))
-    return found
-
-
-def catalog(language: str, domain: str) -> Catalog:
-    folder = LANGUAGES[language]
-    with open(LOCALES / folder / "LC_MESSAGES" / f"{domain}.po", "rb") as file:
-        return read_po(file, locale=folder)
+    return {
+        (forms(message)[0], context)
+        for path in labellers_sources(domain)
+        for message, context in messages_in(path)
+    }
 
 
 def contents(messages: Catalog) -> dict[tuple[str, str | None], list[str]]:
@@ -99,16 +40,12 @@ def contents(messages: Catalog) -> dict[tuple[str, str | None], list[str]]:
     return found
 
 
-def forms(text: Any) -> list[str]:
-    return [text] if isinstance(text, str) else list(text)
-
-
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_sentence_of_a_labellers_pages_is_missing(language: str, domain: str) -> None:
     translated = {
         (forms(message.id)[0], message.context)
-        for message in catalog(language, domain)
+        for message in read(LANGUAGES[language], domain)
         if message.id and not message.fuzzy and all(forms(message.string))
     }
     said = sentences(domain)
@@ -120,7 +57,7 @@ def test_no_sentence_of_a_labellers_pages_is_missing(language: str, domain: str)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_translations_keep_the_names_and_the_markup(language: str, domain: str) -> None:
     parts = r"%\(\w+\)s|{\w+}|<[^>]+>"
-    for message in filter(lambda message: message.id, catalog(language, domain)):
+    for message in filter(lambda message: message.id, read(LANGUAGES[language], domain)):
         known = set(re.findall(parts, " ".join(forms(message.id))))
         for string in filter(None, forms(message.string)):
             used = set(re.findall(parts, string))
@@ -136,7 +73,7 @@ def test_what_is_compiled_is_what_is_written(language: str, domain: str) -> None
     path = LOCALES / LANGUAGES[language] / "LC_MESSAGES" / f"{domain}.mo"
     with open(path, "rb") as file:
         compiled = contents(read_mo(file))
-    assert compiled == contents(catalog(language, domain))
+    assert compiled == contents(read(LANGUAGES[language], domain))
 
 
 @pytest.mark.parametrize(
