@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("labelapp", "0023_rank_top"),
+        ("labelapp", "0020_rank_top"),
     ]
 
     operations = [
