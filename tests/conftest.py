@@ -7,6 +7,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
@@ -63,8 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """Keys are given anew in every test; what a process remembers of them is of another test."""
+    """Keys are given anew in every test; what a process remembers of them is of another test.
+
+    So is the language of the last page that it has made.
+    """
     cache.clear()
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)

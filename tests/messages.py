@@ -47,11 +47,11 @@ TEMPLATES = [
     *("projects/reset_password", "projects/invitations/join", "projects/invitations/refused"),
 ]
 ROOMS = ["labelling", "notifications", "palette"]
-OF_MANAGERS = ("webhook", "posting")  # in these rooms
+OF_MANAGERS = ("webhook", "posting", "own")  # in these rooms
 MODULES = [
     *("projects/forms/accounts", "projects/views/accounts", "projects/views/invitations"),
-    *("projects/invitations", "projects/password_reset", "projects/accounts"),
-    *("models/rankings", "models/projects"),
+    *("projects/invitations", "projects/accounts"),
+    *("models/rankings"),
 ]
 
 Found = tuple[str | tuple[str, ...], str | None]  # a message or its plural forms, and its context

@@ -106,6 +106,13 @@ def add_limits(parser: Parser) -> None:
         help="time that a request may have to wait; beyond it, requests are refused in the same way"
         " (default: 60)",
     )
+    parser.add_argument(
+        "--stop-seconds",
+        type=int,
+        default=60,
+        metavar="INT",
+        help="time to answer the requests that have come when the service is stopped (default: 60)",
+    )
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -120,6 +127,8 @@ def check(arguments: argparse.Namespace) -> None:
         raise UserError("--most-waiting must be at least 1")
     if not arguments.longest_wait > 0:
         raise UserError("--longest-wait must be more than 0")
+    if arguments.stop_seconds < 1:
+        raise UserError("--stop-seconds must be at least 1")
     host, _ = address(arguments.bind)
     # A registry has tokens of its own, and without one a project's models answer nobody.
     if arguments.model is not None and not is_own(host) and not tokens():

@@ -83,7 +83,8 @@ def slices_gate(evidence: Evidence, most: float) -> Iterator[Gate]:
         yield Gate(condition, False, too_few(evidence.whole))
         return
     measured = [one for one in (evidence.whole, *evidence.slices) if one.is_measured]
-    # The whole interval must be below: of many small slices, some are always worse by chance.
+    # The whole interval must be below, and those of slices hold together (paired_gains): of many
+    # small slices, some are always worse by chance.
     worse = [one for one in measured if is_worse_by(one, most)]
     worse.sort(key=lambda one: one.gain.value)
     number = thousands(len(measured))
@@ -91,11 +92,13 @@ def slices_gate(evidence: Evidence, most: float) -> Iterator[Gate]:
     if len(worse) > MOST_SHOWN:
         more = _("%(number)s more in the table")
         shown.append(more % {"number": thousands(len(worse) - MOST_SHOWN)})
-    detail = (
+    found = (
         f"{'; '.join(shown)}."
         if worse
-        else (_("Of %(number)s slices with enough prompts, none.") % {"number": number})
+        else _("Of %(number)s slices with enough prompts, none.") % {"number": number}
     )
+    width = _("The intervals of slices are wide enough to hold together, however many they are.")
+    detail = f"{found} {width}"
     yield Gate(condition, not worse, detail)
 
 

@@ -15,6 +15,7 @@ class Cell:
     reward: float | None
     standardised: float | None
     without_length: float | None
+    half_width: float | None  # of the 95 % interval of its distance from the mean
     place: int | None  # 1 is the highest reward
     problem: str
     cut: str
@@ -51,6 +52,7 @@ def table(responses: Mapping[str, str], answers: Sequence[Rewards]) -> list[Row]
                 reward=answer.rewards[number],
                 standardised=answer.standardised[number],
                 without_length=answer.without_length[number] if answer.without_length else None,
+                half_width=half_width(answer, number),
                 place=of_answer[number],
                 problem=answer.problems[number] or "",
                 cut=" and ".join(answer.cut[number]),
@@ -60,6 +62,12 @@ def table(responses: Mapping[str, str], answers: Sequence[Rewards]) -> list[Row]
         moved = len({cell.place for cell in cells}) > 1
         rows.append(Row(name, text, len(text.split()), cells, moved))
     return rows
+
+
+def half_width(answer: Rewards, number: int) -> float | None:
+    """Return half the interval of a reward, or None where there is none."""
+    interval = answer.intervals[number] if answer.intervals else None
+    return None if interval is None else (interval[1] - interval[0]) / 2
 
 
 def places_of(rewards: Sequence[float | None]) -> list[int | None]:

@@ -60,6 +60,7 @@ def scored(form: PlaygroundForm, messages: Sequence[Mapping[str, str]]) -> dict[
     return {
         "versions": [answer.version for answer in answers],
         "rows": playground.table(responses, answers),
+        "has_intervals": any(answer.intervals for answer in answers),
         "matrices": [found for found in matrices if found is not None],
     }
 

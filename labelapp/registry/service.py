@@ -28,6 +28,7 @@ class Rewards:
     without_length: list[float | None]  # empty if the run did not learn the part of length
     probabilities: list[list[float | None]]  # row: is preferred to column
     ties: list[list[float | None]]
+    intervals: list[tuple[float, float] | None]  # empty if the model did not learn them
     cut: list[list[str]]
     problems: list[str | None]
 
@@ -60,7 +61,7 @@ def score(
             )
         )
     path = f"/projects/{version.project.slug}/versions/{version.number}/score"
-    body = {"messages": list(messages), "responses": list(responses)}
+    body = {"messages": list(messages), "responses": list(responses), "intervals": True}
     try:
         with client(SECONDS) as asked:
             answer = asked.post(path, json=body)
@@ -88,6 +89,7 @@ def rewards_of(version: ModelVersion, answer: Mapping[str, Any]) -> Rewards:
         without_length=answer.get("length_partialled", []),
         probabilities=answer["probabilities"],
         ties=answer.get("ties", []),
+        intervals=[one and (one[0], one[1]) for one in answer.get("intervals") or []],
         cut=answer["cut"],
         problems=answer["not_valid"],
     )

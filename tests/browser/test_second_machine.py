@@ -88,7 +88,12 @@ def hold(run: TrainingRun, step: int) -> int:
     So there is time to look and to act, however fast the machine is.
     """
     folder = process.run_folder(run)
-    wait_until(lambda: (found := folder.read_progress()) is not None and found.step >= step)
+
+    def is_there() -> bool:
+        found = folder.read_progress()
+        return found is not None and found.state == "training" and found.step >= step
+
+    wait_until(is_there)
     pid = folder.worker()
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)

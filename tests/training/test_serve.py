@@ -204,6 +204,7 @@ def test_too_many_at_a_time_are_told_when_to_ask_again(start):
         (["--bind", "127.0.0.1:99999"], "--bind 127.0.0.1:99999 is not HOST:PORT"),
         (["--most-waiting", "0"], "--most-waiting must be at least 1"),
         (["--longest-wait", "0"], "--longest-wait must be more than 0"),
+        (["--stop-seconds", "0"], "--stop-seconds must be at least 1"),
         (["--invalid-reward", "nan"], "--invalid-reward must be a finite number"),
     ],
 )

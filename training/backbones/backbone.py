@@ -40,6 +40,17 @@ class Backbone(Protocol):
         """
         ...
 
+    def last_hidden(self, examples: Sequence[Example]) -> Tensor | None:
+        """Return the last hidden states (B, D) of all responses, in order.
+
+        None for a model whose reward is not linear in them, and for one without a network.
+        """
+        ...
+
+    def head_weights(self) -> Tensor | None:
+        """Return the weights (D,) that turn a last hidden state into a reward, if there are any."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write the weights, configuration, tokenizer and chat template to a folder."""
         ...

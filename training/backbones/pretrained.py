@@ -111,15 +111,28 @@ class PretrainedBackbone:
         return shared_size(examples) if self.layout == "shared" else padded_size(examples)
 
     def rewards(self, examples: Sequence[Example]) -> Tensor:
-        rewards_B = self._shared(examples) if self.attention else self._padded(examples)
+        if self.causal:
+            rewards_B = self._head(self._last_hidden(examples))
+        else:
+            rewards_B = self._classified(examples)
         return scatter_rewards(rewards_B, examples)
+
+    def last_hidden(self, examples: Sequence[Example]) -> Tensor | None:
+        return self._last_hidden(examples) if self.causal else None
+
+    def head_weights(self) -> Tensor | None:
+        return self.model.get_submodule("score").get_parameter("weight")[0] if self.causal else None
 
     def save(self, folder: Path) -> None:
         self.model.config.problem_type = "regression"  # pipelines then give the reward itself
         self.model.save_pretrained(folder, state_dict=merged_weights(self.model))
         self.tokenizer.save_pretrained(folder)
 
+    def _last_hidden(self, examples: Sequence[Example]) -> Tensor:
+        return self._shared(examples) if self.attention else self._padded(examples)
+
     def _shared(self, examples: Sequence[Example]) -> Tensor:
+        """Return the last hidden states (B, D) from one row of all examples."""
         device = self.model.device
         flex = self.attention == "flex"
         row = shared_row(examples, self.pad, multiple=FLEX_MULTIPLE if flex else 1)
@@ -129,7 +142,8 @@ class PretrainedBackbone:
             use_cache=False,
             **self._attention_arguments(row.rankings),
         ).last_hidden_state
-        return self._head(hidden_1TD[0, row.ends_B.to(device)])
+        last_BD: Tensor = hidden_1TD[0, row.ends_B.to(device)]
+        return last_BD
 
     def _attention_arguments(self, rankings: tuple[RankingSpan, ...]) -> dict[str, Any]:
         """Return the arguments that tell a model which tokens each token attends to."""
@@ -142,17 +156,26 @@ class PretrainedBackbone:
         return {"attention_mask": unread, ATTENTION_KEYWORD: RowAttention(rankings, blocks)}
 
     def _padded(self, examples: Sequence[Example]) -> Tensor:
+        """Return the last hidden states (B, D) from a row for each response."""
         device = self.model.device
         rows = padded_rows(examples, self.pad)
-        tokens_BT, attention_BT = rows.tokens_BT.to(device), rows.attention_BT.to(device)
-        if not self.causal:
-            logits_B1: Tensor = self.model(input_ids=tokens_BT, attention_mask=attention_BT).logits
-            return logits_B1.float().squeeze(-1)
         hidden_BTD = self.model.base_model(
-            input_ids=tokens_BT, attention_mask=attention_BT, use_cache=False
+            input_ids=rows.tokens_BT.to(device),
+            attention_mask=rows.attention_BT.to(device),
+            use_cache=False,
         ).last_hidden_state
         rows_B = torch.arange(len(rows.ends_B), device=device)
-        return self._head(hidden_BTD[rows_B, rows.ends_B.to(device)])
+        last_BD: Tensor = hidden_BTD[rows_B, rows.ends_B.to(device)]
+        return last_BD
+
+    def _classified(self, examples: Sequence[Example]) -> Tensor:
+        """Return the rewards (B,) by the head of an encoder."""
+        device = self.model.device
+        rows = padded_rows(examples, self.pad)
+        logits_B1: Tensor = self.model(
+            input_ids=rows.tokens_BT.to(device), attention_mask=rows.attention_BT.to(device)
+        ).logits
+        return logits_B1.float().squeeze(-1)
 
     def _head(self, last: Tensor) -> Tensor:
         """Return the rewards (...) of last hidden states (..., D), in float32 or better."""
@@ -207,8 +230,8 @@ class PretrainedBackbone:
         self.model.eval()
         try:
             self.attention = kind
-            shared = self._shared(example)
-            padded = self._padded(example)
+            shared = self._head(self._shared(example))
+            padded = self._head(self._padded(example))
             gradients = [
                 torch.autograd.grad(rewards.square().sum(), weight)[0]
                 for rewards in (shared, padded)

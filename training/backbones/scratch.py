@@ -131,6 +131,28 @@ class ScratchBackbone:
         ).logits
         return scatter_rewards(logits_B1.squeeze(-1), examples)
 
+    @property
+    def network(self) -> PodiumRewardModel | None:
+        """Return the part of the model that has hidden states; a linear model may have none."""
+        if isinstance(self.model, PodiumFeaturesForSequenceClassification):
+            return self.model.network
+        return self.model
+
+    def last_hidden(self, examples: Sequence[Example]) -> Tensor | None:
+        if self.network is None:
+            return None
+        device, rows = self.model.device, memory_rows(examples, self.pad)
+        last_NKD = self.network.read(
+            rows.prompts_NP.to(device),
+            rows.prompt_lengths_N.to(device),
+            rows.responses_NKR.to(device),
+            rows.ends_NK.to(device),
+        )
+        return last_NKD[response_mask(examples).to(device)]
+
+    def head_weights(self) -> Tensor | None:
+        return None if self.network is None else self.network.score.weight[0]
+
     def save(self, folder: Path) -> None:
         self.model.config.problem_type = "regression"  # pipelines then give the reward itself
         self.model.save_pretrained(folder)

@@ -66,3 +66,9 @@ class EvaluationSettings:
         label="rewards without length",
         words=SWITCH_WORDS,
     )
+    reward_intervals: Switch = evaluation_setting(
+        "on",
+        "learn how sure the model is of its rewards, for intervals of them",
+        label="intervals of rewards",
+        words=SWITCH_WORDS,
+    )

@@ -97,6 +97,7 @@ def report(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
         f"## By labeller\n\n{_by_labeller(found['by_labeller'])}" if found["by_labeller"] else "",
         f"## Length\n\n{_length(found)}",
         f"## Calibration\n\n{_calibration(found['calibration'], found.get('temperature'))}",
+        *([f"## Intervals\n\n{_intervals(found['intervals'])}"] if "intervals" in found else []),
         f"## Data\n\n{_data(manifest)}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -293,6 +294,23 @@ def _temperature(scaling: Mapping[str, Any]) -> str:
         " temperature with the least log loss. On held-out prompts that it did not see, it brings"
         f" the expected calibration error to {decimal(scaling['calibration']['ece'], 3)}, and the"
         f" log loss to {decimal(scaling['log_loss'], 3)}."
+    )
+
+
+def _intervals(found: Mapping[str, Any]) -> str:
+    scaling = found.get("temperature")
+    return (
+        f"Half of the held-out differences of rewards are known to within"
+        f" {decimal(found['half_width'], 3)} (95%); half of them are larger than"
+        f" {decimal(found['lead'], 3)}. The intervals say how far other rankings of the same kind"
+        " could have moved the weights of the last layer; what it reads is taken as given."
+        + (
+            " Probabilities that take them into account have an expected calibration error of"
+            f" {decimal(scaling['calibration']['ece'], 3)} and a log loss of"
+            f" {decimal(scaling['log_loss'], 3)} on held-out prompts that they did not see."
+            if scaling
+            else ""
+        )
     )
 
 

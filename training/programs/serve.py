@@ -33,8 +33,6 @@ BATCHES = 2
 IDLE_SECONDS = 75
 REQUEST_SECONDS = 30
 """Time for the head of the first request of a connection to arrive."""
-STOP_SECONDS = 60
-"""Time for requests that are being answered when the service is stopped."""
 
 
 def work(arguments: argparse.Namespace, _: object) -> None:
@@ -63,7 +61,7 @@ def work(arguments: argparse.Namespace, _: object) -> None:
             ws="none",
             server_header=False,
             timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS,
+            timeout_graceful_shutdown=arguments.stop_seconds,
             http=TimedProtocol,
         )
     ).run(sockets=[listening])  # does not return: the signal ends the process

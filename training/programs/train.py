@@ -16,6 +16,7 @@ import torch
 
 from training.aggregation import RankingFilter
 from training.backbones.defaults import complete
+from training.backbones.lastlayer import LastLayer
 from training.commandline import database_project, wants_bar
 from training.config import TrainConfig, from_arguments, option
 from training.data.batching import Batches
@@ -37,6 +38,7 @@ from training.evaluation.evaluate import (
     judgements,
     train_sample,
 )
+from training.evaluation.intervals import Certainty, reward_intervals
 from training.evaluation.labeller_agreement import labellers_agree
 from training.evaluation.length import length_partialled
 from training.evaluation.report import summary
@@ -133,7 +135,10 @@ def train(
         evaluation = None  # frees the tables of the last weights
     evaluation = evaluation or evaluate_now(run, held_out(run.dataset))
     learned = learned_figures(run.config, evaluation)
-    save_model(run, folder, evaluation, learned)
+    certainty = certainty_of(run, folder, evaluation)
+    if certainty:
+        learned["intervals"] = certainty.figures
+    save_model(run, folder, evaluation, learned, certainty)
     metrics = run_metrics(run, evaluation, kept)
     metrics["held_out"] |= finite(learned)
     if choice := (folder.read_manifest() or {}).get("choice"):
@@ -325,8 +330,31 @@ def learned_figures(config: TrainConfig, evaluation: Evaluation) -> dict[str, An
     return {name: value for name, value in found.items() if value}
 
 
+def certainty_of(run: Run, folder: RunFolder, evaluation: Evaluation) -> Certainty | None:
+    """Return how sure the model is of its rewards, if that is asked for and can be told."""
+    last = LastLayer.of(run.learner.backbone)
+    if run.config.reward_intervals == "off" or last is None:
+        return None
+    run.reporter.enter("evaluating", steps=0)
+    choice = (folder.read_manifest() or {}).get("choice") or {"candidates": []}
+    chosen = [one for one in choice["candidates"] if one["parts"] == choice["chosen"]]
+    return reward_intervals(
+        last,
+        run.dataset,
+        evaluation,
+        run.learner.device,
+        run.state.tokens_per_batch,
+        strengths=chosen[0]["strengths"] if chosen else {},
+        ties="half" if run.config.ties == "half" else "drop",
+    )
+
+
 def save_model(
-    run: Run, folder: RunFolder, evaluation: Evaluation, learned: dict[str, Any]
+    run: Run,
+    folder: RunFolder,
+    evaluation: Evaluation,
+    learned: dict[str, Any],
+    certainty: Certainty | None,
 ) -> None:
     """Save the model into the run folder once it is known to load."""
     run.reporter.enter("saving", steps=0)
@@ -345,9 +373,23 @@ def save_model(
             if "length_partialled" in learned
             else {}
         ),
+        **({"intervals": {"temperature": warmth(certainty)}} if certainty else {}),
     }
-    for warning in save_verified(run.learner.backbone, folder, run.dataset, rewards, known):
+    for warning in save_verified(
+        run.learner.backbone,
+        folder,
+        run.dataset,
+        rewards,
+        known,
+        certainty.posterior if certainty else None,
+    ):
         run.reporter.say(warning)
+
+
+def warmth(certainty: Certainty) -> float:
+    """Return the temperature of probabilities that take the intervals into account."""
+    found = certainty.figures["temperature"]
+    return float(found["value"]) if found else 1.0
 
 
 # 4. Evaluate

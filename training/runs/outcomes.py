@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeGuard
 
+PROBIT = math.pi / 8
+"""Share of a lead's variance that is added to the square of the temperature."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -50,8 +53,11 @@ class OutcomeModel:
             nu=float(nu) if nu == 0 or _is_above(nu, 0.0) else None,
         )
 
-    def outcome(self, lead: float) -> Outcome:
+    def outcome(self, lead: float, variance: float = 0.0) -> Outcome:
         """Return the probabilities of an outcome, given the lead of the first response's reward.
+
+        With the variance of the lead, they are the mean of those of the leads that are possible, by
+        the probit approximation (training/evaluation/temperature.py).
 
         As training's loss has them (training/loop/loss.py): 1 / (1 + e^-lead) by Bradley and Terry
         (1952). With `nu`, ties are outcomes of their own (Davidson 1970, Journal of the American
@@ -59,8 +65,8 @@ class OutcomeModel:
         proportion e^(lead/2), nu and e^(-lead/2).
         """
         if lead < 0:
-            return self.outcome(-lead).swapped
-        scaled = lead / self.temperature
+            return self.outcome(-lead, variance).swapped
+        scaled = lead / math.sqrt(self.temperature**2 + PROBIT * variance)
         loss, tie = math.exp(-scaled), (self.nu or 0.0) * math.exp(-scaled / 2)
         total = 1 + loss + tie
         return Outcome(win=1 / total, loss=loss / total, tie=tie / total)

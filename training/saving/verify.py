@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from training.data.dataset import Dataset, TokenizedPrompt
 from training.data.encoder import TextEncoder
 from training.data.examples import Example
 from training.evaluation.inference import split_up
+from training.evaluation.posterior import Posterior
 from training.rankings import Message
 from training.runs.folder import RunFolder
 from training.saving.model_card import FACTS
@@ -48,9 +50,12 @@ def save_verified(
     folder: RunFolder,
     dataset: Dataset,
     rewards: Collection[float],
-    known: Mapping[str, float],
+    known: Mapping[str, Any],
+    posterior: Posterior | None = None,
 ) -> list[str]:
     """Save the model into the run folder, where it appears only if it loads and scores the same.
+
+    The posterior of its last layer is saved in a folder inside.
 
     The facts beside it give the mean and the standard deviation of `rewards`, those of the held-out
     responses, for scores to be centred and scaled by, and what is `known`: the limits on tokens and
@@ -62,9 +67,11 @@ def save_verified(
     examples = [part for _, part in split_up(whole, TOKENS)][:EXAMPLES]
     with folder.new_model() as path:
         backbone.save(path)
-        for weights in path.glob("*.safetensors"):  # are written for their owner's eyes only
+        for weights in path.rglob("*.safetensors"):  # are written for their owner's eyes only
             weights.chmod((path / "config.json").stat().st_mode)
         plain_call = add_no_special_tokens(path, _filled(backbone.tokenizer, prompts))
+        if posterior is not None:
+            posterior.save(path)
         padding = verify(backbone, path, examples)
         texts, equal = verify_texts(backbone.tokenizer, path, prompts)
         facts = {

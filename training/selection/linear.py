@@ -7,6 +7,7 @@ comparisons.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,9 +92,10 @@ class Design:
         table = self.table
         by_part = [strengths.named, strengths.words, strengths.embedded][: len(self.sizes)]
         scales = np.repeat(by_part, self.sizes)
+        named = self.sizes[0]
+        scales[:named] = prior_scales(named, strengths.named, self.named.scale_)
         means = np.zeros(len(scales))
-        unit = self.named.scale_[LENGTH]
-        scales[LENGTH], means[LENGTH] = LENGTH_STD * unit, LENGTH_MEAN * unit
+        means[LENGTH] = LENGTH_MEAN * self.named.scale_[LENGTH]
         return fit(
             self.features_MF,
             table.better_C[rows_C],
@@ -103,6 +105,16 @@ class Design:
             means=means,
             start=start,
         )
+
+
+def prior_scales(size: int, strength: float, units: Any) -> Weights:
+    """Return the standard deviations that the weights of the named features are expected to have.
+
+    `units` are the standard deviations of the features themselves.
+    """
+    found = np.full(size, strength)
+    found[LENGTH] = LENGTH_STD * float(units[LENGTH])
+    return found
 
 
 def scaled(scaler: StandardScaler, features_MF: Floats) -> Floats:

@@ -245,7 +245,9 @@ class Service:
         items = asked.items(model)
         if len(items) > MOST:
             raise RefusedError(413, f"a request has at most {MOST} responses, not {len(items)}")
-        return model.encode(items, score_cut=self.settings.score_cut)
+        return model.encode(
+            items, score_cut=self.settings.score_cut, features=asked.wants_intervals
+        )
 
     def settle(self, scored: Sequence[Scored]) -> list[Scored]:
         """Return the scores with the reward for those that are not valid, if there is one.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.rankings import Message
+from training.runs.outcomes import Outcome
 from training.serving.conversations import (
     NotUnderstoodError,
     read_conversation,
@@ -47,6 +48,11 @@ class Request(BaseModel):
 
     says_invalid: ClassVar[bool] = False
     """True if an answer can say of single responses that they have no valid reward."""
+
+    @property
+    def wants_intervals(self) -> bool:
+        """Return True if the answer is to say how sure the model is."""
+        return False
 
     def items(self, model: ServedModel) -> list[Item]:
         """Return the responses to score."""
@@ -281,6 +287,11 @@ class ScoreRequest(Request):
     prompt: str | None = Field(None, description="a text")
     messages: Messages | None = Field(None, description=MESSAGES)
     responses: list[str] = Field(min_length=1, description=TEXTS)
+    intervals: bool = Field(False, description="true or false")
+
+    @property
+    def wants_intervals(self) -> bool:
+        return self.intervals and len(self.responses) <= MOST_PAIRED
 
     @model_validator(mode="after")
     def has_one_prompt(self) -> Self:
@@ -317,28 +328,61 @@ class ScoreRequest(Request):
                 if model.length is not None
                 else {}
             ),
-            **self.pairs(rewards, model),
+            **self.pairs(scored, model),
             "cut": [list(one.cut) for one in scored],
             "not_valid": [one.problem or None for one in scored],
         }
 
-    def pairs(self, rewards: Sequence[float | None], model: ServedModel) -> dict[str, Any]:
-        """Return the probabilities of all pairs, or null for more than MOST_PAIRED responses."""
+    def pairs(self, scored: Sequence[Scored], model: ServedModel) -> dict[str, Any]:
+        """Return the probabilities of all pairs, or null for more than MOST_PAIRED responses.
+
+        With the intervals, if they are asked for: the probabilities then take them into account.
+        """
+        rewards = [one.reward for one in scored]
         if len(rewards) > MOST_PAIRED:
-            return {"probabilities": None}
-        found = {"probabilities": pairwise(rewards, lambda lead: model.outcomes.outcome(lead).win)}
+            return {"probabilities": None, **({"intervals": None} if self.intervals else {})}
+        spread = model.spread(scored) if self.intervals else None
+        outcomes = model.outcomes
+        if spread is not None and model.certainty is not None:
+            outcomes = model.certainty.outcomes
+        places = dict(zip(valid(rewards), range(len(rewards)), strict=False))
+
+        def outcome(one: int, other: int) -> Outcome:
+            lead = (rewards[one] or 0.0) - (rewards[other] or 0.0)
+            variance = spread.variances[places[one], places[other]] if spread else 0.0
+            return outcomes.outcome(lead, float(variance))
+
+        found: dict[str, Any] = {
+            "probabilities": pairwise(rewards, lambda one, other: outcome(one, other).win)
+        }
         if model.outcomes.nu is not None:
-            found["ties"] = pairwise(rewards, lambda lead: model.outcomes.outcome(lead).tie)
+            found["ties"] = pairwise(rewards, lambda one, other: outcome(one, other).tie)
+        if self.intervals:
+            found["intervals"] = spread and [
+                None if reward is None else around(reward, float(spread.half_widths[places[place]]))
+                for place, reward in enumerate(rewards)
+            ]
         return found
 
 
+def valid(rewards: Sequence[float | None]) -> list[int]:
+    """Return the places of the valid rewards."""
+    return [place for place, reward in enumerate(rewards) if reward is not None]
+
+
+def around(reward: float, half_width: float) -> list[float]:
+    return [reward - half_width, reward + half_width]
+
+
 def pairwise(
-    rewards: Sequence[float | None], probability: Callable[[float], float]
+    rewards: Sequence[float | None], probability: Callable[[int, int], float]
 ) -> list[list[float | None]]:
-    """Return, for each response, the probability of its lead over each other."""
+    """Return, for each response, a probability of it and each other, given their places."""
     return [
         [
-            None if one is None or other is None or place == against else probability(one - other)
+            None
+            if one is None or other is None or place == against
+            else probability(place, against)
             for against, other in enumerate(rewards)
         ]
         for place, one in enumerate(rewards)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+from unicodedata import category
 
 from training.data.examples import Tokens
 from training.rankings import Message
 
 Kind = Literal["empty", "cut", "not_understood"]
 """Reasons for which a response has no valid reward."""
+
+
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+"""Unicode's categories of control characters, format characters, halves of pairs and spaces."""
+
+
+def is_blank(text: str) -> bool:
+    """Return True for a text without a character that anybody could see."""
+    return all(category(character) in UNSEEN for character in text)
 
 
 class Item(NamedTuple):
@@ -29,6 +39,8 @@ class Encoded(NamedTuple):
     """The parts that were cut: the prompt, the response, or both."""
     kind: Kind | None = None
     problem: str = ""
+    features: bool = False
+    """True if the features of the model's last layer are asked for, too."""
 
     @property
     def valid(self) -> bool:
@@ -48,3 +60,5 @@ class Scored(NamedTuple):
     kind: Kind | None = None
     problem: str = ""
     tokens: int = 0
+    features: Any = None
+    """Features of the model's last layer, one row, if they were asked for."""

@@ -4,26 +4,71 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
+from transformers import PreTrainedModel
 
 from training.backbones.backbone import Backbone
 from training.backbones.choose import load_backbone
+from training.backbones.features import PodiumFeaturesForSequenceClassification
+from training.backbones.lastlayer import LastLayer
 from training.config import TrainConfig
 from training.data.encoder import TemplateRefusedError, TextEncoder
 from training.data.examples import Example, Tokens
 from training.distributed.device import Device, silence_transformers
 from training.errors import UserError
-from training.evaluation.inference import compute_rewards
+from training.evaluation.inference import compute_rewards, split_up
+from training.evaluation.posterior import Posterior
 from training.runs.folder import MODEL, RunFolder, digest_of
 from training.runs.length import LengthPart, stored_part
 from training.runs.outcomes import OutcomeModel
 from training.saving.model_card import FACTS
-from training.serving.items import Encoded, Item, Scored
+from training.serving.items import Encoded, Item, Scored, is_blank
 
 DeviceKind = Literal["auto", "cpu", "cuda"]
+
+
+INTERVAL = 1.96
+"""Standard deviations on either side of a reward in its 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """Hold what tells how sure a model is of its rewards."""
+
+    last: LastLayer
+    posterior: Posterior
+    outcomes: OutcomeModel
+    """The probabilities that leads with a variance stand for."""
+
+    @classmethod
+    def load(cls, saved: Path, backbone: Backbone, facts: dict[str, Any]) -> Certainty | None:
+        """Return what a model's folder holds, or None if it holds nothing that fits the model."""
+        posterior, last = Posterior.load(saved), LastLayer.of(backbone)
+        known = facts.get("intervals")
+        if posterior is None or last is None or not isinstance(known, dict):
+            return None
+        if len(posterior.scales_F) != sum(last.sizes.values()):
+            return None
+        outcomes = OutcomeModel.of(known.get("temperature"), facts.get("davidson_nu"))
+        return cls(last, posterior, outcomes)
+
+
+class Spread(NamedTuple):
+    """How sure a model is of its rewards of responses to one prompt."""
+
+    variances: NDArray[np.float64]
+    """Of the difference of each pair of rewards."""
+    half_widths: NDArray[np.float64]
+    """Half the 95 % interval of each reward's distance from the mean of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +80,8 @@ class ServedModel:
     device: Device
     budget: int
     """Tokens of a batch."""
+    threads: int
+    """Threads in which torch computes one operation."""
     name: str
     run: str
     """Name of the run's folder."""
@@ -47,6 +94,8 @@ class ServedModel:
     """The probabilities that leads stand for."""
     length: LengthPart | None
     """Coefficients of the part of the rewards that length explains, if they were learned."""
+    certainty: Certainty | None = None
+    """How sure the model is of its rewards, if that was learned."""
 
     @classmethod
     def load(
@@ -78,6 +127,7 @@ class ServedModel:
             encoder=encoder,
             device=chosen,
             budget=config.tokens_per_batch,
+            threads=threads_for(backbone.model),
             name=name or run,
             run=run,
             digest=digest_of(saved),
@@ -85,10 +135,15 @@ class ServedModel:
             std=facts["reward_std"] or 1.0,
             outcomes=OutcomeModel.of(facts.get("temperature"), facts.get("davidson_nu")),
             length=stored_part(facts.get("length_part")),
+            certainty=Certainty.load(saved, backbone, facts),
         )
 
-    def encode(self, items: Sequence[Item], *, score_cut: bool) -> list[Encoded]:
+    def encode(
+        self, items: Sequence[Item], *, score_cut: bool, features: bool = False
+    ) -> list[Encoded]:
         """Return responses as token ids; those cut are valid only if `score_cut` is true.
+
+        With `features`, the features of the last layer are asked for, where they tell something.
 
         One thread may do this at a time, because the encoder counts what it cuts.
         """
@@ -98,13 +153,16 @@ class ServedModel:
             if key not in prompts:
                 prompts[key] = self._encode_prompt(item)
         responses = self.encoder.responses_and_cuts([item.response for item in items])
-        return [
+        encoded = [
             self._join(item, prompts[key_of(item)], *response, score_cut=score_cut)
             for item, response in zip(items, responses, strict=True)
         ]
+        if not features or self.certainty is None:
+            return encoded
+        return [each._replace(features=each.valid) for each in encoded]
 
     def _encode_prompt(self, item: Item) -> Encoded:
-        if not any(message["content"].strip() for message in item.messages):
+        if all(is_blank(message["content"]) for message in item.messages):
             return Encoded(kind="empty", problem="the prompt is empty")
         before = self.encoder.prompts_cut
         try:
@@ -119,7 +177,7 @@ class ServedModel:
         """Return a response with its prompt, or the first reason why it has no valid reward."""
         if item.problem:
             return Encoded(kind="not_understood", problem=item.problem)
-        if not item.response.strip():
+        if is_blank(item.response):
             return Encoded(kind="empty", problem="the response is empty")
         if prompt.kind:
             return prompt
@@ -138,6 +196,7 @@ class ServedModel:
 
     def rewards(self, encoded: Sequence[Encoded]) -> list[Scored]:
         """Return the rewards; each prompt is computed once for all of its responses here."""
+        torch.set_num_threads(self.threads)  # of this thread: each model has one of its own
         examples: dict[bytes, tuple[Tokens, dict[bytes, Tokens]]] = {}
         for each in encoded:
             if each.valid and each.prompt is not None and each.response is not None:
@@ -154,7 +213,39 @@ class ServedModel:
             for (prompt, (_, responses)), rewards in zip(examples.items(), computed, strict=True)
             for response, reward in zip(responses, rewards, strict=True)
         }
-        return [scored(each, found) for each in encoded]
+        rows = self._features([each for each in encoded if each.features])
+        return [
+            scored(each, found)._replace(features=next(rows) if each.features else None)
+            for each in encoded
+        ]
+
+    def _features(self, encoded: Sequence[Encoded]) -> Iterator[csr_array]:
+        """Yield the features of the last layer of each response."""
+        if self.certainty is None:
+            return
+        pairs = [
+            (each.prompt, each.response)
+            for each in encoded
+            if each.prompt is not None and each.response is not None
+        ]
+        for _, group in groupby(pairs, key=lambda pair: pair[0].tobytes()):
+            of_prompt = list(group)
+            whole = Example(of_prompt[0][0], [response for _, response in of_prompt])
+            for _, part in split_up([whole], self.budget):
+                with self.device.autocast():
+                    rows_BF = self.certainty.last.rows([part])
+                yield from (rows_BF[[place]] for place in range(rows_BF.shape[0]))
+
+    def spread(self, scored: Sequence[Scored]) -> Spread | None:
+        """Return how sure the model is of the valid rewards; None where that is not known."""
+        rows = [one.features for one in scored if one.reward is not None]
+        if self.certainty is None or len(rows) < 2 or any(row is None for row in rows):
+            return None
+        covariance = self.certainty.posterior.covariance(csr_array(vstack(rows, format="csr")))
+        own = np.diagonal(covariance)
+        variances = np.maximum(own[:, None] + own[None, :] - 2 * covariance, 0.0)
+        from_mean = own - 2 * covariance.mean(axis=1) + covariance.mean()
+        return Spread(variances, INTERVAL * np.sqrt(np.maximum(from_mean, 0.0)))
 
     def without_length(self, reward: float, response: str) -> float | None:
         """Return the reward without the part that length explains, if that was learned."""
@@ -163,6 +254,17 @@ class ServedModel:
     def standardised(self, reward: float) -> float:
         """Return the reward in standard deviations of held-out rewards from their mean."""
         return (reward - self.mean) / self.std
+
+
+def threads_for(model: PreTrainedModel) -> int:
+    """Return the number of threads in which torch computes an operation of a model fastest.
+
+    The tensors of a linear model are so small that threads wait for each other longer than they
+    compute (docs/benchmarks.md, "The reward service").
+    """
+    is_linear = isinstance(model, PodiumFeaturesForSequenceClassification)
+    is_small = is_linear and model.network is None and model.embedder is None
+    return 1 if is_small else torch.get_num_threads()
 
 
 def key_of(item: Item) -> tuple[tuple[str, str], ...]:

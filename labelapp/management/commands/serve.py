@@ -23,6 +23,7 @@ from training.child_process import for_child
 
 STOP_SECONDS = 15
 STOP_WEB_SECONDS = 5  # for open requests; less than STOP_SECONDS
+STOP_REWARDS_SECONDS = 60  # for the requests that the reward service is answering
 RELEASE_SECONDS = STOP_WEB_SECONDS + 2  # for the processes of a `serve` that was killed
 # Threads of all web processes together. An upload occupies a thread until it is complete, so there
 # are many. Each keeps a connection to the database, and PostgreSQL allows 100 by default. Threads
@@ -72,6 +73,7 @@ class Helper:
     tells_web: Mapping[str, str]
     """Environment variables by which the pages find it."""
     is_quiet: bool = False
+    stop_seconds: float = STOP_SECONDS
     start_at: float = field(default_factory=time.monotonic)
 
     def start(self) -> "subprocess.Popen[bytes]":
@@ -137,7 +139,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             return
         finally:
-            stop(list(processes.values()))
+            stop(processes, {helper.name: helper.stop_seconds for helper in helpers})
         raise CommandError(f"the web server ended with status {processes['web'].returncode}")
 
 
@@ -172,11 +174,13 @@ def reward_service(bind: Address | None) -> list[Helper]:
     # The pages ask with a token of their own, so that no other process of the machine can.
     token = os.environ.get("REWARD_SERVER_TOKEN") or secrets.token_urlsafe(32)
     at = f"[{bind.host}]:{bind.port}" if ":" in bind.host else f"{bind.host}:{bind.port}"
-    command = [sys.executable, "-m", "training.serve", "--all-projects", "--bind", at]
+    command = [sys.executable, "-m", "training.serve", "--all-projects"]
+    command += [f"--stop-seconds={STOP_REWARDS_SECONDS}", "--bind", at]
     data_dir = {"DATA_DIR": str(settings.DATA_DIR)}
     told = {"REWARD_SERVER_URL": f"http://{at}", "REWARD_SERVER_TOKEN": token}
     env = environment() | data_dir | {"REWARD_SERVER_TOKEN": token}
-    return [Helper("reward service", command, env, told)]
+    patience = STOP_REWARDS_SECONDS + STOP_SECONDS  # it ends by itself, and is killed if it hangs
+    return [Helper("reward service", command, env, told, stop_seconds=patience)]
 
 
 def free_port() -> int:
@@ -246,15 +250,26 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def stop(processes: list["subprocess.Popen[bytes]"]) -> None:
-    """Terminate the processes, twice if necessary: a worker first waits for its task."""
-    for seconds in (1, STOP_SECONDS):
-        for process in processes:
+def stop(processes: Mapping[str, "subprocess.Popen[bytes]"], patience: Mapping[str, float]) -> None:
+    """Terminate the processes, twice if necessary: a worker first waits for its task.
+
+    A process that has not ended after STOP_SECONDS, or after those that `patience` gives it, is
+    killed.
+    """
+    began = time.monotonic()
+    deadlines = {name: began + patience.get(name, STOP_SECONDS) for name in processes}
+    for again_at in (began + 1, max(deadlines.values(), default=began)):
+        for process in processes.values():
             if process.poll() is None:
                 process.terminate()
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and any(p.poll() is None for p in processes):
+        while running := [name for name in processes if processes[name].poll() is None]:
+            now = time.monotonic()
+            for name in running:
+                if now > deadlines[name]:
+                    processes[name].kill()
+            if now > again_at:
+                break
             time.sleep(0.1)
-    for process in processes:
+    for process in processes.values():
         if process.poll() is None:
             process.kill()

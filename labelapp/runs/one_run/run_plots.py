@@ -51,7 +51,10 @@ def calibration_plot(run: TrainingRun) -> Chart | None:
             " confidence comes true."
         )
         % {"error": percent(calibration.get("ece"))},
-        notes=[_("The intervals treat comparisons as independent, and are a little too narrow.")],
+        notes=[
+            _("The intervals treat comparisons as independent, and are a little too narrow."),
+            *reward_intervals(run),
+        ],
         x=Axis(_("confidence"), "%", decimals=1, low=50, high=100, step=10),
         y=Axis(_("right"), "%", decimals=1, low=0, high=100, step=25),
         series=[Series(_("right"), [calibration_point(one) for one in known])],
@@ -59,6 +62,19 @@ def calibration_plot(run: TrainingRun) -> Chart | None:
         rows=[calibration_row(one) for one in known],
         has_diagonal=True,
     )
+
+
+def reward_intervals(run: TrainingRun) -> list[str]:
+    """Return in a sentence how well differences of rewards are known, if the run learned that."""
+    found = as_object(run.held_out.get("intervals"))
+    half_width, lead = found.get("half_width"), found.get("lead")
+    if not is_number(half_width) or not is_number(lead):
+        return []
+    said = _(
+        "Half of the differences between rewards are known to within ±%(half_width)s (95 %%);"
+        " half of them are larger than %(lead)s."
+    )
+    return [said % {"half_width": f"{half_width:.2f}", "lead": f"{lead:.2f}"}]
 
 
 def is_filled(one: dict[str, Any]) -> bool:

@@ -28,6 +28,7 @@ from labelapp.models import (
     Disagreement,
     Exclusion,
     Export,
+    Grid,
     Invitation,
     Member,
     MemberMessage,
@@ -35,6 +36,8 @@ from labelapp.models import (
     ModelVersion,
     Notification,
     Placement,
+    PracticePrompt,
+    PracticeResult,
     Project,
     PromotionGates,
     Prompt,
@@ -247,13 +250,17 @@ def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
     def referring(model: type[Model]) -> set[Any]:
         return {relation.related_model for relation in model._meta.related_objects}
 
-    assert referring(Prompt) - {Disagreement, PromptAgreement} == set(staging.OF_PROMPT)
+    assert referring(Prompt) - {Disagreement, PracticePrompt, PromptAgreement} == set(
+        staging.OF_PROMPT
+    )
     of_managers = {Exclusion, MemberMessage, MemberNote}  # on those who are there already
-    assert referring(Member) - of_managers - {RankingDisagreement} == set(staging.OF_MEMBER)
-    jobs = {AgreementMeasurement, Export, ReviewMeasurement, TrainingRun, Upload}
+    assert referring(Member) - of_managers - {PracticeResult, RankingDisagreement} == set(
+        staging.OF_MEMBER
+    )
+    jobs = {AgreementMeasurement, Export, Grid, ReviewMeasurement, TrainingRun, Upload}
     registry = {AliasMove, ModelVersion, PromotionGates, ServiceToken}
     others = {Disagreement, Invitation, PromptChange, RankingDisagreement, Notification, Webhook}
-    assert referring(Project) - jobs - registry - others == {Member, Prompt}
+    assert referring(Project) - jobs - registry - others - {PracticePrompt} == {Member, Prompt}
 
 
 @pytest.mark.usefixtures("sqlite_only")

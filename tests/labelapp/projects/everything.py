@@ -16,6 +16,7 @@ from labelapp.models import (
     Event,
     Exclusion,
     Export,
+    Grid,
     Invitation,
     Kind,
     Member,
@@ -63,7 +64,10 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     later = timezone.now() + timedelta(days=1)
     Invitation.objects.create(**by, expires_at=later)
     named = {"metrics": {"held_out": {"by_labeller": [{"labeller": name, "accuracy": 0.5}]}}}
-    run = TrainingRun.objects.create(**by, **DONE, **named, folder=f"runs/{project.slug}")
+    grid = Grid.objects.create(**by)
+    run = TrainingRun.objects.create(
+        **by, **DONE, **named, grid=grid, folder=f"runs/{project.slug}"
+    )
     options = {"labeller": name}
     Upload.objects.create(
         **by, **DONE, name=f"{name}.jsonl", options=options, folder=f"uploads/{project.slug}"

@@ -11,7 +11,7 @@ from labelapp.models import Member, Project, PromotionGates, Prompt
 from labelapp.models.people import ALTOGETHER
 from labelapp.registry import gates
 from labelapp.registry.evidence import Evidence, evidence
-from labelapp.runs.paired_bootstrap import gains, paired_gains
+from labelapp.runs.paired_bootstrap import as_student, gains, paired_gains
 from tests.labelapp.registry.conftest import HELD_OUT, AddRun
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +135,43 @@ def test_a_part_of_too_few_prompts_has_no_interval() -> None:
     differences, counts = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0), (2.0, 2.0, 0.0, 0.0, 0.0, 0.0)
     [found] = paired_gains([differences], [counts])
     assert (found.value, found.low, found.high) == (0.5, None, None)
+
+
+def sliced_by_chance(dice: random.Random) -> tuple[list[Any], list[Any]]:
+    """Two models that are equally good, on 40 prompts in ten slices that overlap."""
+    whole = [float(dice.choice([-2, -1, 0, 1, 2])) for _ in range(40)]
+    differences, counts = [tuple(whole)], [(6.0,) * 40]
+    for _ in range(10):
+        inside = [dice.random() < 0.4 for _ in whole]
+        differences.append(
+            tuple(one if here else 0.0 for one, here in zip(whole, inside, strict=True))
+        )
+        counts.append(tuple(6.0 if here else 0.0 for here in inside))
+    return differences, counts
+
+
+def test_slices_raise_a_false_alarm_in_five_percent_of_comparisons_together() -> None:
+    dice, alarms, uncorrected = random.Random(1), 0, 0
+    for number in range(200):
+        differences, counts = sliced_by_chance(dice)
+        _, *slices = paired_gains(differences, counts, samples=300)
+        alarms += any(one.is_above_zero or one.is_below_zero for one in slices)
+        if number >= 40:
+            continue
+        alone = [
+            paired_gains([column], [of], samples=300)[0]
+            for column, of in zip(differences[1:], counts[1:], strict=True)
+        ]
+        uncorrected += any(one.is_above_zero or one.is_below_zero for one in alone)
+    assert alarms / 200 <= 0.08  # 5 %, and 2 standard deviations of such a share
+    assert uncorrected / 40 > 0.2
+
+
+@pytest.mark.parametrize(
+    ("bound", "freedom", "exact"), [(1.96, 4, 2.776), (1.96, 30, 2.042), (3.0, 9, 4.094)]
+)
+def test_few_prompts_get_the_quantile_of_student(bound: float, freedom: int, exact: float) -> None:
+    assert as_student(bound, freedom) == pytest.approx(exact, rel=0.01)
 
 
 # Gates

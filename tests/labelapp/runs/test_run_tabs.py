@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from labelapp.models import Exclusion, Member, Project, State, TrainingRun, User
 from labelapp.runs import process
-from labelapp.runs.one_run import settings_table
+from labelapp.runs.one_run import run_plots, settings_table
 from labelapp.runs.run_verdict import verdict_on
 from labelapp.runs.time_left import training_seconds_left
 from tests.conftest import sign_in
@@ -497,3 +497,15 @@ def test_only_managers_download_and_only_when_the_run_has_ended(
     assert sign_in(manager).get(url).status_code == 200
     TrainingRun.objects.update(state=State.RUNNING, finished_at=None, heartbeat_at=timezone.now())
     assert sign_in(manager).get(url).status_code == 404
+
+
+def test_the_run_says_how_well_it_knows_differences_of_rewards(run: TrainingRun) -> None:
+    plot = run_plots.calibration_plot(run)
+    assert plot is not None
+    assert len(plot.notes) == 1
+    run.metrics["held_out"]["intervals"] = {"half_width": 0.456, "lead": 1.234}
+    plot = run_plots.calibration_plot(run)
+    assert plot is not None
+    assert plot.notes[1].startswith("Half of the differences between rewards are known to within")
+    assert "±0.46 (95" in plot.notes[1]
+    assert "larger than 1.23." in plot.notes[1]

@@ -182,6 +182,33 @@ def test_the_reward_service_runs_beside_the_pages_and_asks_for_a_token(
     assert status("/projects/kitchen/v1/models") == 401
 
 
+def ends_after(seconds: float) -> "subprocess.Popen[bytes]":
+    """A process that needs so many seconds to end after SIGTERM, once it has said that it runs."""
+    program = (
+        "import signal, sys, time\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: (time.sleep({seconds}), sys.exit(0)))\n"
+        "print(flush=True)\n"
+        "while True: time.sleep(1)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def test_the_reward_service_has_the_time_to_answer_that_it_gives_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [helper] = serve.reward_service(None)
+    assert f"--stop-seconds={serve.STOP_REWARDS_SECONDS}" in helper.command
+    assert helper.stop_seconds > serve.STOP_REWARDS_SECONDS
+    monkeypatch.setattr(serve, "STOP_SECONDS", 1.5)
+    processes = {name: ends_after(4.0) for name in ("reward service", "web")}
+    serve.stop(processes, {"reward service": PATIENCE})
+    assert processes["reward service"].wait(PATIENCE) == 0
+    assert processes["web"].wait(PATIENCE) == -signal.SIGKILL
+
+
 def test_the_usual_address_of_the_reward_service_may_be_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

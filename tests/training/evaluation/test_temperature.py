@@ -45,3 +45,16 @@ def test_few_prompts_have_none():
 def test_leads_that_mean_nothing_become_small():
     rng = np.random.default_rng(0)
     assert fit(rng.choice([-1.0, 1.0], 1000)) > 5
+
+
+def test_probabilities_are_calibrated_where_leads_are_known_more_or_less_well():
+    """What is stated is a draw around the lead that people follow, and its variance is known."""
+    table, rng = comparisons(800, 20, 1.0, 1.0), np.random.default_rng(1)
+    variance = rng.choice([0.01, 4.0], len(table))
+    lead = table["margin"] / (1 + variance)  # the mean of the leads that are possible
+    certain = rng.normal(lead, np.sqrt(variance / (1 + variance)))
+    won = rng.random(len(table)) < expit(certain)
+    table["margin"] = np.where(won, lead, -lead)
+    aware = temperature(table, variance / (1 + variance))
+    assert aware["log_loss"] < temperature(table)["log_loss"]
+    assert aware["calibration"]["ece"] < 0.02

@@ -1,5 +1,7 @@
 """The probabilities of outcomes are those of the loss that the rewards were trained with."""
 
+import math
+from statistics import NormalDist
 from typing import Any
 
 import pytest
@@ -47,3 +49,14 @@ def test_it_is_read_from_the_metrics_of_a_run(
     metrics: dict[str, Any], expected: OutcomeModel
 ) -> None:
     assert OutcomeModel.of_metrics(metrics) == expected
+
+
+def test_a_lead_that_is_not_known_well_tells_less() -> None:
+    """The mean of sigmoid over a normal lead, against an integral over many draws."""
+    model = OutcomeModel()
+    leads = [1.5 + 2.0 * NormalDist().inv_cdf((n + 0.5) / 2000) for n in range(2000)]
+    exact = sum(1 / (1 + math.exp(-lead)) for lead in leads) / 2000
+    found = model.outcome(1.5, variance=4.0)
+    assert found.win == pytest.approx(exact, abs=0.01)
+    assert model.outcome(-1.5, variance=4.0) == found.swapped
+    assert found.win < model.outcome(1.5).win

@@ -120,15 +120,21 @@ def test_our_own_answer_says_everything(client, model, one):
     assert (found["run"], found["digest"]) == (model.run, model.digest)
 
 
-def test_a_model_that_learned_the_part_of_length_gives_rewards_without_it(
-    client, serve, one, rankings_file, tmp_path
-):
-    """It does if at least ten prompts are held out; the model of the other tests has two."""
-    prompt, texts, _ = one
-    assert "length_partialled" not in post(client, "/score", prompt=prompt, responses=texts)
-    folder = RunFolder(tmp_path / "run")
+@pytest.fixture(scope="module")
+def much_held_out(rankings_file, tmp_path_factory):
+    """A run with at least ten held-out prompts; the model of the other tests has two."""
+    folder = RunFolder(tmp_path_factory.mktemp("much") / "run")
     options = ["--rankings", str(rankings_file), "--run-folder", str(folder.path), *SMALL]
     assert train.main([*options, "--held-out-fraction", "0.8"]) == 0
+    return folder
+
+
+def test_a_model_that_learned_the_part_of_length_gives_rewards_without_it(
+    client, serve, one, much_held_out
+):
+    prompt, texts, _ = one
+    assert "length_partialled" not in post(client, "/score", prompt=prompt, responses=texts)
+    folder = much_held_out
     found = folder.read_metrics()["held_out"]["length_partialled"]
     part = LengthPart(tuple(found["coefficients"]), found["shortest"], found["longest"])
     served = serve(model=ServedModel.load(folder.path, "cpu"))
@@ -140,6 +146,42 @@ def test_a_model_that_learned_the_part_of_length_gives_rewards_without_it(
             reward - part.of(len(text))
             for reward, text in zip(answer["rewards"][:-1], asked[:-1], strict=True)
         ]
+    )
+
+
+def test_intervals_hold_the_rewards_and_widen_the_probabilities(serve, one, much_held_out):
+    prompt, texts, _ = one
+    model = ServedModel.load(much_held_out.path, "cpu")
+    served = serve(model=model)
+    without = post(served, "/score", prompt=prompt, responses=[*texts, " "])
+    found = post(served, "/score", prompt=prompt, responses=[*texts, " "], intervals=True)
+    assert "intervals" not in without
+    assert found["intervals"][-1] is None
+    for reward, interval in zip(found["rewards"][:-1], found["intervals"][:-1], strict=True):
+        low, high = interval
+        assert (low + high) / 2 == pytest.approx(reward, abs=1e-6)
+        assert low < reward < high
+    assert found["rewards"] == near(without["rewards"])
+    [first, second] = found["rewards"][:2]
+    items = [Item([{"role": "user", "content": prompt}], text) for text in texts]
+    encoded = model.encode(items, score_cut=False, features=True)
+    variance = model.spread(model.rewards(encoded)).variances[0, 1]
+    expected = model.certainty.outcomes.outcome(first - second, variance)
+    assert found["probabilities"][0][1] == near(expected.win)
+    assert found["probabilities"][0][1] + found["probabilities"][1][0] == pytest.approx(1.0)
+
+
+def test_there_are_no_intervals_of_one_reward_or_of_a_model_that_did_not_learn_them(
+    client, serve, one, much_held_out
+):
+    prompt, texts, _ = one
+    served = serve(model=ServedModel.load(much_held_out.path, "cpu"))
+    alone = post(served, "/score", prompt=prompt, responses=texts[:1], intervals=True)
+    assert alone["intervals"] is None
+    unlearned = post(client, "/score", prompt=prompt, responses=texts, intervals=True)
+    assert unlearned["intervals"] is None
+    assert refusal(served, "/score", {"prompt": "a", "responses": ["b"], "intervals": 1}) == (
+        "intervals must be true or false"
     )
 
 
@@ -402,6 +444,39 @@ ODD = st.sampled_from(
 )
 TEXT = st.lists(ODD | st.text(max_size=5), max_size=4).map("".join)
 SHAPES = TEXT | st.lists(TEXT, max_size=2) | JSON
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    ["", " \n", "\x00", "\x1b\x7f", "\u202e", "\ufeff", "\u200b\u2060", "\u2028\x85"],
+)
+def test_a_text_that_nobody_can_see_has_no_reward(client, one, unseen):
+    found = post(client, "/score", prompt=one[0], responses=[unseen, one[1][0]])
+    assert found["not_valid"] == ["the response is empty", None]
+    found = post(client, "/score", prompt=unseen, responses=[one[1][0]])
+    assert found["not_valid"] == ["the prompt is empty"]
+    said = refusal(client, "/slime", {"prompt": one[0], "response": unseen})
+    assert said == "not a valid reward: the response is empty"
+
+
+def deep(before, after):
+    return before * 100_000 + after * 100_000
+
+
+@pytest.mark.parametrize("path", sorted(DIALECTS))
+@pytest.mark.parametrize(
+    "body",
+    [
+        "", "{", "null", "[]", "1", "NaN", '{"input": 1e999}', '{"input": ' + "9" * 5000 + "}",
+        b"\xff\xfe", deep("[", "]"), deep('{"input":', "}"), '{"messages":' + deep("[", "]") + "}",
+        '{"input":' + "[" * 500 + "]" * 500 + "}",
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_a_body_that_is_no_request_is_refused_in_a_sentence(client, path, body):
+    answer = client.post(path, content=body)
+    assert answer.status_code in (400, 422)
+    assert 0 < len(answer.json()["error"]["message"]) < 400
 
 
 @given(st.sampled_from(sorted(DIALECTS)), st.dictionaries(st.sampled_from(KEYS), SHAPES))

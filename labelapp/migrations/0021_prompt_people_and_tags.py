@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("labelapp", "0031_webhooks"),
+        ("labelapp", "0020_rank_top"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("labelapp", "0030_notifications"),
+        ("labelapp", "0022_notifications"),
     ]
 
     operations = [

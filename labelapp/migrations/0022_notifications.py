@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("labelapp", "0023_rank_top"),
+        ("labelapp", "0021_prompt_people_and_tags"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("labelapp", "0022_projects"),
+        ("labelapp", "0019_projects"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("labelapp", "0020_grids"),
+        ("labelapp", "0018_grids"),
     ]
 
     operations = [

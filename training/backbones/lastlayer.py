@@ -1,0 +1,106 @@
+"""What a model's reward is linear in: its last hidden state, and the features of its linear parts.
+
+Shapes: B responses, F features, W words in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack
+
+from training.backbones.backbone import Backbone
+from training.backbones.features import PodiumFeaturesForSequenceClassification, Words
+from training.backbones.textfeatures import Text, features, word_counts
+from training.data.examples import Example
+
+PARTS = ("named", "words", "embedded", "network")
+"""Parts of a reward, in the order of their features."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastLayer:
+    """Hold the weights of a model's last layer, and compute the features that they belong to."""
+
+    backbone: Backbone
+    weights: dict[str, NDArray[np.float64]]
+    """Weights by part."""
+
+    @classmethod
+    def of(cls, backbone: Backbone) -> Self | None:
+        """Return the last layer of a model, or None if its reward is linear in nothing."""
+        found = {}
+        model = backbone.model
+        if isinstance(model, PodiumFeaturesForSequenceClassification):
+            found["named"] = as_array(model.named.weight)
+            if model.words is not None:
+                found["words"] = as_array(model.words.weight)[used(model.words)]
+            if model.embedded is not None:
+                found["embedded"] = as_array(model.embedded.weight)
+        head = backbone.head_weights()
+        if head is not None:
+            found["network"] = as_array(head)
+        return cls(backbone, found) if found else None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return the number of features of each part."""
+        return {name: len(weights) for name, weights in self.weights.items()}
+
+    @torch.no_grad()
+    def rows(self, examples: Sequence[Example]) -> csr_array:
+        """Return the features (B, F) of all responses, in order."""
+        parts: list[csr_array] = []
+        model = self.backbone.model
+        if isinstance(model, PodiumFeaturesForSequenceClassification):
+            prompts, responses = texts_of(model, examples)
+            named = torch.tensor(list(map(features, prompts, responses)), device=model.device)
+            parts.append(csr_array(as_array(model.named.standardised(named))))
+            if model.words is not None:
+                parts.append(word_rows(model.words, responses))
+            if model.embedder is not None and model.embedded is not None:
+                embedded = model.embedded.standardised(model.embedder(prompts, responses))
+                parts.append(csr_array(as_array(embedded)))
+        hidden = self.backbone.last_hidden(examples)
+        if hidden is not None:
+            parts.append(csr_array(as_array(hidden)))
+        return csr_array(hstack(parts, format="csr"))
+
+
+def as_array(tensor: torch.Tensor) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = tensor.detach().double().cpu().numpy()
+    return found
+
+
+def used(words: Words) -> NDArray[np.int64]:
+    """Return the buckets of words that have been seen in training."""
+    return np.flatnonzero(words.idf.cpu().numpy())
+
+
+def texts_of(
+    model: PodiumFeaturesForSequenceClassification, examples: Sequence[Example]
+) -> tuple[list[Text], list[Text]]:
+    """Return the prompt's text of each response, and its own."""
+    prompts, responses = [], []
+    for example in examples:
+        prompts += [Text(model.vocabulary.text(example.prompt))] * len(example.responses)
+        responses += [Text(model.vocabulary.text(response)) for response in example.responses]
+    return prompts, responses
+
+
+def word_rows(words: Words, responses: Sequence[Text]) -> csr_array:
+    """Return the TF-IDF vectors (B, W) of responses, which have length 1."""
+    idf = as_array(words.idf)
+    counted = [word_counts(text, len(idf)) for text in responses]
+    places = np.concatenate([found for found, _ in counted])
+    ends = np.cumsum([0, *(len(found) for found, _ in counted)])
+    values = np.concatenate([counts for _, counts in counted]) * idf[places]
+    whole = csr_array((values, places, ends), shape=(len(responses), len(idf)))
+    lengths = np.sqrt(whole.multiply(whole).sum(axis=1)).clip(1e-12)
+    scaled = csr_array(whole.multiply(1 / lengths[:, None]))
+    return csr_array(scaled[:, used(words)])
