@@ -47,11 +47,11 @@ TEMPLATES = [
     *("projects/reset_password", "projects/invitations/join", "projects/invitations/refused"),
 ]
 ROOMS = ["labelling", "notifications", "palette"]
-OF_MANAGERS = ("webhook", "posting", "own")  # in these rooms
+OF_MANAGERS = ("webhook", "posting", "own", "controls", "copy.js", "importing.js")  # among these
 MODULES = [
     *("projects/forms/accounts", "projects/views/accounts", "projects/views/invitations"),
     *("projects/invitations", "projects/accounts"),
-    *("models/rankings"),
+    "models/rankings",
 ]
 
 Found = tuple[str | tuple[str, ...], str | None]  # a message or its plural forms, and its context
@@ -81,7 +81,8 @@ def labellers_sources(domain: str) -> list[Path]:
     """Return those of the files that say what is on a labeller's pages."""
     scripts = ROOT / "static" / "js"
     if domain == "djangojs":
-        return sorted([*scripts.glob("*.js"), *(scripts / "labelling").rglob("*.js")])
+        found = [*scripts.glob("*.js"), *(scripts / "labelling").rglob("*.js")]
+        return sorted(path for path in found if not path.name.startswith(OF_MANAGERS))
     found = [ROOT / "templates" / f"{name}.html" for name in TEMPLATES]
     found += [ROOT / "labelapp" / f"{name}.py" for name in MODULES]
     found += (ROOT / "labelapp" / "web").glob("*.py")
