@@ -6,7 +6,8 @@ What Django's `makemessages` does, without GNU gettext: Django turns templates i
 Babel reads Python and JavaScript.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -43,11 +44,12 @@ TEMPLATES = [
     *("_account", "_appearance", "_as_written", "_field", "_form", "_header", "_language"),
     *("_links", "_pages", "_text", "base", "403", "403_csrf", "404", "429", "500", "503"),
     *("overview/labeller", "overview/_next_step"),
-    *("projects/index", "projects/_switcher", "projects/sign_in", "projects/account"),
-    *("projects/reset_password", "projects/invitations/join", "projects/invitations/refused"),
+    *("projects/index", "projects/_switcher", "projects/_archived", "projects/sign_in"),
+    *("projects/account", "projects/reset_password"),
+    *("projects/invitations/join", "projects/invitations/refused"),
 ]
 ROOMS = ["labelling", "notifications", "palette"]
-OF_MANAGERS = ("webhook", "posting", "own", "controls", "copy.js", "importing.js")  # among these
+OF_MANAGERS = ("webhook", "posting", "own.", "own_views", "controls")  # in these rooms
 MODULES = [
     *("projects/forms/accounts", "projects/views/accounts", "projects/views/invitations"),
     *("projects/invitations", "projects/accounts"),
@@ -79,18 +81,33 @@ def sources(domain: str) -> list[Path]:
 
 def labellers_sources(domain: str) -> list[Path]:
     """Return those of the files that say what is on a labeller's pages."""
-    scripts = ROOT / "static" / "js"
     if domain == "djangojs":
-        found = [*scripts.glob("*.js"), *(scripts / "labelling").rglob("*.js")]
-        return sorted(path for path in found if not path.name.startswith(OF_MANAGERS))
-    found = [ROOT / "templates" / f"{name}.html" for name in TEMPLATES]
-    found += [ROOT / "labelapp" / f"{name}.py" for name in MODULES]
-    found += (ROOT / "labelapp" / "web").glob("*.py")
-    for room in ROOMS:
-        files = [*(ROOT / "templates" / room).rglob("*.html")]
-        files += (ROOT / "labelapp" / room).rglob("*.py")
-        found += [path for path in files if not path.name.startswith(OF_MANAGERS)]
-    return sorted(found)
+        templates = [path for path in labellers_sources("django") if path.suffix == ".html"]
+        found = scripts_of(templates)
+    else:
+        found = {ROOT / "templates" / f"{name}.html" for name in TEMPLATES}
+        found |= {ROOT / "labelapp" / f"{name}.py" for name in MODULES}
+        found.update((ROOT / "labelapp" / "web").glob("*.py"))
+        for room in ROOMS:
+            files = [*(ROOT / "templates" / room).rglob("*.html")]
+            files += (ROOT / "labelapp" / room).rglob("*.py")
+            found.update(path for path in files if not path.name.startswith(OF_MANAGERS))
+    return [path for path in sources(domain) if path in found]
+
+
+def scripts_of(templates: Iterable[Path]) -> set[Path]:
+    """Return the scripts that templates load, and those that these import."""
+    scripts = ROOT / "static" / "js"
+    loaded = (re.findall(r"static 'js/(.+?)'", path.read_text("utf-8")) for path in templates)
+    waiting = [scripts / name for names in loaded for name in names]
+    found: set[Path] = set()
+    while waiting:
+        script = waiting.pop()
+        if script not in found:
+            found.add(script)
+            imported = re.findall(r'(?:from|import) "(\..+?)"', script.read_text("utf-8"))
+            waiting += [(script.parent / name).resolve() for name in imported]
+    return found
 
 
 def messages_of(domain: str, language: str = "") -> Catalog:

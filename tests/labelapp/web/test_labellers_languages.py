@@ -10,12 +10,12 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import ngettext
 
 from labelapp.models import Member, Project
 from tests.conftest import AddPrompt, sign_in
-from tests.messages import DOMAINS, LOCALES, forms, labellers_sources, messages_in, read
+from tests.messages import DOMAINS, LOCALES, ROOT, forms, labellers_sources, messages_in, read
 
 LANGUAGES = {"zh-hans": "zh_Hans", "ar": "ar"}
 
@@ -51,6 +51,19 @@ def test_no_sentence_of_a_labellers_pages_is_missing(language: str, domain: str)
     said = sentences(domain)
     assert len(said) > 30
     assert sorted(said - translated, key=str) == []
+
+
+def test_a_labellers_pages_are_translated_with_all_that_they_include() -> None:
+    found = {path for path in labellers_sources("django") if path.suffix == ".html"}
+    for path in found:
+        for name in re.findall(r'{% (?:include|extends) "(.+?)"', path.read_text("utf-8")):
+            assert ROOT / "templates" / name in found, path
+
+
+def test_scripts_of_managers_are_not_a_labellers() -> None:
+    names = {path.name for path in labellers_sources("djangojs")}
+    assert {"requests.js", "written.js", "rail.js"} <= names
+    assert not {"charts.js", "copy.js", "importing.js", "reviewing.js", "runs.js"} & names
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -117,6 +130,33 @@ def test_a_labellers_pages_are_in_their_language(
         assert "Skip to the page" not in page
     assert begins in client.get("/sign-in/", **asked).content.decode()
     assert begins in client.get("/join/1.forged/", **asked).content.decode()
+
+
+@pytest.mark.parametrize(("language", "said"), [("ar", "أُرشف هذا المشروع"), ("zh-hans", "归档")])
+def test_an_archived_project_says_so_in_a_labellers_language(
+    labeller: Member, add_prompt: AddPrompt, language: str, said: str
+) -> None:
+    add_prompt()
+    Project.objects.update(archived_at=timezone.now())
+    own = sign_in(labeller)
+    for url in ("", "my-work/"):
+        page = own.get(f"/projects/kitchen/{url}", HTTP_ACCEPT_LANGUAGE=language).content.decode()
+        assert said in page, url
+        assert "This project was archived" not in page, url
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("ar", "لا شيء هنا يطابق «soup»."), ("zh-hans", "没有与“soup”匹配的内容。")],
+)
+def test_my_work_is_searched_in_a_labellers_language(
+    labeller: Member, add_prompt: AddPrompt, language: str, said: str
+) -> None:
+    add_prompt()
+    url = "/projects/kitchen/my-work/?q=soup"
+    page = sign_in(labeller).get(url, HTTP_ACCEPT_LANGUAGE=language).content.decode()
+    assert said in page
+    assert "Clear the search" not in page
 
 
 def test_a_leads_pages_are_whole_in_english(manager: Member, add_prompt: AddPrompt) -> None:
