@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from labelapp.models import Member
 from labelapp.palette import finding
 from labelapp.web.access import member_view, signed_in
-from labelapp.web.middleware import PageRequest
+from labelapp.web.middleware import PageRequest, translated
 
 
 def context(request: PageRequest, member: Member) -> dict[str, Any]:
@@ -25,6 +25,7 @@ def context(request: PageRequest, member: Member) -> dict[str, Any]:
     }
 
 
+@translated
 @require_safe
 @never_cache
 @member_view()

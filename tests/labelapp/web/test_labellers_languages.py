@@ -111,7 +111,8 @@ def visited(add_prompt: AddPrompt, labeller: Member) -> tuple[str, ...]:
     add_prompt()
     return (
         *("/", "/projects/kitchen/", "/projects/kitchen/labelling/", "/projects/kitchen/my-work/"),
-        *("/account/", "/notifications/", "/notifications/settings/", "/projects/attic/"),
+        *("/account/", "/notifications/", "/notifications/settings/", "/projects/kitchen/find/"),
+        *("/projects/attic/", "/projects/kitchen/my-work/?skipped=1"),
     )
 
 
