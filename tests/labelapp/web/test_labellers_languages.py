@@ -15,7 +15,17 @@ from django.utils.translation import ngettext
 
 from labelapp.models import Member, Project
 from tests.conftest import AddPrompt, sign_in
-from tests.messages import DOMAINS, LOCALES, ROOT, forms, labellers_sources, messages_in, read
+from tests.messages import (
+    DOMAINS,
+    LOCALES,
+    MODULES,
+    ROOT,
+    TEMPLATES,
+    forms,
+    labellers_sources,
+    messages_in,
+    read,
+)
 
 LANGUAGES = {"zh-hans": "zh_Hans", "ar": "ar"}
 
@@ -54,7 +64,10 @@ def test_no_sentence_of_a_labellers_pages_is_missing(language: str, domain: str)
 
 
 def test_a_labellers_pages_are_translated_with_all_that_they_include() -> None:
-    found = {path for path in labellers_sources("django") if path.suffix == ".html"}
+    listed = labellers_sources("django")
+    assert {ROOT / "templates" / f"{name}.html" for name in TEMPLATES} <= set(listed)
+    assert {ROOT / "labelapp" / f"{name}.py" for name in MODULES} <= set(listed)
+    found = {path for path in listed if path.suffix == ".html"}
     for path in found:
         for name in re.findall(r'{% (?:include|extends) "(.+?)"', path.read_text("utf-8")):
             assert ROOT / "templates" / name in found, path
