@@ -37,6 +37,12 @@ def thousands(number: object) -> str:
 
 
 @register.filter
+def amount(number: object) -> int:
+    """Return a number that chooses between singular and plural: 0 for a value that is not known."""
+    return number if isinstance(number, int) else 0
+
+
+@register.filter
 def percent(share: object, decimals: int = 1) -> str:
     """Return 0.7183 as "71.8 %", and a dash for a value that is not known."""
     if not isinstance(share, int | float):
