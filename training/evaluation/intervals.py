@@ -77,7 +77,7 @@ def reward_intervals(
     )
     table = evaluation.comparisons[evaluation.comparisons["prompt"].isin(list(rows))]
     variance_C = variances(posterior, rows, table, evaluation.places)
-    figures = {
+    figures: dict[str, Any] = {
         "overdispersion": spread,
         "half_width": 1.96 * float(np.median(np.sqrt(variance_C))),
         "lead": float(np.median(np.abs(table["margin"]))),
