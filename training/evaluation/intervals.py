@@ -77,16 +77,16 @@ def reward_intervals(
     )
     table = evaluation.comparisons[evaluation.comparisons["prompt"].isin(list(rows))]
     variance_C = variances(posterior, rows, table, evaluation.places)
-    return Certainty(
-        posterior,
-        {
-            "overdispersion": spread,
-            "half_width": 1.96 * float(np.median(np.sqrt(variance_C))),
-            "lead": float(np.median(np.abs(table["margin"]))),
-            "directions": len(posterior.known_E),
-            "temperature": temperature(table, variance_C),
-        },
-    )
+    figures: dict[str, Any] = {
+        "overdispersion": spread,
+        "half_width": 1.96 * float(np.median(np.sqrt(variance_C))),
+        "lead": float(np.median(np.abs(table["margin"]))),
+        "directions": len(posterior.known_E),
+    }
+    aware, plain = temperature(table, variance_C), temperature(table)
+    if aware and plain and aware["log_loss"] < plain["log_loss"]:
+        figures["temperature"] = aware
+    return Certainty(posterior, figures)
 
 
 def prior(

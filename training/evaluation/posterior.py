@@ -6,12 +6,16 @@ arXiv 2106.14806). With the prior precision P and the Hessian H of the loss on t
 comparisons, which is the sum of weight * p * (1 - p) * d d^T over the differences d of features,
 the covariance of the weights is
 
-    (H + P)^-1 (f H + P) (H + P)^-1
+    (H + P)^-1 (f H + s P) (H + P)^-1
 
 The comparisons of a ranking are not independent, and the weights of a prompt's comparisons add up
 to 1 in the loss, whatever they tell. So f, the overdispersion, is measured: it is the variance of
 the gradients of whole prompts over what independent comparisons would give. Without it, intervals
 of simulated rankings cover 100 % instead of 95 % (tests/training/evaluation/test_posterior.py).
+
+For the same reason, the prior that predicts best is wider than the weights are: s corrects for it.
+It makes the squares of the weights, in the directions of which something was learned, add up to
+what the formula expects.
 
 Only differences of rewards within a prompt are identified, and only of these are there variances.
 
@@ -21,6 +25,7 @@ Shapes: B responses, F features, C comparisons, E directions of the weights.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -29,13 +34,15 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
-from scipy.sparse.linalg import svds
+from sklearn.utils.extmath import randomized_svd
 
 FILE = "posterior.safetensors"
 FOLDER = "intervals"
 """Folder in a model's folder; files beside the model's own would be loaded as its weights."""
 MOST_DIRECTIONS = 256
 """Directions of the weights of which something has been learned that are kept."""
+LEAST_SIZE = 1e-4
+"""Variance of weights, in units of the prior's, at least: no interval is of width 0."""
 LEAST_LEARNED = 1e-3
 """Information on a direction, in units of the prior's, below which it is left out."""
 Floats = NDArray[np.float64]
@@ -121,8 +128,9 @@ def fit(
     test_CF = csr_array(held_out.differences_CF.multiply(scales_F))
     if is_ridge:
         spread = overdispersion(held_out, weights_F, test_CF, values_E, directions_FE)
-        variance_E = (spread * values_E + 1) / (1 + values_E) ** 2
-        return Posterior(scales_F, directions_FE, 1 - variance_E), spread
+        size = prior_size(directions_FE.T @ (weights_F / scales_F), values_E, spread)
+        variance_E = (spread * values_E / size + 1) / (1 + values_E) ** 2
+        return Posterior(scales_F * size**0.5, directions_FE, 1 - variance_E), spread
     strength, spread = 1.0, 1.0
     size = float(((weights_F / scales_F) ** 2).sum())
     for _ in range(3):  # each depends on the other
@@ -143,7 +151,7 @@ def eigen(rows_CF: csr_array) -> tuple[Floats, Floats]:
         places = places[values[places] > LEAST_LEARNED]
         values, vectors = values[places], vectors[:, places]
         return values, (rows_CF.T @ vectors) / np.sqrt(values) if C < F else vectors
-    _, roots, directions_EF = svds(rows_CF, k=MOST_DIRECTIONS, random_state=0)
+    _, roots, directions_EF = randomized_svd(rows_CF, MOST_DIRECTIONS, n_iter=3, random_state=0)
     told = roots**2 > LEAST_LEARNED
     return roots[told] ** 2, directions_EF[told].T
 
@@ -172,6 +180,21 @@ def overdispersion(
     sums_QC = csr_array((pulls_C, (held_out.prompt_C, np.arange(C))), shape=(Q, C))
     expected = float(curvature_C @ weighted(scaled_CF))
     return float(weighted(csr_array(sums_QC @ scaled_CF)).sum()) / max(expected, 1e-12)
+
+
+def prior_size(weights_E: Floats, values_E: Floats, spread: float) -> float:
+    """Return the variance of true weights (E,) in units of the prior's, given the fitted ones.
+
+    The square of a fitted weight is, in expectation, (size value^2 + spread value) / (1 + value)^2.
+    A standard error is added, because few weights may all happen to be small.
+    """
+    kept_E = values_E / (1 + values_E)
+    squares_E = kept_E**2
+    noise = spread * float((kept_E / (1 + values_E)).sum())
+    total = max(float(squares_E.sum()), 1e-12)
+    found = (float((weights_E**2).sum()) - noise) / total
+    error = math.sqrt(2 * float((squares_E**2).sum())) / total
+    return max(found * (1 + error), LEAST_SIZE)
 
 
 def prior_strength(size: float, values_E: Floats) -> float:

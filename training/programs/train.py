@@ -386,10 +386,10 @@ def save_model(
         run.reporter.say(warning)
 
 
-def warmth(certainty: Certainty) -> float:
-    """Return the temperature of probabilities that take the intervals into account."""
-    found = certainty.figures["temperature"]
-    return float(found["value"]) if found else 1.0
+def warmth(certainty: Certainty) -> float | None:
+    """Return the temperature of probabilities that take intervals into account, if that helps."""
+    found = certainty.figures.get("temperature")
+    return float(found["value"]) if found else None
 
 
 # 4. Evaluate

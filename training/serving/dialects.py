@@ -342,14 +342,13 @@ class ScoreRequest(Request):
         if len(rewards) > MOST_PAIRED:
             return {"probabilities": None, **({"intervals": None} if self.intervals else {})}
         spread = model.spread(scored) if self.intervals else None
-        outcomes = model.outcomes
-        if spread is not None and model.certainty is not None:
-            outcomes = model.certainty.outcomes
+        aware = model.certainty.outcomes if spread is not None and model.certainty else None
+        outcomes = aware or model.outcomes
         places = dict(zip(valid(rewards), range(len(rewards)), strict=False))
 
         def outcome(one: int, other: int) -> Outcome:
             lead = (rewards[one] or 0.0) - (rewards[other] or 0.0)
-            variance = spread.variances[places[one], places[other]] if spread else 0.0
+            variance = spread.variances[places[one], places[other]] if aware and spread else 0.0
             return outcomes.outcome(lead, float(variance))
 
         found: dict[str, Any] = {

@@ -46,8 +46,8 @@ class Certainty:
 
     last: LastLayer
     posterior: Posterior
-    outcomes: OutcomeModel
-    """The probabilities that leads with a variance stand for."""
+    outcomes: OutcomeModel | None
+    """The probabilities that leads with a variance stand for, if they are the better ones."""
 
     @classmethod
     def load(cls, saved: Path, backbone: Backbone, facts: dict[str, Any]) -> Certainty | None:
@@ -58,8 +58,9 @@ class Certainty:
             return None
         if len(posterior.scales_F) != sum(last.sizes.values()):
             return None
-        outcomes = OutcomeModel.of(known.get("temperature"), facts.get("davidson_nu"))
-        return cls(last, posterior, outcomes)
+        scaling = known.get("temperature")
+        outcomes = OutcomeModel.of(scaling, facts.get("davidson_nu"))
+        return cls(last, posterior, None if scaling is None else outcomes)
 
 
 class Spread(NamedTuple):

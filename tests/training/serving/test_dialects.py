@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from training import train
 from training.data.file import FileSource
 from training.runs.folder import RunFolder
 from training.runs.length import LengthPart
+from training.runs.outcomes import OutcomeModel
 from training.serving.application import DIALECTS, Service, Settings, hash_token
 from training.serving.batcher import Batcher
 from training.serving.items import Item
@@ -166,8 +168,15 @@ def test_intervals_hold_the_rewards_and_widen_the_probabilities(serve, one, much
     items = [Item([{"role": "user", "content": prompt}], text) for text in texts]
     encoded = model.encode(items, score_cut=False, features=True)
     variance = model.spread(model.rewards(encoded)).variances[0, 1]
-    expected = model.certainty.outcomes.outcome(first - second, variance)
-    assert found["probabilities"][0][1] == near(expected.win)
+    aware = OutcomeModel(temperature=0.7)
+    for outcomes, expected in (
+        (aware, aware.outcome(first - second, variance)),
+        (None, model.outcomes.outcome(first - second)),
+    ):
+        certain = replace(model, certainty=replace(model.certainty, outcomes=outcomes))
+        client = serve(model=certain)
+        found = post(client, "/score", prompt=prompt, responses=texts, intervals=True)
+        assert found["probabilities"][0][1] == near(expected.win)
     assert found["probabilities"][0][1] + found["probabilities"][1][0] == pytest.approx(1.0)
 
 
