@@ -48,6 +48,7 @@ from labelapp.models import (
     Response,
     ReviewMeasurement,
     ServiceToken,
+    Tag,
     TrainingRun,
     Upload,
     User,
@@ -260,7 +261,7 @@ def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
     jobs = {AgreementMeasurement, Export, Grid, ReviewMeasurement, TrainingRun, Upload}
     registry = {AliasMove, ModelVersion, PromotionGates, ServiceToken}
     others = {Disagreement, Invitation, PromptChange, RankingDisagreement, Notification, Webhook}
-    assert referring(Project) - jobs - registry - others - {PracticePrompt} == {Member, Prompt}
+    assert referring(Project) - jobs - registry - others - {PracticePrompt} == {Member, Prompt, Tag}
 
 
 @pytest.mark.usefixtures("sqlite_only")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from labelapp.models import (
     AgreementMeasurement,
     AliasMove,
+    Assignee,
     Assignment,
     Comment,
     Disagreement,
@@ -33,6 +34,7 @@ from labelapp.models import (
     Prompt,
     PromptAgreement,
     PromptChange,
+    PromptTag,
     Ranking,
     RankingDisagreement,
     Rating,
@@ -42,6 +44,7 @@ from labelapp.models import (
     Score,
     ServiceToken,
     State,
+    Tag,
     TrainingRun,
     Upload,
     User,
@@ -104,11 +107,14 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     webhook = Webhook.objects.create(project=project, url="https://example.org/", secret="whsec_")
     WebhookCall.objects.create(webhook=webhook, key="comment-1", event=Event.COMMENT_MADE)
     NotificationChoice.objects.get_or_create(user=user, kind=Kind.COMMENT)
+    tag = Tag.objects.create(project=project, name="hard")
     for number in range(3):
         prompt = Prompt.objects.create(
             project=project, messages=[{"role": "user", "content": "?"}], content_hash=str(number)
         )
         PracticePrompt.objects.create(project=project, prompt=prompt)
+        PromptTag.objects.create(prompt=prompt, tag=tag)
+        Assignee.objects.create(prompt=prompt, member=member)
         response = Response.objects.create(prompt=prompt, text="!", content_hash="1")
         Assignment.objects.create(
             prompt=prompt,

@@ -60,7 +60,7 @@ def test_three_parts_in_german() -> None:
     with override("de"):
         context = choice_context(run_of(choice))
     assert context is not None
-    assert "aus Merkmalen, Wörtern und Einbettungen," in context["sentences"][0]
+    assert "(Merkmale, Wörter und Einbettungen)" in context["sentences"][0]
 
 
 @pytest.mark.parametrize(

@@ -291,7 +291,7 @@ def test_no_browser_mixes_the_scripts_of_two_releases(
     imported = [
         (script.parent / path).resolve()
         for script in hashed
-        for path in re.findall(r'from "(\.[^"]+)"', script.read_text())
+        for path in re.findall(r'from "(\.[^"]+)";', script.read_text())
     ]
     assert len({path.parent for path in imported}) > 1
     assert set(imported) <= set(hashed)
