@@ -17,9 +17,9 @@ from django.db import connection
 from django.test import Client
 
 from labelapp.db.locks import WorkLock
+from labelapp.db.text_index import PROMPT_TEXT, RESPONSE_TEXT
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.db.text_index import PROMPT_TEXT, RESPONSE_TEXT
 from labelapp.models import (
     Assignment,
     Comment,
