@@ -7,10 +7,11 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from labelapp.models import Member, TrainingRun
+from tests.labelapp.conftest import forked
 from tests.labelapp.registry.conftest import MASTER, runs, start
 from tests.waiting import wait_until
 
-__all__ = ["runs", "start"]
+__all__ = ["forked", "runs", "start"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
