@@ -151,7 +151,7 @@ def test_from_an_upload_to_a_second_training_on_another_machine(
     expect(page.get_by_text(re.compile(r"Step [1-9]\d* of"))).to_be_visible(timeout=PATIENT)
     assert process.run_folder(first).path.parent == shared
     page.get_by_role("link", name="Log", exact=True).click()
-    expect(page.locator("#log")).to_contain_text("training", timeout=PATIENT)
+    expect(page.locator("#log")).to_contain_text("60 steps", timeout=PATIENT)
 
     # Stop it, which saves, and resume it to the end.
     page.get_by_role("link", name="Overview", exact=True).last.click()
