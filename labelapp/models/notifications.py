@@ -11,7 +11,7 @@ from labelapp.models.projects import Member, Project, Role, User
 
 
 class Kind(models.TextChoices):
-    """What people choose by: each may be shown in the page, and mailed."""
+    """List the kinds that people choose from: each may be shown in the page, and mailed."""
 
     ALERT = "alert"
     RUN = "run"
@@ -23,7 +23,7 @@ class Kind(models.TextChoices):
 
 
 class Event(models.TextChoices):
-    """What has happened; its notification's sentence is in labelapp.notifications.wording."""
+    """List what may have happened; labelapp.notifications.wording has the sentences."""
 
     ALERT_RAISED = "alert_raised"
     RUN_DONE = "run_done"
@@ -138,7 +138,7 @@ class Notification(models.Model):
 
 
 class NotificationChoice(models.Model):
-    """How a person wants to be told of one kind. Without one: in the page, not by mail."""
+    """Store how a person wants to be told of one kind. Without it: in the page, not by mail."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="notification_choices"

@@ -26,7 +26,7 @@ class PracticePrompt(models.Model):
 
 
 class PracticeResult(models.Model):
-    """How a member did on the practice prompts the first time, and when they finished or skipped.
+    """Store how a member did on the practice prompts the first time, and when they ended.
 
     Practising again changes nothing: by then, the answers are known.
     """

@@ -98,7 +98,7 @@ def share_text(value: float, low: float | None, high: float | None) -> str:
 
 @dataclass(frozen=True)
 class Unit:
-    """How shares are written on an axis: multiplied by 100, with a unit."""
+    """Say how shares are written on an axis: multiplied by 100, with a unit."""
 
     name: str
     notation: charts.Notation

@@ -1,4 +1,4 @@
-"""What a model's reward is linear in: its last hidden state, and the features of its linear parts.
+"""Compute the features that a reward is linear in: the last hidden state and the linear parts'.
 
 Shapes: B responses, F features, W words in use.
 """

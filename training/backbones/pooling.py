@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from torch import nn
 from transformers import PreTrainedModel
-from transformers.utils import cached_file
 
 from training.backbones.pooled import PodiumPooledConfig, PodiumPooledForSequenceClassification
 from training.config import Pooling
@@ -51,17 +52,15 @@ def pooling_of(model: PreTrainedModel) -> Pooling:
 
 def trained_pooling(name: str, local: bool) -> Pooling:
     """Return "mean" for a model that was trained to embed texts as the mean, else "auto"."""
-    file = cached_file(
-        name,
-        SENTENCE_TRANSFORMERS,
-        local_files_only=local,
-        _raise_exceptions_for_gated_repo=False,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    if file is None:
+    file = Path(name) / SENTENCE_TRANSFORMERS
+    if not Path(name).is_dir():
+        try:
+            file = Path(hf_hub_download(name, SENTENCE_TRANSFORMERS, local_files_only=local))
+        except (HfHubHTTPError, LocalEntryNotFoundError):
+            return "auto"
+    if not file.is_file():
         return "auto"
-    modes: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+    modes: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return "mean" if modes.get("pooling_mode_mean_tokens") else "auto"
 
 
@@ -78,7 +77,7 @@ def with_pooling(
             f"pooling cls reads the first token, which knows nothing of the others in a"
             f" {model.config.model_type} model; use --pooling last or mean"
         )
-    model.config._name_or_path = ""  # it may be a path of this machine
+    model.config.name_or_path = ""  # it may be a path of this machine
     config = PodiumPooledConfig(model.config, pooling)
     with torch.device("meta"):
         pooled = PodiumPooledForSequenceClassification(config)

@@ -64,10 +64,10 @@ class Certainty:
 
 
 class Spread(NamedTuple):
-    """How sure a model is of its rewards of responses to one prompt."""
+    """Hold how sure a model is of its rewards of the responses to one prompt."""
 
     variances: NDArray[np.float64]
-    """Of the difference of each pair of rewards."""
+    """Variance of the difference of each pair of rewards."""
     half_widths: NDArray[np.float64]
     """Half the 95 % interval of each reward's distance from the mean of all."""
 
@@ -96,7 +96,7 @@ class ServedModel:
     length: LengthPart | None
     """Coefficients of the part of the rewards that length explains, if they were learned."""
     certainty: Certainty | None = None
-    """How sure the model is of its rewards, if that was learned."""
+    """Tell how sure the model is of its rewards, if that was learned."""
 
     @classmethod
     def load(

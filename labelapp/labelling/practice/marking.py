@@ -22,7 +22,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Marks:
-    """How many pairs were ordered as expected, and those that were not."""
+    """Count the pairs that were compared, and hold those that were not ordered as expected."""
 
     compared: int
     wrong: list[Pair]

@@ -303,7 +303,7 @@ class GuidelinesForm(forms.ModelForm):
 
 
 class DuplicateForm(forms.Form):
-    """What a copy of a project is called, and what it takes over."""
+    """Ask for the name of a project's copy, and for what it takes over."""
 
     name = forms.CharField(label=_("Name"), max_length=100)
     slug = forms.SlugField(
