@@ -6,6 +6,7 @@ Shapes: M texts, D width of the encoder.
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -28,6 +29,7 @@ FILES_KEPT = 3
 AT_A_TIME = 500
 """Texts that one query asks for."""
 BUSY_SECONDS = 30
+LOOK_UP = "SELECT text, vector FROM embeddings WHERE text IN (SELECT value FROM json_each(?))"
 
 
 class EmbeddingCache:
@@ -45,7 +47,7 @@ class EmbeddingCache:
             with closing(self._open()) as file, file:
                 file.execute(
                     "CREATE TABLE IF NOT EXISTS embeddings"
-                    " (number INTEGER PRIMARY KEY, text BLOB UNIQUE NOT NULL, vector BLOB NOT NULL)"
+                    " (number INTEGER PRIMARY KEY, text TEXT UNIQUE NOT NULL, vector BLOB NOT NULL)"
                 )
             self.path.touch()
             found = sorted(
@@ -65,9 +67,7 @@ class EmbeddingCache:
             with closing(self._open()) as file:
                 for start in range(0, len(keys), AT_A_TIME):
                     some = keys[start : start + AT_A_TIME]
-                    marks = ",".join("?" * len(some))
-                    query = f"SELECT text, vector FROM embeddings WHERE text IN ({marks})"  # noqa: S608
-                    for key, vector in file.execute(query, some):
+                    for key, vector in file.execute(LOOK_UP, [json.dumps(some)]):
                         found[by_key[key]] = np.frombuffer(vector, np.float32)
         except (OSError, sqlite3.Error):
             return {}
@@ -113,5 +113,5 @@ def _digest(embedder: Embedder) -> str:
     return found.hexdigest()
 
 
-def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _key(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

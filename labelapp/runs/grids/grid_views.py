@@ -19,6 +19,7 @@ from labelapp.runs.grids.grid_estimate import total_seconds
 from labelapp.runs.grids.grid_form import PRESETS, GridForm, preset
 from labelapp.runs.grids.grid_page import progress_context
 from labelapp.runs.grids.grid_results import varied_in_words
+from labelapp.runs.starting.start_page import checked, form_context
 from labelapp.runs.words import rounded
 from labelapp.web.access import REVIEWERS, member_view, signed_in, trainer_view
 
@@ -78,34 +79,19 @@ def new(request: HttpRequest, member: Member) -> HttpResponse:
 def form_response(
     request: HttpRequest, member: Member, form: GridForm, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    context = {
-        "member": member,
-        "project": member.project,
-        "form": form,
-        "groups": list(form.groups()),
-        "presets": PRESETS,
-        "blocked": lifecycle.reason_not_to_start(member.project),
-        "active": member.project.runs.active().count(),
-        **estimate_context(member, form),
-        **extra,
-    }
+    estimated = estimate_context(member, form)
+    context = form_context(member, form) | {"presets": PRESETS} | estimated | extra
     return render(request, "runs/grids/new.html", context, status=status)
 
 
 def estimate_context(member: Member, form: GridForm) -> dict[str, Any]:
     """Return the number of runs with the settings of the form, and the time that they take."""
-    checked = form
-    if not form.is_bound:
-        values = {name: form[name].value() for name in form.fields}
-        checked = GridForm(
-            {name: value for name, value in values.items() if value is not None},
-            project=member.project,
-        )
-    if not checked.is_valid():
+    form = checked(form, member.project)
+    if not form.is_valid():
         return {"number": 0}
-    seconds = total_seconds(member.project, checked.configs)
+    seconds = total_seconds(member.project, form.configs)
     return {
-        "number": len(checked.configs),
+        "number": len(form.configs),
         "time": "" if seconds is None else rounded(seconds),
     }
 

@@ -2,12 +2,12 @@
 
 import re
 import uuid
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 
-from labelapp.models import Member, TrainingRun
+from labelapp.models import Member, Project, TrainingRun
 from labelapp.runs import lifecycle, tasks
 from labelapp.runs.changed_settings import changed_values
 from labelapp.runs.starting.data_counts import data_counts
@@ -17,6 +17,8 @@ from labelapp.runs.starting.presets import PRESETS, preset
 from labelapp.web.access import signed_in
 from training.aggregation import RankingFilter
 from training.config import TrainConfig
+
+F = TypeVar("F", bound=TrainForm)
 
 
 def form_response(request: HttpRequest, member: Member) -> HttpResponse:
@@ -51,32 +53,38 @@ def render_form(
     request: HttpRequest, member: Member, form: TrainForm, status: int = 200, **extra: Any
 ) -> HttpResponse:
     """Render the page of the form."""
-    context = {
+    estimated = estimate_context(member, form)
+    context = form_context(member, form) | {"presets": PRESETS} | estimated | extra
+    return render(request, "runs/new.html", context, status=status)
+
+
+def form_context(member: Member, form: TrainForm) -> dict[str, Any]:
+    """Return what every form that starts runs shows, and why nothing can be started."""
+    return {
         "member": member,
         "project": member.project,
         "form": form,
         "groups": list(form.groups()),
-        "presets": PRESETS,
         "blocked": lifecycle.reason_not_to_start(member.project),
         "active": member.project.runs.active().count(),
-        **estimate_context(member, form),
-        **extra,
     }
-    return render(request, "runs/new.html", context, status=status)
+
+
+def checked(form: F, project: Project) -> F:
+    """Return the form, filled in with its initial values if nothing was sent."""
+    if form.is_bound:
+        return form
+    values = {name: form[name].value() for name in form.fields}
+    given = {name: value for name, value in values.items() if value is not None}
+    return type(form)(given, project=project)
 
 
 def estimate_context(member: Member, form: TrainForm) -> dict[str, Any]:
     """Return what a run with the settings of the form would have and take."""
-    checked = form
-    if not form.is_bound:
-        values = {name: form[name].value() for name in form.fields}
-        checked = TrainForm(
-            {name: value for name, value in values.items() if value is not None},
-            project=member.project,
-        )
-    if not checked.is_valid():
+    form = checked(form, member.project)
+    if not form.is_valid():
         return {"estimate": None}
-    config = checked.config
+    config = form.config
     rankings = RankingFilter.of(config.to_json())
     counts = data_counts(member.project, config.aggregation, rankings)
     return {"counts": counts, "estimate": estimate(member.project, config, counts)}
