@@ -32,7 +32,7 @@ class PracticeResult(models.Model):
     """
 
     member = models.OneToOneField(Member, models.CASCADE, related_name="practice")
-    # The number of practice prompts when the member began.
+    # The number of practice prompts when the member last ranked one.
     prompts = models.PositiveSmallIntegerField()
     # By the place of the practice prompt, from 1 and as text: [pairs as expected, pairs].
     pairs = models.JSONField(default=dict, blank=True)

@@ -72,12 +72,14 @@ def record(member: Member, *, place: int, total: int, marks: Marks) -> None:
         return
     with write():
         result = begin(member, total)
-        if result.finished_at is not None or str(place) in result.pairs:
+        if result.finished_at is not None:
             return
-        result.pairs[str(place)] = [marks.agreeing, marks.compared]
-        if len(result.pairs) >= result.prompts:
+        result.pairs.setdefault(str(place), [marks.agreeing, marks.compared])
+        # A manager may have added or removed some since the first one.
+        result.prompts = max(total, len(result.pairs))
+        if all(str(each) in result.pairs for each in range(1, total + 1)):
             result.finished_at = timezone.now()
-        result.save(update_fields=["pairs", "finished_at"])
+        result.save(update_fields=["prompts", "pairs", "finished_at"])
 
 
 def skip(member: Member, *, total: int) -> None:

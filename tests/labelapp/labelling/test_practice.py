@@ -147,6 +147,20 @@ def test_practice_can_be_skipped_and_repeated(
     assert "practice: skipped" in page
 
 
+def test_who_practises_while_prompts_are_removed_comes_to_an_end(
+    labeller: Member, add_prompt: AddPrompt
+) -> None:
+    add_prompt()
+    tasks = practice_tasks(labeller)
+    PracticeResult.objects.create(member=labeller, prompts=len(tasks) + 1, pairs={"1": [1, 6]})
+    client = sign_in(labeller)
+    for task in tasks:
+        client.post(f"{URL}{task.place}/", ranked(task))
+    assert 'id="task"' in text(client, LABELLING)
+    result = PracticeResult.objects.get()
+    assert (result.prompts, result.pairs["1"]) == (len(tasks), [1, 6])
+
+
 def test_an_incomplete_ranking_is_refused_in_words(labeller: Member) -> None:
     posted = ranked(practice_tasks(labeller)[0]) | {"rank-A": ""}
     response = sign_in(labeller).post(f"{URL}1/", posted)
