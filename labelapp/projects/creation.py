@@ -1,12 +1,16 @@
 """Create a project: its address, its first manager, and the steps that follow."""
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from labelapp.models import Member, Project, Role, SetupStep, User
 from labelapp.models.projects import RESERVED_SLUGS
 
 NO_LETTERS = "project"  # the slug of a name without a letter that an address can hold
+
+
+class SlugTakenError(Exception):
+    """Say that another project has got the slug in the meantime."""
 
 
 def free_slug(name: str) -> str:
@@ -24,14 +28,28 @@ def free_slug(name: str) -> str:
 
 
 def create(*, manager: User, project: Project) -> Project:
-    """Save a new project with its first manager. Without a slug, it gets one from its name."""
+    """Save a new project with its first manager. Without a slug, it gets one from its name.
+
+    Raises SlugTakenError if another project got the slug a moment ago.
+    """
     with transaction.atomic():
         project.slug = project.slug or free_slug(project.name)
-        project.save()
+        save_new(project)
         Member.objects.create(
             project=project, user=manager, name=manager.username, role=Role.MANAGER
         )
     return project
+
+
+def save_new(project: Project) -> None:
+    """Insert a project. Raises SlugTakenError if another one has its slug."""
+    try:
+        with transaction.atomic():
+            project.save(force_insert=True)
+    except IntegrityError as error:
+        if Project.including_hidden.filter(slug=project.slug).exists():
+            raise SlugTakenError from error
+        raise
 
 
 def go_to_step(project: Project, step: SetupStep | None) -> None:

@@ -14,7 +14,7 @@ from labelapp.db.bulk import insert_rows
 from labelapp.db.retry import with_retries
 from labelapp.db.writer import write
 from labelapp.models import Member, Project, Prompt, Response, Role, User
-from labelapp.projects.creation import free_slug
+from labelapp.projects.creation import free_slug, save_new
 from labelapp.projects.members import free_name
 from labelapp.projects.prompts import rankable
 
@@ -45,9 +45,11 @@ def duplicate(
     """Create and return a copy of a project, whose manager is `user`.
 
     With `enqueue_prompts`, the copying of its prompts is enqueued: see copy_prompts.
+    Raises SlugTakenError if another project got the slug a moment ago.
     """
     settings = {key: getattr(project, key) for key in columns(Project, OF_ITS_OWN)}
-    copy = Project.objects.create(name=name, slug=slug or free_slug(name), **settings)
+    copy = Project(name=name, slug=slug or free_slug(name), **settings)
+    save_new(copy)
     if with_members:
         Member.objects.bulk_create(
             Member(project=copy, user_id=user_id, name=name, role=role)

@@ -248,6 +248,9 @@ def problem_with(names: list[str]) -> str:
     return ""
 
 
+SLUG_TAKEN = _("Another project has this slug. Choose another one.")
+
+
 class NewProjectForm(SettingsForm):
     """The first step of a new project: its name, and what rarely needs a change."""
 
@@ -329,9 +332,7 @@ class DuplicateForm(forms.Form):
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data["slug"]
         if Project.including_hidden.filter(slug=slug).exists():
-            raise forms.ValidationError(
-                gettext("Another project has this slug. Choose another one.")
-            )
+            raise forms.ValidationError(SLUG_TAKEN)
         return slug
 
 

@@ -15,8 +15,9 @@ from labelapp.db.writer import write
 from labelapp.labelling import controls
 from labelapp.models import Member, Project, Role
 from labelapp.projects import archiving, deletion, duplication, overview, tasks
+from labelapp.projects.creation import SlugTakenError
 from labelapp.projects.forms.confirm import ConfirmForm
-from labelapp.projects.forms.projects import DuplicateForm, SettingsForm
+from labelapp.projects.forms.projects import SLUG_TAKEN, DuplicateForm, SettingsForm
 from labelapp.projects.prompts import queued, set_rankings_wanted
 from labelapp.rendering.texts import render_text
 from labelapp.web.access import (
@@ -178,19 +179,23 @@ def duplicate(request: HttpRequest, member: Member) -> HttpResponse:
     form = DuplicateForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         copies = form.cleaned_data["with_prompts"]
-        made = duplication.duplicate(
-            project,
-            name=form.cleaned_data["name"],
-            slug=form.cleaned_data["slug"],
-            user=user,
-            with_members=form.cleaned_data["with_members"],
-            enqueue_prompts=tasks.copy_prompts.enqueue if copies else None,
-        )
-        said = _("%(name)s is created.") % {"name": made.name}
-        if copies:
-            said = f"{said} {_('Its prompts are being copied in the background.')}"
-        messages.success(request, said)
-        return redirect(made)
+        try:
+            made = duplication.duplicate(
+                project,
+                name=form.cleaned_data["name"],
+                slug=form.cleaned_data["slug"],
+                user=user,
+                with_members=form.cleaned_data["with_members"],
+                enqueue_prompts=tasks.copy_prompts.enqueue if copies else None,
+            )
+        except SlugTakenError:
+            form.add_error("slug", SLUG_TAKEN)
+        else:
+            said = _("%(name)s is created.") % {"name": made.name}
+            if copies:
+                said = f"{said} {_('Its prompts are being copied in the background.')}"
+            messages.success(request, said)
+            return redirect(made)
     context = {"member": member, "project": project, "form": form}
     status = 422 if request.method == "POST" else 200
     return render(request, "projects/duplicate.html", context, status=status)

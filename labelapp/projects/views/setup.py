@@ -19,7 +19,7 @@ from labelapp.models import Member, Project, Role, SetupStep
 from labelapp.projects import colleagues, creation, guideline_templates, invitations
 from labelapp.projects.forms.colleagues import ColleaguesForm
 from labelapp.projects.forms.invitations import InvitationForm
-from labelapp.projects.forms.projects import GuidelinesForm, NewProjectForm
+from labelapp.projects.forms.projects import SLUG_TAKEN, GuidelinesForm, NewProjectForm
 from labelapp.projects.views.invitations import link
 from labelapp.projects.views.projects import preview_of
 from labelapp.web.access import member_view, require_creator, signed_in
@@ -42,8 +42,12 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         project = form.save(commit=False)
         project.setup_step = SetupStep.GUIDELINES
-        creation.create(manager=user, project=project)
-        return redirect(page_of(project, SetupStep.GUIDELINES))
+        try:
+            creation.create(manager=user, project=project)
+        except creation.SlugTakenError:
+            form.add_error("slug", SLUG_TAKEN)
+        else:
+            return redirect(page_of(project, SetupStep.GUIDELINES))
     return name_response(request, form)
 
 

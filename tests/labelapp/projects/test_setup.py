@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from labelapp.models import Invitation, Member, Project, Role, User
-from labelapp.projects.creation import free_slug
+from labelapp.projects.creation import SlugTakenError, create, free_slug
+from labelapp.projects.duplication import duplicate
 from labelapp.projects.guideline_templates import BY_NAME
 from tests.conftest import PASSWORD, join, sign_in
 
@@ -186,3 +187,14 @@ def test_the_step_of_people_makes_the_same_queries_for_many(client: Client) -> N
             client.get(f"{URL}setup/people/")
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_a_slug_that_is_taken_after_the_form_was_checked_is_named(
+    manager: Member, project: Project
+) -> None:
+    assert manager.user is not None
+    with pytest.raises(SlugTakenError):
+        create(manager=manager.user, project=Project(name="Other", slug=project.slug))
+    with pytest.raises(SlugTakenError):
+        duplicate(project, name="Copy", slug=project.slug, user=manager.user, with_members=False)
+    assert Project.objects.get() == project
