@@ -13,14 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
+from sklearn.preprocessing import normalize
 
 from training.backbones.backbone import Backbone
 from training.backbones.features import PodiumFeaturesForSequenceClassification, Words
 from training.backbones.textfeatures import Text, features, word_counts
 from training.data.examples import Example
-
-PARTS = ("named", "words", "embedded", "network")
-"""Parts of a reward, in the order of their features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class LastLayer:
 
     backbone: Backbone
     weights: dict[str, NDArray[np.float64]]
-    """Weights by part."""
+    """Weights by part, in the order of their features."""
 
     @classmethod
     def of(cls, backbone: Backbone) -> Self | None:
@@ -96,11 +94,16 @@ def texts_of(
 def word_rows(words: Words, responses: Sequence[Text]) -> csr_array:
     """Return the TF-IDF vectors (B, W) of responses, which have length 1."""
     idf = as_array(words.idf)
-    counted = [word_counts(text, len(idf)) for text in responses]
-    places = np.concatenate([found for found, _ in counted])
-    ends = np.cumsum([0, *(len(found) for found, _ in counted)])
-    values = np.concatenate([counts for _, counts in counted]) * idf[places]
-    whole = csr_array((values, places, ends), shape=(len(responses), len(idf)))
-    lengths = np.sqrt(whole.multiply(whole).sum(axis=1)).clip(1e-12)
-    scaled = csr_array(whole.multiply(1 / lengths[:, None]))
-    return csr_array(scaled[:, used(words)])
+    counts = count_table([word_counts(text, len(idf)) for text in responses], len(idf))
+    return csr_array(normalize(csr_array(counts.multiply(idf)))[:, used(words)])
+
+
+def count_table(
+    counted: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]], buckets: int
+) -> csr_array:
+    """Return what word_counts gave for each text as a table, with a row for each."""
+    places, counts = zip(*counted, strict=True)
+    ends = np.cumsum([0, *map(len, places)])
+    return csr_array(
+        (np.concatenate(counts), np.concatenate(places), ends), shape=(len(counted), buckets)
+    )

@@ -32,7 +32,7 @@ def is_pooled(folder: Path) -> bool:
 
     Raises OSError or ValueError if the folder does not hold a model.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = _read_object(folder / "config.json")
     return bool(config.get("model_type") == PodiumPooledConfig.model_type)
 
 
@@ -60,8 +60,7 @@ def trained_pooling(name: str, local: bool) -> Pooling:
             return "auto"
     if not file.is_file():
         return "auto"
-    modes: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return "mean" if modes.get("pooling_mode_mean_tokens") else "auto"
+    return "mean" if _read_object(file).get("pooling_mode_mean_tokens") else "auto"
 
 
 def with_pooling(
@@ -91,3 +90,11 @@ def with_pooling(
     names = {name for name, _ in pooled.named_parameters()}
     renamed = {name.replace(f"{old}.", f"{new}.", 1) for name in head if name.startswith(f"{old}.")}
     return pooled, frozenset({"reward.weight"} | renamed & names)
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    """Return the object in a JSON file. Raises OSError or ValueError if there is none."""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{file.name} does not hold a JSON object")
+    return found

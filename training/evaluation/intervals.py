@@ -22,7 +22,7 @@ from training.data.examples import Example
 from training.distributed.device import Device
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.inference import split_up
-from training.evaluation.posterior import Comparisons, Posterior, fit
+from training.evaluation.posterior import INTERVAL, Comparisons, Posterior, differences, fit
 from training.evaluation.temperature import FEWEST_PROMPTS, temperature
 from training.rankings import Ties
 from training.selection.learn import some_prompts
@@ -79,7 +79,7 @@ def reward_intervals(
     variance_C = variances(posterior, rows, table, evaluation.places)
     figures: dict[str, Any] = {
         "overdispersion": spread,
-        "half_width": 1.96 * float(np.median(np.sqrt(variance_C))),
+        "half_width": INTERVAL * float(np.median(np.sqrt(variance_C))),
         "lead": float(np.median(np.abs(table["margin"]))),
         "directions": len(posterior.known_E),
     }
@@ -133,17 +133,17 @@ class Reader:
     def comparisons(self, rankings: Rankings) -> tuple[Comparisons, dict[str, csr_array]]:
         """Return all comparisons, and the features of each prompt's responses by its hash."""
         features: dict[str, csr_array] = {}
-        differences: list[csr_array] = []
+        rows_CF: list[csr_array] = []
         weights: list[float] = []
         prompts: list[int] = []
         for number, (prompt, its_rankings, rows_BF) in enumerate(self.rows(rankings)):
             features[prompt.content_hash] = rows_BF
             pairs = list(weighted_comparisons(its_rankings, self.ties))
             better, worse = ([pair[side] for pair in pairs] for side in (0, 1))
-            differences.append(csr_array(rows_BF[better] - rows_BF[worse]))
+            rows_CF.append(csr_array(rows_BF[better] - rows_BF[worse]))
             weights += [weight for *_, weight in pairs]
             prompts += [number] * len(pairs)
-        whole = csr_array(vstack(differences, format="csr"))
+        whole = csr_array(vstack(rows_CF, format="csr"))
         return Comparisons(whole, np.array(weights), np.array(prompts)), features
 
 
@@ -154,11 +154,10 @@ def variances(
     places: list[tuple[int, ...]],
 ) -> NDArray[np.float64]:
     """Return the variance (C,) of the margin of each comparison of an evaluation."""
-    covariances = {prompt: posterior.covariance(rows_BF) for prompt, rows_BF in rows.items()}
+    by_prompt = {name: differences(posterior.covariance(one)) for name, one in rows.items()}
     found = []
     for prompt, ranking, better, worse in zip(
         table["prompt"], table["ranking"], table["better"], table["worse"], strict=True
     ):
-        i, j, of_prompt = places[ranking][better], places[ranking][worse], covariances[prompt]
-        found.append(of_prompt[i, i] + of_prompt[j, j] - 2 * of_prompt[i, j])
-    return np.maximum(np.array(found), 0.0)
+        found.append(by_prompt[prompt][places[ranking][better], places[ranking][worse]])
+    return np.array(found)

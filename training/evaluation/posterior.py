@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
+from scipy.special import expit
 from sklearn.utils.extmath import randomized_svd
 
 FILE = "posterior.safetensors"
@@ -45,6 +46,8 @@ LEAST_SIZE = 1e-4
 """Variance of weights, in units of the prior's, at least: no interval is of width 0."""
 LEAST_LEARNED = 1e-3
 """Information on a direction, in units of the prior's, below which it is left out."""
+INTERVAL = 1.96
+"""Standard deviations on either side of a mean in its 95 % interval."""
 Floats = NDArray[np.float64]
 
 
@@ -86,6 +89,13 @@ class Posterior:
         return cls(found["scales"], found["directions"], found["known"])
 
 
+def differences(covariance_BB: Floats) -> Floats:
+    """Return the variance (B, B) of the difference of each pair of rewards."""
+    own_B = np.diagonal(covariance_BB)
+    found: Floats = np.maximum(own_B[:, None] + own_B[None, :] - 2 * covariance_BB, 0.0)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Comparisons:
     """Hold the differences of features of some comparisons, the better response less the worse."""
@@ -101,7 +111,7 @@ class Comparisons:
 
     def losing(self, weights_F: Floats) -> Floats:
         """Return the probability (C,) that the model gives to the opposite of each comparison."""
-        found: Floats = 1 / (1 + np.exp(np.clip(self.differences_CF @ weights_F, -500, 500)))
+        found: Floats = expit(-(self.differences_CF @ weights_F))
         return found
 
 

@@ -21,6 +21,7 @@ from scipy.sparse import csr_array
 
 from training.backbones.embedder import Embedder
 from training.backbones.features import Vocabulary
+from training.backbones.lastlayer import count_table
 from training.backbones.textfeatures import Text, features, word_counts
 from training.data.dataset import Rankings, TokenizedPrompt, TokenizedRanking
 from training.rankings import Ties, comparisons
@@ -86,17 +87,9 @@ def read_table(
             for better, worse, weight in weighted_comparisons(its_rankings, ties)
         ]
         tick()
-    ends = np.cumsum([0, *(len(places) for places, _ in words)])
     return FeatureTable(
         np.array(named, np.float32),
-        csr_array(
-            (
-                np.concatenate([counts for _, counts in words]),
-                np.concatenate([places for places, _ in words]),
-                ends,
-            ),
-            shape=(len(words), buckets),
-        ),
+        count_table(words, buckets),
         np.concatenate(embedded) if embedded else None,
         np.array(prompts),
         np.array([better for better, _, _ in pairs]),

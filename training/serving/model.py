@@ -26,7 +26,7 @@ from training.data.examples import Example, Tokens
 from training.distributed.device import Device, silence_transformers
 from training.errors import UserError
 from training.evaluation.inference import compute_rewards, split_up
-from training.evaluation.posterior import Posterior
+from training.evaluation.posterior import INTERVAL, Posterior, differences
 from training.runs.folder import MODEL, RunFolder, digest_of
 from training.runs.length import LengthPart, stored_part
 from training.runs.outcomes import OutcomeModel
@@ -34,10 +34,6 @@ from training.saving.model_card import FACTS
 from training.serving.items import Encoded, Item, Scored, is_blank
 
 DeviceKind = Literal["auto", "cpu", "cuda"]
-
-
-INTERVAL = 1.96
-"""Standard deviations on either side of a reward in its 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,9 +240,9 @@ class ServedModel:
             return None
         covariance = self.certainty.posterior.covariance(csr_array(vstack(rows, format="csr")))
         own = np.diagonal(covariance)
-        variances = np.maximum(own[:, None] + own[None, :] - 2 * covariance, 0.0)
         from_mean = own - 2 * covariance.mean(axis=1) + covariance.mean()
-        return Spread(variances, INTERVAL * np.sqrt(np.maximum(from_mean, 0.0)))
+        half_widths = INTERVAL * np.sqrt(np.maximum(from_mean, 0.0))
+        return Spread(differences(covariance), half_widths)
 
     def without_length(self, reward: float, response: str) -> float | None:
         """Return the reward without the part that length explains, if that was learned."""

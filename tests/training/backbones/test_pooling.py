@@ -134,3 +134,10 @@ def test_a_run_with_the_mean_is_saved_with_its_code(rankings_file, tmp_path):
     manifest = json.loads((run / "manifest.json").read_text())
     assert (manifest["pooling"], manifest["own_code"]) == ("mean", True)
     assert "trust_remote_code=True" in (run / "model" / "README.md").read_text()
+
+
+def test_a_pooling_file_that_holds_no_object_is_refused(bert):
+    (bert / "1_Pooling").mkdir()
+    (bert / "1_Pooling" / "config.json").write_text("[]")
+    with pytest.raises(UserError, match=r"config\.json does not hold a JSON object"):
+        create(bert)
