@@ -6,7 +6,6 @@ reached the mail server.
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,7 +28,7 @@ logger = logging.getLogger("labelapp.mail")
 CLAIM = timedelta(minutes=10)  # for sending; then another worker tries
 # Between two attempts. After the last one the mail is given up; the page still has it.
 WAITS = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 2 * 60, 6 * 60, 12 * 60, 24 * 60)]
-AT_ONCE = 500  # rows that are claimed at a time
+AT_ONCE = 500  # of a person's rows, claimed at a time
 IN_ONE_MAIL = 50  # sentences; the page has the others
 
 
@@ -43,25 +42,31 @@ def send_due() -> int:
 
     A person whose mail fails keeps nobody else from theirs.
     """
-    claimed = claim()
-    withdraw_unreadable(claimed)
-    rows = Notification.objects.filter(pk__in=claimed, mail_due_at__isnull=False)
-    by_user: defaultdict[User, list[Notification]] = defaultdict(list)
-    for row in rows.select_related("user", "project").order_by("pk"):
-        by_user[row.user].append(row)
-    sent = 0
+    due = Notification.objects.filter(mail_due_at__lte=timezone.now())
+    users = User.objects.filter(pk__in=due.values("user")).order_by("pk")
     server = get_connection()
-    for user, told in by_user.items():
-        problem = send(server, user, told)
-        with_retries(partial(settle, told, problem))
-        sent += not problem
+    # Each is claimed just before it is sent: a slow mail server keeps no claim beyond its time.
+    sent = sum(send_to(server, user) for user in list(users))
     close(server)
     return sent
 
 
-def claim() -> list[int]:
-    """Return the keys of the rows that are due and that this process has claimed."""
-    due = Notification.objects.filter(mail_due_at__lte=timezone.now())
+def send_to(server: BaseEmailBackend, user: User) -> bool:
+    """Send a person what is due, in one mail. Return whether a mail was sent."""
+    claimed = claim(user)
+    withdraw_unreadable(claimed)
+    rows = Notification.objects.filter(pk__in=claimed, mail_due_at__isnull=False)
+    told = list(rows.select_related("project").order_by("pk"))
+    if not told:
+        return False
+    problem = send(server, user, told)
+    with_retries(partial(settle, told, problem))
+    return not problem
+
+
+def claim(user: User) -> list[int]:
+    """Return the keys of a person's rows that are due and that this process has claimed."""
+    due = Notification.objects.filter(user=user, mail_due_at__lte=timezone.now())
     found = due.order_by("mail_due_at").values_list("pk", "mail_due_at")[:AT_ONCE]
     return [pk for pk, due_at in list(found) if with_retries(partial(take, pk, due_at))]
 

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from ipaddress import ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 TIMEOUT = 10  # seconds
 PREFIX = "whsec_"
 PORTS = {"http": 80, "https": 443}
+NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class PostError(Exception):
@@ -77,7 +78,11 @@ def check_address(url: str) -> None:
 def refuse_private(address: str) -> None:
     """Raise PostError for an address of this machine or network, unless the settings allow it."""
     found = ip_address(address.partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
+    if isinstance(found, IPv6Address):
+        if found in NAT64:  # a gateway would post to the IPv4 address in it
+            found = ip_address(found.packed[-4:])
+        else:
+            found = found.ipv4_mapped or found.sixtofour or found
     if not settings.WEBHOOKS_TO_PRIVATE_ADDRESSES and (not found.is_global or found.is_multicast):
         raise PostError(_("The address leads to a private network, which is not allowed."))
 

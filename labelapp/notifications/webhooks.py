@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from labelapp.db.retry import with_retries
@@ -61,14 +61,18 @@ def add_call(webhook: Webhook, event: str, key: str, about: Mapping[str, Any]) -
     WebhookCall.objects.bulk_create([call], ignore_conflicts=True)
 
 
+def due() -> QuerySet[WebhookCall]:
+    """Return the calls to make now: none of a deleted project."""
+    return WebhookCall.objects.filter(due_at__lte=timezone.now(), webhook__project__deleted_at=None)
+
+
 def is_due() -> bool:
-    return WebhookCall.objects.filter(due_at__lte=timezone.now()).exists()
+    return due().exists()
 
 
 def call_due() -> int:
     """Make the calls that are due, and return how many succeeded."""
-    due = WebhookCall.objects.filter(due_at__lte=timezone.now(), webhook__project__deleted_at=None)
-    found = list(due.order_by("due_at").values_list("pk", "due_at")[:AT_ONCE])
+    found = list(due().order_by("due_at").values_list("pk", "due_at")[:AT_ONCE])
     return sum(call(pk) for pk, due_at in found if with_retries(partial(claim, pk, due_at)))
 
 

@@ -28,6 +28,7 @@ from labelapp.models import (
     TrainingRun,
     Upload,
     User,
+    WebhookCall,
 )
 from labelapp.projects import deletion
 from labelapp.projects import members as people
@@ -137,14 +138,17 @@ def rename(member: Member, name: str) -> None:
 
 
 def forget_in_notifications(project: Project, name: str) -> None:
-    """Delete what others were told of a labeller by name."""
+    """Delete what others and the project's webhook were told of a labeller by name."""
     told = Notification.objects.filter(project=project).only("about")
-    named = [
-        one.pk
-        for one in told.iterator()
-        if name == one.about.get("name") or name in one.about.get("names", ())
-    ]
+    named = [one.pk for one in told.iterator() if is_about(one.about, name)]
     Notification.objects.filter(pk__in=named).delete()
+    calls = WebhookCall.objects.filter(webhook__project=project).only("body")
+    called = [call.pk for call in calls.iterator() if is_about(call.body.get("data", {}), name)]
+    WebhookCall.objects.filter(pk__in=called).delete()
+
+
+def is_about(told: Mapping[str, Any], name: str) -> bool:
+    return name == told.get("name") or name in told.get("names", ())
 
 
 def renamed(value: Any, old: str, new: str) -> Any:
@@ -189,6 +193,9 @@ def erase_account(user: User, name: str) -> None:
     for upload in Upload.objects.filter(created_by=user):
         Notification.objects.filter(
             project=upload.project_id, key__startswith=f"upload-{upload.pk}-"
+        ).delete()
+        WebhookCall.objects.filter(
+            webhook__project=upload.project_id, key__startswith=f"upload-{upload.pk}-"
         ).delete()
     Upload.objects.filter(created_by=user, state=State.DONE).update(name="file")
     for upload in Upload.objects.filter(created_by=user).exclude(state=State.DONE):

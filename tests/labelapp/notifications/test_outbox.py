@@ -100,6 +100,32 @@ def test_a_mail_comes_in_the_language_of_its_reader(manager: Member, client: Any
     client.force_login(manager.user)
     client.post("/language/", {"language": "de", "next": "/"})
     assert User.objects.get(pk=manager.user_id).language == "de"
+    tell(manager)
+    outbox.send_due()
+    assert mail.outbox[0].subject == "Kitchen: Lauf 7 ist fertig."
+
+
+class Slow(EmailBackend):
+    """A mail server that is so slow that another worker looks in while it takes a mail."""
+
+    claimed_at_a_time: list[int] = []
+
+    def send_messages(self, messages: Any) -> int:
+        sent = super().send_messages(messages)
+        claimed = Notification.objects.filter(mail_due_at__gt=timezone.now())
+        Slow.claimed_at_a_time.append(claimed.count())
+        return sent
+
+
+def test_a_mail_is_claimed_just_before_it_is_sent(
+    manager: Member, reviewer: Member, settings: Any
+) -> None:
+    settings.EMAIL_BACKEND = f"{__name__}.Slow"
+    Slow.claimed_at_a_time.clear()
+    for member in (manager, reviewer):
+        tell(wants_mail(member))
+    assert outbox.send_due() == 2
+    assert Slow.claimed_at_a_time == [1, 1]
 
 
 def test_a_failed_mail_is_tried_again_and_keeps_nobody_from_theirs(
@@ -136,7 +162,8 @@ def test_a_mail_is_given_up_in_the_end_and_stays_in_the_page(
 
 def test_what_another_worker_sends_is_left_to_it(manager: Member) -> None:
     tell(wants_mail(manager))
-    claimed = outbox.claim()
+    assert manager.user
+    claimed = outbox.claim(manager.user)
     assert len(claimed) == 1
     assert outbox.send_due() == 0
     try_again()  # that worker was killed

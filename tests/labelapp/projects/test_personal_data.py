@@ -35,6 +35,8 @@ from labelapp.models import (
     TrainingRun,
     Upload,
     User,
+    Webhook,
+    WebhookCall,
 )
 from labelapp.runs.process import run_folder
 from labelapp.web.signin import failures_of
@@ -217,6 +219,22 @@ def test_what_others_were_told_of_the_name_is_deleted(zebulon: User, outsider: U
     anonymise(NAME)
     left = Notification.objects.filter(user=outsider).values_list("about__names", flat=True)
     assert list(left) == [["ann"]] * 2
+
+
+def test_what_a_webhook_was_told_of_the_name_is_deleted(zebulon: User) -> None:
+    member = Member.objects.filter(user=zebulon).select_related("project")[0]
+    upload = Upload.objects.filter(created_by=zebulon, project=member.project)[0]
+    webhook = Webhook.objects.get(project=member.project)
+    webhook.calls.all().delete()
+    for key, data in {
+        "alerts-1": {"count": 2, "names": [member.name, "ann"]},
+        "comment-1": {"name": member.name},
+        f"upload-{upload.pk}-1": {"name": upload.name},
+        "comment-2": {"name": "ann"},
+    }.items():
+        WebhookCall.objects.create(webhook=webhook, key=key, event="e", body={"data": data})
+    anonymise(NAME)
+    assert list(webhook.calls.values_list("key", flat=True)) == ["comment-2"]
 
 
 def test_the_rankings_stay_under_the_new_name(zebulon: User) -> None:
