@@ -107,8 +107,10 @@ def by_index(project: Project, search: str) -> Any:
     if connection.vendor == "sqlite":
         return prompts.filter(pk__in=Matching(PROMPT_TEXT, search)).values("pk")
     encoded = json.dumps(search, ensure_ascii=False)[1:-1]
-    written = Q(indexed__icontains=encoded) | Q(external_id__icontains=search)
-    return prompts.alias(indexed=IndexedContents("messages")).filter(written).values("pk")[:EVERY]
+    # In JSON a line break is \n, and its n must not be found as a letter.
+    written = Q(indexed__icontains=encoded, contents__icontains=search)
+    prompts = prompts.alias(indexed=IndexedContents("messages"), contents=Contents("messages"))
+    return prompts.filter(written | Q(external_id__icontains=search)).values("pk")[:EVERY]
 
 
 def by_responses(project: Project, search: str) -> Any:

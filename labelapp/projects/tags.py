@@ -5,6 +5,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from labelapp.db.bulk import insert_rows, pieces
 from labelapp.models import Project, Prompt, PromptTag, Tag
+from labelapp.projects.members import lock_members
 from labelapp.projects.prompts import locked
 
 AT_ONCE = 1000  # prompts in one statement
@@ -33,13 +34,22 @@ def untag(*, project: Project, prompts: QuerySet[Prompt], name: str) -> int:
 
 
 @transaction.atomic
-def rename(*, tag: Tag, name: str) -> None:
-    """Rename a tag; if another one has the name already, the prompts of both have that one."""
+def rename(*, tag: Tag, name: str) -> bool:
+    """Rename a tag, and return False if it is deleted meanwhile.
+
+    If another one has the name already, the prompts of both have that one.
+    """
+    lock_members(tag.project)  # as every change of prompts does
     other = Tag.objects.filter(project=tag.project_id, name=name).exclude(pk=tag.pk).first()
     if other is None:
-        tag.name = name
-        tag.save(update_fields=["name"])
-        return
+        return bool(Tag.objects.filter(pk=tag.pk).update(name=name))
     both = PromptTag.objects.filter(tag=other, prompt=OuterRef("prompt"))
     tag.prompt_tags.filter(~Exists(both)).update(tag=other)
+    return bool(tag.delete()[0])
+
+
+@transaction.atomic
+def delete(tag: Tag) -> None:
+    """Delete a tag, and remove it from its prompts."""
+    lock_members(tag.project)
     tag.delete()

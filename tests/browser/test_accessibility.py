@@ -31,6 +31,7 @@ from labelapp.models import (
     Score,
     SkipReason,
     State,
+    Tag,
     TrainingRun,
     Upload,
     User,
@@ -38,7 +39,7 @@ from labelapp.models import (
 from labelapp.notifications import webhooks
 from labelapp.notifications.telling import notify
 from labelapp.people import records
-from labelapp.projects import invitations
+from labelapp.projects import assignees, invitations
 from labelapp.quality.coefficients import measure
 from labelapp.quality.disagreements import Recorder
 from labelapp.quality.rankings import rankings_by_prompt
@@ -770,3 +771,29 @@ def test_the_notifications(
     webhook = webhooks.save(manager.project, "https://example.org/hook")
     webhooks.queue_test(webhook)
     faults.visit(live_server.url, ["projects/kitchen/webhook/"])
+
+
+def test_the_pages_of_tags_and_assigning(
+    faults: Faults, page: Page, live_server: Any, campaign: list[Prompt], sign_in_as: As,
+    manager: Member, labeller: Member, expected_errors: list[str],
+) -> None:  # fmt: skip
+    url = f"{live_server.url}/projects/kitchen/prompts"
+    expected_errors.append("Failed to load resource")  # a refusal is no success
+    sign_in_as(manager)
+    faults.visit(url, ["tags/"])
+    tag = Tag.objects.create(project=manager.project, name="hard")
+    tag.prompt_tags.create(prompt=campaign[3])
+    assignees.assign(
+        project=manager.project, prompts=Prompt.objects.filter(pk=campaign[3].pk),
+        members=[labeller], evenly=False, only=True,
+    )  # fmt: skip
+    faults.visit(url, ["tags/", "?tag=hard", f"?assigned={labeller.pk}", "?show=stuck"])
+    for path in ("", f"{campaign[3].pk}/"):
+        page.goto(f"{url}/{path}")
+        page.get_by_text("Assign to…").click()
+        faults.look(f"assigning, {path or 'the list'}")
+    page.goto(f"{url}/tags/")
+    page.locator('input[name="name"]').fill("a, b")
+    page.get_by_role("button", name="Rename").click()
+    expect(page.get_by_text("A tag cannot contain a comma.")).to_be_visible()
+    faults.look("a tag refused")

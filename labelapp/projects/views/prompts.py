@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -310,13 +310,14 @@ def change_tag(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     """Rename a tag, or delete it with act=delete."""
     tag = get_object_or_404(Tag, pk=pk, project=member.project)
     if request.POST.get("act") == "delete":
-        tag.delete()
+        tags.delete(tag)
         messages.success(request, _("Tag “%(tag)s” deleted.") % {"tag": tag.name})
         return redirect("prompt_tags", member.project.slug)
     form = TagForm(request.POST)
     if not form.is_valid():
         return tags_response(request, member, problems=problems(form))
     before, name = tag.name, form.cleaned_data["name"]
-    tags.rename(tag=tag, name=name)
+    if not tags.rename(tag=tag, name=name):
+        raise Http404
     messages.success(request, _("Tag “%(tag)s” is now “%(name)s”.") % {"tag": before, "name": name})
     return redirect("prompt_tags", member.project.slug)

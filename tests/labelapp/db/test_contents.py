@@ -27,6 +27,7 @@ SEARCHES = [
     "100 %",
     "C:\\new",
     "\\table",
+    "nin two",
     "ärger",
     "ÄRGER",
     "under_score",
@@ -57,16 +58,17 @@ def prompts(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[Prompt]:
 
 
 @pytest.fixture
-def needs_index() -> None:
-    if not text_index.has_index():
-        pytest.skip("this PostgreSQL has no pg_trgm")
+def by_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search as with the index; a PostgreSQL without pg_trgm answers the same, but slowly."""
+    if connection.vendor == "postgresql":
+        monkeypatch.setattr(contents, "has_index", lambda: True)
 
 
 def found(project: Project, search: str) -> list[int]:
     return sorted(prompt.pk for prompt in search_prompts(project.prompts.all(), search, project))
 
 
-@pytest.mark.usefixtures("needs_index")
+@pytest.mark.usefixtures("by_index")
 @pytest.mark.parametrize("search", SEARCHES)
 def test_the_index_finds_what_reading_finds(
     project: Project, prompts: list[Prompt], search: str
@@ -116,7 +118,7 @@ def test_a_small_project_is_read(
     assert found(project, "cheese") == [prompts[5].pk]
 
 
-@pytest.mark.usefixtures("needs_index")
+@pytest.mark.usefixtures("by_index")
 def test_other_projects_are_not_found(project: Project, prompts: list[Prompt]) -> None:
     other = Project.objects.create(name="Other", slug="other")
     Prompt.objects.create(project=other, content_hash="0" * 64, messages=prompts[5].messages)
@@ -124,7 +126,7 @@ def test_other_projects_are_not_found(project: Project, prompts: list[Prompt]) -
     assert [row["pk"] for row in rare] == [prompts[5].pk]
 
 
-@pytest.mark.usefixtures("needs_index")
+@pytest.mark.usefixtures("by_index")
 def test_the_index_follows_changes(project: Project, prompts: list[Prompt]) -> None:
     prompt = prompts[5]
     prompt.messages = [{"role": "user", "content": "Plain words about butter"}]

@@ -20,9 +20,10 @@ from labelapp.models import (
     Role,
     Tag,
 )
-from labelapp.projects import prompt_changes, prompts
+from labelapp.projects import prompt_changes, prompts, tags
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import skip
+from tests.labelapp.labelling.test_submissions import in_parallel
 
 URL = "/projects/kitchen/prompts/"
 UNDO = f"{URL}undo/"
@@ -312,3 +313,18 @@ def test_what_only_absent_people_may_rank_is_listed(
     assert assignment is not None
     skip(assignment=assignment, reason="other")
     assert url in client.get(URL, {"show": "stuck"}).content.decode()
+
+
+def test_a_tag_that_is_deleted_meanwhile_is_not_renamed(project: Project) -> None:
+    tag = Tag.objects.create(project=project, name="a")
+    tags.delete(Tag.objects.get(pk=tag.pk))
+    assert not tags.rename(tag=tag, name="b")
+    assert not project.tags.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tags_renamed_alike_at_once_become_one(project: Project) -> None:
+    both = [Tag.objects.create(project=project, name=name) for name in "ab"]
+    jobs = [lambda tag=tag: tags.rename(tag=tag, name="c") for tag in both]
+    assert in_parallel(*jobs) == []
+    assert [tag.name for tag in project.tags.all()] == ["c"]
