@@ -64,11 +64,13 @@ test: $(VENV)/installed-dev chromium
 	TEST_DATABASE=postgresql $(VENV)/bin/pytest tests/browser/test_second_machine.py
 
 # The browser tests use a Chromium that is there (or the one that CHROMIUM names), else install one.
+# Its headless shell opens no window, which halves the processor time of a test.
 chromium: $(VENV)/installed-dev
-	@if [ -n "$$CHROMIUM" ] || command -v chromium chromium-browser google-chrome >/dev/null; then exit 0; fi; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
-	then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
-	else $(VENV)/bin/playwright install chromium; fi
+	@if [ -n "$$CHROMIUM" ] || command -v chromium-headless-shell >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium-headless-shell; then exit 0; fi; \
+	command -v chromium chromium-browser google-chrome >/dev/null || \
+	$(VENV)/bin/playwright install --only-shell chromium
 
 # A training step and scoring, against TRL and against a pipeline: about an hour.
 bench-training: $(VENV)/installed-dev

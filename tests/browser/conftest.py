@@ -27,8 +27,8 @@ As = Callable[[Member | User], Page]
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """The machine's Chromium where there is one, else the one that Playwright installed."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """Name the machine's Chromium where there is one, else the one that Playwright installed."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     switches = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run")
     quiet = ("disable-background-networking", "disable-component-update", "disable-sync")
