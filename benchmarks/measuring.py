@@ -1,4 +1,4 @@
-"""What the benchmarks of training and scoring share: models, clocks, processes and tables."""
+"""Helpers of the benchmarks of training and scoring: models, clocks, processes and tables."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ CHANGED_MEANWHILE = (
 
 
 class RefuseStale(VersionedForm):
-    """Refuse to replace what somebody else has saved since the form was opened."""
+    """Refuse to overwrite what somebody else has saved since the form was opened."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -46,27 +46,27 @@ class RefuseStale(VersionedForm):
 
 
 class VersionedAdmin(admin.ModelAdmin):
-    """The form of a row carries the version that it shows."""
+    """Show the version of a row in its form, so that RefuseStale can compare it."""
 
     change_form_template = "admin/versioned_change_form.html"
 
 
 class DeletedElsewhere(admin.ModelAdmin):
-    """Rows that have a page of their own to be deleted on, one at a time."""
+    """Offer no bulk deletion, because each row is deleted on a page of its own."""
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {k: v for k, v in super().get_actions(request).items() if k != "delete_selected"}
 
 
 class NewUserForm(AdminUserCreationForm):
-    """A new account, whose name must not look like that of another one."""
+    """Create an account, whose name must not look like that of another one."""
 
     def clean_username(self) -> str:
         return free_username(self.cleaned_data["username"])
 
 
 class ChangedUserForm(RefuseStale, UserChangeForm):
-    """An account, whose name must not look like that of another one."""
+    """Change an account, whose name must not look like that of another one."""
 
     unversioned = frozenset({"last_login"})
 
@@ -134,7 +134,7 @@ class MemberAdmin(VersionedAdmin):
         return super().get_queryset(request).filter(project__in=Project.objects.all())
 
     def save_model(self, request: HttpRequest, obj: Member, form: Any, change: bool) -> None:
-        """Change the role and remove or bring back as the page of people does."""
+        """Change the role, remove and bring back in the same way as the page of people."""
         if not change:
             super().save_model(request, obj, form, change)
             return

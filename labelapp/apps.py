@@ -1,4 +1,4 @@
-"""The name of Podium's tables in the administration pages, and the search index after migrating."""
+"""Name Podium in the admin site, and build the search index after each migration."""
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register

@@ -12,4 +12,4 @@ class Backend(ModelBackend):
     """Find the user of an earlier session; new sign-ins go through ModelBackend itself."""
 
     def authenticate(self, *args: Any, **credentials: Any) -> None:
-        """Leave every sign-in to the backend before this one."""
+        """Leave every sign-in to the backend listed before this one."""

@@ -1,4 +1,4 @@
-"""The background tasks of every room, under the paths that rows already queued name."""
+"""The background tasks of every room, importable at the paths that queued rows name."""
 
 from labelapp.exporting.tasks import write_export
 from labelapp.importing.tasks import import_upload

@@ -16,9 +16,9 @@ from training.rankings import UNRANKED, Aggregation, Identifier, RankedIn, Ranki
 
 @dataclass(frozen=True, slots=True)
 class RankingFilter:
-    """Which rankings of a project a run uses: by labeller, by day (UTC), and by their origin.
+    """Filter a project's rankings by labeller, by day (UTC) and by origin.
 
-    What is empty asks nothing. Both ends belong to the interval.
+    A value that is empty filters nothing. The first and the last day are both included.
     """
 
     labellers: tuple[str, ...] = ()

@@ -130,8 +130,9 @@ def run(
 def end(code: int) -> NoReturn:
     """End the process with this exit code.
 
-    A process that a launcher started skips the interpreter's own end: threads of torch's process
-    group may still run then, and would abort it, which the launcher takes for a failure.
+    A process that a launcher started skips the interpreter's own shutdown: threads of torch's
+    process group may still run then, and would abort the process, which the launcher would take for
+    a failure.
     """
     if "RANK" not in os.environ:
         sys.exit(code)
@@ -159,7 +160,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
 
 
 def _leave_word(folder: RunFolder | None, reason: str) -> None:
-    """Write to progress.json that the run failed, if that is possible."""
+    """Record the failure in progress.json, if that is possible."""
     if folder is None or not (folder.in_use or folder.is_vacant):
         return  # what is there is an earlier run's, or somebody else's
     last = folder.read_progress() or Progress("failed")

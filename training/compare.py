@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raise UserError for a combination that cannot be."""
+    """Raise UserError for options that do not go together."""
     plan(arguments)
 
 

@@ -116,7 +116,7 @@ def add_limits(parser: Parser) -> None:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raise UserError for a folder that is none, and for an open address without a token."""
+    """Raise UserError for a missing folder, and for a public address without a token."""
     if arguments.model is not None and not Path(arguments.model).is_dir():
         raise UserError(f"--model {arguments.model} is not a folder")
     if arguments.invalid_reward is not None and not math.isfinite(arguments.invalid_reward):

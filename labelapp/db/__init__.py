@@ -1,4 +1,4 @@
-"""Rows written in bulk, counts cached, writes retried and in line, locks of processes at work.
+"""Database helpers: bulk writes, cached counts, retries, a queue for writers, and process locks.
 
 It may import rendering and models.
 """

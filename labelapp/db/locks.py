@@ -1,9 +1,8 @@
-"""Locks of processes at work: files that a process locks for as long as it works.
+"""Lock files that show which processes are alive.
 
-They are in DATA_DIR, or in RUNS_DIR where several machines share that.
-
-The kernel releases a lock when its process ends, however it ends and whatever the clock says. So a
-lock tells at once whether whoever took it is still there.
+The files are in DATA_DIR, or in RUNS_DIR where several machines share it. The kernel releases a
+lock when its process ends, for whatever reason and whatever the clock says, so a lock shows at once
+whether its owner is still alive.
 """
 
 import fcntl
@@ -145,7 +144,7 @@ def machine() -> dict[str, str]:
 
 
 def is_here(details: Mapping[str, Any]) -> bool:
-    """Return whether a lock with these details was taken on this machine."""
+    """Return whether the lock with these details was taken on this machine."""
     return any(value and details.get(name) == value for name, value in machine().items())
 
 

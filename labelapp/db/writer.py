@@ -89,9 +89,9 @@ def waiting() -> Iterator[None]:
 def write() -> Iterator[None]:
     """Open a transaction that will write.
 
-    SQLite has whoever waits for the writer look again after ever longer pauses: others overtake
-    them, and nobody writes during the pauses. Threads wait for WRITER instead, and one thread of
-    each process for the lock of a file. Raises OperationalError after WAIT_SECONDS.
+    SQLite's own wait for the write lock polls with ever longer pauses, during which others overtake
+    and nobody writes. Instead, threads wait for WRITER, and one thread of each process waits for a
+    lock file. Raises OperationalError after WAIT_SECONDS.
     """
     if connection.vendor != "sqlite":
         with transaction.atomic():
@@ -130,7 +130,7 @@ def turn(deadline: float) -> Iterator[None]:
 
 @contextmanager
 def without_waiting() -> Iterator[None]:
-    """Have SQLite raise OperationalError at once where another process has the write lock."""
+    """Have SQLite raise OperationalError at once if another process has the write lock."""
     if connection.vendor != "sqlite":
         yield
         return
@@ -140,7 +140,7 @@ def without_waiting() -> Iterator[None]:
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Have SQLite wait for the lock for what is left of WAIT_SECONDS, after a wait in line."""
+    """Have SQLite wait for the lock for the rest of WAIT_SECONDS, after a wait in the queue."""
     if WAIT_SECONDS - seconds < 0.1:
         yield
         return

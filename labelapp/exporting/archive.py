@@ -111,7 +111,7 @@ class RankedTasks:
                 self.current.add(key)
 
     def file_task(self, row: AssignmentRow, ids: Mapping[int, str]) -> FileTask | None:
-        """Return the task as an archive stores it, or None if it is only open."""
+        """Return the task as an archive stores it, or None if it is still open."""
         key = (row.prompt_id, row.member_id, row.repeat, frozenset(row.order))
         submitted_at = row.submitted_at if key in self.current else None
         skipped = row.skipped_at is not None

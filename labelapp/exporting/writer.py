@@ -194,7 +194,7 @@ def describe_choice(all_versions: bool, aggregation: Aggregation) -> dict[str, s
 
 
 def describe_left_out(project: Project, include_left_out: bool) -> list[dict[str, str | None]]:
-    """Return the labellers whose rankings the file does not have, and since when (null: all)."""
+    """Return the labellers whose rankings are not in the file, from when on (null: all)."""
     if include_left_out:
         return []
     return [

@@ -1,4 +1,4 @@
-"""How the pages write dates, by language; Django's own formats for all else.
+"""Date formats of the pages, by language; Django's own formats for everything else.
 
 It imports nothing.
 """

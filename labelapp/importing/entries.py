@@ -16,7 +16,7 @@ CACHED_NAMES = 20_000  # few projects have as many labellers
 
 @dataclass
 class Entry:
-    """A line that is being imported."""
+    """A line of a file while it is imported."""
 
     line: Line
     content_hash: str

@@ -196,7 +196,7 @@ class Importer:
         return entries
 
     def count_unseen(self, line: Line) -> None:
-        """Count responses with nothing to see, and those that look like another of the line."""
+        """Count the responses that show nothing, and those that look the same as another one."""
         shown = [without_invisible(response.text) for response in line.responses]
         self.summary.unseen += sum(not text for text in shown)
         self.summary.alike += len(shown) - len(set(shown))

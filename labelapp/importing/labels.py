@@ -1,4 +1,4 @@
-"""Import the tags of prompts, and to whom they were assigned."""
+"""Import the tags and the assignees of prompts."""
 
 from collections.abc import Collection, Iterable, Mapping
 

@@ -92,7 +92,7 @@ class Job:
 
 
 def untouched(project: Project, responses: int, *, filled: bool) -> QuerySet[Prompt]:
-    """Return the prompts that nobody was given to rank, filled with `responses` or not."""
+    """Return the prompts that were never assigned or ranked, with enough responses or not."""
     counted = Response.objects.filter(prompt=OuterRef("pk")).order_by().values("prompt")
     full = counted.annotate(n=Count("pk")).filter(n__gte=responses)
     return project.prompts.filter(

@@ -114,7 +114,7 @@ def checksum_path(upload: Upload) -> Path:
 
 
 def insist_unchanged(upload: Upload) -> None:
-    """Raise FailedError if the file on the disk is not the file that was uploaded."""
+    """Raise FailedError if the file on the disk is no longer the one that was uploaded."""
     path = file_path(upload)
     try:
         expected = checksum_path(upload).read_text(encoding="ascii")
@@ -145,7 +145,7 @@ def set_format(*, upload: Upload, options: Mapping[str, Any]) -> None:
 
 
 def forget_missing_columns(upload: Upload) -> None:
-    """Forget the chosen columns where another separator or header has made one of them go."""
+    """Drop the chosen columns if one of them is gone under the new separator or header."""
     try:
         with opened(upload, Limits(at_most=PREVIEW_BYTES)):
             pass

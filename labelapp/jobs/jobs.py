@@ -141,9 +141,9 @@ def mark_lost(
 ) -> list[AnyJob]:
     """Settle the running jobs whose task worker was killed, and return those that have failed.
 
-    A job that is all or nothing is queued again, once. `is_silent` tells whether a job gives no
-    other sign of life than its heartbeat, which counts where no lock tells. Nothing is written if
-    none is lost: pages call this every second.
+    A job that is all or nothing is queued again, once. `is_silent` tells whether a job has shown no
+    sign of life besides its heartbeat; it decides only where no lock can be checked. Nothing is
+    written if no job is lost, because pages call this every second.
     """
     silent = Case(
         When(heartbeat_at__lt=Now() - jobs.model.LOST_AFTER, then=True),
@@ -176,7 +176,7 @@ def database_age() -> timedelta:
 
 
 def settle_queued(jobs: QuerySet[AnyJob]) -> None:
-    """Queue jobs again, once, whose worker was killed between taking the task and beginning."""
+    """Requeue, once, the jobs whose worker was killed after taking the task but before starting."""
     queued = list(jobs.filter(state=State.QUEUED))
     tasks = taken_tasks(jobs.model) if queued else {}
     for job in queued:

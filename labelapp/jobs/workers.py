@@ -44,7 +44,7 @@ def at_work(worker_id: str, queues: Iterable[str]) -> Iterator[None]:
 
 
 def settle_patiently() -> None:
-    """Settle, or leave it to the next time where the database is busy or away."""
+    """Settle, or leave it to the next time if the database is busy or away."""
     try:
         settle()
     except DatabaseError:
@@ -54,7 +54,7 @@ def settle_patiently() -> None:
 
 
 def settle() -> None:
-    """Settle the jobs and the tasks of workers that were killed, and have due mails sent."""
+    """Settle the jobs and tasks of killed workers, and enqueue the mails and calls that are due."""
     running = jobs.with_age(DBTaskResult.objects.running())
     abandoned = [task.pk for task in running if jobs.is_abandoned(task)]
     files.mark_lost(Upload.objects.all())

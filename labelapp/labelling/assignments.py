@@ -1,8 +1,8 @@
-"""Assigning prompts to labellers: who gets which, and for how long.
+"""Assign prompts to labellers: who gets which, and for how long.
 
-A prompt wanted by N labellers goes to N and never twice to one: its slots are numbered and unique
-in the database, and a claim is one conditional write. Whoever writes locks in one order, so that
-nobody waits in a circle: the member, the member's assignments, prompts.
+A prompt wanted by N labellers goes to N of them, and never twice to the same one: its slots are
+numbered and unique in the database, and a claim is one conditional write. Locks are always taken in
+the same order, to avoid deadlocks: the member, the member's assignments, prompts.
 """
 
 import random
@@ -143,7 +143,7 @@ def advance(
 
 
 def next_assignment(member: Member, current: Assignment) -> Assignment | None:
-    """Return what the member will get after the current one, claimed now so that it can wait."""
+    """Claim and return the member's next assignment early, so that the page can keep it ready."""
     if member.project.is_archived:
         return None
     with turn(member):
@@ -152,16 +152,16 @@ def next_assignment(member: Member, current: Assignment) -> Assignment | None:
 
 
 def show(assignment: Assignment) -> None:
-    """Note that the assignment is in front of its labeller now."""
+    """Record that the labeller sees the assignment now."""
     assignment.shown_at = timezone.now()
     assignment.save(update_fields=["shown_at"])
 
 
 def resume(member: Member, locked: Sequence[Assignment]) -> Assignment | None:
-    """Renew and return the first open one of the assignments that has, or can again get, a slot.
+    """Renew and return the first open assignment that has a slot, or can get one again.
 
-    One whose submit was undone comes back in any case: a ranking that was made is not lost by it.
-    Nothing for a member who was removed while they waited for their turn.
+    An assignment whose submit was undone comes back in any case, so that its ranking is not lost.
+    Returns None for a member who was removed while they waited for the lock.
     """
     if not member.is_active:
         return None
@@ -170,7 +170,7 @@ def resume(member: Member, locked: Sequence[Assignment]) -> Assignment | None:
 
 
 def shown_last(assignment: Assignment) -> tuple[bool, float, datetime]:
-    """Return a key that sorts what was shown last first, and what waits behind it after that."""
+    """Return a sort key: the assignment shown last comes first, and those kept ready come after."""
     shown_at = assignment.shown_at
     return shown_at is None, -shown_at.timestamp() if shown_at else 0, assignment.created_at
 
@@ -219,11 +219,12 @@ def assign_waiting(member: Member) -> Assignment | None:
 
 
 def take_prompt(member: Member) -> Prompt | None:
-    """Take a slot of the most urgent waiting prompt, and move the member's place there.
+    """Take a slot of the member's most urgent waiting prompt, and move their place in the queue.
 
-    What is assigned to the member comes first, wherever it is, and leaves their place as it was.
-    Reads the queue on from that place, and what came back; both are ranges of an index. From the
-    top only when these hold nothing: another's claim may have hidden a prompt that is free again.
+    Prompts assigned to the member by name come first, wherever they are, and leave the place as it
+    was. Otherwise the queue is read from the member's place on, together with the prompts that came
+    back; both are ranges of an index. It is read from the top only if these are empty, because
+    another member's claim may have hidden a prompt that is free again.
     """
     prompt = queue.take_prompt(member)
     if prompt is not None and prompt.assignee is not None:
@@ -247,9 +248,9 @@ def is_behind(prompt: Prompt, member: Member) -> bool:
 
 @transaction.atomic
 def look_from_the_top(members: QuerySet[Member]) -> None:
-    """Have members go on at the top of the queue: anything may wait in front of their places.
+    """Send members back to the top of the queue, because a prompt may wait before their places.
 
-    Locks them in their order. Call before prompts are locked.
+    Locks the members in order. Call it before any prompt is locked.
     """
     ours = members.order_by("pk").select_for_update(no_key=True)
     Member.objects.filter(pk__in=ours.values("pk")).update(queue_priority=None, queue_prompt=None)
@@ -265,10 +266,10 @@ def draw(prompt: Prompt, member: Member) -> list[Response]:
 
 
 def renew(assignment: Assignment) -> bool:
-    """Lengthen the lease of an open assignment that has, or can again get, a slot.
+    """Extend the lease of an open assignment that has a slot, or can get one again.
 
-    Return False where it was taken back, and where its slot was handed on and the prompt needs
-    nobody else.
+    Returns False if a manager took the assignment back, or if its slot was given to somebody else
+    and the prompt needs nobody more.
     """
     held = assignment.is_held or (not assignment.taken_back and take_slot(assignment))
     if not held:
@@ -280,7 +281,7 @@ def renew(assignment: Assignment) -> bool:
 
 
 def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
-    """Lengthen the leases of the assignments that a labeller's open page shows or keeps ready."""
+    """Extend the leases of the assignments that a labeller's open page shows or keeps ready."""
     with turn(member):
         if member.is_active:
             for assignment in lock_assignments(member):
@@ -289,10 +290,11 @@ def keep_alive(member: Member, tokens: Iterable[UUID]) -> None:
 
 
 def take_slot(assignment: Assignment) -> bool:
-    """Give an assignment that has none the prompt's lowest free slot; False when none is free.
+    """Give an assignment without a slot the prompt's lowest free one; return False without one.
 
-    What was begun before its prompt was taken out of the queue gets another: nobody else has it.
-    The conditional update locks the prompt's row, so two who take its last slot cannot both win.
+    An assignment that was begun before its prompt was removed from the queue gets an extra slot,
+    because nobody else can have it. The conditional update locks the prompt's row, so that two
+    members cannot both get its last slot.
     """
     prompt = Prompt.objects.filter(pk=assignment.prompt_id)
     if not prompt.take_slots() and (assignment.taken_back or not prompt.want_one_more()):
@@ -304,9 +306,10 @@ def take_slot(assignment: Assignment) -> bool:
 
 
 def release_slot(assignment: Assignment) -> None:
-    """Give the slot of a locked assignment back, if it has one: its prompt waits again.
+    """Release the slot of a locked assignment, if it has one, so that its prompt waits again.
 
-    A prompt that was taken out of the queue in the meantime does not: it wants one ranking less.
+    A prompt that was removed from the queue meanwhile does not wait again: it wants one ranking
+    fewer.
     """
     if assignment.slot is None:
         return
@@ -319,10 +322,11 @@ def release_slot(assignment: Assignment) -> None:
 
 
 def release_expired() -> None:
-    """Release the slots of leases that have run out, in whatever project.
+    """Release the slots of expired leases, in every project.
 
-    Their labellers may have them back as long as nobody else has taken them. What somebody else has
-    locked is left to another claim: who releases may hold a prompt already, and must not wait.
+    Their labellers can have them back as long as nobody else has taken them. Rows that somebody
+    else has locked are left to a later claim: the caller may hold a prompt already, and must not
+    wait.
     """
     expired = Assignment.objects.expired()
     locked = expired.select_for_update(skip_locked=True, of=("self",))
@@ -336,7 +340,7 @@ def release_expired() -> None:
 
 
 def lease(member: Member) -> timedelta:
-    """Return how long an assignment of the member's project is theirs."""
+    """Return how long an assignment in the member's project lasts."""
     return timedelta(minutes=member.project.lease_minutes)
 
 
@@ -359,7 +363,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The number of prompts that wait for a labeller, as far as they are told."""
+    """The number of waiting prompts, as a labeller is shown it."""
 
     number: int  # to COUNTED
     some: bool = False  # and the number says nothing
@@ -373,11 +377,11 @@ class Waiting:
 
 
 def tell(member: Member, waits: queue.Waits, begun: int = 0) -> Waiting:
-    """Return what a labeller is told of the prompts that they have begun and that wait for them.
+    """Return the number of prompts, begun or waiting, that a labeller is shown.
 
-    A control takes one from the number as any other task does, or it could be told by that. In the
-    end this would leave none where some wait, so a small number is not shown. The next day begins
-    with the true number again.
+    A quality control lowers the number by one as any other task does, because it could otherwise be
+    recognised. Over a day the number could therefore reach zero while prompts still wait, so small
+    numbers are not shown. Each day starts with the true number again.
     """
     controls = waits.controls or member.project.gold_share or member.project.repeat_share
     number = max(0, waits.prompts - waits.controls)
@@ -389,7 +393,7 @@ def tell(member: Member, waits: queue.Waits, begun: int = 0) -> Waiting:
 def progress(member: Member, *, roughly: bool = False) -> Progress:
     """Return the member's own progress, at a cost that does not grow with the project.
 
-    With `roughly`, it relies for a while on an earlier count of many that wait.
+    With `roughly`, an earlier count of many waiting prompts is reused for a while.
     """
     left = left_for(member, roughly=roughly)
     return Progress(member.ranked, ranked_today(member), left.number, left.some)

@@ -92,7 +92,7 @@ def names_itself(text: str) -> bool:
 
 
 def speaks_of_models(text: str) -> bool:
-    """Return whether a name is in a text at all; what looks further is slower."""
+    """Return whether a text has the name of a model at all: a quick check before the full one."""
     return (
         "gpt" in text
         or CAPITALISED.search(text) is not None

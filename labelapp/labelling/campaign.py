@@ -1,14 +1,14 @@
-"""The end of a campaign: every ranking that was asked for is there."""
+"""Notify managers when a campaign has every ranking it asked for."""
 
 from labelapp.models import Assignment, Project
 from labelapp.notifications.telling import tell_of_campaign
 
 
 def tell_of_end(project: Project) -> None:
-    """Tell managers if every ranking that was asked for is there.
+    """Notify managers if the project has every ranking it asked for.
 
-    Called when somebody has submitted or skipped and gets no other task: seldom, and after the last
-    ranking in any case.
+    Called when a labeller gets no further task after a submit or skip, which is rare, and is always
+    the case after the last ranking.
     """
     newest = project.prompts.filter(rankings_wanted__gt=0).order_by("-pk").first()
     if newest is None or project.prompts.waiting().exists():

@@ -31,10 +31,11 @@ NEAR = 50  # assignments that are looked at for one to repeat
 
 
 def draw(member: Member) -> Assignment | None:
-    """Return a control for a locked member, unsaved and without a lease, by chance.
+    """Return a randomly drawn quality control for a locked member, or None if none is due.
 
-    As often as the project's settings have it. None where none is due, and where nothing waits for
-    the member: controls come between other prompts, and do not take their place.
+    The project's settings say how often. The assignment is unsaved and has no lease. Returns None
+    as well if nothing waits for the member: controls come between other prompts, and do not replace
+    them.
     """
     project = member.project
     if not (project.gold_share or project.repeat_share):
@@ -48,9 +49,9 @@ def draw(member: Member) -> Assignment | None:
 
 
 def assign_gold(member: Member) -> Assignment | None:
-    """Return an assignment of a random gold prompt that the member has not had in any way.
+    """Return an assignment of a random gold prompt that the member has never been given.
 
-    Looks at every gold ranking there is: managers mark them by hand, and they are an index.
+    Looks at every gold ranking: managers mark them by hand, so they are few, and have an index.
     """
     assigned = Assignment.objects.filter(prompt=OuterRef("prompt"), member=member)
     ranked = Ranking.objects.filter(prompt=OuterRef("prompt"), member=member)
@@ -79,7 +80,8 @@ def assign_gold(member: Member) -> Assignment | None:
 def assign_repeat(member: Member) -> Assignment | None:
     """Return an assignment of a prompt that the member ranked long enough ago, and only once.
 
-    The one that was ranked next to a random moment: so nobody's work is read through to choose.
+    Chooses the one that was ranked closest to a random time, so that the member's work need not be
+    read through.
     """
     ranked = Assignment.objects.ranked().filter(member=member)
     first = ranked.aggregate(first=Min("submitted_at"))["first"]
@@ -138,10 +140,10 @@ class Marked:
 
 @transaction.atomic
 def mark_gold(ranking: Ranking) -> Marked:
-    """Measure others by a ranking, the only gold one of its prompt.
+    """Make a ranking the only gold one of its prompt, against which others are measured.
 
-    Raises NotGoldError for one that does not count, for one that orders nothing, and for one of
-    fewer or more responses than a labeller can be shown.
+    Raises NotGoldError for a ranking that does not count, that orders nothing, or that has fewer or
+    more responses than a labeller can be shown.
     """
     Prompt.objects.select_for_update(no_key=True).get(pk=ranking.prompt_id)
     ranking.refresh_from_db(fields=["is_current"])
@@ -170,7 +172,7 @@ def mark_gold(ranking: Ranking) -> Marked:
 
 
 def unmark_gold(ranking: Ranking) -> None:
-    """Have nobody measured by a ranking any more. Who was given its prompt keeps it."""
+    """Stop measuring others against a ranking. Members who were given its prompt keep it."""
     Ranking.objects.filter(pk=ranking.pk).update(is_gold=False)
 
 

@@ -1,4 +1,4 @@
-"""The ranking form: one radio group 1..K per lettered response, and what else a project asks."""
+"""The ranking form: a radio group 1..K for each response, and the project's other questions."""
 
 import uuid
 from collections.abc import Iterator, Sequence

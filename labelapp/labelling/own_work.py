@@ -1,4 +1,4 @@
-"""What a labeller has ranked and skipped: listed, searched, and with the order they gave."""
+"""A labeller's own work: what they ranked and skipped, listed, searched, and in their order."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How long a labeller's rankings take, for the projects that show it."""
+"""The time that a labeller's rankings take, for the projects that show it."""
 
 from statistics import median
 

@@ -142,7 +142,7 @@ def count(member: Member, most: int) -> Waits:
 
 
 def beyond(waits: Waits, member: Member, most: int) -> Waits:
-    """Count on where the controls would take from a number that stopped at `most`."""
+    """Count further, by the number of controls to subtract, if the count stopped at `most`."""
     if not waits.controls or waits.prompts < most:
         return waits
     with connection.cursor() as cursor:

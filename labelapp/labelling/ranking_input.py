@@ -32,7 +32,7 @@ class RankingInput:
 
     @classmethod
     def from_ranking(cls, ranking: Ranking, by_letter: Mapping[str, int]) -> "RankingInput":
-        """Return what a stored ranking says, given the id of the response behind each letter."""
+        """Return the input that made a stored ranking, given the response's id for each letter."""
         ranks = {pk: rank for pk, rank in ranking.ranks().items() if rank != UNRANKED}
         ratings = {rating.response_id: rating for rating in ranking.ratings.all()}
         rated = {letter: ratings[pk] for letter, pk in by_letter.items() if pk in ratings}
@@ -52,7 +52,7 @@ class RankingInput:
             yield Placement(ranking=ranking, response_id=response_id, rank=rank)
 
     def normalized(self) -> "RankingInput":
-        """Return this as it is when stored and read again."""
+        """Return this input as it reads once it has been stored."""
         return RankingInput(
             ranks=close_gaps(self.ranks),
             scores=dict(self.scores),

@@ -54,7 +54,7 @@ def letters_of(assignment: Assignment) -> dict[str, int]:
 
 
 def save_draft(assignment: Assignment, entered: RankingInput, seconds: float = 0) -> None:
-    """Save what was entered, for when the page comes up again. Not after a submit or a skip."""
+    """Save what was entered as a draft, unless the assignment was submitted or skipped."""
     assignment.draft = entered.to_json()
     assignment.seconds = seconds_of_work(assignment, seconds)
     if assignment.is_open:
@@ -122,10 +122,10 @@ def versions_of(assignment: Assignment) -> list[Ranking]:
 
 
 def current(assignment: Assignment, versions: Sequence[Ranking]) -> Ranking | None:
-    """Return the version that is the labeller's ranking of the assignment now.
+    """Return the version that now counts as the labeller's ranking of the assignment.
 
-    Of a repeated one it is the newest that was ranked again, as long as that is not undone: those
-    are never current, because the labeller's first ranking is.
+    For a repeated prompt, that is the newest repetition that was not undone. Repetitions are never
+    marked as current, because the labeller's first ranking is.
     """
     origin = origin_of(assignment)
     if origin == Origin.REPEATED:
@@ -186,15 +186,15 @@ def record(
 
 
 def current_input(assignment: Assignment) -> RankingInput | None:
-    """Return what the labeller's current ranking of the assignment says, if there is one."""
+    """Return the input of the labeller's current ranking of the assignment, if there is one."""
     ranking = current(assignment, versions_of(assignment))
     return None if ranking is None else RankingInput.from_ranking(ranking, letters_of(assignment))
 
 
 def skip(*, assignment: Assignment, reason: str, note: str = "") -> None:
-    """Give an assignment to others unless it is ranked. What was entered stays, for an undo.
+    """Skip an assignment that is not ranked, so that its prompt goes to others.
 
-    Raises ValueError for an unknown reason.
+    What was entered stays, for an undo. Raises ValueError for an unknown reason.
     """
     if reason not in SkipReason.values:
         raise ValueError(f"{reason!r} is no reason to skip")
@@ -207,10 +207,10 @@ def skip(*, assignment: Assignment, reason: str, note: str = "") -> None:
 
 
 def reopen(assignment: Assignment) -> None:
-    """Undo a submit or a skip: the assignment is as it was before, in front of its labeller.
+    """Undo a submit or a skip, and show the assignment to its labeller again.
 
-    A ranking that was stored stays as an earlier version and counts no longer. Nothing changes for
-    a member who was removed in the meantime.
+    A stored ranking is kept as an earlier version, and no longer counts. Nothing changes for a
+    member who was removed in the meantime.
     """
     if not assignment.member.is_active:
         return
@@ -224,7 +224,7 @@ def reopen(assignment: Assignment) -> None:
 
 
 def withdraw(assignment: Assignment, submitted_at: datetime) -> None:
-    """Take a submitted ranking back into the draft of its assignment, which keeps its slot."""
+    """Turn a submitted ranking back into the draft of its assignment, which keeps its slot."""
     ranking = current(assignment, versions_of(assignment))
     if ranking is not None:
         assignment.draft = RankingInput.from_ranking(ranking, letters_of(assignment)).to_json()

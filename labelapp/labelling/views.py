@@ -1,7 +1,7 @@
 """The ranking page: GET shows an assignment, POST stores its ranking and answers with the next.
 
-What is posted is stored in a transaction that holds the labeller's row; the answer is rendered when
-it has ended, so that nobody waits for that.
+A post is stored in a transaction that locks the labeller's row. The answer is rendered after the
+transaction, so that nobody waits for it.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ View = Callable[..., HttpResponseBase]
 
 
 class LateResponse(TemplateResponse):
-    """A page that calls a function for its context when it is rendered, after the view."""
+    """A template response that computes its context when it is rendered, after the view."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ def refuse_assignment(request: PageRequest, member: Member, token: Any) -> HttpR
 
 
 def refuse(request: PageRequest, status: int, problem: str) -> HttpResponse:
-    """Answer with a problem, which leaves the page as it is."""
+    """Answer with an error message, which leaves the page as it is."""
     template = "labelling/_refused.html" if request.htmx else "labelling/refused.html"
     return render(request, template, {"problem": problem}, status=status)
 
@@ -98,7 +98,7 @@ def assignment_response(
     entered: RankingInput | None = None,
     **extra: Any,
 ) -> HttpResponse:
-    """Answer with the page of an assignment, or with the part that is exchanged in it."""
+    """Answer with the page of an assignment, or with the part of it that htmx replaces."""
     template = "labelling/_task.html" if request.htmx else "labelling/task.html"
     status = 422 if extra.get("problems") else 200
 
@@ -116,7 +116,7 @@ def next_response(
 ) -> HttpResponse:
     """Answer with the next assignment after one that was stored or skipped.
 
-    Where the page shows the next one already (`next` names it), only with what changes on it.
+    If the page already shows the next one (`next` names it), only the parts that change are sent.
     """
     member = done.member
     if not request.htmx:
@@ -183,10 +183,7 @@ def ranking_form(request: PageRequest, assignment: Assignment) -> RankingForm:
 @never_cache
 @member_view()
 def following(request: PageRequest, member: Member) -> HttpResponse:
-    """Return the assignment after the one that the page shows, for it to keep ready.
-
-    204 where there is none.
-    """
+    """Return the next assignment for the page to keep ready, or 204 if there is none."""
     token = posted_uuid(request.GET, "beside")
     current = member.assignments.filter(token=token).first() if token and member.pk else None
     after = assignments.next_assignment(member, current) if current else None
@@ -205,7 +202,7 @@ def draft(request: PageRequest, assignment: Assignment, locked: list[Assignment]
 
 
 def save_posted(request: PageRequest, assignment: Assignment) -> None:
-    """Save what was posted as a draft, less what is not valid yet."""
+    """Save the valid part of what was posted as a draft."""
     form = ranking_form(request, assignment)
     form.is_valid()
     submissions.save_draft(assignment, form.entered, posted_seconds(request.POST))
@@ -215,7 +212,7 @@ def save_posted(request: PageRequest, assignment: Assignment) -> None:
 @require_POST
 @member_view()
 def alive(request: PageRequest, member: Member) -> HttpResponse:
-    """Lengthen the leases of an open page's assignments."""
+    """Extend the leases of an open page's assignments."""
     require_member(member)
     tokens = [posted_uuid({"token": text}, "token") for text in request.POST.getlist("token")[:2]]
     assignments.keep_alive(member, [token for token in tokens if token])

@@ -1,4 +1,4 @@
-"""My work: what a labeller has ranked and skipped, to look at and to change."""
+"""My work: the prompts that a labeller has ranked and skipped, to look at and to change."""
 
 import uuid
 

@@ -18,9 +18,9 @@ def file_problem(file: str, error: RankingFileError) -> str:
 
 @contextmanager
 def import_errors(file: str) -> Iterator[None]:
-    """Raise CommandError if a file cannot be read or stored, or its bad lines refuse the import.
+    """Raise CommandError if a file cannot be read or stored, or has bad lines.
 
-    What a failed import left is deleted.
+    The rows that a failed import left are deleted.
     """
     try:
         yield

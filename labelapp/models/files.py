@@ -1,4 +1,4 @@
-"""Files that come in and go out in the background: an upload, and an export."""
+"""Uploads and exports, which are processed in the background."""
 
 from django.db import models
 
@@ -24,7 +24,7 @@ class FileTransfer(Job):
 
 
 class Upload(FileTransfer):
-    """A file that somebody brought, from the first look at it to the rows that came of it."""
+    """An uploaded file, from its preview to its import."""
 
     TASK = "import_upload"
 
@@ -34,7 +34,7 @@ class Upload(FileTransfer):
 
 
 class Export(FileTransfer):
-    """A file that is written in the background, to be fetched when it is done."""
+    """A file that is written in the background, and downloaded once it is complete."""
 
     TASK = "write_export"
 

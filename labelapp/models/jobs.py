@@ -30,10 +30,10 @@ AnyJob = TypeVar("AnyJob", bound="Job")
 
 
 class ObjectField(models.JSONField):
-    """A JSON object. What an earlier version or somebody by hand wrote instead reads as {}.
+    """A JSON object; any other stored value reads as {}.
 
-    Pages show many rows at once, and none of these may take the others away. The value of a key may
-    be anything.
+    An earlier version, or somebody by hand, may have stored something else. Pages show many rows at
+    once, and one odd row must not hide the others. The value of a key may be anything.
     """
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:

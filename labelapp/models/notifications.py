@@ -1,4 +1,4 @@
-"""What people are told of: a notification to one person, and what they want to be told."""
+"""Notifications, and how each person wants to receive them."""
 
 from typing import Self
 
@@ -11,7 +11,7 @@ from labelapp.models.projects import Member, Project, Role, User
 
 
 class Kind(models.TextChoices):
-    """List the kinds that people choose from: each may be shown in the page, and mailed."""
+    """The kinds of notification that people can have shown in the page, and mailed."""
 
     ALERT = "alert"
     RUN = "run"
@@ -23,7 +23,7 @@ class Kind(models.TextChoices):
 
 
 class Event(models.TextChoices):
-    """List what may have happened; labelapp.notifications.wording has the sentences."""
+    """The events that people are notified of; labelapp.notifications.wording has the sentences."""
 
     ALERT_RAISED = "alert_raised"
     RUN_DONE = "run_done"

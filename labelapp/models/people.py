@@ -1,4 +1,4 @@
-"""What managers record about a labeller: that their rankings are left out, notes and messages."""
+"""Managers' records about a labeller: exclusions, notes and messages."""
 
 from datetime import UTC, datetime
 from typing import Self

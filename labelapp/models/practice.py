@@ -26,9 +26,9 @@ class PracticePrompt(models.Model):
 
 
 class PracticeResult(models.Model):
-    """Store how a member did on the practice prompts the first time, and when they ended.
+    """A member's first result on the practice prompts, and when they finished.
 
-    Practising again changes nothing: by then, the answers are known.
+    Practising again changes nothing, because they know the answers by then.
     """
 
     member = models.OneToOneField(Member, models.CASCADE, related_name="practice")

@@ -36,7 +36,7 @@ INSTRUCTGPT_FLAGS = [
 
 
 class User(AbstractUser):
-    """A login. A model of our own from the start, so that it can grow without moving keys."""
+    """A login. A custom user model from the start, so that fields can be added to it later."""
 
     # Of the mails to them: the one that they chose last while signed in. "" is the default one.
     language = models.CharField(max_length=10, blank=True, default="", db_default="")
@@ -220,7 +220,7 @@ class Project(models.Model):
         return reverse("project", args=[self.slug])
 
     def fewest_ranks(self, responses: int) -> int:
-        """Return how many of this many responses need a rank; the others may stay below."""
+        """Return how many of this number of responses need a rank; the others may stay unranked."""
         return min(self.rank_top or responses, responses)
 
     @property

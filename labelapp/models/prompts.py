@@ -14,12 +14,12 @@ MAX_TAG = 100  # characters
 
 
 def hash_text(text: str) -> str:
-    """SHA-256 of a text, in hexadecimal: what makes a response the same response."""
+    """Return the SHA-256 of a text in hexadecimal; equal hashes mean the same response."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def hash_responses(content_hashes: Iterable[str]) -> str:
-    """SHA-256 of a set of responses, given their hashes in any order."""
+    """Return the SHA-256 of a set of responses, given their hashes in any order."""
     return hash_text("\n".join(sorted(content_hashes)))
 
 
@@ -29,11 +29,11 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
         return self.filter(rankings_needed__gt=0)
 
     def take_slots(self) -> int:
-        """Count one ranking less that each waiting prompt needs; return the number of prompts."""
+        """Lower what each waiting prompt needs by one ranking; return the number of prompts."""
         return self.waiting().update(rankings_needed=F("rankings_needed") - 1)
 
     def want_one_more(self) -> int:
-        """Have prompts that were taken out ranked once more by somebody who had begun."""
+        """Ask for one more ranking of removed prompts, by a labeller who had already begun."""
         return self.filter(taken_out=True).update(rankings_wanted=F("rankings_wanted") + 1)
 
 
@@ -122,9 +122,9 @@ class Response(models.Model):
 
 
 class Assignee(models.Model):
-    """A member to whom a manager has assigned a prompt: it is the first that they get.
+    """A member to whom a manager has assigned a prompt, and who gets it before all others.
 
-    An Assignment is what comes of it once they have been given the prompt.
+    An Assignment is created once they are given the prompt.
     """
 
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="assignees")

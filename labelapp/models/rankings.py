@@ -146,7 +146,7 @@ class Assignment(models.Model):
 
     @property
     def is_control(self) -> bool:
-        """Return whether this measures the labeller, who cannot tell."""
+        """Return whether this is a quality control, which its labeller cannot tell."""
         return self.gold or self.repeat
 
     @property
@@ -330,7 +330,7 @@ class Comment(models.Model):
 
 class DisagreementQuerySet(models.QuerySet["Disagreement"]):
     def worst_first(self, project: Project) -> Self:
-        """A project's prompts, those first on which its labellers disagree most."""
+        """Return a project's prompts, biggest disagreements between labellers first."""
         return self.filter(project=project).order_by("-share", "-against", "prompt_id")
 
     def undecided(self) -> Self:

@@ -23,7 +23,7 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
 
 
 class ModelVersion(models.Model):
-    """The model of a run, under a number that stays its own."""
+    """The model of a run, registered under a version number that is never used again."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="model_versions")
     number = models.PositiveIntegerField()  # 1, 2, 3, ... in the project
@@ -99,7 +99,7 @@ class AliasMove(models.Model):
 
 
 class PromotionGates(models.Model):
-    """Hold what a project asks of a model before it becomes the champion."""
+    """The conditions that a project sets for a model to become its champion."""
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="gates")
     # Percentage points by which no slice of the held-out comparisons may be worse.

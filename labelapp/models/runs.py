@@ -1,4 +1,4 @@
-"""A training run, and what its model says of the responses."""
+"""Training runs, and the scores that their models give to responses."""
 
 from datetime import timedelta
 from typing import Any, Self
@@ -22,8 +22,8 @@ class TrainingRunQuerySet(JobQuerySet["TrainingRun"]):
 class TrainingRun(Job):
     """One training of a reward model on a project's rankings.
 
-    The run itself is a process of its own that writes a folder; what stands here is a copy, kept
-    up to date by the task worker (labelapp.runs.process).
+    The run itself is a separate process that writes a folder. This row is a copy of its state,
+    which the task worker keeps up to date (labelapp.runs.process).
     """
 
     TASK = "train"
@@ -89,7 +89,7 @@ class Score(models.Model):
 
 class PromptAgreementQuerySet(models.QuerySet["PromptAgreement"]):
     def worst_first(self, run: TrainingRun) -> Self:
-        """A run's prompts, those first where model and people disagree most."""
+        """Return a run's prompts, biggest disagreements between model and people first."""
         return self.filter(run=run).order_by("-disagreement", "-against", "prompt_id")
 
 

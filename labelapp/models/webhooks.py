@@ -1,4 +1,4 @@
-"""A project's webhook: an address that is told what managers are told, and each call to it."""
+"""A project's webhook, which receives the same notifications as its managers, and its calls."""
 
 from django.db import models
 from django.db.models import Q
@@ -23,7 +23,7 @@ class Webhook(models.Model):
 
 
 class WebhookCall(models.Model):
-    """One event, told to a webhook, or still to be told."""
+    """A call to a webhook with one event, delivered or waiting to be."""
 
     webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="calls")
     key = models.CharField(max_length=100)  # names the event, so that it is told once

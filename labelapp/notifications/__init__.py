@@ -1,4 +1,4 @@
-"""Notifications: who is told of what, in the page and by mail.
+"""Notifications: who is told of what, in the page, by mail and by webhook.
 
-It may import web, db and what is below them. What happens in the rooms above is told by them.
+It may import web, db and what is below them. The rooms above call it when something happens.
 """

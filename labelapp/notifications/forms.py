@@ -19,7 +19,7 @@ MAILS = [
 
 
 def kinds_for(user: User) -> list[Kind]:
-    """Return what a user may be told by the roles that they have in their projects."""
+    """Return the kinds of notification that a user may get by their roles in their projects."""
     if user.is_superuser:
         return list(Kind)
     roles = set(Member.objects.filter(user=user, is_active=True).values_list("role", flat=True))
@@ -49,7 +49,7 @@ class ChoiceForm(forms.Form):
                 )
 
     def rows(self) -> Iterator[tuple[Any, BoundField, BoundField | None]]:
-        """Yield the words and the fields of each kind."""
+        """Yield the label and the fields of each kind."""
         for kind in self.kinds:
             mail = self[f"mail-{kind}"] if self.has_mail else None
             yield KINDS[kind], self[f"page-{kind}"], mail

@@ -1,8 +1,8 @@
-"""Send what is to be mailed: every notification once, tried again if the mail server is away.
+"""Mail notifications: each of them once, with retries while the mail server is away.
 
 A row is claimed by moving the time at which it is due, so that two workers never send the same one.
-Only what a worker was sending when it was killed is sent again, because nobody knows whether it had
-reached the mail server.
+Only a mail that a worker was sending when it was killed is sent again, because nobody knows whether
+it had reached the mail server.
 """
 
 import logging
@@ -38,9 +38,9 @@ def is_due() -> bool:
 
 
 def send_due() -> int:
-    """Send what is due, one mail to each person, and return how many mails were sent.
+    """Send the mails that are due, one to each person, and return how many were sent.
 
-    A person whose mail fails keeps nobody else from theirs.
+    A mail that fails keeps nobody else from theirs.
     """
     due = Notification.objects.filter(mail_due_at__lte=timezone.now())
     users = User.objects.filter(pk__in=due.values("user")).order_by("pk")
@@ -52,7 +52,7 @@ def send_due() -> int:
 
 
 def send_to(server: BaseEmailBackend, user: User) -> bool:
-    """Send a person what is due, in one mail. Return whether a mail was sent."""
+    """Send a person everything that is due, in one mail. Return whether a mail was sent."""
     claimed = claim(user)
     withdraw_unreadable(claimed)
     rows = Notification.objects.filter(pk__in=claimed, mail_due_at__isnull=False)
@@ -79,7 +79,7 @@ def take(pk: int, due_at: datetime | None) -> bool:
 
 
 def withdraw_unreadable(claimed: Sequence[int]) -> None:
-    """Mail nothing that its reader may no longer see, and nothing to people without an address."""
+    """Cancel the mails that their readers may no longer see, and those without an address."""
     rows = Notification.objects.filter(pk__in=claimed)
     readable = rows.readable().exclude(user__email="").values_list("pk", flat=True)
     lost = set(claimed) - set(readable)
@@ -146,6 +146,6 @@ def close(server: BaseEmailBackend) -> None:
 
 
 def problem() -> str:
-    """Return why mails wait that were tried, in the words of the last failure, or ""."""
+    """Return the last error of the mails that wait for another attempt, or ""."""
     tried = Notification.objects.filter(mail_due_at__isnull=False).exclude(mail_problem="")
     return tried.order_by("-pk").values_list("mail_problem", flat=True).first() or ""

@@ -1,4 +1,4 @@
-"""Post signed JSON to an address that somebody has entered, and to no machine of this network.
+"""Post signed JSON to an address that somebody has entered, but never to this network.
 
 The signature is that of Standard Webhooks (https://www.standardwebhooks.com), for which libraries
 exist in most languages.
@@ -27,11 +27,11 @@ NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class PostError(Exception):
-    """The post failed; the message says why, and nothing of what the other side answered."""
+    """The post failed; the message says why, but nothing of what the other side answered."""
 
 
 class Guarded(HTTPConnection):
-    """A connection that closes before it sends anything to an address that is not public."""
+    """A connection that closes before it sends anything, unless its address is public."""
 
     def connect(self) -> None:
         super().connect()
@@ -56,7 +56,7 @@ def signature(secret: str, identifier: str, timestamp: int, body: bytes) -> str:
 
 
 def check_address(url: str) -> None:
-    """Raise PostError for an address that is never posted to. Resolves no name."""
+    """Raise PostError for an address that is never posted to. Looks up no name."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,7 +1,7 @@
-"""Tell people that something has happened: once each, in the page and by mail as they chose.
+"""Notify people of events: each of them once, in the page and by mail as they chose.
 
-It writes rows and sends nothing, so it belongs into the transaction of what it tells: both are
-stored, or neither. The task worker sends the mails (outbox.py).
+It only writes rows, in the transaction of the event itself: both are stored, or neither. The task
+worker sends the mails (outbox.py).
 """
 
 from collections.abc import Collection, Iterable
@@ -44,9 +44,9 @@ def notify(
     to: Iterable[int],
     about: dict[str, Any] | None = None,
 ) -> None:
-    """Tell users, by their keys, and the project's webhook of an event of a project.
+    """Tell users, by their keys, and the project's webhook of an event in a project.
 
-    `key` names the event: who was told of it is not told again.
+    `key` identifies the event, so that nobody is told of it twice.
     """
     webhooks.queue(project=project, event=event, key=key, path=path, about=about)
     users = set(to)
@@ -89,7 +89,7 @@ def due_at(mail: Mail, now: datetime) -> datetime | None:
 def members_to_tell(
     project: int, kind: Kind, *conditions: Q, without: int | None = None
 ) -> set[int]:
-    """Return the users of a project's members whose role reads a kind of notification."""
+    """Return the users of a project's members whose role gets this kind of notification."""
     members = Member.objects.filter(
         *conditions, project=project, is_active=True, user__is_active=True, role__in=READERS[kind]
     )
@@ -97,7 +97,7 @@ def members_to_tell(
 
 
 def tell_of_job(job: Job) -> None:
-    """Tell of the end of a run, an upload or an export; who stopped one knows it."""
+    """Tell of the end of a run, an upload or an export, unless somebody stopped it."""
     model = job._meta.model_name
     event = {
         ("trainingrun", State.DONE): Event.RUN_DONE,
@@ -145,7 +145,7 @@ def tell_of_alerts(project: Project, measurement: int, names: Collection[str]) -
 
 
 def tell_of_campaign(project: Project, end: str) -> None:
-    """Tell managers that every ranking that was asked for is there; `end` tells ends apart."""
+    """Tell managers that every ranking was made; `end` identifies the end of a campaign."""
     notify(
         project=project.pk,
         event=Event.CAMPAIGN_DONE,
@@ -170,7 +170,7 @@ def tell_of_comment(comment: int, prompt: int, author: Member, others: Collectio
 
 
 def tell_of_message(message: MemberMessage) -> None:
-    """Tell a member that a manager has written to them; the text stays where it is shown."""
+    """Tell a member that a manager has written to them, without the text of the message."""
     member = message.member
     notify(
         project=member.project_id,

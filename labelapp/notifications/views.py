@@ -50,7 +50,7 @@ def bell(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def follow(request: HttpRequest, pk: int) -> HttpResponse:
-    """Lead to what a notification is about, which counts as read then."""
+    """Redirect to the page that a notification is about, and mark it as read."""
     own = Notification.objects.readable().filter(user=signed_in(request))
     notification = get_object_or_404(own, pk=pk)
     own.unread().filter(pk=pk).update(read_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Tell a project's webhook what its managers are told: once each, tried again if it fails."""
+"""Post the notifications of managers to a project's webhook: each once, with retries."""
 
 import logging
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ TEST = "test"  # the event of a call that a manager asks for
 
 
 def save(project: Project, url: str) -> Webhook:
-    """Set the address of a project's webhook. The first one gets a secret, which stays."""
+    """Set the address of a project's webhook. A new webhook gets a secret, which stays the same."""
     webhook, _ = Webhook.objects.update_or_create(
         project=project,
         defaults={"url": url},
@@ -39,7 +39,7 @@ def renew_secret(webhook: Webhook) -> None:
 def queue(
     *, project: int, event: Event, key: str, path: str, about: Mapping[str, Any] | None
 ) -> None:
-    """Have an event told to the project's webhook, if it has one. Writes a row in all else."""
+    """Queue a call for an event, if the project has a webhook. Nothing is posted yet."""
     webhook = Webhook.objects.filter(project=project).select_related("project").first()
     if webhook is not None and event.kind != Kind.MESSAGE:  # which is between two people
         add_call(webhook, event, key, {"link": settings.PUBLIC_URL + path, **(about or {})})
@@ -62,7 +62,7 @@ def add_call(webhook: Webhook, event: str, key: str, about: Mapping[str, Any]) -
 
 
 def due() -> QuerySet[WebhookCall]:
-    """Return the calls to make now: none of a deleted project."""
+    """Return the calls that are due, without those of deleted projects."""
     return WebhookCall.objects.filter(due_at__lte=timezone.now(), webhook__project__deleted_at=None)
 
 

@@ -28,7 +28,7 @@ LOWEST = 0.4  # left end of the axis of agreement, or lower where somebody agree
 
 @dataclass(frozen=True)
 class LastRun:
-    """The newest run that has been judged, with its verdict, and what runs now."""
+    """The newest evaluated run with its verdict, and the run that is in progress."""
 
     run: TrainingRun | None  # finished
     verdict: Verdict | None
@@ -37,7 +37,7 @@ class LastRun:
 
 @dataclass(frozen=True)
 class Row:
-    """A labeller: the work of these days, and the agreement with the others."""
+    """A labeller's work of the last days, and their agreement with the others."""
 
     progress: LabellerProgress
     agreement: Figure | None
@@ -57,7 +57,7 @@ class Labellers:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """Hold what the first page shows of a project."""
+    """The contents of a project's first page."""
 
     decisions: list[Decision]
     progress: Progress
@@ -80,7 +80,7 @@ class Dashboard:
 
 
 def dashboard(member: Member) -> Dashboard:
-    """Return the figures, as they are stored or counted now; nothing is measured for them."""
+    """Return the figures, as they are stored or can be counted now; it measures nothing."""
     project = member.project
     cached = cached_progress(project)
     progress, machine = cached.value, health()

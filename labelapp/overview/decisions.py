@@ -1,4 +1,4 @@
-"""What waits for somebody to decide: the sentences, and the pages on which they are decided."""
+"""Decisions that wait for somebody: a sentence for each, and the page where it is made."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -38,7 +38,7 @@ class Health:
 
 
 def health() -> Health:
-    """Return how the machine is, with two queries."""
+    """Return the state of the machine, with two queries."""
     tasks = DBTaskResult.objects.exclude(
         status__in=(TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED)
     )

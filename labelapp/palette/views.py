@@ -30,7 +30,7 @@ def context(request: PageRequest, member: Member) -> dict[str, Any]:
 @never_cache
 @member_view()
 def index(request: PageRequest, member: Member) -> HttpResponse:
-    """Show the palette as a page, where no script opens the dialog."""
+    """Show the palette as a page, for browsers without scripts."""
     return render(request, "palette/index.html", context(request, member))
 
 
@@ -38,7 +38,7 @@ def index(request: PageRequest, member: Member) -> HttpResponse:
 @never_cache
 @member_view()
 def found(request: PageRequest, member: Member) -> HttpResponse:
-    """Return what the dialog shows, in the language of the page that it stands on."""
+    """Return the contents of the dialog, in the language of the page that opened it."""
     language = request.LANGUAGE_CODE if "translated" in request.GET else settings.LANGUAGE_CODE
     with translation.override(language):
         shown = context(request, member) | {"in_dialog": True}

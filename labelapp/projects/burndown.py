@@ -1,4 +1,4 @@
-"""The chart of the rankings that are left, day by day, and of where the forecast leads them."""
+"""The chart of the rankings that are left, day by day, and of the forecast."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -61,7 +61,7 @@ def burndown(days: Sequence[Day], left: int, forecast: Forecast) -> Chart | None
 
 
 def left_by_day(days: Sequence[Day], left: int) -> list[tuple[date, int]]:
-    """Return what was left in the evening of each day, from the one before the first ranking on."""
+    """Return what was left at the end of each day, from the day before the first ranking on."""
     worked = [index for index, day in enumerate(days) if day.wanted]
     if not worked:
         return []
@@ -86,7 +86,7 @@ def last_day(forecast: Forecast, today: date, shown: int) -> date | None:
 def range_of(
     forecast: Forecast, left: int, today: date, end: date, first: date
 ) -> list[tuple[float, float]]:
-    """Return the corners of the range after today's: where the fastest and the slowest pace lead.
+    """Return the corners of the range after today's: the ends by the fastest and the slowest pace.
 
     The slowest pace may reach the end of the axis with rankings left.
     """

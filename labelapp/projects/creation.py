@@ -10,7 +10,7 @@ NO_LETTERS = "project"  # the slug of a name without a letter that an address ca
 
 
 class SlugTakenError(Exception):
-    """Say that another project has got the slug in the meantime."""
+    """Another project has taken the slug in the meantime."""
 
 
 def free_slug(name: str) -> str:
@@ -53,6 +53,6 @@ def save_new(project: Project) -> None:
 
 
 def go_to_step(project: Project, step: SetupStep | None) -> None:
-    """Note the step of setting a project up that comes next; None ends the setup."""
+    """Record the step of the setup that comes next; None ends the setup."""
     project.setup_step = step or ""
     project.save(update_fields=["setup_step"])

@@ -134,7 +134,7 @@ def request_stop(job: Job) -> None:
 
 
 def delete_unpublished(project: Project) -> None:
-    """Delete what a killed import into a project left. A running one deletes its own rows."""
+    """Delete the rows that a killed import left. A running import deletes its own."""
     lock = WorkLock(project.staging_slug)
     hidden = Project.including_hidden.filter(slug=project.staging_slug).first()
     if hidden is not None and lock.holder() != Holder.ALIVE:

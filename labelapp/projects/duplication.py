@@ -109,7 +109,7 @@ def copy_of(prompt: Prompt, target: Project) -> Prompt:
 
 
 def queue_copies(ids: Iterable[int], target: Project) -> None:
-    """Have the copies that can be ranked ranked as often as the target's settings say."""
+    """Queue the copies that can be ranked, as often as the target's settings say."""
     wanted = target.rankings_per_prompt
     copies = rankable(Prompt.objects.filter(pk__in=ids))
     copies.update(rankings_wanted=wanted, rankings_needed=wanted)

@@ -113,7 +113,7 @@ def belongs_to(model: type[Model], person: Person) -> Q | None:
 
 
 def columns(model: type[Model]) -> list[str]:
-    """Return the columns of a table that are given out."""
+    """Return the columns of a table that are given to the person."""
     fields = [field for field in model._meta.concrete_fields if field.name not in LEFT_OUT]
     return [
         f"{field.name}__{NAMED_BY[field.related_model]}"

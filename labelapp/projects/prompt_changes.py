@@ -34,7 +34,7 @@ AT_ONCE = 1000  # prompts in one statement
 
 
 class Standing(NamedTuple):
-    """Hold the values of a prompt that a change may change."""
+    """The values of a prompt that a change may change."""
 
     priority: int
     wanted: int
@@ -45,13 +45,13 @@ class Standing(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> "Standing":
-        """Return what JSON has made a list of."""
+        """Return the values that JSON holds as a list."""
         known: list[Any] = [tuple(one) if isinstance(one, list) else one for one in values]
         return cls(*known)
 
 
 def standings(prompts: QuerySet[Prompt]) -> dict[int, Standing]:
-    """Return how prompts stand, of MAX_UNDONE + 1 at most."""
+    """Return the present values of prompts, of MAX_UNDONE + 1 at most."""
     columns = ("pk", "priority", "rankings_wanted", "taken_out", "reserved")
     rows = list(prompts.order_by("pk").values_list(*columns)[: MAX_UNDONE + 1])
     found: dict[int, Standing] = {}
@@ -76,7 +76,7 @@ def grouped(rows: QuerySet[Any], column: str) -> defaultdict[int, list[int]]:
 def carry_out(
     change: Callable[[], int], *, prompts: QuerySet[Prompt], project: Project, by: User
 ) -> int:
-    """Change prompts and return their number, and remember how they stood before."""
+    """Change prompts, keep their earlier values for an undo, and return the number of prompts."""
     lock_members(project)
     before = standings(locked(prompts))
     number = change()
@@ -138,7 +138,7 @@ def undo(change: PromptChange) -> int:
 
 
 def restore(pks: Sequence[int], before: Standing, after: Standing) -> int:
-    """Have prompts stand as before, of those that still stand as after; return their number."""
+    """Restore the earlier values of prompts that nobody has changed since; return their number."""
     stands = standings(locked(Prompt.objects.filter(pk__in=pks)))
     same = [pk for pk in pks if stands.get(pk) == after]
     prompts = Prompt.objects.filter(pk__in=same)

@@ -1,4 +1,4 @@
-"""Which prompts a list shows, and in which order, with their form in an address."""
+"""Filters and orders of the list of prompts, and their form in a query string."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace

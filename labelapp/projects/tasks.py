@@ -1,4 +1,4 @@
-"""What is done with projects in the background: deleting them, copying their prompts."""
+"""Background tasks that delete a project, and that copy its prompts to a duplicate."""
 
 from django_tasks import task
 

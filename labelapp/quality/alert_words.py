@@ -1,4 +1,4 @@
-"""What alerts say, in English and without values: each reader gets it in their own language.
+"""The sentences of alerts, in English and without values, so that each reader gets a translation.
 
 Each is a sentence, or a badge with a sentence and with one that compares with the others.
 """

@@ -42,7 +42,7 @@ def measure(measurement: AgreementMeasurement) -> dict[str, Any]:
 
 
 def tell_of_new_alerts(measurement: AgreementMeasurement, result: dict[str, Any]) -> None:
-    """Tell managers who stands out in a way in which they did not before."""
+    """Tell managers which labellers stand out in a way in which they did not before."""
     project = measurement.project
     before = project.measurements.filter(state=State.DONE).order_by("-finished_at").first()
     known = alerts_of(stored_agreement(before.result) if before else None)

@@ -1,4 +1,4 @@
-"""What a model was made from: its run, its rankings by hash, and the digest of its files."""
+"""The lineage of a model: its run, its rankings by hash, and the digest of its files."""
 
 from dataclasses import dataclass
 from typing import Any

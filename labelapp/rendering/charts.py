@@ -48,7 +48,7 @@ class Axis:
         return {name: value for name, value in found.items() if has(value)}
 
     def write(self, value: float) -> str:
-        """Return a value as it is told, with its unit."""
+        """Return a value as text with its unit."""
         if self.notation == "scientific":
             text = f"{value:.1e}" if value else "0"
         elif self.notation == "significant":
@@ -61,7 +61,7 @@ class Axis:
 
 
 def has(value: object) -> bool:
-    """Return True for what is worth telling the script."""
+    """Return True for a value that the script needs to be given."""
     return value is not None and value is not False and value not in ("", [])
 
 

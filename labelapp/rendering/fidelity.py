@@ -1,9 +1,9 @@
-"""Find out whether a rendered text says what was written.
+"""Check that a rendered text shows everything that was written.
 
 The characters that a reader sees are counted in the source and in its HTML. The HTML may lack the
 signs of Markdown, the address of a link and the language of a fence; anything else that is missing,
-or that is there though nobody wrote it, is a difference. So are a star around a number, which may
-be a product, and characters that cannot be seen.
+or that nobody wrote, is a difference. So are a star around a number, which may be a product, and
+invisible characters.
 """
 
 import re
@@ -42,7 +42,7 @@ def has_invisible(text: str) -> bool:
 
 
 class Difference(Enum):
-    """Tell how far HTML is from its source."""
+    """The difference between HTML and its source."""
 
     NONE = 0
     SIGNS = 1  # something is shown in another form, or its title or number is hidden
@@ -50,7 +50,7 @@ class Difference(Enum):
 
 
 def difference(text: str, html: str, tokens: Sequence[Token], env: Mapping[str, Any]) -> Difference:
-    """Return what HTML lacks of its source, or has besides."""
+    """Return what HTML lacks of its source, or has in addition."""
     source = visible(text)
     shown = visible(unescape(TAG.sub("", NOT_WRITTEN.sub("", html))))
     if shown - source:
@@ -75,7 +75,7 @@ def visible(text: str) -> Counter[str]:
 
 
 def shown_otherwise(tokens: Sequence[Token]) -> Iterator[str]:
-    """Yield what is not in the text of HTML but seen: numbers of lists, languages of fences."""
+    """Yield what is seen but not in the text of HTML: numbers of lists, languages of fences."""
     for token in tokens:
         if token.type == "list_item_open" and token.info == str(int(token.info or 0)):
             yield token.info + token.markup

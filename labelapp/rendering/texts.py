@@ -29,7 +29,7 @@ MARKUP = re.compile(r"[\n\\\[\]*_`~<>|$!]")
 
 
 class Remark(StrEnum):
-    """Something that a reader should know of how a text is shown."""
+    """A note to the reader about how a text is shown."""
 
     NONE = ""
     FORMATTING = "formatting"  # characters are shown as formatting, or not at all
@@ -44,7 +44,7 @@ class RenderedText:
 
 
 class Kept:
-    """The rendered texts that were used last, up to a number of characters."""
+    """A cache of the rendered texts that were used last, up to a number of characters."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

@@ -1,4 +1,4 @@
-"""What a reader must know before the figures of a run, as sentences of the pages."""
+"""Sentences for the pages on what a reader must know before the figures of a run."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence

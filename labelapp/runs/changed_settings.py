@@ -22,12 +22,12 @@ MACHINE = {field.name for field in fields(TrainConfig) if field.metadata["group"
 
 
 def changed_settings(run: TrainingRun) -> list[str]:
-    """Return the settings of a run that make its result another one, as in "epochs 8"."""
+    """Return the settings that differ from the defaults and change the result, as in "epochs 8"."""
     return in_words(run.config, network=may_have_network(run))
 
 
 def in_words(config: Mapping[str, Any], *, network: bool = True) -> list[str]:
-    """Return the settings that make a result another one, in words."""
+    """Return the settings that change the result of a run, in words."""
     return [
         f"{setting_label(name)} {short(value)}"
         for name, value in changed_values(config, network=network).items()

@@ -13,7 +13,7 @@ from labelapp.runs.scores import aggregation_of
 
 
 def counted(run: TrainingRun) -> Q:
-    """Return which rankings the run was judged on: all, people's own, or adjudicated ones first."""
+    """Return the condition of the rankings that the run was evaluated on, by its aggregation."""
     adjudicated = Q(ranking__origin=Origin.ADJUDICATED)
     match aggregation_of(run):
         case "majority":

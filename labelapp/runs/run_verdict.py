@@ -27,7 +27,7 @@ TO_BEAT = ("longer_wins", "word_counts")
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whether a model beats its better baseline: one of GRADES with its reason."""
+    """The answer to whether a model beats its better baseline: one of GRADES, with its reason."""
 
     grade: str
     reason: str

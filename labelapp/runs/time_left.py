@@ -1,4 +1,4 @@
-"""How long a run will go on training."""
+"""Estimate how long a run will go on training."""
 
 import json
 from contextlib import suppress

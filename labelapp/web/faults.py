@@ -1,7 +1,7 @@
-"""Answers while the machine has a fault: the database or the disk cannot be used for the moment.
+"""Answer requests while the database or the disk cannot be used.
 
-Such a fault is none of Podium: the answer is 503 with a sentence, and the log gets one line a
-minute.
+Such a fault of the machine is not a bug in Podium: the answer is 503 with a sentence, and the log
+gets one line a minute.
 """
 
 import errno

@@ -40,7 +40,7 @@ def translated(view: View) -> View:
 
 
 def only_complete(request: PageRequest) -> None:
-    """Go on in English where the language is only one of a labeller's pages, and this is another.
+    """Switch to English if the language is one of labellers' pages only, and this page is not.
 
     For views that show labellers and managers different pages under one address.
     """

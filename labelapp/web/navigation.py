@@ -29,7 +29,7 @@ PROJECT = re.compile(r"/projects/([-\w]+)/")
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a project, and who finds it in the menu."""
+    """A page of a project, and who has it in their menu."""
 
     title: str | Promise
     name: str  # of the URL
@@ -107,7 +107,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Menu:
-    """Hold the links that a member finds in the header of a project's pages."""
+    """The links in the header of a project's pages, for one member."""
 
     overview: Link
     groups: list[Group]

@@ -22,12 +22,12 @@ STORED_PER_LIMIT = 20
 
 
 def note_use(session: SessionBase) -> None:
-    """Store that the session is in use now."""
+    """Record that the session is in use now."""
     session[USED_AT] = int(time.time())
 
 
 def begin(request: HttpRequest) -> None:
-    """Store in the session of somebody who has just signed in which browser it is."""
+    """Record in the session of somebody who has just signed in which browser it is."""
     note_use(request.session)
     request.session[BROWSER] = browser_name(request.headers.get("User-Agent", ""))
 
@@ -83,7 +83,7 @@ def open_sessions(user: User, key: str | None) -> list[OpenSession]:
 
 
 def is_over(used: float | None) -> bool:
-    """Return whether a session that was last used then has ended by not being used."""
+    """Return whether a session has ended because nobody has used it since this time."""
     limit: int = settings.SESSION_IDLE_SECONDS
     return bool(limit) and used is not None and time.time() - used > limit
 

@@ -1,8 +1,8 @@
-"""Signing in: attempts that come too fast are refused before a password is hashed.
+"""Throttle sign-ins: attempts that come too fast are refused before a password is hashed.
 
 Failures are counted by name and by address, in the database, for every call of
 django.contrib.auth.authenticate. The delays grow, but stay short for a name: whoever guesses at a
-name can delay its owner for a minute, not lock them out.
+name can delay its owner for a minute, but not lock them out.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""Forms that notice whether what they show was changed since their page was opened."""
+"""Forms that notice if the values they show have changed since their page was opened."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,10 +26,11 @@ class Difference:
 class VersionedForm(forms.BaseForm):
     """A form of stored values, which carries a hash of those that its page has shown.
 
-    Its page posts `version`. If the stored values are not those any more, `is_stale` is true and
-    the form must not be saved: its page shows `differences`, and the version of now, with which the
-    posted values can be saved on purpose. A form that is posted without a version is never stale.
-    Read the stored values in the transaction that saves the new ones, with a lock.
+    Its page posts `version`. If the stored values have changed since, `is_stale` is true and the
+    form must not be saved. Its page then shows the `differences` and the current version, with
+    which the user can still save the posted values on purpose. A form that is posted without a
+    version is never stale. Read the stored values in the transaction that saves the new ones, with
+    a lock.
     """
 
     @property

@@ -65,7 +65,7 @@ def check_together(config: Settings) -> None:
 
 
 def check_days(config: Settings) -> None:
-    """Raise ValueError for days that are none, or the last of which is before the first."""
+    """Raise ValueError for an invalid day, or if the last day is before the first."""
     for name in ("ranked_from", "ranked_until"):
         day = getattr(config, name)
         if day and not is_day(day):

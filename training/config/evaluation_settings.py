@@ -14,7 +14,7 @@ evaluation_setting = partial(setting, group="evaluation")
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """Hold what is held out, and how it is evaluated."""
+    """The settings of held-out prompts and of the evaluation."""
 
     held_out_by: HeldOutBy = evaluation_setting(
         "prompt",

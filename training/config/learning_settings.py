@@ -19,7 +19,7 @@ learning_setting = partial(setting, group="learning")
 
 @dataclass(frozen=True)
 class LearningSettings:
-    """Hold how the weights are learned."""
+    """The settings of the optimisation."""
 
     batching: Batching = learning_setting(
         "grouped",

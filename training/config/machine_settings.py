@@ -18,7 +18,7 @@ machine_setting = partial(setting, group="machine")
 
 @dataclass(frozen=True)
 class MachineSettings:
-    """Hold how a run computes: they do not change its result."""
+    """The settings of the computation, which do not change a run's result."""
 
     layout: LayoutChoice = machine_setting(
         "auto",

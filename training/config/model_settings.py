@@ -16,7 +16,7 @@ model_setting = partial(setting, group="model")
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Hold the settings of the model."""
+    """The settings of the model."""
 
     backbone: Backbone = model_setting(
         "auto",

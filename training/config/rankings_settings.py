@@ -12,7 +12,7 @@ ranking_setting = partial(setting, group="rankings")
 
 @dataclass(frozen=True)
 class RankingsSettings:
-    """Hold which rankings are used, and how."""
+    """The settings of which rankings are used, and how."""
 
     ties: Ties = ranking_setting(
         "drop",

@@ -1,4 +1,4 @@
-"""How a setting is defined and checked."""
+"""Define and check settings."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def is_day(text: str) -> bool:
 
 
 def check(name: str, value: Any, expected: Any, limits: Mapping[str, Any]) -> Any:
-    """Return the value, an int as a float where due. Raises ValueError with the allowed values."""
+    """Return the value, with an int as a float where the setting is one. Raises ValueError."""
     choices = get_args(expected)
     if choices:
         if value not in choices:

@@ -13,4 +13,4 @@ from training.config.rankings_settings import RankingsSettings
 class Settings(
     MachineSettings, LearningSettings, EvaluationSettings, RankingsSettings, ModelSettings
 ):
-    """Hold all settings, those of the last group first; TrainConfig checks them."""
+    """All settings, those of the last group first; TrainConfig checks them."""

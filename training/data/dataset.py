@@ -230,7 +230,7 @@ class Rankings(Sequence[TokenizedRanking]):
     def by_prompt(
         self, *, every: int = 1, texts: bool = True
     ) -> Iterator[tuple[TokenizedPrompt, list[TokenizedRanking]]]:
-        """Yield every nth prompt and its rankings on this side."""
+        """Yield the prompts of this side with their rankings, or only every nth of them."""
         groups = groupby(range(len(self)), key=self.prompt_rows.__getitem__)
         for row, places in islice(groups, 0, None, every):
             prompt = self._prompts.read(int(row), texts=texts)

@@ -1,4 +1,4 @@
-"""Find the rankings, or the comparisons, whose texts are the same: they are learned together.
+"""Find the rankings, or the comparisons, of the same texts, which are learned together.
 
 Shapes: R rankings, C comparisons.
 """

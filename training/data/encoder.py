@@ -97,7 +97,7 @@ class TextEncoder:
         return found
 
     def prompts(self, many: Sequence[Sequence[Message]]) -> list[Tokens | TemplateRefusedError]:
-        """Encode many prompts at a time, which is quicker; errors are returned in their place."""
+        """Encode many prompts at a time, which is faster; errors are returned in their place."""
         templates = [self._template(tuple(map(_role, messages))) for messages in many]
         contents = [
             piece.of(messages)

@@ -20,7 +20,7 @@ class Example:
 
     @property
     def tokens(self) -> int:
-        """Return the tokens that one pass computes where the prompt is shared: P + the sum of R."""
+        """Return the tokens that one pass computes if the prompt is shared: P + the sum of R."""
         return len(self.prompt) + sum(len(response) for response in self.responses)
 
 

@@ -37,11 +37,11 @@ Tick = Callable[[int], object]
 
 
 def ignore(number: int) -> None:
-    """Take no note."""
+    """Ignore the progress."""
 
 
 class Source(Protocol):
-    """Give the prompts of a project or of a file, as a stream."""
+    """The prompts of a project or of a file, as a stream."""
 
     name: str
 

@@ -307,7 +307,7 @@ def stage(
 ) -> Iterator[Staging]:
     """Read the source once and aggregate its rankings, in a file that is removed afterwards.
 
-    The file lies in `folder`. `tick` is called with how much of the source's size is read. Raises
+    The file is in `folder`. `tick` is called with how much of the source's size is read. Raises
     UserError.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -152,7 +152,7 @@ def store_key(staging: Staging, encoder: TextEncoder) -> str:
 
 
 def _too_few(counts: Counts) -> str:
-    """Return why a side has no ranking left, and what to do."""
+    """Return why a side has no ranking left, and what to do about it."""
     reasons = []
     if counts.dropped_prompts:
         why = next(iter(counts.refusals), "")

@@ -76,7 +76,7 @@ class FileTask:
 
     @property
     def fills_a_slot(self) -> bool:
-        """Return True if it gave one of the rankings that the prompt wants."""
+        """Return True if the task accounts for one of the rankings that the prompt wants."""
         return self.submitted_at is not None and not self.surplus and not self.control
 
 

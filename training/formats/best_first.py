@@ -89,7 +89,7 @@ def columns_best_first(record: Record) -> list[str]:
 
 
 def is_mixed(record: Record, keys: Sequence[str]) -> bool:
-    """Return True if a key that is not known stands among those of the responses."""
+    """Return True if an unknown key stands among those of the responses."""
     order = list(record.data)
     places = [order.index(key) for key in keys]
     between = set(order[min(places) : max(places)]) - set(keys)

@@ -41,7 +41,7 @@ class MissingColumnError(RankingFileError):
 
 
 class UnknownColumnsError(RankingFileError):
-    """Raised for a table of which it is not known what its `columns` are."""
+    """Raised for a table whose `columns` are not recognised."""
 
     def __init__(self, message: str, columns: Sequence[str]) -> None:
         super().__init__(message)

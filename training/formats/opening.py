@@ -61,11 +61,11 @@ KINDS = (  # of files that are not read, by their first bytes
 
 
 class BeginningOnlyError(RankingFileError):
-    """Raised where no more of a file is to be read than its beginning."""
+    """Raised after the beginning of a file, if only that is to be read."""
 
 
 class EncodingError(RankingFileError):
-    """Raised for a file whose encoding is not certain; `likely` may be used."""
+    """Raised for a file whose encoding is not certain; `likely` is the best guess."""
 
     def __init__(self, message: str, likely: str) -> None:
         super().__init__(message)

@@ -295,7 +295,7 @@ def as_it_is(record: Record) -> dict[str, Any]:
 
 
 def common(record: Record) -> dict[str, Any]:
-    """Return what a record says beside the prompt and its responses: ids, people and times."""
+    """Return the fields besides the prompt and its responses: ids, people and times."""
     if is_exported(record.data):
         own = {key: record.data[key] for key in OWN & record.data.keys() - {"prompt", "responses"}}
         record.used |= own.keys()

@@ -1,4 +1,4 @@
-"""Keep account of how a file is read: what is taken as what, and what is left.
+"""Record how a file was read: which keys became which field, and which were not read.
 
 Standard library only.
 """
@@ -28,11 +28,11 @@ MOST_KEYS = 1000  # that are counted one by one; a file whose keys are data has 
 
 @dataclass
 class Reading:
-    """Say how a file was read.
+    """An account of how a file was read.
 
-    `fields` counts, for each field, the keys in which it was found. `unread` counts the records
-    in which a key that was not read held something. `nothing` counts the records that gave no
-    ranking and no prompt, by reason.
+    `fields` counts, for each field, the keys in which it was found. `unread` counts the records in
+    which a key that was not read held something. `nothing` counts the records that gave no ranking
+    and no prompt, by reason.
     """
 
     container: str = "JSON Lines"
@@ -72,7 +72,7 @@ class Reading:
 
 
 def sentences(reading: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what a reading says, as pairs of a heading and a text."""
+    """Yield the account as pairs of a heading and a text."""
     file = reading["container"]
     if reading["packed"]:
         file += f" in {reading['packed']}"

@@ -83,7 +83,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 @lru_cache(maxsize=4096)
 def normal(name: str) -> str:
-    """Return a name in small letters, with one underscore for each run of other signs."""
+    """Return a name in lower case, with one underscore for each run of other characters."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())
     return re.sub(r"[\W_]+", "_", spaced.lower()).strip("_")
 

@@ -1,4 +1,4 @@
-"""Tell by its keys which shape a record has."""
+"""Recognise the shape of a record by its keys."""
 
 from __future__ import annotations
 

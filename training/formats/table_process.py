@@ -1,4 +1,4 @@
-"""Write rows as lines of JSON from a process of its own: what its programs share.
+"""Write rows as lines of JSON from a separate process: the code that its programs share.
 
 Such a program says what a file has, waits for a line on standard input, and writes the rows.
 Standard library only.

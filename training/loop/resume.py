@@ -1,4 +1,4 @@
-"""Resume a run that stopped: check that it can be, and open its model and its rankings again."""
+"""Resume a run that stopped: check that this is possible, and reopen its model and rankings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Set up a run: its model and its rankings as tokens, new or as they were when it stopped."""
+"""Set up a run: its model and its tokenised rankings, new or as they were when it stopped."""
 
 from __future__ import annotations
 

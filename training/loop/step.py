@@ -84,10 +84,10 @@ class Learner:
         return cls(backbone, objective, optimizer, device, replicate(losses, device))
 
     def after_training(self) -> Learner:
-        """Return it without DistributedDataParallel, which must not outlive the process group.
+        """Return the learner without DistributedDataParallel, which must not outlive the group.
 
-        As the last to hold the group, it would end the group's threads while it has the
-        interpreter's lock, for which one of them may be waiting.
+        If it held the last reference to the group, it would end the group's threads while holding
+        the interpreter's lock, for which one of them may be waiting.
         """
         return replace(self, losses=getattr(self.losses, "module", self.losses))
 
@@ -119,7 +119,7 @@ def replicate(losses: RankingLosses, device: Device) -> nn.Module:
 
 
 def has_unused_weights(losses: RankingLosses) -> bool:
-    """Return whether some weights have no part in the loss, as encoders' unused heads."""
+    """Return whether some weights do not affect the loss, such as unused heads of encoders."""
     weights = [weight for weight in losses.parameters() if weight.requires_grad]
     _, losses_M = losses([IDLE], [[IDLE_RANKS]])
     gradients = torch.autograd.grad(losses_M.sum(), weights, allow_unused=True)

@@ -1,4 +1,4 @@
-"""Judge the network of a model that has linear parts too, once it is trained."""
+"""Decide whether to keep the network of a model that has linear parts too, once it is trained."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def rankings_to_train_on(backbone: Backbone, train: Rankings, config: TrainConfi
 
 
 def judge_network(run: Run) -> dict[str, Any] | None:
-    """Drop the network from the model, or scale its rewards, as the prompts that judge it say.
+    """Keep, scale or drop the network, as the prompts that judge it decide.
 
-    Returns what they say for metrics.json, or None for a model without linear parts or network.
+    Returns the figures for metrics.json, or None for a model without linear parts or network.
     """
     model = run.learner.backbone.model
     if not isinstance(model, PodiumFeaturesForSequenceClassification) or model.network is None:

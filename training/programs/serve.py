@@ -109,7 +109,7 @@ def store(arguments: argparse.Namespace, metrics: Metrics) -> ModelStore:
 
 
 def what(arguments: argparse.Namespace, models: ModelStore) -> str:
-    """Return in words whose rewards are served."""
+    """Return in words which models give rewards."""
     loaded = models.all_loaded()
     if arguments.all_projects:
         return "the models of all projects give rewards"

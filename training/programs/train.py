@@ -297,7 +297,7 @@ def log_step(
 
 
 def continue_alone(run: Run, folder: RunFolder) -> None:
-    """Part this process from the others, with a whole model where they shared the weights."""
+    """Leave the group of processes, with a whole model if the weights were shared."""
     sharded = run.learner.device.group.sharded
     device = replace(run.learner.device, group=SINGLE_PROCESS)
     run.learner = replace(run.learner, device=device)
@@ -331,7 +331,7 @@ def learned_figures(config: TrainConfig, evaluation: Evaluation) -> dict[str, An
 
 
 def certainty_of(run: Run, folder: RunFolder, evaluation: Evaluation) -> Certainty | None:
-    """Return how sure the model is of its rewards, if that is asked for and can be told."""
+    """Return how certain the model is of its rewards, if that is asked for and can be measured."""
     last = LastLayer.of(run.learner.backbone)
     if run.config.reward_intervals == "off" or last is None:
         return None
@@ -387,7 +387,7 @@ def save_model(
 
 
 def warmth(certainty: Certainty) -> float | None:
-    """Return the temperature of probabilities that take intervals into account, if that helps."""
+    """Return the temperature of probabilities that take intervals into account, if it helps."""
     found = certainty.figures.get("temperature")
     return float(found["value"]) if found else None
 

@@ -1,4 +1,4 @@
-"""What a reader must know before the figures of a run, found in its metrics.json.
+"""Find in metrics.json the caveats that a reader must know before the figures of a run.
 
 Standard library only: the web imports this file, and has the sentences in its own languages.
 """

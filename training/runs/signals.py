@@ -36,7 +36,7 @@ _state = _State()
 
 @contextmanager
 def stoppable(last_word: LastWord) -> Iterator[None]:
-    """End the process on SIGINT and SIGTERM inside this block, after its last word."""
+    """End the process on SIGINT and SIGTERM inside this block, after its last message."""
     _state.last_word, _state.asked, _state.saves_first = last_word, 0, False
     handlers = {number: signal.signal(number, _on_signal) for number in SIGNALS}
     try:

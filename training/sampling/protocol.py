@@ -87,7 +87,7 @@ class Sampler:
         return found
 
     def reason(self) -> str:
-        """Return the last words of the program on standard error."""
+        """Return the last lines that the program wrote to standard error."""
         code = self.process.wait()
         self.said.seek(0)
         lines = self.said.read().decode(errors="replace").split("\n")

@@ -62,7 +62,7 @@ def needs_practice(member: Member) -> bool:
 
 
 def result_of(member: Member) -> PracticeResult | None:
-    """Return how a member did, if they have begun to practise."""
+    """Return a member's result, if they have begun to practise."""
     return PracticeResult.objects.filter(member=member.pk).first()
 
 
@@ -83,7 +83,7 @@ def record(member: Member, *, place: int, total: int, marks: Marks) -> None:
 
 
 def skip(member: Member, *, total: int) -> None:
-    """Note that a member wants to practise no further."""
+    """Record that a member wants to practise no further."""
     if member.pk is None:
         return
     with write():

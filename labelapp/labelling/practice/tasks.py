@@ -26,7 +26,7 @@ class PracticeResponse:
 
 @dataclass(frozen=True)
 class PracticeTask:
-    """A practice prompt as a member sees it. It stands where the page has an assignment."""
+    """A practice prompt as a member sees it, used where the page expects an assignment."""
 
     place: int  # from 1
     total: int

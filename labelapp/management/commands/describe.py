@@ -59,7 +59,7 @@ class Command(BaseCommand):
 
 
 def shown(line: Line) -> list[str]:
-    """Return a line of a file as lines of text, the best response first."""
+    """Return the lines that show a line of a file, the best response first."""
     by = f", ranked by {line.labeller}" if line.labeller else ""
     texts = [f"line {line.number}{by}"]
     texts += [f"  {message['role']}: {short(message['content'])}" for message in line.messages]

@@ -205,7 +205,7 @@ def check_free(bind: Address, option: str = "--bind (make: BIND=127.0.0.1:8001)"
 
 
 def why_taken(bind: Address) -> OSError | None:
-    """Return the error of binding a socket to the address, or None if it is free."""
+    """Return the error of binding a socket to the address, or None if the address is free."""
     with socket.socket(bind.family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

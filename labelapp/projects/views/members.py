@@ -83,7 +83,7 @@ def row(
 
 
 def show_links(persons: Iterable[Member], project: Project) -> None:
-    """Set `links` of each person: the invitation links they have made that still work."""
+    """Set `links` of each person to the invitation links of theirs that still work."""
     by_maker = defaultdict(list)
     for link in people.working_links(project):
         by_maker[link.created_by_id].append(link)

@@ -71,7 +71,7 @@ def switch(request: HttpRequest) -> HttpResponse:
 
 
 def wants_saving(request: HttpRequest) -> bool:
-    """Return whether a form was sent to be saved, not to preview the guidelines."""
+    """Return whether a form was sent to be saved, and not to preview the guidelines."""
     return request.method == "POST" and "preview" not in request.POST
 
 

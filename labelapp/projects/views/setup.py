@@ -104,7 +104,7 @@ def guidelines(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 def reach(project: Project, step: SetupStep) -> None:
-    """Note that a step comes next, unless a later one did already."""
+    """Record that a step comes next, unless a later one was reached already."""
     steps = list(SetupStep)
     if project.setup_step and steps.index(SetupStep(project.setup_step)) < steps.index(step):
         creation.go_to_step(project, step)

@@ -1,4 +1,4 @@
-"""What the list of runs shows for a query string."""
+"""The contents of the list of runs, for a query string."""
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest

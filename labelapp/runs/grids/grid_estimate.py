@@ -1,4 +1,4 @@
-"""How long the runs of a grid will take, one after another."""
+"""Estimate how long the runs of a grid will take, one after another."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""What the page of a grid shows: its progress, its verdict, and its runs."""
+"""The contents of a grid's page: its progress, its verdict, and its runs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

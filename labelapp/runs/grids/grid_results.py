@@ -1,4 +1,4 @@
-"""What the runs of a grid have shown: by settings, over their seeds, beside the default."""
+"""The results of a grid: by settings, averaged over their seeds, and beside the default."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

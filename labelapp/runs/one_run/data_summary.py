@@ -1,4 +1,4 @@
-"""What a run read, what it left out and why, and how it split the rest."""
+"""Summarise the data of a run: what it read, what it left out and why, and its split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

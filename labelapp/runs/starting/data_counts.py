@@ -1,4 +1,4 @@
-"""How many rankings, prompts and labellers a run would have."""
+"""Count the rankings, prompts and labellers that a run would have."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from training.rankings import Aggregation
 
 @dataclass(frozen=True)
 class DataCounts:
-    """Numbers of what a run would learn from and be judged on, together."""
+    """The numbers of rankings, prompts and labellers, training and held-out together."""
 
     rankings: int
     prompts: int
@@ -35,7 +35,7 @@ def data_counts(
 
 
 def asked_for(rankings: RankingFilter) -> Q:
-    """Return what the filter asks of a ranking, as the engine reads them (training/data)."""
+    """Return the filter's conditions on a ranking, as training reads them (training/data)."""
     asked = Q()
     if rankings.labellers:
         asked &= Q(member__name__in=rankings.labellers)
