@@ -54,8 +54,8 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         for name in (text_index.PROMPT_TEXT, text_index.RESPONSE_TEXT):
             cursor.execute(f"DROP {kind} {name}")
         if kind == "TABLE":
-            for source in text_index.SQLITE:
-                for name in text_index.triggers_of(source):
+            for table in text_index.SQLITE.values():
+                for name in table.triggers:
                     cursor.execute(f"DROP TRIGGER {name}")
     project = Project.objects.create(name="Large", slug="large")
     labeller = fill.add_labeller(project, "labeller")

@@ -152,7 +152,7 @@ class MemberAdmin(VersionedAdmin):
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    project = "project"  # the field by which rows belong to one
+    project = "project"  # the field that leads from a row to its project
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows without those of hidden projects."""

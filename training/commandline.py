@@ -162,7 +162,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
 def _leave_word(folder: RunFolder | None, reason: str) -> None:
     """Record the failure in progress.json, if that is possible."""
     if folder is None or not (folder.in_use or folder.is_vacant):
-        return  # what is there is an earlier run's, or somebody else's
+        return  # the folder is an earlier run's, or somebody else's
     last = folder.read_progress() or Progress("failed")
     try:
         folder.path.mkdir(parents=True, exist_ok=True)

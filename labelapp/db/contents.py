@@ -17,8 +17,8 @@ from labelapp.models import Project, Prompt, Response
 
 TRIGRAM = 3  # characters; the index cannot find shorter texts
 PROBED = 1000  # prompts that a search looks through first
-COMMON = 30  # of these: at least as many match a text that is quicker found without the index
-EVERY = 2**31  # a limit that has PostgreSQL plan a subquery by itself
+COMMON = 30  # matches among these from which a search is faster without the index
+EVERY = 2**31  # a limit that makes PostgreSQL plan the subquery on its own
 
 
 class Contents(Func):
@@ -61,7 +61,7 @@ class Matching(Func):
 def contains(field: str, search: str) -> Q:
     """Return the condition that a field contains a text, in upper or lower case."""
     if connection.vendor == "sqlite" and not search.isascii():
-        return Q(**{f"{field}__iregex": re.escape(search)})  # LIKE knows the case of ASCII alone
+        return Q(**{f"{field}__iregex": re.escape(search)})  # LIKE ignores case in ASCII only
     return Q(**{f"{field}__icontains": search})
 
 

@@ -19,10 +19,10 @@ from typing import Any
 from django.conf import settings
 
 FOLDER = "locks"
-WORKER = "worker-"  # begins the names of the locks of task workers
+WORKER = "worker-"  # prefix of the names of the locks of task workers
 SILENT_SECONDS = 60  # after which a worker whose lock cannot be seen from here counts as gone
 BOOT = Path("/proc/sys/kernel/random/boot_id")
-WAIT_SECONDS = 10  # for those who only look whether the lock is held, which takes a moment
+WAIT_SECONDS = 10  # for processes that hold the lock a moment to look at it
 
 
 def locks_dir() -> Path:
@@ -77,7 +77,7 @@ class WorkLock:
             file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Whoever held it may have removed the file meanwhile.
+                # The process that held it may have removed the file meanwhile.
                 if os.path.samestat(os.fstat(file), os.stat(self.path)):
                     os.truncate(file, 0)
                     return file

@@ -6,7 +6,7 @@ checked after every migration. Where a database offers neither, searches read al
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -27,28 +27,96 @@ RESPONSE_TEXT = "labelapp_responsetext"
 
 
 @dataclass(frozen=True)
-class Source:
-    """A table whose texts are indexed, with the expressions to index, of a row named `{row}`."""
+class TextTable:
+    """A table of FTS5: the statements that create and fill it, and its triggers by name."""
 
-    index: str
-    table: str
-    columns: dict[str, str]  # by the columns that they are made from
-    names: Sequence[str]
+    create: str
+    fill: str
+    triggers: Mapping[str, str]
 
 
-SQLITE = (
-    Source(
-        PROMPT_TEXT,
-        "labelapp_prompt",
-        {
-            "messages": "(SELECT group_concat(json_extract(value, '$.content'), char(10))"
-            " FROM json_each({row}.messages))",
-            "external_id": "{row}.external_id",
+SQLITE = {
+    PROMPT_TEXT: TextTable(
+        create="""
+            CREATE VIRTUAL TABLE labelapp_prompttext USING fts5(
+                contents, external_id, content='', columnsize=0, tokenize='trigram'
+            )
+        """,
+        fill="""
+            INSERT INTO labelapp_prompttext (rowid, contents, external_id)
+            SELECT id, (
+                SELECT group_concat(json_extract(value, '$.content'), char(10))
+                FROM json_each(labelapp_prompt.messages)
+            ), external_id
+            FROM labelapp_prompt ORDER BY id
+        """,
+        triggers={
+            "labelapp_prompttext_insert": """
+                CREATE TRIGGER labelapp_prompttext_insert AFTER INSERT ON labelapp_prompt BEGIN
+                INSERT INTO labelapp_prompttext (rowid, contents, external_id) VALUES (new.id, (
+                    SELECT group_concat(json_extract(value, '$.content'), char(10))
+                    FROM json_each(new.messages)
+                ), new.external_id);
+                END
+            """,
+            "labelapp_prompttext_delete": """
+                CREATE TRIGGER labelapp_prompttext_delete AFTER DELETE ON labelapp_prompt BEGIN
+                INSERT INTO labelapp_prompttext
+                (labelapp_prompttext, rowid, contents, external_id) VALUES ('delete', old.id, (
+                    SELECT group_concat(json_extract(value, '$.content'), char(10))
+                    FROM json_each(old.messages)
+                ), old.external_id);
+                END
+            """,
+            "labelapp_prompttext_update": """
+                CREATE TRIGGER labelapp_prompttext_update
+                AFTER UPDATE OF messages, external_id ON labelapp_prompt BEGIN
+                INSERT INTO labelapp_prompttext
+                (labelapp_prompttext, rowid, contents, external_id) VALUES ('delete', old.id, (
+                    SELECT group_concat(json_extract(value, '$.content'), char(10))
+                    FROM json_each(old.messages)
+                ), old.external_id);
+                INSERT INTO labelapp_prompttext (rowid, contents, external_id) VALUES (new.id, (
+                    SELECT group_concat(json_extract(value, '$.content'), char(10))
+                    FROM json_each(new.messages)
+                ), new.external_id);
+                END
+            """,
         },
-        ("contents", "external_id"),
     ),
-    Source(RESPONSE_TEXT, "labelapp_response", {"text": "{row}.text"}, ("text",)),
-)
+    RESPONSE_TEXT: TextTable(
+        create="""
+            CREATE VIRTUAL TABLE labelapp_responsetext USING fts5(
+                text, content='', columnsize=0, tokenize='trigram'
+            )
+        """,
+        fill="""
+            INSERT INTO labelapp_responsetext (rowid, text)
+            SELECT id, text FROM labelapp_response ORDER BY id
+        """,
+        triggers={
+            "labelapp_responsetext_insert": """
+                CREATE TRIGGER labelapp_responsetext_insert AFTER INSERT ON labelapp_response BEGIN
+                INSERT INTO labelapp_responsetext (rowid, text) VALUES (new.id, new.text);
+                END
+            """,
+            "labelapp_responsetext_delete": """
+                CREATE TRIGGER labelapp_responsetext_delete AFTER DELETE ON labelapp_response BEGIN
+                INSERT INTO labelapp_responsetext (labelapp_responsetext, rowid, text)
+                VALUES ('delete', old.id, old.text);
+                END
+            """,
+            "labelapp_responsetext_update": """
+                CREATE TRIGGER labelapp_responsetext_update
+                AFTER UPDATE OF text ON labelapp_response BEGIN
+                INSERT INTO labelapp_responsetext (labelapp_responsetext, rowid, text)
+                VALUES ('delete', old.id, old.text);
+                INSERT INTO labelapp_responsetext (rowid, text) VALUES (new.id, new.text);
+                END
+            """,
+        },
+    ),
+}
 CONTENTS = "jsonb_path_query_array({messages}, '$[*].content')::text"
 """The contents of a prompt's messages, as PostgreSQL indexes them: a JSON list."""
 POSTGRESQL = {
@@ -101,44 +169,15 @@ def ensure_sqlite() -> None:
             [PROMPT_TEXT, RESPONSE_TEXT],
         )
         known = {name for (name,) in cursor.fetchall()}
-    for source in SQLITE:
-        triggers = triggers_of(source)
-        if source.index in known and triggers.keys() <= known:
+    for name, table in SQLITE.items():
+        if name in known and table.triggers.keys() <= known:
             continue
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"DROP TABLE IF EXISTS {source.index}")
-            for name in triggers:
-                cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
-            cursor.execute(
-                f"CREATE VIRTUAL TABLE {source.index} USING fts5({', '.join(source.names)}, "
-                "content='', columnsize=0, tokenize='trigram')"
-            )
-            cursor.execute(
-                f"INSERT INTO {source.index} (rowid, {', '.join(source.names)}) "  # noqa: S608
-                f"SELECT id, {values(source, source.table)} FROM {source.table} ORDER BY id"
-            )
-            for name, statement in triggers.items():
-                cursor.execute(f"CREATE TRIGGER {name} {statement}")
-
-
-def values(source: Source, row: str) -> str:
-    return ", ".join(expression.format(row=row) for expression in source.columns.values())
-
-
-def triggers_of(source: Source) -> dict[str, str]:
-    """Return the statements of the triggers by their names."""
-    index, table, names = source.index, source.table, ", ".join(source.names)
-    add = f"INSERT INTO {index} (rowid, {names}) VALUES (new.id, {values(source, 'new')});"  # noqa: S608
-    remove = (
-        f"INSERT INTO {index} ({index}, rowid, {names}) "  # noqa: S608 - ours
-        f"VALUES ('delete', old.id, {values(source, 'old')});"
-    )
-    changed = f"AFTER UPDATE OF {', '.join(source.columns)} ON {table}"
-    return {
-        f"{index}_insert": f"AFTER INSERT ON {table} BEGIN {add} END",
-        f"{index}_delete": f"AFTER DELETE ON {table} BEGIN {remove} END",
-        f"{index}_update": f"{changed} BEGIN {remove} {add} END",
-    }
+            cursor.execute(f"DROP TABLE IF EXISTS {name}")
+            for trigger in table.triggers:
+                cursor.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+            for statement in (table.create, table.fill, *table.triggers.values()):
+                cursor.execute(statement)
 
 
 @cache

@@ -7,7 +7,7 @@ from labelapp.jobs.jobs import perform
 from labelapp.models import Export
 
 
-# Before what may wait: somebody looks at the page.
+# Ahead of tasks that can wait: somebody is waiting for it at the page.
 @task(priority=5)
 def write_export(export_id: int) -> str:
     """Write a queued export, and return its state afterwards."""

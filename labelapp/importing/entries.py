@@ -72,5 +72,5 @@ class People:
         for name, count in sorted(self.ranked.items()):
             if (name in self.new) == new:
                 member = Member.objects.filter(project=self.project, name=name)
-                # Their count of today's rankings is made again when it is read.
+                # The count of today's rankings is computed anew when it is read.
                 member.update(ranked=F("ranked") + count, ranked_on=None)

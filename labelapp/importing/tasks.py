@@ -7,7 +7,7 @@ from labelapp.jobs.jobs import perform
 from labelapp.models import Upload
 
 
-# Before what may wait: somebody looks at the page.
+# Ahead of tasks that can wait: somebody is waiting for it at the page.
 @task(priority=5)
 def import_upload(upload_id: int) -> str:
     """Import a queued upload, and return its state afterwards."""

@@ -29,7 +29,7 @@ from labelapp.models import (
     hash_responses,
 )
 
-# Expired leases released at one claim: no labeller pays for a long absence of all.
+# Expired leases released in one claim: no labeller waits for all of them after a long break.
 RELEASE_AT_ONCE = 100
 # How many waiting prompts are counted for a labeller. Past that, "more than" says enough.
 COUNTED = 100
@@ -104,7 +104,7 @@ def current_assignment(member: Member) -> Assignment | None:
     """
     if member.project.is_archived:
         return None
-    # The usual case writes nothing, so that no page waits for whoever writes at length.
+    # The usual case writes nothing, so that pages do not wait for somebody else's long write.
     shown = Assignment.objects.open().filter(member=member, shown_at__isnull=False)
     assignment = shown.select_related("prompt").order_by("-shown_at").first()
     soon = timezone.now() + lease(member) / 2
@@ -197,7 +197,7 @@ def claim(member: Member, shown_at: datetime | None = None) -> Assignment | None
     assignment.expires_at = timezone.now() + lease(member)
     assignment.save(force_insert=True)
     if not assignment.is_control:
-        del assignment.slot  # the database has chosen it: Django reads it when it is asked for
+        del assignment.slot  # chosen by the database; Django reads it on access
     return assignment
 
 

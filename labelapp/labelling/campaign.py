@@ -15,5 +15,5 @@ def tell_of_end(project: Project) -> None:
         return
     begun = Assignment.objects.open().filter(prompt__project=project, slot__isnull=False)
     if not begun.exists():
-        # More prompts, or more rankings of each, end anew.
+        # With more prompts, or more rankings of each, the campaign ends once more.
         tell_of_campaign(project, f"{newest.pk}-{newest.rankings_wanted}")

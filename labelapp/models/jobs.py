@@ -65,7 +65,8 @@ class Job(models.Model):
 
     TASK: str  # the name of the task that does the work
     RETRIED = False  # whether a job whose worker was killed is queued again, once
-    # Without a heartbeat, by the database's clock. It counts where no lock tells (db/locks.py).
+    # Time without a heartbeat, by the database's clock, after which a running job is lost. It
+    # decides only where no lock can be checked (db/locks.py).
     LOST_AFTER = timedelta(minutes=1)
     beaten_at = -math.inf  # time.monotonic() of the last heartbeat of this process
 

@@ -129,8 +129,8 @@ class Project(models.Model):
     paused = models.BooleanField(
         default=False, help_text="Labellers get no new prompt; what they have begun is kept."
     )
-    # Shares of the tasks that a labeller is given, in percent. They come beside those that are
-    # wanted: what is measured with them are the labellers, not the responses.
+    # Shares of a labeller's tasks, in percent. They come on top of the rankings wanted, because
+    # they measure the labellers and not the responses.
     gold_share = models.PositiveSmallIntegerField(
         default=0,
         db_default=0,
@@ -261,7 +261,7 @@ class Member(models.Model):
     )
     name = models.CharField(max_length=150)
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.LABELLER)
-    # Who has left keeps their rankings and opens nothing any more.
+    # Members who were removed keep their rankings, but cannot open the project.
     is_active = models.BooleanField(default=True)
     removed_at = models.DateTimeField(null=True, blank=True)  # null while active
     # Rankings from this moment on are left out of training, export and agreement; see Exclusion.
@@ -278,8 +278,8 @@ class Member(models.Model):
     queue_priority = models.IntegerField(null=True)
     queue_prompt = models.BigIntegerField(null=True)
 
-    leases_expired: bool  # whether anybody's have: read when the member is locked
-    links: "list[Invitation]"  # that the member has made and that work: for the page of people
+    leases_expired: bool  # whether any leases have expired; set when the member is locked
+    links: "list[Invitation]"  # working ones that the member has made; set by the page of people
 
     objects = MemberQuerySet.as_manager()
 

@@ -49,14 +49,14 @@ class Prompt(models.Model):
     # rankings_wanted less the slots that are taken; kept as a column so that the queue is an
     # index and never a scan over finished work.
     rankings_needed = models.PositiveSmallIntegerField(default=0)
-    # It needed nobody, or stood further down, and was put back: labellers look here too, however
-    # far down the queue they are.
+    # The prompt needed nobody, or was further down, and was put back into the queue: labellers look
+    # at these prompts too, wherever they are in the queue.
     came_back = models.BooleanField(default=False, db_default=False)
-    # A manager wants no more rankings of it: a slot that comes to be free is not handed on.
+    # A manager removed the prompt from the queue: a slot that becomes free is not assigned again.
     taken_out = models.BooleanField(default=False, db_default=False)
     # Only its assignees may rank it.
     reserved = models.BooleanField(default=False, db_default=False)
-    # What the file said of it beside what Podium knows; null for nothing.
+    # Other fields of the prompt in its file; null if there are none.
     metadata = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -102,7 +102,7 @@ class Response(models.Model):
     source = models.TextField(blank=True)
     external_id = models.CharField(max_length=500, blank=True)
     content_hash = models.CharField(max_length=64)
-    # It says which model wrote it, so that no shuffling hides it. Found at import.
+    # The text reveals which model wrote it, which shuffling cannot hide. Found at import.
     names_itself = models.BooleanField(default=False, db_default=False)
 
     class Meta:

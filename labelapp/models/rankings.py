@@ -59,9 +59,9 @@ class Assignment(models.Model):
     """
 
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="assignments")
-    # RESTRICT: a member who holds a slot is not deleted from under it; with the project they are.
+    # RESTRICT: a member who holds a slot cannot be deleted, except together with the project.
     member = models.ForeignKey(Member, models.RESTRICT, related_name="assignments")
-    # What the page carries instead of a database id; also what makes a second submit harmless.
+    # The page uses it in place of a database id, and it makes a repeated submit harmless.
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     slot = models.PositiveSmallIntegerField(null=True)
     order = models.JSONField()  # response ids, in the shuffled order that was shown
@@ -83,7 +83,7 @@ class Assignment(models.Model):
     skip_reason = models.CharField(max_length=12, choices=SkipReason.choices, blank=True)
     skip_note = models.TextField(blank=True)
 
-    ranked_before: bool  # whether the member has ranked the prompt: read when it is locked
+    ranked_before: bool  # whether the member has ranked the prompt; set when it is locked
 
     objects = AssignmentQuerySet.as_manager()
 
@@ -206,14 +206,14 @@ class Ranking(models.Model):
     version = models.PositiveSmallIntegerField(default=1)
     is_current = models.BooleanField(default=True)
     origin = models.CharField(max_length=11, choices=Origin.choices, default=Origin.HERE)
-    # Beside those that were wanted: it came after its lease had been handed on, or measured the
-    # labeller.
+    # Not one of the rankings that were wanted: it came after its lease had been handed on, or it
+    # measured the labeller.
     surplus = models.BooleanField(default=False)
     is_gold = models.BooleanField(default=False, db_default=False)  # others are measured by it
     seconds = models.FloatField(null=True, blank=True)  # at work on it, without idle time
     all_bad = models.BooleanField(default=False)  # even the best response is not acceptable
     note = models.TextField(blank=True)
-    # Of the submit that brought it and what it says: the same a second time finds this row.
+    # Key of the submit, made from its form and contents: the same submit sent again finds this row.
     key = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
 

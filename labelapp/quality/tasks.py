@@ -7,7 +7,7 @@ from labelapp.models import AgreementMeasurement
 from labelapp.quality import measurement
 
 
-# Before what else waits: it takes seconds, and somebody looks at the page.
+# Ahead of other tasks: it takes seconds, and somebody is waiting for it at the page.
 @task(priority=10)
 def measure_agreement(measurement_id: int) -> str:
     """Execute a queued measurement, and return its state afterwards."""

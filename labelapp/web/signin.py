@@ -116,7 +116,7 @@ def count_attempt(by_key: Mapping[str, Limit]) -> None:
     """
     with write():
         now, waits, counted = timezone.now(), [timedelta(0)], []
-        for key in sorted(by_key):  # in one order, so that nobody waits in a circle
+        for key in sorted(by_key):  # in one order, to avoid deadlocks
             SignInFailures.objects.get_or_create(key=key, defaults={"last_at": now})
             failures = SignInFailures.objects.select_for_update().get(key=key)
             age = now - failures.last_at

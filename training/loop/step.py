@@ -107,11 +107,13 @@ def replicate(losses: RankingLosses, device: Device) -> nn.Module:
     if not device.group.replicated:
         return losses
     copies = DistributedDataParallel(losses, find_unused_parameters=has_unused_weights(losses))
-    # They are sent once, above. Later a process with a batch would send them while one without is
-    # waiting for something else. The argument of the constructor is deprecated from torch 2.13 on.
+    # Buffers are sent once, by the constructor. Later, a process with a batch would send them while
+    # one without a batch waits for something else. The argument of the constructor is deprecated
+    # from torch 2.13 on.
     copies.broadcast_buffers = False
-    # After its first backward pass it arranges the weights anew, in the next forward pass, and the
-    # processes agree on that. They do it here, where all of them compute the same.
+    # DistributedDataParallel rebuilds its buckets in the forward pass after the first backward
+    # pass, and the processes agree on them. Two empty passes do that here, where all processes
+    # compute the same.
     for _ in range(2):
         add_gradient(copies, [], 1, device)
     copies.zero_grad()

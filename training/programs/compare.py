@@ -47,7 +47,7 @@ def work(arguments: argparse.Namespace, _: object) -> None:
     source += ["--project", arguments.project] if arguments.project else []
     environment = dict(os.environ)
     if arguments.database_url:
-        environment["DATABASE_URL"] = arguments.database_url  # other users see command lines
+        environment["DATABASE_URL"] = arguments.database_url  # other users can see command lines
     for number, combination in enumerate(combinations, start=1):
         for config, run_folder in zip(combination.configs, combination.folders, strict=True):
             print(f"{number}/{len(combinations)} {run_folder.path.name}", file=sys.stderr)

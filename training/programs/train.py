@@ -175,7 +175,7 @@ def load(
     state = TrainState(config.tokens_per_batch)
     if resuming:
         state = checkpoints.restore()
-        # It may be smaller than now asked for, where memory ran out, or the other way round.
+        # Smaller than the setting if memory ran out, or larger if the setting was lowered since.
         state.tokens_per_batch = min(state.tokens_per_batch, config.tokens_per_batch)
         reporter.say(f"going on after step {state.step}")
     log = MetricLog(folder, state.step, silent=not group.is_first)
