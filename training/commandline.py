@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser, *, run_folder: bool = True) -> None:
-    group = parser.add_argument_group("what and where")
+    group = parser.add_argument_group("input and output")
     if run_folder:
         group.add_argument("--run-folder", required=True, help="folder of the run")
     group.add_argument("--project", metavar="SLUG", help="project in the database")

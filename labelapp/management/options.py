@@ -15,7 +15,7 @@ from training.formats.reading import Reading, sentences
 
 
 def add_project_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--project", required=True, metavar="SLUG")
+    parser.add_argument("--project", required=True, metavar="SLUG", help="slug of the project")
 
 
 def get_project(slug: str) -> Project:
@@ -39,7 +39,7 @@ def get_open_project(slug: str) -> Project:
 
 
 def add_person_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("username")
+    parser.add_argument("username", help="the name with which the person signs in")
     parser.add_argument(
         "--project",
         metavar="SLUG",

@@ -97,7 +97,7 @@ def slices_gate(evidence: Evidence, most: float) -> Iterator[Gate]:
         if worse
         else _("Of %(number)s slices with enough prompts, none.") % {"number": number}
     )
-    width = _("The intervals of slices are wide enough to hold together, however many they are.")
+    width = _("The intervals are corrected for the number of slices.")
     detail = f"{found} {width}"
     yield Gate(condition, not worse, detail)
 

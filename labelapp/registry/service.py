@@ -78,7 +78,8 @@ def score(
     try:
         return rewards_of(version, answer.json())
     except (ValueError, KeyError, TypeError) as error:
-        raise ServiceError(_("The reward service gave an answer that is not its own.")) from error
+        problem = _("Something other than the reward service answered at its address.")
+        raise ServiceError(problem) from error
 
 
 def rewards_of(version: ModelVersion, answer: Mapping[str, Any]) -> Rewards:

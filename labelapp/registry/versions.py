@@ -117,9 +117,7 @@ def move(
         now = moves[alias].version if alias in moves else None
         if now == version:
             problem = (
-                _("%(name)s is the %(alias)s already.")
-                if version
-                else _("There is no %(alias)s already.")
+                _("%(name)s is the %(alias)s already.") if version else _("There is no %(alias)s.")
             )
             name = version.name if version else ""
             raise RegistryError(problem % {"name": name, "alias": _(alias)})

@@ -157,7 +157,14 @@ def test_help_groups_every_setting(capsys):
         main(["--help"])
     assert ended.value.code == 0
     out = capsys.readouterr().out
-    for words in ("what and where:", "rankings:", "model:", "learning:", "evaluation:", "machine:"):
+    for words in (
+        "input and output:",
+        "rankings:",
+        "model:",
+        "learning:",
+        "evaluation:",
+        "machine:",
+    ):
         assert words in out
 
 

@@ -30,8 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             choices=choices,
             metavar=None if choices else types[field.name].__name__.upper(),
             default=argparse.SUPPRESS,
-            help=f"{field.metadata['help']} (default: {field_default(field)})".replace("%", "%%"),
+            help=help_of(field).replace("%", "%%"),
         )
+
+
+def help_of(field: dataclasses.Field[Any]) -> str:
+    """Return a field's help with its default, unless that is empty."""
+    default = field_default(field)
+    return f"{field.metadata['help']} (default: {default})" if default else field.metadata["help"]
 
 
 def from_arguments(arguments: argparse.Namespace) -> TrainConfig:

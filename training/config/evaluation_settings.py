@@ -56,7 +56,7 @@ class EvaluationSettings:
     )
     calibration: Switch = evaluation_setting(
         "on",
-        "learn a temperature from held-out comparisons, so that probabilities come true",
+        "learn a temperature from held-out comparisons, so that probabilities are calibrated",
         label="temperature",
         words=SWITCH_WORDS,
     )
@@ -68,7 +68,7 @@ class EvaluationSettings:
     )
     reward_intervals: Switch = evaluation_setting(
         "on",
-        "learn how sure the model is of its rewards, for intervals of them",
+        "learn how certain the model is of its rewards, to give intervals of them",
         label="intervals of rewards",
         words=SWITCH_WORDS,
     )

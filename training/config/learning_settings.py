@@ -111,8 +111,7 @@ class LearningSettings:
     head_learning_rate: float = learning_setting(
         None,
         "peak learning rate of the head of a pretrained model, and of other weights that its files"
-        " lack. Left out, it is that of the other weights, or ten times that for a new head without"
-        " LoRA",
+        " lack. The default is the learning rate, or ten times it for a new head without LoRA",
         used_by=PRETRAINED,
         above=0,
         most=1,
@@ -175,8 +174,8 @@ class LearningSettings:
     )
     choose_by: ChooseBy = learning_setting(
         None,
-        "prompts whose loss patience and keep look at: the held-out ones, or a fifth of the others,"
-        " which are then not trained on (validation)",
+        "prompts whose loss decides early stopping and the weights to keep: the held-out ones, or a"
+        " fifth of the others, which are then not trained on (validation)",
         label="prompts that choose",
         words={
             "held-out": "The held-out prompts",

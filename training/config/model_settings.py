@@ -91,8 +91,8 @@ class ModelSettings:
     )
     lora_rank: int = model_setting(
         None,
-        "LoRA rank for a pretrained model; 0 trains all weights. Left out, it is 16 for a model of"
-        " at least a billion parameters",
+        "LoRA rank for a pretrained model; 0 trains all weights. The default is 16 for a"
+        " model of at least a billion parameters, and 0 for a smaller one",
         label="LoRA rank",
         used_by=PRETRAINED,
         least=0,

@@ -21,7 +21,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("username")
+        parser.add_argument("username", help="the name with which the person signs in")
         add_project_option(parser)
         parser.add_argument(
             "--role", choices=Role.values, help="default: their present role, otherwise labeller"

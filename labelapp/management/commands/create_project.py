@@ -14,8 +14,8 @@ class Command(BaseCommand):
     help = "Create a project, unless it already exists."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("slug")
-        parser.add_argument("--name", help="default: the slug")
+        parser.add_argument("slug", help="the name in addresses and commands")
+        parser.add_argument("--name", help="the name that people see; default: the slug")
         parser.add_argument(
             "--guidelines-file",
             type=argparse.FileType(encoding="utf-8"),

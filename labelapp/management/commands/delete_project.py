@@ -18,7 +18,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("project", metavar="SLUG")
+        parser.add_argument("project", metavar="SLUG", help="slug of the project")
         add_yes_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:

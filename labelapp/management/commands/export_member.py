@@ -16,7 +16,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add_person_options(parser)
-        parser.add_argument("--output", metavar="FILE", help="default: standard output")
+        parser.add_argument(
+            "--output", metavar="FILE", help="the file to write; default: standard output"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         pieces = personal_data.export(get_person(options))

@@ -36,7 +36,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("project", metavar="SLUG")
+        parser.add_argument("project", metavar="SLUG", help="slug of the project")
         parser.add_argument(
             "file", nargs="?", default="-", help="the file to write; default: standard output"
         )

@@ -161,7 +161,7 @@ class SettingsForm(VersionedForm, forms.ModelForm):
             ),
             "practice": _(
                 "A labeller’s first visit shows three practice prompts with the right answer "
-                "explained. They can be skipped, and count in nothing."
+                "explained. They can be skipped, and do not count."
             ),
             "show_pace": _("How many prompts they ranked today, and how long each took."),
             "daily_target": _("Shown with the pace, as in “12 of 20 today”. 0 for none."),

@@ -48,7 +48,7 @@ def calibration_plot(run: TrainingRun) -> Chart | None:
         title=_("Is it as sure as it should be?"),
         sentence=_(
             "Expected calibration error %(error)s on held-out comparisons; on the dashed line,"
-            " confidence comes true."
+            " confidence equals accuracy."
         )
         % {"error": percent(calibration.get("ece"))},
         notes=[

@@ -193,7 +193,7 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
         found.append(_("It had %(epochs)s epochs.") % {"epochs": epochs})
     if differ := other_settings(earlier.config, config):
         names = get_text_list([setting_label(name) for name in differ], _("and"))
-        found.append(_("It had another %(settings)s.") % {"settings": names})
+        found.append(_("Its settings differ: %(settings)s.") % {"settings": names})
     used = ""
     if earlier.memory is not None:
         whose = {"size": memory(earlier.memory), "number": earlier.pk}

@@ -224,7 +224,7 @@ def test_the_time_grows_with_the_epochs(project: Project) -> None:
 def test_another_size_is_said(project: Project) -> None:
     finished(project, 30, config={"backbone": "transformer"})
     wide = TrainConfig(backbone="transformer", width=128)
-    assert "It had another width." in estimate(project, wide, COUNTS).time
+    assert "Its settings differ: width." in estimate(project, wide, COUNTS).time
 
 
 def test_a_run_of_another_project_is_not_named(project: Project) -> None:
