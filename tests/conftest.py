@@ -64,9 +64,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """Keys are given anew in every test; what a process remembers of them is of another test.
+    """Clear the cache and the active language, which would leak into the next test.
 
-    So is the language of the last page that it has made.
+    Primary keys repeat in every test, so a value cached by one would match rows of the next.
     """
     cache.clear()
     translation.deactivate()
@@ -74,7 +74,7 @@ def nothing_remembered() -> None:
 
 @pytest.fixture(autouse=True)
 def data_dir(settings: Settings, tmp_path: Path) -> None:
-    """Run folders go where nothing is left of another test."""
+    """Give each test an empty folder for runs and files."""
     settings.DATA_DIR = tmp_path
 
 
@@ -105,18 +105,18 @@ def labeller(project: Project) -> Member:
 
 @pytest.fixture
 def root(db: None) -> User:
-    """An administrator, who is in no project."""
+    """Return an administrator, who is a member of no project."""
     return User.objects.create_superuser("root", password=PASSWORD)
 
 
 @pytest.fixture
 def outsider(db: None) -> User:
-    """Somebody who can sign in, and is in no project."""
+    """Return somebody who can sign in, and is a member of no project."""
     return User.objects.create_user("outsider", password=PASSWORD)
 
 
 def sign_in(person: Member | User) -> Client:
-    """A browser in which this person is signed in."""
+    """Return a browser in which this person is signed in."""
     user = person.user if isinstance(person, Member) else person
     assert user is not None
     client = Client()
@@ -126,7 +126,7 @@ def sign_in(person: Member | User) -> Client:
 
 @pytest.fixture
 def add_prompt(project: Project) -> AddPrompt:
-    """Adds a prompt with responses, wanted by a number of labellers."""
+    """Return a function that adds a prompt with responses, wanted by a number of labellers."""
 
     def add(
         text: str = "Why is the sky blue?",
@@ -154,7 +154,7 @@ def add_prompt(project: Project) -> AddPrompt:
 
 @pytest.fixture
 def add_ranking() -> AddRanking:
-    """Adds a member's ranking of all responses of a prompt; ranks in the responses' order."""
+    """Return a function that adds a member's ranking of a prompt, ranks in the responses' order."""
 
     def add(prompt: Prompt, member: Member, ranks: Sequence[int], **fields: object) -> Ranking:
         responses = list(prompt.responses.order_by("pk"))

@@ -1,4 +1,4 @@
-"""The walls of the house. Each test here fails when somebody breaks one."""
+"""The rules on imports and names that hold across the packages."""
 
 import ast
 import re

@@ -40,13 +40,13 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture
 def expected_errors() -> list[str]:
-    """Beginnings of console messages that a test means to bring about."""
+    """Return a list for the beginnings of console messages that a test provokes."""
     return []
 
 
 @pytest.fixture(autouse=True)
 def faultless(context: BrowserContext, expected_errors: list[str]) -> Iterator[None]:
-    """Every test fails for an error in a page's console, a script's fault, a missing file."""
+    """Fail a test on an error in a page's console, an error in a script, or a missing file."""
     faults: list[str] = []
 
     def watch(page: Page) -> None:
@@ -67,7 +67,7 @@ def faultless(context: BrowserContext, expected_errors: list[str]) -> Iterator[N
 
 @pytest.fixture
 def sign_in_as(context: BrowserContext, page: Page, live_server: Any) -> As:
-    """Gives the page to somebody who has signed in."""
+    """Return a function that signs somebody in, and returns the page."""
 
     def as_person(person: Member | User) -> Page:
         key = sign_in(person).cookies[settings.SESSION_COOKIE_NAME].value
@@ -85,7 +85,7 @@ def prompt(add_prompt: Callable[..., Prompt]) -> Prompt:
 
 @pytest.fixture
 def ranking_page(live_server: Any, sign_in_as: As, labeller: Member) -> RankingPage:
-    """The labeller's ranking page; open() goes there."""
+    """Return the labeller's ranking page; open() goes there."""
     return RankingPage(sign_in_as(labeller), f"{live_server.url}/projects/kitchen/labelling/")
 
 
@@ -101,6 +101,6 @@ def from_menu(page: Page, menu: str, name: str) -> Locator:
 
 
 def stored(prompt: Prompt) -> dict[str, int]:
-    """The ranks that the database holds of a prompt's only ranking, by response."""
+    """Return the ranks that the database holds of a prompt's only ranking, by response."""
     placements = Placement.objects.filter(ranking=prompt.rankings.get())
     return {placement.response.text: placement.rank for placement in placements}

@@ -34,7 +34,7 @@ def await_true(thing: Locator, condition: str) -> None:
 
 
 class RankingPage:
-    """Finds things by what people see; responses go by their texts, as the letters are shuffled."""
+    """Find parts of the page by what people see, and responses by text: letters are shuffled."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -45,7 +45,7 @@ class RankingPage:
         return self
 
     def ready(self) -> "RankingPage":
-        """Once its scripts run."""
+        """Wait until the page's scripts run."""
         expect(self.submit).to_have_attribute("aria-disabled", "true")
         return self
 
@@ -57,7 +57,7 @@ class RankingPage:
         return self.page.get_by_role("article", name=f"Response {letter}")
 
     def letters(self) -> dict[str, str]:
-        """The letter of each response, by its text, in the order shown."""
+        """Return the letter of each response, by its text, in the order shown."""
         cards = self.page.get_by_role("article").all()
         return {
             card.locator(".text").inner_text(): card.get_attribute("data-letter") or ""
@@ -82,7 +82,7 @@ class RankingPage:
 
     @property
     def problem(self) -> Locator:
-        """What the page says when a request went wrong."""
+        """Return the message that the page shows after a request that went wrong."""
         return self.page.locator("#problem")
 
     @property
@@ -91,7 +91,7 @@ class RankingPage:
 
     @property
     def said(self) -> Locator:
-        """What a screen reader is told."""
+        """Return what is announced to screen readers."""
         return self.page.locator("#said")
 
     def rank_by_radio(self, wanted: Mapping[str, int]) -> None:
@@ -116,7 +116,7 @@ class RankingPage:
             self.chip(letters[text]).drag_to(self.lane(rank))
 
     def entered(self) -> dict[str, int | None]:
-        """What the radios hold, by response."""
+        """Return the rank whose radio is checked, by response."""
         return {
             text: next(
                 (rank for rank in range(1, 5) if self.radio(letter, rank).is_checked()), None
@@ -125,7 +125,7 @@ class RankingPage:
         }
 
     def expect_rail(self, wanted: Mapping[str, int]) -> None:
-        """Each lane shows the chips of its rank, and no others."""
+        """Check that each lane shows the chips of its rank, and no others."""
         letters = self.letters()
         for rank in range(1, 5):
             held = sorted(letters[text] for text, r in wanted.items() if r == rank)

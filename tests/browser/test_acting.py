@@ -35,7 +35,7 @@ def rank_and_await_the_next(ranking_page: RankingPage) -> None:
 
 
 def hold_the_first_submit(page: Page) -> list[Route]:
-    """Every submit and skip from now on; the first goes on when the test lets it."""
+    """Collect the posts of submits and skips, and hold the first until the test continues it."""
     seen: list[Route] = []
 
     def hold(route: Route) -> None:

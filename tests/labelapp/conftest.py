@@ -18,7 +18,7 @@ from tests.forked import Forked
 
 @pytest.fixture(autouse=True)
 def database_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The PostgreSQL of the tests may have started a moment ago, which makes silence excusable."""
+    """Let silent jobs count as lost at once, although the tests' PostgreSQL has just started."""
     monkeypatch.setattr(jobs, "RECOVERY", timedelta(0))
 
 
@@ -41,7 +41,7 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def export(project: Project, tmp_path: Path) -> Callable[..., str]:
-    """The text of an exported file."""
+    """Return a function that exports a project and returns the text of the file."""
 
     def export(*options: str, name: str = "out.jsonl", slug: str = "kitchen") -> str:
         path = tmp_path / name

@@ -13,7 +13,7 @@ from tests.conftest import AddPrompt, join, sign_in
 
 
 def form(member: Member, **changed: object) -> dict[str, object]:
-    """What the admin's form of a member posts."""
+    """Return the values that the admin's form of a member posts."""
     fields = {"project": member.project_id, "user": member.user_id, "name": member.name}
     return fields | {"role": member.role, "is_active": "on"} | changed
 
@@ -45,7 +45,7 @@ def test_a_project_keeps_its_last_manager_there_too(manager: Member, root: User)
 
 
 def opened(client: Client, url: str) -> dict[str, str]:
-    """What a browser posts of an admin's form that was not touched."""
+    """Return the values that a browser posts of an admin's form that was not touched."""
     html = client.get(url).content.decode()
     form = html[html.index('id="content-main"') :]
     posted = {}

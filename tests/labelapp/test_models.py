@@ -1,4 +1,4 @@
-"""What the database itself guarantees, whatever the code above it does."""
+"""The guarantees of the database itself, whatever the code above it does."""
 
 import pytest
 from django.db import IntegrityError, connection, transaction

@@ -1,4 +1,4 @@
-"""What the commands say when something is wrong, and with which exit code they end."""
+"""The errors and the exit codes of the commands."""
 
 import os
 import signal

@@ -153,7 +153,7 @@ def order_of(ranking):
 
 
 def lead(rankings, one, other):
-    """How many more rank the one above the other than below it."""
+    """Return how many more labellers rank the one above the other than below it."""
     found = [order_of(ranking) for ranking in rankings]
     return sum((row[one] < row[other]) - (row[one] > row[other]) for row in found)
 

@@ -76,7 +76,7 @@ def wide_heads(family):
 
 
 def gpt2_like_tokenizer():
-    """As GPT-2's: <|endoftext|> is begin, end and unknown; no pad token; no chat template."""
+    """Return a tokenizer like GPT-2's: <|endoftext|> begins, ends and is unknown; nothing pads."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -95,7 +95,7 @@ def test_a_source_may_be_of_any_length(project: Project, write: Any, tmp_path: P
 def test_a_partial_ranking_goes_through_the_database_and_back(
     project: Project, write: Any, tmp_path: Path
 ) -> None:
-    """What comes from a table, a file of Podium's and an archive is the same ranking."""
+    """A table, a file of Podium's and an archive give the same ranking."""
     table = b"prompt,response,response_id,annotator,rank\n" + b"\n".join(
         f"Why?,text {id_},{id_},ann,{rank}".encode()
         for id_, rank in (("a", ""), ("b", 1), ("c", 2), ("d", ""))

@@ -1,4 +1,4 @@
-"""What the pages of an upload say of how its file is read, and ask."""
+"""The questions and statements of the upload pages about how a file is read."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""What every kind of background job does alike: start, heartbeat, stop, end, and being lost."""
+"""The behaviour that background jobs of every kind share: start, heartbeat, stop, end, loss."""
 
 import subprocess
 import sys

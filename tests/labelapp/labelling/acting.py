@@ -1,4 +1,4 @@
-"""What labellers do, as the views do it: in their turn, with their assignments locked."""
+"""The acts of labellers as the views carry them out: with the member and assignments locked."""
 
 import uuid
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from labelapp.models import Assignment, Member, Ranking
 
 @contextmanager
 def locked(assignment: Assignment) -> Iterator[Assignment]:
-    """Lock an assignment in its labeller's turn, and give it as it is then."""
+    """Lock an assignment and its labeller, and yield the assignment as it is then."""
     member = assignment.member
     with assignments.turn(member):
         found = assignments.lock_assignments(member, assignment.token)

@@ -29,7 +29,7 @@ def bob(project: Project) -> Member:
 
 
 def rank_next(member: Member) -> Prompt:
-    """The member ranks what they are given; the prompt."""
+    """Rank what the member is given, and return the prompt."""
     assignment = task(member)
     submit(assignment=assignment, entered=RankingInput(ABCD))
     return assignment.prompt

@@ -59,7 +59,7 @@ def rank(assignment: Assignment, verdict: RankingInput | None = None) -> Ranking
 
 
 def until(member: Member, kind: str) -> Assignment:
-    """The member ranks until a gold or repeated prompt is in front of them."""
+    """Rank as the member until a gold or repeated prompt is in front of them."""
     for _ in range(40):
         assignment = task(member)
         if getattr(assignment, kind):
@@ -106,7 +106,7 @@ def first_of(repeat: Assignment) -> Assignment:
 
 
 def needed() -> dict[int, tuple[int, int]]:
-    """What every prompt wants and needs."""
+    """Return the numbers of rankings that every prompt wants and needs."""
     rows = Prompt.objects.values_list("pk", "rankings_wanted", "rankings_needed")
     return {pk: (wanted, needs) for pk, wanted, needs in rows}
 
@@ -423,7 +423,7 @@ def test_the_numbers_go_down_by_one_with_every_task(
     ann: Member, bob: Member, add_gold: Callable[..., Prompt], add_prompt: AddPrompt,
     add_ranking: AddRanking, seed: int, before: int,
 ) -> None:  # fmt: skip
-    """The numbers are shown, the task is ranked, skipped, or ranked twice: nothing tells a control.
+    """No shown number tells a control: the task is ranked, skipped, or ranked twice.
 
     Some gold prompts need another ranking, so they would have come by themselves. `before` says
     whether the task after is kept ready, as the page does.

@@ -1,4 +1,4 @@
-"""Assigning while others write: nobody waits in a circle, or for longer than needed."""
+"""Assigning while others write: no deadlocks, and no waits that are longer than needed."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ def postgresql_only(on_postgresql: bool) -> None:
 
 
 def at_the_same_time(job: Callable[[], object]) -> tuple[threading.Thread, list[Exception]]:
-    """Begin the job in a thread with a connection of its own; its failures."""
+    """Begin the job in a thread with a connection of its own; yield the list of its failures."""
     failures: list[Exception] = []
 
     def run() -> None:

@@ -41,7 +41,7 @@ def project(project: Project) -> Project:
 
 
 def ranked(task: PracticeTask, *, reverse: bool = False) -> dict[str, Any]:
-    """What the form of a task posts: the expected ranks, or the last first."""
+    """Return the values that the form of a task posts: the expected ranks, or the last first."""
     ranks = task.expected
     highest = max(ranks.values())
     return {

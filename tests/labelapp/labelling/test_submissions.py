@@ -30,7 +30,7 @@ DCBA = {"A": 4, "B": 3, "C": 2, "D": 1}
 
 
 def ranked(member: Member) -> int:
-    """How many tasks the member is counted to have ranked."""
+    """Return how many tasks the member is counted to have ranked."""
     member.refresh_from_db()
     return member.ranked
 
@@ -507,7 +507,7 @@ def test_changes_to_a_ranking_count_it_once(add_prompt: AddPrompt, labeller: Mem
 
 
 def in_parallel(*jobs: Callable[[], object]) -> list[Exception]:
-    """Run the jobs at the same time, each with a connection of its own; their failures."""
+    """Run the jobs at the same time, each with a connection of its own; return their failures."""
     failures: list[Exception] = []
     start = threading.Barrier(len(jobs))
 

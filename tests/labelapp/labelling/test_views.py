@@ -42,7 +42,7 @@ def test_the_page_shows_every_response_and_nothing_that_tells_its_source(
 def test_no_page_of_a_labeller_tells_where_a_response_comes_from(
     add_prompt: AddPrompt, labeller: Member
 ) -> None:
-    """Neither what wrote it, nor any id, nor that it was found to name its model."""
+    """No model that wrote a response, no id, and no mark of a response that names its model."""
     for priority in (1, 0):
         prompt = add_prompt(
             f"Question of urgency {priority}?",

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db
 
 
 def told(*, event: str | None = None) -> set[tuple[str, str]]:
-    """Who was told what, as pairs of a name and an event."""
+    """Return who was told of which event, as pairs of a name and an event."""
     rows = Notification.objects.filter(**({"event": event} if event else {}))
     return set(rows.values_list("user__username", "event"))
 

@@ -41,7 +41,7 @@ HELD_OUT = {
 
 
 def text(person: Member | User, url: str = URL) -> str:
-    """A page in the words that are read."""
+    """Return the words of a page."""
     html = sign_in(person).get(url).content.decode()
     return " ".join(re.sub(r"<[^>]+>", " ", html[html.index("<main") :]).split())
 
@@ -51,7 +51,7 @@ def live(person: Member | User) -> str:
 
 
 def decisions(person: Member | User) -> dict[str, str]:
-    """What needs a decision: the sentences, with where they lead."""
+    """Return the sentences that ask for a decision, with the pages they link to."""
     html = live(person)
     part = html[html.index('class="card padded decisions') :].split("</section>")[0]
     found = {}

@@ -14,7 +14,7 @@ URL = "/projects/kitchen/find/"
 
 
 def found(person: Member | User, search: str, **headers: str) -> dict[str, list[str]]:
-    """What is found, by section."""
+    """Return the entries that are found, by section."""
     html = sign_in(person).get(f"{URL}found/", {"q": search}, **headers).content.decode()
     sections = re.findall(r'aria-label="([^"]+)">(.*?)</div>', html, re.S)
     return {title: re.findall(r"<bdi>([^<]*)</bdi>", part) for title, part in sections}

@@ -1,4 +1,4 @@
-"""What the tests of prompts ask of the queue and of the lists."""
+"""Helpers of the tests of prompts: the state of the queue and of the lists."""
 
 from typing import Any
 

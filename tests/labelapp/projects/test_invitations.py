@@ -302,7 +302,7 @@ def test_the_page_of_a_link_checks_no_password(project: Project, outsider: User)
 def test_a_name_is_looked_for_only_if_an_account_would_be_made(
     project: Project, outsider: User
 ) -> None:
-    """Else the names of others could be found out without leaving an account each time."""
+    """Otherwise the names of others could be found out without leaving an account each time."""
     invitation = make(project)
     mistaken = ACCOUNT | {"password2": "another"}
     pages = [

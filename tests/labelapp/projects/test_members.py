@@ -25,7 +25,7 @@ def page(person: Member | User, url: str = URL) -> str:
 
 
 def act(by: Member | User, what: str, to: Member, **posted: str) -> str:
-    """What the pages say after a manager's act, without scripts."""
+    """Return the messages of the page after a manager's act, without scripts."""
     response = sign_in(by).post(f"{URL}{to.pk}/{what}/", posted, follow=True)
     assert response.status_code == 200
     to.refresh_from_db()

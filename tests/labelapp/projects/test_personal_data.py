@@ -1,4 +1,4 @@
-"""What is stored about a person: given to them on request, and erased on request."""
+"""The data stored about a person: exported on request, and erased on request."""
 
 import io
 import json
@@ -151,7 +151,7 @@ def test_the_export_holds_nothing_of_others_and_no_secret(
 def test_a_person_downloads_their_own_data_and_learns_no_source_from_it(
     labeller: Member, add_prompt: AddPrompt
 ) -> None:
-    """Nor which of their tasks measure them."""
+    """Nor do they learn which of their tasks are quality controls."""
     prompt = add_prompt()
     assignment = assignments.current_assignment(labeller)
     assert assignment is not None

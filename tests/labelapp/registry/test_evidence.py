@@ -42,7 +42,7 @@ def rewards(prompts: list[Prompt], seed: int) -> Scores:
 
 
 def by_hand(prompts: list[Prompt], scores: Scores) -> dict[tuple[str, str], list[float]]:
-    """Whether the scores agree with each comparison, by slice."""
+    """Return how far the scores agree with each comparison, by slice, counted by hand."""
     found = defaultdict(list)
     for prompt in prompts:
         responses = list(prompt.responses.order_by("pk"))

@@ -1,4 +1,4 @@
-"""What can be seen of a text."""
+"""Differences between a text and what a reader can see of it."""
 
 from hypothesis import given
 from hypothesis import strategies as st

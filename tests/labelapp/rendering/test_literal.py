@@ -12,7 +12,7 @@ from labelapp.rendering.texts import Remark, render_text
 
 
 def shown(text: str) -> str:
-    """What a reader sees of a text: that of its HTML, less spaces that HTML collapses."""
+    """Return the text that a reader sees: that of the HTML, with its spaces collapsed."""
     html = re.sub(r"<br>\n|</(?:p|li|h\d|blockquote)>\n", "\n", render_text(text).html)
     return unescape(re.sub(r"<[^>]*>", "", html)).strip("\n")
 

@@ -1,4 +1,4 @@
-"""What several tests of runs share."""
+"""Fixtures that several tests of runs share."""
 
 from collections.abc import Callable
 from typing import Any

@@ -100,7 +100,7 @@ def elsewhere(project: Project, add_prompt: AddPrompt, add_ranking: AddRanking) 
 
 
 def stored() -> list[object]:
-    """Everything that requests could change."""
+    """Return everything that requests could change."""
     models = (
         AliasMove, Assignment, Comment, Exclusion, Export, Invitation, Member, MemberMessage,
         MemberNote, ModelVersion, Project, Prompt, Ranking, ServiceToken, TrainingRun, Upload,
@@ -122,7 +122,7 @@ def test_who_is_not_signed_in_is_sent_to_sign_in(project: Project, address: Addr
 def test_a_project_of_others_does_not_exist(
     elsewhere: dict[str, Model], outsider: User, manager: Member, address: Address
 ) -> None:
-    """Nor does what belongs to it, even to a manager of another project who knows its number."""
+    """Nothing in it exists either, even for a manager of another project who knows its number."""
     before = stored()
     rows = values(address, elsewhere)
     for person in (outsider, manager):
@@ -148,7 +148,7 @@ def test_what_belongs_to_another_project_is_not_reached_through_ones_own(
 
 
 def values(address: Address, rows: dict[str, Model]) -> dict[str, object]:
-    """What stands in the address for each row that it names."""
+    """Return the values in the address for each row that it names."""
     parts = [part for part in address.parts if part not in NO_ROWS]
     return {part: number(rows[kind(address, part)], part) for part in parts}
 

@@ -298,7 +298,7 @@ def test_no_browser_mixes_the_scripts_of_two_releases(
 
 
 def refused(environment: dict[str, str], bind: str) -> "subprocess.CompletedProcess[str]":
-    """What `serve` says when it cannot have an address."""
+    """Return the error of `serve` for an address that it cannot have."""
     return subprocess.run(
         [sys.executable, "manage.py", "serve", "--bind", bind],
         cwd=ROOT,

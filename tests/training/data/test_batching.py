@@ -1,4 +1,4 @@
-"""What each step learns from."""
+"""The rankings and comparisons that each step learns from."""
 
 from itertools import chain
 

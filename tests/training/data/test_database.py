@@ -35,7 +35,7 @@ TYPES = {
 
 
 def differences(table):
-    """What a table of training's has otherwise than the model of the pages."""
+    """Return how a table of training's differs from the model of the pages."""
     found = [model for model in apps.get_models() if model._meta.db_table == table.name]
     if not found:
         return [f"no model has the table {table.name}"]

@@ -1,4 +1,4 @@
-"""What is gathered from a source, counted, left out, held out."""
+"""Staging: rankings gathered from a source, counted, left out and held out."""
 
 import pytest
 

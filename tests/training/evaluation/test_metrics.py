@@ -216,7 +216,7 @@ def test_with_davidson_guessing_is_the_best_constant_prediction(tied):
 
 
 def test_the_chance_loss_is_the_loss_of_equal_rewards():
-    """As a mean over rankings of the means over their pairs, of which one is of a group."""
+    """It is the mean over rankings of the means over their pairs, of which one is of a group."""
     ranks = [(1, 2, 2), (1, 1, 1, 2), (1, 2)]
     groups = [(), (0, 0, 2, 3), ()]
     tied = tied_share(padded(ranks, np.int64), groups_of(groups, 4))

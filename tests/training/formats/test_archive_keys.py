@@ -1,4 +1,4 @@
-"""What a line of an archive says beyond the ranking, and what it cannot say."""
+"""The keys of an archive's lines beyond the ranking, and values that they cannot have."""
 
 import json
 from datetime import UTC, datetime

@@ -89,7 +89,7 @@ def finished(rankings, folder, *more):
 
 
 def outcome(run):
-    """What a run came to, without what its clock and its process's memory decide."""
+    """Return the results of a run, without those that its clock and its memory decide."""
     metrics = run.read_metrics()
     del metrics["seconds"], metrics["reading_share"], metrics["peak_memory"], metrics["peak_rss"]
     lines = run.metric_lines()

@@ -151,7 +151,7 @@ def code(card):
 
 
 def our_rewards(folder, prompts, texts):
-    """As `training.score` computes them."""
+    """Return the rewards as `training.score` computes them."""
     config = folder.read_config()
     backbone = load_backbone(folder.model, config, torch.device("cpu"))
     encoder = TextEncoder(

@@ -45,7 +45,7 @@ LLAMA_TEMPLATE = (
 
 
 def llama_like_tokenizer():
-    """As Llama's: it puts a begin token before a text, and so does its template."""
+    """Return a tokenizer like Llama's: it and its template put a begin token before a text."""
     tokenizer = gpt2_like_tokenizer()
     tokenizer.add_special_tokens({"bos_token": "<s>", "eos_token": "</s>"})
     begin = tokenizer.bos_token_id

@@ -1,4 +1,4 @@
-"""What is saved loads with stock transformers, and scores and reads as it did in training."""
+"""Saved models load with stock transformers, and score and tokenise as they did in training."""
 
 import json
 
