@@ -41,6 +41,8 @@ AddRanking = Callable[..., Ranking]
 # So that no process has a long file to itself in the end, while the others have nothing to do.
 LONGEST = (
     "test_accessibility",
+    "test_accessibility_campaign",
+    "test_accessibility_labelling",
     "test_resume",
     "test_processes",
     "test_lifecycle",

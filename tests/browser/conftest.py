@@ -89,6 +89,12 @@ def ranking_page(live_server: Any, sign_in_as: As, labeller: Member) -> RankingP
     return RankingPage(sign_in_as(labeller), f"{live_server.url}/projects/kitchen/labelling/")
 
 
+@pytest.fixture
+def experienced(labeller: Member) -> None:
+    labeller.ranked = 1
+    labeller.save()
+
+
 def from_menu(page: Page, menu: str, name: str) -> Locator:
     """Open a menu of the header, and return the link or the button of this name in it."""
     dropdown = page.locator("header .dropdown:visible").filter(

@@ -3,12 +3,16 @@
 import re
 from collections.abc import Mapping
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 PATIENCE = 60_000  # milliseconds: a bound for the busiest machine, not a measure
 RENDERED = """new Promise((done) => {
     requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
 })"""
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+LONG = "\n\n".join(f"Paragraph {n}, of a text that goes on for long." for n in range(1, 61))
 
 
 def settle(page: Page) -> None:
@@ -31,6 +35,13 @@ def await_true(thing: Locator, condition: str) -> None:
             look();
         }})"""
     )
+
+
+def top(thing: Locator) -> float:
+    """Return the distance of a thing from the top of the window."""
+    box = thing.bounding_box()
+    assert box is not None
+    return box["y"]
 
 
 class RankingPage:

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from labelapp.models import Member, State, TrainingRun
 from labelapp.runs import process
 from tests.browser.conftest import As
-from tests.browser.test_pages import start_run
+from tests.browser.finished_runs import start_run
 from tests.waiting import wait_until
 
 INKED = """figure => {

@@ -1,42 +1,25 @@
 """Every page: quiet console, no sideways scrolling on a phone, light and dark, blind, and safe."""
 
 import re
-from itertools import chain
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from labelapp.models import (
     Member,
-    Project,
-    Prompt,
-    PromptAgreement,
     Response,
-    Score,
     State,
     TrainingRun,
 )
 from labelapp.runs import process
 from tests.browser.conftest import As, from_menu
+from tests.browser.finished_runs import scored, second_run, start_run
 from tests.browser.ranking_page import RankingPage
-from training.config import TrainConfig
 
-HELD_OUT = {
-    "prompts": 9, "rankings": 9, "comparisons": 6, "loss": 0.61, "accuracy": 0.683,
-    "accuracy_low": 0.601, "accuracy_high": 0.752, "longer_wins": 0.56, "reward_mean": 0.1,
-}  # fmt: skip
+__all__ = ["scored"]  # a fixture
 
-HOSTILE = """<script>window.hacked = 1</script>
-<img src=x onerror="window.hacked = 2">
-[click](javascript:window.hacked=3) <style>body { display: none }</style>
-<div hx-get="/" hx-trigger="load">x</div>
-
-```python
-print("code")
-```
-""" + "verylongword" * 60  # fmt: skip
 
 PAGES = {
     "": "Projects",
@@ -66,60 +49,6 @@ PAGES = {
 }
 
 
-def start_run(member: Member, **fields: Any) -> TrainingRun:
-    return TrainingRun.objects.create(
-        project=member.project,
-        created_by=member.user,
-        config=TrainConfig().to_json(),
-        heartbeat_at=timezone.now(),
-        **fields,
-    )
-
-
-@pytest.fixture
-def scored(manager: Member, labeller: Member, add_prompt: Any, add_ranking: Any) -> TrainingRun:
-    """A finished run, and a prompt on which the model and a labeller disagree once."""
-    prompt = add_prompt("Is this safe?", [HOSTILE, "Yes.", "No.", "Perhaps."], wanted=2)
-    add_ranking(prompt, labeller, [4, 1, 2, 3])
-    now = timezone.now()
-    run = start_run(manager, state=State.DONE, finished_at=now, metrics={"held_out": HELD_OUT})
-    for response, reward in zip(prompt.responses.order_by("pk"), (-1, 0.5, 1.5, 0), strict=True):
-        Score.objects.create(run=run, response=response, reward=reward)
-    PromptAgreement.objects.create(
-        run=run, prompt=prompt, comparisons=6, against=1, disagreement=1 / 6, held_out=True
-    )
-    return run
-
-
-def second_run(first: TrainingRun) -> TrainingRun:
-    """A finished run with curves, whose rewards are the reverse of the first one's."""
-    run = start_run(
-        first.project.members.get(name="manager"),
-        state=State.DONE,
-        finished_at=timezone.now(),
-        folder=f"runs/{first.pk + 100}",
-    )
-    judged = HELD_OUT | {"comparisons_sha256": "same"}
-    for one, accuracy in ((first, 0.683), (run, 0.5)):
-        one.folder = one.folder or f"runs/{one.pk}"
-        one.metrics = {"held_out": judged | {"accuracy": accuracy}}
-        one.save()
-        folder = process.run_folder(one)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        folder.write_judgements((f"{n}", 6 * accuracy, 6) for n in range(9))
-        for step in (10, 20, 30):
-            folder.append_metric_line({"step": step, "loss": 6 / step, "accuracy": 0.6})
-            folder.append_evaluation({"step": step, "log_loss": 0.7, "accuracy": accuracy})
-    for score in first.scores.all():
-        Score.objects.create(run=run, response_id=score.response_id, reward=-score.reward)
-    for agreement in first.agreements.all():
-        PromptAgreement.objects.create(
-            run=run, prompt_id=agreement.prompt_id, comparisons=6, against=5, disagreement=5 / 6,
-            held_out=True,
-        )  # fmt: skip
-    return run
-
-
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_every_page_fits_a_phone_and_a_wide_screen(
     colours: Any, live_server: Any, sign_in_as: As, manager: Member, scored: TrainingRun
@@ -135,158 +64,6 @@ def test_every_page_fits_a_phone_and_a_wide_screen(
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == {"light": "rgb(247, 246, 243)", "dark": "rgb(22, 22, 24)"}[colours]
-
-
-def test_the_header_fits_at_every_width_and_names_the_project(
-    live_server: Any, sign_in_as: As, manager: Member, scored: TrainingRun
-) -> None:
-    Project.objects.update(name="The answers of our support to customers from abroad")
-    page = sign_in_as(manager)
-    for width in (1440, 1200, 1024, 900, 760, 390, 320):
-        page.set_viewport_size({"width": width, "height": 844})
-        for path in ("", "labelling/", "settings/"):
-            page.goto(f"{live_server.url}/projects/kitchen/{path}")
-            header = page.locator("header.top")
-            expect(header.locator(".project-name")).to_be_in_viewport(ratio=1)
-            assert header.evaluate("top => top.scrollWidth <= top.clientWidth"), (width, path)
-            assert header.evaluate("top => top.offsetHeight") < 56, (width, path)
-
-
-def test_every_page_begins_at_the_edge_of_the_header(
-    live_server: Any, sign_in_as: As, manager: Member, scored: TrainingRun
-) -> None:
-    page = sign_in_as(manager)
-    for width in (1900, 1280):
-        page.set_viewport_size({"width": width, "height": 844})
-        edges = {}
-        for path in ("", "people/", "runs/", "runs/new/", "settings/", "agreement/", "uploads/"):
-            page.goto(f"{live_server.url}/projects/kitchen/{path}")
-            heading = page.get_by_role("heading", level=1).bounding_box()
-            brand = page.locator(".brand").bounding_box()
-            assert heading
-            assert brand
-            edges[path] = (round(heading["x"]), round(brand["x"]))
-        assert len(set(chain.from_iterable(edges.values()))) == 1, (width, edges)
-
-
-@pytest.mark.parametrize("width", [390, 1280])
-def test_the_menu_is_used_by_keyboard(
-    live_server: Any, sign_in_as: As, manager: Member, width: int
-) -> None:
-    page = sign_in_as(manager)
-    page.set_viewport_size({"width": width, "height": 844})
-    page.goto(f"{live_server.url}/projects/kitchen/")
-    menu, others = ("Menu", "Kitchen") if width == 390 else ("Quality", "Data")
-    summary = page.locator("header summary:visible", has_text=menu)
-    opened = page.locator("header details[open]:visible")
-    page.locator("header summary:visible", has_text=others).press("Enter")
-    expect(opened).to_have_count(1)
-    summary.press("Enter")
-    expect(opened).to_have_count(1)  # the other one closes
-    page.keyboard.press("ArrowDown")
-    expect(opened.get_by_role("link").first).to_be_focused()
-    page.keyboard.press("Escape")
-    expect(opened).to_have_count(0)
-    expect(summary).to_be_focused()
-    page.keyboard.press("Enter")
-    while not page.evaluate("document.activeElement.textContent").endswith("Disagreements"):
-        page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Disagreements")).to_be_visible()
-    page.locator("header summary:visible", has_text=menu).click()
-    expect(opened.locator("[aria-current]")).to_have_text("Disagreements")
-    page.mouse.click(width / 2, 600)
-    expect(opened).to_have_count(0)
-
-
-def test_the_header_switches_between_projects(
-    live_server: Any, sign_in_as: As, manager: Member
-) -> None:
-    attic = Project.objects.create(name="Attic", slug="attic")
-    Member.objects.create(project=attic, user=manager.user, name="manager", role="manager")
-    page = sign_in_as(manager)
-    page.goto(f"{live_server.url}/projects/kitchen/people/")
-    from_menu(page, "Kitchen", "Attic").click()
-    expect(page.locator(".project-name")).to_have_text("Attic")
-
-
-def test_the_menus_work_without_scripts(
-    live_server: Any, sign_in_as: As, manager: Member, browser: Browser
-) -> None:
-    cookies = sign_in_as(manager).context.cookies()
-    page = browser.new_context(java_script_enabled=False).new_page()
-    page.context.add_cookies(cookies)  # type: ignore[arg-type]
-    page.goto(f"{live_server.url}/projects/kitchen/")
-    from_menu(page, "Project", "People").click()
-    expect(page.get_by_role("heading", name="People")).to_be_visible()
-    from_menu(page, "Kitchen", "All projects").click()
-    expect(page.get_by_role("heading", name="Projects")).to_be_visible()
-    page.context.close()
-
-
-def test_the_palette_finds_pages_and_runs_by_keyboard(
-    live_server: Any, sign_in_as: As, manager: Member, scored: TrainingRun
-) -> None:
-    page = sign_in_as(manager)
-    page.goto(f"{live_server.url}/projects/kitchen/labelling/")
-    page.wait_for_load_state()  # the keys are a script's
-    page.keyboard.press("Control+k")
-    palette = page.get_by_role("dialog", name="Find")
-    field = palette.get_by_role("combobox")
-    expect(field).to_be_focused()
-    chosen = palette.locator("[aria-selected=true]")
-    expect(chosen).to_have_text("Overview")
-    page.keyboard.type("run")
-    expect(chosen).to_contain_text("Runs")
-    expect(palette.get_by_role("group", name="Runs")).to_contain_text(scored.title)
-    page.keyboard.press("ArrowUp")
-    expect(chosen).to_contain_text(scored.title)
-    expect(field).to_have_attribute("aria-activedescendant", chosen.get_attribute("id") or "")
-    page.keyboard.press("ArrowDown")
-    expect(chosen).to_contain_text("Runs")
-    page.keyboard.press("Escape")
-    expect(palette).not_to_be_visible()
-    page.keyboard.press("Meta+k")
-    page.keyboard.type("agree")
-    expect(chosen).to_contain_text("Agreement")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Agreement", level=1)).to_be_visible()
-
-
-def test_the_palette_opens_from_the_header_and_the_menu(
-    live_server: Any, sign_in_as: As, manager: Member, prompt: Prompt
-) -> None:
-    page = sign_in_as(manager)
-    palette = page.get_by_role("dialog", name="Find")
-    for width in (1280, 390):
-        page.set_viewport_size({"width": width, "height": 844})
-        page.goto(f"{live_server.url}/projects/kitchen/people/")
-        page.wait_for_load_state()
-        if width == 390:
-            from_menu(page, "Menu", "Find").click()
-        else:
-            page.locator("header").get_by_role("link", name="Find").click()
-        page.keyboard.type("sky blue")
-        expect(palette.get_by_role("option", name="Why is the sky blue?")).to_be_visible()
-        palette.get_by_role("button", name="Close").click()
-        expect(palette).not_to_be_visible()
-    page.goto(f"{live_server.url}/projects/kitchen/find/?q=sky+blue")  # without scripts
-    page.get_by_role("main").get_by_role("link", name="Why is the sky blue?").click()
-    expect(page.get_by_role("heading", name="Prompt", level=1)).to_be_visible()
-
-
-def test_a_chosen_appearance_stays(live_server: Any, page: Page) -> None:
-    page.emulate_media(color_scheme="light")
-    page.goto(f"{live_server.url}/sign-in/")
-    choice = page.get_by_role("group", name="Appearance")
-    for appearance in ("System", "Light", "Dark"):
-        button = choice.get_by_role("button", name=appearance)
-        button.click()
-        expect(button).to_have_attribute("aria-pressed", "true")
-    page.reload()
-    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert background == "rgb(22, 22, 24)"
-    expect(choice.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
 
 
 def test_hostile_text_does_nothing_and_is_shown(

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from labelapp.models import Member, State, TrainingRun
 from tests.browser.conftest import As
-from tests.browser.test_pages import scored, second_run, start_run
+from tests.browser.finished_runs import scored, second_run, start_run
 from tests.conftest import AddPrompt, AddRanking
 
 __all__ = ["scored"]  # a fixture

@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 
 from labelapp.models import Member, Prompt, PromptAgreement, Score, State, TrainingRun
 from tests.browser.conftest import As
+from tests.browser.finished_runs import start_run
 from tests.browser.ranking_page import RankingPage
-from tests.browser.test_pages import start_run
 
 EXACT = "**Bold** x*2*3\n\n  *leading*, trailing  \nzero\u200bwidth\tend\r\n"
 RESPONSES = (EXACT, "# A heading", "abc \u202egnp.exe\u202c def", "no\u00a0break")
