@@ -4,12 +4,18 @@ import csv
 import io
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from labelapp.exporting.writer import export_lines
+from labelapp.importing.importer import import_lines
+from labelapp.labelling import submissions
+from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
+    Assignment,
     Member,
     Placement,
     Project,
@@ -19,6 +25,8 @@ from labelapp.models import (
     hash_responses,
     hash_text,
 )
+from tests.labelapp.exporting.archived import numbers
+from training.formats.ranking_file import BadLine, open_ranking_file
 from training.rankings import prompt_hash
 
 THREE = ("Scattering.", "Paint.", "The sea.")
@@ -71,3 +79,31 @@ def rank(prompt: Prompt, member: Member, responses: list[Response], ranks: list[
     for response, place in zip(responses, ranks, strict=True):
         Placement.objects.create(ranking=ranking, response=response, rank=place)
     return ranking
+
+
+def archive(project: Project) -> str:
+    return "".join(export_lines(project, "jsonl", all_versions=True))
+
+
+def import_text(project: Project, text: str, path: Path) -> list[str]:
+    """Import lines, and return the reasons of the bad ones."""
+    path.write_bytes(text.encode())
+    bad: list[BadLine] = []
+    with open_ranking_file(str(path)) as file:
+        import_lines(project, file, report=bad.append, skip_bad_lines=True)
+    return [line.reason for line in bad]
+
+
+def empty() -> Project:
+    return Project.objects.create(name="To", slug=f"to-{next(numbers)}")
+
+
+def needed(project: Project) -> list[tuple[int, int]]:
+    queue = project.prompts.order_by("pk")
+    return list(queue.values_list("rankings_wanted", "rankings_needed"))
+
+
+def verdict(assignment: Assignment, *ranks: int, note: str = "") -> RankingInput:
+    """Return a ranking of the responses in the order shown."""
+    letters = submissions.letters(assignment)
+    return RankingInput(dict(zip(letters, ranks, strict=True)), note=note)
