@@ -96,7 +96,7 @@ def test_a_given_value_beats_the_backbones():
         ),
         (
             {"backbone": "pretrained", "freeze": "2", "lora_rank": 4},
-            "freeze is not for LoRA, .* got 2 with lora_rank 4",
+            "freeze cannot be combined with LoRA, .* got 2 with lora_rank 4",
         ),
         (
             {"backbone": "rnn", "gradient_checkpointing": "on"},
@@ -104,13 +104,16 @@ def test_a_given_value_beats_the_backbones():
         ),
         ({"folds": 1}, "folds must be 0 or at least 2, and split below it, got 1 with split 0"),
         ({"folds": 3, "split": 3}, "split below it, got 3 with split 3"),
-        ({"ties": "davidson", "margin": 1}, "margin is not for ties davidson, .* got 1.0"),
+        (
+            {"ties": "davidson", "margin": 1},
+            "margin cannot be combined with ties davidson, .* got 1.0",
+        ),
         (
             {"loss": "plackett-luce", "ties": "half"},
-            "leaves ties out: ties drop, not half",
+            "has no ties: ties must be drop, got half",
         ),
-        ({"loss": "plackett-luce", "margin": 1}, "margin is of comparisons, .* got 1.0"),
-        ({"loss": "plackett-luce", "label_smoothing": 0.1}, "label_smoothing is of comparisons"),
+        ({"loss": "plackett-luce", "margin": 1}, "margin changes the loss of comparisons, .* got 1.0"),
+        ({"loss": "plackett-luce", "label_smoothing": 0.1}, "label_smoothing changes the loss of comparisons"),
         ({"loss": "plackett-luce", "batching": "shuffled"}, "batching must be grouped, got shuf"),
         (
             {"aggregation": "majority", "held_out_by": "labeller"},

@@ -44,8 +44,8 @@ def check_together(config: Settings) -> None:
         )
     if config.lora_rank and config.freeze != "none":
         raise ValueError(
-            f"freeze is not for LoRA, which freezes the model itself, got {config.freeze} with"
-            f" lora_rank {config.lora_rank}"
+            "freeze cannot be combined with LoRA, which freezes the model itself,"
+            f" got {config.freeze} with lora_rank {config.lora_rank}"
         )
     if config.backbone != "pretrained" and config.gradient_checkpointing == "on":
         raise ValueError(
@@ -55,8 +55,8 @@ def check_together(config: Settings) -> None:
         raise ValueError(f"sharding fsdp is for backbone pretrained, got {config.backbone}")
     if config.sharding == "fsdp" and config.optimizer in ("adafactor", "muon"):
         raise ValueError(
-            "sharding fsdp is for optimizer adam, adamw, sgd or rmsprop, which look at each"
-            f" number of a weight by itself; got {config.optimizer}"
+            "sharding fsdp needs an element-wise optimizer (adam, adamw, sgd or rmsprop),"
+            f" got {config.optimizer}"
         )
     if config.backbone == "pretrained" and not config.model:
         raise ValueError("model must be the name or the folder of a model, got ''")
@@ -81,13 +81,13 @@ def check_objective(config: Settings) -> None:
     """Raise ValueError for settings of the loss that do not go together."""
     if config.ties == "davidson" and config.margin:
         raise ValueError(
-            "margin is not for ties davidson, which learns how far apart a better response is,"
+            "margin cannot be combined with ties davidson, which learns that distance itself,"
             f" got {config.margin}"
         )
     if config.loss != "plackett-luce":
         return
     if config.ties != "drop":
-        raise ValueError(f"loss plackett-luce leaves ties out: ties drop, not {config.ties}")
+        raise ValueError(f"loss plackett-luce has no ties: ties must be drop, got {config.ties}")
     if config.batching != "grouped":
         raise ValueError(
             "loss plackett-luce is of the order as a whole: batching must be grouped,"
@@ -96,6 +96,6 @@ def check_objective(config: Settings) -> None:
     for name in ("margin", "label_smoothing"):
         if getattr(config, name):
             raise ValueError(
-                f"{name} is of comparisons, and loss plackett-luce has none;"
+                f"{name} changes the loss of comparisons, which loss plackett-luce does not have;"
                 f" it must be 0, got {getattr(config, name)}"
             )

@@ -137,7 +137,7 @@ def check_details(data: Mapping[str, Any], ids: Collection[str]) -> RankingDetai
     if not details.current and version is None:
         raise ValueError("is not current and has no version")
     if origin == "repeated" and details.current:
-        raise ValueError("is a repeated ranking that is current, which none is")
+        raise ValueError("is a repeated ranking that is marked as current")
     if details.control and (details.control == "repeat") != (origin == "repeated"):
         raise ValueError("has the origin repeated or the control repeat, but not both")
     return details
@@ -172,8 +172,7 @@ def check_state(data: Mapping[str, Any], ids: Collection[str]) -> PromptState | 
     if state.slots > (state.wanted or 0):
         raise ValueError(
             f"wants {counted(state.wanted or 0, 'ranking')} and has "
-            f"{counted(state.slots, 'task')} with one; say how many it wants, or of the "
-            "others that they are surplus"
+            f"{counted(state.slots, 'task')} with one; raise wanted, or mark the others as surplus"
         )
     return state
 

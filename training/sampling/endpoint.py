@@ -184,7 +184,9 @@ class Endpoint:
         if code == 404:
             return UserError(f"{self.url} has no model {self.arguments.model!r}, or is not there")
         if 300 <= code < 400:
-            return UserError(f"{self.url} leads elsewhere (status {code}): give the last address")
+            return UserError(
+                f"{self.url} redirects elsewhere (status {code}): give the final address"
+            )
         said = self.words(answer)
         if code == 402 or "insufficient_quota" in said:
             return UserError(f"{self.url} has no quota left for this key")

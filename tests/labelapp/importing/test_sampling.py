@@ -402,7 +402,7 @@ def test_the_key_comes_from_the_environment_and_shows_nowhere(
     [
         (401, "refuses a request without a key; put one into the environment variable OPENAI_API"),
         (404, "has no model 'gpt', or is not there"),
-        (307, "leads elsewhere (status 307): give the last address"),
+        (307, "redirects elsewhere (status 307): give the final address"),
         (200, "does not answer as OpenAI's chat completions do"),
     ],
 )

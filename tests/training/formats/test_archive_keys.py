@@ -104,7 +104,7 @@ BAD_RANKINGS: list[tuple[dict[str, Any], str]] = [
         {"origin": "elsewhere"},
         "has an origin that is none of here, imported, adjudicated",
     ),
-    ({"origin": "repeated"}, "is a repeated ranking that is current, which none is"),
+    ({"origin": "repeated"}, "is a repeated ranking that is marked as current"),
     ({"control": "repeat"}, "has the origin repeated or the control repeat, but not both"),
     ({"created_at": "2026-03-01T12:00"}, "has a created_at that is not a moment with its time"),
     ({"created_at": 1772366400}, "has a created_at that is not a moment with its time"),
@@ -134,7 +134,7 @@ BAD_PROMPTS: list[tuple[dict[str, Any], str]] = [
     ({"tasks": [task(shown=["a"])]}, "has 1 response shown; 2 to 9 can be"),
     ({"tasks": [task(skipped_at=AT)]}, "has a task of 'ann' that is skipped and ranked, or has no"),
     ({"tasks": [task(), task()]}, "has two tasks of 'ann'"),
-    ({"tasks": [task(submitted_at=AT)]}, "wants 0 rankings and has 1 task with one; say how"),
+    ({"tasks": [task(submitted_at=AT)]}, "wants 0 rankings and has 1 task with one; raise wanted"),
     ({"comments": [comment(text="")]}, "has a comment without by, at or text"),
     ({"comments": [comment(by="x" * 151)]}, "has a comment's author of more than 150 characters"),
 ]
