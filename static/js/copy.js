@@ -4,7 +4,7 @@ const COPIED = gettext("Copied.");
 const SELECTED = gettext("It is selected: copy it with Ctrl+C, or ⌘C on a Mac.");
 
 /**
- * Whether the text is in the clipboard now. Browsers lend theirs to https and to this machine only.
+ * Copy a text, and return whether that worked: browsers allow it over https and on this machine.
  * @param {string} text
  */
 async function copied(text) {

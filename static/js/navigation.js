@@ -1,7 +1,7 @@
 /** The header's menus, and rows of links that are wider than the screen. */
 
 /**
- * Name the ends behind which there is more: the style sheet lets them fade.
+ * Mark the ends beyond which there is more to scroll to; the style sheet fades them out.
  * @param {HTMLElement} nav
  */
 function mark(nav) {
@@ -29,7 +29,7 @@ function close(kept) {
   }
 }
 
-// Opening one closes the others: browsers that know the name of a group of details do so themselves.
+// Opening one closes the others. Browsers that support named groups of details do so themselves.
 document.addEventListener(
   "toggle",
   (event) => {

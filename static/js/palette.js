@@ -64,7 +64,7 @@ if (dialog instanceof HTMLDialogElement && field && list) {
     }
   });
 
-  // What is found for other words begins at its first entry.
+  // New results start at their first entry.
   list.addEventListener("htmx:afterSwap", () => choose(options()[0]));
 
   dialog.addEventListener("click", (event) => {

@@ -58,7 +58,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     clear();
   }
 });
-// A second failure is said again, so what was said before a new attempt goes.
+// Clear the message before a new attempt, so that a second failure is announced again.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt instanceof HTMLFormElement) clear();
 });
@@ -66,7 +66,7 @@ for (const failure of ["htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(failure, (event) => isSilent(event) || show(UNREACHABLE));
 }
 
-// Signing in again in another tab makes a new token; the page goes on with the cookie's.
+// Signing in again in another tab changes the CSRF token: send the one in the cookie.
 document.addEventListener("htmx:configRequest", (event) => {
   const known = token();
   if (!known) return;
@@ -76,8 +76,8 @@ document.addEventListener("htmx:configRequest", (event) => {
   }
 });
 
-// What a reader has unfolded stays so when the part around it is fetched again; another task begins
-// with its own folds.
+// Keep unfolded what the reader has unfolded when the part around it is fetched again. Another task
+// begins with its own folds.
 /** @type {string[]} */
 let unfolded = [];
 document.addEventListener("htmx:beforeSwap", (event) => {
@@ -91,7 +91,7 @@ document.addEventListener("htmx:afterSwap", () => {
 
 region?.querySelector("button")?.addEventListener("click", clear);
 
-// A second click would ask for the same account again, which is not free any more.
+// A second click would ask for an account whose name the first one has just taken.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!(form instanceof HTMLFormElement) || !("once" in form.dataset)) return;

@@ -48,7 +48,7 @@ export function forget() {
 }
 
 /**
- * What htmx has sent in vain is sent again. Returns whether it will be.
+ * Send a refused request of htmx again after a while. Returns whether it will be sent.
  * @param {Element} elt
  * @param {XMLHttpRequest} xhr
  * @param {() => void} send

@@ -50,8 +50,8 @@ export class Guidelines {
   }
 
   /**
-   * Whether this is the first task of its labeller. The next one is fetched before the first is
-   * stored, and believes it too.
+   * Return whether this is its labeller's first task. The page of the next one says so as well,
+   * because it is fetched before the first is stored.
    * @param {HTMLFormElement} form
    */
   #recallFirst(form) {

@@ -29,8 +29,8 @@ const KEYS = {
 };
 
 /**
- * Whether Enter means what is in focus. A lane with nothing picked has nothing to do with it: after
- * a ranking by clicks that is where the focus stands.
+ * Return whether Enter presses the focused element. It does not press a lane while nothing is
+ * picked: that is where the focus is after ranking by clicks.
  * @param {Element | null} focused
  * @param {Task} task
  */
@@ -40,9 +40,9 @@ function isButton(focused, task) {
 }
 
 /**
- * The rank that Shift with a digit is about. What tells is the key's place on the keyboard: what
- * is written on it beside the digit differs. On keyboards that need Shift for the digit itself, as
- * the French ones do, it is the other way round.
+ * Return the rank that Shift with a digit means. The key's place on the keyboard tells, because
+ * the character that Shift gives depends on the layout. On keyboards that need Shift for the digit
+ * itself, such as French ones, it is the key without Shift.
  * @param {KeyboardEvent} event
  * @returns {number | null}
  */

@@ -187,8 +187,8 @@ function goOn() {
 document.addEventListener("keydown", (event) => {
   if (task) press(event, task);
 });
-// Before htmx and the browser see it: an incomplete ranking does not go out, nor one twice, nor
-// one while that before it is on its way.
+// Runs before htmx and the browser: an incomplete ranking is not sent, nor is one sent twice, or
+// while the one before it is still on its way.
 document.addEventListener(
   "submit",
   (event) => {

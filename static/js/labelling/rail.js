@@ -40,7 +40,7 @@ export class Rail {
   }
 
   /**
-   * Offer the places between ranks: only where something is pushed, or passed at the end.
+   * Show the places between ranks at which inserting the letter would change the order.
    * @param {string | null} letter the one that is picked or dragged
    */
   #drawBetweens(letter) {
@@ -130,7 +130,8 @@ export class Rail {
   }
 
   /**
-   * A click on a chip in a lane, while another is picked, means that lane: it makes a tie.
+   * Return whether a click picks this chip. While another chip is picked, a click on a chip in a
+   * lane counts as a click on the lane, and makes a tie.
    * @param {HTMLElement} chip
    */
   #picks(chip) {
@@ -179,8 +180,8 @@ export class Rail {
   };
 
   /**
-   * What counts is the place under the pointer at the end: Sortable itself looks only now and then,
-   * and misses a quick movement.
+   * Use the place under the pointer at the end of the drag. Sortable itself looks only now and
+   * then, and misses a quick movement.
    * @param {{ item: HTMLElement, from: HTMLElement, originalEvent: MouseEvent | TouchEvent }} event
    */
   #dragged({ item, from, originalEvent }) {

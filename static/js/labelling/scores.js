@@ -3,7 +3,7 @@
 /** @typedef {import("./ranking.js").Ranking} Ranking */
 
 /**
- * The first two responses of which the one with the higher score has the worse rank.
+ * Return the first two responses of which the one with the higher score has the worse rank.
  * @param {Ranking} ranking
  * @returns {[string, string] | undefined} the higher score first
  */

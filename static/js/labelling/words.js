@@ -1,5 +1,5 @@
 /**
- * Which words of two texts only one of them has, and where their spaces differ. The sources are
+ * Find the words that only one of two texts has, and where their spaces differ. The sources are
  * compared; in formatted texts, the words are marked where formatting shows them, and a formula is
  * marked as a whole.
  */
