@@ -73,15 +73,6 @@ class RankingCounts(NamedTuple):
         return self.against / self.comparisons
 
 
-def count_comparisons(rankings: Sequence[MeasuredRanking]) -> tuple[int, int]:
-    """Return the comparisons between a prompt's rankings, and those against each other.
-
-    Every two labellers are compared on every pair of responses that both ranked apart: if f order a
-    pair one way and g the other way, f·g comparisons are against each other.
-    """
-    return of_prompt(rankings, count_each(rankings))
-
-
 def of_prompt(
     rankings: Sequence[MeasuredRanking], each: Sequence[tuple[int, int]]
 ) -> tuple[int, int]:
@@ -94,7 +85,9 @@ def of_prompt(
 def count_each(rankings: Sequence[MeasuredRanking]) -> list[tuple[int, int]]:
     """Return each ranking's comparisons with the others that count, and those against it.
 
-    Rankings of different responses by the same labeller are not compared.
+    Every two labellers are compared on every pair of responses that both ranked apart: if f order a
+    pair one way and g the other way, f·g comparisons are against each other. Rankings of different
+    responses by the same labeller are not compared.
     """
     sides: defaultdict[tuple[int, int], tuple[list[int], list[int]]]
     sides = defaultdict(lambda: ([], []))

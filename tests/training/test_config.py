@@ -112,8 +112,14 @@ def test_a_given_value_beats_the_backbones():
             {"loss": "plackett-luce", "ties": "half"},
             "has no ties: ties must be drop, got half",
         ),
-        ({"loss": "plackett-luce", "margin": 1}, "margin changes the loss of comparisons, .* got 1.0"),
-        ({"loss": "plackett-luce", "label_smoothing": 0.1}, "label_smoothing changes the loss of comparisons"),
+        (
+            {"loss": "plackett-luce", "margin": 1},
+            "margin changes the loss of comparisons, .* got 1.0",
+        ),
+        (
+            {"loss": "plackett-luce", "label_smoothing": 0.1},
+            "label_smoothing changes the loss of comparisons",
+        ),
         ({"loss": "plackett-luce", "batching": "shuffled"}, "batching must be grouped, got shuf"),
         (
             {"aggregation": "majority", "held_out_by": "labeller"},

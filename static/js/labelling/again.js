@@ -6,7 +6,7 @@
 const TRIES = 60; // five minutes of a server that asks for five seconds
 const DEFAULT_SECONDS = 5;
 
-export const SENT_AGAIN = gettext("It is sent again by itself.");
+const SENT_AGAIN = gettext("It is sent again by itself.");
 
 /** @type {WeakMap<Element, number>} by the element that sends */
 const tries = new WeakMap();
@@ -18,7 +18,7 @@ const waiting = new Map();
  * @param {number} status
  * @param {string | null} retryAfter
  */
-export function pause(status, retryAfter) {
+function pause(status, retryAfter) {
   if (status !== 503) return null;
   return 1000 * (Number(retryAfter) || DEFAULT_SECONDS);
 }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from labelapp.models import Disagreement, Member, Origin, Project, Role
 from labelapp.quality import disagreements
 from labelapp.quality.coefficients import measure
-from labelapp.quality.disagreements import Recorder, count_comparisons
+from labelapp.quality.disagreements import Recorder, count_each, of_prompt
 from labelapp.quality.rankings import MeasuredRanking, rankings_by_prompt
 from tests.conftest import AddPrompt, AddRanking, join
 from tests.waiting import PATIENCE
@@ -39,6 +39,10 @@ def stored(project: Project) -> list[tuple[int, int, int, float]]:
 
 
 # Counting
+
+
+def count_comparisons(rankings: list[MeasuredRanking]) -> tuple[int, int]:
+    return of_prompt(rankings, count_each(rankings))
 
 
 @pytest.mark.parametrize(
