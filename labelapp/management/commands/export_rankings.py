@@ -26,6 +26,7 @@ from labelapp.management.options import get_project
 from labelapp.models import Project
 from training.formats.lines import RankingFileError
 from training.formats.tables import write_table
+from training.plural import counted
 from training.rankings import Aggregation
 
 
@@ -133,7 +134,7 @@ def show(prompts: Iterable[ExportedPrompt], *, total: int, name: str) -> Iterabl
 
 def describe(contents: Contents, path: Path, seconds: float) -> str:
     """Return a summary of an export."""
-    counts = {name: f"{count:,} {name}" for name, count in contents.counts().items()}
+    counts = {n: counted(count, n.removesuffix("s")) for n, count in contents.counts().items()}
     return (
         f"Exported {counts['rankings']} ({counts['comparisons']}) by {counts['labellers']}, of "
         f"{counts['prompts']} with {counts['responses']}, in {seconds:.1f} s: "

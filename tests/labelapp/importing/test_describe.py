@@ -45,7 +45,7 @@ def test_a_file_that_cannot_be_read_is_named(project: Project, tmp_path: Path) -
 
 def test_a_file_is_described_and_nothing_is_stored(project: Project, path: Path) -> None:
     out = printed("describe", str(path))
-    assert "2 rankings, 0 prompts without one, 1 bad line\n" in out
+    assert "2 rankings, 0 prompts without a ranking, 1 bad line\n" in out
     for line in (
         "  read as: pairs of a better and a worse response (2 of 3)",
         "  prompt: question",
