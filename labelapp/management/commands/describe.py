@@ -44,7 +44,8 @@ class Command(BaseCommand):
             raise CommandError(file_problem(options["file"], error)) from error
         good = lines - bad_lines
         self.stdout.write(
-            f"{counted(rankings, 'ranking')}, {counted(good - rankings, 'prompt')} without a ranking, "
+            f"{counted(rankings, 'ranking')}, "
+            f"{counted(good - rankings, 'prompt')} without a ranking, "
             f"{counted(bad_lines, 'bad line')}"
         )
         self.stdout.write("\n".join(lines_of(file.reading)))
