@@ -1,4 +1,4 @@
-"""How sure a model is of its rewards: a Laplace approximation of its last layer.
+"""Estimate how sure a model is of its rewards, by a Laplace approximation of its last layer.
 
 The reward is linear in the features of the last layer. Their weights w have a Gaussian posterior
 (MacKay 1992, Neural Computation 4 (3), pages 448-472; of a network's last layer: Daxberger et al.,
