@@ -60,8 +60,8 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-dev chromium
 	$(VENV)/bin/pytest $(TOGETHER)
-	TEST_DATABASE=postgresql $(VENV)/bin/pytest $(TOGETHER) -m database --ignore tests/browser
-	TEST_DATABASE=postgresql $(VENV)/bin/pytest tests/browser/test_second_machine.py
+	TEST_DATABASE=postgresql $(VENV)/bin/pytest $(TOGETHER) -m database \
+		tests/browser/test_second_machine.py tests/labelapp tests/training tests/test_*.py
 
 # The browser tests use a Chromium that is there (or the one that CHROMIUM names), else install one.
 # Its headless shell opens no window, which halves the processor time of a test.

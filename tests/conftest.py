@@ -40,6 +40,7 @@ AddRanking = Callable[..., Ranking]
 
 # So that no process has a long file to itself in the end, while the others have nothing to do.
 LONGEST = (
+    "test_second_machine",
     "test_accessibility",
     "test_accessibility_campaign",
     "test_accessibility_labelling",

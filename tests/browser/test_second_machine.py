@@ -28,7 +28,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "examples" / "pandalm.jsonl.gz"
 PATIENT = 600_000.0  # milliseconds: a bound for the slowest machine, not a measure
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(
+        connection.vendor != "postgresql", reason="machines share a server, not a file of SQLite"
+    ),
+]
 
 
 def start_worker(queue: str, data_dir: Path, runs_dir: Path) -> "subprocess.Popen[bytes]":

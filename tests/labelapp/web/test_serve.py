@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -270,12 +270,13 @@ def test_a_granian_that_is_killed_takes_its_processes_along(
     wait_until(lambda: not is_running(web))
 
 
-@pytest.mark.parametrize("sent", ["silent", "half a head", "half a body"])
-def test_a_page_answers_while_64_connections_send_nothing(
-    served: "subprocess.Popen[bytes]", port: int, sent: str
+def test_a_page_answers_while_connections_send_nothing(
+    served: "subprocess.Popen[bytes]", port: int
 ) -> None:
     wait_until(lambda: answers(port))
-    with held_open(port, 64, SENT[sent]):
+    with ExitStack() as held:
+        for sent in ("silent", "half a head", "half a body"):
+            held.enter_context(held_open(port, 64, SENT[sent]))
         connection = Connection(port, session="", timeout=PATIENCE)
         for _ in range(10):
             assert connection.ask("GET", "/sign-in/").status == 200
