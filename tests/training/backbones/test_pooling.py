@@ -78,10 +78,19 @@ def test_an_encoder_reads_its_first_token_by_itself(bert):
     assert pooling_of(create(bert).model) == "cls"
 
 
-def test_a_model_trained_to_embed_texts_as_the_mean_reads_the_mean(bert):
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ({"pooling_mode_mean_tokens": True}, "mean"),
+        ({"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}, "cls"),
+        ({"pooling_mode": "mean"}, "mean"),
+        ({"pooling_mode": "cls"}, "cls"),
+    ],
+)
+def test_a_model_trained_to_embed_texts_as_the_mean_reads_the_mean(bert, written, read):
     (bert / "1_Pooling").mkdir()
-    (bert / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
-    assert pooling_of(create(bert).model) == "mean"
+    (bert / "1_Pooling" / "config.json").write_text(json.dumps(written))
+    assert pooling_of(create(bert).model) == read
     assert pooling_of(create(bert, "cls").model) == "cls"
 
 
