@@ -8,7 +8,12 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, BertConfig, ModernBertConfig, RobertaConfig
 
-from tests.training.backbones.test_families import BERT_IDS, ENCODER, save_folder
+from tests.training.backbones.test_families import (
+    BERT_IDS,
+    ENCODER,
+    check_last_layer,
+    save_folder,
+)
 from tests.training.tiny import random_examples, save_encoder_folder
 from training.backbones.choose import load_backbone
 from training.backbones.defaults import complete
@@ -48,6 +53,7 @@ def test_an_encoder_reads_what_it_is_told_to(bert, tmp_path, pooling):
     with torch.no_grad():
         torch.testing.assert_close(again.rewards(examples), backbone.rewards(examples))
     assert pooling_of(again.model) == pooling
+    check_last_layer(again, examples)
     assert str(tmp_path) not in (tmp_path / "saved" / "config.json").read_text()
 
 
