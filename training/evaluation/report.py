@@ -302,8 +302,8 @@ def _intervals(found: Mapping[str, Any]) -> str:
     return (
         f"Half of the held-out differences of rewards are known to within"
         f" {decimal(found['half_width'], 3)} (95%); half of them are larger than"
-        f" {decimal(found['lead'], 3)}. Wide intervals stand for what no ranking has told of, such as"
-        " rare words; what the last layer reads is taken as given."
+        f" {decimal(found['lead'], 3)}. Wide intervals stand for what no ranking has told of,"
+        " such as rare words; what the last layer reads is taken as given."
         + (
             " Probabilities that take them into account have an expected calibration error of"
             f" {decimal(scaling['calibration']['ece'], 3)} and a log loss of"
