@@ -262,8 +262,9 @@ def _partialled(found: Mapping[str, Any]) -> str:
     return (
         "The reward service also gives rewards without the part that length explains. On held-out"
         f" prompts from which that part was not learned, they correlate with characters by"
-        f" {decimal(found['spearman'])} (Spearman) and {decimal(found['pearson'])} (Pearson) within"
-        f" prompts. Their accuracy is {percent(found['accuracy'])}, a difference of {gain}."
+        f" {decimal(found['spearman'])} ({decimal(found['spearman_low'])} to"
+        f" {decimal(found['spearman_high'])}; Spearman) and {decimal(found['pearson'])} (Pearson)"
+        f" within prompts. Their accuracy is {percent(found['accuracy'])}, a difference of {gain}."
     )
 
 
