@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 from scipy.sparse import csr_array
 
+from benchmarks import intervals
 from training.errors import UserError
 from training.evaluation import posterior as laplace
 from training.evaluation.posterior import (
@@ -21,13 +22,11 @@ from training.selection import linear
 
 FEATURES, RESPONSES, NEW = 10, 5, 200
 SEEDS = 30
-SCALES = (1.0, 2.0, 3.0, 5.0, 10.0)
 
 
-def ranked(dice, truth, prompts, labellers=1, features=None):
-    """Comparisons of rankings drawn from Plackett and Luce's model, of responses with features."""
-    if features is None:
-        features = dice.normal(size=(prompts, RESPONSES, len(truth)))
+def ranked(dice, truth, prompts, labellers=1):
+    """Features of responses, and comparisons of rankings drawn from Plackett and Luce's model."""
+    features = dice.normal(size=(prompts, RESPONSES, len(truth)))
     rows = []
     for prompt, rewards in enumerate(features @ truth):
         for _ in range(labellers):
@@ -81,45 +80,11 @@ def test_intervals_hold_the_truth_as_often_as_they_say(labellers, is_ridge):
     assert 0.90 <= np.mean(found) <= 0.98
 
 
-WORDS = 1500
-
-
-def texts(dice, prompts):
-    """Rows of rare and common words, of length 1, as TF-IDF weights them."""
-    shares = 1 / np.arange(3, WORDS + 3)
-    counts = dice.poisson(40 * shares / shares.sum(), (prompts, RESPONSES, WORDS))
-    rows = np.log1p(counts) * -np.log(shares)
-    return rows / np.linalg.norm(rows, axis=2, keepdims=True)
-
-
-def coverage_of_words(seed, only_common):
-    """The share of new pairs whose true lead is in the 95 % interval."""
-    dice = np.random.default_rng(seed)
-    truth = dice.normal(size=WORDS) * 1.5
-    if only_common:
-        truth[100:] = 0
-    learned, judging, held_out = (
-        ranked(dice, truth, prompts, features=texts(dice, prompts)) for prompts in (150, 60, 60)
-    )
-    fits = [(np.full(WORDS, scale), weights_of(learned, np.full(WORDS, scale))) for scale in SCALES]
-    scales, weights = min(fits, key=lambda fit: loss(judging, fit[1]))  # as cross-validation does
-    found, _ = fit(learned, held_out, weights, scales)
-    new = texts(dice, NEW)
-    pairs = csr_array(new[:, 0] - new[:, 1])
-    deviations = np.sqrt(np.diagonal(found.covariance(pairs)))
-    return float((np.abs(pairs @ (weights - truth)) < 1.96 * deviations).mean())
-
-
-def loss(comparisons, weights):
-    margins = comparisons.differences_CF @ weights
-    return np.average(np.logaddexp(0, -margins), weights=comparisons.weight_C)
-
-
-@pytest.mark.parametrize(("only_common", "least"), [(False, 0.8), (True, 0.95)])
-def test_intervals_hold_the_truth_where_most_words_are_rare(only_common, least):
+@pytest.mark.parametrize(("common", "least"), [(intervals.WORDS, 0.8), (100, 0.95)])
+def test_intervals_hold_the_truth_where_most_words_are_rare(common, least):
     """Most of a new text is in directions that no comparison told of."""
-    found = [coverage_of_words(seed, only_common) for seed in range(6)]
-    assert np.mean(found) >= least
+    found = [intervals.simulate(seed, 1.5, common) for seed in range(intervals.SEEDS)]
+    assert np.mean([each.held for each in found]) >= least
 
 
 def test_the_size_of_weights_is_found_though_the_prior_is_wider():
