@@ -51,6 +51,10 @@ class Backbone(Protocol):
         """Return the weights (D,) that turn a last hidden state into a reward, if there are any."""
         ...
 
+    def head_rewards(self, last_BD: Tensor) -> Tensor:
+        """Return the rewards (B,) of last hidden states, without those of the linear parts."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write the weights, configuration, tokenizer and chat template to a folder."""
         ...

@@ -106,7 +106,8 @@ def remember_embeddings(backbone: Backbone, folder: Path) -> None:
 @torch.no_grad()
 def _digest(embedder: Embedder) -> str:
     """Return a SHA-256, in hex, of all that an embedding depends on but the text."""
-    found = hashlib.sha256(str(embedder.most).encode())
+    config = {**embedder.model.config.to_dict(), "transformers_version": ""}
+    found = hashlib.sha256(json.dumps([embedder.most, config], sort_keys=True).encode())
     for name, weight in sorted(embedder.state_dict().items()):
         found.update(name.encode())
         found.update(weight.cpu().contiguous().numpy().tobytes())

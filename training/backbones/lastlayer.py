@@ -16,9 +16,13 @@ from scipy.sparse import csr_array, hstack
 from sklearn.preprocessing import normalize
 
 from training.backbones.backbone import Backbone
-from training.backbones.features import PodiumFeaturesForSequenceClassification, Words
+from training.backbones.features import (
+    PodiumFeaturesForSequenceClassification,
+    Vocabulary,
+    Words,
+)
 from training.backbones.textfeatures import Text, features, word_counts
-from training.data.examples import Example
+from training.data.examples import Example, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,30 @@ class LastLayer:
         return {name: len(weights) for name, weights in self.weights.items()}
 
     @torch.no_grad()
-    def rows(self, examples: Sequence[Example]) -> csr_array:
-        """Return the features (B, F) of all responses, in order."""
+    def read(self, examples: Sequence[Example]) -> tuple[NDArray[np.float64], csr_array]:
+        """Return the rewards (B,) and the features (B, F) of all responses, in order."""
+        parts = self._linear(examples)
+        weights = list(self.weights.values())[: len(parts)]
+        rewards_B = np.zeros(sum(len(example.responses) for example in examples))
+        for rows_BF, weights_F in zip(parts, weights, strict=True):
+            rewards_B += rows_BF @ weights_F
+        hidden_BD = self.backbone.last_hidden(examples)
+        if hidden_BD is not None:
+            rewards_B += as_array(self.backbone.head_rewards(hidden_BD))
+            parts.append(csr_array(as_array(hidden_BD)))
+        return rewards_B, csr_array(hstack(parts, format="csr"))
+
+    def _linear(self, examples: Sequence[Example]) -> list[csr_array]:
+        """Return the features (B, ...) of each linear part of a model that has any."""
         parts: list[csr_array] = []
         model = self.backbone.model
         if isinstance(model, PodiumFeaturesForSequenceClassification):
-            prompts, responses = texts_of(model, examples)
+            prompts: list[Text] = []
+            responses: list[Text] = []
+            for example in examples:
+                asked, answers = texts_of(model.vocabulary, example.prompt, example.responses)
+                prompts += [asked] * len(answers)
+                responses += answers
             named = torch.tensor(list(map(features, prompts, responses)), device=model.device)
             parts.append(csr_array(as_array(model.named.standardised(named))))
             if model.words is not None:
@@ -64,10 +86,7 @@ class LastLayer:
             if model.embedder is not None and model.embedded is not None:
                 embedded = model.embedded.standardised(model.embedder(prompts, responses))
                 parts.append(csr_array(as_array(embedded)))
-        hidden = self.backbone.last_hidden(examples)
-        if hidden is not None:
-            parts.append(csr_array(as_array(hidden)))
-        return csr_array(hstack(parts, format="csr"))
+        return parts
 
 
 def as_array(tensor: torch.Tensor) -> NDArray[np.float64]:
@@ -81,14 +100,11 @@ def used(words: Words) -> NDArray[np.int64]:
 
 
 def texts_of(
-    model: PodiumFeaturesForSequenceClassification, examples: Sequence[Example]
-) -> tuple[list[Text], list[Text]]:
-    """Return the prompt's text of each response, and its own."""
-    prompts, responses = [], []
-    for example in examples:
-        prompts += [Text(model.vocabulary.text(example.prompt))] * len(example.responses)
-        responses += [Text(model.vocabulary.text(response)) for response in example.responses]
-    return prompts, responses
+    vocabulary: Vocabulary, prompt: Tokens, responses: Sequence[Tokens]
+) -> tuple[Text, list[Text]]:
+    """Return the texts of a prompt and of its responses, as the model reads them."""
+    asked, *answers = (Text(vocabulary.text(tokens)) for tokens in (prompt, *responses))
+    return asked, answers
 
 
 def word_rows(words: Words, responses: Sequence[Text]) -> csr_array:

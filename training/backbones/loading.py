@@ -136,7 +136,7 @@ def _load_without_dropout(
         ignore_mismatched_sizes=True,  # for a head with other labels; others are rejected below
     )
     refitted = {key for key, *_ in loading["mismatched_keys"]}
-    name_of_head, head = _head(model)
+    name_of_head, head = reward_head(model)
     if strange := [key for key in refitted if not key.startswith(name_of_head.split(".")[0])]:
         raise UserError(f"model {name} cannot be loaded: {strange[0]} has an unexpected shape")
     new = refitted | set(loading["missing_keys"])
@@ -156,7 +156,7 @@ def _configs(config: Any) -> list[Any]:
     return [config] if text is config else [config, text]
 
 
-def _head(model: PreTrainedModel) -> tuple[str, nn.Linear]:
+def reward_head(model: PreTrainedModel) -> tuple[str, nn.Linear]:
     """Return the name and the module of the last linear layer with one output."""
     heads = [
         (name, module)

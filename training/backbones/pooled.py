@@ -74,12 +74,21 @@ class PodiumPooledForSequenceClassification(PreTrainedModel):
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
+        logits_B1 = self.head_rewards(self.read(input_ids, attention_mask))[:, None]
+        return SequenceClassifierOutput(logits=logits_B1) if return_dict else (logits_B1,)
+
+    def read(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the pooled hidden states (B, D), in float32 or better."""
         hidden_BTD = self.model(input_ids, attention_mask=attention_mask).last_hidden_state
         precision = torch.promote_types(hidden_BTD.dtype, torch.float32)
         with torch.autocast(hidden_BTD.device.type, enabled=False):
-            pooled_BD = self._pool(hidden_BTD.to(precision), attention_mask.to(hidden_BTD.device))
-            logits_B1 = nn.functional.linear(pooled_BD, self.reward.weight.to(precision))
-        return SequenceClassifierOutput(logits=logits_B1) if return_dict else (logits_B1,)
+            return self._pool(hidden_BTD.to(precision), attention_mask.to(hidden_BTD.device))
+
+    def head_rewards(self, pooled_BD: Tensor) -> Tensor:
+        """Return the rewards (B,) of pooled hidden states."""
+        with torch.autocast(pooled_BD.device.type, enabled=False):
+            weight_1D = self.reward.weight.to(pooled_BD.dtype)
+            return nn.functional.linear(pooled_BD, weight_1D).squeeze(-1)
 
     def _pool(self, hidden_BTD: Tensor, mask_BT: Tensor) -> Tensor:
         if self.config.pooling == "mean":

@@ -60,7 +60,10 @@ def trained_pooling(name: str, local: bool) -> Pooling:
             return "auto"
     if not file.is_file():
         return "auto"
-    return "mean" if _read_object(file).get("pooling_mode_mean_tokens") else "auto"
+    found = _read_object(file)
+    # The second name is that of newer versions of sentence-transformers.
+    is_mean = found.get("pooling_mode_mean_tokens") or found.get("pooling_mode") == "mean"
+    return "mean" if is_mean else "auto"
 
 
 def with_pooling(

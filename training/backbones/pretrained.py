@@ -26,9 +26,15 @@ from training.backbones.layout import (
     shared_row,
     shared_size,
 )
-from training.backbones.loading import load_pretrained, model_class, read_model_config
+from training.backbones.loading import (
+    load_pretrained,
+    model_class,
+    read_model_config,
+    reward_head,
+)
 from training.backbones.lora import merged_weights
 from training.backbones.onednn import use_onednn
+from training.backbones.pooled import PodiumPooledForSequenceClassification
 from training.backbones.pooling import is_causal
 from training.backbones.shared_prefix import (
     ATTENTION_KEYWORD,
@@ -118,10 +124,24 @@ class PretrainedBackbone:
         return scatter_rewards(rewards_B, examples)
 
     def last_hidden(self, examples: Sequence[Example]) -> Tensor | None:
-        return self._last_hidden(examples) if self.causal else None
+        if self.causal:
+            return self._last_hidden(examples)
+        if isinstance(self.model, PodiumPooledForSequenceClassification):
+            rows = padded_rows(examples, self.pad)
+            device = self.model.device
+            return self.model.read(rows.tokens_BT.to(device), rows.attention_BT.to(device))
+        return self._head_input(examples)
 
     def head_weights(self) -> Tensor | None:
-        return self.model.get_submodule("score").get_parameter("weight")[0] if self.causal else None
+        return self._linear_head().weight[0] if self._is_linear() else None
+
+    def head_rewards(self, last_BD: Tensor) -> Tensor:
+        if self.causal:
+            return self._head(last_BD)
+        if isinstance(self.model, PodiumPooledForSequenceClassification):
+            return self.model.head_rewards(last_BD)
+        rewards_B1: Tensor = self._linear_head()(last_BD)
+        return rewards_B1.float().squeeze(-1)
 
     def save(self, folder: Path) -> None:
         self.model.config.problem_type = "regression"  # pipelines then give the reward itself
@@ -177,6 +197,46 @@ class PretrainedBackbone:
         ).logits
         return logits_B1.float().squeeze(-1)
 
+    def _linear_head(self) -> nn.Linear:
+        return reward_head(self.model)[1]
+
+    def _head_input(self, examples: Sequence[Example]) -> Tensor:
+        """Return what the last layer of an encoder's head reads (B, D)."""
+        read: list[Tensor] = []
+        hook = self._linear_head().register_forward_pre_hook(
+            lambda module, given: read.append(given[0])
+        )
+        try:
+            self._classified(examples)
+        finally:
+            hook.remove()
+        return read[-1]
+
+    @torch.no_grad()
+    def _is_linear(self) -> bool:
+        """Return True if the rewards of a made-up ranking are linear in the last hidden states."""
+        if self.causal:
+            return True
+        example = self._made_up()
+        training = self.model.training
+        self.model.eval()
+        try:
+            last = self.last_hidden([example])
+            rewards_B = self._classified([example])
+            if last is None or last.shape[:-1] != rewards_B.shape:
+                return False
+            return torch.allclose(self.head_rewards(last), rewards_B, atol=SHARED_TOLERANCE)
+        finally:
+            self.model.train(training)
+
+    def _made_up(self) -> Example:
+        """Return a made-up prompt with three responses."""
+        vocabulary = self.model.config.get_text_config().vocab_size
+        prompt, *responses = (
+            np.arange(1, 1 + n, dtype=np.int32) * 7919 % vocabulary for n in (9, 5, 5, 11)
+        )
+        return Example(prompt, responses)
+
     def _head(self, last: Tensor) -> Tensor:
         """Return the rewards (...) of last hidden states (..., D), in float32 or better."""
         with torch.autocast(last.device.type, enabled=False):
@@ -192,9 +252,8 @@ class PretrainedBackbone:
         """
         device = self.model.device.type
         kinds = AUTO_ATTENTION[device] if wanted == "auto" else (wanted,)
-        before = self.model.config._attn_implementation
         reason: Exception | None = None
-        if self.causal and before == "sdpa" and _has_full_attention(self.model.config):
+        if self.causal and _has_full_attention(self.model.config) and _supports_sdpa(self.model):
             for kind in kinds:
                 if kind == "blocks" and device != "cpu":
                     continue
@@ -207,7 +266,7 @@ class PretrainedBackbone:
                     return kind
                 except UNSUPPORTED_ERRORS as error:
                     reason = error.with_traceback(None)  # it would keep tensors alive
-            self.model.set_attn_implementation(before)
+            self.model.set_attn_implementation("sdpa")
         if layout == "shared" or wanted != "auto":
             family = self.model.config.model_type
             if wanted == "auto":
@@ -222,9 +281,7 @@ class PretrainedBackbone:
 
     def _check_equals_padded(self, kind: AttentionKind) -> None:
         """Raise ValueError unless both layouts give equal rewards and gradients of one weight."""
-        vocabulary = self.model.config.get_text_config().vocab_size
-        made_up = [np.arange(1, 1 + n, dtype=np.int32) * 7919 % vocabulary for n in (9, 5, 5, 11)]
-        example = [Example(made_up[0], made_up[1:])]
+        example = [self._made_up()]
         weight = min(filter(_is_trained, self.model.parameters()), key=Tensor.numel)
         training = self.model.training
         self.model.eval()
@@ -243,6 +300,18 @@ class PretrainedBackbone:
             difference = float((one - other).abs().max())
             if not difference <= SHARED_TOLERANCE * (1 + float(other.abs().max())):
                 raise ValueError(f"numbers are off by {difference:.3g} from the padded layout")
+
+
+def _supports_sdpa(model: PreTrainedModel) -> bool:
+    """Return True if a model computes torch's attention, after switching it on.
+
+    transformers refuses it for others: those add something to attention that the layouts lack.
+    """
+    try:
+        model.set_attn_implementation("sdpa")
+    except (ValueError, ImportError):
+        return False
+    return True
 
 
 def _is_trained(weight: Tensor) -> bool:

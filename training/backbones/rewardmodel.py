@@ -55,11 +55,15 @@ class PodiumRewardModel(PreTrainedModel):
             ends_NK: index of each response's last token, from 0 to R - 1.
         """
         last_NKD = self.read(prompts_NP, prompt_lengths_N, responses_NKR, ends_NK)
+        return self.head_rewards(last_NKD)
+
+    def head_rewards(self, last: Tensor) -> Tensor:
+        """Return the rewards (...) of last hidden states (..., D)."""
         # The head computes in float32 under autocast, and in float64 for a model in float64.
-        with torch.autocast(last_NKD.device.type, enabled=False):
-            precision = torch.promote_types(last_NKD.dtype, torch.float32)
-            rewards_NK1 = F.linear(last_NKD.to(precision), self.score.weight.to(precision))
-        return rewards_NK1.squeeze(-1)
+        with torch.autocast(last.device.type, enabled=False):
+            precision = torch.promote_types(last.dtype, torch.float32)
+            rewards = F.linear(last.to(precision), self.score.weight.to(precision))
+        return rewards.squeeze(-1)
 
     def read(
         self, prompts_NP: Tensor, prompt_lengths_N: Tensor, responses_NKR: Tensor, ends_NK: Tensor

@@ -153,6 +153,11 @@ class ScratchBackbone:
     def head_weights(self) -> Tensor | None:
         return None if self.network is None else self.network.score.weight[0]
 
+    def head_rewards(self, last_BD: Tensor) -> Tensor:
+        if self.network is None:
+            raise ValueError("a linear model has no head")
+        return self.network.head_rewards(last_BD)
+
     def save(self, folder: Path) -> None:
         self.model.config.problem_type = "regression"  # pipelines then give the reward itself
         self.model.save_pretrained(folder)

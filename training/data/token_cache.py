@@ -19,13 +19,11 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import tempfile
-import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -45,20 +43,16 @@ from training.data.encoder import TemplateRefusedError, TextEncoder
 from training.data.examples import Tokens
 from training.data.source import file_sha256
 from training.data.staging import StagedPrompt, Staging
+from training.data.stores import STORE, clean, new_store
 from training.errors import UserError
 from training.plural import counted
 from training.rankings import Kind, comparisons
 
 FORMAT = 3
 """Version of the files. Raise it with their schema or with a change of how tokens are made."""
-STORES_KEPT = 5
 REFUSALS_KEPT = 5
 """Reasons of the chat template that are recorded at most."""
 PROMPTS_AT_A_TIME = 256
-PART = ".part"
-PART_SECONDS = 24 * 3600
-"""Age from which a half-written store counts as abandoned."""
-STORE = "store.json"
 PROMPTS, TEXTS, TRAIN, HELD_OUT = FILES = (
     "prompts.arrow",
     "texts.arrow",
@@ -86,7 +80,7 @@ def tokenized(
         return open_store(cache, key), True
     except UserError:
         pass  # not there, or damaged
-    with _new_store(cache, key) as folder:
+    with new_store(cache, key) as folder:
         counts, people, held_out_sha256 = write_tables(staging, encoder, folder, tick)
         if not counts.train_rankings or not counts.held_out_rankings:
             raise UserError(_too_few(counts))
@@ -99,7 +93,7 @@ def tokenized(
             "sha256": {name: file_sha256(folder / name) for name in FILES},
         }
         (folder / STORE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
-    _clean(cache)
+    clean(cache)
     return open_store(cache, key), False
 
 
@@ -343,46 +337,6 @@ def _encoded(
                 yield staged, tokens
             else:
                 yield staged, [tokens, *islice(responses, len(staged.prompt.responses))]
-
-
-@contextmanager
-def _new_store(cache: Path, key: str) -> Iterator[Path]:
-    """Yield a folder to write into; it becomes the store if the block succeeds."""
-    part = Path(tempfile.mkdtemp(dir=cache, prefix=f"{key}.", suffix=PART))
-    try:
-        yield part
-        shutil.rmtree(cache / key, ignore_errors=True)  # a damaged one
-        try:
-            part.rename(cache / key)
-        except OSError:
-            if not (cache / key / STORE).exists():
-                raise
-            # Another run has written the same store first.
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _clean(cache: Path) -> None:
-    """Remove all stores but those last used, and those that killed runs left half written."""
-    found = sorted(
-        ((path.stat().st_mtime, path) for path in cache.iterdir() if path.is_dir()), reverse=True
-    )
-    stores = [path for _, path in found if path.suffix != PART]
-    for path in stores[STORES_KEPT:]:
-        _remove_unless_locked(path)
-    for used, path in found:
-        if path.suffix == PART and used < time.time() - PART_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _remove_unless_locked(folder: Path) -> None:
-    """Remove a store that no run has open."""
-    try:
-        with open(folder / STORE, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder)
-    except OSError:
-        pass  # somebody reads it, or takes it away too; or it is no store
 
 
 def _tokenizer_sha256(encoder: TextEncoder) -> str:

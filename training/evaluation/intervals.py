@@ -125,7 +125,7 @@ class Reader:
             for prompt, its_rankings in rankings.by_prompt(texts=False):
                 parts = split_up([Example(prompt.tokens, prompt.responses)], self.tokens_per_batch)
                 with self.device.autocast():
-                    rows = [self.last.rows([part]) for _, part in parts]
+                    rows = [self.last.read([part])[1] for _, part in parts]
                 yield prompt, its_rankings, csr_array(vstack(rows, format="csr"))
         finally:
             model.train(was_training)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from training.evaluation import metrics
 from training.runs.length import LengthPart, functions
-from training.selection.bootstrap import Sums
+from training.selection.bootstrap import Sums, bootstrap
 
 FOLDS = 5
 FEWEST_PROMPTS = 10
@@ -61,9 +61,35 @@ def length_partialled(
     figures = metrics.length_figures(without, comparisons.assign(margin=margin_C))
     return {
         **fit(responses)._asdict(),
-        **{name: figures[f"{name}_within_prompts"] for name in ("pearson", "spearman")},
+        "pearson": figures["pearson_within_prompts"],
+        **spearman(without),
         **accuracies(comparisons, margin_C),
     }
+
+
+def spearman(responses: pd.DataFrame) -> dict[str, float]:
+    """Return the correlation of ranks within prompts, with its interval over prompts."""
+    prompts = responses["number"].to_numpy()
+    ranks = responses[["reward", "characters"]].groupby(prompts).rank()
+    reward, characters = (ranks - ranks.groupby(prompts).transform("mean")).to_numpy().T
+    sums = pd.DataFrame({"both": reward * characters, "reward": reward**2, "length": characters**2})
+    by_prompt = sums.groupby(prompts).sum()
+    low, high = bootstrap(correlations, by_prompt)
+    total = by_prompt.to_numpy().sum(axis=0, keepdims=True)
+    return {
+        "spearman": float(correlations(total)[0]),
+        "spearman_low": low,
+        "spearman_high": high,
+    }
+
+
+def correlations(sums_S3: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the correlations (S,), given sums of products and of either's squares."""
+    sizes_S = np.sqrt(sums_S3[:, 1] * sums_S3[:, 2])
+    found_S: NDArray[np.float64] = np.divide(
+        sums_S3[:, 0], sizes_S, out=np.full(len(sizes_S), np.nan), where=sizes_S > 0
+    )
+    return found_S
 
 
 def explained(characters: pd.Series[Any], part: LengthPart) -> NDArray[np.float64]:

@@ -13,9 +13,11 @@ to 1 in the loss, whatever they tell. So f, the overdispersion, is measured: it 
 the gradients of whole prompts over what independent comparisons would give. Without it, intervals
 of simulated rankings cover 100 % instead of 95 % (tests/training/evaluation/test_posterior.py).
 
-For the same reason, the prior that predicts best is wider than the weights are: s corrects for it.
-It makes the squares of the weights, in the directions of which something was learned, add up to
-what the formula expects.
+For the same reason, the prior with which the weights were fitted is not their own: the comparisons
+told 1 / f times as much as the loss says. Where cross-validation chose the prior that predicts
+best, the weights have f times its variance, so that s is f and the covariance f (H + P)^-1. It is
+more where the squares of the fitted weights, in the directions of which something was learned, add
+up to more.
 
 Only differences of rewards within a prompt are identified, and only of these are there variances.
 
@@ -32,10 +34,13 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 from scipy.special import expit
 from sklearn.utils.extmath import randomized_svd
+
+from training.errors import UserError
 
 FILE = "posterior.safetensors"
 FOLDER = "intervals"
@@ -81,12 +86,21 @@ class Posterior:
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
-        """Return the posterior of a model's folder, or None if there is none."""
+        """Return the posterior of a model's folder, or None if there is none.
+
+        Raises UserError for a damaged file.
+        """
         path = folder / FOLDER / FILE
         if not path.is_file():
             return None
-        found = {name: value.astype(float) for name, value in load_file(path).items()}
-        return cls(found["scales"], found["directions"], found["known"])
+        try:
+            found = {name: value.astype(float) for name, value in load_file(path).items()}
+            posterior = cls(found["scales"], found["directions"], found["known"])
+        except (OSError, SafetensorError, KeyError) as error:
+            raise UserError(f"{path} is damaged; copy it again, or train again") from error
+        if posterior.directions_FE.shape != (len(posterior.scales_F), len(posterior.known_E)):
+            raise UserError(f"{path} is damaged; copy it again, or train again")
+        return posterior
 
 
 def differences(covariance_BB: Floats) -> Floats:
@@ -138,7 +152,8 @@ def fit(
     test_CF = csr_array(held_out.differences_CF.multiply(scales_F))
     if is_ridge:
         spread = overdispersion(held_out, weights_F, test_CF, values_E, directions_FE)
-        size = prior_size(directions_FE.T @ (weights_F / scales_F), values_E, spread)
+        along_E = directions_FE.T @ (weights_F / scales_F)
+        size = max(spread, prior_size(along_E, values_E, spread), LEAST_SIZE)
         variance_E = (spread * values_E / size + 1) / (1 + values_E) ** 2
         return Posterior(scales_F * size**0.5, directions_FE, 1 - variance_E), spread
     strength, spread = 1.0, 1.0
@@ -175,8 +190,11 @@ def overdispersion(
 ) -> float:
     """Return the variance of prompts' gradients over that of as many independent comparisons.
 
-    Both are weighted with (H + P)^-1, so that a direction counts as far as it matters.
+    Both are weighted with (H + P)^-1, so that a direction counts as far as it matters. It is 1, as
+    if all were independent, where there is nothing to measure it by.
     """
+    if not len(held_out.weight_C):
+        return 1.0
     left_E = 1 - 1 / (1 + values_E)
     losing_C, curvature_C = held_out.losing(weights_F), held_out.curvature(weights_F)
 
@@ -204,7 +222,7 @@ def prior_size(weights_E: Floats, values_E: Floats, spread: float) -> float:
     total = max(float(squares_E.sum()), 1e-12)
     found = (float((weights_E**2).sum()) - noise) / total
     error = math.sqrt(2 * float((squares_E**2).sum())) / total
-    return max(found * (1 + error), LEAST_SIZE)
+    return found * (1 + error)
 
 
 def prior_strength(size: float, values_E: Floats) -> float:

@@ -262,8 +262,9 @@ def _partialled(found: Mapping[str, Any]) -> str:
     return (
         "The reward service also gives rewards without the part that length explains. On held-out"
         f" prompts from which that part was not learned, they correlate with characters by"
-        f" {decimal(found['spearman'])} (Spearman) and {decimal(found['pearson'])} (Pearson) within"
-        f" prompts. Their accuracy is {percent(found['accuracy'])}, a difference of {gain}."
+        f" {decimal(found['spearman'])} ({decimal(found['spearman_low'])} to"
+        f" {decimal(found['spearman_high'])}; Spearman) and {decimal(found['pearson'])} (Pearson)"
+        f" within prompts. Their accuracy is {percent(found['accuracy'])}, a difference of {gain}."
     )
 
 
@@ -302,8 +303,8 @@ def _intervals(found: Mapping[str, Any]) -> str:
     return (
         f"Half of the held-out differences of rewards are known to within"
         f" {decimal(found['half_width'], 3)} (95%); half of them are larger than"
-        f" {decimal(found['lead'], 3)}. The intervals say how far other rankings of the same kind"
-        " could have moved the weights of the last layer; what it reads is taken as given."
+        f" {decimal(found['lead'], 3)}. Wide intervals stand for what no ranking has told of,"
+        " such as rare words; what the last layer reads is taken as given."
         + (
             " Probabilities that take them into account have an expected calibration error of"
             f" {decimal(scaling['calibration']['ece'], 3)} and a log loss of"

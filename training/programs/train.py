@@ -16,7 +16,6 @@ import torch
 
 from training.aggregation import RankingFilter
 from training.backbones.defaults import complete
-from training.backbones.lastlayer import LastLayer
 from training.commandline import database_project, wants_bar
 from training.config import TrainConfig, from_arguments, option
 from training.data.batching import Batches
@@ -38,12 +37,9 @@ from training.evaluation.evaluate import (
     judgements,
     train_sample,
 )
-from training.evaluation.intervals import Certainty, reward_intervals
 from training.evaluation.labeller_agreement import labellers_agree
-from training.evaluation.length import length_partialled
 from training.evaluation.report import summary
 from training.evaluation.summary import baselines, show
-from training.evaluation.temperature import temperature
 from training.loop.checkpoint import Checkpoints
 from training.loop.optimizers import learning_rate_at
 from training.loop.resume import can_resume, resume_backbone
@@ -52,14 +48,13 @@ from training.loop.state import StepStats, TrainState
 from training.loop.step import Learner, train_step
 from training.programs.network import judge_network, rankings_to_train_on
 from training.programs.run import Run, evaluate_now
+from training.programs.save import certainty_of, learned_figures, save_model
 from training.runs.caveats import data_caveats, few_steps, left_out
 from training.runs.folder import RunFolder
 from training.runs.json_files import finite
-from training.runs.length import LengthPart
 from training.runs.progress import MetricLog, Reporter
 from training.runs.signals import asked, saving_first, stopped
 from training.saving.model_card import write_model_card
-from training.saving.verify import save_verified
 from training.selection.validation import split_off
 
 
@@ -316,80 +311,6 @@ def restore_kept_weights(run: Run) -> int:
     if kept != run.state.step:
         run.checkpoints.restore_weights(kept)
     return kept
-
-
-def learned_figures(config: TrainConfig, evaluation: Evaluation) -> dict[str, Any]:
-    """Return what is learned from held-out comparisons: the temperature and the part of length."""
-    scaling = temperature(evaluation.comparisons) if config.calibration == "on" else None
-    partial = (
-        length_partialled(evaluation.rewards, evaluation.characters, evaluation.comparisons)
-        if config.length_partial == "on"
-        else None
-    )
-    found = {"temperature": scaling, "length_partialled": partial}
-    return {name: value for name, value in found.items() if value}
-
-
-def certainty_of(run: Run, folder: RunFolder, evaluation: Evaluation) -> Certainty | None:
-    """Return how certain the model is of its rewards, if that is asked for and can be measured."""
-    last = LastLayer.of(run.learner.backbone)
-    if run.config.reward_intervals == "off" or last is None:
-        return None
-    run.reporter.enter("evaluating", steps=0)
-    choice = (folder.read_manifest() or {}).get("choice") or {"candidates": []}
-    chosen = [one for one in choice["candidates"] if one["parts"] == choice["chosen"]]
-    return reward_intervals(
-        last,
-        run.dataset,
-        evaluation,
-        run.learner.device,
-        run.state.tokens_per_batch,
-        strengths=chosen[0]["strengths"] if chosen else {},
-        ties="half" if run.config.ties == "half" else "drop",
-    )
-
-
-def save_model(
-    run: Run,
-    folder: RunFolder,
-    evaluation: Evaluation,
-    learned: dict[str, Any],
-    certainty: Certainty | None,
-) -> None:
-    """Save the model into the run folder once it is known to load."""
-    run.reporter.enter("saving", steps=0)
-    rewards = [reward for row in evaluation.rewards.values() for reward in row]
-    known = {
-        "max_prompt_tokens": run.config.max_prompt_tokens,
-        "max_response_tokens": run.config.max_response_tokens,
-        **run.learner.objective.figures(),
-        **({"temperature": learned["temperature"]["value"]} if "temperature" in learned else {}),
-        **(
-            {
-                "length_part": {
-                    name: learned["length_partialled"][name] for name in LengthPart._fields
-                }
-            }
-            if "length_partialled" in learned
-            else {}
-        ),
-        **({"intervals": {"temperature": warmth(certainty)}} if certainty else {}),
-    }
-    for warning in save_verified(
-        run.learner.backbone,
-        folder,
-        run.dataset,
-        rewards,
-        known,
-        certainty.posterior if certainty else None,
-    ):
-        run.reporter.say(warning)
-
-
-def warmth(certainty: Certainty) -> float | None:
-    """Return the temperature of probabilities that take intervals into account, if it helps."""
-    found = certainty.figures.get("temperature")
-    return float(found["value"]) if found else None
 
 
 # 4. Evaluate

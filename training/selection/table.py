@@ -21,9 +21,9 @@ from scipy.sparse import csr_array
 
 from training.backbones.embedder import Embedder
 from training.backbones.features import Vocabulary
-from training.backbones.lastlayer import count_table
-from training.backbones.textfeatures import Text, features, word_counts
-from training.data.dataset import Rankings, TokenizedPrompt, TokenizedRanking
+from training.backbones.lastlayer import count_table, texts_of
+from training.backbones.textfeatures import features, word_counts
+from training.data.dataset import Rankings, TokenizedRanking
 from training.rankings import Ties, comparisons
 
 Floats = NDArray[np.float32]
@@ -74,7 +74,7 @@ def read_table(
     prompts: list[int] = []
     pairs: list[tuple[int, int, float]] = []
     for number, (prompt, its_rankings) in enumerate(rankings.by_prompt(texts=False)):
-        asked, responses = texts_of(prompt, vocabulary)
+        asked, responses = texts_of(vocabulary, prompt.tokens, prompt.responses)
         first = len(named)
         named += [features(asked, response) for response in responses]
         words += [word_counts(response, buckets) for response in responses]
@@ -96,14 +96,6 @@ def read_table(
         np.array([worse for _, worse, _ in pairs]),
         np.array([weight for _, _, weight in pairs]),
     )
-
-
-def texts_of(prompt: TokenizedPrompt, vocabulary: Vocabulary) -> tuple[Text, list[Text]]:
-    """Return the texts of a prompt and of its responses, as the model reads them."""
-    asked, *answers = (
-        Text(vocabulary.text(tokens)) for tokens in (prompt.tokens, *prompt.responses)
-    )
-    return asked, answers
 
 
 def weighted_comparisons(

@@ -27,12 +27,9 @@ from training.errors import UserError
 from training.serving.address import ALIASES
 from training.serving.batcher import FullError, StoppingError
 from training.serving.dialects import (
-    MOST,
     EmbeddingsRequest,
     LlamaFactoryRequest,
     OpenRlhfRequest,
-    Request,
-    ScoreRequest,
     SlimeRequest,
     classify_request,
 )
@@ -40,6 +37,8 @@ from training.serving.items import Encoded, Scored
 from training.serving.metrics import Metrics
 from training.serving.nemo_gym import NemoGymRequest
 from training.serving.registry import NotFoundError, Wanted
+from training.serving.request import MOST, Request
+from training.serving.score_request import ScoreRequest
 from training.serving.store import RETRY_SECONDS, ModelStore, Served
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -47,12 +47,23 @@ class Certainty:
 
     @classmethod
     def load(cls, saved: Path, backbone: Backbone, facts: dict[str, Any]) -> Certainty | None:
-        """Return what a model's folder holds, or None if it holds nothing that fits the model."""
-        posterior, last = Posterior.load(saved), LastLayer.of(backbone)
+        """Return what a model's folder holds, or None if there is nothing that fits the model.
+
+        A damaged file is reported, and the rewards are served without intervals.
+        """
         known = facts.get("intervals")
-        if posterior is None or last is None or not isinstance(known, dict):
+        if not isinstance(known, dict):
+            return None
+        try:
+            posterior = Posterior.load(saved)
+        except UserError as error:
+            print(f"warning: rewards have no intervals: {error}", file=sys.stderr)
+            return None
+        last = LastLayer.of(backbone)
+        if posterior is None or last is None:
             return None
         if len(posterior.scales_F) != sum(last.sizes.values()):
+            print("warning: rewards have no intervals: they are another model's", file=sys.stderr)
             return None
         scaling = known.get("temperature")
         outcomes = OutcomeModel.of(scaling, facts.get("davidson_nu"))
@@ -66,6 +77,17 @@ class Spread(NamedTuple):
     """Variance of the difference of each pair of rewards."""
     half_widths: NDArray[np.float64]
     """Half the 95 % interval of each reward's distance from the mean of all."""
+
+
+Key = tuple[bytes, bytes, bool]
+"""The tokens of a prompt and of a response, and whether features are asked for."""
+
+
+class Computed(NamedTuple):
+    """Hold a reward, and one row with the features of the last layer if they were asked for."""
+
+    reward: float
+    features: csr_array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,44 +216,33 @@ class ServedModel:
     def rewards(self, encoded: Sequence[Encoded]) -> list[Scored]:
         """Return the rewards; each prompt is computed once for all of its responses here."""
         torch.set_num_threads(self.threads)  # of this thread: each model has one of its own
-        examples: dict[bytes, tuple[Tokens, dict[bytes, Tokens]]] = {}
-        for each in encoded:
-            if each.valid and each.prompt is not None and each.response is not None:
-                _, responses = examples.setdefault(each.prompt.tobytes(), (each.prompt, {}))
-                responses[each.response.tobytes()] = each.response
-        computed = compute_rewards(
-            self.backbone,
-            (Example(prompt, list(responses.values())) for prompt, responses in examples.values()),
-            self.device,
-            self.budget,
-        )
-        found = {
-            (prompt, response): reward
-            for (prompt, (_, responses)), rewards in zip(examples.items(), computed, strict=True)
-            for response, reward in zip(responses, rewards, strict=True)
-        }
-        rows = self._features([each for each in encoded if each.features])
-        return [
-            scored(each, found)._replace(features=next(rows) if each.features else None)
-            for each in encoded
-        ]
+        found: dict[Key, Computed] = {}
+        for features, compute in ((False, self._compute), (True, self._compute_with_features)):
+            examples = by_prompt(each for each in encoded if each.features is features)
+            for example, computed in zip(examples, compute(examples), strict=True):
+                for response, one in zip(example.responses, computed, strict=True):
+                    found[example.prompt.tobytes(), response.tobytes(), features] = one
+        return [scored(each, found) for each in encoded]
 
-    def _features(self, encoded: Sequence[Encoded]) -> Iterator[csr_array]:
-        """Yield the features of the last layer of each response."""
+    def _compute(self, examples: Sequence[Example]) -> Iterator[list[Computed]]:
+        """Yield the rewards of each example's responses."""
+        for rewards in compute_rewards(self.backbone, iter(examples), self.device, self.budget):
+            yield [Computed(reward) for reward in rewards]
+
+    def _compute_with_features(self, examples: Sequence[Example]) -> Iterator[list[Computed]]:
+        """Yield the rewards of each example's responses, and what its last layer reads."""
         if self.certainty is None:
             return
-        pairs = [
-            (each.prompt, each.response)
-            for each in encoded
-            if each.prompt is not None and each.response is not None
-        ]
-        for _, group in groupby(pairs, key=lambda pair: pair[0].tobytes()):
-            of_prompt = list(group)
-            whole = Example(of_prompt[0][0], [response for _, response in of_prompt])
-            for _, part in split_up([whole], self.budget):
+        for example in examples:
+            found: list[Computed] = []
+            for _, part in split_up([example], self.budget):
                 with self.device.autocast():
-                    rows_BF = self.certainty.last.rows([part])
-                yield from (rows_BF[[place]] for place in range(rows_BF.shape[0]))
+                    rewards_B, rows_BF = self.certainty.last.read([part])
+                found += [
+                    Computed(reward, rows_BF[[place]])
+                    for place, reward in enumerate(rewards_B.tolist())
+                ]
+            yield found
 
     def spread(self, scored: Sequence[Scored]) -> Spread | None:
         """Return how sure the model is of the valid rewards; None where that is not known."""
@@ -268,14 +279,24 @@ def key_of(item: Item) -> tuple[tuple[str, str], ...]:
     return tuple((message["role"], message["content"]) for message in item.messages)
 
 
-def scored(each: Encoded, found: dict[tuple[bytes, bytes], float]) -> Scored:
+def by_prompt(encoded: Iterable[Encoded]) -> list[Example]:
+    """Return the valid responses by prompt, each prompt and each of its responses once."""
+    found: dict[bytes, tuple[Tokens, dict[bytes, Tokens]]] = {}
+    for each in encoded:
+        if each.valid and each.prompt is not None and each.response is not None:
+            _, responses = found.setdefault(each.prompt.tobytes(), (each.prompt, {}))
+            responses[each.response.tobytes()] = each.response
+    return [Example(prompt, list(responses.values())) for prompt, responses in found.values()]
+
+
+def scored(each: Encoded, found: Mapping[Key, Computed]) -> Scored:
     if not each.valid or each.prompt is None or each.response is None:
         return Scored(None, each.cut, each.kind, each.problem)
     tokens = len(each.prompt) + len(each.response)
-    reward = found[each.prompt.tobytes(), each.response.tobytes()]
+    reward, features = found[each.prompt.tobytes(), each.response.tobytes(), each.features]
     if not math.isfinite(reward):
         return Scored(None, each.cut, "not_understood", "the model gives no finite reward", tokens)
-    return Scored(reward, each.cut, tokens=tokens)
+    return Scored(reward, each.cut, tokens=tokens, features=features)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from training.serving.conversations import (
     role_of,
     text_of,
 )
-from training.serving.dialects import Request
 from training.serving.items import Item, Scored
+from training.serving.request import Request
 
 if TYPE_CHECKING:
     from training.serving.model import ServedModel

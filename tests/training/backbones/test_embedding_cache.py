@@ -9,6 +9,7 @@ import torch
 
 from tests.training.tiny import save_encoder_folder
 from training.backbones import embedding_cache
+from training.backbones.choose import load_backbone
 from training.backbones.embedding_cache import EmbeddingCache, remember_embeddings
 from training.backbones.scratch import ScratchBackbone
 from training.config import TrainConfig
@@ -60,6 +61,29 @@ def test_another_encoder_has_embeddings_of_its_own(backbone, tmp_path):
     remember_embeddings(backbone, tmp_path)
     assert not torch.allclose(backbone.model.embedder.embed(TEXTS), before)
     assert len(list(tmp_path.glob("embeddings-*.sqlite"))) == 2
+
+
+def test_the_same_weights_in_another_configuration_are_another_encoder(backbone, tmp_path):
+    remember_embeddings(backbone, tmp_path)
+    before = backbone.model.embedder.embed(TEXTS)
+    model = backbone.model
+    encoder, tokenizer = model.embedder.model, bytes(model.embedder.tokenizer.numpy()).decode()
+    encoder.config.hidden_act = "relu"
+    model.add_encoder(encoder, tokenizer, model.embedder.most)
+    remember_embeddings(backbone, tmp_path)
+    assert not torch.allclose(model.embedder.embed(TEXTS), before)
+    assert len(list(tmp_path.glob("embeddings-*.sqlite"))) == 2
+
+
+def test_a_saved_encoder_finds_its_embeddings(backbone, tmp_path):
+    remember_embeddings(backbone, tmp_path / "cache")
+    before = backbone.model.embedder.embed(TEXTS)
+    backbone.save(tmp_path / "saved")
+    again = load_backbone(tmp_path / "saved", TrainConfig(), torch.device("cpu"))
+    remember_embeddings(again, tmp_path / "cache")
+    read = read_by(again.model.embedder)
+    assert torch.equal(again.model.embedder.embed(TEXTS), before)
+    assert read == []
 
 
 @pytest.mark.parametrize("contents", [b"no database", None])

@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from tests.training.tiny import SIZES, gpt2_like_tokenizer, random_examples
+from training.backbones.lastlayer import LastLayer
 from training.backbones.pretrained import PretrainedBackbone
 from training.config import TrainConfig
 from training.errors import UserError
@@ -103,6 +104,21 @@ def test_a_family_is_trained_and_saved(auto, kind, sizes, layout, sides, tmp_pat
     assert found == (["right", "left"] if sides == "both" else ["right"])
     with torch.no_grad():
         assert not torch.equal(backbone.rewards(examples), before)
+    check_last_layer(backbone, examples)
+
+
+def check_last_layer(backbone, examples):
+    """The rewards are linear in what the last layer reads."""
+    last = LastLayer.of(backbone)
+    [weights] = last.weights.values()
+    backbone.model.eval()
+    for example in examples:
+        rewards, rows = last.read([example])
+        with torch.no_grad():
+            expected = backbone.rewards([example])[0].numpy()
+        assert rewards == pytest.approx(expected, abs=1e-5)
+        linear = rows @ weights
+        assert linear - linear[0] == pytest.approx(expected - expected[0], abs=1e-4)
 
 
 @pytest.mark.parametrize(

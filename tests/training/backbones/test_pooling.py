@@ -8,7 +8,12 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, BertConfig, ModernBertConfig, RobertaConfig
 
-from tests.training.backbones.test_families import BERT_IDS, ENCODER, save_folder
+from tests.training.backbones.test_families import (
+    BERT_IDS,
+    ENCODER,
+    check_last_layer,
+    save_folder,
+)
 from tests.training.tiny import random_examples, save_encoder_folder
 from training.backbones.choose import load_backbone
 from training.backbones.defaults import complete
@@ -48,6 +53,7 @@ def test_an_encoder_reads_what_it_is_told_to(bert, tmp_path, pooling):
     with torch.no_grad():
         torch.testing.assert_close(again.rewards(examples), backbone.rewards(examples))
     assert pooling_of(again.model) == pooling
+    check_last_layer(again, examples)
     assert str(tmp_path) not in (tmp_path / "saved" / "config.json").read_text()
 
 
@@ -78,10 +84,19 @@ def test_an_encoder_reads_its_first_token_by_itself(bert):
     assert pooling_of(create(bert).model) == "cls"
 
 
-def test_a_model_trained_to_embed_texts_as_the_mean_reads_the_mean(bert):
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ({"pooling_mode_mean_tokens": True}, "mean"),
+        ({"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}, "cls"),
+        ({"pooling_mode": "mean"}, "mean"),
+        ({"pooling_mode": "cls"}, "cls"),
+    ],
+)
+def test_a_model_trained_to_embed_texts_as_the_mean_reads_the_mean(bert, written, read):
     (bert / "1_Pooling").mkdir()
-    (bert / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
-    assert pooling_of(create(bert).model) == "mean"
+    (bert / "1_Pooling" / "config.json").write_text(json.dumps(written))
+    assert pooling_of(create(bert).model) == read
     assert pooling_of(create(bert, "cls").model) == "cls"
 
 

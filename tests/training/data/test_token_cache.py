@@ -17,11 +17,8 @@ from training.data.dataset import Element
 from training.data.encoder import TextEncoder, prepare_tokenizer
 from training.data.file import FileSource
 from training.data.staging import stage
-from training.data.token_cache import (
-    STORES_KEPT,
-    open_store,
-    tokenized,
-)
+from training.data.stores import STORES_KEPT, new_store
+from training.data.token_cache import open_store, tokenized
 from training.data.tokenizer import train_tokenizer
 from training.errors import UserError
 from training.rankings import comparisons
@@ -290,10 +287,10 @@ def test_what_a_killed_run_left_goes_after_a_day(load, tmp_path):
 def test_of_two_that_write_the_same_store_one_wins(load, tmp_path):
     dataset, _ = load()
     cache = tmp_path / "cache"
-    with tokenstore._new_store(cache, "other") as mine:
+    with new_store(cache, "other") as mine:
         (mine / "store.json").write_text("mine")
         shutil.copytree(cache / dataset.key, cache / "late")
-        with tokenstore._new_store(cache, "other") as theirs:
+        with new_store(cache, "other") as theirs:
             (theirs / "store.json").write_text("theirs")
     assert (cache / "other" / "store.json").read_text() in ("mine", "theirs")
     assert not list(cache.glob("*.part"))

@@ -1,5 +1,7 @@
 """Rewards without the part that length explains."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +39,8 @@ def test_what_is_left_does_not_go_by_length(slope):
     found = length_partialled(rewards, characters, comparisons)
     assert abs(found["pearson"]) < 0.05
     assert abs(found["spearman"]) < 0.05
+    assert found["spearman_low"] < 0 < found["spearman_high"]
+    assert found["spearman_low"] < found["spearman"] < found["spearman_high"]
     assert found["accuracy"] > 0.97
     assert found["gain"] == pytest.approx(found["accuracy"] - comparisons["agreed"].mean())
     assert (found["gain_low"] > 0) == (slope != 0)
@@ -57,6 +61,16 @@ def test_what_is_left_does_not_go_by_length(slope):
     assert table["reward"].mean() == pytest.approx(np.mean(list(rewards.values())))
     within = table[["reward", "characters"]] - table.groupby("prompt").transform("mean")
     assert metrics.correlation(within) == pytest.approx(0, abs=1e-6)
+
+
+def test_few_prompts_have_a_wide_interval():
+    """What is left of the correlation on few prompts is noise, and the interval says so."""
+    wide, narrow = (
+        found["spearman_high"] - found["spearman_low"]
+        for found in (length_partialled(*simulated(prompts, 1.0)) for prompts in (15, 300))
+    )
+    assert wide > 3 * narrow
+    assert wide > 0.3
 
 
 def test_the_price_is_told_where_people_prefer_long_responses():
@@ -83,6 +97,7 @@ def test_too_few_prompts_and_responses_of_one_length():
     found = length_partialled(rewards, same, level)
     assert found["accuracy"] == comparisons["agreed"].mean()
     assert found["gain"] == 0
+    assert math.isnan(found["spearman"])
 
 
 def test_a_length_never_seen_counts_as_the_nearest_one():

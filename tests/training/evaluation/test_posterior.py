@@ -4,8 +4,11 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from scipy.sparse import csr_array
 
+from benchmarks import intervals
+from training.errors import UserError
 from training.evaluation import posterior as laplace
 from training.evaluation.posterior import (
     Comparisons,
@@ -75,6 +78,13 @@ def known_if_independent(learned, weights, scales):
 def test_intervals_hold_the_truth_as_often_as_they_say(labellers, is_ridge):
     found = [coverage(seed, is_ridge=is_ridge, labellers=labellers) for seed in range(SEEDS)]
     assert 0.90 <= np.mean(found) <= 0.98
+
+
+@pytest.mark.parametrize(("common", "least"), [(intervals.WORDS, 0.8), (100, 0.95)])
+def test_intervals_hold_the_truth_where_most_words_are_rare(common, least):
+    """Most of a new text is in directions that no comparison told of."""
+    found = [intervals.simulate(seed, 1.5, common) for seed in range(intervals.SEEDS)]
+    assert np.mean([each.held for each in found]) >= least
 
 
 def test_the_size_of_weights_is_found_though_the_prior_is_wider():
@@ -150,3 +160,31 @@ def test_it_is_read_as_it_was_saved(tmp_path):
     rows = csr_array(dice.normal(size=(3, 4)))
     assert found.covariance(rows) == pytest.approx(made.covariance(rows), abs=1e-6)
     assert Posterior.load(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other", "shape"])
+def test_a_damaged_file_is_refused_in_one_line(tmp_path, damage):
+    Posterior(np.ones(4), np.ones((4, 2)), np.ones(2)).save(tmp_path)
+    path = tmp_path / laplace.FOLDER / laplace.FILE
+    if damage in ("cut", "empty"):
+        path.write_bytes(path.read_bytes()[: 40 if damage == "cut" else 0])
+    elif damage == "other":
+        save_file({"scales": np.ones(4, np.float32)}, path)
+    else:
+        path.unlink()
+        path.parent.rmdir()
+        Posterior(np.ones(4), np.ones((3, 2)), np.ones(2)).save(tmp_path)
+    with pytest.raises(UserError, match=r"posterior\.safetensors is damaged; copy it again"):
+        Posterior.load(tmp_path)
+
+
+def test_without_held_out_comparisons_all_count_as_independent():
+    dice = np.random.default_rng(7)
+    truth = dice.normal(size=FEATURES)
+    learned = ranked(dice, truth, 50)
+    nothing = Comparisons(learned.differences_CF[:0], np.zeros(0), np.zeros(0, np.int64))
+    weights = weights_of(learned, np.ones(FEATURES))
+    for is_ridge in (True, False):
+        found, spread = fit(learned, nothing, weights, np.ones(FEATURES), is_ridge=is_ridge)
+        assert spread == 1
+        assert np.all(np.diagonal(found.covariance(csr_array(np.eye(FEATURES)))) > 0)

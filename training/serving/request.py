@@ -1,0 +1,105 @@
+"""What the dialects share: a request, its messages, and the items that it asks to score.
+
+Each dialect is a pydantic model of its request, which gives the items to score, and the answer in
+the form that the client reads. The clients send more keys than are read here; they are ignored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from training.rankings import Message
+from training.serving.conversations import (
+    NotUnderstoodError,
+    read_conversation,
+    read_prompt,
+    read_response,
+    role_of,
+    text_of,
+)
+from training.serving.items import Item, Scored
+
+if TYPE_CHECKING:
+    from training.serving.model import ServedModel
+
+MOST = 1024
+"""Responses of a request at most."""
+MESSAGES = "a list of objects with role and content"
+TEXTS = "a list of at least one text"
+
+
+class Request(BaseModel):
+    """A request in some dialect."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    says_invalid: ClassVar[bool] = False
+    """True if an answer can say of single responses that they have no valid reward."""
+
+    @property
+    def wants_intervals(self) -> bool:
+        """Return True if the answer is to say how sure the model is."""
+        return False
+
+    def items(self, model: ServedModel) -> list[Item]:
+        """Return the responses to score."""
+        raise NotImplementedError
+
+    def answer(self, scored: Sequence[Scored], model: ServedModel) -> Any:
+        """Return what the client reads."""
+        raise NotImplementedError
+
+
+class ChatMessage(BaseModel):
+    """A message in the form of OpenAI's API."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    role: str
+    content: str | list[dict[str, Any]] | None = None
+
+    def message(self) -> Message:
+        """Return the message as the rest of Podium has it. Raises NotUnderstoodError."""
+        return {"role": role_of(self.role), "content": text_of(self.content)}
+
+
+Messages = list[ChatMessage]
+
+
+def conversation_item(messages: Iterable[ChatMessage]) -> Item:
+    """Return the item whose response is the last message."""
+    try:
+        whole = [message.message() for message in messages]
+    except NotUnderstoodError as error:
+        return Item(problem=str(error))
+    if len(whole) < 2 or whole[-1]["role"] != "assistant":
+        return Item(problem="the messages do not end with an answer of the assistant")
+    return Item(whole[:-1], whole[-1]["content"])
+
+
+def text_item(text: str) -> Item:
+    """Return the item of a conversation that a chat template wrote."""
+    try:
+        whole = read_conversation(text)
+    except NotUnderstoodError as error:
+        return Item(problem=str(error))
+    return Item(whole[:-1], whole[-1]["content"])
+
+
+def pair_item(prompt: str | Messages, response: str) -> Item:
+    """Return the item of a prompt, perhaps in a chat template, and what followed it."""
+    try:
+        if isinstance(prompt, str):
+            return Item(read_prompt(prompt), read_response(response))
+        return Item([message.message() for message in prompt], read_response(response))
+    except NotUnderstoodError as error:
+        return Item(problem=str(error))
+
+
+def rewards_of(scored: Sequence[Scored]) -> list[float]:
+    """Return the rewards, all of which must be valid."""
+    return [math.nan if one.reward is None else one.reward for one in scored]
