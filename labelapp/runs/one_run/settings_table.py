@@ -15,8 +15,6 @@ from labelapp.runs.comparison.comparing import full_config
 from labelapp.runs.process import run_folder
 from training.config import TrainConfig, option, settings_used
 
-BY_MODEL = "by the model"
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -74,8 +72,8 @@ def settings_of(run: TrainingRun) -> Iterator[Setting]:
 def text_of(value: object) -> str:
     """Return a value as the page shows it."""
     if value is None:
-        return BY_MODEL
-    return "none" if value == "" else str(value)
+        return _("by the model")
+    return _("none") if value == "" else str(value)
 
 
 def changed_of(run: TrainingRun) -> dict[str, Any]:

@@ -66,9 +66,9 @@ class TrainForm(forms.Form):
         super().__init__(data, initial=initial)
         self.fields |= setting_fields()
         self.models = dict(base_models(project))
-        first = next(iter(self.models.values()), "none is set up")
+        first = next(iter(self.models.values()), _("none is set up"))
         self.fields["model"].widget = forms.Select(
-            choices=[("", f"Default: {first}"), *self.models.items()]
+            choices=[("", _("Default: %(model)s") % {"model": first}), *self.models.items()]
         )
         self.fields["model"].help_text += " " + _("An administrator can add models to this list.")
         self.fields["labellers"] = forms.MultipleChoiceField(
