@@ -142,8 +142,8 @@ def plots_of(review: Review, run: TrainingRun) -> dict[str, Any]:
         "review": review,
         "board": review.leaderboard,
         "board_plot": leaderboard_plot(review.leaderboard.standings, run),
-        "length_plot": length_plot(review.by_length),
-        "rank_plot": rank_plot(review.by_rank),
+        "length_plot": length_plot(review.by_length, run),
+        "rank_plot": rank_plot(review.by_rank, run, is_held_out=review.is_held_out),
     }
 
 
