@@ -5,10 +5,10 @@
 The project is that of benchmarks/archive.py, with a measured agreement, skipped prompts, and 200
 runs with curves, 40 of which are a grid. Two runs have scores, a measured review and a place in the
 registry. Every page is requested 20 times in this process, through all of Django. The output has
-the median, the slowest time, that of a request before, which counts what is cached for a minute,
-the time on the CPU per request, of this process and of PostgreSQL together, and the number of SQL statements. On a quiet machine the median is near the CPU time; on a
-busy one it is longer, and the CPU time tells more. With `--folder` the data are kept, and a second
-call measures them again.
+the median and the slowest time; that of a request before, which counts what is cached for a minute;
+the CPU time of a request, in this process and in PostgreSQL together; and the number of SQL
+statements. On a busy machine the CPU time tells more than the median, which is near it on a quiet
+one. With `--folder` the data are kept, and a second call measures them again.
 """
 
 from __future__ import annotations
@@ -267,7 +267,8 @@ def measure(installation: Installation, rankings: int) -> None:
         median = statistics.median(times)
         print(
             f"  {page:50} {median:7.0f} ms, slowest {max(times):7.0f} ms, first "
-            f"{first:7.0f} ms, CPU {used:5.0f} ms, {len(statements):3} statements{'  SLOW' if median > TARGET else ''}",
+            f"{first:7.0f} ms, CPU {used:5.0f} ms, {len(statements):3} statements"
+            f"{'  SLOW' if median > TARGET else ''}",
             flush=True,
         )
 
