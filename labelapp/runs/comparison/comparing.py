@@ -315,11 +315,12 @@ def ahead_of(subject: str, other: ComparedRun, lead: Gain) -> str:
     has_interval = lead.low is not None and lead.high is not None
     if lead.low is not None and lead.high is not None:
         words |= {"low": gain(0 - lead.high), "high": gain(0 - lead.low)}
-    if lead.value == 0 and has_interval:
+    is_level = round(lead.value, 3) == 0  # as the page writes it
+    if is_level and has_interval:
         sentence = _(
             "%(subject)s is level with %(other)s (95\u00a0%% interval %(low)s to %(high)s)"
         )
-    elif lead.value == 0:
+    elif is_level:
         sentence = _("%(subject)s is level with %(other)s")
     elif has_interval:
         sentence = _(
