@@ -163,7 +163,7 @@ def best_baseline(one: ComparedRun) -> Cell:
     if lead is None:
         return Cell("–")
     low, high = lead.gain.low, lead.gain.high
-    over = _("over %(baseline)s") % {"baseline": lead.over}
+    over = _("over %(over)s") % {"over": lead.over}
     if low is not None and high is not None:
         over = f"{signed_span(low, high)} {over}"
     return Cell(gain(lead.gain.value), over, lead.tone)

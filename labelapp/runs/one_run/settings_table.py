@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from labelapp.models import TrainingRun
 from labelapp.runs import choice
@@ -72,7 +73,7 @@ def settings_of(run: TrainingRun) -> Iterator[Setting]:
 def text_of(value: object) -> str:
     """Return a value as the page shows it."""
     if value is None:
-        return _("by the model")
+        return pgettext("setting", "by the model")
     return _("none") if value == "" else str(value)
 
 
