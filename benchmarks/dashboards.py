@@ -8,7 +8,8 @@ registry. Every page is requested 20 times in this process, through all of Djang
 the median and the slowest time; that of a request before, which counts what is cached for a minute;
 the CPU time of a request, in this process and in PostgreSQL together; and the number of SQL
 statements. On a busy machine the CPU time tells more than the median, which is near it on a quiet
-one. With `--folder` the data are kept, and a second call measures them again.
+one. With `--folder` the data are kept, and a second call measures them again. With `--unmeasured`
+there are no figures of agreement and of reviews, which take long to compute.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ SKIPPED = [
 ]
 
 
-def prepare() -> None:
+def prepare(*, measured: bool) -> None:
     """Add a manager and the runs, of which the newest have scores, a review and a version."""
     from django.db import connection
     from django.utils import timezone
@@ -94,12 +95,13 @@ def prepare() -> None:
             cursor.execute(statement)
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
     for run in runs[-SCORED_RUNS:]:
-        now = timezone.now()
-        review, _margins = measure_review(run)
-        ReviewMeasurement.objects.create(
-            project=project, run=run, result=review.to_json(), state="done", started_at=now,
-            finished_at=now,
-        )  # fmt: skip
+        if measured:
+            now = timezone.now()
+            review, _margins = measure_review(run)
+            ReviewMeasurement.objects.create(
+                project=project, run=run, result=review.to_json(), state="done", started_at=now,
+                finished_at=now,
+            )  # fmt: skip
         version = versions.register(run, user)
         if version.number == 1:
             versions.move(Alias.CHAMPION, version, project=project, seen=None, reason="First.")
@@ -229,7 +231,7 @@ def cpu_seconds(folder: Path) -> float:
     return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def measure(installation: Installation, rankings: int) -> None:
+def measure(installation: Installation, rankings: int, *, measured: bool) -> None:
     """Fill the installation, unless that is done, and print the times of its pages."""
     filled = installation.folder / "filled"
     if not filled.exists():
@@ -241,7 +243,8 @@ def measure(installation: Installation, rankings: int) -> None:
             words=20,
             recent=1,
         )
-        installation.run("manage.py", "measure_agreement", "--project", "bench")
+        if measured:
+            installation.run("manage.py", "measure_agreement", "--project", "bench")
     os.environ.update(installation.environment, DJANGO_SETTINGS_MODULE="labelapp.settings")
     import django
 
@@ -253,7 +256,7 @@ def measure(installation: Installation, rankings: int) -> None:
     from labelapp.models import User
 
     if not filled.exists():
-        prepare()
+        prepare(measured=measured)
         filled.touch()
     client = Client(SERVER_NAME="localhost")
     client.force_login(User.objects.get(username="manager"))
@@ -277,6 +280,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
     parser.add_argument("--rankings", type=int, default=1_000_000)
+    parser.add_argument("--unmeasured", action="store_true")
     parser.add_argument("--folder", type=Path, help="keep the data here")
     options = parser.parse_args()
     with ExitStack() as stack:
@@ -289,7 +293,7 @@ def main() -> None:
         make = new_database if is_new else database_url
         url = make(server, "pages") if server else ""
         print(f"{options.database}, {options.rankings:,} rankings")
-        measure(Installation(folder, url), options.rankings)
+        measure(Installation(folder, url), options.rankings, measured=not options.unmeasured)
 
 
 if __name__ == "__main__":
