@@ -137,9 +137,10 @@ def errors(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, 
     if run.state != State.DONE:
         return {}
     found = run_errors.errors(run)
-    page = Paginator(found, ERRORS_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(found.worst, ERRORS_PER_PAGE).get_page(request.GET.get("page"))
     return {
-        "pairs": len(found),
+        "pairs": found.pairs,
+        "listed": len(found.worst),
         "errors": run_errors.show(list(page.object_list), run),
         "page": page,
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.db.models import Exists, OuterRef
 from django.forms import BoundField
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -25,8 +26,8 @@ from training.config import TrainConfig, option, settings_used
 
 def labellers_of(project: Project) -> list[str]:
     """Return the names of those who have a ranking that counts, without names with a comma."""
-    rankings = Ranking.objects.counting().filter(prompt__project=project)
-    members = project.members.filter(pk__in=rankings.values("member")).order_by("name")
+    ranked = Ranking.objects.counting().filter(member=OuterRef("pk"))
+    members = project.members.filter(Exists(ranked)).order_by("name")
     return [name for name in members.values_list("name", flat=True) if "," not in name]
 
 
