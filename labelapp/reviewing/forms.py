@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from labelapp.models import Project, Ranking
+from labelapp.models import Project
 from labelapp.reviewing.filters import MOST_RESPONSES, RANKS, Filter
+from labelapp.runs.starting import data_counts
 
 MAX_SEARCH = 200  # characters
 
@@ -93,6 +93,4 @@ class FilterForm(forms.Form):
 
 def labellers(project: Project) -> list[tuple[str, str]]:
     """Return the members of a project who have a ranking as choices, by name."""
-    ranked = Ranking.objects.counting().filter(member=OuterRef("pk"))
-    members = project.members.filter(Exists(ranked)).order_by("name")
-    return [(str(pk), name) for pk, name in members.values_list("pk", "name")]
+    return [(str(pk), name) for pk, name in data_counts.labellers(project)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from hashlib import sha256
 
-from django.db.models import Case, Count, Q, QuerySet, Sum, When
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Sum, When
 
 from labelapp.db.cache import cached
 from labelapp.models import Origin, Project, Ranking
@@ -44,6 +44,20 @@ def count_data(project: Project, aggregation: Aggregation, rankings: RankingFilt
     if aggregation != "all":
         found["rankings"] = chosen(current, aggregation)
     return DataCounts(**found)
+
+
+def labellers(project: Project) -> list[tuple[int, str]]:
+    """Return the key and the name of each member who has a ranking that counts, by name.
+
+    Those of a large project are cached for a minute.
+    """
+    ranked = Exists(Ranking.objects.counting().filter(member=OuterRef("pk")))
+    members = project.members.filter(ranked).order_by("name").values_list("pk", "name")
+    return cached(
+        f"labellers-{project.pk}",
+        lambda: list(members),
+        lambda _: data_counts(project, "all").rankings,
+    ).value
 
 
 def asked_for(rankings: RankingFilter) -> Q:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.db.models import Exists, OuterRef
 from django.forms import BoundField
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from labelapp.models import Project, Ranking, TrainingRun
+from labelapp.models import Project, TrainingRun
 from labelapp.runs.starting.base_models import base_models
+from labelapp.runs.starting.data_counts import labellers
 from labelapp.runs.starting.setting_fields import (
     GROUPS,
     SETTINGS,
@@ -26,9 +26,7 @@ from training.config import TrainConfig, option, settings_used
 
 def labellers_of(project: Project) -> list[str]:
     """Return the names of those who have a ranking that counts, without names with a comma."""
-    ranked = Ranking.objects.counting().filter(member=OuterRef("pk"))
-    members = project.members.filter(Exists(ranked)).order_by("name")
-    return [name for name in members.values_list("name", flat=True) if "," not in name]
+    return [name for _, name in labellers(project) if "," not in name]
 
 
 def in_words_of_the_form(reason: str) -> str:
