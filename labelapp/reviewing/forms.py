@@ -91,6 +91,6 @@ class FilterForm(forms.Form):
         return Filter(**given)
 
 
-def labellers(project: Project) -> list[tuple[str, str]]:
+def labellers(project: Project, rows: int) -> list[tuple[str, str]]:
     """Return the members of a project who have a ranking as choices, by name."""
-    return [(str(pk), name) for pk, name in data_counts.labellers(project)]
+    return [(str(pk), name) for pk, name in data_counts.labellers(project, rows)]

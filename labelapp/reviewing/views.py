@@ -50,10 +50,11 @@ def named_run(number: str, member: Member) -> TrainingRun:
 
 def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> FilterForm:
     """Return the form of the filters, bound to the query string."""
+    total = listing.count_all(run)
     return FilterForm(
         request.GET,
-        sources=listing.sources(run, listing.count_all(run)),
-        labellers=labellers(member.project),
+        sources=listing.sources(run, total),
+        labellers=labellers(member.project, total * listing.ROWS_PER_PROMPT),
     )
 
 

@@ -46,18 +46,14 @@ def count_data(project: Project, aggregation: Aggregation, rankings: RankingFilt
     return DataCounts(**found)
 
 
-def labellers(project: Project) -> list[tuple[int, str]]:
+def labellers(project: Project, rows: int) -> list[tuple[int, str]]:
     """Return the key and the name of each member who has a ranking that counts, by name.
 
-    Those of a large project are cached for a minute.
+    They are cached for a minute where many `rows` are read for them, about one for each ranking.
     """
     ranked = Exists(Ranking.objects.counting().filter(member=OuterRef("pk")))
     members = project.members.filter(ranked).order_by("name").values_list("pk", "name")
-    return cached(
-        f"labellers-{project.pk}",
-        lambda: list(members),
-        lambda _: data_counts(project, "all").rankings,
-    ).value
+    return cached(f"labellers-{project.pk}", lambda: list(members), lambda _: rows).value
 
 
 def asked_for(rankings: RankingFilter) -> Q:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from labelapp.models import Project, TrainingRun
 from labelapp.runs.starting.base_models import base_models
-from labelapp.runs.starting.data_counts import labellers
+from labelapp.runs.starting.data_counts import data_counts, labellers
 from labelapp.runs.starting.setting_fields import (
     GROUPS,
     SETTINGS,
@@ -26,7 +26,8 @@ from training.config import TrainConfig, option, settings_used
 
 def labellers_of(project: Project) -> list[str]:
     """Return the names of those who have a ranking that counts, without names with a comma."""
-    return [name for _, name in labellers(project) if "," not in name]
+    rankings = data_counts(project, "all").rankings
+    return [name for _, name in labellers(project, rankings) if "," not in name]
 
 
 def in_words_of_the_form(reason: str) -> str:
