@@ -147,9 +147,7 @@ def reason_not_to_move(
     """Return why an alias cannot move from the version that it points to `now`, or ""."""
     words = {"alias": _(alias), "name": now.name if now else ""}
     if now == version:
-        problem = (
-            _("%(name)s is the %(alias)s already.") if now else _("There is no %(alias)s.")
-        )
+        problem = _("%(name)s is the %(alias)s already.") if now else _("There is no %(alias)s.")
         return problem % words
     if (now.number if now else None) != seen:
         problem = (
