@@ -2,22 +2,27 @@
 
     .venv/bin/python benchmarks/dashboards.py [--database postgresql] [--rankings 1000000]
 
-The project is that of benchmarks/archive.py, with a measured agreement, skipped prompts, a run with
-scores, and 200 runs without them, 40 of which are a grid. Every page is requested 20 times in this
-process, through all of Django. The output has the median, the slowest time, and the number of SQL
-statements.
+The project is that of benchmarks/archive.py, with a measured agreement, skipped prompts, and 200
+runs with curves, 40 of which are a grid. Two runs have scores, a measured review and a place in the
+registry. Every page is requested 20 times in this process, through all of Django. The output has
+the median and the slowest time; that of a request before, which counts what is cached for a minute;
+the CPU time of a request, in this process and in PostgreSQL together; and the number of SQL
+statements. On a busy machine the CPU time tells more than the median, which is near it on a quiet
+one. With `--folder` the data are kept, and a second call measures them again. With `--unmeasured`
+there are no figures of agreement and of reviews, which take long to compute.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,19 +30,29 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.installation import Installation, embedded_postgresql, new_database
+from benchmarks.installation import (
+    Installation,
+    database_url,
+    embedded_postgresql,
+    new_database,
+)
 
 TIMES = 20
 RANKINGS_PER_PROMPT = 4
-RUNS, OF_GRID, HELD_OUT = 200, 40, 1000
+RUNS, OF_GRID, HELD_OUT, STEPS = 200, 40, 1000, 500
+SCORED_RUNS = 2  # the newest
+TARGET = 150  # milliseconds at the median
 LABELLERS = 40
+TABS = ("", "curves/", "errors/", "data/", "settings/", "files/", "log/")
 SCORED = [
     """INSERT INTO labelapp_score (run_id, response_id, reward)
-    SELECT {run}, s.id, (s.id * 7919 % 1000) / 250.0 - 2 FROM labelapp_response s""",
+    SELECT {run}, s.id, (s.id * {factor} % 1000) / 250.0 - 2 FROM labelapp_response s""",
     """INSERT INTO labelapp_promptagreement (run_id, prompt_id, comparisons, against,
     disagreement, held_out)
     SELECT {run}, p.id, 60, p.id * 31 % 61, (p.id * 31 % 61) / 60.0, p.id % 10 = 0
     FROM labelapp_prompt p""",
+]
+SKIPPED = [
     """UPDATE labelapp_assignment SET submitted_at = NULL, slot = NULL, skipped_at = created_at,
     skip_reason = 'broken' WHERE id % 5000 = 0""",
     """UPDATE labelapp_prompt SET rankings_needed = 1 WHERE id IN
@@ -55,43 +70,71 @@ SCORED = [
 ]
 
 
-def prepare() -> tuple[Any, list[str]]:
-    """Add a manager and a scored run; return the manager's client and the paths of the pages."""
+def prepare(*, measured: bool) -> None:
+    """Add a manager and the runs, of which the newest have scores, a review and a version."""
     from django.db import connection
-    from django.test import Client
     from django.utils import timezone
 
-    from labelapp.models import Grid, Member, Project, Role, TrainingRun, User
-    from labelapp.runs.process import run_folder
-    from training.config import TrainConfig
+    from labelapp.models import Alias, Grid, Member, Project, ReviewMeasurement, Role, User
+    from labelapp.registry import versions
+    from labelapp.reviewing.figures import measure as measure_review
 
     project = Project.objects.get()
     user = User.objects.create_user("manager")
     Member.objects.create(project=project, user=user, name="manager", role=Role.MANAGER)
-    now = timezone.now()
-    config = asdict(TrainConfig())
     grid = Grid.objects.create(project=project, varied={"seed": list(range(OF_GRID))})
-    for number in range(RUNS):
-        run = TrainingRun.objects.create(
-            project=project,
-            config=config | {"seed": number},
-            state="done",
-            finished_at=now,
-            metrics=metrics(number),
-            grid=grid if number < OF_GRID else None,
-            folder=f"runs/{number}",
-        )
-        folder = run_folder(run)
-        folder.path.mkdir(parents=True)
-        folder.write_judgements((f"{n:04d}", (n * 31 + number) % 11, 10) for n in range(HELD_OUT))
+    runs = [add_run(project, number, grid if number < OF_GRID else None) for number in range(RUNS)]
     with connection.cursor() as cursor:
-        for statement in SCORED:
-            cursor.execute(statement.format(run=run.pk))
+        for number, run in enumerate(runs[-SCORED_RUNS:]):
+            for statement in SCORED:
+                cursor.execute(statement.format(run=run.pk, factor=7919 + 12 * number))
+            held_out = run.agreements.filter(held_out=True).count()
+            run.held_out.update(prompts=held_out, comparisons=60 * held_out)
+            run.save(update_fields=["metrics"])
+        for statement in SKIPPED:
+            cursor.execute(statement)
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
-    client = Client(SERVER_NAME="localhost")
-    client.force_login(user)
-    first = project.runs.order_by("pk")[0].pk
-    return client, pages(project.prompts.order_by("pk")[1000].pk, first, grid.pk)
+    for run in runs[-SCORED_RUNS:]:
+        if measured:
+            now = timezone.now()
+            review, _margins = measure_review(run)
+            ReviewMeasurement.objects.create(
+                project=project, run=run, result=review.to_json(), state="done", started_at=now,
+                finished_at=now,
+            )  # fmt: skip
+        version = versions.register(run, user)
+        if version.number == 1:
+            versions.move(Alias.CHAMPION, version, project=project, seen=None, reason="First.")
+
+
+def add_run(project: Any, number: int, grid: Any) -> Any:
+    """Store a finished run with its folder."""
+    from django.utils import timezone
+
+    from labelapp.models import TrainingRun
+    from labelapp.runs.process import run_folder
+    from training.config import TrainConfig
+    from training.runs.folder import METRIC_LINES
+
+    run = TrainingRun.objects.create(
+        project=project,
+        config=asdict(TrainConfig()) | {"seed": number},
+        state="done",
+        finished_at=timezone.now(),
+        metrics=metrics(number),
+        grid=grid,
+        folder=f"runs/{number}",
+    )
+    folder = run_folder(run)
+    folder.model.mkdir(parents=True)
+    folder.write_judgements((f"{n:04d}", (n * 31 + number) % 11, 10) for n in range(HELD_OUT))
+    with open(folder.path / METRIC_LINES, "w", encoding="utf-8") as file:
+        for step in range(1, STEPS + 1):
+            values = {"step": step, "loss": 1 / step, "accuracy": 0.6, "learning_rate": 0.001}
+            file.write(json.dumps(values | {"gradient_norm": 1.5, "tokens_per_second": 9e4}) + "\n")
+    for step in range(0, STEPS + 1, 50):
+        folder.append_evaluation({"step": step, "loss": 0.6, "log_loss": 0.6, "accuracy": 0.6})
+    return run
 
 
 def metrics(number: int) -> dict[str, Any]:
@@ -107,7 +150,15 @@ def metrics(number: int) -> dict[str, Any]:
     return {"held_out": held_out, "seconds": 100 + number, "tokens": 10**6, "peak_memory": 10**9}
 
 
-def pages(prompt: int, first: int, grid: int) -> list[str]:
+def pages() -> list[str]:
+    """Return the addresses of the pages."""
+    from labelapp.models import Project
+
+    project = Project.objects.get()
+    prompt = project.prompts.order_by("pk")[1000].pk
+    keys = list(project.runs.order_by("pk").values_list("pk", flat=True))
+    first, champion, newest = keys[0], *keys[-SCORED_RUNS:]
+    grid = project.grids.get().pk
     filters = ("waiting", "work", "done", "skipped", "unqueued", "names")
     ours = "/projects/bench/"
     return [
@@ -130,11 +181,18 @@ def pages(prompt: int, first: int, grid: int) -> list[str]:
         f"{ours}reviewing/{prompt}/",
         f"{ours}reviewing/?model=against&held_out=1&sort=margin",
         f"{ours}reviewing/?q=nobody+asked+this",
+        f"{ours}reviewing/?rank=6&held_out=1",
+        f"{ours}reviewing/figures/",
+        f"{ours}models/",
+        f"{ours}models/2/",
+        f"{ours}models/2/promote/",
         f"{ours}runs/",
         f"{ours}runs/?sort=-accuracy",
-        f"{ours}runs/{first}/",
+        f"{ours}runs/?q=seed+1",
+        *(f"{ours}runs/{newest}/{tab}" for tab in TABS),
         f"{ours}runs/new/",
         f"{ours}runs/compare/?{'&'.join(f'run={first + number}' for number in range(8))}",
+        f"{ours}runs/compare/?run={champion}&run={newest}",
         f"{ours}runs/grids/",
         f"{ours}runs/grids/new/",
         f"{ours}runs/grids/{grid}/",
@@ -145,10 +203,10 @@ def pages(prompt: int, first: int, grid: int) -> list[str]:
     ]
 
 
-def time_requests(ask: Callable[[], Any]) -> list[float]:
-    """Request a page TIMES times, and return the milliseconds of each request."""
+def time_requests(ask: Callable[[], Any], number: int) -> list[float]:
+    """Request a page so many times, and return the milliseconds of each request."""
     times = []
-    for _ in range(TIMES):
+    for _ in range(number):
         start = time.perf_counter()
         answer = ask()
         times.append(1000 * (time.perf_counter() - start))
@@ -157,32 +215,63 @@ def time_requests(ask: Callable[[], Any]) -> list[float]:
     return times
 
 
-def measure(installation: Installation, rankings: int) -> None:
-    installation.fill(
-        prompts=rankings // RANKINGS_PER_PROMPT,
-        labellers=LABELLERS,
-        wanted=RANKINGS_PER_PROMPT,
-        finished=1,
-        words=20,
-        recent=1,
-    )
-    installation.run("manage.py", "measure_agreement", "--project", "bench")
+def cpu_seconds(folder: Path) -> float:
+    """Return the CPU time of this process, and of the PostgreSQL server in the folder if any."""
+    ticks = 0
+    with suppress(OSError):  # SQLite, or a system without /proc
+        postmaster = (folder / "postgres" / "postmaster.pid").read_text().split()[0]
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):  # a process that has ended
+                values = path.read_text().rsplit(")", 1)[1].split()
+                own, of_ended = values[11:13], values[13:15]
+                if path.parent.name == postmaster:
+                    ticks += sum(map(int, own + of_ended))
+                elif values[1] == postmaster:
+                    ticks += sum(map(int, own))
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def measure(installation: Installation, rankings: int, *, measured: bool) -> None:
+    """Fill the installation, unless that is done, and print the times of its pages."""
+    filled = installation.folder / "filled"
+    if not filled.exists():
+        installation.fill(
+            prompts=rankings // RANKINGS_PER_PROMPT,
+            labellers=LABELLERS,
+            wanted=RANKINGS_PER_PROMPT,
+            finished=1,
+            words=20,
+            recent=1,
+        )
+        if measured:
+            installation.run("manage.py", "measure_agreement", "--project", "bench")
     os.environ.update(installation.environment, DJANGO_SETTINGS_MODULE="labelapp.settings")
     import django
 
     django.setup()
     from django.db import connection
+    from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    client, paths = prepare()
-    for page in paths:
-        times = time_requests(partial(client.get, page))
+    from labelapp.models import User
+
+    if not filled.exists():
+        prepare(measured=measured)
+        filled.touch()
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(User.objects.get(username="manager"))
+    for page in pages():
+        [first] = time_requests(partial(client.get, page), 1)
+        before = cpu_seconds(installation.folder)
+        times = time_requests(partial(client.get, page), TIMES)
+        used = 1000 * (cpu_seconds(installation.folder) - before) / TIMES
         with CaptureQueriesContext(connection) as statements:
             client.get(page)
         median = statistics.median(times)
         print(
-            f"  {page:50} {median:7.0f} ms, slowest {max(times):7.0f} ms, "
-            f"{len(statements):3} statements{'  SLOW' if median > 300 else ''}",
+            f"  {page:50} {median:7.0f} ms, slowest {max(times):7.0f} ms, first "
+            f"{first:7.0f} ms, CPU {used:5.0f} ms, {len(statements):3} statements"
+            f"{'  SLOW' if median > TARGET else ''}",
             flush=True,
         )
 
@@ -191,13 +280,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
     parser.add_argument("--rankings", type=int, default=1_000_000)
+    parser.add_argument("--unmeasured", action="store_true")
+    parser.add_argument("--folder", type=Path, help="keep the data here")
     options = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-pages-")))
+        folder = options.folder or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-pages-"))
+        )
+        folder.mkdir(parents=True, exist_ok=True)
         server = embedded_postgresql(folder) if options.database == "postgresql" else ""
-        url = new_database(server, "pages") if server else ""
+        is_new = not (folder / "filled").exists()
+        make = new_database if is_new else database_url
+        url = make(server, "pages") if server else ""
         print(f"{options.database}, {options.rankings:,} rankings")
-        measure(Installation(folder, url), options.rankings)
+        measure(Installation(folder, url), options.rankings, measured=not options.unmeasured)
 
 
 if __name__ == "__main__":

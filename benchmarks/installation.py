@@ -247,6 +247,11 @@ def new_database(url: str, name: str) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
         connection.execute(f'CREATE DATABASE "{name}"')
+    return database_url(url, name)
+
+
+def database_url(url: str, name: str) -> str:
+    """Return the URL of a database on the PostgreSQL server at `url`."""
     return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 

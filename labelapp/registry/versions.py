@@ -115,30 +115,8 @@ def move(
         Project.objects.select_for_update().get(pk=project.pk)
         moves = current_moves(project)
         now = moves[alias].version if alias in moves else None
-        if now == version:
-            problem = (
-                _("%(name)s is the %(alias)s already.") if version else _("There is no %(alias)s.")
-            )
-            name = version.name if version else ""
-            raise RegistryError(problem % {"name": name, "alias": _(alias)})
-        if (now.number if now else None) != seen:
-            problem = (
-                _(
-                    "Somebody has moved the %(alias)s since you opened the page: it is %(name)s "
-                    "now. Nothing was changed."
-                )
-                if now
-                else _(
-                    "Somebody has moved the %(alias)s since you opened the page: it points to no "
-                    "version now. Nothing was changed."
-                )
-            )
-            raise RegistryError(problem % {"alias": _(alias), "name": now.name if now else ""})
-        registered = ModelVersion.objects.registered()
-        if version is not None and not registered.filter(pk=version.pk).exists():
-            raise RegistryError(
-                _("%(name)s has been withdrawn. Choose another version.") % {"name": version.name}
-            )
+        if problem := reason_not_to_move(alias, now, version, seen):
+            raise RegistryError(problem)
         made = AliasMove.objects.create(
             project=project,
             alias=alias,
@@ -161,6 +139,32 @@ def move(
             )
     logger.info("%s moved the %s of %s: %s", user, alias, project.slug, made)
     return made
+
+
+def reason_not_to_move(
+    alias: Alias, now: ModelVersion | None, version: ModelVersion | None, seen: int | None
+) -> str:
+    """Return why an alias cannot move from the version that it points to `now`, or ""."""
+    words = {"alias": _(alias), "name": now.name if now else ""}
+    if now == version:
+        problem = _("%(name)s is the %(alias)s already.") if now else _("There is no %(alias)s.")
+        return problem % words
+    if (now.number if now else None) != seen:
+        problem = (
+            _(
+                "Somebody has moved the %(alias)s since you opened the page: it is %(name)s "
+                "now. Nothing was changed."
+            )
+            if now
+            else _(
+                "Somebody has moved the %(alias)s since you opened the page: it points to no "
+                "version now. Nothing was changed."
+            )
+        )
+        return problem % words
+    if version and not ModelVersion.objects.registered().filter(pk=version.pk).exists():
+        return _("%(name)s has been withdrawn. Choose another version.") % {"name": version.name}
+    return ""
 
 
 def earlier_champion(project: Project) -> ModelVersion | None:

@@ -6,8 +6,8 @@ from labelapp.reviewing.majority import majority_ranks, margin
 from labelapp.reviewing.rater_matrix import RaterSums
 from labelapp.reviewing.records import scored_prompts
 from labelapp.reviewing.results import Review
-from labelapp.reviewing.review import mean_reward
 from labelapp.reviewing.rewards import RewardRecorder
+from labelapp.runs.pairs import mean_reward
 from training.runs.caveats import FEWEST_PROMPTS
 from training.runs.outcomes import OutcomeModel
 

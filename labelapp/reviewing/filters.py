@@ -23,6 +23,8 @@ from django.utils.http import urlencode
 
 from labelapp.db.contents import rare_matches, read_through
 from labelapp.models import (
+    MAX_RESPONSES,
+    Origin,
     Project,
     Prompt,
     PromptAgreement,
@@ -37,6 +39,8 @@ NEARLY_EQUAL = 1.25
 VERY_DIFFERENT = 2.0
 MOST_RESPONSES = 10
 """Number of responses that stands for larger ones, too."""
+RANKS = range(1, MAX_RESPONSES + 1)
+"""Human ranks that can be asked for."""
 
 Order = tuple[str, ...]
 ORDERS: Mapping[str, Order] = {
@@ -57,6 +61,7 @@ class Filter:
     q: str = ""  # in the prompt, its external id or a response
     source: str = ""  # of a response
     labeller: int = 0  # primary key of a member who ranked it
+    rank: int = 0  # of a response, in a ranking
     held_out: str = ""  # 1: held out, 0: trained on
     model: str = ""  # against or agrees
     people: str = ""  # unanimous or split
@@ -121,7 +126,7 @@ def conditions(run: TrainingRun, chosen: Filter) -> list[Q]:
         found.append(containing(run.project, chosen.q))
     if chosen.source:
         found.append(Q(Exists(of_prompt(Response, source=chosen.source))))
-    if chosen.labeller or chosen.since or chosen.until:
+    if chosen.labeller or chosen.rank or chosen.since or chosen.until:
         found.append(Q(Exists(rankings(chosen))))
     if chosen.held_out:
         found.append(Q(held_out=chosen.held_out == "1"))
@@ -150,10 +155,13 @@ def containing(project: Project, text: str) -> Q:
 
 
 def rankings(chosen: Filter) -> QuerySet[Any, Any]:
-    """Return the rankings of the prompt that the labeller made within the days."""
+    """Return the rankings of the prompt by the labeller, within the days, that give the rank."""
     found = of_prompt(Ranking).filter(counting())
     if chosen.labeller:
         found = found.filter(member=chosen.labeller)
+    if chosen.rank:  # by people themselves, as in the plot
+        own = found.exclude(origin=Origin.ADJUDICATED)
+        found = own.filter(placements__rank=chosen.rank)
     if chosen.since:
         found = found.filter(created_at__date__gte=chosen.since)
     if chosen.until:

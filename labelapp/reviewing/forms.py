@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from labelapp.models import Project, Ranking
-from labelapp.reviewing.filters import MOST_RESPONSES, Filter
+from labelapp.models import Project
+from labelapp.reviewing.filters import MOST_RESPONSES, RANKS, Filter
+from labelapp.runs.starting import data_counts
 
 MAX_SEARCH = 200  # characters
 
@@ -53,6 +53,7 @@ class FilterForm(forms.Form):
     q = forms.CharField(label=gettext_lazy("Text"), required=False, max_length=MAX_SEARCH)
     source = forms.ChoiceField(label=gettext_lazy("Source"), required=False)
     labeller = forms.ChoiceField(label=gettext_lazy("Labeller"), required=False)
+    rank = forms.ChoiceField(label=gettext_lazy("Human rank"), required=False)
     held_out = forms.ChoiceField(label=gettext_lazy("Held out"), required=False, choices=HELD_OUT)
     model = forms.ChoiceField(label=gettext_lazy("Model"), required=False, choices=MODEL)
     people = forms.ChoiceField(label=gettext_lazy("People"), required=False, choices=PEOPLE)
@@ -70,6 +71,7 @@ class FilterForm(forms.Form):
         super().__init__(data)
         self.choices_of("source", ((source, source) for source in sources))
         self.choices_of("labeller", labellers)
+        self.choices_of("rank", ((str(rank), str(rank)) for rank in RANKS))
         numbers = [(str(number), str(number)) for number in range(2, MOST_RESPONSES)]
         self.choices_of(
             "k",
@@ -84,13 +86,11 @@ class FilterForm(forms.Form):
         """Return the filter of the valid values; others count as not given."""
         self.full_clean()
         given: dict[str, Any] = {name: one for name, one in self.cleaned_data.items() if one}
-        for name in ("labeller", "k"):
+        for name in ("labeller", "rank", "k"):
             given[name] = int(given.get(name, 0))
         return Filter(**given)
 
 
-def labellers(project: Project) -> list[tuple[str, str]]:
+def labellers(project: Project, rows: int) -> list[tuple[str, str]]:
     """Return the members of a project who have a ranking as choices, by name."""
-    ranked = Ranking.objects.counting().filter(member=OuterRef("pk"))
-    members = project.members.filter(Exists(ranked)).order_by("name")
-    return [(str(pk), name) for pk, name in members.values_list("pk", "name")]
+    return [(str(pk), name) for pk, name in data_counts.labellers(project, rows)]

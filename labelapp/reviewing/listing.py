@@ -83,11 +83,16 @@ def reverse(order: Order) -> Order:
 
 
 def beyond(row: PromptAgreement, order: Order) -> Q:
-    """Return the rows that come after one in an order of fields."""
+    """Return the rows that come after one in an order of fields.
+
+    The condition on the first field alone lets an index that begins with it find them.
+    """
     found, equal = Q(), Q()
     for name in order:
         field = name.removeprefix("-")
         value = getattr(row, field)
         found |= equal & Q(**{f"{field}__{'lt' if name.startswith('-') else 'gt'}": value})
         equal &= Q(**{field: value})
-    return found
+    field = order[0].removeprefix("-")
+    bound = "lte" if order[0].startswith("-") else "gte"
+    return Q(**{f"{field}__{bound}": getattr(row, field)}) & found

@@ -6,9 +6,15 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from labelapp.models import TrainingRun
-from labelapp.rendering.charts import Axis, Chart, Point, Reference, Series, axis_over
-from labelapp.reviewing.filters import Filter
-from labelapp.reviewing.results import Estimate, LengthRewards, RankRewards, Standing
+from labelapp.rendering.charts import Axis, Chart, Link, Point, Reference, Series, axis_over
+from labelapp.reviewing.filters import RANKS, Filter
+from labelapp.reviewing.results import (
+    Estimate,
+    LengthPoint,
+    LengthRewards,
+    RankRewards,
+    Standing,
+)
 from labelapp.runs.interval_plots import Estimate as PlotEstimate
 from labelapp.runs.interval_plots import intervals_plot
 from labelapp.templatetags.figures import percent, signed, thousands
@@ -23,14 +29,19 @@ def in_brackets(found: Estimate | None, decimals: int = 2) -> str:
     text = signed(found.value, decimals)
     if found.low is None:
         return text
-    return f"{text} ({signed(found.low, decimals)} to {signed(found.high, decimals)})"
+    ends = {"low": signed(found.low, decimals), "high": signed(found.high, decimals)}
+    return f"{text} ({_('%(low)s to %(high)s') % ends})"
 
 
-def length_plot(found: LengthRewards) -> Chart | None:
-    """Return the rewards by the length of the response, with their correlation."""
+def length_plot(found: LengthRewards, run: TrainingRun) -> Chart | None:
+    """Return the rewards by the length of the response, with their correlation.
+
+    Each point leads to the prompt of its response.
+    """
     if len(found.points) < 2:
         return None
-    points = sorted(found.points)
+    points = sorted(found.points, key=lambda point: (point.words, point.reward))
+    urls = urls_of_prompts(points, run)
     responses = thousands(found.responses)
     note = _("%(responses)s responses.") % {"responses": responses}
     if found.responses > len(points):
@@ -45,20 +56,58 @@ def length_plot(found: LengthRewards) -> Chart | None:
         sentence=_("r = %(over_all)s over all responses, and %(within)s within prompts.")
         % {"over_all": in_brackets(found.correlation), "within": in_brackets(found.within)},
         notes=[note],
-        x=axis_over(Axis(_("words in the response")), [0.0, *(words for words, _reward in points)]),
+        x=axis_over(Axis(_("words in the response")), [0.0, *(point.words for point in points)]),
         y=axis_over(
-            Axis(_("reward"), decimals=2, notation="signed"), [reward for _words, reward in points]
+            Axis(_("reward"), decimals=2, notation="signed"), [point.reward for point in points]
         ),
-        series=[Series("", [Point(words, reward) for words, reward in points], style="small")],
-        columns=[_("Words"), _("Reward")],
-        rows=[[thousands(words), signed(reward)] for words, reward in points],
+        series=[
+            Series(
+                "",
+                [
+                    Point(point.words, point.reward, url=urls.get(point.prompt, ""))
+                    for point in points
+                ],
+                style="small",
+            )
+        ],
+        columns=[_("Words"), _("Reward"), *([_("Prompt")] if urls else [])],
+        rows=[
+            [
+                thousands(point.words),
+                signed(point.reward),
+                *([Link(str(point.prompt), urls[point.prompt])] if point.prompt in urls else []),
+            ]
+            for point in points
+        ],
     )
 
 
-def rank_plot(found: Sequence[RankRewards]) -> Chart | None:
-    """Return the rewards by human rank: means with intervals, and the middle half."""
+def urls_of_prompts(points: Sequence[LengthPoint], run: TrainingRun) -> dict[int | None, str]:
+    """Return the pages of the points' prompts, as far as these have not been deleted."""
+    keys = {point.prompt for point in points if point.prompt is not None}
+    known = run.agreements.filter(prompt__in=keys).values_list("prompt", flat=True)
+    slug, query = run.project.slug, Filter().query(run)
+    return {pk: f"{reverse('reviewing_prompt', args=[slug, pk])}?{query}" for pk in known}
+
+
+def url_of_list(run: TrainingRun, chosen: Filter) -> str:
+    """Return the address of the prompts that a filter shows."""
+    return f"{reverse('reviewing', args=[run.project.slug])}?{chosen.query(run)}"
+
+
+def rank_plot(found: Sequence[RankRewards], run: TrainingRun, *, is_held_out: bool) -> Chart | None:
+    """Return the rewards by human rank: means with intervals, and the middle half.
+
+    Each rank leads to the prompts with a response of that rank, the held-out ones if these alone
+    are measured.
+    """
     if not found:
         return None
+    held_out = "1" if is_held_out else ""
+    urls = [
+        url_of_list(run, Filter(rank=one.rank, held_out=held_out)) if one.rank in RANKS else ""
+        for one in found
+    ]
     ends = [end for one in found for end in (one.lower, one.upper, one.mean.low, one.mean.high)]
     return Chart(
         key="plot-ranks",
@@ -76,21 +125,21 @@ def rank_plot(found: Sequence[RankRewards]) -> Chart | None:
                 [
                     Point(
                         place, one.mean.value, one.mean.low, one.mean.high, (one.lower, one.upper),
-                        text=in_brackets(one.mean),
+                        text=in_brackets(one.mean), url=url,
                     )
-                    for place, one in enumerate(found)
+                    for place, (one, url) in enumerate(zip(found, urls, strict=True))
                 ],
             )
         ],
         columns=[_("Human rank"), _("Mean reward"), _("Middle half"), _("Placements")],
         rows=[
             [
-                str(one.rank),
+                Link(str(one.rank), url) if url else str(one.rank),
                 in_brackets(one.mean),
-                f"{signed(one.lower)} to {signed(one.upper)}",
+                _("%(low)s to %(high)s") % {"low": signed(one.lower), "high": signed(one.upper)},
                 thousands(one.placements),
             ]
-            for one in found
+            for one, url in zip(found, urls, strict=True)
         ],
     )  # fmt: skip
 
@@ -101,9 +150,8 @@ def leaderboard_plot(standings: Sequence[Standing], run: TrainingRun) -> Chart |
     Each source leads to the prompts with its responses.
     """
     estimates = []
-    prompts = reverse("reviewing", args=[run.project.slug])
     for one in standings:
-        url = f"{prompts}?{Filter(source=one.source).query(run)}"
+        url = url_of_list(run, Filter(source=one.source))
         estimates.append(plotted(short(one.source), "people", one.wins, url))
         if one.model_wins is not None:
             estimates.append(plotted(_("by the model"), "run", one.model_wins))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from labelapp.rendering.heat_map import shade
 
@@ -86,6 +86,14 @@ class RankRewards:
     upper: float
 
 
+class LengthPoint(NamedTuple):
+    """A response of the sample that is drawn."""
+
+    words: int
+    reward: float
+    prompt: int | None = None  # primary key; None in measurements of earlier versions
+
+
 @dataclass(frozen=True)
 class LengthRewards:
     """The rewards of responses by their length in words."""
@@ -93,7 +101,7 @@ class LengthRewards:
     responses: int
     correlation: Estimate | None  # Pearson's, over all responses
     within: Estimate | None  # the same, with each prompt's means subtracted
-    points: Sequence[tuple[int, float]]  # words and reward of a sample
+    points: Sequence[LengthPoint]  # a sample
 
 
 @dataclass(frozen=True)
@@ -140,9 +148,7 @@ class Review:
                         **length,
                         "correlation": estimate(length["correlation"]),
                         "within": estimate(length["within"]),
-                        "points": [
-                            (int(words), float(reward)) for words, reward in length["points"]
-                        ],
+                        "points": [LengthPoint(*point) for point in length["points"]],
                     }
                 ),
             }

@@ -3,15 +3,16 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from django.utils.translation import gettext as _
 
 from labelapp.models import Origin, Prompt, PromptAgreement, Ranking, Response, Score, TrainingRun
-from labelapp.models.jobs import is_number
 from labelapp.rendering.excerpts import excerpt
 from labelapp.rendering.letters import letter
 from labelapp.reviewing.majority import Pair, Votes, majority_ranks, margin, votes
 from labelapp.runs import scores as scoring
 from labelapp.runs.human_rank import HumanRank
+from labelapp.runs.pairs import mean_reward
 from training.aggregation import choose
 from training.rankings import Aggregation, Identifier
 from training.rankings import Ranking as TrainingRanking
@@ -163,16 +164,6 @@ def make_scale(run: TrainingRun, rewards: Iterable[float]) -> Scale:
     return Scale(low=min(shown), high=max(shown), mean=mean)
 
 
-def mean_reward(run: TrainingRun) -> float:
-    """Return the mean reward of the held-out responses, or 0 if it is not known."""
-    return number(run.held_out.get("reward_mean"))
-
-
-def number(value: Any) -> float:
-    """Return a stored figure, or 0 if it is none."""
-    return float(value) if is_number(value) else 0.0
-
-
 def review_prompt(
     agreement: PromptAgreement,
     scores: Sequence[Score],
@@ -253,4 +244,6 @@ def ranks_of(response: int, given: Sequence[GivenRanking]) -> list[HumanRank]:
 
 def labeller_name(ranking: Ranking) -> str:
     name = ranking.member.name
-    return f"{name} (adjudicated)" if ranking.origin == Origin.ADJUDICATED else name
+    if ranking.origin != Origin.ADJUDICATED:
+        return name
+    return _("%(name)s (adjudicated)") % {"name": name}

@@ -6,7 +6,7 @@ import numpy as np
 
 from labelapp.reviewing.records import ScoredPrompt
 from labelapp.reviewing.resampling import Floats, Integers, group_means, statistic
-from labelapp.reviewing.results import LengthRewards, RankRewards
+from labelapp.reviewing.results import LengthPoint, LengthRewards, RankRewards
 from training.rankings import UNRANKED
 
 POINTS = 240  # of the plot; about as many as can be told apart
@@ -59,8 +59,10 @@ class RewardRecorder:
                 correlation(centred(words_N.astype(float), codes), centred(reward_N, codes)),
             ),
             points=[
-                (int(words), round(float(reward), 4))
-                for words, reward in zip(words_N[::stride], reward_N[::stride], strict=True)
+                LengthPoint(int(words), round(float(reward), 4), int(prompt))
+                for words, reward, prompt in zip(
+                    words_N[::stride], reward_N[::stride], prompt_N[::stride], strict=True
+                )
             ],
         )
 

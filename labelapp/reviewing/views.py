@@ -50,10 +50,11 @@ def named_run(number: str, member: Member) -> TrainingRun:
 
 def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> FilterForm:
     """Return the form of the filters, bound to the query string."""
+    total = listing.count_all(run)
     return FilterForm(
         request.GET,
-        sources=listing.sources(run, listing.count_all(run)),
-        labellers=labellers(member.project),
+        sources=listing.sources(run, total),
+        labellers=labellers(member.project, total * listing.ROWS_PER_PROMPT),
     )
 
 
@@ -142,8 +143,8 @@ def plots_of(review: Review, run: TrainingRun) -> dict[str, Any]:
         "review": review,
         "board": review.leaderboard,
         "board_plot": leaderboard_plot(review.leaderboard.standings, run),
-        "length_plot": length_plot(review.by_length),
-        "rank_plot": rank_plot(review.by_rank),
+        "length_plot": length_plot(review.by_length, run),
+        "rank_plot": rank_plot(review.by_rank, run, is_held_out=review.is_held_out),
     }
 
 

@@ -49,11 +49,13 @@ def reason_not_to_start(project: Project) -> str:
     if project.is_archived:
         return _("This project is archived. Restore it to train a model.")
     # A ranking has a comparison if its ranks differ, so that a response is below the first place.
-    prompts = Placement.objects.filter(
+    below = Placement.objects.filter(
         counting("ranking__"), rank__in=(2, UNRANKED), ranking__prompt__project=project
     )
-    comparable = len(prompts.values_list("ranking__prompt_id").distinct()[:2])
-    if comparable < 2:
+    prompts = below.order_by().values_list("ranking__prompt", flat=True)
+    # Each query stops at the first row; DISTINCT would read all of a large project.
+    comparable = list(prompts[:1])
+    if not comparable or not prompts.exclude(ranking__prompt=comparable[0])[:1]:
         return (
             _(
                 "Training needs at least two prompts with responses of different rank, one to train"

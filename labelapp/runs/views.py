@@ -61,18 +61,17 @@ def flips_context(
         comparison, request.GET.get("first", ""), request.GET.get("second", "")
     )
     found = flips.flips(first, second)
-    counts = flips.counts(found)
     kind = request.GET.get("kind", "")
-    if kind not in counts:
-        kind = next((name for name in flips.KINDS if counts[name]), flips.KINDS[0])
-    of_kind = [flip for flip in found if flip.kind == kind]
-    page = Paginator(of_kind, FLIPS_PER_PAGE).get_page(request.GET.get("page"))
+    if kind not in found.counts:
+        kind = next((name for name in flips.KINDS if found.counts[name]), flips.KINDS[0])
+    page = Paginator(found.listed[kind], FLIPS_PER_PAGE).get_page(request.GET.get("page"))
     pair = f"{query}&reference={comparison.reference.run.pk}&first={first.pk}&second={second.pk}"
     return {
         "first": first,
         "second": second,
         "kind": kind,
-        "kinds": [(name, counts[name]) for name in flips.KINDS],
+        "of_kind": found.counts[kind],
+        "kinds": [(name, found.counts[name]) for name in flips.KINDS],
         "flips": flips.show(list(page.object_list), first, second),
         "page": page,
         "pair_query": pair,

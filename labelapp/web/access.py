@@ -81,7 +81,7 @@ def require_open(member: Member) -> None:
 
 
 def when_archived(view: View) -> View:
-    """Let a view of member_view change an archived project; put it below member_view."""
+    """Let a view of member_view or trainer_view change an archived project; put it below them."""
     view.when_archived = True  # type: ignore[attr-defined]
     return view
 

@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.metadata import parse_session_start_info_plugin_data
 
 from tests.training.tiny import ranking_lines, write_rankings
 from training.backbones.choose import load_backbone
@@ -130,12 +131,35 @@ def test_curves_go_to_tensorboard(run, events):
         "held_out/kendall_tau",
         "held_out/calibration_error",
         "held_out/near_equal_accuracy",
+        "final/accuracy",
+        "final/log_loss",
+        "final/train_accuracy",
+        "final/seconds",
+        "final/parameters",
     }
     losses = [event.value for event in events.Scalars("train/loss")]
     assert losses == pytest.approx([line["loss"] for line in run.metric_lines()])
     held_out = events.Scalars("held_out/accuracy")
     assert held_out[0].step == 0
     assert held_out[-1].value == pytest.approx(run.read_metrics()["held_out"]["accuracy"])
+
+
+def test_settings_go_to_tensorboard_beside_the_final_figures(run, events, rankings_file):
+    logged = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    settings = parse_session_start_info_plugin_data(logged).hparams
+    assert settings["data"].string_value == rankings_file.name
+    assert settings["backbone"].string_value == "transformer"
+    assert settings["epochs"].number_value == 12
+    assert settings["learning_rate"].number_value == pytest.approx(0.003)
+    assert not {"device", "lora_rank", "cell", "model"} & set(settings)
+    metrics = run.read_metrics()
+    for name, value in {
+        "accuracy": metrics["held_out"]["accuracy"],
+        "log_loss": metrics["held_out"]["log_loss"],
+        "seconds": metrics["seconds"],
+    }.items():
+        [found] = events.Scalars(f"final/{name}")
+        assert found.value == pytest.approx(value)
 
 
 def test_held_out_texts_go_to_tensorboard(run, events):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -49,12 +50,17 @@ def show(
     dataset: Dataset,
     evaluation: Evaluation,
     metrics: dict[str, Any],
+    settings: Mapping[str, str | float],
 ) -> None:
-    """Write the report, the worst errors and some texts to the run folder and to TensorBoard."""
+    """Write the report, the worst errors and some texts to the run folder and to TensorBoard.
+
+    TensorBoard has the `settings` that make the result what it is beside the final figures.
+    """
     step = metrics["kept_step"]
     text = report(metrics, folder.read_manifest() or {})
     folder.write_report(text)
     log.text("report", text, step)
+    log.hyperparameters(settings, final_figures(metrics))
     errors = worst_errors(evaluation, dataset)
     folder.write_errors(errors)
     log.text("held_out/worst_errors", errors_table(errors), step)
@@ -64,3 +70,15 @@ def show(
         # A file's ids may be any text, which is no good as a tag.
         name = prompt.id if isinstance(prompt.id, int) else prompt.content_hash[:12]
         log.text(f"held_out/prompt_{name}", texts_table(prompt, rewards, rankings), step)
+
+
+def final_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the figures by which runs are compared, where they are known."""
+    found = {
+        "accuracy": metrics["held_out"]["accuracy"],
+        "log_loss": metrics["held_out"]["log_loss"],
+        "train_accuracy": metrics["train"]["after"]["accuracy"],
+        "seconds": metrics["seconds"],
+        "parameters": metrics["parameters"],
+    }
+    return {name: value for name, value in found.items() if value is not None}

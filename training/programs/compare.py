@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
 
 from training.config import TrainConfig
 from training.errors import UserError
@@ -53,7 +51,6 @@ def work(arguments: argparse.Namespace, _: object) -> None:
             print(f"{number}/{len(combinations)} {run_folder.path.name}", file=sys.stderr)
             if not is_done(run_folder, config):
                 train(source, config, run_folder, environment)
-                log_hyperparameters({**combination.values, "seed": config.seed}, run_folder)
         # After each row, so that a comparison that is stopped leaves what it found.
         table = tabulate(combinations[:number])
         table.to_csv(folder / "table.csv", index=False)
@@ -100,16 +97,6 @@ def ended(process: subprocess.Popen[bytes]) -> int:
                 return process.wait(POLL_SECONDS)
         process.terminate()
         return process.wait()
-
-
-def log_hyperparameters(settings: dict[str, Any], folder: RunFolder) -> None:
-    """Write the settings and figures for TensorBoard's HParams page, which compares runs."""
-    found = {f"compare/{name}": value for name, value in figures(folder).items()}
-    with SummaryWriter(str(folder.tensorboard)) as board:
-        for part in hparams(settings, found):
-            board.file_writer.add_summary(part)
-        for name, value in found.items():
-            board.add_scalar(name, value)
 
 
 def figures(folder: RunFolder) -> dict[str, float]:

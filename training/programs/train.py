@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from training.aggregation import RankingFilter
 from training.backbones.defaults import complete
 from training.commandline import database_project, wants_bar
-from training.config import TrainConfig, from_arguments, option
+from training.config import TrainConfig, from_arguments, option, settings_used
 from training.data.batching import Batches
 from training.data.database import DatabaseSource
 from training.data.file import FileSource
@@ -138,7 +138,8 @@ def train(
     metrics["held_out"] |= finite(learned)
     if choice := (folder.read_manifest() or {}).get("choice"):
         metrics["choice"] = finite({**choice, "network": network})
-    write_results(run, folder, evaluation, metrics)
+    settings = {"data": source.name, **mattering(run.config, network=bool(network))}
+    write_results(run, folder, evaluation, metrics, settings)
     device.group.leave()
     reporter.enter("done", steps=run.steps, step=run.state.step)
     reporter.close()
@@ -349,11 +350,27 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
     return metrics
 
 
+def mattering(config: TrainConfig, *, network: bool) -> dict[str, str | float]:
+    """Return the settings that make the result of a run what it is; empty ones are left out."""
+    used = settings_used(config.backbone, network=network)
+    return {
+        field.name: value
+        for field in fields(config)
+        if field.name in used
+        and field.metadata["group"] != "machine"
+        and (value := getattr(config, field.name)) not in (None, "")
+    }
+
+
 def write_results(
-    run: Run, folder: RunFolder, evaluation: Evaluation, metrics: dict[str, Any]
+    run: Run,
+    folder: RunFolder,
+    evaluation: Evaluation,
+    metrics: dict[str, Any],
+    settings: Mapping[str, str | float],
 ) -> None:
     """Write the report, the metrics and the model card, and remove the checkpoints."""
-    show(run.log, folder, run.dataset, evaluation, metrics)
+    show(run.log, folder, run.dataset, evaluation, metrics, settings)
     run.log.close()
     folder.write_judgements(judgements(evaluation))
     folder.write_metrics(metrics)

@@ -25,6 +25,7 @@ from training.runs.json_files import (
     append_line,
     iter_lines,
     read_json,
+    read_lines,
     read_object,
     write_json,
     write_lines,
@@ -192,15 +193,15 @@ class RunFolder:
 
     def metric_lines(self) -> list[dict[str, Any]]:
         """Return the logged steps, without a line that is still being written."""
-        return list(iter_lines(self.path / METRIC_LINES))
+        return read_lines(self.path / METRIC_LINES)
 
     def evaluations(self) -> list[dict[str, Any]]:
         """Return the step and the held-out figures of each evaluation during training."""
-        return list(iter_lines(self.path / EVALUATIONS))
+        return read_lines(self.path / EVALUATIONS)
 
     def judgements(self) -> list[dict[str, Any]]:
         """Return "prompt" (a hash), "agreed" and "comparisons" of each held-out prompt."""
-        return list(iter_lines(self.path / JUDGEMENTS))
+        return read_lines(self.path / JUDGEMENTS)
 
     def iter_scores(self) -> Iterator[ScoredResponse]:
         """Yield every scored response."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 from tqdm import tqdm
 
 from training.runs.folder import Progress, RunFolder, State
@@ -146,6 +149,23 @@ class MetricLog:
         """Log an image for TensorBoard, given its pixels (height, width, 3)."""
         if self.board is not None:
             self.board.add_image(name, pixels, step, dataformats="HWC")
+
+    def hyperparameters(
+        self, settings: Mapping[str, str | float], figures: Mapping[str, float]
+    ) -> None:
+        """Log settings and final figures for TensorBoard's HParams page, which compares runs.
+
+        TensorBoard takes its columns from the first run that describes an experiment, so none does:
+        without, it makes them of all runs.
+        """
+        if self.board is None:
+            return
+        _experiment, *session = hparams(dict(settings), {})
+        writer: Any = self.board.file_writer
+        for part in session:
+            writer.add_summary(part)
+        for name, value in figures.items():
+            self.board.add_scalar(f"final/{name}", value)
 
     def flush(self) -> None:
         """Write to the disk what TensorBoard's log still holds in memory."""

@@ -9,10 +9,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.jobs import jobs
 from labelapp.models import Member, TrainingRun
 from labelapp.runs import choice
-from labelapp.runs.all_runs import run_rows
 from labelapp.runs.all_runs.list_page import list_context
 from labelapp.runs.starting import start_page
 from labelapp.runs.starting.forms import AboutForm
+from labelapp.runs.time_left import time_left
 from labelapp.web.access import REVIEWERS, member_view, require_trainer, trainer_view
 from labelapp.web.middleware import PageRequest
 
@@ -50,7 +50,7 @@ def state(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     context = {
         "project": member.project,
         "run": run,
-        "time_left": run_rows.time_left(run),
+        "time_left": time_left(run),
         "query": request.GET.urlencode(),
     }
     return render(request, "runs/_row_state.html", context)

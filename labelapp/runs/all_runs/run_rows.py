@@ -4,21 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from labelapp.models import State, TrainingRun
+from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import changed_settings, choice, leads
 from labelapp.runs.all_runs.listing import Entry, Selection
 from labelapp.runs.caveats import few_prompts, gain
-from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate
-from labelapp.runs.time_left import training_seconds_left
-from labelapp.runs.words import rounded, span
+from labelapp.runs.interval_plots import (
+    Axis,
+    Dot,
+    Estimate,
+    axis_of,
+    dot,
+    estimate,
+    signed_span,
+)
+from labelapp.runs.time_left import time_left
+from labelapp.runs.words import span
 from labelapp.templatetags.figures import thousands
 
 SETTINGS_SHOWN = 3
-FEWEST_STEPS = 3  # before the time that is left is estimated
 FULL_AXIS = Axis(0.5, 1.0, 0.1)  # where nothing is judged
 
 
@@ -123,7 +129,7 @@ def interval(lead: leads.Lead | None) -> str:
     """Return the interval of a lead in points, or "" where there is none."""
     if lead is None or lead.gain.low is None or lead.gain.high is None:
         return ""
-    return _("%(low)s to %(high)s") % {"low": gain(lead.gain.low), "high": gain(lead.gain.high)}
+    return signed_span(lead.gain.low, lead.gain.high)
 
 
 def plot(run: TrainingRun, lead: leads.Lead | None, axis: Axis) -> Plot | None:
@@ -161,24 +167,3 @@ def common_axis(runs: Sequence[TrainingRun]) -> Axis:
 def axis_ticks(axis: Axis) -> list[tuple[float, str]]:
     """Return the positions and labels of the ticks, in percent."""
     return axis.ticks(lambda share: f"{100 * share:.0f}")
-
-
-def time_left(run: TrainingRun) -> str:
-    """Return the time that the training of a run still takes, or "" where it is not known."""
-    seconds = training_seconds_left(run)
-    if seconds is None:  # its folder is on another machine, or has too few steps
-        seconds = seconds_left_by_pace(run)
-    return "" if seconds is None else rounded(seconds)
-
-
-def seconds_left_by_pace(run: TrainingRun) -> float | None:
-    """Return the seconds until the last step by the pace since the run began, or None early.
-
-    The pace counts the reading of the rankings, so that the estimate falls as the run goes on.
-    """
-    if run.state != State.RUNNING or run.stage != "training" or run.started_at is None:
-        return None
-    if run.done < FEWEST_STEPS or run.total < run.done:
-        return None
-    passed = (timezone.now() - run.started_at).total_seconds()
-    return passed * (run.total - run.done) / run.done

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.utils.text import capfirst, get_text_list
@@ -13,7 +14,7 @@ from labelapp.models import Project, State, TrainingRun
 from labelapp.models.jobs import is_number
 from labelapp.runs import choice
 from labelapp.runs.caveats import gain
-from labelapp.runs.paired_bootstrap import Gain, gains, read_judgements
+from labelapp.runs.paired_bootstrap import Gain, Judgements, gains, read_judgements
 from labelapp.runs.process import run_folder
 from labelapp.runs.run_verdict import Verdict, share_of
 from labelapp.runs.words import setting_label
@@ -61,6 +62,11 @@ class ComparedRun:
     @property
     def held_out(self) -> dict[str, Any]:
         return self.run.held_out
+
+    @cached_property
+    def judgements(self) -> Judgements:
+        """Return the held-out comparisons that the run orders as people did, by prompt."""
+        return read_judgements(run_folder(self.run))
 
     @property
     def accuracy(self) -> float:
@@ -136,10 +142,10 @@ def set_gains(base: ComparedRun, others: Sequence[ComparedRun]) -> None:
 
 def gains_over(base: ComparedRun, others: Sequence[ComparedRun]) -> list[Gain]:
     """Return how much more accurate than `base` each of the others is."""
-    judged = [read_judgements(run_folder(one.run)) for one in (base, *others)]
+    found = gains(base.judgements, [one.judgements for one in others])
     return [
-        found or Gain(one.accuracy - base.accuracy)
-        for one, found in zip(others, gains(judged[0], judged[1:]), strict=True)
+        known or Gain(one.accuracy - base.accuracy)
+        for one, known in zip(others, found, strict=True)
     ]
 
 
@@ -309,11 +315,12 @@ def ahead_of(subject: str, other: ComparedRun, lead: Gain) -> str:
     has_interval = lead.low is not None and lead.high is not None
     if lead.low is not None and lead.high is not None:
         words |= {"low": gain(0 - lead.high), "high": gain(0 - lead.low)}
-    if lead.value == 0 and has_interval:
+    is_level = round(lead.value, 3) == 0  # as the page writes it
+    if is_level and has_interval:
         sentence = _(
             "%(subject)s is level with %(other)s (95\u00a0%% interval %(low)s to %(high)s)"
         )
-    elif lead.value == 0:
+    elif is_level:
         sentence = _("%(subject)s is level with %(other)s")
     elif has_interval:
         sentence = _(

@@ -11,6 +11,7 @@ from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import leads
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparison.comparing import ComparedRun, RunComparison
+from labelapp.runs.interval_plots import signed_span
 from labelapp.runs.words import setting_label, span
 from labelapp.templatetags.figures import decimal, duration, memory, percent, thousands
 from training.config import TrainConfig
@@ -69,14 +70,14 @@ def settings_that_differ(runs: Sequence[ComparedRun]) -> tuple[list[Row], str]:
 
 def setting_cell(value: object, default: object) -> Cell:
     """Return a setting, marked where it is not the default; the model decides what is left out."""
-    text = "default" if value in (None, "") else str(value)
+    text = _("default") if value in (None, "") else str(value)
     return Cell(text, tone="" if value in (None, "", default) else "changed")
 
 
 def default_hint(defaults: dict[str, Any], name: str) -> str:
     """Return the default of a setting in words."""
     value = defaults.get(name)
-    return "" if value in (None, "") else f"default: {value}"
+    return "" if value in (None, "") else _("default: %(value)s") % {"value": value}
 
 
 def held_out_rows(comparison: RunComparison) -> list[Row]:
@@ -117,11 +118,7 @@ def data_rows(runs: Sequence[ComparedRun]) -> list[Row]:
             counted(one.run.manifest, "train_rankings", "train_prompts") for one in runs
         ]),
         Row(_("Judged on"), "", [
-            Cell(
-                f"{thousands(one.held_out.get('comparisons'))} comparisons",
-                counted(one.held_out, "rankings", "prompts").text,
-            )
-            for one in runs
+            judged_on(one.held_out) for one in runs
         ]),
     ]  # fmt: skip
 
@@ -157,9 +154,7 @@ def difference(one: ComparedRun) -> Cell:
         return Cell(_("not comparable"), capfirst(one.why_apart), "refused")
     if one.gain.low is None or one.gain.high is None:
         return Cell(gain(one.gain.value), _("no interval"))
-    return Cell(
-        gain(one.gain.value), f"{gain(one.gain.low)} to {gain(one.gain.high)}", one.gain.tone
-    )
+    return Cell(gain(one.gain.value), signed_span(one.gain.low, one.gain.high), one.gain.tone)
 
 
 def best_baseline(one: ComparedRun) -> Cell:
@@ -168,8 +163,10 @@ def best_baseline(one: ComparedRun) -> Cell:
     if lead is None:
         return Cell("–")
     low, high = lead.gain.low, lead.gain.high
-    between = f"{gain(low)} to {gain(high)} " if low is not None and high is not None else ""
-    return Cell(gain(lead.gain.value), f"{between}over {lead.over}", lead.tone)
+    over = _("over %(over)s") % {"over": lead.over}
+    if low is not None and high is not None:
+        over = f"{signed_span(low, high)} {over}"
+    return Cell(gain(lead.gain.value), over, lead.tone)
 
 
 def people(one: ComparedRun) -> Cell:
@@ -181,7 +178,16 @@ def people(one: ComparedRun) -> Cell:
 def counted(figures: dict[str, Any], rankings: str, prompts: str) -> Cell:
     """Return numbers of rankings and prompts."""
     return Cell(
-        f"{thousands(figures.get(rankings))} rankings", f"{thousands(figures.get(prompts))} prompts"
+        _("%(number)s rankings") % {"number": thousands(figures.get(rankings))},
+        _("%(number)s prompts") % {"number": thousands(figures.get(prompts))},
+    )
+
+
+def judged_on(held_out: dict[str, Any]) -> Cell:
+    """Return numbers of held-out comparisons and rankings."""
+    return Cell(
+        _("%(number)s comparisons") % {"number": thousands(held_out.get("comparisons"))},
+        counted(held_out, "rankings", "prompts").text,
     )
 
 

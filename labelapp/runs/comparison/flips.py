@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from django.db.models import F, QuerySet
@@ -21,6 +22,7 @@ from labelapp.runs.pairs import (
 
 Kind = Literal["gained", "lost", "split"]
 KINDS: tuple[Kind, ...] = ("gained", "lost", "split")
+MOST_LISTED = 500  # of a kind; a large project has a hundred thousand, which nobody reads
 
 
 class Flip(NamedTuple):
@@ -33,6 +35,13 @@ class Flip(NamedTuple):
     against: int  # rankings that prefer `worse`
     kind: Kind  # the second run is right, the first run is right, or people are split
     change: float  # of the reward difference, in standard deviations of each run's rewards
+
+
+class Flips(NamedTuple):
+    """The number of flips of each kind, and the clearest of them, at most MOST_LISTED."""
+
+    counts: dict[str, int]
+    listed: dict[str, list[Flip]]
 
 
 @dataclass(frozen=True)
@@ -65,19 +74,27 @@ class ShownFlip:
         return [(run, one, other, one > other, other > one) for run, one, other in rewards]
 
 
-def flips(first: TrainingRun, second: TrainingRun) -> list[Flip]:
-    """Return the pairs that the runs order differently, the clearest first.
+def flips(first: TrainingRun, second: TrainingRun) -> Flips:
+    """Return the pairs that the runs order differently.
 
-    Of prompts that both runs held out. The list of a large project is cached for a minute.
+    Of prompts that both runs held out. Those of a large project are cached for a minute.
     """
     comparisons = first.held_out.get("comparisons")
     rows = comparisons if isinstance(comparisons, int) else 0
-    name = f"flips-{first.pk}-{second.pk}"
-    return cached(name, lambda: find_flips(first, second), lambda _: rows).value
+
+    def find() -> Flips:
+        found = find_flips(first, second)
+        listed: dict[str, list[Flip]] = {
+            kind: list(islice((flip for flip in found if flip.kind == kind), MOST_LISTED))
+            for kind in KINDS
+        }
+        return Flips(counts(found), listed)
+
+    return cached(f"flips-{first.pk}-{second.pk}", find, lambda _: rows).value
 
 
 def find_flips(first: TrainingRun, second: TrainingRun) -> list[Flip]:
-    """Return the pairs that the runs order differently, in one query."""
+    """Return the pairs that the runs order differently, the clearest first, in one query."""
     votes: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0])
     leads: dict[tuple[int, int, int], tuple[float, float]] = {}
     for prompt, better, worse, lead, lead_of_second in changed_votes(first, second).iterator():

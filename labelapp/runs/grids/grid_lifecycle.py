@@ -26,11 +26,11 @@ def start(
 ) -> Grid:
     """Queue a run for each configuration. Raises CannotTrainError if none can be started.
 
-    A second call with the same `form_key` returns the grid of the first one.
+    A second call with the same `form_key` and settings returns the grid of the first one.
     """
     if reason := lifecycle.reason_not_to_start(project):
         raise CannotTrainError(reason)
-    if (same := same_grid(project, form_key)) is not None:
+    if (same := same_grid(project, configs, form_key)) is not None:
         return same
     is_free = form_key and not Grid.objects.filter(form_key=form_key).exists()
     grid = Grid(
@@ -47,16 +47,22 @@ def start(
                     project=project, config=config, user=user, enqueue=enqueue, grid=grid
                 )
     except IntegrityError as error:  # the same request was first
-        same = same_grid(project, form_key)
+        same = same_grid(project, configs, form_key)
         if same is None:
             raise CannotTrainError(_("The grid was not started. Try again.")) from error
         return same
     return grid
 
 
-def same_grid(project: Project, form_key: UUID | None) -> Grid | None:
-    """Return the grid that the same form has started, if there is one."""
-    return project.grids.filter(form_key=form_key).first() if form_key else None
+def same_grid(
+    project: Project, configs: Sequence[TrainConfig], form_key: UUID | None
+) -> Grid | None:
+    """Return the grid that the same form has started with the same settings, if there is one."""
+    grid = project.grids.filter(form_key=form_key).first() if form_key else None
+    if grid is None:
+        return None
+    started = grid.runs.order_by("pk").values_list("config", flat=True)
+    return grid if list(started) == [config.to_json() for config in configs] else None
 
 
 def stop(grid: Grid) -> None:
@@ -84,13 +90,20 @@ def kept_runs(grid: Grid) -> list[tuple[TrainingRun, str]]:
     return [(run, reason) for run, reason in found if reason]
 
 
+def reason_not_to_delete(grid: Grid) -> str:
+    """Return why a grid cannot be deleted now, as a sentence that says what to do, or ""."""
+    if grid.runs.active().exists():
+        return _("The grid is in progress. Stop it, then delete it.")
+    return ""
+
+
 def delete(grid: Grid) -> None:
     """Delete a grid and its runs with their files, but for those that are needed elsewhere.
 
     Raises CannotDeleteError while a run is active.
     """
-    if grid.runs.active().exists():
-        raise lifecycle.CannotDeleteError(_("The grid is in progress. Stop it, then delete it."))
+    if reason := reason_not_to_delete(grid):
+        raise lifecycle.CannotDeleteError(reason)
     kept = {run.pk for run, _reason in kept_runs(grid)}
     for run in grid.runs.exclude(pk__in=kept).order_by("pk"):
         lifecycle.delete(run)

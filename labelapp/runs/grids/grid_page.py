@@ -14,6 +14,7 @@ from labelapp.runs.grids import grid_results, grid_verdict
 from labelapp.runs.grids.grid_estimate import seconds_left
 from labelapp.runs.grids.grid_plot import accuracy_by_time
 from labelapp.runs.grids.grid_results import GridResults, Settings
+from labelapp.runs.interval_plots import signed_span
 from labelapp.runs.words import rounded, span
 from labelapp.templatetags.figures import percent, points
 
@@ -131,8 +132,6 @@ def settings_row(one: Settings) -> SettingsRow:
         accuracy=percent(one.accuracy),
         seeds=f"{points(min(found))}–{points(max(found))}" if len(found) > 1 else "",
         lead=gain(lead.value) if lead else "",
-        lead_interval=f"{gain(low)} to {gain(high)}"
-        if low is not None and high is not None
-        else "",
+        lead_interval="" if low is None or high is None else signed_span(low, high),
         tone=tone,
     )

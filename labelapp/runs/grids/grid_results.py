@@ -6,6 +6,8 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labelapp.models import Grid, State, TrainingRun
 from labelapp.models.jobs import is_number
 from labelapp.runs import changed_settings
@@ -28,7 +30,7 @@ class Settings:
     @property
     def words(self) -> str:
         """Return the settings in words, as in "learning rate 0.001, epochs 2"."""
-        return in_words(self.values) or "the default settings"
+        return in_words(self.values) or _("the default settings")
 
     @cached_property
     def judged(self) -> list[TrainingRun]:

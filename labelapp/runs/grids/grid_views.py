@@ -21,7 +21,13 @@ from labelapp.runs.grids.grid_page import progress_context
 from labelapp.runs.grids.grid_results import varied_in_words
 from labelapp.runs.starting.start_page import checked, form_context
 from labelapp.runs.words import rounded
-from labelapp.web.access import REVIEWERS, member_view, signed_in, trainer_view
+from labelapp.web.access import (
+    REVIEWERS,
+    member_view,
+    signed_in,
+    trainer_view,
+    when_archived,
+)
 
 
 def get_grid(member: Member, pk: int) -> Grid:
@@ -118,6 +124,7 @@ def page(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_POST
 @trainer_view
+@when_archived
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     grid = get_object_or_404(Grid, pk=pk, project=member.project)
     grid_lifecycle.stop(grid)
@@ -137,10 +144,9 @@ def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @member_view(Role.MANAGER)
 def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     """Delete a grid with its runs, once a manager has confirmed it."""
-    grid, refused = get_grid(member, pk), ""
-    if grid.runs.active().exists():
-        refused = _("The grid is in progress. Stop it, then delete it.")
-    elif request.method == "POST":
+    grid = get_grid(member, pk)
+    refused = grid_lifecycle.reason_not_to_delete(grid)
+    if request.method == "POST" and not refused:
         try:
             grid_lifecycle.delete(grid)
         except lifecycle.CannotDeleteError as error:

@@ -13,6 +13,8 @@ from labelapp.rendering.excerpts import excerpt
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.pairs import counted, human_ranks, mean_reward, reward
 
+MOST_LISTED = 500  # errors; a large project has a hundred thousand, which nobody reads
+
 
 class Error(NamedTuple):
     """A pair of responses that the model orders otherwise than most people."""
@@ -28,6 +30,13 @@ class Error(NamedTuple):
     def rankings(self) -> int:
         """Return how many rankings order the pair one way or the other."""
         return self.votes + self.against
+
+
+class Errors(NamedTuple):
+    """The number of errors, and the worst of them, at most MOST_LISTED."""
+
+    pairs: int
+    worst: list[Error]
 
 
 @dataclass(frozen=True)
@@ -63,18 +72,23 @@ class ShownError:
         return 1 / (1 + math.exp(-min(self.error.margin, 700.0)))
 
 
-def errors(run: TrainingRun) -> list[Error]:
-    """Return the held-out pairs that the model orders otherwise than most people, the worst first.
+def errors(run: TrainingRun) -> Errors:
+    """Return the held-out pairs that the model orders otherwise than most people.
 
-    The list of a large project is cached for a minute.
+    Those of a large project are cached for a minute.
     """
     comparisons = run.held_out.get("comparisons")
     rows = comparisons if isinstance(comparisons, int) else 0
-    return cached(f"errors-{run.pk}", lambda: find_errors(run), lambda _: rows).value
+
+    def find() -> Errors:
+        found = find_errors(run)
+        return Errors(len(found), found[:MOST_LISTED])
+
+    return cached(f"errors-{run.pk}", find, lambda _: rows).value
 
 
 def find_errors(run: TrainingRun) -> list[Error]:
-    """Return the pairs that the model orders otherwise than most people, in one query."""
+    """Return the pairs that the model orders otherwise than most people, the worst first."""
     rows = list(votes(run).iterator())
     prefer = {(better, worse): number for _, better, worse, number, _ in rows}
     found = [

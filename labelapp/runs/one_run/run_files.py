@@ -1,5 +1,6 @@
 """The files of a run's folder to download, one by one or as one archive."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def files_of(run: TrainingRun) -> list[RunFile]:
         return []
     folder = run_folder(run)
     found = [
-        RunFile(name, contents, (folder.path / name).stat().st_size)
+        RunFile(name, contents, bytes_of(folder.path / name))
         for name, contents in FILES.items()
         if is_plain(folder.path / name)
     ]
@@ -63,7 +64,7 @@ def files_of(run: TrainingRun) -> list[RunFile]:
         (RUN_ARCHIVE, gettext_lazy("The whole folder of the run"), folder.path),
     )
     packed = [
-        RunFile(name, contents, sum(path.stat().st_size for path in paths))
+        RunFile(name, contents, sum(map(bytes_of, paths)))
         for name, contents, root in archives
         if (paths := members(run, root))
     ]
@@ -81,7 +82,7 @@ def members(run: TrainingRun, root: Path) -> list[Path]:
     left_out = (folder.checkpoints, folder.path / names.LOCK)
     return [
         path
-        for path in sorted(root.rglob("*"))
+        for path in sorted(files_below(root))
         if is_plain(path)
         and not any(part.endswith(".part") for part in path.relative_to(folder.path).parts)
         and not any(path.is_relative_to(other) for other in left_out)
@@ -107,8 +108,21 @@ def size_of(run: TrainingRun) -> int:
     """Return the size of a run's folder in bytes."""
     if not run.folder:
         return 0
-    paths = run_folder(run).path.rglob("*")
-    return sum(path.lstat().st_size for path in paths if path.is_file())
+    return sum(map(bytes_of, files_below(run_folder(run).path)))
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """Yield the files of a folder and those below it, also while a run adds and removes some."""
+    for folder, _folders, found in os.walk(root):  # which passes over folders that are gone
+        yield from (Path(folder, name) for name in found)
+
+
+def bytes_of(path: Path) -> int:
+    """Return the size of a file, or 0 for one that is gone."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 class Buffer:

@@ -28,8 +28,8 @@ from labelapp.runs.one_run import (
     settings_table,
 )
 from labelapp.runs.starting.forms import in_words_of_the_form
-from labelapp.runs.time_left import training_seconds_left
-from labelapp.web.access import REVIEWERS, View, member_view, trainer_view
+from labelapp.runs.time_left import time_left
+from labelapp.web.access import REVIEWERS, View, member_view, trainer_view, when_archived
 
 TABS = [
     ("run", gettext_lazy("Overview")),
@@ -65,7 +65,7 @@ def head_context(member: Member, run: TrainingRun) -> dict[str, Any]:
         "can_resume": lifecycle.can_resume(run),
         "is_elsewhere": process.is_elsewhere(run),
         "is_trained": process.run_folder(run).is_trained,
-        "seconds_left": training_seconds_left(run),
+        "time_left": time_left(run),
         "version": ModelVersion.objects.filter(run=run).first(),
     }
 
@@ -137,9 +137,10 @@ def errors(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, 
     if run.state != State.DONE:
         return {}
     found = run_errors.errors(run)
-    page = Paginator(found, ERRORS_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(found.worst, ERRORS_PER_PAGE).get_page(request.GET.get("page"))
     return {
-        "pairs": len(found),
+        "pairs": found.pairs,
+        "listed": len(found.worst),
         "errors": run_errors.show(list(page.object_list), run),
         "page": page,
     }
@@ -169,8 +170,13 @@ def files(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, A
 
 @tab("run_log")
 def log(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
-    text = process.tail(process.log_path(run), LOG_BYTES) if run.folder else ""
-    return {"log": text, "truncated": len(text) >= LOG_BYTES}
+    if not run.folder:
+        return {"log": ""}
+    path = process.log_path(run)
+    return {
+        "log": process.tail(path, LOG_BYTES),
+        "truncated": run_files.bytes_of(path) > LOG_BYTES,
+    }
 
 
 @require_safe
@@ -200,6 +206,7 @@ def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 @require_POST
 @trainer_view
+@when_archived
 def stop(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     lifecycle.stop(run)

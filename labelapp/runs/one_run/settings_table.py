@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from labelapp.models import TrainingRun
 from labelapp.runs import choice
@@ -14,8 +15,6 @@ from labelapp.runs.changed_settings import changed_values, defaults_of
 from labelapp.runs.comparison.comparing import full_config
 from labelapp.runs.process import run_folder
 from training.config import TrainConfig, option, settings_used
-
-BY_MODEL = "by the model"
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ def settings_of(run: TrainingRun) -> Iterator[Setting]:
 def text_of(value: object) -> str:
     """Return a value as the page shows it."""
     if value is None:
-        return BY_MODEL
-    return "none" if value == "" else str(value)
+        return pgettext("setting", "by the model")
+    return _("none") if value == "" else str(value)
 
 
 def changed_of(run: TrainingRun) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Count the rankings, prompts and labellers that a run would have."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
-from django.db.models import Case, Count, Q, QuerySet, Sum, When
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Sum, When
 
+from labelapp.db.cache import cached
 from labelapp.models import Origin, Project, Ranking
 from training.aggregation import EVERY_RANKING, RankingFilter
 from training.rankings import Aggregation
@@ -21,6 +23,16 @@ class DataCounts:
 def data_counts(
     project: Project, aggregation: Aggregation, rankings: RankingFilter = EVERY_RANKING
 ) -> DataCounts:
+    """Return the numbers of the rankings of a project that count, of a minute ago if many."""
+    asked = sha256(f"{aggregation} {rankings}".encode()).hexdigest()
+    return cached(
+        f"data-{project.pk}-{asked}",
+        lambda: count_data(project, aggregation, rankings),
+        lambda found: found.rankings,
+    ).value
+
+
+def count_data(project: Project, aggregation: Aggregation, rankings: RankingFilter) -> DataCounts:
     """Return the numbers of the rankings of a project that count."""
     current = Ranking.objects.counting().filter(prompt__project=project)
     current = current.filter(asked_for(rankings))
@@ -32,6 +44,16 @@ def data_counts(
     if aggregation != "all":
         found["rankings"] = chosen(current, aggregation)
     return DataCounts(**found)
+
+
+def labellers(project: Project, rows: int) -> list[tuple[int, str]]:
+    """Return the key and the name of each member who has a ranking that counts, by name.
+
+    They are cached for a minute where many `rows` are read for them, about one for each ranking.
+    """
+    ranked = Exists(Ranking.objects.counting().filter(member=OuterRef("pk")))
+    members = project.members.filter(ranked).order_by("name").values_list("pk", "name")
+    return cached(f"labellers-{project.pk}", lambda: list(members), lambda _: rows).value
 
 
 def asked_for(rankings: RankingFilter) -> Q:

@@ -17,6 +17,7 @@ from django.db.models.functions import Length
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
+from labelapp.db.cache import cached
 from labelapp.models import Project, Response, State, TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs.starting.data_counts import DataCounts
@@ -90,7 +91,8 @@ class Estimator:
         responses = Response.objects.filter(prompt__project=self.project)
         sample = Response.objects.filter(pk__in=responses.order_by("-pk")[:RESPONSES_SAMPLED])
         characters = sample.aggregate(mean=Avg(Length("text")))["mean"] or 0
-        return float(characters) * responses.count() / CHARACTERS_PER_TOKEN
+        number = cached(f"responses-{self.project.pk}", responses.count, lambda rows: rows).value
+        return float(characters) * number / CHARACTERS_PER_TOKEN
 
 
 def estimate(project: Project, config: TrainConfig, counts: DataCounts) -> Estimate:

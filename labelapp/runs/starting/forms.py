@@ -11,8 +11,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from labelapp.models import Project, Ranking, TrainingRun
+from labelapp.models import Project, TrainingRun
 from labelapp.runs.starting.base_models import base_models
+from labelapp.runs.starting.data_counts import data_counts, labellers
 from labelapp.runs.starting.setting_fields import (
     GROUPS,
     SETTINGS,
@@ -25,9 +26,8 @@ from training.config import TrainConfig, option, settings_used
 
 def labellers_of(project: Project) -> list[str]:
     """Return the names of those who have a ranking that counts, without names with a comma."""
-    rankings = Ranking.objects.counting().filter(prompt__project=project)
-    members = project.members.filter(pk__in=rankings.values("member")).order_by("name")
-    return [name for name in members.values_list("name", flat=True) if "," not in name]
+    rankings = data_counts(project, "all").rankings
+    return [name for _, name in labellers(project, rankings) if "," not in name]
 
 
 def in_words_of_the_form(reason: str) -> str:
@@ -66,9 +66,9 @@ class TrainForm(forms.Form):
         super().__init__(data, initial=initial)
         self.fields |= setting_fields()
         self.models = dict(base_models(project))
-        first = next(iter(self.models.values()), "none is set up")
+        first = next(iter(self.models.values()), _("none is set up"))
         self.fields["model"].widget = forms.Select(
-            choices=[("", f"Default: {first}"), *self.models.items()]
+            choices=[("", _("Default: %(model)s") % {"model": first}), *self.models.items()]
         )
         self.fields["model"].help_text += " " + _("An administrator can add models to this list.")
         self.fields["labellers"] = forms.MultipleChoiceField(

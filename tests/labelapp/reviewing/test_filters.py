@@ -88,6 +88,10 @@ SHOWN: list[tuple[dict[str, Any], set[str]]] = [
     ({"since": "today"}, {"against", "agrees"}),
     ({"until": "yesterday"}, {"learned"}),
     ({"labeller": "manager", "since": "today"}, {"against"}),
+    ({"rank": "4"}, {"against", "agrees"}),
+    ({"rank": "3", "labeller": "manager"}, {"against", "learned"}),
+    ({"rank": "4", "labeller": "manager"}, {"against"}),
+    ({"rank": "10"}, {"against", "agrees", "learned"}),
     ({"q": "sky", "held_out": "0"}, set()),
     ({"k": "nine", "held_out": "2", "since": "soon"}, {"against", "agrees", "learned"}),
 ]

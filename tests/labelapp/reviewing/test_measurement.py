@@ -32,6 +32,7 @@ from labelapp.reviewing.records import scored_prompts
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import review
 from tests.conftest import AddPrompt, AddRanking, sign_in
+from tests.labelapp import drawn
 from tests.labelapp.jobs.test_queues import run_worker
 from tests.labelapp.reviewing.scored import URL, score
 
@@ -303,6 +304,34 @@ def test_the_page_of_figures_has_every_figure_with_its_count_and_interval(
     assert f"?run={run.pk}&amp;source=model-0" in page
 
 
+def test_the_points_of_plots_lead_to_what_is_behind_them(
+    prompts: list[Prompt], run: TrainingRun, manager: Member
+) -> None:
+    add_measured(run)
+    prompts[1].delete()
+    browser = sign_in(manager)
+    charts = drawn.charts(browser.get(FIGURES).content.decode())
+    [by_rank], [by_length] = (charts[key]["series"] for key in ("plot-ranks", "plot-length"))
+    assert by_rank["url"] == [f"{URL}?run={run.pk}&rank={rank}&held_out=1" for rank in (1, 2, 3, 4)]
+    assert "5 of 7 prompts" in browser.get(by_rank["url"][3]).content.decode()
+    there = [f"{URL}{one.pk}/?run={run.pk}" for one in prompts[:6] if one.pk]
+    assert set(by_length["url"]) == {*there, ""}
+    assert by_length["url"].count("") == 4  # the responses of the deleted prompt
+    assert browser.get(there[0]).status_code == 200
+
+
+def test_points_of_an_earlier_version_lead_nowhere(
+    prompts: list[Prompt], run: TrainingRun, manager: Member
+) -> None:
+    result = json.loads(json.dumps(measured(run).to_json()))
+    result["by_length"]["points"] = [point[:2] for point in result["by_length"]["points"]]
+    add_measured(run, result=result)
+    charts = drawn.charts(sign_in(manager).get(FIGURES).content.decode())
+    [by_length] = charts["plot-length"]["series"]
+    assert len(by_length["x"]) == 24
+    assert "url" not in by_length
+
+
 def test_names_of_people_are_not_stored(prompts: list[Prompt], run: TrainingRun) -> None:
     """Somebody who is anonymised leaves no name in a measurement."""
     text = json.dumps(measured(run).to_json())
@@ -357,5 +386,5 @@ def test_the_page_of_figures_makes_the_same_queries_whatever_it_holds(
             person = Member.objects.create(project=run.project, name=f"person {member}")
             add_ranking(prompts[member], person, [1, 2, 3, 4])
         add_measured(run)
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(11):
             browser.get(FIGURES)

@@ -112,6 +112,12 @@ def cells(page: str, label: str) -> list[str]:
     raise AssertionError(label)
 
 
+def test_a_lead_that_is_written_as_nothing_is_none(add_run: AddRun, manager: Member) -> None:
+    hits = [5.0, 6.0] * 150
+    old, new = add_run(hits), add_run([hits[0] + 1, *hits[1:]])  # one of 3,000 comparisons
+    assert f"run {new.pk} is level with run {old.pk} (95" in verdict_of(get(manager, old, new))
+
+
 def test_the_better_run_is_named_with_its_lead(add_run: AddRun, manager: Member) -> None:
     dice = random.Random(1)
     weak = [float(dice.randint(3, 7)) for _ in range(40)]

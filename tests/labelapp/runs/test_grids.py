@@ -161,8 +161,11 @@ def test_without_pretrained_models_named_the_first_is_taken(project: Project) ->
 
 def test_a_second_press_starts_no_second_grid(manager: Member, ranked: list[Prompt]) -> None:
     key = str(uuid.uuid4())
-    assert started(manager, form_key=key, **SEEDS) == started(manager, form_key=key, **SEEDS)
-    assert TrainingRun.objects.count() == 3
+    first = started(manager, form_key=key, **SEEDS)
+    assert started(manager, form_key=key, **SEEDS) == first
+    other = started(manager, form_key=key, seed="3, 4")  # the form again, after Back
+    assert [run.config["seed"] for run in other.runs.order_by("pk")] == [3, 4]
+    assert TrainingRun.objects.count() == 3 + 2
 
 
 def test_without_rankings_nothing_starts(manager: Member, project: Project) -> None:

@@ -9,7 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from labelapp.models import Member, Project, Prompt, PromptAgreement, TrainingRun
-from labelapp.runs.one_run.run_errors import Error, errors
+from labelapp.runs.one_run import run_errors
+from labelapp.runs.one_run.run_errors import Error, find_errors
 from tests.conftest import sign_in
 from tests.labelapp.runs.conftest import AddScored
 from training.rankings import UNRANKED
@@ -52,7 +53,7 @@ def test_the_errors_are_those_of_a_count_by_hand(
     rewards = {prompt: [dice.gauss(0, 2) for _ in range(4)] for prompt in prompts}
     run = scored(rewards, trained_on=set(prompts[:2]))
     PromptAgreement.objects.update(against=1, comparisons=6)
-    found = errors(run)
+    found = find_errors(run)
     assert {error[:5] for error in found} == by_hand(prompts[2:], rewards)
     margins = [error.margin for error in found]
     assert margins == sorted(margins, reverse=True)
@@ -76,7 +77,7 @@ def test_the_page_shows_both_texts_ranks_and_rewards(wrong: TrainingRun, manager
     client = sign_in(manager)
     url = f"/projects/kitchen/runs/{wrong.pk}/errors/"
     page = client.get(url).content.decode()
-    worst: Error = errors(wrong)[0]
+    worst: Error = find_errors(wrong)[0]
     assert "12 pairs of responses" in page
     assert page.count("<article") == 10
     assert f'href="/projects/kitchen/reviewing/{worst.prompt}/?run={wrong.pk}"' in page
@@ -87,6 +88,18 @@ def test_the_page_shows_both_texts_ranks_and_rewards(wrong: TrainingRun, manager
     assert client.get(f"{url}?page=2").content.decode().count("<article") == 2
 
 
+def test_of_very_many_errors_the_first_are_listed(
+    wrong: TrainingRun, manager: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, url = sign_in(manager), f"/projects/kitchen/runs/{wrong.pk}/errors/"
+    assert "are listed" not in client.get(url).content.decode()
+    monkeypatch.setattr(run_errors, "MOST_LISTED", 3)
+    page = client.get(url).content.decode()
+    assert "12 pairs of responses" in page
+    assert "The first 3 are listed." in page
+    assert page.count("<article") == 3
+
+
 def test_a_page_of_errors_takes_as_many_queries_as_one_error(
     wrong: TrainingRun, manager: Member
 ) -> None:
@@ -95,7 +108,7 @@ def test_a_page_of_errors_takes_as_many_queries_as_one_error(
     client.get(url)
     with CaptureQueriesContext(connection) as many:
         client.get(url)
-    PromptAgreement.objects.filter(prompt__lt=errors(wrong)[0].prompt).delete()
+    PromptAgreement.objects.filter(prompt__lt=find_errors(wrong)[0].prompt).delete()
     with CaptureQueriesContext(connection) as one:
         assert client.get(url).content.decode().count("<article") == 1
     assert len(many) == len(one)

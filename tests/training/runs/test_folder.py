@@ -136,3 +136,11 @@ def test_a_new_run_takes_away_what_the_old_one_left(folder):
     folder.write_scores([ScoredResponse(1, 0.5)])
     folder.start()
     assert [item.name for item in folder.path.iterdir()] == ["lock"]
+
+
+def test_lines_are_read_up_to_the_first_that_is_none(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.metric_lines() == []
+    for end, whole in (('{"step": 3, "lo', 2), ("[1]\n", 2), ('{"step": 3}\n', 3), ("no\n{}\n", 2)):
+        run.path.joinpath("metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n' + end)
+        assert [line["step"] for line in run.metric_lines()] == list(range(1, whole + 1))
