@@ -3,6 +3,7 @@ from labelapp.models.grids import Grid
 from labelapp.models.jobs import ACTIVE, Job, State
 from labelapp.models.measurements import AgreementMeasurement, ReviewMeasurement
 from labelapp.models.notifications import (
+    PERSONAL,
     READERS,
     Event,
     Kind,
@@ -70,6 +71,7 @@ __all__ = [
     "MAX_RESPONSES",
     "MAX_TAG",
     "MIN_RESPONSES",
+    "PERSONAL",
     "READERS",
     "AgreementMeasurement",
     "Alias",
