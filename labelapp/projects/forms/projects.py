@@ -269,6 +269,7 @@ class NewProjectForm(SettingsForm):
             "lease_minutes",
             "practice",
         ]
+        error_messages = {"slug": {"unique": SLUG_TAKEN}}
         help_texts = {
             **SettingsForm.Meta.help_texts,
             "slug": _(
@@ -288,6 +289,11 @@ class NewProjectForm(SettingsForm):
         self.fields["name"].widget.attrs["autofocus"] = True
         if self.instance.pk is None:
             self.initial["practice"] = True
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns of a project that this form may change."""
+        return [*self.Meta.fields, "flags"]
 
     @property
     def has_advanced_errors(self) -> bool:

@@ -19,7 +19,8 @@ from labelapp.projects import progress, prompts
 from labelapp.quality.rankings import rankings_by_prompt
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import reopen, skip, submit
-from tests.labelapp.labelling.test_submissions import ABCD, DCBA, expire, in_parallel, task
+from tests.labelapp.labelling.test_submissions import ABCD, DCBA, expire, task
+from tests.labelapp.parallel import in_parallel
 
 LABELLING = "/projects/kitchen/labelling/"
 

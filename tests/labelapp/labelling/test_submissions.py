@@ -1,14 +1,11 @@
 """Labelling: who gets which prompt, and what is stored."""
 
-import threading
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 
 import pytest
 from django.apps import apps
-from django.db import connections
 from django.db.models import RestrictedError
 from django.utils import timezone
 
@@ -17,6 +14,7 @@ from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Role
 from tests.conftest import AddPrompt, AddRanking, join
 from tests.labelapp.labelling.acting import reopen, save_draft, skip, submit
+from tests.labelapp.parallel import in_parallel
 
 
 def task(member: Member) -> Assignment:
@@ -504,28 +502,6 @@ def test_changes_to_a_ranking_count_it_once(add_prompt: AddPrompt, labeller: Mem
     submit(assignment=assignment, entered=RankingInput(DCBA))
     submit(assignment=task(labeller), entered=RankingInput(ABCD))
     assert ranked(labeller) == 2
-
-
-def in_parallel(*jobs: Callable[[], object]) -> list[Exception]:
-    """Run the jobs at the same time, each with a connection of its own; return their failures."""
-    failures: list[Exception] = []
-    start = threading.Barrier(len(jobs))
-
-    def run(job: Callable[[], object]) -> None:
-        try:
-            start.wait()
-            job()
-        except Exception as error:  # noqa: BLE001 - handed to the test
-            failures.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return failures
 
 
 @pytest.mark.django_db(transaction=True)

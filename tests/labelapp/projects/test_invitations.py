@@ -16,7 +16,7 @@ from django.utils import timezone
 from labelapp.models import Invitation, Member, Project, Role, User
 from labelapp.projects import invitations, members
 from tests.conftest import PASSWORD, join, sign_in
-from tests.labelapp.labelling.test_submissions import in_parallel
+from tests.labelapp.parallel import in_parallel
 
 URL = "/projects/kitchen/invitations/"
 FORM = {"role": "labeller", "people": "one", "days": "7"}

@@ -11,7 +11,7 @@ from labelapp.models import Assignment, Member, Project, Ranking, Role, User
 from labelapp.projects import members
 from tests.conftest import PASSWORD, AddPrompt, join, sign_in
 from tests.labelapp.labelling.acting import submit
-from tests.labelapp.labelling.test_submissions import in_parallel
+from tests.labelapp.parallel import in_parallel
 
 URL = "/projects/kitchen/people/"
 ABCD = {"A": 1, "B": 2, "C": 3, "D": 4}

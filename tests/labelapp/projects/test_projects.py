@@ -19,7 +19,7 @@ from labelapp.models import INSTRUCTGPT_FLAGS, Member, Project, User
 from labelapp.projects import members
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, sign_in
 from tests.labelapp.labelling.acting import submit
-from tests.labelapp.labelling.test_submissions import in_parallel
+from tests.labelapp.parallel import in_parallel
 
 
 def page(person: Member | User, url: str) -> str:

@@ -23,7 +23,7 @@ from labelapp.models import (
 from labelapp.projects import prompt_changes, prompts, tags
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import skip
-from tests.labelapp.labelling.test_submissions import in_parallel
+from tests.labelapp.parallel import in_parallel
 
 URL = "/projects/kitchen/prompts/"
 UNDO = f"{URL}undo/"
