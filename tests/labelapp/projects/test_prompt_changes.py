@@ -240,6 +240,14 @@ def test_all_that_match_are_tagged(three: list[Prompt], manager: Member) -> None
     assert list(tagged) == [three[1].pk, three[2].pk]
 
 
+def test_a_tag_that_no_prompt_gets_is_not_there(three: list[Prompt], project: Project) -> None:
+    assert tags.tag(project=project, prompts=project.prompts.none(), name="odd") == 0
+    assert not Tag.objects.exists()
+    assert tags.tag(project=project, prompts=project.prompts.all(), name="odd") == 3
+    assert tags.tag(project=project, prompts=project.prompts.all(), name="odd") == 0
+    assert PromptTag.objects.count() == 3
+
+
 def test_tags_are_renamed_merged_and_deleted(
     three: list[Prompt], manager: Member, reviewer: Member
 ) -> None:
