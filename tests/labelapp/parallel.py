@@ -7,7 +7,7 @@ from django.db import connections
 
 
 def in_parallel(*jobs: Callable[[], object]) -> list[Exception]:
-    """Run the jobs at the same time, each with a connection of its own; their failures."""
+    """Run the jobs at the same time, each with a connection of its own; return their failures."""
     failures: list[Exception] = []
     start = threading.Barrier(len(jobs))
 

@@ -13,8 +13,7 @@ from labelapp.labelling import assignments, queue
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, AddRanking, join
-from tests.labelapp.labelling.acting import reopen, skip, submit
-from tests.labelapp.labelling.test_submissions import ABCD, expire, task
+from tests.labelapp.labelling.acting import ABCD, expire, reopen, skip, submit, task
 from tests.labelapp.parallel import in_parallel
 from training.formats.ranking_file import FileResponse, Line
 
