@@ -1,5 +1,7 @@
+from labelapp.models.assignments import Assignment, SkipReason
 from labelapp.models.files import Export, FileTransfer, Upload
 from labelapp.models.grids import Grid
+from labelapp.models.invitations import Invitation
 from labelapp.models.jobs import ACTIVE, Job, State
 from labelapp.models.measurements import AgreementMeasurement, ReviewMeasurement
 from labelapp.models.notifications import (
@@ -24,7 +26,6 @@ from labelapp.models.projects import (
     INSTRUCTGPT_FLAGS,
     MAX_RESPONSES,
     MIN_RESPONSES,
-    Invitation,
     Member,
     Project,
     Role,
@@ -43,7 +44,6 @@ from labelapp.models.prompts import (
     hash_text,
 )
 from labelapp.models.rankings import (
-    Assignment,
     Comment,
     Disagreement,
     Origin,
@@ -51,7 +51,6 @@ from labelapp.models.rankings import (
     Ranking,
     RankingDisagreement,
     Rating,
-    SkipReason,
 )
 from labelapp.models.registry import (
     Alias,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from labelapp.labelling import assignments, controls
+from labelapp.labelling import assignments, controls, own_progress
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Prompt
 from tests.conftest import AddPrompt, AddRanking, sign_in
@@ -44,8 +44,8 @@ def test_a_control_looks_like_any_other_task(control: Assignment) -> None:
 
 def counts(member: Member) -> tuple[int, int, int, int]:
     member = Member.objects.get(pk=member.pk)
-    own = assignments.progress(member)
-    return own.done, own.today, own.left, assignments.waiting_for(member).number
+    own = own_progress.progress(member)
+    return own.done, own.today, own.left, own_progress.waiting_for(member).number
 
 
 def test_the_counts_go_on_as_with_any_other_task(control: Assignment) -> None:
@@ -123,7 +123,7 @@ def test_the_numbers_go_down_by_one_with_every_task(
             elif earlier_number.isdecimal():
                 # What the page and its successor hold is in some of the numbers.
                 assert number in ("", "More"), (step, number)
-                assert int(earlier_number) - assignments.FEW in (0, 1, 1 + before)
+                assert int(earlier_number) - own_progress.FEW in (0, 1, 1 + before)
         last = numbers
         if step % 5 == 1:
             skip(assignment=assignment, reason="other")
@@ -134,7 +134,7 @@ def test_the_numbers_go_down_by_one_with_every_task(
     kinds = {(assignment.gold, assignment.repeat) for assignment in met}
     assert kinds == {(True, False), (False, True), (False, False)}
     assert len(met) > 34
-    assert not assignments.waiting_for(ann)
+    assert not own_progress.waiting_for(ann)
 
 
 def test_a_number_that_stops_at_a_hundred_does_not_go_down_by_a_control(
@@ -142,21 +142,21 @@ def test_a_number_that_stops_at_a_hundred_does_not_go_down_by_a_control(
 ) -> None:
     for i in range(3):
         add_gold(f"Known {i}?")
-    for i in range(assignments.COUNTED + 10):
+    for i in range(own_progress.COUNTED + 10):
         add_prompt(f"{i}?")
     share(ann, gold_share=50)
     for _ in range(3):
         rank(until(ann, "gold"))
-        assert assignments.waiting_for(ann).many
-        assert assignments.progress(ann).left == assignments.COUNTED
+        assert own_progress.waiting_for(ann).many
+        assert own_progress.progress(ann).left == own_progress.COUNTED
 
 
 def test_the_next_day_begins_with_the_true_number(control: Assignment) -> None:
     ann = control.member
     rank(control)
-    told = assignments.progress(ann).left
+    told = own_progress.progress(ann).left
     Assignment.objects.update(created_at=days_ago(1))
-    assert assignments.progress(ann).left == told + 1
+    assert own_progress.progress(ann).left == told + 1
 
 
 def test_without_controls_every_number_is_exact(ann: Member, add_prompt: AddPrompt) -> None:
