@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from labelapp.labelling import assignments
+from labelapp.labelling import assignments, own_progress
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Member, Project, User
 from labelapp.projects import members
@@ -202,7 +202,7 @@ def test_the_front_page_leads_a_labeller_to_rank_and_shows_their_own_work(
 def test_a_queue_that_is_long_is_not_said_to_be_short(
     add_prompt: AddPrompt, labeller: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assignments, "COUNTED", 2)
+    monkeypatch.setattr(own_progress, "COUNTED", 2)
     for question in ("One?", "Two?", "Three?"):
         add_prompt(question)
     assert "2+ prompts to rank" in page(labeller, "/projects/kitchen/")
@@ -282,7 +282,7 @@ def test_an_administrator_starts_a_project_and_manages_it(root: User) -> None:
     ("field", "value", "message"),
     [
         ("slug", "new", "is taken"),
-        ("slug", "kitchen", "already exists"),
+        ("slug", "kitchen", "Another project has this slug"),
         ("slug", "two words", "slug"),
         ("responses_per_ranking", "10", "less than or equal to 9"),
         ("responses_per_ranking", "3", "greater than or equal to 4"),
