@@ -117,7 +117,7 @@ def ask_again(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     selected = None if every else list(asked.values_list("pk", flat=True))
     if selected == []:
         messages.error(request, _("Select at least one ranking."))
-        return back(person, "rankings")
+        return back(person)
     number = prompts.ask_again(prompts=asked)
     return back(person, asked=page.sign_asked(person, number, selected))
 
@@ -155,7 +155,7 @@ def return_rankings(request: HttpRequest, member: Member, pk: int) -> HttpRespon
     asked = selected_prompts(request.POST, page.ranked_prompts(person))
     if not asked.exists():
         messages.error(request, _("Select at least one ranking."))
-        return back(person, "rankings")
+        return back(person)
     name = {"name": person.name}
     try:
         number = returning.return_rankings(member=person, prompts=asked, by=signed_in(request))
@@ -165,7 +165,7 @@ def return_rankings(request: HttpRequest, member: Member, pk: int) -> HttpRespon
             _("%(name)s cannot rank now. Bring them back, or count their rankings again, first.")
             % name,
         )
-        return back(person, "rankings")
+        return back(person)
     if not number:
         messages.error(
             request,
@@ -174,14 +174,14 @@ def return_rankings(request: HttpRequest, member: Member, pk: int) -> HttpRespon
                 "measure the labeller cannot be."
             ),
         )
-        return back(person, "rankings")
+        return back(person)
     said = ngettext(
         "%(number)s ranking returned to %(name)s. It no longer counts until they submit it again.",
         "%(number)s rankings returned to %(name)s. They no longer count until submitted again.",
         number,
     )
     messages.success(request, said % {"number": number, **name})
-    return back(person, "rankings")
+    return back(person)
 
 
 @require_POST
