@@ -289,7 +289,7 @@ class NewProjectForm(SettingsForm):
         self.fields["slug"].required = False
         self.fields["name"].widget.attrs["autofocus"] = True
         if self.instance.pk is None:
-            self.initial |= {"practice": True, "rankings_per_prompt": OVERLAP}
+            self.initial.update(practice=True, rankings_per_prompt=OVERLAP)
 
     @property
     def columns(self) -> list[str]:
