@@ -106,6 +106,11 @@ urlpatterns = [
         person.stop_asking,
         name="person_stop_asking",
     ),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/return/",
+        person.return_rankings,
+        name="person_return",
+    ),
     path("projects/<slug:slug>/people/<row:pk>/notes/", person.write_note, name="person_note"),
     path(
         "projects/<slug:slug>/people/<row:pk>/notes/<row:note>/delete/",

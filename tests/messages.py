@@ -53,7 +53,7 @@ OF_MANAGERS = ("webhook", "posting", "own.", "own_views", "controls")  # in thes
 MODULES = [
     *("projects/forms/accounts", "projects/views/accounts", "projects/views/invitations"),
     *("projects/invitations", "projects/accounts"),
-    "models/rankings",
+    "models/assignments",
 ]
 
 Found = tuple[str | tuple[str, ...], str | None]  # a message or its plural forms, and its context

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from labelapp.labelling import assignments, submissions
+from labelapp.labelling import own_progress, submissions
 from labelapp.labelling.pace import pace
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, MemberMessage, Project, SkipReason
@@ -41,7 +41,7 @@ def page_context(
         "member": member,
         "project": project,
         "pace": pace(member),
-        "progress": assignments.progress(member, roughly=assignment is not None),
+        "progress": own_progress.progress(member, roughly=assignment is not None),
         "unread": unread(member),
         "assignment": assignment,
     }

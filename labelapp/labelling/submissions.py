@@ -14,8 +14,9 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from labelapp.labelling.assignments import count_ranked, release_slot, renew, show, take_slot
+from labelapp.labelling.assignments import release_slot, renew, show, take_slot
 from labelapp.labelling.controls import origin_of
+from labelapp.labelling.own_progress import count_ranked
 from labelapp.labelling.ranking_input import RankingInput, submit_key
 from labelapp.models import (
     Assignment,

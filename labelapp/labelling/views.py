@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.db.writer import write
-from labelapp.labelling import assignments, submissions
+from labelapp.labelling import assignments, own_progress, submissions
 from labelapp.labelling.forms import RankingForm, SkipForm, posted_seconds, posted_uuid
 from labelapp.labelling.pace import pace
 from labelapp.labelling.page import page_context, unread
@@ -128,7 +128,7 @@ def next_response(
         return assignment_response(request, member, following, **stored)
 
     def context() -> dict[str, object]:
-        progress = assignments.progress(member, roughly=True)
+        progress = own_progress.progress(member, roughly=True)
         shown = {"progress": progress, "pace": pace(member), "project": member.project}
         return shown | {"unread": unread(member)} | stored
 

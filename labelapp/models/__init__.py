@@ -1,8 +1,11 @@
+from labelapp.models.assignments import Assignment, SkipReason
 from labelapp.models.files import Export, FileTransfer, Upload
 from labelapp.models.grids import Grid
+from labelapp.models.invitations import Invitation
 from labelapp.models.jobs import ACTIVE, Job, State
 from labelapp.models.measurements import AgreementMeasurement, ReviewMeasurement
 from labelapp.models.notifications import (
+    PERSONAL,
     READERS,
     Event,
     Kind,
@@ -23,7 +26,6 @@ from labelapp.models.projects import (
     INSTRUCTGPT_FLAGS,
     MAX_RESPONSES,
     MIN_RESPONSES,
-    Invitation,
     Member,
     Project,
     Role,
@@ -42,7 +44,6 @@ from labelapp.models.prompts import (
     hash_text,
 )
 from labelapp.models.rankings import (
-    Assignment,
     Comment,
     Disagreement,
     Origin,
@@ -50,7 +51,6 @@ from labelapp.models.rankings import (
     Ranking,
     RankingDisagreement,
     Rating,
-    SkipReason,
 )
 from labelapp.models.registry import (
     Alias,
@@ -70,6 +70,7 @@ __all__ = [
     "MAX_RESPONSES",
     "MAX_TAG",
     "MIN_RESPONSES",
+    "PERSONAL",
     "READERS",
     "AgreementMeasurement",
     "Alias",

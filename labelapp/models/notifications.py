@@ -20,6 +20,7 @@ class Kind(models.TextChoices):
     CAMPAIGN = "campaign"
     COMMENT = "comment"
     MESSAGE = "message"
+    TASK = "task"
 
 
 class Event(models.TextChoices):
@@ -36,6 +37,8 @@ class Event(models.TextChoices):
     CAMPAIGN_DONE = "campaign_done"
     COMMENT_MADE = "comment_made"
     MESSAGE_SENT = "message_sent"
+    TASK_ASSIGNED = "task_assigned"
+    TASK_RETURNED = "task_returned"
 
     @property
     def kind(self) -> Kind:
@@ -57,7 +60,10 @@ READERS = {
     Kind.CAMPAIGN: {Role.MANAGER},
     Kind.COMMENT: {Role.MANAGER, Role.REVIEWER},
     Kind.MESSAGE: {Role.MANAGER, Role.REVIEWER, Role.LABELLER},
+    Kind.TASK: {Role.MANAGER, Role.REVIEWER, Role.LABELLER},
 }
+# Between a manager and one person: no webhook is told of them.
+PERSONAL = {Kind.MESSAGE, Kind.TASK}
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):

@@ -32,7 +32,9 @@ class WebhookCall(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     due_at = models.DateTimeField(null=True, blank=True)  # null: delivered, or given up
     attempts = models.PositiveSmallIntegerField(default=0)
-    problem = models.CharField(max_length=300, blank=True)  # of the last attempt
+    # Of the last attempt: a sentence in English, and the values in it.
+    problem = models.CharField(max_length=300, blank=True)
+    problem_values = ObjectField(default=dict, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

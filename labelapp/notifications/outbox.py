@@ -42,6 +42,7 @@ def send_due() -> int:
 
     A mail that fails keeps nobody else from theirs.
     """
+    with_retries(give_up)
     due = Notification.objects.filter(mail_due_at__lte=timezone.now())
     users = User.objects.filter(pk__in=due.values("user")).order_by("pk")
     server = get_connection()
@@ -49,6 +50,15 @@ def send_due() -> int:
     sent = sum(send_to(server, user) for user in list(users))
     close(server)
     return sent
+
+
+def give_up() -> None:
+    """Give up the mails whose last attempt has ended their worker, so that nothing is stored."""
+    due = Notification.objects.filter(mail_due_at__lte=timezone.now())
+    lost = due.filter(mail_attempts__gt=len(WAITS))
+    for user in list(lost.values_list("user", flat=True).distinct().order_by("user")):
+        logger.error("A mail to user %s is given up: its worker ended each time", user)
+    lost.update(mail_due_at=None)
 
 
 def send_to(server: BaseEmailBackend, user: User) -> bool:

@@ -11,37 +11,94 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from threading import Timer
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
-TIMEOUT = 10  # seconds
+TIMEOUT = 10  # seconds for a whole post, however slowly the other side answers
 PREFIX = "whsec_"
 PORTS = {"http": 80, "https": 443}
 NAT64 = IPv6Network("64:ff9b::/96")
+# Of IPv4 addresses inside IPv6 ones that a gateway of this network, or none, may know.
+REFUSED = [IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96")]
 
 
 class PostError(Exception):
-    """The post failed; the message says why, but nothing of what the other side answered."""
+    """The post failed. Says why in the active language, and nothing of what was answered.
+
+    `sentence` is in English, for the database, with its `values` apart.
+    """
+
+    def __init__(self, sentence: str, **values: str | int) -> None:
+        super().__init__(sentence)
+        self.sentence, self.values = sentence, values
+
+    def __str__(self) -> str:
+        return said(self.sentence, self.values)
+
+
+def said(sentence: str, values: Mapping[str, Any]) -> str:
+    """Return a problem that is stored in English in the active language."""
+    translated = gettext(sentence) if sentence else ""
+    return translated % values if values else translated
 
 
 class Guarded(HTTPConnection):
-    """A connection that closes before it sends anything, unless its address is public."""
+    """A connection to public addresses alone that is cut off when its time is over.
+
+    It resolves the name once, so that the addresses that are checked are those that it opens.
+    """
+
+    line: socket.socket | None = None  # under the encryption, if there is one
+    is_cut = False
 
     def connect(self) -> None:
-        super().connect()
-        refuse_private(self.sock.getpeername()[0])
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        addresses = [(str(address[0]), self.port) for *__, address in found]
+        # Before connecting, so that not even a closed port of this network can be told from an
+        # open one.
+        for address, __ in addresses:
+            refuse_private(address)
+        self.sock = self.open_first(addresses)
+        self.line = self.sock.dup()
+        if self.is_cut:  # before there was anything to cut
+            raise TimeoutError
+
+    def open_first(self, addresses: Sequence[tuple[str, int]]) -> socket.socket:
+        """Return a connection to the first address that answers while there is time."""
+        ends = time.monotonic() + (self.timeout or TIMEOUT)
+        for number, address in enumerate(addresses, start=1):
+            left = ends - time.monotonic()
+            try:
+                return socket.create_connection(address, timeout=max(0.1, left))
+            except OSError:
+                if number == len(addresses) or time.monotonic() >= ends:
+                    raise
+        raise OSError
+
+    def cut(self) -> None:
+        """End the connection, whatever it waits for. Another thread calls this."""
+        self.is_cut = True
+        if self.line is not None:
+            with suppress(OSError):  # it has ended already
+                self.line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        super().close()
+        if self.line is not None:
+            self.line.close()
 
 
-class GuardedTls(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        refuse_private(self.sock.getpeername()[0])
+class GuardedTls(HTTPSConnection, Guarded):
+    """The same, encrypted."""
 
 
 def new_secret() -> str:
@@ -78,12 +135,15 @@ def check_address(url: str) -> None:
 def refuse_private(address: str) -> None:
     """Raise PostError for an address of this machine or network, unless the settings allow it."""
     found = ip_address(address.partition("%")[0])
+    refused = False
     if isinstance(found, IPv6Address):
+        refused = any(found in network for network in REFUSED)
         if found in NAT64:  # a gateway would post to the IPv4 address in it
             found = ip_address(found.packed[-4:])
         else:
             found = found.ipv4_mapped or found.sixtofour or found
-    if not settings.WEBHOOKS_TO_PRIVATE_ADDRESSES and (not found.is_global or found.is_multicast):
+    refused = refused or not found.is_global or found.is_multicast
+    if refused and not settings.WEBHOOKS_TO_PRIVATE_ADDRESSES:
         raise PostError(_("The address leads to a private network, which is not allowed."))
 
 
@@ -104,21 +164,22 @@ def post(url: str, secret: str, identifier: str, content: Mapping[str, Any]) -> 
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     kind = GuardedTls if parts.scheme == "https" else Guarded
     connection = kind(host, port, timeout=TIMEOUT)
+    timer = Timer(TIMEOUT, connection.cut)
+    timer.start()
     try:
-        # Before connecting, so that not even a closed port of this network can be told from an
-        # open one; connect() looks again at what the name has led to.
-        for *__, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            refuse_private(str(address[0]))
         connection.request("POST", target, body, headers)
         status = connection.getresponse().status
+        if connection.is_cut:
+            raise TimeoutError
     except socket.gaierror as error:
-        raise PostError(_("The name %(host)s is not known.") % {"host": host}) from error
+        raise PostError(_("The name %(host)s is not known."), host=host) from error
     except (OSError, HTTPException, UnicodeError) as error:
+        name = "TimeoutError" if connection.is_cut else type(error).__name__
         raise PostError(
-            _("%(host)s does not answer (%(error)s).")
-            % {"host": host, "error": type(error).__name__}
+            _("%(host)s does not answer (%(error)s)."), host=host, error=name
         ) from error
     finally:
+        timer.cancel()
         connection.close()
     if not 200 <= status < 300:
-        raise PostError(_("%(host)s answered %(status)s.") % {"host": host, "status": status})
+        raise PostError(_("%(host)s answered %(status)s."), host=host, status=status)

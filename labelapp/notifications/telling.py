@@ -4,7 +4,8 @@ It only writes rows, in the transaction of the event itself: both are stored, or
 worker sends the mails (outbox.py).
 """
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -26,13 +27,13 @@ from labelapp.models import (
     Project,
     Role,
     State,
+    User,
     WebhookCall,
 )
 from labelapp.notifications import webhooks
 
 DAILY_AT = time(7)  # UTC, when the daily mails are sent
 KEPT = timedelta(days=90)
-NAME_LENGTH = 100  # of a name in a sentence
 
 
 def notify(
@@ -127,7 +128,7 @@ def tell_of_job(job: Job) -> None:
         key=f"{model}-{job.pk}-{job.finished_at.isoformat()}",  # a run that is resumed ends again
         path=path,
         to=to,
-        about={"name": short(getattr(job, "name", "")), "number": job.pk},
+        about={"name": getattr(job, "name", ""), "number": job.pk},
     )
 
 
@@ -140,7 +141,7 @@ def tell_of_alerts(project: Project, measurement: int, names: Collection[str]) -
             key=f"alerts-{measurement}",
             path=reverse("agreement", args=[project.slug]),
             to=members_to_tell(project.pk, Kind.ALERT),
-            about={"count": len(names), "names": [short(name) for name in names][:3]},
+            about={"count": len(names), "names": list(names)[:3]},
         )
 
 
@@ -165,7 +166,7 @@ def tell_of_comment(comment: int, prompt: int, author: Member, others: Collectio
         key=f"comment-{comment}",
         path=reverse("disagreement", args=[project.slug, prompt]) + "#comments",
         to=members_to_tell(project.pk, Kind.COMMENT, in_talk, without=author.user_id),
-        about={"name": short(author.name)},
+        about={"name": author.name},
     )
 
 
@@ -181,8 +182,31 @@ def tell_of_message(message: MemberMessage) -> None:
     )
 
 
-def short(name: str) -> str:
-    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
+def tell_of_tasks(
+    project: Project, event: Event, *, key: str, counts: Mapping[int, int], by: User
+) -> None:
+    """Tell members, by their keys, how many prompts are assigned or returned to them.
+
+    Nobody is told of what they have assigned to themselves.
+    """
+    alike = defaultdict(list)
+    for member, count in counts.items():
+        alike[count].append(member)
+    for count, members in alike.items():
+        notify(
+            project=project.pk,
+            event=event,
+            key=key,
+            path=reverse("labelling", args=[project.slug]),
+            to=members_to_tell(project.pk, event.kind, Q(pk__in=members), without=by.pk),
+            about={"count": count},
+        )
+
+
+def withdraw(project: Project, key: str) -> None:
+    """Delete what was told of an event that is undone, unless its reader knows it already."""
+    told = Notification.objects.filter(project=project, key=key)
+    told.filter(read_at=None, mailed_at=None).delete()
 
 
 def delete_old() -> None:

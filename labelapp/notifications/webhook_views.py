@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from labelapp.models import Member, Role, Webhook
-from labelapp.notifications import webhooks
+from labelapp.notifications import posting, webhooks
 from labelapp.notifications.webhook_forms import WebhookForm
 from labelapp.web.access import member_view
 
@@ -27,7 +27,8 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         webhooks.save(member.project, form.cleaned_data["url"])
         messages.success(request, _("The webhook is saved."))
         return redirect("webhook", member.project.slug)
-    calls = webhook.calls.all()[:LISTED] if webhook else []
+    listed = webhook.calls.all()[:LISTED] if webhook else []
+    calls = [(call, posting.said(call.problem, call.problem_values)) for call in listed]
     context = {"form": form, "webhook": webhook, "calls": calls}
     status = 422 if request.method == "POST" else 200
     return render(request, "notifications/webhook.html", context, status=status)

@@ -14,6 +14,7 @@ KINDS: dict[Kind, str | Promise] = {
     Kind.CAMPAIGN: gettext_lazy("All rankings that were asked for are done"),
     Kind.COMMENT: gettext_lazy("Somebody comments on a prompt"),
     Kind.MESSAGE: gettext_lazy("A manager sends you a message"),
+    Kind.TASK: gettext_lazy("A manager assigns prompts to you, or returns your rankings"),
 }
 
 
@@ -46,6 +47,18 @@ def sentence(notification: Notification) -> str:
             return _("All rankings that were asked for are done.")
         case Event.COMMENT_MADE:
             return _("%(name)s commented on a prompt.") % {"name": name}
+        case Event.TASK_ASSIGNED:
+            return ngettext(
+                "%(count)s prompt is assigned to you.",
+                "%(count)s prompts are assigned to you.",
+                count_of(about),
+            ) % {"count": count_of(about)}
+        case Event.TASK_RETURNED:
+            return ngettext(
+                "%(count)s of your rankings was returned: rank the prompt again.",
+                "%(count)s of your rankings were returned: rank the prompts again.",
+                count_of(about),
+            ) % {"count": count_of(about)}
         case _:
             return _("A manager has sent you a message. You will see it at your next task.")
 
@@ -53,8 +66,7 @@ def sentence(notification: Notification) -> str:
 def alerts(about: dict[str, object]) -> str:
     names = about.get("names")
     listed = ", ".join(map(str, names)) if isinstance(names, list) else ""
-    count = about.get("count")
-    count = count if isinstance(count, int) else 1
+    count = count_of(about)
     if isinstance(names, list) and count > len(names):
         listed += ", …"
     return ngettext(
@@ -62,3 +74,8 @@ def alerts(about: dict[str, object]) -> str:
         "The rankings of %(count)s labellers stand out: %(names)s",
         count,
     ) % {"count": count, "names": listed}
+
+
+def count_of(about: dict[str, object]) -> int:
+    count = about.get("count")
+    return count if isinstance(count, int) else 1

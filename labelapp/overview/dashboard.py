@@ -95,6 +95,7 @@ def dashboard(member: Member) -> Dashboard:
             member,
             newest_run=last_run.newest,
             measurement=measurement,
+            progress=progress,
             alerts=[(members[pk], figures[pk]) for pk in figures if pk in members],
             undecided=project.disagreements.undecided().count(),
             health=machine,

@@ -10,6 +10,8 @@ from django.utils.translation import ngettext
 from labelapp.labelling import controls
 from labelapp.models import Member, Project, State, TrainingRun, Upload
 from labelapp.overview.health import Health
+from labelapp.projects.members import working_links
+from labelapp.projects.progress import Progress
 from labelapp.projects.prompt_filters import naming_themselves
 from labelapp.quality.measurement import LastMeasurement
 from labelapp.quality.results import LabellerFigures
@@ -36,6 +38,7 @@ def to_decide(
     *,
     newest_run: TrainingRun | None,
     measurement: LastMeasurement,
+    progress: Progress,
     alerts: Iterable[tuple[Member, LabellerFigures]],
     undecided: int,
     health: Health,
@@ -43,6 +46,7 @@ def to_decide(
     """Return what waits for a manager or a reviewer, failures first."""
     project = member.project
     found = [*of_run(project, newest_run), *of_measurement(project, measurement)]
+    found += of_agreement(project, measurement, progress)
     if member.manages:
         found += [*of_machine(project, health), *of_uploads(project)]
     found += [*of_alerts(project, alerts), *of_disagreements(project, undecided)]
@@ -78,6 +82,23 @@ def of_measurement(project: Project, measurement: LastMeasurement) -> Iterator[D
             quote=measurement.failed,
             is_failure=True,
         )
+
+
+def of_agreement(
+    project: Project, measurement: LastMeasurement, progress: Progress
+) -> Iterator[Decision]:
+    """Say that nobody knows yet who stands out, once two people have ranked the same prompts."""
+    known = measurement.agreement or measurement.is_active or measurement.failed
+    have_ranked = sum(bool(row.member.ranked) for row in progress.labellers)
+    if known or have_ranked < 2 or not project.prompts.filter(rankings_wanted__gt=1).exists():
+        return
+    sentence = ngettext(
+        "%(people)s person has ranked here. Measure how far they agree, and who stands out.",
+        "%(people)s people have ranked here. Measure how far they agree, and who stands out.",
+        have_ranked,
+    )
+    page = url("agreement", project)
+    yield Decision(sentence % {"people": have_ranked}, _("Measure agreement"), page)
 
 
 def of_machine(project: Project, health: Health) -> Iterator[Decision]:
@@ -182,6 +203,9 @@ def of_settings(project: Project) -> Iterator[Decision]:
         )
     people = project.members.filter(is_active=True, user__is_active=True)
     if people.count() < 2:
-        yield Decision(
-            _("You are the only member so far."), _("Invite people"), url("invitations", project)
-        )
+        page = url("invitations", project)
+        if working_links(project).exists():
+            sentence = _("Nobody has joined yet. Send them the invitation link.")
+            yield Decision(sentence, _("Copy the link"), page)
+        else:
+            yield Decision(_("You are the only member so far."), _("Invite people"), page)

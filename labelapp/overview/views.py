@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from labelapp.labelling import assignments
+from labelapp.labelling import own_progress
 from labelapp.models import Member
 from labelapp.overview.dashboard import dashboard
 from labelapp.projects import overview
@@ -33,8 +33,8 @@ def context(member: Member) -> dict[str, Any]:
 def detail(request: PageRequest, member: Member) -> HttpResponse:
     shown = context(member) | {
         "guidelines": render_text(member.project.guidelines).html,
-        "yours": assignments.waiting_for(member) if member.pk else assignments.Waiting(0),
-        "own": assignments.progress(member) if member.pk else None,
+        "yours": own_progress.waiting_for(member) if member.pk else own_progress.Waiting(0),
+        "own": own_progress.progress(member) if member.pk else None,
     }
     if not member.sees_scores:
         return render(request, "overview/labeller.html", shown)

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy
 
 from labelapp.labelling.practice.marking import result_of
+from labelapp.labelling.returning import can_rank
 from labelapp.models import Exclusion, Member, Prompt
 from labelapp.people import over_time, own_rankings
 from labelapp.people.forms import ExclusionForm, TextForm
@@ -63,6 +64,7 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "controls": [own_rankings.gold_results(person), own_rankings.repeat_results(person)],
         "practice": result_of(person),
         "asked": asked,
+        "can_return": viewer.manages and can_rank(person),
         "asked_token": query.get("asked", "") if asked else "",
         "notes": person.notes.select_related("author") if viewer.manages else [],
         "sent": person.messages.select_related("author") if viewer.manages else [],

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from labelapp.labelling import returning
 from labelapp.models import Member, MemberMessage, MemberNote, Role
 from labelapp.people import exclusions, page, records
 from labelapp.people.forms import ExclusionForm, TextForm
@@ -116,7 +117,7 @@ def ask_again(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     selected = None if every else list(asked.values_list("pk", flat=True))
     if selected == []:
         messages.error(request, _("Select at least one ranking."))
-        return back(person, "rankings")
+        return back(person)
     number = prompts.ask_again(prompts=asked)
     return back(person, asked=page.sign_asked(person, number, selected))
 
@@ -143,6 +144,43 @@ def stop_asking(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         number,
     )
     messages.success(request, undone % {"number": number})
+    return back(person)
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def return_rankings(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
+    """Return the selected rankings to their labeller."""
+    person = find(member, pk)
+    asked = selected_prompts(request.POST, page.ranked_prompts(person))
+    if not asked.exists():
+        messages.error(request, _("Select at least one ranking."))
+        return back(person)
+    name = {"name": person.name}
+    try:
+        number = returning.return_rankings(member=person, prompts=asked, by=signed_in(request))
+    except returning.CannotReturnError:
+        messages.error(
+            request,
+            _("%(name)s cannot rank now. Bring them back, or count their rankings again, first.")
+            % name,
+        )
+        return back(person)
+    if not number:
+        messages.error(
+            request,
+            _(
+                "Nothing was returned: imported rankings, gold rankings, and those of prompts that "
+                "measure the labeller cannot be."
+            ),
+        )
+        return back(person)
+    said = ngettext(
+        "%(number)s ranking returned to %(name)s. It no longer counts until they submit it again.",
+        "%(number)s rankings returned to %(name)s. They no longer count until submitted again.",
+        number,
+    )
+    messages.success(request, said % {"number": number, **name})
     return back(person)
 
 

@@ -1,10 +1,10 @@
 """Assign prompts to named labellers, who get them first, and release what somebody leaves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import product
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from labelapp.db.bulk import insert_rows, pieces
 from labelapp.models import Assignee, Assignment, Member, Project, Prompt
@@ -93,3 +93,13 @@ def release(member: Member) -> int:
 def waiting_for(member: Member) -> int:
     """Return how many prompts are assigned to a member and wait for them."""
     return Assignee.objects.filter(member=member, waits=True).count()
+
+
+def count_waiting(members: Collection[int]) -> dict[int, int]:
+    """Count the prompts that are assigned to members and that they will be given, by member."""
+    if not members:
+        return {}
+    waiting = Assignee.objects.filter(
+        member__in=members, waits=True, prompt__rankings_needed__gt=0
+    ).order_by()
+    return dict(waiting.values_list("member").annotate(Count("pk")))

@@ -1,11 +1,18 @@
 """Create a project: its address, its first manager, and the steps that follow."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.text import slugify
 
+from labelapp.db.writer import write
 from labelapp.models import Member, Project, Role, SetupStep, User
 from labelapp.models.projects import RESERVED_SLUGS
 
+SAME_CLICK = timedelta(seconds=10)
 NO_LETTERS = "project"  # the slug of a name without a letter that an address can hold
 
 
@@ -41,13 +48,48 @@ def create(*, manager: User, project: Project) -> Project:
     return project
 
 
+def create_once(*, manager: User, project: Project) -> Project:
+    """Create a project as create does, or return the one that the same click has just created."""
+    with write():
+        return created_just_now(manager, project.name, project.slug) or create(
+            manager=manager, project=project
+        )
+
+
+@transaction.atomic
+def created_just_now(manager: User, name: str, slug: str = "") -> Project | None:
+    """Return the project that a manager has created a moment ago by the same name, or None.
+
+    It was created by the first click of two. A person's clicks take turns in this transaction.
+    """
+    User.objects.select_for_update(no_key=True).get(pk=manager.pk)
+    same = Project.objects.open().filter(name=name, created_at__gt=timezone.now() - SAME_CLICK)
+    if slug:
+        same = same.filter(slug=slug)
+    return same.filter(members__user=manager, members__role=Role.MANAGER).order_by("-pk").first()
+
+
 def save_new(project: Project) -> None:
     """Insert a project. Raises SlugTakenError if another one has its slug."""
+    with slug_taken(project):
+        project.save(force_insert=True)
+
+
+def change(project: Project, fields: Collection[str]) -> None:
+    """Save some fields of a project. Raises SlugTakenError if another one has its slug."""
+    with slug_taken(project):
+        project.save(update_fields=fields)
+
+
+@contextmanager
+def slug_taken(project: Project) -> Iterator[None]:
+    """Raise SlugTakenError for what the database refuses because of the project's slug."""
     try:
         with transaction.atomic():
-            project.save(force_insert=True)
+            yield
     except IntegrityError as error:
-        if Project.including_hidden.filter(slug=project.slug).exists():
+        others = Project.including_hidden.exclude(pk=project.pk)
+        if others.filter(slug=project.slug).exists():
             raise SlugTakenError from error
         raise
 

@@ -14,7 +14,7 @@ from labelapp.db.bulk import insert_rows
 from labelapp.db.retry import with_retries
 from labelapp.db.writer import write
 from labelapp.models import Member, Project, Prompt, Response, Role, User
-from labelapp.projects.creation import free_slug, save_new
+from labelapp.projects.creation import created_just_now, free_slug, save_new
 from labelapp.projects.members import free_name
 from labelapp.projects.prompts import rankable
 
@@ -47,6 +47,9 @@ def duplicate(
     With `enqueue_prompts`, the copying of its prompts is enqueued: see copy_prompts.
     Raises SlugTakenError if another project got the slug a moment ago.
     """
+    made = created_just_now(user, name, slug)
+    if made is not None and made != project:
+        return made  # by the first click of two
     settings = {key: getattr(project, key) for key in columns(Project, OF_ITS_OWN)}
     copy = Project(name=name, slug=slug or free_slug(name), **settings)
     save_new(copy)
@@ -73,7 +76,8 @@ def copy_prompts(source: Project, target: Project) -> int:
     wanted = source.prompts.order_by("pk")
     copied, after = 0, 0
     while prompts := list(wanted.filter(pk__gt=after)[:PROMPTS_AT_ONCE]):
-        if not Project.objects.open().filter(pk=target.pk).exists():
+        # Into one that is archived meanwhile as well: half a copy would be of no use.
+        if not Project.objects.filter(pk=target.pk, deleted_at=None).exists():
             break
         began = time.monotonic()
         copied += with_retries(partial(copy_some, prompts, target))

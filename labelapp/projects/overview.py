@@ -7,7 +7,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Value
 
 from labelapp.db.cache import Cached, cached, cached_each
 from labelapp.labelling import queue
-from labelapp.labelling.assignments import COUNTED, Waiting, tell
+from labelapp.labelling.own_progress import COUNTED, Waiting, tell
 from labelapp.models import (
     Assignment,
     Member,

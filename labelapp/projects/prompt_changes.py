@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Greatest
+from django.utils import timezone
 
 from labelapp.db.bulk import insert_rows, pieces
 from labelapp.labelling import controls
 from labelapp.models import (
     Assignee,
+    Event,
     Member,
     Origin,
     Project,
@@ -24,6 +26,7 @@ from labelapp.models import (
     Tag,
     User,
 )
+from labelapp.notifications import telling
 from labelapp.projects import assignees
 from labelapp.projects.members import lock_members
 from labelapp.projects.prompts import locked
@@ -76,20 +79,32 @@ def grouped(rows: QuerySet[Any], column: str) -> defaultdict[int, list[int]]:
 def carry_out(
     change: Callable[[], int], *, prompts: QuerySet[Prompt], project: Project, by: User
 ) -> int:
-    """Change prompts, keep their earlier values for an undo, and return the number of prompts."""
+    """Change prompts, keep their earlier values for an undo, and return the number of prompts.
+
+    Members who are assigned some are told.
+    """
     lock_members(project)
     before = standings(locked(prompts))
     number = change()
     project.prompt_changes.filter(user=by).delete()
+    groups = defaultdict(list)
+    for pks in pieces(list(before), AT_ONCE):
+        for pk, after in standings(Prompt.objects.filter(pk__in=pks)).items():
+            if after != before[pk]:
+                groups[before[pk], after].append(pk)
+    key = f"assigned-{project.pk}-{timezone.now().isoformat()}"
     if number and len(before) <= MAX_UNDONE:
-        groups = defaultdict(list)
-        for pks in pieces(list(before), AT_ONCE):
-            for pk, after in standings(Prompt.objects.filter(pk__in=pks)).items():
-                if after != before[pk]:
-                    groups[before[pk], after].append(pk)
         rows = [[list(old), list(new), keys] for (old, new), keys in groups.items()]
-        PromptChange.objects.create(project=project, user=by, rows=rows)
+        key = told_key(PromptChange.objects.create(project=project, user=by, rows=rows))
+    given = {member for old, new in groups for member in {*new.assignees} - {*old.assignees}}
+    waiting = assignees.count_waiting(given)
+    telling.tell_of_tasks(project, Event.TASK_ASSIGNED, key=key, counts=waiting, by=by)
     return number
+
+
+def told_key(change: PromptChange) -> str:
+    """Return the key by which assignees are told of a change."""
+    return f"assigned-{change.pk}"
 
 
 @transaction.atomic
@@ -127,6 +142,7 @@ def undo(change: PromptChange) -> int:
     is touched: what a prompt wants does not fall below the slots that are taken.
     """
     lock_members(change.project)
+    telling.withdraw(change.project, told_key(change))
     number = 0
     for before, after, pks in change.rows:
         for some in pieces(pks, AT_ONCE):

@@ -14,10 +14,12 @@ AT_ONCE = 1000  # prompts in one statement
 @transaction.atomic
 def tag(*, project: Project, prompts: QuerySet[Prompt], name: str) -> int:
     """Tag prompts, and return the number of those that did not have the tag."""
-    made, _ = Tag.objects.get_or_create(project=project, name=name)
-    has_it = PromptTag.objects.filter(prompt=OuterRef("pk"), tag=made)
+    has_it = PromptTag.objects.filter(prompt=OuterRef("pk"), tag__project=project, tag__name=name)
     lacking = prompts.filter(~Exists(has_it))
     keys = list(locked(lacking).order_by("pk").values_list("pk", flat=True))
+    if not keys:
+        return 0  # and no tag without a prompt
+    made, _ = Tag.objects.get_or_create(project=project, name=name)
     insert_rows(PromptTag, ("prompt", "tag"), [(key, made.pk) for key in keys])
     return len(keys)
 

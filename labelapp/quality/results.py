@@ -69,7 +69,7 @@ EVIDENCE = {
 # How the values of an alert are written: those that are not named here are shares.
 WRITTEN: dict[str, Callable[[float], str]] = {
     "seconds": duration,
-    "ratio": lambda number: decimal(number, 1),
+    "ratio": lambda number: decimal(number, 1 if number < 10 else 0),
     "rankings": thousands,
     "comparisons": thousands,
     "prompts": thousands,

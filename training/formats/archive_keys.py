@@ -263,11 +263,14 @@ def texts_of(value: Any) -> list[str]:
 
 
 def tags_of(value: Any) -> tuple[str, ...]:
-    """Return the tags in a list, or in a text with commas; those that are too long are left."""
-    if isinstance(value, str):
-        value = value.split(",")
-    tags = dict.fromkeys(" ".join(text.split()) for text in texts_of(value))
-    return tuple(tag for tag in tags if len(tag) <= MAX_TAG)[:MAX_TAGS]
+    """Return the tags in a text or in a list of texts, each of which may have several with commas.
+
+    Tags that are too long are left.
+    """
+    texts = texts_of([value] if isinstance(value, str) else value)
+    found = (" ".join(tag.split()) for text in texts for tag in text.split(","))
+    tags = (tag for tag in dict.fromkeys(found) if tag and len(tag) <= MAX_TAG)
+    return tuple(tags)[:MAX_TAGS]
 
 
 def metadata_of(value: Any) -> dict[str, Any] | None:

@@ -4,26 +4,25 @@ from collections.abc import Mapping
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from labelapp.labelling.practice.builtin import BUILTIN
+from labelapp.labelling.practice.own_prompts import MOST, choose, gold_prompts
 from labelapp.labelling.practice.tasks import gold_rankings
-from labelapp.models import Member, Placement, PracticePrompt, Prompt, Ranking, Role
+from labelapp.models import (
+    Member,
+    Placement,
+    PracticePrompt,
+    Ranking,
+    Role,
+)
 from labelapp.web.access import member_view
 
-MOST = 5  # practice prompts of a project
 MAX_REASON = 1000  # characters
 PAGE_SIZE = 20
-
-
-def gold_prompts(member: Member) -> QuerySet[Prompt]:
-    """Return the project's prompts with a gold ranking that are not practice prompts yet."""
-    prompts = Prompt.objects.filter(project=member.project, rankings__is_gold=True, practice=None)
-    return prompts.order_by("-pk")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -47,7 +46,9 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "chosen": [(each, explained(each, gold)) for each in chosen],
         "is_full": len(chosen) >= MOST,
         "most": MOST,
-        "page": Paginator(gold_prompts(member), PAGE_SIZE).get_page(request.GET.get("page")),
+        "page": Paginator(gold_prompts(member.project), PAGE_SIZE).get_page(
+            request.GET.get("page")
+        ),
     }
     return render(request, "labelling/practice/own.html", context)
 
@@ -81,11 +82,10 @@ def posted_key(request: HttpRequest, name: str) -> int:
 
 
 def add(request: HttpRequest, member: Member) -> None:
-    prompt = get_object_or_404(gold_prompts(member), pk=posted_key(request, "add"))
-    if member.project.practice_prompts.count() >= MOST:
+    prompt = get_object_or_404(gold_prompts(member.project), pk=posted_key(request, "add"))
+    if not choose(prompt, member.project):
         messages.error(request, _("At most %(most)s prompts. Remove one first.") % {"most": MOST})
         return
-    PracticePrompt.objects.get_or_create(prompt=prompt, defaults={"project": member.project})
     messages.success(request, _("The prompt is added. Say below why each response has its rank."))
 
 

@@ -28,6 +28,7 @@ SCALES = [
     (5, _("From 1 to 5")),
     (7, _("From 1 to 7, as for InstructGPT")),
 ]
+OVERLAP = 2  # rankings per prompt that a new project suggests: the least that shows agreement
 NO_FLAGS, INSTRUCTGPT, OWN = "off", "instructgpt", "own"
 FLAG_CHOICES = [
     (NO_FLAGS, _("No flags")),
@@ -269,6 +270,7 @@ class NewProjectForm(SettingsForm):
             "lease_minutes",
             "practice",
         ]
+        error_messages = {"slug": {"unique": SLUG_TAKEN}}
         help_texts = {
             **SettingsForm.Meta.help_texts,
             "slug": _(
@@ -276,8 +278,8 @@ class NewProjectForm(SettingsForm):
                 "leave it empty, it is made from the name."
             ),
             "rankings_per_prompt": _(
-                "How many labellers rank each prompt. With 2 or more you can measure how far they "
-                "agree."
+                "How many labellers rank each prompt. With 2 or more you see how far they agree, "
+                "and whose rankings stand out."
             ),
             "ties_allowed": _("Two equally good responses may share a rank."),
         }
@@ -287,12 +289,17 @@ class NewProjectForm(SettingsForm):
         self.fields["slug"].required = False
         self.fields["name"].widget.attrs["autofocus"] = True
         if self.instance.pk is None:
-            self.initial["practice"] = True
+            self.initial.update(practice=True, rankings_per_prompt=OVERLAP)
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns of a project that this form may change."""
+        return [*self.Meta.fields, "flags"]
 
     @property
     def has_advanced_errors(self) -> bool:
         """Return whether a field that the page folds away has an error."""
-        return any(name != "name" for name in self.errors)
+        return any(name not in ("name", "rankings_per_prompt") for name in self.errors)
 
 
 class GuidelinesForm(forms.ModelForm):

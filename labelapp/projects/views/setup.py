@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from labelapp.db.writer import write
 from labelapp.models import Member, Project, Role, SetupStep
 from labelapp.projects import colleagues, creation, guideline_templates, invitations
 from labelapp.projects.forms.colleagues import ColleaguesForm
@@ -43,11 +44,15 @@ def new(request: HttpRequest) -> HttpResponse:
         project = form.save(commit=False)
         project.setup_step = SetupStep.GUIDELINES
         try:
-            creation.create(manager=user, project=project)
+            project = creation.create_once(manager=user, project=project)
         except creation.SlugTakenError:
             form.add_error("slug", SLUG_TAKEN)
         else:
             return redirect(page_of(project, SetupStep.GUIDELINES))
+    elif list(form.errors) == ["slug"]:  # taken, perhaps by the first click of two
+        made = creation.created_just_now(user, form.instance.name, form.instance.slug)
+        if made is not None:
+            return redirect(page_of(made, SetupStep.GUIDELINES))
     return name_response(request, form)
 
 
@@ -68,30 +73,39 @@ def resume(request: HttpRequest, member: Member) -> HttpResponse:
 @member_view(Role.MANAGER)
 def name(request: HttpRequest, member: Member) -> HttpResponse:
     """Change what the first step has set."""
-    stored = Project.objects.get(pk=member.project_id)  # the header shows what is stored
-    form = NewProjectForm(request.POST or None, instance=stored)
-    if request.method == "POST" and form.is_valid():
-        form.instance.slug = form.instance.slug or member.project.slug
-        project = form.save()
-        return redirect(page_of(project, SetupStep.GUIDELINES))
+    with write():
+        stored = lock(member)  # another instance: the header shows what is stored
+        form = NewProjectForm(request.POST or None, instance=stored)
+        if request.method == "POST" and form.is_valid():
+            stored.slug = stored.slug or member.project.slug
+            try:
+                creation.change(stored, form.columns)
+            except creation.SlugTakenError:
+                form.add_error("slug", SLUG_TAKEN)
+            else:
+                return redirect(page_of(stored, SetupStep.GUIDELINES))
     return name_response(request, form, member=member, project=member.project)
+
+
+def lock(member: Member) -> Project:
+    """Return the member's project, locked: of two who save at once, one waits for the other."""
+    return Project.objects.select_for_update(no_key=True).get(pk=member.project_id)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_view(Role.MANAGER)
 def guidelines(request: HttpRequest, member: Member) -> HttpResponse:
-    project = Project.objects.get(pk=member.project_id)
     data = request.POST.copy() if request.method == "POST" else None
     chosen = request.POST.get("template")
     if data is not None and chosen is not None:
         written = data.get("guidelines", "")
         data["guidelines"] = guideline_templates.begin_with(chosen, written)
-    form = GuidelinesForm(data, instance=project)
     goes_on = data is not None and chosen is None and "preview" not in request.POST
+    form = GuidelinesForm(data, instance=Project.objects.get(pk=member.project_id))
     if goes_on and form.is_valid():
-        form.save()
-        reach(project, SetupStep.FILE)
-        return redirect(page_of(project, SetupStep.FILE))
+        creation.change(form.instance, ["guidelines"])
+        reach(member, SetupStep.FILE)
+        return redirect(page_of(member.project, SetupStep.FILE))
     context = {
         "member": member,
         "project": member.project,
@@ -103,18 +117,20 @@ def guidelines(request: HttpRequest, member: Member) -> HttpResponse:
     return render(request, "projects/setup/guidelines.html", context, status=status)
 
 
-def reach(project: Project, step: SetupStep) -> None:
+def reach(member: Member, step: SetupStep) -> None:
     """Record that a step comes next, unless a later one was reached already."""
     steps = list(SetupStep)
-    if project.setup_step and steps.index(SetupStep(project.setup_step)) < steps.index(step):
-        creation.go_to_step(project, step)
+    with write():
+        project = lock(member)
+        if project.setup_step and steps.index(SetupStep(project.setup_step)) < steps.index(step):
+            creation.go_to_step(project, step)
 
 
 @require_POST
 @member_view(Role.MANAGER)
 def leave_file(request: HttpRequest, member: Member) -> HttpResponse:
     """Go on from the file to the people, with a file or without."""
-    reach(member.project, SetupStep.PEOPLE)
+    reach(member, SetupStep.PEOPLE)
     return redirect(page_of(member.project, SetupStep.PEOPLE))
 
 

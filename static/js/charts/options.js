@@ -130,12 +130,14 @@ export function options(chart, colour, font, view) {
   const ends = x.names ? [-0.5, x.names.length - 0.5] : [x.low, x.high];
   return {
     legend: { show: false },
-    padding: [8, 16, 0, 0],
+    padding: [8, 24, 0, 0], // half of a date at the end of the axis
     scales: {
       x: {
         time: false,
         range: (u, min, max) => {
-          const isWhole = min === u.data[0][0] && max === u.data[0].at(-1);
+          const places = u.data[0];
+          // uPlot widens the range of a single value by itself.
+          const isWhole = places.length < 2 || (min === places[0] && max === places.at(-1));
           view.zoom = isWhole || !chart.zoom ? null : { min, max };
           return isWhole ? ends : [min, max];
         },

@@ -31,7 +31,7 @@ from labelapp.models import (
 from training.rankings import UNRANKED, prompt_hash
 
 NAMES = ("ann", "bob", "Çem 'x'", "rita")  # the last one reviews
-TAGS = ("hard", "très dur", "a, b", "'\"<")
+TAGS = ("hard", "très dur", "a; b", "'\"<")
 METADATA = (None, None, {"topic": "cheese"}, {"é": [1, 2.5, None, {"x": "y"}], "0": True})
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 numbers = itertools.count()

@@ -177,7 +177,7 @@ def test_tags_and_metadata_are_imported_from_files(project: Project, tmp_path: P
         {"prompt": "1?", "responses": responses, "tags": ["x", "y "], "metadata": {"n": 1}},
         {"prompt": "2?", "responses": list("abcd"), "tags": "x, z", "metadata": "none"},
         {"prompt": "3?", "responses": responses, "ranking": [["a"], ["b", "c", "d"]],
-         "labeller": "ann", "tags": ["x", 7, "t" * 101], "metadata": {"zero": "\0"}},
+         "labeller": "ann", "tags": ["x, w,", 7, "t" * 101], "metadata": {"zero": "\0"}},
         {"prompt": "4?", "responses": responses, "tags": {"a": 1}, "metadata": []},
     ]  # fmt: skip
     path = tmp_path / "in.jsonl"
@@ -187,9 +187,9 @@ def test_tags_and_metadata_are_imported_from_files(project: Project, tmp_path: P
             import_lines(project, file, report=lambda bad: pytest.fail(str(bad)))
         rows = project.prompts.order_by("pk")
         found = [sorted(prompt.prompt_tags.values_list("tag__name", flat=True)) for prompt in rows]
-        assert found == [["x", "y"], ["x", "z"], ["x"], []]
+        assert found == [["x", "y"], ["x", "z"], ["w", "x"], []]
         assert [prompt.metadata for prompt in rows] == [{"n": 1}, None, None, None]
-        assert project.tags.count() == 3
+        assert project.tags.count() == 4
     lines[3]["tags"] = ["y", "new"]  # a prompt that is there gets tags as well
     path.write_text(json.dumps(lines[3]))
     with open_ranking_file(str(path)) as file:

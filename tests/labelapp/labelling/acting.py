@@ -3,10 +3,16 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+
+from django.utils import timezone
 
 from labelapp.labelling import assignments, submissions
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Ranking
+
+ABCD = {"A": 1, "B": 2, "C": 3, "D": 4}
+DCBA = {"A": 4, "B": 3, "C": 2, "D": 1}
 
 
 @contextmanager
@@ -48,3 +54,21 @@ def save_draft(assignment: Assignment, entered: RankingInput, seconds: float = 0
 def claim(member: Member) -> Assignment | None:
     with assignments.turn(member):
         return assignments.claim(member)
+
+
+def task(member: Member) -> Assignment:
+    assignment = assignments.current_assignment(member)
+    assert assignment is not None
+    return assignment
+
+
+def ranked(member: Member) -> int:
+    """Return how many tasks the member is counted to have ranked."""
+    member.refresh_from_db()
+    return member.ranked
+
+
+def expire(assignment: Assignment) -> None:
+    Assignment.objects.filter(pk=assignment.pk).update(
+        expires_at=timezone.now() - timedelta(seconds=1)
+    )

@@ -9,12 +9,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp.importing.importer import import_lines
-from labelapp.labelling import assignments, queue
+from labelapp.labelling import assignments, own_progress, queue
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, AddRanking, join
-from tests.labelapp.labelling.acting import reopen, skip, submit
-from tests.labelapp.labelling.test_submissions import ABCD, expire, in_parallel, task
+from tests.labelapp.labelling.acting import ABCD, expire, reopen, skip, submit, task
+from tests.labelapp.parallel import in_parallel
 from training.formats.ranking_file import FileResponse, Line
 
 
@@ -275,33 +275,33 @@ def test_progress_counts_what_a_labeller_did_and_what_waits_for_them(
     rank_next(ann)
     task(ann)
     ann.refresh_from_db()
-    assert assignments.progress(ann) == assignments.Progress(done=1, today=1, left=2)
+    assert own_progress.progress(ann) == own_progress.Progress(done=1, today=1, left=2)
     skip(assignment=held, reason="other")
     assert (
-        assignments.progress(ann).left == 3
+        own_progress.progress(ann).left == 3
     )  # what came back is counted, however far down they are
 
 
 def test_progress_counts_to_a_hundred_and_no_further(add_prompt: AddPrompt, ann: Member) -> None:
-    for i in range(assignments.COUNTED + 5):
+    for i in range(own_progress.COUNTED + 5):
         add_prompt(f"{i}?")
-    progress = assignments.progress(ann)
-    assert (progress.left, progress.many_left) == (assignments.COUNTED, True)
+    progress = own_progress.progress(ann)
+    assert (progress.left, progress.many_left) == (own_progress.COUNTED, True)
 
 
 def test_a_page_believes_for_a_while_that_many_wait_and_counts_few_anew(
     add_prompt: AddPrompt, ann: Member
 ) -> None:
-    for i in range(assignments.COUNTED):
+    for i in range(own_progress.COUNTED):
         add_prompt(f"{i}?")
-    assert assignments.progress(ann, roughly=True).many_left
+    assert own_progress.progress(ann, roughly=True).many_left
     Prompt.objects.update(rankings_needed=0)
-    assert assignments.progress(ann, roughly=True).many_left
-    assert assignments.progress(ann).left == 0
+    assert own_progress.progress(ann, roughly=True).many_left
+    assert own_progress.progress(ann).left == 0
     cache.clear()
-    assert assignments.progress(ann, roughly=True).left == 0
+    assert own_progress.progress(ann, roughly=True).left == 0
     Prompt.objects.filter(messages__0__content="1?").update(rankings_needed=1)
-    assert assignments.progress(ann, roughly=True).left == 1
+    assert own_progress.progress(ann, roughly=True).left == 1
 
 
 # At once
@@ -377,7 +377,7 @@ def test_postgresql_looks_each_waiting_prompt_up_and_reads_nothing_that_is_finis
 
 
 def today(member: Member) -> int:
-    return assignments.progress(Member.objects.get(pk=member.pk)).today
+    return own_progress.progress(Member.objects.get(pk=member.pk)).today
 
 
 def test_the_day_counts_submits_and_undos_and_no_edits(add_prompt: AddPrompt, ann: Member) -> None:

@@ -7,8 +7,7 @@ from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Role
 from labelapp.projects import members, prompts
 from tests.conftest import AddPrompt, join
-from tests.labelapp.labelling.acting import reopen, submit
-from tests.labelapp.labelling.test_submissions import ABCD, expire, task
+from tests.labelapp.labelling.acting import ABCD, expire, reopen, submit, task
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from labelapp.importing.importer import BATCH, import_lines
 from labelapp.labelling import assignments
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, join
-from tests.labelapp.labelling.acting import skip
-from tests.labelapp.labelling.test_submissions import expire, task
+from tests.labelapp.labelling.acting import expire, skip, task
 from tests.waiting import wait_until
 from training.formats.ranking_file import FileResponse, Line
 from training.rankings import prompt_hash

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from labelapp.labelling import controls
 from labelapp.labelling.practice.builtin import BUILTIN
 from labelapp.labelling.practice.marking import mark
+from labelapp.labelling.practice.own_prompts import MOST, choose
 from labelapp.labelling.practice.tasks import PracticeTask, practice_tasks
 from labelapp.models import (
     Assignment,
@@ -23,10 +24,12 @@ from labelapp.models import (
     PracticePrompt,
     PracticeResult,
     Project,
+    Prompt,
     Ranking,
     User,
 )
 from tests.conftest import AddPrompt, AddRanking, sign_in
+from tests.labelapp.parallel import in_parallel
 from training.rankings import UNRANKED, comparisons
 
 URL = "/projects/kitchen/practice/"
@@ -276,6 +279,25 @@ def test_only_gold_prompts_of_the_project_are_chosen_by_its_managers(
         assert sign_in(manager).post(f"{URL}prompts/", posted).status_code == 404
     assert sign_in(labeller).post(f"{URL}prompts/", {"add": gold.prompt_id}).status_code == 403
     assert not PracticePrompt.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_choose_the_last_prompt_at_once_do_not_choose_too_many(
+    project: Project, manager: Member, add_prompt: AddPrompt, add_ranking: AddRanking
+) -> None:
+    prompts = [add_prompt(f"{number}?") for number in range(MOST + 2)]
+    for prompt in prompts:
+        add_ranking(prompt, manager, [1, 2, 3, 4], is_gold=True)
+    for prompt in prompts[: MOST - 1]:
+        assert choose(prompt, project)
+    jobs = [lambda prompt=prompt: choose(prompt, project) for prompt in prompts[MOST - 1 :]]
+    assert in_parallel(*jobs) == []
+    assert project.practice_prompts.count() == MOST
+    url = f"{URL}prompts/"
+    client = sign_in(manager)
+    left = Prompt.objects.filter(practice=None)[0]
+    page = client.post(url, {"add": left.pk}, follow=True).content.decode()
+    assert f"At most {MOST} prompts." in page
 
 
 # Marking

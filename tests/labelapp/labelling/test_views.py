@@ -13,8 +13,7 @@ from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Ranking, User, hash_text
 from tests.conftest import PASSWORD, AddPrompt, sign_in
-from tests.labelapp.labelling.acting import submit
-from tests.labelapp.labelling.test_submissions import ABCD, task
+from tests.labelapp.labelling.acting import ABCD, submit, task
 
 URL = "/projects/kitchen/labelling/"
 

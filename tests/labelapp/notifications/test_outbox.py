@@ -160,6 +160,18 @@ def test_a_mail_is_given_up_in_the_end_and_stays_in_the_page(
     assert left.mail_attempts == len(outbox.WAITS) + 1
 
 
+def test_a_mail_that_ends_its_worker_each_time_is_given_up(manager: Member) -> None:
+    tell(wants_mail(manager))
+    assert manager.user
+    for _ in range(len(outbox.WAITS) + 1):
+        Notification.objects.update(mail_due_at=timezone.now() - timedelta(seconds=1))
+        assert len(outbox.claim(manager.user)) == 1  # and no more: it was killed
+    try_again()
+    assert mail.outbox == []
+    assert not outbox.is_due()
+    assert Notification.objects.listed_for(manager.user).exists()
+
+
 def test_what_another_worker_sends_is_left_to_it(manager: Member) -> None:
     tell(wants_mail(manager))
     assert manager.user

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from labelapp.jobs import jobs
@@ -13,6 +14,7 @@ from labelapp.labelling import assignments, submissions
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
     AgreementMeasurement,
+    Assignee,
     Event,
     Export,
     Job,
@@ -31,6 +33,7 @@ from labelapp.models import (
 )
 from labelapp.notifications.wording import sentence
 from labelapp.people import records
+from labelapp.projects import assignees, prompt_changes
 from labelapp.quality import comments, measurement
 from tests.conftest import AddPrompt, join
 
@@ -150,6 +153,55 @@ def test_a_labeller_is_told_of_a_message(manager: Member, labeller: Member) -> N
     one = Notification.objects.get()
     assert one.path == "/projects/kitchen/labelling/"
     assert "Slow" not in sentence(one) + str(one.about)
+
+
+def assign(*people: Member, by: Member, prompts: QuerySet[Prompt]) -> None:
+    assert by.user
+    prompt_changes.carry_out(
+        lambda: assignees.assign(
+            project=by.project, prompts=prompts, members=people, evenly=True, only=False
+        ),
+        prompts=prompts,
+        project=by.project,
+        by=by.user,
+    )
+
+
+def test_people_are_told_of_what_is_assigned_to_them(
+    manager: Member, labeller: Member, add_prompt: AddPrompt
+) -> None:
+    second = join(manager.project, "second", Role.LABELLER)
+    for number in range(5):
+        add_prompt(f"{number}?")
+    add_prompt("Idle?", wanted=0)
+    every = manager.project.prompts.all()
+    assign(labeller, second, manager, by=manager, prompts=every.filter(rankings_needed__gt=0))
+    assert told() == {("labeller", Event.TASK_ASSIGNED), ("second", Event.TASK_ASSIGNED)}
+    one = Notification.objects.get(user=labeller.user)
+    assert one.path == "/projects/kitchen/labelling/"
+    assert sentence(one) == "2 prompts are assigned to you."
+    assign(labeller, second, manager, by=manager, prompts=every.filter(rankings_needed__gt=0))
+    assert Notification.objects.count() == 2  # nothing that was not theirs before
+    Notification.objects.all().delete()
+    Assignee.objects.all().delete()
+    assign(labeller, by=manager, prompts=every.filter(rankings_needed=0))
+    assert told() == set()  # nobody would get it
+
+
+def test_an_assignment_that_is_undone_is_told_to_nobody_who_has_not_read_it(
+    manager: Member, labeller: Member, add_prompt: AddPrompt
+) -> None:
+    second = join(manager.project, "second", Role.LABELLER)
+    for number in range(2):
+        add_prompt(f"{number}?")
+    assign(labeller, second, by=manager, prompts=manager.project.prompts.all())
+    Notification.objects.filter(user=second.user).update(read_at=timezone.now())
+    assert manager.user
+    change = prompt_changes.last_change(manager.project, manager.user)
+    assert change
+    prompt_changes.undo(change)
+    assert told() == {("second", Event.TASK_ASSIGNED)}
+    assert not Assignee.objects.exists()
 
 
 def rank(member: Member) -> None:

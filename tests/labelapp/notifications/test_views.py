@@ -144,14 +144,15 @@ def test_a_person_chooses_what_they_are_told(labeller: Member, settings: Any) ->
     client = sign_in(labeller)
     page = text(client, SETTINGS)
     assert "A manager sends you a message" in page
+    assert "assigns prompts to you" in page
     assert "training run" not in page  # labellers are told of none
-    entered = {"email": "", "mail-message": "at_once"}
+    entered = {"email": "", "mail-message": "at_once", "mail-task": "never"}
     refused = client.post(SETTINGS, entered)
     assert refused.status_code == 422
     assert "Enter the address to which the mails are sent." in refused.content.decode()
     entered["email"] = "nina@example.org"
     assert client.post(SETTINGS, entered).status_code == 302
-    choice = NotificationChoice.objects.get()
+    choice = NotificationChoice.objects.get(kind=Kind.MESSAGE)
     assert (choice.kind, choice.in_page, choice.mail) == (Kind.MESSAGE, False, Mail.AT_ONCE)
     assert User.objects.get(pk=labeller.user_id).email == "nina@example.org"
     assert client.post(SETTINGS, entered | {"mail-message": "hourly"}).status_code == 422

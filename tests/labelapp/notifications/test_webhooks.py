@@ -5,15 +5,16 @@ import hashlib
 import hmac
 import json
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from labelapp.jobs import jobs, workers
 from labelapp.models import Member, Project, TrainingRun, User, Webhook, WebhookCall
@@ -129,7 +130,7 @@ def test_a_failed_call_is_tried_again_with_the_same_id(
     end_run(project)
     assert webhooks.call_due() == 0
     failed = WebhookCall.objects.get()
-    assert failed.problem == f"127.0.0.1 answered {status}."
+    assert posting.said(failed.problem, failed.problem_values) == f"127.0.0.1 answered {status}."
     assert failed.due_at is not None
     assert failed.due_at > timezone.now()
     receiver.status = 204
@@ -161,7 +162,9 @@ def test_a_machine_that_is_away_fails_the_call_and_nothing_else(
     webhooks.save(project, f"http://127.0.0.1:{port}/")
     end_run(project)
     assert webhooks.call_due() == 0
-    assert "127.0.0.1 does not answer" in WebhookCall.objects.get().problem
+    failed = WebhookCall.objects.get()
+    said = posting.said(failed.problem, failed.problem_values)
+    assert said == "127.0.0.1 does not answer (ConnectionRefusedError)."
 
 
 @pytest.mark.parametrize(
@@ -171,6 +174,8 @@ def test_a_machine_that_is_away_fails_the_call_and_nothing_else(
         "http://[::1]/",
         "http://[::ffff:10.0.0.1]/",
         "http://[64:ff9b::7f00:1]/",
+        "http://[64:ff9b:1::808:808]/",
+        "http://[::808:808]/",
         "http://[2002:7f00:1::]/",
         "http://10.1.2.3/",
         "http://192.168.0.1/",
@@ -205,15 +210,82 @@ def test_a_name_that_leads_to_this_network_is_not_called(project: Project, setti
     assert "private network" in WebhookCall.objects.get().problem
 
 
-def test_a_name_that_leads_elsewhere_at_the_second_look_is_not_sent_anything(
-    settings: Any,
-) -> None:
+def test_a_connection_looks_at_the_addresses_that_it_opens() -> None:
     with listening() as server:
-        connection = posting.Guarded("127.0.0.1", server.server_port, timeout=5)
+        connection = posting.Guarded("localhost", server.server_port, timeout=5)
         with pytest.raises(posting.PostError):
             connection.request("POST", "/", b"{}")
         connection.close()
         assert server.received == []
+
+
+STATUS = b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 1000
+HANDSHAKE = b"\x16\x03\x03\x40\x00" + b"\x02" * 1000  # the beginning of a long TLS record
+
+
+@pytest.mark.parametrize(("scheme", "answer"), [("http", STATUS), ("https", HANDSHAKE)])
+def test_a_server_that_answers_byte_by_byte_is_cut_off(
+    settings: Any, monkeypatch: Any, scheme: str, answer: bytes
+) -> None:
+    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
+    monkeypatch.setattr(posting, "TIMEOUT", 0.6)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                for byte in answer:
+                    connection.send(bytes([byte]))
+                    time.sleep(0.03)
+
+        thread = Thread(target=drip, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(posting.PostError, match="does not answer"):
+            posting.post(
+                f"{scheme}://127.0.0.1:{server.getsockname()[1]}/", "whsec_QQ==", "podium-1", {}
+            )
+        assert time.monotonic() - began < 5  # of the 30 seconds that the answer takes
+        thread.join(timeout=5)
+        assert not thread.is_alive()
+
+
+def test_a_call_that_ends_its_worker_each_time_is_given_up(
+    project: Project, webhook: Webhook, receiver: Receiver
+) -> None:
+    end_run(project)
+    for _ in range(len(webhooks.WAITS) + 1):
+        due_at = WebhookCall.objects.get().due_at
+        assert webhooks.claim(WebhookCall.objects.get().pk, due_at)  # and no more: it was killed
+    try_again()
+    assert receiver.received == []
+    given_up = WebhookCall.objects.get()
+    assert (given_up.due_at, given_up.problem) == (None, webhooks.INTERRUPTED)
+
+
+def test_a_webhook_that_is_removed_before_its_call_is_not_called(
+    project: Project, webhook: Webhook, receiver: Receiver
+) -> None:
+    end_run(project)
+    pk = WebhookCall.objects.get().pk
+    webhook.delete()
+    assert webhooks.call(pk) is False
+    assert receiver.received == []
+
+
+def test_a_problem_is_shown_in_the_readers_language(
+    manager: Member, webhook: Webhook, receiver: Receiver
+) -> None:
+    receiver.status = 500
+    end_run(manager.project)
+    with translation.override("ar"):  # of whoever calls
+        webhooks.call_due()
+    client = sign_in(manager)
+    assert "127.0.0.1 answered 500." in client.get(URL).content.decode()
+    client.post("/language/", {"language": "de", "next": "/"})
+    assert "127.0.0.1 hat mit 500 geantwortet." in client.get(URL).content.decode()
+    WebhookCall.objects.update(problem="50 % of an earlier version", problem_values={})
+    assert "50 % of an earlier version" in client.get(URL).content.decode()
 
 
 def test_messages_between_two_people_are_not_told(

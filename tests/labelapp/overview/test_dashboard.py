@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -27,6 +28,7 @@ from labelapp.models import (
     User,
 )
 from labelapp.overview.health import health
+from labelapp.projects import invitations
 from labelapp.quality.results import Agreement, Alert, Figure, LabellerFigures
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import submit
@@ -143,6 +145,46 @@ def test_what_needs_a_decision_comes_first_with_its_page(
 
 def test_nothing_needs_a_decision(campaign: Project, manager: Member) -> None:
     assert "Nothing waits for you." in text(manager)
+
+
+def test_agreement_that_nobody_has_measured_is_asked_for(
+    campaign: Project, manager: Member, labeller: Member
+) -> None:
+    assert decisions(manager) == {}  # one labeller agrees with nobody
+    second = join(campaign, "second", Role.LABELLER)
+    assignment = assignments.current_assignment(second)
+    assert assignment is not None
+    submit(assignment=assignment, entered=RankingInput(dict.fromkeys("ABCD", 1)))
+    cache.clear()
+    assert decisions(manager) == {
+        "2 people have ranked here. Measure how far they agree, and who stands out.": (
+            f"{URL}agreement/"
+        )
+    }
+    Prompt.objects.update(rankings_wanted=1, rankings_needed=0)
+    assert decisions(manager) == {}  # no prompt has two rankings
+    Prompt.objects.update(rankings_wanted=2)
+    add_measurement(campaign)
+    assert decisions(manager) == {}
+
+
+def test_a_project_without_people_leads_to_its_invitation_link(
+    project: Project, manager: Member, add_prompt: AddPrompt
+) -> None:
+    add_prompt()
+    assert decisions(manager) == {"You are the only member so far.": f"{URL}invitations/"}
+    assert f'class="button" href="{URL}runs/new/"' in sign_in(manager).get(URL).content.decode()
+    assert manager.user
+    invitations.create(
+        project=project,
+        role=Role.LABELLER,
+        lasts=timedelta(days=7),
+        single=False,
+        user=manager.user,
+    )
+    assert decisions(manager) == {
+        "Nobody has joined yet. Send them the invitation link.": f"{URL}invitations/"
+    }
 
 
 def test_what_is_decided_is_not_listed(campaign: Project, manager: Member) -> None:

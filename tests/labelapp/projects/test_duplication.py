@@ -79,7 +79,33 @@ def test_prompts_are_copied_in_the_background_and_wait_to_be_ranked(
     assert assignment.prompt == copied["q4"]
 
 
-def test_nothing_is_copied_into_a_project_that_was_archived_or_deleted_meanwhile(
+def test_prompts_are_copied_into_a_project_that_was_archived_meanwhile(
+    project: Project, root: User, add_prompt: AddPrompt
+) -> None:
+    add_prompt()
+    copy = duplication.duplicate(project, name="Attic", user=root, with_members=False)
+    Project.objects.filter(pk=copy.pk).update(archived_at="2026-01-01T00:00Z")
+    assert tasks.copy_prompts.func(project.pk, copy.pk) == "1 prompts"
+    assert copy.prompts.count() == 1
+
+
+def test_two_clicks_make_one_copy(project: Project, root: User) -> None:
+    Project.objects.update(created_at="2026-01-01T00:00Z")
+    asked: list[int] = []
+    for slug in ("", "", "attic", "attic"):
+        duplication.duplicate(
+            project,
+            name="Attic",
+            slug=slug,
+            user=root,
+            with_members=False,
+            enqueue_prompts=lambda _, copy: asked.append(copy),
+        )
+    assert Project.objects.filter(name="Attic").count() == 1
+    assert len(asked) == 1
+
+
+def test_nothing_is_copied_into_a_project_that_was_deleted_meanwhile(
     project: Project, root: User, add_prompt: AddPrompt
 ) -> None:
     add_prompt()

@@ -11,7 +11,7 @@ from labelapp.models import Assignment, Member, Project, Ranking, Role, User
 from labelapp.projects import members
 from tests.conftest import PASSWORD, AddPrompt, join, sign_in
 from tests.labelapp.labelling.acting import submit
-from tests.labelapp.labelling.test_submissions import in_parallel
+from tests.labelapp.parallel import in_parallel
 
 URL = "/projects/kitchen/people/"
 ABCD = {"A": 1, "B": 2, "C": 3, "D": 4}
@@ -206,7 +206,9 @@ def test_people_are_found_by_name_and_address(
     found = page(manager, f"{URL}?q=PERSON-3")
     assert "person-3" in found
     assert ">person-2<" not in found
-    assert f'id="person-{labeller.pk}"' in page(manager, f"{URL}?q=zoe@")
+    by_address = page(manager, f"{URL}?q=zoe@")
+    assert f'id="person-{labeller.pk}"' in by_address
+    assert "Zoe@example.org" in by_address
     assert "Nobody matches “&lt;i&gt;”" in page(manager, f"{URL}?q=<i>")
     assert f'href="{URL}{labeller.pk}/"' in page(manager)
 

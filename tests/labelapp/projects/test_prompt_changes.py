@@ -23,7 +23,7 @@ from labelapp.models import (
 from labelapp.projects import prompt_changes, prompts, tags
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import skip
-from tests.labelapp.labelling.test_submissions import in_parallel
+from tests.labelapp.parallel import in_parallel
 
 URL = "/projects/kitchen/prompts/"
 UNDO = f"{URL}undo/"
@@ -238,6 +238,14 @@ def test_all_that_match_are_tagged(three: list[Prompt], manager: Member) -> None
     sign_in(manager).post(f"{URL}?show=waiting", data)
     tagged = PromptTag.objects.order_by("prompt").values_list("prompt", flat=True)
     assert list(tagged) == [three[1].pk, three[2].pk]
+
+
+def test_a_tag_that_no_prompt_gets_is_not_there(three: list[Prompt], project: Project) -> None:
+    assert tags.tag(project=project, prompts=project.prompts.none(), name="odd") == 0
+    assert not Tag.objects.exists()
+    assert tags.tag(project=project, prompts=project.prompts.all(), name="odd") == 3
+    assert tags.tag(project=project, prompts=project.prompts.all(), name="odd") == 0
+    assert PromptTag.objects.count() == 3
 
 
 def test_tags_are_renamed_merged_and_deleted(

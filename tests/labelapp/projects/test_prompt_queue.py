@@ -17,7 +17,7 @@ from labelapp.models import (
 from labelapp.projects import prompts
 from tests.conftest import AddPrompt, join, sign_in
 from tests.labelapp.labelling.acting import reopen, skip, submit
-from tests.labelapp.labelling.test_submissions import in_parallel
+from tests.labelapp.parallel import in_parallel
 from tests.labelapp.projects.steering import ABCD, URL, only, rank, slots, task
 
 

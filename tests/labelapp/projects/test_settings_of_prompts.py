@@ -7,7 +7,7 @@ import pytest
 from labelapp.labelling.assignments import current_assignment
 from labelapp.models import Member, Project, Prompt
 from tests.conftest import AddPrompt, sign_in
-from tests.labelapp.projects.test_projects import SETTINGS, URL
+from tests.labelapp.projects.test_project_settings import SETTINGS, URL
 
 POSTED = {key: value for key, value in SETTINGS.items() if key != "paused"}
 

@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from labelapp.models import Invitation, Member, Project, Role, User
-from labelapp.projects.creation import SlugTakenError, create, free_slug
+from labelapp.projects.creation import SlugTakenError, create, create_once, free_slug
 from labelapp.projects.duplication import duplicate
 from labelapp.projects.guideline_templates import BY_NAME
 from tests.conftest import PASSWORD, join, sign_in
+from tests.labelapp.parallel import in_parallel
 
 NAME: dict[str, Any] = {
     "name": "Café questions",
@@ -76,6 +77,68 @@ def test_going_back_to_the_name_shows_and_changes_what_was_entered(client: Clien
     assert (project.name, project.slug, project.rankings_per_prompt) == ("Tea", "tea", 3)
     client.post("/projects/tea/setup/name/", changed | {"slug": ""})
     assert Project.objects.get().slug == "tea"
+
+
+@pytest.mark.parametrize("slug", ["", "cafe"])
+def test_two_clicks_create_one_project(root: User, slug: str) -> None:
+    client = sign_in(root)
+    answers = [client.post("/projects/new/", NAME | {"slug": slug}) for _ in range(2)]
+    project = Project.objects.get()
+    assert {answer["Location"] for answer in answers} == {
+        f"/projects/{project.slug}/setup/guidelines/"
+    }
+    Project.objects.update(created_at="2026-01-01T00:00Z")
+    later = client.post("/projects/new/", NAME | {"slug": slug})
+    assert later.status_code == (422 if slug else 302)
+    assert Project.objects.count() == (1 if slug else 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_the_same_moment_create_one_project(root: User) -> None:
+    def create() -> None:
+        create_once(manager=root, project=Project(name="Tea"))
+
+    assert in_parallel(create, create, create) == []
+    assert Project.objects.get().slug == "tea"
+
+
+def test_a_slug_that_is_taken_while_the_name_is_saved_is_named(client: Client) -> None:
+    seen = {"checked": False, "taken": False}
+
+    def take(execute: Any, sql: str, *rest: Any) -> Any:
+        """Create the other project between the check of the form and the change."""
+        seen["checked"] |= sql.startswith('SELECT %s AS "a" FROM "labelapp_project"')
+        if sql.startswith("SAVEPOINT") and seen["checked"] and not seen["taken"]:
+            seen["taken"] = True
+            Project.objects.create(name="Other", slug="tea")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(take):
+        response = client.post(f"{URL}setup/name/", NAME | {"slug": "tea"})
+    assert seen["taken"]
+    assert response.status_code == 422
+    assert "Another project has this slug" in response.content.decode()
+    assert Project.objects.filter(slug="cafe-questions").exists()
+
+
+@pytest.mark.parametrize(
+    ("step", "posted"), [("name", NAME), ("guidelines", {"guidelines": "Short."})]
+)
+def test_a_step_saves_what_it_shows_and_nothing_else(
+    client: Client, step: str, posted: dict[str, str]
+) -> None:
+    changed = []
+
+    def change(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith('UPDATE "labelapp_project"') and not changed:
+            changed.append(True)
+            Project.objects.update(paused=True, daily_target=7, archived_at=None)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(change):
+        assert client.post(f"{URL}setup/{step}/", posted).status_code == 302
+    project = Project.objects.get()
+    assert (project.paused, project.daily_target) == (True, 7)
 
 
 def test_an_error_under_advanced_unfolds_it(root: User) -> None:

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from labelapp.models import Member, SignInFailures, User
 from labelapp.web import signin
 from tests.conftest import PASSWORD, sign_in
-from tests.labelapp.labelling.test_submissions import in_parallel
+from tests.labelapp.parallel import in_parallel
 
 HASHED: list[str] = []
 
