@@ -35,7 +35,7 @@ class ExportForm(forms.Form):
     include_left_out = forms.BooleanField(
         required=False,
         label=_("Include rankings that are left out"),
-        help_text=_("For a backup. Whoever reads the file will count them."),
+        help_text=_("For a backup. An import of the file counts them."),
     )
     zipped = forms.BooleanField(
         required=False,

@@ -136,8 +136,8 @@ def check_not_removed(invitation: Invitation, member: Member | None) -> None:
     if member.removed_at is None or invitation.created_at <= member.removed_at:
         raise InvitationOverError(
             _(
-                "You were removed from this project after this invitation was made. Ask a manager "
-                "of the project to bring you back."
+                "You were removed from this project after this invitation was created. Ask a "
+                "manager of the project to bring you back."
             )
         )
 

@@ -73,7 +73,7 @@ def test_a_dropped_table_is_read_anew_as_columns_are_named(page: Page, live_serv
     expect(page.get_by_text("one response per row", exact=True)).to_be_visible()
     expect(page.get_by_text("No rank")).to_have_count(2)
     page.wait_for_load_state()  # its scripts run
-    page.get_by_text("Read it differently").click()
+    page.get_by_text("Change the format").click()
     page.get_by_label("Rank (the lowest is the best)").select_option("place")
     expect(page.get_by_text("No rank")).to_have_count(0)
     expect(page.get_by_role("listitem").filter(has_text="Paint.").last).to_contain_text("Rank 1")

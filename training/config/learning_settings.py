@@ -68,7 +68,7 @@ class LearningSettings:
     )
     max_steps: int = learning_setting(
         0,
-        "maximum number of optimiser steps; 0 is no limit but the epochs",
+        "maximum number of optimiser steps; with 0, only the epochs limit a run",
         used_by=BY_STEPS,
         least=0,
     )

@@ -92,4 +92,4 @@ def add(request: HttpRequest, member: Member) -> None:
 def remove(request: HttpRequest, member: Member) -> None:
     pk = posted_key(request, "remove")
     get_object_or_404(PracticePrompt, pk=pk, project=member.project).delete()
-    messages.success(request, _("The prompt is no practice prompt any more."))
+    messages.success(request, _("The prompt is no longer a practice prompt."))

@@ -275,7 +275,7 @@ class NewProjectForm(SettingsForm):
             **SettingsForm.Meta.help_texts,
             "slug": _(
                 "The name in addresses and commands: lowercase letters, digits and hyphens. If you "
-                "leave it empty, it is made from the name."
+                "leave it empty, it is derived from the name."
             ),
             "rankings_per_prompt": _(
                 "How many labellers rank each prompt. With 2 or more you see how far they agree, "
@@ -322,7 +322,8 @@ class DuplicateForm(forms.Form):
         max_length=50,
         validators=[refuse_reserved],
         help_text=_(
-            "The name in addresses and commands. If you leave it empty, it is made from the name."
+            "The name in addresses and commands. If you leave it empty, it is derived from "
+            "the name."
         ),
     )
     with_members = forms.BooleanField(

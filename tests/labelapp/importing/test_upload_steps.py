@@ -210,7 +210,7 @@ def test_a_refused_file_may_be_read_differently_or_discarded(client: Client) -> 
     upload = confirm(client, send(client, b"Prompt;Best;Worst\nWhy?;Scattering.;Paint.\n"))
     assert upload.state == State.REFUSED
     client.post(f"{URL}{upload.pk}/anew/")
-    assert "Read it differently" in page_of(client, upload)
+    assert "Change the format" in page_of(client, upload)
     folder = files.folder_of(upload).path
     assert client.post(f"{URL}{upload.pk}/discard/")["Location"] == URL
     assert not folder.exists()

@@ -76,7 +76,7 @@ def test_a_run_whose_folder_cannot_be_seen_says_so_and_can_be_resumed(
         answer = client.get(f"/projects/kitchen/runs/{run.pk}/{tab}")
         assert answer.status_code == 200
         assert ELSEWHERE in answer.content.decode()
-    assert "Another one begins anew." in text_of(answer.content.decode())
+    assert "Another one starts again from the beginning." in text_of(answer.content.decode())
     page = client.get(f"/projects/kitchen/runs/{run.pk}/delete/").content.decode()
     assert "Its folder is on another machine, and stays there." in page
     lifecycle.resume(run)
