@@ -6,9 +6,9 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 MANAGE := $(PY) manage.py
 BIND   ?= 127.0.0.1:8000
-# Files of tests run side by side, in as many processes as there are cores, and at most four; in the
-# order of tests/conftest.py, which begins with the files that take longest.
-TOGETHER := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Files of tests run side by side, in as many processes as tests/conftest.py says and in its order,
+# which begins with the files that take longest.
+TOGETHER := -n auto --dist loadfile --no-loadscope-reorder
 DEMO_DATA ?= var/demo
 DEMO   := DATABASE_URL= DATA_DIR=$(DEMO_DATA) $(MANAGE)
 

@@ -1,5 +1,6 @@
 """People with roles, a project, and prompts for them to rank."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,19 +41,30 @@ AddRanking = Callable[..., Ranking]
 
 # So that no process has a long file to itself in the end, while the others have nothing to do.
 LONGEST = (
-    "test_second_machine",
     "test_accessibility",
-    "test_accessibility_campaign",
-    "test_accessibility_labelling",
-    "test_resume",
-    "test_processes",
-    "test_lifecycle",
-    "test_takeover",
     "test_gpu",
-    "test_compare",
+    "test_second_machine",
+    "test_killed_database",
+    "test_processes",
+    "test_accessibility_campaign",
     "test_serve",
+    "test_resume",
+    "test_accessibility_labelling",
+    "test_pages",
+    "test_ranking",
+    "test_reading",
+    "test_inserting",
+    "test_takeover",
+    "test_storm",
     "test_journey",
+    "test_compare",
+    "test_lifecycle",
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one process more than there are cores, since tests also wait for other processes."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -122,7 +122,7 @@ def test_somebody_left_out_is_in_nothing_that_counts_and_comes_back(
             "majority": split_pairs(project),
             "start of a run": (data_counts(project, "all").rankings, labellers_of(project)),
             "review": raters(run),
-            "review’s filter": [name for _, name in labellers(project)],
+            "review’s filter": [name for _, name in labellers(project, rows=1)],
             "reviewed prompts": filtered(run, Filter(labeller=labeller.pk)).count(),
             "comparisons with the model": compared(run),
             "overview": overview.count(project).rankings,

@@ -29,6 +29,8 @@ OPEN_TO_ARCHIVED = {
     "export_stop",
     "export_remove",
     "token_revoke",
+    "run_stop",
+    "grid_stop",
 }
 
 
