@@ -40,6 +40,7 @@ from benchmarks.installation import (
 TIMES = 20
 RANKINGS_PER_PROMPT = 4
 RUNS, OF_GRID, HELD_OUT, STEPS = 200, 40, 1000, 500
+EPOCHS = [1, 2, 3, 4]  # of the runs of the grid, each with the same seeds
 SCORED_RUNS = 2  # the newest
 TARGET = 150  # milliseconds at the median
 LABELLERS = 40
@@ -82,7 +83,8 @@ def prepare(*, measured: bool) -> None:
     project = Project.objects.get()
     user = User.objects.create_user("manager")
     Member.objects.create(project=project, user=user, name="manager", role=Role.MANAGER)
-    grid = Grid.objects.create(project=project, varied={"seed": list(range(OF_GRID))})
+    seeds = list(range(OF_GRID // len(EPOCHS)))
+    grid = Grid.objects.create(project=project, varied={"epochs": EPOCHS, "seed": seeds})
     runs = [add_run(project, number, grid if number < OF_GRID else None) for number in range(RUNS)]
     with connection.cursor() as cursor:
         for number, run in enumerate(runs[-SCORED_RUNS:]):
@@ -118,7 +120,8 @@ def add_run(project: Any, number: int, grid: Any) -> Any:
 
     run = TrainingRun.objects.create(
         project=project,
-        config=asdict(TrainConfig()) | {"seed": number},
+        config=asdict(TrainConfig())
+        | {"epochs": EPOCHS[number % len(EPOCHS)], "seed": number // len(EPOCHS)},
         state="done",
         finished_at=timezone.now(),
         metrics=metrics(number),

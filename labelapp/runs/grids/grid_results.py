@@ -65,7 +65,7 @@ class Settings:
         if not found or any(one != counts[0] for one in counts):
             return {}
         return {
-            prompt: (fmean(one[prompt][0] for one in found), comparisons)
+            prompt: (sum(one[prompt][0] for one in found) / len(found), comparisons)
             for prompt, comparisons in counts[0].items()
         }
 
@@ -101,8 +101,9 @@ def results(grid: Grid, runs: Sequence[TrainingRun], *, with_gains: bool) -> Gri
     reference = next((one for one in found if one.is_default), found[0] if found else None)
     if reference is not None:
         reference.is_reference = True
-        if with_gains:
-            set_gains(reference, [one for one in found if one is not reference])
+        others = [one for one in found if one is not reference]
+        if with_gains and others:  # else no file is read
+            set_gains(reference, others)
     found.sort(key=lambda one: -1.0 if one.accuracy is None else one.accuracy, reverse=True)
     return GridResults(found, reference, apart)
 
