@@ -98,7 +98,7 @@ class Guarded(HTTPConnection):
 
 
 class GuardedTls(HTTPSConnection, Guarded):
-    """The same, encrypted."""
+    """Connect as Guarded does, and encrypt the connection with TLS."""
 
 
 def new_secret() -> str:
