@@ -3,17 +3,20 @@
 from django import template
 from django.conf import settings
 from django.utils.html import format_html
+from django.utils.text import Truncator
 from django.utils.translation import get_language, gettext
 
 register = template.Library()
 
 
 @register.filter
-def stored(sentence: str) -> str:
-    """Return a stored sentence in the page's language, or marked as English if it is not known."""
-    if not sentence or get_language() == settings.LANGUAGE_CODE:
-        return sentence
-    translated = gettext(sentence)
-    if translated != sentence:
-        return translated
-    return format_html('<span lang="en">{}</span>', sentence)
+def stored(sentence: str, most: int | None = None) -> str:
+    """Return a stored sentence in the page's language, or marked as English if it is not known.
+
+    With `most`, it is cut to so many characters, after it is translated: `reason|stored:80`.
+    """
+    translated = gettext(sentence) if sentence else ""
+    shown = Truncator(translated).chars(most) if most else translated
+    if translated != sentence or not sentence or get_language() == settings.LANGUAGE_CODE:
+        return shown
+    return format_html('<span lang="en">{}</span>', shown)

@@ -31,7 +31,7 @@ PATIENT = 600_000.0  # milliseconds: a bound for the slowest machine, not a meas
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
-        connection.vendor != "postgresql", reason="machines share a server, not a file of SQLite"
+        connection.vendor != "postgresql", reason="two machines cannot share a SQLite file"
     ),
 ]
 

@@ -8,22 +8,12 @@ from django.db import connection, connections, transaction
 
 from labelapp.importing.importer import BATCH, import_lines
 from labelapp.labelling import assignments
-from labelapp.models import Assignment, Member, Project, Prompt, Role
-from tests.conftest import AddPrompt, join
+from labelapp.models import Assignment, Member, Project, Prompt
+from tests.conftest import AddPrompt
 from tests.labelapp.labelling.acting import expire, skip, task
 from tests.waiting import wait_until
 from training.formats.ranking_file import FileResponse, Line
 from training.rankings import prompt_hash
-
-
-@pytest.fixture
-def ann(project: Project) -> Member:
-    return join(project, "ann", Role.LABELLER)
-
-
-@pytest.fixture
-def bob(project: Project) -> Member:
-    return join(project, "bob", Role.LABELLER)
 
 
 @pytest.fixture

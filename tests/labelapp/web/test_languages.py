@@ -14,10 +14,13 @@ from django.forms import BaseForm
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import get_resolver
+from django.utils import translation
 from django.utils.functional import Promise
 
+from labelapp.jobs import jobs
 from labelapp.models import Member, Role
 from labelapp.projects import invitations
+from labelapp.templatetags.stored import stored
 from labelapp.web.middleware import IN_ENGLISH
 from tests.conftest import AddPrompt, sign_in
 from tests.messages import (
@@ -335,3 +338,9 @@ def test_scripts_find_their_words(client: Client, db: None) -> None:
     assert "gettext" in client.get("/words/en-gb.js").content.decode()
     assert client.get("/words/xx.js").status_code == 404
     assert client.post("/words/de.js").status_code == 405
+
+
+def test_a_stored_sentence_is_translated_before_it_is_cut() -> None:
+    with translation.override("de"):
+        assert stored(jobs.LOST, 30) == f"{translation.gettext(jobs.LOST)[:29]}…"
+        assert stored("No such <file>, anywhere", 13) == ('<span lang="en">No such &lt;fil…</span>')

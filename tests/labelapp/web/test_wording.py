@@ -19,7 +19,7 @@ STILTED = {
     r"\bElse\b": "Otherwise",
     r"\bmend(?:s|ed)?\b": "fix",
     r"\btake[sn]? out of the queue\b": "remove from the queue",
-    r"\bof ours\b": "",
+    r"\bof ours\b": "our",
     r"\bbring\b[^.]*\bin\b(?! again)": "import",
 }
 # Sentences that users of the pages stumbled over.
