@@ -23,11 +23,6 @@ from training.rankings import UNRANKED
 URL = "/projects/kitchen/disagreements/"
 
 
-@pytest.fixture
-def bob(project: Project) -> Member:
-    return join(project, "bob", Role.LABELLER)
-
-
 def record(project: Project) -> None:
     with Recorder(project) as recorder:
         list(recorder.record(rankings_by_prompt(project)))

@@ -9,18 +9,13 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelapp.models import Disagreement, Member, Origin, Project, Role
+from labelapp.models import Disagreement, Member, Origin, Project
 from labelapp.quality import disagreements
 from labelapp.quality.coefficients import measure
 from labelapp.quality.disagreements import Recorder, count_each, of_prompt
 from labelapp.quality.rankings import MeasuredRanking, rankings_by_prompt
-from tests.conftest import AddPrompt, AddRanking, join
+from tests.conftest import AddPrompt, AddRanking
 from tests.waiting import PATIENCE
-
-
-@pytest.fixture
-def bob(project: Project) -> Member:
-    return join(project, "bob", Role.LABELLER)
 
 
 def ranked(member: int, *ranks: int) -> MeasuredRanking:
