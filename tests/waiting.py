@@ -18,12 +18,17 @@ PATIENCE = 600.0  # seconds: a bound for the busiest machine, not a measure
 def wait_until(
     condition: Callable[[], object], process: "subprocess.Popen[str] | None" = None
 ) -> None:
-    """Wait until a condition is true; fail if the process that is to meet it has ended."""
+    """Wait until a condition is true; fail if the process that is to meet it has ended.
+
+    Looks less and less often, because many a condition costs as much as what is waited for.
+    """
     deadline = time.monotonic() + PATIENCE
+    pause = 0.01
     while not condition():
         assert time.monotonic() < deadline
         assert process is None or process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.25)
 
 
 def finish(process: "subprocess.Popen[str]") -> str:
