@@ -71,14 +71,12 @@ SKIPPED = [
 ]
 
 
-def prepare(*, measured: bool) -> None:
-    """Add a manager and the runs, of which the newest have scores, a review and a version."""
+def prepare() -> None:
+    """Add a manager and the runs, of which the newest have scores and a version."""
     from django.db import connection
-    from django.utils import timezone
 
-    from labelapp.models import Alias, Grid, Member, Project, ReviewMeasurement, Role, User
+    from labelapp.models import Alias, Grid, Member, Project, Role, User
     from labelapp.registry import versions
-    from labelapp.reviewing.figures import measure as measure_review
 
     project = Project.objects.get()
     user = User.objects.create_user("manager")
@@ -97,16 +95,28 @@ def prepare(*, measured: bool) -> None:
             cursor.execute(statement)
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
     for run in runs[-SCORED_RUNS:]:
-        if measured:
-            now = timezone.now()
-            review, _margins = measure_review(run)
-            ReviewMeasurement.objects.create(
-                project=project, run=run, result=review.to_json(), state="done", started_at=now,
-                finished_at=now,
-            )  # fmt: skip
         version = versions.register(run, user)
         if version.number == 1:
             versions.move(Alias.CHAMPION, version, project=project, seen=None, reason="First.")
+
+
+def measure_reviews() -> None:
+    """Store the figures of the reviews of the scored runs, and print how long each took."""
+    from django.utils import timezone
+
+    from labelapp.models import Project, ReviewMeasurement
+    from labelapp.reviewing.figures import measure as measure_review
+
+    project = Project.objects.get()
+    for run in project.runs.order_by("-pk")[:SCORED_RUNS]:
+        started = timezone.now()
+        review, _margins = measure_review(run)
+        measurement = ReviewMeasurement.objects.create(
+            project=project, run=run, result=review.to_json(), state="done", started_at=started,
+            finished_at=timezone.now(),
+        )  # fmt: skip
+        seconds = (measurement.finished_at - started).total_seconds()
+        print(f"  measured the review of a run in {seconds:.0f} s", flush=True)
 
 
 def add_run(project: Any, number: int, grid: Any) -> Any:
@@ -246,8 +256,6 @@ def measure(installation: Installation, rankings: int, *, measured: bool) -> Non
             words=20,
             recent=1,
         )
-        if measured:
-            installation.run("manage.py", "measure_agreement", "--project", "bench")
     os.environ.update(installation.environment, DJANGO_SETTINGS_MODULE="labelapp.settings")
     import django
 
@@ -259,8 +267,15 @@ def measure(installation: Installation, rankings: int, *, measured: bool) -> Non
     from labelapp.models import User
 
     if not filled.exists():
-        prepare(measured=measured)
+        prepare()
         filled.touch()
+    figures = installation.folder / "measured"
+    if measured and not figures.exists():
+        start = time.perf_counter()
+        installation.run("manage.py", "measure_agreement", "--project", "bench")
+        print(f"  measured the agreement in {time.perf_counter() - start:.0f} s", flush=True)
+        measure_reviews()
+        figures.touch()
     client = Client(SERVER_NAME="localhost")
     client.force_login(User.objects.get(username="manager"))
     for page in pages():
