@@ -9,7 +9,7 @@ from django.utils.translation import pgettext
 
 from labelapp.models import Member
 from labelapp.projects.progress import Day, LabellerProgress
-from labelapp.rendering.charts import Axis, Cell, Chart, Point, Series, axis_of_counts
+from labelapp.rendering.charts import Axis, Chart, Point, Series, axis_of_counts
 from labelapp.templatetags.figures import decimal, thousands
 
 MOST_LABELLERS = 7  # with a colour of their own; one is left for the others
@@ -58,7 +58,7 @@ def sum_of_others(day: Day, own: set[int]) -> int:
     return day.rankings - sum(day.by_member.get(pk, 0) for pk in own)
 
 
-def row(day: Day, series: Sequence[Series], place: int) -> list[Cell]:
+def row(day: Day, series: Sequence[Series], place: int) -> list[str]:
     counts = [thousands(round(one.points[place].y)) for one in series]
     weekday = date_format(day.day, pgettext("date format", "D j M Y"))
     return [weekday, thousands(day.rankings), *counts]

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 MINUS, SPACE, NARROW_SPACE = "\u2212", "\u00a0", "\u202f"
@@ -126,18 +128,9 @@ class Area:
     colour: str = "accent"
 
 
-@dataclass(frozen=True)
-class Link:
-    """A cell of a table that leads to another page."""
-
-    text: str
-    url: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-Cell = str | Link
+def link(text: str, url: str) -> SafeString:
+    """Return a cell of a table that leads to another page."""
+    return format_html('<a href="{}">{}</a>', url, text)
 
 
 @dataclass(frozen=True)
@@ -156,7 +149,7 @@ class Chart:
     references: Sequence[Reference] = ()
     areas: Sequence[Area] = ()
     columns: Sequence[str] = ()
-    rows: Sequence[Sequence[Cell]] = ()
+    rows: Sequence[Sequence[str]] = ()
     sentence: str = ""
     notes: Sequence[str] = ()
     has_diagonal: bool = False  # a line on which both axes have the same value
@@ -185,7 +178,7 @@ class Chart:
         return named if len(named) + len(self.areas) > 1 else []
 
     @property
-    def marked_rows(self) -> list[tuple[Series, Sequence[Cell]]]:
+    def marked_rows(self) -> list[tuple[Series, Sequence[str]]]:
         """Return the rows of a chart of rows, each with the series that it shows."""
         return list(zip(self.series, self.rows, strict=True))
 

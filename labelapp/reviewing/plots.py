@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from labelapp.models import TrainingRun
-from labelapp.rendering.charts import Axis, Chart, Link, Point, Reference, Series, axis_over
+from labelapp.rendering.charts import Axis, Chart, Point, Reference, Series, axis_over, link
 from labelapp.reviewing.filters import RANKS, Filter
 from labelapp.reviewing.results import (
     Estimate,
@@ -75,7 +75,7 @@ def length_plot(found: LengthRewards, run: TrainingRun) -> Chart | None:
             [
                 thousands(point.words),
                 signed(point.reward),
-                *([Link(str(point.prompt), urls[point.prompt])] if point.prompt in urls else []),
+                *([link(str(point.prompt), urls[point.prompt])] if point.prompt in urls else []),
             ]
             for point in points
         ],
@@ -134,7 +134,7 @@ def rank_plot(found: Sequence[RankRewards], run: TrainingRun, *, is_held_out: bo
         columns=[_("Human rank"), _("Mean reward"), _("Middle half"), _("Placements")],
         rows=[
             [
-                Link(str(one.rank), url) if url else str(one.rank),
+                link(str(one.rank), url) if url else str(one.rank),
                 in_brackets(one.mean),
                 _("%(low)s to %(high)s") % {"low": signed(one.lower), "high": signed(one.upper)},
                 thousands(one.placements),

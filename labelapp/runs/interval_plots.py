@@ -160,9 +160,9 @@ def point(one: Estimate, place: int) -> charts.Point:
     return charts.Point(100 * one.value, place, low, high, url=one.url)
 
 
-def row(one: Estimate, unit: Unit) -> list[charts.Cell]:
+def row(one: Estimate, unit: Unit) -> list[str]:
     """Return an estimate as a row of the table."""
     between = ""
     if one.low is not None and one.high is not None:
         between = unit.interval(one.low, one.high)
-    return [charts.Link(one.name, one.url) if one.url else one.name, one.text, between]
+    return [charts.link(one.name, one.url) if one.url else one.name, one.text, between]

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from labelapp.models import Project, TrainingRun
 from labelapp.models.jobs import is_number
-from labelapp.rendering.charts import Axis, Chart, Link, Point, Series, axis_over
+from labelapp.rendering.charts import Axis, Chart, Point, Series, axis_over, link
 from labelapp.runs.interval_plots import Estimate, estimate, share_text
 from labelapp.templatetags.figures import duration
 
@@ -41,7 +41,7 @@ def accuracy_by_time(project: Project, runs: Sequence[tuple[TrainingRun, str]]) 
         columns=[_("Run"), _("Settings"), _("Time"), _("Accuracy")],
         rows=[
             [
-                Link(run.title, url_of(project, run)),
+                link(run.title, url_of(project, run)),
                 words,
                 duration(seconds),
                 share_text(found.value, found.low, found.high),

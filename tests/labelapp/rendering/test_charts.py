@@ -9,13 +9,13 @@ from django.template.loader import render_to_string
 from labelapp.rendering.charts import (
     Axis,
     Chart,
-    Link,
     Point,
     Reference,
     Series,
     axis_of_counts,
     axis_over,
     line_chart,
+    link,
 )
 from tests.labelapp import drawn
 
@@ -101,7 +101,7 @@ def example(**more: object) -> Chart:
         "y": Axis("agreement", "%", decimals=1, low=50, high=100, step=10),
         "series": [Series("ann", points)], "references": [Reference("chance level", 50)],
         "columns": ["Week of", "Agreement"],
-        "rows": [[Link("3 Mar", "/one/"), "60.0 %"], ["10 Mar", "80.0 %"]],
+        "rows": [[link("3 Mar", "/one/"), "60.0 %"], ["10 Mar", "80.0 %"]],
     }  # fmt: skip
     return Chart(**(values | more))  # type: ignore[arg-type]
 
