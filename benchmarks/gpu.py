@@ -376,6 +376,8 @@ def resumed(
     options += ["--rankings", "examples/pandalm.jsonl.gz", "--baseline", "off"]
     options += ["--device", arguments.device, "--precision", arguments.precision]
     options += ["--epochs", "100", "--max-steps", str(steps), "--rankings-per-step", "8"]
+    if arguments.small:
+        options += ["--max-prompt-tokens", "32", "--max-response-tokens", "32"]
 
     def start(name: str, *more: str) -> subprocess.Popen[bytes]:
         return start_run(folder / name / "run", [*options, *more])
