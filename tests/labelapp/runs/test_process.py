@@ -28,6 +28,7 @@ from tests.waiting import PATIENCE, wait_until
 from training.data.database import open_engine
 from training.runs.folder import Progress
 
+LONG = [f"--{name}={value}" for name, value in (TINY | {"epochs": 10_000}).items()]
 WAIT_FOR_FILE = "import os, time\nwhile not os.path.exists('{path}'): time.sleep(0.01)"
 
 
@@ -109,10 +110,7 @@ def test_a_terminated_command_stops_its_training(project: Project, ranked: list[
     }
     train = [sys.executable, "manage.py", "train_reward", "--project", "kitchen"]
     command = subprocess.Popen(
-        [*train, "--backbone", "transformer", "--epochs", "10000"],
-        cwd=settings.BASE_DIR,
-        env=environment,
-        stderr=subprocess.PIPE,
+        [*train, *LONG], cwd=settings.BASE_DIR, env=environment, stderr=subprocess.PIPE
     )
     wait_until(TrainingRun.objects.filter(stage="training").exists)
     command.terminate()
@@ -135,9 +133,8 @@ def test_a_killed_command_takes_its_training_along(project: Project, ranked: lis
         "DATABASE_URL": database_url(connection.settings_dict),
     }
     train = [sys.executable, "manage.py", "train_reward", "--project", "kitchen"]
-    options = [f"--{name}={value}" for name, value in (TINY | {"epochs": 10_000}).items()]
     command = subprocess.Popen(
-        [*train, *options], cwd=settings.BASE_DIR, env=environment, stderr=subprocess.DEVNULL
+        [*train, *LONG], cwd=settings.BASE_DIR, env=environment, stderr=subprocess.DEVNULL
     )
     wait_until(lambda: TrainingRun.objects.filter(stage="training").exists())
     folder = run_process.run_folder(TrainingRun.objects.get())
