@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from training.child_process import end_with_parent
@@ -166,8 +167,6 @@ def _leave_word(folder: RunFolder | None, reason: str) -> None:
     last = folder.read_progress() or Progress("failed")
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        folder.write_progress(
-            Progress("failed", step=last.step, steps=last.steps, loss=last.loss, reason=reason)
-        )
+        folder.write_progress(replace(last, state="failed", reason=reason))
     except OSError as error:
         print(f"progress.json cannot be written: {error}", file=sys.stderr)

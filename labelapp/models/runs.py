@@ -35,6 +35,8 @@ class TrainingRun(Job):
     metrics = ObjectField(default=dict, blank=True)
     stage = models.CharField(max_length=20, blank=True)  # loading, training, evaluating, ...
     loss = models.FloatField(null=True, blank=True)
+    # Its age at step `done`, while it trains: of all its processes, without the time between them.
+    seconds = models.FloatField(null=True, blank=True)
     folder = models.CharField(max_length=200, blank=True)  # "runs/NAME": NAME in RUNS_DIR
     name = models.CharField(max_length=100, blank=True)  # "" is shown as "Run 7"
     note = models.CharField(max_length=1000, blank=True)

@@ -138,5 +138,10 @@ def copy_progress(run: TrainingRun, progress: Progress | None) -> bool:
     if progress is None or progress.state == "failed":
         return jobs.beat(run)
     return jobs.beat(
-        run, stage=progress.state, done=progress.step, total=progress.steps, loss=progress.loss
+        run,
+        stage=progress.state,
+        done=progress.step,
+        total=progress.steps,
+        seconds=progress.seconds,
+        loss=progress.loss,
     )

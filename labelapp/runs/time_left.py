@@ -3,8 +3,6 @@
 import json
 from contextlib import suppress
 
-from django.utils import timezone
-
 from labelapp.models import State, TrainingRun
 from labelapp.runs.curves import Values, values
 from labelapp.runs.process import run_folder, tail
@@ -37,14 +35,14 @@ def seconds_by_latest_steps(run: TrainingRun) -> float | None:
 
 
 def seconds_by_pace(run: TrainingRun) -> float | None:
-    """Return the seconds until the last step by the pace since the run began, or None early.
+    """Return the seconds until the last step by the pace of all steps so far, or None early.
 
-    The pace counts the reading of the rankings, so that the estimate falls as the run goes on.
+    Steps and seconds are counted from the first step on, however often the run was resumed. The
+    pace counts the reading of the rankings, so that the estimate falls as the run goes on.
     """
-    if run.started_at is None or run.done < FEWEST_STEPS or run.total < run.done:
+    if run.seconds is None or run.done < FEWEST_STEPS or run.total < run.done:
         return None
-    passed = (timezone.now() - run.started_at).total_seconds()
-    return passed * (run.total - run.done) / run.done
+    return run.seconds * (run.total - run.done) / run.done
 
 
 def recent_ends(run: TrainingRun) -> Values:

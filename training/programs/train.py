@@ -199,7 +199,7 @@ def loop(run: Run) -> Evaluation | None:
     group = run.learner.device.group
     evaluate_every = run.config.evaluate_every or run.batches.per_epoch
     evaluation: Evaluation | None = None
-    run.reporter.enter("training", steps=run.steps, step=run.state.step)
+    enter_training(run)
     with saving_first():
         try:
             for step in range(run.state.step, run.steps + 1):
@@ -209,7 +209,7 @@ def loop(run: Run) -> Evaluation | None:
                     evaluation = None  # frees its tables before the next ones are made
                     evaluation = evaluate_now(run, held_out(run.dataset))
                     record_evaluation(run, evaluation)
-                    run.reporter.enter("training", steps=run.steps, step=step)
+                    enter_training(run)
                 if group.call_on_first(lambda: run.checkpoints.are_due):
                     run.save()
                 if step == run.steps or run.state.is_stuck(run.config.patience):
@@ -218,7 +218,7 @@ def loop(run: Run) -> Evaluation | None:
             # The weights of the last step, or of the best one, are in the last checkpoint.
             run.save()
         except StoppedError:
-            run.reporter.enter("training", steps=run.steps, step=run.state.step)
+            enter_training(run)
             run.save()
             if run.config.checkpoint_minutes:
                 run.reporter.say(
@@ -226,6 +226,12 @@ def loop(run: Run) -> Evaluation | None:
                 )
             raise
     return evaluation
+
+
+def enter_training(run: Run) -> None:
+    """Show that the run trains, from the step that it has come to."""
+    state = run.state
+    run.reporter.enter("training", steps=run.steps, step=state.step, seconds=state.seconds)
 
 
 def record_evaluation(run: Run, evaluation: Evaluation) -> None:
@@ -285,7 +291,11 @@ def log_step(
         }
         run.log.training_step(step, values, run.state.seconds)
     run.reporter.step(
-        step, loss=stats.loss, accuracy=stats.accuracy, tokens_per_second=tokens_per_second
+        step,
+        seconds=run.state.seconds,
+        loss=stats.loss,
+        accuracy=stats.accuracy,
+        tokens_per_second=tokens_per_second,
     )
 
 

@@ -88,6 +88,8 @@ class Progress:
     step: int = 0
     steps: int = 0
     """Steps of the run while it trains and when it is done; otherwise those of its state."""
+    seconds: float | None = None
+    """Age of a run that trains, at `step`: of all its processes, without the time between them."""
     loss: float | None = None
     accuracy: float | None = None
     tokens_per_second: float | None = None

@@ -38,11 +38,21 @@ class Reporter:
         self._written = 0.0
         self._said = time.monotonic()
 
-    def enter(self, state: State, steps: int | None = None, step: int = 0) -> None:
-        """Enter a state, and write it at once. With `steps`, count from `step` to them anew."""
+    def enter(
+        self,
+        state: State,
+        steps: int | None = None,
+        step: int = 0,
+        *,
+        seconds: float | None = None,
+    ) -> None:
+        """Enter a state, and write it at once. With `steps`, count from `step` to them anew.
+
+        `seconds` is the age of the run at `step`.
+        """
         if steps is not None:
             self.close()
-            self.progress = Progress(state, step=step, steps=steps)
+            self.progress = Progress(state, step=step, steps=steps, seconds=seconds)
             if self._show_bar and steps:
                 self._bar = tqdm(
                     total=steps, initial=step, desc=state, dynamic_ncols=True, leave=False
@@ -62,6 +72,7 @@ class Reporter:
         self,
         step: int,
         *,
+        seconds: float | None = None,
         loss: float | None = None,
         accuracy: float | None = None,
         tokens_per_second: float | None = None,
@@ -70,6 +81,7 @@ class Reporter:
         self.progress = replace(
             self.progress,
             step=step,
+            seconds=seconds,
             loss=loss,
             accuracy=accuracy,
             tokens_per_second=tokens_per_second,

@@ -47,6 +47,7 @@ def seconds_left(project: Project, runs: Sequence[TrainingRun]) -> float | None:
         if seconds is None:
             return None
         begun = run.started_at if run.state == State.RUNNING else None
-        total += max(0.0, seconds - (now - begun).total_seconds()) if begun else seconds
+        passed = max((now - begun).total_seconds(), run.seconds or 0.0) if begun else 0.0
+        total += max(0.0, seconds - passed)
     side_by_side = sum(run.state == State.RUNNING for run in active)
     return total / max(1, side_by_side)

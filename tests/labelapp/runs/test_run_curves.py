@@ -1,7 +1,5 @@
 """The curves of a run, and the time that it still takes."""
 
-from datetime import timedelta
-
 import pytest
 from django.utils import timezone
 
@@ -11,6 +9,7 @@ from labelapp.runs.time_left import time_left
 from tests.conftest import sign_in
 from tests.labelapp import drawn
 from tests.labelapp.runs.pages import RUNS, STEPS, get, text_of
+from training.runs.folder import Progress
 
 pytestmark = pytest.mark.django_db
 
@@ -102,8 +101,18 @@ def test_the_time_left_follows_from_the_latest_steps(run: TrainingRun, manager: 
 
 def test_the_time_left_of_a_run_elsewhere_follows_from_its_pace(run: TrainingRun) -> None:
     run.state, run.stage, run.folder = State.RUNNING, "training", "runs/elsewhere"
-    run.started_at = timezone.now() - timedelta(seconds=100)
-    run.done, run.total = 2, 800
+    run.done, run.total, run.seconds = 2, 800, 1.0
     assert time_left(run) == ""  # too early
-    run.done = 200
+    run.done, run.seconds = 200, 100.0
     assert time_left(run) == "5 minutes"
+
+
+def test_the_time_left_of_a_run_that_was_resumed_counts_the_time_before(run: TrainingRun) -> None:
+    """Its steps are counted from its beginning, and so is the time that they took."""
+    TrainingRun.objects.filter(pk=run.pk).update(
+        state=State.RUNNING, finished_at=None, folder="runs/elsewhere",
+        started_at=timezone.now(),  # when it was resumed
+    )  # fmt: skip
+    process.copy_progress(run, Progress("training", step=400, steps=1200, seconds=600.0))
+    run.refresh_from_db()
+    assert time_left(run) == "20 minutes"

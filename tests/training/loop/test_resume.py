@@ -204,6 +204,20 @@ def test_time_goes_on_from_where_it_was(rankings_file, tmp_path):
     assert run.read_metrics()["seconds"] > seconds[-1] > before
 
 
+def test_progress_tells_the_age_of_the_run_with_the_time_before_it_was_resumed(
+    rankings_file, tmp_path
+):
+    more = ("--epochs", "2000")
+    run, _ = stopped(rankings_file, tmp_path / "run", *more, number=signal.SIGTERM)
+    first, lines = run.read_progress(), run.metric_lines()
+    assert (first.step, round(first.seconds, 3)) == (lines[-1]["step"], lines[-1]["seconds"])
+    stopped(rankings_file, run.path, *more, number=signal.SIGTERM, steps=len(lines) + 1)
+    second, line = run.read_progress(), run.metric_lines()[-1]
+    assert (second.step, round(second.seconds, 3)) == (line["step"], line["seconds"])
+    assert second.step > first.step
+    assert second.seconds > first.seconds
+
+
 @pytest.mark.parametrize("damage", ["cut short", "other bytes", "no state.json"])
 def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_serves(
     rankings_file, tmp_path, killed, uninterrupted, damage, capsys
