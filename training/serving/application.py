@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -25,6 +23,7 @@ from starlette.routing import Route
 
 from training.errors import UserError
 from training.serving.address import ALIASES
+from training.serving.answers import RefusedError, json_answer, read_json, refusal, refused
 from training.serving.batcher import FullError, StoppingError
 from training.serving.dialects import (
     EmbeddingsRequest,
@@ -33,11 +32,11 @@ from training.serving.dialects import (
     SlimeRequest,
     classify_request,
 )
-from training.serving.items import Encoded, Scored
+from training.serving.items import Encoded, Scored, pieces
 from training.serving.metrics import Metrics
 from training.serving.nemo_gym import NemoGymRequest
 from training.serving.registry import NotFoundError, Wanted
-from training.serving.request import MOST, Request
+from training.serving.request import Request
 from training.serving.score_request import ScoreRequest
 from training.serving.store import RETRY_SECONDS, ModelStore, Served
 
@@ -84,15 +83,6 @@ class Settings:
     """True if a response that was cut has a valid reward."""
     invalid_reward: float | None = None
     """Reward of responses without a valid one, in dialects that cannot say so."""
-
-
-class RefusedError(Exception):
-    """Raised for a request that cannot be answered; the message says what to do."""
-
-    def __init__(self, status: int, message: str, **headers: str) -> None:
-        self.status = status
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        super().__init__(message)
 
 
 def hash_token(token: str) -> bytes:
@@ -212,7 +202,7 @@ class Service:
         try:
             asked = kind.model_validate(body)
         except ValidationError as error:
-            raise RefusedError(422, in_a_sentence(error, kind)) from error
+            raise refused(error, kind) from error
         try:
             scored = await self.rewards(served, asked)
         except StoppingError:  # the alias has just moved: the next model answers
@@ -228,25 +218,26 @@ class Service:
 
     async def rewards(self, served: Served, asked: Request) -> list[Scored]:
         """Return the scores of a request's responses. Raises RefusedError and StoppingError."""
-        encoded = await asyncio.get_running_loop().run_in_executor(
-            self.encoding, partial(self.encode, served.model, asked)
-        )
+        encoded = await self.encode(served.model, asked)
         try:
             return await served.batcher.rewards(encoded)
         except FullError as error:
             raise RefusedError(503, str(error), Retry_After=str(error.seconds)) from error
 
-    def encode(self, model: ServedModel, asked: Request) -> list[Encoded]:
-        """Return a request's responses as token ids. Raises RefusedError if they are too many.
+    async def encode(self, model: ServedModel, asked: Request) -> list[Encoded]:
+        """Return a request's responses as token ids.
 
-        Not in the thread that answers: long texts take a while.
+        Not in the thread that answers, because long texts take a while, and a piece at a time, so
+        that other requests take their turn.
         """
-        items = asked.items(model)
-        if len(items) > MOST:
-            raise RefusedError(413, f"a request has at most {MOST} responses, not {len(items)}")
-        return model.encode(
-            items, score_cut=self.settings.score_cut, features=asked.wants_intervals
+        in_turn = partial(asyncio.get_running_loop().run_in_executor, self.encoding)
+        encode = partial(
+            model.encode, score_cut=self.settings.score_cut, features=asked.wants_intervals
         )
+        encoded: list[Encoded] = []
+        for piece in pieces(await in_turn(asked.items, model)):
+            encoded += await in_turn(encode, piece)
+        return encoded
 
     def settle(self, scored: Sequence[Scored]) -> list[Scored]:
         """Return the scores with the reward for those that are not valid, if there is one.
@@ -321,47 +312,3 @@ def wanted_by(which: str | None, request: HttpRequest) -> Wanted | None:
     if which is None:
         return None
     return Wanted(request.path_params["project"], request.path_params.get("number") or which)
-
-
-def refusal(status: int, message: str, headers: dict[str, str]) -> Response:
-    """Return an error in the form that OpenAI's, vLLM's and SGLang's clients read."""
-    error = {"message": message, "type": "invalid_request_error", "code": status}
-    return json_answer({"error": error}, status, headers)
-
-
-def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a value as JSON in ASCII, which can carry half a surrogate pair back."""
-    content = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return Response(content, status, headers, media_type="application/json")
-
-
-def read_json(body: bytes) -> Any:
-    """Return the value of a JSON text. Raises RefusedError."""
-    try:
-        return json.loads(body, parse_constant=refuse_constant, parse_float=finite)
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(400, "the request is not valid JSON") from error
-
-
-def finite(text: str) -> float:
-    """Return a number. Raises ValueError for one that is too large for JSON to carry back."""
-    if math.isinf(value := float(text)):
-        raise ValueError(f"{text} is too large")
-    return value
-
-
-def refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def in_a_sentence(error: ValidationError, kind: type[Request]) -> str:
-    """Return the first of pydantic's errors, with what its key must have."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    if not first["loc"]:
-        return first["msg"].removeprefix("Value error, ").replace("Input", "the request")
-    key = str(first["loc"][0])
-    field = kind.model_fields.get(key)
-    if field is None or field.description is None:
-        return f"{key}: {first['msg']}"
-    missing = " is missing:" if first["type"] == "missing" else " must be"
-    return f"{key}{missing} {field.description}"

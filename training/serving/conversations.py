@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from training.rankings import Message
+from training.serving.items import MOST
 
 ROLES = {
     "assistant": "assistant",
@@ -41,6 +42,8 @@ FILLERS = (
 LEADING = re.compile(rf"(?:\s*(?:{'|'.join(map(re.escape, FILLERS))}))+")
 BEGIN, END = "[INST]", "[/INST]"
 """Beginning and end of an instruction of Llama 2 and Mistral."""
+
+TOO_LONG = f"the conversation has more than {MOST} messages"
 
 
 class NotUnderstoodError(ValueError):
@@ -132,6 +135,19 @@ def read_response(text: str) -> str:
     return response
 
 
+def begins_turn(prompt: str, rest: str) -> bool:
+    """Return True if what follows a prompt begins with the header of the next turn.
+
+    It does where the prompt ends before the assistant's header.
+    """
+    rest = rest.lstrip()
+    for template in (*TEMPLATES, *PLAIN):
+        if template.header.match(rest) and template.header.search(prompt):
+            *_, last = template.header.split(prompt)
+            return bool(without_beginning(without_end(last)).strip())
+    return False
+
+
 def without_beginning(text: str) -> str:
     """Return a text without the control tokens that begin it."""
     leading = LEADING.match(text)
@@ -180,7 +196,9 @@ def read_turns(text: str) -> list[Message]:
 
 def split_turns(template: Template, text: str) -> list[Message]:
     """Return the messages between the headers of a template. Raises NotUnderstoodError."""
-    before, *rest = template.header.split(text)
+    before, *rest = template.header.split(text, maxsplit=MOST + 1)
+    if len(rest) > 2 * MOST:
+        raise NotUnderstoodError(TOO_LONG)
     system = without_beginning(before)
     messages: list[Message] = []
     if system.strip():
@@ -215,8 +233,9 @@ def content_of(template: Template, content: str, *, last: bool) -> str:
 
 def split_instructions(text: str) -> list[str]:
     """Return what is before, in and after each instruction, in turn."""
-    parts, place = [], 0
-    while (begin := text.find(BEGIN, place)) >= 0:
+    parts: list[str] = []
+    place = 0
+    while (begin := text.find(BEGIN, place)) >= 0 and len(parts) <= MOST:
         end = text.find(END, begin)
         if end < 0:
             break
@@ -228,6 +247,8 @@ def split_instructions(text: str) -> list[str]:
 def read_instructions(text: str) -> list[Message]:
     """Return the messages of Llama 2 and Mistral. Raises NotUnderstoodError."""
     before, *rest = split_instructions(text)
+    if len(rest) > MOST:  # two for each instruction, which is followed by an answer
+        raise NotUnderstoodError(TOO_LONG)
     if without_beginning(before).strip():
         raise NotUnderstoodError("there is text before the first [INST]")
     messages: list[Message] = []

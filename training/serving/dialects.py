@@ -6,14 +6,16 @@ import math
 import time
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from training.serving.conversations import begins_turn
 from training.serving.items import Item, Scored
 from training.serving.request import (
     MESSAGES,
     TEXTS,
+    Entries,
     Messages,
     Request,
     conversation_item,
@@ -25,9 +27,11 @@ from training.serving.request import (
 if TYPE_CHECKING:
     from training.serving.model import ServedModel
 
-Strings = list[str] | str
-TokenIds = list[int]
-Input = Strings | TokenIds | list[TokenIds]
+MOST_TOKENS = 1 << 17
+"""Token ids of a text at most."""
+Strings = Entries[str] | str
+TokenIds = Annotated[list[int], Field(max_length=MOST_TOKENS, fail_fast=True)]
+Input = Strings | TokenIds | Entries[TokenIds]
 INPUT = "a text, a list of texts, token ids or a list of them"
 
 
@@ -135,8 +139,8 @@ class EmbeddingsRequest(Request):
 class OpenRlhfRequest(Request):
     """POST /get_reward of OpenRLHF: whole texts, and perhaps the prompts that they begin with."""
 
-    query: list[str] = Field(min_length=1, description=TEXTS)
-    prompts: list[Any] | None = Field(None, description="a list with a prompt for each query")
+    query: Entries[str] = Field(min_length=1, description=TEXTS)
+    prompts: Entries[Any] | None = Field(None, description="a list with a prompt for each query")
     labels: Any = None
 
     @model_validator(mode="after")
@@ -153,9 +157,10 @@ class OpenRlhfRequest(Request):
 
     @staticmethod
     def item(text: str, prompt: object) -> Item:
-        if isinstance(prompt, str) and prompt and text.startswith(prompt):
-            return pair_item(prompt, text.removeprefix(prompt))
-        return text_item(text)
+        if not isinstance(prompt, str) or not prompt or not text.startswith(prompt):
+            return text_item(text)
+        rest = text.removeprefix(prompt)
+        return text_item(text) if begins_turn(prompt, rest) else pair_item(prompt, rest)
 
     def answer(self, scored: Sequence[Scored], model: ServedModel) -> Any:
         rewards = rewards_of(scored)
@@ -187,7 +192,7 @@ class LlamaFactoryRequest(Request):
     """The reward request of LLaMA-Factory: whole texts, called messages."""
 
     model: str | None = None
-    messages: list[str] = Field(min_length=1, description=TEXTS)
+    messages: Entries[str] = Field(min_length=1, description=TEXTS)
 
     def items(self, model: ServedModel) -> list[Item]:
         return [text_item(text) for text in self.messages]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 from unicodedata import category
 
 from training.data.examples import Tokens
 from training.rankings import Message
 
+MOST = 1024
+"""Responses of a request, and messages of a conversation, at most."""
+PIECE_CHARACTERS = 1 << 16
+"""Characters that are encoded before other requests take their turn."""
 Kind = Literal["empty", "cut", "not_understood"]
 """Reasons for which a response has no valid reward."""
 
@@ -28,6 +32,22 @@ class Item(NamedTuple):
     messages: Sequence[Message] = ()
     response: str = ""
     problem: str = ""
+
+
+def pieces(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Yield items in pieces of about PIECE_CHARACTERS; a prompt counts once for those in a row."""
+    piece: list[Item] = []
+    size = 0
+    for item in items:
+        if not piece or item.messages is not piece[-1].messages:
+            size += sum(len(message["content"]) for message in item.messages)
+        size += len(item.response)
+        piece.append(item)
+        if size >= PIECE_CHARACTERS:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 class Encoded(NamedTuple):

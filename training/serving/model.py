@@ -27,12 +27,16 @@ from training.distributed.device import Device, silence_transformers
 from training.errors import UserError
 from training.evaluation.inference import compute_rewards, split_up
 from training.evaluation.posterior import INTERVAL, Posterior, differences
+from training.rankings import Message
 from training.runs.folder import MODEL, RunFolder, digest_of
 from training.runs.length import LengthPart, stored_part
 from training.runs.outcomes import OutcomeModel
 from training.saving.model_card import FACTS
 from training.serving.items import Encoded, Item, Scored, is_blank
 
+CHARACTERS_PER_TOKEN = 64
+"""Characters of a text that are read, for each token that the model reads: many times what a token
+has. The others would be cut in any case, and take long to encode."""
 DeviceKind = Literal["auto", "cpu", "cuda"]
 
 
@@ -171,24 +175,35 @@ class ServedModel:
             key = key_of(item)
             if key not in prompts:
                 prompts[key] = self._encode_prompt(item)
-        responses = self.encoder.responses_and_cuts([item.response for item in items])
+        most = CHARACTERS_PER_TOKEN * self.encoder.max_response_tokens
+        read = [item.response[:most] for item in items]
         encoded = [
-            self._join(item, prompts[key_of(item)], *response, score_cut=score_cut)
-            for item, response in zip(items, responses, strict=True)
+            self._join(
+                item._replace(response=text),
+                prompts[key_of(item)],
+                tokens,
+                is_cut or len(text) < len(item.response),
+                score_cut=score_cut,
+            )
+            for item, text, (tokens, is_cut) in zip(
+                items, read, self.encoder.responses_and_cuts(read), strict=True
+            )
         ]
         if not features or self.certainty is None:
             return encoded
         return [each._replace(features=each.valid) for each in encoded]
 
     def _encode_prompt(self, item: Item) -> Encoded:
-        if all(is_blank(message["content"]) for message in item.messages):
+        messages = newest(item.messages, CHARACTERS_PER_TOKEN * self.encoder.max_prompt_tokens)
+        if all(is_blank(message["content"]) for message in messages):
             return Encoded(kind="empty", problem="the prompt is empty")
         before = self.encoder.prompts_cut
         try:
-            prompt = self.encoder.prompt(item.messages)
+            prompt = self.encoder.prompt(messages)
         except TemplateRefusedError as error:
             return Encoded(kind="not_understood", problem=str(error))
-        return Encoded(prompt, cut=("prompt",) if self.encoder.prompts_cut > before else ())
+        is_cut = self.encoder.prompts_cut > before or messages != item.messages
+        return Encoded(prompt, cut=("prompt",) if is_cut else ())
 
     def _join(
         self, item: Item, prompt: Encoded, response: Tokens, is_cut: bool, *, score_cut: bool
@@ -277,6 +292,19 @@ def threads_for(model: PreTrainedModel) -> int:
 
 def key_of(item: Item) -> tuple[tuple[str, str], ...]:
     return tuple((message["role"], message["content"]) for message in item.messages)
+
+
+def newest(messages: Sequence[Message], most: int) -> Sequence[Message]:
+    """Return messages with the last `most` characters of their contents."""
+    if sum(len(message["content"]) for message in messages) <= most:
+        return messages
+    found: list[Message] = []
+    for message in reversed(messages):
+        content = message["content"]
+        kept = content[max(0, len(content) - most) :] if most else ""
+        found.append({"role": message["role"], "content": kept})
+        most -= len(kept)
+    return found[::-1]
 
 
 def by_prompt(encoded: Iterable[Encoded]) -> list[Example]:

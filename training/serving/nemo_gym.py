@@ -14,7 +14,7 @@ from training.serving.conversations import (
     text_of,
 )
 from training.serving.items import Item, Scored
-from training.serving.request import Request
+from training.serving.request import Entries, Request
 
 if TYPE_CHECKING:
     from training.serving.model import ServedModel
@@ -25,7 +25,7 @@ class ResponsesInput(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="allow")
 
-    input: str | list[dict[str, Any]]
+    input: str | Entries[dict[str, Any]]
     instructions: str | None = None
 
 
@@ -34,7 +34,7 @@ class ResponsesOutput(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="allow")
 
-    output: list[dict[str, Any]]
+    output: Entries[dict[str, Any]]
 
 
 class NemoGymRequest(Request):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from training.rankings import Message
 from training.serving.conversations import (
@@ -21,15 +21,18 @@ from training.serving.conversations import (
     role_of,
     text_of,
 )
-from training.serving.items import Item, Scored
+from training.serving.items import MOST, Item, Scored
 
 if TYPE_CHECKING:
     from training.serving.model import ServedModel
 
-MOST = 1024
-"""Responses of a request at most."""
 MESSAGES = "a list of objects with role and content"
 TEXTS = "a list of at least one text"
+
+
+Entry = TypeVar("Entry")
+# The first wrong entry is enough: there may be a million.
+Entries = Annotated[list[Entry], Field(max_length=MOST, fail_fast=True)]
 
 
 class Request(BaseModel):
@@ -67,7 +70,7 @@ class ChatMessage(BaseModel):
         return {"role": role_of(self.role), "content": text_of(self.content)}
 
 
-Messages = list[ChatMessage]
+Messages = Entries[ChatMessage]
 
 
 def conversation_item(messages: Iterable[ChatMessage]) -> Item:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from training.runs.outcomes import Outcome
 from training.serving.conversations import NotUnderstoodError
 from training.serving.items import Item, Scored
-from training.serving.request import MESSAGES, TEXTS, Messages, Request
+from training.serving.request import MESSAGES, TEXTS, Entries, Messages, Request
 
 if TYPE_CHECKING:
     from training.serving.model import ServedModel
@@ -26,7 +26,7 @@ class ScoreRequest(Request):
 
     prompt: str | None = Field(None, description="a text")
     messages: Messages | None = Field(None, description=MESSAGES)
-    responses: list[str] = Field(min_length=1, description=TEXTS)
+    responses: Entries[str] = Field(min_length=1, description=TEXTS)
     intervals: bool = Field(False, description="true or false")
 
     @property

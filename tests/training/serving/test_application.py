@@ -1,13 +1,15 @@
 """The service asks for tokens, counts, and refuses what is no request in a sentence."""
 
+import asyncio
 import json
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from tests.training.serving.asking import post, refusal
+from tests.training.serving.asking import near, post, refusal
 from training.serving.application import DIALECTS, Service, Settings, hash_token
 from training.serving.batcher import Batcher
 from training.serving.metrics import Metrics
@@ -105,9 +107,77 @@ def test_what_is_too_large_is_refused(serve, one):
     client = serve(most_bytes=1000)
     body = {"prompt": one[0], "responses": ["a" * 1000]}
     assert refusal(client, "/score", body, 413) == "a request has at most 1000 bytes"
-    client = serve()
-    found = refusal(client, "/score", {"prompt": "a", "responses": ["b"] * 1025}, 413)
-    assert found == "a request has at most 1024 responses, not 1025"
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "entry"),
+    [
+        ("/score", "responses", "b"),
+        ("/score", "messages", {"role": "user", "content": "a"}),
+        ("/classify", "input", "a"),
+        ("/classify", "input", [1]),
+        ("/classify", "text", "a"),
+        ("/v1/embeddings", "input", "a"),
+        ("/get_reward", "query", "a"),
+        ("/llamafactory", "messages", "a"),
+        ("/slime", "prompt", {"role": "user", "content": "a"}),
+    ],
+)
+def test_a_list_with_too_many_entries_is_refused(client, path, key, entry):
+    found = refusal(client, path, {key: [entry] * 1025}, 413)
+    assert found == f"{key} is too long: a list has at most 1024 entries"
+
+
+def test_too_many_token_ids_or_messages_of_a_response_are_refused(client):
+    found = refusal(client, "/classify", {"input": [1] * 200_000}, 413)
+    assert found == "input is too long: a list has at most 131072 entries"
+    asked = {"input": [{"role": "user", "content": "a"}] * 1025}
+    body = {"responses_create_params": asked, "response": {"output": []}}
+    found = refusal(client, "/verify", body, 413)
+    assert found == "responses_create_params is too long: a list has at most 1024 entries"
+
+
+def test_a_request_with_much_text_does_not_stop_the_others(serve):
+    """It is encoded a piece at a time, and the other request has its turn in between."""
+    much = {"prompt": "a", "responses": ["word " * 800] * 400}
+    little = {"prompt": "a", "responses": ["b"]}
+
+    async def first_answered():
+        transport = httpx.ASGITransport(serve().app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            asked = [
+                asyncio.create_task(client.post("/score", json=body)) for body in (much, little)
+            ]
+            done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            first = min(asked.index(one) for one in done)
+            answers = await asyncio.gather(*asked)
+        return first, [answer.json() for answer in answers]
+
+    first, (long, short) = asyncio.run(first_answered())
+    assert first == 1
+    assert short["rewards"][0] is not None
+    assert long["not_valid"] == ["the response is longer than 64 tokens"] * 400
+
+
+def test_of_a_text_that_is_far_too_long_no_more_is_encoded_than_is_read(serve):
+    far = 5_000_000
+    client = serve(score_cut=True)
+    body = {
+        "messages": [
+            {"role": "user", "content": "x" * far},
+            {"role": "assistant", "content": "What?"},
+            {"role": "user", "content": "why " * 20_000},
+        ],
+        "responses": [" " * far + "yes", "word " * 20_000],
+    }
+    found = post(client, "/score", **body)
+    assert found["cut"] == [[], ["prompt", "response"]]
+    assert found["not_valid"] == ["the response is empty", None]
+    near_by = {
+        "messages": [{"role": "user", "content": "why " * 500}],
+        "responses": ["word " * 500],
+    }
+    assert found["rewards"][1] == near(post(client, "/score", **near_by)["rewards"][0])
 
 
 def test_another_path_or_method_is_refused(client):

@@ -150,3 +150,9 @@ def test_texts_that_repeat_themselves_are_read_in_time_that_grows_with_their_len
     for read in (read_conversation, read_prompt, read_response):
         with contextlib.suppress(NotUnderstoodError):
             read(text)
+
+
+@pytest.mark.parametrize("turn", ["<|im_start|>user\nWhy?<|im_end|>\n", "[INST] Why? [/INST] So. "])
+def test_a_conversation_of_very_many_turns_is_refused(turn):
+    with pytest.raises(NotUnderstoodError, match="more than 1024 messages"):
+        read_conversation(turn * 1100)

@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from tests.training.serving.asking import CHATML, END, near, post, refusal
 
 
@@ -58,6 +60,29 @@ def test_openrlhf(client, model, one):
         assert found["extra_logs"]["valid"] == [1.0] * len(texts)
     found = post(client, "/get_reward", query=[CHATML.format(prompt) + texts[0]], prompts=[])
     assert found["rewards"] == near([rewards[0]])
+
+
+@pytest.mark.parametrize(
+    ("before", "header"),
+    [
+        ("<|im_start|>user\n{}<|im_end|>\n", "<|im_start|>assistant\n"),
+        ("Human: {}", "\n\nAssistant: "),
+        ("User:\n{}", "\n\nAssistant:\n"),
+    ],
+)
+def test_openrlhf_with_a_prompt_that_ends_before_the_header_of_the_answer(
+    client, one, before, header
+):
+    prompt, texts, rewards = one
+    asked = before.format(prompt)
+    query = [asked + header + text for text in texts]
+    assert post(client, "/get_reward", query=query, prompts=[asked] * len(query))[
+        "rewards"
+    ] == near(rewards)
+    query = [asked + header + "Assistant: " + text for text in texts]
+    found = post(client, "/get_reward", query=query, prompts=[asked + header] * len(query))
+    of_model = post(client, "/score", prompt=prompt, responses=[f"Assistant: {t}" for t in texts])
+    assert found["rewards"] == near(of_model["rewards"])
 
 
 def test_slime_gets_a_bare_number(client, one):
