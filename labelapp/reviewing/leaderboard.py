@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelapp.reviewing.davidson import (
     Fit,
@@ -28,6 +29,7 @@ from training.runs.caveats import FEWEST_PROMPTS
 from training.runs.outcomes import OutcomeModel
 
 MOST_SOURCES = 40  # those with the most comparisons
+MOST_DRAWS = 0.975  # share of the draws in which the sources of the board are connected
 LENGTH_BINS = 24  # quantiles of the log length difference, so that resampling stays cheap
 
 
@@ -160,8 +162,8 @@ def compared_sources(table: PairTable) -> list[str]:
         for source, _ in table.comparisons().most_common()
         if prompts[source] >= FEWEST_PROMPTS
     ]
-    chosen = connected(among(table.rows, enough), enough)
-    return sorted(chosen[:MOST_SOURCES])
+    chosen = connected(among(table.rows, enough), enough)[:MOST_SOURCES]
+    return sorted(connected(among(table.rows, chosen), chosen))
 
 
 def make_standings(
@@ -248,20 +250,35 @@ def among(rows: Sequence[PairRow], sources: Sequence[str]) -> list[PairRow]:
 def connected(rows: Sequence[PairRow], sources: Sequence[str]) -> list[str]:
     """Return the sources that comparisons connect with the first of them, in their order.
 
-    Strengths of sources that no chain of comparisons connects cannot be compared.
+    Strengths of sources that no chain of comparisons connects cannot be compared, and where few
+    prompts are the only connection, they hang on these verdicts alone. The chains must hold in
+    nearly every draw of the prompts, so that the intervals are those of comparisons.
     """
-    beside: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        beside[row.first].add(row.second)
-        beside[row.second].add(row.first)
-    reached: set[str] = set()
-    waiting = list(sources[:1])
-    while waiting:
-        source = waiting.pop()
-        if source not in reached:
-            reached.add(source)
-            waiting.extend(beside[source] - reached)
-    return [source for source in sources if source in reached]
+    if not rows:
+        return list(sources[:1])
+    place = {source: index for index, source in enumerate(sources)}
+    pair_R2 = np.array([(place[row.first], place[row.second]) for row in rows])
+    pairs, pair_R = np.unique(pair_R2, axis=0, return_inverse=True)
+    keys, prompt_R = np.unique(np.array([row.prompt for row in rows]), return_inverse=True)
+    reached = [
+        reached_from_first(pairs[np.bincount(pair_R.ravel(), weight_Q[prompt_R]) > 0], len(sources))
+        for weight_Q in prompt_weights(len(keys))
+    ]
+    holds_S = np.mean(reached, axis=0) >= MOST_DRAWS
+    holds_S[0] = True
+    kept = [source for source, holds in zip(sources, holds_S, strict=True) if holds]
+    return kept if len(kept) == len(sources) else connected(among(rows, kept), kept)
+
+
+def reached_from_first(pairs: Integers, sources: int) -> NDArray[np.bool_]:
+    """Return whether pairs connect each source (S,) with the first one."""
+    beside_SS = np.eye(sources, dtype=bool)
+    beside_SS[pairs[:, 0], pairs[:, 1]] = beside_SS[pairs[:, 1], pairs[:, 0]] = True
+    reached_S, before = beside_SS[0], 0
+    while reached_S.sum() > before:
+        before = reached_S.sum()
+        reached_S = beside_SS[reached_S].any(axis=0)
+    return np.asarray(reached_S)
 
 
 def fit_with_draws(

@@ -126,12 +126,29 @@ def test_rewards_are_averaged_and_ranked_beside_people() -> None:
 
 def test_sources_that_nothing_connects_are_left_out() -> None:
     rows = [
-        PairRow(1, "a", "b", 0, 1, 0, 0),
-        PairRow(1, "c", "d", 0, 1, 0, 0),
-        PairRow(2, "b", "e", 0, 1, 0, 0),
+        PairRow(prompt, *pair, 0, 1, 0, 0)
+        for prompt in range(6)
+        for pair in (("a", "b"), ("c", "d"), ("b", "e"))
     ]
     assert connected(rows, ["a", "c", "b", "e", "d"]) == ["a", "b", "e"]
     assert connected([], []) == []
+
+
+@pytest.mark.parametrize(("prompts", "board"), [(1, "ab"), (2, "ab"), (5, "abcd")])
+def test_sources_that_hang_on_few_prompts_are_left_out(prompts: int, board: str) -> None:
+    """Their strengths would have intervals as narrow as if many verdicts connected them."""
+    found = SourceRecorder(OutcomeModel())
+    for prompt in range(40):
+        found.people.rows.append(PairRow(prompt, "a", "b", 0, prompt % 3 > 0, prompt % 3 == 0, 0))
+        found.people.rows.append(
+            PairRow(100 + prompt, "c", "d", 0, prompt % 3 > 0, prompt % 3 == 0, 0)
+        )
+    for prompt in range(200, 200 + prompts):
+        found.people.rows.append(PairRow(prompt, "b", "c", 0, 1, 0, 0))
+        found.people.rows.append(PairRow(prompt, "a", "b", 0, 1, 0, 0))
+    standings = leaderboard(found, 0.0)
+    assert "".join(sorted(one.source for one in standings.standings)) == board
+    assert "".join(standings.left_out) == "abcd".removeprefix(board)
 
 
 def test_few_prompts_make_no_leaderboard() -> None:
