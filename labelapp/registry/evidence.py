@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Length
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from labelapp.db.cache import cached
 from labelapp.models import Placement, Prompt, PromptAgreement, Score, TrainingRun, counting
@@ -68,7 +68,9 @@ class Slice:
     def interval(self) -> str:
         """Return the ends of the interval in points, or "" where there is none."""
         low, high = self.gain.low, self.gain.high
-        return "" if low is None or high is None else f"{gain(low)} to {gain(high)}"
+        if low is None or high is None:
+            return ""
+        return gettext("%(low)s to %(high)s") % {"low": gain(low), "high": gain(high)}
 
     @property
     def tone(self) -> str:

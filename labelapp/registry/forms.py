@@ -118,7 +118,8 @@ class PlaygroundForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         names = [name for name in self.fields if name.startswith("response_")]
-        if not any((cleaned.get(name) or "").strip() for name in names):
+        is_refused = any(name in self.errors for name in names)
+        if not is_refused and not any((cleaned.get(name) or "").strip() for name in names):
             raise forms.ValidationError(_("Enter at least one response."))
         if cleaned.get("other") is not None and cleaned.get("other") == cleaned.get("version"):
             cleaned["other"] = None

@@ -3,9 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from labelapp.models import ModelVersion
 from labelapp.registry.service import Rewards
 from labelapp.templatetags.figures import percent
+
+CUT: Mapping[tuple[str, ...], str | Promise] = {
+    ("prompt",): _("prompt cut"),
+    ("response",): _("response cut"),
+    ("prompt", "response"): _("prompt and response cut"),
+}
+"""What is said of the parts that are longer than the model reads."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,7 @@ class Cell:
     half_width: float | None  # of the 95 % interval of its distance from the mean
     place: int | None  # 1 is the highest reward
     problem: str
-    cut: str
+    cut: str | Promise
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ def table(responses: Mapping[str, str], answers: Sequence[Rewards]) -> list[Row]
                 half_width=half_width(answer, number),
                 place=of_answer[number],
                 problem=answer.problems[number] or "",
-                cut=" and ".join(answer.cut[number]),
+                cut=CUT.get(tuple(answer.cut[number]), ""),
             )
             for answer, of_answer in zip(answers, places, strict=True)
         ]

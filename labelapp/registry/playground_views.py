@@ -23,12 +23,13 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     registered = ModelVersion.objects.filter(project=member.project).registered()
     prompt = stored_prompt(request, member)
     texts = stored_responses(prompt) if prompt else []
+    is_adding = "add" in request.POST  # one more field, and nothing is scored yet
     form = PlaygroundForm(
-        request.POST or None,
+        None if is_adding else request.POST or None,
         versions=registered.select_related("project"),
-        responses=len(texts) or shown(request),
+        responses=len(texts) or given(request) + is_adding,
         has_messages=prompt is not None,
-        initial=initial(member, texts),
+        initial=request.POST.dict() if is_adding else initial(member, texts),
     )
     context: dict[str, Any] = {
         "member": member,
@@ -38,9 +39,8 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "form": form,
         "has_versions": registered.exists(),
         "can_add": len(form.response_fields) < MAX_RESPONSES,
-        "more": len(form.response_fields) + 1,
     }
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         typed = as_sent(form.cleaned_data.get("prompt", ""))
         context |= scored(form, prompt.messages if prompt else [user_message(typed)])
     is_refused = bool(form.errors or context.get("problem"))
@@ -87,11 +87,9 @@ def stored_responses(prompt: Prompt) -> list[str]:
     return list(prompt.responses.order_by("pk").values_list("text", flat=True)[:MAX_RESPONSES])
 
 
-def shown(request: HttpRequest) -> int:
-    """Return the number of fields for responses that the page shows."""
-    given = [name for name in request.POST if re.fullmatch(r"response_[0-8]", name)]
-    asked = request.GET.get("responses", "")
-    return max(len(given), int(asked) if re.fullmatch(r"[1-9]", asked) else 0)
+def given(request: HttpRequest) -> int:
+    """Return the number of fields for responses that the page had."""
+    return sum(name.startswith("response_") for name in request.POST)
 
 
 def user_message(text: str) -> dict[str, str]:

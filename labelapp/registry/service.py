@@ -101,7 +101,9 @@ def reason(answer: httpx.Response) -> str:
     try:
         return str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return f"the reward service answered with status {answer.status_code}"
+        return _("the reward service answered with status %(status)s") % {
+            "status": answer.status_code
+        }
 
 
 def client(seconds: float) -> httpx.Client:

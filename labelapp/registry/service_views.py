@@ -24,7 +24,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     form = TokenForm(request.POST or None)
     text = ""
     if request.method == "POST" and form.is_valid():
-        _, text = tokens.create(member.project, form.cleaned_data["name"], signed_in(request))
+        _token, text = tokens.create(member.project, form.cleaned_data["name"], signed_in(request))
         form = TokenForm()
     created = ServiceToken.objects.filter(project=member.project).working()
     context: dict[str, Any] = {

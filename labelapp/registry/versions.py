@@ -25,7 +25,7 @@ class RegistryError(Exception):
 
 
 def reason_not_to_register(run: TrainingRun) -> str:
-    """Return why a run cannot become a version, as a sentence, or ""."""
+    """Return why a run cannot become a version, or be served as one, as a sentence, or ""."""
     if run.state != State.DONE:
         return _(
             "Run %(number)s has not finished. Only the model of a finished run can be registered."
@@ -164,7 +164,7 @@ def reason_not_to_move(
         return problem % words
     if version and not ModelVersion.objects.registered().filter(pk=version.pk).exists():
         return _("%(name)s has been withdrawn. Choose another version.") % {"name": version.name}
-    return ""
+    return reason_not_to_register(version.run) if version and version.run else ""
 
 
 def earlier_champion(project: Project) -> ModelVersion | None:

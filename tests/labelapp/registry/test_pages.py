@@ -4,6 +4,7 @@ import hashlib
 import html
 import io
 import re
+import shutil
 import zipfile
 from typing import Any
 
@@ -23,6 +24,7 @@ from labelapp.models import (
 )
 from labelapp.registry import versions
 from labelapp.registry.forms import PlaygroundForm
+from labelapp.runs.process import run_folder
 from tests.conftest import sign_in
 from tests.labelapp.registry.conftest import AddRun
 
@@ -279,8 +281,53 @@ def test_the_playground_begins_with_a_stored_prompt(
     assert 'name="prompt"' not in page
     for number in ("0", "x", str(prompt.pk + 99)):
         assert client.get(f"{URL}playground/?prompt={number}").status_code == 404
-    page = client.get(f"{URL}playground/?responses=7").content.decode()
-    assert page.count("<textarea") == 8
+
+
+def test_another_response_keeps_what_was_typed(manager: Member, add_run: AddRun) -> None:
+    first, second = versions.register(add_run()), versions.register(add_run())
+    client = sign_in(manager)
+    typed = {f"response_{number}": f"Text <{number}>" for number in range(4)}
+    data = typed | {"prompt": "Why?", "version": first.pk, "other": second.pk, "add": "1"}
+    answer = client.post(URL + "playground/", data)
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert page.count("<textarea") == 6
+    assert ">\nWhy?</textarea>" in page
+    assert ">\nText &lt;3&gt;</textarea>" in page
+    assert "errorlist" not in page
+    assert [f'value="{one.pk}" selected' in page for one in (first, second)] == [True, True]
+    full = {f"response_{number}": "Text" for number in range(20)}
+    page = client.post(URL + "playground/", data | full).content.decode()
+    assert page.count("<textarea") == 10
+    assert "Another response" not in page
+
+
+def test_a_form_with_more_text_than_it_takes_is_refused_in_a_sentence(
+    manager: Member, add_run: AddRun
+) -> None:
+    version = versions.register(add_run())
+    data = {"version": version.pk, "prompt": "Why?", "response_0": "word " * 600_000}
+    answer = sign_in(manager).post(URL + "playground/", data)
+    assert answer.status_code == 400
+    assert "more than the 2.5 MB that a form takes" in words(answer)
+
+
+def test_a_version_whose_files_are_gone_becomes_nothing(
+    manager: Member, registered: list[ModelVersion]
+) -> None:
+    """The reward service could not load it, and would answer nobody."""
+    client = sign_in(manager)
+    champion = versions.holder(registered[0].project, Alias.CHAMPION)
+    version = next(one for one in registered if one != champion)
+    assert version.run is not None
+    shutil.rmtree(run_folder(version.run).model)
+    seen = champion.number if champion else ""
+    data = {"reason": "Better.", "seen": seen, "anyway": "on"}
+    for path in ("promote", "challenger"):
+        page = client.post(f"{URL}{version.number}/{path}/", data, follow=True)
+        assert "is no longer on this server. Train it again." in words(page)
+    assert versions.holder(version.project, Alias.CHAMPION) == champion
+    assert versions.holder(version.project, Alias.CHALLENGER) is None
 
 
 def test_typed_texts_reach_the_service_as_they_were_written(project: Project) -> None:
