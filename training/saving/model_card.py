@@ -52,7 +52,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 folder = "model"  # where this file is
 model = AutoModelForSequenceClassification.from_pretrained(folder{trust})
-tokenizer = AutoTokenizer.from_pretrained(folder)
+tokenizer = AutoTokenizer.from_pretrained(folder{trust})
 messages = [
     {{"role": "user", "content": "Why is the sky blue?"}},
     {{"role": "assistant", "content": "Air scatters blue light more than red light."}},

@@ -299,6 +299,7 @@ def test_the_page_of_figures_has_every_figure_with_its_count_and_interval(
         "60.0\u202f% (44.6–73.7)",
         "words in the response",
         "human rank (1 is best)",
+        "Same answer, in %</",
     ):
         assert text in page, text
     assert f"?run={run.pk}&amp;source=model-0" in page

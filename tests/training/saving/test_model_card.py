@@ -91,7 +91,10 @@ def test_it_states_limits_that_this_model_has(run, card):
 def test_it_says_what_it_was_made_of(run, card):
     if run[0] in OURS:
         assert f"from scratch, as a small {run[0]}" in card
-        assert "trust_remote_code=True" in card
+        # Without it, transformers asks at the terminal whether to run the model's code.
+        loads = re.findall(r".* = (?:.*from_pretrained|pipeline)\(.*", card)
+        assert len(loads) == 3
+        assert all("trust_remote_code=True" in line for line in loads)
     else:
         assert "rankings, from base." in card
         assert '## Licence\n\nThe model that it started from: MIT "as is".' in card
