@@ -42,7 +42,7 @@ FUNCTIONS: dict[str, Any] = {
 # complete languages have.
 TEMPLATES = [
     *("_account", "_appearance", "_as_written", "_field", "_form", "_header", "_language"),
-    *("_links", "_pages", "_text", "base", "403", "403_csrf", "404", "429", "500", "503"),
+    *("_links", "_pages", "_text", "base", "400", "403", "403_csrf", "404", "429", "500", "503"),
     *("overview/labeller", "overview/_next_step"),
     *("projects/index", "projects/_switcher", "projects/_archived", "projects/sign_in"),
     *("projects/account", "projects/reset_password"),
