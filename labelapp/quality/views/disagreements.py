@@ -83,10 +83,7 @@ def make_entry(table: Table, entered: RankingInput | None, problems: list[str]) 
     return Entry(
         initial=initial,
         prefilled=prefilled,
-        rows=[
-            (row.letter, " ".join(row.response.text.split()), initial.ranks.get(row.letter))
-            for row in table.rows
-        ],
+        rows=[(row.letter, row.response.text, initial.ranks.get(row.letter)) for row in table.rows],
         problems=problems,
         key=uuid.uuid4(),
     )
