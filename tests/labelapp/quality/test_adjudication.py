@@ -123,6 +123,18 @@ def test_tables_show_excerpts_without_markdown(
     assert sorted(excerpts) == sorted(["Proof. Let", "No", "Yes", "1"] * 2)
 
 
+def test_the_texts_are_found_by_letter(
+    disputed: list[Prompt], labeller: Member, reviewer: Member
+) -> None:
+    url = f"{URL}{disputed[0].pk}/texts/"
+    found = sign_in(reviewer).get(url).json()
+    assert found["message-1"] == "Whole?"
+    assert [found[name] for name in "ABCD"] == [
+        response.text for response in disputed[0].responses.order_by("pk")
+    ]
+    assert sign_in(labeller).get(url).status_code == 403
+
+
 def test_previous_and_next_follow_the_list(disputed: list[Prompt], reviewer: Member) -> None:
     client = sign_in(reviewer)
     first = client.get(f"{URL}{disputed[0].pk}/?show=all").content.decode()

@@ -51,9 +51,9 @@ def test_a_run_says_when_it_began_and_where(running: TrainingRun, manager: Membe
     url = f"{URL}{running.pk}/progress/"
     page = client.get(url).content.decode()
     assert "Starting: loading PyTorch" in page
-    assert "Started 3 minutes ago · cpu" in page
+    assert re.search(r"Started 3\sminutes\sago · cpu", page)
     jobs.finish(running, State.FAILED, "The moon was in the way.")
-    assert re.search(r"Started [^,<]+, ended [^<]+ · cpu", client.get(url).content.decode())
+    assert re.search(r"Started .+, ended .+ · cpu", client.get(url).content.decode())
 
 
 @pytest.mark.parametrize(
