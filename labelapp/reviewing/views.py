@@ -27,6 +27,7 @@ from labelapp.reviewing.raters import rater_rows
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import ReviewedResponse, review
 from labelapp.reviewing.run_choice import run_choices
+from labelapp.reviewing.source_ratings import rating_table
 from labelapp.runs.caveats import few_prompts
 from labelapp.runs.one_run.run_plots import calibration_plot
 from labelapp.web.access import REVIEWERS, member_view, signed_in
@@ -133,7 +134,8 @@ def figures(request: HttpRequest, member: Member) -> HttpResponse:
     }
     if review := measurement.review:
         context |= plots_of(review, run) | {
-            "map": heat_map(review, run, dict(member.project.members.values_list("pk", "name")))
+            "map": heat_map(review, run, dict(member.project.members.values_list("pk", "name"))),
+            "ratings": rating_table(review.ratings),
         }
     return render(request, "reviewing/figures.html", context)
 
