@@ -187,6 +187,11 @@ urlpatterns = [
     path("projects/<slug:slug>/disagreements/", disagreements.index, name="disagreements"),
     path("projects/<slug:slug>/disagreements/<row:pk>/", disagreements.detail, name="disagreement"),
     path(
+        "projects/<slug:slug>/disagreements/<row:pk>/texts/",
+        disagreements.texts,
+        name="disagreement_texts",
+    ),
+    path(
         "projects/<slug:slug>/disagreements/<row:pk>/comment/",
         disagreements.comment,
         name="disagreement_comment",

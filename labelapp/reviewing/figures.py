@@ -7,6 +7,7 @@ from labelapp.reviewing.rater_matrix import RaterSums
 from labelapp.reviewing.records import scored_prompts
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.rewards import RewardRecorder
+from labelapp.reviewing.source_ratings import source_ratings
 from labelapp.runs.pairs import mean_reward
 from training.runs.caveats import FEWEST_PROMPTS
 from training.runs.outcomes import OutcomeModel
@@ -48,6 +49,7 @@ def measure(run: TrainingRun) -> tuple[Review, dict[int, float]]:
         more_raters=more,
         by_rank=rewards.rank_rewards(mean),
         by_length=rewards.length_rewards(mean),
+        ratings=source_ratings(run.project),
     )
     return found, margins
 

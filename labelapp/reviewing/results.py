@@ -105,6 +105,17 @@ class LengthRewards:
 
 
 @dataclass(frozen=True)
+class SourceRatings:
+    """The scores and flags that labellers gave to the responses of one source."""
+
+    source: str
+    ranked: int  # how often a labeller ranked a response of it
+    scores: int
+    mean_score: float | None
+    flags: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Review:
     """All figures of a run's review."""
 
@@ -118,6 +129,7 @@ class Review:
     more_raters: int  # people with fewer rankings, who are left out
     by_rank: Sequence[RankRewards]
     by_length: LengthRewards
+    ratings: Sequence[SourceRatings] = ()  # measurements of earlier versions have none
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -143,6 +155,7 @@ class Review:
                     RankRewards(**{**one, "mean": Estimate(**one["mean"])})
                     for one in values["by_rank"]
                 ],
+                "ratings": [SourceRatings(**one) for one in values.get("ratings", ())],
                 "by_length": LengthRewards(
                     **{
                         **length,

@@ -2,11 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext as _
 
-from labelapp.models import Origin, Prompt, PromptAgreement, Ranking, Response, Score, TrainingRun
+from labelapp.models import (
+    Origin,
+    Prompt,
+    PromptAgreement,
+    Ranking,
+    Rating,
+    Response,
+    Score,
+    TrainingRun,
+)
 from labelapp.rendering.excerpts import excerpt
 from labelapp.rendering.letters import letter
 from labelapp.reviewing.majority import Pair, Votes, majority_ranks, margin, votes
@@ -19,13 +28,21 @@ from training.rankings import Ranking as TrainingRanking
 
 
 @dataclass(frozen=True)
+class RatedRank(HumanRank):
+    """A rank that somebody gave a response, with their score and flags for it."""
+
+    score: int | None = None
+    flags: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class ReviewedResponse:
     letter: str
     response: Response
     reward: float
     centred: float  # reward minus the mean of the held-out responses
     percent: float  # position of the reward on the page's scale, 0 to 100
-    ranks: list[HumanRank]
+    ranks: list[RatedRank]
     majority: int | None  # rank by the labellers' majority
     contested: bool  # in a comparison on which the model and a labeller differ
 
@@ -47,6 +64,7 @@ class GivenRanking:
     is_adjudicated: bool
     note: str
     ranking: TrainingRanking
+    ratings: dict[Identifier, Rating]  # by response; those without one are left out
     agreed: int  # comparisons that the model orders alike
     compared: int
 
@@ -141,7 +159,7 @@ def review(run: TrainingRun, agreements: Sequence[PromptAgreement]) -> list[Revi
         Ranking.objects.counting()
         .filter(prompt__in=prompts)
         .select_related("member")
-        .prefetch_related("placements")
+        .prefetch_related("placements", "ratings")
         .order_by("member__name", "pk")
     ):
         rankings[ranking.prompt_id].append(ranking)
@@ -227,19 +245,25 @@ def give(
         is_adjudicated=ranking.origin == Origin.ADJUDICATED,
         note=ranking.note,
         ranking=training_ranking,
+        ratings={rating.response_id: rating for rating in ranking.ratings.all()},
         agreed=len(pairs) - len(scoring.wrong_pairs(pairs, rewards)),
         compared=len(pairs),
     )
 
 
-def ranks_of(response: int, given: Sequence[GivenRanking]) -> list[HumanRank]:
-    """Return the rank of a response in each ranking that has it."""
+def ranks_of(response: int, given: Sequence[GivenRanking]) -> list[RatedRank]:
+    """Return the rank of a response in each ranking that has it, with its score and flags."""
     return [
-        HumanRank.stored(one.name, rank)
+        rated(RatedRank.stored(one.name, rank), one.ratings.get(pk))
         for one in given
         for pk, rank in zip(one.ranking.responses, one.ranking.ranks, strict=True)
         if pk == response
     ]
+
+
+def rated(given: RatedRank, rating: Rating | None) -> RatedRank:
+    """Return a rank with the score and flags of a stored rating."""
+    return replace(given, score=rating.score, flags=rating.flags) if rating else given
 
 
 def labeller_name(ranking: Ranking) -> str:

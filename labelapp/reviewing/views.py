@@ -26,6 +26,8 @@ from labelapp.reviewing.plots import leaderboard_plot, length_plot, rank_plot
 from labelapp.reviewing.raters import rater_rows
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import ReviewedResponse, review
+from labelapp.reviewing.run_choice import run_choices
+from labelapp.reviewing.source_ratings import rating_table
 from labelapp.runs.caveats import few_prompts
 from labelapp.runs.one_run.run_plots import calibration_plot
 from labelapp.web.access import REVIEWERS, member_view, signed_in
@@ -84,7 +86,7 @@ def list_context(
     page = pages.get_page(request.GET.get("page"))
     runs = list(member.project.runs.scored()[:RUNS_TO_CHOOSE])
     return {
-        "runs": runs if run in runs else [run, *runs],
+        "runs": run_choices(runs if run in runs else [run, *runs]),
         "other_run": next((other for other in runs if other != run), None),
         "figures": run.held_out,
         "few_prompts": few_prompts(run.held_out),
@@ -132,7 +134,8 @@ def figures(request: HttpRequest, member: Member) -> HttpResponse:
     }
     if review := measurement.review:
         context |= plots_of(review, run) | {
-            "map": heat_map(review, run, dict(member.project.members.values_list("pk", "name")))
+            "map": heat_map(review, run, dict(member.project.members.values_list("pk", "name"))),
+            "ratings": rating_table(review.ratings),
         }
     return render(request, "reviewing/figures.html", context)
 

@@ -92,7 +92,7 @@ def test_texts_stand_beside_the_ranks_and_saving_leads_on(
     row = page.get_by_role("group", name="Response D", exact=True)
     row.focus()
     text = page.locator("article", has=page.locator("#response-D"))
-    expect(text).to_have_class("card padded said-in-full is-marked")
+    expect(text).to_have_attribute("aria-current", "true")
     expect(text).to_be_in_viewport()
     expect(row).to_be_in_viewport()
     row.press("1")
@@ -100,3 +100,30 @@ def test_texts_stand_beside_the_ranks_and_saving_leads_on(
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"prompt {disputed[1].pk}")
     expect(page.locator(".messages")).to_contain_text(f"prompt {disputed[0].pk} saved")
     assert stored(disputed[0])[3] == 1
+
+
+def test_two_responses_are_compared_beside_the_ranks(
+    live_server: Any, sign_in_as: As, reviewer: Member, disputed: list[Prompt]
+) -> None:
+    one, other = disputed[0].responses.order_by("pk")[:2]
+    one.text, other.text = "It scatters blue light. Surely.", "It scatters blue light. Maybe."
+    for response in (one, other):
+        response.text += " The same again." * 2000
+        response.save()
+    page = sign_in_as(reviewer)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{live_server.url}/projects/kitchen/disagreements/{disputed[0].pk}/?show=all")
+    first, third = page.locator(".said-in-full[data-letter=A]"), page.locator("#response-C")
+    first.get_by_role("button", name="Show all, 6005 words").click()
+    expect(first.get_by_role("button", name="Fold")).to_be_visible()
+    first.get_by_role("button", name="Compare").click()
+    row = page.get_by_role("group", name="Response B", exact=True)
+    row.focus()
+    page.keyboard.press("c")  # the response of the row
+    expect(page.get_by_text("of words shared")).to_be_visible()
+    expect(page.locator("mark.only-here")).to_have_text(["Surely", "Maybe"])
+    expect(third).to_be_hidden()
+    row.press("1")
+    expect(page.get_by_role("button", name="Response B, rank 1")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(third).to_be_visible()

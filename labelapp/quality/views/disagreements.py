@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -20,7 +20,8 @@ from labelapp.quality import comments, disagreements
 from labelapp.quality.forms import MAX_COMMENT, CommentForm
 from labelapp.quality.measurement import last_measurement
 from labelapp.quality.side_by_side import Table, side_by_side
-from labelapp.rendering.texts import render_prompt, render_text
+from labelapp.rendering.letters import letter
+from labelapp.rendering.texts import render_prompt, render_text, sources
 from labelapp.web.access import REVIEWERS, member_view, require_member
 
 
@@ -83,10 +84,7 @@ def make_entry(table: Table, entered: RankingInput | None, problems: list[str]) 
     return Entry(
         initial=initial,
         prefilled=prefilled,
-        rows=[
-            (row.letter, " ".join(row.response.text.split()), initial.ranks.get(row.letter))
-            for row in table.rows
-        ],
+        rows=[(row.letter, row.response.text, initial.ranks.get(row.letter)) for row in table.rows],
         problems=problems,
         key=uuid.uuid4(),
     )
@@ -123,8 +121,13 @@ def detail_response(
             for table in rankings.tables
         ],
         "responses": [
-            {"letter": letter, "response": response, "text": text}
-            for (letter, response), text in zip(rankings.responses.items(), texts, strict=True)
+            {
+                "letter": name,
+                "response": response,
+                "text": text,
+                "words": len(response.text.split()),
+            }
+            for (name, response), text in zip(rankings.responses.items(), texts, strict=True)
         ],
         "listed": listed,
         "before": before,
@@ -142,6 +145,18 @@ def detail_response(
         "max_comment": MAX_COMMENT,
     }
     return render(request, "quality/disagreements/detail.html", context | extra, status=status)
+
+
+@require_safe
+@never_cache
+@member_view(*REVIEWERS)
+def texts(request: HttpRequest, member: Member, pk: int) -> JsonResponse:
+    """Return the texts of a prompt as they were written, those of its responses by letter."""
+    prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
+    by_letter = {
+        letter(n): response.text for n, response in enumerate(prompt.responses.order_by("pk"))
+    }
+    return JsonResponse(sources(prompt.messages, by_letter))
 
 
 @require_safe

@@ -33,6 +33,13 @@ FILES = {
 """The files that can be downloaded one by one, with what they hold."""
 MODEL_ARCHIVE = "model.zip"
 RUN_ARCHIVE = "run.zip"
+LOADING = """\
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+model = AutoModelForSequenceClassification.from_pretrained("{folder}"{trust})
+tokenizer = AutoTokenizer.from_pretrained("{folder}")
+"""
+"""The lines that load a model folder; its README.md goes on from there."""
 CHUNK = 1 << 20  # bytes of a file that are read at once
 
 
@@ -101,7 +108,21 @@ def archive_of(run: TrainingRun, name: str) -> Iterator[bytes] | None:
     roots = {MODEL_ARCHIVE: folder.model, RUN_ARCHIVE: folder.path}
     if not run.folder or name not in roots or not (paths := members(run, roots[name])):
         return None
-    return zip_stream(roots[name], paths, prefix=f"run-{run.pk}-{name.removesuffix('.zip')}")
+    return zip_stream(roots[name], paths, prefix=folder_in_archive(run, name))
+
+
+def loading_code(run: TrainingRun) -> str:
+    """Return the Python code that loads the model from its unpacked archive."""
+    own_code = run.config.get("backbone") != "pretrained" or run.manifest.get("own_code")
+    return LOADING.format(
+        folder=folder_in_archive(run, MODEL_ARCHIVE),
+        trust=", trust_remote_code=True" if own_code else "",
+    )
+
+
+def folder_in_archive(run: TrainingRun, name: str) -> str:
+    """Return the name of the folder that an archive unpacks to."""
+    return f"run-{run.pk}-{name.removesuffix('.zip')}"
 
 
 def size_of(run: TrainingRun) -> int:

@@ -66,6 +66,7 @@ def head_context(member: Member, run: TrainingRun) -> dict[str, Any]:
         "is_elsewhere": process.is_elsewhere(run),
         "is_trained": process.run_folder(run).is_trained,
         "time_left": time_left(run),
+        "device": data_summary.manifest_of(run).get("device", ""),
         "version": ModelVersion.objects.filter(run=run).first(),
     }
 
@@ -164,6 +165,7 @@ def files(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, A
     return {
         "files": run_files.files_of(run),
         "can_download": member.may_train and not run.is_active,
+        "loading_code": run_files.loading_code(run),
         "model_folder": process.run_folder(run).model,
     }
 

@@ -3,7 +3,9 @@
 import { Cards } from "../labelling/cards.js";
 import { Rail } from "../labelling/rail.js";
 import { Ranking, listed, words } from "../labelling/ranking.js";
+import { latinKey } from "../latin_key.js";
 import { follow } from "../neighbours.js";
+import { TextsPane } from "./texts_pane.js";
 
 const said = document.getElementById("said");
 
@@ -44,7 +46,8 @@ class AdjudicationForm {
   /** @param {string} key @returns {boolean} true if the form uses the key */
   press(key) {
     const { cards, ranking } = this;
-    const letter = document.activeElement?.closest("[data-letter]")?.dataset.letter ?? cards.letter;
+    const focused = document.activeElement?.closest("[data-letter]")?.dataset.letter;
+    const letter = ranking.letters.includes(focused) ? focused : cards.letter;
     if (/^[1-9]$/.test(key) && Number(key) <= ranking.letters.length) ranking.place(letter, Number(key));
     else if (key === "0" || key === "Backspace") ranking.place(letter, null);
     else if (key === "j") cards.move(1);
@@ -58,20 +61,17 @@ class AdjudicationForm {
 
 const forms = [...document.querySelectorAll("form.task")].map((form) => new AdjudicationForm(form));
 
-/** Show the text of a response beside the form, without moving the form. @param {string | undefined} letter */
-function showText(letter) {
-  for (const other of document.querySelectorAll(".said-in-full")) other.classList.remove("is-marked");
-  const text = document.getElementById(`response-${letter}`)?.closest("article");
-  const pane = document.querySelector(".texts-pane");
-  if (!text || !pane) return;
-  text.classList.add("is-marked");
-  if (pane.scrollHeight > pane.clientHeight) pane.scrollTop += text.getBoundingClientRect().top - pane.getBoundingClientRect().top - 8;
-}
+const root = document.querySelector(".deciding");
+const pane = document.querySelector(".texts-pane");
+const texts =
+  root instanceof HTMLElement && pane instanceof HTMLElement && pane.querySelector(".response")
+    ? new TextsPane(pane, root, say)
+    : null;
 
 for (const { form } of forms) {
   form.addEventListener("focusin", ({ target }) => {
     const row = target instanceof Element && target.closest("[data-letter]");
-    if (row instanceof HTMLElement) showText(row.dataset.letter);
+    if (row instanceof HTMLElement) texts?.show(row.dataset.letter);
   });
 }
 
@@ -87,7 +87,8 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const focused = document.activeElement;
   if (focused?.closest("textarea, select, input:not([type=radio], [type=checkbox])")) return;
-  if (!follow(event.key) && !activeForm()?.press(event.key)) return;
+  const key = latinKey(event);
+  if (!follow(key) && !activeForm()?.press(key) && !texts?.press(key)) return;
   event.preventDefault();
 });
 // Going back in the browser's history restores the radio buttons.

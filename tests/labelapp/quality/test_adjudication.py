@@ -108,6 +108,33 @@ def test_the_list_goes_on_where_a_page_ends(
         assert disagreements.page(project=project, after=nonsense).rows == first.rows
 
 
+def test_tables_show_excerpts_without_markdown(
+    add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member, bob: Member, manager: Member
+) -> None:
+    prompt = add_prompt("Is **$x^2$** even?", ["**Proof.** Let", "`No`", "_Yes_", "$1$"])
+    add_ranking(prompt, labeller, (1, 2, 3, 4))
+    add_ranking(prompt, bob, (4, 3, 2, 1))
+    record(labeller.project)
+    client = sign_in(manager)
+    for url in (URL, "/projects/kitchen/prompts/"):
+        assert ">Is x2 even?</a>" in client.get(url).content.decode()
+    page = client.get(f"{URL}{prompt.pk}/").content.decode()
+    excerpts = re.findall(r'class="excerpt[^>]*>([^<]+)<', page)
+    assert sorted(excerpts) == sorted(["Proof. Let", "No", "Yes", "1"] * 2)
+
+
+def test_the_texts_are_found_by_letter(
+    disputed: list[Prompt], labeller: Member, reviewer: Member
+) -> None:
+    url = f"{URL}{disputed[0].pk}/texts/"
+    found = sign_in(reviewer).get(url).json()
+    assert found["message-1"] == "Whole?"
+    assert [found[name] for name in "ABCD"] == [
+        response.text for response in disputed[0].responses.order_by("pk")
+    ]
+    assert sign_in(labeller).get(url).status_code == 403
+
+
 def test_previous_and_next_follow_the_list(disputed: list[Prompt], reviewer: Member) -> None:
     client = sign_in(reviewer)
     first = client.get(f"{URL}{disputed[0].pk}/?show=all").content.decode()

@@ -19,6 +19,7 @@ from labelapp.models import (
     Prompt,
     PromptAgreement,
     Ranking,
+    Rating,
     ReviewMeasurement,
     State,
     TrainingRun,
@@ -29,12 +30,13 @@ from labelapp.reviewing import measurement, tasks
 from labelapp.reviewing.figures import measure
 from labelapp.reviewing.measurement import last_measurement
 from labelapp.reviewing.records import scored_prompts
-from labelapp.reviewing.results import Review
+from labelapp.reviewing.results import Review, SourceRatings
 from labelapp.reviewing.review import review
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp import drawn
 from tests.labelapp.jobs.test_queues import run_worker
 from tests.labelapp.reviewing.scored import URL, score
+from tests.labelapp.runs.pages import text_of
 
 FIGURES, MEASURE = f"{URL}figures/", f"{URL}measure/"
 RESPONSES = ["Scattering, of short waves.", "Paint.", "The sea, I think.", "Nobody knows."]
@@ -112,6 +114,24 @@ def test_all_figures_are_measured_in_one_pass(prompts: list[Prompt], run: Traini
     assert [one.rank for one in found.by_rank] == [1, 2, 3, 4]
     assert [one.placements for one in found.by_rank] == [12, 12, 18, 6]
     assert found.by_length.responses == 24
+
+
+def test_scores_and_flags_are_counted_by_source(
+    prompts: list[Prompt], run: TrainingRun, labeller: Member, manager: Member
+) -> None:
+    assert measured(run).ratings == []
+    for number, ranking in enumerate(Ranking.objects.filter(member=labeller)):
+        first, second, *_ = ranking.prompt.responses.order_by("pk")
+        flags = ["Harmful"] if number < 4 else []
+        Rating.objects.create(ranking=ranking, response=first, score=2 + number % 2, flags=flags)
+        Rating.objects.create(ranking=ranking, response=second)
+    review = measured(run)
+    [found] = review.ratings
+    assert found == SourceRatings("model-0", 16, 8, 2.5, {"Harmful": 4})
+    assert Review.from_json(json.loads(json.dumps(review.to_json()))) == review
+    add_measured(run)
+    page = text_of(sign_in(manager).get(FIGURES).content.decode())
+    assert "model-0 16 2.50 8 scores 25.0 % 10.2–49.5 · 4" in page
 
 
 def test_with_too_few_held_out_prompts_the_model_is_measured_on_all(

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from labelapp.models import Member, Prompt, PromptAgreement, TrainingRun
+from labelapp.models import Member, Prompt, PromptAgreement, Ranking, Rating, TrainingRun
 from labelapp.reviewing.pairs import pair_rows
 from labelapp.reviewing.raters import rater_rows
 from labelapp.reviewing.review import ReviewedPrompt, review
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.reviewing.scored import URL, score_in_order
+from tests.labelapp.runs.pages import text_of
 from training.rankings import UNRANKED
 from training.runs.outcomes import OutcomeModel
 
@@ -51,6 +52,22 @@ def test_the_model_is_one_more_row_of_the_ranks(prompt: Prompt, run: TrainingRun
     assert [(row.agreed, row.compared) for row in rows] == [
         (4, 6), (3, 6), (3, 5), (3, 5), (None, None)
     ]  # fmt: skip
+
+
+def test_scores_and_flags_of_people_are_beside_their_ranks(
+    prompt: Prompt, run: TrainingRun, labeller: Member, reviewer: Member
+) -> None:
+    ranking = Ranking.objects.get(member=labeller)
+    first = prompt.responses.order_by("pk")[0]
+    Rating.objects.create(ranking=ranking, response=first, score=6, flags=["Hallucination"])
+    [shown] = [one for one in reviewed(run).responses if one.letter == "A"]
+    assert [(given.name, given.rank, given.score, list(given.flags)) for given in shown.ranks] == [
+        ("labeller", 1, 6, ["Hallucination"]),
+        ("manager", 1, None, []),
+        ("manager (adjudicated)", 1, None, []),
+    ]
+    page = text_of(sign_in(reviewer).get(f"{URL}{prompt.pk}/").content.decode())
+    assert "Majority 1 Human ranks 1 labeller · score 6 Hallucination 1 manager" in page
 
 
 def test_each_pair_has_its_probability_and_its_votes(prompt: Prompt, run: TrainingRun) -> None:
@@ -135,5 +152,5 @@ def test_the_page_makes_the_same_queries_whatever_it_holds(
         add_ranking(prompt, member, range(1, responses + 1))
     score_in_order(run, tmp_path, prompt, *(float(n) for n in range(responses)))
     browser = sign_in(manager)
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(18):
         browser.get(f"{URL}{prompt.pk}/")

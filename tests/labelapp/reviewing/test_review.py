@@ -1,5 +1,6 @@
 """Reviewing: scores beside human ranks, for those who may see them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -195,7 +196,20 @@ def test_the_list_makes_the_same_queries_whatever_it_holds(
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         assert client.get(URL).status_code == 200
-    assert len(queries) == 15
+    assert len(queries) == 16
+
+
+def test_a_run_to_choose_says_what_it_was_and_how_well_it_did(
+    add_prompt: AddPrompt, manager: Member, run: TrainingRun, tmp_path: Path
+) -> None:
+    prompt = add_prompt()
+    score(run, tmp_path, {r.pk: 1.0 for r in prompt.responses.all()})
+    run.config = {"backbone": "transformer", "epochs": 150}
+    run.name = "Long"
+    run.save()
+    page = sign_in(manager).get(URL).content.decode()
+    [option] = re.findall(rf'<option value="{run.pk}" selected>([^<]+)</option>', page)
+    assert option == f"Run {run.pk} · Long · backbone transformer · epochs 150 · 62.5\u202f%"
 
 
 def test_letters_go_on_after_z() -> None:

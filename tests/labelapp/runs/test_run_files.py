@@ -1,6 +1,7 @@
 """The settings of a run, and its files to download."""
 
 import argparse
+import html
 import io
 import re
 import shlex
@@ -87,6 +88,20 @@ def test_a_manager_downloads_the_files(run: TrainingRun, manager: Member) -> Non
         )
     }  # fmt: skip
     assert archive.read(f"{root}/model/model.safetensors") == b"w" * 3_000_000
+
+
+def test_the_page_says_how_the_model_is_loaded(run: TrainingRun, manager: Member) -> None:
+    folder = process.run_folder(run)
+    assert "Load the model" not in get(manager, run, "files/")  # it has none
+    folder.model.mkdir()
+    folder.write_metrics({"seconds": 1})
+    page = html.unescape(get(manager, run, "files/"))
+    [code] = re.findall(r'<textarea [^>]*id="loading"[^>]*>([^<]+)</textarea>', page)
+    compile(code, "loading", "exec")
+    root = f"run-{run.pk}-model"
+    assert f'from_pretrained("{root}", trust_remote_code=True)' in code
+    run.config |= {"backbone": "pretrained"}
+    assert "trust_remote_code" not in run_files.loading_code(run)
 
 
 @pytest.mark.parametrize(

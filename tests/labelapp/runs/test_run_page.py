@@ -1,5 +1,7 @@
 """The page of a run at work: its progress, its log, and who may act."""
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,19 @@ def test_progress_is_a_fragment_that_asks_again_while_the_run_goes_on(
     page = client.get(f"{URL}{running.pk}/progress/").content.decode()
     assert "hx-trigger" not in page
     assert "The moon was in the way." in page
+
+
+def test_a_run_says_when_it_began_and_where(running: TrainingRun, manager: Member) -> None:
+    client = sign_in(manager)
+    running.started_at = timezone.now() - timedelta(minutes=3)
+    running.manifest = {"device": "cpu"}
+    running.save()
+    url = f"{URL}{running.pk}/progress/"
+    page = client.get(url).content.decode()
+    assert "Starting: loading PyTorch" in page
+    assert re.search(r"Started 3\sminutes\sago · cpu", page)
+    jobs.finish(running, State.FAILED, "The moon was in the way.")
+    assert re.search(r"Started .+, ended .+ · cpu", client.get(url).content.decode())
 
 
 @pytest.mark.parametrize(
