@@ -37,6 +37,7 @@ from labelapp.models import (
     PromptTag,
     Ranking,
     RankingDisagreement,
+    RankingReturn,
     Rating,
     Response,
     ReviewMeasurement,
@@ -91,6 +92,7 @@ def fill(project: Project, user: User, name: str = "") -> Member:
         ended_at=timezone.now(),
         reason=f"{name} ranks too fast",
     )
+    RankingReturn.objects.create(member=member, created_by=user, rows=[])
     MemberNote.objects.create(member=member, author=user, text=f"talked to {name}")
     PracticeResult.objects.create(member=member, prompts=3, pairs={"1": [5, 6]})
     MemberMessage.objects.create(member=member, author=user, text=f"hello {name}")
