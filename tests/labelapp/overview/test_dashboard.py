@@ -27,6 +27,7 @@ from labelapp.models import (
     Upload,
     User,
 )
+from labelapp.overview import decisions as of_decisions
 from labelapp.overview.health import health
 from labelapp.projects import invitations
 from labelapp.quality.results import Agreement, Alert, Figure, LabellerFigures
@@ -214,6 +215,22 @@ def test_an_upload_with_errors_and_a_failed_measurement_are_listed(
         "odd.csv could not be imported. It is empty.",
         "bad.csv has lines with errors. Nothing was imported.",
     ]
+
+
+def test_agreement_is_measured_again_once_much_was_ranked_since(
+    campaign: Project, labeller: Member, manager: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three rankings are from the last two days, and the measurement saw forty."""
+    began = timezone.now() - timedelta(days=1, hours=12)
+    add_measurement(campaign, figures_of(labeller), started_at=began)
+    assert decisions(manager) == {}  # three are not many
+    monkeypatch.setattr(of_decisions, "MANY_NEW", 3)
+    assert decisions(manager) == {}  # nor a fifth
+    monkeypatch.setattr(of_decisions, "MUCH_NEW", 0.07)
+    asked = {"3 rankings were made since agreement was last measured.": f"{URL}agreement/"}
+    assert decisions(manager) == asked
+    add_measurement(campaign, state=State.RUNNING, result={}, finished_at=None)
+    assert decisions(manager) == {}
 
 
 def test_a_reviewer_decides_nothing_that_managers_do(
