@@ -155,7 +155,8 @@ def undo(change: PromptChange) -> int:
             number += restore(some, Standing.of(before), Standing.of(after))
     for ranking, earlier in change.gold:
         number += restore_gold(ranking, earlier)
-    Tag.objects.filter(pk=change.made_tag_id, prompt_tags=None).delete()
+    if change.made_tag_id is not None:
+        Tag.objects.filter(pk=change.made_tag_id, prompt_tags=None).delete()
     change.delete()
     return number
 
