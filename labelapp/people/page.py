@@ -55,6 +55,7 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "figures": figures,
         "shares": shares(figures),
         "measured_at": measurement.at,
+        "is_measuring": measurement.is_active,
         "is_kept": bool(figures and not measured),
         "plots": over_time.plots(over_time.by_week(person)),
         "page": page,
@@ -70,10 +71,15 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "asked_token": query.get("asked", "") if asked else "",
         "notes": person.notes.select_related("author") if viewer.manages else [],
         "sent": person.messages.select_related("author") if viewer.manages else [],
-        "exclusion_form": ExclusionForm(),
+        "exclusion_form": ExclusionForm(initial={"reason": alerts_of(figures)}),
         "note_form": TextForm(prefix="note"),
         "message_form": TextForm(prefix="message"),
     }
+
+
+def alerts_of(figures: LabellerFigures | None) -> str:
+    """Return the sentences of a labeller's alerts, which are a reason to leave them out."""
+    return " ".join(alert.sentence for alert in figures.alerts) if figures else ""
 
 
 def kept_figures(exclusion: Exclusion | None) -> LabellerFigures | None:

@@ -29,6 +29,7 @@ from labelapp.models import (
 )
 from labelapp.overview import decisions as of_decisions
 from labelapp.overview.health import health
+from labelapp.people import exclusions
 from labelapp.projects import invitations
 from labelapp.quality.results import Agreement, Alert, Figure, LabellerFigures
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
@@ -284,6 +285,17 @@ def test_agreement_is_shown_with_its_interval_and_those_who_stand_out(
     page = text(manager)
     assert "Agreement 81.0 % 79.0 to 83.0 · chance 50" in page
     assert "labeller stands out 2 6 6 54 % 41.0–66.0" in page
+
+
+def test_a_labeller_who_is_left_out_is_marked_and_waits_for_no_decision(
+    campaign: Project, labeller: Member, manager: Member
+) -> None:
+    add_measurement(campaign, figures_of(labeller, RANDOM))
+    assert manager.user is not None
+    exclusions.exclude(member=labeller, by=manager.user, reason="Clicks through.")
+    page = text(manager)
+    assert "labeller left out 2 6 6" in page
+    assert "stands out" not in page
 
 
 def test_the_last_run_is_shown_with_its_verdict(
