@@ -111,6 +111,11 @@ urlpatterns = [
         person.return_rankings,
         name="person_return",
     ),
+    path(
+        "projects/<slug:slug>/people/<row:pk>/return/<row:returned>/undo/",
+        person.undo_return,
+        name="person_return_undo",
+    ),
     path("projects/<slug:slug>/people/<row:pk>/notes/", person.write_note, name="person_note"),
     path(
         "projects/<slug:slug>/people/<row:pk>/notes/<row:note>/delete/",

@@ -1,20 +1,39 @@
 """Return rankings to their labeller, who has each in front of them again, as they left it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from labelapp.labelling.assignments import LOCKED_ASSIGNMENTS, renew, show, turn
-from labelapp.labelling.submissions import withdraw
-from labelapp.models import Assignment, Event, Member, Origin, Prompt, Ranking, User
-from labelapp.notifications.telling import tell_of_tasks
+from labelapp.labelling.assignments import (
+    LOCKED_ASSIGNMENTS,
+    LOCKED_OPEN,
+    renew,
+    show,
+    turn,
+)
+from labelapp.labelling.submissions import current, restore, versions_of, withdraw
+from labelapp.models import (
+    Assignment,
+    Event,
+    Member,
+    Origin,
+    Prompt,
+    Ranking,
+    RankingReturn,
+    User,
+)
+from labelapp.notifications import telling
 
 HELD_FOR = timedelta(days=7)  # for a labeller who is away; then others may get the prompt
 
 
 class CannotReturnError(Exception):
     """The labeller could not rank anything: they have left, or are left out."""
+
+
+class RankedMeanwhileError(Exception):
+    """The labeller has ranked or skipped all that was returned, or the return is undone already."""
 
 
 def can_rank(member: Member) -> bool:
@@ -38,8 +57,8 @@ def returnable(member: Member, prompts: QuerySet[Prompt]) -> QuerySet[Assignment
     )
 
 
-def return_rankings(*, member: Member, prompts: QuerySet[Prompt], by: User) -> int:
-    """Return a member's rankings of prompts to them, and tell them. Return how many there were.
+def return_rankings(*, member: Member, prompts: QuerySet[Prompt], by: User) -> RankingReturn | None:
+    """Return a member's rankings of prompts to them, and tell them. None if there was none.
 
     A ranking stays as an earlier version and counts no longer; the labeller begins with it. Raises
     CannotReturnError if the labeller could not rank it again.
@@ -48,17 +67,67 @@ def return_rankings(*, member: Member, prompts: QuerySet[Prompt], by: User) -> i
         member.refresh_from_db(fields=["excluded_from", "user"])
         if not can_rank(member):
             raise CannotReturnError
-        found = list(returnable(member, prompts).order_by("prompt_id"))
+        rows = []
         now = timezone.now()
-        for assignment in found:
+        for assignment in returnable(member, prompts).order_by("prompt_id"):
             assignment.member = member
-            withdraw(assignment, assignment.submitted_at or now)
+            submitted_at = assignment.submitted_at or now
+            ranking = current(assignment, versions_of(assignment))
+            if ranking is None:
+                continue
+            rows.append([ranking.pk, submitted_at.isoformat()])
+            withdraw(assignment, submitted_at)
             renew(assignment)
             show(assignment)
             assignment.expires_at = now + HELD_FOR
             assignment.save(update_fields=["expires_at"])
-        if found:
-            key = f"returned-{member.pk}-{now.isoformat()}"
-            counts = {member.pk: len(found)}
-            tell_of_tasks(member.project, Event.TASK_RETURNED, key=key, counts=counts, by=by)
-    return len(found)
+        if not rows:
+            return None
+        returned = RankingReturn.objects.create(member=member, rows=rows, created_by=by)
+        telling.tell_of_tasks(
+            member.project,
+            Event.TASK_RETURNED,
+            key=told_key(returned),
+            counts={member.pk: len(rows)},
+            by=by,
+        )
+    return returned
+
+
+def told_key(returned: RankingReturn) -> str:
+    """Return the key by which a labeller is told of a return."""
+    return f"returned-{returned.pk}"
+
+
+def undo(returned: RankingReturn) -> int:
+    """Make returned rankings count again as they were, and return their number.
+
+    Those that the labeller has ranked again or skipped meanwhile stay as they are. Raises
+    RankedMeanwhileError if these are all.
+    """
+    member = returned.member
+    with turn(member):
+        if not RankingReturn.objects.filter(pk=returned.pk, undone_at=None).exists():
+            raise RankedMeanwhileError
+        submitted = dict(returned.rows)
+        rankings = Ranking.objects.in_bulk(list(submitted))
+        prompts = {ranking.prompt_id for ranking in rankings.values()}
+        mine = LOCKED_OPEN.filter(member=member, gold=False, repeat=False, prompt__in=prompts)
+        number = 0
+        for assignment in mine.order_by("prompt_id"):
+            assignment.member = member
+            newest = newest_own(assignment)
+            if newest is not None and newest.pk in submitted:
+                restore(assignment, newest, datetime.fromisoformat(submitted[newest.pk]))
+                number += 1
+        if not number:
+            raise RankedMeanwhileError
+        RankingReturn.objects.filter(pk=returned.pk).update(undone_at=timezone.now())
+        telling.withdraw(member.project, told_key(returned))
+    return number
+
+
+def newest_own(assignment: Assignment) -> Ranking | None:
+    """Return the newest version that the labeller gave of an assignment."""
+    own = [one for one in versions_of(assignment) if one.origin != Origin.ADJUDICATED]
+    return own[-1] if own else None

@@ -224,6 +224,19 @@ def reopen(assignment: Assignment) -> None:
     show(assignment)
 
 
+def restore(assignment: Assignment, ranking: Ranking, submitted_at: datetime) -> None:
+    """Make a ranking that was withdrawn count again as the one of its open assignment.
+
+    It is surplus if its slot has gone to somebody else meanwhile.
+    """
+    ranking.is_current = True
+    ranking.surplus = assignment.slot is None and not take_slot(assignment)
+    ranking.save(update_fields=["is_current", "surplus"])
+    count_ranked(assignment.member, submitted_at, 1)
+    assignment.draft, assignment.submitted_at = {}, submitted_at
+    assignment.save(update_fields=["draft", "submitted_at"])
+
+
 def withdraw(assignment: Assignment, submitted_at: datetime) -> None:
     """Turn a submitted ranking back into the draft of its assignment, which keeps its slot."""
     ranking = current(assignment, versions_of(assignment))

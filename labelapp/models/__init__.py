@@ -18,7 +18,9 @@ from labelapp.models.people import (
     Exclusion,
     MemberMessage,
     MemberNote,
+    RankingReturn,
     counting,
+    counting_changed_since,
     not_excluded,
 )
 from labelapp.models.practice import PracticePrompt, PracticeResult
@@ -106,6 +108,7 @@ __all__ = [
     "PromptTag",
     "Ranking",
     "RankingDisagreement",
+    "RankingReturn",
     "Rating",
     "Response",
     "ReviewMeasurement",
@@ -123,6 +126,7 @@ __all__ = [
     "Webhook",
     "WebhookCall",
     "counting",
+    "counting_changed_since",
     "hash_responses",
     "hash_text",
     "not_excluded",

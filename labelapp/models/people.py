@@ -83,6 +83,38 @@ class Exclusion(models.Model):
         return f"{self.member} since {self.since or 'ever'}"
 
 
+class RankingReturnQuerySet(models.QuerySet["RankingReturn"]):
+    def changed_since(self, project: int, moment: datetime) -> Self:
+        """Return the returns in a project that were made or undone after a moment."""
+        changes = Q(created_at__gt=moment) | Q(undone_at__gt=moment)
+        return self.filter(changes, member__project=project)
+
+
+class RankingReturn(models.Model):
+    """Rankings of a member that a manager returned to them, to be ranked again."""
+
+    member = models.ForeignKey(Member, models.CASCADE, related_name="returns")
+    # [primary key of the ranking, time at which it was submitted]
+    rows = models.JSONField()
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RankingReturnQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"return {self.pk} to {self.member}"
+
+
+def counting_changed_since(project: int, moment: datetime) -> bool:
+    """Return whether rankings were left out or returned after a moment, or such was undone."""
+    left_out = Exclusion.objects.changed_since(project, moment).order_by().values("pk")
+    returned = RankingReturn.objects.changed_since(project, moment).values("pk")
+    return left_out.union(returned).exists()
+
+
 class MemberNote(models.Model):
     """A manager's note on a member, for managers."""
 

@@ -187,6 +187,8 @@ class PromptChange(models.Model):
     rows = models.JSONField()
     # Rankings that were made gold, each with the one that was it before, or null.
     gold = models.JSONField(default=list, blank=True)
+    # The tag that did not exist before the change.
+    made_tag = models.ForeignKey(Tag, models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

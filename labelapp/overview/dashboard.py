@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from labelapp.jobs import jobs
-from labelapp.models import Member, Project, State, TrainingRun
+from labelapp.models import ALTOGETHER, Member, Project, State, TrainingRun
 from labelapp.overview.decisions import Decision, to_decide
 from labelapp.overview.health import Health, health
 from labelapp.projects.burndown import burndown
@@ -87,7 +87,8 @@ def dashboard(member: Member) -> Dashboard:
     measurement = last_measurement(project)
     last_run = last_run_of(project)
     figures = figures_by_member(measurement)
-    members = project.members.in_bulk([pk for pk, one in figures.items() if one.alerts])
+    standing_out = [pk for pk, one in figures.items() if one.alerts]
+    members = project.members.exclude(excluded_from=ALTOGETHER).in_bulk(standing_out)
     coming = forecast(totals=progress.totals, days=progress.days, paused=project.paused)
     agreement = measurement.agreement.named().get("agreement") if measurement.agreement else None
     return Dashboard(

@@ -2,21 +2,26 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from labelapp.labelling import controls
-from labelapp.models import Member, Project, State, TrainingRun, Upload
+from labelapp.models import Assignment, Member, Project, State, TrainingRun, Upload
 from labelapp.overview.health import Health
 from labelapp.projects.members import working_links
 from labelapp.projects.progress import Progress
 from labelapp.projects.prompt_filters import naming_themselves
 from labelapp.quality.measurement import LastMeasurement
 from labelapp.quality.results import LabellerFigures
+from labelapp.templatetags.figures import thousands
 
 MOST_UPLOADS = 3  # listed: the newest
+# Rankings since agreement was measured, from which it is to be measured again: at least so many,
+# and this share of those that it was measured on.
+MANY_NEW, MUCH_NEW = 20, 0.2
 HELD = (State.DRAFT, State.REFUSED, State.FAILED)
 
 
@@ -87,10 +92,37 @@ def of_measurement(project: Project, measurement: LastMeasurement) -> Iterator[D
 def of_agreement(
     project: Project, measurement: LastMeasurement, progress: Progress
 ) -> Iterator[Decision]:
+    """Ask to measure agreement where nobody has, or where much was ranked since."""
+    if measurement.is_active or measurement.failed:
+        return
+    if measurement.agreement and measurement.began:
+        yield from of_new_rankings(project, measurement.agreement.rankings, measurement.began)
+    elif not measurement.agreement:
+        yield from of_first_measurement(project, progress)
+
+
+def of_new_rankings(project: Project, measured: int, began: datetime) -> Iterator[Decision]:
+    """Say how many rankings were made since the last measurement, if they are many.
+
+    They are counted in an index of each labeller's work that begins with the newest.
+    """
+    new = Assignment.objects.ranked().filter(member__project=project, submitted_at__gt=began)
+    number = new.count()
+    if number < max(MANY_NEW, MUCH_NEW * measured):
+        return
+    sentence = ngettext(
+        "%(rankings)s ranking was made since agreement was last measured.",
+        "%(rankings)s rankings were made since agreement was last measured.",
+        number,
+    )
+    shown = {"rankings": thousands(number)}
+    yield Decision(sentence % shown, _("Measure again"), url("agreement", project))
+
+
+def of_first_measurement(project: Project, progress: Progress) -> Iterator[Decision]:
     """Say that nobody knows yet who stands out, once two people have ranked the same prompts."""
-    known = measurement.agreement or measurement.is_active or measurement.failed
     have_ranked = sum(bool(row.member.ranked) for row in progress.labellers)
-    if known or have_ranked < 2 or not project.prompts.filter(rankings_wanted__gt=1).exists():
+    if have_ranked < 2 or not project.prompts.filter(rankings_wanted__gt=1).exists():
         return
     sentence = ngettext(
         "%(people)s person has ranked here. Measure how far they agree, and who stands out.",

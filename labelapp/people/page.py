@@ -10,9 +10,10 @@ from django.utils.translation import gettext_lazy
 
 from labelapp.labelling.practice.marking import result_of
 from labelapp.labelling.returning import can_rank
-from labelapp.models import Exclusion, Member, Prompt
+from labelapp.models import Exclusion, Member, Prompt, RankingReturn
 from labelapp.people import over_time, own_rankings
 from labelapp.people.forms import ExclusionForm, TextForm
+from labelapp.projects.forms.prompts import NUMBER
 from labelapp.quality.measurement import last_measurement
 from labelapp.quality.results import Figure, LabellerFigures
 
@@ -54,6 +55,7 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "figures": figures,
         "shares": shares(figures),
         "measured_at": measurement.at,
+        "is_measuring": measurement.is_active,
         "is_kept": bool(figures and not measured),
         "plots": over_time.plots(over_time.by_week(person)),
         "page": page,
@@ -65,13 +67,19 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "practice": result_of(person),
         "asked": asked,
         "can_return": viewer.manages and can_rank(person),
+        "returned": returned(viewer, person, query.get("returned", "")),
         "asked_token": query.get("asked", "") if asked else "",
         "notes": person.notes.select_related("author") if viewer.manages else [],
         "sent": person.messages.select_related("author") if viewer.manages else [],
-        "exclusion_form": ExclusionForm(),
+        "exclusion_form": ExclusionForm(initial={"reason": alerts_of(figures)}),
         "note_form": TextForm(prefix="note"),
         "message_form": TextForm(prefix="message"),
     }
+
+
+def alerts_of(figures: LabellerFigures | None) -> str:
+    """Return the sentences of a labeller's alerts, which are a reason to leave them out."""
+    return " ".join(alert.sentence for alert in figures.alerts) if figures else ""
 
 
 def kept_figures(exclusion: Exclusion | None) -> LabellerFigures | None:
@@ -88,6 +96,13 @@ def shares(figures: LabellerFigures | None) -> list[tuple[str, Figure]]:
     """Return the figures that have a value, with their names on the page."""
     found = [(str(name), getattr(figures, key)) for key, name in FIGURES] if figures else []
     return [(name, figure) for name, figure in found if figure.value is not None]
+
+
+def returned(viewer: Member, person: Member, number: str) -> RankingReturn | None:
+    """Return the rankings that a manager has just returned, to offer an undo."""
+    if not viewer.manages or not NUMBER.fullmatch(number):
+        return None
+    return person.returns.filter(pk=int(number), undone_at=None).first()
 
 
 # ---- asking again ----

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.labelling import returning
-from labelapp.models import Member, MemberMessage, MemberNote, Role
+from labelapp.models import Member, MemberMessage, MemberNote, RankingReturn, Role
 from labelapp.people import exclusions, page, records
 from labelapp.people.forms import ExclusionForm, TextForm
 from labelapp.projects import prompts
@@ -158,7 +158,7 @@ def return_rankings(request: HttpRequest, member: Member, pk: int) -> HttpRespon
         return back(person)
     name = {"name": person.name}
     try:
-        number = returning.return_rankings(member=person, prompts=asked, by=signed_in(request))
+        returned = returning.return_rankings(member=person, prompts=asked, by=signed_in(request))
     except returning.CannotReturnError:
         messages.error(
             request,
@@ -166,7 +166,7 @@ def return_rankings(request: HttpRequest, member: Member, pk: int) -> HttpRespon
             % name,
         )
         return back(person)
-    if not number:
+    if returned is None:
         messages.error(
             request,
             _(
@@ -175,12 +175,38 @@ def return_rankings(request: HttpRequest, member: Member, pk: int) -> HttpRespon
             ),
         )
         return back(person)
-    said = ngettext(
-        "%(number)s ranking returned to %(name)s. It no longer counts until they submit it again.",
-        "%(number)s rankings returned to %(name)s. They no longer count until submitted again.",
+    return back(person, returned=str(returned.pk))
+
+
+@require_POST
+@member_view(Role.MANAGER)
+def undo_return(request: HttpRequest, member: Member, pk: int, returned: int) -> HttpResponse:
+    """Make returned rankings count again."""
+    person = find(member, pk)
+    made = get_object_or_404(RankingReturn, pk=returned, member=person)
+    made.member = person
+    try:
+        number = returning.undo(made)
+    except returning.RankedMeanwhileError:
+        messages.error(
+            request,
+            _("%(name)s has already ranked or skipped what was returned, so nothing was changed.")
+            % {"name": person.name},
+        )
+        return back(person)
+    undone = ngettext(
+        "Undone: %(number)s ranking counts again.",
+        "Undone: %(number)s rankings count again.",
         number,
-    )
-    messages.success(request, said % {"number": number, **name})
+    ) % {"number": number}
+    if others := len(made.rows) - number:
+        rest = ngettext(
+            "%(number)s was ranked again or skipped meanwhile, and stays so.",
+            "%(number)s were ranked again or skipped meanwhile, and stay so.",
+            others,
+        )
+        undone += " " + rest % {"number": others}
+    messages.success(request, undone)
     return back(person)
 
 

@@ -85,6 +85,7 @@ def carry_out(
     """
     lock_members(project)
     before = standings(locked(prompts))
+    known_tags = set(project.tags.values_list("pk", flat=True))
     number = change()
     project.prompt_changes.filter(user=by).delete()
     groups = defaultdict(list)
@@ -95,7 +96,11 @@ def carry_out(
     key = f"assigned-{project.pk}-{timezone.now().isoformat()}"
     if number and len(before) <= MAX_UNDONE:
         rows = [[list(old), list(new), keys] for (old, new), keys in groups.items()]
-        key = told_key(PromptChange.objects.create(project=project, user=by, rows=rows))
+        made = {tag for _, new in groups for tag in new.tags} - known_tags
+        kept = PromptChange.objects.create(
+            project=project, user=by, rows=rows, made_tag_id=next(iter(made), None)
+        )
+        key = told_key(kept)
     given = {member for old, new in groups for member in {*new.assignees} - {*old.assignees}}
     waiting = assignees.count_waiting(given)
     telling.tell_of_tasks(project, Event.TASK_ASSIGNED, key=key, counts=waiting, by=by)
@@ -139,7 +144,8 @@ def undo(change: PromptChange) -> int:
     """Undo a change and return the number of prompts.
 
     Prompts that somebody has changed since are left alone, and nobody's ranking or open assignment
-    is touched: what a prompt wants does not fall below the slots that are taken.
+    is touched: what a prompt wants does not fall below the slots that are taken. A tag that the
+    change made goes, unless a prompt has it.
     """
     lock_members(change.project)
     telling.withdraw(change.project, told_key(change))
@@ -149,6 +155,8 @@ def undo(change: PromptChange) -> int:
             number += restore(some, Standing.of(before), Standing.of(after))
     for ranking, earlier in change.gold:
         number += restore_gold(ranking, earlier)
+    if change.made_tag_id is not None:
+        Tag.objects.filter(pk=change.made_tag_id, prompt_tags=None).delete()
     change.delete()
     return number
 

@@ -14,7 +14,13 @@ from django.db import IntegrityError
 from labelapp.db.retry import with_retries
 from labelapp.jobs import jobs, process
 from labelapp.jobs.jobs import Enqueue
-from labelapp.models import AgreementMeasurement, Exclusion, Project, State, User
+from labelapp.models import (
+    AgreementMeasurement,
+    Project,
+    State,
+    User,
+    counting_changed_since,
+)
 from labelapp.notifications.telling import tell_of_alerts
 from labelapp.quality.results import Agreement
 
@@ -64,9 +70,10 @@ class LastMeasurement:
 
     agreement: Agreement | None = None
     at: datetime | None = None  # time of the measurement
+    began: datetime | None = None  # rankings made since are not in it
     is_active: bool = False
     is_stopping: bool = False
-    is_stale: bool = False  # somebody was left out, or counts again, since it began
+    is_stale: bool = False  # rankings were left out or returned, or count again, since it began
     failed: str = ""  # reason why a newer measurement failed
 
 
@@ -81,17 +88,21 @@ def last_measurement(project: Project) -> LastMeasurement:
     return LastMeasurement(
         agreement=agreement,
         at=done.finished_at if done and agreement else None,
+        began=begin_of(done) if done and agreement else None,
         is_active=newest.is_active,
         is_stopping=newest.stop_requested,
-        is_stale=bool(done and agreement and not newest.is_active and excluded_since(done)),
+        is_stale=bool(done and agreement and not newest.is_active and changed_since(done)),
         failed=newest.reason,
     )
 
 
-def excluded_since(measurement: AgreementMeasurement) -> bool:
-    """Return True if somebody was left out, or counts again, since a measurement began."""
-    began = measurement.started_at or measurement.created_at
-    return Exclusion.objects.changed_since(measurement.project_id, began).exists()
+def begin_of(measurement: AgreementMeasurement) -> datetime:
+    return measurement.started_at or measurement.created_at
+
+
+def changed_since(measurement: AgreementMeasurement) -> bool:
+    """Return True if rankings were left out or returned, or count again, since it began."""
+    return counting_changed_since(measurement.project_id, begin_of(measurement))
 
 
 def stored_agreement(result: dict[str, Any]) -> Agreement | None:

@@ -51,7 +51,9 @@ ORDERS: Mapping[str, Order] = {
     "newest": ("-prompt_id",),
     "oldest": ("prompt_id",),
 }
-"""Fields by which the prompts are sorted; the first two have an index that begins with the run."""
+"""Fields by which the prompts are sorted."""
+INDEXED = ("disagreement", "margin")
+"""First fields of an order that an index has after the run. None is ever negative."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def filtered(run: TrainingRun, chosen: Filter) -> QuerySet[PromptAgreement]:
     """Return the prompts of a run that a filter shows, in its order.
 
     Each condition looks up the rows of a prompt by an index, so that the first page of a long list
-    is found without reading all of it.
+    is found without reading all of it. A range of the index of the order, which excludes nothing,
+    keeps SQLite from reading all rows to sort them: it does not know what the conditions cost.
     """
     prompts: QuerySet[PromptAgreement] = PromptAgreement.objects.filter(run=run)
     for condition in conditions(run, chosen):
@@ -100,7 +103,10 @@ def filtered(run: TrainingRun, chosen: Filter) -> QuerySet[PromptAgreement]:
     share = Coalesce("prompt__disagreement__share", -1.0, output_field=FloatField())
     if chosen.sort == "people":
         prompts = prompts.annotate(people_share=share)
-    return prompts.order_by(*ORDERS[chosen.sort])
+    order = ORDERS[chosen.sort]
+    if (first := order[0].removeprefix("-")) in INDEXED:
+        prompts = prompts.filter(**{f"{first}__gte": 0})
+    return prompts.order_by(*order)
 
 
 def filter_lengths(prompts: QuerySet[PromptAgreement], length: str) -> QuerySet[PromptAgreement]:

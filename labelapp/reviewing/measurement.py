@@ -12,7 +12,14 @@ from django.db import IntegrityError
 
 from labelapp.jobs import jobs, process
 from labelapp.jobs.jobs import Enqueue
-from labelapp.models import Exclusion, Ranking, ReviewMeasurement, State, TrainingRun, User
+from labelapp.models import (
+    Ranking,
+    ReviewMeasurement,
+    State,
+    TrainingRun,
+    User,
+    counting_changed_since,
+)
 from labelapp.reviewing.results import Review
 
 
@@ -43,7 +50,7 @@ class LastMeasurement:
     review: Review | None = None
     at: datetime | None = None  # when it began
     is_active: bool = False
-    is_stale: bool = False  # people have ranked, or somebody was left out or back, since
+    is_stale: bool = False  # other rankings count since it began
     failed: str = ""  # reason why a newer measurement failed
 
 
@@ -73,7 +80,7 @@ def changed_since(run: TrainingRun, measurement: ReviewMeasurement) -> bool:
     newest = Ranking.objects.filter(prompt__project=run.project_id).order_by("-pk").first()
     if newest is not None and newest.created_at > began:
         return True
-    return Exclusion.objects.changed_since(run.project_id, began).exists()
+    return counting_changed_since(run.project_id, began)
 
 
 def stored_review(result: dict[str, Any]) -> Review | None:

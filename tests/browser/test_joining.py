@@ -10,7 +10,7 @@ from labelapp.models import Member, Project, Prompt, Ranking, Role
 from labelapp.projects import invitations
 from tests.browser.conftest import As, from_menu
 from tests.browser.ranking_page import RankingPage
-from tests.conftest import PASSWORD, join
+from tests.conftest import PASSWORD, AddPrompt, join
 
 
 def test_a_newcomer_joins_by_a_link_and_ranks(
@@ -44,6 +44,51 @@ def test_a_newcomer_joins_by_a_link_and_ranks(
     from_menu(page, "Project", "People").click()
     row = page.get_by_role("listitem").filter(has_text="newcomer")
     expect(row).to_contain_text("1 ranking")
+
+
+def test_a_newcomer_comes_to_the_third_ranking_by_keys_alone(
+    live_server: Any, browser: Browser, manager: Member, add_prompt: AddPrompt
+) -> None:
+    for number in range(3):
+        add_prompt(f"{number}?")
+    Project.objects.update(practice=True)
+    assert manager.user is not None
+    invitation = invitations.create(
+        project=manager.project,
+        role="labeller",
+        lasts=timedelta(days=1),
+        single=True,
+        user=manager.user,
+    )
+    page = browser.new_context().new_page()
+    ranking, keys = RankingPage(page, page.url), page.keyboard
+    page.goto(f"{live_server.url}/join/{invitations.token(invitation)}/")
+    for part in ("newcomer", "Tab", PASSWORD, "Tab", PASSWORD):
+        keys.press(part) if part == "Tab" else keys.type(part)
+    keys.press("Enter")
+    expect(page.get_by_role("link", name="Rank", exact=True).last).to_be_focused()
+    keys.press("Enter")
+    incomplete = page.locator("#submit[aria-disabled=true]")
+    expect(incomplete).to_be_visible()
+    ranking.rank_by_keyboard(in_order(ranking))
+    keys.press("Enter")
+    expect(page.get_by_role("link", name="Next").first).to_be_focused()
+    keys.press("Enter")
+    expect(incomplete).to_be_visible()
+    keys.press("s")
+    expect(page.get_by_role("button", name="Skip practice")).to_be_focused()
+    keys.press("Enter")
+    for number in range(1, 4):
+        ranking.ready().rank_by_keyboard(in_order(ranking))
+        keys.press("Enter")
+        expect(page.get_by_role("link", name=f"{number} ranked")).to_be_visible()
+    assert Ranking.objects.count() == 3
+    page.context.close()
+
+
+def in_order(ranking: RankingPage) -> dict[str, int]:
+    """Return ranks in the order in which the responses are shown."""
+    return {text: rank for rank, text in enumerate(ranking.letters(), start=1)}
 
 
 def test_a_double_click_makes_one_account(

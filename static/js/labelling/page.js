@@ -82,8 +82,9 @@ export class Task {
     this.form.requestSubmit(this.form.querySelector("#submit"));
   }
 
-  /** Unfold the reasons to skip, with the first in focus; fold them again. */
+  /** Unfold the reasons to skip, with the first in focus; fold them again. In practice, Enter skips. */
   skip() {
+    document.getElementById("skip-practice")?.focus();
     const skip = this.form.querySelector("#skip");
     if (!(skip instanceof HTMLDetailsElement)) return;
     skip.open = !skip.open;

@@ -45,6 +45,7 @@ from labelapp.models import (
     PromptChange,
     Ranking,
     RankingDisagreement,
+    RankingReturn,
     Response,
     ReviewMeasurement,
     ServiceToken,
@@ -254,7 +255,12 @@ def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
     assert referring(Prompt) - {Disagreement, PracticePrompt, PromptAgreement} == set(
         staging.OF_PROMPT
     )
-    of_managers = {Exclusion, MemberMessage, MemberNote}  # on those who are there already
+    of_managers = {
+        Exclusion,
+        MemberMessage,
+        MemberNote,
+        RankingReturn,
+    }  # on those who are there already
     assert referring(Member) - of_managers - {PracticeResult, RankingDisagreement} == set(
         staging.OF_MEMBER
     )

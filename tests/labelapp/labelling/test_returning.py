@@ -1,16 +1,34 @@
 """Rankings that a manager returns to their labeller."""
 
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from labelapp.labelling import assignments, queue, returning
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Assignment, Event, Member, Notification, Project, Prompt, Ranking, Role
+from labelapp.models import (
+    AgreementMeasurement,
+    Assignment,
+    Event,
+    Member,
+    Notification,
+    Project,
+    Prompt,
+    Ranking,
+    RankingReturn,
+    ReviewMeasurement,
+    Role,
+    State,
+    TrainingRun,
+)
 from labelapp.notifications.wording import sentence
 from labelapp.people import exclusions
 from labelapp.projects import members
+from labelapp.quality import measurement as quality_measurement
+from labelapp.reviewing import measurement as review_measurement
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import submit
 
@@ -25,9 +43,20 @@ def shown(member: Member) -> Assignment:
 
 
 def give_back(manager: Member, member: Member, *prompts: Prompt) -> int:
+    """Return rankings, and return how many there were."""
     assert manager.user
     some = Prompt.objects.filter(pk__in=[prompt.pk for prompt in prompts])
-    return returning.return_rankings(member=member, prompts=some, by=manager.user)
+    returned = returning.return_rankings(member=member, prompts=some, by=manager.user)
+    return len(returned.rows) if returned else 0
+
+
+def undo_url(page: str) -> str:
+    """Return the address of the form that undoes a return."""
+    return re.findall(r'action="([^"]+/undo/)"', page)[0]
+
+
+def undo() -> int:
+    return returning.undo(RankingReturn.objects.get())
 
 
 def current(prompt: Prompt) -> list[int]:
@@ -113,6 +142,89 @@ def test_nothing_is_returned_to_somebody_who_cannot_rank(
     assert current(prompt) == [1]
 
 
+def test_a_return_is_undone(manager: Member, labeller: Member, add_prompt: AddPrompt) -> None:
+    prompt = add_prompt("One?")
+    submit(assignment=shown(labeller), entered=RankingInput(ABCD))
+    before = Assignment.objects.values().get()
+    give_back(manager, labeller, prompt)
+    assert undo() == 1
+    assert current(prompt) == [1]
+    changing = {"shown_at": None, "expires_at": None}
+    assert Assignment.objects.values().get() | changing == before | changing
+    labeller.refresh_from_db()
+    assert (labeller.ranked, labeller.ranked_that_day) == (1, 1)
+    assert not Notification.objects.exists()
+    assert assignments.current_assignment(labeller) is None
+    with pytest.raises(returning.RankedMeanwhileError):
+        undo()
+
+
+def test_what_the_labeller_has_ranked_again_stays(
+    manager: Member, labeller: Member, add_prompt: AddPrompt
+) -> None:
+    first, second = add_prompt("One?"), add_prompt("Two?")
+    for _ in range(2):
+        submit(assignment=shown(labeller), entered=RankingInput(ABCD))
+    give_back(manager, labeller, first, second)
+    again = shown(labeller)
+    submit(assignment=again, entered=RankingInput(DCBA))
+    assert undo() == 1
+    assert [current(prompt) for prompt in (first, second)].count([2]) == 1
+    assert current(again.prompt) == [2]
+    RankingReturn.objects.all().delete()
+    give_back(manager, labeller, first)
+    submit(assignment=shown(labeller), entered=RankingInput(DCBA))
+    with pytest.raises(returning.RankedMeanwhileError):
+        undo()
+
+
+def test_a_restored_ranking_whose_slot_somebody_else_has_is_surplus(
+    manager: Member, labeller: Member, add_prompt: AddPrompt
+) -> None:
+    prompt = add_prompt("One?")
+    other = join(manager.project, "other", Role.LABELLER)
+    submit(assignment=shown(labeller), entered=RankingInput(ABCD))
+    give_back(manager, labeller, prompt)
+    Assignment.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
+    assert shown(other).prompt == prompt
+    assert undo() == 1
+    assert Ranking.objects.get(is_current=True).surplus
+
+
+def test_a_return_and_its_undo_make_measurements_stale(
+    manager: Member, labeller: Member, add_prompt: AddPrompt
+) -> None:
+    prompt, project = add_prompt("One?"), manager.project
+    submit(assignment=shown(labeller), entered=RankingInput(ABCD))
+    run = TrainingRun.objects.create(project=project)
+
+    def measured_now() -> tuple[AgreementMeasurement, ReviewMeasurement]:
+        done: dict[str, Any] = {
+            "state": State.DONE,
+            "started_at": timezone.now(),
+            "finished_at": timezone.now(),
+        }
+        return (
+            AgreementMeasurement.objects.create(project=project, **done),
+            ReviewMeasurement.objects.create(project=project, run=run, **done),
+        )
+
+    def stale(agreement: AgreementMeasurement, review: ReviewMeasurement) -> tuple[bool, bool]:
+        return (
+            quality_measurement.changed_since(agreement),
+            review_measurement.changed_since(run, review),
+        )
+
+    before = measured_now()
+    assert stale(*before) == (False, False)
+    give_back(manager, labeller, prompt)
+    assert stale(*before) == (True, True)
+    between = measured_now()
+    assert stale(*between) == (False, False)
+    undo()
+    assert stale(*between) == (True, True)
+
+
 def test_managers_return_the_selected_rankings_on_the_labellers_page(
     manager: Member, reviewer: Member, labeller: Member, project: Project, add_prompt: AddPrompt
 ) -> None:
@@ -127,6 +239,15 @@ def test_managers_return_the_selected_rankings_on_the_labellers_page(
     page = client.post(f"{url}return/", {"prompt": prompt.pk}, follow=True).content.decode()
     assert "1 ranking returned to labeller." in page
     assert current(prompt) == []
+    assert sign_in(reviewer).post(undo_url(page)).status_code == 403
+    undone = client.post(undo_url(page), follow=True).content.decode()
+    assert "Undone: 1 ranking counts again." in undone
+    assert "/undo/" not in undone
+    assert current(prompt) == [1]
+    assert (
+        "has already ranked or skipped" in client.post(undo_url(page), follow=True).content.decode()
+    )
+    client.post(f"{url}return/", {"prompt": prompt.pk})
     members.remove(member=labeller)
     assert "Return the selected" not in client.get(url).content.decode()
     page = client.post(f"{url}return/", {"prompt": prompt.pk}, follow=True).content.decode()

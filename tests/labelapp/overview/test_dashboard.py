@@ -27,7 +27,9 @@ from labelapp.models import (
     Upload,
     User,
 )
+from labelapp.overview import decisions as of_decisions
 from labelapp.overview.health import health
+from labelapp.people import exclusions
 from labelapp.projects import invitations
 from labelapp.quality.results import Agreement, Alert, Figure, LabellerFigures
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
@@ -216,6 +218,22 @@ def test_an_upload_with_errors_and_a_failed_measurement_are_listed(
     ]
 
 
+def test_agreement_is_measured_again_once_much_was_ranked_since(
+    campaign: Project, labeller: Member, manager: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three rankings are from the last two days, and the measurement saw forty."""
+    began = timezone.now() - timedelta(days=1, hours=12)
+    add_measurement(campaign, figures_of(labeller), started_at=began)
+    assert decisions(manager) == {}  # three are not many
+    monkeypatch.setattr(of_decisions, "MANY_NEW", 3)
+    assert decisions(manager) == {}  # nor a fifth
+    monkeypatch.setattr(of_decisions, "MUCH_NEW", 0.07)
+    asked = {"3 rankings were made since agreement was last measured.": f"{URL}agreement/"}
+    assert decisions(manager) == asked
+    add_measurement(campaign, state=State.RUNNING, result={}, finished_at=None)
+    assert decisions(manager) == {}
+
+
 def test_a_reviewer_decides_nothing_that_managers_do(
     campaign: Project, manager: Member, reviewer: Member
 ) -> None:
@@ -267,6 +285,17 @@ def test_agreement_is_shown_with_its_interval_and_those_who_stand_out(
     page = text(manager)
     assert "Agreement 81.0 % 79.0 to 83.0 · chance 50" in page
     assert "labeller stands out 2 6 6 54 % 41.0–66.0" in page
+
+
+def test_a_labeller_who_is_left_out_is_marked_and_waits_for_no_decision(
+    campaign: Project, labeller: Member, manager: Member
+) -> None:
+    add_measurement(campaign, figures_of(labeller, RANDOM))
+    assert manager.user is not None
+    exclusions.exclude(member=labeller, by=manager.user, reason="Clicks through.")
+    page = text(manager)
+    assert "labeller left out 2 6 6" in page
+    assert "stands out" not in page
 
 
 def test_the_last_run_is_shown_with_its_verdict(

@@ -1,5 +1,6 @@
 """The page of a labeller, and what managers do there."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -196,6 +197,27 @@ def test_somebody_who_was_left_out_meanwhile_stays_so(ann: Member, manager: Memb
     exclusions.end(member=ann, by=manager.user)
     found = sign_in(manager).post(url(ann, "count-again/"), follow=True).content.decode()
     assert "count already" in found
+
+
+def test_the_page_says_that_agreement_is_being_measured(
+    project: Project, prompts: list[Prompt], labeller: Member, manager: Member
+) -> None:
+    assert "Not measured yet." in page(manager, labeller)
+    AgreementMeasurement.objects.create(project=project, state="queued")
+    assert "Agreement is being measured." in page(manager, labeller)
+
+
+def test_alerts_are_suggested_as_the_reason_to_leave_somebody_out(
+    project: Project, prompts: list[Prompt], labeller: Member, manager: Member
+) -> None:
+    measured(project)
+    stored = project.measurements.get()
+    assert labeller.pk == stored.result["people"][1]["member"]
+    said = {"kind": "chance", "badge": "near chance", "text": "Agrees in 54 % of 80 comparisons."}
+    stored.result["people"][1]["alarms"] = [said]
+    stored.save()
+    form = page(manager, labeller).split('id="leave-out"')[1]
+    assert re.search(r"<textarea[^>]*>\s*Agrees in 54 % of 80 comparisons.</textarea>", form)
 
 
 def test_figures_from_before_are_kept_while_somebody_is_left_out(

@@ -37,6 +37,7 @@ from labelapp.models import (
     PromptTag,
     Ranking,
     RankingDisagreement,
+    RankingReturn,
     Rating,
     Response,
     ReviewMeasurement,
@@ -91,10 +92,10 @@ def fill(project: Project, user: User, name: str = "") -> Member:
         ended_at=timezone.now(),
         reason=f"{name} ranks too fast",
     )
+    RankingReturn.objects.create(member=member, created_by=user, rows=[])
     MemberNote.objects.create(member=member, author=user, text=f"talked to {name}")
     PracticeResult.objects.create(member=member, prompts=3, pairs={"1": [5, 6]})
     MemberMessage.objects.create(member=member, author=user, text=f"hello {name}")
-    PromptChange.objects.create(project=project, user=user, rows=[])
     Notification.objects.create(
         project=project,
         user=user,
@@ -108,6 +109,7 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     WebhookCall.objects.create(webhook=webhook, key="comment-1", event=Event.COMMENT_MADE)
     NotificationChoice.objects.get_or_create(user=user, kind=Kind.COMMENT)
     tag = Tag.objects.create(project=project, name="hard")
+    PromptChange.objects.create(project=project, user=user, rows=[], made_tag=tag)
     for number in range(3):
         prompt = Prompt.objects.create(
             project=project, messages=[{"role": "user", "content": "?"}], content_hash=str(number)

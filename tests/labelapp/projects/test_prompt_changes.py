@@ -248,6 +248,27 @@ def test_a_tag_that_no_prompt_gets_is_not_there(three: list[Prompt], project: Pr
     assert PromptTag.objects.count() == 3
 
 
+def test_undoing_a_tag_leaves_no_empty_tag_behind(three: list[Prompt], manager: Member) -> None:
+    client = sign_in(manager)
+    change(client, three[:2], "tag", tag="odd")
+    client.post(UNDO)
+    assert not Tag.objects.exists()
+
+
+def test_undoing_a_tag_keeps_one_that_was_there_or_is_used_elsewhere(
+    three: list[Prompt], manager: Member, project: Project
+) -> None:
+    client, colleague = sign_in(manager), join(project, "colleague", Role.MANAGER)
+    Tag.objects.create(project=project, name="empty")
+    change(client, three[:2], "tag", tag="empty")
+    client.post(UNDO)
+    assert Tag.objects.get().name == "empty"
+    change(client, three[:2], "tag", tag="odd")
+    change(sign_in(colleague), three[2:], "tag", tag="odd")
+    client.post(UNDO)
+    assert PromptTag.objects.get().tag.name == "odd"
+
+
 def test_tags_are_renamed_merged_and_deleted(
     three: list[Prompt], manager: Member, reviewer: Member
 ) -> None:

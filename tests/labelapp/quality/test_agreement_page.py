@@ -231,8 +231,8 @@ def test_alerts_lead_to_the_rankings_behind_them(
 def test_the_page_says_that_it_is_older_than_a_labellers_leaving(
     ranked_twice: Project, labeller: Member, manager: Member
 ) -> None:
-    assert "somebody was left out" not in shown(ranked_twice, manager)
+    assert "rankings were left out" not in shown(ranked_twice, manager)
     assert manager.user is not None
     exclude(member=labeller, by=manager.user, reason="?")
-    assert "somebody was left out" in sign_in(manager).get(URL).content.decode()
-    assert "somebody was left out" not in shown(ranked_twice, manager)
+    assert "rankings were left out" in sign_in(manager).get(URL).content.decode()
+    assert "rankings were left out" not in shown(ranked_twice, manager)

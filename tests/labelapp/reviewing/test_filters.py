@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -214,3 +215,27 @@ def test_a_filtered_list_makes_the_same_queries_whatever_it_holds(
     queries = 18 if has_index() else 16
     with django_assert_num_queries(queries):
         browser.get(URL, query)
+
+
+@pytest.mark.parametrize("sort", ["", "margin", "agree"])
+def test_a_search_reads_an_index_in_order_where_the_database_knows_its_tables(
+    run: TrainingRun, sort: str
+) -> None:
+    """After ANALYZE, SQLite would rather sort all rows, with a search of the texts of each."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL reads the index without help")
+    prompts = Prompt.objects.bulk_create(
+        Prompt(project=run.project, content_hash=str(number), messages=[]) for number in range(500)
+    )
+    PromptAgreement.objects.bulk_create(
+        PromptAgreement(
+            run=run, prompt=prompt, comparisons=1, against=0, disagreement=0, held_out=True
+        )
+        for prompt in prompts
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        plan = filtered(run, Filter(q="blue", sort=sort))[:50].explain()
+        cursor.execute("DROP TABLE sqlite_stat1")
+    index = "agreement_widest_margin" if sort == "margin" else "agreement_worst_first"
+    assert f"USING INDEX {index}" in plan

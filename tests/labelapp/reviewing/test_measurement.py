@@ -267,11 +267,11 @@ def test_rankings_made_since_are_told(
 ) -> None:
     add_measured(run)
     browser = sign_in(manager)
-    assert "People have ranked since" not in browser.get(URL).content.decode()
+    assert "The rankings have changed since" not in browser.get(URL).content.decode()
     ann = Member.objects.create(project=run.project, name="ann")
     add_ranking(prompts[0], ann, [1, 2, 3, 4], created_at=timezone.now() + timedelta(seconds=1))
     page = browser.get(URL).content.decode()
-    assert "People have ranked since" in page
+    assert "The rankings have changed since" in page
     assert "Measure again" in page
 
 
