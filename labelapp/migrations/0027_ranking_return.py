@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labelapp', '0025_prompt_change_made_tag'),
+        ('labelapp', '0026_prompt_change_made_tag'),
     ]
 
     operations = [

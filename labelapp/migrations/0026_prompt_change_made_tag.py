@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labelapp', '0024_tasks_told'),
+        ('labelapp', '0025_training_seconds'),
     ]
 
     operations = [
