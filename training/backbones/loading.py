@@ -29,7 +29,6 @@ from training.backbones.pooling import (
     CLASSIFIER_POOLING,
     is_pooled,
     pooling_of,
-    trained_pooling,
     with_pooling,
 )
 from training.config import Pooling, TrainConfig
@@ -116,9 +115,7 @@ def _load_without_dropout(
     name: str, local: bool, wanted: Pooling
 ) -> tuple[PreTrainedModel, frozenset[str], bool]:
     """Return the model, the names of its head's and new weights, and whether the head is new."""
-    config, has_head = read_model_config(name, local)
-    if wanted == "auto" and not has_head:
-        wanted = trained_pooling(name, local)
+    config, _ = read_model_config(name, local)
     if wanted in ("cls", "mean") and hasattr(config, CLASSIFIER_POOLING):
         setattr(config, CLASSIFIER_POOLING, wanted)
     for part in _configs(config):

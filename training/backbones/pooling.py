@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -21,8 +19,6 @@ from training.backbones.pooled import PodiumPooledConfig, PodiumPooledForSequenc
 from training.config import Pooling
 from training.errors import UserError
 
-SENTENCE_TRANSFORMERS = "1_Pooling/config.json"
-"""Where the library sentence-transformers writes what a model's embeddings are read from."""
 CLASSIFIER_POOLING = "classifier_pooling"
 """The setting of models, such as ModernBERT, whose own classifier can read the mean."""
 
@@ -48,22 +44,6 @@ def pooling_of(model: PreTrainedModel) -> Pooling:
         return pooling
     own: Pooling = "last" if is_causal(model) else "cls"
     return getattr(model.config, CLASSIFIER_POOLING, own)
-
-
-def trained_pooling(name: str, local: bool) -> Pooling:
-    """Return "mean" for a model that was trained to embed texts as the mean, else "auto"."""
-    file = Path(name) / SENTENCE_TRANSFORMERS
-    if not Path(name).is_dir():
-        try:
-            file = Path(hf_hub_download(name, SENTENCE_TRANSFORMERS, local_files_only=local))
-        except (HfHubHTTPError, LocalEntryNotFoundError):
-            return "auto"
-    if not file.is_file():
-        return "auto"
-    found = _read_object(file)
-    # The second name is that of newer versions of sentence-transformers.
-    is_mean = found.get("pooling_mode_mean_tokens") or found.get("pooling_mode") == "mean"
-    return "mean" if is_mean else "auto"
 
 
 def with_pooling(

@@ -113,8 +113,8 @@ class ModelSettings:
     pooling: Pooling = model_setting(
         "auto",
         "token of a pretrained model at which the reward is read: the last, the first (cls), or the"
-        " mean of all. auto: as the model was trained, else last for a causal model and cls for an"
-        " encoder",
+        " mean of all. auto: as the architecture's own classifier does, last for a causal model and"
+        " cls for an encoder",
         words={
             "auto": "Automatic",
             "last": "Last token",

@@ -84,22 +84,6 @@ def test_an_encoder_reads_its_first_token_by_itself(bert):
     assert pooling_of(create(bert).model) == "cls"
 
 
-@pytest.mark.parametrize(
-    ("written", "read"),
-    [
-        ({"pooling_mode_mean_tokens": True}, "mean"),
-        ({"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}, "cls"),
-        ({"pooling_mode": "mean"}, "mean"),
-        ({"pooling_mode": "cls"}, "cls"),
-    ],
-)
-def test_a_model_trained_to_embed_texts_as_the_mean_reads_the_mean(bert, written, read):
-    (bert / "1_Pooling").mkdir()
-    (bert / "1_Pooling" / "config.json").write_text(json.dumps(written))
-    assert pooling_of(create(bert).model) == read
-    assert pooling_of(create(bert, "cls").model) == "cls"
-
-
 def test_modernbert_reads_the_mean_with_its_own_classifier(tmp_path):
     sizes = ENCODER | BERT_IDS | {"local_attention": 8}
     save_folder(tmp_path / "base", AutoModelForMaskedLM, ModernBertConfig, sizes)
@@ -149,10 +133,3 @@ def test_a_run_with_the_mean_is_saved_with_its_code(rankings_file, tmp_path):
     manifest = json.loads((run / "manifest.json").read_text())
     assert (manifest["pooling"], manifest["own_code"]) == ("mean", True)
     assert "trust_remote_code=True" in (run / "model" / "README.md").read_text()
-
-
-def test_a_pooling_file_that_holds_no_object_is_refused(bert):
-    (bert / "1_Pooling").mkdir()
-    (bert / "1_Pooling" / "config.json").write_text("[]")
-    with pytest.raises(UserError, match=r"config\.json does not hold a JSON object"):
-        create(bert)
