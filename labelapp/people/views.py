@@ -15,7 +15,7 @@ from labelapp.labelling import returning
 from labelapp.models import Member, MemberMessage, MemberNote, Role
 from labelapp.people import exclusions, page, records
 from labelapp.people.forms import ExclusionForm, TextForm
-from labelapp.projects import prompts
+from labelapp.projects import prompt_queue
 from labelapp.projects.assignees import waiting_for
 from labelapp.projects.forms.prompts import selected_prompts
 from labelapp.quality import measurement, tasks
@@ -118,7 +118,7 @@ def ask_again(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     if selected == []:
         messages.error(request, _("Select at least one ranking."))
         return back(person)
-    number = prompts.ask_again(prompts=asked)
+    number = prompt_queue.ask_again(prompts=asked)
     return back(person, asked=page.sign_asked(person, number, selected))
 
 
@@ -137,7 +137,7 @@ def stop_asking(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     asked = page.ranked_prompts(person)
     if selected is not None:
         asked = asked.filter(pk__in=selected)
-    number = prompts.stop_asking(prompts=asked)
+    number = prompt_queue.stop_asking(prompts=asked)
     undone = ngettext(
         "Undone: %(number)s prompt will not be ranked once more.",
         "Undone: %(number)s prompts will not be ranked once more.",

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -34,6 +32,7 @@ from training.serving.dialects import (
     classify_request,
 )
 from training.serving.items import Encoded, Scored
+from training.serving.json_http import RefusedError, in_a_sentence, json_answer, read_json, refusal
 from training.serving.metrics import Metrics
 from training.serving.nemo_gym import NemoGymRequest
 from training.serving.registry import NotFoundError, Wanted
@@ -84,15 +83,6 @@ class Settings:
     """True if a response that was cut has a valid reward."""
     invalid_reward: float | None = None
     """Reward of responses without a valid one, in dialects that cannot say so."""
-
-
-class RefusedError(Exception):
-    """Raised for a request that cannot be answered; the message says what to do."""
-
-    def __init__(self, status: int, message: str, **headers: str) -> None:
-        self.status = status
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        super().__init__(message)
 
 
 def hash_token(token: str) -> bytes:
@@ -321,47 +311,3 @@ def wanted_by(which: str | None, request: HttpRequest) -> Wanted | None:
     if which is None:
         return None
     return Wanted(request.path_params["project"], request.path_params.get("number") or which)
-
-
-def refusal(status: int, message: str, headers: dict[str, str]) -> Response:
-    """Return an error in the form that OpenAI's, vLLM's and SGLang's clients read."""
-    error = {"message": message, "type": "invalid_request_error", "code": status}
-    return json_answer({"error": error}, status, headers)
-
-
-def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a value as JSON in ASCII, which can carry half a surrogate pair back."""
-    content = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return Response(content, status, headers, media_type="application/json")
-
-
-def read_json(body: bytes) -> Any:
-    """Return the value of a JSON text. Raises RefusedError."""
-    try:
-        return json.loads(body, parse_constant=refuse_constant, parse_float=finite)
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(400, "the request is not valid JSON") from error
-
-
-def finite(text: str) -> float:
-    """Return a number. Raises ValueError for one that is too large for JSON to carry back."""
-    if math.isinf(value := float(text)):
-        raise ValueError(f"{text} is too large")
-    return value
-
-
-def refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def in_a_sentence(error: ValidationError, kind: type[Request]) -> str:
-    """Return the first of pydantic's errors, with what its key must have."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    if not first["loc"]:
-        return first["msg"].removeprefix("Value error, ").replace("Input", "the request")
-    key = str(first["loc"][0])
-    field = kind.model_fields.get(key)
-    if field is None or field.description is None:
-        return f"{key}: {first['msg']}"
-    missing = " is missing:" if first["type"] == "missing" else " must be"
-    return f"{key}{missing} {field.description}"

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from labelapp.models import MAX_TAG, MIN_RESPONSES, Project, Prompt, User
-from labelapp.projects import assignees, prompt_changes, prompts, tags
+from labelapp.projects import assignees, prompt_changes, prompt_queue, tags
 
 MAX_PRIORITY = 1_000_000
 MAX_RANKINGS = 100  # of one prompt
@@ -145,11 +145,11 @@ class ActionForm(forms.Form):
         given, some = self.cleaned_data, self.prompts
         act: str = given["act"]
         if act == "priority":
-            return prompts.set_priority(prompts=some, priority=given["priority"])
+            return prompt_queue.set_priority(prompts=some, priority=given["priority"])
         if act == "wanted":
-            return prompts.want(prompts=some, wanted=given["wanted"])
+            return prompt_queue.want(prompts=some, wanted=given["wanted"])
         if act == "again":
-            return prompts.ask_again(prompts=some)
+            return prompt_queue.ask_again(prompts=some)
         if act == "assign":
             return assignees.assign(
                 project=self.project,
@@ -164,7 +164,7 @@ class ActionForm(forms.Form):
             return tags.tag(project=self.project, prompts=some, name=given["tag"])
         if act == "untag":
             return tags.untag(project=self.project, prompts=some, name=given["tag"])
-        return prompts.remove_from_queue(prompts=some)
+        return prompt_queue.remove_from_queue(prompts=some)
 
     # ---- what was done ----
 

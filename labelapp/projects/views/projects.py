@@ -17,8 +17,9 @@ from labelapp.models import Member, Project, Role
 from labelapp.projects import archiving, deletion, duplication, overview, tasks
 from labelapp.projects.creation import SlugTakenError
 from labelapp.projects.forms.confirm import ConfirmForm
-from labelapp.projects.forms.projects import SLUG_TAKEN, DuplicateForm, SettingsForm
-from labelapp.projects.prompts import queued, set_rankings_wanted
+from labelapp.projects.forms.new_project import SLUG_TAKEN, DuplicateForm
+from labelapp.projects.forms.projects import SettingsForm
+from labelapp.projects.prompt_queue import queued, set_rankings_wanted
 from labelapp.rendering.texts import render_text
 from labelapp.web.access import (
     may_create_projects,

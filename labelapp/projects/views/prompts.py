@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.labelling import controls
 from labelapp.labelling.blinding import giveaways
 from labelapp.models import Assignment, Member, Project, Prompt, PromptAgreement, Ranking, Role, Tag
-from labelapp.projects import prompt_changes, prompts, tags
+from labelapp.projects import prompt_changes, prompt_history, prompt_queue, prompts, tags
 from labelapp.projects.assignees import assignable
 from labelapp.projects.forms.prompts import (
     SHARES,
@@ -173,7 +173,9 @@ def wanted(request: HttpRequest, member: Member) -> HttpResponse:
     form = WantedForm(request.POST)
     if not form.is_valid():
         return list_response(request, member, problems=problems(form), wanted=form)
-    number = prompts.set_rankings_wanted(project=member.project, wanted=form.cleaned_data["wanted"])
+    number = prompt_queue.set_rankings_wanted(
+        project=member.project, wanted=form.cleaned_data["wanted"]
+    )
     changed = ngettext("%(number)s prompt changed.", "%(number)s prompts changed.", number)
     messages.success(request, changed % {"number": number})
     return redirect("prompts", member.project.slug)
@@ -182,7 +184,7 @@ def wanted(request: HttpRequest, member: Member) -> HttpResponse:
 def detail_response(
     request: HttpRequest, member: Member, prompt: Prompt, **extra: Any
 ) -> HttpResponse:
-    history = prompts.history(prompt)
+    history = prompt_history.history(prompt)
     chat, texts = render_prompt(
         prompt.messages, [response.text for _, response in history.responses]
     )
@@ -279,7 +281,7 @@ def take_back(request: HttpRequest, member: Member, pk: int, task: int) -> HttpR
         prompt__project=member.project,
     )
     name = {"name": assignment.member.name}
-    if prompts.take_back(assignment=assignment):
+    if prompt_queue.take_back(assignment=assignment):
         messages.success(request, _("The prompt was taken back from %(name)s.") % name)
     else:
         messages.error(request, _("%(name)s no longer has this prompt.") % name)

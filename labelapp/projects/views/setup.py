@@ -20,7 +20,7 @@ from labelapp.models import Member, Project, Role, SetupStep
 from labelapp.projects import colleagues, creation, guideline_templates, invitations
 from labelapp.projects.forms.colleagues import ColleaguesForm
 from labelapp.projects.forms.invitations import InvitationForm
-from labelapp.projects.forms.projects import SLUG_TAKEN, GuidelinesForm, NewProjectForm
+from labelapp.projects.forms.new_project import SLUG_TAKEN, GuidelinesForm, NewProjectForm
 from labelapp.projects.views.invitations import link
 from labelapp.projects.views.projects import preview_of
 from labelapp.web.access import member_view, require_creator, signed_in

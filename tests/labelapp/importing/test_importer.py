@@ -12,15 +12,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from labelapp.importing import importer
-from labelapp.importing.importer import batches
+from labelapp.importing.batches import batches
 from labelapp.models import MAX_RESPONSES, Member, Placement, Project, Prompt, Ranking, Response
-from training.formats.ranking_file import (
-    MAX_RANKED,
-    BadLine,
-    FileResponse,
-    Line,
-)
+from training.formats.ranking_file import MAX_RANKED, BadLine, FileResponse, Line
 from training.rankings import UNRANKED
 
 FOUR = ("a", "b", "c", "d")
@@ -445,7 +439,7 @@ def test_more_than_nine_responses_may_wait_for_labellers(project: Project, write
 
 
 def test_many_large_lines_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importer, "BATCH_CHARACTERS", 100)
+    monkeypatch.setattr("labelapp.importing.batches.BATCH_CHARACTERS", 100)
     responses = [FileResponse("a", "x" * 60)]
     lines = [Line(number, [], responses) for number in range(5)]
     bad = BadLine(9, "is bad")
