@@ -11,15 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labelapp.reviewing.davidson import (
-    Fit,
-    Floats,
-    Integers,
-    Outcomes,
-    design,
-    expected_wins,
-    fit,
-)
+from labelapp.reviewing.davidson import Fit, Floats, Integers, Outcomes, design, expected_wins, fit
 from labelapp.reviewing.majority import votes
 from labelapp.reviewing.records import ScoredPrompt, ScoredResponse
 from labelapp.reviewing.resampling import estimates, group_means, prompt_weights

@@ -12,13 +12,7 @@ from django.views.decorators.http import require_http_methods
 from labelapp.labelling.practice.builtin import BUILTIN
 from labelapp.labelling.practice.own_prompts import MOST, choose, gold_prompts
 from labelapp.labelling.practice.tasks import gold_rankings
-from labelapp.models import (
-    Member,
-    Placement,
-    PracticePrompt,
-    Ranking,
-    Role,
-)
+from labelapp.models import Member, Placement, PracticePrompt, Ranking, Role
 from labelapp.web.access import member_view
 
 MAX_REASON = 1000  # characters

@@ -184,26 +184,6 @@ class SettingsForm(VersionedForm, forms.ModelForm):
         # A custom list starts with the InstructGPT flags: editing is easier than starting empty.
         self.initial["flag_names"] = "\n".join(flags or INSTRUCTGPT_FLAGS)
 
-    def clean_gold_share(self) -> int:
-        return self.posted_or_present("gold_share")
-
-    def clean_repeat_share(self) -> int:
-        return self.posted_or_present("repeat_share")
-
-    def clean_repeat_after_days(self) -> int:
-        return self.posted_or_present("repeat_after_days")
-
-    def clean_rank_top(self) -> int:
-        return self.posted_or_present("rank_top")
-
-    def clean_daily_target(self) -> int:
-        return self.posted_or_present("daily_target")
-
-    def posted_or_present(self, name: str) -> int:
-        """Return the number posted for a field, or its present value if none was posted."""
-        number = self.cleaned_data[name]
-        return int(getattr(self.instance, name) if number is None else number)
-
     def clean_rating_scale(self) -> int:
         scale = self.cleaned_data["rating_scale"]
         return self.instance.rating_scale if scale == "" else int(scale)
@@ -218,6 +198,9 @@ class SettingsForm(VersionedForm, forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        for name in UNCHANGED_IF_MISSING:
+            if name in cleaned and cleaned[name] is None:
+                cleaned[name] = getattr(self.instance, name)
         choice = cleaned.get("flag_choice")
         if choice == OWN and "flag_names" in cleaned:
             self.instance.flags = cleaned["flag_names"]

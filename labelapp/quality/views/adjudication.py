@@ -12,11 +12,7 @@ from labelapp.labelling.forms import RankingForm, posted_uuid
 from labelapp.models import Member, Origin, Prompt, Ranking
 from labelapp.quality import adjudication
 from labelapp.quality.side_by_side import side_by_side
-from labelapp.quality.views.disagreements import (
-    back_to_prompt,
-    detail_response,
-    to_prompt,
-)
+from labelapp.quality.views.disagreements import back_to_prompt, detail_response, to_prompt
 from labelapp.web.access import REVIEWERS, member_view, require_member
 
 

@@ -21,13 +21,7 @@ from labelapp.runs.grids.grid_page import progress_context
 from labelapp.runs.grids.grid_results import varied_in_words
 from labelapp.runs.starting.start_page import checked, form_context
 from labelapp.runs.words import rounded
-from labelapp.web.access import (
-    REVIEWERS,
-    member_view,
-    signed_in,
-    trainer_view,
-    when_archived,
-)
+from labelapp.web.access import REVIEWERS, member_view, signed_in, trainer_view, when_archived
 
 
 def get_grid(member: Member, pk: int) -> Grid:
