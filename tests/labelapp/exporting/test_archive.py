@@ -25,7 +25,7 @@ from labelapp.models import (
 )
 from labelapp.projects import prompt_queue
 from tests.conftest import AddPrompt, AddRanking
-from tests.labelapp.exporting.archived import Asked, build, held, numbers, projects
+from tests.labelapp.exporting.archived import Asked, build, numbers, projects
 from tests.labelapp.exporting.exported import (
     NOON,
     archive,
@@ -36,6 +36,7 @@ from tests.labelapp.exporting.exported import (
     needed,
     verdict,
 )
+from tests.labelapp.exporting.lasting import held
 from tests.labelapp.labelling.acting import claim, reopen, skip, submit
 from training.formats.archive_keys import CONTROLS, ORIGINS, SKIP_REASONS
 from training.formats.ranking_file import open_ranking_file

@@ -1,23 +1,11 @@
 """Leases that a manager ends, people who are removed, and undone rankings: nothing is lost."""
 
-import pytest
-
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Assignment, Member, Project, Role
+from labelapp.models import Assignment, Member
 from labelapp.projects import members, prompt_queue
-from tests.conftest import AddPrompt, join
+from tests.conftest import AddPrompt
 from tests.labelapp.labelling.acting import ABCD, expire, reopen, submit, task
-
-
-@pytest.fixture
-def ann(project: Project) -> Member:
-    return join(project, "ann", Role.LABELLER)
-
-
-@pytest.fixture
-def bob(project: Project) -> Member:
-    return join(project, "bob", Role.LABELLER)
 
 
 def test_what_was_taken_back_is_not_got_again_by_the_page_that_still_shows_it(
