@@ -63,10 +63,6 @@ def made(name: str, path: Path) -> Path:
     return path
 
 
-def data_dir() -> Path:
-    return made("DATA_DIR", BASE_DIR / (os.environ.get("DATA_DIR") or "var"))
-
-
 def secret_key(folder: Path) -> str:
     """Return SECRET_KEY, or the key that the first start generates in DATA_DIR (mode 0600)."""
     if key := os.environ.get("SECRET_KEY"):
@@ -139,7 +135,7 @@ def runs_dir() -> Path | None:
     return made("RUNS_DIR", path)
 
 
-DATA_DIR = data_dir()
+DATA_DIR = made("DATA_DIR", BASE_DIR / (os.environ.get("DATA_DIR") or "var"))
 RUNS_DIR = runs_dir()
 SECRET_KEY = secret_key(DATA_DIR)
 DEBUG = switch("DEBUG")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from django.db import transaction
 from django.utils import timezone
@@ -51,24 +52,19 @@ def batches(lines: Iterable[Line | BadLine]) -> Iterator[list[Line | BadLine]]:
         yield batch
 
 
+@dataclass
 class Importer:
     """Writes batches of lines to `staging`, and holds the state that batches share."""
 
-    def __init__(
-        self,
-        project: Project,
-        staging: Project,
-        report: Callable[[BadLine], None],
-        rankings: bool,
-        labeller: str,
-    ) -> None:
-        self.project = project
-        self.staging = staging
-        self.report = report
-        self.rankings = rankings
-        self.labeller = labeller
+    project: Project
+    staging: Project
+    report: Callable[[BadLine], None]
+    rankings: bool
+    labeller: str
+
+    def __post_init__(self) -> None:
         self.summary = Summary()
-        self.people = People(project, staging)
+        self.people = People(self.project, self.staging)
         # Of the batch:
         self.prompts: dict[int, str] = {}  # rows and the content hashes that they have, also staged
         self.new_prompts: set[int] = set()

@@ -89,26 +89,22 @@ def queue_filled(project: Project, responses: int) -> int:
     return queued
 
 
+@dataclass
 class ModelSampling:
     """Sends jobs to one model, several at a time, and stores the responses."""
 
-    def __init__(
-        self,
-        project: Project,
-        settings: Settings,
-        running: Sampler,
-        done: Sampled,
-        progress: Callable[[int], object],
-        model: str,
-    ) -> None:
-        sources = [settings.source(one) for one in settings.variants if one[0] == model]
-        stored = Response.objects.filter(prompt__project=project, source__in=sources)
-        self.project = project
-        self.settings = settings
-        self.running = running
-        self.done = done
-        self.progress = progress
-        self.waiting: dict[float, deque[Job]] = {t: deque() for t in settings.temperatures}
+    project: Project
+    settings: Settings
+    running: Sampler
+    done: Sampled
+    progress: Callable[[int], object]
+    model: str
+
+    def __post_init__(self) -> None:
+        variants = self.settings.variants
+        sources = [self.settings.source(one) for one in variants if one[0] == self.model]
+        stored = Response.objects.filter(prompt__project=self.project, source__in=sources)
+        self.waiting: dict[float, deque[Job]] = {t: deque() for t in self.settings.temperatures}
         self.pending: dict[int, list[Job]] = {}
         self.refused: set[int] = set()  # prompts
         self.answered = stored.exists()

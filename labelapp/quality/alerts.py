@@ -81,6 +81,11 @@ def add_alerts(alerts: defaultdict[int, list[Alert]], new: MemberAlerts) -> set[
     return members
 
 
+def figures(of: Share, value: float, **more: float) -> dict[str, float]:
+    """Return the figures that an alert names: a value of a share, its comparisons, and more."""
+    return {"share": value, "comparisons": round(of.whole), **more}
+
+
 # ---- speed ----
 
 
@@ -159,11 +164,7 @@ def place_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts
 def first_or_last_alert(own: Share, others: Share | None) -> Alert:
     is_first = own.value > 0.5
     badge, alone, compared = FIRST if is_first else LAST
-    values = {
-        "share": own.value if is_first else 1 - own.value,
-        "comparisons": round(own.whole),
-        "expected": 0.5,
-    }
+    values = figures(own, own.value if is_first else 1 - own.value, expected=0.5)
     if others is None:
         return Alert("place", badge, alone, values)
     values["others"] = others.value if is_first else 1 - others.value
@@ -195,11 +196,7 @@ def tie_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
     for member, share, others, z in compare_with_others(stats, "ties", excluded):
         least = share.value - share.margin(z)
         if others is not None and least > max(TIES, others.value + TIES_MARGIN):
-            values = {
-                "share": share.value,
-                "comparisons": round(share.whole),
-                "others": others.value,
-            }
+            values = figures(share, share.value, others=others.value)
             yield member, Alert("ties", gettext_noop("Ties nearly everything"), TIED, values)
 
 
@@ -214,11 +211,7 @@ def length_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlert
             (SHORTER, 1 - share.value, 1 - others.value),
         ):
             if value > LENGTH and value - others_value > margin:
-                values = {
-                    "share": value,
-                    "comparisons": round(share.whole),
-                    "others": others_value,
-                }
+                values = figures(share, value, others=others_value)
                 yield member, Alert("length", badge, text, values)
 
 
@@ -236,12 +229,7 @@ def chance_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlert
         agreed, pairs = stats.agreed_with.between(other_members, other_members)
         others = pooled and rescale(pooled, agreed / 2, pairs / 2)
         if with_others and others and is_near_chance(with_others, others, required_z(len(own))):
-            values = {
-                "share": with_others.value,
-                "comparisons": round(with_others.whole),
-                "others": others.value,
-                "chance": 0.5,
-            }
+            values = figures(with_others, with_others.value, others=others.value, chance=0.5)
             yield member, Alert("chance", gettext_noop("Agrees as if by chance"), CHANCE, values)
 
 
@@ -261,12 +249,7 @@ def control_alerts(
     badge, alone, compared = words
     for member, share, others, z in compare_with_others(stats, kind, excluded, MIN_CHECKED):
         if is_near_chance(share, others, z):
-            values = {
-                "share": share.value,
-                "comparisons": round(share.whole),
-                "prompts": share.prompts,
-                "chance": 0.5,
-            }
+            values = figures(share, share.value, prompts=share.prompts, chance=0.5)
             if others is None:
                 yield member, Alert(kind, badge, alone, values)
             else:

@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.labelling import controls
@@ -100,8 +99,6 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
     chosen = PromptFilter.of(request.GET)
     page = prompts.page(project=project, chosen=chosen, after=after)
     context = {
-        "member": member,
-        "project": project,
         "page": page,
         "states": [(state, name, chosen.query(show=state)) for state, name in STATES.items()],
         "columns": [(name, title, chosen.sorted_by(name)) for name, title in COLUMNS],
@@ -130,7 +127,6 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     require_manager_to_post(request, member)
@@ -189,8 +185,6 @@ def detail_response(
         prompt.messages, [response.text for _, response in history.responses]
     )
     context = {
-        "member": member,
-        "project": member.project,
         "prompt": prompt,
         "history": history,
         "prompt_messages": chat,
@@ -216,7 +210,6 @@ def detail_response(
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     require_manager_to_post(request, member)
@@ -235,7 +228,6 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def texts(request: HttpRequest, member: Member, pk: int) -> JsonResponse:
     """Return the texts of a prompt as they were written."""
@@ -289,7 +281,6 @@ def take_back(request: HttpRequest, member: Member, pk: int, task: int) -> HttpR
 
 
 @require_safe
-@never_cache
 @member_view(Role.MANAGER)
 def list_tags(request: HttpRequest, member: Member) -> HttpResponse:
     """Show the project's tags, to rename and delete them."""
@@ -298,8 +289,6 @@ def list_tags(request: HttpRequest, member: Member) -> HttpResponse:
 
 def tags_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
     context = {
-        "member": member,
-        "project": member.project,
         "tags": member.project.tags.annotate(number=Count("prompt_tags")),
     }
     status = 422 if extra.get("problems") else 200

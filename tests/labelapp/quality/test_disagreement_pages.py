@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from labelapp.models import Member, Project, Prompt, Ranking, User
-from labelapp.quality import disagreements
+from labelapp.quality import disagreement_list
 from labelapp.quality.side_by_side import side_by_side
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.quality.disputed import FIRST, URL, adjudicated, record
@@ -37,14 +37,14 @@ def test_the_list_tells_what_is_adjudicated_from_what_is_not(
 def test_the_list_goes_on_where_a_page_ends(
     disputed: list[Prompt], project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disagreements, "PAGE_SIZE", 1)
-    first = disagreements.page(project=project)
-    second = disagreements.page(project=project, after=first.next)
+    monkeypatch.setattr(disagreement_list, "PAGE_SIZE", 1)
+    first = disagreement_list.page(project=project)
+    second = disagreement_list.page(project=project, after=first.next)
     seen = [row.disagreement.prompt_id for page in (first, second) for row in page.rows]
     assert seen == [disputed[0].pk, disputed[1].pk]
     assert second.next == ""
     for nonsense in ("x", "1", "1.0.3", "9" * 400 + ".1.1", "1.2.99999999999999999999"):
-        assert disagreements.page(project=project, after=nonsense).rows == first.rows
+        assert disagreement_list.page(project=project, after=nonsense).rows == first.rows
 
 
 def test_previous_and_next_follow_the_list(disputed: list[Prompt], reviewer: Member) -> None:
