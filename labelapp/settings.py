@@ -40,8 +40,9 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
-def whole_number(name: str, text: str, least: int = 1) -> int:
+def whole_number(name: str, default: int, least: int = 1) -> int:
     """Return the value of an integer variable that is at least `least`."""
+    text = os.environ.get(name) or str(default)
     if not text.isascii() or not text.isdecimal() or int(text) < least:
         stop(f"{name}={text!r} is not a whole number of {least} or more")
     return int(text)
@@ -53,13 +54,12 @@ def without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def data_dir() -> Path:
-    path = Path(os.environ.get("DATA_DIR") or "var")
-    path = path if path.is_absolute() else BASE_DIR / path
+def made(name: str, path: Path) -> Path:
+    """Create the folder of a variable, and return it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        stop(f"DATA_DIR={path} cannot be created: {error.strerror}")
+        stop(f"{name}={path} cannot be created: {error.strerror}")
     return path
 
 
@@ -74,12 +74,12 @@ def secret_key(folder: Path) -> str:
         if not path.exists():
             # mkstemp creates files with mode 0600. The link makes the complete key appear at once;
             # if several processes start together, all use the first key.
-            handle, made = tempfile.mkstemp(dir=folder)
+            handle, new = tempfile.mkstemp(dir=folder)
             with os.fdopen(handle, "w") as file:
                 file.write(secrets.token_urlsafe(64))
             with suppress(FileExistsError):
-                os.link(made, path)
-            os.unlink(made)
+                os.link(new, path)
+            os.unlink(new)
         key = path.read_text().strip()
     except OSError as error:
         stop(f"no SECRET_KEY, and {path} cannot be created or read: {error.strerror}")
@@ -132,20 +132,16 @@ def runs_dir() -> Path | None:
     path = Path(given)
     if not path.is_absolute():
         stop(f"RUNS_DIR={path} is not an absolute path; every machine needs the same folder")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        stop(f"RUNS_DIR={path} cannot be created: {error.strerror}")
-    return path
+    return made("RUNS_DIR", path)
 
 
-DATA_DIR = data_dir()
+DATA_DIR = made("DATA_DIR", BASE_DIR / (os.environ.get("DATA_DIR") or "var"))
 RUNS_DIR = runs_dir()
 SECRET_KEY = secret_key(DATA_DIR)
 DEBUG = switch("DEBUG")
 ALLOWED_HOSTS = words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 HTTPS = switch("HTTPS")
-PROXIES = whole_number("PROXIES", os.environ.get("PROXIES") or "0", least=0)
+PROXIES = whole_number("PROXIES", 0, least=0)
 
 INSTALLED_APPS = [
     "labelapp",
@@ -224,9 +220,7 @@ AUTHENTICATION_BACKENDS = [
 ]
 AUTH_USER_MODEL = "labelapp.User"
 # Of new passwords; those that people have already go on working.
-PASSWORD_LENGTH = whole_number(
-    "MIN_PASSWORD_LENGTH", os.environ.get("MIN_PASSWORD_LENGTH") or "12", least=8
-)
+PASSWORD_LENGTH = whole_number("MIN_PASSWORD_LENGTH", 12, least=8)
 AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
     for name, options in {
@@ -252,7 +246,7 @@ TIME_ZONE = "UTC"
 
 # Mail: the task worker sends it (labelapp/notifications/outbox.py). Without a host there is none.
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "").strip()
-EMAIL_PORT = whole_number("EMAIL_PORT", os.environ.get("EMAIL_PORT") or "587")
+EMAIL_PORT = whole_number("EMAIL_PORT", 587)
 EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = switch("EMAIL_USE_TLS")
@@ -284,9 +278,7 @@ REWARD_SERVER_URL = os.environ.get("REWARD_SERVER_URL", "").rstrip("/")
 REWARD_SERVER_TOKEN = (*words("REWARD_SERVER_TOKEN", ""), "")[0]
 
 # Only the upload page accepts files (labelapp/importing/views.py), up to this size.
-MAX_UPLOAD_BYTES = 2**20 * whole_number(
-    "MAX_UPLOAD_MIB", os.environ.get("MAX_UPLOAD_MIB") or "2048"
-)
+MAX_UPLOAD_BYTES = 2**20 * whole_number("MAX_UPLOAD_MIB", 2048)
 FILE_UPLOAD_HANDLERS = ["labelapp.importing.upload_handler.NoFiles"]
 
 STATIC_URL = "static/"
@@ -312,9 +304,7 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
-SESSION_IDLE_SECONDS = 3600 * whole_number(
-    "SESSION_IDLE_HOURS", os.environ.get("SESSION_IDLE_HOURS") or "72", least=0
-)
+SESSION_IDLE_SECONDS = 3600 * whole_number("SESSION_IDLE_HOURS", 72, least=0)
 
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -49,7 +49,7 @@ def test_every_environment_variable_is_documented_and_read() -> None:
     page = read("docs/configuration.md")
     named = set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
     source = read("labelapp/settings.py")
-    used = set(re.findall(r'(?:environ\.get|switch|words)\(\s*"([A-Z_]+)"', source))
+    used = set(re.findall(r'(?:environ\.get|switch|words|whole_number)\(\s*"([A-Z_]+)"', source))
     assert named == used
 
 

@@ -10,8 +10,8 @@ from django.db import transaction
 
 from labelapp.exporting.formats import format_moment
 from labelapp.models import ALTOGETHER, Exclusion, Member, Project, Role
-from training.formats.archive_keys import (
-    MAX_NAME,
+from training.formats.archive_keys import MAX_NAME
+from training.formats.checked_values import (
     moment,
     objects,
     one_of,

@@ -5,7 +5,6 @@ from typing import Any
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.exporting import exports, tasks
@@ -18,8 +17,6 @@ from labelapp.web.access import signed_in, trainer_view, when_archived
 def prepared_context(member: Member) -> dict[str, Any]:
     listed = exports.listed(member.project)
     return {
-        "member": member,
-        "project": member.project,
         "exports": listed,
         "is_active": any(export.is_active for export in listed),
         "kept": exports.KEPT,
@@ -27,7 +24,6 @@ def prepared_context(member: Member) -> dict[str, Any]:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @trainer_view
 @when_archived
 def index(request: HttpRequest, member: Member) -> HttpResponse:
@@ -49,7 +45,6 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @trainer_view
 def prepared(request: HttpRequest, member: Member) -> HttpResponse:
     """Return the list of files, which refreshes itself while one is being written."""
@@ -57,7 +52,6 @@ def prepared(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @trainer_view
 def file(request: HttpRequest, member: Member, pk: int) -> HttpResponseBase:
     export = get_object_or_404(Export, pk=pk, project=member.project, state=State.DONE)

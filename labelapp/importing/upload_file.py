@@ -11,11 +11,7 @@ from django.utils.translation import gettext_noop
 
 from labelapp.jobs import files
 from labelapp.models import Upload
-from training.formats.lines import (
-    PREDICATE,
-    AmbiguousError,
-    UnknownColumnsError,
-)
+from training.formats.lines import PREDICATE, AmbiguousError, UnknownColumnsError
 from training.formats.opening import BeginningOnlyError, EncodingError, open_file
 from training.formats.ranking_file import (
     BadLine,

@@ -36,17 +36,8 @@ from labelapp.jobs import files, jobs
 from labelapp.jobs.files import Advance
 from labelapp.jobs.jobs import Enqueue, FailedError, StoppedError
 from labelapp.models import Project, State, Upload, User
-from training.formats.lines import (
-    AmbiguousError,
-    MissingColumnError,
-)
-from training.formats.ranking_file import (
-    BadLine,
-    Limits,
-    Line,
-    RankingFile,
-    RankingFileError,
-)
+from training.formats.lines import AmbiguousError, MissingColumnError
+from training.formats.ranking_file import BadLine, Limits, Line, RankingFile, RankingFileError
 from training.formats.reading import Reading, sentences
 
 KEPT_FOR = timedelta(days=14)  # files of unfinished uploads

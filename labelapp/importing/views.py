@@ -8,7 +8,6 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -26,8 +25,6 @@ def index_response(request: PageRequest, member: Member, form: UploadForm) -> Ht
     files.mark_lost(member.project.uploads.all())
     listed = member.project.uploads.select_related("created_by")
     context = {
-        "member": member,
-        "project": member.project,
         "form": form,
         "uploads": Paginator(listed, PAGE_SIZE).get_page(request.GET.get("page")),
         "most": settings.MAX_UPLOAD_BYTES,
@@ -40,7 +37,6 @@ def index_response(request: PageRequest, member: Member, form: UploadForm) -> Ht
 # The CSRF check reads the whole file, so it runs after the check of the sender's role.
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(Role.MANAGER)
 def index(request: PageRequest, member: Member) -> HttpResponse:
     request.upload_handlers = [upload_handler.DiskUploadHandler(request)]
@@ -73,11 +69,9 @@ def upload_of(member: Member, pk: int) -> Upload:
     return upload
 
 
-def upload_context(request: PageRequest, member: Member, upload: Upload) -> dict[str, Any]:
+def upload_context(request: PageRequest, upload: Upload) -> dict[str, Any]:
     files.read_progress(upload)
     context = {
-        "member": member,
-        "project": member.project,
         "upload": upload,
         "good_lines": uploads.count_good_lines(upload),
         "how_read": uploads.how_read(upload),
@@ -96,14 +90,13 @@ def upload_context(request: PageRequest, member: Member, upload: Upload) -> dict
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(Role.MANAGER)
 def detail(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     files.mark_lost(member.project.uploads.all())
     upload = upload_of(member, pk)
     if request.method == "POST":
         return set_reading(request, member, upload)
-    context = upload_context(request, member, upload)
+    context = upload_context(request, upload)
     return render(request, "importing/detail.html", context)
 
 
@@ -115,14 +108,14 @@ def set_reading(request: PageRequest, member: Member, upload: Upload) -> HttpRes
     if not form.is_valid():
         preview = upload_file.preview(upload)
         shown = ReadingForm(upload=upload, preview=preview, data=request.POST)
-        context = upload_context(request, member, upload) | {"form": shown}
+        context = upload_context(request, upload) | {"form": shown}
         return render(request, template, context, status=422)
     uploads.set_format(upload=upload, options=form.options)
     uploads.forget_missing_columns(upload)
     if "import" in request.POST:
         return start(request, member, upload)
     if fragment:
-        return render(request, template, upload_context(request, member, upload))
+        return render(request, template, upload_context(request, upload))
     return redirect("upload", member.project.slug, upload.pk)
 
 
@@ -131,7 +124,7 @@ def start(request: PageRequest, member: Member, upload: Upload) -> HttpResponse:
     try:
         uploads.start(upload=upload, enqueue=tasks.import_upload.enqueue, skip_bad_lines=skip)
     except uploads.CannotImportError as error:
-        context = upload_context(request, member, upload) | {"refused": str(error)}
+        context = upload_context(request, upload) | {"refused": str(error)}
         return render(request, "importing/detail.html", context, status=422)
     return redirect("upload", member.project.slug, upload.pk)
 
@@ -153,11 +146,10 @@ def back_to_preview(request: PageRequest, member: Member, pk: int) -> HttpRespon
 
 
 @require_safe
-@never_cache
 @member_view(Role.MANAGER)
 def progress(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     files.mark_lost(member.project.uploads.all())
-    context = upload_context(request, member, upload_of(member, pk))
+    context = upload_context(request, upload_of(member, pk))
     return render(request, "importing/_state.html", context)
 
 
@@ -179,7 +171,6 @@ def discard(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @member_view(Role.MANAGER)
 def bad_lines_csv(request: PageRequest, member: Member, pk: int) -> HttpResponseBase:
     """Download every bad line with its reason as CSV."""

@@ -84,21 +84,17 @@ def beating(transfer: FileTransfer) -> Iterator[Advance]:
     The block gets a function to call with the amount done, which raises StoppedError if the job
     was asked to stop.
     """
-    folder, is_over, is_to_stop = folder_of(transfer), threading.Event(), threading.Event()
+    folder, is_to_stop = folder_of(transfer), threading.Event()
+    beaten = time.monotonic()
 
     def write() -> None:
+        nonlocal beaten
         folder.write_progress(transfer.done, transfer.total)
         if folder.is_to_stop:
             is_to_stop.set()
-
-    def keep_writing() -> None:
-        beaten = time.monotonic()
-        while not is_over.wait(BEAT_SECONDS):
-            write()
-            if time.monotonic() - beaten > jobs.HEARTBEAT.total_seconds():
-                beaten = time.monotonic()
-                beat_in_database(transfer)
-        connection.close()  # this thread's
+        if time.monotonic() - beaten > jobs.HEARTBEAT.total_seconds():
+            beaten = time.monotonic()
+            beat_in_database(transfer)
 
     def advance(done: int) -> None:
         transfer.done = done
@@ -106,13 +102,8 @@ def beating(transfer: FileTransfer) -> Iterator[Advance]:
             raise StoppedError
 
     write()
-    thread = threading.Thread(target=keep_writing, daemon=True)
-    thread.start()
-    try:
+    with jobs.repeating(write, BEAT_SECONDS):
         yield advance
-    finally:
-        is_over.set()
-        thread.join()
 
 
 def beat_in_database(transfer: FileTransfer) -> None:

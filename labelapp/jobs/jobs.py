@@ -3,11 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import Case, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -59,6 +59,13 @@ def start(job: Job, enqueue: Enqueue | None = None) -> None:
             enqueue(job.pk)
 
 
+def start_only(job: Job, others: QuerySet[AnyJob], enqueue: Enqueue) -> None:
+    """Start a job, unless one of the others is active, of which a constraint allows one."""
+    mark_lost(others)
+    with suppress(IntegrityError):
+        start(job, enqueue)
+
+
 def restart(job: Job, enqueue: Enqueue | None = None, **values: object) -> bool:
     """Queue a job again with changed `values`, unless its state has changed since it was read.
 
@@ -95,31 +102,42 @@ def beat(job: Job, **values: object) -> bool:
 
 
 @contextmanager
-def beating(job: Job) -> Iterator[None]:
-    """Write the heartbeat of a running job in a thread, during a block that does not itself.
-
-    On SQLite there is no other machine that counts on it, and only one writer.
-    """
+def repeating(work: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Do some work in a thread every few seconds, until the block ends."""
     is_over = threading.Event()
 
-    def keep_beating() -> None:
-        while not is_over.wait(HEARTBEAT.total_seconds()):
-            try:
-                row(job).filter(state=State.RUNNING).update(heartbeat_at=Now())
-            except (OperationalError, InterfaceError):
-                connection.close()  # the database is away; the block goes on
+    def repeat() -> None:
+        while not is_over.wait(seconds):
+            work()
         connection.close()  # this thread's
 
-    if connection.vendor == "sqlite":
-        yield
-        return
-    thread = threading.Thread(target=keep_beating, daemon=True)
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
         yield
     finally:
         is_over.set()
         thread.join()
+
+
+@contextmanager
+def beating(job: Job) -> Iterator[None]:
+    """Write the heartbeat of a running job in a thread, during a block that does not itself.
+
+    On SQLite there is no other machine that counts on it, and only one writer.
+    """
+
+    def beat_once() -> None:
+        try:
+            row(job).filter(state=State.RUNNING).update(heartbeat_at=Now())
+        except (OperationalError, InterfaceError):
+            connection.close()  # the database is away; the block goes on
+
+    if connection.vendor == "sqlite":
+        yield
+        return
+    with repeating(beat_once, HEARTBEAT.total_seconds()):
+        yield
 
 
 def request_stop(job: Job) -> None:

@@ -17,15 +17,7 @@ from django.utils import timezone
 
 from labelapp.db.writer import write
 from labelapp.labelling import campaign, controls, queue
-from labelapp.models import (
-    Assignee,
-    Assignment,
-    Member,
-    Prompt,
-    Ranking,
-    Response,
-    hash_responses,
-)
+from labelapp.models import Assignee, Assignment, Member, Prompt, Ranking, Response, hash_responses
 
 # Expired leases released in one claim: no labeller waits for all of them after a long break.
 RELEASE_AT_ONCE = 100

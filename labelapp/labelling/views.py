@@ -15,7 +15,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.db.writer import write
@@ -137,7 +136,6 @@ def next_response(
 
 @translated
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 def ranking_page(request: PageRequest, slug: str) -> HttpResponseBase:
     """Show an assignment, or store its ranking."""
     view = submit if request.method == "POST" else show
@@ -180,7 +178,6 @@ def ranking_form(request: PageRequest, assignment: Assignment) -> RankingForm:
 
 @translated
 @require_safe
-@never_cache
 @member_view()
 def following(request: PageRequest, member: Member) -> HttpResponse:
     """Return the next assignment for the page to keep ready, or 204 if there is none."""

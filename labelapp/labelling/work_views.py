@@ -6,7 +6,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.http import urlencode
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from labelapp.labelling import own_work, submissions
@@ -15,24 +14,22 @@ from labelapp.models import Assignment, Member
 from labelapp.rendering.texts import sources
 from labelapp.web.access import member_view
 from labelapp.web.middleware import translated
+from labelapp.web.query import text_of
 
 A_PAGE = 25
 
 
 @translated
 @require_safe
-@never_cache
 @member_view()
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     skipped = request.GET.get("skipped") == "1"
-    search = request.GET.get("q", "").replace("\0", "").strip()[: own_work.MAX_SEARCH]
+    search = text_of(request.GET, "q", own_work.MAX_SEARCH)
     listed = own_work.skipped_by(member) if skipped else own_work.ranked_by(member)
     page = Paginator(own_work.search(listed, search), A_PAGE).get_page(request.GET.get("page"))
     rankings = {} if skipped else own_work.rankings_of(member, list(page.object_list))
     kept = ({"skipped": "1"} if skipped else {}) | ({"q": search} if search else {})
     context = {
-        "member": member,
-        "project": member.project,
         "page": page,
         "rows": [
             (one, rankings[one.pk], own_work.order_of(one, rankings[one.pk]))
@@ -49,7 +46,6 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 
 @translated
 @require_safe
-@never_cache
 @member_view()
 def detail(request: HttpRequest, member: Member, token: uuid.UUID) -> HttpResponse:
     """Show one's own ranking as it was entered. Submitted again, it is a new version."""
@@ -62,7 +58,6 @@ def detail(request: HttpRequest, member: Member, token: uuid.UUID) -> HttpRespon
 
 
 @require_safe
-@never_cache
 @member_view()
 def texts(request: HttpRequest, member: Member, token: uuid.UUID) -> JsonResponse:
     """Return the texts of one's own task as they were written."""

@@ -54,13 +54,7 @@ from labelapp.models.rankings import (
     RankingDisagreement,
     Rating,
 )
-from labelapp.models.registry import (
-    Alias,
-    AliasMove,
-    ModelVersion,
-    PromotionGates,
-    ServiceToken,
-)
+from labelapp.models.registry import Alias, AliasMove, ModelVersion, PromotionGates, ServiceToken
 from labelapp.models.runs import PromptAgreement, Score, TrainingRun
 from labelapp.models.signin import SignInFailures
 from labelapp.models.webhooks import Webhook, WebhookCall

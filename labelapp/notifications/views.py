@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.models import Notification
@@ -15,6 +14,7 @@ from labelapp.notifications.forms import ChoiceForm
 from labelapp.notifications.wording import sentence
 from labelapp.web.access import signed_in
 from labelapp.web.middleware import translated
+from labelapp.web.query import key_of
 
 ON_PAGE = 30
 MANY = 100  # unread ones, which the bell does not count further
@@ -22,7 +22,6 @@ MANY = 100  # unread ones, which the bell does not count further
 
 @translated
 @require_safe
-@never_cache
 def index(request: HttpRequest) -> HttpResponse:
     """List what the user was told, the newest first."""
     listed = Notification.objects.listed_for(signed_in(request))
@@ -37,7 +36,6 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @translated
 @require_safe
-@never_cache
 def bell(request: HttpRequest) -> HttpResponse:
     """Return how many notifications the user has not read, for the header."""
     unread = Notification.objects.listed_for(signed_in(request)).unread()
@@ -48,7 +46,6 @@ def bell(request: HttpRequest) -> HttpResponse:
 
 @translated
 @require_safe
-@never_cache
 def follow(request: HttpRequest, pk: int) -> HttpResponse:
     """Redirect to the page that a notification is about, and mark it as read."""
     own = Notification.objects.readable().filter(user=signed_in(request))
@@ -62,17 +59,14 @@ def follow(request: HttpRequest, pk: int) -> HttpResponse:
 def mark_read(request: HttpRequest) -> HttpResponse:
     """Mark the posted notification as read, or all of them."""
     unread = Notification.objects.filter(user=signed_in(request)).unread()
-    pk = request.POST.get("notification", "")
-    if pk:
-        known = pk.isascii() and pk.isdecimal() and len(pk) < 19
-        unread = unread.filter(pk=int(pk)) if known else unread.none()
+    if posted := request.POST.get("notification", ""):
+        unread = unread.filter(pk=key_of(posted) or 0)
     unread.update(read_at=timezone.now())
     return redirect("notifications")
 
 
 @translated
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 def choose(request: HttpRequest) -> HttpResponse:
     """Choose what one is told, and whether by mail."""
     has_mail = bool(settings.EMAIL_HOST)

@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from labelapp.models import Member, Role, Webhook
@@ -16,7 +15,6 @@ LISTED = 20  # calls
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(Role.MANAGER)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     """Show the webhook with its last calls, or set its address."""

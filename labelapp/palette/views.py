@@ -6,20 +6,18 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import translation
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from labelapp.models import Member
 from labelapp.palette import finding
 from labelapp.web.access import member_view, signed_in
 from labelapp.web.middleware import PageRequest, translated
+from labelapp.web.query import text_of
 
 
 def context(request: PageRequest, member: Member) -> dict[str, Any]:
-    search = request.GET.get("q", "").replace("\0", "").strip()[: finding.MAX_SEARCH]
+    search = text_of(request.GET, "q", finding.MAX_SEARCH)
     return {
-        "member": member,
-        "project": member.project,
         "search": search,
         "sections": finding.find(member, signed_in(request), search),
     }
@@ -27,7 +25,6 @@ def context(request: PageRequest, member: Member) -> dict[str, Any]:
 
 @translated
 @require_safe
-@never_cache
 @member_view()
 def index(request: PageRequest, member: Member) -> HttpResponse:
     """Show the palette as a page, for browsers without scripts."""
@@ -35,7 +32,6 @@ def index(request: PageRequest, member: Member) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @member_view()
 def found(request: PageRequest, member: Member) -> HttpResponse:
     """Return the contents of the dialog, in the language of the page that opened it."""

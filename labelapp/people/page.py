@@ -13,9 +13,9 @@ from labelapp.labelling.returning import can_rank
 from labelapp.models import Exclusion, Member, Prompt, RankingReturn
 from labelapp.people import over_time, own_rankings
 from labelapp.people.forms import ExclusionForm, TextForm
-from labelapp.projects.forms.prompts import NUMBER
 from labelapp.quality.measurement import last_measurement
 from labelapp.quality.results import Figure, LabellerFigures
+from labelapp.web.query import key_of
 
 SALT = "podium.people.asked"
 ASKED_FOR = 60 * 60  # seconds in which asking for more rankings can be undone
@@ -100,9 +100,10 @@ def shares(figures: LabellerFigures | None) -> list[tuple[str, Figure]]:
 
 def returned(viewer: Member, person: Member, number: str) -> RankingReturn | None:
     """Return the rankings that a manager has just returned, to offer an undo."""
-    if not viewer.manages or not NUMBER.fullmatch(number):
+    pk = key_of(number)
+    if not viewer.manages or pk is None:
         return None
-    return person.returns.filter(pk=int(number), undone_at=None).first()
+    return person.returns.filter(pk=pk, undone_at=None).first()
 
 
 # ---- asking again ----

@@ -8,14 +8,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.labelling import returning
 from labelapp.models import Member, MemberMessage, MemberNote, RankingReturn, Role
 from labelapp.people import exclusions, page, records
 from labelapp.people.forms import ExclusionForm, TextForm
-from labelapp.projects import prompts
+from labelapp.projects import prompt_queue
 from labelapp.projects.assignees import waiting_for
 from labelapp.projects.forms.prompts import selected_prompts
 from labelapp.quality import measurement, tasks
@@ -53,7 +52,6 @@ def measure_again(request: HttpRequest, member: Member) -> None:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     return page_response(request, member, find(member, pk))
@@ -118,7 +116,7 @@ def ask_again(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     if selected == []:
         messages.error(request, _("Select at least one ranking."))
         return back(person)
-    number = prompts.ask_again(prompts=asked)
+    number = prompt_queue.ask_again(prompts=asked)
     return back(person, asked=page.sign_asked(person, number, selected))
 
 
@@ -137,7 +135,7 @@ def stop_asking(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     asked = page.ranked_prompts(person)
     if selected is not None:
         asked = asked.filter(pk__in=selected)
-    number = prompts.stop_asking(prompts=asked)
+    number = prompt_queue.stop_asking(prompts=asked)
     undone = ngettext(
         "Undone: %(number)s prompt will not be ranked once more.",
         "Undone: %(number)s prompts will not be ranked once more.",

@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from labelapp.db.bulk import insert_rows, pieces
 from labelapp.models import Assignee, Assignment, Member, Project, Prompt
-from labelapp.projects.prompts import locked
+from labelapp.projects.prompt_queue import locked
 
 AT_ONCE = 1000  # prompts in one statement
 

@@ -16,7 +16,7 @@ from labelapp.db.writer import write
 from labelapp.models import Member, Project, Prompt, Response, Role, User
 from labelapp.projects.creation import created_just_now, free_slug, save_new
 from labelapp.projects.members import free_name
-from labelapp.projects.prompts import rankable
+from labelapp.projects.prompt_queue import rankable
 
 PROMPTS_AT_ONCE = 200
 # What a copy does not take over: it begins with the defaults.

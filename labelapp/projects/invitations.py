@@ -4,7 +4,6 @@ A link is signed, not stored: it can be shown again, and nobody can forge one wi
 key. The database holds when it expires and how often it can be used.
 """
 
-import re
 from datetime import timedelta
 
 from django.core.signing import BadSignature, Signer
@@ -15,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from labelapp.models import Invitation, Member, Project, Role, User
 from labelapp.projects.members import free_name, is_higher, lock_members
+from labelapp.web.query import key_of
 
 
 class InvitationOverError(Exception):
@@ -61,10 +61,8 @@ def signer(invitation: Invitation) -> Signer:
 
 def find(token: str) -> Invitation:
     """Return the invitation of a link. Raises Invitation.DoesNotExist for a forged link."""
-    number = token.partition(".")[0]
-    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
     invitations = Invitation.objects.with_maker().select_related("project")
-    invitation = invitations.get(pk=pk, project__deleted_at=None)
+    invitation = invitations.get(pk=key_of(token.partition(".")[0]) or 0, project__deleted_at=None)
     try:
         signer(invitation).unsign(token)
     except BadSignature:

@@ -8,16 +8,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Value
 from labelapp.db.cache import Cached, cached, cached_each
 from labelapp.labelling import queue
 from labelapp.labelling.own_progress import COUNTED, Waiting, tell
-from labelapp.models import (
-    Assignment,
-    Member,
-    Project,
-    Prompt,
-    Ranking,
-    Response,
-    Role,
-    User,
-)
+from labelapp.models import Assignment, Member, Project, Prompt, Ranking, Response, Role, User
 
 SWITCHED = 30  # projects in the header's list at most
 

@@ -29,7 +29,7 @@ from labelapp.models import (
 from labelapp.notifications import telling
 from labelapp.projects import assignees
 from labelapp.projects.members import lock_members
-from labelapp.projects.prompts import locked
+from labelapp.projects.prompt_queue import locked
 
 MAX_GOLD = 1000  # rankings that are made gold at once
 MAX_UNDONE = 20_000  # prompts of one change; a larger one cannot be undone

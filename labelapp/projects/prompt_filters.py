@@ -36,6 +36,7 @@ from labelapp.models import (
     Response,
 )
 from labelapp.projects.progress import HELD
+from labelapp.web.query import key_of, text_of
 
 MAX_TEXT = 200  # characters of a search or a source
 
@@ -104,12 +105,11 @@ class PromptFilter:
             name: query.get(name, "") for name, known in choices.items() if query.get(name) in known
         }
         for name in ("q", "source", "tag"):
-            chosen[name] = query.get(name, "").replace("\0", "").strip()[:MAX_TEXT]
+            chosen[name] = text_of(query, name, MAX_TEXT)
         numbers = {"labeller": 0, "assigned": 0, "least": MAX_WORDS, "most": MAX_WORDS, "k": MAX_K}
         for name, largest in numbers.items():
-            text = query.get(name, "")
-            if text.isascii() and text.isdigit() and len(text) <= 18:
-                chosen[name] = min(int(text), largest or int(text))
+            if (number := key_of(query.get(name, ""))) is not None:
+                chosen[name] = min(number, largest or number)
         if (sort := query.get("sort", "")).removeprefix("-") in SORTS:
             chosen["sort"] = sort
         given = query.getlist("columns") if isinstance(query, MultiValueDict) else []

@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from labelapp.db.bulk import insert_rows, pieces
 from labelapp.models import Project, Prompt, PromptTag, Tag
 from labelapp.projects.members import lock_members
-from labelapp.projects.prompts import locked
+from labelapp.projects.prompt_queue import locked
 
 AT_ONCE = 1000  # prompts in one statement
 

@@ -6,10 +6,8 @@ rates, which benchmarks/alerts.py measures. An alert is a hint, not a verdict.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
-from math import exp, hypot, isfinite, log, sqrt
-from statistics import NormalDist
+from collections.abc import Container, Iterator
+from math import exp, hypot, log, sqrt
 
 import numpy as np
 from django.utils.translation import gettext_noop
@@ -26,14 +24,21 @@ from labelapp.quality.alert_words import (
     SPEED,
     TIED,
 )
-from labelapp.quality.bootstrap import Floats, Sums
+from labelapp.quality.bootstrap import Floats
 from labelapp.quality.control_checks import CONSISTENCY, GOLD
 from labelapp.quality.labeller_stats import LabellerStats
 from labelapp.quality.results import Alert
+from labelapp.quality.shares import (
+    MIN_PROMPTS,
+    Share,
+    compare_with_others,
+    is_near_chance,
+    pool,
+    required_z,
+    rescale,
+)
 
-MIN_PROMPTS = 20  # of a labeller, for most rules
 MIN_CHECKED = 10  # gold or repeated prompts of a labeller, for the rules about these
-FALSE_ALERTS = 0.05  # chance that a rule flags any honest labeller of a project by noise alone
 
 FAST_SPREADS = 3.0  # below the others' median, in spreads of their medians
 EXPECTED_SPREAD = 0.35  # of the logarithms of labellers' median times
@@ -44,50 +49,6 @@ SAME_ORDER = 0.25  # of the value for a labeller who always gives the same order
 MIN_COMPARISONS = 10  # of two places
 TIES, TIES_MARGIN = 0.8, 0.2
 LENGTH, LENGTH_MARGIN = 0.75, 0.1
-OTHERS_AGREE = 0.55  # minimum agreement of the others, to measure a labeller by it
-NEAR_CHANCE, FAR_FROM_OTHERS = 1 / 3, 0.75  # of the others' agreement above chance
-MIN_WITHOUT_OTHERS = 0.6  # minimum agreement when nobody else can be compared
-
-
-@dataclass(frozen=True)
-class Share:
-    """A part of a whole, with its standard error over prompts."""
-
-    part: float
-    whole: float
-    error: float
-    prompts: int
-
-    @classmethod
-    def of(cls, sums: Sums) -> "Share":
-        part, whole = sums.total()[:2]
-        return cls(float(part), float(whole), sums.error(), sums.prompts)
-
-    @property
-    def value(self) -> float:
-        return self.part / self.whole
-
-    def margin(self, z: float) -> float:
-        """Return `z` standard errors, widened for few prompts.
-
-        Student's t by its expansion in the normal quantile (Abramowitz and Stegun, 26.7.5).
-        """
-        return self.error * (z + (z**3 + z) / (4 * (self.prompts - 1)))
-
-
-def pool(shares: Iterable[Share]) -> Share | None:
-    """Return the shares of several labellers as one, or None if none has a finite error."""
-    known = [share for share in shares if isfinite(share.error)]
-    if not known:
-        return None
-    whole = sum(share.whole for share in known)
-    variance = sum((share.error * share.whole) ** 2 for share in known)
-    return Share(
-        part=sum(share.part for share in known),
-        whole=whole,
-        error=sqrt(variance) / whole,
-        prompts=sum(share.prompts for share in known),
-    )
 
 
 MemberAlerts = Iterator[tuple[int, Alert]]
@@ -120,29 +81,9 @@ def add_alerts(alerts: defaultdict[int, list[Alert]], new: MemberAlerts) -> set[
     return members
 
 
-def required_z(labellers: int) -> float:
-    """Return the number of standard errors that a difference needs (Bonferroni)."""
-    return NormalDist().inv_cdf(1 - FALSE_ALERTS / max(1, labellers))
-
-
-def labeller_shares(stats: LabellerStats, name: str) -> dict[int, Share]:
-    """Return the share `name` of each labeller."""
-    return {
-        member: Share.of(sums)
-        for (member, figure), sums in stats.sums.items()
-        if figure == name and member is not None and sums.rows
-    }
-
-
-def compare_with_others(
-    stats: LabellerStats, name: str, excluded: Container[int], fewest: int = MIN_PROMPTS
-) -> Iterator[tuple[int, Share, Share | None, float]]:
-    """Yield each labeller with `fewest` prompts, their share, that of the others, required z."""
-    everybody = labeller_shares(stats, name)
-    own = {member: share for member, share in everybody.items() if share.prompts >= fewest}
-    for member, share in own.items():
-        others = pool(one for m, one in everybody.items() if m != member and m not in excluded)
-        yield member, share, others, required_z(len(own))
+def figures(of: Share, value: float, **more: float) -> dict[str, float]:
+    """Return the figures that an alert names: a value of a share, its comparisons, and more."""
+    return {"share": value, "comparisons": round(of.whole), **more}
 
 
 # ---- speed ----
@@ -223,11 +164,7 @@ def place_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts
 def first_or_last_alert(own: Share, others: Share | None) -> Alert:
     is_first = own.value > 0.5
     badge, alone, compared = FIRST if is_first else LAST
-    values = {
-        "share": own.value if is_first else 1 - own.value,
-        "comparisons": round(own.whole),
-        "expected": 0.5,
-    }
+    values = figures(own, own.value if is_first else 1 - own.value, expected=0.5)
     if others is None:
         return Alert("place", badge, alone, values)
     values["others"] = others.value if is_first else 1 - others.value
@@ -259,11 +196,7 @@ def tie_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
     for member, share, others, z in compare_with_others(stats, "ties", excluded):
         least = share.value - share.margin(z)
         if others is not None and least > max(TIES, others.value + TIES_MARGIN):
-            values = {
-                "share": share.value,
-                "comparisons": round(share.whole),
-                "others": others.value,
-            }
+            values = figures(share, share.value, others=others.value)
             yield member, Alert("ties", gettext_noop("Ties nearly everything"), TIED, values)
 
 
@@ -278,11 +211,7 @@ def length_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlert
             (SHORTER, 1 - share.value, 1 - others.value),
         ):
             if value > LENGTH and value - others_value > margin:
-                values = {
-                    "share": value,
-                    "comparisons": round(share.whole),
-                    "others": others_value,
-                }
+                values = figures(share, value, others=others_value)
                 yield member, Alert("length", badge, text, values)
 
 
@@ -300,20 +229,8 @@ def chance_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlert
         agreed, pairs = stats.agreed_with.between(other_members, other_members)
         others = pooled and rescale(pooled, agreed / 2, pairs / 2)
         if with_others and others and is_near_chance(with_others, others, required_z(len(own))):
-            values = {
-                "share": with_others.value,
-                "comparisons": round(with_others.whole),
-                "others": others.value,
-                "chance": 0.5,
-            }
+            values = figures(with_others, with_others.value, others=others.value, chance=0.5)
             yield member, Alert("chance", gettext_noop("Agrees as if by chance"), CHANCE, values)
-
-
-def rescale(share: Share, part: float, whole: float) -> Share | None:
-    """Return the share for a subset of its comparisons, each as uncertain as before, or None."""
-    if not whole:
-        return None
-    return Share(part, whole, share.error * sqrt(share.whole / whole), share.prompts)
 
 
 def gold_alerts(stats: LabellerStats, excluded: Container[int]) -> MemberAlerts:
@@ -332,26 +249,9 @@ def control_alerts(
     badge, alone, compared = words
     for member, share, others, z in compare_with_others(stats, kind, excluded, MIN_CHECKED):
         if is_near_chance(share, others, z):
-            values = {
-                "share": share.value,
-                "comparisons": round(share.whole),
-                "prompts": share.prompts,
-                "chance": 0.5,
-            }
+            values = figures(share, share.value, prompts=share.prompts, chance=0.5)
             if others is None:
                 yield member, Alert(kind, badge, alone, values)
             else:
                 values["others"] = others.value
                 yield member, Alert(kind, badge, compared, values)
-
-
-def is_near_chance(own: Share, others: Share | None, z: float) -> bool:
-    """Return whether a share is near one half, and significantly below that of the others."""
-    if others is None:
-        return own.value + own.margin(z) < MIN_WITHOUT_OTHERS
-    above = others.value - 0.5
-    return (
-        others.value - others.margin(z) > OTHERS_AGREE
-        and own.value < 0.5 + NEAR_CHANCE * above
-        and own.value + own.margin(z) < 0.5 + FAR_FROM_OTHERS * above
-    )

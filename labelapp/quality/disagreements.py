@@ -1,4 +1,4 @@
-"""Count and list the prompts on which a project's labellers disagree.
+"""Count the comparisons on which a project's labellers disagree.
 
 Disagreements are counted while agreement is measured (labelapp/quality/measurement.py) and stored,
 so that the list is read from an index, however many rankings there are.
@@ -8,25 +8,16 @@ import struct
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import combinations
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self
 
 from django.db import connection, transaction
-from django.db.models import Count, QuerySet
-from django.utils.translation import gettext_lazy as _
+from django.db.models import Model, QuerySet
 
-from labelapp.models import Comment, Disagreement, Origin, Project, Ranking, RankingDisagreement
+from labelapp.models import Disagreement, Project, RankingDisagreement
 from labelapp.quality.rankings import MeasuredRanking
-
-PAGE_SIZE = 50
-FILTERS = {  # by ?show=
-    "": _("Not adjudicated yet"),
-    "adjudicated": _("Adjudicated"),
-    "all": _("All"),
-}
-ADJUDICATED = Ranking.objects.counting().filter(origin=Origin.ADJUDICATED)
 
 BATCH = 2000  # prompts
 
@@ -38,8 +29,6 @@ UPSERT = """
     SELECT id, %s, %s, %s, %s, %s FROM labelapp_prompt WHERE id = %s
     ON CONFLICT (prompt_id) DO UPDATE SET labellers = excluded.labellers,
         comparisons = excluded.comparisons, against = excluded.against, share = excluded.share"""
-
-
 UPSERT_RANKING = """
     INSERT INTO labelapp_rankingdisagreement
         (ranking_id, member_id, comparisons, against, share)
@@ -56,10 +45,6 @@ class PromptCounts(NamedTuple):
     comparisons: int  # of pairs that two labellers both ranked apart; 0 if there are none
     against: int  # comparisons in which the two labellers order the pair differently
 
-    @property
-    def share(self) -> float:
-        return self.against / self.comparisons
-
 
 class RankingCounts(NamedTuple):
     """The counts of a ranking's disagreements with the rankings of others that count."""
@@ -67,10 +52,6 @@ class RankingCounts(NamedTuple):
     ranking: int
     comparisons: int
     against: int
-
-    @property
-    def share(self) -> float:
-        return self.against / self.comparisons
 
 
 def of_prompt(
@@ -109,6 +90,56 @@ def count_each(rankings: Sequence[MeasuredRanking]) -> list[tuple[int, int]]:
     return list(zip(comparisons, against, strict=True))
 
 
+@dataclass
+class Changes:
+    """The changed counts of a table, in a temporary file until all are known.
+
+    `counts` names their columns, the first of which is the key. `upsert` stores the counts of a row
+    that is still there.
+    """
+
+    counts: type[PromptCounts | RankingCounts]
+    model: type[Model]
+    upsert: str
+    file: IO[bytes]
+
+    def __post_init__(self) -> None:
+        self.key, *self.columns = self.counts._fields
+        self.row = struct.Struct(f"<{len(self.counts._fields)}q")
+        self.seen: list[PromptCounts | RankingCounts] = []
+
+    def write(self, stored: QuerySet[Any]) -> None:
+        """Write what was seen and differs from what is stored, and what was not seen any more."""
+        rows = stored.values_list(self.key, *self.columns)
+        before = {row[0]: row for row in rows.iterator(BATCH)}
+        for counts in self.seen:
+            if before.pop(counts[0], None) != counts:
+                self.file.write(self.row.pack(*counts))
+        for key in before:
+            self.file.write(self.row.pack(key, *(0 for _ in self.columns)))
+        self.seen.clear()
+
+    def store(self, *values: int) -> None:
+        """Apply the changes to the database; rows that were deleted meanwhile are skipped.
+
+        `values` precede the counts in the statement.
+        """
+        self.file.seek(0)
+        while chunk := self.file.read(BATCH * self.row.size):
+            changes = [self.counts(*row) for row in self.row.iter_unpack(chunk)]
+            resolved = [change[0] for change in changes if not change.comparisons]
+            self.model._default_manager.filter(**{f"{self.key}__in": resolved}).delete()
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    self.upsert,
+                    [
+                        (*values, *change[1:], change.against / change.comparisons, change[0])
+                        for change in changes
+                        if change.comparisons
+                    ],
+                )
+
+
 class Recorder:
     """Records disagreements of prompts and rankings, by prompt id, and stores the changes.
 
@@ -116,28 +147,20 @@ class Recorder:
     grow, and that readers see either the previous measurement or the new one.
     """
 
-    ROW = struct.Struct("<4q")
-    RANKING_ROW = struct.Struct("<3q")
-
     def __init__(self, project: Project) -> None:
         self.project = project
-        self.seen: list[PromptCounts] = []
-        self.seen_rankings: list[RankingCounts] = []
         self.last = 0  # the last prompt whose changes are in the files
 
     def __enter__(self) -> Self:
-        self.file = tempfile.TemporaryFile()
-        self.ranking_file = tempfile.TemporaryFile()
+        self.files = ExitStack()
+        file = self.files.enter_context(tempfile.TemporaryFile())
+        self.prompts = Changes(PromptCounts, Disagreement, UPSERT, file)
+        file = self.files.enter_context(tempfile.TemporaryFile())
+        self.rankings = Changes(RankingCounts, RankingDisagreement, UPSERT_RANKING, file)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self.file.close()
-        self.ranking_file.close()
+    def __exit__(self, *error: object) -> None:
+        self.files.close()
 
     def record(
         self, prompts: Iterable[Sequence[MeasuredRanking]]
@@ -147,7 +170,7 @@ class Recorder:
             prompt = rankings[0].prompt
             if len(rankings) > 1 and prompt is not None:
                 self.count(prompt, rankings)
-                if len(self.seen) >= BATCH or len(self.seen_rankings) >= 4 * BATCH:
+                if len(self.prompts.seen) >= BATCH or len(self.rankings.seen) >= 4 * BATCH:
                     self.write_changes(until=prompt)
             if counting := [ranking for ranking in rankings if not ranking.excluded]:
                 yield counting
@@ -158,10 +181,10 @@ class Recorder:
         comparisons, against = of_prompt(rankings, each)
         if comparisons:
             labellers = len({ranking.member for ranking in rankings if not ranking.excluded})
-            self.seen.append(PromptCounts(prompt, labellers, comparisons, against))
+            self.prompts.seen.append(PromptCounts(prompt, labellers, comparisons, against))
         for ranking, counts in zip(rankings, each, strict=True):
             if ranking.ranking is not None and counts[0]:
-                self.seen_rankings.append(RankingCounts(ranking.ranking, *counts))
+                self.rankings.seen.append(RankingCounts(ranking.ranking, *counts))
 
     def write_changes(self, until: int | None = None) -> None:
         """Write the changes since the last measurement to the files, up to a prompt or the end."""
@@ -173,164 +196,14 @@ class Recorder:
             stored = stored.filter(prompt__lte=until)
             stored_rankings = stored_rankings.filter(ranking__prompt__lte=until)
             self.last = until
-        self.write_ranking_changes(stored_rankings)
-        rows = stored.values_list("prompt", "labellers", "comparisons", "against")
-        before = {row[0]: PromptCounts(*row) for row in rows.iterator(BATCH)}
-        for counts in self.seen:
-            if before.pop(counts.prompt, None) != counts:
-                self.file.write(self.ROW.pack(*counts))
-        for prompt in before:
-            self.file.write(self.ROW.pack(prompt, 0, 0, 0))
-        self.seen.clear()
-
-    def write_ranking_changes(self, stored: QuerySet[RankingDisagreement]) -> None:
-        rows = stored.values_list("ranking", "comparisons", "against")
-        before = {row[0]: RankingCounts(*row) for row in rows.iterator(BATCH)}
-        for counts in self.seen_rankings:
-            if before.pop(counts.ranking, None) != counts:
-                self.ranking_file.write(self.RANKING_ROW.pack(*counts))
-        for ranking in before:
-            self.ranking_file.write(self.RANKING_ROW.pack(ranking, 0, 0))
-        self.seen_rankings.clear()
+        self.rankings.write(stored_rankings)
+        self.prompts.write(stored)
 
     def store(self) -> None:
         """Store all changes in one transaction."""
         self.write_changes()
-        if not self.file.tell() and not self.ranking_file.tell():
+        if not self.prompts.file.tell() and not self.rankings.file.tell():
             return
-        self.file.seek(0)
-        self.ranking_file.seek(0)
         with transaction.atomic():
-            while chunk := self.file.read(BATCH * self.ROW.size):
-                self.apply([PromptCounts(*row) for row in self.ROW.iter_unpack(chunk)])
-            while chunk := self.ranking_file.read(BATCH * self.RANKING_ROW.size):
-                rows = self.RANKING_ROW.iter_unpack(chunk)
-                self.apply_to_rankings([RankingCounts(*row) for row in rows])
-
-    def apply(self, changes: Sequence[PromptCounts]) -> None:
-        """Apply changes to the database, and skip prompts that were deleted meanwhile."""
-        resolved = [change.prompt for change in changes if not change.comparisons]
-        Disagreement.objects.filter(prompt__in=resolved).delete()
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                UPSERT,
-                [
-                    (self.project.pk, *change[1:], change.share, change.prompt)
-                    for change in changes
-                    if change.comparisons
-                ],
-            )
-
-    def apply_to_rankings(self, changes: Sequence[RankingCounts]) -> None:
-        """Apply changes to the database, and skip rankings that were deleted meanwhile."""
-        resolved = [change.ranking for change in changes if not change.comparisons]
-        RankingDisagreement.objects.filter(ranking__in=resolved).delete()
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                UPSERT_RANKING,
-                [
-                    (change.comparisons, change.against, change.share, change.ranking)
-                    for change in changes
-                    if change.comparisons
-                ],
-            )
-
-
-# ---- the list ----
-
-
-@dataclass(frozen=True)
-class ListedPrompt:
-    """A prompt in the list."""
-
-    disagreement: Disagreement
-    adjudicated: bool
-    comments: int
-
-
-@dataclass(frozen=True)
-class Page:
-    rows: list[ListedPrompt]
-    next: str  # `after` of the next page; empty at the end
-
-
-def page(*, project: Project, show: str = "", after: str = "") -> Page:
-    """Return a page of prompts on which labellers disagree, biggest disagreements first.
-
-    `show` is one of FILTERS, and `after` the position of the last prompt of the previous page. An
-    invalid position gives the first page.
-    """
-    listed: list[Disagreement] = []
-    for part in ranges_from(filtered(project, show).select_related("prompt"), after):
-        if len(listed) <= PAGE_SIZE:
-            listed += part[: PAGE_SIZE + 1 - len(listed)]
-    more = len(listed) > PAGE_SIZE
-    return Page(rows(listed[:PAGE_SIZE]), position(listed[PAGE_SIZE - 1]) if more else "")
-
-
-def filtered(project: Project, show: str) -> QuerySet[Disagreement]:
-    """Return the disagreements that a filter shows."""
-    disagreements = Disagreement.objects.worst_first(project).filter(share__gt=0)
-    if show == "adjudicated":
-        # Adjudicated prompts are few, so they are found from their rankings.
-        adjudicated = ADJUDICATED.filter(prompt__project=project)
-        return disagreements.filter(prompt__in=adjudicated.values("prompt"))
-    if show == "":
-        return disagreements.undecided()
-    return disagreements
-
-
-def position(disagreement: Disagreement) -> str:
-    return f"{disagreement.against}.{disagreement.comparisons}.{disagreement.prompt_id}"
-
-
-def ranges_from(
-    disagreements: QuerySet[Disagreement], after: str, *, back: bool = False
-) -> list[QuerySet[Disagreement]]:
-    """Return the disagreements after a position, as index ranges to be read one after the other.
-
-    With `back`, return those before it, nearest first.
-    """
-    try:
-        against, comparisons, prompt = (int(number) for number in after.split("."))
-        share = against / comparisons
-    except (ValueError, ZeroDivisionError, OverflowError):
-        return [disagreements]
-    if min(against, prompt) < 0 or max(against, prompt) >= 2**63:
-        return [disagreements]
-    if back:
-        backwards = disagreements.order_by("share", "against", "-prompt_id")
-        return [
-            backwards.filter(share=share, against=against, prompt__lt=prompt),
-            backwards.filter(share=share, against__gt=against),
-            backwards.filter(share__gt=share),
-        ]
-    return [
-        disagreements.filter(share=share, against=against, prompt__gt=prompt),
-        disagreements.filter(share=share, against__lt=against),
-        disagreements.filter(share__lt=share),
-    ]
-
-
-def rows(disagreements: Sequence[Disagreement]) -> list[ListedPrompt]:
-    prompts = [one.prompt_id for one in disagreements]
-    adjudicated = set(ADJUDICATED.filter(prompt__in=prompts).values_list("prompt", flat=True))
-    written = Comment.objects.filter(prompt__in=prompts).order_by().values_list("prompt")
-    comments = dict(written.annotate(Count("pk")))
-    return [
-        ListedPrompt(one, one.prompt_id in adjudicated, comments.get(one.prompt_id, 0))
-        for one in disagreements
-    ]
-
-
-def neighbours(disagreement: Disagreement, show: str) -> tuple[int | None, int | None]:
-    """Return the prompts before and after one in a list; None at its ends."""
-    listed = filtered(disagreement.project, show)
-
-    def nearest(*, back: bool) -> int | None:
-        ranges = ranges_from(listed, position(disagreement), back=back)
-        near = (part.first() for part in ranges)
-        first = next((one for one in near if one is not None), None)
-        return first.prompt_id if first else None
-
-    return nearest(back=True), nearest(back=False)
+            self.prompts.store(self.project.pk)
+            self.rankings.store()

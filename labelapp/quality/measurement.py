@@ -9,8 +9,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import IntegrityError
-
 from labelapp.db.retry import with_retries
 from labelapp.jobs import jobs, process
 from labelapp.jobs.jobs import Enqueue
@@ -27,11 +25,8 @@ from labelapp.quality.results import Agreement
 
 def start(*, project: Project, user: User, enqueue: Enqueue) -> None:
     """Queue a measurement, unless one is in progress."""
-    jobs.mark_lost(project.measurements.all())
-    try:
-        jobs.start(AgreementMeasurement(project=project, created_by=user), enqueue)
-    except IntegrityError:  # the constraint allows one active measurement of a project
-        return
+    measurement = AgreementMeasurement(project=project, created_by=user)
+    jobs.start_only(measurement, project.measurements.all(), enqueue)
 
 
 def execute(measurement: AgreementMeasurement) -> None:

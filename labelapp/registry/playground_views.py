@@ -1,12 +1,10 @@
 """The playground: responses that somebody types in, scored by versions of the project."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from labelapp.models import MAX_RESPONSES, Alias, Member, ModelVersion, Prompt
@@ -14,10 +12,10 @@ from labelapp.registry import playground, service, versions
 from labelapp.registry.forms import PlaygroundForm, as_sent
 from labelapp.rendering.texts import render_prompt
 from labelapp.web.access import REVIEWERS, member_view
+from labelapp.web.query import key_of
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     registered = ModelVersion.objects.filter(project=member.project).registered()
@@ -32,8 +30,6 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         initial=request.POST.dict() if is_adding else initial(member, texts),
     )
     context: dict[str, Any] = {
-        "member": member,
-        "project": member.project,
         "prompt": prompt,
         "prompt_messages": render_prompt(prompt.messages)[0] if prompt else None,
         "form": form,
@@ -79,8 +75,7 @@ def stored_prompt(request: HttpRequest, member: Member) -> Prompt | None:
     number = request.GET.get("prompt", "")
     if not number:
         return None
-    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
-    return get_object_or_404(Prompt, pk=pk, project=member.project)
+    return get_object_or_404(Prompt, pk=key_of(number), project=member.project)
 
 
 def stored_responses(prompt: Prompt) -> list[str]:

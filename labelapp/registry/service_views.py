@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from labelapp.models import Alias, Member, Role, ServiceToken
@@ -17,7 +16,6 @@ from labelapp.web.access import member_view, signed_in, when_archived
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(Role.MANAGER)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     """Show the service, and create a token, whose text is shown this once."""
@@ -28,8 +26,6 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         form = TokenForm()
     created = ServiceToken.objects.filter(project=member.project).working()
     context: dict[str, Any] = {
-        "member": member,
-        "project": member.project,
         "champion": versions.holder(member.project, Alias.CHAMPION),
         "form": form,
         "text": text,

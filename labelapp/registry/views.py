@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.models import Alias, AliasMove, Member, ModelVersion, Role, State, TrainingRun
@@ -32,15 +31,12 @@ def find(member: Member, number: int) -> ModelVersion:
 def base_context(member: Member) -> dict[str, Any]:
     moves = versions.current_moves(member.project)
     return {
-        "member": member,
-        "project": member.project,
         "champion": moves.get(Alias.CHAMPION),
         "challenger": moves.get(Alias.CHALLENGER),
     }
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     return index_response(request, member)
@@ -94,7 +90,6 @@ def register(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, number: int) -> HttpResponse:
     version = find(member, number)
@@ -111,7 +106,6 @@ def detail(request: HttpRequest, member: Member, number: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(*REVIEWERS)
 def promote(request: HttpRequest, member: Member, number: int) -> HttpResponse:
     """Show the evidence, and make the version the champion once a manager says why."""

@@ -12,15 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from labelapp.reviewing.davidson import (
-    Fit,
-    Floats,
-    Integers,
-    Outcomes,
-    design,
-    expected_wins,
-    fit,
-)
+from labelapp.reviewing.davidson import Fit, Floats, Integers, Outcomes, design, expected_wins, fit
 from labelapp.reviewing.majority import votes
 from labelapp.reviewing.records import ScoredPrompt, ScoredResponse
 from labelapp.reviewing.resampling import estimates, group_means, prompt_weights

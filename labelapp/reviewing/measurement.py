@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError
-
 from labelapp.jobs import jobs, process
 from labelapp.jobs.jobs import Enqueue
 from labelapp.models import (
@@ -25,12 +23,8 @@ from labelapp.reviewing.results import Review
 
 def start(*, run: TrainingRun, user: User, enqueue: Enqueue) -> None:
     """Queue a measurement, unless one of the run is in progress."""
-    jobs.mark_lost(run.review_measurements.all())
     measurement = ReviewMeasurement(project=run.project, run=run, created_by=user)
-    try:
-        jobs.start(measurement, enqueue)
-    except IntegrityError:  # the constraint allows one active measurement of a run
-        return
+    jobs.start_only(measurement, run.review_measurements.all(), enqueue)
 
 
 def execute(measurement: ReviewMeasurement) -> None:

@@ -1,6 +1,5 @@
 """The pages of reviewing: the prompts by disagreement, and one prompt in full."""
 
-import re
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -9,7 +8,6 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.models import Member, Prompt, PromptAgreement, Response, TrainingRun
@@ -31,6 +29,7 @@ from labelapp.reviewing.source_ratings import rating_table
 from labelapp.runs.caveats import few_prompts
 from labelapp.runs.one_run.run_plots import calibration_plot
 from labelapp.web.access import REVIEWERS, member_view, signed_in
+from labelapp.web.query import key_of
 from training.runs.outcomes import OutcomeModel
 
 PROMPTS_PER_PAGE = 20
@@ -46,8 +45,7 @@ def chosen_run(request: HttpRequest, member: Member) -> TrainingRun | None:
 
 def named_run(number: str, member: Member) -> TrainingRun:
     """Return the scored run of the project with a number. Raises Http404 if there is none."""
-    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
-    return get_object_or_404(member.project.runs.scored(), pk=pk)
+    return get_object_or_404(member.project.runs.scored(), pk=key_of(number))
 
 
 def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> FilterForm:
@@ -61,7 +59,6 @@ def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> Filte
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     given = [(name, str(value)) for name, value in request.GET.items() if value]
@@ -69,7 +66,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         # The form sends its empty fields, too; a link to share has none.
         return redirect(f"{request.path}?{urlencode(given)}")
     run = chosen_run(request, member)
-    context: dict[str, Any] = {"member": member, "project": member.project, "run": run}
+    context: dict[str, Any] = {"run": run}
     if run is not None:
         form = filter_form(request, member, run)
         context |= list_context(request, member, run, form.chosen()) | {"form": form}
@@ -117,7 +114,6 @@ def export(request: HttpRequest, member: Member) -> HttpResponseBase:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def figures(request: HttpRequest, member: Member) -> HttpResponse:
     """Show the sources, the raters and the rewards of a run in full."""
@@ -126,8 +122,6 @@ def figures(request: HttpRequest, member: Member) -> HttpResponse:
         return redirect("reviewing", member.project.slug)
     measurement = last_measurement(run)
     context: dict[str, Any] = {
-        "member": member,
-        "project": member.project,
         "run": run,
         "measurement": measurement,
         "calibration": calibration_plot(run),
@@ -162,14 +156,11 @@ def measure(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
     run = chosen_run(request, member)
     context: dict[str, Any] = {
-        "member": member,
-        "project": member.project,
         "run": run,
         "prompt": prompt,
     }
@@ -208,7 +199,6 @@ def count_words(shown: ReviewedResponse) -> int:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def texts(request: HttpRequest, member: Member, pk: int) -> JsonResponse:
     """Return the texts of a prompt as they were written, those of its responses by letter."""

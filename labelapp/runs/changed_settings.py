@@ -9,13 +9,7 @@ from typing import Any, cast
 from labelapp.models import TrainingRun
 from labelapp.runs.choice import may_have_network
 from labelapp.runs.words import setting_label
-from training.config import (
-    BACKBONE_DEFAULTS,
-    OLD_NAMES,
-    Backbone,
-    TrainConfig,
-    settings_used,
-)
+from training.config import BACKBONE_DEFAULTS, OLD_NAMES, Backbone, TrainConfig, settings_used
 
 MACHINE = {field.name for field in fields(TrainConfig) if field.metadata["group"] == "machine"}
 """Settings that change how fast a run is, and not its result."""

@@ -30,7 +30,8 @@ from labelapp.runs import scores, source_accuracy
 from labelapp.runs.process import command, end_orphan, is_elsewhere, run_folder, watch
 from training.config import TrainConfig
 from training.rankings import UNRANKED
-from training.runs.folder import RunFolder, digest_of
+from training.runs.digest import digest_of
+from training.runs.folder import RunFolder
 
 
 class CannotDeleteError(Exception):

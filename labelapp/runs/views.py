@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -26,10 +25,9 @@ FLIPS_PER_PAGE = 10
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def compare(request: HttpRequest, member: Member) -> HttpResponse:
-    context: dict[str, object] = {"member": member, "project": member.project}
+    context: dict[str, object] = {}
     try:
         runs = comparing.chosen_runs(member.project, request.GET.getlist("run"))
     except comparing.CannotCompareError as error:

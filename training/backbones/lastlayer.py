@@ -16,11 +16,7 @@ from scipy.sparse import csr_array, hstack
 from sklearn.preprocessing import normalize
 
 from training.backbones.backbone import Backbone
-from training.backbones.features import (
-    PodiumFeaturesForSequenceClassification,
-    Vocabulary,
-    Words,
-)
+from training.backbones.features import PodiumFeaturesForSequenceClassification, Vocabulary, Words
 from training.backbones.textfeatures import Text, features, word_counts
 from training.data.examples import Example, Tokens
 

@@ -12,11 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.activations import FastGELUActivation, NewGELUActivation
 
 from training.backbones.layout import (
@@ -26,12 +22,7 @@ from training.backbones.layout import (
     shared_row,
     shared_size,
 )
-from training.backbones.loading import (
-    load_pretrained,
-    model_class,
-    read_model_config,
-    reward_head,
-)
+from training.backbones.loading import load_pretrained, model_class, read_model_config, reward_head
 from training.backbones.lora import merged_weights
 from training.backbones.onednn import use_onednn
 from training.backbones.pooled import PodiumPooledForSequenceClassification

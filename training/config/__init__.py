@@ -1,26 +1,13 @@
 """The settings of a training run. The web imports this package."""
 
-from training.config.commandline import (
-    add_arguments,
-    from_arguments,
-)
-from training.config.defaults import (
-    BACKBONE_DEFAULTS,
-    OLD_NAMES,
-)
+from training.config.commandline import add_arguments, from_arguments
+from training.config.defaults import BACKBONE_DEFAULTS, OLD_NAMES
 from training.config.learning_settings import OptimizerChoice
 from training.config.machine_settings import AttentionChoice, LayoutChoice
 from training.config.model_settings import Backbone, Pooling
-from training.config.setting import (
-    option,
-)
+from training.config.setting import option
 from training.config.train_config import TrainConfig
-from training.config.words import (
-    label,
-    settings_used,
-    stored_aggregation,
-    words,
-)
+from training.config.words import label, settings_used, stored_aggregation, words
 
 __all__ = [
     "BACKBONE_DEFAULTS",

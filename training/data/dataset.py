@@ -22,11 +22,7 @@ from numpy.typing import NDArray
 from training.data.arrow_table import Lists, Table
 from training.data.examples import Example, Tokens
 from training.data.staging import SourceCounts
-from training.rankings import (
-    Identifier,
-    Kind,
-    Message,
-)
+from training.rankings import Identifier, Kind, Message
 
 READS_PER_RELEASE = 256
 """Prompts read before the pages of the memory map are released."""

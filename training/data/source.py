@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from training.rankings import (
-    Identifier,
-    Message,
-    Ranking,
-)
+from training.rankings import Identifier, Message, Ranking
 
 
 @dataclass(frozen=True, slots=True)

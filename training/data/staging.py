@@ -19,26 +19,11 @@ from typing import Any
 
 from training.aggregation import choose
 from training.config import TrainConfig
-from training.data.source import (
-    Prompt,
-    Response,
-    Source,
-    Tick,
-    ignore,
-)
+from training.data.source import Prompt, Response, Source, Tick, ignore
 from training.errors import UserError
 from training.plural import counted
-from training.rankings import (
-    Aggregation,
-    Identifier,
-    Kind,
-    Ranking,
-)
-from training.splits import (
-    held_out_hashes,
-    held_out_part,
-    split_position,
-)
+from training.rankings import Aggregation, Identifier, Kind, Ranking
+from training.splits import held_out_hashes, held_out_part, split_position
 
 TOKENIZER_CHARACTERS = 100_000_000
 """Text that a tokenizer is trained on at most."""

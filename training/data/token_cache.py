@@ -33,12 +33,7 @@ import numpy as np
 import pyarrow as pa
 
 from training.data.arrow_table import Table, TableWriter
-from training.data.dataset import (
-    Counts,
-    Dataset,
-    Prompts,
-    Rankings,
-)
+from training.data.dataset import Counts, Dataset, Prompts, Rankings
 from training.data.encoder import TemplateRefusedError, TextEncoder
 from training.data.examples import Tokens
 from training.data.source import file_sha256

@@ -19,12 +19,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import StandardScaler
 
 from training.backbones.textfeatures import LIST_MARK, LONGEST_READ, SIGN, STRESS, WORD
-from training.data.dataset import (
-    Dataset,
-    Rankings,
-    TokenizedPrompt,
-    TokenizedRanking,
-)
+from training.data.dataset import Dataset, Rankings, TokenizedPrompt, TokenizedRanking
 from training.rankings import comparisons
 from training.selection.linear import fit
 

@@ -6,11 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from training.data.dataset import (
-    Dataset,
-    TokenizedPrompt,
-    TokenizedRanking,
-)
+from training.data.dataset import Dataset, TokenizedPrompt, TokenizedRanking
 from training.evaluation.evaluate import Evaluation
 from training.rankings import UNRANKED
 

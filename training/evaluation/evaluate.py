@@ -17,12 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.backbones.backbone import Backbone
-from training.data.dataset import (
-    Dataset,
-    Rankings,
-    TokenizedPrompt,
-    TokenizedRanking,
-)
+from training.data.dataset import Dataset, Rankings, TokenizedPrompt, TokenizedRanking
 from training.data.examples import Example
 from training.distributed.device import Device
 from training.evaluation import metrics

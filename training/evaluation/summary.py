@@ -12,11 +12,7 @@ from numpy.typing import NDArray
 
 from training.data.dataset import Dataset
 from training.evaluation.baselines import count_prompts, word_count_rewards
-from training.evaluation.error_analysis import (
-    errors_table,
-    texts_table,
-    worst_errors,
-)
+from training.evaluation.error_analysis import errors_table, texts_table, worst_errors
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.formatting import duration
 from training.evaluation.metrics import agreed

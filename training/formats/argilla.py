@@ -11,8 +11,9 @@ from typing import Any
 from training.formats.conversation import prompt_of, response_text
 from training.formats.record import Record, normal
 from training.formats.response_list import list_in, read_item
-from training.formats.sides import ranked, sides_in, words_of
+from training.formats.sides import sides_in
 from training.formats.values import groups_of, rank_of, text
+from training.formats.verdicts import ranked, words_of
 
 ANSWERED = ("submitted", None)
 

@@ -11,8 +11,9 @@ from typing import Any
 from training.formats.conversation import prompt_of, response_text
 from training.formats.record import Record
 from training.formats.response_list import list_in, read_item
-from training.formats.sides import ranked, sides_in
+from training.formats.sides import sides_in
 from training.formats.values import score_of, text, time_of
+from training.formats.verdicts import ranked
 
 NOT_RANKED = ("_", "unranked", "pool")
 

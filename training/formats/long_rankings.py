@@ -12,7 +12,6 @@ from training.formats.conversation import prompt_of
 from training.formats.lines import LONGEST, MAX_LINE_BYTES, Found
 from training.formats.reading import Reading
 from training.formats.record import Record
-from training.formats.sides import ranked
 from training.formats.values import (
     blank,
     groups_of,
@@ -25,6 +24,7 @@ from training.formats.values import (
     truth,
     whole,
 )
+from training.formats.verdicts import ranked
 
 FIELDS = {
     "ranking": "what is the same in all rows of a ranking, and another for the next",

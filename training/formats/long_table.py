@@ -11,18 +11,10 @@ from itertools import pairwise
 from typing import Any
 
 from training.formats.lines import Found, RankingFileError
-from training.formats.long_rankings import (
-    DEFUSED,
-    FIELDS,
-    Assembler,
-    gathered,
-)
+from training.formats.long_rankings import DEFUSED, FIELDS, Assembler, gathered
 from training.formats.reading import Reading
 from training.formats.record import NAMES, normal
-from training.formats.values import (
-    blank,
-    score_of,
-)
+from training.formats.values import blank, score_of
 
 # Columns that only an export of Podium has: in it every column is what it is called.
 OURS = {"ranking", "response_id", "place_shown", "all_bad", "surplus"}

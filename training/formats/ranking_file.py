@@ -25,13 +25,12 @@ from training.formats.archive_keys import (
     check_details,
     check_labels,
     check_state,
-    id_text,
-    optional_name,
-    storable,
 )
+from training.formats.checked_values import id_text, optional_name, storable
 from training.formats.lines import Found, RankingFileError
 from training.formats.opening import Limits, Tells, open_file, unreadable_file
-from training.formats.reader import Format, Reader, ReadOptions
+from training.formats.read_options import Format, ReadOptions
+from training.formats.reader import Reader
 from training.formats.reading import Reading
 from training.formats.records import records_of
 from training.rankings import UNRANKED, Message

@@ -8,79 +8,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from training.formats import argilla, label_studio, oasst
 from training.formats.archive_keys import metadata_of, tags_of
 from training.formats.best_first import columns_best_first, read_best_first, told_best_first
 from training.formats.conversation import prompt_of
-from training.formats.lines import (
-    Found,
-    MissingColumnError,
-    RankingFileError,
-    UnknownColumnsError,
-)
-from training.formats.long_rankings import FIELDS
+from training.formats.lines import Found, MissingColumnError, RankingFileError, UnknownColumnsError
 from training.formats.long_table import OURS, chosen_columns, guess_columns, is_long, read_long
 from training.formats.pairs import keys_of_pair, read_pair
+from training.formats.read_options import Format, ReadOptions
 from training.formats.reading import Reading
 from training.formats.record import Record
 from training.formats.response_list import list_in, read_list
 from training.formats.shapes import OWN, has_few, is_exported, is_flat, is_own, shape_of
-from training.formats.sides import Verdicts, read_sides, sides_in
+from training.formats.sides import read_sides, sides_in
 from training.formats.values import number_of, text, time_of
+from training.formats.verdicts import Verdicts
 from training.plural import counted
 
-Format = Literal["jsonl", "csv", "long", "trl", "sides", "oasst", "labelstudio", "argilla"]
-
-MORE_FIELDS = ("chosen", "rejected", "winner")  # beside those of a table in long form
 SAMPLE = 200  # records that are looked at before the first is read
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """Say how a file is to be read; what is left out is found by its beginning.
-
-    `columns` names the column or key of fields. `verdicts` says what the values of a verdict mean:
-    a response's key, letter or number, tie, or both_bad. `ranking_is` says of a list of numbers
-    whether it holds each response's rank or the order of the responses.
-    """
-
-    format: Format | Literal["parquet"] | None = None
-    delimiter: str | None = None
-    encoding: str | None = None
-    header: bool = True
-    columns: Mapping[str, str] = field(default_factory=dict)
-    higher_is_better: bool = True
-    verdicts: Mapping[str, str] = field(default_factory=dict)
-    ranking_is: Literal["ranks", "order"] | None = None
-
-    def __post_init__(self) -> None:
-        known = (*FIELDS, *MORE_FIELDS)
-        if unknown := set(self.columns) - set(known):
-            raise RankingFileError(
-                f"there is no field {min(unknown)!r}; the fields are {', '.join(known)}"
-            )
-
-    @property
-    def shape(self) -> str | None:
-        """Return the format that was given, or the one that the given columns belong to."""
-        if self.format is not None and self.format != "parquet":
-            return self.format
-        given = {name for name, column in self.columns.items() if column}
-        if {"chosen", "rejected"} <= given:
-            return "trl"
-        return "long" if "response" in given else None
-
-    @property
-    def given(self) -> dict[str, str]:
-        """Return the keys of fields as records know them."""
-        columns = dict(self.columns)
-        if "winner" in columns:
-            columns["verdict"] = columns.pop("winner")
-        return columns
 
 
 @dataclass

@@ -23,7 +23,7 @@ from training.formats.lines import (
     text_lines,
 )
 from training.formats.opening import OpenFile, Tells
-from training.formats.reader import ReadOptions
+from training.formats.read_options import ReadOptions
 from training.formats.reading import Reading
 from training.formats.record import Record
 from training.formats.shapes import shape_of

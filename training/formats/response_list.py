@@ -12,7 +12,6 @@ from typing import Any
 from training.formats.conversation import is_message, prompt_of, response_text
 from training.formats.lines import AmbiguousError
 from training.formats.record import Record
-from training.formats.sides import ranked, with_best
 from training.formats.values import (
     blank,
     groups_of,
@@ -23,6 +22,7 @@ from training.formats.values import (
     text,
     unfolded,
 )
+from training.formats.verdicts import ranked, with_best
 
 LISTS = (
     "responses", "completions", "answers", "outputs", "candidates", "generations", "replies",

@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +37,17 @@ TENSORS = "state.safetensors"
 REST = "state.json"
 
 
+@dataclass
 class Checkpoints:
     """Save and restore `modules` and the optimiser of one run."""
 
-    def __init__(
-        self,
-        path: Path,
-        modules: Mapping[str, nn.Module],
-        optimizer: Optimizers,
-        minutes: float,
-        group: ProcessGroup = SINGLE_PROCESS,
-    ) -> None:
-        self.path = path
-        self.modules = modules
-        self.optimizer = optimizer
-        self.minutes = minutes
-        self.group = group
+    path: Path
+    modules: Mapping[str, nn.Module]
+    optimizer: Optimizers
+    minutes: float
+    group: ProcessGroup = SINGLE_PROCESS
+
+    def __post_init__(self) -> None:
         self._saved: int | None = None
         self._written = time.monotonic()
 

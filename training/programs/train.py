@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from training.aggregation import RankingFilter
 from training.backbones.defaults import complete
 from training.commandline import database_project, wants_bar
-from training.config import TrainConfig, from_arguments, option, settings_used
+from training.config import TrainConfig, from_arguments, option
 from training.data.batching import Batches
 from training.data.database import DatabaseSource
 from training.data.file import FileSource
@@ -26,20 +24,8 @@ from training.distributed.device import Device, silence_transformers
 from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import StoppedError, UserError
 from training.evaluation.caveats import sentences
-from training.evaluation.evaluate import (
-    EvalSplit,
-    Evaluation,
-    before_training,
-    brief,
-    curves,
-    held_out,
-    held_out_metrics,
-    judgements,
-    train_sample,
-)
-from training.evaluation.labeller_agreement import labellers_agree
+from training.evaluation.evaluate import EvalSplit, Evaluation, before_training, curves, held_out
 from training.evaluation.report import summary
-from training.evaluation.summary import baselines, show
 from training.loop.checkpoint import Checkpoints
 from training.loop.optimizers import learning_rate_at
 from training.loop.resume import can_resume, resume_backbone
@@ -47,6 +33,7 @@ from training.loop.setup import begin, describe, merges_rankings
 from training.loop.state import StepStats, TrainState
 from training.loop.step import Learner, train_step
 from training.programs.network import judge_network, rankings_to_train_on
+from training.programs.results import mattering, run_metrics, write_results
 from training.programs.run import Run, evaluate_now
 from training.programs.save import certainty_of, learned_figures, save_model
 from training.runs.caveats import data_caveats, few_steps, left_out
@@ -54,7 +41,6 @@ from training.runs.folder import RunFolder
 from training.runs.json_files import finite
 from training.runs.progress import MetricLog, Reporter
 from training.runs.signals import asked, saving_first, stopped
-from training.saving.model_card import write_model_card
 from training.selection.validation import split_off
 
 
@@ -322,67 +308,3 @@ def restore_kept_weights(run: Run) -> int:
     if kept != run.state.step:
         run.checkpoints.restore_weights(kept)
     return kept
-
-
-# 4. Evaluate
-
-
-def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
-    """Return the contents of metrics.json, given the evaluation of the weights of step `kept`."""
-    state, dataset = run.state, run.dataset
-    train_side = state.last_epoch.metrics(dataset.counts.train_prompts)
-    train_side["after"] = brief(evaluate_now(run, train_sample(dataset)))
-    count_words = run.config.baseline == "on"
-    beside = baselines(evaluation, dataset, run.reporter, count_words=count_words)
-    if state.before:
-        beside["before_training"] = state.before["agreed"].numpy()
-    metrics: dict[str, Any] = finite(
-        {
-            "train": train_side,
-            "held_out": {
-                **held_out_metrics(evaluation, beside),
-                "comparisons_sha256": dataset.held_out_sha256,
-            },
-            **({"held_out_before": state.before["figures"]} if state.before else {}),
-            "left_out": left_out(asdict(dataset.counts)),
-            "labellers_agree": labellers_agree(dataset),
-            **run.learner.objective.figures(),
-            "steps": state.step,
-            "kept_step": kept,
-            "pretrained": run.config.backbone == "pretrained",
-            "seconds": round(run.seconds, 3),
-            "reading_share": state.reading_seconds / (state.step_seconds or math.inf),
-            "tokens": state.tokens,
-            **run.learner.device.peak_memory(),
-            "parameters": sum(w.numel() for w in run.learner.backbone.model.parameters()),
-        }
-    )
-    return metrics
-
-
-def mattering(config: TrainConfig, *, network: bool) -> dict[str, str | float]:
-    """Return the settings that make the result of a run what it is; empty ones are left out."""
-    used = settings_used(config.backbone, network=network)
-    return {
-        field.name: value
-        for field in fields(config)
-        if field.name in used
-        and field.metadata["group"] != "machine"
-        and (value := getattr(config, field.name)) not in (None, "")
-    }
-
-
-def write_results(
-    run: Run,
-    folder: RunFolder,
-    evaluation: Evaluation,
-    metrics: dict[str, Any],
-    settings: Mapping[str, str | float],
-) -> None:
-    """Write the report, the metrics and the model card, and remove the checkpoints."""
-    show(run.log, folder, run.dataset, evaluation, metrics, settings)
-    run.log.close()
-    folder.write_judgements(judgements(evaluation))
-    folder.write_metrics(metrics)
-    write_model_card(folder)
-    folder.forget_checkpoints()

@@ -7,8 +7,6 @@ The web imports this file. A file that is missing, half written or of another sh
 from __future__ import annotations
 
 import errno
-import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -17,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from training.config import TrainConfig
 from training.rankings import Identifier
+from training.runs.folder_lock import FolderLock
 from training.runs.json_files import (
     append_line,
     iter_lines,
@@ -75,7 +74,6 @@ FILES = (
     CONFIG,
 )
 LOCK = "lock"
-DIGEST_CHARACTERS = 16
 LOG = "log.txt"
 """Output of the processes, where the web application started them."""
 
@@ -108,25 +106,17 @@ class ScoredResponse(NamedTuple):
     """First response of the prompt that has the same tokens after the cut, if it is another one."""
 
 
-def digest_of(folder: Path) -> str:
-    """Return the beginning of the SHA-256 of a model's files, by name and content."""
-    whole = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            whole.update(f"{path.name} {content}\n".encode())
-    return whole.hexdigest()[:DIGEST_CHARACTERS]
-
-
 class RunFolder:
     """Read and write the folder of one run. Methods named read_* never raise for its contents."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.in_use = False
-        """True once this process has begun to write a run here."""
-        self._lock: IO[str] | None = None
+        self._lock = FolderLock(self.path / LOCK)
+
+    @property
+    def in_use(self) -> bool:
+        """Return True once this process has begun to write a run here."""
+        return self._lock.is_held
 
     @property
     def tensorboard(self) -> Path:
@@ -246,39 +236,16 @@ class RunFolder:
 
     def take(self) -> None:
         """Keep other processes from writing here until this one leaves. Raises OSError."""
-        if self._lock is not None:
-            return
-        lock = open(self.path / LOCK, "a", encoding="utf-8")  # noqa: SIM115 - held to the end
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            reason = f"the file cannot be locked ({error.strerror}); use another file system"
-            if isinstance(error, BlockingIOError):
-                reason = "another process is at work in this folder; wait for it, or stop it"
-            raise OSError(error.errno, reason, str(self.path / LOCK)) from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        self._lock, self.in_use = lock, True
+        if not self.in_use:
+            self._lock.take()
 
     def worker(self) -> int | None:
         """Return the process that is at work in this folder, or None."""
-        try:
-            with open(self.path / LOCK, encoding="utf-8") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return int(lock.read())
-        except (OSError, ValueError):
-            return None
-        return None
+        return self._lock.holder()
 
     def leave(self) -> None:
         """Let other processes write here."""
-        if self._lock is not None:
-            self._lock.close()
-        self._lock, self.in_use = None, False
+        self._lock.release()
 
     def forget_lines_after(self, step: int) -> None:
         """Remove the logged steps and evaluations of later steps than this."""

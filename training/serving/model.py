@@ -28,7 +28,8 @@ from training.errors import UserError
 from training.evaluation.inference import compute_rewards, split_up
 from training.evaluation.posterior import INTERVAL, Posterior, differences
 from training.rankings import Message
-from training.runs.folder import MODEL, RunFolder, digest_of
+from training.runs.digest import digest_of
+from training.runs.folder import MODEL, RunFolder
 from training.runs.length import LengthPart, stored_part
 from training.runs.outcomes import OutcomeModel
 from training.saving.model_card import FACTS

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from training.rankings import Message
-from training.serving.conversations import (
-    NotUnderstoodError,
-    role_of,
-    text_of,
-)
+from training.serving.conversations import NotUnderstoodError, role_of, text_of
 from training.serving.items import Item, Scored
 from training.serving.request import Entries, Request
 

@@ -8,17 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    DateTime,
-    Integer,
-    String,
-    Table,
-    and_,
-    func,
-    select,
-)
+from sqlalchemy import BigInteger, Column, DateTime, Integer, String, Table, and_, func, select
 
 from training.data.database import metadata, open_engine, project, reading
 from training.serving.address import ALIASES, CHAMPION, run_folder

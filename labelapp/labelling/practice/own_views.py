@@ -12,14 +12,9 @@ from django.views.decorators.http import require_http_methods
 from labelapp.labelling.practice.builtin import BUILTIN
 from labelapp.labelling.practice.own_prompts import MOST, choose, gold_prompts
 from labelapp.labelling.practice.tasks import gold_rankings
-from labelapp.models import (
-    Member,
-    Placement,
-    PracticePrompt,
-    Ranking,
-    Role,
-)
+from labelapp.models import Member, Placement, PracticePrompt, Ranking, Role
 from labelapp.web.access import member_view
+from labelapp.web.query import key_of
 
 MAX_REASON = 1000  # characters
 PAGE_SIZE = 20
@@ -40,8 +35,6 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     chosen = list(member.project.practice_prompts.select_related("prompt"))
     gold = gold_rankings(chosen)
     context = {
-        "member": member,
-        "project": member.project,
         "builtin": BUILTIN,
         "chosen": [(each, explained(each, gold)) for each in chosen],
         "is_full": len(chosen) >= MOST,
@@ -76,13 +69,8 @@ def save_reasons(request: HttpRequest, member: Member) -> None:
         practice.save(update_fields=["reasons"])
 
 
-def posted_key(request: HttpRequest, name: str) -> int:
-    text = request.POST.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
-
-
 def add(request: HttpRequest, member: Member) -> None:
-    prompt = get_object_or_404(gold_prompts(member.project), pk=posted_key(request, "add"))
+    prompt = get_object_or_404(gold_prompts(member.project), pk=key_of(request.POST.get("add", "")))
     if not choose(prompt, member.project):
         messages.error(request, _("At most %(most)s prompts. Remove one first.") % {"most": MOST})
         return
@@ -90,6 +78,6 @@ def add(request: HttpRequest, member: Member) -> None:
 
 
 def remove(request: HttpRequest, member: Member) -> None:
-    pk = posted_key(request, "remove")
+    pk = key_of(request.POST.get("remove", ""))
     get_object_or_404(PracticePrompt, pk=pk, project=member.project).delete()
     messages.success(request, _("The prompt is no longer a practice prompt."))

@@ -5,7 +5,6 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.labelling.forms import RankingForm
@@ -21,7 +20,6 @@ from labelapp.web.middleware import translated
 
 @translated
 @require_safe
-@never_cache
 @member_view()
 def start(request: HttpRequest, member: Member) -> HttpResponse:
     """Go to the first practice prompt that the member has not ranked yet, else to the first."""
@@ -42,7 +40,6 @@ def find(member: Member, place: int) -> PracticeTask:
 
 @translated
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view()
 def task(request: HttpRequest, member: Member, place: int) -> HttpResponse:
     """Show a practice prompt on the ranking page, or mark its ranking."""
@@ -57,8 +54,6 @@ def task(request: HttpRequest, member: Member, place: int) -> HttpResponse:
     marks = marking.mark(practice.expected, ranks)
     marking.record(member, place=place, total=practice.total, marks=marks)
     context = {
-        "member": member,
-        "project": member.project,
         "practice": practice,
         "marks": marks,
         "responses": [
@@ -92,7 +87,6 @@ def task_response(
 
 
 @require_safe
-@never_cache
 @member_view()
 def texts(request: HttpRequest, member: Member, place: int) -> JsonResponse:
     """Return the texts of a practice prompt as they were written."""

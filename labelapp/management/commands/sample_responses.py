@@ -11,7 +11,8 @@ from django.db import OperationalError
 from tqdm import tqdm
 
 from labelapp.importing.importer import import_prompts_to_fill
-from labelapp.importing.sampling import Sampled, Settings, count_lacking, fill
+from labelapp.importing.sampling import Sampled, fill
+from labelapp.importing.sampling_jobs import Settings, count_lacking
 from labelapp.management.errors import import_errors
 from labelapp.management.options import add_project_option, get_open_project
 from labelapp.models import MAX_RESPONSES, MIN_RESPONSES, Project

@@ -8,7 +8,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import INSTRUCTGPT_FLAGS, Project
-from labelapp.models.projects import MAX_SHARE, refuse_reserved
+from labelapp.models.projects import MAX_SHARE
 from labelapp.web.versions import VersionedForm
 
 MAX_GUIDELINES = 50_000  # characters; they are rendered for every ranking page
@@ -28,7 +28,6 @@ SCALES = [
     (5, _("From 1 to 5")),
     (7, _("From 1 to 7, as for InstructGPT")),
 ]
-OVERLAP = 2  # rankings per prompt that a new project suggests: the least that shows agreement
 NO_FLAGS, INSTRUCTGPT, OWN = "off", "instructgpt", "own"
 FLAG_CHOICES = [
     (NO_FLAGS, _("No flags")),
@@ -185,26 +184,6 @@ class SettingsForm(VersionedForm, forms.ModelForm):
         # A custom list starts with the InstructGPT flags: editing is easier than starting empty.
         self.initial["flag_names"] = "\n".join(flags or INSTRUCTGPT_FLAGS)
 
-    def clean_gold_share(self) -> int:
-        return self.posted_or_present("gold_share")
-
-    def clean_repeat_share(self) -> int:
-        return self.posted_or_present("repeat_share")
-
-    def clean_repeat_after_days(self) -> int:
-        return self.posted_or_present("repeat_after_days")
-
-    def clean_rank_top(self) -> int:
-        return self.posted_or_present("rank_top")
-
-    def clean_daily_target(self) -> int:
-        return self.posted_or_present("daily_target")
-
-    def posted_or_present(self, name: str) -> int:
-        """Return the number posted for a field, or its present value if none was posted."""
-        number = self.cleaned_data[name]
-        return int(getattr(self.instance, name) if number is None else number)
-
     def clean_rating_scale(self) -> int:
         scale = self.cleaned_data["rating_scale"]
         return self.instance.rating_scale if scale == "" else int(scale)
@@ -219,6 +198,9 @@ class SettingsForm(VersionedForm, forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        for name in UNCHANGED_IF_MISSING:
+            if name in cleaned and cleaned[name] is None:
+                cleaned[name] = getattr(self.instance, name)
         choice = cleaned.get("flag_choice")
         if choice == OWN and "flag_names" in cleaned:
             self.instance.flags = cleaned["flag_names"]
@@ -247,101 +229,6 @@ def problem_with(names: list[str]) -> str:
         if lowered[place] in lowered[:place]:
             return gettext("“%(flag)s” is listed twice.") % {"flag": name}
     return ""
-
-
-SLUG_TAKEN = _("Another project has this slug. Choose another one.")
-
-
-class NewProjectForm(SettingsForm):
-    """The first step of a new project: its name, and what rarely needs a change."""
-
-    guidelines = None  # type: ignore[assignment]  # a step of its own
-    present = None  # type: ignore[assignment]
-
-    class Meta(SettingsForm.Meta):
-        fields = [
-            "name",
-            "slug",
-            "responses_per_ranking",
-            "rankings_per_prompt",
-            "ties_allowed",
-            "rank_top",
-            "rating_scale",
-            "lease_minutes",
-            "practice",
-        ]
-        error_messages = {"slug": {"unique": SLUG_TAKEN}}
-        help_texts = {
-            **SettingsForm.Meta.help_texts,
-            "slug": _(
-                "The name in addresses and commands: lowercase letters, digits and hyphens. If you "
-                "leave it empty, it is derived from the name."
-            ),
-            "rankings_per_prompt": _(
-                "How many labellers rank each prompt. With 2 or more you see how far they agree, "
-                "and whose rankings stand out."
-            ),
-            "ties_allowed": _("Two equally good responses may share a rank."),
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["slug"].required = False
-        self.fields["name"].widget.attrs["autofocus"] = True
-        if self.instance.pk is None:
-            self.initial.update(practice=True, rankings_per_prompt=OVERLAP)
-
-    @property
-    def columns(self) -> list[str]:
-        """Return the columns of a project that this form may change."""
-        return [*self.Meta.fields, "flags"]
-
-    @property
-    def has_advanced_errors(self) -> bool:
-        """Return whether a field that the page folds away has an error."""
-        return any(name not in ("name", "rankings_per_prompt") for name in self.errors)
-
-
-class GuidelinesForm(forms.ModelForm):
-    """The guidelines of a new project."""
-
-    guidelines = SettingsForm.base_fields["guidelines"]
-
-    class Meta:
-        model = Project
-        fields = ["guidelines"]
-
-
-class DuplicateForm(forms.Form):
-    """Ask for the name of a project's copy, and for what it takes over."""
-
-    name = forms.CharField(label=_("Name"), max_length=100)
-    slug = forms.SlugField(
-        label=_("Slug"),
-        required=False,
-        max_length=50,
-        validators=[refuse_reserved],
-        help_text=_(
-            "The name in addresses and commands. If you leave it empty, it is derived from "
-            "the name."
-        ),
-    )
-    with_members = forms.BooleanField(
-        required=False,
-        label=_("Copy the members"),
-        help_text=_("With their roles. They can open the copy at once."),
-    )
-    with_prompts = forms.BooleanField(
-        required=False,
-        label=_("Copy the prompts"),
-        help_text=_("With their responses, in the background. They wait to be ranked."),
-    )
-
-    def clean_slug(self) -> str:
-        slug: str = self.cleaned_data["slug"]
-        if Project.including_hidden.filter(slug=slug).exists():
-            raise forms.ValidationError(SLUG_TAKEN)
-        return slug
 
 
 class ProjectForm(SettingsForm):

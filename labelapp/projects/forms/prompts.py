@@ -1,20 +1,19 @@
 """The forms to change selected prompts, or all queued ones."""
 
-import re
 from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from labelapp.models import MAX_TAG, MIN_RESPONSES, Project, Prompt, User
-from labelapp.projects import assignees, prompt_changes, prompts, tags
+from labelapp.projects import assignees, prompt_changes, prompt_queue, tags
+from labelapp.web.query import key_of
 
 MAX_PRIORITY = 1_000_000
 MAX_RANKINGS = 100  # of one prompt
 MAX_SELECTED = 200  # prompts in one request
-NUMBER = re.compile(r"[0-9]{1,18}")
 
 ACTIONS = [
     ("priority", gettext_lazy("Set priority")),
@@ -41,6 +40,73 @@ NEEDED = {
 }
 FIELDS = {"priority": "priority", "wanted": "wanted", "assign": "people"}
 FIELDS |= {"tag": "tag", "untag": "tag"}
+
+
+# What an action has done, by number of prompts.
+DONE = {
+    "priority": ngettext_lazy(
+        "%(number)s prompt now has priority %(priority)s.",
+        "%(number)s prompts now have priority %(priority)s.",
+        "number",
+    ),
+    "wanted": ngettext_lazy(
+        "%(number)s prompt now wants %(wanted)s rankings.",
+        "%(number)s prompts now want %(wanted)s rankings.",
+        "number",
+    ),
+    "again": ngettext_lazy(
+        "%(number)s prompt will be ranked once more.",
+        "%(number)s prompts will be ranked once more.",
+        "number",
+    ),
+    "out": ngettext_lazy(
+        "%(number)s prompt removed from the queue. Labellers can finish what they have started.",
+        "%(number)s prompts removed from the queue. Labellers can finish what they have started.",
+        "number",
+    ),
+    "gold": ngettext_lazy(
+        "%(number)s adjudicated ranking made gold.",
+        "%(number)s adjudicated rankings made gold.",
+        "number",
+    ),
+    "unassign": ngettext_lazy(
+        "%(number)s prompt is open to everyone again.",
+        "%(number)s prompts are open to everyone again.",
+        "number",
+    ),
+    "tag": ngettext_lazy(
+        "%(number)s prompt tagged “%(tag)s”.", "%(number)s prompts tagged “%(tag)s”.", "number"
+    ),
+    "untag": ngettext_lazy(
+        "Tag “%(tag)s” removed from %(number)s prompt.",
+        "Tag “%(tag)s” removed from %(number)s prompts.",
+        "number",
+    ),
+}
+# Where it has done nothing.
+UNDONE = {
+    "out": gettext_lazy("Nothing to remove: the selected prompts were not in the queue."),
+    "unassign": gettext_lazy(
+        "Nothing to change: none of the selected prompts was assigned to anybody."
+    ),
+}
+CANNOT_BE_RANKED = ngettext_lazy(
+    "%(number)s prompt cannot be ranked: a ranking needs at least %(least)s responses.",
+    "%(number)s prompts cannot be ranked: a ranking needs at least %(least)s responses.",
+    "number",
+)
+# Of the prompts to which it has done nothing.
+LEFT = {
+    "wanted": CANNOT_BE_RANKED,
+    "again": CANNOT_BE_RANKED,
+    "gold": ngettext_lazy(
+        "%(number)s prompt left as before: without a decision, with one that is gold already, or "
+        "one that cannot be gold.",
+        "%(number)s prompts left as before: without a decision, with one that is gold already, or "
+        "one that cannot be gold.",
+        "number",
+    ),
+}
 
 
 def same(message: Any, *names: str) -> dict[str, Any]:
@@ -138,18 +204,18 @@ class ActionForm(forms.Form):
             self.number = prompt_changes.make_gold(**made)
         else:
             self.number = prompt_changes.carry_out(self.change, **made)
-        return str(getattr(self, f"{self.cleaned_data['act']}_message")())
+        return self.message()
 
     def change(self) -> int:
         """Carry out the action and return the number of prompts."""
         given, some = self.cleaned_data, self.prompts
         act: str = given["act"]
         if act == "priority":
-            return prompts.set_priority(prompts=some, priority=given["priority"])
+            return prompt_queue.set_priority(prompts=some, priority=given["priority"])
         if act == "wanted":
-            return prompts.want(prompts=some, wanted=given["wanted"])
+            return prompt_queue.want(prompts=some, wanted=given["wanted"])
         if act == "again":
-            return prompts.ask_again(prompts=some)
+            return prompt_queue.ask_again(prompts=some)
         if act == "assign":
             return assignees.assign(
                 project=self.project,
@@ -164,73 +230,21 @@ class ActionForm(forms.Form):
             return tags.tag(project=self.project, prompts=some, name=given["tag"])
         if act == "untag":
             return tags.untag(project=self.project, prompts=some, name=given["tag"])
-        return prompts.remove_from_queue(prompts=some)
+        return prompt_queue.remove_from_queue(prompts=some)
 
     # ---- what was done ----
 
-    def priority_message(self) -> str:
-        return ngettext(
-            "%(number)s prompt now has priority %(priority)s.",
-            "%(number)s prompts now have priority %(priority)s.",
-            self.number,
-        ) % {"number": self.number, "priority": self.cleaned_data["priority"]}
-
-    def wanted_message(self) -> str:
-        message = ngettext(
-            "%(number)s prompt now wants %(wanted)s rankings.",
-            "%(number)s prompts now want %(wanted)s rankings.",
-            self.number,
-        ) % {"number": self.number, "wanted": self.cleaned_data["wanted"]}
-        return message + self.not_rankable()
-
-    def again_message(self) -> str:
-        message = ngettext(
-            "%(number)s prompt will be ranked once more.",
-            "%(number)s prompts will be ranked once more.",
-            self.number,
-        )
-        return message % {"number": self.number} + self.not_rankable()
-
-    def not_rankable(self) -> str:
-        """Return a sentence on the selected prompts that cannot be ranked, or ""."""
+    def message(self) -> str:
+        """Return what was done, and to how many prompts, for the page."""
+        act: str = self.cleaned_data["act"]
+        if act == "assign":
+            return self.assign_message()
+        if not self.number and act in UNDONE:
+            return str(UNDONE[act])
+        message = DONE[act] % {**self.cleaned_data, "number": self.number}
         left = self.selected - self.number
-        if not left:
-            return ""
-        message = ngettext(
-            "%(number)s prompt cannot be ranked: a ranking needs at least %(least)s responses.",
-            "%(number)s prompts cannot be ranked: a ranking needs at least %(least)s responses.",
-            left,
-        )
-        return " " + message % {"number": left, "least": MIN_RESPONSES}
-
-    def out_message(self) -> str:
-        if not self.number:
-            return _("Nothing to remove: the selected prompts were not in the queue.")
-        message = ngettext(
-            "%(number)s prompt removed from the queue. Labellers can finish what they have "
-            "started.",
-            "%(number)s prompts removed from the queue. Labellers can finish what they have "
-            "started.",
-            self.number,
-        )
-        return message % {"number": self.number}
-
-    def gold_message(self) -> str:
-        """Return how many adjudicated rankings are gold now, and why the others are not."""
-        message = ngettext(
-            "%(number)s adjudicated ranking made gold.",
-            "%(number)s adjudicated rankings made gold.",
-            self.number,
-        ) % {"number": self.number}
-        if others := self.selected - self.number:
-            rest = ngettext(
-                "%(number)s prompt left as before: without a decision, with one that is gold "
-                "already, or one that cannot be gold.",
-                "%(number)s prompts left as before: without a decision, with one that is gold "
-                "already, or one that cannot be gold.",
-                others,
-            )
-            message += " " + rest % {"number": others}
+        if act in LEFT and left:
+            message += " " + LEFT[act] % {"number": left, "least": MIN_RESPONSES}
         return message
 
     def assign_message(self) -> str:
@@ -257,32 +271,6 @@ class ActionForm(forms.Form):
             )
             message += " " + rest % {"number": self.idle}
         return message
-
-    def unassign_message(self) -> str:
-        if not self.number:
-            return _("Nothing to change: none of the selected prompts was assigned to anybody.")
-        message = ngettext(
-            "%(number)s prompt is open to everyone again.",
-            "%(number)s prompts are open to everyone again.",
-            self.number,
-        )
-        return message % {"number": self.number}
-
-    def tag_message(self) -> str:
-        message = ngettext(
-            "%(number)s prompt tagged “%(tag)s”.",
-            "%(number)s prompts tagged “%(tag)s”.",
-            self.number,
-        )
-        return message % {"number": self.number, "tag": self.cleaned_data["tag"]}
-
-    def untag_message(self) -> str:
-        message = ngettext(
-            "Tag “%(tag)s” removed from %(number)s prompt.",
-            "Tag “%(tag)s” removed from %(number)s prompts.",
-            self.number,
-        )
-        return message % {"number": self.number, "tag": self.cleaned_data["tag"]}
 
 
 class WantedForm(forms.Form):
@@ -317,7 +305,7 @@ class TagForm(forms.Form):
 
 def selected_prompts(data: Any, prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
     """Return the prompts whose boxes are checked."""
-    selected = [text for text in data.getlist("prompt")[:MAX_SELECTED] if NUMBER.fullmatch(text)]
+    selected = {key_of(text) or 0 for text in data.getlist("prompt")[:MAX_SELECTED]}
     return prompts.filter(pk__in=selected)
 
 

@@ -28,7 +28,6 @@ from labelapp.web.sessions import begin, end_others, open_sessions
 
 
 @require_safe
-@never_cache
 def download(request: HttpRequest) -> FileResponse:
     """Send everything that is stored about the user."""
     user = signed_in(request)
@@ -40,7 +39,6 @@ def download(request: HttpRequest) -> FileResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 def anonymise(request: HttpRequest, pk: int) -> HttpResponse:
     """Erase who a person was. Their name has to be typed."""
     administrator = require_administrator(request, _("Only an administrator can anonymise people."))
@@ -110,7 +108,6 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @sensitive_post_parameters("old_password", "new_password1", "new_password2")
 def account(request: HttpRequest) -> HttpResponse:
     """Change one's own password, which signs the account out in every other browser."""

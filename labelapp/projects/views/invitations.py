@@ -49,7 +49,6 @@ def link(request: HttpRequest, invitation: Invitation) -> Link:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(Role.MANAGER)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     form = InvitationForm(request.POST or None)
@@ -68,8 +67,6 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     created_here = member.project.invitations.with_maker().select_related("created_by")
     page = Paginator(created_here, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
-        "member": member,
-        "project": member.project,
         "form": form,
         "page": page,
         "links": [link(request, invitation) for invitation in page],

@@ -12,7 +12,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -23,6 +22,7 @@ from labelapp.projects.assignees import waiting_for
 from labelapp.projects.forms.members import RoleForm
 from labelapp.web.access import member_view, when_archived
 from labelapp.web.middleware import PageRequest
+from labelapp.web.query import text_of
 
 PAGE_SIZE = 50
 MAX_SEARCH = 150  # characters
@@ -104,18 +104,15 @@ def links_revoked(number: int) -> str:
 
 
 @require_safe
-@never_cache
 @member_view(Role.MANAGER)
 def index(request: PageRequest, member: Member) -> HttpResponse:
     shown = request.GET.get("show", "")
     shown = shown if shown in people.KINDS else people.ACTIVE
-    search = request.GET.get("q", "").replace("\0", "").strip()[:MAX_SEARCH]
+    search = text_of(request.GET, "q", MAX_SEARCH)
     members = people.search(people.of_kind(member.project, shown), search)
     page = Paginator(members, PAGE_SIZE).get_page(request.GET.get("page"))
     show_links(page.object_list, member.project)
     context = {
-        "member": member,
-        "project": member.project,
         "shown": shown,
         "counts": people.count_kinds(member.project),
         "page": page,
@@ -179,7 +176,6 @@ def bring_back(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 
 
 @require_POST
-@never_cache
 @member_view(Role.MANAGER)
 def reset_password(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     """Show a link by which a member sets a new password. It is shown this once."""
@@ -189,8 +185,6 @@ def reset_password(request: PageRequest, member: Member, pk: int) -> HttpRespons
     except password_reset.CannotResetError as error:
         return refuse(request, member, person, str(error))
     context = {
-        "member": member,
-        "project": member.project,
         "person": person,
         "link": request.build_absolute_uri(path),
         "hours": settings.PASSWORD_RESET_TIMEOUT // 3600,

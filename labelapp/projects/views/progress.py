@@ -5,7 +5,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.models import Member, Role
@@ -24,8 +23,6 @@ def context(request: HttpRequest, member: Member) -> dict[str, Any]:
     period = PERIODS[1] if request.GET.get("days") == str(PERIODS[1]) else PERIODS[0]
     forecast = progress.forecast(totals=totals, days=days, paused=project.paused)
     return {
-        "member": member,
-        "project": project,
         "totals": totals,
         "period": period,
         "periods": PERIODS,
@@ -40,14 +37,12 @@ def context(request: HttpRequest, member: Member) -> dict[str, Any]:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     return render(request, "projects/progress/index.html", context(request, member))
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def live(request: HttpRequest, member: Member) -> HttpResponse:
     """Return the figures of the page, which refreshes itself."""

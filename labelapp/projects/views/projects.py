@@ -17,8 +17,9 @@ from labelapp.models import Member, Project, Role
 from labelapp.projects import archiving, deletion, duplication, overview, tasks
 from labelapp.projects.creation import SlugTakenError
 from labelapp.projects.forms.confirm import ConfirmForm
-from labelapp.projects.forms.projects import SLUG_TAKEN, DuplicateForm, SettingsForm
-from labelapp.projects.prompts import queued, set_rankings_wanted
+from labelapp.projects.forms.new_project import SLUG_TAKEN, DuplicateForm
+from labelapp.projects.forms.projects import SettingsForm
+from labelapp.projects.prompt_queue import queued, set_rankings_wanted
 from labelapp.rendering.texts import render_text
 from labelapp.web.access import (
     may_create_projects,
@@ -107,8 +108,6 @@ def settings(request: HttpRequest, member: Member) -> HttpResponse:
         # A copy: the header must not show what was entered.
         form = SettingsForm(request.POST or None, instance=copy(member.project))
     context = {
-        "member": member,
-        "project": member.project,
         "no_gold": controls.lacks_gold(member.project),
         "may_create": may_create_projects(signed_in(request)),
         "may_delete": deletion.may_delete(member),
@@ -196,7 +195,7 @@ def duplicate(request: HttpRequest, member: Member) -> HttpResponse:
                 said = f"{said} {_('Its prompts are being copied in the background.')}"
             messages.success(request, said)
             return redirect(made)
-    context = {"member": member, "project": project, "form": form}
+    context = {"form": form}
     status = 422 if request.method == "POST" else 200
     return render(request, "projects/duplicate.html", context, status=status)
 
@@ -214,8 +213,6 @@ def delete(request: HttpRequest, member: Member) -> HttpResponse:
         deletion.begin(project, by=user.username, enqueue=tasks.delete_project.enqueue)
         return redirect("projects")
     context = {
-        "member": member,
-        "project": project,
         "form": form,
         "counts": [
             (DELETED[noun] % number, number) for noun, number in deletion.count(project).items()

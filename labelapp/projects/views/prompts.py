@@ -12,13 +12,12 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.labelling import controls
 from labelapp.labelling.blinding import giveaways
 from labelapp.models import Assignment, Member, Project, Prompt, PromptAgreement, Ranking, Role, Tag
-from labelapp.projects import prompt_changes, prompts, tags
+from labelapp.projects import prompt_changes, prompt_history, prompt_queue, prompts, tags
 from labelapp.projects.assignees import assignable
 from labelapp.projects.forms.prompts import (
     SHARES,
@@ -100,8 +99,6 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
     chosen = PromptFilter.of(request.GET)
     page = prompts.page(project=project, chosen=chosen, after=after)
     context = {
-        "member": member,
-        "project": project,
         "page": page,
         "states": [(state, name, chosen.query(show=state)) for state, name in STATES.items()],
         "columns": [(name, title, chosen.sorted_by(name)) for name, title in COLUMNS],
@@ -130,7 +127,6 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     require_manager_to_post(request, member)
@@ -173,7 +169,9 @@ def wanted(request: HttpRequest, member: Member) -> HttpResponse:
     form = WantedForm(request.POST)
     if not form.is_valid():
         return list_response(request, member, problems=problems(form), wanted=form)
-    number = prompts.set_rankings_wanted(project=member.project, wanted=form.cleaned_data["wanted"])
+    number = prompt_queue.set_rankings_wanted(
+        project=member.project, wanted=form.cleaned_data["wanted"]
+    )
     changed = ngettext("%(number)s prompt changed.", "%(number)s prompts changed.", number)
     messages.success(request, changed % {"number": number})
     return redirect("prompts", member.project.slug)
@@ -182,13 +180,11 @@ def wanted(request: HttpRequest, member: Member) -> HttpResponse:
 def detail_response(
     request: HttpRequest, member: Member, prompt: Prompt, **extra: Any
 ) -> HttpResponse:
-    history = prompts.history(prompt)
+    history = prompt_history.history(prompt)
     chat, texts = render_prompt(
         prompt.messages, [response.text for _, response in history.responses]
     )
     context = {
-        "member": member,
-        "project": member.project,
         "prompt": prompt,
         "history": history,
         "prompt_messages": chat,
@@ -214,7 +210,6 @@ def detail_response(
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     require_manager_to_post(request, member)
@@ -233,7 +228,6 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def texts(request: HttpRequest, member: Member, pk: int) -> JsonResponse:
     """Return the texts of a prompt as they were written."""
@@ -279,7 +273,7 @@ def take_back(request: HttpRequest, member: Member, pk: int, task: int) -> HttpR
         prompt__project=member.project,
     )
     name = {"name": assignment.member.name}
-    if prompts.take_back(assignment=assignment):
+    if prompt_queue.take_back(assignment=assignment):
         messages.success(request, _("The prompt was taken back from %(name)s.") % name)
     else:
         messages.error(request, _("%(name)s no longer has this prompt.") % name)
@@ -287,7 +281,6 @@ def take_back(request: HttpRequest, member: Member, pk: int, task: int) -> HttpR
 
 
 @require_safe
-@never_cache
 @member_view(Role.MANAGER)
 def list_tags(request: HttpRequest, member: Member) -> HttpResponse:
     """Show the project's tags, to rename and delete them."""
@@ -296,8 +289,6 @@ def list_tags(request: HttpRequest, member: Member) -> HttpResponse:
 
 def tags_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
     context = {
-        "member": member,
-        "project": member.project,
         "tags": member.project.tags.annotate(number=Count("prompt_tags")),
     }
     status = 422 if extra.get("problems") else 200

@@ -12,7 +12,6 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.db.writer import write
@@ -20,7 +19,7 @@ from labelapp.models import Member, Project, Role, SetupStep
 from labelapp.projects import colleagues, creation, guideline_templates, invitations
 from labelapp.projects.forms.colleagues import ColleaguesForm
 from labelapp.projects.forms.invitations import InvitationForm
-from labelapp.projects.forms.projects import SLUG_TAKEN, GuidelinesForm, NewProjectForm
+from labelapp.projects.forms.new_project import SLUG_TAKEN, GuidelinesForm, NewProjectForm
 from labelapp.projects.views.invitations import link
 from labelapp.projects.views.projects import preview_of
 from labelapp.web.access import member_view, require_creator, signed_in
@@ -107,8 +106,6 @@ def guidelines(request: HttpRequest, member: Member) -> HttpResponse:
         reach(member, SetupStep.FILE)
         return redirect(page_of(member.project, SetupStep.FILE))
     context = {
-        "member": member,
-        "project": member.project,
         "form": form,
         "templates": guideline_templates.TEMPLATES,
         "chosen": chosen,
@@ -135,7 +132,6 @@ def leave_file(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(Role.MANAGER)
 def people(request: HttpRequest, member: Member) -> HttpResponse:
     """Add people whom the user works with; links are made in the same way as on their page."""
@@ -165,8 +161,6 @@ def people(request: HttpRequest, member: Member) -> HttpResponse:
         return redirect(f"{request.path}#invitation-{created.pk}")
     made = member.project.invitations.with_maker().select_related("created_by")
     context = {
-        "member": member,
-        "project": member.project,
         "form": form,
         "colleagues": list(form["users"])[: colleagues.MOST],
         "invitation_form": invitation,

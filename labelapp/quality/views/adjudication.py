@@ -1,7 +1,5 @@
 """Adjudicate a set of responses, and withdraw an adjudicated ranking."""
 
-import re
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -12,12 +10,9 @@ from labelapp.labelling.forms import RankingForm, posted_uuid
 from labelapp.models import Member, Origin, Prompt, Ranking
 from labelapp.quality import adjudication
 from labelapp.quality.side_by_side import side_by_side
-from labelapp.quality.views.disagreements import (
-    back_to_prompt,
-    detail_response,
-    to_prompt,
-)
+from labelapp.quality.views.disagreements import back_to_prompt, detail_response, to_prompt
 from labelapp.web.access import REVIEWERS, member_view, require_member
+from labelapp.web.query import key_of
 
 
 @require_POST
@@ -35,7 +30,6 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     if not form.is_valid():
         entered = {responses_hash: (form.entered, form.problems)}
         return detail_response(request, member, prompt, status=422, entered=entered)
-    instead_of = request.POST.get("instead_of", "")
     try:
         adjudication.adjudicate(
             prompt=prompt,
@@ -43,7 +37,7 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             member=member,
             by_letter=table.by_letter,
             entered=form.entered,
-            instead_of=int(instead_of) if re.fullmatch(r"[0-9]{1,18}", instead_of) else None,
+            instead_of=key_of(request.POST.get("instead_of", "")),
             key=posted_uuid(request.POST, "key"),
         )
     except adjudication.AdjudicatedMeanwhileError:
@@ -53,10 +47,10 @@ def adjudicate(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         )
         entered = {responses_hash: (form.entered, [problem])}
         return detail_response(request, member, prompt, status=409, entered=entered)
-    following = request.POST.get("then", "")
-    if re.fullmatch(r"[0-9]{1,18}", following):
+    following = key_of(request.POST.get("then", ""))
+    if following is not None:
         messages.success(request, _("Decision on prompt %(number)s saved.") % {"number": prompt.pk})
-        return to_prompt(request, member, int(following))
+        return to_prompt(request, member, following)
     messages.success(request, _("Decision saved. The labellers’ own rankings are unchanged."))
     return back_to_prompt(request, member, prompt, "verdicts")
 

@@ -2,7 +2,6 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.jobs import jobs
@@ -21,8 +20,6 @@ def context(member: Member) -> dict[str, object]:
     rows = [(members.get(one.member), one) for one in people]
     shown = plots.shown_figures(people)
     return {
-        "member": member,
-        "project": member.project,
         "measurement": measurement,
         "agreement": agreement,
         "figures": agreement.named() if agreement else {},
@@ -39,14 +36,12 @@ def context(member: Member) -> dict[str, object]:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     return render(request, "quality/agreement/index.html", context(member))
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def measured(request: HttpRequest, member: Member) -> HttpResponse:
     """Return the body of the page, which refreshes itself during a measurement."""

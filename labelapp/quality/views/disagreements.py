@@ -11,12 +11,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Comment, Disagreement, Member, Prompt
-from labelapp.quality import comments, disagreements
+from labelapp.quality import comments, disagreement_list
 from labelapp.quality.forms import MAX_COMMENT, CommentForm
 from labelapp.quality.measurement import last_measurement
 from labelapp.quality.side_by_side import Table, side_by_side
@@ -28,26 +27,23 @@ from labelapp.web.access import REVIEWERS, member_view, require_member
 def selected_filter(request: HttpRequest) -> str:
     """Return the filter that a request names, or the default."""
     show = request.GET.get("show", request.POST.get("show", ""))
-    return show if show in disagreements.FILTERS else ""
+    return show if show in disagreement_list.FILTERS else ""
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     show, after = selected_filter(request), request.GET.get("after", "")
-    page = disagreements.page(project=member.project, show=show, after=after)
+    page = disagreement_list.page(project=member.project, show=show, after=after)
     measurement = last_measurement(member.project)
     every = Disagreement.objects.filter(project=member.project)
     context = {
-        "member": member,
-        "project": member.project,
         "measurement": measurement,
         "is_measured": bool(measurement.agreement) or bool(page.rows) or every.exists(),
         "any_disagree": bool(page.rows) or every.filter(share__gt=0).exists(),
         "any_compared": bool(page.rows) or every.exists(),
         "page": page,
-        "filters": disagreements.FILTERS.items(),
+        "filters": disagreement_list.FILTERS.items(),
         "show": show,
         "is_first": not after,
         "next_query": urlencode({**({"show": show} if show else {}), "after": page.next}),
@@ -109,10 +105,8 @@ def detail_response(
     chat, texts = render_prompt(
         prompt.messages, [response.text for response in rankings.responses.values()]
     )
-    before, after = disagreements.neighbours(listed, show) if listed else (None, None)
+    before, after = disagreement_list.neighbours(listed, show) if listed else (None, None)
     context = {
-        "member": member,
-        "project": member.project,
         "prompt": prompt,
         "prompt_messages": chat,
         "splits": rankings.splits,
@@ -148,7 +142,6 @@ def detail_response(
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def texts(request: HttpRequest, member: Member, pk: int) -> JsonResponse:
     """Return the texts of a prompt as they were written, those of its responses by letter."""
@@ -160,7 +153,6 @@ def texts(request: HttpRequest, member: Member, pk: int) -> JsonResponse:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)

@@ -24,8 +24,6 @@ def list_context(request: HttpRequest, member: Member) -> dict[str, object]:
     axis = run_rows.common_axis(runs)
     query = selection.query()
     return {
-        "member": member,
-        "project": member.project,
         "selection": selection,
         "sections": run_rows.sections(selection, of_page, runs, axis),
         "ticks": run_rows.axis_ticks(axis),

@@ -3,7 +3,6 @@
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.jobs import jobs
@@ -18,7 +17,6 @@ from labelapp.web.middleware import PageRequest
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(*REVIEWERS)
 def index(request: PageRequest, member: Member) -> HttpResponse:
     """List the runs; a POST starts one."""
@@ -35,7 +33,6 @@ def list_response(request: PageRequest, member: Member) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def state(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     """Return the state of a run while it is active, and then the whole list anew."""
@@ -57,18 +54,15 @@ def state(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def about(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     """Return the name, note and tags of a run, in place of the form that edits them."""
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
-    return render(request, "runs/_about.html", about_context(request, member, run))
+    return render(request, "runs/_about.html", about_context(request, run))
 
 
-def about_context(request: PageRequest, member: Member, run: TrainingRun) -> dict[str, object]:
+def about_context(request: PageRequest, run: TrainingRun) -> dict[str, object]:
     return {
-        "member": member,
-        "project": member.project,
         "run": run,
         "model_name": choice.model_name(run),
         "query": request.GET.urlencode(),
@@ -76,13 +70,12 @@ def about_context(request: PageRequest, member: Member, run: TrainingRun) -> dic
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @trainer_view
 def edit(request: PageRequest, member: Member, pk: int) -> HttpResponse:
     """Change the name, note and tags of a run: in its row, or on a page of its own."""
     run = get_object_or_404(TrainingRun, pk=pk, project=member.project)
     in_place = bool(request.htmx)
-    context = about_context(request, member, run)
+    context = about_context(request, run)
     form = AboutForm(request.POST or None, instance=run, auto_id=f"run-{pk}-%s")
     if request.method == "POST" and form.is_valid():
         form.save()
@@ -115,7 +108,6 @@ def back_to_list(request: PageRequest, member: Member) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @trainer_view
 def new(request: PageRequest, member: Member) -> HttpResponse:
     """Show the form that starts a run, filled in from a preset or from another run."""
@@ -123,7 +115,6 @@ def new(request: PageRequest, member: Member) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @trainer_view
 def estimate(request: PageRequest, member: Member) -> HttpResponse:
     """Say what a run with these settings would have and take."""

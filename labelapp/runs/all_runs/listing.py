@@ -17,6 +17,7 @@ from labelapp.models import Project, State
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import changed_settings, leads
 from labelapp.runs.caveats import comparison_letters
+from labelapp.web.query import text_of
 
 MAX_SEARCH = 200  # characters
 NEWEST_FIRST = "-started"
@@ -156,7 +157,7 @@ class Selection:
         return cls(
             state=state if state in STATES else "",
             tag=query.get("tag", "").replace("\0", "")[:MAX_SEARCH],
-            q=query.get("q", "").replace("\0", "").strip()[:MAX_SEARCH],
+            q=text_of(query, "q", MAX_SEARCH),
             sort=sort if sort.removeprefix("-") in COLUMNS else NEWEST_FIRST,
             run=tuple(key for key in query.getlist("run") if key.isdecimal()),
         )

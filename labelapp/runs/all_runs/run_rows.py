@@ -11,15 +11,7 @@ from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import changed_settings, choice, leads
 from labelapp.runs.all_runs.listing import Entry, Selection
 from labelapp.runs.caveats import few_prompts, gain
-from labelapp.runs.interval_plots import (
-    Axis,
-    Dot,
-    Estimate,
-    axis_of,
-    dot,
-    estimate,
-    signed_span,
-)
+from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate, signed_span
 from labelapp.runs.time_left import time_left
 from labelapp.runs.words import span
 from labelapp.templatetags.figures import thousands

@@ -1,6 +1,5 @@
 """Finished runs of a project side by side, and the verdict on which is the best."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from labelapp.runs.process import run_folder
 from labelapp.runs.run_verdict import Verdict, share_of
 from labelapp.runs.words import setting_label
 from labelapp.templatetags.figures import points
+from labelapp.web.query import key_of
 from training.config import OLD_NAMES, TrainConfig
 from training.runs.caveats import is_measured
 
@@ -102,7 +102,7 @@ def chosen_runs(project: Project, numbers: Sequence[str]) -> list[TrainingRun]:
             _("At most %(most)s runs fit side by side. You chose %(chosen)s: choose fewer.")
             % {"most": MOST, "chosen": len(wanted)}
         )
-    keys = [int(number) for number in wanted if re.fullmatch(r"[0-9]{1,18}", number)]
+    keys = {key_of(number) or 0 for number in wanted}
     runs = list(project.runs.filter(pk__in=keys).order_by("pk"))
     if len(runs) < len(wanted):
         raise CannotCompareError(

@@ -7,13 +7,7 @@ from labelapp.models.jobs import as_object
 from labelapp.rendering.charts import Chart, Reference
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparison.comparing import RunComparison
-from labelapp.runs.interval_plots import (
-    POINTS,
-    SHORT_NAMES,
-    Estimate,
-    estimate,
-    intervals_plot,
-)
+from labelapp.runs.interval_plots import POINTS, SHORT_NAMES, Estimate, estimate, intervals_plot
 
 
 def plots(comparison: RunComparison) -> list[Chart]:

@@ -57,8 +57,6 @@ def progress_context(member: Member, grid: Grid) -> dict[str, Any]:
     left = seconds_left(member.project, runs) if is_active else None
     judged = [(row.run, row.words) for row in rows if row.plot]
     return {
-        "member": member,
-        "project": member.project,
         "grid": grid,
         "lines": grid_results.varied_in_words(grid),
         "runs": runs,

@@ -8,7 +8,6 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.jobs import jobs
@@ -21,13 +20,7 @@ from labelapp.runs.grids.grid_page import progress_context
 from labelapp.runs.grids.grid_results import varied_in_words
 from labelapp.runs.starting.start_page import checked, form_context
 from labelapp.runs.words import rounded
-from labelapp.web.access import (
-    REVIEWERS,
-    member_view,
-    signed_in,
-    trainer_view,
-    when_archived,
-)
+from labelapp.web.access import REVIEWERS, member_view, signed_in, trainer_view, when_archived
 
 
 def get_grid(member: Member, pk: int) -> Grid:
@@ -37,7 +30,6 @@ def get_grid(member: Member, pk: int) -> Grid:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     """List the grids of the project, the newest first."""
@@ -48,12 +40,11 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         active=Count("runs", filter=Q(runs__state__in=ACTIVE)),
     )  # fmt: skip
     with_lines = [(grid, varied_in_words(grid)) for grid in grids]
-    context = {"member": member, "project": member.project, "grids": with_lines}
+    context = {"grids": with_lines}
     return render(request, "runs/grids/list.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @trainer_view
 def new(request: HttpRequest, member: Member) -> HttpResponse:
     """Show the form that starts a grid; a POST starts it."""
@@ -103,7 +94,6 @@ def estimate_context(member: Member, form: GridForm) -> dict[str, Any]:
 
 
 @require_safe
-@never_cache
 @trainer_view
 def estimate(request: HttpRequest, member: Member) -> HttpResponse:
     """Say how many runs a grid with these settings has, and how long they take."""
@@ -112,7 +102,6 @@ def estimate(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def page(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     """Show a grid; while it is active, htmx fetches its part of the page again."""
@@ -140,7 +129,6 @@ def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(Role.MANAGER)
 def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     """Delete a grid with its runs, once a manager has confirmed it."""
@@ -158,8 +146,6 @@ def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             return redirect("runs", member.project.slug)
     kept = [] if refused else grid_lifecycle.kept_runs(grid)
     context = {
-        "member": member,
-        "project": member.project,
         "grid": grid,
         "refused": refused,
         "kept": kept,

@@ -11,7 +11,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.jobs import jobs
@@ -53,11 +52,9 @@ def get_run(member: Member, pk: int) -> TrainingRun:
     return get_object_or_404(TrainingRun, pk=pk, project=member.project)
 
 
-def head_context(member: Member, run: TrainingRun) -> dict[str, Any]:
+def head_context(run: TrainingRun) -> dict[str, Any]:
     """Return what the head of every tab shows."""
     return {
-        "member": member,
-        "project": member.project,
         "run": run,
         "model_name": choice.model_name(run),
         "reason": in_words_of_the_form(run.reason),
@@ -76,11 +73,10 @@ def tab(name: str) -> Callable[[TabView], View]:
 
     def decorate(view: TabView) -> View:
         @require_safe
-        @never_cache
         @member_view(*REVIEWERS)
         def page(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             run = get_run(member, pk)
-            return tab_response(request, member, run, name, view(request, member, run))
+            return tab_response(request, run, name, view(request, member, run))
 
         return page
 
@@ -89,13 +85,12 @@ def tab(name: str) -> Callable[[TabView], View]:
 
 def tab_response(
     request: HttpRequest,
-    member: Member,
     run: TrainingRun,
     name: str,
     context: dict[str, Any],
     status: int = 200,
 ) -> HttpResponse:
-    shown = {"tabs": TABS, "tab": name} | head_context(member, run) | context
+    shown = {"tabs": TABS, "tab": name} | head_context(run) | context
     return render(request, f"runs/tabs/{name}.html", shown, status=status)
 
 
@@ -182,7 +177,6 @@ def log(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any
 
 
 @require_safe
-@never_cache
 @trainer_view
 def file(request: HttpRequest, member: Member, pk: int, name: str) -> HttpResponseBase:
     """Send a file of a run that has ended, or an archive of several."""
@@ -200,10 +194,9 @@ def file(request: HttpRequest, member: Member, pk: int, name: str) -> HttpRespon
 
 
 @require_safe
-@never_cache
 @member_view(*REVIEWERS)
 def progress(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    return render(request, "runs/_head.html", head_context(member, get_run(member, pk)))
+    return render(request, "runs/_head.html", head_context(get_run(member, pk)))
 
 
 @require_POST
@@ -223,12 +216,11 @@ def resume(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         lifecycle.resume(run, tasks.train.enqueue)
     except lifecycle.CannotTrainError as error:
         context = overview_context(run) | {"refused": str(error)}
-        return tab_response(request, member, run, "run", context, status=422)
+        return tab_response(request, run, "run", context, status=422)
     return redirect("run", member.project.slug, run.pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @member_view(Role.MANAGER)
 def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     """Delete a run with its files, once a manager has confirmed it."""
@@ -245,8 +237,6 @@ def delete(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
             )
             return redirect("runs", member.project.slug)
     context = {
-        "member": member,
-        "project": member.project,
         "run": run,
         "refused": refused,
         "scores": run.scores.count(),

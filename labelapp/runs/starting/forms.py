@@ -14,12 +14,7 @@ from django.utils.translation import gettext_lazy
 from labelapp.models import Project, TrainingRun
 from labelapp.runs.starting.base_models import base_models
 from labelapp.runs.starting.data_counts import data_counts, labellers
-from labelapp.runs.starting.setting_fields import (
-    GROUPS,
-    SETTINGS,
-    backbones_using,
-    setting_fields,
-)
+from labelapp.runs.starting.setting_fields import GROUPS, SETTINGS, backbones_using, setting_fields
 from labelapp.runs.words import setting_label
 from training.config import TrainConfig, option, settings_used
 

@@ -1,6 +1,5 @@
 """The form that starts a run: filled in from a preset or from another run, with an estimate."""
 
-import re
 import uuid
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from labelapp.runs.starting.estimate import estimate
 from labelapp.runs.starting.forms import TrainForm
 from labelapp.runs.starting.presets import PRESETS, preset
 from labelapp.web.access import signed_in
+from labelapp.web.query import key_of
 from training.aggregation import RankingFilter
 from training.config import TrainConfig
 
@@ -39,8 +39,7 @@ def form_response(request: HttpRequest, member: Member) -> HttpResponse:
 
 def run_to_repeat(member: Member, number: str) -> TrainingRun:
     """Return the run of the project with this number. Raises Http404 if there is none."""
-    pk = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
-    return get_object_or_404(member.project.runs, pk=pk)
+    return get_object_or_404(member.project.runs, pk=key_of(number))
 
 
 def given(query: QueryDict) -> dict[str, str]:
@@ -61,8 +60,6 @@ def render_form(
 def form_context(member: Member, form: TrainForm) -> dict[str, Any]:
     """Return what every form that starts runs shows, and why nothing can be started."""
     return {
-        "member": member,
-        "project": member.project,
         "form": form,
         "groups": list(form.groups()),
         "blocked": lifecycle.reason_not_to_start(member.project),

@@ -23,9 +23,9 @@ from labelapp.models import (
     Ranking,
     SkipReason,
 )
-from labelapp.projects import prompts
+from labelapp.projects import prompt_queue
 from tests.conftest import AddPrompt, AddRanking
-from tests.labelapp.exporting.archived import Asked, build, held, numbers, projects
+from tests.labelapp.exporting.archived import Asked, build, numbers, projects
 from tests.labelapp.exporting.exported import (
     NOON,
     archive,
@@ -36,12 +36,9 @@ from tests.labelapp.exporting.exported import (
     needed,
     verdict,
 )
+from tests.labelapp.exporting.lasting import held
 from tests.labelapp.labelling.acting import claim, reopen, skip, submit
-from training.formats.archive_keys import (
-    CONTROLS,
-    ORIGINS,
-    SKIP_REASONS,
-)
+from training.formats.archive_keys import CONTROLS, ORIGINS, SKIP_REASONS
 from training.formats.ranking_file import open_ranking_file
 
 
@@ -97,7 +94,7 @@ def test_what_people_did_in_the_pages_comes_back_as_they_left_it(
     reopen(undone)
     skip(assignment=skipped, reason=SkipReason.BROKEN, note="Empty.")
     Prompt.objects.filter(pk=held.prompt_id).update(priority=3)
-    prompts.remove_from_queue(prompts=Prompt.objects.filter(pk=held.prompt_id))
+    prompt_queue.remove_from_queue(prompts=Prompt.objects.filter(pk=held.prompt_id))
     last = Prompt.objects.latest("pk")
     Comment.objects.create(prompt=last, member=cem, text="Why?", created_at=NOON)
     text, other = archive(project), empty()

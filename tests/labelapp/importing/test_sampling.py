@@ -10,18 +10,12 @@ from typing import Any
 
 import pytest
 
-from labelapp.importing.sampling import Settings, fill
+from labelapp.importing.sampling import fill
+from labelapp.importing.sampling_jobs import Settings
 from labelapp.labelling.assignments import current_assignment
 from labelapp.models import Member, Project, Prompt, Response
 from tests.conftest import AddPrompt, AddRanking
-from tests.labelapp.importing.sampled import (
-    Endpoint,
-    Reply,
-    choice,
-    counts,
-    refused,
-    sample,
-)
+from tests.labelapp.importing.sampled import Endpoint, Reply, choice, counts, refused, sample
 from tests.waiting import PATIENCE
 
 

@@ -18,7 +18,8 @@ from django.db.models import Model
 
 from labelapp.db.locks import WorkLock
 from labelapp.importing import staging
-from labelapp.importing.importer import BATCH, import_lines
+from labelapp.importing.batches import BATCH
+from labelapp.importing.importer import import_lines
 from labelapp.jobs.environment import database_url
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput

@@ -1,48 +1,25 @@
-"""Assigning: who gets which prompt next, for how long, and what comes back."""
+"""Assigning: who gets which prompt next, and what comes back."""
 
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp.importing.importer import import_lines
-from labelapp.labelling import assignments, own_progress, queue
+from labelapp.labelling import assignments, queue
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Project, Prompt, Role
 from tests.conftest import AddPrompt, AddRanking, join
-from tests.labelapp.labelling.acting import ABCD, expire, reopen, skip, submit, task
+from tests.labelapp.labelling.acting import ABCD, expire, rank_next, skip, submit, task
 from tests.labelapp.parallel import in_parallel
 from training.formats.ranking_file import FileResponse, Line
-
-
-@pytest.fixture
-def ann(project: Project) -> Member:
-    return join(project, "ann", Role.LABELLER)
-
-
-@pytest.fixture
-def bob(project: Project) -> Member:
-    return join(project, "bob", Role.LABELLER)
-
-
-def rank_next(member: Member) -> Prompt:
-    """Rank what the member is given, and return the prompt."""
-    assignment = task(member)
-    submit(assignment=assignment, entered=RankingInput(ABCD))
-    return assignment.prompt
 
 
 def place(member: Member) -> tuple[int | None, int | None]:
     member.refresh_from_db()
     return member.queue_priority, member.queue_prompt
-
-
-def lasts(assignment: Assignment) -> timedelta:
-    assignment.refresh_from_db()
-    return assignment.expires_at - timezone.now()
 
 
 # A place in the queue
@@ -207,103 +184,6 @@ def test_one_assigned_ahead_goes_to_others_when_its_lease_runs_out(
     assert task(bob).prompt == ahead.prompt
 
 
-# Leases
-
-
-def test_an_open_page_keeps_its_leases(add_prompt: AddPrompt, ann: Member) -> None:
-    for i in range(3):
-        add_prompt(f"{i}?")
-    shown = task(ann)
-    ahead = assignments.next_assignment(ann, shown)
-    assert ahead is not None
-    soon = timezone.now() + timedelta(minutes=1)
-    Assignment.objects.update(expires_at=soon)
-    assignments.keep_alive(ann, [shown.token])
-    assert lasts(shown) > timedelta(minutes=59)
-    assert lasts(ahead) < timedelta(minutes=2)
-    assignments.keep_alive(ann, [shown.token, ahead.token])
-    assert lasts(ahead) > timedelta(minutes=59)
-
-
-def test_an_open_page_takes_back_a_slot_that_nobody_took(
-    add_prompt: AddPrompt, ann: Member, bob: Member
-) -> None:
-    prompt = add_prompt()
-    mine = task(ann)
-    expire(mine)
-    assignments.release_expired()
-    assignments.keep_alive(ann, [mine.token])
-    mine.refresh_from_db()
-    prompt.refresh_from_db()
-    assert (mine.slot, prompt.rankings_needed) == (1, 0)
-    assert assignments.current_assignment(bob) is None
-
-
-def test_an_open_page_does_not_take_a_slot_from_somebody_else(
-    add_prompt: AddPrompt, ann: Member, bob: Member
-) -> None:
-    prompt = add_prompt()
-    mine = task(ann)
-    expire(mine)
-    theirs = task(bob)
-    assignments.keep_alive(ann, [mine.token])
-    mine.refresh_from_db()
-    theirs.refresh_from_db()
-    prompt.refresh_from_db()
-    assert (mine.slot, theirs.slot, prompt.rankings_needed) == (None, 1, 0)
-
-
-def test_an_open_page_keeps_nobody_elses_tasks(
-    add_prompt: AddPrompt, ann: Member, bob: Member
-) -> None:
-    add_prompt()
-    mine = task(ann)
-    Assignment.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
-    assignments.keep_alive(bob, [mine.token])
-    assert lasts(mine) < timedelta(minutes=2)
-
-
-# Progress
-
-
-def test_progress_counts_what_a_labeller_did_and_what_waits_for_them(
-    add_prompt: AddPrompt, ann: Member, bob: Member
-) -> None:
-    for i in range(5):
-        add_prompt(f"{i}?")
-    held = task(bob)
-    rank_next(ann)
-    task(ann)
-    ann.refresh_from_db()
-    assert own_progress.progress(ann) == own_progress.Progress(done=1, today=1, left=2)
-    skip(assignment=held, reason="other")
-    assert (
-        own_progress.progress(ann).left == 3
-    )  # what came back is counted, however far down they are
-
-
-def test_progress_counts_to_a_hundred_and_no_further(add_prompt: AddPrompt, ann: Member) -> None:
-    for i in range(own_progress.COUNTED + 5):
-        add_prompt(f"{i}?")
-    progress = own_progress.progress(ann)
-    assert (progress.left, progress.many_left) == (own_progress.COUNTED, True)
-
-
-def test_a_page_believes_for_a_while_that_many_wait_and_counts_few_anew(
-    add_prompt: AddPrompt, ann: Member
-) -> None:
-    for i in range(own_progress.COUNTED):
-        add_prompt(f"{i}?")
-    assert own_progress.progress(ann, roughly=True).many_left
-    Prompt.objects.update(rankings_needed=0)
-    assert own_progress.progress(ann, roughly=True).many_left
-    assert own_progress.progress(ann).left == 0
-    cache.clear()
-    assert own_progress.progress(ann, roughly=True).left == 0
-    Prompt.objects.filter(messages__0__content="1?").update(rankings_needed=1)
-    assert own_progress.progress(ann, roughly=True).left == 1
-
-
 # At once
 
 
@@ -371,54 +251,3 @@ def test_postgresql_looks_each_waiting_prompt_up_and_reads_nothing_that_is_finis
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "SubPlan" in plan
     assert "Join" not in plan
-
-
-# The rankings of a day
-
-
-def today(member: Member) -> int:
-    return own_progress.progress(Member.objects.get(pk=member.pk)).today
-
-
-def test_the_day_counts_submits_and_undos_and_no_edits(add_prompt: AddPrompt, ann: Member) -> None:
-    for i in range(3):
-        add_prompt(f"{i}?")
-    first = task(ann)
-    submit(assignment=first, entered=RankingInput(ABCD))
-    rank_next(ann)
-    submit(assignment=first, entered=RankingInput(dict.fromkeys("ABCD", 1)))
-    assert today(ann) == 2
-    reopen(first)
-    assert today(ann) == 1
-    submit(assignment=first, entered=RankingInput(ABCD))
-    assert today(ann) == 2
-
-
-def test_a_new_day_begins_with_none(add_prompt: AddPrompt, ann: Member) -> None:
-    for i in range(3):
-        add_prompt(f"{i}?")
-    first = task(ann)
-    submit(assignment=first, entered=RankingInput(ABCD))
-    yesterday = timezone.now() - timedelta(days=1)
-    Assignment.objects.update(submitted_at=yesterday)
-    Member.objects.update(ranked_on=timezone.localdate(yesterday))
-    assert today(ann) == 0
-    reopen(first)  # yesterday's does not count today
-    assert today(ann) == 0
-    rank_next(ann)
-    assert today(ann) == 1
-
-
-def test_a_day_that_an_earlier_version_did_not_count_is_counted(
-    add_prompt: AddPrompt, ann: Member
-) -> None:
-    for i in range(4):
-        add_prompt(f"{i}?")
-    done = [rank_next(ann) for _ in range(2)]
-    Member.objects.update(ranked_on=None, ranked_that_day=0)
-    assert today(ann) == 2
-    reopen(Assignment.objects.get(prompt=done[0]))
-    assert today(ann) == 1
-    Member.objects.update(ranked_on=None, ranked_that_day=0)
-    rank_next(ann)
-    assert today(ann) == 2

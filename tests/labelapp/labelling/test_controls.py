@@ -12,7 +12,7 @@ from django.utils import timezone
 from labelapp.labelling import assignments, controls, submissions
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import Assignment, Member, Origin, Project, Prompt, Ranking, Role
-from labelapp.projects import progress, prompts
+from labelapp.projects import progress, prompt_history, prompt_queue
 from labelapp.quality.rankings import rankings_by_prompt
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import ABCD, DCBA, expire, reopen, skip, submit, task
@@ -246,11 +246,11 @@ def test_an_expired_control_stays_its_labellers(control: Assignment) -> None:
 
 def test_a_control_taken_back_is_gone_and_its_late_ranking_is_kept(control: Assignment) -> None:
     before = needed()
-    full = prompts.history(control.prompt)
+    full = prompt_history.history(control.prompt)
     assert (full.controls, full.held) == ([control], [])
-    assert prompts.take_back(assignment=control)
-    assert not prompts.take_back(assignment=control)
-    assert prompts.history(control.prompt).lapsed == [control]
+    assert prompt_queue.take_back(assignment=control)
+    assert not prompt_queue.take_back(assignment=control)
+    assert prompt_history.history(control.prompt).lapsed == [control]
     assert needed() == before
     share(control.member, gold_share=0, repeat_share=0)
     assert task(control.member) != control

@@ -1,10 +1,12 @@
 """Who gets which prompt, in which order, and for how long."""
 
+from datetime import timedelta
+
 from django.utils import timezone
 
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Member, Project, Ranking, Role
+from labelapp.models import Assignment, Member, Project, Ranking, Role
 from tests.conftest import AddPrompt, join
 from tests.labelapp.labelling.acting import ABCD, expire, submit, task
 
@@ -119,3 +121,61 @@ def test_a_labeller_whose_slot_was_taken_gets_another_prompt(
     assert assignments.current_assignment(slow) is None
     other = add_prompt("Two?")
     assert task(slow).prompt == other
+
+
+def lasts(assignment: Assignment) -> timedelta:
+    assignment.refresh_from_db()
+    return assignment.expires_at - timezone.now()
+
+
+def test_an_open_page_keeps_its_leases(add_prompt: AddPrompt, ann: Member) -> None:
+    for i in range(3):
+        add_prompt(f"{i}?")
+    shown = task(ann)
+    ahead = assignments.next_assignment(ann, shown)
+    assert ahead is not None
+    soon = timezone.now() + timedelta(minutes=1)
+    Assignment.objects.update(expires_at=soon)
+    assignments.keep_alive(ann, [shown.token])
+    assert lasts(shown) > timedelta(minutes=59)
+    assert lasts(ahead) < timedelta(minutes=2)
+    assignments.keep_alive(ann, [shown.token, ahead.token])
+    assert lasts(ahead) > timedelta(minutes=59)
+
+
+def test_an_open_page_takes_back_a_slot_that_nobody_took(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    prompt = add_prompt()
+    mine = task(ann)
+    expire(mine)
+    assignments.release_expired()
+    assignments.keep_alive(ann, [mine.token])
+    mine.refresh_from_db()
+    prompt.refresh_from_db()
+    assert (mine.slot, prompt.rankings_needed) == (1, 0)
+    assert assignments.current_assignment(bob) is None
+
+
+def test_an_open_page_does_not_take_a_slot_from_somebody_else(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    prompt = add_prompt()
+    mine = task(ann)
+    expire(mine)
+    theirs = task(bob)
+    assignments.keep_alive(ann, [mine.token])
+    mine.refresh_from_db()
+    theirs.refresh_from_db()
+    prompt.refresh_from_db()
+    assert (mine.slot, theirs.slot, prompt.rankings_needed) == (None, 1, 0)
+
+
+def test_an_open_page_keeps_nobody_elses_tasks(
+    add_prompt: AddPrompt, ann: Member, bob: Member
+) -> None:
+    add_prompt()
+    mine = task(ann)
+    Assignment.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
+    assignments.keep_alive(bob, [mine.token])
+    assert lasts(mine) < timedelta(minutes=2)

@@ -1,23 +1,11 @@
 """Leases that a manager ends, people who are removed, and undone rankings: nothing is lost."""
 
-import pytest
-
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Assignment, Member, Project, Role
-from labelapp.projects import members, prompts
-from tests.conftest import AddPrompt, join
+from labelapp.models import Assignment, Member
+from labelapp.projects import members, prompt_queue
+from tests.conftest import AddPrompt
 from tests.labelapp.labelling.acting import ABCD, expire, reopen, submit, task
-
-
-@pytest.fixture
-def ann(project: Project) -> Member:
-    return join(project, "ann", Role.LABELLER)
-
-
-@pytest.fixture
-def bob(project: Project) -> Member:
-    return join(project, "bob", Role.LABELLER)
 
 
 def test_what_was_taken_back_is_not_got_again_by_the_page_that_still_shows_it(
@@ -25,7 +13,7 @@ def test_what_was_taken_back_is_not_got_again_by_the_page_that_still_shows_it(
 ) -> None:
     prompt, other = add_prompt("One?", priority=1), add_prompt("Two?")
     held = task(ann)
-    assert prompts.take_back(assignment=held)
+    assert prompt_queue.take_back(assignment=held)
     assignments.keep_alive(ann, [held.token])
     assert task(ann).prompt == other
     assert task(bob).prompt == prompt
@@ -36,7 +24,7 @@ def test_what_was_taken_back_counts_when_it_is_submitted_before_another_has_it(
 ) -> None:
     prompt = add_prompt()
     held = task(ann)
-    prompts.take_back(assignment=held)
+    prompt_queue.take_back(assignment=held)
     assert not submit(assignment=held, entered=RankingInput(ABCD)).surplus
     prompt.refresh_from_db()
     assert prompt.rankings_needed == 0

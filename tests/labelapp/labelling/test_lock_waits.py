@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connection, connections, transaction
 
-from labelapp.importing.importer import BATCH, import_lines
+from labelapp.importing.batches import BATCH
+from labelapp.importing.importer import import_lines
 from labelapp.labelling import assignments
 from labelapp.models import Assignment, Member, Project, Prompt
 from tests.conftest import AddPrompt

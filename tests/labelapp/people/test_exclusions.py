@@ -30,8 +30,8 @@ from labelapp.people.exclusions import ExcludedMeanwhileError
 from labelapp.projects import overview
 from labelapp.quality.coefficients import measure
 from labelapp.quality.control_checks import checks_by_prompt
+from labelapp.quality.disagreement_list import page as disputed
 from labelapp.quality.disagreements import Recorder
-from labelapp.quality.disagreements import page as disputed
 from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.side_by_side import side_by_side
 from labelapp.reviewing.figures import measure as measure_review

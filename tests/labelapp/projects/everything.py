@@ -55,6 +55,7 @@ from labelapp.models import (
 )
 from labelapp.runs import process
 
+NAME = "Zebulon"
 DONE: dict[str, Any] = {"state": State.DONE, "finished_at": timezone.now()}
 TOKENS = "0a1b2c"
 

@@ -20,7 +20,7 @@ from labelapp.models import (
     Role,
     Tag,
 )
-from labelapp.projects import prompt_changes, prompts, tags
+from labelapp.projects import prompt_changes, prompt_queue, tags
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import skip
 from tests.labelapp.parallel import in_parallel
@@ -86,7 +86,7 @@ def test_the_undo_keeps_the_filters(three: list[Prompt], manager: Member) -> Non
 def test_what_others_have_changed_since_is_left_alone(three: list[Prompt], manager: Member) -> None:
     client = sign_in(manager)
     change(client, three, "priority", priority="5")
-    prompts.set_priority(prompts=Prompt.objects.filter(pk=three[0].pk), priority=7)
+    prompt_queue.set_priority(prompts=Prompt.objects.filter(pk=three[0].pk), priority=7)
     assert "Undone: 2 prompts as before." in client.post(UNDO, follow=True).content.decode()
     assert [row[0] for row in standing()] == [7, 1, 2]
 

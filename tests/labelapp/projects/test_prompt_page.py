@@ -9,16 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labelapp.models import (
-    Assignment,
-    Member,
-    Project,
-    PromptAgreement,
-    Role,
-    TrainingRun,
-    User,
-)
-from labelapp.projects import prompts
+from labelapp.models import Assignment, Member, Project, PromptAgreement, Role, TrainingRun, User
+from labelapp.projects import prompt_history
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import skip
 from tests.labelapp.projects.steering import URL, rank, task
@@ -57,7 +49,7 @@ def test_a_ranking_stands_as_lanes_of_letters(
 ) -> None:
     prompt = add_prompt()
     add_ranking(prompt, labeller, [2, 1, 1, 3])
-    [ranked] = prompts.history(prompt).rankings
+    [ranked] = prompt_history.history(prompt).rankings
     assert ranked.ranks == [(1, ["B", "C"]), (2, ["A"]), (3, ["D"])]
 
 
@@ -66,7 +58,7 @@ def test_unranked_responses_stand_in_a_lane_that_says_so(
 ) -> None:
     prompt = add_prompt()
     add_ranking(prompt, labeller, [UNRANKED, 1, 2, UNRANKED])
-    [ranked] = prompts.history(prompt).rankings
+    [ranked] = prompt_history.history(prompt).rankings
     assert ranked.ranks == [(1, ["B"]), (2, ["C"]), (None, ["A", "D"])]
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
     html = page[page.index('id="rankings-title"') :]

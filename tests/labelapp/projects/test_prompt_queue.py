@@ -7,14 +7,8 @@ from django.utils import timezone
 
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import (
-    Assignment,
-    Member,
-    Project,
-    Role,
-    SkipReason,
-)
-from labelapp.projects import prompts
+from labelapp.models import Assignment, Member, Project, Role, SkipReason
+from labelapp.projects import prompt_queue
 from tests.conftest import AddPrompt, join, sign_in
 from tests.labelapp.labelling.acting import reopen, skip, submit
 from tests.labelapp.parallel import in_parallel
@@ -26,7 +20,7 @@ def test_a_higher_priority_is_ranked_first_even_by_those_who_are_past_it(
 ) -> None:
     first, second, third = (add_prompt(f"{i}?", wanted=2) for i in range(3))
     assert rank(labeller).prompt == first
-    assert prompts.set_priority(prompts=only(third), priority=5) == 1
+    assert prompt_queue.set_priority(prompts=only(third), priority=5) == 1
     third.refresh_from_db()
     assert (third.priority, third.came_back) == (5, True)
     assert rank(labeller).prompt == third
@@ -35,7 +29,7 @@ def test_a_higher_priority_is_ranked_first_even_by_those_who_are_past_it(
 
 def test_a_lower_priority_does_not_bring_a_prompt_back(add_prompt: AddPrompt) -> None:
     prompt = add_prompt(priority=3)
-    prompts.set_priority(prompts=only(prompt), priority=1)
+    prompt_queue.set_priority(prompts=only(prompt), priority=1)
     prompt.refresh_from_db()
     assert (prompt.priority, prompt.came_back) == (1, False)
 
@@ -47,7 +41,7 @@ def test_a_reopened_prompt_goes_to_somebody_who_has_not_had_it(
     rank(labeller)
     assert rank(manager).prompt == other  # and so is past the first
     assert slots(prompt) == (1, 0, False)
-    assert prompts.ask_again(prompts=only(prompt)) == 1
+    assert prompt_queue.ask_again(prompts=only(prompt)) == 1
     assert slots(prompt) == (2, 1, True)
     assert assignments.current_assignment(Member.objects.get(pk=labeller.pk)) is None
     assert rank(manager).prompt == prompt
@@ -57,13 +51,13 @@ def test_a_prompt_that_was_not_queued_can_be_asked_for(
     add_prompt: AddPrompt, labeller: Member
 ) -> None:
     prompt = add_prompt(wanted=0)
-    prompts.ask_again(prompts=only(prompt))
+    prompt_queue.ask_again(prompts=only(prompt))
     assert rank(labeller).prompt == prompt
 
 
 def test_a_prompt_with_too_few_responses_is_not_asked_for(add_prompt: AddPrompt) -> None:
     prompt = add_prompt(responses=["a", "b", "c"], wanted=0)
-    assert prompts.ask_again(prompts=only(prompt)) == 0
+    assert prompt_queue.ask_again(prompts=only(prompt)) == 0
     assert slots(prompt) == (0, 0, False)
 
 
@@ -73,7 +67,7 @@ def test_a_prompt_that_is_taken_out_goes_to_nobody_and_keeps_what_was_begun(
     prompt = add_prompt(wanted=5)
     rank(labeller)
     begun = task(manager)
-    assert prompts.remove_from_queue(prompts=only(prompt)) == 1
+    assert prompt_queue.remove_from_queue(prompts=only(prompt)) == 1
     assert slots(prompt) == (2, 0, False)
     assert assignments.current_assignment(reviewer) is None
     assert not submit(assignment=begun, entered=RankingInput(ABCD)).surplus
@@ -84,7 +78,7 @@ def test_a_prompt_that_is_taken_out_waits_for_nobody_else_when_its_labeller_skip
 ) -> None:
     prompt = add_prompt(wanted=3)
     begun = task(labeller)
-    prompts.remove_from_queue(prompts=only(prompt))
+    prompt_queue.remove_from_queue(prompts=only(prompt))
     assert slots(prompt) == (1, 0, False)
     skip(assignment=begun, reason=SkipReason.BROKEN)
     assert slots(prompt) == (0, 0, False)
@@ -92,9 +86,9 @@ def test_a_prompt_that_is_taken_out_waits_for_nobody_else_when_its_labeller_skip
     assert slots(prompt) == (1, 0, False)  # an undo brings it back: nobody else has it
     assert task(labeller) == begun
     skip(assignment=begun, reason=SkipReason.BROKEN)
-    assert prompts.set_rankings_wanted(project=project, wanted=2) == 0
+    assert prompt_queue.set_rankings_wanted(project=project, wanted=2) == 0
     assert assignments.current_assignment(manager) is None
-    prompts.ask_again(prompts=only(prompt))  # put back, it waits again as any other
+    prompt_queue.ask_again(prompts=only(prompt))  # put back, it waits again as any other
     begun = task(manager)
     skip(assignment=begun, reason=SkipReason.BROKEN)
     assert slots(prompt) == (1, 1, True)
@@ -107,8 +101,8 @@ def test_a_prompt_that_all_it_wants_are_at_is_taken_out_as_well(
     begun = task(labeller)
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
     assert "Remove from queue" in page
-    assert prompts.remove_from_queue(prompts=only(prompt)) == 1
-    assert prompts.remove_from_queue(prompts=only(prompt)) == 0
+    assert prompt_queue.remove_from_queue(prompts=only(prompt)) == 1
+    assert prompt_queue.remove_from_queue(prompts=only(prompt)) == 0
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
     assert "Remove from queue" not in page
     skip(assignment=begun, reason=SkipReason.BROKEN)
@@ -119,7 +113,7 @@ def test_a_prompt_that_nobody_has_begun_is_no_longer_queued_when_taken_out(
     add_prompt: AddPrompt,
 ) -> None:
     prompt = add_prompt(wanted=3)
-    prompts.remove_from_queue(prompts=only(prompt))
+    prompt_queue.remove_from_queue(prompts=only(prompt))
     assert slots(prompt) == (0, 0, False)
 
 
@@ -129,7 +123,7 @@ def test_every_queued_prompt_can_want_more(
     done, waiting, unqueued = add_prompt("1?"), add_prompt("2?"), add_prompt("3?", wanted=0)
     rank(labeller)
     rank(manager)
-    assert prompts.set_rankings_wanted(project=project, wanted=3) == 2
+    assert prompt_queue.set_rankings_wanted(project=project, wanted=3) == 2
     assert slots(done)[:2] == slots(waiting)[:2] == (3, 2)
     assert slots(unqueued)[:2] == (0, 0)
     # Both are past these prompts, and find what came back all the same.
@@ -143,10 +137,12 @@ def test_wanting_fewer_never_goes_below_what_is_taken(
     taken, free = add_prompt("1?", wanted=4, priority=1), add_prompt("2?", wanted=4)
     rank(labeller)
     task(manager)
-    assert prompts.set_rankings_wanted(project=project, wanted=1) == 2
+    assert prompt_queue.set_rankings_wanted(project=project, wanted=1) == 2
     assert slots(taken)[:2] == (2, 0)
     assert slots(free)[:2] == (1, 1)
-    assert prompts.set_rankings_wanted(project=project, wanted=1) == 0  # nothing left to change
+    assert (
+        prompt_queue.set_rankings_wanted(project=project, wanted=1) == 0
+    )  # nothing left to change
 
 
 def test_wanting_more_is_a_fixed_number_of_statements_and_of_one_project(
@@ -159,7 +155,7 @@ def test_wanting_more_is_a_fixed_number_of_statements_and_of_one_project(
     for i in range(30):
         add_prompt(f"{i}?")
     with CaptureQueriesContext(connection) as queries:
-        prompts.set_rankings_wanted(project=project, wanted=2)
+        prompt_queue.set_rankings_wanted(project=project, wanted=2)
     assert sum(query["sql"].startswith("UPDATE") for query in queries) == 2
     assert slots(foreign) == (1, 1, False)
 
@@ -169,7 +165,7 @@ def test_a_lease_that_is_taken_back_goes_to_the_next_who_asks(
 ) -> None:
     prompt = add_prompt()
     held = task(labeller)
-    assert prompts.take_back(assignment=held)
+    assert prompt_queue.take_back(assignment=held)
     assert slots(prompt) == (1, 1, True)
     assert task(manager).prompt == prompt
     held.refresh_from_db()
@@ -182,7 +178,7 @@ def test_what_is_submitted_is_not_taken_back(add_prompt: AddPrompt, labeller: Me
     prompt = add_prompt()
     held = task(labeller)
     submit(assignment=held, entered=RankingInput(ABCD))
-    assert not prompts.take_back(assignment=held)
+    assert not prompt_queue.take_back(assignment=held)
     assert slots(prompt) == (1, 0, False)
 
 
@@ -204,14 +200,14 @@ def test_steering_while_people_rank_lends_no_slot_twice_and_nobody_waits_in_a_ci
 
     def steer() -> None:
         for wanted in (3, 1, 4, 2):
-            prompts.set_rankings_wanted(project=project, wanted=wanted)
-            prompts.set_priority(
+            prompt_queue.set_rankings_wanted(project=project, wanted=wanted)
+            prompt_queue.set_priority(
                 prompts=project.prompts.filter(pk__in=[added[4].pk, added[9].pk]), priority=wanted
             )
-            prompts.ask_again(prompts=project.prompts.filter(pk=added[wanted].pk))
-            prompts.remove_from_queue(prompts=project.prompts.filter(pk=added[-wanted].pk))
+            prompt_queue.ask_again(prompts=project.prompts.filter(pk=added[wanted].pk))
+            prompt_queue.remove_from_queue(prompts=project.prompts.filter(pk=added[-wanted].pk))
             for held in Assignment.objects.filter(submitted_at=None, slot__isnull=False):
-                prompts.take_back(assignment=held)
+                prompt_queue.take_back(assignment=held)
 
     jobs = [lambda person=person: work(person) for person in people]
     assert in_parallel(*jobs, steer, steer) == []

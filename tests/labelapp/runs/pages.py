@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Callable
 from typing import Any
 
 from labelapp.models import Member, TrainingRun
@@ -44,3 +45,11 @@ def get(member: Member, run: TrainingRun, path: str = "") -> str:
     answer = sign_in(member).get(f"{RUNS}{run.pk}/{path}")
     assert answer.status_code == 200
     return str(answer.content.decode())
+
+
+AddRun = Callable[..., TrainingRun]
+
+
+def verdict_of(page: str) -> str:
+    [found] = re.findall(r'id="verdict-title">(.*?)</h2>', page)
+    return html.unescape(found)

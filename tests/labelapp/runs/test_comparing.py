@@ -3,105 +3,30 @@
 import html
 import random
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
-from labelapp.models import (
-    Member,
-    Project,
-    PromptAgreement,
-    Score,
-    State,
-    TrainingRun,
-    User,
-)
+from labelapp.models import Member, Project, PromptAgreement, Score, State, TrainingRun, User
 from labelapp.runs import process
 from labelapp.runs.comparison.comparing import compare
 from tests.conftest import join, sign_in
 from tests.labelapp import drawn
-from training.config import TrainConfig
+from tests.labelapp.runs.pages import AddRun, text_of, verdict_of
 
 pytestmark = pytest.mark.django_db
 
 URL = "/projects/kitchen/runs/compare/"
 HOSTILE = '<script>alert("x")</script>'
 
-AddRun = Callable[..., TrainingRun]
-
-
-@pytest.fixture
-def add_run(project: Project) -> AddRun:
-    """Stores a finished run with its folder, given what it agreed on of ten on each prompt."""
-
-    def add(
-        agreed: list[float],
-        *,
-        digest: str = "same",
-        steps: int = 0,
-        state: State = State.DONE,
-        of: Project | None = None,
-        **config: Any,
-    ) -> TrainingRun:
-        number = TrainingRun.objects.count() + 1
-        comparisons = 10 * len(agreed)
-        accuracy = sum(agreed) / comparisons
-        beside = {"accuracy": 0.5, "gain": accuracy - 0.5, "gain_low": 0.011, "gain_high": 0.222}
-        held_out = {
-            "prompts": len(agreed), "rankings": 3 * len(agreed), "comparisons": comparisons,
-            "accuracy": accuracy, "accuracy_low": accuracy - 0.051,
-            "accuracy_high": accuracy + 0.052, "log_loss": 0.6234, "loss": 0.61,
-            "near_equal": {
-                "comparisons": 9, "accuracy": 0.543, "accuracy_low": 0.5, "accuracy_high": 0.6,
-            },
-            "baselines": {"longer_wins": beside, "word_counts": beside | {"accuracy": 0.4}},
-            "comparisons_sha256": digest, "reward_mean": 0.0, "reward_std": 1.0,
-        }  # fmt: skip
-        people = {"agreement": 0.813, "agreement_low": 0.8, "agreement_high": 0.825}
-        run = TrainingRun.objects.create(
-            project=of or project,
-            state=state,
-            finished_at=timezone.now() if state == State.DONE else None,
-            config=TrainConfig().to_json() | config,
-            manifest={"train_rankings": 345, "train_prompts": 112, "rankings_sha256": "r"},
-            metrics={
-                "held_out": held_out, "labellers_agree": {"held_out": people}, "steps": steps,
-                "seconds": 95.2, "tokens": 1234567, "parameters": 131117, "peak_rss": 640_000_000,
-            },
-            folder=f"runs/{number}",
-        )  # fmt: skip
-        folder = process.run_folder(run)
-        folder.path.mkdir(parents=True)
-        rows = [(f"{place:03d}", hits, 10) for place, hits in enumerate(agreed)]
-        folder.write_judgements(rows)
-        for step in range(1, steps + 1):
-            folder.append_metric_line({"step": step, "loss": 0.7 / step, "accuracy": 0.5})
-        for step in {0, steps}:
-            folder.append_evaluation({"step": step, "log_loss": 0.6789, "accuracy": 0.5555})
-        return run
-
-    return add
-
-
-def text_of(page: str) -> str:
-    """The words of a page."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
-
 
 def get(member: Member, *runs: TrainingRun, **more: Any) -> str:
     answer = sign_in(member).get(URL, {"run": [run.pk for run in runs], **more})
     assert answer.status_code == 200
     return str(answer.content.decode())
-
-
-def verdict_of(page: str) -> str:
-    [found] = re.findall(r'id="verdict-title">(.*?)</h2>', page)
-    return html.unescape(found)
 
 
 def cells(page: str, label: str) -> list[str]:

@@ -1,8 +1,6 @@
-"""Grids: the form, the queue, the page of a grid, its verdict, and what stays when it goes."""
+"""Grids: the form, the queue, and what stays when one is deleted."""
 
-import random
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,20 +10,14 @@ from django.utils import timezone
 
 from labelapp.models import Grid, Member, ModelVersion, Project, Prompt, State, TrainingRun
 from labelapp.runs import process
-from labelapp.runs.grids import grid_results, grid_verdict
 from labelapp.runs.grids.grid_form import PRESETS, GridForm
-from labelapp.runs.grids.grid_results import GridResults
 from tests.conftest import AddPrompt, AddRanking, sign_in
-from tests.labelapp.runs.test_comparing import AddRun, add_run, text_of, verdict_of
-
-__all__ = ["add_run"]  # a fixture
+from tests.labelapp.runs.gridded import URL, AddGrid, noisy, page_of
+from tests.labelapp.runs.pages import text_of
 
 pytestmark = pytest.mark.django_db
 
-URL = "/projects/kitchen/runs/grids/"
 SEEDS = {"seed": "0, 1, 2"}
-
-AddGrid = Callable[..., Grid]
 
 
 @pytest.fixture
@@ -37,20 +29,6 @@ def ranked(add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member) -> 
     return prompts
 
 
-@pytest.fixture
-def add_grid(project: Project, add_run: AddRun) -> AddGrid:
-    """Store a grid with a finished run for each of the (settings, comparisons agreed on)."""
-
-    def add(varied: dict[str, list[Any]], *runs: tuple[dict[str, Any], list[float]]) -> Grid:
-        grid = Grid.objects.create(project=project, varied=varied)
-        for config, agreed in runs:
-            run = add_run(agreed, **config)
-            TrainingRun.objects.filter(pk=run.pk).update(grid=grid)
-        return grid
-
-    return add
-
-
 def started(manager: Member, **fields: Any) -> Grid:
     """Start a grid with the form of the page, and return it."""
     answer = sign_in(manager).post(f"{URL}new/", fields)
@@ -58,16 +36,6 @@ def started(manager: Member, **fields: Any) -> Grid:
     assert answer.status_code == 302
     assert answer["Location"] == f"{URL}{grid.pk}/"
     return grid
-
-
-def page_of(member: Member, grid: Grid) -> str:
-    answer = sign_in(member).get(f"{URL}{grid.pk}/")
-    assert answer.status_code == 200
-    return str(answer.content.decode())
-
-
-def found(grid: Grid) -> GridResults:
-    return grid_results.results(grid, list(grid.runs.order_by("pk")), with_gains=True)
 
 
 # The form
@@ -213,121 +181,6 @@ def test_what_was_stopped_or_failed_is_queued_again_with_one_click(
     assert "Out of memory." in page
     assert sign_in(manager).post(f"{URL}{grid.pk}/go-on/").status_code == 302
     assert {(run.state, run.reason) for run in grid.runs.all()} == {(State.QUEUED, "")}
-
-
-# Its results
-
-
-def noisy(seed: int, level: float, spread: int = 2) -> list[float]:
-    """The comparisons of ten agreed on, for each of 60 prompts."""
-    dice = random.Random(seed)
-    return [level + dice.randint(-spread, spread) for _ in range(60)]
-
-
-def test_the_best_settings_are_named_with_their_paired_lead(
-    add_grid: AddGrid, manager: Member
-) -> None:
-    usual = noisy(1, 5)
-    better = [hits + (place % 3 == 0) for place, hits in enumerate(usual)]
-    grid = add_grid(
-        {"ties": ["drop", "half", "davidson"]},
-        ({}, usual),
-        ({"ties": "half"}, better),
-        ({"ties": "davidson"}, noisy(2, 3)),
-    )
-    page = page_of(manager, grid)
-    assert verdict_of(page).startswith(
-        "Ties half: best, and measurably better than the default: 3.3 points ahead"
-        " (95\u00a0% interval +"
-    )
-    assert "not corrected for the 2 pairs" in text_of(page)
-    assert "it is not known how much of a difference is due to the seed" in text_of(page)
-    assert "Ties: drop, half, davidson".casefold() in text_of(page).casefold()
-    for run in grid.runs.all():
-        assert f'name="run" value="{run.pk}" checked' in page
-    assert "Is more time worth it?" in page
-
-
-def test_a_lead_that_may_be_chance_is_called_so(add_grid: AddGrid) -> None:
-    grid = add_grid({"ties": ["drop", "half"]}, ({}, noisy(1, 5)), ({"ties": "half"}, noisy(7, 5)))
-    results = found(grid)
-    verdict = grid_verdict.verdict(results)
-    assert verdict is not None
-    assert verdict.tone == "open"
-    assert "but not measurably better than" in verdict.headline
-
-
-def test_a_lead_within_the_spread_of_the_seeds_is_not_sure(add_grid: AddGrid) -> None:
-    usual = noisy(1, 5)
-    lucky = [hits + 1.0 for hits in usual]
-    slightly = [hits + 0.9 for hits in usual]
-    grid = add_grid(
-        {"ties": ["drop", "half"], "seed": [0, 1]},
-        ({"seed": 0}, usual),
-        ({"seed": 1}, lucky),
-        ({"seed": 0, "ties": "half"}, slightly),
-        ({"seed": 1, "ties": "half"}, slightly),
-    )
-    verdict = grid_verdict.verdict(found(grid))
-    assert verdict is not None
-    assert verdict.headline.startswith("Ties half: 4.0 points ahead of the default (95")
-    assert verdict.headline.endswith(
-        "but not surely better: the seed alone changes the accuracy by 10.0 points."
-    )
-    assert verdict.details == ["With the same settings, the seeds differ by up to 10.0 points."]
-
-
-def test_the_default_may_be_the_best(add_grid: AddGrid) -> None:
-    usual = noisy(1, 6)
-    grid = add_grid(
-        {"ties": ["drop", "half"]}, ({"ties": "half"}, [hits - 2 for hits in usual]), ({}, usual)
-    )
-    verdict = grid_verdict.verdict(found(grid))
-    assert verdict is not None
-    assert verdict.headline == "Ties drop: best, and measurably better than every other."
-    assert verdict.tone == "clear"
-
-
-def test_several_seeds_say_how_much_is_chance(add_grid: AddGrid, manager: Member) -> None:
-    usual = noisy(1, 5)
-    grid = add_grid(
-        {"seed": [0, 1, 2]},
-        ({"seed": 0}, usual),
-        ({"seed": 1}, [hits + 0.3 for hits in usual]),
-        ({"seed": 2}, [hits - 0.3 for hits in usual]),
-    )
-    page = page_of(manager, grid)
-    assert verdict_of(page).startswith("The seed alone changes the accuracy by 6.0 points: from ")
-    assert verdict_of(page).endswith("over 3 seeds.")
-
-
-def test_too_few_held_out_prompts_give_no_verdict(add_grid: AddGrid) -> None:
-    grid = add_grid({"ties": ["drop", "half"]}, ({}, [9.0] * 3), ({"ties": "half"}, [1.0] * 3))
-    verdict = grid_verdict.verdict(found(grid))
-    assert verdict is not None
-    assert verdict.headline.startswith("Not known which settings are best: from 3 held-out prompts")
-
-
-def test_runs_judged_on_other_comparisons_are_set_apart(
-    add_grid: AddGrid, add_run: AddRun, manager: Member
-) -> None:
-    grid = add_grid({"split": [0, 1]}, ({}, noisy(1, 5)), ({"ties": "half"}, noisy(2, 5)))
-    other = add_run([9.0] * 9, digest="other", split=1)
-    TrainingRun.objects.filter(pk=other.pk).update(grid=grid)
-    assert found(grid).apart == [other]
-    assert "judged on other comparisons: do not compare it" in page_of(manager, grid)
-
-
-def test_the_page_asks_no_more_queries_for_more_runs(add_grid: AddGrid, manager: Member) -> None:
-    client, queries = sign_in(manager), []
-    for number in (2, 8):
-        seeds = [({"seed": seed}, noisy(seed, 5)) for seed in range(number)]
-        grid = add_grid({"seed": list(range(number))}, *seeds)
-        client.get(f"{URL}{grid.pk}/")
-        with CaptureQueriesContext(connection) as counted:
-            client.get(f"{URL}{grid.pk}/")
-        queries.append(len(counted))
-    assert queries[0] == queries[1]
 
 
 # Deleting, and who may

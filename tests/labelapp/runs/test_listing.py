@@ -13,10 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp.models import Member, Project, State, TrainingRun, User
-from labelapp.runs import leads
 from labelapp.runs.all_runs import list_page
 from labelapp.runs.all_runs.listing import Selection, entries_of
-from labelapp.runs.changed_settings import in_words
 from tests.conftest import sign_in
 from training.config import TrainConfig
 
@@ -312,44 +310,6 @@ def test_figures_of_another_shape_take_no_run_away(
     for sort in list_page.listing.COLUMNS:
         assert len(listed(manager, f"sort={sort}")) == 5
     assert len(entries_of(project)) == 5
-
-
-def test_a_verdict_is_about_every_baseline() -> None:
-    def judged(*found: tuple[float, float]) -> leads.Verdict | None:
-        baselines = {
-            name: {"accuracy": 0.6, "gain": value, "gain_low": low, "gain_high": value + 0.1}
-            for name, (value, low) in zip(("longer_wins", "word_counts"), found, strict=True)
-        }
-        return leads.verdict({"prompts": 20, "accuracy": 0.7, "baselines": baselines})
-
-    words = [judged((0.2, 0.1), (0.1, 0.01)), judged((0.2, 0.1), (0.1, -0.1))]
-    words.append(judged((0.2, 0.1), (-0.1, -0.2)))
-    assert [one.words for one in words if one] == [
-        "Worth using",
-        "Not proven",
-        "Not worth using",
-    ]
-    few = leads.verdict(
-        {
-            "prompts": 1,
-            "accuracy": 1.0,
-            "baselines": {"longer_wins": {"accuracy": 0.5, "gain": 0.5}},
-        }
-    )
-    assert few is not None
-    assert few.words == "Not known"
-    assert leads.verdict({}) is None
-
-
-def test_changed_settings_are_those_with_an_effect() -> None:
-    pretrained = TrainConfig(
-        backbone="pretrained", model="/a/b/c", lora_rank=16, device="cpu"
-    ).to_json()
-    assert in_words(pretrained) == ["backbone pretrained", "pretrained model b/c", "LoRA rank 16"]
-    assert in_words(TrainConfig().to_json()) == []
-    assert in_words({"verdicts": "majority"}) == ["aggregation majority"]
-    assert in_words(TrainConfig(optimizer="sgd").to_json()) == ["optimiser sgd"]
-    assert in_words({"backbone": "gone", "epochs": 3}) == ["backbone gone", "epochs 3"]
 
 
 def test_a_selection_keeps_the_runs_that_are_ticked() -> None:

@@ -12,7 +12,7 @@ from labelapp.jobs import files, jobs
 from labelapp.models import Member, Project, State, TrainingRun
 from labelapp.runs import lifecycle, process
 from tests.conftest import sign_in
-from tests.labelapp.runs.test_comparing import text_of
+from tests.labelapp.runs.pages import text_of
 from tests.waiting import wait_until
 from training.serving.address import run_folder
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.training.formats.reading import Files, asked, order, record
-from training.formats.sides import TOP_FEW
+from training.formats.verdicts import TOP_FEW
 from training.rankings import UNRANKED
 
 

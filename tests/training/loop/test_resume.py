@@ -7,115 +7,27 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.forked import Forked
+from tests.training.loop.resumed import (
+    KINDS,
+    SMALL,
+    assert_same,
+    command,
+    curve,
+    finished,
+    newest,
+    start,
+    stopped,
+)
 from tests.training.tiny import ranking_lines, write_rankings
 from tests.waiting import finish, wait_until
 from training.loop.checkpoint import steps_of
 from training.runs.folder import RunFolder
 from training.train import main
-
-ROOT = Path(__file__).resolve().parents[3]
-SMALL = (
-    *("--backbone", "transformer", "--width", "32", "--heads", "4"),
-    *("--layers", "1", "--vocabulary", "400"),
-    *("--rankings-per-step", "4", "--learning-rate", "0.003", "--held-out-fraction", "0.25"),
-    *("--epochs", "15", "--checkpoint-minutes", "0.0001"),
-)
-KINDS = {
-    "adamw": (),
-    "muon, Davidson's ties, the best weights": (
-        *("--optimizer", "muon", "--ties", "davidson", "--keep", "best"),
-        *("--batching", "shuffled", "--evaluate-every", "7"),
-    ),
-    "GRU": ("--backbone", "rnn", "--cell", "gru"),
-    "LSTM": ("--backbone", "rnn", "--cell", "lstm"),
-    "LoRA": (
-        *("--backbone", "pretrained", "--lora-rank", "2", "--optimizer", "adafactor"),
-        *("--max-prompt-tokens", "64", "--max-response-tokens", "64"),
-    ),
-    "a reward model": ("--backbone", "pretrained", "--head-learning-rate", "0.03"),
-}
-
-
-def command(rankings, folder, *more):
-    return ["--rankings", str(rankings), "--run-folder", str(folder), *SMALL, *more]
-
-
-def start(rankings, folder, *more, process=Forked, **options):
-    return process(
-        [sys.executable, "-m", "training.train", *command(rankings, folder, *more)],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
-
-
-def stopped(rankings, folder, *more, number=signal.SIGKILL, steps=10):
-    """The folder of a run that a signal ended after so many steps; its process.
-
-    Where it cannot save any more, it is given the time for two checkpoints.
-    """
-    process = start(rankings, folder, *more)
-    run = RunFolder(folder)
-    wanted = 2 if number == signal.SIGKILL else 0
-    wait_until(
-        lambda: (
-            len(run.metric_lines()) >= steps and len(steps_of(run.checkpoints, "step")) >= wanted
-        ),
-        process,
-    )
-    process.send_signal(number)
-    process.err = finish(process)
-    assert process.returncode != 0
-    assert run.is_unfinished
-    return run, process
-
-
-def finished(rankings, folder, *more):
-    """A run to its end. It needs no checkpoints, each of which is flushed to the disk."""
-    assert main(command(rankings, folder, "--checkpoint-minutes", "60", *more)) == 0
-    return RunFolder(folder)
-
-
-def outcome(run):
-    """Return the results of a run, without those that its clock and its memory decide."""
-    metrics = run.read_metrics()
-    del metrics["seconds"], metrics["reading_share"], metrics["peak_memory"], metrics["peak_rss"]
-    lines = run.metric_lines()
-    for line in lines:
-        del line["seconds"], line["tokens_per_second"]
-    return metrics, lines, run.judgements()
-
-
-def weights(run):
-    return load_file(run.model / "model.safetensors")
-
-
-def assert_same(run, other):
-    assert outcome(run) == outcome(other)
-    theirs = weights(other)
-    assert all(torch.equal(weight, theirs[name]) for name, weight in weights(run).items())
-
-
-def curve(run):
-    found = EventAccumulator(str(run.tensorboard))
-    found.Reload()
-    return [(event.step, event.value) for event in found.Scalars("train/loss")]
-
-
-def newest(run):
-    return run.checkpoints / f"step-{steps_of(run.checkpoints, 'step')[-1]}"
 
 
 @pytest.fixture(scope="module")
@@ -338,17 +250,6 @@ def test_a_full_disk_ends_a_run_and_leaves_its_checkpoint(
     assert_same(finished(rankings_file, killed.path), uninterrupted)
 
 
-def test_a_loss_that_is_not_a_number_leaves_the_last_good_checkpoint(
-    rankings_file, tmp_path, capsys
-):
-    diverging = ("--learning-rate", "1", "--max-grad-norm", "1e38", "--warmup-ratio", "0")
-    assert main(command(rankings_file, tmp_path, *diverging, "--weight-decay", "10")) == 2
-    assert "the loss is not a number at step" in capsys.readouterr().err.splitlines()[-1]
-    run = RunFolder(tmp_path)
-    state = load_file(newest(run) / "state.safetensors")
-    assert all(tensor.isfinite().all() for tensor in state.values() if tensor.is_floating_point())
-
-
 def test_a_run_that_runs_out_of_memory_goes_on_with_smaller_batches(
     rankings_file, tmp_path, capsys, uninterrupted
 ):
@@ -369,66 +270,3 @@ def test_a_run_that_runs_out_of_memory_goes_on_with_smaller_batches(
         [line["loss"] for line in found.metric_lines()] for found in (run, uninterrupted)
     )
     assert losses == pytest.approx(theirs, rel=1e-3)
-
-
-def test_memory_that_never_is_enough_ends_a_run(rankings_file, tmp_path, capsys):
-    def no_memory(module, inputs):
-        raise torch.OutOfMemoryError("out of memory")
-
-    hook = torch.nn.modules.module.register_module_forward_pre_hook(no_memory)
-    try:
-        assert main(command(rankings_file, tmp_path / "run")) == 2
-    finally:
-        hook.remove()
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "error: out of memory: lower --tokens-per-batch, or choose a smaller model"
-    )
-
-
-def test_a_run_ends_where_the_held_out_loss_does_not_fall_any_more(rankings_file, tmp_path):
-    overfitting = ("--learning-rate", "0.05", "--epochs", "60", "--evaluate-every", "3")
-    run = finished(rankings_file, tmp_path / "run", *overfitting, "--patience", "4")
-    found = EventAccumulator(str(run.tensorboard))
-    found.Reload()
-    losses = [event.value for event in found.Scalars("held_out/loss")]
-    assert run.read_metrics()["steps"] < run.read_progress().steps
-    assert losses.index(min(losses)) == len(losses) - 1 - 4
-
-
-def test_the_best_weights_can_be_kept(rankings_file, tmp_path):
-    overfitting = ("--learning-rate", "0.05", "--epochs", "10", "--evaluate-every", "3")
-    last = finished(rankings_file, tmp_path / "last", *overfitting)
-    best = finished(rankings_file, tmp_path / "best", *overfitting, "--keep", "best")
-    found = EventAccumulator(str(best.tensorboard))
-    found.Reload()
-    losses = {event.step: event.value for event in found.Scalars("held_out/loss")}
-    metrics = best.read_metrics()
-    assert metrics["kept_step"] == min(losses, key=losses.get) < metrics["steps"]
-    assert metrics["held_out"]["loss"] == pytest.approx(min(losses.values()))
-    assert last.read_metrics()["held_out"]["loss"] > metrics["held_out"]["loss"]
-    assert json.loads((best.path / "config.json").read_text())["keep"] == "best"
-
-
-def test_a_part_of_the_training_prompts_can_choose_the_weights(rankings_file, tmp_path):
-    overfitting = ("--learning-rate", "0.05", "--epochs", "10", "--evaluate-every", "3")
-    chosen = ("--keep", "best", "--choose-by", "validation")
-    run = finished(rankings_file, tmp_path / "run", *overfitting, *chosen)
-    found = EventAccumulator(str(run.tensorboard))
-    found.Reload()
-    best = {
-        name: min(found.Scalars(f"held_out/{name}"), key=lambda event: event.value).step
-        for name in ("loss", "validation_loss")
-    }
-    metrics = run.read_metrics()
-    assert metrics["kept_step"] == best["validation_loss"] != best["loss"]
-    assert metrics["train"]["rankings"] < run.read_manifest()["train_rankings"]
-
-
-def test_too_few_prompts_cannot_choose_the_weights(tmp_path, capsys):
-    few = write_rankings(tmp_path / "few.jsonl", ranking_lines(5))
-    chosen = ("--keep", "best", "--choose-by", "validation")
-    assert main(command(few, tmp_path / "run", *chosen)) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "error: --patience and --keep best need at least 5 training prompts;"
-        " leave them out, or use --choose-by held-out"
-    )

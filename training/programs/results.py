@@ -1,0 +1,85 @@
+"""The results of a run: its figures, its report and its model card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from training.config import TrainConfig, settings_used
+from training.evaluation.evaluate import (
+    Evaluation,
+    brief,
+    held_out_metrics,
+    judgements,
+    train_sample,
+)
+from training.evaluation.labeller_agreement import labellers_agree
+from training.evaluation.summary import baselines, show
+from training.programs.run import Run, evaluate_now
+from training.runs.caveats import left_out
+from training.runs.folder import RunFolder
+from training.runs.json_files import finite
+from training.saving.model_card import write_model_card
+
+
+def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
+    """Return the contents of metrics.json, given the evaluation of the weights of step `kept`."""
+    state, dataset = run.state, run.dataset
+    train_side = state.last_epoch.metrics(dataset.counts.train_prompts)
+    train_side["after"] = brief(evaluate_now(run, train_sample(dataset)))
+    count_words = run.config.baseline == "on"
+    beside = baselines(evaluation, dataset, run.reporter, count_words=count_words)
+    if state.before:
+        beside["before_training"] = state.before["agreed"].numpy()
+    metrics: dict[str, Any] = finite(
+        {
+            "train": train_side,
+            "held_out": {
+                **held_out_metrics(evaluation, beside),
+                "comparisons_sha256": dataset.held_out_sha256,
+            },
+            **({"held_out_before": state.before["figures"]} if state.before else {}),
+            "left_out": left_out(asdict(dataset.counts)),
+            "labellers_agree": labellers_agree(dataset),
+            **run.learner.objective.figures(),
+            "steps": state.step,
+            "kept_step": kept,
+            "pretrained": run.config.backbone == "pretrained",
+            "seconds": round(run.seconds, 3),
+            "reading_share": state.reading_seconds / (state.step_seconds or math.inf),
+            "tokens": state.tokens,
+            **run.learner.device.peak_memory(),
+            "parameters": sum(w.numel() for w in run.learner.backbone.model.parameters()),
+        }
+    )
+    return metrics
+
+
+def mattering(config: TrainConfig, *, network: bool) -> dict[str, str | float]:
+    """Return the settings that make the result of a run what it is; empty ones are left out."""
+    used = settings_used(config.backbone, network=network)
+    return {
+        field.name: value
+        for field in fields(config)
+        if field.name in used
+        and field.metadata["group"] != "machine"
+        and (value := getattr(config, field.name)) not in (None, "")
+    }
+
+
+def write_results(
+    run: Run,
+    folder: RunFolder,
+    evaluation: Evaluation,
+    metrics: dict[str, Any],
+    settings: Mapping[str, str | float],
+) -> None:
+    """Write the report, the metrics and the model card, and remove the checkpoints."""
+    show(run.log, folder, run.dataset, evaluation, metrics, settings)
+    run.log.close()
+    folder.write_judgements(judgements(evaluation))
+    folder.write_metrics(metrics)
+    write_model_card(folder)
+    folder.forget_checkpoints()
