@@ -87,3 +87,13 @@ class Sums:
             drawn = self._samples[self._samples[below] > 0]
             low, high = np.percentile(drawn[above] / drawn[below], [2.5, 97.5]).tolist()
         return {name: found, f"{name}_low": low, f"{name}_high": high}
+
+
+def mean_difference(
+    one_S2: NDArray[np.float64], other_S2: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the difference of two weighted means, given (value, weight) summed over each sample.
+
+    Both have the weights of the first one.
+    """
+    return (one_S2[:, 0] - other_S2[:, 0]) / one_S2[:, 1]

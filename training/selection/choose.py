@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from training.selection.bootstrap import bootstrap
+from training.selection.bootstrap import bootstrap, mean_difference
 from training.selection.linear import Design, Strengths
 from training.selection.table import FeatureTable
 
@@ -78,7 +78,7 @@ class Choice:
     def _gain(self, candidate: Candidate) -> dict[str, float]:
         """Return the lead of the chosen model in accuracy, with its interval over prompts."""
         ours, theirs = (agreed_by_prompt(self.table, each) for each in (self.chosen, candidate))
-        low, high = bootstrap(_difference, ours, theirs)
+        low, high = bootstrap(mean_difference, ours, theirs)
         gain = float((ours["agreed"] - theirs["agreed"]).sum() / ours["weight"].sum())
         return {"gain": gain, "gain_low": low, "gain_high": high}
 
@@ -179,9 +179,3 @@ def accuracy(table: FeatureTable, candidate: Candidate) -> float:
     """Return the share of comparisons that a candidate gets right, each prompt counted once."""
     sums = agreed_by_prompt(table, candidate).sum()
     return float(sums["agreed"] / sums["weight"])
-
-
-def _difference(
-    ours_S2: NDArray[np.float64], theirs_S2: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    return (ours_S2[:, 0] - theirs_S2[:, 0]) / ours_S2[:, 1]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from training.backbones.features import PodiumFeaturesForSequenceClassification, text_key
 from training.data.dataset import Rankings
-from training.selection.bootstrap import bootstrap
+from training.selection.bootstrap import bootstrap, mean_difference
 from training.selection.table import weighted_comparisons
 
 SCALES = (0.25, 0.5, 0.75, 1.0)
@@ -58,7 +58,7 @@ def judge(
     before = by_prompt(0.0)
     factor = min(SCALES, key=lambda scale: float(by_prompt(scale)["loss"].sum()))
     after = by_prompt(factor)
-    low, high = bootstrap(_mean_gain, before[["loss", "weight"]], after[["loss", "weight"]])
+    low, high = bootstrap(mean_difference, before[["loss", "weight"]], after[["loss", "weight"]])
     weight = before["weight"].sum()
     return {
         "prompts": len(before),
@@ -70,12 +70,6 @@ def judge(
         "accuracy_before": float(before["agreed"].sum() / weight),
         "accuracy_after": float(after["agreed"].sum() / weight),
     }
-
-
-def _mean_gain(
-    before_S2: NDArray[np.float64], after_S2: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    return (before_S2[:, 0] - after_S2[:, 0]) / before_S2[:, 1]
 
 
 def know(
