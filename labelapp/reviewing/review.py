@@ -59,6 +59,7 @@ class ReviewedResponse:
 class GivenRanking:
     """A current ranking of the prompt, without responses that have no score."""
 
+    pk: int
     name: str
     member: int  # primary key
     is_adjudicated: bool
@@ -240,6 +241,7 @@ def give(
     training_ranking = scoring.training_ranking(known, ranking.origin)
     pairs = scoring.compared_pairs(training_ranking, same_as)
     return GivenRanking(
+        pk=ranking.pk,
         name=labeller_name(ranking),
         member=ranking.member_id,
         is_adjudicated=ranking.origin == Origin.ADJUDICATED,

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
+from labelapp.labelling.returning import just_returned, returnable_rankings
 from labelapp.models import Member, Prompt, PromptAgreement, Response, TrainingRun
 from labelapp.rendering.letters import letter
 from labelapp.rendering.texts import render_prompt, sources
@@ -163,11 +164,18 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     context: dict[str, Any] = {
         "run": run,
         "prompt": prompt,
+        "returned": just_returned(member, request.GET.get("returned", "")),
     }
     if run is not None:
         chosen = filter_form(request, member, run).chosen()
-        context |= {"view": chosen.query(run), "place": listing.place(run, chosen, pk)}
+        view = chosen.query(run)
+        context |= {
+            "view": view,
+            "back": f"{request.path}?{view}",
+            "place": listing.place(run, chosen, pk),
+        }
         context |= prompt_context(run, prompt)
+        context["returnable"] = returnable_rankings(member, prompt)
     context.setdefault("prompt_messages", render_prompt(prompt.messages)[0])
     return render(request, "reviewing/detail.html", context)
 
