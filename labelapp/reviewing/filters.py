@@ -22,6 +22,7 @@ from django.db.models.functions import Coalesce, Length
 from django.utils.http import urlencode
 
 from labelapp.db.contents import rare_matches, read_through
+from labelapp.db.json_lists import ListHas
 from labelapp.models import (
     MAX_RESPONSES,
     Origin,
@@ -29,6 +30,7 @@ from labelapp.models import (
     Prompt,
     PromptAgreement,
     Ranking,
+    Rating,
     Response,
     TrainingRun,
     counting,
@@ -41,6 +43,8 @@ MOST_RESPONSES = 10
 """Number of responses that stands for larger ones, too."""
 RANKS = range(1, MAX_RESPONSES + 1)
 """Human ranks that can be asked for."""
+OF_RANKINGS = ("labeller", "rank", "flag", "note", "since", "until")
+"""Filters whose conditions one ranking of the prompt fulfils together."""
 
 Order = tuple[str, ...]
 ORDERS: Mapping[str, Order] = {
@@ -69,6 +73,8 @@ class Filter:
     people: str = ""  # unanimous or split
     k: int = 0  # number of responses; the largest choice stands for more, too
     length: str = ""  # near or wide
+    flag: str = ""  # that somebody set on a response
+    note: str = ""  # 1: with a note on a ranking
     since: date | None = None  # first day of a ranking
     until: date | None = None  # last day of a ranking
     sort: str = ""
@@ -132,7 +138,7 @@ def conditions(run: TrainingRun, chosen: Filter) -> list[Q]:
         found.append(containing(run.project, chosen.q))
     if chosen.source:
         found.append(Q(Exists(of_prompt(Response, source=chosen.source))))
-    if chosen.labeller or chosen.rank or chosen.since or chosen.until:
+    if any(getattr(chosen, name) for name in OF_RANKINGS):
         found.append(Q(Exists(rankings(chosen))))
     if chosen.held_out:
         found.append(Q(held_out=chosen.held_out == "1"))
@@ -161,13 +167,18 @@ def containing(project: Project, text: str) -> Q:
 
 
 def rankings(chosen: Filter) -> QuerySet[Any, Any]:
-    """Return the rankings of the prompt by the labeller, within the days, that give the rank."""
+    """Return the rankings of the prompt that fulfil each condition on rankings."""
     found = of_prompt(Ranking).filter(counting())
     if chosen.labeller:
         found = found.filter(member=chosen.labeller)
     if chosen.rank:  # by people themselves, as in the plot
         own = found.exclude(origin=Origin.ADJUDICATED)
         found = own.filter(placements__rank=chosen.rank)
+    if chosen.flag:
+        ratings = Rating.objects.filter(ListHas("flags", chosen.flag), ranking=OuterRef("pk"))
+        found = found.filter(Exists(ratings))
+    if chosen.note:
+        found = found.exclude(note="")
     if chosen.since:
         found = found.filter(created_at__date__gte=chosen.since)
     if chosen.until:

@@ -56,6 +56,7 @@ def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> Filte
         request.GET,
         sources=listing.sources(run, total),
         labellers=labellers(member.project, total * listing.ROWS_PER_PROMPT),
+        flags=member.project.flags,
     )
 
 
