@@ -48,8 +48,8 @@ OF_RANKINGS = ("labeller", "rank", "flag", "note", "since", "until")
 
 Order = tuple[str, ...]
 ORDERS: Mapping[str, Order] = {
-    "": ("-disagreement", "-against", "prompt_id"),
     "margin": ("-margin", "-disagreement", "prompt_id"),
+    "share": ("-disagreement", "-against", "prompt_id"),
     "people": ("-people_share", "prompt_id"),
     "agree": ("disagreement", "-comparisons", "prompt_id"),
     "newest": ("-prompt_id",),
@@ -62,7 +62,7 @@ INDEXED = ("disagreement", "margin")
 
 @dataclass(frozen=True)
 class Filter:
-    """Choose prompts to review; the defaults show all, the biggest disagreements first."""
+    """Choose prompts to review; the defaults show all, by the share of disagreement."""
 
     q: str = ""  # in the prompt, its external id or a response
     source: str = ""  # of a response
@@ -77,7 +77,11 @@ class Filter:
     note: str = ""  # 1: with a note on a ranking
     since: date | None = None  # first day of a ranking
     until: date | None = None  # last day of a ranking
-    sort: str = ""
+    sort: str = ""  # one of ORDERS
+
+    @property
+    def order(self) -> Order:
+        return ORDERS[self.sort or "share"]
 
     @property
     def is_narrowed(self) -> bool:
@@ -88,6 +92,15 @@ class Filter:
         """Return the query string that shows the same prompts in the same order."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         return urlencode({"run": run.pk} | {name: one for name, one in values.items() if one})
+
+
+def default_sort(run: TrainingRun) -> str:
+    """Return the order of a run's prompts where none is chosen: by margin, once it is measured.
+
+    Until then all margins are 0, and a database would have to sort all prompts.
+    """
+    measured = PromptAgreement.objects.filter(run=run, margin__gt=0).exists()
+    return "margin" if measured else "share"
 
 
 def filtered(run: TrainingRun, chosen: Filter) -> QuerySet[PromptAgreement]:
@@ -109,7 +122,7 @@ def filtered(run: TrainingRun, chosen: Filter) -> QuerySet[PromptAgreement]:
     share = Coalesce("prompt__disagreement__share", -1.0, output_field=FloatField())
     if chosen.sort == "people":
         prompts = prompts.annotate(people_share=share)
-    order = ORDERS[chosen.sort]
+    order = chosen.order
     if (first := order[0].removeprefix("-")) in INDEXED:
         prompts = prompts.filter(**{f"{first}__gte": 0})
     return prompts.order_by(*order)

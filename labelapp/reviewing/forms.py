@@ -14,8 +14,8 @@ from labelapp.runs.starting import data_counts
 MAX_SEARCH = 200  # characters
 
 SORTS = (
-    ("", gettext_lazy("Share of comparisons against people")),
-    ("margin", gettext_lazy("Margin against the majority")),
+    ("margin", gettext_lazy("Margin against people")),
+    ("share", gettext_lazy("Share of comparisons against people")),
     ("people", gettext_lazy("Share of disagreement among people")),
     ("agree", gettext_lazy("Agreement with people")),
     ("newest", gettext_lazy("Newest prompts")),

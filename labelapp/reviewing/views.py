@@ -16,7 +16,7 @@ from labelapp.rendering.letters import letter
 from labelapp.rendering.texts import render_prompt, sources
 from labelapp.reviewing import listing, tasks
 from labelapp.reviewing.export import csv_lines
-from labelapp.reviewing.filters import Filter, filtered
+from labelapp.reviewing.filters import ORDERS, Filter, default_sort, filtered
 from labelapp.reviewing.forms import FilterForm, labellers
 from labelapp.reviewing.heat_map import heat_map
 from labelapp.reviewing.measurement import last_measurement, start
@@ -50,10 +50,16 @@ def named_run(number: str, member: Member) -> TrainingRun:
 
 
 def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> FilterForm:
-    """Return the form of the filters, bound to the query string."""
+    """Return the form of the filters, bound to the query string.
+
+    An order is always chosen, so that the form says it, and a link keeps it.
+    """
     total = listing.count_all(run)
+    given = request.GET.copy()
+    if given.get("sort") not in ORDERS:
+        given["sort"] = default_sort(run)
     return FilterForm(
-        request.GET,
+        given,
         sources=listing.sources(run, total),
         labellers=labellers(member.project, total * listing.ROWS_PER_PROMPT),
         flags=member.project.flags,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -137,11 +138,12 @@ def test_the_address_keeps_the_view(
     answer = browser.get(URL, {"run": run.pk, "q": "", "held_out": "1", "sort": ""})
     assert answer.headers["Location"] == f"{URL}?run={run.pk}&held_out=1"
     page = browser.get(answer.headers["Location"]).content.decode()
-    link = f"{URL}{prompts['against'].pk}/?run={run.pk}&amp;held_out=1"
+    link = f"{URL}{prompts['against'].pk}/?run={run.pk}&amp;held_out=1&amp;sort=margin"
     assert link in page
     detail = browser.get(link.replace("&amp;", "&")).content.decode()
     assert "1 of 2" in detail
-    assert f'rel="next" href="{URL}{prompts["agrees"].pk}/?run={run.pk}&amp;held_out=1"' in detail
+    following = f"{URL}{prompts['agrees'].pk}/?run={run.pk}&amp;held_out=1&amp;sort=margin"
+    assert f'rel="next" href="{following}"' in detail
     assert 'rel="prev"' not in detail
 
 
@@ -161,8 +163,8 @@ def test_each_order_is_total_and_has_neighbours(
 
 @pytest.mark.parametrize(
     ("sort", "first"),
-    [("", "against"), ("margin", "against"), ("people", "against"), ("agree", "agrees"),
-     ("newest", "learned"), ("oldest", "against")],
+    [("", "against"), ("margin", "against"), ("share", "against"), ("people", "against"),
+     ("agree", "agrees"), ("newest", "learned"), ("oldest", "against")],
 )  # fmt: skip
 def test_the_list_is_sorted(
     prompts: dict[str, Prompt], run: TrainingRun, sort: str, first: str
@@ -170,6 +172,24 @@ def test_the_list_is_sorted(
     row = filtered(run, Filter(sort=sort)).first()
     assert row is not None
     assert row.prompt == prompts[first]
+
+
+def test_the_widest_margin_comes_first_once_the_run_is_measured(
+    prompts: dict[str, Prompt], run: TrainingRun, manager: Member
+) -> None:
+    PromptAgreement.objects.filter(prompt=prompts["agrees"]).update(margin=4.0)
+    browser = sign_in(manager)
+
+    def shown() -> tuple[list[str], str]:
+        page = browser.get(URL).content.decode()
+        by_key = {prompt.pk: name for name, prompt in prompts.items()}
+        links = re.findall(rf'<a dir="auto" href="{URL}(\d+)/', page)
+        [chosen] = re.findall(r'<option value="(\w+)" selected>[^<]* people</option>', page)
+        return [by_key[int(pk)] for pk in links], chosen
+
+    assert shown() == (["agrees", "against", "learned"], "margin")
+    PromptAgreement.objects.update(margin=0)
+    assert shown() == (["against", "agrees", "learned"], "share")
 
 
 def test_a_prompt_that_the_filter_does_not_show_has_no_place(
@@ -257,12 +277,12 @@ def test_a_filtered_list_makes_the_same_queries_whatever_it_holds(
     query |= {"flag": "Harmful", "note": "1"}
     # A process asks once whether there is an index of texts. With one, a search looks at the first
     # prompts of the project before it chooses how to find the others.
-    queries = 18 if has_index() else 16
+    queries = 20 if has_index() else 18
     with django_assert_num_queries(queries):
         browser.get(URL, query)
 
 
-@pytest.mark.parametrize("sort", ["", "margin", "agree"])
+@pytest.mark.parametrize("sort", ["", "share", "margin", "agree"])
 def test_a_search_reads_an_index_in_order_where_the_database_knows_its_tables(
     run: TrainingRun, sort: str
 ) -> None:

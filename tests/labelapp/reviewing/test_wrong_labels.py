@@ -56,7 +56,10 @@ def press(client: Client, page: str, action: str) -> Any:
 
 @pytest.mark.parametrize(
     "address",
-    ["reviewing/{prompt}/?run={run}&held_out=0", "disagreements/{prompt}/?show=adjudicated"],
+    [
+        "reviewing/{prompt}/?run={run}&held_out=0&sort=share",
+        "disagreements/{prompt}/?show=adjudicated",
+    ],
 )
 def test_a_manager_returns_one_ranking_and_stays_on_the_page(
     address: str, prompt: Prompt, run: TrainingRun, manager: Member, labeller: Member
