@@ -1,6 +1,5 @@
 """Return rankings to their labeller, who has each in front of them again, as they left it."""
 
-import re
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -25,8 +24,8 @@ from labelapp.models import (
     User,
 )
 from labelapp.notifications import telling
+from labelapp.web.query import key_of
 
-NUMBER = re.compile(r"[0-9]{1,18}")
 HELD_FOR = timedelta(days=7)  # for a labeller who is away; then others may get the prompt
 
 
@@ -74,10 +73,11 @@ def returnable_rankings(viewer: Member, prompt: Prompt) -> set[int]:
 
 def just_returned(viewer: Member, number: str) -> RankingReturn | None:
     """Return what a manager has returned, by its number in an address, to offer an undo."""
-    if not viewer.manages or not NUMBER.fullmatch(number):
+    pk = key_of(number)
+    if not viewer.manages or pk is None:
         return None
     made = RankingReturn.objects.filter(member__project=viewer.project, undone_at=None)
-    return made.select_related("member").filter(pk=int(number)).first()
+    return made.select_related("member").filter(pk=pk).first()
 
 
 def return_rankings(*, member: Member, prompts: QuerySet[Prompt], by: User) -> RankingReturn | None:
