@@ -24,6 +24,7 @@ from labelapp.models import (
     User,
 )
 from labelapp.notifications import telling
+from labelapp.web.query import key_of
 
 HELD_FOR = timedelta(days=7)  # for a labeller who is away; then others may get the prompt
 
@@ -42,19 +43,41 @@ def can_rank(member: Member) -> bool:
     return member.is_active and signs_in and member.excluded_from is None
 
 
-def returnable(member: Member, prompts: QuerySet[Prompt]) -> QuerySet[Assignment]:
-    """Return the assignments of a member whose ranking can be returned.
+def returnable(assignments: QuerySet[Assignment]) -> QuerySet[Assignment]:
+    """Return those of some assignments whose ranking can be returned.
 
     Not what measures them, which would tell that it does, and not what others are measured by.
     """
     own = Ranking.objects.filter(prompt=OuterRef("prompt"), member=OuterRef("member"))
     current = own.filter(is_current=True, origin=Origin.HERE)
-    ranked = LOCKED_ASSIGNMENTS.ranked().filter(member=member, gold=False, repeat=False)
-    return ranked.filter(
-        Exists(current),
-        ~Exists(own.filter(is_gold=True)),
-        prompt__in=prompts.order_by().values("pk"),
+    ranked = assignments.filter(submitted_at__isnull=False, gold=False, repeat=False)
+    return ranked.filter(Exists(current), ~Exists(own.filter(is_gold=True)))
+
+
+def returnable_rankings(viewer: Member, prompt: Prompt) -> set[int]:
+    """Return the rankings of a prompt that a viewer can return now, by primary key."""
+    if not viewer.manages:
+        return set()
+    of_prompt = returnable(Assignment.objects.filter(prompt=prompt))
+    current = Ranking.objects.filter(
+        prompt=prompt,
+        is_current=True,
+        origin=Origin.HERE,
+        member__in=of_prompt.values("member"),
+        member__is_active=True,
+        member__user__is_active=True,
+        member__excluded_from=None,
     )
+    return set(current.values_list("pk", flat=True))
+
+
+def just_returned(viewer: Member, number: str) -> RankingReturn | None:
+    """Return what a manager has returned, by its number in an address, to offer an undo."""
+    pk = key_of(number)
+    if not viewer.manages or pk is None:
+        return None
+    made = RankingReturn.objects.filter(member__project=viewer.project, undone_at=None)
+    return made.select_related("member").filter(pk=pk).first()
 
 
 def return_rankings(*, member: Member, prompts: QuerySet[Prompt], by: User) -> RankingReturn | None:
@@ -69,7 +92,10 @@ def return_rankings(*, member: Member, prompts: QuerySet[Prompt], by: User) -> R
             raise CannotReturnError
         rows = []
         now = timezone.now()
-        for assignment in returnable(member, prompts).order_by("prompt_id"):
+        chosen = LOCKED_ASSIGNMENTS.filter(
+            member=member, prompt__in=prompts.order_by().values("pk")
+        )
+        for assignment in returnable(chosen).order_by("prompt_id"):
             assignment.member = member
             submitted_at = assignment.submitted_at or now
             ranking = current(assignment, versions_of(assignment))

@@ -107,8 +107,8 @@ class PromptAgreement(models.Model):
     against = models.PositiveIntegerField()  # comparisons that the model orders the other way
     disagreement = models.FloatField()  # against / comparisons; 0 without comparisons
     held_out = models.BooleanField()  # the model was not trained on this prompt
-    # Largest reward difference by which the model contradicts the labellers' majority, as of the
-    # last measurement of the run's review; 0 if there is none.
+    # Largest reward difference by which the model contradicts people, times their certainty, as of
+    # the last measurement of the run's review; 0 if there is none.
     margin = models.FloatField(default=0, db_default=0)
 
     objects = PromptAgreementQuerySet.as_manager()

@@ -9,13 +9,12 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy
 
 from labelapp.labelling.practice.marking import result_of
-from labelapp.labelling.returning import can_rank
-from labelapp.models import Exclusion, Member, Prompt, RankingReturn
+from labelapp.labelling.returning import can_rank, just_returned
+from labelapp.models import Exclusion, Member, Prompt
 from labelapp.people import over_time, own_rankings
 from labelapp.people.forms import ExclusionForm, TextForm
 from labelapp.quality.measurement import last_measurement
 from labelapp.quality.results import Figure, LabellerFigures
-from labelapp.web.query import key_of
 
 SALT = "podium.people.asked"
 ASKED_FOR = 60 * 60  # seconds in which asking for more rankings can be undone
@@ -67,7 +66,7 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "practice": result_of(person),
         "asked": asked,
         "can_return": viewer.manages and can_rank(person),
-        "returned": returned(viewer, person, query.get("returned", "")),
+        "returned": just_returned(viewer, query.get("returned", "")),
         "asked_token": query.get("asked", "") if asked else "",
         "notes": person.notes.select_related("author") if viewer.manages else [],
         "sent": person.messages.select_related("author") if viewer.manages else [],
@@ -96,14 +95,6 @@ def shares(figures: LabellerFigures | None) -> list[tuple[str, Figure]]:
     """Return the figures that have a value, with their names on the page."""
     found = [(str(name), getattr(figures, key)) for key, name in FIGURES] if figures else []
     return [(name, figure) for name, figure in found if figure.value is not None]
-
-
-def returned(viewer: Member, person: Member, number: str) -> RankingReturn | None:
-    """Return the rankings that a manager has just returned, to offer an undo."""
-    pk = key_of(number)
-    if not viewer.manages or pk is None:
-        return None
-    return person.returns.filter(pk=pk, undone_at=None).first()
 
 
 # ---- asking again ----

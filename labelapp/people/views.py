@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.http import urlencode
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
@@ -19,6 +19,7 @@ from labelapp.projects.assignees import waiting_for
 from labelapp.projects.forms.prompts import selected_prompts
 from labelapp.quality import measurement, tasks
 from labelapp.web.access import REVIEWERS, member_view, signed_in
+from labelapp.web.addresses import sent_from, with_query
 
 
 def find(member: Member, pk: int) -> Member:
@@ -34,11 +35,10 @@ def page_response(
     return render(request, "people/detail.html", context | extra, status=status)
 
 
-def back(person: Member, section: str = "", **query: str) -> HttpResponse:
-    response = redirect("person", person.project.slug, person.pk)
-    response["Location"] += f"?{urlencode(query)}" if query else ""
-    response["Location"] += f"#{section}" if section else ""
-    return response
+def back(person: Member, section: str = "", to: str = "", **query: str) -> HttpResponse:
+    """Redirect to a section of the labeller's page, or to another page of this application."""
+    address = with_query(to or reverse("person", args=[person.project.slug, person.pk]), query)
+    return redirect(f"{address}#{section}" if section else address)
 
 
 def measure_again(request: HttpRequest, member: Member) -> None:
@@ -148,12 +148,13 @@ def stop_asking(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @require_POST
 @member_view(Role.MANAGER)
 def return_rankings(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    """Return the selected rankings to their labeller."""
+    """Return the selected rankings to their labeller, and go back to the page that asked."""
     person = find(member, pk)
+    page_before = sent_from(request)
     asked = selected_prompts(request.POST, page.ranked_prompts(person))
     if not asked.exists():
         messages.error(request, _("Select at least one ranking."))
-        return back(person)
+        return back(person, to=page_before)
     name = {"name": person.name}
     try:
         returned = returning.return_rankings(member=person, prompts=asked, by=signed_in(request))
@@ -163,7 +164,7 @@ def return_rankings(request: HttpRequest, member: Member, pk: int) -> HttpRespon
             _("%(name)s cannot rank now. Bring them back, or count their rankings again, first.")
             % name,
         )
-        return back(person)
+        return back(person, to=page_before)
     if returned is None:
         messages.error(
             request,
@@ -172,15 +173,16 @@ def return_rankings(request: HttpRequest, member: Member, pk: int) -> HttpRespon
                 "measure the labeller cannot be."
             ),
         )
-        return back(person)
-    return back(person, returned=str(returned.pk))
+        return back(person, to=page_before)
+    return back(person, to=page_before, returned=str(returned.pk))
 
 
 @require_POST
 @member_view(Role.MANAGER)
 def undo_return(request: HttpRequest, member: Member, pk: int, returned: int) -> HttpResponse:
-    """Make returned rankings count again."""
+    """Make returned rankings count again, and go back to the page that asked."""
     person = find(member, pk)
+    page_before = sent_from(request)
     made = get_object_or_404(RankingReturn, pk=returned, member=person)
     made.member = person
     try:
@@ -191,7 +193,7 @@ def undo_return(request: HttpRequest, member: Member, pk: int, returned: int) ->
             _("%(name)s has already ranked or skipped what was returned, so nothing was changed.")
             % {"name": person.name},
         )
-        return back(person)
+        return back(person, to=page_before)
     undone = ngettext(
         "Undone: %(number)s ranking counts again.",
         "Undone: %(number)s rankings count again.",
@@ -205,7 +207,7 @@ def undo_return(request: HttpRequest, member: Member, pk: int, returned: int) ->
         )
         undone += " " + rest % {"number": others}
     messages.success(request, undone)
-    return back(person)
+    return back(person, to=page_before)
 
 
 @require_POST

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.models import QuerySet
@@ -29,6 +29,9 @@ COLUMNS = (
     "model_rank",
     "majority_rank",
     "ranks",
+    "scores",
+    "flags",
+    "notes",
     "text",
 )
 
@@ -70,16 +73,23 @@ def rows(run: TrainingRun, reviewed: ReviewedPrompt) -> Iterator[list[Any]]:
             place,
             response.majority,
             ranks(response),
+            of_each((given.name, given.score) for given in response.ranks),
+            of_each((given.name, ", ".join(given.flags)) for given in response.ranks),
+            of_each((note.name, note.text) for note in reviewed.notes),
             response.response.text,
         ]
 
 
 def ranks(response: ReviewedResponse) -> str:
     """Return the ranks that people gave, as in "ann: 1; bob: unranked"."""
-    return "; ".join(
-        f"{given.name}: {'unranked' if given.rank is None else given.rank}"
-        for given in response.ranks
+    return of_each(
+        (given.name, "unranked" if given.rank is None else given.rank) for given in response.ranks
     )
+
+
+def of_each(said: Iterable[tuple[str, object]]) -> str:
+    """Return what people said, by name; those who said nothing are left out."""
+    return "; ".join(f"{name}: {one}" for name, one in said if one)
 
 
 def line(values: Any) -> str:

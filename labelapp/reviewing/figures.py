@@ -2,7 +2,7 @@
 
 from labelapp.models import PromptAgreement, TrainingRun
 from labelapp.reviewing.leaderboard import SourceRecorder, leaderboard
-from labelapp.reviewing.majority import majority_ranks, margin
+from labelapp.reviewing.majority import margin, votes
 from labelapp.reviewing.rater_matrix import RaterSums
 from labelapp.reviewing.records import scored_prompts
 from labelapp.reviewing.results import Review
@@ -16,7 +16,7 @@ BATCH = 2000  # prompts
 
 
 def measure(run: TrainingRun) -> tuple[Review, dict[int, float]]:
-    """Return the figures of a run, and the margin against the majority of each prompt.
+    """Return the figures of a run, and the margin against people of each prompt.
 
     The model is measured on the prompts that it held out, because it knows people's answers on the
     others; if they are too few, on all.
@@ -33,7 +33,7 @@ def measure(run: TrainingRun) -> tuple[Review, dict[int, float]]:
         raters.record(prompt, of_model=of_model)
         if of_model:
             rewards.record(prompt)
-        margins[prompt.prompt] = margin(majority_ranks(prompt.own), prompt.rewards)
+        margins[prompt.prompt] = margin(votes(prompt.own), prompt.rewards)
         prompts, rankings = prompts + 1, rankings + len(prompt.own)
         model_prompts += of_model
     shown, more = raters.shown()

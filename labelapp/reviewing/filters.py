@@ -22,6 +22,7 @@ from django.db.models.functions import Coalesce, Length
 from django.utils.http import urlencode
 
 from labelapp.db.contents import rare_matches, read_through
+from labelapp.db.json_lists import ListHas
 from labelapp.models import (
     MAX_RESPONSES,
     Origin,
@@ -29,6 +30,7 @@ from labelapp.models import (
     Prompt,
     PromptAgreement,
     Ranking,
+    Rating,
     Response,
     TrainingRun,
     counting,
@@ -41,11 +43,13 @@ MOST_RESPONSES = 10
 """Number of responses that stands for larger ones, too."""
 RANKS = range(1, MAX_RESPONSES + 1)
 """Human ranks that can be asked for."""
+OF_RANKINGS = ("labeller", "rank", "flag", "note", "since", "until")
+"""Filters whose conditions one ranking of the prompt fulfils together."""
 
 Order = tuple[str, ...]
 ORDERS: Mapping[str, Order] = {
-    "": ("-disagreement", "-against", "prompt_id"),
     "margin": ("-margin", "-disagreement", "prompt_id"),
+    "share": ("-disagreement", "-against", "prompt_id"),
     "people": ("-people_share", "prompt_id"),
     "agree": ("disagreement", "-comparisons", "prompt_id"),
     "newest": ("-prompt_id",),
@@ -58,7 +62,7 @@ INDEXED = ("disagreement", "margin")
 
 @dataclass(frozen=True)
 class Filter:
-    """Choose prompts to review; the defaults show all, the biggest disagreements first."""
+    """Choose prompts to review; the defaults show all, by the share of disagreement."""
 
     q: str = ""  # in the prompt, its external id or a response
     source: str = ""  # of a response
@@ -69,9 +73,15 @@ class Filter:
     people: str = ""  # unanimous or split
     k: int = 0  # number of responses; the largest choice stands for more, too
     length: str = ""  # near or wide
+    flag: str = ""  # that somebody set on a response
+    note: str = ""  # 1: with a note on a ranking
     since: date | None = None  # first day of a ranking
     until: date | None = None  # last day of a ranking
-    sort: str = ""
+    sort: str = ""  # one of ORDERS
+
+    @property
+    def order(self) -> Order:
+        return ORDERS[self.sort or "share"]
 
     @property
     def is_narrowed(self) -> bool:
@@ -82,6 +92,15 @@ class Filter:
         """Return the query string that shows the same prompts in the same order."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         return urlencode({"run": run.pk} | {name: one for name, one in values.items() if one})
+
+
+def default_sort(run: TrainingRun) -> str:
+    """Return the order of a run's prompts where none is chosen: by margin, once it is measured.
+
+    Until then all margins are 0, and a database would have to sort all prompts.
+    """
+    measured = PromptAgreement.objects.filter(run=run, margin__gt=0).exists()
+    return "margin" if measured else "share"
 
 
 def filtered(run: TrainingRun, chosen: Filter) -> QuerySet[PromptAgreement]:
@@ -103,7 +122,7 @@ def filtered(run: TrainingRun, chosen: Filter) -> QuerySet[PromptAgreement]:
     share = Coalesce("prompt__disagreement__share", -1.0, output_field=FloatField())
     if chosen.sort == "people":
         prompts = prompts.annotate(people_share=share)
-    order = ORDERS[chosen.sort]
+    order = chosen.order
     if (first := order[0].removeprefix("-")) in INDEXED:
         prompts = prompts.filter(**{f"{first}__gte": 0})
     return prompts.order_by(*order)
@@ -132,7 +151,7 @@ def conditions(run: TrainingRun, chosen: Filter) -> list[Q]:
         found.append(containing(run.project, chosen.q))
     if chosen.source:
         found.append(Q(Exists(of_prompt(Response, source=chosen.source))))
-    if chosen.labeller or chosen.rank or chosen.since or chosen.until:
+    if any(getattr(chosen, name) for name in OF_RANKINGS):
         found.append(Q(Exists(rankings(chosen))))
     if chosen.held_out:
         found.append(Q(held_out=chosen.held_out == "1"))
@@ -161,13 +180,18 @@ def containing(project: Project, text: str) -> Q:
 
 
 def rankings(chosen: Filter) -> QuerySet[Any, Any]:
-    """Return the rankings of the prompt by the labeller, within the days, that give the rank."""
+    """Return the rankings of the prompt that fulfil each condition on rankings."""
     found = of_prompt(Ranking).filter(counting())
     if chosen.labeller:
         found = found.filter(member=chosen.labeller)
     if chosen.rank:  # by people themselves, as in the plot
         own = found.exclude(origin=Origin.ADJUDICATED)
         found = own.filter(placements__rank=chosen.rank)
+    if chosen.flag:
+        ratings = Rating.objects.filter(ListHas("flags", chosen.flag), ranking=OuterRef("pk"))
+        found = found.filter(Exists(ratings))
+    if chosen.note:
+        found = found.exclude(note="")
     if chosen.since:
         found = found.filter(created_at__date__gte=chosen.since)
     if chosen.until:

@@ -1,6 +1,6 @@
 """The form that filters the prompts of a review."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -14,8 +14,8 @@ from labelapp.runs.starting import data_counts
 MAX_SEARCH = 200  # characters
 
 SORTS = (
-    ("", gettext_lazy("Share of comparisons against people")),
-    ("margin", gettext_lazy("Margin against the majority")),
+    ("margin", gettext_lazy("Margin against people")),
+    ("share", gettext_lazy("Share of comparisons against people")),
     ("people", gettext_lazy("Share of disagreement among people")),
     ("agree", gettext_lazy("Agreement with people")),
     ("newest", gettext_lazy("Newest prompts")),
@@ -43,6 +43,12 @@ LENGTHS = (
 )
 
 
+NOTES = (
+    ("", gettext_lazy("All")),
+    ("1", gettext_lazy("With a note")),
+)
+
+
 class DateInput(forms.DateInput):
     input_type = "date"
 
@@ -54,6 +60,8 @@ class FilterForm(forms.Form):
     source = forms.ChoiceField(label=gettext_lazy("Source"), required=False)
     labeller = forms.ChoiceField(label=gettext_lazy("Labeller"), required=False)
     rank = forms.ChoiceField(label=gettext_lazy("Human rank"), required=False)
+    flag = forms.ChoiceField(label=gettext_lazy("Flag"), required=False)
+    note = forms.ChoiceField(label=gettext_lazy("Note"), required=False, choices=NOTES)
     held_out = forms.ChoiceField(label=gettext_lazy("Held out"), required=False, choices=HELD_OUT)
     model = forms.ChoiceField(label=gettext_lazy("Model"), required=False, choices=MODEL)
     people = forms.ChoiceField(label=gettext_lazy("People"), required=False, choices=PEOPLE)
@@ -66,11 +74,19 @@ class FilterForm(forms.Form):
     sort = forms.ChoiceField(label=gettext_lazy("Sort by"), required=False, choices=SORTS)
 
     def __init__(
-        self, data: Any, *, sources: Iterable[str], labellers: Iterable[tuple[str, str]]
+        self,
+        data: Any,
+        *,
+        sources: Iterable[str],
+        labellers: Iterable[tuple[str, str]],
+        flags: Sequence[str],
     ) -> None:
         super().__init__(data)
         self.choices_of("source", ((source, source) for source in sources))
         self.choices_of("labeller", labellers)
+        self.choices_of("flag", ((flag, flag) for flag in flags))
+        if not flags:
+            del self.fields["flag"]
         self.choices_of("rank", ((str(rank), str(rank)) for rank in RANKS))
         numbers = [(str(number), str(number)) for number in range(2, MOST_RESPONSES)]
         self.choices_of(

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from labelapp.db.cache import cached
 from labelapp.models import PromptAgreement, Response, TrainingRun
-from labelapp.reviewing.filters import ORDERS, Filter, Order, filtered
+from labelapp.reviewing.filters import Filter, Order, filtered
 
 MOST_SOURCES = 200
 ROWS_PER_PROMPT = 20  # that a filter reads: its responses, rankings and texts
@@ -60,7 +60,7 @@ def place(run: TrainingRun, chosen: Filter, prompt: int) -> Place | None:
     if row is None:
         return None
     total = count_all(run)
-    order = ORDERS[chosen.sort]
+    order = chosen.order
     earlier = prompts.filter(beyond(row, reverse(order)))
     later = prompts.filter(beyond(row, order))
     number = cached_for(run, f"place-{prompt}", chosen, earlier.count, total) + 1

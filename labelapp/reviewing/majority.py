@@ -24,6 +24,15 @@ class Votes:
         return self.first + self.second + self.ties
 
     @property
+    def lead(self) -> float:
+        """Return how certain people prefer the first response, from -1 to 1.
+
+        It is the mean, given the votes and Laplace's rule of succession, of the difference between
+        the shares of people who prefer the first and the second. Few votes are near 0.
+        """
+        return (self.first - self.second) / (self.total + 2)
+
+    @property
     def is_split(self) -> bool:
         """Return True if one ranking prefers the first response and another the second."""
         return bool(self.first and self.second)
@@ -59,19 +68,13 @@ def votes(rankings: Iterable[Ranking]) -> dict[Pair, Votes]:
     return {pair: Votes(*found) for pair, found in counts.items()}
 
 
-def margin(ranks: Mapping[Identifier, int], rewards: Mapping[Identifier, float]) -> float:
-    """Return the largest lead in reward of a response over one that the majority prefers to it.
+def margin(found: Mapping[Pair, Votes], rewards: Mapping[Identifier, float]) -> float:
+    """Return the largest lead in reward of a response over one that people prefer to it.
 
-    It is 0 where the rewards contradict the majority nowhere.
+    Each lead is multiplied by the certainty of people's preference. It is 0 where the rewards
+    contradict people nowhere.
     """
-    return max([0.0, *leads_against(ranks, rewards)])
-
-
-def leads_against(
-    ranks: Mapping[Identifier, int], rewards: Mapping[Identifier, float]
-) -> Iterable[float]:
-    """Yield the lead in reward of the worse response of each pair that the majority orders."""
-    for better, rank in ranks.items():
-        for worse, other_rank in ranks.items():
-            if rank < other_rank:
-                yield rewards[worse] - rewards[better]
+    leads = (
+        (rewards[second] - rewards[first]) * votes.lead for (first, second), votes in found.items()
+    )
+    return max([0.0, *leads])

@@ -28,6 +28,7 @@ class RaterRow:
     agreed: int | None = None  # comparisons that the model orders alike; None for the model
     compared: int | None = None
     member: int | None = None  # whose ranking it is
+    ranking: int | None = None  # primary key, if it is stored
 
 
 def rater_rows(reviewed: ReviewedPrompt) -> list[RaterRow]:
@@ -43,6 +44,7 @@ def rater_rows(reviewed: ReviewedPrompt) -> list[RaterRow]:
             agreed=given.agreed,
             compared=given.compared,
             member=given.member,
+            ranking=given.pk,
         )
         for given in reviewed.rankings
     ]

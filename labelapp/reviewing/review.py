@@ -59,6 +59,7 @@ class ReviewedResponse:
 class GivenRanking:
     """A current ranking of the prompt, without responses that have no score."""
 
+    pk: int
     name: str
     member: int  # primary key
     is_adjudicated: bool
@@ -94,7 +95,7 @@ class ReviewedPrompt:
     zero_percent: float  # position of the mean held-out reward on the scale
     rankings: list[GivenRanking]
     votes: dict[Pair, Votes]  # of the labellers' own rankings
-    margin: float  # largest lead in reward against the majority
+    margin: float  # largest lead in reward against people, times their certainty
 
     @property
     def excerpt(self) -> str:
@@ -206,6 +207,7 @@ def review_prompt(
         contested.update(pk for pair in wrong for pk in pair)
     own = [one.ranking for one in given if not one.is_adjudicated]
     majority = majority_ranks(own)
+    found = votes(own)
     letters = {pk: letter(i) for i, pk in enumerate(sorted(s.response_id for s in scores))}
     return ReviewedPrompt(
         prompt=agreement.prompt,
@@ -225,8 +227,8 @@ def review_prompt(
         ],
         zero_percent=scale.percent(scale.mean),
         rankings=given,
-        votes=votes(own),
-        margin=margin(majority, rewards),
+        votes=found,
+        margin=margin(found, rewards),
     )
 
 
@@ -240,6 +242,7 @@ def give(
     training_ranking = scoring.training_ranking(known, ranking.origin)
     pairs = scoring.compared_pairs(training_ranking, same_as)
     return GivenRanking(
+        pk=ranking.pk,
         name=labeller_name(ranking),
         member=ranking.member_id,
         is_adjudicated=ranking.origin == Origin.ADJUDICATED,

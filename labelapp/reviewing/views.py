@@ -10,12 +10,13 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
+from labelapp.labelling.returning import just_returned, returnable_rankings
 from labelapp.models import Member, Prompt, PromptAgreement, Response, TrainingRun
 from labelapp.rendering.letters import letter
 from labelapp.rendering.texts import render_prompt, sources
 from labelapp.reviewing import listing, tasks
 from labelapp.reviewing.export import csv_lines
-from labelapp.reviewing.filters import Filter, filtered
+from labelapp.reviewing.filters import ORDERS, Filter, default_sort, filtered
 from labelapp.reviewing.forms import FilterForm, labellers
 from labelapp.reviewing.heat_map import heat_map
 from labelapp.reviewing.measurement import last_measurement, start
@@ -49,12 +50,19 @@ def named_run(number: str, member: Member) -> TrainingRun:
 
 
 def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> FilterForm:
-    """Return the form of the filters, bound to the query string."""
+    """Return the form of the filters, bound to the query string.
+
+    An order is always chosen, so that the form says it, and a link keeps it.
+    """
     total = listing.count_all(run)
+    given = request.GET.copy()
+    if given.get("sort") not in ORDERS:
+        given["sort"] = default_sort(run)
     return FilterForm(
-        request.GET,
+        given,
         sources=listing.sources(run, total),
         labellers=labellers(member.project, total * listing.ROWS_PER_PROMPT),
+        flags=member.project.flags,
     )
 
 
@@ -163,11 +171,18 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     context: dict[str, Any] = {
         "run": run,
         "prompt": prompt,
+        "returned": just_returned(member, request.GET.get("returned", "")),
     }
     if run is not None:
         chosen = filter_form(request, member, run).chosen()
-        context |= {"view": chosen.query(run), "place": listing.place(run, chosen, pk)}
+        view = chosen.query(run)
+        context |= {
+            "view": view,
+            "back": f"{request.path}?{view}",
+            "place": listing.place(run, chosen, pk),
+        }
         context |= prompt_context(run, prompt)
+        context["returnable"] = returnable_rankings(member, prompt)
     context.setdefault("prompt_messages", render_prompt(prompt.messages)[0])
     return render(request, "reviewing/detail.html", context)
 

@@ -13,6 +13,7 @@ from labelapp.models import (
     ModelVersion,
     Project,
     PromotionGates,
+    RankingReturn,
     ReviewMeasurement,
     State,
     TrainingRun,
@@ -115,6 +116,9 @@ def test_a_managers_pages(
     )  # fmt: skip
     faults.visit(live_server.url, ["", "projects/new/", "account/"])
     faults.visit(live_server.url, [f"projects/kitchen/{path}" for path in of_project])
+    returned = RankingReturn.objects.create(member=manager, rows=[[1, ""]], created_by=manager.user)
+    for room in ("reviewing", "disagreements"):
+        faults.visit(live_server.url, [f"projects/kitchen/{room}/{prompt}/?returned={returned.pk}"])
     look_at_setup_and_practice(faults, page, live_server.url, project)
     page.goto(f"{live_server.url}/projects/kitchen/prompts/{prompt}/")
     page.keyboard.press("w")

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -38,6 +38,7 @@ from labelapp.projects.prompt_filters import (
 )
 from labelapp.rendering.texts import render_prompt, sources
 from labelapp.web.access import REVIEWERS, member_view, signed_in
+from labelapp.web.addresses import sent_from
 
 OFFERED = "prompts-undo"  # in the session: the next page offers to undo the last change
 MAX_LABELLERS = 500  # in the filter
@@ -221,10 +222,7 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
     if not form.is_valid():
         return detail_response(request, member, prompt, problems=problems(form))
     messages.success(request, form.carry_out(by=signed_in(request)))
-    back = request.POST.get("back", "")
-    if url_has_allowed_host_and_scheme(back, allowed_hosts=None):
-        return redirect(back)  # the page of this application that asked
-    return redirect("prompt", member.project.slug, pk)
+    return redirect(sent_from(request) or reverse("prompt", args=[member.project.slug, pk]))
 
 
 @require_safe

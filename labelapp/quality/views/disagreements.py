@@ -9,11 +9,13 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.labelling.ranking_input import RankingInput
+from labelapp.labelling.returning import just_returned, returnable_rankings
 from labelapp.models import Comment, Disagreement, Member, Prompt
 from labelapp.quality import comments, disagreement_list
 from labelapp.quality.forms import MAX_COMMENT, CommentForm
@@ -127,7 +129,8 @@ def detail_response(
         "before": before,
         "after": after,
         "show": show,
-        "query": f"?show={show}" if show else "",
+        "query": (query := f"?show={show}" if show else ""),
+        "back": reverse("disagreement", args=[member.project.slug, prompt.pk]) + query,
         "comments": [
             {
                 "comment": comment,
@@ -137,6 +140,8 @@ def detail_response(
             for comment in comments.comments_on(prompt)
         ],
         "max_comment": MAX_COMMENT,
+        "returned": just_returned(member, request.GET.get("returned", "")),
+        "returnable": returnable_rankings(member, prompt),
     }
     return render(request, "quality/disagreements/detail.html", context | extra, status=status)
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from labelapp.models import (
     Prompt,
     PromptAgreement,
     Ranking,
+    Rating,
     TrainingRun,
     User,
 )
@@ -61,6 +63,14 @@ def prompts(
             prompt=made[name], project=run.project, labellers=2, comparisons=6, against=against,
             share=against / 6,
         )  # fmt: skip
+    run.project.flags = ["Harmful", 'Says "I", or ‘we’', "Off topic"]
+    run.project.save()
+    noted = Ranking.objects.get(prompt=made["against"], member=manager)
+    Ranking.objects.filter(pk=noted.pk).update(note="Both are wrong.")
+    flagged = Ranking.objects.get(prompt=made["agrees"])
+    for ranking, flags in ((noted, ["Harmful", run.project.flags[1]]), (flagged, ["Harmful"])):
+        response = ranking.placements.order_by("response")[1].response
+        Rating.objects.create(ranking=ranking, response=response, score=2, flags=flags)
     ranked = Ranking.objects.filter(prompt=made["learned"])
     ranked.update(created_at=timezone.now() - timedelta(days=30))
     return made
@@ -93,6 +103,15 @@ SHOWN: list[tuple[dict[str, Any], set[str]]] = [
     ({"rank": "3", "labeller": "manager"}, {"against", "learned"}),
     ({"rank": "4", "labeller": "manager"}, {"against"}),
     ({"rank": "10"}, {"against", "agrees", "learned"}),
+    ({"flag": "Harmful"}, {"against", "agrees"}),
+    ({"flag": 'Says "I", or ‘we’'}, {"against"}),
+    ({"flag": "Off topic"}, set()),
+    ({"flag": "Harm"}, {"against", "agrees", "learned"}),  # no flag of the project
+    ({"flag": "Harmful", "labeller": "labeller"}, {"agrees"}),
+    ({"flag": "Harmful", "until": "yesterday"}, set()),
+    ({"note": "1"}, {"against"}),
+    ({"note": "1", "flag": "Harmful", "labeller": "manager", "rank": "1"}, {"against"}),
+    ({"note": "1", "labeller": "labeller"}, set()),
     ({"q": "sky", "held_out": "0"}, set()),
     ({"k": "nine", "held_out": "2", "since": "soon"}, {"against", "agrees", "learned"}),
 ]
@@ -119,11 +138,12 @@ def test_the_address_keeps_the_view(
     answer = browser.get(URL, {"run": run.pk, "q": "", "held_out": "1", "sort": ""})
     assert answer.headers["Location"] == f"{URL}?run={run.pk}&held_out=1"
     page = browser.get(answer.headers["Location"]).content.decode()
-    link = f"{URL}{prompts['against'].pk}/?run={run.pk}&amp;held_out=1"
+    link = f"{URL}{prompts['against'].pk}/?run={run.pk}&amp;held_out=1&amp;sort=margin"
     assert link in page
     detail = browser.get(link.replace("&amp;", "&")).content.decode()
     assert "1 of 2" in detail
-    assert f'rel="next" href="{URL}{prompts["agrees"].pk}/?run={run.pk}&amp;held_out=1"' in detail
+    following = f"{URL}{prompts['agrees'].pk}/?run={run.pk}&amp;held_out=1&amp;sort=margin"
+    assert f'rel="next" href="{following}"' in detail
     assert 'rel="prev"' not in detail
 
 
@@ -143,8 +163,8 @@ def test_each_order_is_total_and_has_neighbours(
 
 @pytest.mark.parametrize(
     ("sort", "first"),
-    [("", "against"), ("margin", "against"), ("people", "against"), ("agree", "agrees"),
-     ("newest", "learned"), ("oldest", "against")],
+    [("", "against"), ("margin", "against"), ("share", "against"), ("people", "against"),
+     ("agree", "agrees"), ("newest", "learned"), ("oldest", "against")],
 )  # fmt: skip
 def test_the_list_is_sorted(
     prompts: dict[str, Prompt], run: TrainingRun, sort: str, first: str
@@ -152,6 +172,24 @@ def test_the_list_is_sorted(
     row = filtered(run, Filter(sort=sort)).first()
     assert row is not None
     assert row.prompt == prompts[first]
+
+
+def test_the_widest_margin_comes_first_once_the_run_is_measured(
+    prompts: dict[str, Prompt], run: TrainingRun, manager: Member
+) -> None:
+    PromptAgreement.objects.filter(prompt=prompts["agrees"]).update(margin=4.0)
+    browser = sign_in(manager)
+
+    def shown() -> tuple[list[str], str]:
+        page = browser.get(URL).content.decode()
+        by_key = {prompt.pk: name for name, prompt in prompts.items()}
+        links = re.findall(rf'<a dir="auto" href="{URL}(\d+)/', page)
+        [chosen] = re.findall(r'<option value="(\w+)" selected>[^<]* people</option>', page)
+        return [by_key[int(pk)] for pk in links], chosen
+
+    assert shown() == (["agrees", "against", "learned"], "margin")
+    PromptAgreement.objects.update(margin=0)
+    assert shown() == (["against", "agrees", "learned"], "share")
 
 
 def test_a_prompt_that_the_filter_does_not_show_has_no_place(
@@ -176,6 +214,28 @@ def test_the_export_has_the_prompts_on_screen(
         "4",
     )
     assert {row["source"] for row in rows} == {f"model-{i}" for i in range(4)}
+    assert [row["flags"] for row in rows] == ["", "labeller: Harmful", "", ""]
+    assert rows[1]["scores"] == "labeller: 2"
+
+
+def test_the_export_has_flags_and_notes_of_the_filter(
+    prompts: dict[str, Prompt], run: TrainingRun, reviewer: Member
+) -> None:
+    answer = sign_in(reviewer).get(EXPORT, {"note": "1", "flag": "Harmful"})
+    rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
+    assert {row["prompt_id"] for row in rows} == {str(prompts["against"].pk)}
+    assert {row["notes"] for row in rows} == {"manager: Both are wrong."}
+
+
+def test_a_project_without_flags_has_no_filter_by_them(
+    prompts: dict[str, Prompt], run: TrainingRun, manager: Member
+) -> None:
+    assert 'name="flag"' in sign_in(manager).get(URL).content.decode()
+    run.project.flags = []
+    run.project.save()
+    page = sign_in(manager).get(URL, {"flag": "Harmful"}).content.decode()
+    assert 'name="flag"' not in page
+    assert "3 of 3 prompts" in page
 
 
 def test_the_export_is_for_managers_and_reviewers(
@@ -204,20 +264,25 @@ def test_a_filtered_list_makes_the_same_queries_whatever_it_holds(
 ) -> None:
     for number in range(more):
         add_ranking(add_prompt(f"sky {number}"), labeller, [1, 2, 3, 4])
+    labeller.rankings.update(note="Hm.")
+    for ranking in labeller.rankings.exclude(ratings__isnull=False):
+        response = ranking.placements.order_by("response")[0].response
+        Rating.objects.create(ranking=ranking, response=response, flags=["Harmful"])
     keys = [
         pk for p in run.project.prompts.all() for pk in p.responses.values_list("pk", flat=True)
     ]
     score(run, tmp_path / "again", {pk: float(pk) for pk in keys})
     browser = sign_in(manager)
     query = {"q": "sky", "labeller": labeller.pk, "k": 4, "length": "wide", "source": "model-1"}
+    query |= {"flag": "Harmful", "note": "1"}
     # A process asks once whether there is an index of texts. With one, a search looks at the first
     # prompts of the project before it chooses how to find the others.
-    queries = 18 if has_index() else 16
+    queries = 20 if has_index() else 18
     with django_assert_num_queries(queries):
         browser.get(URL, query)
 
 
-@pytest.mark.parametrize("sort", ["", "margin", "agree"])
+@pytest.mark.parametrize("sort", ["", "share", "margin", "agree"])
 def test_a_search_reads_an_index_in_order_where_the_database_knows_its_tables(
     run: TrainingRun, sort: str
 ) -> None:

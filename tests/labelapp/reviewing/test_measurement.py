@@ -176,11 +176,11 @@ def test_the_command_prints_the_figures_and_stores_the_margins(
     call_command("measure_review", str(run.pk), stdout=out)
     assert Review.from_json(json.loads(out.getvalue())) == measured(run)
     margins = dict(PromptAgreement.objects.values_list("prompt_id", "margin"))
-    assert margins == {prompt.pk: 3.0 if prompt == prompts[1] else 0.0 for prompt in prompts}
+    assert margins == {prompt.pk: 1.0 if prompt == prompts[1] else 0.0 for prompt in prompts}
     [shown] = review(
         run, list(PromptAgreement.objects.filter(prompt=prompts[1]).select_related("prompt"))
     )
-    assert shown.margin == 3.0
+    assert shown.margin == 1.0  # a lead of 3 against one person
 
 
 def test_the_command_needs_a_finished_run(run: TrainingRun) -> None:
