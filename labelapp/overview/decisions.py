@@ -111,8 +111,8 @@ def of_new_rankings(project: Project, measured: int, began: datetime) -> Iterato
     if number < max(MANY_NEW, MUCH_NEW * measured):
         return
     sentence = ngettext(
-        "%(rankings)s ranking was made since agreement was last measured.",
-        "%(rankings)s rankings were made since agreement was last measured.",
+        "%(rankings)s new ranking since agreement was last measured.",
+        "%(rankings)s new rankings since agreement was last measured.",
         number,
     )
     shown = {"rankings": thousands(number)}

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import is_number
+from labelapp.runs.caveats import few_prompts
 from labelapp.runs.changed_settings import changed_settings
 from labelapp.templatetags.figures import percent
 
@@ -22,6 +23,6 @@ def label(run: TrainingRun) -> str:
     number = _("Run %(number)s") % {"number": run.pk}
     accuracy = run.held_out.get("accuracy")
     parts = [number, run.name, *changed_settings(run)[:SETTINGS_SHOWN]]
-    if is_number(accuracy):
+    if is_number(accuracy) and not few_prompts(run.held_out):
         parts.append(percent(accuracy))
     return " · ".join(part for part in parts if part)

@@ -228,7 +228,7 @@ def test_agreement_is_measured_again_once_much_was_ranked_since(
     monkeypatch.setattr(of_decisions, "MANY_NEW", 3)
     assert decisions(manager) == {}  # nor a fifth
     monkeypatch.setattr(of_decisions, "MUCH_NEW", 0.07)
-    asked = {"3 rankings were made since agreement was last measured.": f"{URL}agreement/"}
+    asked = {"3 new rankings since agreement was last measured.": f"{URL}agreement/"}
     assert decisions(manager) == asked
     add_measurement(campaign, state=State.RUNNING, result={}, finished_at=None)
     assert decisions(manager) == {}

@@ -104,7 +104,7 @@ def test_no_page_changes_an_archived_project(
 ) -> None:
     settings.PROJECT_CREATORS = "everyone"
     names = {"slug": "kitchen", "token": "0b0c6a43-6bb8-4e0a-9d0d-6b4a1c8a9d11", "name": "x"}
-    numbers = {"pk": 1, "number": 1, "task": 1, "ranking": 1, "comment_pk": 1}
+    numbers = {"pk": 1, "returned": 1, "number": 1, "task": 1, "ranking": 1, "comment_pk": 1}
     numbers |= {"message": 1, "note": 1, "place": 1}
     values = {
         key: value for key, value in (names | numbers).items() if key in pattern.pattern.converters

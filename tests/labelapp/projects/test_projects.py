@@ -190,7 +190,7 @@ def test_the_front_page_leads_a_labeller_to_rank_and_shows_their_own_work(
             submit(assignment=assignment, entered=RankingInput(dict.fromkeys("ABCD", 1)))
     html = page(labeller, "/projects/kitchen/")
     assert "1 prompt to rank" in html
-    assert 'href="/projects/kitchen/labelling/">Rank</a>' in html
+    assert 'href="/projects/kitchen/labelling/" autofocus>Rank</a>' in html
     assert '<dt><a href="/projects/kitchen/my-work/">ranked by you</a></dt><dd>2</dd>' in html
     assert "people who can sign in" not in html
     assert "2 ranked by you" in page(labeller, "/")

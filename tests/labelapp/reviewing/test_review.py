@@ -206,10 +206,15 @@ def test_a_run_to_choose_says_what_it_was_and_how_well_it_did(
     score(run, tmp_path, {r.pk: 1.0 for r in prompt.responses.all()})
     run.config = {"backbone": "transformer", "epochs": 150}
     run.name = "Long"
-    run.save()
-    page = sign_in(manager).get(URL).content.decode()
-    [option] = re.findall(rf'<option value="{run.pk}" selected>([^<]+)</option>', page)
-    assert option == f"Run {run.pk} · Long · backbone transformer · epochs 150 · 62.5\u202f%"
+    few = run.held_out["prompts"]
+    named = f"Run {run.pk} · Long · backbone transformer · epochs 150"
+    # An accuracy on few prompts would need a sentence beside it.
+    for prompts, expected in ((few, named), (200, f"{named} · 62.5\u202f%")):
+        run.held_out["prompts"] = prompts
+        run.save()
+        page = sign_in(manager).get(URL).content.decode()
+        [option] = re.findall(rf'<option value="{run.pk}" selected>([^<]+)</option>', page)
+        assert option == expected
 
 
 def test_letters_go_on_after_z() -> None:

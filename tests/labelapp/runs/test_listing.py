@@ -177,7 +177,7 @@ def test_an_active_run_is_polled_until_it_ends(add_run: AddRun, manager: Member)
     now = timezone.now()
     run = add_run(
         state=State.RUNNING, stage="training", done=212, total=640, heartbeat_at=now,
-        started_at=now - timedelta(seconds=212),
+        started_at=now - timedelta(seconds=212), seconds=212,
     )  # fmt: skip
     done, client = add_run(0.7), sign_in(manager)
     page = client.get(f"{URL}?q=run").content.decode()

@@ -1,5 +1,8 @@
 """Ask the reward service, and look at what it answers."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 CHATML = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
@@ -20,3 +23,9 @@ def refusal(client, path, body, status=422):
     answer = client.post(path, json=body)
     assert answer.status_code == status, answer.text
     return answer.json()["error"]["message"]
+
+
+def run(coroutine):
+    """Run a coroutine in a thread: a browser test may have left a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

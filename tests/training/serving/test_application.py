@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from tests.training.serving.asking import near, post, refusal
+from tests.training.serving.asking import near, post, refusal, run
 from training.serving.application import DIALECTS, Service, Settings, hash_token
 from training.serving.batcher import Batcher
 from training.serving.metrics import Metrics
@@ -153,7 +153,7 @@ def test_a_request_with_much_text_does_not_stop_the_others(serve):
             answers = await asyncio.gather(*asked)
         return first, [answer.json() for answer in answers]
 
-    first, (long, short) = asyncio.run(first_answered())
+    first, (long, short) = run(first_answered())
     assert first == 1
     assert short["rewards"][0] is not None
     assert long["not_valid"] == ["the response is longer than 64 tokens"] * 400

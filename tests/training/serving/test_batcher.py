@@ -2,10 +2,10 @@
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.training.serving.asking import run
 from training.serving.batcher import Batcher, FullError, StoppingError
 from training.serving.items import Encoded, Scored
 
@@ -47,12 +47,6 @@ def batcher(slow):
     yield batcher
     slow.go.set()
     batcher.stop()
-
-
-def run(coroutine):
-    """Run a coroutine in a thread: a browser test may have left a loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 async def begin(slow, batcher, count=1, problem=""):
