@@ -106,11 +106,13 @@ def measure_reviews() -> None:
 
     from labelapp.models import Project, ReviewMeasurement
     from labelapp.reviewing.figures import measure as measure_review
+    from labelapp.reviewing.figures import store_margins
 
     project = Project.objects.get()
     for run in project.runs.order_by("-pk")[:SCORED_RUNS]:
         started = timezone.now()
-        review, _margins = measure_review(run)
+        review, margins = measure_review(run)
+        store_margins(run, margins)
         measurement = ReviewMeasurement.objects.create(
             project=project, run=run, result=review.to_json(), state="done", started_at=started,
             finished_at=timezone.now(),

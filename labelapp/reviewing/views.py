@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpRe
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
@@ -147,9 +148,12 @@ def plots_of(review: Review, run: TrainingRun) -> dict[str, Any]:
     return {
         "review": review,
         "board": review.leaderboard,
-        "board_plot": leaderboard_plot(review.leaderboard.standings, run),
-        "length_plot": length_plot(review.by_length, run),
-        "rank_plot": rank_plot(review.by_rank, run, is_held_out=review.is_held_out),
+        # Lazy, because the list keeps them as its page shows them.
+        "board_plot": SimpleLazyObject(lambda: leaderboard_plot(review.leaderboard.standings, run)),
+        "length_plot": SimpleLazyObject(lambda: length_plot(review.by_length, run)),
+        "rank_plot": SimpleLazyObject(
+            lambda: rank_plot(review.by_rank, run, is_held_out=review.is_held_out)
+        ),
     }
 
 
