@@ -63,8 +63,8 @@ LONGEST = (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one process more than there are cores, since tests also wait for other processes."""
-    return min(4, (os.cpu_count() or 1) + 1)
+    """Return two processes more than there are cores, since tests also wait for other processes."""
+    return min(6, (os.cpu_count() or 1) + 2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
