@@ -1,4 +1,7 @@
-/** A run's page fetches its progress by itself; this tells a screen reader when the stage changes. */
+/**
+ * A run's page fetches its progress and its log by itself. This tells a screen reader when the stage changes, and keeps
+ * the end of a log in view as it grows, until its reader scrolls up.
+ */
 
 const said = document.getElementById("run-said");
 
@@ -12,3 +15,37 @@ document.addEventListener("htmx:afterSwap", () => {
   last = state();
   said.textContent = document.getElementById("now-title")?.textContent?.trim() ?? "";
 });
+
+let place = 0; // of a reader who has scrolled up
+
+function log() {
+  return document.getElementById("log");
+}
+
+/** @returns {HTMLInputElement | null} */
+function follow() {
+  return /** @type {HTMLInputElement | null} */ (document.getElementById("follow"));
+}
+
+function showLog() {
+  const box = log();
+  const follows = follow();
+  if (box && follows) box.scrollTop = follows.checked ? box.scrollHeight : place;
+}
+
+document.addEventListener(
+  "scroll",
+  (event) => {
+    const box = log();
+    const follows = follow();
+    if (!box || !follows || event.target !== box) return;
+    place = box.scrollTop;
+    follows.checked = box.scrollHeight - place - box.clientHeight < 8;
+  },
+  true, // scrolling does not bubble
+);
+document.addEventListener("change", (event) => {
+  if (event.target === follow()) showLog();
+});
+document.addEventListener("htmx:afterSwap", showLog);
+showLog();

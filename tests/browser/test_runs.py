@@ -6,6 +6,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from labelapp.models import Member, State, TrainingRun
+from labelapp.runs import process
 from tests.browser.conftest import As
 from tests.browser.finished_runs import scored, second_run, start_run
 from tests.conftest import AddPrompt, AddRanking
@@ -85,3 +86,30 @@ def test_the_form_shows_the_settings_of_the_backbone(
     expect(page.get_by_text("queued").first).to_be_visible()
     run = TrainingRun.objects.get()
     assert (run.config["backbone"], run.created_by) == ("features", manager.user)
+
+
+def test_a_log_follows_its_end_until_its_reader_scrolls_up(
+    live_server: Any, sign_in_as: As, manager: Member
+) -> None:
+    now = timezone.now()
+    run = start_run(manager, state=State.RUNNING, started_at=now, folder="runs/1")
+    path = process.log_path(run)
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(f"line {number}\n" for number in range(200)))
+    page = sign_in_as(manager)
+    page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/log/")
+    log, follow = page.locator("#log"), page.get_by_label("Follow the end")
+    from_end = "box => box.scrollHeight - box.scrollTop - box.clientHeight"
+    assert log.evaluate(from_end) < 8
+    with path.open("a") as file:
+        file.write("and another one\n" * 50)
+    expect(log).to_contain_text("and another one")
+    assert log.evaluate(from_end) < 8
+    log.evaluate("box => { box.scrollTop = 100 }")
+    expect(follow).not_to_be_checked()
+    with path.open("a") as file:
+        file.write("the last one\n")
+    expect(log).to_contain_text("the last one")
+    assert log.evaluate("box => box.scrollTop") == 100
+    follow.check()
+    assert log.evaluate(from_end) < 8
