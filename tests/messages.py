@@ -42,7 +42,20 @@ FUNCTIONS: dict[str, Any] = {
 # complete languages have.
 TEMPLATES = [
     *("_account", "_appearance", "_as_written", "_field", "_form", "_header", "_language"),
-    *("_links", "_pages", "_text", "base", "400", "403", "403_csrf", "404", "429", "500", "503"),
+    *(
+        "_links",
+        "_pages",
+        "_text",
+        "base",
+        "400",
+        "403",
+        "403_csrf",
+        "404",
+        "429",
+        "500",
+        "503",
+        "plain",
+    ),
     *("overview/labeller", "overview/_next_step"),
     *("projects/index", "projects/_switcher", "projects/_archived", "projects/sign_in"),
     *("projects/account", "projects/reset_password"),

@@ -60,15 +60,9 @@ def returnable_rankings(viewer: Member, prompt: Prompt) -> set[int]:
         return set()
     of_prompt = returnable(Assignment.objects.filter(prompt=prompt))
     current = Ranking.objects.filter(
-        prompt=prompt,
-        is_current=True,
-        origin=Origin.HERE,
-        member__in=of_prompt.values("member"),
-        member__is_active=True,
-        member__user__is_active=True,
-        member__excluded_from=None,
-    )
-    return set(current.values_list("pk", flat=True))
+        prompt=prompt, is_current=True, origin=Origin.HERE, member__in=of_prompt.values("member")
+    ).select_related("member__user")
+    return {ranking.pk for ranking in current if can_rank(ranking.member)}
 
 
 def just_returned(viewer: Member, number: str) -> RankingReturn | None:

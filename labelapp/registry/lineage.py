@@ -59,8 +59,3 @@ def facts(lineage: dict[str, Any]) -> list[Fact]:
         Fact(_("Digest of the model’s files"), str(lineage.get("digest", "")), is_code=True),
     ]
     return [fact for fact in lines if fact.value]
-
-
-def is_pretrained(run: TrainingRun) -> bool:
-    """Return True if vLLM and SGLang can load the model: others are of Podium's own classes."""
-    return run.config.get("backbone") == "pretrained" and not run.manifest.get("own_code")

@@ -16,7 +16,7 @@ from labelapp.registry import gates, lineage, promotion, service, versions
 from labelapp.registry.forms import GatesForm, MoveForm
 from labelapp.registry.listing import candidates, version_rows
 from labelapp.runs import leads, run_verdict
-from labelapp.runs.one_run.run_files import MODEL_ARCHIVE
+from labelapp.runs.one_run.run_files import MODEL_ARCHIVE, has_own_code, loading_code
 from labelapp.web.access import REVIEWERS, member_view, signed_in, trainer_view
 
 MOVES_SHOWN = 50
@@ -93,6 +93,7 @@ def register(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, number: int) -> HttpResponse:
     version = find(member, number)
+    own_code = version.run is None or has_own_code(version.run)
     context = base_context(member) | {
         "version": version,
         "run": version.run,
@@ -100,7 +101,8 @@ def detail(request: HttpRequest, member: Member, number: int) -> HttpResponse:
         "facts": lineage.facts(version.lineage),
         "moves": version.moves.select_related("version", "previous", "created_by"),
         "archive": MODEL_ARCHIVE,
-        "is_pretrained": version.run is not None and lineage.is_pretrained(version.run),
+        "is_pretrained": not own_code,
+        "loading_code": loading_code("model", own_code=own_code),
     }
     return render(request, "registry/version.html", context)
 

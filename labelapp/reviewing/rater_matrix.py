@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labelapp.reviewing.records import ADJUDICATED, ScoredPrompt, ScoredResponse
 from labelapp.reviewing.results import Rater, RaterAgreement
+from labelapp.runs.paired_bootstrap import as_student
 from labelapp.runs.wilson import Z, wilson
 from training.rankings import UNRANKED, Identifier, Ranking
 
@@ -139,19 +140,6 @@ def interval(
     squares = agreed2 - 2 * share * both_ + share**2 * pairs2
     if squares > 1e-9 and prompts > 1:
         variance = squares * prompts / (prompts - 1) / pairs**2
-        few = (Z / student(prompts - 1)) ** 2
+        few = (Z / as_student(Z, prompts - 1)) ** 2
         effective = min(pairs, max(1.0, few * share * (1 - share) / variance))
     return wilson(share, effective)
-
-
-def student(degrees: float) -> float:
-    """Return the 97.5 % quantile of Student's distribution, by its expansion in 1 / degrees.
-
-    It is that of Abramowitz and Stegun (1964, 26.7.5), and within 1 % from three degrees on.
-    """
-    return (
-        Z
-        + (Z**3 + Z) / (4 * degrees)
-        + (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * degrees**2)
-        + (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / (384 * degrees**3)
-    )

@@ -57,7 +57,10 @@ def times_ranked(project: Project) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class FlagShare:
-    """How often a source was given a flag, with a 95 % interval that takes each for independent."""
+    """The share of the times that a source got a flag, with its 95 % interval.
+
+    The interval takes each time for independent.
+    """
 
     given: int
     share: float

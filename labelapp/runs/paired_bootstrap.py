@@ -154,7 +154,7 @@ def largest_deviations(parts: Sequence[Part]) -> list[float]:
     ]
 
 
-def as_student(bound: float, freedom: int) -> float:
+def as_student(bound: float, freedom: float) -> float:
     """Return the quantile of Student's t where the normal distribution has that of `bound`.
 
     The expansion of Fisher and Cornish 1960, Technometrics 2 (2), pages 209-225.

@@ -17,6 +17,7 @@ document.addEventListener("htmx:afterSwap", () => {
 });
 
 let place = 0; // of a reader who has scrolled up
+let following = false; // also once the run has ended, and its switch has gone
 
 function log() {
   return document.getElementById("log");
@@ -29,8 +30,8 @@ function follow() {
 
 function showLog() {
   const box = log();
-  const follows = follow();
-  if (box && follows) box.scrollTop = follows.checked ? box.scrollHeight : place;
+  following = follow()?.checked ?? following;
+  if (box) box.scrollTop = following ? box.scrollHeight : place;
 }
 
 document.addEventListener(

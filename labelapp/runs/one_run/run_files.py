@@ -37,7 +37,7 @@ LOADING = """\
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 model = AutoModelForSequenceClassification.from_pretrained("{folder}"{trust})
-tokenizer = AutoTokenizer.from_pretrained("{folder}")
+tokenizer = AutoTokenizer.from_pretrained("{folder}"{trust})
 """
 """The lines that load a model folder; its README.md goes on from there."""
 CHUNK = 1 << 20  # bytes of a file that are read at once
@@ -111,13 +111,14 @@ def archive_of(run: TrainingRun, name: str) -> Iterator[bytes] | None:
     return zip_stream(roots[name], paths, prefix=folder_in_archive(run, name))
 
 
-def loading_code(run: TrainingRun) -> str:
-    """Return the Python code that loads the model from its unpacked archive."""
-    own_code = run.config.get("backbone") != "pretrained" or run.manifest.get("own_code")
-    return LOADING.format(
-        folder=folder_in_archive(run, MODEL_ARCHIVE),
-        trust=", trust_remote_code=True" if own_code else "",
-    )
+def loading_code(folder: str, *, own_code: bool) -> str:
+    """Return the Python code that loads a model from the folder of its unpacked archive."""
+    return LOADING.format(folder=folder, trust=", trust_remote_code=True" if own_code else "")
+
+
+def has_own_code(run: TrainingRun) -> bool:
+    """Return True if the model is of a class of Podium's, which vLLM and SGLang cannot load."""
+    return run.config.get("backbone") != "pretrained" or bool(run.manifest.get("own_code"))
 
 
 def folder_in_archive(run: TrainingRun, name: str) -> str:

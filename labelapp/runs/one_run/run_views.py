@@ -160,7 +160,10 @@ def files(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, A
     return {
         "files": run_files.files_of(run),
         "can_download": member.may_train and not run.is_active,
-        "loading_code": run_files.loading_code(run),
+        "loading_code": run_files.loading_code(
+            run_files.folder_in_archive(run, run_files.MODEL_ARCHIVE),
+            own_code=run_files.has_own_code(run),
+        ),
         "model_folder": process.run_folder(run).model,
     }
 
