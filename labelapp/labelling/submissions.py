@@ -92,14 +92,15 @@ def submit(
     versions = versions_of(assignment) if assignment.ranked_before else []
     if (same := same_submit(versions, key)) is not None:
         return same
+    unskip(assignment)  # skipped in another tab, and ranked after all
     assignment.seconds = seconds_of_work(assignment, seconds)
     ranking = record(assignment, versions, entered, key)
     if assignment.submitted_at is None:
         now = timezone.now()
         count_ranked(assignment.member, now, 1)
         assignment.submitted_at = now
-    assignment.draft, assignment.skipped_at, assignment.skip_reason = {}, None, ""
-    assignment.save(update_fields=["seconds", "submitted_at", "draft", "skipped_at", "skip_reason"])
+    assignment.draft = {}
+    assignment.save(update_fields=["seconds", "submitted_at", "draft"])
     return ranking
 
 
@@ -217,11 +218,17 @@ def reopen(assignment: Assignment) -> None:
         return
     if assignment.submitted_at is not None:
         withdraw(assignment, assignment.submitted_at)
-    elif assignment.skipped_at is not None:
-        assignment.skipped_at, assignment.skip_reason, assignment.skip_note = None, "", ""
-        assignment.save(update_fields=["skipped_at", "skip_reason", "skip_note"])
+    unskip(assignment)
     renew(assignment)
     show(assignment)
+
+
+def unskip(assignment: Assignment) -> None:
+    """Make an assignment one that was not skipped, if it was: no skipped one can take a slot."""
+    if assignment.skipped_at is None:
+        return
+    assignment.skipped_at, assignment.skip_reason, assignment.skip_note = None, "", ""
+    assignment.save(update_fields=["skipped_at", "skip_reason", "skip_note"])
 
 
 def restore(assignment: Assignment, ranking: Ranking, submitted_at: datetime) -> None:

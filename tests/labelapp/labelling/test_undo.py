@@ -57,6 +57,19 @@ def test_a_ranked_task_is_not_skipped(add_prompt: AddPrompt, labeller: Member) -
     assert (assignment.skipped_at, assignment.slot) == (None, 1)
 
 
+def test_a_skipped_task_can_be_ranked_after_all(add_prompt: AddPrompt, labeller: Member) -> None:
+    """Its page may still be open in another tab, or the ranking was sent again."""
+    prompt = add_prompt()
+    assignment = task(labeller)
+    skip(assignment=assignment, reason="other", note="Later.")
+    ranking = submit(assignment=assignment, entered=RankingInput(ABCD))
+    assert (ranking.is_current, ranking.surplus) == (True, False)
+    assignment.refresh_from_db()
+    assert (assignment.skipped_at, assignment.skip_reason, assignment.skip_note) == (None, "", "")
+    prompt.refresh_from_db()
+    assert (assignment.slot, prompt.rankings_needed) == (1, 0)
+
+
 def test_nothing_is_skipped_without_a_reason(add_prompt: AddPrompt, labeller: Member) -> None:
     add_prompt()
     assignment = task(labeller)
