@@ -5,7 +5,8 @@ import pytest
 
 from labelapp.reviewing.rater_matrix import RaterSums, interval
 from labelapp.reviewing.records import ADJUDICATED, ScoredPrompt, ScoredResponse
-from labelapp.reviewing.results import Rater
+from labelapp.reviewing.results import Rater, RaterAgreement
+from labelapp.reviewing.rewards import RewardRecorder
 from training.rankings import UNRANKED, Ranking
 
 
@@ -109,3 +110,40 @@ def test_the_intervals_of_few_prompts_cover_the_truth_too(prompts: int) -> None:
         )  # fmt: skip
         covered += low <= 0.7 <= high
     assert covered / 1000 >= 0.93
+
+
+def test_agreement_on_everything_is_still_uncertain() -> None:
+    low, high = interval(30, 30, 90, 90, 90, 10)
+    assert high == pytest.approx(1)
+    assert low == pytest.approx(0.722, abs=1e-3)  # Wilson's of 10 of 10
+
+
+def test_agreement_has_a_share() -> None:
+    assert RaterAgreement(0, 1, 3, 4, 2, 0.1, 0.9).share == 0.75
+
+
+def test_rewards_by_rank_and_by_length() -> None:
+    recorder = RewardRecorder()
+    for number in range(1, 9):
+        lift = number / 10
+        recorder.record(
+            prompt(number, [(1, (1, 2, UNRANKED))], rewards=(3 + lift, 2 + lift, 1 + lift))
+        )
+    first, second = recorder.rank_rewards(1.0)
+    assert (first.rank, first.placements) == (1, 8)
+    assert first.mean.value == pytest.approx(2.45)
+    assert first.mean.low is not None
+    assert 2.3 < first.mean.low < 2.45
+    assert (second.rank, second.mean.value) == (2, pytest.approx(1.45))
+    found = recorder.length_rewards(1.0)
+    assert found.responses == len(found.points) == 24
+    assert found.within is not None
+    assert found.within.value == pytest.approx(-1)  # each word less is a reward more
+    assert found.correlation is not None
+    assert -1 < found.correlation.value < -0.9
+
+
+def test_without_responses_there_are_no_figures() -> None:
+    recorder = RewardRecorder()
+    assert recorder.rank_rewards(0.0) == []
+    assert recorder.length_rewards(0.0).correlation is None
