@@ -54,6 +54,9 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, run_folder: bool = 
         default="auto",
         help="progress bar; auto: a bar on a terminal, else a line now and then (default: auto)",
     )
+    group.add_argument(
+        "--log-times", action="store_true", help="begin each line of output with its time (UTC)"
+    )
     group.add_argument("--traceback", action="store_true", help="show where an error came from")
 
 

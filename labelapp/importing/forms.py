@@ -151,6 +151,8 @@ class ReadingForm(OptionsForm):
             del self.fields["header"]
         if not preview.has_scores and self.stored.get("higher_is_better", True):
             del self.fields["higher_is_better"]
+        if self["rankings"].value() and not preview.may_need_a_labeller:
+            del self.fields["labeller"]
         question = preview.question
         if not self.stored.get("ranking_is") and (question is None or question.values):
             del self.fields["ranking_is"]

@@ -66,6 +66,12 @@ class Preview:
     question: AmbiguousError | None = None
     is_whole: bool = False  # the file has no more lines
 
+    @property
+    def may_need_a_labeller(self) -> bool:
+        """Return True unless each ranking of the file names its labeller."""
+        ranked = (line for line in self.lines if any(answer.rank for answer in line.answers))
+        return not self.is_whole or not all(line.labeller for line in ranked)
+
 
 def file_path(upload: Upload) -> Path:
     """Return the path of the file. It keeps the suffixes of the name, which tell the format."""

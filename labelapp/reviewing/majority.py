@@ -37,6 +37,11 @@ class Votes:
         """Return True if one ranking prefers the first response and another the second."""
         return bool(self.first and self.second)
 
+    def is_against(self, lead: float) -> bool:
+        """Return True if more than half of the rankings contradict the first response's lead."""
+        contradicting = self.second if lead > 0 else self.first if lead < 0 else 0
+        return 2 * contradicting > self.total
+
 
 def majority_ranks(rankings: Sequence[Ranking]) -> dict[Identifier, int]:
     """Return the majority's rank of each response, of the set that most labellers ranked.

@@ -17,6 +17,7 @@ class PairCell:
     outcome: Outcome
     votes: int  # rankings that prefer the first
     of: int  # rankings that compare the two
+    is_contested: bool  # the model orders the two against most people
 
     @property
     def shade(self) -> str:
@@ -24,12 +25,6 @@ class PairCell:
         lead = self.outcome.win - self.outcome.loss
         step = min(STEPS, int(abs(lead) * STEPS) + 1)
         return f"{'for' if lead >= 0 else 'against'}-{step}"
-
-    @property
-    def is_contested(self) -> bool:
-        """Return True if more than half of the rankings prefer what the model does not."""
-        lead = self.outcome.win - self.outcome.loss
-        return self.of > 0 and (2 * self.votes > self.of and lead < 0)
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,8 @@ def pair_cell(
 ) -> PairCell:
     """Return the cell of two responses."""
     keys = one.response.pk, other.response.pk
-    found = reviewed.votes.get((min(keys), max(keys)))
+    pair = min(keys), max(keys)
+    found = reviewed.votes.get(pair)
     votes = 0
     if found:
         votes = found.first if keys[0] < keys[1] else found.second
@@ -69,4 +65,5 @@ def pair_cell(
         outcome=model.outcome(one.reward - other.reward),
         votes=votes,
         of=found.total if found else 0,
+        is_contested=pair in reviewed.contested,
     )

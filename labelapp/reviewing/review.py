@@ -44,7 +44,7 @@ class ReviewedResponse:
     percent: float  # position of the reward on the page's scale, 0 to 100
     ranks: list[RatedRank]
     majority: int | None  # rank by the labellers' majority
-    contested: bool  # in a comparison on which the model and a labeller differ
+    contested: bool  # in a pair that the model orders against most people
 
     @property
     def source(self) -> str:
@@ -95,6 +95,8 @@ class ReviewedPrompt:
     zero_percent: float  # position of the mean held-out reward on the scale
     rankings: list[GivenRanking]
     votes: dict[Pair, Votes]  # of the labellers' own rankings
+    pairs_compared: int  # by the rankings that a run would be trained on
+    contested: set[Pair]  # pairs that the model orders against most people
     margin: float  # largest lead in reward against people, times their certainty
 
     @property
@@ -197,14 +199,18 @@ def review_prompt(
     rewards: dict[Identifier, float] = {s.response_id: s.reward for s in scores}
     same_as: dict[Identifier, int | None] = {s.response_id: s.same_as for s in scores}
     given = [give(ranking, rewards, same_as) for ranking in rankings]
-    contested: set[Identifier] = set()
+    chosen = choose([one.ranking for one in given], aggregation)
     total = against = 0
-    for one in choose([one.ranking for one in given], aggregation):
+    for one in chosen:
         pairs = scoring.compared_pairs(one, same_as)
-        wrong = scoring.wrong_pairs(pairs, rewards)
         total += len(pairs)
-        against += len(wrong)
-        contested.update(pk for pair in wrong for pk in pair)
+        against += len(scoring.wrong_pairs(pairs, rewards))
+    compared = votes(chosen)
+    contested = {
+        (first, second)
+        for (first, second), said in compared.items()
+        if said.is_against(rewards[first] - rewards[second])
+    }
     own = [one.ranking for one in given if not one.is_adjudicated]
     majority = majority_ranks(own)
     found = votes(own)
@@ -221,13 +227,15 @@ def review_prompt(
                 percent=scale.percent(score.reward),
                 ranks=ranks_of(score.response_id, given),
                 majority=majority.get(score.response_id),
-                contested=score.response_id in contested,
+                contested=any(score.response_id in pair for pair in contested),
             )
             for score in sorted(scores, key=lambda score: -score.reward)
         ],
         zero_percent=scale.percent(scale.mean),
         rankings=given,
         votes=found,
+        pairs_compared=len(compared),
+        contested=contested,
         margin=margin(found, rewards),
     )
 

@@ -196,7 +196,7 @@ def test_the_review_shows_scores_beside_human_ranks(
 ) -> None:
     page = sign_in_as(manager)
     page.goto(f"{live_server.url}/projects/kitchen/reviewing/")
-    expect(page.get_by_text("1 of 6 comparisons differs from people")).to_be_visible()
+    expect(page.get_by_text("against the majority on 1 of 6 pairs")).to_be_visible()
     expect(page.get_by_text("60.1–75.2")).to_be_visible()
     row = page.get_by_role("row", name="Is this safe?")
     expect(row.get_by_role("cell").nth(0)).to_have_text("CBDA")  # the model's order
@@ -206,8 +206,8 @@ def test_the_review_shows_scores_beside_human_ranks(
     expect(best).to_contain_text("model-2")
     expect(best).to_contain_text("No.")
     expect(best.get_by_role("listitem")).to_have_text("2 labeller")
-    expect(best).to_contain_text("model and people differ")
-    expect(page.get_by_role("article", name="Response D")).not_to_contain_text("people differ")
+    expect(best).to_contain_text("against the majority")
+    expect(page.get_by_role("article", name="Response D")).not_to_contain_text("against")
     assert page.evaluate("window.hacked") is None
 
 

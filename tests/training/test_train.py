@@ -135,6 +135,12 @@ def test_a_progress_bar_is_shown_when_asked_for(rankings_file, tmp_path, capsys)
     assert "%|" not in capsys.readouterr().err
 
 
+def test_lines_begin_with_their_time_when_asked_for(rankings_file, tmp_path, capsys):
+    train(rankings_file, tmp_path / "run", "--epochs", "1", "--log-times")
+    step = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d training (\d+)/\1 ", re.MULTILINE)
+    assert step.search(capsys.readouterr().err)
+
+
 def test_two_prompts_are_enough(tmp_path, capsys):
     lines = [line for line in ranking_lines(3) if len(line["ranking"]) > 1][:4]
     run = train(write_rankings(tmp_path / "two.jsonl", lines), tmp_path / "run", "--epochs", "1")

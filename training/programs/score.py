@@ -44,7 +44,11 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     if config is None:
         raise UserError(f"{folder.path} is not the folder of a run: it has no readable config.json")
     # The run is over, and others may score files with its model at the same time.
-    reporter = Reporter(None if arguments.responses else folder, bar=wants_bar(arguments))
+    reporter = Reporter(
+        None if arguments.responses else folder,
+        bar=wants_bar(arguments),
+        times=arguments.log_times,
+    )
     try:
         if arguments.responses:
             output = arguments.output or str(folder.scores_of(arguments.responses))

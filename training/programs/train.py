@@ -58,7 +58,12 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     resuming = group.call_on_first(
         partial(open_folder, folder, config, source, restart=arguments.restart)
     )
-    reporter = Reporter(folder, bar=wants_bar(arguments), silent=not group.is_first)
+    reporter = Reporter(
+        folder,
+        bar=wants_bar(arguments),
+        times=arguments.log_times,
+        silent=not group.is_first,
+    )
     try:
         cache = arguments.cache_folder or folder.token_cache
         train(config, source, device, folder, cache, reporter, resuming)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,19 @@ class Reporter:
     """Update progress.json and a progress bar, or lines now and then, on standard error.
 
     Without a folder there is no progress.json. A silent reporter does nothing: only one of several
-    processes reports.
+    processes reports. With `times`, each line begins with its time (UTC).
     """
 
-    def __init__(self, folder: RunFolder | None, *, bar: bool, silent: bool = False) -> None:
+    def __init__(
+        self,
+        folder: RunFolder | None,
+        *,
+        bar: bool,
+        times: bool = False,
+        silent: bool = False,
+    ) -> None:
         self.folder = folder
+        self.times = times
         self.silent = silent
         self.progress = Progress("loading")
         self._show_bar = bar and not silent
@@ -65,6 +74,8 @@ class Reporter:
     def say(self, text: str) -> None:
         """Write a line to standard error, above the bar if there is one."""
         if not self.silent:
+            if self.times:
+                text = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}"
             tqdm.write(text, file=sys.stderr)
             sys.stderr.flush()
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from labelapp.models import Prompt, Ranking, State
-from tests.labelapp.importing.uploads import URL, confirm, lines, numbers_on, page_of, send
+from tests.labelapp.importing.uploads import URL, confirm, line, lines, numbers_on, page_of, send
 
 
 def test_the_preview_and_the_result_say_what_was_read_as_what(client: Client) -> None:
@@ -40,6 +40,25 @@ def test_scores_can_be_turned_round_on_the_page(client: Client) -> None:
     assert "The highest is the best" in page_of(client, upload)
     confirm(client, upload, higher_is_better="no")
     assert Ranking.objects.get().placements.get(rank=1).response.text == "x"
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_asked"),
+    [({}, True), ({"labeller": "Ana"}, False), ({"ranking": None}, False)],
+)
+def test_a_labeller_is_asked_for_where_a_ranking_has_none(
+    client: Client, fields: dict[str, str | None], is_asked: bool
+) -> None:
+    upload = send(client, lines(line(1, **fields)))
+    assert ("Labeller of rankings without a name" in page_of(client, upload)) == is_asked
+    confirm(client, upload)
+    named = [ranking.member.name for ranking in Ranking.objects.all()]
+    assert named == (["unknown"] if is_asked else list(filter(None, fields.values())))
+
+
+def test_a_labeller_is_asked_for_where_the_preview_shows_no_ranking_yet(client: Client) -> None:
+    upload = send(client, lines(*(line(number, ranking=None) for number in range(11))))
+    assert "Labeller of rankings without a name" in page_of(client, upload)
 
 
 def test_a_file_in_another_encoding_is_shown_in_the_likely_one(client: Client) -> None:

@@ -38,12 +38,37 @@ def test_responses_come_by_reward_with_human_ranks_and_marked_disagreement(
         [4, 3],
         [3, 3],
     ]
-    # labeller: c over d is ordered otherwise; manager: b over a.
-    assert {r.letter: r.contested for r in reviewed.responses} == dict.fromkeys("ABCD", True)
+    # labeller: c over d is ordered otherwise; manager: b over a. Neither is a majority.
     assert reviewed.agreement.against == 2
+    assert not reviewed.contested
+    assert not any(response.contested for response in reviewed.responses)
+    page = sign_in(manager).get(URL).content.decode()
+    assert "never against the majority" in page
+    assert "≠" not in page
     places = [r.percent for r in reviewed.responses]
     assert places == sorted(places, reverse=True)
     assert 0 < places[-1] < reviewed.zero_percent < places[0] < 100
+
+
+def test_a_pair_that_most_people_order_otherwise_is_marked(
+    add_prompt: AddPrompt,
+    add_ranking: AddRanking,
+    labeller: Member,
+    reviewer: Member,
+    manager: Member,
+    run: TrainingRun,
+    tmp_path: Path,
+) -> None:
+    prompt = add_prompt()
+    for member, ranks in ((labeller, [1, 2, 3, 4]), (reviewer, [1, 2, 3, 4])):
+        add_ranking(prompt, member, ranks)
+    add_ranking(prompt, manager, [2, 1, 3, 4])
+    score_in_order(run, tmp_path, prompt, 2.0, 3.0, 1.0, 0.0)
+    [reviewed] = review(run, list(PromptAgreement.objects.select_related("prompt")))
+    contested = {response.letter for response in reviewed.responses if response.contested}
+    assert contested == {"A", "B"}
+    assert (reviewed.agreement.against, reviewed.agreement.comparisons) == (2, 18)
+    assert "against the majority on 1 of 6 pairs" in sign_in(manager).get(URL).content.decode()
 
 
 def test_the_list_begins_with_the_worst_disagreement(
@@ -63,7 +88,7 @@ def test_the_list_begins_with_the_worst_disagreement(
     score(run, tmp_path, rewards)
     page = sign_in(reviewer).get(URL).content.decode()
     assert page.index("Contested?") < page.index("Agreed on?")
-    assert "6 of 6 comparisons" in page
+    assert "against the majority on 6 of 6 pairs" in page
     assert "model-0" in page  # reviewers see sources
     assert "62.5" in page
 
@@ -79,10 +104,10 @@ def test_rankings_made_since_the_scores_were_stored_count_as_well(
     prompt = add_prompt()
     score_in_order(run, tmp_path, prompt, 1.0, 2.0, 3.0, 4.0)
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
-    assert "from people" not in page
+    assert "against the majority" not in page
     add_ranking(prompt, labeller, [1, 2, 3, 4])
     page = sign_in(manager).get(f"{URL}{prompt.pk}/").content.decode()
-    assert "6 of 6 comparisons differ from people" in page
+    assert "against the majority on 6 of 6 pairs" in page
 
 
 def test_held_out_prompts_can_be_seen_alone(
