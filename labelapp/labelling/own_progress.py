@@ -17,7 +17,7 @@ MANY_WAIT_SECONDS = 30  # for which a page relies on an earlier count that came 
 
 
 @dataclass(frozen=True)
-class Progress:
+class OwnProgress:
     """Count the prompts that a labeller has ranked and can still rank."""
 
     done: int  # ranked by this member
@@ -59,13 +59,13 @@ def tell(member: Member, waits: queue.Waits, begun: int = 0) -> Waiting:
     return Waiting(min(begun + number, COUNTED))
 
 
-def progress(member: Member, *, roughly: bool = False) -> Progress:
+def progress(member: Member, *, roughly: bool = False) -> OwnProgress:
     """Return the member's own progress, at a cost that does not grow with the project.
 
     With `roughly`, an earlier count of many waiting prompts is reused for a while.
     """
     left = left_for(member, roughly=roughly)
-    return Progress(member.ranked, ranked_today(member), left.number, left.some)
+    return OwnProgress(member.ranked, ranked_today(member), left.number, left.some)
 
 
 def ranked_today(member: Member) -> int:

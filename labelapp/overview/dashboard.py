@@ -10,9 +10,9 @@ from labelapp.overview.decisions import Decision, to_decide
 from labelapp.overview.health import Health, health
 from labelapp.projects.burndown import burndown
 from labelapp.projects.progress import (
+    CampaignProgress,
     Forecast,
     LabellerProgress,
-    Progress,
     cached_progress,
     forecast,
 )
@@ -36,7 +36,7 @@ class LastRun:
 
 
 @dataclass(frozen=True)
-class Row:
+class LabellerRow:
     """A labeller's work of the last days, and their agreement with the others."""
 
     progress: LabellerProgress
@@ -49,7 +49,7 @@ class Row:
 class Labellers:
     """The labellers of these days on one axis."""
 
-    rows: list[Row]
+    rows: list[LabellerRow]
     left_out: int
     chance: float | None  # position of the chance level, if an agreement is shown
     everybody: Dot | None  # the agreement of any two labellers
@@ -60,7 +60,7 @@ class Dashboard:
     """The contents of a project's first page."""
 
     decisions: list[Decision]
-    progress: Progress
+    progress: CampaignProgress
     counted_at: datetime | None
     forecast: Forecast
     burndown: Chart | None
@@ -130,7 +130,7 @@ def figures_by_member(measurement: LastMeasurement) -> dict[int, LabellerFigures
 
 
 def labellers(
-    progress: Progress, figures: Mapping[int, LabellerFigures], everybody: Figure | None
+    progress: CampaignProgress, figures: Mapping[int, LabellerFigures], everybody: Figure | None
 ) -> Labellers:
     """Return the table of the labellers who ranked most this week."""
     ranked = sorted(progress.labellers, key=lambda each: (-each.this_week, -each.member.ranked))
@@ -142,7 +142,7 @@ def labellers(
     for each in shown:
         own = measured[each.member.pk]
         agreement = own.agreement if own else None
-        rows.append(Row(each, agreement, dot_of(agreement, axis), bool(own and own.alerts)))
+        rows.append(LabellerRow(each, agreement, dot_of(agreement, axis), bool(own and own.alerts)))
     some = any(row.dot for row in rows)
     return Labellers(
         rows=rows,

@@ -12,7 +12,7 @@ from labelapp.labelling import controls
 from labelapp.models import Assignment, Member, Project, State, TrainingRun, Upload
 from labelapp.overview.health import Health
 from labelapp.projects.members import working_links
-from labelapp.projects.progress import Progress
+from labelapp.projects.progress import CampaignProgress
 from labelapp.projects.prompt_filters import naming_themselves
 from labelapp.quality.measurement import LastMeasurement
 from labelapp.quality.results import LabellerFigures
@@ -43,7 +43,7 @@ def to_decide(
     *,
     newest_run: TrainingRun | None,
     measurement: LastMeasurement,
-    progress: Progress,
+    progress: CampaignProgress,
     alerts: Iterable[tuple[Member, LabellerFigures]],
     undecided: int,
     health: Health,
@@ -90,7 +90,7 @@ def of_measurement(project: Project, measurement: LastMeasurement) -> Iterator[D
 
 
 def of_agreement(
-    project: Project, measurement: LastMeasurement, progress: Progress
+    project: Project, measurement: LastMeasurement, progress: CampaignProgress
 ) -> Iterator[Decision]:
     """Ask to measure agreement where nobody has, or where much was ranked since."""
     if measurement.is_active or measurement.failed:
@@ -119,7 +119,7 @@ def of_new_rankings(project: Project, measured: int, began: datetime) -> Iterato
     yield Decision(sentence % shown, _("Measure again"), url("agreement", project))
 
 
-def of_first_measurement(project: Project, progress: Progress) -> Iterator[Decision]:
+def of_first_measurement(project: Project, progress: CampaignProgress) -> Iterator[Decision]:
     """Say that nobody knows yet who stands out, once two people have ranked the same prompts."""
     have_ranked = sum(bool(row.member.ranked) for row in progress.labellers)
     if have_ranked < 2 or not project.prompts.filter(rankings_wanted__gt=1).exists():

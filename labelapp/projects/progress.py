@@ -262,7 +262,7 @@ def median_seconds(project: Project) -> dict[int, float]:
 
 
 @dataclass(frozen=True)
-class Progress:
+class CampaignProgress:
     """The progress of a campaign."""
 
     totals: Totals
@@ -275,11 +275,11 @@ class Progress:
         return self.totals.prompts + self.totals.rankings_wanted + ranked
 
 
-def cached_progress(project: Project) -> Cached[Progress]:
+def cached_progress(project: Project) -> Cached[CampaignProgress]:
     """Return the progress of a campaign; that of a very large one may be a minute old."""
 
-    def count() -> Progress:
-        return Progress(totals(project), per_day(project), labellers(project))
+    def count() -> CampaignProgress:
+        return CampaignProgress(totals(project), per_day(project), labellers(project))
 
     return cached(f"progress-{project.pk}", count, lambda progress: progress.rows)
 

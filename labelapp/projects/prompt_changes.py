@@ -36,7 +36,7 @@ MAX_UNDONE = 20_000  # prompts of one change; a larger one cannot be undone
 AT_ONCE = 1000  # prompts in one statement
 
 
-class Standing(NamedTuple):
+class PromptValues(NamedTuple):
     """The values of a prompt that a change may change."""
 
     priority: int
@@ -47,23 +47,23 @@ class Standing(NamedTuple):
     tags: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, values: Sequence[Any]) -> "Standing":
+    def of(cls, values: Sequence[Any]) -> "PromptValues":
         """Return the values that JSON holds as a list."""
         known: list[Any] = [tuple(one) if isinstance(one, list) else one for one in values]
         return cls(*known)
 
 
-def standings(prompts: QuerySet[Prompt]) -> dict[int, Standing]:
+def values_of(prompts: QuerySet[Prompt]) -> dict[int, PromptValues]:
     """Return the present values of prompts, of MAX_UNDONE + 1 at most."""
     columns = ("pk", "priority", "rankings_wanted", "taken_out", "reserved")
     rows = list(prompts.order_by("pk").values_list(*columns)[: MAX_UNDONE + 1])
-    found: dict[int, Standing] = {}
+    found: dict[int, PromptValues] = {}
     for some in pieces(rows, AT_ONCE):
         keys = [row[0] for row in some]
         people = grouped(Assignee.objects.filter(prompt__in=keys), "member")
         tags = grouped(PromptTag.objects.filter(prompt__in=keys), "tag")
         for pk, *values in some:
-            found[pk] = Standing._make((*values, tuple(people[pk]), tuple(tags[pk])))
+            found[pk] = PromptValues._make((*values, tuple(people[pk]), tuple(tags[pk])))
     return found
 
 
@@ -84,13 +84,13 @@ def carry_out(
     Members who are assigned some are told.
     """
     lock_members(project)
-    before = standings(locked(prompts))
+    before = values_of(locked(prompts))
     known_tags = set(project.tags.values_list("pk", flat=True))
     number = change()
     project.prompt_changes.filter(user=by).delete()
     groups = defaultdict(list)
     for pks in pieces(list(before), AT_ONCE):
-        for pk, after in standings(Prompt.objects.filter(pk__in=pks)).items():
+        for pk, after in values_of(Prompt.objects.filter(pk__in=pks)).items():
             if after != before[pk]:
                 groups[before[pk], after].append(pk)
     key = f"assigned-{project.pk}-{timezone.now().isoformat()}"
@@ -152,7 +152,7 @@ def undo(change: PromptChange) -> int:
     number = 0
     for before, after, pks in change.rows:
         for some in pieces(pks, AT_ONCE):
-            number += restore(some, Standing.of(before), Standing.of(after))
+            number += restore(some, PromptValues.of(before), PromptValues.of(after))
     for ranking, earlier in change.gold:
         number += restore_gold(ranking, earlier)
     if change.made_tag_id is not None:
@@ -161,9 +161,9 @@ def undo(change: PromptChange) -> int:
     return number
 
 
-def restore(pks: Sequence[int], before: Standing, after: Standing) -> int:
+def restore(pks: Sequence[int], before: PromptValues, after: PromptValues) -> int:
     """Restore the earlier values of prompts that nobody has changed since; return their number."""
-    stands = standings(locked(Prompt.objects.filter(pk__in=pks)))
+    stands = values_of(locked(Prompt.objects.filter(pk__in=pks)))
     same = [pk for pk in pks if stands.get(pk) == after]
     prompts = Prompt.objects.filter(pk__in=same)
     taken = F("rankings_wanted") - F("rankings_needed")
@@ -181,7 +181,7 @@ def restore(pks: Sequence[int], before: Standing, after: Standing) -> int:
     return len(same)
 
 
-def restore_assignees(pks: Sequence[int], before: Standing) -> None:
+def restore_assignees(pks: Sequence[int], before: PromptValues) -> None:
     """Assign prompts as before, but to nobody who has left or is left out meanwhile."""
     members = Member.objects.filter(
         pk__in=before.assignees, is_active=True, user__is_active=True, excluded_from=None
@@ -190,7 +190,7 @@ def restore_assignees(pks: Sequence[int], before: Standing) -> None:
     assignees.replace(pks, product(pks, people), reserved=before.reserved and bool(people))
 
 
-def restore_tags(pks: Sequence[int], before: Standing) -> None:
+def restore_tags(pks: Sequence[int], before: PromptValues) -> None:
     """Tag prompts as before, but with no tag that is deleted meanwhile."""
     tags = list(Tag.objects.filter(pk__in=before.tags).values_list("pk", flat=True))
     PromptTag.objects.filter(prompt__in=pks).delete()

@@ -34,7 +34,7 @@ COUNTED = 10_000  # prompts that match; more are not counted, because that would
 
 
 @dataclass(frozen=True)
-class Row:
+class PromptRow:
     """A prompt in the list, with its counts."""
 
     prompt: Prompt
@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Page:
-    rows: list[Row]
+    rows: list[PromptRow]
     next: str  # cursor of the next page; empty at the end
 
 
@@ -76,7 +76,7 @@ def count_matching(project: Project, chosen: PromptFilter) -> int:
     return matching(project, chosen)[: COUNTED + 1].count()
 
 
-def rows(prompts: Sequence[Prompt], columns: Sequence[str] = ()) -> list[Row]:
+def rows(prompts: Sequence[Prompt], columns: Sequence[str] = ()) -> list[PromptRow]:
     """Return prompts with their counts, and with the values of some keys of their metadata."""
     pks = [prompt.pk for prompt in prompts]
     assignments = Assignment.objects.filter(prompt__in=pks).values("prompt")
@@ -101,7 +101,7 @@ def rows(prompts: Sequence[Prompt], columns: Sequence[str] = ()) -> list[Row]:
     }
     people, tags = assignees_of(pks), tags_of(pks)
     return [
-        Row(
+        PromptRow(
             prompt,
             *counts.get(prompt.pk, (0, 0, 0)),
             naming.get(prompt.pk, 0),

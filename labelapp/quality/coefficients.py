@@ -19,7 +19,7 @@ from labelapp.quality.bootstrap import Floats, Sums, figure, ratio
 from labelapp.quality.control_checks import ControlCheck
 from labelapp.quality.labeller_stats import LabellerStats
 from labelapp.quality.rankings import MeasuredRanking
-from labelapp.quality.results import Agreement, Figure, LabellerFigures
+from labelapp.quality.results import Figure, LabellerAgreement, LabellerFigures
 from training.rankings import UNRANKED
 
 UPPER = np.triu_indices(MAX_RESPONSES)
@@ -179,14 +179,14 @@ class AgreementSums:
 
 def measure(
     prompts: Iterable[Sequence[MeasuredRanking]], checks: Iterable[Sequence[ControlCheck]] = ()
-) -> Agreement:
+) -> LabellerAgreement:
     """Return all figures of a project, from its rankings and control checks prompt by prompt."""
     sums = AgreementSums()
     for rankings in prompts:
         sums.add(rankings)
     for prompt_checks in checks:
         sums.labellers.add_checks(prompt_checks)
-    return Agreement(
+    return LabellerAgreement(
         rankings=sums.rankings,
         labellers=len(sums.members),
         prompts=sums.prompts,

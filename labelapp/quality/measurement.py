@@ -20,7 +20,7 @@ from labelapp.models import (
     counting_changed_since,
 )
 from labelapp.notifications.telling import tell_of_alerts
-from labelapp.quality.results import Agreement
+from labelapp.quality.results import LabellerAgreement
 
 
 def start(*, project: Project, user: User, enqueue: Enqueue) -> None:
@@ -53,7 +53,7 @@ def tell_of_new_alerts(measurement: AgreementMeasurement, result: dict[str, Any]
     with_retries(partial(tell_of_alerts, project, measurement.pk, names))
 
 
-def alerts_of(agreement: Agreement | None) -> set[tuple[int, str]]:
+def alerts_of(agreement: LabellerAgreement | None) -> set[tuple[int, str]]:
     """Return which labellers stand out, and in which ways."""
     people = agreement.people if agreement else ()
     return {(one.member, alert.kind) for one in people for alert in one.alerts if one.member}
@@ -63,7 +63,7 @@ def alerts_of(agreement: Agreement | None) -> set[tuple[int, str]]:
 class LastMeasurement:
     """The last measured agreement, and the state of a newer measurement."""
 
-    agreement: Agreement | None = None
+    agreement: LabellerAgreement | None = None
     at: datetime | None = None  # time of the measurement
     began: datetime | None = None  # rankings made since are not in it
     is_active: bool = False
@@ -100,9 +100,9 @@ def changed_since(measurement: AgreementMeasurement) -> bool:
     return counting_changed_since(measurement.project_id, begin_of(measurement))
 
 
-def stored_agreement(result: dict[str, Any]) -> Agreement | None:
+def stored_agreement(result: dict[str, Any]) -> LabellerAgreement | None:
     """Return a stored result, or None if it has another shape than this version writes."""
     try:
-        return Agreement.from_json(result)
+        return LabellerAgreement.from_json(result)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

@@ -8,7 +8,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import Member, Project
-from labelapp.quality.results import Agreement, Figure, LabellerFigures
+from labelapp.quality.results import Figure, LabellerAgreement, LabellerFigures
 from labelapp.rendering.charts import Chart, Reference
 from labelapp.rendering.heat_map import HeatMap, HeatRow
 from labelapp.runs.interval_plots import Estimate, intervals_plot
@@ -91,7 +91,7 @@ def url_of(member: int | None, members: Members, project: Project) -> str:
     return reverse("person", args=[project.slug, member]) if member in members else ""
 
 
-def heat_map(agreement: Agreement, members: Members, project: Project) -> HeatMap | None:
+def heat_map(agreement: LabellerAgreement, members: Members, project: Project) -> HeatMap | None:
     """Return who agrees with whom, or None where fewer than three labellers can be compared."""
     pairs = {frozenset((one.first, one.second)): one for one in agreement.pairs}
     compared = {member for pair in pairs for member in pair}

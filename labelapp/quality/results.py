@@ -159,7 +159,7 @@ class PairAgreement:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class LabellerAgreement:
     """The agreement of a project's labellers, and the counts it was measured on."""
 
     rankings: int

@@ -48,7 +48,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class ResponseRow:
     """A response as a row of the table, with its ranks."""
 
     letter: str
@@ -66,7 +66,7 @@ class Table:
     columns: list[Column]  # the labellers'
     adjudicated: Column | None
     earlier: list[Column]  # adjudicated, then replaced or withdrawn; newest first
-    rows: list[Row]  # in the order of the majority, best first
+    rows: list[ResponseRow]  # in the order of the majority, best first
     by_letter: dict[str, int]  # the responses, in the order of their letters
     majority: dict[str, int]  # ranks by letter; empty without labellers
 
@@ -147,7 +147,7 @@ def make_table(
     counting = [one for one in kept if not one.ranking.surplus] or kept
     majority_ranks = rank_by_majority(counting, by_letter)
     rows = [
-        Row(
+        ResponseRow(
             letter=letter,
             response=responses[letter],
             cells=[one.cells[pk] for one in own],

@@ -21,7 +21,7 @@ def test_progress_counts_what_a_labeller_did_and_what_waits_for_them(
     rank_next(ann)
     task(ann)
     ann.refresh_from_db()
-    assert own_progress.progress(ann) == own_progress.Progress(done=1, today=1, left=2)
+    assert own_progress.progress(ann) == own_progress.OwnProgress(done=1, today=1, left=2)
     skip(assignment=held, reason="other")
     assert (
         own_progress.progress(ann).left == 3

@@ -31,7 +31,7 @@ from labelapp.overview import decisions as of_decisions
 from labelapp.overview.health import health
 from labelapp.people import exclusions
 from labelapp.projects import invitations
-from labelapp.quality.results import Agreement, Alert, Figure, LabellerFigures
+from labelapp.quality.results import Alert, Figure, LabellerAgreement, LabellerFigures
 from tests.conftest import AddPrompt, AddRanking, join, sign_in
 from tests.labelapp.labelling.acting import submit
 
@@ -76,7 +76,7 @@ def figure(value: float | None, **fields: Any) -> Figure:
 
 
 def add_measurement(project: Project, *people: LabellerFigures, **fields: Any) -> None:
-    agreement = Agreement(
+    agreement = LabellerAgreement(
         rankings=40,
         labellers=2,
         prompts=20,

@@ -12,7 +12,7 @@ from labelapp.quality.alerts import place_effect
 from labelapp.quality.coefficients import measure
 from labelapp.quality.labeller_stats import no_wins
 from labelapp.quality.rankings import rankings_by_prompt
-from labelapp.quality.results import Agreement
+from labelapp.quality.results import LabellerAgreement
 from tests.conftest import AddPrompt, join
 
 CAMPAIGNS = 20
@@ -99,7 +99,7 @@ def test_alerts_of_a_campaign_in_the_database(
     texts = [alert.sentence for person in found.people for alert in person.alerts]
     assert any("Takes 5\u00a0s per ranking (median of 24)." in text for text in texts)
     assert any("shown first in 100\u202f% of 240 comparisons" in text for text in texts)
-    assert Agreement.from_json(found.to_json()).people[0].alerts == found.people[0].alerts
+    assert LabellerAgreement.from_json(found.to_json()).people[0].alerts == found.people[0].alerts
     with translation.override("de"):
         assert any(
             "in 100\u202f% von 240 Vergleichen die zuerst gezeigte" in alert.sentence

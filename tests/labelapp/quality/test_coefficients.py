@@ -16,7 +16,7 @@ from labelapp.models import Project
 from labelapp.quality.bootstrap import BOOTSTRAP_SAMPLES, Sums, ratio
 from labelapp.quality.coefficients import measure
 from labelapp.quality.rankings import MeasuredRanking, rankings_by_prompt
-from labelapp.quality.results import Agreement, Figure
+from labelapp.quality.results import Figure, LabellerAgreement
 from training.evaluation.labeller_agreement import agree_on_prompt
 from training.formats.ranking_file import open_ranking_file
 from training.rankings import UNRANKED
@@ -293,7 +293,7 @@ def pandalm(project: Project) -> list[list[MeasuredRanking]]:
 
 def test_real_annotators_agree_as_their_authors_say(pandalm: list[list[MeasuredRanking]]) -> None:
     """Two of PandaLM's three annotators agree on 93 % of the pairs that both ranked apart."""
-    found: Agreement = measure(pandalm)
+    found: LabellerAgreement = measure(pandalm)
     assert (found.rankings, found.labellers, found.prompts, found.shared_prompts) == (
         219, 3, 73, 73
     )  # fmt: skip

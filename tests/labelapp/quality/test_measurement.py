@@ -24,7 +24,7 @@ from labelapp.quality import measurement, tasks
 from labelapp.quality.coefficients import measure
 from labelapp.quality.measurement import last_measurement
 from labelapp.quality.rankings import rankings_by_prompt
-from labelapp.quality.results import Agreement
+from labelapp.quality.results import LabellerAgreement
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.jobs.test_queues import run_worker
 from tests.labelapp.labelling.acting import skip, submit
@@ -123,7 +123,7 @@ def test_a_ranking_made_here_comes_with_its_time_and_how_it_was_shown(
 
 def test_what_is_measured_survives_the_way_through_json(ranked_twice: Project) -> None:
     found = measure(rankings_by_prompt(ranked_twice))
-    assert Agreement.from_json(found.to_json()) == found
+    assert LabellerAgreement.from_json(found.to_json()) == found
 
 
 def test_the_command_says_each_figure_in_a_line(
