@@ -59,6 +59,7 @@ SAVED = [
     for name in (
         "embedder.py",
         "features.py",
+        "pooled.py",
         "rewardmodel.py",
         "rnn.py",
         "textfeatures.py",

@@ -1,0 +1,4 @@
+"""The commands of manage.py.
+
+They may import every room.
+"""

@@ -1,3 +1,8 @@
+"""The tables of the database.
+
+They may import settings, signin, formats, and of training what the web may import.
+"""
+
 from labelapp.models.assignments import Assignment, SkipReason
 from labelapp.models.files import Export, FileTransfer, Upload
 from labelapp.models.grids import Grid

@@ -13,7 +13,7 @@ from labelapp.rendering.letters import letter
 from labelapp.templatetags.figures import percent, points, signed
 from training.runs.caveats import FEWEST_PROMPTS, Caveat, caveats, is_measured
 
-CHANCE_LOSS = math.log(2)  # -log sigmoid(0), the loss of guessing without ties as outcomes
+CHANCE_LOSS = math.log(2)  # -log sigmoid(0), the chance level of the loss without ties as outcomes
 BASELINES = {
     "longer_wins": gettext_lazy("always preferring the longer response"),
     "word_counts": gettext_lazy("counting words"),

@@ -113,17 +113,12 @@ def test_a_chart_follows_the_appearance_and_the_width(
     open_curves(page, live_server.url, running(manager))
     light = inks(page)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(100)
-    dark = inks(page)
-    assert light.isdisjoint(dark)
+    wait_until(lambda: light.isdisjoint(inks(page)))
     page.evaluate("document.documentElement.dataset.theme = 'light'")
-    page.wait_for_timeout(100)
-    assert inks(page) & light
+    wait_until(lambda: inks(page) & light)
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_timeout(100)
-    canvas = page.locator("#plot-loss canvas").bounding_box()
-    assert canvas is not None
-    assert 200 < canvas["width"] < 390
+    canvas = page.locator("#plot-loss canvas")
+    wait_until(lambda: 200 < (canvas.bounding_box() or {"width": 0})["width"] < 390)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -1,4 +1,7 @@
-"""The settings of a training run. The web imports this package."""
+"""The settings of a training run. The web imports this package.
+
+It may import what is below it: rankings, errors, child_process and plural.
+"""
 
 from training.config.commandline import add_arguments, from_arguments
 from training.config.defaults import BACKBONE_DEFAULTS, OLD_NAMES

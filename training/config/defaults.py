@@ -59,7 +59,7 @@ DECIDED_BY_MODEL = (
 )
 """Settings that stay None until training/backbones/defaults.py has read the pretrained model."""
 
-# Factors on the default learning rates above, which are AdamW's (docs/training.md has the trials).
+# Factors on the default learning rates above, which are AdamW's (docs/experiments.md, Optimisers).
 # Muon's updates are scaled to the size of AdamW's.
 OPTIMIZER_RATES: dict[str, float] = {
     "adam": 1,

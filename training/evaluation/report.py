@@ -66,7 +66,7 @@ def summary(metrics: Mapping[str, Any]) -> str:
         *([chosen(metrics["choice"])] if "choice" in metrics else []),
         (
             f"held out: accuracy {share(found, 'accuracy')}, loss {decimal(found['loss'], 3)}"
-            f" (guessing: {decimal(found['chance_loss'], 3)}),"
+            f" (chance level: {decimal(found['chance_loss'], 3)}),"
         ),
         f"  {counted(found['comparisons'], 'comparison')} of {counted(found['prompts'], 'prompt')}",
         f"  at near-equal length: {share(near, 'accuracy')}",
@@ -171,9 +171,9 @@ def _held_out(found: Mapping[str, Any], learned: Mapping[str, Any]) -> str:
         (
             "log loss",
             decimal(found["log_loss"], 3),
-            f"{decimal(found['chance_log_loss'], 3)} is guessing",
+            f"{decimal(found['chance_log_loss'], 3)} is the chance level",
         ),
-        ("loss", decimal(found["loss"], 3), f"{decimal(found['chance_loss'], 3)} is guessing"),
+        ("loss", decimal(found["loss"], 3), f"{decimal(found['chance_loss'], 3)} is the chance level"),
         (
             "accuracy where it learned",
             percent(learned["accuracy"]),

@@ -29,7 +29,7 @@ OTHER = "†"
 HEADINGS = (
     "held-out accuracy",
     "against the first",
-    "held-out loss (guessing)",
+    "held-out loss (chance level)",
     "train accuracy",
     "seconds",
     "tokens/s",

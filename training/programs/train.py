@@ -164,7 +164,7 @@ def load(
         state = checkpoints.restore()
         # Smaller than the setting if memory ran out, or larger if the setting was lowered since.
         state.tokens_per_batch = min(state.tokens_per_batch, config.tokens_per_batch)
-        reporter.say(f"going on after step {state.step}")
+        reporter.say(f"resumed after step {state.step}")
     log = MetricLog(folder, state.step, silent=not group.is_first)
     rankings = rankings_to_train_on(backbone, dataset.train, config)
     batches = Batches(rankings, config, merged=merges_rankings(folder))

@@ -1,1 +1,4 @@
-"""The list of a project's runs: sorted, filtered, named, pinned."""
+"""The list of a project's runs: sorted, filtered, named, pinned.
+
+It may import starting, comparison, the modules of runs, and what runs may import.
+"""

@@ -151,7 +151,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(cut_off: TrainingRun, manage
     assert (run.state, run.reason, run.finished_at) == (State.QUEUED, "", None)
     lifecycle.execute(run)
     assert (run.state, run.done) == (State.DONE, run.total)
-    assert "going on after step" in run_process.log_path(run).read_text()
+    assert "resumed after step" in run_process.log_path(run).read_text()
     lines = run_process.run_folder(run).metric_lines()
     assert [line["step"] for line in lines] == list(range(1, run.metrics["steps"] + 1))
 

@@ -146,7 +146,7 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_serves(
         (path / "state.json").unlink()
     before = steps_of(killed.checkpoints, "step")[-2]
     assert_same(finished(rankings_file, killed.path), uninterrupted)
-    assert f"going on after step {before}\n" in capsys.readouterr().err
+    assert f"resumed after step {before}\n" in capsys.readouterr().err
 
 
 def refusal(capsys, arguments):
@@ -181,7 +181,7 @@ def test_a_run_goes_on_with_as_few_tokens_at_a_time_as_it_is_asked_to(
         finished(rankings_file, killed.path, "--tokens-per-batch", "64")
     finally:
         hook.remove()
-    assert "going on" in capsys.readouterr().err
+    assert "resumed" in capsys.readouterr().err
     assert max(rows) < 200  # one ranking at a time
 
 
@@ -211,7 +211,7 @@ def test_a_run_of_a_version_that_learned_each_ranking_by_itself_goes_on_as_it_be
 def test_processes_that_a_launcher_starts_again_go_on(rankings_file, killed, capsys, monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     finished(rankings_file, killed.path, "--restart")
-    assert "going on after step" in capsys.readouterr().err
+    assert "resumed after step" in capsys.readouterr().err
 
 
 def test_an_unfinished_run_can_be_begun_anew(rankings_file, tmp_path, killed, capsys):
