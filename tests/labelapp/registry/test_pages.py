@@ -69,6 +69,37 @@ def test_reviewers_look_and_managers_change(
     assert sign_in(manager).get(URL + "9/").status_code == 404
 
 
+@pytest.mark.usefixtures("registered")
+def test_each_button_is_shown_to_those_whom_its_view_allows(
+    manager: Member, reviewer: Member, project: Project
+) -> None:
+    archive = re.compile(r'href="([^"]+model\.zip)"')
+
+    def shown(person: Member) -> tuple[set[str], list[str]]:
+        """The buttons of v2 on its page and in the list, and the archive if it is offered."""
+        page, versions = sign_in(person).get(URL + "2/"), sign_in(person).get(URL)
+        buttons = {"Promote…", "Evidence", "Withdraw"}
+        found = {name for name in buttons if f">{name}<" in page.content.decode()}
+        listed = {"Promote… v2", "Evidence v2", "Make challenger : v2"}
+        found |= {name for name in listed if name in words(versions)}
+        return found, archive.findall(page.content.decode())
+
+    buttons, archives = shown(reviewer)
+    assert buttons == {"Evidence", "Evidence v2"}
+    assert archives == []
+    project.reviewers_train = True
+    project.save()
+    buttons, [address] = shown(reviewer)
+    assert buttons == {"Evidence", "Evidence v2", "Make challenger : v2"}
+    assert sign_in(reviewer).get(address).status_code == 200
+    assert sign_in(reviewer).post(URL + "2/challenger/").status_code == 302
+    sign_in(reviewer).post(URL + "no-challenger/", {"seen": "2"})
+    assert sign_in(reviewer).post(URL + "2/withdraw/").status_code == 403
+    buttons, archives = shown(manager)
+    assert buttons == {"Promote…", "Promote… v2", "Make challenger : v2", "Withdraw"}
+    assert len(archives) == 1
+
+
 def test_the_page_says_what_to_do_first(manager: Member, add_run: AddRun) -> None:
     client = sign_in(manager)
     assert "Train a model first" in words(client.get(URL))
