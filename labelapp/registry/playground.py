@@ -8,7 +8,6 @@ from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import ModelVersion
 from labelapp.registry.service import Rewards
-from labelapp.templatetags.figures import percent
 
 CUT: Mapping[tuple[str, ...], str | Promise] = {
     ("prompt",): _("prompt cut"),
@@ -43,12 +42,20 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """How likely people prefer the response of the row to that of the column."""
+
+    win: float
+    tie: float | None  # None if the version did not learn ties
+
+
+@dataclass(frozen=True)
 class Matrix:
-    """The probability that people prefer the response of the row to that of the column."""
+    """The probabilities of all pairs by one version."""
 
     version: ModelVersion
     letters: list[str]
-    rows: list[tuple[str, list[str]]]
+    rows: list[tuple[str, list[Pair | None]]]  # None: the response itself, or no valid reward
     has_ties: bool
 
 
@@ -92,8 +99,15 @@ def matrix(answer: Rewards, letters: Sequence[str]) -> Matrix | None:
     """Return the probabilities of all pairs, or None for fewer than two valid rewards."""
     if sum(reward is not None for reward in answer.rewards) < 2:
         return None
+    ties: Sequence[Sequence[float | None]] = answer.ties or [[None] * len(letters)] * len(letters)
     rows = [
-        (name, ["" if share is None else percent(share, 0) for share in row])
-        for name, row in zip(letters, answer.probabilities, strict=True)
+        (
+            name,
+            [
+                None if win is None else Pair(win, tie)
+                for win, tie in zip(wins, row_of_ties, strict=True)
+            ],
+        )
+        for name, wins, row_of_ties in zip(letters, answer.probabilities, ties, strict=True)
     ]
     return Matrix(answer.version, list(letters), rows, bool(answer.ties))

@@ -19,6 +19,7 @@ from tests.conftest import AddPrompt, AddRanking
 from tests.labelapp.runs.conftest import AddScored, scored
 from training.child_process import for_child
 from training.config import TrainConfig
+from training.rankings import Ties
 
 __all__ = ["scored"]
 
@@ -68,15 +69,16 @@ def runs(
     labeller: Member,
     forked: None,
 ) -> list[TrainingRun]:
-    """Two runs with models that differ."""
+    """Two runs with models that differ; the second one learns ties."""
     for number in range(6):
         prompt = add_prompt(f"Question {number}?", ["Yes, it is so.", "No.", "Perhaps.", "Ask."])
         add_ranking(prompt, labeller, [1, 2, 3, 4] if number % 2 else [2, 1, 4, 3])
     found = []
-    for seed in (1, 2):
+    ties: tuple[Ties, Ties] = ("drop", "davidson")
+    for seed, its_ties in enumerate(ties, 1):
         config = TrainConfig(
             backbone="transformer", layers=1, width=16, heads=2, vocabulary=300, epochs=1,
-            device="cpu", seed=seed,
+            device="cpu", seed=seed, ties=its_ties,
         )  # fmt: skip
         run = lifecycle.start(project=project, config=config)
         lifecycle.execute(run)

@@ -68,6 +68,17 @@ def check_playground(
         for reward in stored(run, prompt):
             assert f"{reward:+.2f}".replace("-", "\u2212") in content
     assert len(re.findall("How likely people prefer", content)) == 2
+    check_ties(server, prompt, content)
+
+
+def check_ties(server: Server, prompt: Prompt, page: str) -> None:
+    """The version that learned ties has the probability of one beside each pair."""
+    answers = [server.score(prompt, f"/projects/kitchen/versions/{number}") for number in (1, 2)]
+    assert "ties" not in answers[0]
+    ties = [tie for row in answers[1]["ties"] for tie in row if tie is not None]
+    shown = re.findall(r"tie ([\d.]+)\u202f%", page)
+    assert shown == [f"{100 * tie:.0f}" for tie in ties]
+    assert page.count("find both equally good") == 1
 
 
 def check_a_model_that_cannot_be_loaded(
