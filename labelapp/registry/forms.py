@@ -11,7 +11,9 @@ from labelapp.rendering.letters import letter
 
 FEWEST_SHOWN = 4
 """Fields for responses that are shown empty."""
-
+MOST_TURNS = 20
+"""Messages that can be typed before the prompt."""
+ROLES = [("user", _("User")), ("assistant", _("Assistant")), ("system", _("System"))]
 
 MOST_CHARACTERS = 1_000_000
 
@@ -76,7 +78,7 @@ class VersionField(forms.ModelChoiceField):
 
 
 class PlaygroundForm(forms.Form):
-    """A prompt, responses, and the versions that score them."""
+    """A prompt, perhaps after other messages, responses, and the versions that score them."""
 
     prompt = forms.CharField(
         label=_("Prompt"),
@@ -86,9 +88,15 @@ class PlaygroundForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, versions: Any, responses: int, has_messages: bool, **kwargs: Any
+        self,
+        *args: Any,
+        versions: Any,
+        responses: int,
+        has_messages: bool,
+        turns: int = 0,
+        **kwargs: Any,
     ) -> None:
-        """Take the versions to choose from, and the number of responses to begin with."""
+        """Take the versions to choose from, and the numbers of responses and of earlier turns."""
         super().__init__(*args, **kwargs)
         self.fields["version"] = VersionField(versions, label=_("Version"), empty_label=None)
         self.fields["other"] = VersionField(
@@ -96,6 +104,8 @@ class PlaygroundForm(forms.Form):
         )
         if has_messages:
             del self.fields["prompt"]
+        else:
+            self.add_turns(min(MOST_TURNS, turns))
         for number in range(min(MAX_RESPONSES, max(FEWEST_SHOWN, responses))):
             self.fields[f"response_{number}"] = forms.CharField(
                 required=False,
@@ -104,6 +114,39 @@ class PlaygroundForm(forms.Form):
                 label=gettext("Response %(letter)s") % {"letter": letter(number)},
                 widget=forms.Textarea(attrs={"rows": 4}),
             )
+
+    def add_turns(self, turns: int) -> None:
+        """Add the fields of the messages before the prompt."""
+        for number in range(turns):
+            words = {"number": number + 1}
+            self.fields[f"role_{number}"] = forms.ChoiceField(
+                choices=ROLES,
+                initial=ROLES[number % 2][0],
+                label=gettext("Role of message %(number)s") % words,
+            )
+            self.fields[f"turn_{number}"] = forms.CharField(
+                required=False,
+                strip=False,
+                max_length=MOST_CHARACTERS,
+                label=gettext("Message %(number)s") % words,
+                widget=forms.Textarea(attrs={"rows": 2}),
+            )
+
+    @property
+    def turn_fields(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
+        """Return the role and the text of each message before the prompt."""
+        numbers = range(sum(name.startswith("turn_") for name in self.fields))
+        return [(self[f"role_{number}"], self[f"turn_{number}"]) for number in numbers]
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """Return the typed conversation without empty messages, once the form is valid."""
+        turns = [
+            (self.cleaned_data[role.name], as_sent(self.cleaned_data[text.name]))
+            for role, text in self.turn_fields
+        ]
+        said = [*turns, ("user", as_sent(self.cleaned_data["prompt"]))]
+        return [{"role": role, "content": text} for role, text in said if text.strip()]
 
     @property
     def response_fields(self) -> list[forms.BoundField]:

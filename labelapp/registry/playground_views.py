@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from labelapp.models import MAX_RESPONSES, Alias, Member, ModelVersion, Prompt
 from labelapp.registry import playground, service, versions
-from labelapp.registry.forms import PlaygroundForm, as_sent
+from labelapp.registry.forms import MOST_TURNS, PlaygroundForm
 from labelapp.rendering.texts import render_prompt
 from labelapp.web.access import REVIEWERS, member_view
 from labelapp.web.query import key_of
@@ -21,13 +21,14 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     registered = ModelVersion.objects.filter(project=member.project).registered()
     prompt = stored_prompt(request, member)
     texts = stored_responses(prompt) if prompt else []
-    is_adding = "add" in request.POST  # one more field, and nothing is scored yet
+    adding = request.POST.get("add", "")  # one more field, and nothing is scored yet
     form = PlaygroundForm(
-        None if is_adding else request.POST or None,
+        None if adding else request.POST or None,
         versions=registered.select_related("project"),
-        responses=len(texts) or given(request) + is_adding,
+        responses=len(texts) or given(request, "response_") + (adding == "response"),
+        turns=given(request, "turn_") + (adding == "turn"),
         has_messages=prompt is not None,
-        initial=request.POST.dict() if is_adding else initial(member, texts),
+        initial=request.POST.dict() if adding else initial(member, texts),
     )
     context: dict[str, Any] = {
         "prompt": prompt,
@@ -35,10 +36,10 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "form": form,
         "has_versions": registered.exists(),
         "can_add": len(form.response_fields) < MAX_RESPONSES,
+        "can_add_turn": len(form.turn_fields) < MOST_TURNS,
     }
     if form.is_valid():
-        typed = as_sent(form.cleaned_data.get("prompt", ""))
-        context |= scored(form, prompt.messages if prompt else [user_message(typed)])
+        context |= scored(form, prompt.messages if prompt else form.messages)
     is_refused = bool(form.errors or context.get("problem"))
     return render(request, "registry/playground.html", context, status=422 if is_refused else 200)
 
@@ -82,10 +83,6 @@ def stored_responses(prompt: Prompt) -> list[str]:
     return list(prompt.responses.order_by("pk").values_list("text", flat=True)[:MAX_RESPONSES])
 
 
-def given(request: HttpRequest) -> int:
-    """Return the number of fields for responses that the page had."""
-    return sum(name.startswith("response_") for name in request.POST)
-
-
-def user_message(text: str) -> dict[str, str]:
-    return {"role": "user", "content": text}
+def given(request: HttpRequest, name: str) -> int:
+    """Return the number of fields of a kind that the page had."""
+    return sum(field.startswith(name) for field in request.POST)

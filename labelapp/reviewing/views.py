@@ -176,6 +176,7 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         "run": run,
         "prompt": prompt,
         "returned": just_returned(member, request.GET.get("returned", "")),
+        "has_versions": member.project.model_versions.registered().exists(),
     }
     if run is not None:
         chosen = filter_form(request, member, run).chosen()

@@ -204,6 +204,7 @@ def detail_response(
         "tag_names": tag_names(member.project) if member.manages else [],
         **action_context(member),
         "reviewed": PromptAgreement.objects.filter(prompt=prompt).exists(),
+        "has_versions": member.project.model_versions.registered().exists(),
         "now": timezone.now(),
     }
     status = 422 if extra.get("problems") else 200

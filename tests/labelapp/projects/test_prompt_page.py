@@ -116,7 +116,7 @@ def test_a_prompts_page_makes_the_same_queries_whatever_happened_to_it(
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         assert client.get(f"{URL}{prompt.pk}/").status_code == 200
-    assert len(queries) == 13
+    assert len(queries) == 14
 
 
 # The overview

@@ -319,7 +319,7 @@ def test_another_response_keeps_what_was_typed(manager: Member, add_run: AddRun)
     first, second = versions.register(add_run()), versions.register(add_run())
     client = sign_in(manager)
     typed = {f"response_{number}": f"Text <{number}>" for number in range(4)}
-    data = typed | {"prompt": "Why?", "version": first.pk, "other": second.pk, "add": "1"}
+    data = typed | {"prompt": "Why?", "version": first.pk, "other": second.pk, "add": "response"}
     answer = client.post(URL + "playground/", data)
     page = answer.content.decode()
     assert answer.status_code == 200
@@ -363,9 +363,58 @@ def test_a_version_whose_files_are_gone_becomes_nothing(
 
 
 def test_typed_texts_reach_the_service_as_they_were_written(project: Project) -> None:
-    data = {"version": "", "prompt": "Why?", "response_0": "one\r\ntwo", "response_2": "three"}
+    data = {"version": "", "prompt": "Why?\r\n", "response_0": "one\r\ntwo", "response_2": "three"}
+    turns = {
+        "role_0": "system", "turn_0": "Be\r\nbrief.",
+        "role_1": "user", "turn_1": " ",
+        "role_2": "assistant", "turn_2": "Ask me.",
+    }  # fmt: skip
     form = PlaygroundForm(
-        data, versions=ModelVersion.objects.all(), responses=0, has_messages=False
+        data | turns, versions=ModelVersion.objects.all(), responses=0, turns=3, has_messages=False
     )
     form.full_clean()
     assert form.responses == {"A": "one\ntwo", "C": "three"}
+    assert form.messages == [
+        {"role": "system", "content": "Be\nbrief."},
+        {"role": "assistant", "content": "Ask me."},
+        {"role": "user", "content": "Why?\n"},
+    ]
+
+
+def test_messages_before_the_prompt_are_added_one_by_one(manager: Member, add_run: AddRun) -> None:
+    version = versions.register(add_run())
+    client = sign_in(manager)
+    typed = {"prompt": "And <now>?", "response_0": "So.", "version": version.pk}
+    page = client.post(URL + "playground/", typed | {"add": "turn"}).content.decode()
+    assert re.findall(r'name="(?:role|turn)_\d+"', page) == ['name="role_0"', 'name="turn_0"']
+    assert '<option value="user" selected>' in page
+    assert ">\nAnd &lt;now&gt;?</textarea>" in page
+    data = typed | {"role_0": "system", "turn_0": "Be <brief>.", "add": "turn"}
+    page = client.post(URL + "playground/", data).content.decode()
+    assert '<option value="system" selected>' in page
+    assert ">\nBe &lt;brief&gt;.</textarea>" in page
+    assert 'name="turn_1"' in page
+    assert '<option value="assistant" selected>' in page
+    many = {f"turn_{number}": "Text" for number in range(40)}
+    page = client.post(URL + "playground/", data | many).content.decode()
+    assert len(re.findall(r'name="turn_\d+"', page)) == 20
+    assert "Add a message before the prompt" not in page
+    refused = client.post(URL + "playground/", typed | {"role_0": "root", "turn_0": "Be brief."})
+    assert refused.status_code == 422
+    assert "Select a valid choice" in words(refused)
+
+
+def test_the_pages_of_a_prompt_lead_to_the_playground_once_there_is_a_version(
+    reviewer: Member, add_run: AddRun, add_prompt: Any
+) -> None:
+    prompt = add_prompt()
+    run = add_run({prompt: [4.0, 3.0, 2.0, 1.0]})
+    client = sign_in(reviewer)
+    pages = [f"/projects/kitchen/{room}/{prompt.pk}/" for room in ("prompts", "reviewing")]
+    address = f"{URL}playground/?prompt={prompt.pk}"
+    for page in pages:
+        assert "Try in the playground" not in client.get(page).content.decode(), page
+    versions.register(run)
+    for page in pages:
+        assert f'href="{address}"' in client.get(page).content.decode(), page
+    assert client.get(address).status_code == 200

@@ -152,5 +152,5 @@ def test_the_page_makes_the_same_queries_whatever_it_holds(
         add_ranking(prompt, member, range(1, responses + 1))
     score_in_order(run, tmp_path, prompt, *(float(n) for n in range(responses)))
     browser = sign_in(manager)
-    with django_assert_num_queries(20):
+    with django_assert_num_queries(21):
         browser.get(f"{URL}{prompt.pk}/")
