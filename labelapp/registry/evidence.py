@@ -1,6 +1,6 @@
 """The evidence for a promotion: two models on the same held-out prompts, in all and by slice."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -86,6 +86,8 @@ class Evidence:
     whole: Slice | None  # None where there is no such prompt
     slices: list[Slice] = field(default_factory=list)
     all_prompts: int = 0  # of which MOST_PROMPTS at most are compared
+    gained: int = 0  # comparisons that the candidate alone orders as the labeller did
+    lost: int = 0  # those that the champion alone does
 
     @property
     def kinds(self) -> list[tuple[str, list[Slice]]]:
@@ -116,7 +118,16 @@ def compare(champion: TrainingRun, candidate: TrainingRun) -> Evidence:
     if not judged:
         return Evidence(champion, candidate, None)
     whole, *slices = slices_of(judged)
-    return Evidence(champion, candidate, whole, slices, prompts.count())
+    flips = Counter((one.champion, one.candidate) for one in judged)
+    return Evidence(
+        champion,
+        candidate,
+        whole,
+        slices,
+        prompts.count(),
+        gained=flips[0.0, 1.0],
+        lost=flips[1.0, 0.0],
+    )
 
 
 def prompts_of_both(champion: TrainingRun, candidate: TrainingRun) -> QuerySet[Prompt, int]:

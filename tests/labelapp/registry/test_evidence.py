@@ -1,17 +1,20 @@
 """The evidence for a promotion, against a count by hand, and the gates."""
 
+import html
 import random
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from itertools import permutations
 from typing import Any
 
 import pytest
 
-from labelapp.models import Member, Project, PromotionGates, Prompt
+from labelapp.models import Alias, Member, Project, PromotionGates, Prompt
 from labelapp.models.people import ALTOGETHER
-from labelapp.registry import gates
+from labelapp.registry import gates, versions
 from labelapp.registry.evidence import Evidence, evidence
 from labelapp.runs.paired_bootstrap import as_student, gains, paired_gains
+from tests.conftest import sign_in
 from tests.labelapp.registry.conftest import HELD_OUT, AddRun
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +89,31 @@ def test_both_models_are_judged_on_what_neither_learned_from(
     assert {heading for heading, _ in found.kinds} == {
         "Length of the better response", "Source", "Labeller",
     }  # fmt: skip  # all rankings have four responses, so that is no slice
+
+
+def test_what_only_one_of_the_models_orders_rightly_is_counted(
+    prompts: list[Prompt], add_run: AddRun, manager: Member
+) -> None:
+    first, second = rewards(prompts, 1), rewards(prompts, 2)
+    champion, candidate = add_run(first), add_run(second)
+    found = evidence(champion, candidate)
+    keys = zip(by_hand(prompts, first)["", "all"], by_hand(prompts, second)["", "all"], strict=True)
+    flips = Counter(keys)
+    assert (found.gained, found.lost) == (flips[0.0, 1.0], flips[1.0, 0.0])
+    assert found.gained != found.lost
+    back = evidence(candidate, champion)
+    assert (back.gained, back.lost) == (found.lost, found.gained)
+
+    one, two = versions.register(champion), versions.register(candidate)
+    versions.move(Alias.CHAMPION, one, project=one.project, seen=None, reason="The first.")
+    client = sign_in(manager)
+    page = client.get(f"/projects/kitchen/models/{two.number}/promote/").content.decode()
+    for kind, number in (("gained", found.gained), ("lost", found.lost)):
+        [(address, shown)] = re.findall(rf'<a href="([^"]+kind={kind}#flips)">([^<]+)</a>', page)
+        assert shown == f"{number} comparisons"
+        listed = client.get(html.unescape(address)).content.decode()
+        assert f'kind={kind}#flips" aria-current="true"' in listed
+        assert "There is no such pair." not in listed
 
 
 def test_prompts_without_a_score_of_both_are_left_out(
