@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,7 @@ ranking = Table(
     Column("id", BigInteger, primary_key=True),
     Column("prompt_id", BigInteger),
     Column("member_id", BigInteger),
+    Column("version", Integer),
     Column("is_current", Boolean),
     Column("origin", String),
     Column("created_at", DateTime(timezone=True)),
@@ -107,6 +108,7 @@ class DatabaseSource:
         """Open the database. Raises UserError for a bad URL, a missing database or project."""
         self.name = slug
         self.rankings = rankings
+        self._ranking_versions: list[dict[str, Any]] = []
         self.engine = open_engine(database_url)
         with reading(self.engine) as connection:
             self.project_id = connection.scalar(select(project.c.id).where(project.c.slug == slug))
@@ -128,6 +130,8 @@ class DatabaseSource:
         `tick` is called after each with the number of prompts read.
         """
         with reading(self.engine) as connection:
+            rows = connection.execute(self._versions())
+            self._ranking_versions = [_described(row) for row in rows]
             responses = _by_prompt(self._rows(connection, self._responses()))
             placements = _by_prompt(self._rows(connection, self._placements()))
             for number, row in enumerate(self._rows(connection, self._prompts()), 1):
@@ -139,6 +143,10 @@ class DatabaseSource:
                     rankings=tuple(_rankings(placements(row.id))),
                 )
                 tick(number)
+
+    def ranking_versions(self) -> list[dict[str, Any]]:
+        """Return the numbers of the rankings read by their version, with the times of both ends."""
+        return self._ranking_versions
 
     def count_responses(self) -> int:
         """Return the number of responses in the project."""
@@ -166,21 +174,34 @@ class DatabaseSource:
         )
 
     def _placements(self) -> Select[Any]:
+        query = select(
+            ranking.c.prompt_id,
+            placement.c.ranking_id,
+            placement.c.response_id,
+            placement.c.rank,
+            member.c.name.label("labeller"),
+            (ranking.c.origin == "adjudicated").label("adjudicated"),
+        ).join(ranking, ranking.c.id == placement.c.ranking_id)
+        return self._counted(query).order_by(
+            ranking.c.prompt_id, placement.c.ranking_id, placement.c.response_id
+        )
+
+    def _versions(self) -> Select[Any]:
+        query = select(
+            ranking.c.version,
+            func.count().label("rankings"),
+            func.min(ranking.c.created_at).label("first"),
+            func.max(ranking.c.created_at).label("last"),
+        ).select_from(ranking)
+        return self._counted(query).group_by(ranking.c.version).order_by(ranking.c.version)
+
+    def _counted(self, query: Select[Any]) -> Select[Any]:
+        """Return a query of rankings, narrowed to those of the project that are read."""
         return (
-            select(
-                ranking.c.prompt_id,
-                placement.c.ranking_id,
-                placement.c.response_id,
-                placement.c.rank,
-                member.c.name.label("labeller"),
-                (ranking.c.origin == "adjudicated").label("adjudicated"),
-            )
-            .join(ranking, ranking.c.id == placement.c.ranking_id)
-            .join(member, member.c.id == ranking.c.member_id)
+            query.join(member, member.c.id == ranking.c.member_id)
             .join(prompt, prompt.c.id == ranking.c.prompt_id)
             .where(prompt.c.project_id == self.project_id, counting())
             .where(*conditions(self.rankings))
-            .order_by(ranking.c.prompt_id, placement.c.ranking_id, placement.c.response_id)
         )
 
     def _rows(self, connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
@@ -247,6 +268,19 @@ def _by_prompt(rows: Iterator[Row[Any]]) -> Callable[[int], list[Row[Any]]]:
         return found
 
     return rows_of
+
+
+def _described(row: Row[Any]) -> dict[str, Any]:
+    """Return a row of the versions as JSON has it. SQLite's times have no zone: they are in UTC."""
+    first, last = (
+        moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in (row.first, row.last)
+    )
+    return {
+        "version": row.version,
+        "rankings": row.rankings,
+        "first": first.astimezone(UTC).isoformat(),
+        "last": last.astimezone(UTC).isoformat(),
+    }
 
 
 def _rankings(placements: list[Row[Any]]) -> Iterator[Ranking]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from training.data.source import Prompt, Response, Tick, file_sha256, ignore
 from training.errors import UserError
@@ -26,6 +27,10 @@ class FileSource:
     def identity(self) -> str:
         """Return the SHA-256 of the contents."""
         return file_sha256(self.path)
+
+    def ranking_versions(self) -> list[dict[str, Any]]:
+        """Return nothing: the rankings of a file have no versions."""
+        return []
 
     def how_read(self) -> str:
         """Return how the file is read, by its first lines. Raises UserError if it cannot be."""

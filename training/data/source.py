@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from training.rankings import Identifier, Message, Ranking
 
@@ -53,6 +53,14 @@ class Source(Protocol):
         """Yield the prompts that have responses, with their rankings.
 
         `tick` is called after each with how much of the source's size is read.
+        """
+        ...
+
+    def ranking_versions(self) -> list[dict[str, Any]]:
+        """Return what is known of the versions of the rankings that `prompts` yielded.
+
+        Each is an object of version, rankings (their number), and first and last (when they were
+        given, ISO 8601).
         """
         ...
 

@@ -134,6 +134,7 @@ def manifest(
         "rankings_by_labeller": by_labeller,
         "rankings_by_nobody": by_nobody,
         "rankings_sha256": dataset.rankings_sha256,
+        "ranking_versions": source.ranking_versions(),
         "tokens_key": dataset.key,
         "layout": backbone.layout,
         "attention": backbone.attention,

@@ -1,9 +1,13 @@
 """Versions and the aliases that point to them."""
 
+import hashlib
 import io
+import shutil
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
 
 from labelapp.models import (
     Alias,
@@ -14,7 +18,7 @@ from labelapp.models import (
     State,
     User,
 )
-from labelapp.registry import versions
+from labelapp.registry import lineage, versions
 from labelapp.runs import lifecycle
 from labelapp.runs.process import run_folder
 from tests.labelapp.registry.conftest import AddRun
@@ -40,6 +44,38 @@ def test_a_run_gets_the_next_number_once(add_run: AddRun, project: Project, root
     third.project = other
     third.save()
     assert versions.register(third).number == 1
+
+
+def test_the_manifest_and_the_versions_of_the_rankings_are_kept(
+    add_run: AddRun, settings: Settings
+) -> None:
+    settings.TIME_ZONE = "UTC"
+    run = add_run()
+    day = "2026-03-0{}T12:00:00+00:00"
+    run.manifest["ranking_versions"] = [
+        {"version": 1, "rankings": 210, "first": day.format(1), "last": day.format(4)},
+        {"version": 2, "rankings": 7, "first": day.format(2), "last": day.format(5)},
+        {"version": 3, "rankings": 2, "first": day.format(3), "last": day.format(3)},
+    ]
+    run.save()
+    folder = run_folder(run)
+    folder.write_manifest(run.manifest)
+    sha256 = hashlib.sha256((folder.path / "manifest.json").read_bytes()).hexdigest()
+    version = versions.register(run)
+    assert version.lineage["manifest_sha256"] == sha256
+    versions.withdraw(version)
+    shutil.rmtree(folder.path)
+    version.refresh_from_db()
+    shown = {fact.label: fact.value for fact in lineage.facts(version.lineage)}
+    assert shown["SHA-256 of manifest.json"] == sha256
+    assert shown["Versions of the rankings"] == ("210 of version 1, 9 of later versions, up to 3")
+    assert shown["First ranking"].startswith("1 Mar 2026")
+    assert shown["Last ranking"].startswith("5 Mar 2026")
+
+
+@pytest.mark.parametrize("stored", [[], "?", [{"version": "1"}], [None], {"version": 1}])
+def test_versions_that_cannot_be_read_are_not_shown(stored: Any) -> None:
+    assert lineage.versions_read(stored) == []
 
 
 def test_only_the_model_of_a_finished_run_is_registered(add_run: AddRun) -> None:

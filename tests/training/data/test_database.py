@@ -117,6 +117,27 @@ def test_a_ranking_that_was_replaced_is_left_out(url, two_prompts, add_ranking, 
     assert [ranking.ranks for ranking in first.rankings] == [(4, 3, 2, 1), ranks]
 
 
+def test_the_versions_of_the_rankings_are_told(url, two_prompts, add_ranking, labeller, manager):
+    first, second = two_prompts
+    first.rankings.filter(member=labeller).update(is_current=False)
+    times = [datetime(2026, 3, day, 12, tzinfo=UTC) for day in (1, 2, 3)]
+    first.rankings.filter(member=manager).update(created_at=times[1])
+    add_ranking(first, labeller, [1, 2, 3, 4], version=2, created_at=times[2])
+    add_ranking(second, labeller, [1, 2, 3, 4], created_at=times[0])
+    source = DatabaseSource(url, "kitchen")
+    assert source.ranking_versions() == []  # nothing has been read yet
+    list(source.prompts())
+    day = "2026-03-0{}T12:00:00+00:00"
+    assert source.ranking_versions() == [
+        {"version": 1, "rankings": 2, "first": day.format(1), "last": day.format(2)},
+        {"version": 2, "rankings": 1, "first": day.format(3), "last": day.format(3)},
+    ]
+    of_manager = DatabaseSource(url, "kitchen", RankingFilter(labellers=("manager",)))
+    list(of_manager.prompts())
+    [only] = of_manager.ranking_versions()
+    assert (only["version"], only["rankings"]) == (1, 1)
+
+
 def test_an_adjudicated_ranking_comes_as_one(url, two_prompts, add_ranking, manager):
     add_ranking(two_prompts[0], manager, [1, 2, 3, 4], version=2, origin="adjudicated")
     first, _ = DatabaseSource(url, "kitchen").prompts()
