@@ -29,7 +29,7 @@ from labelapp.reviewing.review import ReviewedResponse, review
 from labelapp.reviewing.run_choice import run_choices
 from labelapp.reviewing.source_ratings import rating_table
 from labelapp.runs.caveats import few_prompts
-from labelapp.runs.one_run.run_plots import calibration_plot
+from labelapp.runs.one_run.run_plots import calibration_plots
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 from labelapp.web.query import key_of
 from training.runs.outcomes import OutcomeModel
@@ -133,7 +133,7 @@ def figures(request: HttpRequest, member: Member) -> HttpResponse:
     context: dict[str, Any] = {
         "run": run,
         "measurement": measurement,
-        "calibration": calibration_plot(run),
+        "calibrations": calibration_plots(run),
     }
     if review := measurement.review:
         context |= plots_of(review, run) | {

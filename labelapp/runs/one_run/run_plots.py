@@ -1,5 +1,6 @@
 """Plots of one run's figures: beside what the model must beat, by group, and calibration."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -34,27 +35,71 @@ def accuracy_beside(run: TrainingRun) -> Chart | None:
     return intervals_plot("plot-beside", _("Held-out accuracy, in %"), known)
 
 
+def calibration_plots(run: TrainingRun) -> list[Chart]:
+    """Return how often the model is right, by how confident it is, as its run measured it.
+
+    The second plot is what the run's temperature makes of the rewards, if it has one.
+    """
+    found = [calibration_plot(run)]
+    scaling = as_object(run.held_out.get("temperature"))
+    value = scaling.get("value")
+    if is_number(value) and value != 1:
+        found.append(calibrated_plot(as_object(scaling.get("calibration")), value))
+    return [plot for plot in found if plot is not None]
+
+
 def calibration_plot(run: TrainingRun) -> Chart | None:
-    """Return how often the model is right, by how confident it is, as its run measured it."""
+    """Return the calibration of the rewards as they are."""
     calibration = as_object(run.held_out.get("calibration"))
-    stored = calibration.get("bins")
-    bins = [as_object(one) for one in stored] if isinstance(stored, list) else []
-    known = [one for one in bins if is_filled(one)]
+    sentence = _(
+        "Expected calibration error %(error)s on held-out comparisons; on the dashed line,"
+        " confidence equals accuracy."
+    )
+    return reliability(
+        "plot-calibration",
+        _("Is it as sure as it should be?"),
+        calibration,
+        sentence % {"error": percent(calibration.get("ece"))},
+        [
+            _("The intervals treat comparisons as independent, and are a little too narrow."),
+            *(
+                [_("A temperature would not make its confidence more accurate.")]
+                if as_object(run.held_out.get("temperature")).get("value") == 1
+                else []
+            ),
+            *reward_intervals(run),
+        ],
+    )
+
+
+def calibrated_plot(calibration: dict[str, Any], temperature: float) -> Chart | None:
+    """Return the calibration with a temperature, on prompts that it was not learned from."""
+    sentence = _(
+        "Expected calibration error %(error)s once differences of rewards are divided by the"
+        " temperature, as the reward service and the review do. It is measured on held-out prompts"
+        " that the temperature was not learned from."
+    )
+    return reliability(
+        "plot-calibrated",
+        _("With its temperature of %(temperature)s") % {"temperature": f"{temperature:.2f}"},
+        calibration,
+        sentence % {"error": percent(calibration.get("ece"))},
+    )
+
+
+def reliability(
+    key: str, title: str, calibration: dict[str, Any], sentence: str, notes: Sequence[str] = ()
+) -> Chart | None:
+    """Return the plot of a calibration, or None where it has no comparisons."""
+    known = filled_bins(calibration)
     if not known:
         return None
     return Chart(
-        key="plot-calibration",
+        key=key,
         kind="dots",
-        title=_("Is it as sure as it should be?"),
-        sentence=_(
-            "Expected calibration error %(error)s on held-out comparisons; on the dashed line,"
-            " confidence equals accuracy."
-        )
-        % {"error": percent(calibration.get("ece"))},
-        notes=[
-            _("The intervals treat comparisons as independent, and are a little too narrow."),
-            *reward_intervals(run),
-        ],
+        title=title,
+        sentence=sentence,
+        notes=notes,
         x=Axis(_("confidence"), "%", decimals=1, low=50, high=100, step=10),
         y=Axis(_("right"), "%", decimals=1, low=0, high=100, step=25),
         series=[Series(_("right"), [calibration_point(one) for one in known])],
@@ -62,6 +107,13 @@ def calibration_plot(run: TrainingRun) -> Chart | None:
         rows=[calibration_row(one) for one in known],
         has_diagonal=True,
     )
+
+
+def filled_bins(calibration: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the bins of a calibration that have comparisons."""
+    stored = calibration.get("bins")
+    bins = [as_object(one) for one in stored] if isinstance(stored, list) else []
+    return [one for one in bins if is_filled(one)]
 
 
 def reward_intervals(run: TrainingRun) -> list[str]:

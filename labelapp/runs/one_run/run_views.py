@@ -104,7 +104,7 @@ def overview_context(run: TrainingRun) -> dict[str, Any]:
         "choice": choice.choice_context(run),
         "curves": run_curves.loss_of_run(run),
         "beside": run_plots.accuracy_beside(run),
-        "calibration": run_plots.calibration_plot(run),
+        "calibrations": run_plots.calibration_plots(run),
         "group": breakdowns.by_gap(run),
     }
 

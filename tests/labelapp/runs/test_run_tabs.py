@@ -150,3 +150,32 @@ def test_the_run_says_how_well_it_knows_differences_of_rewards(run: TrainingRun)
     assert plot.notes[1].startswith("Half of the differences between rewards are known to within")
     assert "±0.46 (95" in plot.notes[1]
     assert "larger than 1.23." in plot.notes[1]
+
+
+def test_the_calibration_is_shown_with_the_temperature_too(
+    run: TrainingRun, manager: Member
+) -> None:
+    bins = [
+        {"low": 0.5, "high": 0.55, "comparisons": 0},
+        {"low": 0.6, "high": 0.65, "comparisons": 9, "confidence": 0.63, "accuracy": 0.667},
+    ]
+    scaling = {"value": 1.742, "log_loss": 0.55, "calibration": {"ece": 0.008, "bins": bins}}
+    run.metrics["held_out"]["temperature"] = scaling
+    run.save()
+    plain, scaled = run_plots.calibration_plots(run)
+    assert [point.x for point in plain.series[0].points] == [52.0]
+    assert [point.x for point in scaled.series[0].points] == [63.0]
+    words = text_of(get(manager, run))
+    assert "Expected calibration error 1.7 % on held-out comparisons" in words
+    assert "With its temperature of 1.74 Expected calibration error 0.8 % once" in words
+
+
+@pytest.mark.parametrize(
+    "scaling", [{"value": 1.0, "calibration": {"ece": 0.017}}, "?", {}, {"value": 2.0}]
+)
+def test_a_temperature_that_changes_nothing_is_not_shown(run: TrainingRun, scaling: Any) -> None:
+    run.metrics["held_out"]["temperature"] = scaling
+    [plot] = run_plots.calibration_plots(run)
+    assert plot.key == "plot-calibration"
+    said = "A temperature would not make its confidence more accurate." in plot.notes
+    assert said == (scaling == {"value": 1.0, "calibration": {"ece": 0.017}})
