@@ -61,7 +61,7 @@ run: $(VENV)/installed
 test: $(VENV)/installed-dev chromium
 	$(VENV)/bin/pytest $(TOGETHER)
 	TEST_DATABASE=postgresql $(VENV)/bin/pytest $(TOGETHER) -m database \
-		tests/browser/test_second_machine.py tests/labelapp tests/training tests/test_*.py
+		tests/browser/test_second_machine.py tests/browser/test_models.py tests/labelapp tests/training tests/test_*.py
 
 # The browser tests use a Chromium that is there (or the one that CHROMIUM names), else install one.
 # Its headless shell opens no window, which halves the processor time of a test.

@@ -56,6 +56,7 @@ LONGEST = (
     "test_inserting",
     "test_takeover",
     "test_storm",
+    "test_models",
     "test_journey",
     "test_compare",
     "test_lifecycle",

@@ -1,24 +1,18 @@
 """The whole journey: import, rank by keyboard and by drag, train from the page, see the scores."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 from playwright.sync_api import Page, expect
 
-from labelapp.jobs import environment as runs
 from labelapp.models import Assignment, Member, Project, Ranking, Score, TrainingRun
 from tests.browser.conftest import from_menu
 from tests.browser.ranking_page import RankingPage
+from tests.browser.training import EXAMPLE, start_worker
 from tests.conftest import PASSWORD
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLE = ROOT / "examples" / "pandalm.jsonl.gz"
 TRAINING_SECONDS = 600  # a bound for the slowest machine, not a measure
 
 
@@ -27,26 +21,6 @@ def sign_in(page: Page, url: str, name: str) -> None:
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-
-
-def start_worker(data_dir: Path) -> "subprocess.Popen[bytes]":
-    """The task worker, a process of its own on this test's database, until the queue is empty."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "DATA_DIR": str(data_dir),
-        "DATABASE_URL": runs.database_url(connection.settings_dict),
-    }
-    worker = [
-        sys.executable,
-        "manage.py",
-        "db_worker",
-        "--queue-name",
-        "*",
-        "--batch",
-        "--verbosity",
-        "0",
-    ]
-    return subprocess.Popen(worker, cwd=ROOT, env=environment)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -99,7 +73,7 @@ def test_from_an_imported_file_to_scores_beside_the_human_ranks(
     expect(page.get_by_text("queued").first).to_be_visible()
 
     # The worker takes the run up; the page follows it to the end by itself.
-    worker = start_worker(tmp_path)
+    worker = start_worker(tmp_path, "*", "--batch")
     review = page.get_by_role("link", name="Review the scores")
     expect(review).to_be_visible(timeout=TRAINING_SECONDS * 1000)
     assert worker.wait(TRAINING_SECONDS) == 0

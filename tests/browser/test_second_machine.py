@@ -7,26 +7,24 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
-from labelapp.jobs import environment, jobs
-from labelapp.models import Member, Origin, Project, Ranking, State, TrainingRun
+from labelapp.jobs import jobs
+from labelapp.models import Member, Origin, Project, Ranking, TrainingRun
 from labelapp.runs import process
 from tests.browser.conftest import As
 from tests.browser.ranking_page import RankingPage
+from tests.browser.training import EXAMPLE, PATIENT, await_end, start_worker, train
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLE = ROOT / "examples" / "pandalm.jsonl.gz"
-PATIENT = 600_000.0  # milliseconds: a bound for the slowest machine, not a measure
+AT_ONCE = ("--no-reload", "--no-startup-delay", "--interval", "0.2")
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -34,18 +32,6 @@ pytestmark = [
         connection.vendor != "postgresql", reason="two machines cannot share a SQLite file"
     ),
 ]
-
-
-def start_worker(queue: str, data_dir: Path, runs_dir: Path) -> "subprocess.Popen[bytes]":
-    env = {
-        "PATH": os.environ["PATH"],
-        "DATA_DIR": str(data_dir),
-        "RUNS_DIR": str(runs_dir),
-        "DATABASE_URL": environment.database_url(connection.settings_dict),
-    }
-    worker = [sys.executable, "manage.py", "db_worker", "--queue-name", queue, "--verbosity", "0"]
-    worker += ["--no-reload", "--no-startup-delay", "--interval", "0.2"]
-    return subprocess.Popen(worker, cwd=ROOT, env=env)
 
 
 @pytest.fixture
@@ -62,29 +48,13 @@ def workers(
 ) -> Iterator[list["subprocess.Popen[bytes]"]]:
     """One worker beside the pages for imports, and one on another machine that trains."""
     found = [
-        start_worker("default", tmp_path, shared),
-        start_worker("training", tmp_path / "elsewhere", shared),
+        start_worker(tmp_path, "default", *AT_ONCE, runs_dir=shared),
+        start_worker(tmp_path / "elsewhere", "training", *AT_ONCE, runs_dir=shared),
     ]
     yield found
     for worker in found:
         worker.kill()
         worker.wait()
-
-
-def train(page: Page, url: str, **settings: str) -> TrainingRun:
-    """Start a run with these settings in the form, and return it."""
-    page.goto(f"{url}runs/new/")
-    for details in page.locator("#train details").all():
-        details.locator("summary").click()
-    for name, value in settings.items():
-        field = page.locator(f"#train [name={name}]")
-        if field.evaluate("field => field.tagName") == "SELECT":
-            field.select_option(value)
-        else:
-            field.fill(value)
-    page.get_by_role("button", name="Train", exact=True).click()
-    page.wait_for_url(re.compile(r"/runs/\d+/$"))
-    return TrainingRun.objects.latest("pk")
 
 
 def hold(run: TrainingRun, step: int) -> int:
@@ -110,13 +80,6 @@ def is_asked_to_end(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     waiting = re.search(r"^ShdPnd:\s*(\w+)$", status, re.MULTILINE)
     return waiting is not None and bool(int(waiting[1], 16) & (1 << (signal.SIGTERM - 1)))
-
-
-def await_end(page: Page, run: TrainingRun) -> None:
-    """Follow the page of a run until it is done."""
-    expect(page.get_by_role("link", name="Review the scores")).to_be_visible(timeout=PATIENT)
-    run.refresh_from_db()
-    assert (run.state, run.reason) == (State.DONE, "")
 
 
 def test_from_an_upload_to_a_second_training_on_another_machine(
@@ -175,7 +138,7 @@ def test_from_an_upload_to_a_second_training_on_another_machine(
     workers[1].wait()
     os.kill(pid, signal.SIGCONT)  # it ends with its worker
     expect(page.get_by_text(jobs.LOST)).to_be_visible(timeout=60_000)
-    workers[1] = start_worker("training", shared.parent / "third", shared)
+    workers[1] = start_worker(shared.parent / "third", "training", *AT_ONCE, runs_dir=shared)
     resume.click()
     await_end(page, first)
     assert first.metrics["steps"] == 60  # of 15 epochs
