@@ -4,15 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from labelapp.models import ModelVersion
 from labelapp.registry.service import Rewards
+from labelapp.runs.process import run_folder
+from labelapp.templatetags.figures import thousands
 
 CUT: Mapping[tuple[str, ...], str | Promise] = {
-    ("prompt",): _("prompt cut"),
-    ("response",): _("response cut"),
-    ("prompt", "response"): _("prompt and response cut"),
+    ("prompt",): gettext_lazy("prompt cut to its last %(prompt)s tokens"),
+    ("response",): gettext_lazy("response cut to its first %(response)s tokens"),
+    ("prompt", "response"): gettext_lazy(
+        "prompt cut to its last %(prompt)s tokens, response to its first %(response)s"
+    ),
 }
 """What is said of the parts that are longer than the model reads."""
 
@@ -27,7 +32,7 @@ class Cell:
     half_width: float | None  # of the 95 % interval of its distance from the mean
     place: int | None  # 1 is the highest reward
     problem: str
-    cut: str | Promise
+    cut: str
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,25 @@ def table(responses: Mapping[str, str], answers: Sequence[Rewards]) -> list[Row]
                 half_width=half_width(answer, number),
                 place=of_answer[number],
                 problem=answer.problems[number] or "",
-                cut=CUT.get(tuple(answer.cut[number]), ""),
+                cut=cut_in_words(answer.version, answer.cut[number]),
             )
             for answer, of_answer in zip(answers, places, strict=True)
         ]
         moved = len({cell.place for cell in cells}) > 1
         rows.append(Row(name, text, len(text.split()), cells, moved))
     return rows
+
+
+def cut_in_words(version: ModelVersion, parts: Sequence[str]) -> str:
+    """Return which parts were cut to how many tokens, or "" if none was."""
+    said = CUT.get(tuple(parts))
+    if said is None:
+        return ""
+    config = run_folder(version.run).read_config() if version.run else None
+    if config is None:
+        return _("cut to what the model reads")
+    limits = {"prompt": config.max_prompt_tokens, "response": config.max_response_tokens}
+    return said % {part: thousands(limit) for part, limit in limits.items()}
 
 
 def half_width(answer: Rewards, number: int) -> float | None:

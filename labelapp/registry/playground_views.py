@@ -24,7 +24,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     adding = request.POST.get("add", "")  # one more field, and nothing is scored yet
     form = PlaygroundForm(
         None if adding else request.POST or None,
-        versions=registered.select_related("project"),
+        versions=registered.select_related("project", "run"),
         responses=len(texts) or given(request, "response_") + (adding == "response"),
         turns=given(request, "turn_") + (adding == "turn"),
         has_messages=prompt is not None,

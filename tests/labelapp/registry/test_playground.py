@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 
 from labelapp.models import ModelVersion
-from labelapp.registry import playground
+from labelapp.registry import playground, versions
 from labelapp.registry.service import Rewards
+from labelapp.runs.process import run_folder
+from tests.labelapp.registry.conftest import AddRun
+from training.config import TrainConfig
 from training.runs.outcomes import OutcomeModel
 
 REWARDS = [1.0, 0.2, None]
@@ -66,3 +69,22 @@ def test_a_version_without_ties_has_wins_alone() -> None:
 
 def test_one_valid_reward_has_no_pairs() -> None:
     assert playground.matrix(replace(answer(None), rewards=[1.0, None, None]), "ABC") is None
+
+
+@pytest.mark.django_db
+def test_what_was_cut_is_told_with_the_tokens_that_were_read(add_run: AddRun) -> None:
+    run = add_run()
+    cut = [["prompt"], ["prompt", "response"], []]
+    found = replace(answer(None), version=versions.register(run), cut=cut)
+    texts = dict.fromkeys("ABC", "Text")
+
+    def said() -> list[str]:
+        return [row.cells[0].cut for row in playground.table(texts, [found])]
+
+    assert said() == ["cut to what the model reads", "cut to what the model reads", ""]
+    run_folder(run).write_config(TrainConfig(max_prompt_tokens=512, max_response_tokens=1024))
+    assert said() == [
+        "prompt cut to its last 512 tokens",
+        "prompt cut to its last 512 tokens, response to its first 1,024",
+        "",
+    ]
