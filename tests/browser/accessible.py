@@ -58,6 +58,10 @@ def sky(colour="blue"):  # why?
 And $x^2$."""
 
 BESIDE = {"accuracy": 0.6, "gain": 0.1, "gain_low": 0.05, "gain_high": 0.2}
+CALIBRATION = {
+    "ece": 0.1,
+    "bins": [{"low": 0.5, "high": 0.6, "comparisons": 6, "confidence": 0.5, "accuracy": 0.6}],
+}
 JUDGED = {
     "baselines": {"longer_wins": BESIDE | {"near_equal": BESIDE}, "word_counts": BESIDE},
     "near_equal": {"accuracy": 0.6, "accuracy_low": 0.5, "accuracy_high": 0.7, "comparisons": 4},
@@ -66,10 +70,8 @@ JUDGED = {
         {"labeller": "ann", "comparisons": 6, "accuracy": 0.6, "accuracy_low": 0.5,
          "accuracy_high": 0.7},
     ],
-    "calibration": {
-        "ece": 0.1,
-        "bins": [{"low": 0.5, "high": 0.6, "comparisons": 6, "confidence": 0.5, "accuracy": 0.6}],
-    },
+    "calibration": CALIBRATION,
+    "temperature": {"value": 2.0, "log_loss": 0.6, "calibration": CALIBRATION},
 }  # fmt: skip
 
 PEOPLE = {"agreement": 0.8, "agreement_low": 0.7, "agreement_high": 0.9}

@@ -125,6 +125,10 @@ def test_a_managers_pages(
     expect(page.locator("article .written")).to_have_count(4)
     faults.look("a prompt, as written")
     page.keyboard.press("w")
+    page.goto(f"{live_server.url}/projects/kitchen/models/playground/")
+    page.get_by_role("button", name="Add a message before the prompt").click()
+    expect(page.get_by_label("Message 1", exact=True)).to_be_visible()
+    faults.look("the playground with a conversation")
     page.goto(f"{live_server.url}/projects/kitchen/runs/{run.pk}/")
     for table in page.get_by_text("Show table").all():
         table.click()
