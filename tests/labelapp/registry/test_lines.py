@@ -158,8 +158,8 @@ def test_trainers_ask_the_service_as_its_page_says(
 
     asked_in = f"<|im_start|>user\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n"
     texts = [asked_in + text + "<|im_end|>" for text in TEXTS]
-    bodies = {"query": texts, "prompts": [asked_in] * 3, "labels": [""] * 3}
-    answer = server.post(path("OpenRLHF"), token="", **bodies).json()
+    batch = {"query": texts, "prompts": [asked_in] * 3, "labels": [""] * 3}
+    answer = server.post(path("OpenRLHF"), token="", **batch).json()
     assert answer["rewards"] == expected
     answer = server.post(path("LLaMA-Factory"), token="", model="model", messages=texts).json()
     assert answer["scores"] == expected
