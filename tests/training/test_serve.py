@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pandas as pd
 import pytest
 import uvicorn
@@ -133,17 +134,56 @@ def finish(connection: socket.socket, rest: bytes) -> bytes:
     return answer
 
 
-def test_a_policy_learns_from_the_service_in_trl(start, tmp_path):
+def documented(heading: str, server: Server) -> dict:
+    """Return the names that the code below a heading of the documentation defines."""
+    section = DOCUMENT.read_text().partition(f"### {heading}\n")[2].partition("\n### ")[0]
+    (code,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    names: dict = {}
+    exec(code.replace("http://127.0.0.1:8010", server.url), names)  # noqa: S102 - it is tested
+    return names
+
+
+def test_the_reward_function_for_verl(start, monkeypatch):
+    """It is called as verl 0.9.1 calls it.
+
+    The call is that of experimental/reward_loop/reward_manager/naive.py, with the settings of
+    `reward_kwargs` among the arguments (trainer/ppo/reward.py).
+    """
+    server = start(token="one")
+    monkeypatch.setenv("TOKEN", "one")
+    compute_score = documented("verl", server)["compute_score"]
+
+    def called(text, **reward_kwargs):
+        return compute_score(
+            data_source="podium",
+            solution_str=text,
+            ground_truth=None,
+            extra_info={
+                "messages": np.array([{"role": "user", "content": BODY["prompt"]}]),
+                "num_turns": 2,
+                "rollout_reward_scores": {},
+            },
+            **reward_kwargs,
+        )
+
+    expected = server.post(headers={"Authorization": "Bearer one"}).json()["rewards"]
+    assert [called(text) for text in BODY["responses"]] == pytest.approx(expected, abs=1e-4)
+    assert called(" ", invalid_reward=-10) == -10
+    with pytest.raises(ValueError, match="not a valid reward: the response is empty"):
+        called(" ")
+
+
+@pytest.mark.parametrize("is_chat", [True, False])
+def test_a_policy_learns_from_the_service_in_trl(start, tmp_path, is_chat):
     """A real GRPO step with the reward function of the documentation, on a tiny policy."""
     server = start()
-    names: dict = {}
-    (code,) = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
-    exec(code.replace("http://127.0.0.1:8010", server.url), names)  # noqa: S102 - it is tested
+    names = documented("TRL", server)
     tokenizer = AutoTokenizer.from_pretrained(save_pretrained_folder(tmp_path, "llama"))
     prepare_tokenizer(tokenizer)
     policy = AutoModelForCausalLM.from_pretrained(tmp_path)
     policy.resize_token_embeddings(len(tokenizer))
-    prompts = [[{"role": "user", "content": text}] for text in ("Why is it blue?", "Write.")]
+    texts = ("Why is it blue?", "Write.")
+    prompts = [[{"role": "user", "content": text}] if is_chat else text for text in texts]
     trainer = GRPOTrainer(
         model=policy,
         reward_funcs=names["podium_reward"],
@@ -162,7 +202,10 @@ def test_a_policy_learns_from_the_service_in_trl(start, tmp_path):
     for prompt, completion, reward in zip(
         rows["prompt"], rows["completion"], rows["podium_reward"], strict=True
     ):
-        body = {"messages": list(prompt), "responses": [completion[0]["content"]]}
+        if is_chat:
+            body = {"messages": list(prompt), "responses": [completion[0]["content"]]}
+        else:
+            body = {"prompt": prompt, "responses": [completion]}
         (expected,) = httpx.post(f"{server.url}/score", json=body, timeout=PATIENCE).json()[
             "rewards"
         ]

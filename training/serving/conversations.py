@@ -34,6 +34,7 @@ CONTROL = re.compile(
 """Control tokens of the families of models in use."""
 FILLERS = (
     *("<|begin_of_text|>", "<|end_of_text|>", "<|endoftext|>", "<|finetune_right_pad_id|>"),
+    *("<|eom_id|>", "<|eot|>", "<|END_OF_TURN_TOKEN|>"),
     *("<|pad|>", "<|eot_id|>", "<|im_end|>", "<|end|>", "<s>", "</s>", "<bos>", "<eos>", "<pad>"),
     *("<unk>", "[gMASK]", "<sop>", "<end_of_turn>", "[PAD]", "<｜begin▁of▁sentence｜>"),
     *("<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"),
@@ -60,6 +61,16 @@ class Template(NamedTuple):
     """A pattern for the end of a turn; empty if the next header ends it."""
     sign: str = ""
     """What a text in this template contains, where others have headers like these."""
+
+
+class Headed(NamedTuple):
+    """A template without control tokens, in which words stand before the question and answer."""
+
+    name: str
+    asks: str
+    answers: str
+    preamble: str
+    """The beginning of the system message that its policies were trained with."""
 
 
 TEMPLATES = (
@@ -91,6 +102,14 @@ PLAIN = (
     Template("Podium's plain", re.compile(r"(?:\A\s*|\n\n)(User|Assistant|System):\n")),
 )
 """Templates without control tokens. A text is in one of them if it begins with its header."""
+HEADED = (
+    Headed("Alpaca", "### Instruction:", "### Response:", "Below is an instruction"),
+    Headed("Vicuna", "USER:", "ASSISTANT:", "A chat between a "),
+    Headed("Human and Assistant", "### Human:", "### Assistant:", "A chat between a "),
+    Headed("User and Assistant", "User:", "Assistant:", "A conversation between "),
+)
+INPUT = "### Input:"
+"""The header of Alpaca's second part of a question, which no other template has."""
 SYSTEM = re.compile(r"\s*<<SYS>>\n?(.*?)\n?<</SYS>>\s*", re.DOTALL)
 
 
@@ -112,6 +131,8 @@ def read_prompt(text: str) -> list[Message]:
 
     A text without control tokens is one message of the user. Raises NotUnderstoodError.
     """
+    if is_headed(text):
+        return read_headed(text)
     if not CONTROL.search(text) and not any(plain.header.match(text) for plain in PLAIN):
         return [{"role": "user", "content": text}]
     messages = read_turns(text)
@@ -145,7 +166,7 @@ def begins_turn(prompt: str, rest: str) -> bool:
         if template.header.match(rest) and template.header.search(prompt):
             *_, last = template.header.split(prompt)
             return bool(without_beginning(without_end(last)).strip())
-    return False
+    return any(rest.startswith(one.answers) and is_headed(prompt + one.answers) for one in HEADED)
 
 
 def without_beginning(text: str) -> str:
@@ -154,7 +175,7 @@ def without_beginning(text: str) -> str:
     return text[leading.end() :] if leading else text
 
 
-def without_end(text: str) -> str:
+def without_end(text: str, fillers: Sequence[str] = FILLERS) -> str:
     """Return a text without the control tokens that end it.
 
     From the end, because a regular expression would try each place, which takes the square of the
@@ -165,7 +186,7 @@ def without_end(text: str) -> str:
         place = end
         while place and text[place - 1].isspace():
             place -= 1
-        filler = next((one for one in FILLERS if text.endswith(one, 0, place)), None)
+        filler = next((one for one in fillers if text.endswith(one, 0, place)), None)
         if filler is None:
             return text[:end]
         end = place - len(filler)
@@ -188,10 +209,53 @@ def read_turns(text: str) -> list[Message]:
     for plain in PLAIN:
         if plain.header.match(bare):
             return split_turns(plain, bare)
+    if headed_template(bare):
+        return read_headed(bare)
     raise NotUnderstoodError(
         "the text is in no chat template, so where the response begins is unknown;"
         " send messages, or a prompt and a response"
     )
+
+
+def headed_template(text: str) -> Headed | None:
+    """Return the template without control tokens that a text with a question and answer is in."""
+    text = text.lstrip()
+    if any(plain.header.match(text) for plain in PLAIN):
+        return None
+    for one in HEADED:
+        begins = text.startswith(one.asks) or (text.startswith(one.preamble) and one.asks in text)
+        if begins and one.answers in text:
+            return one
+    return None
+
+
+def is_headed(text: str) -> bool:
+    """Return True for a prompt that ends with the header of the answer in such a template."""
+    bare = without_beginning(text).rstrip()
+    return any(bare.endswith(one.answers) for one in HEADED) and headed_template(bare) is not None
+
+
+def read_headed(text: str) -> list[Message]:
+    """Return the messages of a text in a template of HEADED. Raises NotUnderstoodError."""
+    bare = without_beginning(text)
+    template = headed_template(bare)
+    if template is None:
+        raise NotUnderstoodError("the text is in no chat template")
+    before, _, rest = bare.partition(template.asks)
+    question, _, answer = rest.partition(template.answers)
+    if template.asks in rest or template.answers in answer or INPUT in question:
+        raise NotUnderstoodError(
+            f"the text is in the {template.name} template and has more than a question and an"
+            " answer; send messages instead"
+        )
+    if found := CONTROL.search(before + question):
+        raise NotUnderstoodError(f"the prompt contains the control token {found[0]}")
+    messages = [{"role": "user", "content": question.strip()}]
+    if before.strip():
+        messages.insert(0, {"role": "system", "content": before.strip()})
+    if answer.strip():
+        messages.append({"role": "assistant", "content": read_response(answer).strip()})
+    return messages
 
 
 def split_turns(template: Template, text: str) -> list[Message]:
@@ -209,15 +273,22 @@ def split_turns(template: Template, text: str) -> list[Message]:
         messages.append({"role": "system", "content": system.strip()})
     turns = list(zip(rest[::2], rest[1::2], strict=True))
     for place, (name, content) in enumerate(turns):
+        role = role_of(name)
         last = place == len(turns) - 1
-        messages.append(
-            {"role": role_of(name), "content": content_of(template, content, last=last)}
-        )
+        # The last turn ends where the policy was cut off; but what it was asked is whole.
+        if last and role != "assistant" and not ends_turn(template, content):
+            raise NotUnderstoodError(f"a turn of the {template.name} template does not end")
+        messages.append({"role": role, "content": content_of(template, content, last=last)})
     return messages
 
 
 def role_of(name: str) -> str:
     return ROLES.get(name.lower(), name.lower())
+
+
+def ends_turn(template: Template, content: str) -> bool:
+    """Return True if the control tokens at the end of a turn have its end among them."""
+    return bool(re.search(template.end, content[len(without_end(content)) :]))
 
 
 def content_of(template: Template, content: str, *, last: bool) -> str:

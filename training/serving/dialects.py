@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from training.serving.conversations import begins_turn
 from training.serving.items import Item, Scored
 from training.serving.request import (
     MESSAGES,
@@ -159,8 +158,7 @@ class OpenRlhfRequest(Request):
     def item(text: str, prompt: object) -> Item:
         if not isinstance(prompt, str) or not prompt or not text.startswith(prompt):
             return text_item(text)
-        rest = text.removeprefix(prompt)
-        return text_item(text) if begins_turn(prompt, rest) else pair_item(prompt, rest)
+        return pair_item(prompt, text.removeprefix(prompt))
 
     def answer(self, scored: Sequence[Scored], model: ServedModel) -> Any:
         rewards = rewards_of(scored)

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from training.rankings import Message
 from training.serving.conversations import NotUnderstoodError, role_of, text_of
+from training.serving.foreign import check_messages, read_asked
 from training.serving.items import Item, Scored
-from training.serving.request import Entries, Request
+from training.serving.request import Entries, Request, answer_item
 
 if TYPE_CHECKING:
     from training.serving.model import ServedModel
@@ -48,17 +49,21 @@ class NemoGymRequest(Request):
         given = self.responses_create_params
         try:
             if isinstance(given.input, str):
-                prompt = [{"role": "user", "content": given.input}]
+                prompt = read_asked(given.input)
             else:
                 prompt = [spoken(one) for one in given.input]
+                check_messages(prompt)
             if given.instructions:
-                prompt.insert(0, {"role": "system", "content": given.instructions})
+                instructions: Message = {"role": "system", "content": given.instructions}
+                check_messages([instructions])
+                prompt.insert(0, instructions)
             said = [spoken(one) for one in self.response.output if is_message(one)]
+            check_messages(said[:-1])
         except NotUnderstoodError as error:
             return [Item(problem=str(error))]
         if not said:
             return [Item(prompt, "")]
-        return [Item([*prompt, *said[:-1]], said[-1]["content"])]
+        return [answer_item([*prompt, *said[:-1]], said[-1]["content"])]
 
     def answer(self, scored: Sequence[Scored], model: ServedModel) -> Any:
         (one,) = scored

@@ -15,12 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from training.rankings import Message
 from training.serving.conversations import (
     NotUnderstoodError,
+    begins_turn,
     read_conversation,
     read_prompt,
     read_response,
     role_of,
     text_of,
 )
+from training.serving.foreign import check_messages, read_answer
 from training.serving.items import MOST, Item, Scored
 
 if TYPE_CHECKING:
@@ -73,15 +75,34 @@ class ChatMessage(BaseModel):
 Messages = Entries[ChatMessage]
 
 
-def conversation_item(messages: Iterable[ChatMessage]) -> Item:
-    """Return the item whose response is the last message."""
+def messages_of(given: Iterable[ChatMessage]) -> list[Message]:
+    """Return the messages of a prompt, none of which is in a chat template.
+
+    Raises NotUnderstoodError.
+    """
+    messages = [message.message() for message in given]
+    check_messages(messages)
+    return messages
+
+
+def answer_item(prompt: Sequence[Message], response: str) -> Item:
+    """Return the item of a response to a prompt, without the control tokens that end it."""
     try:
-        whole = [message.message() for message in messages]
+        return Item(prompt, read_answer(response))
     except NotUnderstoodError as error:
         return Item(problem=str(error))
-    if len(whole) < 2 or whole[-1]["role"] != "assistant":
+
+
+def conversation_item(given: Sequence[ChatMessage]) -> Item:
+    """Return the item whose response is the last message."""
+    try:
+        prompt = messages_of(given[:-1])
+        (last,) = [message.message() for message in given[-1:]]
+    except NotUnderstoodError as error:
+        return Item(problem=str(error))
+    if not prompt or last["role"] != "assistant":
         return Item(problem="the messages do not end with an answer of the assistant")
-    return Item(whole[:-1], whole[-1]["content"])
+    return answer_item(prompt, last["content"])
 
 
 def text_item(text: str) -> Item:
@@ -96,9 +117,11 @@ def text_item(text: str) -> Item:
 def pair_item(prompt: str | Messages, response: str) -> Item:
     """Return the item of a prompt, perhaps in a chat template, and what followed it."""
     try:
-        if isinstance(prompt, str):
-            return Item(read_prompt(prompt), read_response(response))
-        return Item([message.message() for message in prompt], read_response(response))
+        if not isinstance(prompt, str):
+            return Item(messages_of(prompt), read_response(response))
+        if begins_turn(prompt, response):
+            return text_item(prompt + response)
+        return Item(read_prompt(prompt), read_response(response))
     except NotUnderstoodError as error:
         return Item(problem=str(error))
 

@@ -9,8 +9,17 @@ from pydantic import Field, model_validator
 
 from training.runs.outcomes import Outcome
 from training.serving.conversations import NotUnderstoodError
+from training.serving.foreign import read_answer, read_asked
 from training.serving.items import Item, Scored
-from training.serving.request import MESSAGES, TEXTS, Entries, Messages, Request
+from training.serving.request import (
+    MESSAGES,
+    TEXTS,
+    Entries,
+    Messages,
+    Request,
+    answer_item,
+    messages_of,
+)
 
 if TYPE_CHECKING:
     from training.serving.model import ServedModel
@@ -41,12 +50,13 @@ class ScoreRequest(Request):
 
     def items(self, model: ServedModel) -> list[Item]:
         try:
-            prompt = [message.message() for message in self.messages or []]
+            if self.prompt is not None:
+                prompt = read_asked(self.prompt)
+            else:
+                prompt = messages_of(self.messages or [])
         except NotUnderstoodError as error:
             return [Item(problem=str(error)) for _ in self.responses]
-        if self.prompt is not None:
-            prompt = [{"role": "user", "content": self.prompt}]
-        return [Item(prompt, response) for response in self.responses]
+        return [answer_item(prompt, response) for response in self.responses]
 
     def answer(self, scored: Sequence[Scored], model: ServedModel) -> Any:
         rewards = [one.reward for one in scored]
@@ -61,7 +71,9 @@ class ScoreRequest(Request):
             **(
                 {
                     "length_partialled": [
-                        None if reward is None else model.without_length(reward, response)
+                        None
+                        if reward is None
+                        else model.without_length(reward, read_answer(response))
                         for reward, response in zip(rewards, self.responses, strict=True)
                     ]
                 }

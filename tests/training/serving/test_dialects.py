@@ -1,4 +1,7 @@
-"""Every dialect gives the model's rewards, or says that there is no valid one."""
+"""Every dialect gives the model's rewards, or says that there is no valid one.
+
+The bodies are those that the clients post; each test names the source that it was written from.
+"""
 
 import math
 
@@ -8,6 +11,7 @@ from tests.training.serving.asking import CHATML, END, near, post, refusal
 
 
 def test_vllm(client, one):
+    """The request and response of vllm 0.33.0, entrypoints/pooling/classify/protocol.py."""
     prompt, texts, rewards = one
     whole = [CHATML.format(prompt) + text + END for text in texts]
     for path in ("/classify", "/v1/classify"):
@@ -20,6 +24,17 @@ def test_vllm(client, one):
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": texts[0]}]
     found = post(client, "/classify", model="m", messages=messages)
     assert found["data"][0]["probs"] == near([rewards[0]])
+
+
+def test_verl(client, one):
+    """RewardLoopWorker of verl 0.9.1, experimental/reward_loop/reward_loop.py."""
+    prompt, texts, rewards = one
+    for text, reward in zip(texts, rewards, strict=True):
+        whole = CHATML.format(prompt) + text + END
+        found = post(client, "/classify", model="model", input=whole, use_activation=False)
+        assert found["data"][-1]["probs"][-1] == near(reward)
+        found = post(client, "/v1/embeddings", model="model", input=whole)
+        assert found["data"][-1]["embedding"][-1] == near(reward)
 
 
 def test_token_ids_are_those_of_the_model(client, model, one):
@@ -39,6 +54,7 @@ def test_token_ids_are_those_of_the_model(client, model, one):
 
 
 def test_sglang(client, one):
+    """The requests of sglang 0.5.23, srt/entrypoints/http_server.py and openai/protocol.py."""
     prompt, texts, rewards = one
     whole = [CHATML.format(prompt) + text for text in texts]
     found = client.post("/classify", json={"model": "m", "text": whole}).json()
@@ -51,6 +67,10 @@ def test_sglang(client, one):
 
 
 def test_openrlhf(client, model, one):
+    """The body of `_fetch_rewards_via_http` of openrlhf 0.11.2, utils/agent.py.
+
+    It has one text there, and was that of a whole batch up to 0.9.0 (utils/remote_rm_utils.py).
+    """
     prompt, texts, rewards = one
     for before in (CHATML.format(prompt), prompt):
         query = [before + text + "<|endoftext|>" for text in texts]
@@ -58,6 +78,11 @@ def test_openrlhf(client, model, one):
         found = post(client, "/get_reward", **body)
         assert found["rewards"] == found["scores"] == near(rewards)
         assert found["extra_logs"]["valid"] == [1.0] * len(texts)
+    for text, reward in zip(texts, rewards, strict=True):
+        before = CHATML.format(prompt)
+        body = {"query": [before + text + END], "prompts": [before], "labels": [None]}
+        found = post(client, "/get_reward", **body)
+        assert found["scores"] == found["rewards"] == near([reward])
     found = post(client, "/get_reward", query=[CHATML.format(prompt) + texts[0]], prompts=[])
     assert found["rewards"] == near([rewards[0]])
 
@@ -86,6 +111,7 @@ def test_openrlhf_with_a_prompt_that_ends_before_the_header_of_the_answer(
 
 
 def test_slime_gets_a_bare_number(client, one):
+    """The body of `remote_rm` of THUDM/slime at 624b824a, slime/rollout/rm_hub/__init__.py."""
     prompt, texts, rewards = one
     for asked in (prompt, CHATML.format(prompt), [{"role": "user", "content": prompt}]):
         body = {"prompt": asked, "response": texts[0] + END, "label": "4"}
@@ -93,6 +119,7 @@ def test_slime_gets_a_bare_number(client, one):
 
 
 def test_llama_factory(client, one):
+    """`get_rewards_from_server` of llamafactory 0.9.5, train/ppo/ppo_utils.py."""
     prompt, texts, rewards = one
     whole = [CHATML.format(prompt) + text + END for text in texts]
     assert post(client, "/llamafactory", model="model", messages=whole)["scores"] == near(rewards)
