@@ -23,5 +23,5 @@ def judgements(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
         "near_comparisons": near.astype(int),
     }
     sums = pd.DataFrame(columns).groupby(comparisons["prompt"], observed=True).sum().sort_index()
-    for name, row in sums.to_dict("index").items():
-        yield {"prompt": str(name), **row}
+    for line in sums.reset_index(names="prompt").to_dict("records"):
+        yield {str(name): value for name, value in line.items()}
