@@ -121,6 +121,14 @@ def measure_reviews() -> None:
         print(f"  measured the review of a run in {seconds:.0f} s", flush=True)
 
 
+def judgement(number: int, agreed: int) -> dict[str, Any]:
+    """Return what a run gets right on a held-out prompt."""
+    return {
+        "prompt": f"{number:04d}", "agreed": agreed, "comparisons": 10, "log_loss": 11 - agreed,
+        "near_agreed": agreed % 3, "near_comparisons": number % 3 and 3,
+    }  # fmt: skip
+
+
 def add_run(project: Any, number: int, grid: Any) -> Any:
     """Store a finished run with its folder."""
     from django.utils import timezone
@@ -142,7 +150,7 @@ def add_run(project: Any, number: int, grid: Any) -> Any:
     )
     folder = run_folder(run)
     folder.model.mkdir(parents=True)
-    folder.write_judgements((f"{n:04d}", (n * 31 + number) % 11, 10) for n in range(HELD_OUT))
+    folder.write_judgements(judgement(n, (n * 31 + number) % 11) for n in range(HELD_OUT))
     with open(folder.path / METRIC_LINES, "w", encoding="utf-8") as file:
         for step in range(1, STEPS + 1):
             values = {"step": step, "loss": 1 / step, "accuracy": 0.6, "learning_rate": 0.001}

@@ -1,4 +1,4 @@
-"""The difference in accuracy of two runs on the same held-out prompts, with its interval.
+"""The difference of a figure of two runs on the same held-out prompts, with its interval.
 
 Plain Python, because the processes that serve pages do not load numpy.
 """
@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from operator import itemgetter
 from random import Random
 from statistics import pstdev, quantiles
+from typing import Any
 
 from training.runs.caveats import FEWEST_PROMPTS
 from training.runs.folder import RunFolder
@@ -16,16 +17,16 @@ from training.runs.folder import RunFolder
 SAMPLES = 2000
 SEED = 0
 GROUPS = 1000  # prompts beyond this number are summed in groups, so that the time stays the same
-SLICE_GROUPS = 200  # the same, where many parts of the comparisons have an interval each
+SLICE_GROUPS = 200  # the same, where many figures have an interval each
 
 Column = tuple[float, ...]
 Judgements = Mapping[str, tuple[float, int]]
-"""Comparisons ordered as people did, and all comparisons, of each held-out prompt."""
+"""A sum over comparisons, such as of those ordered as people did, and their number, by prompt."""
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A difference in held-out accuracy, with its 95 % interval if it has one."""
+    """A difference in held-out accuracy or loss, with its 95 % interval if it has one."""
 
     value: float
     low: float | None = None
@@ -52,16 +53,27 @@ class Gain:
 
 
 def read_judgements(folder: RunFolder) -> Judgements:
-    """Return a run's judgements by the hash of the prompt; {} where there are none."""
+    """Return how often a run is right, by the hash of the prompt; {} where this is not known."""
+    return summed(folder.judgements(), "agreed", "comparisons")
+
+
+def summed(lines: Sequence[Mapping[str, Any]], total: str, comparisons: str) -> Judgements:
+    """Return a sum over comparisons and their number, by the hash of the prompt.
+
+    Prompts without such a comparison are left out, and those whose sum is not known: runs of
+    earlier versions have the comparisons ordered as people did alone.
+    """
     return {
-        str(line["prompt"]): (float(line["agreed"]), int(line["comparisons"]))
-        for line in folder.judgements()
-        if line.get("comparisons")
+        str(line["prompt"]): (float(line[total]), int(line[comparisons]))
+        for line in lines
+        if line.get(comparisons) and line.get(total) is not None
     }
 
 
-def gains(reference: Judgements, others: Sequence[Judgements]) -> list[Gain | None]:
-    """Return how much more accurate than `reference` each of the others is.
+def gains(
+    reference: Judgements, others: Sequence[Judgements], groups: int = GROUPS
+) -> list[Gain | None]:
+    """Return how much higher than in `reference` the mean over comparisons is in each other run.
 
     None where a run has no judgements, or they are of other comparisons than the reference's.
     """
@@ -76,7 +88,8 @@ def gains(reference: Judgements, others: Sequence[Judgements]) -> list[Gain | No
     ]
     comparisons = tuple(float(counts[prompt]) for prompt in prompts)
     columns = tuple(column for column in paired if column is not None)
-    found = iter(intervals(tuple(map(grouped, columns)), grouped(comparisons)))
+    small = tuple(grouped(column, groups) for column in columns)
+    found = iter(intervals(small, grouped(comparisons, groups)))
     total = sum(comparisons)
     return [
         None if column is None else Gain(sum(column) / total, *next(found)) for column in paired

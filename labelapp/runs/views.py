@@ -17,6 +17,7 @@ from labelapp.runs.comparison import (
     comparing,
     comparison_plots,
     comparison_table,
+    comparison_verdict,
     flips,
 )
 from labelapp.web.access import REVIEWERS, member_view, signed_in
@@ -36,7 +37,7 @@ def compare(request: HttpRequest, member: Member) -> HttpResponse:
     query = "&".join(f"run={run.pk}" for run in runs)
     context |= {
         "comparison": comparison,
-        "verdict": comparing.verdict(comparison),
+        "verdict": comparison_verdict.verdict(comparison),
         "plots": comparison_plots.plots(comparison),
         "sections": comparison_table.sections(comparison),
         "query": query,

@@ -71,7 +71,9 @@ def second_run(first: TrainingRun) -> TrainingRun:
         one.save()
         folder = process.run_folder(one)
         folder.path.mkdir(parents=True, exist_ok=True)
-        folder.write_judgements((f"{n}", 6 * accuracy, 6) for n in range(9))
+        folder.write_judgements(
+            {"prompt": f"{n}", "agreed": 6 * accuracy, "comparisons": 6} for n in range(9)
+        )
         for step in (10, 20, 30):
             folder.append_metric_line({"step": step, "loss": 6 / step, "accuracy": 0.6})
             folder.append_evaluation({"step": step, "log_loss": 0.7, "accuracy": accuracy})

@@ -71,7 +71,8 @@ def hparams_columns(folder):
 def finished(path, judgements, loss=0.5):
     folder = RunFolder(path)
     folder.path.mkdir()
-    folder.write_judgements(judgements)
+    names = ("prompt", "agreed", "comparisons")
+    folder.write_judgements(dict(zip(names, row, strict=True)) for row in judgements)
     held_out = {"accuracy": sum(a for _, a, _ in judgements) / len(judgements), "loss": loss}
     folder.append_metric_line({"tokens_per_second": 100.0})
     folder.write_metrics(

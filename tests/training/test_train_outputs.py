@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -11,6 +12,8 @@ from tensorboard.plugins.hparams.metadata import parse_session_start_info_plugin
 from tests.training.whole_runs import train
 from training.config import TrainConfig
 from training.evaluation.formatting import percent
+from training.runs.folder import RunFolder
+from training.runs.progress import MetricLog
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +190,42 @@ def test_the_reliability_diagram_goes_to_tensorboard(run):
     found.Reload()
     (image,) = found.Images("held_out/reliability")
     assert image.width == image.height > 400
+
+
+def test_histograms_of_rewards_and_margins_go_to_tensorboard(run):
+    found = histograms(run.tensorboard)
+    held_out = run.read_metrics()["held_out"]
+    [rewards], [margins] = (found.Histograms(f"held_out/{each}") for each in ("rewards", "margins"))
+    assert rewards.step == margins.step == run.read_metrics()["kept_step"]
+    spread, leads = rewards.histogram_value, margins.histogram_value
+    mean = spread.sum / spread.num
+    assert mean == pytest.approx(held_out["reward_mean"], abs=1e-6)
+    deviation = math.sqrt(spread.sum_squares / spread.num - mean**2)
+    assert deviation == pytest.approx(held_out["reward_std"], rel=1e-4)
+    assert leads.num == sum(leads.bucket) == held_out["comparisons"]
+    assert leads.sum / leads.num > 0  # the better response is ahead
+    assert len(leads.bucket) > 20
+
+
+@pytest.mark.parametrize(
+    ("values", "known"), [([1e30, -1e30, math.nan], 2), ([0.0, 0.0], 2), ([math.inf], 0), ([], 0)]
+)
+def test_a_histogram_of_vast_or_equal_or_no_numbers_is_no_failure(tmp_path, values, known):
+    folder = RunFolder(tmp_path)
+    log = MetricLog(folder)
+    log.histogram("rewards", np.array(values), 1)
+    log.close()
+    tags = histograms(folder.tensorboard).Tags()["histograms"]
+    assert tags == (["rewards"] if known else [])
+    if known:
+        [event] = histograms(folder.tensorboard).Histograms("rewards")
+        assert event.histogram_value.num == sum(event.histogram_value.bucket) == known
+
+
+def histograms(path):
+    found = EventAccumulator(str(path), size_guidance={"histograms": 0})
+    found.Reload()
+    return found
 
 
 def test_words_are_not_counted_where_that_is_turned_off(rankings_file, tmp_path):

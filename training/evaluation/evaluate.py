@@ -24,7 +24,7 @@ from training.evaluation import metrics
 from training.evaluation.inference import compute_rewards
 from training.loop.loss import RankingLoss
 from training.rankings import Ties
-from training.selection.bootstrap import Sums, by_prompt
+from training.selection.bootstrap import Sums
 
 MIN_SAMPLE, MAX_SAMPLE = 100, 1000
 """Limits on the training prompts evaluated after training, which are as many as are held out."""
@@ -324,9 +324,3 @@ def _with_intervals(
             name: {**beside(name), "near_equal": beside(name, "near ")} for name in baselines
         },
     }
-
-
-def judgements(evaluation: Evaluation) -> Iterator[tuple[str, float, int]]:
-    """Yield the hash, the comparisons agreed with and all comparisons of each held-out prompt."""
-    for name, (agreed, comparisons) in by_prompt(evaluation.table).iterrows():
-        yield str(name), float(agreed), int(comparisons)

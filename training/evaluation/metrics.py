@@ -169,7 +169,13 @@ def log_loss(margin: NDArray[Any]) -> float:
     This is the log loss of the Bradley-Terry probability that the better response wins (Bradley and
     Terry 1952), whatever loss the model was trained with.
     """
-    return float(np.logaddexp(0.0, -margin).mean())
+    return float(log_losses(margin).mean())
+
+
+def log_losses(margin: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the log loss of each comparison (C,)."""
+    losses_C: NDArray[np.float64] = np.logaddexp(0.0, -margin)
+    return losses_C
 
 
 def chance_loss(tied_N: NDArray[Any], ties: Ties) -> float:

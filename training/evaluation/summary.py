@@ -48,7 +48,9 @@ def show(
     metrics: dict[str, Any],
     settings: Mapping[str, str | float],
 ) -> None:
-    """Write the report, the worst errors and some texts to the run folder and to TensorBoard.
+    """Write the report and the worst errors to the run folder, and both to TensorBoard.
+
+    TensorBoard has plots and some texts with their rewards, too.
 
     TensorBoard has the `settings` that make the result what it is beside the final figures.
     """
@@ -61,11 +63,19 @@ def show(
     folder.write_errors(errors)
     log.text("held_out/worst_errors", errors_table(errors), step)
     log.image("held_out/reliability", reliability_diagram(metrics["held_out"]["calibration"]), step)
+    show_histograms(log, evaluation, step)
     for prompt, rankings in islice(dataset.held_out.by_prompt(), TEXTS_SHOWN):
         rewards = evaluation.rewards[prompt.content_hash]
         # A file's ids may be any text, which is no good as a tag.
         name = prompt.id if isinstance(prompt.id, int) else prompt.content_hash[:12]
         log.text(f"held_out/prompt_{name}", texts_table(prompt, rewards, rankings), step)
+
+
+def show_histograms(log: MetricLog, evaluation: Evaluation, step: int) -> None:
+    """Write how held-out rewards are spread, and how far the better response is ahead in them."""
+    rewards = np.array([reward for row in evaluation.rewards.values() for reward in row])
+    log.histogram("held_out/rewards", rewards, step)
+    log.histogram("held_out/margins", evaluation.comparisons["margin"].to_numpy(), step)
 
 
 def final_figures(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -12,9 +12,9 @@ from training.evaluation.evaluate import (
     Evaluation,
     brief,
     held_out_metrics,
-    judgements,
     train_sample,
 )
+from training.evaluation.judgements import judgements
 from training.evaluation.labeller_agreement import labellers_agree
 from training.evaluation.summary import baselines, show
 from training.programs.run import Run, evaluate_now

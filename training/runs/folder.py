@@ -192,7 +192,10 @@ class RunFolder:
         return read_lines(self.path / EVALUATIONS)
 
     def judgements(self) -> list[dict[str, Any]]:
-        """Return "prompt" (a hash), "agreed" and "comparisons" of each held-out prompt."""
+        """Return the hash of each held-out prompt, with sums over its comparisons.
+
+        Runs of earlier versions have "agreed" and "comparisons" alone.
+        """
         return read_lines(self.path / JUDGEMENTS)
 
     def iter_scores(self) -> Iterator[ScoredResponse]:
@@ -296,11 +299,9 @@ class RunFolder:
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         write_json(self.path / METRICS, metrics)
 
-    def write_judgements(self, rows: Iterable[tuple[str, float, int]]) -> None:
-        """Write (hash, comparisons agreed with, comparisons) of each held-out prompt."""
-        names = ("prompt", "agreed", "comparisons")
-        rows_named = (dict(zip(names, row, strict=True)) for row in rows)
-        write_lines(self.path / JUDGEMENTS, rows_named)
+    def write_judgements(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write the hash of each held-out prompt, with sums over its comparisons."""
+        write_lines(self.path / JUDGEMENTS, rows)
 
     def write_errors(self, errors: Iterable[Mapping[str, Any]]) -> None:
         """Write the held-out comparisons that the rewards get most wrong."""

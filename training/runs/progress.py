@@ -19,6 +19,7 @@ from training.runs.folder import Progress, RunFolder, State
 
 SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_BETWEEN_LINES = 10.0
+HISTOGRAM_BINS: Any = 50  # PyTorch's annotation knows names of methods only
 WITH_LAST_LINE = ("training", "scoring")
 """States whose last step has a line, too."""
 
@@ -172,6 +173,13 @@ class MetricLog:
         """Log an image for TensorBoard, given its pixels (height, width, 3)."""
         if self.board is not None:
             self.board.add_image(name, pixels, step, dataformats="HWC")
+
+    def histogram(self, name: str, values: NDArray[np.float64], step: int) -> None:
+        """Log a histogram of the finite ones of some numbers for TensorBoard."""
+        known = values[np.isfinite(values)]
+        if self.board is not None and len(known):
+            # TensorBoard's own bins end at 1e20, and it fails where they hold no number.
+            self.board.add_histogram(name, known, step, bins=HISTOGRAM_BINS)
 
     def hyperparameters(
         self, settings: Mapping[str, str | float], figures: Mapping[str, float]

@@ -1,7 +1,7 @@
-"""Finished runs of a project side by side, and the verdict on which is the best."""
+"""Finished runs of a project side by side, with their differences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -10,17 +10,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from labelapp.models import Project, State, TrainingRun
-from labelapp.models.jobs import is_number
 from labelapp.runs import choice
-from labelapp.runs.caveats import gain
-from labelapp.runs.paired_bootstrap import Gain, Judgements, gains, read_judgements
+from labelapp.runs.comparison.measures import ACCURACY, MEASURES, Measure
+from labelapp.runs.paired_bootstrap import (
+    GROUPS,
+    SLICE_GROUPS,
+    Gain,
+    Judgements,
+    gains,
+    summed,
+)
 from labelapp.runs.process import run_folder
-from labelapp.runs.run_verdict import Verdict, share_of
 from labelapp.runs.words import setting_label
-from labelapp.templatetags.figures import points
 from labelapp.web.query import key_of
 from training.config import OLD_NAMES, TrainConfig
-from training.runs.caveats import is_measured
 
 FEWEST, MOST = 2, 8
 DECIDE_COMPARISONS = (
@@ -43,13 +46,18 @@ class CannotCompareError(Exception):
 
 @dataclass
 class ComparedRun:
-    """A run with its difference from the reference."""
+    """A run with its differences from the reference."""
 
     run: TrainingRun
     config: dict[str, Any]
     is_reference: bool
     why_apart: str = ""  # the reason why its accuracy cannot be compared, or ""
-    gain: Gain | None = None
+    differences: dict[Measure, Gain] = field(default_factory=dict)
+
+    @property
+    def gain(self) -> Gain | None:
+        """Return the difference in accuracy."""
+        return self.differences.get(ACCURACY)
 
     @property
     def name(self) -> str:
@@ -64,14 +72,16 @@ class ComparedRun:
         return self.run.held_out
 
     @cached_property
-    def judgements(self) -> Judgements:
-        """Return the held-out comparisons that the run orders as people did, by prompt."""
-        return read_judgements(run_folder(self.run))
+    def judgements(self) -> list[dict[str, Any]]:
+        """Return the sums over the comparisons of each held-out prompt."""
+        return run_folder(self.run).judgements()
+
+    def judged(self, measure: Measure) -> Judgements:
+        return summed(self.judgements, measure.total, measure.comparisons)
 
     @property
     def accuracy(self) -> float:
-        found = self.held_out.get("accuracy")
-        return float(found) if is_number(found) else 0.0
+        return ACCURACY.mean(self.held_out) or 0.0
 
 
 @dataclass
@@ -130,19 +140,34 @@ def compare(runs: Sequence[TrainingRun], reference: str) -> RunComparison:
     ]
     found = sorted(compared, key=lambda one: bool(one.why_apart))
     base = next(one for one in found if one.is_reference)
-    set_gains(base, [one for one in found if not one.why_apart and one is not base])
+    set_differences(base, [one for one in found if not one.why_apart and one is not base])
     return RunComparison(found, base)
 
 
-def set_gains(base: ComparedRun, others: Sequence[ComparedRun]) -> None:
-    """Set the gain of each run over `base`, without an interval where its judgements are gone."""
-    for one, found in zip(others, gains_over(base, others), strict=True):
-        one.gain = found
+def set_differences(base: ComparedRun, others: Sequence[ComparedRun]) -> None:
+    """Set what each run differs from `base` by, in each measure that is known of both."""
+    for measure in MEASURES:
+        for one, found in zip(others, differences(base, others, measure), strict=True):
+            if found is not None:
+                one.differences[measure] = found
+
+
+def differences(
+    base: ComparedRun, others: Sequence[ComparedRun], measure: Measure
+) -> list[Gain | None]:
+    """Return by how much each run differs from `base`: without an interval by the means alone."""
+    groups = GROUPS if measure == ACCURACY else SLICE_GROUPS  # the verdict is by accuracy
+    found = gains(base.judged(measure), [one.judged(measure) for one in others], groups)
+    ours = measure.mean(base.held_out)
+    return [
+        known or (None if ours is None or theirs is None else Gain(theirs - ours))
+        for theirs, known in zip([measure.mean(one.held_out) for one in others], found, strict=True)
+    ]
 
 
 def gains_over(base: ComparedRun, others: Sequence[ComparedRun]) -> list[Gain]:
     """Return how much more accurate than `base` each of the others is."""
-    found = gains(base.judgements, [one.judgements for one in others])
+    found = differences(base, others, ACCURACY)
     return [
         known or Gain(one.accuracy - base.accuracy)
         for one, known in zip(others, found, strict=True)
@@ -207,126 +232,3 @@ def pair(comparison: RunComparison, first: str, second: str) -> tuple[TrainingRu
     best = max(others, key=lambda other: (not other.why_apart, other.accuracy))
     two = by_key.get(second, best)
     return one.run, (best if two is one else two).run
-
-
-# The verdict
-
-
-def verdict(comparison: RunComparison) -> Verdict:
-    """Return which run orders the held-out comparisons best, or that this cannot be told."""
-    together, reference = comparison.together, comparison.reference
-    apart = [
-        _("%(run)s is set apart: %(reason)s") % {"run": capfirst(one.name), "reason": one.why_apart}
-        for one in comparison.apart
-    ]
-    if len(together) == 1:
-        return Verdict(
-            _(
-                "These runs were judged on different held-out comparisons, so their accuracies"
-                " cannot be compared."
-            ),
-            apart,
-            "refused",
-        )
-    if not is_measured(reference.held_out):
-        prompts = reference.held_out["prompts"]
-        headline = ngettext(
-            "%(prompts)s held-out prompt is too few to tell which run is better.",
-            "%(prompts)s held-out prompts are too few to tell which run is better.",
-            prompts,
-        )
-        return Verdict(headline % {"prompts": prompts}, apart, "refused")
-    best = max(together, key=lambda one: one.accuracy)
-    others = sorted((o for o in together if o is not best), key=lambda one: -one.accuracy)
-    leads = list(zip(others, gains_over(best, others), strict=True))
-    beaten = [one for one, lead in leads if lead.is_below_zero]
-    level = [one for one, lead in leads if not lead.is_below_zero]
-    details = [
-        _("%(run)s orders %(share)s as people did.")
-        % {"run": capfirst(best.name), "share": share_of(best.held_out)}
-    ]
-    if len(leads) > 1:
-        details += [f"{capfirst(ahead_of(_('it'), one, lead))}." for one, lead in leads]
-    words = headline_of(best, beaten, level)
-    if all(lead.is_nothing for _one, lead in leads):
-        words = _("%(runs)s do equally well on every held-out prompt") % {
-            "runs": capfirst(names_of(together))
-        }
-    elif len(leads) == 1:
-        [(other, lead)] = leads
-        words += f": {ahead_of(best.name, other, lead)}"
-    tone = "clear" if beaten else "open"
-    return Verdict(f"{words}.", details + apart, tone, notes([lead for _one, lead in leads]))
-
-
-def notes(leads: Sequence[Gain]) -> list[str]:
-    """Return how to read the gains of the other runs over the best one."""
-    found = []
-    known = [lead for lead in leads if lead.low is not None and not lead.is_nothing]
-    if not all(lead.is_below_zero for lead in known):
-        found.append(
-            _(
-                "An interval that includes 0 means that the difference may be chance. More held-out"
-                " prompts make it narrower."
-            )
-        )
-    if len(leads) > 1:
-        found.append(
-            _("Each interval is for one pair of runs, and not corrected for their number.")
-        )
-    if any(lead.low is None for lead in leads):
-        found.append(_("Without a run’s files, there is no interval."))
-    return found
-
-
-def headline_of(
-    best: ComparedRun, beaten: Sequence[ComparedRun], level: Sequence[ComparedRun]
-) -> str:
-    """Return which runs are measurably worse than the best one, and which are not."""
-    if not beaten:
-        every = sorted([best, *level], key=by_number)
-        return _("No difference between %(runs)s can be measured") % {"runs": names_of(every)}
-    words = {"best": capfirst(best.name), "beaten": names_of(beaten), "level": names_of(level)}
-    if not level:
-        return _("%(best)s orders the held-out comparisons better than %(beaten)s") % words
-    return (
-        _(
-            "%(best)s orders the held-out comparisons better than %(beaten)s, but not measurably"
-            " better than %(level)s"
-        )
-        % words
-    )
-
-
-def by_number(one: ComparedRun) -> int:
-    return one.run.pk
-
-
-def names_of(runs: Sequence[ComparedRun]) -> str:
-    """Return the names of runs, as in "run 3 and run 5"."""
-    return get_text_list([one.name for one in runs], _("and"))
-
-
-def ahead_of(subject: str, other: ComparedRun, lead: Gain) -> str:
-    """Return how far the best run is ahead of another one, given the other's gain over it."""
-    words = {"subject": subject, "other": other.name, "lead": points(-lead.value)}
-    if lead.is_nothing:
-        return _("%(subject)s is level with %(other)s on every held-out prompt") % words
-    has_interval = lead.low is not None and lead.high is not None
-    if lead.low is not None and lead.high is not None:
-        words |= {"low": gain(0 - lead.high), "high": gain(0 - lead.low)}
-    is_level = round(lead.value, 3) == 0  # as the page writes it
-    if is_level and has_interval:
-        sentence = _(
-            "%(subject)s is level with %(other)s (95\u00a0%% interval %(low)s to %(high)s)"
-        )
-    elif is_level:
-        sentence = _("%(subject)s is level with %(other)s")
-    elif has_interval:
-        sentence = _(
-            "%(subject)s is %(lead)s points ahead of %(other)s (95\u00a0%% interval %(low)s to"
-            " %(high)s)"
-        )
-    else:
-        sentence = _("%(subject)s is %(lead)s points ahead of %(other)s")
-    return sentence % words

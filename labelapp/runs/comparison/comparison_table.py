@@ -11,10 +11,13 @@ from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import leads
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparison.comparing import ComparedRun, RunComparison
+from labelapp.runs.comparison.measures import ACCURACY, LOG_LOSS, NEAR_EQUAL, Measure
 from labelapp.runs.interval_plots import signed_span
 from labelapp.runs.words import setting_label, span
-from labelapp.templatetags.figures import decimal, duration, memory, percent, thousands
+from labelapp.templatetags.figures import decimal, duration, memory, percent, signed, thousands
 from training.config import TrainConfig
+
+OPPOSITE = {"better": "worse", "worse": "better", "": ""}
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ def default_hint(defaults: dict[str, Any], name: str) -> str:
 
 def held_out_rows(comparison: RunComparison) -> list[Row]:
     """Return the rows of the figures on held-out prompts."""
-    runs = comparison.runs
+    runs, words = comparison.runs, {"run": comparison.reference.name}
+    from_reference = _("from %(run)s, in points, over the same prompts") % words
     return [
         Row(
             _("Accuracy"),
@@ -90,9 +94,9 @@ def held_out_rows(comparison: RunComparison) -> list[Row]:
             [share(one.held_out, "accuracy") for one in runs],
         ),
         Row(
-            _("Difference from %(run)s") % {"run": comparison.reference.name},
+            _("Difference from %(run)s") % words,
             _("in points, over the same prompts"),
-            [difference(one) for one in runs],
+            [difference(one, ACCURACY) for one in runs],
         ),
         Row(
             _("Accuracy at near-equal length"),
@@ -100,9 +104,19 @@ def held_out_rows(comparison: RunComparison) -> list[Row]:
             [share(as_object(one.held_out.get("near_equal")), "accuracy") for one in runs],
         ),
         Row(
+            _("Difference at near-equal length"),
+            from_reference,
+            [difference(one, NEAR_EQUAL) for one in runs],
+        ),
+        Row(
             _("Log loss"),
             _("lower is better; 0.693 is chance level"),
             [Cell(three_decimals(one.held_out.get("log_loss"))) for one in runs],
+        ),
+        Row(
+            _("Difference in log loss"),
+            _("from %(run)s, over the same prompts; below 0 is better") % words,
+            [difference(one, LOG_LOSS) for one in runs],
         ),
         Row(_("Lead over the best baseline"), _("in points"), [best_baseline(one) for one in runs]),
         Row(
@@ -146,15 +160,30 @@ def share(figures: dict[str, Any], name: str) -> Cell:
     return Cell(percent(figures.get(name)), span(low, high) if low is not None else "")
 
 
-def difference(one: ComparedRun) -> Cell:
+def difference(one: ComparedRun, measure: Measure) -> Cell:
     """Return a run's difference from the reference, or why there is none."""
     if one.is_reference:
         return Cell(_("reference"))
-    if one.gain is None:
-        return Cell(_("not comparable"), capfirst(one.why_apart), "refused")
-    if one.gain.low is None or one.gain.high is None:
-        return Cell(gain(one.gain.value), _("no interval"))
-    return Cell(gain(one.gain.value), signed_span(one.gain.low, one.gain.high), one.gain.tone)
+    if one.why_apart:
+        reason = capfirst(one.why_apart) if measure == ACCURACY else ""  # once is enough
+        return Cell(_("not comparable"), reason, "refused")
+    found = one.differences.get(measure)
+    if found is None:
+        return Cell("–")
+    value, interval = (signed_loss, loss_span) if measure == LOG_LOSS else (gain, signed_span)
+    if found.low is None or found.high is None:
+        return Cell(value(found.value), _("no interval"))
+    tone = OPPOSITE[found.tone] if measure.lower_is_better else found.tone
+    return Cell(value(found.value), interval(found.low, found.high), tone)
+
+
+def signed_loss(value: float) -> str:
+    return signed(value, 3)
+
+
+def loss_span(low: float, high: float) -> str:
+    """Return the ends of a difference in loss, as in "−0.012 to +0.050"."""
+    return _("%(low)s to %(high)s") % {"low": signed_loss(low), "high": signed_loss(high)}
 
 
 def best_baseline(one: ComparedRun) -> Cell:

@@ -2,8 +2,8 @@
 
 Time grows with the tokens that are read: once for a linear model, once in each epoch for the
 others. So an earlier run of this installation with the same kind of model tells how long another
-one takes here. Where there is none, a rule tells it for small models; of a pretrained model nothing
-is known.
+one takes here. Where there is none, a rule tells it for small models, and a rough one for
+pretrained models whose folder this server can read; of a model of the hub nothing is known.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,6 +21,8 @@ from labelapp.db.cache import cached
 from labelapp.models import Project, Response, State, TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs.starting.data_counts import DataCounts
+from labelapp.runs.starting.model_size import model_size
+from labelapp.runs.starting.pretrained_rule import needed_bytes, seconds_on_one_core
 from labelapp.runs.words import rounded, setting_label
 from labelapp.templatetags.figures import duration, memory, thousands
 from training.config import TrainConfig
@@ -209,12 +211,9 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
 
 def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
     """Return the estimate where no earlier run tells."""
-    if config.backbone not in (*PASS_SECONDS, "features"):
-        return Estimate(
-            _("Not known yet: no run with this model has finished on this installation."),
-            by_rule_memory(config),
-        )
     values = config.to_json()
+    if config.backbone not in (*PASS_SECONDS, "features"):
+        return by_rough_rule(config, tokens, passes(values, counts.rankings))
     train = counts.rankings * (1 - config.held_out_fraction)
     seconds = START_SECONDS + tokens * READING_SECONDS
     if config.backbone != "features" and (config.backbone != "auto" or kind_of(values, train)[1]):
@@ -230,10 +229,42 @@ def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
     )
 
 
+def by_rough_rule(config: TrainConfig, tokens: float, passes: float) -> Estimate:
+    """Return the estimate for a pretrained model, or for an encoder, by its size."""
+    size = model_size(config.model)
+    if size is None:
+        return Estimate(
+            _("Not known yet: no run with this model has finished on this installation."),
+            by_rule_memory(config),
+        )
+    seconds = START_SECONDS + tokens * READING_SECONDS
+    seconds += seconds_on_one_core(size, config, tokens, passes)
+    words = {
+        "time": rounded(seconds),
+        "tokens": thousands(round(tokens, -2)),
+        "parameters": thousands(size.parameters),
+    }
+    return Estimate(
+        _(
+            "Very roughly %(time)s on one core of a CPU, by a rule of thumb for %(tokens)s tokens"
+            " and %(parameters)s parameters; several cores or a GPU take a fraction of it. No run"
+            " with this model has finished here yet."
+        )
+        % words,
+        by_rule_memory(config),  # and no seconds: a sum over a grid would look exact
+    )
+
+
 def by_rule_memory(config: TrainConfig) -> str:
-    """Return the memory of a small model as a sentence, or that nothing is known of it."""
+    """Return the memory of a model as a sentence, or that nothing is known of it."""
     if config.backbone in ("pretrained", "embedding"):
-        return _("How much memory it needs is not known yet.")
+        size = model_size(config.model)
+        if size is None:
+            return _("How much memory it needs is not known yet.")
+        return _(
+            "Very roughly %(size)s of memory, by a rule of thumb: PyTorch itself, the weights, and"
+            " for what is trained of them gradients, the optimiser’s moments and activations."
+        ) % {"size": memory(SMALL_MODEL_BYTES + needed_bytes(size, config))}
     return _("About %(size)s of memory, most of it for PyTorch itself.") % {
         "size": memory(SMALL_MODEL_BYTES)
     }

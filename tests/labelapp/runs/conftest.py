@@ -136,8 +136,10 @@ def add_run(project: Project) -> AddRun:
         )  # fmt: skip
         folder = process.run_folder(run)
         folder.path.mkdir(parents=True)
-        rows = [(f"{place:03d}", hits, 10) for place, hits in enumerate(agreed)]
-        folder.write_judgements(rows)
+        folder.write_judgements(
+            {"prompt": f"{place:03d}", "agreed": hits, "comparisons": 10}
+            for place, hits in enumerate(agreed)
+        )
         for step in range(1, steps + 1):
             folder.append_metric_line({"step": step, "loss": 0.7 / step, "accuracy": 0.5})
         for step in {0, steps}:

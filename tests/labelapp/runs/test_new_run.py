@@ -243,8 +243,8 @@ def test_a_rule_tells_where_no_run_does(ranked: list[Prompt], project: Project) 
     assert "most of it for PyTorch itself" in found.memory
 
 
-def test_nothing_is_said_of_a_pretrained_model_that_nobody_has_trained(project: Project) -> None:
-    found = estimate(project, TrainConfig(backbone="pretrained"), COUNTS)
+def test_nothing_is_said_of_a_model_of_the_hub_that_nobody_has_trained(project: Project) -> None:
+    found = estimate(project, TrainConfig(backbone="pretrained", model="maker/model"), COUNTS)
     assert found.time.startswith("Not known yet")
     assert found.memory == "How much memory it needs is not known yet."
 

@@ -14,7 +14,6 @@ from training.evaluation.evaluate import (
     curves,
     evaluate,
     held_out_metrics,
-    judgements,
 )
 from training.evaluation.metrics import agreed
 from training.loop.loss import RankingLoss
@@ -150,7 +149,3 @@ def test_what_is_said_of_the_training_side(evaluation):
         "chance_loss": math.log(2),
         "accuracy": evaluation.accuracy,
     }
-
-
-def test_a_judgement_for_each_prompt(evaluation):
-    assert list(judgements(evaluation)) == [("first", 2.5, 4), ("second", 1.0, 1)]
