@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.jobs import jobs
 from labelapp.models import Member, ModelVersion, Role, State, TrainingRun
 from labelapp.runs import caveats, choice, lifecycle, process, run_verdict, scores, tasks
+from labelapp.runs.aliases import aliases_of
 from labelapp.runs.curves import SMOOTHING
 from labelapp.runs.one_run import (
     breakdowns,
@@ -56,6 +57,7 @@ def head_context(run: TrainingRun) -> dict[str, Any]:
     """Return what the head of every tab shows."""
     return {
         "run": run,
+        "aliases": aliases_of(run.project).get(run.pk, []),
         "model_name": choice.model_name(run),
         "reason": in_words_of_the_form(run.reason),
         "aggregation": scores.aggregation_of(run),
