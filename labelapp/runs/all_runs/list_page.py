@@ -26,9 +26,7 @@ def list_context(request: HttpRequest, member: Member) -> dict[str, object]:
     query = selection.query()
     return {
         "selection": selection,
-        "sections": run_rows.sections(
-            selection, of_page, runs, aliases_of(member.project), axis
-        ),
+        "sections": run_rows.sections(selection, of_page, runs, aliases_of(member.project), axis),
         "ticks": run_rows.axis_ticks(axis),
         "headings": headings(selection),
         "different_comparisons": any(one.letter for one in of_page),

@@ -67,7 +67,10 @@ def rankings_since(run: TrainingRun) -> str:
     if then == now:
         return ""
     words = {"then": thousands(then), "now": thousands(now)}
-    return _("The rankings have changed since: this run read %(then)s, now it would read %(now)s.") % words
+    return (
+        _("The rankings have changed since: this run read %(then)s, now it would read %(now)s.")
+        % words
+    )
 
 
 def read(manifest: Mapping[str, Any]) -> list[Count]:

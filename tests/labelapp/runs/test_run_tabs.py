@@ -88,9 +88,7 @@ def test_the_champion_is_beside_a_run_that_was_judged_on_the_same_comparisons(
     )  # fmt: skip
     version = ModelVersion.objects.create(project=project, number=1, run=champion)
     assert "Champion" not in text_of(get(manager, same))
-    AliasMove.objects.create(
-        project=project, alias="champion", version=version, reason="Measured."
-    )
+    AliasMove.objects.create(project=project, alias="champion", version=version, reason="Measured.")
     page = get(manager, same)
     assert f"Champion, run {champion.pk} 70.0" in text_of(page)
     compared = f"compare/?run={champion.pk}&amp;run={same.pk}&amp;reference={champion.pk}"
