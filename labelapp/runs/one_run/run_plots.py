@@ -48,7 +48,7 @@ def of_champion(run: TrainingRun, champion: TrainingRun) -> Estimate | None:
         return None
     name = _("Champion, run %(number)s") % {"number": champion.pk}
     found = estimate(name, "baseline", champion.held_out, "accuracy")
-    query = urlencode({"run": [champion.pk, run.pk], "reference": champion.pk}, doseq=True)
+    query = urlencode([("run", champion.pk), ("run", run.pk), ("reference", champion.pk)])
     url = reverse("runs_compare", args=[run.project.slug])
     return replace(found, url=f"{url}?{query}") if found else None
 
