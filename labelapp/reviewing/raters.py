@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from django.utils.translation import gettext as _
+
 from labelapp.reviewing.review import ReviewedPrompt, ReviewedResponse
 from training.rankings import UNRANKED, Identifier
 
@@ -51,7 +53,7 @@ def rater_rows(reviewed: ReviewedPrompt) -> list[RaterRow]:
     if len(reviewed.own) > 1:
         rows.append(majority_row(reviewed))
     own = model_ranks(reviewed.responses)
-    return [*rows, RaterRow("Model", "model", cells(reviewed.responses, own))]
+    return [*rows, RaterRow(_("Model"), "model", cells(reviewed.responses, own))]
 
 
 def majority_row(reviewed: ReviewedPrompt) -> RaterRow:
@@ -65,7 +67,7 @@ def majority_row(reviewed: ReviewedPrompt) -> RaterRow:
     ]
     ranks: dict[Identifier, int] = {one.response.pk: one.majority or UNRANKED for one in by_rank}
     return RaterRow(
-        name="Majority",
+        name=_("Majority"),
         kind="majority",
         cells=cells(reviewed.responses, ranks),
         agreed=sum(better.reward > worse.reward for better, worse in pairs),

@@ -4,12 +4,14 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object
 from labelapp.rendering.letters import letter
+from labelapp.runs.words import setting_label
 from labelapp.templatetags.figures import percent, points, signed
 from training.runs.caveats import FEWEST_PROMPTS, Caveat, caveats, is_measured
 
@@ -151,11 +153,14 @@ def about_rankings(name: str, values: Mapping[str, Any]) -> str:
         case "cut_equal":
             return ngettext(
                 "%(comparisons)s comparison was left out, because its responses are equal after"
-                " the cut. Raise the maximum response length (--max-response-tokens).",
+                " the cut. Raise “%(setting)s”.",
                 "%(comparisons)s comparisons were left out, because their responses are equal after"
-                " the cut. Raise the maximum response length (--max-response-tokens).",
+                " the cut. Raise “%(setting)s”.",
                 values["comparisons"],
-            ) % {"comparisons": values["comparisons"]}
+            ) % {
+                "comparisons": values["comparisons"],
+                "setting": capfirst(setting_label("max_response_tokens")),
+            }
         case "folded":
             return ngettext(
                 "The system message of %(prompts)s prompt was put into its first user message: the"

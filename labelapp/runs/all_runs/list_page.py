@@ -5,6 +5,7 @@ from django.http import HttpRequest
 
 from labelapp.jobs import jobs
 from labelapp.models import Member, State
+from labelapp.runs.aliases import aliases_of
 from labelapp.runs.all_runs import listing, run_rows
 
 RUNS_PER_PAGE = 20
@@ -25,7 +26,7 @@ def list_context(request: HttpRequest, member: Member) -> dict[str, object]:
     query = selection.query()
     return {
         "selection": selection,
-        "sections": run_rows.sections(selection, of_page, runs, axis),
+        "sections": run_rows.sections(selection, of_page, runs, aliases_of(member.project), axis),
         "ticks": run_rows.axis_ticks(axis),
         "headings": headings(selection),
         "different_comparisons": any(one.letter for one in of_page),

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.jobs import jobs
 from labelapp.models import Member, TrainingRun
 from labelapp.runs import choice
+from labelapp.runs.aliases import aliases_of
 from labelapp.runs.all_runs.list_page import list_context
 from labelapp.runs.starting import start_page
 from labelapp.runs.starting.forms import AboutForm
@@ -64,6 +65,7 @@ def about(request: PageRequest, member: Member, pk: int) -> HttpResponse:
 def about_context(request: PageRequest, run: TrainingRun) -> dict[str, object]:
     return {
         "run": run,
+        "aliases": aliases_of(run.project).get(run.pk, []),
         "model_name": choice.model_name(run),
         "query": request.GET.urlencode(),
     }

@@ -33,6 +33,7 @@ READ = (
     "created_at",
     "config",
     "metrics__seconds",
+    "manifest__train_rankings",
     f"{HELD_OUT}__accuracy",
     f"{HELD_OUT}__accuracy_low",
     f"{HELD_OUT}__accuracy_high",
@@ -58,6 +59,7 @@ class Entry:
     started: datetime
     config: Any
     seconds: Any
+    learned: Any
     accuracy: Any
     low: Any
     high: Any
@@ -128,6 +130,7 @@ COLUMNS = {
     ),
     "state": Column(gettext_lazy("State"), lambda entry: STATES.index(State(entry.state))),
     "settings": Column(gettext_lazy("Settings that differ"), lambda entry: entry.settings or None),
+    "learned": Column(gettext_lazy("Learned from"), number("learned"), True),
     "accuracy": Column(gettext_lazy("Held-out accuracy"), number("accuracy"), True, True),
     "lead": Column(
         gettext_lazy("Lead"), lambda e: e.lead.gain.value if e.lead else None, True, True

@@ -1,14 +1,17 @@
 """The rows of the list of runs: the figures of a page of runs, in words and as dots on one axis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.runs import changed_settings, choice, leads
+from labelapp.runs.aliases import Aliases
 from labelapp.runs.all_runs.listing import Entry, Selection
 from labelapp.runs.caveats import few_prompts, gain
 from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate, signed_span
@@ -34,10 +37,12 @@ class Row:
     """A run as the list shows it."""
 
     run: TrainingRun
+    aliases: list[str]
     letter: str
     model_name: str
     settings: list[str]
     more_settings: list[str]
+    learned: list[str]
     few_prompts: str
     interval: str
     plot: Plot | None
@@ -57,10 +62,17 @@ class Section:
 
 
 def sections(
-    selection: Selection, entries: Sequence[Entry], runs: Sequence[TrainingRun], axis: Axis
+    selection: Selection,
+    entries: Sequence[Entry],
+    runs: Sequence[TrainingRun],
+    aliases: Aliases,
+    axis: Axis,
 ) -> list[Section]:
     """Return the rows of a page; `entries` and `runs` are the same runs in the same order."""
-    rows = [row(run, entry.letter, axis) for run, entry in zip(runs, entries, strict=True)]
+    rows = [
+        row(run, aliases.get(run.pk, []), entry.letter, axis)
+        for run, entry in zip(runs, entries, strict=True)
+    ]
     headings = [
         heading(entry) if selection.column.compares and any(one.letter for one in entries) else ""
         for entry in entries
@@ -94,7 +106,7 @@ def heading(entry: Entry) -> str:
     return found % words
 
 
-def row(run: TrainingRun, letter: str, axis: Axis) -> Row:
+def row(run: TrainingRun, aliases: list[str], letter: str, axis: Axis) -> Row:
     """Return a run with its figures in words, and on the axis."""
     changed = changed_settings.changed_settings(run)
     held_out = run.held_out
@@ -102,10 +114,12 @@ def row(run: TrainingRun, letter: str, axis: Axis) -> Row:
     low, high = held_out.get("accuracy_low"), held_out.get("accuracy_high")
     return Row(
         run=run,
+        aliases=aliases,
         letter=letter,
         model_name=choice.model_name(run),
         settings=changed[:SETTINGS_SHOWN],
         more_settings=changed[SETTINGS_SHOWN:],
+        learned=learned(run.manifest),
         few_prompts=few_prompts(held_out),
         interval=span(low, high) if is_number(low) and is_number(high) else "",
         plot=plot(run, lead, axis),
@@ -115,6 +129,19 @@ def row(run: TrainingRun, letter: str, axis: Axis) -> Row:
         verdict=leads.verdict(held_out),
         time_left=time_left(run),
     )
+
+
+def learned(manifest: Mapping[str, Any]) -> list[str]:
+    """Return how many rankings a run learned from, and of how many prompts, as far as is known."""
+    rankings, prompts = manifest.get("train_rankings"), manifest.get("train_prompts")
+    found = []
+    if isinstance(rankings, int):
+        number = {"number": thousands(rankings)}
+        found.append(ngettext("%(number)s ranking", "%(number)s rankings", rankings) % number)
+    if isinstance(prompts, int):
+        number = {"number": thousands(prompts)}
+        found.append(ngettext("of %(number)s prompt", "of %(number)s prompts", prompts) % number)
+    return found
 
 
 def interval(lead: leads.Lead | None) -> str:

@@ -129,9 +129,9 @@ def without_length(held_out: Mapping[str, Any]) -> str:
     )
 
 
-def by_gap(run: TrainingRun) -> Groups | None:
-    """Return the plot by distance in rank, or None without figures."""
-    return next((each for each in breakdowns(run) if each.key == "by_gap"), None)
+def on_overview(run: TrainingRun) -> list[Groups]:
+    """Return the plots by distance in rank and by labeller, as far as there are figures."""
+    return [each for each in breakdowns(run) if each.key in ("by_gap", "by_labeller")]
 
 
 def groups(entries: object, breakdown: Breakdown) -> Groups | None:

@@ -11,7 +11,9 @@ from django.utils.translation import ngettext
 from labelapp.models import Exclusion, TrainingRun
 from labelapp.models.jobs import as_object
 from labelapp.runs.process import run_folder
+from labelapp.runs.starting.data_counts import data_counts
 from labelapp.templatetags.figures import percent, thousands
+from training.aggregation import RankingFilter
 from training.config import stored_aggregation
 
 MOST_LABELLERS = 12  # whose numbers of rankings are written out
@@ -54,6 +56,21 @@ def manifest_of(run: TrainingRun) -> dict[str, Any]:
     if run.manifest or not run.folder:
         return run.manifest
     return run_folder(run).read_manifest() or {}
+
+
+def rankings_since(run: TrainingRun) -> str:
+    """Return how many rankings the run read and how many it would read now, if they differ."""
+    then = manifest_of(run).get("rankings")
+    if not isinstance(then, int):
+        return ""
+    now = data_counts(run.project, "all", RankingFilter.of(run.config)).rankings
+    if then == now:
+        return ""
+    words = {"then": thousands(then), "now": thousands(now)}
+    return (
+        _("The rankings have changed since: this run read %(then)s, now it would read %(now)s.")
+        % words
+    )
 
 
 def read(manifest: Mapping[str, Any]) -> list[Count]:

@@ -1,12 +1,14 @@
 """The files of a run's folder to download, one by one or as one archive."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
 from django.utils.functional import Promise
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy
 
 from labelapp.models import TrainingRun
@@ -179,3 +181,10 @@ def zip_stream(root: Path, paths: Sequence[Path], prefix: str) -> Iterator[bytes
                     target.write(chunk)
                     yield buffer.take()
     yield buffer.take()
+
+
+def board_query(run: TrainingRun) -> str:
+    """Return the query that makes TensorBoard show this run alone, or "" without a folder."""
+    if not run.folder:
+        return ""
+    return urlencode({"runFilter": f"^{re.escape(run_folder(run).path.name)}/"})

@@ -1,21 +1,25 @@
 """Plots of one run's figures: beside what the model must beat, by group, and calibration."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.rendering.charts import Axis, Chart, Point, Series
 from labelapp.runs.caveats import few_prompts
-from labelapp.runs.interval_plots import SHORT_NAMES, estimate, intervals_plot
+from labelapp.runs.comparison.comparing import why_not_comparable
+from labelapp.runs.interval_plots import SHORT_NAMES, Estimate, estimate, intervals_plot
 from labelapp.runs.wilson import wilson
 from labelapp.templatetags.figures import percent, points, thousands
 
 
-def accuracy_beside(run: TrainingRun) -> Chart | None:
-    """Return the accuracy beside those of the baselines and the agreement of people."""
+def accuracy_beside(run: TrainingRun, champion: TrainingRun | None = None) -> Chart | None:
+    """Return the accuracy beside those of the champion, the baselines and the people."""
     held_out = run.held_out
     if not held_out or few_prompts(held_out):
         return None
@@ -23,6 +27,7 @@ def accuracy_beside(run: TrainingRun) -> Chart | None:
     agreement = as_object(as_object(run.metrics.get("labellers_agree")).get("held_out"))
     found = [
         estimate(_("This run"), "run", held_out, "accuracy"),
+        of_champion(run, champion) if champion else None,
         *[
             estimate(str(title), "baseline", as_object(baselines.get(name)), "accuracy")
             for name, title in (SHORT_NAMES | {"before_training": _("Before training")}).items()
@@ -46,6 +51,20 @@ def calibration_plots(run: TrainingRun) -> list[Chart]:
     if is_number(value) and value != 1:
         found.append(calibrated_plot(as_object(scaling.get("calibration")), value))
     return [plot for plot in found if plot is not None]
+
+
+def of_champion(run: TrainingRun, champion: TrainingRun) -> Estimate | None:
+    """Return the champion's accuracy if it was judged on the same comparisons, else None.
+
+    Its dot opens the two runs side by side, with the interval of their difference.
+    """
+    if champion == run or why_not_comparable(run, champion):
+        return None
+    name = _("Champion, run %(number)s") % {"number": champion.pk}
+    found = estimate(name, "baseline", champion.held_out, "accuracy")
+    query = urlencode([("run", champion.pk), ("run", run.pk), ("reference", champion.pk)])
+    url = reverse("runs_compare", args=[run.project.slug])
+    return replace(found, url=f"{url}?{query}") if found else None
 
 
 def calibration_plot(run: TrainingRun) -> Chart | None:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from labelapp.jobs import jobs
 from labelapp.models import Member, ModelVersion, Role, State, TrainingRun
 from labelapp.runs import caveats, choice, lifecycle, process, run_verdict, scores, tasks
+from labelapp.runs.aliases import aliases_of, champion_of
 from labelapp.runs.curves import SMOOTHING
 from labelapp.runs.one_run import (
     breakdowns,
@@ -56,12 +57,14 @@ def head_context(run: TrainingRun) -> dict[str, Any]:
     """Return what the head of every tab shows."""
     return {
         "run": run,
+        "aliases": aliases_of(run.project).get(run.pk, []),
         "model_name": choice.model_name(run),
         "reason": in_words_of_the_form(run.reason),
         "aggregation": scores.aggregation_of(run),
         "can_resume": lifecycle.can_resume(run),
         "is_elsewhere": process.is_elsewhere(run),
         "is_trained": process.run_folder(run).is_trained,
+        "board_query": run_files.board_query(run),
         "time_left": time_left(run),
         "device": data_summary.manifest_of(run).get("device", ""),
         "version": ModelVersion.objects.filter(run=run).first(),
@@ -90,12 +93,14 @@ def tab_response(
     context: dict[str, Any],
     status: int = 200,
 ) -> HttpResponse:
-    shown = {"tabs": TABS, "tab": name} | head_context(run) | context
+    changed = len(settings_table.changed_of(run))
+    shown = {"tabs": TABS, "tab": name, "changed": changed} | head_context(run) | context
     return render(request, f"runs/tabs/{name}.html", shown, status=status)
 
 
 def overview_context(run: TrainingRun) -> dict[str, Any]:
     verdict = run_verdict.verdict_on(run)
+    champion = champion_of(run.project, aliases_of(run.project))
     said = caveats.BESIDE_BASELINES if verdict else ()
     return {
         "verdict": verdict,
@@ -103,9 +108,9 @@ def overview_context(run: TrainingRun) -> dict[str, Any]:
         "few_prompts": caveats.few_prompts(run.held_out),
         "choice": choice.choice_context(run),
         "curves": run_curves.loss_of_run(run),
-        "beside": run_plots.accuracy_beside(run),
+        "beside": run_plots.accuracy_beside(run, champion),
         "calibrations": run_plots.calibration_plots(run),
-        "group": breakdowns.by_gap(run),
+        "groups": breakdowns.on_overview(run),
     }
 
 
@@ -152,6 +157,7 @@ def settings(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str
     return {
         "groups": settings_table.grouped_settings(run),
         "command": settings_table.command(run),
+        "rankings_since": data_summary.rankings_since(run),
     }
 
 

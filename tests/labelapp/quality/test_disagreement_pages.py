@@ -85,6 +85,25 @@ def test_previous_and_next_follow_the_list(disputed: list[Prompt], reviewer: Mem
     assert 'rel="next"' not in second
 
 
+def test_a_manager_asks_for_one_more_ranking_and_stays_on_the_page(
+    disputed: list[Prompt], reviewer: Member, manager: Member
+) -> None:
+    prompt, url = disputed[0], f"{URL}{disputed[0].pk}/?show=all"
+    wanted = prompt.rankings_wanted
+    client = sign_in(manager)
+    page = client.get(url).content.decode()
+    [form] = re.findall(r'<form class="acts ask-again".*?</form>', page, re.DOTALL)
+    assert "Ask for one more ranking" in form
+    [address] = re.findall(r'action="([^"]+)"', form)
+    sent = dict(re.findall(r'name="(act|back)" value="([^"]+)"', form))
+    assert client.post(address, sent)["Location"] == url
+    prompt.refresh_from_db()
+    assert prompt.rankings_wanted == wanted + 1
+    client = sign_in(reviewer)
+    assert "Ask for one more ranking" not in client.get(url).content.decode()
+    assert client.post(address, sent).status_code == 403
+
+
 def test_where_nothing_is_measured_there_is_a_button(manager: Member) -> None:
     response = sign_in(manager).get(URL).content.decode()
     assert "Not measured yet" in response

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from labelapp.models import Member, Prompt, PromptAgreement, Ranking, Rating, TrainingRun
 from labelapp.reviewing.pairs import pair_rows
@@ -52,6 +53,13 @@ def test_the_model_is_one_more_row_of_the_ranks(prompt: Prompt, run: TrainingRun
     assert [(row.agreed, row.compared) for row in rows] == [
         (4, 6), (3, 6), (3, 5), (3, 5), (None, None)
     ]  # fmt: skip
+
+
+def test_the_rows_that_are_not_people_are_named_in_the_language_of_the_page(
+    prompt: Prompt, run: TrainingRun
+) -> None:
+    with translation.override("de"):
+        assert [row.name for row in rater_rows(reviewed(run))[-2:]] == ["Mehrheit", "Modell"]
 
 
 def test_scores_and_flags_of_people_are_beside_their_ranks(

@@ -53,7 +53,10 @@ def test_the_page_of_a_run_begins_with_what_limits_its_figures(
         "9 of 100 rankings (9.0\u202f%) were left out: 9 because the chat template refuses their"
         " prompts (“No &lt;b&gt;system&lt;/b&gt; role”)."
     )
-    cut = "7 comparisons were left out, because their responses are equal after the cut."
+    cut = (
+        "7 comparisons were left out, because their responses are equal after the cut."
+        " Raise “Max response tokens”."
+    )
     folded = "The system message of 1 prompt was put into its first user message"
     sentences = [verdict, accuracy, better, left_out, cut, folded]
     places = [page.index(sentence) for sentence in sentences]

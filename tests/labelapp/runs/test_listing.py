@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labelapp.models import Member, Project, State, TrainingRun, User
+from labelapp.models import AliasMove, Member, ModelVersion, Project, State, TrainingRun, User
 from labelapp.runs.all_runs import list_page
 from labelapp.runs.all_runs.listing import Selection, entries_of
 from tests.conftest import sign_in
@@ -281,6 +281,53 @@ def test_a_run_of_another_project_is_not_there(add_run: AddRun, manager: Member)
         assert client.get(f"{URL}{theirs.pk}/{path}").status_code == 404
     theirs.refresh_from_db()
     assert not theirs.is_pinned
+
+
+def test_the_champion_and_the_challenger_stand_out(
+    add_run: AddRun, project: Project, manager: Member
+) -> None:
+    first, second, third = (add_run(0.7) for _ in range(3))
+    versions = [
+        ModelVersion.objects.create(project=project, number=number, run=run)
+        for number, run in enumerate((first, second, third), start=1)
+    ]
+    moves = [("champion", 0), ("challenger", 1), ("champion", 1), ("challenger", 2)]
+    for alias, place in moves:
+        AliasMove.objects.create(
+            project=project, alias=alias, version=versions[place], reason="Measured."
+        )
+    page = sign_in(manager).get(URL).content.decode()
+
+    def badges(run: TrainingRun) -> list[str]:
+        return [one for one in ("champion", "challenger") if one in row_of(page, run)]
+
+    assert [badges(run) for run in (first, second, third)] == [[], ["champion"], ["challenger"]]
+    about = sign_in(manager).get(f"{URL}{second.pk}/about/").content.decode()
+    assert 'class="alias is-champion"' in about
+    head = sign_in(manager).get(f"{URL}{third.pk}/").content.decode()
+    assert 'class="alias is-challenger"' in head
+
+
+def test_a_row_says_what_the_run_learned_from(add_run: AddRun, manager: Member) -> None:
+    many = add_run(0.7, manifest={"train_rankings": 2140, "train_prompts": 1208})
+    one = add_run(0.6, manifest={"train_rankings": 1, "train_prompts": 1})
+    unknown = add_run(0.5)
+    page = sign_in(manager).get(URL).content.decode()
+    assert "2,140 rankings of 1,208 prompts" in row_of(page, many)
+    assert "1 ranking of 1 prompt " in row_of(page, one)
+    assert "rankings of" not in row_of(page, unknown)
+    assert listed(manager, "sort=-learned") == [many.pk, one.pk, unknown.pk]
+    assert listed(manager, "sort=learned") == [one.pk, many.pk, unknown.pk]
+
+
+def test_managers_delete_a_run_from_its_row(
+    add_run: AddRun, manager: Member, reviewer: Member
+) -> None:
+    done, waiting = add_run(0.7), add_run()
+    page = sign_in(manager).get(URL).content.decode()
+    assert f'href="{URL}{done.pk}/delete/"' in page
+    assert f'href="{URL}{waiting.pk}/delete/"' not in page
+    assert "/delete/" not in sign_in(reviewer).get(URL).content.decode()
 
 
 def test_the_number_of_queries_does_not_grow_with_the_runs(

@@ -67,7 +67,9 @@ def test_only_administrators_see_the_way_to_tensorboard(run: TrainingRun, manage
     assert "TensorBoard" not in get(manager, run, "curves/")
     manager.user.is_staff = True
     manager.user.save()
-    assert 'href="/tensorboard/">TensorBoard</a>' in get(manager, run, "curves/")
+    link = 'href="/tensorboard/?runFilter=%5E7%5C-abc%2F#timeseries">TensorBoard</a>'
+    for tab in ("", "curves/", "files/"):
+        assert link in get(manager, run, tab)
 
 
 def test_a_run_without_steps_says_why_it_has_no_curves(run: TrainingRun, manager: Member) -> None:

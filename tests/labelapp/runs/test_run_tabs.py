@@ -9,11 +9,20 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labelapp.models import Member, Project, State, TrainingRun, User
+from labelapp.models import (
+    AliasMove,
+    Member,
+    ModelVersion,
+    Project,
+    Prompt,
+    State,
+    TrainingRun,
+    User,
+)
 from labelapp.runs.one_run import run_plots
 from labelapp.runs.run_verdict import verdict_on
-from tests.conftest import sign_in
-from tests.labelapp.runs.pages import RUNS, beside, get, text_of
+from tests.conftest import AddRanking, sign_in
+from tests.labelapp.runs.pages import RUNS, AddRun, beside, get, text_of
 
 pytestmark = pytest.mark.django_db
 TABS = ("", "curves/", "errors/", "data/", "settings/", "files/", "log/")
@@ -56,6 +65,61 @@ def test_a_tab_takes_as_many_queries_for_many_runs_and_rankings(
     with CaptureQueriesContext(connection) as many:
         client.get(f"{RUNS}{run.pk}/{path}")
     assert len(many) <= len(few)
+
+
+def test_the_tab_of_the_settings_counts_those_that_were_changed(
+    run: TrainingRun, manager: Member
+) -> None:
+    page = get(manager, run, "settings/")
+    [tab] = re.findall(r'<a href="[^"]*/runs/\d+/settings/"[^>]*>(.*?)</a>', page)
+    assert text_of(tab) == "Settings 3 changed"
+    assert page.count("is-changed") == 3
+    TrainingRun.objects.filter(pk=run.pk).update(config={})
+    page = get(manager, run)
+    [tab] = re.findall(r'<a href="[^"]*/runs/\d+/settings/"[^>]*>(.*?)</a>', page)
+    assert text_of(tab) == "Settings"
+
+
+def test_the_champion_is_beside_a_run_that_was_judged_on_the_same_comparisons(
+    add_run: AddRun, project: Project, manager: Member
+) -> None:
+    champion, same, other = (
+        add_run([7, 6, 8] * 10), add_run([8, 8, 8] * 10), add_run([8, 8, 8] * 10, digest="other")
+    )  # fmt: skip
+    version = ModelVersion.objects.create(project=project, number=1, run=champion)
+    assert "Champion" not in text_of(get(manager, same))
+    AliasMove.objects.create(project=project, alias="champion", version=version, reason="Measured.")
+    page = get(manager, same)
+    assert f"Champion, run {champion.pk} 70.0" in text_of(page)
+    compared = f"compare/?run={champion.pk}&amp;run={same.pk}&amp;reference={champion.pk}"
+    assert compared in page
+    assert "Champion, run" not in text_of(get(manager, champion))
+    assert "Champion, run" not in text_of(get(manager, other))
+
+
+def test_the_overview_has_the_accuracy_by_labeller(run: TrainingRun, manager: Member) -> None:
+    by_labeller = [
+        {"labeller": name, "accuracy": share, "accuracy_low": share - 0.1,
+         "accuracy_high": share + 0.1, "comparisons": number}
+        for name, share, number in (("ann", 0.779, 812), ("dan", 0.588, 286))
+    ]  # fmt: skip
+    run.metrics["held_out"]["by_labeller"] = by_labeller
+    run.save()
+    words = text_of(get(manager, run))
+    assert words.index("By labeller") < words.index("ann · 812") < words.index("dan · 286")
+
+
+def test_repeating_a_run_says_whether_the_rankings_have_changed_since(
+    run: TrainingRun, ranked: list[Prompt], manager: Member, bob: Member, add_ranking: AddRanking
+) -> None:
+    TrainingRun.objects.filter(pk=run.pk).update(manifest={"rankings": 4})
+    assert "have changed since" not in text_of(get(manager, run, "settings/"))
+    add_ranking(ranked[0], bob, [1, 2, 3, 4])
+    words = text_of(get(manager, run, "settings/"))
+    assert "The rankings have changed since: this run read 4, now it would read 5." in words
+    config = run.config | {"labellers": "labeller"}
+    TrainingRun.objects.filter(pk=run.pk).update(config=config)
+    assert "have changed since" not in text_of(get(manager, run, "settings/"))
 
 
 # The verdict
