@@ -66,6 +66,14 @@ def decisions(person: Member | User) -> dict[str, str]:
     return found
 
 
+def links_of(html: str) -> dict[str, str]:
+    """Return where the links of a page lead, by their words."""
+    return {
+        " ".join(re.sub(r"<[^>]+>", "", words).split()): to
+        for to, words in re.findall(r'<a [^>]*?href="([^"]+)"[^>]*>(.*?)</a>', html, re.S)
+    }
+
+
 def add_run(project: Project, state: State = State.DONE, **fields: Any) -> TrainingRun:
     over = {"finished_at": timezone.now()} if state not in (State.QUEUED, State.RUNNING) else {}
     return TrainingRun.objects.create(project=project, state=state, **over, **fields)
@@ -352,9 +360,28 @@ def test_every_figure_leads_to_what_is_behind_it(
 ) -> None:
     add_measurement(campaign, figures_of(labeller, RANDOM))
     add_run(campaign, metrics={"held_out": HELD_OUT})
+    add_task("training")
+    page = f"{URL}people/{labeller.pk}/"
+    led = {
+        "2": f"{page}?sort=newest#rankings",  # today
+        "6": f"{page}?sort=newest#rankings",  # in seven days, and in all
+        "54 % 41.0–66.0": f"{page}#rankings",
+        "8 prompts": f"{URL}prompts/",
+        "32 responses": f"{URL}prompts/",
+        "6 rankings": f"{URL}prompts/?sort=-rankings",
+    }
+    machine = {"1 job waiting, 0 running": f"{URL}runs/", "default": f"{URL}uploads/"}
+    people = "3 people who can sign in"
     for person in (manager, reviewer):
         client = sign_in(person)
-        links = set(re.findall(r'href="([^"#]+)', client.get(LIVE).content.decode()))
+        html = client.get(LIVE).content.decode()
+        linked = links_of(html)
+        assert led.items() <= linked.items()
+        assert (machine.items() <= linked.items()) == person.manages
+        assert (linked.get(people) == f"{URL}people/") == person.manages
+        disk = [to for words, to in linked.items() if words.endswith("of disk free")]
+        assert disk == ([f"{URL}export/"] if person.manages else [])
+        links = set(re.findall(r'href="([^"#]+)', html))
         assert {f"{URL}progress/", f"{URL}agreement/", f"{URL}prompts/"} <= links
         for link in links:
             assert client.get(link).status_code == 200, link
