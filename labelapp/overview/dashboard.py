@@ -16,6 +16,7 @@ from labelapp.projects.progress import (
     cached_progress,
     forecast,
 )
+from labelapp.quality.disagreement_list import undecided
 from labelapp.quality.measurement import LastMeasurement, last_measurement
 from labelapp.quality.results import Figure, LabellerFigures
 from labelapp.rendering.charts import Chart
@@ -98,7 +99,7 @@ def dashboard(member: Member) -> Dashboard:
             measurement=measurement,
             progress=progress,
             alerts=[(members[pk], figures[pk]) for pk in figures if pk in members],
-            undecided=project.disagreements.undecided().count(),
+            undecided=undecided(project),
             health=machine,
         ),
         progress=progress,

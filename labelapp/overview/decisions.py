@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -14,6 +16,7 @@ from labelapp.overview.health import Health
 from labelapp.projects.members import working_links
 from labelapp.projects.progress import CampaignProgress
 from labelapp.projects.prompt_filters import naming_themselves
+from labelapp.quality.disagreement_list import Undecided
 from labelapp.quality.measurement import LastMeasurement
 from labelapp.quality.results import LabellerFigures
 from labelapp.templatetags.figures import thousands
@@ -45,7 +48,7 @@ def to_decide(
     measurement: LastMeasurement,
     progress: CampaignProgress,
     alerts: Iterable[tuple[Member, LabellerFigures]],
-    undecided: int,
+    undecided: Undecided,
     health: Health,
 ) -> list[Decision]:
     """Return what waits for a manager or a reviewer, failures first."""
@@ -179,26 +182,33 @@ def of_uploads(project: Project) -> Iterator[Decision]:
 def of_alerts(
     project: Project, alerts: Iterable[tuple[Member, LabellerFigures]]
 ) -> Iterator[Decision]:
+    """Lead to the rankings that raised the first alert of each labeller."""
     for labeller, figures in alerts:
+        first = figures.alerts[0]
+        number = figures.rankings_behind(first)
+        look = ngettext("Look at %(number)s ranking", "Look at %(number)s rankings", number)
         yield Decision(
             _("stands out."),
-            _("See the alerts"),
-            url("person", project, labeller.pk),
+            look % {"number": thousands(number)} if number else _("See the alerts"),
+            url("person", project, labeller.pk) + first.evidence[0],
             subject=labeller.name,
             detail=" ".join(alert.sentence for alert in figures.alerts),
         )
 
 
-def of_disagreements(project: Project, undecided: int) -> Iterator[Decision]:
-    if undecided:
-        sentence = ngettext(
-            "%(undecided)s disagreement to decide.",
-            "%(undecided)s disagreements to decide.",
-            undecided,
-        )
-        yield Decision(
-            sentence % {"undecided": undecided}, _("Decide"), url("disagreements", project)
-        )
+def of_disagreements(project: Project, undecided: Undecided) -> Iterator[Decision]:
+    number = undecided.number
+    if not number:
+        return
+    sentence = ngettext(
+        "%(undecided)s disagreement to decide.",
+        "%(undecided)s disagreements to decide.",
+        number,
+    ) % {"undecided": thousands(number)}
+    if undecided.since and timezone.now() - undecided.since >= timedelta(days=1):
+        age = ngettext("It is %(age)s old.", "The oldest is %(age)s old.", number)
+        sentence += " " + age % {"age": timesince(undecided.since, depth=1)}
+    yield Decision(sentence, _("Decide"), url("disagreements", project))
 
 
 def of_texts(project: Project) -> Iterator[Decision]:

@@ -1,6 +1,7 @@
 """A project's first page: what needs a decision, and the figures with what is behind them."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -139,7 +140,9 @@ def test_what_needs_a_decision_comes_first_with_its_page(
     assert decisions(manager) == {
         "The long one failed. The disk was full.": f"{URL}runs/{run.pk}/",
         "more.jsonl has been uploaded, but not imported.": f"{URL}uploads/{upload.pk}/",
-        f"labeller stands out. {RANDOM.text}": f"{URL}people/{labeller.pk}/",
+        f"labeller stands out. {RANDOM.text}": (
+            f"{URL}people/{labeller.pk}/#rankings"
+        ),
         "1 disagreement to decide.": f"{URL}disagreements/",
         "1 response reveals the model that wrote it, so labellers can tell.": (
             f"{URL}prompts/?show=names"
@@ -240,6 +243,44 @@ def test_agreement_is_measured_again_once_much_was_ranked_since(
     assert decisions(manager) == asked
     add_measurement(campaign, state=State.RUNNING, result={}, finished_at=None)
     assert decisions(manager) == {}
+
+
+def test_the_age_of_the_oldest_disagreement_is_told(
+    project: Project, add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member,
+    manager: Member,
+) -> None:  # fmt: skip
+    """It begins with the second ranking of a prompt, not with the first."""
+    join(project, "bob", Role.LABELLER)
+    for ages in ((20, 6), (9, 3), (30, 12)):
+        prompt = add_prompt(f"{ages}?")
+        for person, days in zip((labeller, manager), ages, strict=True):
+            ranking = add_ranking(prompt, person, (1, 2, 3, 4))
+            ranking.created_at = timezone.now() - timedelta(days=days)
+            ranking.save()
+        Disagreement.objects.create(
+            project=project, prompt=prompt, labellers=2, comparisons=6, against=3, share=0.5
+        )
+    prompt.rankings.create(member=manager, origin=Origin.ADJUDICATED, responses_hash="x")
+    told = "2 disagreements to decide. The oldest is 6 days old."
+    assert decisions(manager)[told] == f"{URL}disagreements/"
+    Disagreement.objects.earliest("pk").delete()
+    assert "1 disagreement to decide. It is 3 days old." in decisions(manager)
+
+
+def test_an_alert_leads_to_as_many_rankings_as_raised_it(
+    campaign: Project, labeller: Member, manager: Member
+) -> None:
+    page = f"{URL}people/{labeller.pk}/"
+    gold = Alert("gold", "misses gold", "Agrees with gold in 54 %.")
+    for alert, words, end in (
+        (RANDOM, "Look at 20 rankings: labeller", "#rankings"),
+        (Alert("speed", "fast", "Takes 2 s."), "Look at 20 rankings: labeller", "?sort=fastest#rankings"),
+        (gold, "Look at 7 rankings: labeller", "#gold"),
+    ):
+        AgreementMeasurement.objects.all().delete()
+        measured = replace(figures_of(labeller, alert), gold=Figure("gold", "comparisons", 40, 7))
+        add_measurement(campaign, measured)
+        assert links_of(live(manager))[words] == page + end
 
 
 def test_a_reviewer_decides_nothing_that_managers_do(
