@@ -173,7 +173,11 @@ def _held_out(found: Mapping[str, Any], learned: Mapping[str, Any]) -> str:
             decimal(found["log_loss"], 3),
             f"{decimal(found['chance_log_loss'], 3)} is the chance level",
         ),
-        ("loss", decimal(found["loss"], 3), f"{decimal(found['chance_loss'], 3)} is the chance level"),
+        (
+            "loss",
+            decimal(found["loss"], 3),
+            f"{decimal(found['chance_loss'], 3)} is the chance level",
+        ),
         (
             "accuracy where it learned",
             percent(learned["accuracy"]),

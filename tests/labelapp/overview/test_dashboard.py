@@ -16,9 +16,12 @@ from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
     AgreementMeasurement,
+    Alias,
+    AliasMove,
     Assignment,
     Disagreement,
     Member,
+    ModelVersion,
     Origin,
     Project,
     Prompt,
@@ -140,9 +143,7 @@ def test_what_needs_a_decision_comes_first_with_its_page(
     assert decisions(manager) == {
         "The long one failed. The disk was full.": f"{URL}runs/{run.pk}/",
         "more.jsonl has been uploaded, but not imported.": f"{URL}uploads/{upload.pk}/",
-        f"labeller stands out. {RANDOM.text}": (
-            f"{URL}people/{labeller.pk}/#rankings"
-        ),
+        f"labeller stands out. {RANDOM.text}": (f"{URL}people/{labeller.pk}/#rankings"),
         "1 disagreement to decide.": f"{URL}disagreements/",
         "1 response reveals the model that wrote it, so labellers can tell.": (
             f"{URL}prompts/?show=names"
@@ -274,13 +275,45 @@ def test_an_alert_leads_to_as_many_rankings_as_raised_it(
     gold = Alert("gold", "misses gold", "Agrees with gold in 54 %.")
     for alert, words, end in (
         (RANDOM, "Look at 20 rankings: labeller", "#rankings"),
-        (Alert("speed", "fast", "Takes 2 s."), "Look at 20 rankings: labeller", "?sort=fastest#rankings"),
+        (
+            Alert("speed", "fast", "Takes 2 s."),
+            "Look at 20 rankings: labeller",
+            "?sort=fastest#rankings",
+        ),
         (gold, "Look at 7 rankings: labeller", "#gold"),
     ):
         AgreementMeasurement.objects.all().delete()
         measured = replace(figures_of(labeller, alert), gold=Figure("gold", "comparisons", 40, 7))
         add_measurement(campaign, measured)
         assert links_of(live(manager))[words] == page + end
+
+
+def test_a_later_run_that_is_ahead_of_the_champion_leads_to_its_promotion(
+    campaign: Project, manager: Member, reviewer: Member
+) -> None:
+    champion = add_run(campaign, metrics={"held_out": HELD_OUT})
+    add_version(champion, 1, Alias.CHAMPION)
+    assert decisions(manager) == {}  # the champion is the last run
+    assert links_of(live(manager))[f"Champion 68.3 % v1 · {champion.title}"] == f"{URL}models/1/"
+    ahead = add_run(campaign, metrics={"held_out": HELD_OUT | {"accuracy": 0.7}})
+    told = f"{ahead.title} is ahead of the champion: 70.0 % of its held-out comparisons to 68.3 %."
+    both = f"{URL}runs/compare/?run={champion.pk}&amp;run={ahead.pk}&amp;reference={champion.pk}"
+    assert decisions(manager) == {told: both}  # it is not registered
+    add_version(ahead, 2)
+    assert decisions(manager) == {told: f"{URL}models/2/promote/"}
+    assert decisions(reviewer) == {told: both}
+    for page in (both.replace("&amp;", "&"), f"{URL}models/2/promote/"):
+        assert sign_in(manager).get(page).status_code == 200
+    unproven = {"word_counts": BESIDE | {"gain_low": -0.1}, "longer_wins": BESIDE}
+    better = HELD_OUT | {"accuracy": 0.8, "baselines": unproven}
+    add_run(campaign, metrics={"held_out": better})
+    assert decisions(manager) == {}  # not measurably better than a baseline
+
+
+def add_version(run: TrainingRun, number: int, alias: str = "") -> None:
+    version = ModelVersion.objects.create(project=run.project, number=number, run=run)
+    if alias:
+        AliasMove.objects.create(project=run.project, alias=alias, version=version, reason="Best.")
 
 
 def test_a_reviewer_decides_nothing_that_managers_do(
