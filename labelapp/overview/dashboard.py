@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from labelapp.jobs import jobs
-from labelapp.models import ALTOGETHER, Member, Project, State, TrainingRun
+from labelapp.models import ALTOGETHER, Alias, Member, ModelVersion, Project, State, TrainingRun
 from labelapp.overview.decisions import Decision, to_decide
 from labelapp.overview.health import Health, health
 from labelapp.projects.burndown import burndown
@@ -16,8 +16,10 @@ from labelapp.projects.progress import (
     cached_progress,
     forecast,
 )
+from labelapp.quality.disagreement_list import undecided
 from labelapp.quality.measurement import LastMeasurement, last_measurement
 from labelapp.quality.results import Figure, LabellerFigures
+from labelapp.registry.versions import holder
 from labelapp.rendering.charts import Chart
 from labelapp.runs.interval_plots import Axis, Dot, Estimate, dot
 from labelapp.runs.run_verdict import Verdict, verdict_on
@@ -70,6 +72,7 @@ class Dashboard:
     agreement: Figure | None
     measurement: LastMeasurement
     last_run: LastRun
+    champion: ModelVersion | None
     health: Health
 
     @property
@@ -86,6 +89,7 @@ def dashboard(member: Member) -> Dashboard:
     progress, machine = cached.value, health()
     measurement = last_measurement(project)
     last_run = last_run_of(project)
+    champion = holder(project, Alias.CHAMPION)
     figures = figures_by_member(measurement)
     standing_out = [pk for pk, one in figures.items() if one.alerts]
     members = project.members.exclude(excluded_from=ALTOGETHER).in_bulk(standing_out)
@@ -95,10 +99,12 @@ def dashboard(member: Member) -> Dashboard:
         decisions=to_decide(
             member,
             newest_run=last_run.newest,
+            last_run=last_run.run,
+            champion=champion,
             measurement=measurement,
             progress=progress,
             alerts=[(members[pk], figures[pk]) for pk in figures if pk in members],
-            undecided=project.disagreements.undecided().count(),
+            undecided=undecided(project),
             health=machine,
         ),
         progress=progress,
@@ -111,6 +117,7 @@ def dashboard(member: Member) -> Dashboard:
         agreement=agreement,
         measurement=measurement,
         last_run=last_run,
+        champion=champion,
         health=machine,
     )
 
@@ -119,7 +126,8 @@ def last_run_of(project: Project) -> LastRun:
     """Return the newest run, and the newest that is finished with its verdict."""
     jobs.mark_lost(project.runs.all())
     newest = project.runs.defer("metrics", "manifest").order_by("-pk").first()
-    done = project.runs.defer("manifest").filter(state=State.DONE).order_by("-pk").first()
+    finished = project.runs.defer("manifest").filter(state=State.DONE)
+    done = finished.select_related("version").order_by("-pk").first()
     return LastRun(done, verdict_on(done) if done else None, newest)
 
 

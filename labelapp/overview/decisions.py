@@ -2,21 +2,26 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from labelapp.labelling import controls
-from labelapp.models import Assignment, Member, Project, State, TrainingRun, Upload
+from labelapp.models import Assignment, Member, ModelVersion, Project, State, TrainingRun, Upload
+from labelapp.models.jobs import is_number
 from labelapp.overview.health import Health
 from labelapp.projects.members import working_links
 from labelapp.projects.progress import CampaignProgress
 from labelapp.projects.prompt_filters import naming_themselves
+from labelapp.quality.disagreement_list import Undecided
 from labelapp.quality.measurement import LastMeasurement
 from labelapp.quality.results import LabellerFigures
-from labelapp.templatetags.figures import thousands
+from labelapp.runs import leads
+from labelapp.templatetags.figures import percent, thousands
 
 MOST_UPLOADS = 3  # listed: the newest
 # Rankings since agreement was measured, from which it is to be measured again: at least so many,
@@ -42,10 +47,12 @@ def to_decide(
     member: Member,
     *,
     newest_run: TrainingRun | None,
+    last_run: TrainingRun | None,
+    champion: ModelVersion | None,
     measurement: LastMeasurement,
     progress: CampaignProgress,
     alerts: Iterable[tuple[Member, LabellerFigures]],
-    undecided: int,
+    undecided: Undecided,
     health: Health,
 ) -> list[Decision]:
     """Return what waits for a manager or a reviewer, failures first."""
@@ -55,7 +62,7 @@ def to_decide(
     if member.manages:
         found += [*of_machine(project, health), *of_uploads(project)]
     found += [*of_alerts(project, alerts), *of_disagreements(project, undecided)]
-    found += of_texts(project)
+    found += [*of_champion(member, champion, last_run), *of_texts(project)]
     if member.manages:
         found += of_settings(project)
     return sorted(found, key=lambda decision: not decision.is_failure)
@@ -179,26 +186,65 @@ def of_uploads(project: Project) -> Iterator[Decision]:
 def of_alerts(
     project: Project, alerts: Iterable[tuple[Member, LabellerFigures]]
 ) -> Iterator[Decision]:
+    """Lead to the rankings that raised the first alert of each labeller."""
     for labeller, figures in alerts:
+        first = figures.alerts[0]
+        number = figures.rankings_behind(first)
+        look = ngettext("Look at %(number)s ranking", "Look at %(number)s rankings", number)
         yield Decision(
             _("stands out."),
-            _("See the alerts"),
-            url("person", project, labeller.pk),
+            look % {"number": thousands(number)} if number else _("See the alerts"),
+            url("person", project, labeller.pk) + first.evidence[0],
             subject=labeller.name,
             detail=" ".join(alert.sentence for alert in figures.alerts),
         )
 
 
-def of_disagreements(project: Project, undecided: int) -> Iterator[Decision]:
-    if undecided:
-        sentence = ngettext(
-            "%(undecided)s disagreement to decide.",
-            "%(undecided)s disagreements to decide.",
-            undecided,
-        )
-        yield Decision(
-            sentence % {"undecided": undecided}, _("Decide"), url("disagreements", project)
-        )
+def of_disagreements(project: Project, undecided: Undecided) -> Iterator[Decision]:
+    number = undecided.number
+    if not number:
+        return
+    sentence = ngettext(
+        "%(undecided)s disagreement to decide.",
+        "%(undecided)s disagreements to decide.",
+        number,
+    ) % {"undecided": thousands(number)}
+    if undecided.since and timezone.now() - undecided.since >= timedelta(days=1):
+        age = ngettext("It is %(age)s old.", "The oldest is %(age)s old.", number)
+        sentence += " " + age % {"age": timesince(undecided.since, depth=1)}
+    yield Decision(sentence, _("Decide"), url("disagreements", project))
+
+
+def of_champion(
+    member: Member, champion: ModelVersion | None, run: TrainingRun | None
+) -> Iterator[Decision]:
+    """Lead to the comparison of the champion with a later run that is more accurate.
+
+    Each is judged on its own held-out prompts; the comparison is on those that both held out.
+    """
+    if champion is None or champion.run is None or run is None or run.pk <= champion.run.pk:
+        return
+    old, new = champion.run.held_out.get("accuracy"), run.held_out.get("accuracy")
+    verdict = leads.verdict(run.held_out)
+    if not is_number(old) or not is_number(new) or new <= old:
+        return
+    if verdict is None or verdict.tone != "better":
+        return
+    version = getattr(run, "version", None)
+    if version is not None and member.manages:
+        action = _("Compare and promote")
+        page = url("model_promote", member.project, version.number)
+    else:
+        action = _("Compare")
+        runs = f"?run={champion.run.pk}&run={run.pk}&reference={champion.run.pk}"
+        page = url("runs_compare", member.project) + runs
+    yield Decision(
+        _("is ahead of the champion: %(new)s of its held-out comparisons to %(old)s.")
+        % {"new": percent(new), "old": percent(old)},
+        action,
+        page,
+        subject=run.title,
+    )
 
 
 def of_texts(project: Project) -> Iterator[Decision]:

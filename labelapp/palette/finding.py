@@ -43,9 +43,8 @@ def find(member: Member, user: User, search: str) -> list[Section]:
         sections += [
             Section(_("Prompts"), prompts(project, search)),
             Section(_("Runs"), runs(project, words)),
+            Section(_("People"), people(project, words)),
         ]
-    if member.manages and words:
-        sections.append(Section(_("People"), people(project, words)))
     sections.append(Section(_("Other projects"), projects(user, project, words)))
     return [section for section in sections if section.entries]
 

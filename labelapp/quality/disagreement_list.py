@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from labelapp.db.cache import cached
 from labelapp.models import Comment, Disagreement, Origin, Project, Ranking
 
 PAGE_SIZE = 50
@@ -24,6 +26,14 @@ class ListedPrompt:
     disagreement: Disagreement
     adjudicated: bool
     comments: int
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """Hold the disagreements that nobody has adjudicated."""
+
+    number: int
+    since: datetime | None  # when the second labeller ranked the prompt of the oldest one
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,21 @@ def ranges_from(
         disagreements.filter(share=share, against__lt=against),
         disagreements.filter(share__lt=share),
     ]
+
+
+def undecided(project: Project) -> Undecided:
+    """Return what is left to adjudicate. Of many disagreements, it may be a minute old."""
+    name = f"undecided-{project.pk}"
+    return cached(name, lambda: count_undecided(project), lambda found: 10 * found.number).value
+
+
+def count_undecided(project: Project) -> Undecided:
+    left = project.disagreements.undecided()
+    number = left.count()
+    given = Ranking.objects.counting()
+    second = given.filter(Exists(given.filter(prompt=OuterRef("prompt"), pk__lt=OuterRef("pk"))))
+    oldest = second.filter(prompt__in=left.values("prompt")).aggregate(at=Min("created_at"))
+    return Undecided(number, oldest["at"])
 
 
 def rows(disagreements: Sequence[Disagreement]) -> list[ListedPrompt]:

@@ -108,6 +108,10 @@ class Alert:
         return EVIDENCE.get(self.kind, ("#rankings", _("See their rankings")))
 
 
+# The figures that alerts of some kinds are raised by, on some of a labeller's prompts only.
+MEASURED_ON = ("gold", "consistency")
+
+
 def whole_percent(share: float) -> str:
     return percent(share, 0)
 
@@ -126,6 +130,13 @@ class LabellerFigures:
     consistency: Figure = NOT_MEASURED  # agreement with themselves on repeated prompts
     gold: Figure = NOT_MEASURED  # agreement with gold rankings by others
     alerts: Sequence[Alert] = ()
+
+    def rankings_behind(self, alert: Alert) -> int:
+        """Return the number of rankings that raised an alert."""
+        if alert.kind in MEASURED_ON:
+            figure: Figure = getattr(self, alert.kind)
+            return figure.prompts
+        return self.rankings
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as JSON, in which the alerts keep their first name, `alarms`."""

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from django.db.models import Q
 
-from labelapp.models import Origin, Prompt, Ranking, Rating, Response
+from labelapp.models import Member, Origin, Prompt, Ranking, Rating, Response
 from labelapp.rendering.letters import letter
 from training.aggregation import majority
 from training.rankings import UNRANKED
@@ -82,9 +82,9 @@ class Split:
 
     one: str
     other: str
-    prefer_one: list[str]  # names
-    prefer_other: list[str]
-    tie: list[str]
+    prefer_one: list[Member]
+    prefer_other: list[Member]
+    tie: list[Member]
 
 
 @dataclass(frozen=True)
@@ -206,13 +206,13 @@ def find_splits(columns: Sequence[Column], letters: Mapping[int, str]) -> list[S
     """Return the pairs of responses that labellers order differently."""
     splits = []
     for one, other in pairs_ranked(columns, letters):
-        sides: tuple[list[str], list[str], list[str]] = ([], [], [])
+        sides: tuple[list[Member], list[Member], list[Member]] = ([], [], [])
         for each in columns:
             if one in each.cells and other in each.cells:
                 rank, other_rank = each.cells[one].rank, each.cells[other].rank
                 side = 2 if rank == other_rank else int(rank > other_rank)
                 if min(rank, other_rank) != UNRANKED:
-                    sides[side].append(each.name)
+                    sides[side].append(each.ranking.member)
         # A labeller may have ranked several sets with this pair.
         first, second, tie = (list(dict.fromkeys(side)) for side in sides)
         if first and second and len({*first, *second}) > 1:

@@ -36,10 +36,6 @@ class HeatRow:
 class HeatMap:
     rows: list[HeatRow]
 
-    @property
-    def names(self) -> list[str]:
-        return [row.name for row in self.rows]
-
 
 def shade(share: float, lowest: float) -> int:
     """Return the shade of a share, from 0 for the lowest, or less, to SHADES for 1."""

@@ -75,6 +75,7 @@ class Note:
     """A labeller's note on a ranking, for reviewers."""
 
     name: str
+    member: int  # primary key
     text: str
 
 
@@ -105,7 +106,7 @@ class ReviewedPrompt:
 
     @property
     def notes(self) -> list[Note]:
-        return [Note(given.name, given.note) for given in self.rankings if given.note]
+        return [Note(given.name, given.member, given.note) for given in self.rankings if given.note]
 
     @property
     def own(self) -> list[GivenRanking]:

@@ -1,6 +1,7 @@
 """A project's first page: what needs a decision, and the figures with what is behind them."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +16,12 @@ from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.models import (
     AgreementMeasurement,
+    Alias,
+    AliasMove,
     Assignment,
     Disagreement,
     Member,
+    ModelVersion,
     Origin,
     Project,
     Prompt,
@@ -64,6 +68,14 @@ def decisions(person: Member | User) -> dict[str, str]:
         words = " ".join(re.sub(r"<[^>]+>", " ", sentence).split())
         found[words] = rest.split('"')[1]
     return found
+
+
+def links_of(html: str) -> dict[str, str]:
+    """Return where the links of a page lead, by their words."""
+    return {
+        " ".join(re.sub(r"<[^>]+>", "", words).split()): to
+        for to, words in re.findall(r'<a [^>]*?href="([^"]+)"[^>]*>(.*?)</a>', html, re.S)
+    }
 
 
 def add_run(project: Project, state: State = State.DONE, **fields: Any) -> TrainingRun:
@@ -131,7 +143,7 @@ def test_what_needs_a_decision_comes_first_with_its_page(
     assert decisions(manager) == {
         "The long one failed. The disk was full.": f"{URL}runs/{run.pk}/",
         "more.jsonl has been uploaded, but not imported.": f"{URL}uploads/{upload.pk}/",
-        f"labeller stands out. {RANDOM.text}": f"{URL}people/{labeller.pk}/",
+        f"labeller stands out. {RANDOM.text}": (f"{URL}people/{labeller.pk}/#rankings"),
         "1 disagreement to decide.": f"{URL}disagreements/",
         "1 response reveals the model that wrote it, so labellers can tell.": (
             f"{URL}prompts/?show=names"
@@ -232,6 +244,76 @@ def test_agreement_is_measured_again_once_much_was_ranked_since(
     assert decisions(manager) == asked
     add_measurement(campaign, state=State.RUNNING, result={}, finished_at=None)
     assert decisions(manager) == {}
+
+
+def test_the_age_of_the_oldest_disagreement_is_told(
+    project: Project, add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member,
+    manager: Member,
+) -> None:  # fmt: skip
+    """It begins with the second ranking of a prompt, not with the first."""
+    join(project, "bob", Role.LABELLER)
+    for ages in ((20, 6), (9, 3), (30, 12)):
+        prompt = add_prompt(f"{ages}?")
+        for person, days in zip((labeller, manager), ages, strict=True):
+            ranking = add_ranking(prompt, person, (1, 2, 3, 4))
+            ranking.created_at = timezone.now() - timedelta(days=days)
+            ranking.save()
+        Disagreement.objects.create(
+            project=project, prompt=prompt, labellers=2, comparisons=6, against=3, share=0.5
+        )
+    prompt.rankings.create(member=manager, origin=Origin.ADJUDICATED, responses_hash="x")
+    told = "2 disagreements to decide. The oldest is 6 days old."
+    assert decisions(manager)[told] == f"{URL}disagreements/"
+    Disagreement.objects.earliest("pk").delete()
+    assert "1 disagreement to decide. It is 3 days old." in decisions(manager)
+
+
+def test_an_alert_leads_to_as_many_rankings_as_raised_it(
+    campaign: Project, labeller: Member, manager: Member
+) -> None:
+    page = f"{URL}people/{labeller.pk}/"
+    gold = Alert("gold", "misses gold", "Agrees with gold in 54 %.")
+    for alert, words, end in (
+        (RANDOM, "Look at 20 rankings: labeller", "#rankings"),
+        (
+            Alert("speed", "fast", "Takes 2 s."),
+            "Look at 20 rankings: labeller",
+            "?sort=fastest#rankings",
+        ),
+        (gold, "Look at 7 rankings: labeller", "#gold"),
+    ):
+        AgreementMeasurement.objects.all().delete()
+        measured = replace(figures_of(labeller, alert), gold=Figure("gold", "comparisons", 40, 7))
+        add_measurement(campaign, measured)
+        assert links_of(live(manager))[words] == page + end
+
+
+def test_a_later_run_that_is_ahead_of_the_champion_leads_to_its_promotion(
+    campaign: Project, manager: Member, reviewer: Member
+) -> None:
+    champion = add_run(campaign, metrics={"held_out": HELD_OUT})
+    add_version(champion, 1, Alias.CHAMPION)
+    assert decisions(manager) == {}  # the champion is the last run
+    assert links_of(live(manager))[f"Champion 68.3 % v1 · {champion.title}"] == f"{URL}models/1/"
+    ahead = add_run(campaign, metrics={"held_out": HELD_OUT | {"accuracy": 0.7}})
+    told = f"{ahead.title} is ahead of the champion: 70.0 % of its held-out comparisons to 68.3 %."
+    both = f"{URL}runs/compare/?run={champion.pk}&amp;run={ahead.pk}&amp;reference={champion.pk}"
+    assert decisions(manager) == {told: both}  # it is not registered
+    add_version(ahead, 2)
+    assert decisions(manager) == {told: f"{URL}models/2/promote/"}
+    assert decisions(reviewer) == {told: both}
+    for page in (both.replace("&amp;", "&"), f"{URL}models/2/promote/"):
+        assert sign_in(manager).get(page).status_code == 200
+    unproven = {"word_counts": BESIDE | {"gain_low": -0.1}, "longer_wins": BESIDE}
+    better = HELD_OUT | {"accuracy": 0.8, "baselines": unproven}
+    add_run(campaign, metrics={"held_out": better})
+    assert decisions(manager) == {}  # not measurably better than a baseline
+
+
+def add_version(run: TrainingRun, number: int, alias: str = "") -> None:
+    version = ModelVersion.objects.create(project=run.project, number=number, run=run)
+    if alias:
+        AliasMove.objects.create(project=run.project, alias=alias, version=version, reason="Best.")
 
 
 def test_a_reviewer_decides_nothing_that_managers_do(
@@ -352,9 +434,28 @@ def test_every_figure_leads_to_what_is_behind_it(
 ) -> None:
     add_measurement(campaign, figures_of(labeller, RANDOM))
     add_run(campaign, metrics={"held_out": HELD_OUT})
+    add_task("training")
+    page = f"{URL}people/{labeller.pk}/"
+    led = {
+        "2": f"{page}?sort=newest#rankings",  # today
+        "6": f"{page}?sort=newest#rankings",  # in seven days, and in all
+        "54 % 41.0–66.0": f"{page}#rankings",
+        "8 prompts": f"{URL}prompts/",
+        "32 responses": f"{URL}prompts/",
+        "6 rankings": f"{URL}prompts/?sort=-rankings",
+    }
+    machine = {"1 job waiting, 0 running": f"{URL}runs/", "default": f"{URL}uploads/"}
+    people = "3 people who can sign in"
     for person in (manager, reviewer):
         client = sign_in(person)
-        links = set(re.findall(r'href="([^"#]+)', client.get(LIVE).content.decode()))
+        html = client.get(LIVE).content.decode()
+        linked = links_of(html)
+        assert led.items() <= linked.items()
+        assert (machine.items() <= linked.items()) == person.manages
+        assert (linked.get(people) == f"{URL}people/") == person.manages
+        disk = [to for words, to in linked.items() if words.endswith("of disk free")]
+        assert disk == ([f"{URL}export/"] if person.manages else [])
+        links = set(re.findall(r'href="([^"#]+)', html))
         assert {f"{URL}progress/", f"{URL}agreement/", f"{URL}prompts/"} <= links
         for link in links:
             assert client.get(link).status_code == 200, link

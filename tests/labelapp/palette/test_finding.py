@@ -48,7 +48,7 @@ def test_a_manager_finds_prompts_runs_people_and_pages(filled: Project, manager:
 def test_everybody_finds_only_what_they_may_open(
     filled: Project, reviewer: Member, labeller: Member, outsider: User
 ) -> None:
-    assert found(reviewer, "blue").keys() == {"Prompts", "Runs"}
+    assert found(reviewer, "blue").keys() == {"Prompts", "Runs", "People"}
     assert found(labeller, "blue") == {}
     assert found(labeller, "") == {"Pages": ["Overview", "Rank", "My work", "Your account"]}
     assert "Settings" not in found(reviewer, "")["Pages"]
@@ -76,12 +76,15 @@ def test_a_run_is_found_by_its_number(project: Project, manager: Member) -> None
     assert found(manager, "9" * 30) == {}
 
 
-def test_what_is_found_leads_to_pages_that_open(filled: Project, manager: Member) -> None:
-    client = sign_in(manager)
-    for search in ("", "blue"):
-        html = client.get(f"{URL}found/", {"q": search}).content.decode()
-        for link in re.findall(r'href="([^"#]+)', html):
-            assert client.get(link).status_code == 200, link
+def test_what_is_found_leads_to_pages_that_open(
+    filled: Project, manager: Member, reviewer: Member, labeller: Member
+) -> None:
+    for person in (manager, reviewer, labeller):
+        client = sign_in(person)
+        for search in ("", "blue"):
+            html = client.get(f"{URL}found/", {"q": search}).content.decode()
+            for link in re.findall(r'href="([^"#]+)', html):
+                assert client.get(link).status_code == 200, link
 
 
 def test_it_is_a_page_without_scripts(filled: Project, manager: Member) -> None:

@@ -203,6 +203,11 @@ def test_the_map_says_how_far_every_two_labellers_agree(
     assert pair.low is not None
     assert pair.low <= pair.share
     assert "Who agrees with whom" in shown(three_rank, manager)
+    html = sign_in(manager).get(URL).content.decode()
+    heads = html[html.index('id="map-title"') :].split("</thead>")[0]
+    for person in (bob, labeller, manager):
+        url = f"/projects/kitchen/people/{person.pk}/"
+        assert f'<a class="rater-name" href="{url}">{person.name}</a>' in heads
 
 
 def test_two_labellers_need_no_map_and_earlier_results_have_none(

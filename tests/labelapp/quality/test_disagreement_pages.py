@@ -9,7 +9,7 @@ from labelapp.models import Member, Project, Prompt, Ranking, User
 from labelapp.quality import disagreement_list
 from labelapp.quality.side_by_side import side_by_side
 from tests.conftest import AddPrompt, AddRanking, sign_in
-from tests.labelapp.quality.disputed import FIRST, URL, adjudicated, record
+from tests.labelapp.quality.disputed import FIRST, SECOND, URL, adjudicated, record
 from training.rankings import UNRANKED
 
 
@@ -170,7 +170,7 @@ def test_the_rankings_are_side_by_side_with_their_details(
     with django_assert_max_num_queries(22):
         html = client.get(f"{URL}{disputed[0].pk}/").content.decode()
     assert "The first &lt;b&gt;by far&lt;/b&gt;." in html
-    assert "by manager" in html
+    assert "by manager" in re.sub(r"<[^>]+>", "", html)
     table = side_by_side(disputed[0]).tables[0]
     assert [column.name for column in table.columns] == ["bob", "labeller"]
     assert {row.letter: row.mean for row in table.rows} == dict.fromkeys("ABCD", 2.5)
@@ -235,8 +235,29 @@ def test_surplus_rankings_are_shown_and_do_not_count(
 def test_pairs_on_which_they_split_are_named(disputed: list[Prompt]) -> None:
     (split,) = side_by_side(disputed[1]).splits
     assert {split.one, split.other} == {"A", "B"}
-    assert sorted(split.prefer_one + split.prefer_other) == ["bob", "labeller"]
+    assert sorted(one.name for one in split.prefer_one + split.prefer_other) == ["bob", "labeller"]
     assert side_by_side(disputed[2]).splits == []
+
+
+def test_every_name_leads_to_the_person(
+    disputed: list[Prompt], labeller: Member, bob: Member, manager: Member, reviewer: Member
+) -> None:
+    """In the table, the pairs they split on, the comments, and each decision."""
+    client, page = sign_in(manager), f"{URL}{disputed[1].pk}/"
+    client.post(f"{page}comment/", {"text": "Hm."})
+    first = adjudicated(disputed[1], manager, FIRST)
+    adjudicated(disputed[1], reviewer, SECOND, instead_of=first.pk)
+    html = sign_in(reviewer).get(page).content.decode()
+
+    def link(person: Member) -> str:
+        return f'<a href="/projects/kitchen/people/{person.pk}/"><bdi>{person.name}</bdi></a>'
+
+    splits = html[html.index('id="splits-title"') :].split("</section>")[0]
+    assert splits.count(link(labeller)) == splits.count(link(bob)) == 1
+    comments = html[html.index('id="comments"') :].split("</section>")[0]
+    assert f"<strong>{link(manager)}</strong>" in comments
+    assert f"by {link(reviewer)}" in html
+    assert f"<dt>{link(manager)}, adjudicated on" in html
 
 
 def test_a_surplus_ranking_is_shown_and_splits_nobody(

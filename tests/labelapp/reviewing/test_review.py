@@ -168,6 +168,7 @@ def test_notes_of_labellers_are_shown_to_those_who_review(
     score_in_order(run, tmp_path, prompt, 1.0, 2.0, 3.0, 4.0)
     page = sign_in(reviewer).get(f"{URL}{prompt.pk}/").content.decode()
     assert "All &lt;b&gt;wrong&lt;/b&gt;." in page
+    assert f'/people/{labeller.pk}/"><bdi>labeller</bdi></a> notes' in page
 
 
 def test_without_scores_the_page_says_what_to_do(manager: Member) -> None:
