@@ -103,7 +103,7 @@ def ranges_from(
 def undecided(project: Project) -> Undecided:
     """Return what is left to adjudicate. Of many disagreements, it may be a minute old."""
     name = f"undecided-{project.pk}"
-    return cached(name, lambda: count_undecided(project), lambda found: 10 * found.number).value
+    return cached(name, lambda: count_undecided(project), lambda found: 20 * found.number).value
 
 
 def count_undecided(project: Project) -> Undecided:
