@@ -1,19 +1,35 @@
 """The runs whose scores can be reviewed, each named by what it was and how well it did."""
 
-from collections.abc import Iterable
-
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from labelapp.models import TrainingRun
+from labelapp.models import Alias, AliasMove, Project, TrainingRun
 from labelapp.models.jobs import is_number
 from labelapp.runs.caveats import few_prompts
 from labelapp.runs.changed_settings import changed_settings
 from labelapp.templatetags.figures import percent
 
+NEWEST = 20
 SETTINGS_SHOWN = 2
 
 
-def run_choices(runs: Iterable[TrainingRun]) -> list[tuple[int, str]]:
+def runs_to_choose(run: TrainingRun) -> list[TrainingRun]:
+    """Return the newest scored runs of a run's project, with the run itself and the champion."""
+    scored = run.project.runs.scored()
+    found = list(scored[:NEWEST])
+    known = {run.pk, *(one.pk for one in found)}
+    champion = scored.filter(pk__in=champions(run.project)).exclude(pk__in=known)
+    found += [*champion, *([] if run in found else [run])]
+    return sorted(found, key=lambda one: one.pk, reverse=True)
+
+
+def champions(project: Project) -> QuerySet[AliasMove, int | None]:
+    """Return the primary key of the run whose model is the champion, as a query."""
+    moves = AliasMove.objects.latest_moves().filter(project=project, alias=Alias.CHAMPION)
+    return moves.filter(version__run__isnull=False).values_list("version__run", flat=True)
+
+
+def run_choices(runs: list[TrainingRun]) -> list[tuple[int, str]]:
     """Return the primary key and the label of each run."""
     return [(run.pk, label(run)) for run in runs]
 

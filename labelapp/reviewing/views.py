@@ -26,7 +26,7 @@ from labelapp.reviewing.plots import leaderboard_plot, length_plot, rank_plot
 from labelapp.reviewing.raters import rater_rows
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import ReviewedResponse, review
-from labelapp.reviewing.run_choice import run_choices
+from labelapp.reviewing.run_choice import run_choices, runs_to_choose
 from labelapp.reviewing.source_ratings import rating_table
 from labelapp.runs.caveats import few_prompts
 from labelapp.runs.one_run.run_plots import calibration_plots
@@ -35,7 +35,6 @@ from labelapp.web.query import key_of
 from training.runs.outcomes import OutcomeModel
 
 PROMPTS_PER_PAGE = 20
-RUNS_TO_CHOOSE = 20
 
 
 def chosen_run(request: HttpRequest, member: Member) -> TrainingRun | None:
@@ -90,9 +89,9 @@ def list_context(
     pages = Paginator(filtered(run, chosen).select_related("prompt"), PROMPTS_PER_PAGE)
     pages.count = listing.count(run, chosen, total)
     page = pages.get_page(request.GET.get("page"))
-    runs = list(member.project.runs.scored()[:RUNS_TO_CHOOSE])
+    runs = runs_to_choose(run)
     return {
-        "runs": run_choices(runs if run in runs else [run, *runs]),
+        "runs": run_choices(runs),
         "other_run": next((other for other in runs if other != run), None),
         "figures": run.held_out,
         "few_prompts": few_prompts(run.held_out),
