@@ -88,6 +88,7 @@ urlpatterns = [
     path("projects/<slug:slug>/restore/", projects.restore, name="project_restore"),
     path("projects/<slug:slug>/duplicate/", projects.duplicate, name="project_duplicate"),
     path("projects/<slug:slug>/delete/", projects.delete, name="project_delete"),
+    path("projects/<slug:slug>/join/", people.join, name="project_join"),
     path("projects/<slug:slug>/people/", people.index, name="people"),
     path("projects/<slug:slug>/people/<row:pk>/", person.detail, name="person"),
     path(

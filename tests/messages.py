@@ -58,6 +58,7 @@ TEMPLATES = [
     ),
     *("overview/labeller", "overview/_next_step"),
     *("projects/index", "projects/_switcher", "projects/_archived", "projects/sign_in"),
+    "projects/_join",
     *("projects/account", "projects/reset_password"),
     *("projects/invitations/join", "projects/invitations/refused"),
 ]

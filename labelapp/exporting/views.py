@@ -38,7 +38,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
             enqueue=tasks.write_export.enqueue,
         )
         return redirect("export", member.project.slug)
-    left_out = Exclusion.objects.holding(member.project).order_by("member__name")
+    left_out = Exclusion.objects.holding(member.project)
     context = prepared_context(member) | {"form": form, "left_out": left_out}
     status = 422 if request.method == "POST" else 200
     return render(request, "exporting/index.html", context, status=status)

@@ -199,7 +199,7 @@ def describe_left_out(project: Project, include_left_out: bool) -> list[dict[str
         return []
     return [
         {"labeller": one.member.name, "since": format_moment(one.since) if one.since else None}
-        for one in Exclusion.objects.holding(project).order_by("member__name")
+        for one in Exclusion.objects.holding(project)
     ]
 
 

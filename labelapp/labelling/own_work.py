@@ -41,6 +41,18 @@ def search(listed: QuerySet[Assignment], text: str) -> QuerySet[Assignment]:
     )
 
 
+def with_note(listed: QuerySet[Assignment], *, skipped: bool) -> QuerySet[Assignment]:
+    """Return the assignments with the member's note on their ranking, or on why they skipped."""
+    if skipped:
+        return listed.exclude(skip_note="")
+    noted = Ranking.objects.filter(prompt=OuterRef("prompt"), member=OuterRef("member"))
+    noted = noted.exclude(note="").exclude(origin=Origin.ADJUDICATED)
+    return listed.filter(
+        Q(repeat=False) & Exists(noted.filter(is_current=True))
+        | Q(repeat=True) & Exists(noted.filter(origin=Origin.REPEATED))
+    )
+
+
 def rankings_of(member: Member, shown: Sequence[Assignment]) -> dict[int, Ranking]:
     """Return the member's current ranking of each assignment that has one, by assignment."""
     of_prompt = defaultdict(list)

@@ -79,7 +79,7 @@ def refuse_assignment(request: PageRequest, member: Member, token: Any) -> HttpR
     """Say that an assignment is somebody else's, or that the project has none with this token."""
     theirs = Assignment.objects.filter(token=token, prompt__project=member.project_id)
     if token and theirs.exists():
-        problem = _("This task is assigned to somebody else; nothing was stored.")
+        problem = _("This task is assigned to somebody else; nothing was saved.")
         return refuse(request, 403, problem)
     return refuse(request, 404, _("This task is no longer here. Reload the page for another."))
 

@@ -19,16 +19,24 @@ from labelapp.web.query import text_of
 A_PAGE = 25
 
 
+def query(kept: dict[str, str], **changed: str) -> str:
+    """Return the query string of the list with these values changed, without empty ones."""
+    return urlencode({name: value for name, value in (kept | changed).items() if value})
+
+
 @translated
 @require_safe
 @member_view()
 def index(request: HttpRequest, member: Member) -> HttpResponse:
     skipped = request.GET.get("skipped") == "1"
+    noted = request.GET.get("noted") == "1"
     search = text_of(request.GET, "q", own_work.MAX_SEARCH)
     listed = own_work.skipped_by(member) if skipped else own_work.ranked_by(member)
+    if noted:
+        listed = own_work.with_note(listed, skipped=skipped)
     page = Paginator(own_work.search(listed, search), A_PAGE).get_page(request.GET.get("page"))
     rankings = {} if skipped else own_work.rankings_of(member, list(page.object_list))
-    kept = ({"skipped": "1"} if skipped else {}) | ({"q": search} if search else {})
+    kept = {"skipped": "1" if skipped else "", "noted": "1" if noted else "", "q": search}
     context = {
         "page": page,
         "rows": [
@@ -38,8 +46,13 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
             for one in page.object_list
         ],
         "skipped": skipped,
+        "noted": noted,
         "search": search,
-        "query": f"{urlencode(kept)}&" if kept else "",
+        "ranked_query": query(kept, skipped=""),
+        "skipped_query": query(kept, skipped="1"),
+        "noted_query": query(kept, noted="" if noted else "1"),
+        "unsearched_query": query(kept, q=""),
+        "query": f"{query(kept)}&" if any(kept.values()) else "",
     }
     return render(request, "labelling/work.html", context)
 

@@ -32,9 +32,9 @@ def counting(ranking: str = "") -> Q:
 
 class ExclusionQuerySet(models.QuerySet["Exclusion"]):
     def holding(self, project: Project) -> Self:
-        """Return a project's exclusions that have not ended, with their members."""
+        """Return a project's exclusions that have not ended, with their members, by their names."""
         held = self.filter(member__project=project, ended_at=None)
-        return held.select_related("member")
+        return held.select_related("member").order_by("member__name")
 
     def held_at(self, project: int, moment: datetime) -> Self:
         """Return a project's exclusions that held at a moment, with their members."""

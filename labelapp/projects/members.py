@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labelapp.labelling.assignments import lock_member, release_slot
-from labelapp.models import Invitation, Member, Project, Role
+from labelapp.models import Invitation, Member, Project, Role, User
 from labelapp.projects.assignees import release
 
 # From the lowest role to the highest. Each may do everything that the lower ones may.
@@ -121,6 +121,22 @@ def bring_back(*, member: Member) -> None:
     lock_members(member.project)
     member.is_active, member.removed_at = True, None
     member.save(update_fields=["is_active", "removed_at"])
+
+
+@transaction.atomic
+def join_as_manager(*, project: Project, user: User) -> Member:
+    """Make a superuser a manager of a project, and bring them back if they were removed.
+
+    Superusers manage every project anyhow; rankings and comments need a member.
+    """
+    lock_members(project)
+    member = project.members.filter(user=user).first()
+    if member is None:
+        name = free_name(project, user.username)
+        return Member.objects.create(project=project, user=user, name=name, role=Role.MANAGER)
+    member.is_active, member.removed_at, member.role = True, None, Role.MANAGER
+    member.save(update_fields=["is_active", "removed_at", "role"])
+    return member
 
 
 def working_links(project: Project) -> QuerySet[Invitation]:

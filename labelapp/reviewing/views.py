@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.labelling.returning import just_returned, returnable_rankings
-from labelapp.models import Member, Prompt, PromptAgreement, Response, TrainingRun
+from labelapp.models import Exclusion, Member, Prompt, PromptAgreement, Response, TrainingRun
 from labelapp.rendering.letters import letter
 from labelapp.rendering.texts import render_prompt, sources
 from labelapp.reviewing import listing, tasks
@@ -92,6 +92,7 @@ def list_context(
     runs = runs_to_choose(run)
     return {
         "runs": run_choices(runs),
+        "left_out": Exclusion.objects.holding(member.project),
         "other_run": next((other for other in runs if other != run), None),
         "figures": run.held_out,
         "few_prompts": few_prompts(run.held_out),

@@ -89,12 +89,7 @@ def when_archived(view: View) -> View:
 def require_member(member: Member) -> None:
     """Raise PermissionDenied for a superuser outside the project: rankings name a member."""
     if member.pk is None:
-        raise PermissionDenied(
-            _(
-                "Only members of the project can do this. Add yourself with "
-                "manage.py add_member NAME --project SLUG."
-            )
-        )
+        raise PermissionDenied(_("Only members of the project can do this. Join it first."))
 
 
 def member_view(*roles: Role) -> Callable[[View], View]:

@@ -84,7 +84,7 @@ def test_the_ranking_page_in_its_states(
     page.get_by_text("Skip…").click()  # folded again
     page.keyboard.press("Escape")
     ranking_page.submit.click()
-    expect(page.get_by_text("Nothing was stored yet.")).to_be_visible()
+    expect(page.get_by_text("Not saved yet.")).to_be_visible()
     faults.look("ranking, refused")
 
 

@@ -122,7 +122,7 @@ def test_a_refused_ranking_comes_back_with_the_reasons_though_the_next_stood_the
     ranking_page.next_ready()
     page.keyboard.press("Enter")
     prompt_shown(ranking_page, "one")
-    reasons = page.get_by_role("alert").filter(has_text="Nothing was stored yet.")
+    reasons = page.get_by_role("alert").filter(has_text="Not saved yet.")
     expect(reasons).to_contain_text("This project allows no ties")
     expect(reasons).to_be_focused()
     expect(ranking_page.problem).not_to_be_visible()

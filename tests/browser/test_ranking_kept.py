@@ -78,7 +78,7 @@ def test_submitting_twice_stores_one_ranking(ranking_page: RankingPage, add_prom
         page.keyboard.press(key)
     for _ in range(3):
         page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Storing")).to_be_disabled()
+    expect(page.get_by_role("button", name="Saving")).to_be_disabled()
     expect(ranking_page.radio("A", 1)).to_be_disabled()
     all_sent(page)
     (submit,) = on_their_way
@@ -165,7 +165,7 @@ def test_a_refused_ranking_comes_back_with_the_reason_and_every_entry(
     ranking_page.page.keyboard.press("n")
     ranking_page.page.keyboard.type("all alike")
     ranking_page.submit.click()
-    problems = ranking_page.page.get_by_role("alert").filter(has_text="Nothing was stored yet.")
+    problems = ranking_page.page.get_by_role("alert").filter(has_text="Not saved yet.")
     expect(problems).to_contain_text("This project allows no ties: give each its own rank.")
     expect(problems).to_be_focused()
     assert ranking_page.entered() == ties

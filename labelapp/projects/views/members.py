@@ -20,7 +20,8 @@ from labelapp.projects import members as people
 from labelapp.projects import password_reset
 from labelapp.projects.assignees import waiting_for
 from labelapp.projects.forms.members import RoleForm
-from labelapp.web.access import member_view, when_archived
+from labelapp.web.access import member_view, require_administrator, when_archived
+from labelapp.web.addresses import sent_from
 from labelapp.web.middleware import PageRequest
 from labelapp.web.query import text_of
 
@@ -121,6 +122,17 @@ def index(request: PageRequest, member: Member) -> HttpResponse:
         "roles": Role.choices,
     }
     return render(request, "projects/members/list.html", context)
+
+
+@require_POST
+@member_view()
+def join(request: PageRequest, member: Member) -> HttpResponse:
+    """Make a superuser who is outside the project a manager of it."""
+    problem = _("Only an administrator can join a project without an invitation.")
+    user = require_administrator(request, problem)
+    joined = people.join_as_manager(project=member.project, user=user)
+    messages.success(request, NOW[Role.MANAGER] % {"name": joined.name})
+    return redirect(sent_from(request) or member.project)
 
 
 @require_POST

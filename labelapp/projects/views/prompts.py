@@ -258,7 +258,7 @@ def gold(request: HttpRequest, member: Member, pk: int, ranking: int) -> HttpRes
         messages.success(request, message % names)
     except controls.NotGoldError as problem:
         messages.error(request, str(problem))
-    return redirect("prompt", member.project.slug, pk)
+    return redirect(sent_from(request) or reverse("prompt", args=[member.project.slug, pk]))
 
 
 @require_POST

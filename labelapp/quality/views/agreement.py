@@ -28,7 +28,7 @@ def context(member: Member) -> dict[str, object]:
         "plots": plots.labeller_plots(people, members, member.project),
         "more_labellers": len(people) - 1 > plots.MOST,
         "map": plots.heat_map(agreement, members, member.project) if agreement else None,
-        "left_out": Exclusion.objects.holding(member.project).order_by("member__name"),
+        "left_out": Exclusion.objects.holding(member.project),
         "with_alerts": [row for row in rows if row[1].alerts],
         "gold_prompts": controls.count_gold(member.project),
         "no_gold": controls.lacks_gold(member.project),

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from labelapp.labelling.ranking_input import RankingInput
 from labelapp.labelling.returning import just_returned, returnable_rankings
-from labelapp.models import Comment, Disagreement, Member, Prompt
+from labelapp.models import Comment, Disagreement, Exclusion, Member, Prompt
 from labelapp.quality import comments, disagreement_list
 from labelapp.quality.forms import MAX_COMMENT, CommentForm
 from labelapp.quality.measurement import last_measurement
@@ -41,6 +41,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     every = Disagreement.objects.filter(project=member.project)
     context = {
         "measurement": measurement,
+        "left_out": Exclusion.objects.holding(member.project),
         "is_measured": bool(measurement.agreement) or bool(page.rows) or every.exists(),
         "any_disagree": bool(page.rows) or every.filter(share__gt=0).exists(),
         "any_compared": bool(page.rows) or every.exists(),

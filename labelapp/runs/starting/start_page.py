@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 
-from labelapp.models import Member, Project, TrainingRun
+from labelapp.models import Exclusion, Member, Project, TrainingRun
 from labelapp.runs import lifecycle, tasks
 from labelapp.runs.changed_settings import changed_values
 from labelapp.runs.starting.data_counts import data_counts
@@ -63,6 +63,7 @@ def form_context(member: Member, form: TrainForm) -> dict[str, Any]:
         "form": form,
         "groups": list(form.groups()),
         "blocked": lifecycle.reason_not_to_start(member.project),
+        "left_out": Exclusion.objects.holding(member.project),
         "active": member.project.runs.active().count(),
     }
 

@@ -71,6 +71,17 @@ def test_a_manager_downloads_what_the_command_writes(client: Client, export: Any
     assert hashlib.sha256(found).hexdigest() in shown
 
 
+def test_commands_are_shown_to_administrators_only(client: Client, root: User) -> None:
+    asked(client)
+    shown = page(client)
+    assert "Tell whoever runs this installation." in shown
+    assert "manage.py" not in shown
+    shown = page(sign_in(root))
+    assert "Tell whoever runs this installation." not in shown
+    assert "manage.py db_worker" in shown
+    assert "manage.py export_rankings kitchen" in shown
+
+
 def test_the_manifest_comes_with_it(client: Client) -> None:
     done = prepare(client, zipped="on")
     found, disposition = downloaded(client, done, "?manifest")

@@ -86,7 +86,7 @@ def test_each_sample_is_imported_and_offered(project: Project, manager: Member) 
         command = "import_rankings" if ranked else "import_prompts"
         printed(command, str(path), "--project", project.slug, "--labeller", path.stem)
     # All samples are of the same two prompts, and those with a labeller of the same rankings.
-    assert (Prompt.objects.count(), Ranking.objects.count()) == (2, 8)
+    assert (Prompt.objects.count(), Ranking.objects.count()) == (2, 12)
     first = Prompt.objects.order_by("pk").first()
     assert first is not None
     assert first.responses.count() == 4

@@ -1,5 +1,6 @@
 """My work: one's own rankings and skips, and nobody else's."""
 
+import re
 import uuid
 
 import pytest
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from labelapp.labelling import assignments
 from labelapp.labelling.own_work import write_order
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Assignment, Member, User
+from labelapp.models import Assignment, Member, Ranking, User
 from tests.conftest import AddPrompt, sign_in
 from tests.labelapp.labelling.acting import skip, submit
 from training.rankings import UNRANKED
@@ -151,3 +152,41 @@ def test_ones_own_work_is_searched(
     assert "cheese" not in sign_in(manager).get(URL, {"q": "cheese"}).content.decode().replace(
         'value="cheese"', ""
     ).replace("“cheese”", "").replace("q=cheese", "")
+
+
+def test_what_has_a_note_is_listed_alone(add_prompt: AddPrompt, labeller: Member) -> None:
+    for text in ("Blue cheese?", "Green tea?", "Old bread?", "New wine?"):
+        add_prompt(text)
+    for note in ("hard", ""):
+        assignment = assignments.current_assignment(labeller)
+        assert assignment is not None
+        submit(assignment=assignment, entered=RankingInput(ABCD, note=note))
+    for note in ("ends half way", ""):
+        assignment = assignments.current_assignment(labeller)
+        assert assignment is not None
+        skip(assignment=assignment, reason="broken", note=note)
+    client = sign_in(labeller)
+
+    def found(**query: str) -> list[str]:
+        page = client.get(URL, query).content.decode()
+        return re.findall(r">((?:Blue|Green|Old|New) \w+\?)</a>", page)
+
+    assert found() == ["Green tea?", "Blue cheese?"]
+    assert found(noted="1") == ["Blue cheese?"]
+    assert found(noted="1", q="tea") == []
+    assert found(skipped="1") == ["New wine?", "Old bread?"]
+    assert found(skipped="1", noted="1") == ["Old bread?"]
+    page = client.get(URL, {"noted": "1", "q": "cheese"}).content.decode()
+    for address in ("?skipped=1&amp;noted=1&amp;q=cheese", "?q=cheese", "?noted=1&amp;q=cheese"):
+        assert f'href="{address}"' in page
+    Ranking.objects.update(note="")
+    assert "None of your rankings has a note." in client.get(URL, {"noted": "1"}).content.decode()
+
+
+def test_the_time_of_a_ranking_is_in_minutes_and_seconds(
+    add_prompt: AddPrompt, labeller: Member
+) -> None:
+    add_prompt()
+    done = ranked(labeller)
+    Assignment.objects.filter(pk=done.pk).update(seconds=95.2)
+    assert " · 1\u00a0min 35\u00a0s" in sign_in(labeller).get(URL).content.decode()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labelapp.exporting.reader import read
@@ -41,7 +42,7 @@ from labelapp.runs.lifecycle import reason_not_to_start
 from labelapp.runs.scores import count_agreements
 from labelapp.runs.starting.data_counts import data_counts
 from labelapp.runs.starting.forms import labellers_of
-from tests.conftest import AddPrompt, AddRanking
+from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.reviewing.scored import score
 from training.data.database import DatabaseSource
 
@@ -144,6 +145,28 @@ def test_somebody_left_out_is_in_nothing_that_counts_and_comes_back(
     assert everywhere() == before
     assert before["disagreements"] == 3
     assert set(before["comparisons with the model"].values()) == {(18, 6)}
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["agreement/", "disagreements/", "reviewing/", "runs/new/", "runs/grids/new/", "export/"],
+)
+def test_each_page_that_counts_names_who_is_left_out(
+    run: TrainingRun, labeller: Member, bob: Member, by: User, page: str
+) -> None:
+    address = f"/projects/kitchen/{page}"
+    client = sign_in(by)
+    with CaptureQueriesContext(connection) as before:
+        html = client.get(address, follow=True).content.decode()
+    assert "Left out of training, export and agreement" not in html
+    for member in (labeller, bob):
+        exclusions.exclude(member=member, by=by, reason="Clicks at random")
+    with CaptureQueriesContext(connection) as after:
+        html = client.get(address, follow=True).content.decode()
+    assert "Left out of training, export and agreement" in html
+    for member in (labeller, bob):
+        assert f'<a href="/projects/kitchen/people/{member.pk}/"><bdi>{member.name}</bdi>' in html
+    assert len(after) <= len(before)
 
 
 def test_from_a_day_on_only_later_rankings_are_left_out(

@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from labelapp.labelling import assignments
 from labelapp.labelling.ranking_input import RankingInput
@@ -287,3 +288,51 @@ def test_only_people_of_the_project_are_changed(
         response = sign_in(manager).post(f"{URL}{pk}/{what}/", {"role": "manager"})
         assert response.status_code == 404
     assert sign_in(manager).get("/projects/attic/people/").status_code == 404
+
+
+# Joining as an administrator
+
+
+def test_a_superuser_outside_the_project_joins_it_as_a_manager(
+    project: Project, root: User, add_prompt: AddPrompt
+) -> None:
+    add_prompt()
+    client = sign_in(root)
+    overview = client.get("/projects/kitchen/").content.decode()
+    assert 'action="/projects/kitchen/join/"' in overview
+    assert "manage.py" not in overview
+    answer = client.post("/projects/kitchen/join/", {"back": "/projects/kitchen/disagreements/"})
+    assert answer["Location"] == "/projects/kitchen/disagreements/"
+    joined = Member.objects.get(user=root)
+    assert (joined.project, joined.name, joined.role) == (project, "root", Role.MANAGER)
+    assert "Join this project" not in client.get("/projects/kitchen/").content.decode()
+    client.post("/projects/kitchen/join/")
+    assert Member.objects.filter(user=root).count() == 1
+
+
+def test_a_superuser_who_was_removed_comes_back_and_a_taken_name_gets_a_number(
+    project: Project, root: User, manager: Member
+) -> None:
+    Member.objects.create(project=project, name="root")  # of imported rankings
+    joined = members.join_as_manager(project=project, user=root)
+    assert joined.name == "root (2)"
+    members.remove(member=joined)
+    back = members.join_as_manager(project=project, user=root)
+    assert (back.pk, back.is_active, back.removed_at) == (joined.pk, True, None)
+
+
+def test_nobody_else_joins_a_project_uninvited(
+    project: Project, root: User, labeller: Member, outsider: User
+) -> None:
+    url = "/projects/kitchen/join/"
+    assert sign_in(labeller).post(url).status_code == 403
+    assert sign_in(outsider).post(url).status_code == 404
+    assert Client().post(url)["Location"].startswith("/sign-in/")
+    assert sign_in(root).get(url).status_code == 405
+    labeller.refresh_from_db()
+    assert labeller.role == Role.LABELLER
+    assert not Member.objects.filter(user__in=[root, outsider]).exists()
+    project.archived_at = timezone.now()
+    project.save()
+    assert sign_in(root).post(url).status_code == 403
+    assert not Member.objects.filter(user=root).exists()

@@ -157,10 +157,11 @@ def test_a_superuser_who_is_no_member_looks_and_does_not_write(
     root = User.objects.create_superuser("root", password=PASSWORD)
     page = f"{URL}{disputed[0].pk}/"
     html = sign_in(root).get(page).content.decode()
-    assert "Join the project to adjudicate" in html
+    assert "Only members of the project can adjudicate." in html
+    assert html.count('action="/projects/kitchen/join/"') == 2  # to adjudicate, and to comment
     response = sign_in(root).post(f"{page}comment/", {"text": "Hello"})
     assert response.status_code == 403
-    assert "add_member" in response.content.decode()
+    assert "Join this project" in response.content.decode()
 
 
 # Who adjudicates may label as well

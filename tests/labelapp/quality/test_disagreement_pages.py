@@ -183,6 +183,31 @@ def test_the_rankings_are_side_by_side_with_their_details(
     ]
 
 
+def test_a_manager_makes_a_decision_gold_where_it_is_made(
+    disputed: list[Prompt], reviewer: Member, manager: Member, labeller: Member
+) -> None:
+    decision = adjudicated(disputed[0], manager, FIRST)
+    page = f"{URL}{disputed[0].pk}/"
+    address = f"/projects/kitchen/prompts/{disputed[0].pk}/gold/{decision.pk}/"
+    client = sign_in(manager)
+    html = client.get(page).content.decode()
+    assert f'action="{address}"' in html
+    assert html.count(">Make gold<") == 3  # two labellers' rankings, and the decision
+    answer = client.post(address, {"gold": "1", "back": page})
+    assert answer["Location"] == page
+    decision.refresh_from_db()
+    assert decision.is_gold
+    assert client.get(page).content.decode().count(">Remove gold mark<") == 1
+    assert "Make gold" not in sign_in(reviewer).get(page).content.decode()
+    for person in (reviewer, labeller):
+        assert sign_in(person).post(address, {"back": page}).status_code == 403
+    decision.refresh_from_db()
+    assert decision.is_gold
+    client.post(address, {"back": "https://elsewhere.example/"})
+    decision.refresh_from_db()
+    assert not decision.is_gold
+
+
 def test_unranked_responses_are_no_tie_side_by_side(
     add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member, bob: Member, manager: Member
 ) -> None:
