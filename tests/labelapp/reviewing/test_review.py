@@ -222,7 +222,7 @@ def test_the_list_makes_the_same_queries_whatever_it_holds(
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         assert client.get(URL).status_code == 200
-    assert len(queries) == 18
+    assert len(queries) == 19
 
 
 def test_a_run_to_choose_says_what_it_was_and_how_well_it_did(
