@@ -239,11 +239,12 @@ def execute(run: TrainingRun, *, show: bool = False) -> None:
 
 def train_and_score(run: TrainingRun, show: bool) -> None:
     folder = run_folder(run)
+    times = [] if show else ["--log-times"]
     try:
         config = TrainConfig.from_json(run.config)
         if not folder.is_trained:
-            watch(run, [*command("train", run), *config.to_arguments()], show)
-        watch(run, command("score", run), show)
+            watch(run, [*command("train", run), *config.to_arguments(), *times], show)
+        watch(run, [*command("score", run), *times], show)
         with_retries(lambda: jobs.beat(run, stage="storing"))
         with jobs.beating(run):
             with_retries(lambda: scores.store(run, folder, show=show))

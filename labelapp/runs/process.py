@@ -38,7 +38,7 @@ def log_path(run: TrainingRun) -> Path:
 def command(program: str, run: TrainingRun) -> list[str]:
     folder = str(run_folder(run).path)
     module = ["-m", f"training.{program}", f"--project={run.project.slug}"]
-    return [sys.executable, *module, "--run-folder", folder, "--log-times"]
+    return [sys.executable, *module, "--run-folder", folder]
 
 
 def watch(run: TrainingRun, arguments: Sequence[str], show: bool) -> None:

@@ -76,7 +76,8 @@ class Reporter:
         """Write a line to standard error, above the bar if there is one."""
         if not self.silent:
             if self.times:
-                text = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}"
+                now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+                text = "\n".join(f"{now} {line}" for line in text.splitlines())
             tqdm.write(text, file=sys.stderr)
             sys.stderr.flush()
 
