@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -35,9 +36,13 @@ def insert_rows(model: type[Model], fields: Sequence[str], rows: Iterable[Sequen
                 for row in prepared:
                     copy.write_row(row)
         else:
-            values = sql.SQL(", ").join([sql.Placeholder()] * len(columns))
-            insert = sql.SQL("INSERT INTO {} VALUES ({})").format(into, values)
-            cursor.executemany(insert.as_string(), prepared)
+            # Many rows in a statement: after each that runs a trigger, FTS5 writes what it indexed.
+            values = sql.SQL("({})").format(sql.SQL(", ").join([sql.Placeholder()] * len(columns)))
+            most = (connection.features.max_query_params or len(columns)) // len(columns)
+            for some in pieces(prepared, max(1, most)):
+                rows_of = sql.SQL(", ").join([values] * len(some))
+                insert = sql.SQL("INSERT INTO {} VALUES {}").format(into, rows_of)
+                cursor.execute(insert.as_string(), list(chain.from_iterable(some)))
 
 
 def prepare(

@@ -1,7 +1,6 @@
 """Write an export and its manifest to files that appear only once they are complete."""
 
 import gzip
-import hashlib
 import json
 import os
 import secrets
@@ -21,6 +20,7 @@ from training.config import TrainConfig
 from training.formats.lines import RankingFileError
 from training.formats.tables import write_table
 from training.rankings import Aggregation
+from training.runs.digest import file_sha256
 from training.splits import split_position
 
 MANIFEST = ".manifest.json"
@@ -257,6 +257,4 @@ def write_parquet(path: Path, lines: Iterable[str]) -> None:
 
 def size_and_hash(path: Path) -> dict[str, Any]:
     """Return the size and the SHA-256 of a file for the manifest."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": path.stat().st_size, "sha256": digest}
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}

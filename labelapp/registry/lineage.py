@@ -1,6 +1,5 @@
 """The lineage of a model: its run, its manifest and rankings by hash, and its files' digest."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from labelapp.models import TrainingRun
 from labelapp.runs import choice
 from labelapp.runs.process import run_folder
 from labelapp.templatetags.figures import thousands
+from training.runs.digest import file_sha256
 from training.runs.folder import MANIFEST
 
 NUMBERS = ("rankings", "prompts", "train_rankings", "train_prompts", "held_out_prompts")
@@ -40,16 +40,15 @@ def lineage_of(run: TrainingRun) -> dict[str, Any]:
         "model": choice.model_name(run),
         "digest": run.metrics.get("model_digest", ""),
         "accuracy": run.held_out.get("accuracy"),
-        "manifest_sha256": file_sha256(folder.path / MANIFEST),
+        "manifest_sha256": sha256_of(folder.path / MANIFEST),
         **{key: manifest[key] for key in KEPT if key in manifest},
     }
 
 
-def file_sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, or "" where there is none."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return ""
 

@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """How likely people prefer the response of the row to that of the column."""
+    """Hold how likely people prefer the response of the row to that of the column."""
 
     win: float
     tie: float | None  # None if the version did not learn ties

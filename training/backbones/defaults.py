@@ -11,9 +11,8 @@ from training.backbones.hub import is_local
 from training.backbones.loading import loading_errors, max_tokens, read_model_config
 from training.backbones.pooled import PodiumPooledConfig, PodiumPooledForSequenceClassification
 from training.config import TrainConfig
+from training.config.defaults import LORA_PARAMETERS
 
-LORA_PARAMETERS = 10**9
-"""Parameters from which a model learns with LoRA."""
 LORA_RANK = 16
 MAX_TOKENS = 512
 MIN_TOKENS = 8

@@ -50,6 +50,10 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 LORA_LEARNING_RATE = 1e-4
+LORA_PARAMETERS = 10**9
+"""Parameters from which a model learns with LoRA."""
+TOKENS_PER_BATCH = {"cuda": 16384, "cpu": 3072}
+"""Tokens in one forward pass, where a backbone has no default of its own."""
 DECIDED_BY_MODEL = (
     "lora_rank",
     "max_prompt_tokens",

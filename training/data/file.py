@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from training.data.source import Prompt, Response, Tick, file_sha256, ignore
+from training.data.source import Prompt, Response, Tick, ignore
 from training.errors import UserError
 from training.formats.lines import AmbiguousError, problem_of
 from training.formats.ranking_file import BadLine, Line, RankingFileError, open_ranking_file
 from training.formats.reading import SHAPES, sentences
 from training.rankings import Ranking, prompt_hash
+from training.runs.digest import file_sha256
 
 
 class FileSource:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from training.rankings import Identifier, Message, Ranking
@@ -63,9 +61,3 @@ class Source(Protocol):
         given, ISO 8601).
         """
         ...
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256, in hex, of a file's contents."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

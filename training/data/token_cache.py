@@ -36,12 +36,12 @@ from training.data.arrow_table import Table, TableWriter
 from training.data.dataset import Counts, Dataset, Prompts, Rankings
 from training.data.encoder import TemplateRefusedError, TextEncoder
 from training.data.examples import Tokens
-from training.data.source import file_sha256
 from training.data.staging import StagedPrompt, Staging
 from training.data.stores import STORE, clean, new_store
 from training.errors import UserError
 from training.plural import counted
 from training.rankings import Kind, comparisons
+from training.runs.digest import file_sha256
 
 FORMAT = 3
 """Version of the files. Raise it with their schema or with a change of how tokens are made."""

@@ -12,6 +12,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from training.config import TrainConfig
+from training.config.defaults import TOKENS_PER_BATCH
 from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import UserError
 
@@ -55,8 +56,7 @@ class Device:
 
     def complete(self, config: TrainConfig) -> TrainConfig:
         """Return the configuration with the defaults for this device filled in."""
-        on_cuda = self.torch_device.type == "cuda"
-        tokens = config.tokens_per_batch or (16384 if on_cuda else 3072)
+        tokens = config.tokens_per_batch or TOKENS_PER_BATCH[self.torch_device.type]
         return replace(config, tokens_per_batch=tokens)
 
     def keep_freed_memory(self) -> None:

@@ -48,11 +48,10 @@ def show(
     metrics: dict[str, Any],
     settings: Mapping[str, str | float],
 ) -> None:
-    """Write the report and the worst errors to the run folder, and both to TensorBoard.
+    """Write the report and the worst errors to the run folder and to TensorBoard.
 
-    TensorBoard has plots and some texts with their rewards, too.
-
-    TensorBoard has the `settings` that make the result what it is beside the final figures.
+    TensorBoard also has plots, some texts with their rewards, and the final figures beside the
+    `settings` that made the result what it is.
     """
     step = metrics["kept_step"]
     text = report(metrics, folder.read_manifest() or {})

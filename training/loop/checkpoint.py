@@ -25,12 +25,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from training.data.source import file_sha256
 from training.distributed.fsdp import full_tensors, load_into
 from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import UserError
 from training.loop.optimizers import Optimizers
 from training.loop.state import StepStats, TrainState
+from training.runs.digest import file_sha256
 
 KEPT = 2
 TENSORS = "state.safetensors"

@@ -9,7 +9,7 @@ from typing import Any
 
 from labelapp.models.jobs import as_object, is_number
 
-LONGEST_HEADER = 100_000_000  # bytes, the limit of the format
+LONGEST_HEADER = 10_000_000  # bytes: many times those of a model with a thousand layers
 HEADS = ("lm_head.", "cls.")  # of the tasks that a model was trained for: a reward model has none
 NAMES = {
     "layers": ("num_hidden_layers", "n_layer", "n_layers"),

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 from labelapp.runs.starting.model_size import ModelSize
 from training.config import TrainConfig
+from training.config.defaults import LORA_PARAMETERS, TOKENS_PER_BATCH
 
 OPERATIONS = 5e10  # in a second, in float32, on one core of a CPU (docs/training.md)
-LORA_PARAMETERS = 10**9  # from which a model learns with LoRA, as in training/backbones/defaults.py
 NUMBER_BYTES = 4  # of a weight in float32
 TRAINED_BYTES = 12  # the gradient of a weight and AdamW's two moments
 ACTIVATIONS_BYTES = 68
 """Of each layer, token and unit of its width: twice the 34 bytes in 16 bits of Korthikanti et al.
 2022, arXiv 2205.05198, equation 2, without the attention matrix."""
-TOKENS_PER_BATCH = 3072  # the default on a CPU
 
 
 @dataclass(frozen=True)
@@ -67,5 +66,5 @@ def needed_bytes(size: ModelSize, config: TrainConfig) -> float:
     return (
         NUMBER_BYTES * size.parameters
         + TRAINED_BYTES * trained
-        + activations * (config.tokens_per_batch or TOKENS_PER_BATCH)
+        + activations * (config.tokens_per_batch or TOKENS_PER_BATCH["cpu"])
     )
