@@ -19,11 +19,6 @@ from labelapp.web.query import text_of
 A_PAGE = 25
 
 
-def query(kept: dict[str, str], **changed: str) -> str:
-    """Return the query string of the list with these values changed, without empty ones."""
-    return urlencode({name: value for name, value in (kept | changed).items() if value})
-
-
 @translated
 @require_safe
 @member_view()
@@ -36,7 +31,8 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         listed = own_work.with_note(listed, skipped=skipped)
     page = Paginator(own_work.search(listed, search), A_PAGE).get_page(request.GET.get("page"))
     rankings = {} if skipped else own_work.rankings_of(member, list(page.object_list))
-    kept = {"skipped": "1" if skipped else "", "noted": "1" if noted else "", "q": search}
+    kept = {"skipped": skipped and "1", "noted": noted and "1", "q": search}
+    query = urlencode({name: value for name, value in kept.items() if value})
     context = {
         "page": page,
         "rows": [
@@ -48,11 +44,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "skipped": skipped,
         "noted": noted,
         "search": search,
-        "ranked_query": query(kept, skipped=""),
-        "skipped_query": query(kept, skipped="1"),
-        "noted_query": query(kept, noted="" if noted else "1"),
-        "unsearched_query": query(kept, q=""),
-        "query": f"{query(kept)}&" if any(kept.values()) else "",
+        "query": f"{query}&" if query else "",
     }
     return render(request, "labelling/work.html", context)
 

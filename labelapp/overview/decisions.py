@@ -21,6 +21,7 @@ from labelapp.quality.disagreement_list import Undecided
 from labelapp.quality.measurement import LastMeasurement
 from labelapp.quality.results import LabellerFigures
 from labelapp.runs import leads
+from labelapp.runs.comparison.comparing import compare_url
 from labelapp.templatetags.figures import percent, thousands
 
 MOST_UPLOADS = 3  # listed: the newest
@@ -236,8 +237,7 @@ def of_champion(
         page = url("model_promote", member.project, version.number)
     else:
         action = _("Compare")
-        runs = f"?run={champion.run.pk}&run={run.pk}&reference={champion.run.pk}"
-        page = url("runs_compare", member.project) + runs
+        page = compare_url(champion.run, run)
     yield Decision(
         _("is ahead of the champion: %(new)s of its held-out comparisons to %(old)s.")
         % {"new": percent(new), "old": percent(old)},

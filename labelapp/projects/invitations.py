@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from labelapp.models import Invitation, Member, Project, Role, User
-from labelapp.projects.members import free_name, is_higher, lock_members
+from labelapp.projects.members import enter, is_higher, lock_members
 from labelapp.web.query import key_of
 
 
@@ -119,12 +119,7 @@ def accept(*, invitation: Invitation, user: User) -> Member:
     if project.is_archived:
         check(invitation)
     use(invitation)
-    if member is None:
-        name = free_name(project, user.username)
-        return Member.objects.create(project=project, user=user, name=name, role=invitation.role)
-    member.is_active, member.removed_at, member.role = True, None, invitation.role
-    member.save(update_fields=["is_active", "removed_at", "role"])
-    return member
+    return enter(project, user, member, Role(invitation.role))
 
 
 def check_not_removed(invitation: Invitation, member: Member | None) -> None:

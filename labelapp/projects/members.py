@@ -130,11 +130,15 @@ def join_as_manager(*, project: Project, user: User) -> Member:
     Superusers manage every project anyhow; rankings and comments need a member.
     """
     lock_members(project)
-    member = project.members.filter(user=user).first()
+    return enter(project, user, project.members.filter(user=user).first(), Role.MANAGER)
+
+
+def enter(project: Project, user: User, member: Member | None, role: Role) -> Member:
+    """Make a user a member with a role, or bring them back with it. Locks nothing."""
     if member is None:
         name = free_name(project, user.username)
-        return Member.objects.create(project=project, user=user, name=name, role=Role.MANAGER)
-    member.is_active, member.removed_at, member.role = True, None, Role.MANAGER
+        return Member.objects.create(project=project, user=user, name=name, role=role)
+    member.is_active, member.removed_at, member.role = True, None, role
     member.save(update_fields=["is_active", "removed_at", "role"])
     return member
 

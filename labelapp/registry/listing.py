@@ -20,7 +20,7 @@ class VersionRow:
     aliases: list[str]
     model_name: str
     interval: str
-    verdict: leads.Verdict | None
+    verdict: leads.ShortVerdict | None
 
 
 def version_rows(project: Project) -> list[VersionRow]:

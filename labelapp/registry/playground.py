@@ -36,7 +36,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class RewardRow:
     """A response with its letter and length, and what each version says of it."""
 
     letter: str
@@ -64,7 +64,7 @@ class Matrix:
     has_ties: bool
 
 
-def table(responses: Mapping[str, str], answers: Sequence[Rewards]) -> list[Row]:
+def table(responses: Mapping[str, str], answers: Sequence[Rewards]) -> list[RewardRow]:
     """Return a row for each response, given by letter, in the order in which they were given."""
     places = [places_of(answer.rewards) for answer in answers]
     rows = []
@@ -82,7 +82,7 @@ def table(responses: Mapping[str, str], answers: Sequence[Rewards]) -> list[Row]
             for answer, of_answer in zip(answers, places, strict=True)
         ]
         moved = len({cell.place for cell in cells}) > 1
-        rows.append(Row(name, text, len(text.split()), cells, moved))
+        rows.append(RewardRow(name, text, len(text.split()), cells, moved))
     return rows
 
 

@@ -7,18 +7,16 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.models import Alias, AliasMove, Member, ModelVersion, Role, State, TrainingRun
 from labelapp.registry import gates, lineage, promotion, service, versions
-from labelapp.registry.evidence import Evidence
 from labelapp.registry.forms import GatesForm, MoveForm
 from labelapp.registry.listing import candidates, version_rows
 from labelapp.runs import leads, run_verdict
+from labelapp.runs.comparison.comparing import compare_url
 from labelapp.runs.one_run.run_files import MODEL_ARCHIVE, has_own_code, loading_code
 from labelapp.web.access import REVIEWERS, member_view, signed_in, trainer_view
 
@@ -120,7 +118,7 @@ def promote(request: HttpRequest, member: Member, number: int) -> HttpResponse:
     except versions.RegistryError as error:
         messages.error(request, str(error))
         return redirect("models", member.project.slug)
-    champion, blocked = prepared.champion, prepared.is_blocked
+    champion, blocked, evidence = prepared.champion, prepared.is_blocked, prepared.evidence
     if request.method == "POST":
         if not member.manages:
             raise PermissionDenied(_("Only a manager of this project can promote a model."))
@@ -134,9 +132,9 @@ def promote(request: HttpRequest, member: Member, number: int) -> HttpResponse:
         "version": version,
         "run": version.run,
         "is_champion": champion == version,
-        "evidence": prepared.evidence,
+        "evidence": evidence,
         "headline": prepared.headline,
-        "compare": compare_url(prepared.evidence) if prepared.evidence else "",
+        "compare": compare_url(evidence.champion, evidence.candidate) if evidence else "",
         "verdict": run_verdict.verdict_on(prepared.run),
         "gates": prepared.gates,
         "blocked": blocked,
@@ -144,13 +142,6 @@ def promote(request: HttpRequest, member: Member, number: int) -> HttpResponse:
     }
     status = 422 if request.method == "POST" else 200
     return render(request, "registry/promote.html", context, status=status)
-
-
-def compare_url(evidence: Evidence) -> str:
-    """Return the address of the page that lists what two models order differently."""
-    champion, candidate = evidence.champion, evidence.candidate
-    query = [("run", champion.pk), ("run", candidate.pk), ("reference", champion.pk)]
-    return f"{reverse('runs_compare', args=[champion.project.slug])}?{urlencode(query)}"
 
 
 def make_champion(

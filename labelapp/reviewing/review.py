@@ -80,7 +80,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class ModelAgreement:
     """The number of comparisons of a prompt, and of those that the model orders differently."""
 
     comparisons: int
@@ -91,7 +91,7 @@ class Agreement:
 @dataclass(frozen=True)
 class ReviewedPrompt:
     prompt: Prompt
-    agreement: Agreement
+    agreement: ModelAgreement
     responses: list[ReviewedResponse]  # best reward first
     zero_percent: float  # position of the mean held-out reward on the scale
     rankings: list[GivenRanking]
@@ -218,7 +218,7 @@ def review_prompt(
     letters = {pk: letter(i) for i, pk in enumerate(sorted(s.response_id for s in scores))}
     return ReviewedPrompt(
         prompt=agreement.prompt,
-        agreement=Agreement(total, against, agreement.held_out),
+        agreement=ModelAgreement(total, against, agreement.held_out),
         responses=[
             ReviewedResponse(
                 letter=letters[score.response_id],

@@ -1,10 +1,10 @@
 """The runs whose scores can be reviewed, each named by what it was and how well it did."""
 
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from labelapp.models import Alias, AliasMove, Project, TrainingRun
+from labelapp.models import TrainingRun
 from labelapp.models.jobs import is_number
+from labelapp.runs.aliases import champion_of
 from labelapp.runs.caveats import few_prompts
 from labelapp.runs.changed_settings import changed_settings
 from labelapp.templatetags.figures import percent
@@ -18,15 +18,9 @@ def runs_to_choose(run: TrainingRun) -> list[TrainingRun]:
     scored = run.project.runs.scored()
     found = list(scored[:NEWEST])
     known = {run.pk, *(one.pk for one in found)}
-    champion = scored.filter(pk__in=champions(run.project)).exclude(pk__in=known)
+    champion = champion_of(run.project).scored().exclude(pk__in=known)
     found += [*champion, *([] if run in found else [run])]
     return sorted(found, key=lambda one: one.pk, reverse=True)
-
-
-def champions(project: Project) -> QuerySet[AliasMove, int | None]:
-    """Return the primary key of the run whose model is the champion, as a query."""
-    moves = AliasMove.objects.latest_moves().filter(project=project, alias=Alias.CHAMPION)
-    return moves.filter(version__run__isnull=False).values_list("version__run", flat=True)
 
 
 def run_choices(runs: list[TrainingRun]) -> list[tuple[int, str]]:

@@ -1,6 +1,7 @@
 """The aliases of the registry that point to runs: which model is the champion or the challenger."""
 
-from labelapp.models import Alias, AliasMove, Project, TrainingRun
+from labelapp.models import Alias, AliasMove, Project
+from labelapp.models.runs import TrainingRunQuerySet
 
 Aliases = dict[int, list[str]]
 """The aliases that point to the model of each run, by the run's primary key."""
@@ -15,7 +16,7 @@ def aliases_of(project: Project) -> Aliases:
     return found
 
 
-def champion_of(project: Project, aliases: Aliases) -> TrainingRun | None:
-    """Return the run whose model is the champion of a project."""
-    found = (run for run, names in aliases.items() if Alias.CHAMPION in names)
-    return project.runs.filter(pk=next(found, 0)).first()
+def champion_of(project: Project) -> TrainingRunQuerySet:
+    """Return the run whose model is the champion of a project, or none, as a query."""
+    moves = AliasMove.objects.filter(project=project, alias=Alias.CHAMPION).latest_moves()
+    return project.runs.filter(pk__in=moves.values("version__run"))

@@ -40,7 +40,7 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ShortVerdict:
     """Say in a few words what a run's figures show; the best verdict has the lowest place."""
 
     place: int
@@ -66,14 +66,16 @@ def best_baseline(baselines: object) -> Lead | None:
     return Lead(name, found["accuracy"], gain)
 
 
-def verdict(held_out: Mapping[str, Any]) -> Verdict | None:
+def verdict(held_out: Mapping[str, Any]) -> ShortVerdict | None:
     """Return the verdict of the run's page in a few words, or None where there is none."""
     figures = dict(held_out)
     baseline = better_baseline(figures)
     if baseline is None or not is_number(figures.get("accuracy")):
         return None
     if not is_measured(figures):
-        return Verdict(len(BEST_FIRST), _("Not known"), _("too few held-out prompts"), "unknown")
+        return ShortVerdict(
+            len(BEST_FIRST), _("Not known"), _("too few held-out prompts"), "unknown"
+        )
     found = judgement(figures, baseline)
     place = BEST_FIRST.index(found.grade)
-    return Verdict(place, str(GRADES[found.grade]), found.reason, TONES[found.tone])
+    return ShortVerdict(place, str(GRADES[found.grade]), found.reason, TONES[found.tone])

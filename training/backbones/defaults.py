@@ -10,8 +10,7 @@ from transformers import AutoModelForSequenceClassification
 from training.backbones.hub import is_local
 from training.backbones.loading import loading_errors, max_tokens, read_model_config
 from training.backbones.pooled import PodiumPooledConfig, PodiumPooledForSequenceClassification
-from training.config import TrainConfig
-from training.config.defaults import LORA_PARAMETERS
+from training.config import LORA_PARAMETERS, TrainConfig
 
 LORA_RANK = 16
 MAX_TOKENS = 512

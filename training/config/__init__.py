@@ -4,7 +4,12 @@ It may import what is below it: rankings, errors, child_process and plural.
 """
 
 from training.config.commandline import add_arguments, from_arguments
-from training.config.defaults import BACKBONE_DEFAULTS, OLD_NAMES
+from training.config.defaults import (
+    BACKBONE_DEFAULTS,
+    LORA_PARAMETERS,
+    OLD_NAMES,
+    TOKENS_PER_BATCH,
+)
 from training.config.learning_settings import OptimizerChoice
 from training.config.machine_settings import AttentionChoice, LayoutChoice
 from training.config.model_settings import Backbone, Pooling
@@ -14,7 +19,9 @@ from training.config.words import label, settings_used, stored_aggregation, word
 
 __all__ = [
     "BACKBONE_DEFAULTS",
+    "LORA_PARAMETERS",
     "OLD_NAMES",
+    "TOKENS_PER_BATCH",
     "AttentionChoice",
     "Backbone",
     "LayoutChoice",

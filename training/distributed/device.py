@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from transformers.utils import logging as transformers_logging
 
-from training.config import TrainConfig
-from training.config.defaults import TOKENS_PER_BATCH
+from training.config import TOKENS_PER_BATCH, TrainConfig
 from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import UserError
 

@@ -86,7 +86,7 @@ class Entry:
         return leads.best_baseline(self.baselines) if self.is_judged else None
 
     @cached_property
-    def verdict(self) -> leads.Verdict | None:
+    def verdict(self) -> leads.ShortVerdict | None:
         held_out = {"baselines": as_object(self.baselines), "accuracy": self.accuracy}
         if is_number(self.prompts):
             held_out["prompts"] = self.prompts

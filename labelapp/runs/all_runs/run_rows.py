@@ -33,7 +33,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Row:
+class RunRow:
     """A run as the list shows it."""
 
     run: TrainingRun
@@ -49,7 +49,7 @@ class Row:
     lead: leads.Lead | None
     lead_text: str
     lead_interval: str
-    verdict: leads.Verdict | None
+    verdict: leads.ShortVerdict | None
     time_left: str
 
 
@@ -58,7 +58,7 @@ class Section:
     """Rows of the list that may be compared with one another, under a heading if there are more."""
 
     heading: str
-    rows: list[Row]
+    rows: list[RunRow]
 
 
 def sections(
@@ -106,13 +106,13 @@ def heading(entry: Entry) -> str:
     return found % words
 
 
-def row(run: TrainingRun, aliases: list[str], letter: str, axis: Axis) -> Row:
+def row(run: TrainingRun, aliases: list[str], letter: str, axis: Axis) -> RunRow:
     """Return a run with its figures in words, and on the axis."""
     changed = changed_settings.changed_settings(run)
     held_out = run.held_out
     lead = leads.best_baseline(held_out.get("baselines"))
     low, high = held_out.get("accuracy_low"), held_out.get("accuracy_high")
-    return Row(
+    return RunRow(
         run=run,
         aliases=aliases,
         letter=letter,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.text import capfirst, get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -129,6 +131,12 @@ def chosen_runs(project: Project, numbers: Sequence[str]) -> list[TrainingRun]:
             % {"runs": capfirst(get_text_list(names, _("and")))}
         )
     return runs
+
+
+def compare_url(reference: TrainingRun, other: TrainingRun) -> str:
+    """Return the address of the page with two runs side by side."""
+    query = [("run", reference.pk), ("run", other.pk), ("reference", reference.pk)]
+    return f"{reverse('runs_compare', args=[reference.project.slug])}?{urlencode(query)}"
 
 
 def compare(runs: Sequence[TrainingRun], reference: str) -> RunComparison:

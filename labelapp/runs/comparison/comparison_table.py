@@ -30,7 +30,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """A row of the table: one value for each run."""
 
     label: str
@@ -43,7 +43,7 @@ class Section:
     """Rows of the table under one heading."""
 
     title: str
-    rows: list[Row]
+    rows: list[FigureRow]
     note: str = ""
 
 
@@ -57,12 +57,12 @@ def sections(comparison: RunComparison) -> list[Section]:
     ]
 
 
-def settings_that_differ(runs: Sequence[ComparedRun]) -> tuple[list[Row], str]:
+def settings_that_differ(runs: Sequence[ComparedRun]) -> tuple[list[FigureRow], str]:
     """Return a row for each setting that differs, and what to say if there are none."""
     defaults = TrainConfig().to_json()
     names = dict.fromkeys(name for one in runs for name in one.config)
     rows = [
-        Row(capfirst(setting_label(name)), default_hint(defaults, name), [
+        FigureRow(capfirst(setting_label(name)), default_hint(defaults, name), [
             setting_cell(one.config.get(name), defaults.get(name)) for one in runs
         ])
         for name in names
@@ -83,61 +83,63 @@ def default_hint(defaults: dict[str, Any], name: str) -> str:
     return "" if value in (None, "") else _("default: %(value)s") % {"value": value}
 
 
-def held_out_rows(comparison: RunComparison) -> list[Row]:
+def held_out_rows(comparison: RunComparison) -> list[FigureRow]:
     """Return the rows of the figures on held-out prompts."""
     runs, words = comparison.runs, {"run": comparison.reference.name}
     from_reference = _("from %(run)s, in points, over the same prompts") % words
     return [
-        Row(
+        FigureRow(
             _("Accuracy"),
             _("95\u00a0% interval"),
             [share(one.held_out, "accuracy") for one in runs],
         ),
-        Row(
+        FigureRow(
             _("Difference from %(run)s") % words,
             _("in points, over the same prompts"),
             [difference(one, ACCURACY) for one in runs],
         ),
-        Row(
+        FigureRow(
             _("Accuracy at near-equal length"),
             _("where length does not help"),
             [share(as_object(one.held_out.get("near_equal")), "accuracy") for one in runs],
         ),
-        Row(
+        FigureRow(
             _("Difference at near-equal length"),
             from_reference,
             [difference(one, NEAR_EQUAL) for one in runs],
         ),
-        Row(
+        FigureRow(
             _("Log loss"),
             _("lower is better; 0.693 is chance level"),
             [Cell(three_decimals(one.held_out.get("log_loss"))) for one in runs],
         ),
-        Row(
+        FigureRow(
             _("Difference in log loss"),
             _("from %(run)s, over the same prompts; below 0 is better") % words,
             [difference(one, LOG_LOSS) for one in runs],
         ),
-        Row(_("Lead over the best baseline"), _("in points"), [best_baseline(one) for one in runs]),
-        Row(
+        FigureRow(
+            _("Lead over the best baseline"), _("in points"), [best_baseline(one) for one in runs]
+        ),
+        FigureRow(
             _("People’s agreement"), _("two labellers, same prompts"), [people(one) for one in runs]
         ),
     ]
 
 
-def data_rows(runs: Sequence[ComparedRun]) -> list[Row]:
+def data_rows(runs: Sequence[ComparedRun]) -> list[FigureRow]:
     """Return the rows of what the runs learned from and were judged on."""
     return [
-        Row(_("Learned from"), "", [
+        FigureRow(_("Learned from"), "", [
             counted(one.run.manifest, "train_rankings", "train_prompts") for one in runs
         ]),
-        Row(_("Judged on"), "", [
+        FigureRow(_("Judged on"), "", [
             judged_on(one.held_out) for one in runs
         ]),
     ]  # fmt: skip
 
 
-def cost_rows(runs: Sequence[ComparedRun]) -> list[Row]:
+def cost_rows(runs: Sequence[ComparedRun]) -> list[FigureRow]:
     """Return the rows of what the runs cost."""
     kinds: list[tuple[str, str, str, Callable[[object], str]]] = [
         (_("Training time"), "", "seconds", duration),
@@ -148,7 +150,7 @@ def cost_rows(runs: Sequence[ComparedRun]) -> list[Row]:
         (_("Memory of the GPU"), _("the most that was allocated"), "peak_cuda", memory),
     ]
     return [
-        Row(label, hint, [Cell(show(one.run.metrics.get(name))) for one in runs])
+        FigureRow(label, hint, [Cell(show(one.run.metrics.get(name))) for one in runs])
         for label, hint, name, show in kinds
         if name != "peak_cuda" or any(name in one.run.metrics for one in runs)
     ]

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from django.urls import reverse
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.rendering.charts import Axis, Chart, Point, Series
 from labelapp.runs.caveats import few_prompts
-from labelapp.runs.comparison.comparing import why_not_comparable
+from labelapp.runs.comparison.comparing import compare_url, why_not_comparable
 from labelapp.runs.interval_plots import SHORT_NAMES, Estimate, estimate, intervals_plot
 from labelapp.runs.wilson import wilson
 from labelapp.templatetags.figures import percent, points, thousands
@@ -62,9 +60,7 @@ def of_champion(run: TrainingRun, champion: TrainingRun) -> Estimate | None:
         return None
     name = _("Champion, run %(number)s") % {"number": champion.pk}
     found = estimate(name, "baseline", champion.held_out, "accuracy")
-    query = urlencode([("run", champion.pk), ("run", run.pk), ("reference", champion.pk)])
-    url = reverse("runs_compare", args=[run.project.slug])
-    return replace(found, url=f"{url}?{query}") if found else None
+    return replace(found, url=compare_url(champion, run)) if found else None
 
 
 def calibration_plot(run: TrainingRun) -> Chart | None:

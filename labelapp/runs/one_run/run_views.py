@@ -100,7 +100,7 @@ def tab_response(
 
 def overview_context(run: TrainingRun) -> dict[str, Any]:
     verdict = run_verdict.verdict_on(run)
-    champion = champion_of(run.project, aliases_of(run.project))
+    champion = champion_of(run.project).first()
     said = caveats.BESIDE_BASELINES if verdict else ()
     return {
         "verdict": verdict,

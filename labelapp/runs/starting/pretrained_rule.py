@@ -7,8 +7,7 @@ parameter and token forwards, and four backwards, half of them for the gradients
 from dataclasses import dataclass
 
 from labelapp.runs.starting.model_size import ModelSize
-from training.config import TrainConfig
-from training.config.defaults import LORA_PARAMETERS, TOKENS_PER_BATCH
+from training.config import LORA_PARAMETERS, TOKENS_PER_BATCH, TrainConfig
 
 OPERATIONS = 5e10  # in a second, in float32, on one core of a CPU (docs/training.md)
 NUMBER_BYTES = 4  # of a weight in float32

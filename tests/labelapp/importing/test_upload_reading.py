@@ -20,7 +20,7 @@ def test_the_preview_and_the_result_say_what_was_read_as_what(client: Client) ->
 
 def test_the_preview_says_of_a_line_why_it_cannot_be_imported(client: Client) -> None:
     page = page_of(client, send(client, lines(line(1), line(2, responses=[]))))
-    assert 'Line 2 cannot be imported: <span lang="en">it has no responses: a list of' in page
+    assert 'This line cannot be imported: <span lang="en">it has no responses: a list of' in page
 
 
 def test_what_a_verdict_means_is_asked_on_the_page(client: Client) -> None:

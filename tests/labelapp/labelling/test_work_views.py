@@ -177,7 +177,7 @@ def test_what_has_a_note_is_listed_alone(add_prompt: AddPrompt, labeller: Member
     assert found(skipped="1") == ["New wine?", "Old bread?"]
     assert found(skipped="1", noted="1") == ["Old bread?"]
     page = client.get(URL, {"noted": "1", "q": "cheese"}).content.decode()
-    for address in ("?skipped=1&amp;noted=1&amp;q=cheese", "?q=cheese", "?noted=1&amp;q=cheese"):
+    for address in ("?noted=1&amp;q=cheese&amp;skipped=1", "?q=cheese", "?noted=1&amp;q=cheese"):
         assert f'href="{address}"' in page
     Ranking.objects.update(note="")
     assert "None of your rankings has a note." in client.get(URL, {"noted": "1"}).content.decode()

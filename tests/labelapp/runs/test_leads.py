@@ -4,7 +4,7 @@ from labelapp.runs import leads
 
 
 def test_a_verdict_is_about_every_baseline() -> None:
-    def judged(*found: tuple[float, float]) -> leads.Verdict | None:
+    def judged(*found: tuple[float, float]) -> leads.ShortVerdict | None:
         baselines = {
             name: {"accuracy": 0.6, "gain": value, "gain_low": low, "gain_high": value + 0.1}
             for name, (value, low) in zip(("longer_wins", "word_counts"), found, strict=True)
