@@ -17,7 +17,7 @@ class PairCell:
     outcome: Outcome
     votes: int  # rankings that prefer the first
     of: int  # rankings that compare the two
-    is_contested: bool  # the model orders the two against most people
+    is_contested: bool  # most people prefer the first, and the model does not
 
     @property
     def shade(self) -> str:
@@ -65,5 +65,5 @@ def pair_cell(
         outcome=model.outcome(one.reward - other.reward),
         votes=votes,
         of=found.total if found else 0,
-        is_contested=pair in reviewed.contested,
+        is_contested=pair in reviewed.contested and one.reward < other.reward,
     )
