@@ -7,6 +7,7 @@ SIGINT and SIGTERM.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -81,11 +82,16 @@ def work_in(module: str) -> Work:
     """Return a function that imports a module and calls its `work`.
 
     By name and not at the top of a file, because torch takes seconds to import, a busy machine's
-    minute: `--help`, mistyped options and Ctrl-C do not wait for it.
+    minute: `--help`, mistyped options and Ctrl-C do not wait for it. What is imported stays, so the
+    garbage collector does not look through it, which would take a fifth of that time.
     """
 
     def work(arguments: argparse.Namespace, folder: Any) -> None:
-        importlib.import_module(module).work(arguments, folder)
+        gc.disable()
+        program = importlib.import_module(module)
+        gc.freeze()
+        gc.enable()
+        program.work(arguments, folder)
 
     return work
 
