@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification
 from training.backbones.hub import is_local
 from training.backbones.loading import loading_errors, max_tokens, read_model_config
 from training.backbones.pooled import PodiumPooledConfig, PodiumPooledForSequenceClassification
-from training.config import LORA_PARAMETERS, TrainConfig
+from training.config import LORA_PARAMETERS, RankingsSettings, TrainConfig
 
 LORA_RANK = 16
 MAX_TOKENS = 512
@@ -50,7 +50,7 @@ def complete(config: TrainConfig) -> TrainConfig:
     return replace(config, head_learning_rate=min(1.0, times * config.learning_rate))
 
 
-def _limits(config: TrainConfig, longest: int | None) -> tuple[int, int]:
+def _limits(config: RankingsSettings, longest: int | None) -> tuple[int, int]:
     """Return the maximum lengths of prompts and responses: as given, or as the model allows."""
     room = 2 * MAX_TOKENS if longest is None else longest
     prompt, response = config.max_prompt_tokens, config.max_response_tokens

@@ -34,7 +34,7 @@ from training.backbones.transformer import (
     PodiumTransformerConfig,
     PodiumTransformerForSequenceClassification,
 )
-from training.config import TrainConfig
+from training.config import ModelSettings, TrainConfig
 from training.data import tokenizer as byte_pairs
 from training.data.examples import Example
 
@@ -164,7 +164,7 @@ class ScratchBackbone:
         self.tokenizer.save_pretrained(folder)
 
 
-def _new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerBase) -> PodiumRewardModel:
+def _new_model(config: ModelSettings, tokenizer: PreTrainedTokenizerBase) -> PodiumRewardModel:
     tokens: dict[str, Any] = {
         "vocab_size": len(tokenizer),
         "separator_token_id": tokenizer.get_vocab()[byte_pairs.SEPARATOR],
@@ -190,7 +190,7 @@ def _new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerBase) -> Podiu
     return model
 
 
-def transformer_config(config: TrainConfig, tokens: dict[str, Any]) -> PodiumTransformerConfig:
+def transformer_config(config: ModelSettings, tokens: dict[str, Any]) -> PodiumTransformerConfig:
     """Return the sizes that the settings ask for, given those of the vocabulary."""
     return PodiumTransformerConfig(
         hidden_size=config.width,
@@ -201,7 +201,7 @@ def transformer_config(config: TrainConfig, tokens: dict[str, Any]) -> PodiumTra
     )
 
 
-def add_network(model: PodiumFeaturesForSequenceClassification, config: TrainConfig) -> None:
+def add_network(model: PodiumFeaturesForSequenceClassification, config: ModelSettings) -> None:
     """Add to the model a network of the sizes that the settings ask for, yet to be trained."""
     names = ("vocab_size", "separator_token_id", "pad_token_id", "eos_token_id")
     tokens = {name: getattr(model.config, name) for name in names}

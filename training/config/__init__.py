@@ -10,9 +10,11 @@ from training.config.defaults import (
     OLD_NAMES,
     TOKENS_PER_BATCH,
 )
-from training.config.learning_settings import OptimizerChoice
-from training.config.machine_settings import AttentionChoice, LayoutChoice
-from training.config.model_settings import Backbone, Pooling
+from training.config.evaluation_settings import EvaluationSettings
+from training.config.learning_settings import LearningSettings, OptimizerChoice
+from training.config.machine_settings import AttentionChoice, LayoutChoice, MachineSettings
+from training.config.model_settings import Backbone, ModelSettings, Pooling
+from training.config.rankings_settings import RankingsSettings
 from training.config.setting import option
 from training.config.train_config import TrainConfig
 from training.config.words import label, settings_used, stored_aggregation, words
@@ -24,9 +26,14 @@ __all__ = [
     "TOKENS_PER_BATCH",
     "AttentionChoice",
     "Backbone",
+    "EvaluationSettings",
     "LayoutChoice",
+    "LearningSettings",
+    "MachineSettings",
+    "ModelSettings",
     "OptimizerChoice",
     "Pooling",
+    "RankingsSettings",
     "TrainConfig",
     "add_arguments",
     "from_arguments",

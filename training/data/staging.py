@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from training.aggregation import choose
-from training.config import TrainConfig
+from training.config import EvaluationSettings
 from training.data.source import Prompt, Response, Source, Tick, ignore
 from training.errors import UserError
 from training.plural import counted
@@ -136,7 +136,7 @@ class Staging:
                 [(row, name, text) for name, text in named.items()],
             )
 
-    def split(self, config: TrainConfig) -> None:
+    def split(self, config: EvaluationSettings) -> None:
         """Mark the held-out rankings. Raises UserError where there is too little to learn from."""
         self.split_by = [config.held_out_by, config.held_out_fraction, config.split, config.folds]
         usable = self.count_prompts()

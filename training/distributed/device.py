@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from transformers.utils import logging as transformers_logging
 
-from training.config import TOKENS_PER_BATCH, TrainConfig
+from training.config import TOKENS_PER_BATCH, MachineSettings, TrainConfig
 from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import UserError
 
@@ -34,7 +34,7 @@ class Device:
     group: ProcessGroup = SINGLE_PROCESS
 
     @classmethod
-    def choose(cls, config: TrainConfig, group: ProcessGroup = SINGLE_PROCESS) -> Device:
+    def choose(cls, config: MachineSettings, group: ProcessGroup = SINGLE_PROCESS) -> Device:
         """Return the device that the configuration asks for.
 
         Raises UserError if that device is not available.

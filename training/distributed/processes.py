@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from training.config import TrainConfig
+from training.config import MachineSettings
 from training.errors import UserError
 
 TIMEOUT = timedelta(hours=12)
@@ -46,7 +46,7 @@ class ProcessGroup:
     """True if each process holds only a shard of every weight."""
 
     @classmethod
-    def join(cls, config: TrainConfig) -> ProcessGroup:
+    def join(cls, config: MachineSettings) -> ProcessGroup:
         """Return the group that the environment describes, once all its processes have joined.
 
         Raises UserError for a process without a GPU of its own, and for settings that do not fit.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adafactor, Adam, AdamW, Muon, Optimizer, RMSprop
 
 from training.backbones.backbone import Backbone
-from training.config import TrainConfig
+from training.config import LearningSettings
 from training.distributed.fsdp import shard_like
 from training.loop.loss import RankingLoss
 
@@ -72,7 +72,9 @@ class Optimizers:
             part.load_state_dict({"state": state, "param_groups": mine})
 
 
-def make_optimizer(backbone: Backbone, objective: RankingLoss, config: TrainConfig) -> Optimizers:
+def make_optimizer(
+    backbone: Backbone, objective: RankingLoss, config: LearningSettings
+) -> Optimizers:
     """Create the optimiser that the settings ask for, over the model and the objective.
 
     Weight decay leaves out biases, the scales of norms and the objective's parameters. These last
@@ -121,7 +123,7 @@ def _groups(weights: Iterable[nn.Parameter], times: float) -> list[dict[str, Any
     ]
 
 
-def _of_torch(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
+def _of_torch(groups: list[dict[str, Any]], config: LearningSettings) -> Optimizer:
     """Create torch's optimiser for these groups; Muon leaves them to AdamW."""
     decay, betas = config.weight_decay, (config.beta1, config.beta2)
     match config.optimizer:
@@ -158,7 +160,7 @@ def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
     ]
 
 
-def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
+def learning_rate_at(step: int, steps: int, config: LearningSettings) -> float:
     """Return the learning rate of a step: a linear warm-up, then the decay of the schedule."""
     warmup = min(round(config.warmup_ratio * steps), steps - 1)
     if step < warmup:

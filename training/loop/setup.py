@@ -19,7 +19,7 @@ from training.backbones.embedding_cache import remember_embeddings
 from training.backbones.features import PodiumFeaturesForSequenceClassification
 from training.backbones.pooled import PodiumPooledForSequenceClassification
 from training.backbones.pooling import pooling_of
-from training.config import TrainConfig
+from training.config import ModelSettings, RankingsSettings, TrainConfig
 from training.data.dataset import Dataset
 from training.data.elements import Members, sets_of_responses
 from training.data.encoder import TextEncoder
@@ -97,7 +97,7 @@ def _create(
     return backbone, dataset, from_cache
 
 
-def encoder_of(backbone: Backbone, config: TrainConfig) -> TextEncoder:
+def encoder_of(backbone: Backbone, config: RankingsSettings) -> TextEncoder:
     """Return the model's tokenizer as an encoder with the limits of the settings."""
     return TextEncoder(
         backbone.tokenizer,
@@ -156,7 +156,7 @@ def merges_rankings(folder: RunFolder) -> bool:
     return "train_sets" in (folder.read_manifest() or {})
 
 
-def _pretrained(backbone: Backbone, config: TrainConfig) -> dict[str, Any]:
+def _pretrained(backbone: Backbone, config: ModelSettings) -> dict[str, Any]:
     """Return the entries of manifest.json on a pretrained model: what of it is trained."""
     return {
         "head": "new" if backbone.head_is_new else "loaded",

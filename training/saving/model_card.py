@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from training.backbones.encoders import PACKAGED_LICENSE
-from training.config import TrainConfig, option, stored_aggregation
+from training.config import (
+    EvaluationSettings,
+    ModelSettings,
+    TrainConfig,
+    option,
+    stored_aggregation,
+)
 from training.evaluation.caveats import sentences
 from training.evaluation.formatting import decimal, percent
 from training.evaluation.report import CHOICES
@@ -152,7 +158,7 @@ def model_card(
     return "\n".join(lines)
 
 
-def _title(config: TrainConfig, manifest: Mapping[str, Any]) -> Iterator[str]:
+def _title(config: ModelSettings, manifest: Mapping[str, Any]) -> Iterator[str]:
     """Yield the title, and what the model is."""
     yield f"# Reward model of {plain(str(manifest['project']))}"
     yield ""
@@ -162,7 +168,7 @@ def _title(config: TrainConfig, manifest: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _has_own_code(config: TrainConfig, manifest: Mapping[str, Any]) -> bool:
+def _has_own_code(config: ModelSettings, manifest: Mapping[str, Any]) -> bool:
     """Return True if the model is of a class that the folder brings along."""
     return config.backbone != "pretrained" or bool(manifest.get("own_code"))
 
@@ -179,7 +185,7 @@ def _use(facts: Mapping[str, Any], *, own_code: bool) -> str:
     )
 
 
-def _front_matter(config: TrainConfig) -> Iterator[str]:
+def _front_matter(config: ModelSettings) -> Iterator[str]:
     """Yield the lines of YAML at the top of the card."""
     yield "library_name: transformers"
     yield "pipeline_tag: text-classification"
@@ -190,7 +196,7 @@ def _front_matter(config: TrainConfig) -> Iterator[str]:
         yield f"license: {json.dumps(config.backbone_license)}"
 
 
-def _start(config: TrainConfig) -> str:
+def _start(config: ModelSettings) -> str:
     """Return the model that training started from, in words."""
     if config.backbone in ("transformer", "rnn"):
         return f"scratch, as a small {config.backbone}"
@@ -220,7 +226,7 @@ def _labellers(manifest: Mapping[str, Any]) -> str:
     return f"{CHOICES[aggregation]} {said}" if aggregation in CHOICES else said
 
 
-def _split(config: TrainConfig) -> str:
+def _split(config: EvaluationSettings) -> str:
     """Return a sentence on the held-out side."""
     what = "prompts, by a hash" if config.held_out_by == "prompt" else "labellers, by their names"
     share = percent(config.held_out_fraction, 0)
@@ -294,7 +300,7 @@ def _settings(config: TrainConfig) -> Iterator[tuple[str, Any]]:
             yield option(name), value
 
 
-def licence(config: TrainConfig, manifest: Mapping[str, Any]) -> str:
+def licence(config: ModelSettings, manifest: Mapping[str, Any]) -> str:
     """Return sentences on the licence of the weights."""
     if config.backbone != "pretrained":
         own = "The weights began at random; the rankings' own terms apply."
