@@ -9,7 +9,6 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -114,8 +113,7 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
         "matching": count_matching(member, chosen, page, is_first=not after),
         "counted": prompts.COUNTED,
         "is_first": not after,
-        "first_query": chosen.query(),
-        "next_query": urlencode({"after": page.next}) + (f"&{q}" if (q := chosen.query()) else ""),
+        "chosen_query": chosen.query(),
         "cleared_query": chosen.query(**dict.fromkeys(NARROWING)),
         "unsearched_query": chosen.query(q=""),
         "can_undo": request.session.pop(OFFERED, False)

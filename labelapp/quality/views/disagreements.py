@@ -49,7 +49,7 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
         "filters": disagreement_list.FILTERS.items(),
         "show": show,
         "is_first": not after,
-        "next_query": urlencode({**({"show": show} if show else {}), "after": page.next}),
+        "chosen_query": urlencode({"show": show} if show else {}),
     }
     return render(request, "quality/disagreements/list.html", context)
 
