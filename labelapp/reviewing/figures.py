@@ -7,6 +7,7 @@ from labelapp.reviewing.rater_matrix import RaterSums
 from labelapp.reviewing.records import scored_prompts
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.rewards import RewardRecorder
+from labelapp.reviewing.run_choice import compared_runs
 from labelapp.reviewing.source_ratings import source_ratings
 from labelapp.runs.pairs import mean_reward
 from training.runs.caveats import FEWEST_PROMPTS
@@ -19,15 +20,16 @@ def measure(run: TrainingRun) -> tuple[Review, dict[int, float]]:
     """Return the figures of a run, and the margin against people of each prompt.
 
     The model is measured on the prompts that it held out, because it knows people's answers on the
-    others; if they are too few, on all.
+    others; if they are too few, on all. Models of other runs are measured on what they held out.
     """
     held_out = PromptAgreement.objects.filter(run=run, held_out=True).count()
     is_held_out = held_out >= FEWEST_PROMPTS
-    sources, raters = SourceRecorder(OutcomeModel.of_metrics(run.metrics)), RaterSums()
+    others, more_runs = compared_runs(run)
+    sources, raters = SourceRecorder(OutcomeModel.of_metrics(run.metrics)), RaterSums(others)
     rewards = RewardRecorder()
     margins: dict[int, float] = {}
     prompts = rankings = model_prompts = 0
-    for prompt in scored_prompts(run):
+    for prompt in scored_prompts(run, others):
         of_model = prompt.held_out or not is_held_out
         sources.record(prompt, of_model=of_model)
         raters.record(prompt, of_model=of_model)
@@ -50,6 +52,7 @@ def measure(run: TrainingRun) -> tuple[Review, dict[int, float]]:
         by_rank=rewards.rank_rewards(mean),
         by_length=rewards.length_rewards(mean),
         ratings=source_ratings(run.project),
+        more_runs=more_runs,
     )
     return found, margins
 

@@ -21,12 +21,20 @@ def heat_map(review: Review, run: TrainingRun, members: Mapping[int, str]) -> He
     """Return the table; `members` has the names of people by primary key."""
     found = {(one.first, one.second): one for one in review.agreements}
     places = range(len(review.raters))
+    runs = [rater.run for rater in review.raters if rater.run is not None]
+    pages = {
+        Rater("run", run=pk): reverse("run", args=[run.project.slug, pk])
+        for pk in run.project.runs.filter(pk__in=runs).values_list("pk", flat=True)
+    } | {
+        Rater("person", member): reverse("person", args=[run.project.slug, member])
+        for member in members
+    }
     return HeatMap(
         [
             HeatRow(
                 name=rater_name(rater, run, members),
                 kind=rater.kind,
-                url=rater_url(rater, run, members),
+                url=pages.get(rater, ""),
                 cells=[found.get((min(row, column), max(row, column))) for column in places],
             )
             for row, rater in enumerate(review.raters)
@@ -39,11 +47,4 @@ def rater_name(rater: Rater, run: TrainingRun, members: Mapping[int, str]) -> st
         return members.get(rater.member, _("removed"))
     if rater.kind in NAMES:
         return str(NAMES[rater.kind])
-    return _("Model of run %(number)s") % {"number": run.pk}
-
-
-def rater_url(rater: Rater, run: TrainingRun, members: Mapping[int, str]) -> str:
-    """Return the address of a labeller's page, or "" for other raters."""
-    if rater.member not in members:
-        return ""
-    return reverse("person", args=[run.project.slug, rater.member])
+    return _("Model of run %(number)s") % {"number": rater.run or run.pk}

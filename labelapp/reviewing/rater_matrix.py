@@ -1,4 +1,4 @@
-"""Agreement between every two raters: people, adjudicators, the model, and simple baselines.
+"""Agreement between every two raters: people, adjudicators, models, and simple baselines.
 
 Shapes: R raters, C pairs of responses of a prompt.
 """
@@ -30,7 +30,9 @@ BASELINES: Mapping[str, Callable[[ScoredResponse], float]] = {
 class RaterSums:
     """Sums over prompts of the comparisons of every two raters, by the key of each rater."""
 
-    def __init__(self) -> None:
+    def __init__(self, runs: Sequence[int] = ()) -> None:
+        """Gather the sums, also of the models of other runs, by primary key."""
+        self.runs = runs
         self.index: dict[Rater, int] = {}
         # agreed, comparisons, agreed², agreed·comparisons, comparisons², prompts
         self.sums_6RR = np.zeros((6, 8, 8))
@@ -47,7 +49,10 @@ class RaterSums:
             rows[rater] = np.where(given == NONE, rows[rater], given) if rater in rows else given
         for kind, value in BASELINES.items():
             if kind != "model" or of_model:
-                rows[Rater(kind)] = answers_of_values(prompt.responses, value, pairs)
+                values = {pk: value(response) for pk, response in prompt.responses.items()}
+                rows[Rater(kind)] = answers_of_values(values, pairs)
+        for run, rewards in prompt.by_run.items():
+            rows[Rater("run", run=run)] = answers_of_values(rewards, pairs)
         if pairs:
             self.add(list(rows), np.array(list(rows.values())))
 
@@ -75,7 +80,9 @@ class RaterSums:
         """Return the raters of the matrix, and how many people are left out of it."""
         people = [member for member, _ in self.rankings.most_common() if member != ADJUDICATED]
         raters = [Rater("person", member) for member in people[:MOST_PEOPLE]]
-        others = [Rater(kind) for kind in ("adjudicated", *BASELINES)]
+        runs = [Rater("run", run=run) for run in self.runs]
+        model, *baselines = map(Rater, BASELINES)
+        others = (Rater("adjudicated"), model, *runs, *baselines)
         known = [rater for rater in (*raters, *others) if rater in self.index]
         return known, max(0, len(people) - MOST_PEOPLE)
 
@@ -113,13 +120,18 @@ def answer(rank: int | None, other: int | None) -> int:
 
 
 def answers_of_values(
-    responses: Mapping[Identifier, ScoredResponse],
-    value: Callable[[ScoredResponse], float],
-    pairs: Sequence[tuple[Identifier, Identifier]],
+    values: Mapping[Identifier, float], pairs: Sequence[tuple[Identifier, Identifier]]
 ) -> Answers:
-    """Return the answers (C,) of a rater that prefers the higher value."""
-    leads = [value(responses[one]) - value(responses[other]) for one, other in pairs]
-    return np.array([FIRST if lead > 0 else SECOND if lead < 0 else TIE for lead in leads], np.int8)
+    """Return the answers (C,) of a rater that prefers the higher value; none without a value."""
+    return np.array(
+        [answer_of_values(values.get(one), values.get(other)) for one, other in pairs], np.int8
+    )
+
+
+def answer_of_values(one: float | None, other: float | None) -> int:
+    if one is None or other is None:
+        return NONE
+    return TIE if one == other else FIRST if one > other else SECOND
 
 
 def interval(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 from labelapp.rendering.heat_map import shade
 
 LOWEST_SHARE = 0.4  # without a shade: three answers at random agree in a third
-EVERY_KIND = ("person", "adjudicated", "model", "longer", "words")
+EVERY_KIND = ("person", "adjudicated", "model", "run", "longer", "words")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Rater:
 
     kind: str  # one of EVERY_KIND
     member: int | None = None  # primary key of a person
+    run: int | None = None  # primary key of another run, for the kind "run"
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ class Review:
     by_rank: Sequence[RankRewards]
     by_length: LengthRewards
     ratings: Sequence[SourceRatings] = ()  # measurements of earlier versions have none
+    more_runs: int = 0  # scored runs that are left out of the raters
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

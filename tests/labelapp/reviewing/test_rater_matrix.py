@@ -29,7 +29,7 @@ def prompt(
 
 def matrix(sums: RaterSums) -> dict[tuple[str, str], tuple[int, int]]:
     raters, _ = sums.shown()
-    names = [one.kind if one.member is None else str(one.member) for one in raters]
+    names = [str(one.member or one.run or one.kind) for one in raters]
     return {
         (names[one.first], names[one.second]): (one.agreed, one.comparisons)
         for one in sums.agreements(raters)
@@ -56,6 +56,22 @@ def test_the_model_is_measured_on_the_prompts_that_it_held_out() -> None:
     sums.record(prompt(2, [(1, (3, 2, 1))]), of_model=True)
     assert matrix(sums)["1", "model"] == (0, 3)
     assert matrix(sums)["1", "longer"] == (3, 6)
+
+
+def test_models_of_other_runs_are_raters_where_they_have_rewards() -> None:
+    sums = RaterSums([70, 60])
+    first, second = prompt(1, [(1, (1, 2, 3))]), prompt(2, [(1, (1, 2, 3))])
+    one, two, three = first.responses
+    first.by_run.update({60: {one: 1.0, two: 2.0, three: 0.0}, 70: {one: 1.0, two: 1.0}})
+    sums.record(first, of_model=True)
+    sums.record(second, of_model=True)
+    assert [one.run or one.kind for one in sums.shown()[0]] == [
+        "person", "model", 70, 60, "longer", "words",
+    ]  # fmt: skip
+    found = matrix(sums)
+    assert found["1", "60"] == (2, 3)
+    assert found["1", "70"] == (0, 1)  # a tie, of the two that have a reward
+    assert found["model", "60"] == (2, 3)
 
 
 def test_two_rankings_of_a_labeller_on_one_prompt_count_once() -> None:
