@@ -30,6 +30,12 @@ class HeatRow:
     kind: str
     cells: Sequence[Cell | None]
     url: str = ""  # of a page of the rater
+    differing: Sequence[str] = ()  # addresses of what they differ on, or "", by cell
+
+    @property
+    def linked_cells(self) -> list[tuple[Cell | None, str]]:
+        """Return the cells with their addresses."""
+        return list(zip(self.cells, self.differing or [""] * len(self.cells), strict=True))
 
 
 @dataclass(frozen=True)

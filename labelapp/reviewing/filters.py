@@ -35,6 +35,7 @@ from labelapp.models import (
     TrainingRun,
     counting,
 )
+from labelapp.reviewing.differing import differing
 
 NEARLY_EQUAL = 1.25
 """Longest response over the shortest: at most this is nearly equal, as in training's figures."""
@@ -43,7 +44,7 @@ MOST_RESPONSES = 10
 """Number of responses that stands for larger ones, too."""
 RANKS = range(1, MAX_RESPONSES + 1)
 """Human ranks that can be asked for."""
-OF_RANKINGS = ("labeller", "rank", "flag", "note", "since", "until")
+OF_RANKINGS = ("labeller", "differs", "rank", "flag", "note", "since", "until")
 """Filters whose conditions one ranking of the prompt fulfils together."""
 
 Order = tuple[str, ...]
@@ -67,6 +68,7 @@ class Filter:
     q: str = ""  # in the prompt, its external id or a response
     source: str = ""  # of a response
     labeller: int = 0  # primary key of a member who ranked it
+    differs: str = ""  # a rater from whom a ranking differs: see labelapp.reviewing.differing
     rank: int = 0  # of a response, in a ranking
     held_out: str = ""  # 1: held out, 0: trained on
     model: str = ""  # against or agrees
@@ -153,7 +155,7 @@ def conditions(run: TrainingRun, chosen: Filter) -> list[Q]:
     if chosen.source:
         found.append(Q(Exists(of_prompt(Response, source=chosen.source))))
     if any(getattr(chosen, name) for name in OF_RANKINGS):
-        found.append(Q(Exists(rankings(chosen))))
+        found.append(Q(Exists(rankings(run, chosen))))
     if chosen.held_out:
         found.append(Q(held_out=chosen.held_out == "1"))
     if chosen.model:
@@ -180,11 +182,13 @@ def containing(project: Project, text: str) -> Q:
     return Q(Exists(read_through(prompts, text, responses=True)))
 
 
-def rankings(chosen: Filter) -> QuerySet[Any, Any]:
+def rankings(run: TrainingRun, chosen: Filter) -> QuerySet[Any, Any]:
     """Return the rankings of the prompt that fulfil each condition on rankings."""
     found = of_prompt(Ranking).filter(counting())
     if chosen.labeller:
         found = found.filter(member=chosen.labeller)
+    if chosen.differs:
+        found = differing(found, run, chosen.differs)
     if chosen.rank:  # by people themselves, as in the plot
         own = found.exclude(origin=Origin.ADJUDICATED)
         found = own.filter(placements__rank=chosen.rank)

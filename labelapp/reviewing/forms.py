@@ -1,14 +1,17 @@
 """The form that filters the prompts of a review."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from labelapp.models import Project
+from labelapp.models import Project, TrainingRun
+from labelapp.reviewing.differing import key_of_rater
 from labelapp.reviewing.filters import MOST_RESPONSES, RANKS, Filter
+from labelapp.reviewing.results import Rater
 from labelapp.runs.starting import data_counts
 
 MAX_SEARCH = 200  # characters
@@ -30,6 +33,11 @@ MODEL = (
     ("", gettext_lazy("All")),
     ("against", gettext_lazy("Differs from people")),
     ("agrees", gettext_lazy("Agrees with people")),
+)
+RATERS = (
+    ("model", gettext_lazy("The model")),
+    ("adjudicated", gettext_lazy("Adjudicated")),
+    ("longer", gettext_lazy("Longer wins")),
 )
 PEOPLE = (
     ("", gettext_lazy("All")),
@@ -59,6 +67,7 @@ class FilterForm(forms.Form):
     q = forms.CharField(label=gettext_lazy("Text"), required=False, max_length=MAX_SEARCH)
     source = forms.ChoiceField(label=gettext_lazy("Source"), required=False)
     labeller = forms.ChoiceField(label=gettext_lazy("Labeller"), required=False)
+    differs = forms.ChoiceField(label=gettext_lazy("Differs from"), required=False)
     rank = forms.ChoiceField(label=gettext_lazy("Human rank"), required=False)
     flag = forms.ChoiceField(label=gettext_lazy("Flag"), required=False)
     note = forms.ChoiceField(label=gettext_lazy("Note"), required=False, choices=NOTES)
@@ -78,12 +87,14 @@ class FilterForm(forms.Form):
         data: Any,
         *,
         sources: Iterable[str],
-        labellers: Iterable[tuple[str, str]],
+        labellers: Sequence[tuple[str, str]],
+        runs: Iterable[tuple[str, str]],
         flags: Sequence[str],
     ) -> None:
         super().__init__(data)
         self.choices_of("source", ((source, source) for source in sources))
         self.choices_of("labeller", labellers)
+        self.choices_of("differs", chain(RATERS, labellers, runs))
         self.choices_of("flag", ((flag, flag) for flag in flags))
         if not flags:
             del self.fields["flag"]
@@ -94,7 +105,7 @@ class FilterForm(forms.Form):
             [*numbers, (str(MOST_RESPONSES), _("%(number)s or more") % {"number": MOST_RESPONSES})],
         )
 
-    def choices_of(self, name: str, choices: Iterable[tuple[str, str]]) -> None:
+    def choices_of(self, name: str, choices: Iterable[tuple[str, object]]) -> None:
         """Set the choices of a field, with "All" before them."""
         self.fields[name].choices = [("", _("All")), *choices]  # type: ignore[attr-defined]
 
@@ -105,6 +116,15 @@ class FilterForm(forms.Form):
         for name in ("labeller", "rank", "k"):
             given[name] = int(given.get(name, 0))
         return Filter(**given)
+
+
+def other_models(run: TrainingRun, runs: Iterable[TrainingRun]) -> list[tuple[str, str]]:
+    """Return the models of other runs as choices."""
+    return [
+        (key_of_rater(Rater("run", run=one.pk)), _("Model of run %(number)s") % {"number": one.pk})
+        for one in runs
+        if one != run
+    ]
 
 
 def labellers(project: Project, rows: int) -> list[tuple[str, str]]:

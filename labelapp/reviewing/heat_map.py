@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy
 
 from labelapp.models import TrainingRun
 from labelapp.rendering.heat_map import HeatMap, HeatRow
+from labelapp.reviewing.differing import key_of_rater
+from labelapp.reviewing.filters import Filter
 from labelapp.reviewing.results import Rater, Review
 
 NAMES = {
@@ -20,6 +22,7 @@ NAMES = {
 def heat_map(review: Review, run: TrainingRun, members: Mapping[int, str]) -> HeatMap:
     """Return the table; `members` has the names of people by primary key."""
     found = {(one.first, one.second): one for one in review.agreements}
+    differ = [{one.first, one.second} for one in review.agreements if one.agreed < one.comparisons]
     places = range(len(review.raters))
     runs = [rater.run for rater in review.raters if rater.run is not None]
     pages = {
@@ -36,10 +39,24 @@ def heat_map(review: Review, run: TrainingRun, members: Mapping[int, str]) -> He
                 kind=rater.kind,
                 url=pages.get(rater, ""),
                 cells=[found.get((min(row, column), max(row, column))) for column in places],
+                differing=[
+                    differing_url(rater, other, review, run) if {row, column} in differ else ""
+                    for column, other in enumerate(review.raters)
+                ],
             )
             for row, rater in enumerate(review.raters)
         ]
     )
+
+
+def differing_url(one: Rater, other: Rater, review: Review, run: TrainingRun) -> str:
+    """Return the address of the prompts on which a person differs from another rater, or ""."""
+    person, rater = (one, other) if one.member is not None else (other, one)
+    if person.member is None or not (differs := key_of_rater(rater)):
+        return ""
+    held_out = "1" if rater.kind == "model" and review.is_held_out else ""
+    chosen = Filter(labeller=person.member, differs=differs, held_out=held_out)
+    return f"{reverse('reviewing', args=[run.project.slug])}?{chosen.query(run)}"
 
 
 def rater_name(rater: Rater, run: TrainingRun, members: Mapping[int, str]) -> str:

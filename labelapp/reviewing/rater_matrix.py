@@ -40,21 +40,9 @@ class RaterSums:
 
     def record(self, prompt: ScoredPrompt, *, of_model: bool) -> None:
         """Add a prompt; `of_model` tells whether the model is measured on it."""
-        pairs = list(combinations(prompt.responses, 2))
-        rows: dict[Rater, Answers] = {}
-        for member, ranking in prompt.rankings:
-            rater = Rater("adjudicated") if member == ADJUDICATED else Rater("person", member)
-            self.rankings[member] += 1
-            given = answers_of_ranking(ranking, pairs)
-            rows[rater] = np.where(given == NONE, rows[rater], given) if rater in rows else given
-        for kind, value in BASELINES.items():
-            if kind != "model" or of_model:
-                values = {pk: value(response) for pk, response in prompt.responses.items()}
-                rows[Rater(kind)] = answers_of_values(values, pairs)
-        for run, rewards in prompt.by_run.items():
-            rows[Rater("run", run=run)] = answers_of_values(rewards, pairs)
-        if pairs:
-            self.add(list(rows), np.array(list(rows.values())))
+        self.rankings.update(member for member, _ in prompt.rankings)
+        if answers := answers_on(prompt, of_model=of_model):
+            self.add(list(answers), np.array(list(answers.values())))
 
     def add(self, raters: Sequence[Rater], answers_RC: Answers) -> None:
         for rater in raters:
@@ -99,6 +87,23 @@ class RaterSums:
                     )
                 )
         return found
+
+
+def answers_on(prompt: ScoredPrompt, *, of_model: bool) -> dict[Rater, Answers]:
+    """Return the answers (C,) of each rater on the pairs of a prompt's responses, if it has any."""
+    pairs = list(combinations(prompt.responses, 2))
+    rows: dict[Rater, Answers] = {}
+    for member, ranking in prompt.rankings:
+        rater = Rater("adjudicated") if member == ADJUDICATED else Rater("person", member)
+        given = answers_of_ranking(ranking, pairs)
+        rows[rater] = np.where(given == NONE, rows[rater], given) if rater in rows else given
+    for kind, value in BASELINES.items():
+        if kind != "model" or of_model:
+            values = {pk: value(response) for pk, response in prompt.responses.items()}
+            rows[Rater(kind)] = answers_of_values(values, pairs)
+    for run, rewards in prompt.by_run.items():
+        rows[Rater("run", run=run)] = answers_of_values(rewards, pairs)
+    return rows if pairs else {}
 
 
 def both(given_RC: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from labelapp.rendering.texts import render_prompt, sources
 from labelapp.reviewing import listing, tasks
 from labelapp.reviewing.export import csv_lines
 from labelapp.reviewing.filters import ORDERS, Filter, default_sort, filtered
-from labelapp.reviewing.forms import FilterForm, labellers
+from labelapp.reviewing.forms import FilterForm, labellers, other_models
 from labelapp.reviewing.heat_map import heat_map
 from labelapp.reviewing.measurement import last_measurement, start
 from labelapp.reviewing.pairs import pair_rows
@@ -49,7 +49,9 @@ def named_run(number: str, member: Member) -> TrainingRun:
     return get_object_or_404(member.project.runs.scored(), pk=key_of(number))
 
 
-def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> FilterForm:
+def filter_form(
+    request: HttpRequest, member: Member, run: TrainingRun, runs: list[TrainingRun]
+) -> FilterForm:
     """Return the form of the filters, bound to the query string.
 
     An order is always chosen, so that the form says it, and a link keeps it.
@@ -60,6 +62,7 @@ def filter_form(request: HttpRequest, member: Member, run: TrainingRun) -> Filte
         given["sort"] = default_sort(run)
     return FilterForm(
         given,
+        runs=other_models(run, runs),
         sources=listing.sources(run, total),
         labellers=labellers(member.project, total * listing.ROWS_PER_PROMPT),
         flags=member.project.flags,
@@ -76,20 +79,24 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
     run = chosen_run(request, member)
     context: dict[str, Any] = {"run": run}
     if run is not None:
-        form = filter_form(request, member, run)
-        context |= list_context(request, member, run, form.chosen()) | {"form": form}
+        runs = runs_to_choose(run)
+        form = filter_form(request, member, run, runs)
+        context |= list_context(request, member, run, form.chosen(), runs) | {"form": form}
     return render(request, "reviewing/list.html", context)
 
 
 def list_context(
-    request: HttpRequest, member: Member, run: TrainingRun, chosen: Filter
+    request: HttpRequest,
+    member: Member,
+    run: TrainingRun,
+    chosen: Filter,
+    runs: list[TrainingRun],
 ) -> dict[str, Any]:
     """Return a page of the prompts that a filter shows."""
     total = listing.count_all(run)
     pages = Paginator(filtered(run, chosen).select_related("prompt"), PROMPTS_PER_PAGE)
     pages.count = listing.count(run, chosen, total)
     page = pages.get_page(request.GET.get("page"))
-    runs = runs_to_choose(run)
     return {
         "runs": run_choices(runs),
         "left_out": Exclusion.objects.holding(member.project),
@@ -114,7 +121,7 @@ def export(request: HttpRequest, member: Member) -> HttpResponseBase:
     run = chosen_run(request, member)
     if run is None:
         return redirect("reviewing", member.project.slug)
-    chosen = filter_form(request, member, run).chosen()
+    chosen = filter_form(request, member, run, runs_to_choose(run)).chosen()
     return StreamingHttpResponse(
         csv_lines(run, filtered(run, chosen)),
         content_type="text/csv; charset=utf-8",
@@ -179,7 +186,7 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         "has_versions": member.project.model_versions.registered().exists(),
     }
     if run is not None:
-        chosen = filter_form(request, member, run).chosen()
+        chosen = filter_form(request, member, run, runs_to_choose(run)).chosen()
         view = chosen.query(run)
         context |= {
             "view": view,

@@ -86,6 +86,13 @@ SHOWN: list[tuple[dict[str, Any], set[str]]] = [
     ({"source": "model-3"}, {"against", "agrees"}),
     ({"labeller": "labeller"}, {"against", "agrees"}),
     ({"labeller": "labeller", "people": "split"}, {"against"}),
+    ({"differs": "model"}, {"against"}),
+    ({"differs": "model", "labeller": "manager"}, {"against"}),
+    ({"differs": "manager"}, {"against"}),
+    ({"differs": "manager", "labeller": "labeller", "flag": "Harmful"}, set()),
+    ({"differs": "longer", "labeller": "manager"}, {"against", "learned"}),
+    ({"differs": "adjudicated"}, set()),
+    ({"differs": "run-99"}, {"against", "agrees", "learned"}),  # no run of the project
     ({"held_out": "1"}, {"against", "agrees"}),
     ({"held_out": "0"}, {"learned"}),
     ({"model": "against"}, {"against"}),
@@ -123,8 +130,9 @@ def test_filters_combine(
 ) -> None:
     days = {"today": TODAY(), "yesterday": TODAY() - timedelta(days=1)}
     query = {name: days.get(value, value) for name, value in chosen.items()}
-    if "labeller" in query:
-        query["labeller"] = manager.project.members.get(name=query["labeller"]).pk
+    for name in {"labeller", "differs"} & query.keys():
+        named = manager.project.members.filter(name=query[name]).first()
+        query[name] = named.pk if named else query[name]
     page = sign_in(manager).get(URL, query).content.decode()
     found = {name for name, prompt in prompts.items() if f"{URL}{prompt.pk}/?" in page}
     assert found == shown
