@@ -212,7 +212,8 @@ def detail_response(
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_view(*REVIEWERS)
 def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
-    require_manager_to_post(request, member)
+    if request.POST.get("act") != "again":  # which a reviewer of a disagreement decides, too
+        require_manager_to_post(request, member)
     prompt = get_object_or_404(Prompt, pk=pk, project=member.project)
     if request.method != "POST":
         return detail_response(request, member, prompt)

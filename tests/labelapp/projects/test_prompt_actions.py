@@ -48,6 +48,23 @@ BAD_ACTS: dict[str, tuple[dict[str, str], str]] = {
 }
 
 
+def test_a_reviewer_of_a_disagreement_asks_for_one_more_ranking_and_does_nothing_else(
+    add_prompt: AddPrompt, reviewer: Member, labeller: Member
+) -> None:
+    prompt = add_prompt(wanted=0)
+    client = sign_in(reviewer)
+    page = f"/projects/kitchen/disagreements/{prompt.pk}/"
+    assert "Ask for one more ranking" in client.get(page).content.decode()
+    answer = client.post(f"{URL}{prompt.pk}/", {"act": "again", "back": page})
+    assert (answer.status_code, answer["Location"]) == (302, page)
+    assert slots(prompt) == (1, 1, True)
+    for act in ({"act": "priority", "priority": "7"}, {"act": ["again", "priority"]}, {}):
+        assert client.post(f"{URL}{prompt.pk}/", act).status_code == 403
+    assert client.post(URL, {"prompt": prompt.pk, "act": "again"}).status_code == 403
+    assert sign_in(labeller).post(f"{URL}{prompt.pk}/", {"act": "again"}).status_code == 403
+    assert slots(prompt) == (1, 1, True)
+
+
 @pytest.mark.parametrize(("data", "message"), BAD_ACTS.values(), ids=BAD_ACTS)
 def test_a_bad_act_is_refused_in_words_and_what_was_chosen_stays(
     add_prompt: AddPrompt, manager: Member, data: dict[str, str], message: str
@@ -124,7 +141,7 @@ def test_only_managers_steer(
     act = {"prompt": prompt.pk, "act": "again"}
     posts = {
         URL: act,
-        f"{URL}{prompt.pk}/": act,
+        f"{URL}{prompt.pk}/": act | {"act": "priority", "priority": "7"},
         f"{URL}wanted/": {"wanted": "3"},
         f"{URL}{prompt.pk}/take-back/{held.pk}/": {},
     }
