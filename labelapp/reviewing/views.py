@@ -50,13 +50,15 @@ def named_run(number: str, member: Member) -> TrainingRun:
 
 
 def filter_form(
-    request: HttpRequest, member: Member, run: TrainingRun, runs: list[TrainingRun]
+    request: HttpRequest, member: Member, run: TrainingRun, runs: list[TrainingRun] | None = None
 ) -> FilterForm:
     """Return the form of the filters, bound to the query string.
 
     An order is always chosen, so that the form says it, and a link keeps it.
     """
     total = listing.count_all(run)
+    if runs is None:  # only the list offers them, and a link from it may name one
+        runs = runs_to_choose(run) if request.GET.get("differs") else []
     given = request.GET.copy()
     if given.get("sort") not in ORDERS:
         given["sort"] = default_sort(run)
@@ -121,7 +123,7 @@ def export(request: HttpRequest, member: Member) -> HttpResponseBase:
     run = chosen_run(request, member)
     if run is None:
         return redirect("reviewing", member.project.slug)
-    chosen = filter_form(request, member, run, runs_to_choose(run)).chosen()
+    chosen = filter_form(request, member, run).chosen()
     return StreamingHttpResponse(
         csv_lines(run, filtered(run, chosen)),
         content_type="text/csv; charset=utf-8",
@@ -186,7 +188,7 @@ def detail(request: HttpRequest, member: Member, pk: int) -> HttpResponse:
         "has_versions": member.project.model_versions.registered().exists(),
     }
     if run is not None:
-        chosen = filter_form(request, member, run, runs_to_choose(run)).chosen()
+        chosen = filter_form(request, member, run).chosen()
         view = chosen.query(run)
         context |= {
             "view": view,

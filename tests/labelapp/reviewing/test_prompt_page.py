@@ -122,12 +122,12 @@ def test_only_a_page_of_this_application_is_returned_to(
     assert answer.headers["Location"] == url
 
 
-def test_a_reviewer_adjudicates_but_does_not_change_the_queue(
+def test_a_reviewer_adjudicates_or_asks_for_one_more_ranking(
     prompt: Prompt, reviewer: Member
 ) -> None:
     page = sign_in(reviewer).get(f"{URL}{prompt.pk}/").content.decode()
     assert f"/projects/kitchen/disagreements/{prompt.pk}/" in page
-    assert "Ask for one more ranking" not in page
+    assert "Ask for one more ranking" in page
 
 
 def test_the_texts_are_found_by_letter(prompt: Prompt, run: TrainingRun, reviewer: Member) -> None:
