@@ -25,8 +25,14 @@ NAMES = {
     "longer_wins": "the longer one wins",
     "word_counts": "counting words",
     "before_training": "before training",
+    "reward_model": "the reward model alone",
 }
-PARTS = {"named": "features", "words": "words", "embedded": "embeddings"}
+PARTS = {
+    "named": "features",
+    "words": "words",
+    "embedded": "embeddings",
+    "scored": "the score of a reward model",
+}
 """The parts of a linear model in words."""
 BETTER_ENCODER = "sentence-transformers/all-mpnet-base-v2"
 BETTER_ENCODER_SIZE = "438 MB"
