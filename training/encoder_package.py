@@ -1,4 +1,4 @@
-"""The encoder of texts that may be installed as a package.
+"""The encoder of texts that may be installed as a package, and a better one to download.
 
 Standard library only: the web imports this file.
 """
@@ -14,6 +14,9 @@ PACKAGED_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 """The model in it; below, its licence, and the size of the package."""
 PACKAGED_LICENSE = "Apache License 2.0"
 PACKAGED_SIZE = "83 MB"
+BETTER_ENCODER = "sentence-transformers/all-mpnet-base-v2"
+"""A larger encoder of the Hugging Face hub, and its size."""
+BETTER_ENCODER_SIZE = "438 MB"
 
 
 def packaged_encoder() -> Path | None:

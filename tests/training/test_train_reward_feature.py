@@ -93,9 +93,7 @@ def helped(rankings, counting_model, tmp_path_factory):
     return train(rankings, tmp_path_factory.mktemp("helped") / "run", *more)
 
 
-def test_a_score_that_knows_more_than_the_features_is_chosen_and_better(
-    helped, rankings, tmp_path
-):
+def test_a_score_that_knows_more_than_the_features_is_chosen_and_better(helped, rankings, tmp_path):
     found = helped.read_metrics()
     assert "scored" in found["choice"]["chosen"]
     without = [one for one in found["choice"]["candidates"] if "scored" not in one["parts"]]
