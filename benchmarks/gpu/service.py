@@ -10,7 +10,10 @@ from benchmarks.gpu.runs import DEFAULTS, trained_folder
 from benchmarks.load import ask, cpu_seconds, example_words, percentiles, service
 from benchmarks.measuring import peak_resident, send
 
-PACKAGES = ("uvicorn", "h11", "starlette", "anyio", "pydantic", "prometheus_client", "sqlalchemy")
+PACKAGES = (
+    *("uvicorn", "click", "h11", "starlette", "anyio", "idna", "prometheus_client", "sqlalchemy"),
+    *("pydantic", "pydantic_core", "annotated_types", "typing_inspection"),
+)
 """What the service imports beside torch and transformers."""
 CLIENTS = (1, 8, 32)
 RESPONSES, WORDS = 9, 60
