@@ -224,7 +224,7 @@ def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
             "About %(time)s on a CPU, by a rule of thumb for %(tokens)s tokens: no such run has"
             " finished here yet."
         )
-        % {"time": rounded(seconds), "tokens": thousands(round(tokens, -2))},
+        % {"time": rounded(seconds), "tokens": thousands(100 * round(tokens / 100))},
         by_rule_memory(config),
         seconds,
     )
@@ -242,7 +242,7 @@ def by_rough_rule(config: TrainConfig, tokens: float, passes: float) -> Estimate
     seconds += seconds_on_one_core(size, config, tokens, passes)
     words = {
         "time": rounded(seconds),
-        "tokens": thousands(round(tokens, -2)),
+        "tokens": thousands(100 * round(tokens / 100)),
         "parameters": thousands(size.parameters),
     }
     return Estimate(
