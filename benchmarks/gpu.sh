@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Check and measure training on a GPU: benchmarks/gpu.sh [--wheels DIR] [options of benchmarks/gpu.py]
+# Check and measure training on a GPU: benchmarks/gpu.sh [--wheels DIR] [options of benchmarks/gpu/main.py]
 # --wheels installs the wheels of a folder for this run, without network and without what they require.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,4 +11,4 @@ if [ "${1:-}" = --wheels ]; then
     export PYTHONPATH="$site${PYTHONPATH:+:$PYTHONPATH}"
     shift 2
 fi
-"${PYTHON:-python3}" "$here/gpu.py" "$@"
+"${PYTHON:-python3}" "$here/gpu/main.py" "$@"

@@ -101,7 +101,12 @@ def peak_memory(arguments: argparse.Namespace) -> float:
     """Return the peak memory of this process in MiB: its tensors on a GPU, or VmHWM on a CPU."""
     if arguments.device == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    status = Path("/proc/self/status").read_text()
+    return peak_resident("self")
+
+
+def peak_resident(process: int | str) -> float:
+    """Return the most memory in MiB that a process has had on a CPU (VmHWM of proc_pid_status)."""
+    status = Path(f"/proc/{process}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 2**10
 
 

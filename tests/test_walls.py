@@ -16,6 +16,7 @@ SHARED = {
     "training.aggregation",
     "training.child_process",
     "training.config",
+    "training.encoder_package",
     "training.formats.archive_keys",
     "training.formats.argilla",
     "training.formats.best_first",
@@ -62,6 +63,7 @@ SAVED = [
         "pooled.py",
         "rewardmodel.py",
         "rnn.py",
+        "scorer.py",
         "textfeatures.py",
         "transformer.py",
     )

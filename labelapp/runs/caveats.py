@@ -20,6 +20,7 @@ BASELINES = {
     "longer_wins": gettext_lazy("always preferring the longer response"),
     "word_counts": gettext_lazy("counting words"),
     "before_training": gettext_lazy("before training"),
+    "reward_model": gettext_lazy("the reward model alone"),
 }
 REASONS = {
     "dropped_rankings": gettext_lazy("the chat template refuses their prompts"),

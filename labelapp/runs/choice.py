@@ -14,6 +14,7 @@ PARTS = {
     "named": gettext_lazy("features"),
     "words": gettext_lazy("words"),
     "embedded": gettext_lazy("embeddings"),
+    "scored": gettext_lazy("the score of a reward model"),
 }
 
 

@@ -16,6 +16,7 @@ BASELINE_NAMES = {
     "longer_wins": gettext_lazy("the longer response"),
     "word_counts": gettext_lazy("counting words"),
     "before_training": gettext_lazy("itself before training"),
+    "reward_model": gettext_lazy("the reward model alone"),
 }
 BEST_FIRST = tuple(GRADES)
 TONES = {"clear": "better", "open": "unknown", "refused": "worse"}

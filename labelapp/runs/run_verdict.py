@@ -23,6 +23,11 @@ GRADES = {
 """What a model is worth, the best first."""
 TO_BEAT = ("longer_wins", "word_counts")
 """The baselines that any model of use is better than."""
+STARTED_FROM = {
+    "before_training": gettext_lazy("Before training, the model reached %(beaten)s."),
+    "reward_model": gettext_lazy("The reward model alone reaches %(beaten)s."),
+}
+"""The reward models that a run may start from, and what to say of their accuracy."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,17 @@ def judgement(held_out: dict[str, Any], baseline: str) -> Judgement:
     if any(is_number(each.get("gain")) and not is_above_zero(each) for each in near):
         reason = _("better than every baseline, but not measurably so at near-equal length")
         return Judgement("limited", reason, "open")
+    for name in started_from(held_out):
+        if not is_above_zero(baselines[name]):
+            reason = _("better than every baseline, but not measurably better than %(baseline)s")
+            return Judgement("limited", reason % {"baseline": BASELINES[name]}, "open")
     return Judgement("worth", _("better than every baseline"), "clear")
+
+
+def started_from(held_out: dict[str, Any]) -> list[str]:
+    """Return the names of the reward models that the run started from and is measured beside."""
+    found = as_object(held_out.get("baselines"))
+    return [name for name in STARTED_FROM if is_number(as_object(found.get(name)).get("gain"))]
 
 
 def is_above_zero(figures: dict[str, Any]) -> bool:
@@ -140,6 +155,10 @@ def details(run: TrainingRun, baseline: str) -> list[str]:
             "baseline": capfirst(str(BASELINES[baseline])),
             "beaten": beside_baseline(held_out["baselines"][baseline]),
         },
+        *[
+            STARTED_FROM[name] % {"beaten": beside_baseline(held_out["baselines"][name])}
+            for name in started_from(held_out)
+        ],
     ]
     near = as_object(held_out.get("near_equal"))
     beside = as_object(held_out["baselines"][baseline].get("near_equal"))

@@ -1,5 +1,6 @@
 """benchmarks/gpu.sh runs on a CPU as well, and reports what failed and what it left out."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.gpu import service
 from benchmarks.measuring import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +65,15 @@ def test_all_parts_run_on_a_cpu(tmp_path: Path, wheels: Path) -> None:
     scoring = {row["contender"]: row for row in tables["Scoring"]}
     assert list(scoring) == ["ours", "pipeline, batches of 3"]
     assert max(row["rewards differ by"] for row in scoring.values()) < 1e-5
+    rates = tables["The reward service"]
+    assert [(row["run"], row["clients"]) for row in rates] == [
+        ("default run", 1),
+        ("default run", 8),
+    ]
+    for row in rates:
+        assert row["responses/s"] == pytest.approx(9 * row["requests/s"])
+        assert 0 < row["median ms"] <= row["p99 ms"]
+        assert row["peak MiB"] > 0
     for name in tables:
         assert f"## {name}\n\n| " in page
 
@@ -90,3 +101,12 @@ def test_a_job_that_takes_too_long_is_ended_with_its_children() -> None:
     )
     # The output ends only when the child, which holds it open too, has ended.
     assert run(["-c", program], seconds=3)[:2] == ([{"a": 1}], "took longer than 3 seconds")
+
+
+def test_without_its_packages_the_service_is_left_out_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(service, "PACKAGES", ("torch", "not_there", "nor_this"))
+    service.measure_service(argparse.Namespace(output=tmp_path, device="cpu", small=True))
+    row = json.loads(capsys.readouterr().out)
+    assert row["skipped"] == "the service needs not_there, nor_this"

@@ -8,7 +8,7 @@ Shapes: M texts or responses, T tokens, D width of the encoder, E features.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 # Relative, so that transformers saves that file too.
 from .textfeatures import Text
@@ -63,15 +63,7 @@ class Embedder(nn.Module):
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Return the embeddings (M, D) of texts, looked up or computed."""
-        if self.cache is None:
-            return self._compute(texts)
-        found = self.cache.get(texts)
-        new = [text for text in dict.fromkeys(texts) if text not in found]
-        if new:
-            computed = self._compute(new).cpu().numpy()
-            self.cache.put(new, computed)
-            found |= dict(zip(new, computed, strict=True))
-        return torch.from_numpy(np.stack([found[text] for text in texts])).to(self.model.device)
+        return looked_up(self.cache, texts, self._compute).to(self.model.device)
 
     @torch.no_grad()
     def _compute(self, texts: Sequence[str]) -> Tensor:
@@ -101,3 +93,25 @@ class Embedder(nn.Module):
         tokenizer.enable_truncation(self.most)
         tokenizer.enable_padding()
         return tokenizer
+
+
+def looked_up(
+    cache: Any, texts: Sequence[str], compute: Callable[[Sequence[str]], Tensor]
+) -> Tensor:
+    """Return the vectors (M, ...) of texts from a cache, if there is one, or computed."""
+    if cache is None:
+        return compute(texts)
+    found = cache.get(texts)
+    new = [text for text in dict.fromkeys(texts) if text not in found]
+    if new:
+        computed = compute(new).cpu().numpy()
+        cache.put(new, computed)
+        found |= dict(zip(new, computed, strict=True))
+    return torch.from_numpy(np.stack([found[text] for text in texts]))
+
+
+def plain_config(model: PreTrainedModel) -> dict[str, Any]:
+    """Return the configuration of a model without its name, which may be a path of this machine."""
+    config: dict[str, Any] = model.config.to_dict()
+    config.pop("_name_or_path", None)
+    return config

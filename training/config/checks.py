@@ -31,6 +31,11 @@ def check_together(config: Settings) -> None:
             "model is for backbone pretrained or embedding,"
             f" got {config.model!r} for backbone {config.backbone}"
         )
+    if config.reward_feature and config.backbone not in ("auto", "features", "embedding"):
+        raise ValueError(
+            "reward_feature is for backbone auto, features or embedding,"
+            f" got backbone {config.backbone}"
+        )
     if config.backbone != "pretrained" and config.lora_rank:
         raise ValueError(f"lora_rank is for backbone pretrained, got backbone {config.backbone}")
     if config.backbone != "pretrained" and config.pooling != "auto":

@@ -39,9 +39,17 @@ class ModelSettings:
         is_basic=True,
         label="pretrained model",
     )
+    reward_feature: str = model_setting(
+        "",
+        "name or folder of a reward model whose score becomes one more feature of the linear model,"
+        " if that helps in cross-validation (safetensors)",
+        label="reward model as a feature",
+        used_by=LINEAR,
+    )
     backbone_license: str = model_setting(
         "",
-        "licence of the pretrained model, or of the encoder, for the model card",
+        "licence of the pretrained model, of the encoder or of the reward model used as a feature,"
+        " for the model card",
         label="licence of the model",
     )
     cell: Cell = model_setting(

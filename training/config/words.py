@@ -27,7 +27,9 @@ def settings_used(backbone: str, *, network: bool) -> set[str]:
     if backbone in ("features", "embedding"):
         used -= {"network_from"}
     if backbone in ("auto", "features", "transformer", "rnn"):
-        used -= {"model", "backbone_license"}  # nothing is read from files
+        used -= {"model"}
+    if backbone in ("transformer", "rnn"):
+        used -= {"backbone_license"}  # nothing is read from files
     return used
 
 

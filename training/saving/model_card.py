@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from training.backbones.encoders import PACKAGED_LICENSE
 from training.config import (
     EvaluationSettings,
     ModelSettings,
@@ -21,6 +20,7 @@ from training.config import (
     option,
     stored_aggregation,
 )
+from training.encoder_package import PACKAGED_LICENSE, PACKAGED_NAME
 from training.evaluation.caveats import sentences
 from training.evaluation.formatting import decimal, percent
 from training.evaluation.report import CHOICES
@@ -303,15 +303,27 @@ def _settings(config: TrainConfig) -> Iterator[tuple[str, Any]]:
 def licence(config: ModelSettings, manifest: Mapping[str, Any]) -> str:
     """Return sentences on the licence of the weights."""
     if config.backbone != "pretrained":
-        own = "The weights began at random; the rankings' own terms apply."
-        if "embedded" not in manifest.get("choice", {}).get("chosen", []):
-            return own
-        given = config.backbone_license or ("" if config.model else PACKAGED_LICENSE)
-        said = plain(given) or "its licence was not given; look it up"
-        return f"{own} The model contains a frozen encoder with its tokenizer: {said}."
+        parts = manifest.get("choice", {}).get("chosen", [])
+        return " ".join(
+            [
+                "The weights began at random; the rankings' own terms apply.",
+                *frozen_licences(config, parts),
+            ]
+        )
     if not config.backbone_license:
         return "The licence of the model that it started from was not given; look it up."
     return f"The model that it started from: {plain(config.backbone_license)}."
+
+
+def frozen_licences(config: ModelSettings, parts: Collection[str]) -> Iterator[str]:
+    """Yield a sentence on the licence of each frozen model that these parts come from."""
+    given = plain(config.backbone_license) or "its licence was not given; look it up"
+    if "embedded" in parts:
+        packaged = f"{PACKAGED_NAME}, {PACKAGED_LICENSE}"
+        own = given if config.model else plain(packaged)
+        yield f"The model contains a frozen encoder with its tokenizer: {own}."
+    if "scored" in parts:
+        yield f"The model contains a frozen reward model with its tokenizer: {given}."
 
 
 def _table(rows: Iterator[tuple[str, Any]]) -> list[str]:

@@ -22,9 +22,11 @@ from training.selection.table import FeatureTable
 FOLDS = 5
 SEED = 0
 NAMED = (0.03, 0.1, 0.3, 1.0, 3.0)
-"""Strengths that are tried for the named features; below, for the words and the embeddings."""
+"""Strengths that are tried for the named features; below, for the words, the embeddings and the
+score of a reward model."""
 WORDS = (0.3, 1.0, 3.0, 10.0)
 EMBEDDED = (1.0, 3.0, 10.0)
+SCORED = (0.3, 1.0, 3.0)
 SIGNIFICANT = 0.05
 
 
@@ -108,12 +110,19 @@ def choose(
             for each in found
         ]
         found = embedded if must_embed else found + embedded
+    if table.scored_M1 is not None:
+        found += [
+            best_of(replace(each.strengths, scored=strength) for strength in SCORED)
+            for each in found
+        ]
     return Choice(table, found)
 
 
-def count_candidates(table: FeatureTable) -> int:
+def count_candidates(table: FeatureTable, *, must_embed: bool = False) -> int:
     """Return how many models are tried for a table."""
-    return len(NAMED) + len(WORDS) + (0 if table.embedded_ME is None else 2 * len(EMBEDDED))
+    embedded = 0 if table.embedded_ME is None else 2
+    scored = 0 if table.scored_M1 is None else embedded + (0 if must_embed else 2)
+    return len(NAMED) + len(WORDS) + embedded * len(EMBEDDED) + scored * len(SCORED)
 
 
 class Validator:

@@ -42,12 +42,16 @@ def learn_linear(
     """
     learned, sample = some_prompts(train, LEARNED_FROM), some_prompts(train, CHOSEN_FROM)
     table = count(model, sample, config, reporter)
-    reporter.enter("choosing", steps=count_candidates(table))
-    choice = choose(table, reporter.advance, must_embed=config.backbone == "embedding")
+    must_embed = config.backbone == "embedding"
+    reporter.enter("choosing", steps=count_candidates(table, must_embed=must_embed))
+    choice = choose(table, reporter.advance, must_embed=must_embed)
     strengths = choice.chosen.strengths
     if not strengths.embedded:
         model.drop_encoder()
         table = replace(table, embedded_ME=None)
+    if not strengths.scored:
+        model.drop_scorer()
+        table = replace(table, scored_M1=None)
     if sample is not learned:
         table = count(model, learned, config, reporter)
     if not strengths.words:
@@ -80,7 +84,7 @@ def count(
     config: TrainConfig,
     reporter: Reporter,
 ) -> FeatureTable:
-    """Return the table of the prompts of these rankings, with embeddings if the model has any."""
+    """Return the table of the prompts of these rankings, by the parts that the model has."""
     reporter.enter("counting", steps=rankings.count_prompts())
     return read_table(
         rankings,
@@ -88,6 +92,7 @@ def count(
         model.config.word_buckets,
         config.ties,
         embedder=model.embedder,
+        scorer=model.scorer,
         tick=reporter.advance,
     )
 
@@ -96,15 +101,19 @@ def set_weights(
     model: PodiumFeaturesForSequenceClassification, design: Design, weights: Weights
 ) -> None:
     """Give the model the weights (F,) that were found for a design."""
-    named, words, *embedded = design.parts(weights)
-    _set_linear(model.named, design.named, named)
+    parts = design.parts(weights)
+    _set_linear(model.named, design.named, parts["named"])
     if model.words is not None:
         device = model.device
         used = torch.from_numpy(design.used).to(device)
-        model.words.weight.data[used] = torch.from_numpy(words).float().to(device)
+        model.words.weight.data[used] = torch.from_numpy(parts["words"]).float().to(device)
         model.words.idf[used] = torch.from_numpy(design.tfidf.idf_).float().to(device)
     if model.embedded is not None and design.embedded is not None:
-        _set_linear(model.embedded, design.embedded, embedded[0] / len(embedded[0]) ** 0.5)
+        _set_linear(
+            model.embedded, design.embedded, parts["embedded"] / design.sizes["embedded"] ** 0.5
+        )
+    if model.scored is not None and design.scored is not None:
+        _set_linear(model.scored, design.scored, parts["scored"])
 
 
 def _set_linear(part: Linear, scaler: StandardScaler, weights: Weights) -> None:

@@ -50,6 +50,7 @@ class Strengths:
     named: float = 0.0
     words: float = 0.0
     embedded: float = 0.0
+    scored: float = 0.0
 
 
 class Design:
@@ -59,24 +60,32 @@ class Design:
         self.table = table
         self.named = StandardScaler().fit(table.named_MF)
         self.embedded: StandardScaler | None = None
+        self.scored: StandardScaler | None = None
         texts_W = np.bincount(table.words_MW.indices, minlength=table.words_MW.shape[1])
         self.used: Numbers = np.flatnonzero(texts_W >= FEWEST_TEXTS)
         if not len(self.used):
             self.used = np.zeros(1, np.int64)
         words_MW = table.words_MW[:, self.used]
         self.tfidf = TfidfTransformer().fit(words_MW)
-        parts = [csr_array(scaled(self.named, table.named_MF)), self.tfidf.transform(words_MW)]
+        parts = {
+            "named": csr_array(scaled(self.named, table.named_MF)),
+            "words": self.tfidf.transform(words_MW),
+        }
         if table.embedded_ME is not None:
             self.embedded = StandardScaler().fit(table.embedded_ME)
             # The penalty of a part does not depend on how many features it has.
             share = table.embedded_ME.shape[1] ** -0.5
-            parts.append(csr_array(scaled(self.embedded, table.embedded_ME) * share))
-        self.sizes = [part.shape[1] for part in parts]
-        self.features_MF: csr_array = hstack(parts, format="csr", dtype=np.float32)
+            parts["embedded"] = csr_array(scaled(self.embedded, table.embedded_ME) * share)
+        if table.scored_M1 is not None:
+            self.scored = StandardScaler().fit(table.scored_M1)
+            parts["scored"] = csr_array(scaled(self.scored, table.scored_M1))
+        self.sizes = {name: part.shape[1] for name, part in parts.items()}
+        self.features_MF: csr_array = hstack(list(parts.values()), format="csr", dtype=np.float32)
 
-    def parts(self, weights: Weights) -> list[Weights]:
-        """Return the weights (F,) of the named features, of the words and of the embeddings."""
-        return np.split(weights, np.cumsum(self.sizes)[:-1])
+    def parts(self, weights: Weights) -> dict[str, Weights]:
+        """Return the weights of each part, of those (F,) of all."""
+        found = np.split(weights, np.cumsum(list(self.sizes.values()))[:-1])
+        return dict(zip(self.sizes, found, strict=True))
 
     def rewards(self, weights: Weights) -> NDArray[np.float64]:
         """Return the rewards (M,) of all responses."""
@@ -90,9 +99,9 @@ class Design:
     ) -> Weights:
         """Return the weights (F,) that the marked comparisons give, or all of them."""
         table = self.table
-        by_part = [strengths.named, strengths.words, strengths.embedded][: len(self.sizes)]
-        scales = np.repeat(by_part, self.sizes)
-        named = self.sizes[0]
+        by_part = [getattr(strengths, name) for name in self.sizes]
+        scales = np.repeat(by_part, list(self.sizes.values()))
+        named = self.sizes["named"]
         scales[:named] = prior_scales(named, strengths.named, self.named.scale_)
         means = np.zeros(len(scales))
         means[LENGTH] = LENGTH_MEAN * self.named.scale_[LENGTH]

@@ -3,8 +3,8 @@
 All rankings of a prompt are taken together: a comparison that several labellers made is one row
 with their joint weight, and the weights of a prompt's comparisons add up to one.
 
-Shapes: M responses, F named features, W buckets of words, E features of embeddings, C comparisons,
-Q prompts.
+Shapes: M responses, F named features, W buckets of words, E features of embeddings, one score of a
+reward model, C comparisons, Q prompts.
 """
 
 # ruff: noqa: N802, N815 - shapes in names
@@ -22,6 +22,7 @@ from scipy.sparse import csr_array
 from training.backbones.embedder import Embedder
 from training.backbones.features import Vocabulary
 from training.backbones.lastlayer import count_table, texts_of
+from training.backbones.scorer import Scorer
 from training.backbones.textfeatures import features, word_counts
 from training.data.dataset import Rankings, TokenizedRanking
 from training.rankings import Ties, comparisons
@@ -38,6 +39,7 @@ class FeatureTable:
     words_MW: csr_array
     """1 + log(count) of each bucket of words."""
     embedded_ME: Floats | None
+    scored_M1: Floats | None
     prompt_M: Numbers
     """Number of each response's prompt, from 0 to Q - 1."""
     better_C: Numbers
@@ -61,6 +63,7 @@ def read_table(
     ties: Ties,
     *,
     embedder: Embedder | None = None,
+    scorer: Scorer | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> FeatureTable:
     """Return the table of the prompts of these rankings.
@@ -71,6 +74,7 @@ def read_table(
     named: list[list[float]] = []
     words: list[tuple[Numbers, Floats]] = []
     embedded: list[Floats] = []
+    scored: list[Floats] = []
     prompts: list[int] = []
     pairs: list[tuple[int, int, float]] = []
     for number, (prompt, its_rankings) in enumerate(rankings.by_prompt(texts=False)):
@@ -78,9 +82,11 @@ def read_table(
         first = len(named)
         named += [features(asked, response) for response in responses]
         words += [word_counts(response, buckets) for response in responses]
+        prompts_M = [asked] * len(responses)
         if embedder is not None:
-            prompts_M = [asked] * len(responses)
             embedded.append(embedder(prompts_M, responses).cpu().numpy())
+        if scorer is not None:
+            scored.append(scorer(prompts_M, responses).cpu().numpy())
         prompts += [number] * len(responses)
         pairs += [
             (first + better, first + worse, weight)
@@ -91,6 +97,7 @@ def read_table(
         np.array(named, np.float32),
         count_table(words, buckets),
         np.concatenate(embedded) if embedded else None,
+        np.concatenate(scored) if scored else None,
         np.array(prompts),
         np.array([better for better, _, _ in pairs]),
         np.array([worse for _, worse, _ in pairs]),

@@ -287,7 +287,7 @@ def threads_for(model: PreTrainedModel) -> int:
     compute (docs/benchmarks.md, "The reward service").
     """
     is_linear = isinstance(model, PodiumFeaturesForSequenceClassification)
-    is_small = is_linear and model.network is None and model.embedder is None
+    is_small = is_linear and not (model.network or model.embedder or model.scorer)
     return 1 if is_small else torch.get_num_threads()
 
 

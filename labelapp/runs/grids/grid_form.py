@@ -121,9 +121,10 @@ class GridForm(TrainForm):
         self.configs: list[TrainConfig] = []
         self.varied: dict[str, list[Any]] = {}
         for name in SETTINGS:
-            if name == "model":
+            if name in ("model", "reward_feature"):
+                none = [("", _("None"))] if name == "reward_feature" else []
                 self.fields[name] = forms.MultipleChoiceField(
-                    choices=list(self.models.items()),
+                    choices=[*none, *self.models.items()],
                     required=False,
                     widget=forms.CheckboxSelectMultiple,
                     label=self.fields[name].label,
@@ -138,6 +139,10 @@ class GridForm(TrainForm):
         if not models and "pretrained" in self.cleaned_data.get("backbone", []):
             return list(self.models)[:1]
         return models
+
+    def clean_reward_feature(self) -> Any:
+        """Return the reward models whose score is a feature; "" stands for a run without one."""
+        return self.cleaned_data["reward_feature"]
 
     def clean(self) -> dict[str, Any]:
         if self.errors:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
@@ -14,6 +15,12 @@ from labelapp.runs.comparison.comparing import compare_url, why_not_comparable
 from labelapp.runs.interval_plots import SHORT_NAMES, Estimate, estimate, intervals_plot
 from labelapp.runs.wilson import wilson
 from labelapp.templatetags.figures import percent, points, thousands
+
+OWN_NAMES = {
+    "before_training": gettext_lazy("Before training"),
+    "reward_model": gettext_lazy("Reward model alone"),
+}
+"""Baselines that a run has by its settings."""
 
 
 def accuracy_beside(run: TrainingRun, champion: TrainingRun | None = None) -> Chart | None:
@@ -28,7 +35,7 @@ def accuracy_beside(run: TrainingRun, champion: TrainingRun | None = None) -> Ch
         of_champion(run, champion) if champion else None,
         *[
             estimate(str(title), "baseline", as_object(baselines.get(name)), "accuracy")
-            for name, title in (SHORT_NAMES | {"before_training": _("Before training")}).items()
+            for name, title in (SHORT_NAMES | OWN_NAMES).items()
         ],
         estimate(_("Two people"), "people", agreement, "agreement"),
     ]

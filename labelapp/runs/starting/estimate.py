@@ -147,7 +147,8 @@ def kind_of(config: Mapping[str, Any], train_rankings: float) -> tuple[Any, ...]
     """Return what runs must share so that one tells the time of another."""
     backbone = config.get("backbone")
     tries_network = backbone == "auto" and train_rankings >= config.get("network_from", 0)
-    return (backbone, tries_network, config.get("model") if backbone == "pretrained" else "")
+    own = config.get("model" if backbone == "pretrained" else "reward_feature") or ""
+    return (backbone, tries_network, own)
 
 
 def other_settings(config: Mapping[str, Any], wanted: TrainConfig) -> list[str]:
@@ -212,7 +213,7 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
 def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
     """Return the estimate where no earlier run tells."""
     values = config.to_json()
-    if config.backbone not in (*PASS_SECONDS, "features"):
+    if config.reward_feature or config.backbone not in (*PASS_SECONDS, "features"):
         return by_rough_rule(config, tokens, passes(values, counts.rankings))
     train = counts.rankings * (1 - config.held_out_fraction)
     seconds = START_SECONDS + tokens * READING_SECONDS
@@ -223,15 +224,15 @@ def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
             "About %(time)s on a CPU, by a rule of thumb for %(tokens)s tokens: no such run has"
             " finished here yet."
         )
-        % {"time": rounded(seconds), "tokens": thousands(round(tokens, -2))},
+        % {"time": rounded(seconds), "tokens": thousands(100 * round(tokens / 100))},
         by_rule_memory(config),
         seconds,
     )
 
 
 def by_rough_rule(config: TrainConfig, tokens: float, passes: float) -> Estimate:
-    """Return the estimate for a pretrained model, or for an encoder, by its size."""
-    size = model_size(config.model)
+    """Return the estimate by the size of a pretrained model, whether it is trained or frozen."""
+    size = model_size(config.reward_feature or config.model)
     if size is None:
         return Estimate(
             _("Not known yet: no run with this model has finished on this installation."),
@@ -241,7 +242,7 @@ def by_rough_rule(config: TrainConfig, tokens: float, passes: float) -> Estimate
     seconds += seconds_on_one_core(size, config, tokens, passes)
     words = {
         "time": rounded(seconds),
-        "tokens": thousands(round(tokens, -2)),
+        "tokens": thousands(100 * round(tokens / 100)),
         "parameters": thousands(size.parameters),
     }
     return Estimate(
@@ -257,8 +258,8 @@ def by_rough_rule(config: TrainConfig, tokens: float, passes: float) -> Estimate
 
 def by_rule_memory(config: TrainConfig) -> str:
     """Return the memory of a model as a sentence, or that nothing is known of it."""
-    if config.backbone in ("pretrained", "embedding"):
-        size = model_size(config.model)
+    if config.reward_feature or config.backbone in ("pretrained", "embedding"):
+        size = model_size(config.reward_feature or config.model)
         if size is None:
             return _("How much memory it needs is not known yet.")
         return _(

@@ -44,6 +44,7 @@ class SettingField:
 class Group:
     """The fields of a group: those that are shown at once, and those that are folded."""
 
+    name: str
     title: str
     basic: list[SettingField]
     folded: list[SettingField]
@@ -66,6 +67,9 @@ class TrainForm(forms.Form):
             choices=[("", _("Default: %(model)s") % {"model": first}), *self.models.items()]
         )
         self.fields["model"].help_text += " " + _("An administrator can add models to this list.")
+        self.fields["reward_feature"].widget = forms.Select(
+            choices=[("", _("None")), *self.models.items()]
+        )
         self.fields["labellers"] = forms.MultipleChoiceField(
             choices=[(name, name) for name in labellers_of(project)],
             required=False,
@@ -93,7 +97,16 @@ class TrainForm(forms.Form):
             model = model or next(iter(self.models), "")
         elif not model:
             return ""
-        if backbone in ("pretrained", "embedding") and model not in self.models:
+        return self.listed(model) if backbone in ("pretrained", "embedding") else model
+
+    def clean_reward_feature(self) -> str:
+        """Return the reward model whose score is a feature, if any; it must be in the list."""
+        model: str = self.cleaned_data["reward_feature"]
+        return self.listed(model) if model else ""
+
+    def listed(self, model: str) -> str:
+        """Return a model of the list. Raises ValidationError for any other one."""
+        if model not in self.models:
             raise forms.ValidationError(
                 _(
                     "This model can’t be used here. Choose one from the list, or ask an"
@@ -135,6 +148,7 @@ class TrainForm(forms.Form):
             basic = [name for name in fields if SETTINGS[name].metadata["is_basic"]]
             folded = [name for name in fields if name not in basic]
             yield Group(
+                group,
                 str(title),
                 [fields[name] for name in basic],
                 [fields[name] for name in folded],

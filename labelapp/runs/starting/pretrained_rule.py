@@ -27,7 +27,7 @@ class Learning:
 
 def learning(size: ModelSize, config: TrainConfig) -> Learning:
     """Return what the settings train of a model of this size."""
-    if config.backbone == "embedding" or config.freeze == "all":
+    if not trains(config) or config.freeze == "all":
         return Learning(0.0, 0.0)
     if config.freeze != "none":
         share = min(1.0, int(config.freeze) / size.layers)
@@ -35,6 +35,11 @@ def learning(size: ModelSize, config: TrainConfig) -> Learning:
     if uses_lora(size, config):
         return Learning(0.0, 1.0)
     return Learning(1.0, 1.0)
+
+
+def trains(config: TrainConfig) -> bool:
+    """Return True if the pretrained model learns; one inside a linear model is frozen."""
+    return config.backbone == "pretrained"
 
 
 def uses_lora(size: ModelSize, config: TrainConfig) -> bool:
@@ -51,7 +56,7 @@ def seconds_on_one_core(
     found = learning(size, config)
     backwards = 2 * found.gradients + 2 * found.weights
     again = 2 * found.gradients if config.gradient_checkpointing == "on" else 0.0
-    in_training = 0.0 if config.backbone == "embedding" else passes * (2 + backwards + again)
+    in_training = passes * (2 + backwards + again) if trains(config) else 0.0
     return tokens * (in_training + 2) * size.computed / OPERATIONS
 
 

@@ -10,6 +10,7 @@ from labelapp.models import Exclusion, Member, Project, TrainingRun
 from labelapp.runs import lifecycle, tasks
 from labelapp.runs.changed_settings import changed_values
 from labelapp.runs.starting.data_counts import data_counts
+from labelapp.runs.starting.encoder import encoder
 from labelapp.runs.starting.estimate import estimate
 from labelapp.runs.starting.forms import TrainForm
 from labelapp.runs.starting.presets import PRESETS, preset
@@ -62,6 +63,7 @@ def form_context(member: Member, form: TrainForm) -> dict[str, Any]:
     return {
         "form": form,
         "groups": list(form.groups()),
+        "encoder": encoder(),
         "blocked": lifecycle.reason_not_to_start(member.project),
         "left_out": Exclusion.objects.holding(member.project),
         "active": member.project.runs.active().count(),

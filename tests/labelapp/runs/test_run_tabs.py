@@ -145,6 +145,12 @@ def test_repeating_a_run_says_whether_the_rankings_have_changed_since(
         ),
         (
             {"baselines": {"word_counts": beside(0.66, 0.1, 0.07, 0.13),
+                           "reward_model": beside(0.75, 0.01, -0.02, 0.04)}},
+            ("Of limited use: better than every baseline, but not measurably better than the reward"
+             " model alone. "),
+        ),
+        (
+            {"baselines": {"word_counts": beside(0.66, 0.1, 0.07, 0.13),
                            "longer_wins": beside(0.65, 0.11, -0.01, 0.2)}},
             "Not proven: not measurably better than always preferring the longer response.",
         ),
@@ -164,6 +170,21 @@ def test_a_run_begins_with_the_verdict_on_its_model(
     page = get(manager, run)
     assert headline in text_of(page)
     assert page.index('id="verdict-title"') < page.index('class="figures"')
+
+
+def test_the_verdict_tells_what_the_reward_model_reached_alone(
+    run: TrainingRun, manager: Member
+) -> None:
+    run.metrics["held_out"]["baselines"] |= {
+        "reward_model": beside(0.71, 0.05, 0.02, 0.08),
+        "before_training": beside(0.7, 0.06, 0.03, 0.09),
+    }
+    run.save()
+    words = text_of(get(manager, run))
+    lead = "a lead of +5.0 points (95 % interval +2.0 to +8.0)"
+    assert f"The reward model alone reaches 71.0 %: {lead}." in words
+    assert "Before training, the model reached 70.0 %: a lead of +6.0 points" in words
+    assert "Worth using" in words
 
 
 def test_the_verdict_gives_its_figures(run: TrainingRun, manager: Member) -> None:

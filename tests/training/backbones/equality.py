@@ -1,7 +1,7 @@
 """Checks of the layouts and of the loss on any device. They need no pytest.
 
 Each check returns the largest difference that it found, and raises AssertionError if it is too
-large. benchmarks/gpu.py runs them on CUDA.
+large. benchmarks/gpu/equality.py runs them on CUDA.
 """
 
 import copy

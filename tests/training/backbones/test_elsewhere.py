@@ -29,10 +29,12 @@ PROMPT = [{"role": "user", "content": "Who wrote “Émile”?"}]
 TEXT = "Rousseau did, in 1762. \U0001f600\n- Émile"
 
 
-def test_every_kind_of_model_gives_the_same_reward_elsewhere(encoder_folder, tmp_path):
+def test_every_kind_of_model_gives_the_same_reward_elsewhere(
+    encoder_folder, reward_folder, tmp_path
+):
     """One process loads all of them, since it imports torch and transformers anew."""
     backbones = {kind: scratch_backbone(kind) for kind in SCRATCH}
-    backbones |= {kind: features_backbone(kind, encoder_folder) for kind in KINDS}
+    backbones |= {kind: features_backbone(kind, encoder_folder, reward_folder) for kind in KINDS}
     expected = {}
     for number, backbone in enumerate(backbones.values()):
         backbone.save(tmp_path / f"model{number}")

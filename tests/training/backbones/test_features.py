@@ -7,7 +7,7 @@ import torch
 
 from tests.training.tiny import TEXTS, random_examples
 from training.backbones.choose import load_backbone
-from training.backbones.encoders import PACKAGE, load_encoder, packaged_encoder
+from training.backbones.encoders import load_encoder
 from training.backbones.features import (
     PodiumFeaturesConfig,
     PodiumFeaturesForSequenceClassification,
@@ -17,6 +17,7 @@ from training.backbones.scratch import ScratchBackbone, add_network
 from training.config import TrainConfig
 from training.data.encoder import TextEncoder
 from training.data.examples import Example
+from training.encoder_package import PACKAGE, packaged_encoder
 from training.errors import UserError
 from training.saving.verify import verify
 
@@ -25,23 +26,24 @@ MESSAGES = [{"role": "user", "content": "Who wrote “Émile”?"}]
 TEXT = "Rousseau did, in 1762. \U0001f600\n- Émile"
 
 
-KINDS = ("features", "with an encoder", "with a network")
+KINDS = ("features", "with an encoder", "with a reward model", "with a network")
 
 
-def features_backbone(kind, encoder_folder):
+def features_backbone(kind, encoder_folder, reward_folder):
     """Return a model whose weights are all large, as if it were trained."""
     torch.manual_seed(0)
     encoder = kind == "with an encoder"
     config = TrainConfig(
         backbone="embedding" if encoder else "features",
         model=str(encoder_folder) if encoder else "",
+        reward_feature=str(reward_folder) if kind == "with a reward model" else "",
         vocabulary=400,
     )
     backbone = ScratchBackbone.create(config, iter(TEXTS), CPU)
     model = backbone.model
     if kind == "with a network":
         add_network(model, TrainConfig(width=32))
-    for part in (model.named, model.words, model.embedded):
+    for part in (model.named, model.words, model.embedded, model.scored):
         if part is not None:
             torch.nn.init.normal_(part.weight, std=0.3)
     model.words.idf.fill_(1.5)
@@ -52,8 +54,8 @@ def features_backbone(kind, encoder_folder):
 
 
 @pytest.fixture(params=KINDS)
-def backbone(request, encoder_folder):
-    return features_backbone(request.param, encoder_folder)
+def backbone(request, encoder_folder, reward_folder):
+    return features_backbone(request.param, encoder_folder, reward_folder)
 
 
 def examples_of(backbone, texts=(TEXT, "No.", "An answer that is a little longer than that.")):

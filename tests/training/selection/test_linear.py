@@ -92,7 +92,7 @@ def test_the_table_has_each_response_once_and_weights_of_one_a_prompt(table, dat
 
 def test_the_fit_is_that_of_ridge_logistic_regression(table):
     design = Design(table)
-    scales = np.repeat([BOTH.named, BOTH.words], design.sizes)
+    scales = np.repeat([BOTH.named, BOTH.words], list(design.sizes.values()))
     features = design.features_MF.toarray() * scales
     differences = features[table.better_C] - features[table.worse_C]
     # Mirrored, because scikit-learn wants both classes.
@@ -111,7 +111,10 @@ def test_the_fit_is_that_of_ridge_logistic_regression(table):
 def test_weights_are_drawn_to_their_expected_values(table):
     """At the minimum the pull of the comparisons is that of the prior."""
     design = Design(table)
-    scales, means = np.full(sum(design.sizes), 0.5), np.full(sum(design.sizes), 0.3)
+    scales, means = (
+        np.full(sum(design.sizes.values()), 0.5),
+        np.full(sum(design.sizes.values()), 0.3),
+    )
     compared = table.better_C, table.worse_C, table.weight_C
     found = fit(design.features_MF, *compared, scales=scales, means=means, tolerance=1e-12)
     features = design.features_MF.toarray()
