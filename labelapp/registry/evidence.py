@@ -137,13 +137,17 @@ def judge(
     are not compared.
     """
     first, second = scores(champion, prompts), scores(candidate, prompts)
+    texts = [{response: text(run, response) for response in run} for run in (first, second)]
     lengths = {length: str(name) for length, name in LENGTHS.items()}  # translated once
     for (prompt, labeller, _), rows in groupby(placements(prompts), key=itemgetter(0, 1, 2)):
         placed = [row[3:] for row in rows if row[3] in first and row[3] in second]
         responses = responses_name(len(placed))
         for pair in comparisons([rank for _, rank, *_ in placed]):
             better, worse = placed[pair.better], placed[pair.worse]
-            if any(text(run, better[0]) == text(run, worse[0]) for run in (first, second)):
+            if (
+                texts[0][better[0]] == texts[0][worse[0]]
+                or texts[1][better[0]] == texts[1][worse[0]]
+            ):
                 continue
             sources = {source or "unknown source" for source in (better[2], worse[2])}
             yield Judged(
