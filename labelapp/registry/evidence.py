@@ -21,6 +21,8 @@ from training.rankings import comparisons
 from training.runs.caveats import FEWEST_PROMPTS
 from training.runs.length import length_of_better
 
+MOST_PROMPTS = 2000
+"""Held-out prompts that are compared: the interval of more would be hardly narrower."""
 MOST_SLICES = 12
 """Slices of one kind, the largest ones."""
 KINDS: dict[str, str | Promise] = {
@@ -83,7 +85,7 @@ class Evidence:
     candidate: TrainingRun
     whole: Slice | None  # None where there is no such prompt
     slices: list[Slice] = field(default_factory=list)
-    all_prompts: int = 0  # of which some thousand at most are compared
+    all_prompts: int = 0  # of which MOST_PROMPTS at most are compared
     gained: int = 0  # comparisons that the candidate alone orders as the labeller did
     lost: int = 0  # those that the champion alone does
 
@@ -111,7 +113,7 @@ def evidence(champion: TrainingRun, candidate: TrainingRun) -> Evidence:
 
 
 def compare(champion: TrainingRun, candidate: TrainingRun) -> Evidence:
-    sample = sample_held_out(champion, candidate)
+    sample = sample_held_out(champion, candidate, most=MOST_PROMPTS)
     judged = list(judge(champion, candidate, sample.prompts))
     if not judged:
         return Evidence(champion, candidate, None)

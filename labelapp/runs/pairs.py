@@ -20,7 +20,7 @@ from labelapp.models.jobs import is_number
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.scores import aggregation_of
 
-MOST_PROMPTS = 2000
+MOST_PROMPTS = 1000
 """Held-out prompts whose pairs a page looks at: all pairs of a large project take seconds."""
 
 
@@ -45,14 +45,14 @@ class Sample(NamedTuple):
         return len(self.prompts) < self.all_prompts
 
 
-def sample_held_out(*runs: TrainingRun) -> Sample:
-    """Return the held-out prompts of all the runs, or MOST_PROMPTS of them, drawn at random.
+def sample_held_out(*runs: TrainingRun, most: int) -> Sample:
+    """Return the held-out prompts of all the runs, or so many of them, drawn at random.
 
     The same prompts every time: those whose hashes are first.
     """
     prompts = held_out_prompts(*runs)
-    found = list(prompts[:MOST_PROMPTS])
-    return Sample(found, prompts.count() if len(found) == MOST_PROMPTS else len(found))
+    found = list(prompts[:most])
+    return Sample(found, prompts.count() if len(found) == most else len(found))
 
 
 def held_out_prompts(*runs: TrainingRun) -> QuerySet[Prompt, int]:

@@ -11,6 +11,7 @@ from labelapp.models import Response, Score, TrainingRun
 from labelapp.rendering.excerpts import excerpt
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.pairs import (
+    MOST_PROMPTS,
     Sample,
     human_ranks,
     mean_reward,
@@ -84,7 +85,7 @@ def flips(first: TrainingRun, second: TrainingRun) -> Flips:
     rows = comparisons if isinstance(comparisons, int) else 0
 
     def find() -> Flips:
-        sample = sample_held_out(first, second)
+        sample = sample_held_out(first, second, most=MOST_PROMPTS)
         found = find_flips(first, second, sample.prompts)
         listed: dict[str, list[Flip]] = {
             kind: list(islice((flip for flip in found if flip.kind == kind), MOST_LISTED))

@@ -10,6 +10,7 @@ from labelapp.models import Response, Score, TrainingRun
 from labelapp.rendering.excerpts import excerpt
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.pairs import (
+    MOST_PROMPTS,
     Sample,
     human_ranks,
     mean_reward,
@@ -87,7 +88,7 @@ def errors(run: TrainingRun) -> Errors:
     rows = comparisons if isinstance(comparisons, int) else 0
 
     def find() -> Errors:
-        sample = sample_held_out(run)
+        sample = sample_held_out(run, most=MOST_PROMPTS)
         found = find_errors(run, sample.prompts)
         return Errors(len(found), found[:MOST_LISTED], sample)
 

@@ -90,7 +90,8 @@ def accuracy_and_losses(page: str) -> tuple[str, ...]:
     """Accuracy and the held-out loss, each with the ends of its interval, and the chance level."""
     accuracy = re.search(r"held-out accuracy · 95\s% interval ([\d.]+)–([\d.]+) ([\d.]+)\s%", page)
     loss = re.search(
-        r"held-out loss · (?:95\s% interval ([\d.]+)–([\d.]+) · )?([\d.]+) is chance level ([\d.]+)",
+        r"held-out loss · 95\s% interval ([\d.]+)–([\d.]+)"
+        r" · ([\d.]+) is chance level ([\d.]+)",
         page,
     )
     assert accuracy

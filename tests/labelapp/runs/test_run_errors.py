@@ -10,7 +10,6 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from labelapp.models import Member, Project, Prompt, PromptAgreement, Score, TrainingRun
-from labelapp.runs import pairs
 from labelapp.runs.one_run import run_errors
 from labelapp.runs.one_run.run_errors import Error, errors
 from tests.conftest import sign_in
@@ -107,7 +106,7 @@ def test_of_very_many_prompts_some_are_drawn(
 ) -> None:
     client, url = sign_in(manager), f"/projects/kitchen/runs/{wrong.pk}/errors/"
     assert "drawn at random" not in client.get(url).content.decode()
-    monkeypatch.setattr(pairs, "MOST_PROMPTS", 5)
+    monkeypatch.setattr(run_errors, "MOST_PROMPTS", 5)
     page = client.get(url).content.decode()
     assert "Of the 12 held-out prompts, 5 were drawn at random." in page
     assert "5 pairs of responses" in page
