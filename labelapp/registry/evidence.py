@@ -7,16 +7,16 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Length
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
 from labelapp.db.cache import cached
-from labelapp.models import Placement, Prompt, PromptAgreement, Score, TrainingRun, counting
+from labelapp.models import Placement, Score, TrainingRun, counting
 from labelapp.runs.caveats import gain
 from labelapp.runs.one_run.breakdowns import LENGTHS, responses_name
 from labelapp.runs.paired_bootstrap import Gain, paired_gains
+from labelapp.runs.pairs import sample_held_out
 from training.rankings import comparisons
 from training.runs.caveats import FEWEST_PROMPTS
 from training.runs.length import length_of_better
@@ -113,8 +113,8 @@ def evidence(champion: TrainingRun, candidate: TrainingRun) -> Evidence:
 
 
 def compare(champion: TrainingRun, candidate: TrainingRun) -> Evidence:
-    prompts = prompts_of_both(champion, candidate)
-    judged = list(judge(champion, candidate, list(prompts[:MOST_PROMPTS])))
+    sample = sample_held_out(champion, candidate, most=MOST_PROMPTS)
+    judged = list(judge(champion, candidate, sample.prompts))
     if not judged:
         return Evidence(champion, candidate, None)
     whole, *slices = slices_of(judged)
@@ -124,23 +124,10 @@ def compare(champion: TrainingRun, candidate: TrainingRun) -> Evidence:
         candidate,
         whole,
         slices,
-        prompts.count(),
+        sample.all_prompts,
         gained=flips[0.0, 1.0],
         lost=flips[1.0, 0.0],
     )
-
-
-def prompts_of_both(champion: TrainingRun, candidate: TrainingRun) -> QuerySet[Prompt, int]:
-    """Return the keys of the ranked prompts that both runs held out, in a random order."""
-    held_out = PromptAgreement.objects.filter(
-        prompt=OuterRef("pk"), held_out=True, comparisons__gt=0
-    )
-    prompts = Prompt.objects.filter(
-        Exists(held_out.filter(run=champion)),
-        Exists(held_out.filter(run=candidate)),
-        project=champion.project_id,
-    )
-    return prompts.order_by("content_hash").values_list("pk", flat=True)  # by hash is random
 
 
 def judge(
@@ -152,19 +139,25 @@ def judge(
     are not compared.
     """
     first, second = scores(champion, prompts), scores(candidate, prompts)
+    texts = [{response: text(run, response) for response in run} for run in (first, second)]
+    lengths = {length: str(name) for length, name in LENGTHS.items()}  # translated once
     for (prompt, labeller, _), rows in groupby(placements(prompts), key=itemgetter(0, 1, 2)):
         placed = [row[3:] for row in rows if row[3] in first and row[3] in second]
+        responses = responses_name(len(placed))
         for pair in comparisons([rank for _, rank, *_ in placed]):
             better, worse = placed[pair.better], placed[pair.worse]
-            if any(text(run, better[0]) == text(run, worse[0]) for run in (first, second)):
+            if (
+                texts[0][better[0]] == texts[0][worse[0]]
+                or texts[1][better[0]] == texts[1][worse[0]]
+            ):
                 continue
             sources = {source or "unknown source" for source in (better[2], worse[2])}
             yield Judged(
                 prompt,
                 (
-                    ("length", str(LENGTHS[length_of_better(better[3], worse[3])])),
+                    ("length", lengths[length_of_better(better[3], worse[3])]),
                     *(("source", source) for source in sorted(sources)),
-                    ("responses", responses_name(len(placed))),
+                    ("responses", responses),
                     ("labeller", labeller),
                 ),
                 agreed(first, better[0], worse[0]),

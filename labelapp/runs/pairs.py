@@ -1,15 +1,93 @@
 """Pairs of held-out responses: who ranked them, and the rewards of a run."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from django.db.models import Exists, FloatField, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, FloatField, OuterRef, Q, QuerySet, Subquery
 
-from labelapp.models import Origin, Placement, Ranking, Score, TrainingRun, counting
+from labelapp.models import (
+    Origin,
+    Placement,
+    Prompt,
+    PromptAgreement,
+    Ranking,
+    Score,
+    TrainingRun,
+    counting,
+)
 from labelapp.models.jobs import is_number
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.scores import aggregation_of
+
+MOST_PROMPTS = 1000
+"""Held-out prompts whose pairs a page looks at: all pairs of a large project take seconds."""
+
+
+class Votes(NamedTuple):
+    """A pair of responses, and how many rankings prefer either of them."""
+
+    prompt: int
+    one: int
+    other: int
+    for_one: int
+    for_other: int
+
+
+class Sample(NamedTuple):
+    """The held-out prompts that a page looks at, and the number that it could look at."""
+
+    prompts: list[int]
+    all_prompts: int
+
+    @property
+    def is_part(self) -> bool:
+        return len(self.prompts) < self.all_prompts
+
+
+def sample_held_out(*runs: TrainingRun, most: int) -> Sample:
+    """Return the held-out prompts of all the runs, or so many of them, drawn at random.
+
+    The same prompts every time: those whose hashes are first.
+    """
+    prompts = held_out_prompts(*runs)
+    found = list(prompts[:most])
+    return Sample(found, prompts.count() if len(found) == most else len(found))
+
+
+def held_out_prompts(*runs: TrainingRun) -> QuerySet[Prompt, int]:
+    """Return the keys of the ranked prompts that all the runs held out, in a random order."""
+    held_out = PromptAgreement.objects.filter(held_out=True, comparisons__gt=0)
+    prompts = Prompt.objects.filter(project=runs[0].project_id)
+    for run in runs:
+        prompts = prompts.filter(pk__in=held_out.filter(run=run).values("prompt"))
+    return prompts.order_by("content_hash").values_list("pk", flat=True)  # by hash is random
+
+
+def pair_votes(run: TrainingRun, prompts: Sequence[int]) -> Iterable[Votes]:
+    """Return the pairs of responses of prompts that a ranking orders, in one query.
+
+    Of the rankings that the run was evaluated on.
+    """
+    placements = Placement.objects.filter(
+        counted(run), counting("ranking__"), ranking__prompt__in=prompts
+    ).filter(ranking__placements__response__gt=F("response"))
+    rows = (
+        placements.annotate(other=F("ranking__placements__response"))
+        .values("ranking__prompt", "response", "other")
+        .annotate(
+            for_one=Count("pk", filter=Q(ranking__placements__rank__gt=F("rank"))),
+            for_other=Count("pk", filter=Q(ranking__placements__rank__lt=F("rank"))),
+        )
+        .values_list("ranking__prompt", "response", "other", "for_one", "for_other")
+    )
+    return (Votes(*row) for row in rows.iterator() if row[3] or row[4])
+
+
+def rewards_of(run: TrainingRun, prompts: Sequence[int]) -> Mapping[int, float]:
+    """Return a run's rewards of the responses to prompts, by response."""
+    scores = Score.objects.filter(run=run, response__prompt__in=prompts)
+    return dict(scores.values_list("response", "reward"))
 
 
 def counted(run: TrainingRun) -> Q:

@@ -68,6 +68,7 @@ def flips_context(
     return {
         "first": first,
         "second": second,
+        "sample": found.sample,
         "kind": kind,
         "of_kind": found.counts[kind],
         "kinds": [(name, found.counts[name]) for name in flips.KINDS],

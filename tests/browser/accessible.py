@@ -65,7 +65,7 @@ CALIBRATION = {
 JUDGED = {
     "baselines": {"longer_wins": BESIDE | {"near_equal": BESIDE}, "word_counts": BESIDE},
     "near_equal": {"accuracy": 0.6, "accuracy_low": 0.5, "accuracy_high": 0.7, "comparisons": 4},
-    "by_gap": [{"gap": 1, "comparisons": 6, "accuracy": 0.6}],
+    "loss_low": 0.55, "loss_high": 0.67, "by_gap": [{"gap": 1, "comparisons": 6, "accuracy": 0.6}],
     "by_labeller": [
         {"labeller": "ann", "comparisons": 6, "accuracy": 0.6, "accuracy_low": 0.5,
          "accuracy_high": 0.7},

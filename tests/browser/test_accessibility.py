@@ -170,6 +170,31 @@ def test_a_managers_pages(
     faults.look("agreement, measured")
 
 
+def test_the_states_of_a_run(
+    faults: Faults, live_server: Any, sign_in_as: As, run: TrainingRun
+) -> None:
+    """One that waits, one in progress, one that was stopped; and the scale of the curves."""
+    manager = run.project.members.get(name="manager")
+    sign_in_as(manager)
+    now = timezone.now()
+    waiting = start_run(manager)
+    running = start_run(
+        manager, state=State.RUNNING, stage="training", done=2, total=9, loss=0.7, started_at=now,
+        folder=run.folder,
+    )  # fmt: skip
+    stopped = start_run(
+        manager, state=State.STOPPED, reason="Stopped on request.", started_at=now, finished_at=now
+    )
+    failed = run.project.runs.get(state=State.FAILED)
+    states = [f"{one.pk}/" for one in (waiting, running, stopped, failed)]
+    tabs = [f"{running.pk}/{tab}/" for tab in ("curves", "errors", "data", "files", "log")]
+    scales = [f"{run.pk}/curves/?scale=log", f"{run.pk}/curves/?scale=log&smoothing=none"]
+    of_runs = ["", *states, *tabs, *scales]
+    faults.visit(live_server.url, [f"projects/kitchen/runs/{path}" for path in of_runs])
+    running.refresh_from_db()
+    assert running.state == State.RUNNING
+
+
 def look_at_grids(faults: Faults, page: Page, url: str, runs: list[TrainingRun]) -> None:
     """Look at the list of grids without and with one, at the form, and at a grid's states."""
     project = runs[0].project

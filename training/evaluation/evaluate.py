@@ -257,11 +257,11 @@ def held_out_metrics(
         "prompts": int(table["prompt"].nunique()),
         "rankings": len(table),
         "comparisons": len(comparisons),
-        "loss": evaluation.loss,
-        "chance_loss": evaluation.chance_loss,
-        "log_loss": metrics.log_loss(margin),
-        "chance_log_loss": math.log(2),
         **_with_intervals(evaluation, baselines),
+        "loss": evaluation.loss,  # to the last digit that of the curve
+        "log_loss": metrics.log_loss(margin),
+        "chance_loss": evaluation.chance_loss,
+        "chance_log_loss": math.log(2),
         "longer_wins": float(comparisons["longer"].mean()),
         "by_gap": _accuracy_by(comparisons, comparisons["gap"].clip(upper=metrics.WIDEST_GAP)),
         "by_length": _accuracy_by(comparisons, metrics.length_of_better(comparisons)),
@@ -292,11 +292,12 @@ def _with_intervals(
     # float32 is exact for halves and their sums, and these tables are the largest of a run.
     columns = evaluation.comparisons[["agreed"]].astype(np.float32)
     columns["comparisons"] = np.float32(1)
+    columns["log_loss"] = metrics.log_losses(evaluation.comparisons["margin"].to_numpy())
     for name, right in baselines.items():
         columns[name] = right.astype(np.float32)
         columns[f"over {name}"] = columns["agreed"] - columns[name]
     near = columns.mul(evaluation.comparisons["near"], axis=0).add_prefix("near ")
-    figures = evaluation.table[["top1", "kendall_tau"]].assign(rankings=1.0)
+    figures = evaluation.table[["loss", "top1", "kendall_tau"]].assign(rankings=1.0)
     sums = Sums(
         columns.join(near)
         .groupby(evaluation.comparisons["prompt"], observed=True)
@@ -314,6 +315,8 @@ def _with_intervals(
 
     return {
         **accuracy("agreed"),
+        **sums.ratio("loss", "loss", "rankings"),
+        **sums.ratio("log_loss", "log_loss", "comparisons"),
         **sums.ratio("top1", "top1", "rankings"),
         **sums.ratio("kendall_tau", "kendall_tau", "rankings"),
         "near_equal": {

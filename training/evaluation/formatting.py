@@ -42,11 +42,11 @@ def percent_between(
     return ("+" if signed and value >= 0 else "") + percent(value) + interval
 
 
-def number(found: Mapping[str, Any], name: str) -> str:
+def number(found: Mapping[str, Any], name: str, digits: int = 2) -> str:
     """Return a number of metrics.json, with its interval if there is one."""
     low, high = found[f"{name}_low"], found[f"{name}_high"]
-    interval = f" ({decimal(low)} to {decimal(high)})" if is_known(low) else ""
-    return decimal(found[name]) + interval
+    ends = f" ({decimal(low, digits)} to {decimal(high, digits)})" if is_known(low) else ""
+    return decimal(found[name], digits) + ends
 
 
 def points(found: Mapping[str, Any], name: str) -> str:

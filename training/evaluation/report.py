@@ -176,12 +176,12 @@ def _held_out(found: Mapping[str, Any], learned: Mapping[str, Any]) -> str:
         ("Kendall's tau-b", number(found, "kendall_tau"), "1 is the same order, 0 none"),
         (
             "log loss",
-            decimal(found["log_loss"], 3),
+            number(found, "log_loss", 3),
             f"{decimal(found['chance_log_loss'], 3)} is the chance level",
         ),
         (
             "loss",
-            decimal(found["loss"], 3),
+            number(found, "loss", 3),
             f"{decimal(found['chance_loss'], 3)} is the chance level",
         ),
         (

@@ -110,8 +110,8 @@ def held_out_rows(comparison: RunComparison) -> list[FigureRow]:
         ),
         FigureRow(
             _("Log loss"),
-            _("lower is better; 0.693 is chance level"),
-            [Cell(three_decimals(one.held_out.get("log_loss"))) for one in runs],
+            _("95\u00a0% interval; lower is better; 0.693 is chance level"),
+            [loss(one.held_out) for one in runs],
         ),
         FigureRow(
             _("Difference in log loss"),
@@ -160,6 +160,18 @@ def share(figures: dict[str, Any], name: str) -> Cell:
     """Return a share with its interval."""
     low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
     return Cell(percent(figures.get(name)), span(low, high) if low is not None else "")
+
+
+def loss(figures: dict[str, Any]) -> Cell:
+    """Return the log loss with its interval, which runs of earlier versions do not have."""
+    low, high = figures.get("log_loss_low"), figures.get("log_loss_high")
+    interval = ""
+    if is_number(low) and is_number(high):
+        interval = _("%(low)s to %(high)s") % {
+            "low": three_decimals(low),
+            "high": three_decimals(high),
+        }
+    return Cell(three_decimals(figures.get("log_loss")), interval)
 
 
 def difference(one: ComparedRun, measure: Measure) -> Cell:

@@ -1,22 +1,23 @@
 """Pairs of held-out responses that two runs order differently, and what people prefer."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from django.db.models import F, QuerySet
-
 from labelapp.db.cache import cached
-from labelapp.models import Placement, PromptAgreement, Response, Score, TrainingRun, counting
+from labelapp.models import Response, Score, TrainingRun
 from labelapp.rendering.excerpts import excerpt
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.pairs import (
-    counted,
+    MOST_PROMPTS,
+    Sample,
     human_ranks,
     mean_reward,
-    reward,
+    pair_votes,
+    rewards_of,
+    sample_held_out,
     standard_deviation,
 )
 
@@ -42,6 +43,7 @@ class Flips(NamedTuple):
 
     counts: dict[str, int]
     listed: dict[str, list[Flip]]
+    sample: Sample
 
 
 @dataclass(frozen=True)
@@ -83,34 +85,31 @@ def flips(first: TrainingRun, second: TrainingRun) -> Flips:
     rows = comparisons if isinstance(comparisons, int) else 0
 
     def find() -> Flips:
-        found = find_flips(first, second)
+        sample = sample_held_out(first, second, most=MOST_PROMPTS)
+        found = find_flips(first, second, sample.prompts)
         listed: dict[str, list[Flip]] = {
             kind: list(islice((flip for flip in found if flip.kind == kind), MOST_LISTED))
             for kind in KINDS
         }
-        return Flips(counts(found), listed)
+        return Flips(counts(found), listed, sample)
 
     return cached(f"flips-{first.pk}-{second.pk}", find, lambda _: rows).value
 
 
-def find_flips(first: TrainingRun, second: TrainingRun) -> list[Flip]:
-    """Return the pairs that the runs order differently, the clearest first, in one query."""
-    votes: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0])
-    leads: dict[tuple[int, int, int], tuple[float, float]] = {}
-    for prompt, better, worse, lead, lead_of_second in changed_votes(first, second).iterator():
-        if lead == lead_of_second == 0:
-            continue
-        swapped = better > worse
-        key = (prompt, min(better, worse), max(better, worse))
-        votes[key][swapped] += 1
-        sign = -1 if swapped else 1
-        leads[key] = (sign * lead, sign * lead_of_second)
+def find_flips(first: TrainingRun, second: TrainingRun, prompts: Sequence[int]) -> list[Flip]:
+    """Return the pairs that the runs order differently, the clearest first, in three queries."""
+    of_first, of_second = rewards_of(first, prompts), rewards_of(second, prompts)
     scales = standard_deviation(first), standard_deviation(second)
-    found = [
-        flip
-        for key, (low, high) in votes.items()
-        if (flip := make_flip(key, (low, high), leads[key], scales))
-    ]
+    scored = of_first.keys() & of_second.keys()
+    found = []
+    for prompt, one, other, *votes in pair_votes(first, prompts):
+        if one not in scored or other not in scored:
+            continue
+        leads = of_first[one] - of_first[other], of_second[one] - of_second[other]
+        if leads[0] * leads[1] > 0 or leads == (0, 0):
+            continue
+        if flip := make_flip((prompt, one, other), (votes[0], votes[1]), leads, scales):
+            found.append(flip)
     return sorted(found, key=lambda flip: (flip.against - flip.votes, -flip.change, flip.prompt))
 
 
@@ -137,32 +136,6 @@ def make_flip(
     else:
         kind = "gained" if right[1] else "lost"
     return Flip(prompt, better, worse, *votes, kind, change)
-
-
-def changed_votes(
-    first: TrainingRun, second: TrainingRun
-) -> QuerySet[Placement, tuple[int, int, int, float, float]]:
-    """Return rows of (prompt, better, worse, lead by the first run, lead by the second one).
-
-    There is one for each ranking and pair. The lead is the reward of the better response less that
-    of the worse one. The database leaves out the pairs that both runs order alike.
-    """
-    held_out = PromptAgreement.objects.filter(held_out=True)
-    of_both = held_out.filter(run=first, prompt__in=held_out.filter(run=second).values("prompt"))
-    placements = Placement.objects.filter(
-        counted(first), counting("ranking__"), ranking__prompt__in=of_both.values("prompt")
-    ).filter(ranking__placements__rank__gt=F("rank"))
-    return (
-        placements.annotate(
-            worse=F("ranking__placements__response"),
-            lead=reward(first, "response") - reward(first, "worse"),
-            second_lead=reward(second, "response") - reward(second, "worse"),
-        )
-        # A product, because SQL computes a lead again for each condition on it.
-        .alias(both=F("lead") * F("second_lead"))
-        .filter(both__lte=0)
-        .values_list("ranking__prompt", "response", "worse", "lead", "second_lead")
-    )
 
 
 def counts(found: Iterable[Flip]) -> dict[str, int]:

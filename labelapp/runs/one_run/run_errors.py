@@ -5,13 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.db.models import Count, F, QuerySet
-
 from labelapp.db.cache import cached
-from labelapp.models import Placement, PromptAgreement, Response, Score, TrainingRun, counting
+from labelapp.models import Response, Score, TrainingRun
 from labelapp.rendering.excerpts import excerpt
 from labelapp.runs.human_rank import HumanRank
-from labelapp.runs.pairs import counted, human_ranks, mean_reward, reward
+from labelapp.runs.pairs import (
+    MOST_PROMPTS,
+    Sample,
+    human_ranks,
+    mean_reward,
+    pair_votes,
+    rewards_of,
+    sample_held_out,
+)
 
 MOST_LISTED = 500  # errors; a large project has a hundred thousand, which nobody reads
 
@@ -37,6 +43,7 @@ class Errors(NamedTuple):
 
     pairs: int
     worst: list[Error]
+    sample: Sample
 
 
 @dataclass(frozen=True)
@@ -81,44 +88,25 @@ def errors(run: TrainingRun) -> Errors:
     rows = comparisons if isinstance(comparisons, int) else 0
 
     def find() -> Errors:
-        found = find_errors(run)
-        return Errors(len(found), found[:MOST_LISTED])
+        sample = sample_held_out(run, most=MOST_PROMPTS)
+        found = find_errors(run, sample.prompts)
+        return Errors(len(found), found[:MOST_LISTED], sample)
 
     return cached(f"errors-{run.pk}", find, lambda _: rows).value
 
 
-def find_errors(run: TrainingRun) -> list[Error]:
+def find_errors(run: TrainingRun, prompts: Sequence[int]) -> list[Error]:
     """Return the pairs that the model orders otherwise than most people, the worst first."""
-    rows = list(votes(run).iterator())
-    prefer = {(better, worse): number for _, better, worse, number, _ in rows}
-    found = [
-        Error(prompt, better, worse, number, against, -lead)
-        for prompt, better, worse, number, lead in rows
-        if lead < 0 and number > (against := prefer.get((worse, better), 0))
-    ]
+    rewards = rewards_of(run, prompts)
+    found = []
+    for prompt, better, worse, votes, against in pair_votes(run, prompts):
+        if against > votes:
+            better, worse, votes, against = worse, better, against, votes
+        if votes > against and better in rewards and worse in rewards:
+            margin = rewards[worse] - rewards[better]
+            if margin > 0:
+                found.append(Error(prompt, better, worse, votes, against, margin))
     return sorted(found, key=lambda error: (-error.margin, error.prompt, error.better))
-
-
-def votes(run: TrainingRun) -> QuerySet[Placement, tuple[int, int, int, int, float]]:
-    """Return rows of (prompt, better, worse, rankings that say so, lead).
-
-    Of held-out prompts with a comparison that the model orders otherwise. The lead is the reward of
-    the better response less that of the worse one.
-    """
-    wrong = PromptAgreement.objects.filter(run=run, held_out=True, against__gt=0)
-    return (
-        Placement.objects.filter(
-            counted(run), counting("ranking__"), ranking__prompt__in=wrong.values("prompt")
-        )
-        .filter(ranking__placements__rank__gt=F("rank"))
-        .annotate(
-            worse=F("ranking__placements__response"),
-            lead=reward(run, "response") - reward(run, "worse"),
-        )
-        .values("ranking__prompt", "response", "worse", "lead")
-        .annotate(votes=Count("ranking"))
-        .values_list("ranking__prompt", "response", "worse", "votes", "lead")
-    )
 
 
 def show(found: Sequence[Error], run: TrainingRun) -> list[ShownError]:

@@ -142,6 +142,7 @@ def errors(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, 
     return {
         "pairs": found.pairs,
         "listed": len(found.worst),
+        "sample": found.sample,
         "errors": run_errors.show(list(page.object_list), run),
         "page": page,
     }

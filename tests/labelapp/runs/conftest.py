@@ -40,7 +40,7 @@ def scored(project: Project) -> AddScored:
             for response, value in zip(prompt.responses.order_by("pk"), values, strict=True):
                 Score.objects.create(run=run, response=response, reward=value)
             PromptAgreement.objects.create(
-                run=run, prompt=prompt, comparisons=0, against=0, disagreement=0,
+                run=run, prompt=prompt, comparisons=6, against=0, disagreement=0,
                 held_out=prompt not in trained_on,
             )  # fmt: skip
         return run

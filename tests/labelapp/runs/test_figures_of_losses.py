@@ -62,9 +62,7 @@ def test_the_pages_write_what_the_runs_measured(
     assert cells(compared, "Accuracy at near") == [
         near_equal(figures["near_equal"]) for figures in found.values()
     ]
-    assert cells(compared, "Log loss") == [
-        f"{figures['log_loss']:.3f}" for figures in found.values()
-    ]
+    assert cells(compared, "Log loss") == [log_loss(figures) for figures in found.values()]
     assert "0.693 is chance level" in text_of(compared)
     assert {f"{figures['chance_log_loss']:.3f}" for figures in found.values()} == {"0.693"}
     for measure, name in (("Difference from", "accuracy"), ("Difference in log", "log_loss")):
@@ -89,19 +87,28 @@ def text(client: Client, url: str) -> str:
 
 
 def accuracy_and_losses(page: str) -> tuple[str, ...]:
-    """Accuracy, the ends of its interval, the held-out loss and its chance level, as written."""
+    """Accuracy and the held-out loss, each with the ends of its interval, and the chance level."""
     accuracy = re.search(r"held-out accuracy · 95\s% interval ([\d.]+)–([\d.]+) ([\d.]+)\s%", page)
-    loss = re.search(r"held-out loss · ([\d.]+) is chance level ([\d.]+)", page)
+    loss = re.search(
+        r"held-out loss · 95\s% interval ([\d.]+)–([\d.]+)"
+        r" · ([\d.]+) is chance level ([\d.]+)",
+        page,
+    )
     assert accuracy
     assert loss
-    return (accuracy[3], accuracy[1], accuracy[2], loss[2], loss[1])
+    return (accuracy[3], accuracy[1], accuracy[2], loss[4], loss[1], loss[2], loss[3])
 
 
 def written(figures: dict[str, Any]) -> tuple[str, ...]:
     """The same figures of metrics.json, rounded."""
     shares = (figures[f"accuracy{end}"] for end in ("", "_low", "_high"))
-    losses = (figures[name] for name in ("loss", "chance_loss"))
+    losses = (figures[name] for name in ("loss", "loss_low", "loss_high", "chance_loss"))
     return (*(f"{100 * share:.1f}" for share in shares), *(f"{loss:.3f}" for loss in losses))
+
+
+def log_loss(figures: dict[str, Any]) -> str:
+    value, low, high = (figures[f"log_loss{end}"] for end in ("", "_low", "_high"))
+    return f"{value:.3f} {low:.3f} to {high:.3f}"
 
 
 def near_equal(figures: dict[str, Any]) -> str:

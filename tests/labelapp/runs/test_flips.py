@@ -11,14 +11,21 @@ from labelapp.models import (
     Origin,
     Prompt,
     Score,
+    TrainingRun,
 )
-from labelapp.runs.comparison.flips import counts, find_flips, show
+from labelapp.runs.comparison.flips import Flip, counts, find_flips, show
+from labelapp.runs.pairs import sample_held_out
 from labelapp.runs.scores import training_ranking
 from tests.labelapp.runs.conftest import AddScored
 from training.aggregation import choose
 from training.rankings import UNRANKED, comparisons
 
 pytestmark = pytest.mark.django_db
+
+
+def flips_of(first: TrainingRun, second: TrainingRun) -> list[Flip]:
+    """Return the flips among all prompts that both runs held out."""
+    return find_flips(first, second, sample_held_out(first, second, most=99).prompts)
 
 
 def by_hand(prompt: Prompt, first: list[float], second: list[float], aggregation: Any) -> Counter:
@@ -71,12 +78,12 @@ def test_the_counts_are_those_of_a_count_by_hand(
             of_run[prompt] = [dice.choice([-1.0, 0.0, 0.5, 1.0]) for _ in range(4)]
         expected += by_hand(prompt, rewards[0][prompt], rewards[1][prompt], aggregation)
     first, second = (scored(of_run, aggregation=aggregation) for of_run in rewards)
-    found = find_flips(first, second)
+    found = flips_of(first, second)
     assert all(expected[kind] for kind in ("gained", "lost", "split"))
     assert counts(found) == {kind: expected[kind] for kind in ("gained", "lost", "split")}
-    swapped = counts(find_flips(second, first))
+    swapped = counts(flips_of(second, first))
     assert (swapped["gained"], swapped["lost"]) == (expected["lost"], expected["gained"])
-    assert counts(find_flips(first, first)) == {"gained": 0, "lost": 0, "split": 0}
+    assert counts(flips_of(first, first)) == {"gained": 0, "lost": 0, "split": 0}
 
 
 def test_the_majority_leaves_out_the_adjudicated_ranking(
@@ -87,10 +94,10 @@ def test_the_majority_leaves_out_the_adjudicated_ranking(
     add_ranking(prompt, manager, [2, 1], origin=Origin.ADJUDICATED)
     rewards = ({prompt: [0.0, 1.0]}, {prompt: [1.0, 0.0]})
     first, second = (scored(of_run, aggregation="majority") for of_run in rewards)
-    [flip] = find_flips(first, second)
+    [flip] = flips_of(first, second)
     assert (flip.kind, flip.votes, flip.against) == ("gained", 1, 0)
     first, second = (scored(of_run, aggregation="all") for of_run in rewards)
-    assert [flip.kind for flip in find_flips(first, second)] == ["split"]
+    assert [flip.kind for flip in flips_of(first, second)] == ["split"]
 
 
 def test_prompts_that_a_run_was_trained_on_are_left_out(
@@ -101,7 +108,7 @@ def test_prompts_that_a_run_was_trained_on_are_left_out(
         add_ranking(prompt, labeller, [1, 2])
     first = scored({prompt: [0.0, 1.0] for prompt in prompts}, trained_on={prompts[0]})
     second = scored({prompt: [1.0, 0.0] for prompt in prompts}, trained_on={prompts[1]})
-    assert [flip.prompt for flip in find_flips(first, second)] == [prompts[2].pk]
+    assert [flip.prompt for flip in flips_of(first, second)] == [prompts[2].pk]
 
 
 def test_a_pair_is_shown_with_ranks_and_rewards(
@@ -111,7 +118,7 @@ def test_a_pair_is_shown_with_ranks_and_rewards(
     add_ranking(prompt, labeller, [1, 2, UNRANKED])
     first, second = scored({prompt: [0.1, 0.4, -1]}), scored({prompt: [2.5, 2.25, 0]})
     first.metrics, second.metrics = {}, {"held_out": {"reward_mean": 2.0, "reward_std": 2.0}}
-    [shown] = show(find_flips(first, second), first, second)
+    [shown] = show(flips_of(first, second), first, second)
     assert [side.excerpt for side in shown.sides] == ["Good", "Bad"]
     assert [[(r.name, r.rank) for r in side.ranks] for side in shown.sides] == [
         [("labeller", 1)],

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from labelapp.models import Member, Project, Prompt, PromptAgreement, TrainingRun
+from labelapp.models import Member, Project, Prompt, PromptAgreement, Score, TrainingRun
 from labelapp.runs.one_run import run_errors
-from labelapp.runs.one_run.run_errors import Error, find_errors
+from labelapp.runs.one_run.run_errors import Error, errors
 from tests.conftest import sign_in
 from tests.labelapp.runs.conftest import AddScored
 from training.rankings import UNRANKED
@@ -53,7 +54,7 @@ def test_the_errors_are_those_of_a_count_by_hand(
     rewards = {prompt: [dice.gauss(0, 2) for _ in range(4)] for prompt in prompts}
     run = scored(rewards, trained_on=set(prompts[:2]))
     PromptAgreement.objects.update(against=1, comparisons=6)
-    found = find_errors(run)
+    found = errors(run).worst
     assert {error[:5] for error in found} == by_hand(prompts[2:], rewards)
     margins = [error.margin for error in found]
     assert margins == sorted(margins, reverse=True)
@@ -77,7 +78,7 @@ def test_the_page_shows_both_texts_ranks_and_rewards(wrong: TrainingRun, manager
     client = sign_in(manager)
     url = f"/projects/kitchen/runs/{wrong.pk}/errors/"
     page = client.get(url).content.decode()
-    worst: Error = find_errors(wrong)[0]
+    worst: Error = errors(wrong).worst[0]
     assert "12 pairs of responses" in page
     assert page.count("<article") == 10
     assert f'href="/projects/kitchen/reviewing/{worst.prompt}/?run={wrong.pk}"' in page
@@ -100,6 +101,18 @@ def test_of_very_many_errors_the_first_are_listed(
     assert page.count("<article") == 3
 
 
+def test_of_very_many_prompts_some_are_drawn(
+    wrong: TrainingRun, manager: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, url = sign_in(manager), f"/projects/kitchen/runs/{wrong.pk}/errors/"
+    assert "drawn at random" not in client.get(url).content.decode()
+    monkeypatch.setattr(run_errors, "MOST_PROMPTS", 5)
+    page = client.get(url).content.decode()
+    assert "Of the 12 held-out prompts, 5 were drawn at random." in page
+    assert "5 pairs of responses" in page
+    assert page.count("<article") == 5
+
+
 def test_a_page_of_errors_takes_as_many_queries_as_one_error(
     wrong: TrainingRun, manager: Member
 ) -> None:
@@ -108,13 +121,13 @@ def test_a_page_of_errors_takes_as_many_queries_as_one_error(
     client.get(url)
     with CaptureQueriesContext(connection) as many:
         client.get(url)
-    PromptAgreement.objects.filter(prompt__lt=find_errors(wrong)[0].prompt).delete()
+    PromptAgreement.objects.filter(prompt__lt=errors(wrong).worst[0].prompt).delete()
     with CaptureQueriesContext(connection) as one:
         assert client.get(url).content.decode().count("<article") == 1
     assert len(many) == len(one)
 
 
 def test_a_model_without_errors_says_so(wrong: TrainingRun, manager: Member) -> None:
-    PromptAgreement.objects.update(against=0)
+    Score.objects.update(reward=-F("reward"))
     page = sign_in(manager).get(f"/projects/kitchen/runs/{wrong.pk}/errors/").content.decode()
     assert "orders every pair" in page

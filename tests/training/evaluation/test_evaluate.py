@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -149,3 +150,27 @@ def test_what_is_said_of_the_training_side(evaluation):
         "chance_loss": math.log(2),
         "accuracy": evaluation.accuracy,
     }
+
+
+def test_losses_have_the_interval_of_their_means_over_prompts():
+    dice = np.random.default_rng(3)
+    names = [f"{number:02d}" for number in range(40)]
+    rankings = [
+        TokenizedRanking(prompt_of(name, [10, 20, 30]), (0, 1, 2), (1, 2, 3), "ann")
+        for name in names
+    ]
+    rewards = {name: dice.normal(size=3).tolist() for name in names}
+    evaluation = evaluate(rankings, rewards, DROP)
+    metrics = metrics_of(evaluation)
+    by_prompt = [
+        [math.log1p(math.exp(other - one)) for one, other in combinations(rewards[name], 2)]
+        for name in names
+    ]
+    means = np.array([np.mean(losses) for losses in by_prompt])  # three comparisons each
+    half = 1.96 * means.std() / len(means) ** 0.5
+    for name in ("loss", "log_loss"):  # without ties, both are the mean over comparisons
+        assert metrics[name] == pytest.approx(means.mean(), abs=1e-5)
+        assert metrics[f"{name}_low"] == pytest.approx(means.mean() - half, abs=half / 4)
+        assert metrics[f"{name}_high"] == pytest.approx(means.mean() + half, abs=half / 4)
+    alone = evaluate(rankings[:1], {names[0]: rewards[names[0]]}, DROP)
+    assert metrics_of(alone)["log_loss_low"] is None
