@@ -109,6 +109,7 @@ def test_of_very_many_prompts_some_are_drawn(
     monkeypatch.setattr(run_errors, "MOST_PROMPTS", 5)
     page = client.get(url).content.decode()
     assert "Of the 12 held-out prompts, 5 were drawn at random." in page
+    assert f"/reviewing/?run={wrong.pk}&amp;held_out=1&amp;sort=margin" in page
     assert "5 pairs of responses" in page
     assert page.count("<article") == 5
 
