@@ -107,7 +107,8 @@ def earlier_runs(project: Project) -> Iterator[EarlierRun]:
     """Yield the newest finished runs of the project, and then those of other projects."""
     done = TrainingRun.objects.filter(state=State.DONE).order_by("-pk").values_list(
         "pk", "project_id", "config", "metrics__seconds", "manifest__tokens", "manifest__chosen",
-        "manifest__train_rankings", "metrics__peak_memory", "metrics__epochs", "started_at", "finished_at",
+        "manifest__train_rankings", "metrics__peak_memory", "metrics__epochs", "started_at",
+        "finished_at",
     )  # fmt: skip
     own = done.filter(project=project)[:RUNS_LOOKED_AT]
     others = done.exclude(project=project)[:RUNS_LOOKED_AT]
