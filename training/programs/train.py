@@ -139,6 +139,8 @@ def train(
     metrics["held_out"] |= finite(learned)
     if choice := (folder.read_manifest() or {}).get("choice"):
         metrics["choice"] = finite({**choice, "network": network})
+        if network and not network["factor"]:
+            metrics.pop("stopping", None)  # of weights that were dropped
     settings = {"data": source.name, **mattering(run.config, network=bool(network))}
     write_results(run, folder, evaluation, metrics, settings)
     device.group.leave()
