@@ -113,6 +113,7 @@ def pretrained_learner(optimizer, **settings):
     """Return an optimiser of a pretrained model with a new head, and the model."""
     backbone = backbone_of("gpt2")
     backbone.head = {"score.weight"}
+    settings = {"learning_rate": 0.01} | settings
     config = TrainConfig(backbone="pretrained", lora_rank=0, optimizer=optimizer, **settings)
     return make_optimizer(backbone, RankingLoss(config), config), backbone.model
 
