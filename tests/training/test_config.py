@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from training.config import TrainConfig, add_arguments, from_arguments, option, settings_used
+from training.config import (
+    TrainConfig,
+    add_arguments,
+    from_arguments,
+    option,
+    settings_used,
+    with_steps,
+    with_stopping,
+)
 
 
 def parse(*arguments: str) -> TrainConfig:
@@ -18,9 +26,10 @@ def parse(*arguments: str) -> TrainConfig:
 def test_a_backbone_brings_its_own_defaults():
     scratch = TrainConfig()
     full, lora = (TrainConfig(backbone="pretrained", lora_rank=rank) for rank in (0, 16))
-    assert (full.learning_rate, lora.learning_rate) == (1e-5, 1e-4)
-    assert (scratch.choose_by, full.choose_by) == ("held-out", "validation")
-    assert (full.epochs, full.rankings_per_step, full.warmup_ratio) == (2, 8, 0.1)
+    assert (full.learning_rate, lora.learning_rate) == (None, 1e-4)
+    assert (scratch.choose_by, full.choose_by) == ("validation", "validation")
+    assert (scratch.epochs, scratch.keep, scratch.patience) == (1, "last", 0)
+    assert full.warmup_ratio == 0.1
     assert full.model == "gpt2"
     assert scratch.learning_rate > lora.learning_rate
     assert (scratch.max_prompt_tokens, scratch.max_response_tokens) == (512, 1024)
@@ -33,8 +42,12 @@ def test_settings_that_depend_on_a_pretrained_model_are_left_to_it():
         "lora_rank",
         "max_prompt_tokens",
         "max_response_tokens",
+        "epochs",
+        "rankings_per_step",
         "learning_rate",
         "head_learning_rate",
+        "patience",
+        "keep",
     ]
     assert not any("None" in argument for argument in config.to_arguments())
     assert parse(*config.to_arguments()) == TrainConfig.from_json(config.to_json()) == config
@@ -52,6 +65,43 @@ def test_a_stored_run_of_an_earlier_version_has_one_learning_rate():
     assert TrainConfig.from_json(given).head_learning_rate is None
 
 
+def test_few_rankings_are_seen_often_enough():
+    open_config = TrainConfig(backbone="pretrained")
+
+    def decided(sets, config=open_config):
+        found = with_steps(config, sets)
+        return found.rankings_per_step, found.epochs
+
+    assert decided(1) == (1, 10)
+    assert decided(12) == (2, 10)
+    assert decided(46) == (7, 9)
+    assert decided(48) == (8, 10)
+    assert decided(100) == (8, 5)
+    assert decided(240) == decided(5000) == (8, 2)
+    assert decided(46, TrainConfig(backbone="pretrained", rankings_per_step=16)) == (16, 10)
+    assert decided(46, TrainConfig(backbone="pretrained", epochs=1)) == (7, 1)
+    for sets in range(6, 2000, 7):
+        batch, epochs = decided(sets)
+        assert -(-sets // batch) * epochs >= 60
+
+
+def test_enough_prompts_choose_the_weights():
+    open_config = TrainConfig(backbone="pretrained")
+    found = {prompts: with_stopping(open_config, prompts) for prompts in (24, 25)}
+    assert [(one.patience, one.keep) for one in found.values()] == [(0, "last"), (3, "best")]
+    assert found[25].validates
+    assert not found[24].validates
+    given = with_stopping(TrainConfig(backbone="pretrained", patience=0, keep="last"), 25)
+    assert (given.patience, given.keep) == (0, "last")
+
+
+def test_a_run_that_goes_on_keeps_what_it_decided():
+    open_config = TrainConfig(backbone="pretrained")
+    begun = with_steps(with_stopping(open_config, 57), 46)
+    assert open_config.filled_from(begun) == begun
+    assert TrainConfig(backbone="pretrained", epochs=3).filled_from(begun).epochs == 3
+
+
 def test_only_a_transformer_needs_a_width_that_its_heads_share():
     assert TrainConfig(backbone="rnn", width=65).width == 65
     with pytest.raises(ValueError, match="width must be even"):
@@ -59,9 +109,9 @@ def test_only_a_transformer_needs_a_width_that_its_heads_share():
 
 
 def test_an_optimizer_brings_its_own_learning_rate():
-    for backbone in ("transformer", "rnn", "pretrained"):
+    for backbone, rank in (("transformer", 0), ("rnn", 0), ("pretrained", 16)):
         usual, sgd, rmsprop = (
-            TrainConfig(backbone=backbone, optimizer=name, lora_rank=0).learning_rate
+            TrainConfig(backbone=backbone, optimizer=name, lora_rank=rank).learning_rate
             for name in ("adamw", "sgd", "rmsprop")
         )
         assert rmsprop < usual < sgd

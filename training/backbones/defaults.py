@@ -10,7 +10,15 @@ from transformers import AutoModelForSequenceClassification
 from training.backbones.hub import is_local
 from training.backbones.loading import loading_errors, max_tokens, read_model_config
 from training.backbones.pooled import PodiumPooledConfig, PodiumPooledForSequenceClassification
-from training.config import LORA_PARAMETERS, RankingsSettings, TrainConfig
+from training.config import (
+    LEARNING_RATE,
+    LORA_PARAMETERS,
+    OPTIMIZER_RATES,
+    SMALL_LEARNING_RATE,
+    SMALL_PARAMETERS,
+    RankingsSettings,
+    TrainConfig,
+)
 
 LORA_RANK = 16
 MAX_TOKENS = 512
@@ -36,13 +44,21 @@ def complete(config: TrainConfig) -> TrainConfig:
                 if isinstance(found, PodiumPooledConfig)
                 else AutoModelForSequenceClassification.from_config(found)
             )
-    lora_rank = config.lora_rank
+    parameters = sum(weight.numel() for weight in model.parameters())
+    lora_rank, learning_rate = config.lora_rank, config.learning_rate
     if lora_rank is None:
-        large = sum(weight.numel() for weight in model.parameters()) >= LORA_PARAMETERS
+        large = parameters >= LORA_PARAMETERS
         lora_rank = LORA_RANK if large and config.freeze == "none" else 0
+    if learning_rate is None and not lora_rank:
+        rate = SMALL_LEARNING_RATE if parameters < SMALL_PARAMETERS else LEARNING_RATE
+        learning_rate = rate * OPTIMIZER_RATES[config.optimizer]
     prompt, response = _limits(config, max_tokens(model))
     config = replace(
-        config, lora_rank=lora_rank, max_prompt_tokens=prompt, max_response_tokens=response
+        config,
+        lora_rank=lora_rank,
+        learning_rate=learning_rate,
+        max_prompt_tokens=prompt,
+        max_response_tokens=response,
     )
     if config.head_learning_rate is not None:
         return config

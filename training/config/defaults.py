@@ -16,7 +16,8 @@ TRANSFORMER_DEFAULTS: dict[str, Any] = {
     "rankings_per_step": 16,
     "learning_rate": 3e-3,
     "warmup_ratio": 0.05,
-    "choose_by": "held-out",
+    "patience": 0,
+    "keep": "last",
     "weight_decay": 0.1,
     "tokens_per_batch": 2048,
 }
@@ -34,22 +35,24 @@ BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {
         "rankings_per_step": 16,
         "learning_rate": 1e-3,
         "warmup_ratio": 0.05,
-        "choose_by": "held-out",
+        "patience": 0,
+        "keep": "last",
         "weight_decay": 0.1,
         "tokens_per_batch": 2048,
     },
     "pretrained": {
         "model": "gpt2",
-        "epochs": 2,
-        "rankings_per_step": 8,
-        "learning_rate": 1e-5,
         "warmup_ratio": 0.1,
-        "choose_by": "validation",
         "weight_decay": 0.0,
         "tokens_per_batch": 0,
     },
 }
 LORA_LEARNING_RATE = 1e-4
+LEARNING_RATE = 1e-5
+"""Of a pretrained model whose weights are all trained."""
+SMALL_LEARNING_RATE = 5e-5
+SMALL_PARAMETERS = 10**8
+"""Parameters below which a pretrained model has the learning rate of a small one."""
 LORA_PARAMETERS = 10**9
 """Parameters from which a model learns with LoRA."""
 TOKENS_PER_BATCH = {"cuda": 16384, "cpu": 3072}
@@ -62,6 +65,8 @@ DECIDED_BY_MODEL = (
     "head_learning_rate",
 )
 """Settings that stay None until training/backbones/defaults.py has read the pretrained model."""
+DECIDED_BY_DATA = ("epochs", "rankings_per_step", "patience", "keep")
+"""Settings of a pretrained model that stay None until the rankings are counted (by_data.py)."""
 
 # Factors on the default learning rates above, which are AdamW's (docs/experiments.md, Optimisers).
 # Muon's updates are scaled to the size of AdamW's.

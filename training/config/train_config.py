@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from training.config.checks import check_together
 from training.config.defaults import (
     BACKBONE_DEFAULTS,
+    DECIDED_BY_DATA,
     DECIDED_BY_MODEL,
     LORA_LEARNING_RATE,
     OLD_NAMES,
@@ -25,7 +26,8 @@ class TrainConfig(Settings):
     """Hold the settings of a run. A bad value raises ValueError with its name.
 
     A field whose default is None takes its backbone's value from BACKBONE_DEFAULTS on
-    construction, so that every value is filled in but those that depend on the pretrained model.
+    construction, so that every value is filled in but those that depend on the pretrained model,
+    or on how many rankings it learns from.
     """
 
     def __post_init__(self) -> None:
@@ -36,7 +38,7 @@ class TrainConfig(Settings):
             value = getattr(self, field.name)
             if value is None:
                 value = self._default(field.name)
-            if value is not None or field.name not in DECIDED_BY_MODEL:
+            if value is not None or field.name not in DECIDED_BY_MODEL + DECIDED_BY_DATA:
                 value = check(field.name, value, types[field.name], field.metadata)
             object.__setattr__(self, field.name, value)
         check_together(self)
@@ -46,15 +48,24 @@ class TrainConfig(Settings):
         value = BACKBONE_DEFAULTS[self.backbone].get(name)
         if name != "learning_rate":
             return value
-        if self.lora_rank is None:
-            return None
-        rate = LORA_LEARNING_RATE if self.lora_rank else float(value or 0)
-        return rate * OPTIMIZER_RATES[self.optimizer]
+        if self.lora_rank:
+            value = LORA_LEARNING_RATE
+        return None if value is None else value * OPTIMIZER_RATES[self.optimizer]
 
     @property
     def validates(self) -> bool:
         """Return True if a part of the training prompts chooses the weights."""
-        return self.choose_by == "validation" and (self.patience > 0 or self.keep == "best")
+        return self.choose_by == "validation" and self.chooses
+
+    @property
+    def chooses(self) -> bool:
+        """Return True if the loss on some prompts chooses the weights, or the end of the run."""
+        return (self.patience or 0) > 0 or self.keep == "best"
+
+    def filled_from(self, other: TrainConfig) -> TrainConfig:
+        """Return the settings with what another run decided by its data where they are open."""
+        left = [name for name in DECIDED_BY_DATA if getattr(self, name) is None]
+        return dataclasses.replace(self, **{name: getattr(other, name) for name in left})
 
     def to_json(self) -> dict[str, Any]:
         """Return every field as a plain value, by its name."""
@@ -67,10 +78,10 @@ class TrainConfig(Settings):
         if not isinstance(values, Mapping):
             raise ValueError(f"settings must be a JSON object, got {type(values).__name__}")
         values = {OLD_NAMES.get(name, name): value for name, value in values.items()}
-        if "lora_rank" in values and values.get("backbone") == "pretrained":
-            # Runs of earlier versions had one learning rate and no validation.
-            values.setdefault("head_learning_rate", values.get("learning_rate"))
+        if "lora_rank" in values:  # Runs of earlier versions had one learning rate, no validation.
             values.setdefault("choose_by", "held-out")
+            if values.get("backbone") == "pretrained":
+                values.setdefault("head_learning_rate", values.get("learning_rate"))
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from training.config.defaults import BACKBONE_DEFAULTS
+from training.config.defaults import BACKBONE_DEFAULTS, DECIDED_BY_DATA
 from training.config.setting import EVERY
 from training.config.train_config import TrainConfig
 from training.rankings import Aggregation
@@ -52,12 +52,18 @@ def stored_aggregation(values: Mapping[str, Any]) -> Aggregation:
     return aggregation
 
 
+def left_to(name: str) -> str:
+    """Return what decides a setting that is left open: the rankings, or the pretrained model."""
+    return "rankings" if name in DECIDED_BY_DATA else "model"
+
+
 def field_default(field: dataclasses.Field[Any]) -> str:
     """Return a field's default as `--help` shows it."""
     if field.default is not None:
         return str(field.default)
     values = {name: defaults.get(field.name) for name, defaults in BACKBONE_DEFAULTS.items()}
-    texts = {k: "by the model" if value is None else str(value) for k, value in values.items()}
+    left = left_to(field.name)
+    texts = {k: f"by the {left}" if value is None else str(value) for k, value in values.items()}
     usual = texts["auto"]
     others = [f"{name} {text}" for name, text in texts.items() if text != usual]
     return ", ".join([usual, *others] if usual else others)

@@ -19,6 +19,7 @@ from training.evaluation.formatting import (
     share,
 )
 from training.evaluation.metrics import WIDEST_GAP
+from training.evaluation.stopping import kept
 from training.plural import counted
 from training.runs.caveats import caveats
 
@@ -69,6 +70,7 @@ def summary(metrics: Mapping[str, Any]) -> str:
     lines = [
         *sentences(caveats(metrics)),
         *([chosen(metrics["choice"])] if "choice" in metrics else []),
+        *([kept(metrics["stopping"])] if "stopping" in metrics else []),
         (
             f"held out: accuracy {share(found, 'accuracy')}, loss {decimal(found['loss'], 3)}"
             f" (chance level: {decimal(found['chance_loss'], 3)}),"
@@ -95,6 +97,7 @@ def report(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     parts = [
         *[f"**{line}**" for line in sentences(caveats(metrics), escape)],
         f"# Reward model of {escape(str(manifest['project']))}",
+        kept(metrics["stopping"]) if "stopping" in metrics else "",
         f"## The model\n\n{_choice(metrics['choice'])}" if "choice" in metrics else "",
         f"## On held-out prompts\n\n{_held_out(found, metrics['train']['after'])}",
         f"## Beside it\n\n{_beside(found['baselines'])}\n\n{people}",

@@ -32,6 +32,7 @@ def can_resume(folder: RunFolder, config: TrainConfig, source: Source) -> bool:
     if before is None or not folder.is_unfinished:
         return False
     instead = "give what it began with to go on, or --restart to begin anew"
+    config = config.filled_from(before)
     for name in before.differing(config):
         raise UserError(
             f"{folder.path} holds an unfinished run with {option(name)} {getattr(before, name)},"

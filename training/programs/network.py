@@ -1,18 +1,37 @@
-"""Decide whether to keep the network of a model that has linear parts too, once it is trained."""
+"""Decide which prompts a run trains on, and whether to keep a network beside linear parts."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from training.backbones.backbone import Backbone
 from training.backbones.features import PodiumFeaturesForSequenceClassification
-from training.config import TrainConfig
-from training.data.dataset import Rankings
+from training.config import VALIDATION_PARTS, TrainConfig, with_steps, with_stopping
+from training.data.dataset import Dataset, Rankings
+from training.data.elements import Members, sets_of_responses
 from training.errors import UserError
 from training.evaluation.evaluate import EvalSplit
 from training.programs.run import Run, rewards_now
 from training.selection.residual import judge
-from training.selection.validation import PARTS, split_off
+from training.selection.validation import split_off
+
+
+def fit_to_data(
+    backbone: Backbone, dataset: Dataset, config: TrainConfig
+) -> tuple[TrainConfig, Rankings]:
+    """Return the settings with those that the data decides, and the rankings to train on.
+
+    Raises UserError.
+    """
+    if config.backbone == "pretrained":
+        config = with_stopping(config, len(np.unique(dataset.train.prompt_rows)))
+    rankings = rankings_to_train_on(backbone, dataset.train, config)
+    if config.backbone == "pretrained":
+        sets = len(Members(sets_of_responses(rankings.prompt_rows, rankings.places)))
+        config = with_steps(config, sets)
+    return config, rankings
 
 
 def rankings_to_train_on(backbone: Backbone, train: Rankings, config: TrainConfig) -> Rankings:
@@ -28,7 +47,7 @@ def rankings_to_train_on(backbone: Backbone, train: Rankings, config: TrainConfi
     learning, validation = split_off(train)
     if not len(validation):
         raise UserError(
-            f"--patience and --keep best need at least {PARTS} training prompts;"
+            f"--patience and --keep best need at least {VALIDATION_PARTS} training prompts;"
             " leave them out, or use --choose-by held-out"
         )
     return learning

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+import numpy as np
+
 from training.backbones.features import PodiumFeaturesForSequenceClassification
 from training.config import TrainConfig, settings_used
 from training.evaluation.evaluate import (
@@ -25,6 +27,7 @@ from training.runs.caveats import left_out
 from training.runs.folder import RunFolder
 from training.runs.json_files import finite
 from training.saving.model_card import write_model_card
+from training.selection.validation import split_off
 
 
 def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
@@ -52,6 +55,8 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
             **run.learner.objective.figures(),
             "steps": state.step,
             "kept_step": kept,
+            "epochs": state.step / run.batches.per_epoch if run.steps else 0.0,
+            **({"stopping": _stopping(run, kept)} if run.config.chooses and run.steps else {}),
             "pretrained": run.config.backbone == "pretrained",
             "seconds": round(run.seconds, 3),
             "reading_share": state.reading_seconds / (state.step_seconds or math.inf),
@@ -61,6 +66,27 @@ def run_metrics(run: Run, evaluation: Evaluation, kept: int) -> dict[str, Any]:
         }
     )
     return metrics
+
+
+def count_validated(run: Run) -> int:
+    """Return the number of prompts whose loss chooses the weights."""
+    rankings = run.dataset.held_out
+    if run.config.validates:
+        rankings = split_off(run.dataset.train)[1]
+    return len(np.unique(rankings.prompt_rows))
+
+
+def _stopping(run: Run, kept: int) -> dict[str, Any]:
+    """Return the entry of metrics.json on how the run ended, and why."""
+    return {
+        "choose_by": run.config.choose_by,
+        "prompts": count_validated(run),
+        "keep": run.config.keep,
+        "patience": run.config.patience,
+        "kept_step": kept,
+        "steps": run.state.step,
+        "planned_steps": run.steps,
+    }
 
 
 def mattering(config: TrainConfig, *, network: bool) -> dict[str, str | float]:

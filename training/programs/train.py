@@ -26,14 +26,15 @@ from training.errors import StoppedError, UserError
 from training.evaluation.caveats import sentences
 from training.evaluation.evaluate import EvalSplit, Evaluation, before_training, curves, held_out
 from training.evaluation.report import summary
+from training.evaluation.stopping import plan
 from training.loop.checkpoint import Checkpoints
 from training.loop.optimizers import learning_rate_at
 from training.loop.resume import can_resume, resume_backbone
 from training.loop.setup import begin, describe, merges_rankings
 from training.loop.state import StepStats, TrainState
 from training.loop.step import Learner, train_step
-from training.programs.network import judge_network, rankings_to_train_on
-from training.programs.results import mattering, run_metrics, write_results
+from training.programs.network import fit_to_data, judge_network
+from training.programs.results import count_validated, mattering, run_metrics, write_results
 from training.programs.run import Run, evaluate_now
 from training.programs.save import certainty_of, learned_figures, save_model
 from training.runs.caveats import data_caveats, few_steps, left_out
@@ -58,6 +59,8 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     resuming = group.call_on_first(
         partial(open_folder, folder, config, source, restart=arguments.restart)
     )
+    if resuming:
+        config = as_it_began(folder, config)
     reporter = Reporter(
         folder,
         bar=wants_bar(arguments),
@@ -91,11 +94,18 @@ def open_folder(folder: RunFolder, config: TrainConfig, source: Source, *, resta
     from_scratch = restart and not restarted_by_launcher
     resuming = not from_scratch and can_resume(folder, config, source)
     if resuming:
+        config = as_it_began(folder, config)
         folder.reopen()
     else:
         folder.start()
     folder.write_config(config)
     return resuming
+
+
+def as_it_began(folder: RunFolder, config: TrainConfig) -> TrainConfig:
+    """Return the settings with what the run decided, when it began, for those that are open."""
+    before = folder.read_config()
+    return config.filled_from(before) if before else config
 
 
 def train(
@@ -129,6 +139,8 @@ def train(
     metrics["held_out"] |= finite(learned)
     if choice := (folder.read_manifest() or {}).get("choice"):
         metrics["choice"] = finite({**choice, "network": network})
+        if network and not network["factor"]:
+            metrics.pop("stopping", None)  # of weights that were dropped
     settings = {"data": source.name, **mattering(run.config, network=bool(network))}
     write_results(run, folder, evaluation, metrics, settings)
     device.group.leave()
@@ -155,6 +167,9 @@ def load(
     torch.manual_seed(config.seed)
     group = device.group
     backbone, dataset, from_cache = begin(config, source, device, folder, cache, resuming, reporter)
+    config, rankings = fit_to_data(backbone, dataset, config)
+    if group.is_first:
+        folder.write_config(config)
     learner = Learner.create(backbone, config, device)
     checkpoints = Checkpoints(
         folder.checkpoints, learner.modules, learner.optimizer, config.checkpoint_minutes, group
@@ -166,13 +181,14 @@ def load(
         state.tokens_per_batch = min(state.tokens_per_batch, config.tokens_per_batch)
         reporter.say(f"resumed after step {state.step}")
     log = MetricLog(folder, state.step, silent=not group.is_first)
-    rankings = rankings_to_train_on(backbone, dataset.train, config)
     batches = Batches(rankings, config, merged=merges_rankings(folder))
     started -= state.seconds
     run = Run(config, learner, dataset, batches, checkpoints, state, log, reporter, started)
     if isinstance(source, FileSource):
         reporter.say(source.how_read())
     reporter.say(describe(dataset, from_cache, backbone, config, device, run.steps))
+    if config.chooses and run.steps:
+        reporter.say(plan(config, count_validated(run)))
     first = few_steps(run.steps) if config.backbone == "pretrained" else ()
     for line in sentences([*first, *data_caveats(left_out(asdict(dataset.counts)))]):
         reporter.say(f"warning: {line}")

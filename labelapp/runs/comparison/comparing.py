@@ -185,7 +185,9 @@ def gains_over(base: ComparedRun, others: Sequence[ComparedRun]) -> list[Gain]:
 def full_config(run: TrainingRun) -> dict[str, Any]:
     """Return all settings of a run under their present names, with defaults for missing ones."""
     given = {OLD_NAMES.get(name, name): value for name, value in run.config.items()}
-    return TrainConfig().to_json() | given
+    # Runs of versions without validation chose their weights by the held-out prompts.
+    chosen_by = {"choose_by": "held-out"} if "lora_rank" in given else {}
+    return TrainConfig().to_json() | chosen_by | given
 
 
 def why_not_comparable(run: TrainingRun, reference: TrainingRun) -> str:

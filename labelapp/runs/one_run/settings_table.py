@@ -14,7 +14,7 @@ from labelapp.runs import choice
 from labelapp.runs.changed_settings import changed_values, defaults_of
 from labelapp.runs.comparison.comparing import full_config
 from labelapp.runs.process import run_folder
-from training.config import TrainConfig, option, settings_used
+from training.config import TrainConfig, left_to, option, settings_used
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,21 @@ def settings_of(run: TrainingRun) -> Iterator[Setting]:
             name=name,
             group=field.metadata["group"],
             help=f"{capfirst(field.metadata['help'])}.",
-            value=text_of(known),
-            default=text_of(default),
+            value=text_of(name, known),
+            default=text_of(name, default),
             is_changed=name in changed,
         )
 
 
-def text_of(value: object) -> str:
-    """Return a value as the page shows it."""
+def text_of(name: str, value: object) -> str:
+    """Return a value of a setting as the page shows it."""
     if value is None:
-        return pgettext("setting", "by the model")
+        by_data = left_to(name) == "rankings"
+        return (
+            pgettext("setting", "by the rankings")
+            if by_data
+            else pgettext("setting", "by the model")
+        )
     return _("none") if value == "" else str(value)
 
 

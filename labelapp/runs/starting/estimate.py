@@ -25,7 +25,7 @@ from labelapp.runs.starting.model_size import model_size
 from labelapp.runs.starting.pretrained_rule import needed_bytes, seconds_on_one_core
 from labelapp.runs.words import rounded, setting_label
 from labelapp.templatetags.figures import duration, memory, thousands
-from training.config import TrainConfig
+from training.config import VALIDATION_PARTS, TrainConfig, with_steps, with_stopping
 
 RUNS_LOOKED_AT = 50  # the newest finished ones of the project, and as many of others
 RESPONSES_SAMPLED = 500
@@ -54,6 +54,7 @@ class EarlierRun:
     tokens: int
     rankings: int
     train_rankings: int
+    passes: float  # over its rankings
     memory: float | None  # bytes
 
 
@@ -106,12 +107,13 @@ def earlier_runs(project: Project) -> Iterator[EarlierRun]:
     """Yield the newest finished runs of the project, and then those of other projects."""
     done = TrainingRun.objects.filter(state=State.DONE).order_by("-pk").values_list(
         "pk", "project_id", "config", "metrics__seconds", "manifest__tokens", "manifest__chosen",
-        "manifest__train_rankings", "metrics__peak_memory", "started_at", "finished_at",
+        "manifest__train_rankings", "metrics__peak_memory", "metrics__epochs", "started_at",
+        "finished_at",
     )  # fmt: skip
     own = done.filter(project=project)[:RUNS_LOOKED_AT]
     others = done.exclude(project=project)[:RUNS_LOOKED_AT]
     for row in chain(own, others):
-        pk, owner, config, seconds, tokens, rankings, train, peak, started, finished = row
+        pk, owner, config, seconds, tokens, rankings, train, peak, epochs, started, finished = row
         if all(is_number(value) and value > 0 for value in (seconds, tokens, rankings, train)):
             took = (finished - started).total_seconds() if started and finished else 0.0
             yield EarlierRun(
@@ -123,6 +125,9 @@ def earlier_runs(project: Project) -> Iterator[EarlierRun]:
                 tokens=tokens,
                 rankings=rankings,
                 train_rankings=train,
+                passes=epochs
+                if is_number(epochs) and epochs > 0
+                else passes(as_object(config), rankings),
                 memory=peak if is_number(peak) else None,
             )
 
@@ -161,6 +166,17 @@ def other_settings(config: Mapping[str, Any], wanted: TrainConfig) -> list[str]:
     ]
 
 
+def planned(config: TrainConfig, counts: DataCounts) -> dict[str, Any]:
+    """Return the settings with those that the data will decide, if the run does not end early."""
+    if config.backbone != "pretrained":
+        return config.to_json()
+    prompts = counts.prompts * (1 - config.held_out_fraction)
+    config = with_stopping(config, round(prompts))
+    if config.validates:
+        prompts *= 1 - 1 / VALIDATION_PARTS
+    return with_steps(config, max(1, round(prompts))).to_json()
+
+
 def passes(config: Mapping[str, Any], rankings: float) -> float:
     """Return how often a run computes its rankings."""
     if config.get("backbone") in ("features", "embedding"):
@@ -173,8 +189,8 @@ def passes(config: Mapping[str, Any], rankings: float) -> float:
 
 def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
     """Return the estimate by what an earlier run took."""
-    values = config.to_json()
-    factor = passes(values, counts.rankings) / passes(earlier.config, earlier.rankings)
+    values = planned(config, counts)
+    factor = passes(values, counts.rankings) / earlier.passes
     seconds = earlier.other_seconds + earlier.seconds * factor * tokens / earlier.tokens
     whole = duration(earlier.seconds + earlier.other_seconds)
     words = {
@@ -194,7 +210,7 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
     if earlier.other_seconds >= 1:  # the list of runs has the training alone
         found.append(_("That is with its start and its scores."))
     if factor != 1:
-        epochs = f"{round(passes(earlier.config, earlier.rankings), 1):g}"
+        epochs = f"{round(earlier.passes, 1):g}"
         found.append(_("It had %(epochs)s epochs.") % {"epochs": epochs})
     if differ := other_settings(earlier.config, config):
         names = get_text_list([setting_label(name) for name in differ], _("and"))
@@ -212,7 +228,7 @@ def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: Data
 
 def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
     """Return the estimate where no earlier run tells."""
-    values = config.to_json()
+    values = planned(config, counts)
     if config.reward_feature or config.backbone not in (*PASS_SECONDS, "features"):
         return by_rough_rule(config, tokens, passes(values, counts.rankings))
     train = counts.rankings * (1 - config.held_out_fraction)

@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from training.config import BACKBONE_DEFAULTS, TrainConfig, label, settings_used, words
+from training.config import BACKBONE_DEFAULTS, TrainConfig, label, left_to, settings_used, words
 
 GROUPS = {
     "rankings": gettext_lazy("Rankings"),
@@ -87,7 +87,7 @@ def defaults(name: str) -> dict[str, str]:
         for backbone, values in BACKBONE_DEFAULTS.items()
     }
     return {
-        backbone: "decided by the model" if value is None else str(value)
+        backbone: f"decided by the {left_to(name)}" if value is None else str(value)
         for backbone, value in found.items()
     }
 

@@ -262,6 +262,15 @@ def test_the_time_grows_with_the_epochs(project: Project) -> None:
     assert estimate(project, few_steps, COUNTS).time.startswith("About 1 minute")
 
 
+def test_the_epochs_of_an_earlier_run_are_those_that_it_made(project: Project) -> None:
+    model = {"backbone": "pretrained", "model": "maker/model"}
+    run = finished(project, 30, config=model, epochs=4.0)  # it ended early
+    found = estimate(project, TrainConfig(**model, epochs=8), COUNTS)
+    assert found.time == (
+        f"About 4 minutes, as run {run.pk} took 30\xa0s for 100 rankings. It had 4 epochs."
+    )
+
+
 def test_another_size_is_said(project: Project) -> None:
     finished(project, 30, config={"backbone": "transformer"})
     wide = TrainConfig(backbone="transformer", width=128)

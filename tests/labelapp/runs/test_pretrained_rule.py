@@ -8,7 +8,7 @@ import pytest
 
 from labelapp.models import Member, Project, Prompt
 from labelapp.runs.starting.data_counts import DataCounts
-from labelapp.runs.starting.estimate import SMALL_MODEL_BYTES, estimate
+from labelapp.runs.starting.estimate import SMALL_MODEL_BYTES, estimate, planned
 from labelapp.runs.starting.model_size import ModelSize, model_size
 from labelapp.runs.starting.pretrained_rule import needed_bytes, seconds_on_one_core
 from labelapp.templatetags.figures import memory
@@ -103,6 +103,15 @@ def test_the_estimate_is_called_rough(project: Project, model: Path) -> None:
     size = memory(SMALL_MODEL_BYTES + needed_bytes(SIZE, config))
     assert found.memory.startswith(f"Very roughly {size} of memory")
     assert found.seconds is None  # a grid adds up no rough times
+
+
+def test_the_epochs_that_the_rankings_decide_are_counted() -> None:
+    open_config = TrainConfig(backbone="pretrained", model="maker/model")
+    values = planned(open_config, DataCounts(rankings=219, prompts=73, labellers=3))
+    assert (values["epochs"], values["rankings_per_step"]) == (9, 8)
+    assert planned(open_config, DataCounts(9_000, 3_000, 3))["epochs"] == 2
+    given = TrainConfig(backbone="pretrained", model="maker/model", epochs=1)
+    assert planned(given, DataCounts(219, 73, 3))["epochs"] == 1
 
 
 @pytest.mark.django_db

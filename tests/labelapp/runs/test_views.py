@@ -25,7 +25,11 @@ def test_settings_that_are_left_to_the_model_say_so(manager: Member) -> None:
         project=manager.project, config=config, folder="runs/1", **ended(State.FAILED)
     )
     listed = settings_of(manager, run)
-    assert (listed["model"], listed["weight_decay"], listed["epochs"]) == ("gpt2", "0.0", "2")
+    assert (listed["model"], listed["weight_decay"], listed["epochs"]) == (
+        "gpt2",
+        "0.0",
+        "by the rankings",
+    )
     assert (listed["head_learning_rate"], listed["lora_rank"]) == ("by the model", "by the model")
 
 

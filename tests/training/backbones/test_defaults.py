@@ -42,8 +42,9 @@ def test_positions_behind_the_padding_token_are_not_counted(tmp_path):
 
 def test_a_small_model_is_trained_in_full_with_a_faster_head(gpt2_folder):
     config = completed(gpt2_folder)
-    assert (config.lora_rank, config.learning_rate) == (0, 1e-5)
-    assert config.head_learning_rate == pytest.approx(1e-4)
+    assert (config.lora_rank, config.learning_rate) == (0, 5e-5)
+    assert config.head_learning_rate == pytest.approx(5e-4)
+    assert completed(gpt2_folder, optimizer="sgd").learning_rate == pytest.approx(5e-3)
 
 
 def test_a_large_model_learns_with_lora(tmp_path):
@@ -58,7 +59,7 @@ def test_a_large_model_learns_with_lora(tmp_path):
 
 def test_a_loaded_head_learns_as_fast_as_the_rest(reward_folder):
     config = completed(reward_folder)
-    assert config.head_learning_rate == config.learning_rate == 1e-5
+    assert config.head_learning_rate == config.learning_rate == 5e-5
 
 
 def test_given_values_are_kept(gpt2_folder):

@@ -12,6 +12,8 @@ from tests.training.tiny import ranking_lines, write_rankings
 from training.runs.folder import RunFolder
 from training.train import main
 
+BY_HELD_OUT = ("--choose-by", "held-out")
+
 
 def test_a_loss_that_is_not_a_number_leaves_the_last_good_checkpoint(
     rankings_file, tmp_path, capsys
@@ -40,7 +42,7 @@ def test_memory_that_never_is_enough_ends_a_run(rankings_file, tmp_path, capsys)
 
 def test_a_run_ends_where_the_held_out_loss_does_not_fall_any_more(rankings_file, tmp_path):
     overfitting = ("--learning-rate", "0.05", "--epochs", "60", "--evaluate-every", "3")
-    run = finished(rankings_file, tmp_path / "run", *overfitting, "--patience", "4")
+    run = finished(rankings_file, tmp_path / "run", *overfitting, "--patience", "4", *BY_HELD_OUT)
     found = EventAccumulator(str(run.tensorboard))
     found.Reload()
     losses = [event.value for event in found.Scalars("held_out/loss")]
@@ -51,20 +53,22 @@ def test_a_run_ends_where_the_held_out_loss_does_not_fall_any_more(rankings_file
 def test_the_best_weights_can_be_kept(rankings_file, tmp_path):
     overfitting = ("--learning-rate", "0.05", "--epochs", "10", "--evaluate-every", "3")
     last = finished(rankings_file, tmp_path / "last", *overfitting)
-    best = finished(rankings_file, tmp_path / "best", *overfitting, "--keep", "best")
+    best = finished(rankings_file, tmp_path / "best", *overfitting, "--keep", "best", *BY_HELD_OUT)
     found = EventAccumulator(str(best.tensorboard))
     found.Reload()
     losses = {event.step: event.value for event in found.Scalars("held_out/loss")}
     metrics = best.read_metrics()
     assert metrics["kept_step"] == min(losses, key=losses.get) < metrics["steps"]
     assert metrics["held_out"]["loss"] == pytest.approx(min(losses.values()))
+    assert "slightly too high" in (best.path / "report.md").read_text()
+    assert "stopping" not in last.read_metrics()
     assert last.read_metrics()["held_out"]["loss"] > metrics["held_out"]["loss"]
     assert json.loads((best.path / "config.json").read_text())["keep"] == "best"
 
 
-def test_a_part_of_the_training_prompts_can_choose_the_weights(rankings_file, tmp_path):
+def test_a_part_of_the_training_prompts_chooses_the_weights(rankings_file, tmp_path, capsys):
     overfitting = ("--learning-rate", "0.05", "--epochs", "10", "--evaluate-every", "3")
-    chosen = ("--keep", "best", "--choose-by", "validation")
+    chosen = ("--keep", "best")
     run = finished(rankings_file, tmp_path / "run", *overfitting, *chosen)
     found = EventAccumulator(str(run.tensorboard))
     found.Reload()
@@ -74,6 +78,11 @@ def test_a_part_of_the_training_prompts_can_choose_the_weights(rankings_file, tm
     }
     metrics = run.read_metrics()
     assert metrics["kept_step"] == best["validation_loss"] != best["loss"]
+    stopping = metrics["stopping"]
+    said = f"The weights are those of step {metrics['kept_step']} of {metrics['steps']}, which had"
+    said += f" the lowest loss on {stopping['prompts']} training prompts that are not learned from."
+    assert (run.path / "report.md").read_text().index(said) < 2000
+    assert said in capsys.readouterr().err
     assert metrics["train"]["rankings"] < run.read_manifest()["train_rankings"]
 
 

@@ -113,6 +113,7 @@ def pretrained_learner(optimizer, **settings):
     """Return an optimiser of a pretrained model with a new head, and the model."""
     backbone = backbone_of("gpt2")
     backbone.head = {"score.weight"}
+    settings = {"learning_rate": 0.01} | settings
     config = TrainConfig(backbone="pretrained", lora_rank=0, optimizer=optimizer, **settings)
     return make_optimizer(backbone, RankingLoss(config), config), backbone.model
 
@@ -166,7 +167,12 @@ def test_a_head_can_be_trained_alone(name):
     backbone.model.requires_grad_(False)
     backbone.model.score.requires_grad_(True)
     config = TrainConfig(
-        backbone="pretrained", freeze="all", lora_rank=0, optimizer=name, head_learning_rate=0.1
+        backbone="pretrained",
+        freeze="all",
+        lora_rank=0,
+        optimizer=name,
+        learning_rate=0.01,
+        head_learning_rate=0.1,
     )
     optimizer = make_optimizer(backbone, RankingLoss(config), config)
     before = backbone.model.score.weight.detach().clone()
