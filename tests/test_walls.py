@@ -38,6 +38,7 @@ SHARED = {
     "training.formats.response_list",
     "training.formats.shapes",
     "training.formats.sides",
+    "training.formats.table_process",
     "training.formats.tables",
     "training.formats.values",
     "training.formats.verdicts",
@@ -51,6 +52,7 @@ SHARED = {
     "training.runs.length",
     "training.runs.outcomes",
     "training.sampling.protocol",
+    "training.sentences",
     "training.splits",
 }
 # Code that is saved with a model: it names its neighbours relatively, and loads without Podium.
