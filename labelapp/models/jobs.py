@@ -72,7 +72,8 @@ class SentenceField(models.TextField[str, str]):
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         if isinstance(value, str) and value.startswith(ENCODED):
-            with suppress(ValueError, KeyError, TypeError):  # or whatever else began like that
+            # A reason may quote a file, and begin like a sentence without being one.
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
                 return from_json(json.loads(value))
         return value
 

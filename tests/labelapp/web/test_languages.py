@@ -58,7 +58,6 @@ ENGLISH_PYTHON = {
     "labelapp/formats": "forms of dates",
     "labelapp/exporting/exports.py": "put around what the writer of files says in English",
     "labelapp/exporting/writer.py": "said by a command, and stored with an export",
-    "labelapp/runs/process.py": "stored with what the operating system says",
     "labelapp/registry/service.py": "a header",
     "training": "for whoever starts a command; what pages show of it is marked as a sentence",
     "labelapp/models": "help of fields, which the forms replace, and the flags of InstructGPT",
