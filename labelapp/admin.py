@@ -10,9 +10,11 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
 from labelapp.projects import members
@@ -22,10 +24,74 @@ from labelapp.web.versions import VersionedForm
 
 admin.site.site_header = "Podium"
 admin.site.site_title = "Podium"
-admin.site.index_title = "Administration"
+admin.site.index_title = _("Administration")
+
+# The administration alone names rows and fields so; as part of the models, each name would need a
+# migration.
+MODELS: dict[type[Model], tuple[Any, Any]] = {
+    Project: (_("project"), _("projects")),
+    Member: (_("member"), _("members")),
+    Prompt: (_("prompt"), _("prompts")),
+    Ranking: (_("ranking"), _("rankings")),
+    TrainingRun: (_("training run"), _("training runs")),
+}
+FIELDS = {
+    "all_bad": _("all responses are bad"),
+    "came_back": _("put back into the queue"),
+    "config": _("settings"),
+    "content_hash": _("content hash"),
+    "created_at": _("created at"),
+    "created_by": _("created by"),
+    "done": _("done"),
+    "external_id": _("ID in the file"),
+    "finished_at": _("finished at"),
+    "folder": _("folder"),
+    "grid": _("grid"),
+    "heartbeat_at": _("last heartbeat"),
+    "is_active": _("active"),
+    "is_current": _("is the current version"),
+    "is_gold": _("gold"),
+    "is_pinned": _("pinned"),
+    "loss": _("loss"),
+    "manifest": _("manifest"),
+    "member": _("member"),
+    "messages": _("messages"),
+    "metadata": _("metadata"),
+    "metrics": _("metrics"),
+    "name": _("name"),
+    "note": _("note"),
+    "origin": _("origin"),
+    "priority": _("priority"),
+    "project": _("project"),
+    "prompt": _("prompt"),
+    "rankings_needed": _("rankings needed"),
+    "rankings_per_prompt": _("rankings per prompt"),
+    "rankings_wanted": _("rankings wanted"),
+    "reason": _("reason"),
+    "reserved": _("reserved for its assignees"),
+    "responses_hash": _("hash of the responses"),
+    "role": _("role"),
+    "seconds": _("seconds"),
+    "slug": _("slug"),
+    "stage": _("stage"),
+    "started_at": _("started at"),
+    "state": _("state"),
+    "stop_requested": _("stop requested"),
+    "surplus": _("surplus"),
+    "tags": _("tags"),
+    "taken_out": _("removed from the queue"),
+    "ties_allowed": _("ties allowed"),
+    "total": _("total"),
+    "user": _("account"),
+    "version": _("version"),
+}
+for model, (one, many) in MODELS.items():
+    model._meta.verbose_name, model._meta.verbose_name_plural = one, many
+    for field in model._meta.fields:
+        field.verbose_name = FIELDS.get(field.name, field.verbose_name)
 
 
-CHANGED_MEANWHILE = (
+CHANGED_MEANWHILE = _(
     "Somebody else has saved this since you opened it, so yours is not saved yet. Save again to "
     "replace it."
 )
@@ -38,7 +104,8 @@ class RefuseStale(VersionedForm):
         cleaned = super().clean() or self.cleaned_data
         if self.is_stale:
             differences = [
-                f"{each.label}: saved now “{each.stored}”, yours “{each.posted}”."
+                gettext("%(label)s: saved now “%(stored)s”, yours “%(posted)s”.")
+                % {"label": each.label, "stored": each.stored, "posted": each.posted}
                 for each in self.differences()
             ]
             raise forms.ValidationError([CHANGED_MEANWHILE, *differences])
@@ -78,7 +145,9 @@ class ChangedUserForm(RefuseStale, UserChangeForm):
 def free_username(name: str, user: User | None = None) -> str:
     """Return the name. Raises ValidationError if it looks like that of another account."""
     if is_taken(name, besides=user):
-        raise forms.ValidationError("Another account has this name, or one that looks like it.")
+        raise forms.ValidationError(
+            gettext("Another account has this name, or one that looks like it.")
+        )
     return name
 
 
@@ -186,6 +255,10 @@ class RankingAdmin(ReadOnlyAdmin):
 
 @admin.register(TrainingRun)
 class TrainingRunAdmin(ReadOnlyAdmin):
-    list_display = ["__str__", "project", "state", "created_by", "created_at", "finished_at"]
+    list_display = ["run", "project", "state", "created_by", "created_at", "finished_at"]
     list_filter = ["project", "state"]
     list_select_related = ["project", "created_by"]
+
+    @admin.display(description=_("training run"), ordering="pk")
+    def run(self, run: TrainingRun) -> str:
+        return run.title

@@ -36,6 +36,8 @@ FUNCTIONS: dict[str, Any] = {
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext": ((1, "c"), 2, 3),
     "npgettext_lazy": ((1, "c"), 2, 3),
+    "sentence": None,  # of training/sentences.py
+    "plural_sentence": (1, 2),
 }
 
 # What labellers come across; the other templates and modules are of a lead's pages, which only the
@@ -88,7 +90,7 @@ def sources(domain: str) -> list[Path]:
     """Return the files whose messages are in the catalogue of a domain."""
     if domain == "djangojs":
         return sorted((ROOT / "static" / "js").rglob("*.js"))
-    python = (ROOT / "labelapp").rglob("*.py")
+    python = [path for room in ("labelapp", "training") for path in (ROOT / room).rglob("*.py")]
     own = [path for path in python if not {"migrations", "management"} & set(path.parts)]
     return sorted((ROOT / "templates").rglob("*.html")) + sorted(own)
 

@@ -16,7 +16,7 @@ SHARED = {
     "training.aggregation",
     "training.child_process",
     "training.config",
-    "training.encoder_package",
+    "training.config.encoder_package",
     "training.formats.archive_keys",
     "training.formats.argilla",
     "training.formats.best_first",
@@ -39,10 +39,10 @@ SHARED = {
     "training.formats.response_list",
     "training.formats.shapes",
     "training.formats.sides",
+    "training.formats.table_process",
     "training.formats.tables",
     "training.formats.values",
     "training.formats.verdicts",
-    "training.plural",
     "training.rankings",
     "training.runs.caveats",
     "training.runs.digest",
@@ -52,6 +52,7 @@ SHARED = {
     "training.runs.length",
     "training.runs.outcomes",
     "training.sampling.protocol",
+    "training.sentences",
     "training.splits",
 }
 # Code that is saved with a model: it names its neighbours relatively, and loads without Podium.

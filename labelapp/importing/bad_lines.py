@@ -9,8 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from django.utils.translation import override
+
+from labelapp.rendering.sentences import translated
 from labelapp.rendering.spreadsheet import cell
 from training.formats.ranking_file import BadLine, Line
+from training.sentences import from_json, to_json
 
 PAGE = 100  # lines on a page
 MOST_LINES, MOST_BYTES = 10_000, 10 * 2**20  # that are kept; the others are counted
@@ -66,7 +70,7 @@ class BadLines:
                 break
             if self.count % PAGE == 0:
                 self.offsets.write(OFFSET.pack(self.file.tell()))
-            self.file.write(json.dumps([bad.number, bad.reason]).encode() + b"\n")
+            self.file.write(json.dumps([bad.number, to_json(bad.reason)]).encode() + b"\n")
             self.count += 1
         self.waiting.clear()
 
@@ -90,15 +94,16 @@ def read_page(path: Path, number: int) -> list[BadLine]:
         return []
 
 
-def read_csv(path: Path) -> Iterator[str]:
-    """Yield all bad lines as CSV, row by row."""
+def read_csv(path: Path, language: str) -> Iterator[str]:
+    """Yield all bad lines as CSV, row by row, with their reasons in a language."""
     buffer = io.StringIO()
     table = csv.writer(buffer)
     table.writerow(["line", "reason"])
     with path.open("rb") as file:
         for line in file:
             bad = bad_line(line)
-            table.writerow([bad.number, cell(bad.reason)])
+            with override(language):  # not around the yield, where other pages may be written
+                table.writerow([bad.number, cell(translated(bad.reason))])
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
@@ -107,7 +112,7 @@ def read_csv(path: Path) -> Iterator[str]:
 
 def bad_line(line: bytes) -> BadLine:
     number, reason = json.loads(line)
-    return BadLine(number, reason)
+    return BadLine(number, from_json(reason))
 
 
 def offsets_path(path: Path) -> Path:

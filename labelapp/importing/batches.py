@@ -22,6 +22,7 @@ from labelapp.rendering.fidelity import without_invisible
 from training.formats.archive_keys import PromptState
 from training.formats.ranking_file import BadLine, Line
 from training.rankings import prompt_hash
+from training.sentences import plural_sentence
 
 PROMPT_COLUMNS = (
     "project",
@@ -50,6 +51,15 @@ def batches(lines: Iterable[Line | BadLine]) -> Iterator[list[Line | BadLine]]:
             batch, characters = [], 0
     if batch:
         yield batch
+
+
+def too_few(responses: int, fewest: int) -> str:
+    return plural_sentence(
+        "has %(count)s response, and a prompt to be labelled needs at least %(least)s",
+        "has %(count)s responses, and a prompt to be labelled needs at least %(least)s",
+        responses,
+        least=fewest,
+    )
 
 
 @dataclass
@@ -105,12 +115,7 @@ class Importer:
             if isinstance(line, BadLine):
                 self.refuse(line)
             elif self.is_queued(line) and len(line.responses) < fewest:
-                noun = "response" if len(line.responses) == 1 else "responses"
-                reason = (
-                    f"has {len(line.responses)} {noun}, and a prompt to be labelled needs "
-                    f"at least {fewest}"
-                )
-                self.refuse(BadLine(line.number, reason))
+                self.refuse(BadLine(line.number, too_few(len(line.responses), fewest)))
             else:
                 self.count_unseen(line)
                 hashes = {response.id: hash_text(response.text) for response in line.responses}

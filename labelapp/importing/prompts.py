@@ -7,6 +7,7 @@ from django.db.models import Q
 from labelapp.importing.entries import Entry
 from labelapp.models import Project, Prompt, Response
 from training.formats.archive_keys import PromptState
+from training.sentences import sentence
 
 
 class KnownIds:
@@ -30,12 +31,16 @@ class KnownIds:
         if id_ is None:
             return ""
         if self.hash_of.get(id_, content_hash) != content_hash:
-            return f"has the id {id_!r} of another prompt"
+            return sentence("has the id %(id)s of another prompt", id=repr(id_))
         first = self.id_of.get(content_hash, id_)
         if first == id_ or not entry.line.is_row_id:
             self.hash_of[id_] = content_hash
         if first != id_:
-            return f"has the id {id_!r}, but its prompt has the id {first!r} already"
+            return sentence(
+                "has the id %(id)s, but its prompt has the id %(first)s already",
+                id=repr(id_),
+                first=repr(first),
+            )
         self.id_of[content_hash] = id_
         return ""
 

@@ -12,6 +12,7 @@ from labelapp.db.bulk import insert_rows
 from labelapp.importing.entries import Entry
 from labelapp.models import Origin, Placement, Ranking, Rating, hash_responses
 from training.formats.archive_keys import FileRating, RankingDetails
+from training.sentences import sentence
 
 NO_DETAILS = RankingDetails()
 
@@ -80,14 +81,26 @@ class ImportedRankings:
             if is_same(stored, new, entry.line.details):
                 return ""
             if details.version is None:
-                return f"is a second, different ranking of these responses by {name!r}"
-            return (
-                f"differs from the stored version {details.version} of the ranking of these "
-                f"responses by {name!r}"
+                return sentence(
+                    "is a second, different ranking of these responses by %(name)s", name=repr(name)
+                )
+            return sentence(
+                "differs from the stored version %(version)s of the ranking of these responses "
+                "by %(name)s",
+                version=str(details.version),
+                name=repr(name),
             )
         if current is not None:
-            kind = "adjudicated" if details.origin == Origin.ADJUDICATED else "current"
-            return f"is a second {kind} ranking of these responses, by {name!r}"
+            return (
+                sentence(
+                    "is a second adjudicated ranking of these responses, by %(name)s",
+                    name=repr(name),
+                )
+                if details.origin == Origin.ADJUDICATED
+                else sentence(
+                    "is a second current ranking of these responses, by %(name)s", name=repr(name)
+                )
+            )
         if details.gold and key.content_hash in self.gold:
             new.ranking.is_gold = False  # another was made gold after the file was written
         if details.version is None:

@@ -30,10 +30,11 @@ from labelapp.models import (
     Tag,
 )
 from labelapp.models.projects import HIDDEN
+from training.sentences import sentence
 
 DELETED_AT_ONCE = 2000  # prompts
-RUNNING = "Another import into this project is running. Try again when it has ended"
-CHANGED = "The project was changed while the file was imported. Import the file again"
+RUNNING = sentence("Another import into this project is running. Try again when it has ended")
+CHANGED = sentence("The project was changed while the file was imported. Import the file again")
 
 # A copy has the key of its original.
 KEYS = {"prompt": "content_hash", "member": "name", "tag": "name"}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from training.plural import counted
+from training.sentences import counted
 
 
 class ImportRefusedError(Exception):

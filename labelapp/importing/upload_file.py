@@ -24,6 +24,7 @@ from training.formats.ranking_file import (
 )
 from training.formats.reading import sentences
 from training.rankings import Message
+from training.sentences import sentence
 
 PREVIEW_LINES = 10
 PREVIEW_BYTES = 2**20  # read at most for the preview ...
@@ -123,17 +124,14 @@ def opened(upload: Upload, limits: Limits | None = None) -> Iterator[RankingFile
     except (AmbiguousError, BeginningOnlyError):
         raise
     except RankingFileError as error:
-        raise RankingFileError(page_message(str(error), path)) from error
+        raise RankingFileError(page_message(error.problem)) from error
 
 
-def page_message(problem: str, path: Path) -> str:
-    """Return an error of the reader for a page, without the path and command-line options."""
-    for name in (f"{path} ", str(path)):
-        problem = problem.replace(name, "")
-    problem = re.sub(r"\s*[^.;:]*--[a-z][^.]*\.?", "", problem).strip(" :")
+def page_message(problem: str) -> str:
+    """Return an error of the reader as a whole sentence for a page."""
     if PREDICATE.match(problem):
-        problem = f"The file {problem}"
-    return f"{problem[:1].upper()}{problem[1:]}".rstrip(".") + "."
+        return sentence("The file %(problem)s.", problem=problem)
+    return sentence("%(Problem)s.", Problem=problem)
 
 
 def preview(upload: Upload) -> Preview:
@@ -152,17 +150,22 @@ def preview(upload: Upload) -> Preview:
                 if len(lines) > PREVIEW_LINES:
                     break
     except AmbiguousError as error:
-        question = page_message(error.question, file_path(upload))
-        return replace(found, problem=f"{question} Choose what is meant.", question=error)
+        problem = sentence(
+            "%(question)s Choose what is meant.", question=page_message(error.problem)
+        )
+        return replace(found, problem=problem, question=error)
     except BeginningOnlyError as error:
         if not lines:
-            return replace(found, problem=page_message(str(error), file_path(upload)))
+            return replace(found, problem=page_message(error.problem))
         lines.append(BadLine(0, ""))  # there are more
     except RankingFileError as error:
         if isinstance(error.__cause__, UnknownColumnsError):
-            problem = f"{error} Choose the format, or say which column holds what."
+            problem = sentence(
+                "%(problem)s Choose the format, or say which column holds what.",
+                problem=error.problem,
+            )
             return replace(found, problem=problem, columns=error.__cause__.columns)
-        return replace(found, problem=str(error))
+        return replace(found, problem=error.problem)
     if file is None:
         return found
     reading = file.reading.as_dict()
@@ -170,11 +173,20 @@ def preview(upload: Upload) -> Preview:
         found, reading=list(sentences(reading)), has_scores="score" in reading["fields"]
     )
     if not lines:
-        nothing = "; ".join(text for heading, text in found.reading if heading == "gave nothing")
-        return replace(found, problem=f"The file gave nothing: {nothing}." if nothing
-                       else "The file has no lines.")  # fmt: skip
+        return replace(found, problem=no_lines(found.reading))
     shown = [preview_line(line) for line in lines[:PREVIEW_LINES]]
     return replace(found, lines=shown, is_whole=len(lines) <= PREVIEW_LINES)
+
+
+def no_lines(reading: Sequence[tuple[str, str]]) -> str:
+    """Return the problem of a file that gave no line, with the reasons of its records."""
+    reasons = [text for heading, text in reading if heading == "gave nothing"]
+    if not reasons:
+        return sentence("The file has no lines.")
+    listed = reasons[0]
+    for reason in reasons[1:]:
+        listed = sentence("%(first)s; %(second)s", first=listed, second=reason)
+    return sentence("The file gave nothing: %(reasons)s.", reasons=listed)
 
 
 def preview_line(line: Line | BadLine) -> PreviewLine:

@@ -21,6 +21,7 @@ from django.utils.translation import gettext, gettext_noop
 from labelapp.db.retry import with_retries
 from labelapp.importing import upload_handler
 from labelapp.importing.bad_lines import BadLines
+from labelapp.importing.how_read import translated_reading
 from labelapp.importing.importer import UNKNOWN_LABELLER, import_lines
 from labelapp.importing.staging import delete_abandoned
 from labelapp.importing.summary import ImportRefusedError, Summary
@@ -39,6 +40,7 @@ from labelapp.models import Project, State, Upload, User
 from training.formats.lines import AmbiguousError, MissingColumnError
 from training.formats.ranking_file import BadLine, Limits, Line, RankingFile, RankingFileError
 from training.formats.reading import Reading, sentences
+from training.sentences import sentence
 
 KEPT_FOR = timedelta(days=14)  # files of unfinished uploads
 BAD_LINES = "bad_lines.jsonl"
@@ -192,10 +194,14 @@ def import_file(upload: Upload, advance: Advance) -> None:
                     finishing=finishing,
                 )
         except AmbiguousError as error:
-            message = page_message(error.question, file_path(upload))
-            raise FailedError(f"{message} Change the format to say what it means.") from error
+            raise FailedError(
+                sentence(
+                    "%(problem)s Change the format to say what it means.",
+                    problem=page_message(error.problem),
+                )
+            ) from error
         except RankingFileError as error:
-            raise FailedError(page_message(str(error), file_path(upload))) from error
+            raise FailedError(error.problem) from error
         except ImportRefusedError as error:
             bad_lines.flush()
             jobs.finish(upload, State.REFUSED, outcome=outcome(error.summary, reading, bad_lines))
@@ -210,7 +216,7 @@ def outcome(summary: Summary, reading: Reading | None, bad_lines: BadLines) -> d
 def how_read(upload: Upload) -> list[tuple[str, str]]:
     """Return how an imported file was read, as pairs of a heading and a text."""
     reading = upload.outcome.get("reading")
-    return list(sentences(reading)) if reading else []
+    return translated_reading(sentences(reading)) if reading else []
 
 
 def follow(file: RankingFile, upload: Upload, advance: Advance) -> Iterator[Line | BadLine]:

@@ -8,11 +8,13 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labelapp.importing import bad_lines, tasks, upload_file, upload_handler, uploads
 from labelapp.importing.forms import OptionsForm, ReadingForm, UploadForm
+from labelapp.importing.how_read import translated_reading
 from labelapp.jobs import files
 from labelapp.models import Member, Role, State, Upload
 from labelapp.web.access import member_view, signed_in
@@ -78,7 +80,11 @@ def upload_context(request: PageRequest, upload: Upload) -> dict[str, Any]:
     }
     if upload.state == State.DRAFT:
         preview = upload_file.preview(upload)
-        context |= {"form": ReadingForm(upload=upload, preview=preview), "preview": preview}
+        context |= {
+            "form": ReadingForm(upload=upload, preview=preview),
+            "preview": preview,
+            "how_read": translated_reading(preview.reading),
+        }
     elif uploads.count(upload, "bad_lines"):
         # Only the lines of one page are read, so the paginator gets a range of the same length.
         listed = uploads.count(upload, "bad_lines_listed") or uploads.count(upload, "bad_lines")
@@ -178,7 +184,7 @@ def bad_lines_csv(request: PageRequest, member: Member, pk: int) -> HttpResponse
     if not path.is_file():
         raise Http404
     return StreamingHttpResponse(
-        bad_lines.read_csv(path),
+        bad_lines.read_csv(path, get_language() or settings.LANGUAGE_CODE),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="bad-lines-{pk}.csv"'},
     )

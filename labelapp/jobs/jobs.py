@@ -20,6 +20,7 @@ from labelapp.db.retry import with_retries
 from labelapp.db.writer import without_waiting
 from labelapp.models import Job, State
 from labelapp.notifications.telling import tell_of_job
+from training.sentences import quoted, sentence
 
 HEARTBEAT = timedelta(seconds=5)  # between two heartbeats without new values
 
@@ -286,15 +287,26 @@ def execute_locked(job: Job, work: Callable[[], Mapping[str, Any] | None]) -> No
     except FailedError as error:
         finish(job, State.FAILED, str(error))
     except OSError as error:
-        finish(job, State.FAILED, f"The server cannot access its disk: {error.strerror or error}.")
+        finish(job, State.FAILED, disk_problem(error))
     except (KeyboardInterrupt, SystemExit):
         finish(job, State.FAILED, gettext_noop("The task worker was stopped."))
         raise
     except Exception as error:  # no bug may leave a job that looks alive
-        finish(job, State.FAILED, f"Podium failed: {str(error) or type(error).__name__}")
+        finish(
+            job,
+            State.FAILED,
+            sentence(
+                "Podium failed: %(problem)s", problem=quoted(str(error) or type(error).__name__)
+            ),
+        )
         raise
     else:
         finish(job, State.DONE, **(values or {}))
+
+
+def disk_problem(error: OSError) -> str:
+    said = quoted(error.strerror or error)
+    return sentence("The server cannot access its disk: %(problem)s.", problem=said)
 
 
 def finish(job: Job, state: State, reason: str = "", **values: object) -> bool:

@@ -14,6 +14,7 @@ from labelapp.jobs import jobs
 from labelapp.jobs.environment import environment
 from labelapp.jobs.jobs import FailedError, StoppedError
 from labelapp.models import Job
+from training.sentences import sentence
 
 STOP_SECONDS = 10  # between asking a process to stop and killing it
 
@@ -74,4 +75,6 @@ def terminate(process: "subprocess.Popen[str]") -> None:
 
 def describe_end(returncode: int) -> str:
     """Return the signal or the exit status with which a process ended, in words."""
-    return f"signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
+    if returncode < 0:
+        return sentence("signal %(number)s", number=str(-returncode))
+    return sentence("exit status %(number)s", number=str(returncode))

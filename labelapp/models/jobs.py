@@ -1,6 +1,8 @@
 """Background jobs: the state, progress and end that every kind of job has."""
 
+import json
 import math
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Self, TypeGuard, TypeVar
 
@@ -11,6 +13,7 @@ from django.db.models.fields.json import KeyTransform
 from django.utils.translation import gettext_lazy as _
 
 from labelapp.models.projects import Project
+from training.sentences import Sentence, from_json, to_json
 
 
 class State(models.TextChoices):
@@ -25,6 +28,7 @@ class State(models.TextChoices):
 
 ACTIVE = (State.QUEUED, State.RUNNING)
 UNFINISHED = (State.DRAFT, *ACTIVE)
+ENCODED = '{"template": '  # how the JSON of a sentence begins
 
 AnyJob = TypeVar("AnyJob", bound="Job")
 
@@ -55,6 +59,29 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+class SentenceField(models.TextField[str, str]):
+    """A sentence that pages translate, stored as JSON with its template and values.
+
+    Other texts, and those of earlier versions, are stored as they are.
+    """
+
+    def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, Sentence):
+            return json.dumps(to_json(value))
+        return super().get_prep_value(value)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        if isinstance(value, str) and value.startswith(ENCODED):
+            # A reason may quote a file, and begin like a sentence without being one.
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
+                return from_json(json.loads(value))
+        return value
+
+    def deconstruct(self) -> Any:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.TextField", args, kwargs
+
+
 class JobQuerySet(models.QuerySet[AnyJob]):
     def active(self) -> Self:
         return self.filter(state__in=ACTIVE)
@@ -75,7 +102,7 @@ class Job(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     state = models.CharField(max_length=7, choices=State.choices, default=State.QUEUED)
-    reason = models.TextField(blank=True)  # why it failed or was stopped
+    reason = SentenceField(blank=True)  # why it failed or was stopped
     done = models.BigIntegerField(default=0)  # of `total` bytes, prompts, steps or responses
     total = models.BigIntegerField(default=0)  # 0: not known
     stop_requested = models.BooleanField(default=False)

@@ -19,6 +19,7 @@ from labelapp.jobs.jobs import FailedError
 from labelapp.jobs.process import STOP_SECONDS
 from labelapp.models import TrainingRun
 from training.runs.folder import LOG, Progress, RunFolder
+from training.sentences import sentence
 
 
 def run_folder(run: TrainingRun) -> RunFolder:
@@ -120,7 +121,7 @@ def failure(returncode: int, progress: Progress | None, log: Path, logged: int) 
     if lines and lines[-1].startswith("error: "):
         return lines[-1].removeprefix("error: ")
     how = process.describe_end(returncode)
-    return f"The training process ended with {how}. See its log for details."
+    return sentence("The training process ended with %(how)s. See its log for details.", how=how)
 
 
 def tail(path: Path, size: int) -> str:

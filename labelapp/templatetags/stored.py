@@ -4,7 +4,9 @@ from django import template
 from django.conf import settings
 from django.utils.html import format_html
 from django.utils.text import Truncator
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language
+
+from labelapp.rendering.sentences import translated
 
 register = template.Library()
 
@@ -15,8 +17,8 @@ def stored(sentence: str, most: int | None = None) -> str:
 
     With `most`, it is cut to so many characters, after it is translated: `reason|stored:80`.
     """
-    translated = gettext(sentence) if sentence else ""
-    shown = Truncator(translated).chars(most) if most else translated
-    if translated != sentence or not sentence or get_language() == settings.LANGUAGE_CODE:
+    said = translated(sentence)
+    shown = Truncator(said).chars(most) if most else said
+    if said != sentence or not sentence or get_language() == settings.LANGUAGE_CODE:
         return shown
     return format_html('<span lang="en">{}</span>', shown)

@@ -22,14 +22,6 @@ class PageRequest(HttpRequest):
     translated: bool
 
 
-# The modules whose pages are only in English. tests/labelapp/web/test_languages.py checks that the
-# others say nothing that is not translated.
-IN_ENGLISH = (
-    "django.contrib.admin",  # the tables, with the names of their fields
-    "labelapp.admin",
-)
-
-
 def translated(view: View) -> View:
     """Mark a view whose page is available in every language.
 
@@ -53,7 +45,7 @@ def is_translated(view: View, language: str) -> bool:
     """Return whether the page of a view is available in a language."""
     if getattr(view, "translated", False):
         return True
-    return language in settings.COMPLETE_LANGUAGES and not view.__module__.startswith(IN_ENGLISH)
+    return language in settings.COMPLETE_LANGUAGES
 
 
 class LanguageMiddleware(LocaleMiddleware):

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class VersionedForm(forms.BaseForm):
 def shown(field: forms.Field, value: Any) -> str:
     """Return the value of a field as its page shows it."""
     if isinstance(field, forms.BooleanField):
-        return "yes" if field.to_python(value) else "no"
+        return gettext("yes") if field.to_python(value) else gettext("no")
     if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
         choices: Any = field.choices
         names = {str(key): str(label) for key, label in choices}

@@ -10,8 +10,8 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from training.backbones.hub import is_local
 from training.backbones.loading import load_pretrained, loading_errors, max_tokens
 from training.config import TrainConfig
+from training.config.encoder_package import packaged_encoder
 from training.data.encoder import TemplateRefusedError, TextEncoder
-from training.encoder_package import packaged_encoder
 from training.errors import UserError
 
 MOST_TOKENS = 256

@@ -35,9 +35,9 @@ from training.backbones.transformer import (
     PodiumTransformerForSequenceClassification,
 )
 from training.config import ModelSettings, TrainConfig
+from training.config.encoder_package import packaged_encoder
 from training.data import tokenizer as byte_pairs
 from training.data.examples import Example
-from training.encoder_package import packaged_encoder
 
 MODEL_CLASSES: dict[str, type[PodiumRewardModel]] = {
     model.config_class.model_type: model

@@ -1,6 +1,6 @@
 """The settings of a training run. The web imports this package.
 
-It may import what is below it: rankings, errors, child_process and plural.
+It may import what is below it: rankings, errors, child_process and sentences.
 """
 
 from training.config.by_data import VALIDATION_PARTS, with_steps, with_stopping

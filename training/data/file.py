@@ -82,7 +82,7 @@ class FileSource:
 def reason(error: RankingFileError) -> str:
     """Return why a file cannot be read, without the options that only an import has."""
     if isinstance(error, AmbiguousError):
-        return f"{error.question}. Import it into a project, where you can say what it means"
+        return f"{error.problem}. Import it into a project, where you can say what it means"
     return str(error)
 
 

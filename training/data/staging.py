@@ -21,8 +21,8 @@ from training.aggregation import choose
 from training.config import EvaluationSettings
 from training.data.source import Prompt, Response, Source, Tick, ignore
 from training.errors import UserError
-from training.plural import counted
 from training.rankings import Aggregation, Identifier, Kind, Ranking
+from training.sentences import counted
 from training.splits import held_out_hashes, held_out_part, split_position
 
 TOKENIZER_CHARACTERS = 100_000_000

@@ -39,9 +39,9 @@ from training.data.examples import Tokens
 from training.data.staging import StagedPrompt, Staging
 from training.data.stores import STORE, clean, new_store
 from training.errors import UserError
-from training.plural import counted
 from training.rankings import Kind, comparisons
 from training.runs.digest import file_sha256
+from training.sentences import counted
 
 FORMAT = 3
 """Version of the files. Raise it with their schema or with a change of how tokens are made."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from training.evaluation.formatting import percent, percent_between, points
-from training.plural import counted
 from training.runs.caveats import Caveat
+from training.sentences import counted
 
 BASELINES = {
     "longer_wins": "always preferring the longer response",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from training.config import stored_aggregation
-from training.encoder_package import BETTER_ENCODER, BETTER_ENCODER_SIZE, PACKAGED_SIZE
+from training.config.encoder_package import BETTER_ENCODER, BETTER_ENCODER_SIZE, PACKAGED_SIZE
 from training.evaluation.caveats import sentences
 from training.evaluation.error_analysis import escape
 from training.evaluation.formatting import (
@@ -20,8 +20,8 @@ from training.evaluation.formatting import (
 )
 from training.evaluation.metrics import WIDEST_GAP
 from training.evaluation.stopping import kept
-from training.plural import counted
 from training.runs.caveats import caveats
+from training.sentences import counted
 
 NAMES = {
     "longer_wins": "the longer one wins",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.config import TrainConfig
-from training.plural import counted
+from training.sentences import counted
 
 
 def plan(config: TrainConfig, prompts: int) -> str:

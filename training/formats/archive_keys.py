@@ -27,7 +27,7 @@ from training.formats.checked_values import (
     whole,
     written,
 )
-from training.plural import counted
+from training.sentences import plural_sentence, sentence
 
 MAX_ID = 500
 MAX_NAME = 150
@@ -147,11 +147,11 @@ def check_details(data: Mapping[str, Any], ids: Collection[str]) -> RankingDetai
         ratings=check_ratings(data.get("ratings"), ids),
     )
     if not details.current and version is None:
-        raise ValueError("is not current and has no version")
+        raise ValueError(sentence("is not current and has no version"))
     if origin == "repeated" and details.current:
-        raise ValueError("is a repeated ranking that is marked as current")
+        raise ValueError(sentence("is a repeated ranking that is marked as current"))
     if details.control and (details.control == "repeat") != (origin == "repeated"):
-        raise ValueError("has the origin repeated or the control repeat, but not both")
+        raise ValueError(sentence("has the origin repeated or the control repeat, but not both"))
     return details
 
 
@@ -180,11 +180,17 @@ def check_state(data: Mapping[str, Any], ids: Collection[str]) -> PromptState | 
     lent = [(task.labeller, task.control == "repeat") for task in state.tasks]
     if len(set(lent)) < len(lent):
         twice = next(labeller for labeller, again in lent if lent.count((labeller, again)) > 1)
-        raise ValueError(f"has two tasks of {twice!r}")
+        raise ValueError(sentence("has two tasks of %(twice)s", twice=repr(twice)))
     if state.slots > (state.wanted or 0):
         raise ValueError(
-            f"wants {counted(state.wanted or 0, 'ranking')} and has "
-            f"{counted(state.slots, 'task')} with one; raise wanted, or mark the others as surplus"
+            sentence(
+                "wants %(wanted)s and has %(tasks)s with one; "
+                "raise wanted, or mark the others as surplus",
+                wanted=plural_sentence(
+                    "%(count)s ranking", "%(count)s rankings", state.wanted or 0
+                ),
+                tasks=plural_sentence("%(count)s task", "%(count)s tasks", state.slots),
+            )
         )
     return state
 
@@ -195,12 +201,16 @@ def check_labels(data: Mapping[str, Any]) -> PromptState | None:
     return PromptState(tags=tags, metadata=metadata) if tags or metadata else None
 
 
+TASKS_LABELLER, COMMENTS_AUTHOR = sentence("task's labeller"), sentence("comment's author")
+A_FLAG = sentence("a flag")
+
+
 def check_task(task: Mapping[str, Any], ids: Collection[str]) -> FileTask:
-    labeller = optional_name(task.get("labeller"), "task's labeller", MAX_NAME)
+    labeller = optional_name(task.get("labeller"), TASKS_LABELLER, MAX_NAME)
     shown = check_shown(task.get("shown"), ids, all_of_them=False)
     created_at = moment(task, "created_at")
     if labeller is None or not shown or created_at is None:
-        raise ValueError("has a task without its labeller, what was shown, or created_at")
+        raise ValueError(sentence("has a task without its labeller, what was shown, or created_at"))
     found = FileTask(
         labeller=labeller,
         shown=shown,
@@ -215,15 +225,20 @@ def check_task(task: Mapping[str, Any], ids: Collection[str]) -> FileTask:
         note=written(task, "note"),
     )
     if found.skipped_at is not None and (found.submitted_at is not None or not found.reason):
-        raise ValueError(f"has a task of {labeller!r} that is skipped and ranked, or has no reason")
+        raise ValueError(
+            sentence(
+                "has a task of %(labeller)s that is skipped and ranked, or has no reason",
+                labeller=repr(labeller),
+            )
+        )
     return found
 
 
 def check_comment(comment: Mapping[str, Any]) -> FileComment:
-    by = optional_name(comment.get("by"), "comment's author", MAX_NAME)
+    by = optional_name(comment.get("by"), COMMENTS_AUTHOR, MAX_NAME)
     at, text = moment(comment, "at"), written(comment, "text")
     if by is None or at is None or not text:
-        raise ValueError("has a comment without by, at or text")
+        raise ValueError(sentence("has a comment without by, at or text"))
     return FileComment(by, at, text)
 
 
@@ -232,15 +247,24 @@ def check_shown(value: Any, ids: Collection[str], *, all_of_them: bool) -> tuple
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise ValueError("has a shown that is not a list of ids")
+        raise ValueError(sentence("has a shown that is not a list of ids"))
     shown = [id_text(id_) for id_ in value]
     known = all(isinstance(id_, str) and id_ in ids for id_ in shown)
     if not known or len(set(shown)) < len(shown) or (all_of_them and len(shown) < len(ids)):
-        whose = "each of its responses once" if all_of_them else "some of its responses once"
-        raise ValueError(f"has a shown that does not name {whose}")
+        raise ValueError(
+            sentence("has a shown that does not name each of its responses once")
+            if all_of_them
+            else sentence("has a shown that does not name some of its responses once")
+        )
     if not MIN_RANKED <= len(shown) <= MAX_RANKED:
         raise ValueError(
-            f"has {counted(len(shown), 'response')} shown; {MIN_RANKED} to {MAX_RANKED} can be"
+            plural_sentence(
+                "has %(count)s response shown; %(least)s to %(most)s can be",
+                "has %(count)s responses shown; %(least)s to %(most)s can be",
+                len(shown),
+                least=MIN_RANKED,
+                most=MAX_RANKED,
+            )
         )
     return tuple(shown)
 
@@ -249,18 +273,24 @@ def check_ratings(value: Any, ids: Collection[str]) -> dict[str, FileRating]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ValueError("has ratings that are not an object with an entry for an id")
+        raise ValueError(sentence("has ratings that are not an object with an entry for an id"))
     ratings = {}
     for id_, rating in value.items():
         if id_ not in ids:
-            raise ValueError(f"has a rating for {id_!r}, which is not among its responses")
+            raise ValueError(
+                sentence("has a rating for %(id)s, which is not among its responses", id=repr(id_))
+            )
         if not isinstance(rating, dict):
-            raise ValueError(f"has a rating for {id_!r} that is not an object")
+            raise ValueError(
+                sentence("has a rating for %(id)s that is not an object", id=repr(id_))
+            )
         flags = rating.get("flags") or []
         if not isinstance(flags, list) or not all(isinstance(flag, str) for flag in flags):
-            raise ValueError(f"has flags for {id_!r} that are not a list of texts")
+            raise ValueError(
+                sentence("has flags for %(id)s that are not a list of texts", id=repr(id_))
+            )
         ratings[id_] = FileRating(
-            whole(rating, "score", 1, MAX_SCORE), tuple(storable(flag, "a flag") for flag in flags)
+            whole(rating, "score", 1, MAX_SCORE), tuple(storable(flag, A_FLAG) for flag in flags)
         )
     return ratings
 

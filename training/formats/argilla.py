@@ -14,6 +14,7 @@ from training.formats.response_list import list_in, read_item
 from training.formats.sides import sides_in
 from training.formats.values import groups_of, rank_of, text
 from training.formats.verdicts import ranked, words_of
+from training.sentences import sentence
 
 ANSWERED = ("submitted", None)
 
@@ -40,7 +41,9 @@ def read_record(record: Record) -> Iterator[dict[str, Any]]:
                                if isinstance(item, Mapping) else None, place, fields)
                      for place, item in enumerate(items)]  # fmt: skip
     else:
-        raise ValueError(f"has no responses that are known; its fields are {fields.keys()}")
+        raise ValueError(
+            sentence("has no responses that are known; its fields are %(keys)s", keys=fields.keys())
+        )
     prompt = prompt_of(fields)
     fields.leave()
     ids = [response["id"] for response in responses]
@@ -61,7 +64,7 @@ def read_record(record: Record) -> Iterator[dict[str, Any]]:
     if not found and len(ids) >= 4 and not answers:
         yield {"prompt": prompt, "id": record.data.get("id"), "responses": responses}
     elif not found:
-        record.reading.nothing["nobody ranked it"] += 1
+        record.reading.nothing[sentence("nobody ranked it")] += 1
 
 
 def answers_of(record: Record) -> list[tuple[Any, list[Any]]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from training.sentences import Sentence, sentence
 
 MAX_SECONDS = 1e9
 
@@ -18,7 +20,7 @@ def texts_of(value: Any) -> list[str]:
 
 def is_storable(text: str) -> bool:
     try:
-        storable(text, "a text")
+        storable(text, "")
     except ValueError:
         return False
     return True
@@ -27,7 +29,7 @@ def is_storable(text: str) -> bool:
 def truth(data: Mapping[str, Any], key: str, *, default: bool = False) -> bool:
     value = data.get(key)
     if value is not None and not isinstance(value, bool):
-        raise ValueError(f"has a {key} that is neither true nor false")
+        raise ValueError(sentence("has a %(key)s that is neither true nor false", key=key))
     return default if value is None else value
 
 
@@ -36,7 +38,14 @@ def whole(data: Mapping[str, Any], key: str, least: int, most: int) -> int | Non
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"has a {key} that is not a whole number from {least} to {most}")
+        raise ValueError(
+            sentence(
+                "has a %(key)s that is not a whole number from %(least)s to %(most)s",
+                key=key,
+                least=str(least),
+                most=str(most),
+            )
+        )
     return value
 
 
@@ -51,7 +60,11 @@ def duration(data: Mapping[str, Any], key: str) -> float | None:
             seconds = math.inf
         if 0 <= seconds <= MAX_SECONDS:
             return seconds
-    raise ValueError(f"has {key} that are not a number from 0 to {MAX_SECONDS:,.0f}")
+    raise ValueError(
+        sentence(
+            "has %(key)s that are not a number from 0 to %(most)s", key=key, most=int(MAX_SECONDS)
+        )
+    )
 
 
 def moment(data: Mapping[str, Any], key: str) -> datetime | None:
@@ -65,14 +78,18 @@ def moment(data: Mapping[str, Any], key: str) -> datetime | None:
             return when.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ValueError(f"has a {key} that is not a moment with its time zone, as 2026-03-01T12:00Z")
+    raise ValueError(
+        sentence(
+            "has a %(key)s that is not a moment with its time zone, as 2026-03-01T12:00Z", key=key
+        )
+    )
 
 
 def written(data: Mapping[str, Any], key: str) -> str:
     value = data.get(key)
     if value is not None and not isinstance(value, str):
-        raise ValueError(f"has a {key} that is not a text")
-    return storable(value or "", f"the {key}")
+        raise ValueError(sentence("has a %(key)s that is not a text", key=key))
+    return storable(value or "", lambda: under(key))
 
 
 def one_of(data: Mapping[str, Any], key: str, values: Collection[str]) -> str:
@@ -80,8 +97,13 @@ def one_of(data: Mapping[str, Any], key: str, values: Collection[str]) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or value not in values:
-        article = "an" if key[0] in "aeiou" else "a"
-        raise ValueError(f"has {article} {key} that is none of {', '.join(values)}")
+        raise ValueError(
+            sentence("has an %(key)s that is none of %(values)s", key=key, values=", ".join(values))
+            if key[0] in "aeiou"
+            else sentence(
+                "has a %(key)s that is none of %(values)s", key=key, values=", ".join(values)
+            )
+        )
     return value
 
 
@@ -90,7 +112,7 @@ def objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise ValueError(f"has {key} that are not a list of objects")
+        raise ValueError(sentence("has %(key)s that are not a list of objects", key=key))
     return value
 
 
@@ -103,18 +125,36 @@ def optional_name(value: Any, key: str, longest: int | None = None) -> str | Non
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError(f"has a {key} that is not a text")
+        raise ValueError(sentence("has a %(key)s that is not a text", key=key))
     if longest is not None and len(value) > longest:
-        raise ValueError(f"has a {key} of more than {longest} characters")
-    return storable(value, f"the {key}")
+        raise ValueError(
+            sentence("has a %(key)s of more than %(longest)s characters", key=key, longest=longest)
+        )
+    return storable(value, lambda: under(key))
 
 
-def storable(text: str, what: str) -> str:
-    """Return the text if a database can store it: without NUL and lone surrogates."""
+def under(key: str) -> Sentence:
+    return sentence("the %(key)s", key=key)
+
+
+def storable(text: str, what: str | Callable[[], str]) -> str:
+    """Return the text if a database can store it: without NUL and lone surrogates.
+
+    `what` says which text it is, or returns that where it is needed.
+    """
     if "\0" in text:
-        raise ValueError(f"has a NUL character in {what}")
+        raise ValueError(
+            sentence(
+                "has a NUL character in %(what)s", what=what if isinstance(what, str) else what()
+            )
+        )
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"has a character in {what} that is not Unicode text") from error
+        raise ValueError(
+            sentence(
+                "has a character in %(what)s that is not Unicode text",
+                what=what if isinstance(what, str) else what(),
+            )
+        ) from error
     return text

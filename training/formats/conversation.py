@@ -12,6 +12,7 @@ from typing import Any
 
 from training.formats.record import NAMES, Record, normal
 from training.formats.values import blank, unfolded
+from training.sentences import sentence
 
 ROLES = {
     "human": "user", "user": "user", "prompter": "user", "customer": "user", "question": "user",
@@ -27,6 +28,7 @@ SPEAKERS = {"Human": "user", "H": "user", "User": "user", "Assistant": "assistan
             "A": "assistant"}  # fmt: skip
 
 Messages = list[dict[str, str]]
+RESPONSE = sentence("response")
 
 
 def is_transcript(text: str) -> bool:
@@ -58,7 +60,7 @@ def messages_of(value: Any, record: Record) -> Messages:
     value = messages_in(value)
     if isinstance(value, str):
         if is_transcript(value):
-            record.reading.notes["transcripts were split into messages"] += 1
+            record.reading.notes[sentence("transcripts were split into messages")] += 1
             return transcript(value)
         return [{"role": "user", "content": value}]
     if isinstance(value, Mapping):
@@ -70,7 +72,7 @@ def messages_of(value: Any, record: Record) -> Messages:
             return [{"role": "user", "content": value[0]}]
         if all(isinstance(item, list | tuple) and len(item) == 2 for item in value):
             return turns(value)
-    raise ValueError("has a prompt that is neither a text nor a list of messages")
+    raise ValueError(sentence("has a prompt that is neither a text nor a list of messages"))
 
 
 def messages_in(value: Any) -> Any:
@@ -95,7 +97,7 @@ def mapping_messages(value: Mapping[str, Any], record: Record) -> Messages:
     names = ("messages", "conversation", "full_text", *NAMES["prompt"], "text", "content")
     found = inner.take("prompt", names)
     if found is None:
-        raise ValueError("has a prompt that is an object without messages or text")
+        raise ValueError(sentence("has a prompt that is an object without messages or text"))
     messages = messages_of(found, record)
     system = inner.take("system")
     if isinstance(system, str) and system.strip():
@@ -108,7 +110,7 @@ def turns(pairs: Sequence[Sequence[Any]]) -> Messages:
     messages: Messages = []
     for question, answer in pairs:
         if not isinstance(question, str) or not isinstance(answer, str):
-            raise ValueError("has a history that is not pairs of texts")
+            raise ValueError(sentence("has a history that is not pairs of texts"))
         messages += [
             {"role": "user", "content": question},
             {"role": "assistant", "content": answer},
@@ -122,19 +124,19 @@ def message_of(data: Mapping[str, Any], record: Record) -> dict[str, str]:
     if isinstance(said, Mapping):
         said = said.get("role")
     if not isinstance(said, str):
-        raise ValueError("has a prompt message without role and content")
+        raise ValueError(sentence("has a prompt message without role and content"))
     role = ROLES.get(normal(said), said)
     calls = data.get("tool_calls") or data.get("function_call") or []
     content = next((data[key] for key in CONTENT_KEYS if data.get(key) is not None), None)
     text = "" if content is None and calls else content_text(content, record)
     if text is None:
-        raise ValueError("has a prompt message without role and content")
+        raise ValueError(sentence("has a prompt message without role and content"))
     if calls:
-        record.reading.notes["tool calls, written as <tool_call> with their JSON"] += 1
+        record.reading.notes[sentence("tool calls, written as <tool_call> with their JSON")] += 1
         written = map(call_text, calls if isinstance(calls, list) else [calls])
         text = "\n".join(filter(None, [text, *written]))
     if data.get("name") and role == "tool":
-        record.reading.notes["names of tools in their answers, left out"] += 1
+        record.reading.notes[sentence("names of tools in their answers, left out")] += 1
     return {"role": role, "content": text}
 
 
@@ -152,7 +154,8 @@ def content_text(content: Any, record: Record) -> str | None:
             kind = str(part.get("type", "part"))
             if not isinstance(text, str):
                 text = f"[{kind}]"
-                record.reading.notes[f"parts that are not text, shown as {text}"] += 1
+                note = sentence("parts that are not text, shown as %(shown)s", shown=text)
+                record.reading.notes[note] += 1
         if text is None:
             return None
         parts.append(text)
@@ -188,10 +191,10 @@ def prompt_of(record: Record, *, required: bool = True) -> Messages:
         if isinstance(history, list) and history:
             messages = messages_of(history, record) + messages
     if not messages and required:
-        raise ValueError(f"has no prompt; its other keys are {record.keys()}")
+        raise ValueError(sentence("has no prompt; its other keys are %(keys)s", keys=record.keys()))
     if system is not None:
         if not isinstance(system, str):
-            raise ValueError("has a system message that is not a text")
+            raise ValueError(sentence("has a system message that is not a text"))
         messages = with_system(messages, system)
     return messages
 
@@ -206,7 +209,7 @@ def with_input(instruction: str, record: Record) -> str:
         if more == instruction:
             continue
         parts = (instruction, more) if field == "input" else (more, instruction)
-        record.reading.notes[f"prompts joined with their {field}"] += 1
+        record.reading.notes[sentence("prompts joined with their %(field)s", field=field)] += 1
         return "\n\n".join(parts)
     return instruction
 
@@ -231,15 +234,21 @@ def response_text(value: Any, record: Record, name: str) -> str:
         return content_text(value, record) or ""
     if isinstance(value, list):
         raise ValueError(
-            f"has a {name} of {len(value)} messages beyond what both share; a response is one"
+            sentence(
+                "has a %(name)s of %(count)s messages beyond what both share; a response is one",
+                name=name,
+                count=str(len(value)),
+            )
         )
     if not isinstance(value, Mapping):
-        raise ValueError(f"has a {name} that is neither a text nor a message")
+        raise ValueError(sentence("has a %(name)s that is neither a text nor a message", name=name))
     if not set(value) & set(ROLE_KEYS):
         value = {"role": "assistant", **value}
     message = message_of(value, record)
     if message["role"] != "assistant":
-        raise ValueError(f"has a {name} that does not end with a message of the assistant")
+        raise ValueError(
+            sentence("has a %(name)s that does not end with a message of the assistant", name=name)
+        )
     return message["content"]
 
 

@@ -14,6 +14,7 @@ from training.formats.response_list import list_in, read_item
 from training.formats.sides import sides_in
 from training.formats.values import score_of, text, time_of
 from training.formats.verdicts import ranked
+from training.sentences import sentence
 
 NOT_RANKED = ("_", "unranked", "pool")
 
@@ -34,7 +35,7 @@ def read_task(record: Record) -> Iterator[dict[str, Any]]:
     found = 0
     for annotation in record.read(key, "annotations"):
         if not isinstance(annotation, Mapping) or annotation.get("was_cancelled"):
-            record.reading.notes["annotations that were cancelled, left out"] += 1
+            record.reading.notes[sentence("annotations that were cancelled, left out")] += 1
             continue
         by = Record(annotation, record.reading, path=f"{key}[].")
         ranking = ranking_of(by.take("result", ("result",)), [r["id"] for r in responses], record)
@@ -54,7 +55,9 @@ def read_task(record: Record) -> Iterator[dict[str, Any]]:
         by.leave()
     record.used |= {"id"}
     if not found:
-        record.reading.nothing["no annotation has a ranking or a choice between two responses"] += 1
+        record.reading.nothing[
+            sentence("no annotation has a ranking or a choice between two responses")
+        ] += 1
 
 
 def responses_of(data: Record) -> list[dict[str, Any]]:
@@ -75,7 +78,9 @@ def responses_of(data: Record) -> list[dict[str, Any]]:
         return responses
     sides = sides_in(data)
     if len(sides) < 2:
-        raise ValueError(f"has no responses that are known; its data has {data.keys()}")
+        raise ValueError(
+            sentence("has no responses that are known; its data has %(keys)s", keys=data.keys())
+        )
     return [
         {"id": side.key, "text": response_text(data.read(side.key, "response"), data, side.key)}
         for side in sides
@@ -110,7 +115,7 @@ def ranking_of(results: Any, ids: list[str], record: Record) -> dict[str, Any] |
             if score is not None:
                 scores[name] = score
     if len(scores) == len(ids):
-        record.reading.notes["ratings of responses: the higher is the better"] += 1
+        record.reading.notes[sentence("ratings of responses: the higher is the better")] += 1
         places = sorted({*scores.values()}, reverse=True)
         return {"ranking": [[id_ for id_ in ids if scores[id_] == place] for place in places]}
     return None

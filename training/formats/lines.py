@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
+from training.sentences import quoted, sentence
+
 MAX_LINE_BYTES = 16 * 2**20  # longer lines are not rankings; the bound keeps memory bounded
 LONGEST = f"{MAX_LINE_BYTES // 2**20} MiB"
 
@@ -23,7 +25,14 @@ Found = tuple[int, Any]  # a line's number, and what stands there or a ValueErro
 
 
 class RankingFileError(Exception):
-    """Raised where a file as a whole cannot be read or written; the message says why."""
+    """Raised where a file as a whole cannot be read or written.
+
+    `problem` says why; the message goes on with `how` a command's options can help, if they can.
+    """
+
+    def __init__(self, problem: str, how: str = "") -> None:
+        super().__init__(f"{problem}{how}" if how else problem)
+        self.problem = problem
 
 
 PREDICATE = re.compile(r"(is|has|holds|names?|cannot|unpacks)\b")
@@ -31,8 +40,6 @@ PREDICATE = re.compile(r"(is|has|holds|names?|cannot|unpacks)\b")
 
 def problem_of(file: str, problem: str) -> str:
     """Return the message of a RankingFileError as a sentence that names the file."""
-    if problem.startswith(file):
-        return problem
     return f"{file}{'' if PREDICATE.match(problem) else ':'} {problem}"
 
 
@@ -43,8 +50,8 @@ class MissingColumnError(RankingFileError):
 class UnknownColumnsError(RankingFileError):
     """Raised for a table whose `columns` are not recognised."""
 
-    def __init__(self, message: str, columns: Sequence[str]) -> None:
-        super().__init__(message)
+    def __init__(self, problem: str, how: str, columns: Sequence[str]) -> None:
+        super().__init__(problem, how)
         self.columns = columns
 
 
@@ -58,8 +65,7 @@ class AmbiguousError(RankingFileError):
     def __init__(
         self, question: str, how: str, values: Sequence[str] = (), sides: Sequence[str] = ()
     ) -> None:
-        super().__init__(f"{question}. {how}")
-        self.question = question
+        super().__init__(question, f". {how}")
         self.values = values
         self.sides = sides
 
@@ -72,7 +78,7 @@ def json_lines(stream: IO[bytes]) -> Iterator[Found]:
         if len(raw) > MAX_LINE_BYTES:
             while raw and not raw.endswith(b"\n"):
                 raw = stream.readline(MAX_LINE_BYTES)
-            yield number, ValueError(f"is longer than {LONGEST}")
+            yield number, ValueError(sentence("is longer than %(longest)s", longest=LONGEST))
         elif raw.strip():
             yield number, json_value(raw)
 
@@ -82,11 +88,19 @@ def json_value(raw: bytes) -> Any:
     try:
         return json.loads(raw.decode("utf-8-sig"))  # files put together have marks in the middle
     except UnicodeDecodeError as error:
-        return ValueError(f"is not UTF-8 (byte {error.start + 1} of the line)")
+        return ValueError(
+            sentence("is not UTF-8 (byte %(byte)s of the line)", byte=str(error.start + 1))
+        )
     except json.JSONDecodeError as error:
-        return ValueError(f"is not JSON: {error.msg} at column {error.colno}")
+        return ValueError(
+            sentence(
+                "is not JSON: %(problem)s at column %(column)s",
+                problem=quoted(error.msg),
+                column=str(error.colno),
+            )
+        )
     except RecursionError:
-        return ValueError("is not a ranking: it is nested too deeply")
+        return ValueError(sentence("is not a ranking: it is nested too deeply"))
     except ValueError as error:
         return error
 
@@ -97,11 +111,15 @@ def text_lines(stream: IO[bytes]) -> Iterator[Found]:
     while raw := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
         if len(raw) > MAX_LINE_BYTES:
-            raise RankingFileError(f"line {number} is longer than {LONGEST}")
+            raise RankingFileError(
+                sentence(
+                    "line %(line)s is longer than %(longest)s", line=str(number), longest=LONGEST
+                )
+            )
         try:
             text = raw.decode("utf-8-sig").strip()
         except UnicodeDecodeError:
-            yield number, ValueError("is not UTF-8")
+            yield number, ValueError(sentence("is not UTF-8"))
             continue
         if text:
             yield number, {"prompt": text}
@@ -121,18 +139,32 @@ def json_items(stream: IO[bytes]) -> Iterator[Found]:
             value, end = decoder.raw_decode(text, start)
             complete = end < len(text) or ended  # 12 may be the beginning of 123
         except RecursionError:
-            raise RankingFileError(f"has an item nested too deeply, number {number + 1}") from None
+            raise RankingFileError(
+                sentence("has an item nested too deeply, number %(item)s", item=str(number + 1))
+            ) from None
         except ValueError as error:  # no JSON, or a number of thousands of digits
-            problem, complete = str(error).partition(":")[0], False
+            problem, complete = quoted(str(error).partition(":")[0]), False
         if complete:
             number, start = number + 1, end
             yield number, value
         elif ended:
             if text[start:].strip(" \t\r\n]"):
-                raise RankingFileError(f"is not JSON at item {number + 1}: {problem}")
+                raise RankingFileError(
+                    sentence(
+                        "is not JSON at item %(item)s: %(problem)s",
+                        item=str(number + 1),
+                        problem=problem,
+                    )
+                )
             return
         elif len(text) - start > MAX_LINE_BYTES:
-            raise RankingFileError(f"is not JSON, or longer than {LONGEST}, at item {number + 1}")
+            raise RankingFileError(
+                sentence(
+                    "is not JSON, or longer than %(longest)s, at item %(item)s",
+                    longest=LONGEST,
+                    item=str(number + 1),
+                )
+            )
         else:
             more = lines.read(max(2**16, len(text) - start))  # twice as much each time
             ended = not more
@@ -157,7 +189,7 @@ def table_rows(stream: IO[bytes], delimiter: str) -> Iterator[tuple[int, int, An
         except StopIteration:
             return
         except csv.Error as error:
-            row = ValueError(f"is not CSV: {error}")
+            row = ValueError(sentence("is not CSV: %(problem)s", problem=quoted(error)))
         text.row = 0
         if row != []:
             yield first, rows.line_num, row
@@ -181,6 +213,12 @@ class Bounded:
         self.number += 1
         self.row += len(line)
         if self.row >= MAX_LINE_BYTES:
-            what = "line" if self.row == len(line) else "the row that ends on line"
-            raise RankingFileError(f"{what} {self.number} is longer than {LONGEST}")
+            place = {"line": str(self.number), "longest": LONGEST}
+            raise RankingFileError(
+                sentence("line %(line)s is longer than %(longest)s", **place)
+                if self.row == len(line)
+                else sentence(
+                    "the row that ends on line %(line)s is longer than %(longest)s", **place
+                )
+            )
         return line

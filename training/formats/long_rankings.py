@@ -25,6 +25,7 @@ from training.formats.values import (
     whole,
 )
 from training.formats.verdicts import ranked
+from training.sentences import sentence
 
 FIELDS = {
     "ranking": "what is the same in all rows of a ranking, and another for the next",
@@ -52,6 +53,7 @@ FIELDS = {
     "place_shown": "where the response stood when it was shown, from 1",
     "flags": "the labeller's flags for the response: a JSON list of names",
 }
+LIST_OF_FLAGS = sentence("list of flags")
 OF_RESPONSE = {"response", "response_id", "source", "rank", "place_shown", "score", "flags"}
 OF_RANKING = [name for name in FIELDS if name not in OF_RESPONSE]
 OF_PROMPT = ("system", "history", "conversation", "prompt", "input", "context")
@@ -77,9 +79,9 @@ class Group:
         """Keep a row, unless the ranking is too large to be one."""
         self.characters += sum(len(value) for value in row.values() if isinstance(value, str))
         if len(self.rows) == MAX_ROWS:
-            self.problem = f"has more than {MAX_ROWS:,} rows"
+            self.problem = sentence("has more than %(most)s rows", most=MAX_ROWS)
         elif self.characters > MAX_LINE_BYTES:
-            self.problem = f"is longer than {LONGEST}"
+            self.problem = sentence("is longer than %(longest)s", longest=LONGEST)
             self.rows.clear()
         else:
             self.rows.append(row)
@@ -123,14 +125,18 @@ def gathered(rows: Iterable[Found], fields: Iterable[str], assembler: Assembler)
 
 
 def lacking(number: int) -> str:
-    return f"may lack the row of line {number}, which cannot be read"
+    return sentence("may lack the row of line %(line)s, which cannot be read", line=str(number))
 
 
 def key_of(row: Mapping[str, Any], fields: set[str]) -> Any:
     """Return the key that the rows of a ranking share, or a ValueError where a row has none."""
     if "ranking" in fields:
         key = row["ranking"]
-        return ValueError("does not say to which ranking it belongs") if blank(key) else str(key)
+        return (
+            ValueError(sentence("does not say to which ranking it belongs"))
+            if blank(key)
+            else str(key)
+        )
     if "prompt_id" in fields and not blank(row["prompt_id"]):
         prompt: Any = row["prompt_id"]
     else:
@@ -147,8 +153,11 @@ def assembled(group: Group, recent: dict[int, int], assembler: Assembler) -> Any
         return ValueError(group.problem)
     if first != group.number:
         return ValueError(
-            f"is of the ranking of line {first}, and others stand between them: "
-            "the rows of a ranking stand together"
+            sentence(
+                "is of the ranking of line %(first)s, and others stand between them: "
+                "the rows of a ranking stand together",
+                first=str(first),
+            )
         )
     try:
         return assembler.ranking(group.rows)
@@ -189,9 +198,10 @@ class Assembler:
         except ValueError:
             if self.ours or name not in SOFT:
                 raise
-            self.reading.notes[
-                f"rankings whose rows differ in their {name}, which was left out"
-            ] += 1
+            note = sentence(
+                "rankings whose rows differ in their %(field)s, which was left out", field=name
+            )
+            self.reading.notes[note] += 1
             return None
 
     def prompt(self, common: Mapping[str, Any]) -> Any:
@@ -247,7 +257,7 @@ class Assembler:
             found["shown"] = [id_ for _, id_ in sorted(zip(places, ids, strict=True))]
         ratings = {}
         for id_, row in zip(ids, rows, strict=True):
-            flags = parsed(row.get("flags"), "list of flags") or []
+            flags = parsed(row.get("flags"), LIST_OF_FLAGS) or []
             score = score_of(row.get("score")) if not self.ours else None
             if self.ours:
                 rating = whole(row.get("score"), "score")
@@ -263,5 +273,5 @@ def shared(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
     """Return the value that the rows of a ranking share in a column; empty cells agree with any."""
     said = [row[name] for row in rows if not blank(row.get(name))]
     if any(value != said[0] for value in said[1:]):
-        raise ValueError(f"has rows that differ in their {name}")
+        raise ValueError(sentence("has rows that differ in their %(name)s", name=name))
     return said[0] if said else None

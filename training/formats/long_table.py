@@ -12,9 +12,10 @@ from typing import Any
 
 from training.formats.lines import Found, RankingFileError
 from training.formats.long_rankings import DEFUSED, FIELDS, Assembler, gathered
-from training.formats.reading import Reading
+from training.formats.reading import UNNAMED, Reading
 from training.formats.record import NAMES, normal
 from training.formats.values import blank, score_of
+from training.sentences import sentence
 
 # Columns that only an export of Podium has: in it every column is what it is called.
 OURS = {"ranking", "response_id", "place_shown", "all_bad", "surplus"}
@@ -79,18 +80,27 @@ def chosen_columns(header: Sequence[str], given: Mapping[str, str] | None) -> di
     columns = {name: column for name, column in (guessed | dict(given)).items() if column}
     for column in columns.values():
         if list(header).count(column) > 1:
-            raise RankingFileError(f"has two columns called {column!r}")
+            raise RankingFileError(
+                sentence("has two columns called %(column)s", column=repr(column))
+            )
     if normal(columns.get("rank", "")) in SCORES:
         column = columns["rank"]
         raise RankingFileError(
-            f"the column {column!r} is known as scores, of which the highest is the best: "
-            f"use --column score={column}, with --lower-is-better if the lowest is"
+            sentence(
+                "the column %(column)s is known as scores, of which the highest is the best",
+                column=repr(column),
+            ),
+            f": use --column score={column}, with --lower-is-better if the lowest is",
         )
     if not is_long(columns):
         lacking = "prompt" if "response" in columns else "response"
         raise RankingFileError(
-            f"has no column that is known as the {lacking}; its columns are "
-            f"{', '.join(map(repr, header))}. Name it with --column {lacking}=COLUMN."
+            sentence(
+                "has no column that is known as the %(field)s; its columns are %(columns)s",
+                field=lacking,
+                columns=", ".join(map(repr, header)),
+            ),
+            f". Name it with --column {lacking}=COLUMN.",
         )
     return columns
 
@@ -123,7 +133,7 @@ def read_long(
             if isinstance(row, dict):
                 for column in unread:
                     if not blank(row.get(column)):
-                        reading.leave(column or "column without a name")
+                        reading.leave(column or UNNAMED)
                 for column in row.keys() - known:
                     reading.leave(column)
                 values = {name: row.get(column) for name, column in columns.items()}
@@ -132,7 +142,7 @@ def read_long(
                               for n, v in values.items()}  # fmt: skip
                 row = values
             elif not isinstance(row, ValueError):
-                row = ValueError("is not an object with a prompt and a response")
+                row = ValueError(sentence("is not an object with a prompt and a response"))
             yield number, row
 
     for name, column in columns.items():

@@ -14,6 +14,7 @@ from typing import Any
 from training.formats.lines import Found
 from training.formats.reading import Reading
 from training.formats.record import Record
+from training.sentences import sentence
 
 ROLES = {"prompter": "user", "assistant": "assistant"}
 ENOUGH_TO_LABEL = 4  # replies without ranks that a labeller can be shown
@@ -42,7 +43,9 @@ def read_tree(record: Record) -> Iterator[dict[str, Any]]:
         record.reading.fields["rank"]["replies[].rank"] += 1
         yield ranking
     if not found:
-        record.reading.nothing["no message has two ranked replies, or four replies to label"] += 1
+        record.reading.nothing[
+            sentence("no message has two ranked replies, or four replies to label")
+        ] += 1
 
 
 def read_messages(records: Iterable[tuple[int, Any]], reading: Reading) -> Iterator[Found]:
@@ -66,7 +69,9 @@ def read_messages(records: Iterable[tuple[int, Any]], reading: Reading) -> Itera
                 found = True
                 yield first, error
         if tree and not found:
-            reading.nothing["no message has two ranked replies, or four replies to label"] += 1
+            reading.nothing[
+                sentence("no message has two ranked replies, or four replies to label")
+            ] += 1
 
     for number, data in records:
         if isinstance(data, ValueError):
@@ -74,7 +79,10 @@ def read_messages(records: Iterable[tuple[int, Any]], reading: Reading) -> Itera
             continue
         record = Record(data, reading)
         if not is_message(record):
-            yield number, ValueError("is not a message with message_id, parent_id, role and text")
+            yield (
+                number,
+                ValueError(sentence("is not a message with message_id, parent_id, role and text")),
+            )
             continue
         for name in ("message_id", "parent_id", "role", "text", "rank", "deleted",
                      "message_tree_id", "tree_state", "synthetic", "model_name"):  # fmt: skip
@@ -85,7 +93,10 @@ def read_messages(records: Iterable[tuple[int, Any]], reading: Reading) -> Itera
             yield from closed()
             tree, key, first = {}, data.get("message_tree_id"), number
             if hash(key) in done:
-                yield number, ValueError("is of a tree that began earlier: sort the file by tree")
+                yield (
+                    number,
+                    ValueError(sentence("is of a tree that began earlier: sort the file by tree")),
+                )
             done.add(hash(key))
         tree[str(data["message_id"])] = {**data, "replies": []}
     yield from closed()
@@ -97,7 +108,9 @@ def rankings(tree: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     Raises ValueError where the line is not a tree.
     """
     if not isinstance(tree.get("prompt"), dict):
-        raise ValueError("is not a message tree: an object with message_tree_id and prompt")
+        raise ValueError(
+            sentence("is not a message tree: an object with message_tree_id and prompt")
+        )
     waiting: list[tuple[dict[str, Any], list[dict[str, str]]]] = [(tree["prompt"], [])]
     while waiting:
         message, before = waiting.pop()
@@ -105,11 +118,11 @@ def rankings(tree: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             continue  # and what was said to it: nobody can read what that was about
         role, text = ROLES.get(str(message.get("role"))), message.get("text")
         if role is None or not isinstance(text, str):
-            raise ValueError("has a message without text, or whose role is not known")
+            raise ValueError(sentence("has a message without text, or whose role is not known"))
         said = [*before, {"role": role, "content": text}]
         replies = message.get("replies") or []
         if not isinstance(replies, list) or not all(isinstance(r, dict) for r in replies):
-            raise ValueError("has replies that are not a list of messages")
+            raise ValueError(sentence("has replies that are not a list of messages"))
         if role == "user" and (found := ranking(message, said, replies)) is not None:
             yield found
         waiting += [(reply, said) for reply in reversed(replies)]

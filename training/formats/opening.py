@@ -22,6 +22,7 @@ from typing import IO, Any, Protocol, cast
 
 from training.formats.lines import RankingFileError
 from training.formats.reading import Reading
+from training.sentences import quoted, sentence
 
 HEAD = 2**16  # bytes that are looked at to tell an encoding
 MOST_RATIO = 200  # of what is unpacked to what was read ...
@@ -42,21 +43,30 @@ ENCODINGS = {
     "koi8-r": "KOI8-R",
 }
 KINDS = (  # of files that are not read, by their first bytes
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook: save it as .xlsx or as CSV"),
-    (b"BZh", "compressed with bzip2: unpack it first, or compress it with gzip"),
-    (b"\xfd7zXZ", "compressed with xz: unpack it first, or compress it with gzip"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it first, or compress it with gzip"),
-    (b"7z\xbc\xaf", "a 7-Zip archive: unpack it first, or make a zip file"),
-    (b"Rar!", "a RAR archive: unpack it first, or make a zip file"),
-    (b"SQLite format 3", "an SQLite database: export its table as CSV"),
-    (b"ARROW1", "an Arrow file: save it as Parquet or JSON lines"),
-    (b"\x93NUMPY", "a NumPy array: save its rows as JSON lines or CSV"),
-    (b"\x80\x04", "a pickle, which is never opened: save it as JSON lines, CSV or Parquet"),
-    (b"\x80\x05", "a pickle, which is never opened: save it as JSON lines, CSV or Parquet"),
-    (b"%PDF", "a PDF: export the table as CSV"),
-    (b"<!doctype", "a page of HTML: save it as JSON lines, CSV or Parquet"),
-    (b"<html", "a page of HTML: save it as JSON lines, CSV or Parquet"),
-    (b"<?xml", "XML: save it as JSON lines, CSV or Parquet"),
+    (b"\xd0\xcf\x11\xe0", sentence("is an old Excel workbook: save it as .xlsx or as CSV")),
+    (b"BZh", sentence("is compressed with bzip2: unpack it first, or compress it with gzip")),
+    (b"\xfd7zXZ", sentence("is compressed with xz: unpack it first, or compress it with gzip")),
+    (
+        b"\x28\xb5\x2f\xfd",
+        sentence("is compressed with zstd: unpack it first, or compress it with gzip"),
+    ),
+    (b"7z\xbc\xaf", sentence("is a 7-Zip archive: unpack it first, or make a zip file")),
+    (b"Rar!", sentence("is a RAR archive: unpack it first, or make a zip file")),
+    (b"SQLite format 3", sentence("is an SQLite database: export its table as CSV")),
+    (b"ARROW1", sentence("is an Arrow file: save it as Parquet or JSON lines")),
+    (b"\x93NUMPY", sentence("is a NumPy array: save its rows as JSON lines or CSV")),
+    (
+        b"\x80\x04",
+        sentence("is a pickle, which is never opened: save it as JSON lines, CSV or Parquet"),
+    ),
+    (
+        b"\x80\x05",
+        sentence("is a pickle, which is never opened: save it as JSON lines, CSV or Parquet"),
+    ),
+    (b"%PDF", sentence("is a PDF: export the table as CSV")),
+    (b"<!doctype", sentence("is a page of HTML: save it as JSON lines, CSV or Parquet")),
+    (b"<html", sentence("is a page of HTML: save it as JSON lines, CSV or Parquet")),
+    (b"<?xml", sentence("is XML: save it as JSON lines, CSV or Parquet")),
 )
 
 
@@ -67,8 +77,8 @@ class BeginningOnlyError(RankingFileError):
 class EncodingError(RankingFileError):
     """Raised for a file whose encoding is not certain; `likely` is the best guess."""
 
-    def __init__(self, message: str, likely: str) -> None:
-        super().__init__(message)
+    def __init__(self, problem: str, how: str, likely: str) -> None:
+        super().__init__(problem, how)
         self.likely = likely
 
 
@@ -123,7 +133,7 @@ class Metered(io.RawIOBase):
             left = min(left, limits.at_most - self.unpacked)
         late = limits.seconds is not None and time.monotonic() - self.began > limits.seconds
         if left <= 0 or (late and self.unpacked):
-            raise BeginningOnlyError("its first lines are too long to be shown")
+            raise BeginningOnlyError(sentence("its first lines are too long to be shown"))
         given = self.rest.read1(left)  # type: ignore[attr-defined]
         buffer[: len(given)] = given
         self.unpacked += len(given)
@@ -133,7 +143,10 @@ class Metered(io.RawIOBase):
             and self.unpacked > MOST_RATIO * max(self.raw.tell(), 1)
         ):
             raise RankingFileError(
-                f"unpacks to more than {MOST_RATIO} times its size, which rankings never do"
+                sentence(
+                    "unpacks to more than %(times)s times its size, which rankings never do",
+                    times=MOST_RATIO,
+                )
             )
         return len(given)
 
@@ -160,7 +173,11 @@ class Recoded(io.RawIOBase):
                 text = self.decoder.decode(given, final=self.done)
             except UnicodeDecodeError as error:
                 raise RankingFileError(
-                    f"is not {ENCODINGS.get(self.encoding, self.encoding)}: {error.reason}"
+                    sentence(
+                        "is not %(encoding)s: %(problem)s",
+                        encoding=ENCODINGS.get(self.encoding, self.encoding),
+                        problem=quoted(error.reason),
+                    )
                 ) from error
             if self.cr_alone:
                 text = text.replace("\r", "\n")
@@ -192,7 +209,7 @@ def open_file(
             file.table = "workbook"
             return file
         stream, file.name = member
-        file.reading.packed = f"a zip file ({file.name})"
+        file.reading.packed = sentence("a zip file (%(name)s)", name=file.name)
     elif head[:2] == b"\x1f\x8b":
         stream = cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
         file.name = file.name.removesuffix(".gz")
@@ -211,14 +228,19 @@ def opened(stack: ExitStack, path: str) -> tuple[io.BufferedReader, int | None]:
         raw = stack.enter_context(open(path, "rb"))  # noqa: SIM115 - the stack closes it
         return raw, Path(path).stat().st_size if raw.seekable() else None  # a pipe has none
     except OSError as error:
-        raise RankingFileError(f"{path} cannot be opened: {error.strerror}") from error
+        raise RankingFileError(
+            sentence("cannot be opened: %(problem)s", problem=quoted(error.strerror))
+        ) from error
 
 
 def zip_member(stack: ExitStack, path: str) -> tuple[IO[bytes], str] | None:
     """Open the one file in a zip file, and return it with its name; None for a workbook."""
     if not Path(path).is_file():
         raise RankingFileError(
-            "a zip file is read from its end: give the name of a file, not standard input or a pipe"
+            sentence(
+                "a zip file is read from its end: give the name of a file, "
+                "not standard input or a pipe"
+            )
         )
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
@@ -226,7 +248,9 @@ def zip_member(stack: ExitStack, path: str) -> tuple[IO[bytes], str] | None:
         if "[Content_Types].xml" in names:
             if any(name.startswith("xl/") for name in names):
                 return None
-            raise RankingFileError("is a document of an office program: export its table as CSV")
+            raise RankingFileError(
+                sentence("is a document of an office program: export its table as CSV")
+            )
         files = [
             name
             for name in names
@@ -235,25 +259,33 @@ def zip_member(stack: ExitStack, path: str) -> tuple[IO[bytes], str] | None:
             and not PurePosixPath(name).name.startswith(".")
         ]
         if len(files) != 1:
-            some = ", ".join(files[:5]) or "none"
+            some = ", ".join(files[:5]) or sentence("none")
             raise RankingFileError(
-                f"is a zip file of {len(files)} files ({some}): give one with a single file"
+                sentence(
+                    "is a zip file of %(number)s files (%(names)s): give one with a single file",
+                    number=str(len(files)),
+                    names=some,
+                )
             )
         return stack.enter_context(archive.open(files[0])), PurePosixPath(files[0]).name
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise RankingFileError(f"is a zip file that cannot be opened: {error}") from error
+        raise RankingFileError(
+            sentence("is a zip file that cannot be opened: %(problem)s", problem=quoted(error))
+        ) from error
 
 
 def decoded(stream: io.BufferedReader, file: OpenFile, encoding: str | None) -> IO[bytes]:
     """Return a stream of UTF-8, given one in an encoding that is told or found at its beginning."""
     head = beginning_of(stream)
     markup = head[:100].removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    for magic, kind in KINDS:
+    for magic, problem in KINDS:
         if head.startswith(magic) or (magic[:1] == b"<" and markup.startswith(magic)):
-            raise RankingFileError(f"is {kind}")
+            raise RankingFileError(problem)
     for magic in (b"PAR1", b"PK\x03\x04", b"\x1f\x8b"):
         if head.startswith(magic):
-            raise RankingFileError("is packed twice, or a table in a packed file: unpack it first")
+            raise RankingFileError(
+                sentence("is packed twice, or a table in a packed file: unpack it first")
+            )
     encoding = encoding or encoding_of(head)
     file.reading.encoding = ENCODINGS.get(encoding, encoding.upper())
     sample = head.decode(encoding, errors="replace")
@@ -288,15 +320,20 @@ def encoding_of(head: bytes) -> str:
     if len(odd) > 3 and even.count(0) > len(even) * 0.4 > odd.count(0):
         return "utf-16-be"
     if b"\0" in head[:1024]:
-        raise RankingFileError("is not a text file; see docs/data-format.md for what is read")
+        raise RankingFileError(
+            sentence("is not a text file; see docs/data-format.md for what is read")
+        )
     characters = Counter(head.decode(errors="replace"))
     bad = characters["\ufffd"]
     good = sum(count for sign, count in characters.items() if sign > "\x7f") - bad
     if bad >= 2 and bad > good:  # otherwise a few of its lines are damaged
         likely = likely_encoding(head)
         raise EncodingError(
-            f"is not UTF-8. It looks like {ENCODINGS[likely].split(' (')[0]}: save it as UTF-8, or "
-            f"read it with --encoding {likely} and look at its letters",
+            sentence(
+                "is not UTF-8. It looks like %(encoding)s",
+                encoding=ENCODINGS[likely].split(" (")[0],
+            ),
+            f": save it as UTF-8, or read it with --encoding {likely} and look at its letters",
             likely,
         )
     return "utf-8"
@@ -321,7 +358,11 @@ def likely_encoding(head: bytes) -> str:
 def unreadable_file(error: Exception) -> RankingFileError:
     """Return the error for a file that cannot be read on."""
     if isinstance(error, gzip.BadGzipFile | EOFError) or "zlib" in type(error).__module__:
-        return RankingFileError(f"the gzip file is damaged or cut short: {error}")
+        return RankingFileError(
+            sentence("the gzip file is damaged or cut short: %(problem)s", problem=quoted(error))
+        )
     if isinstance(error, zipfile.BadZipFile):
-        return RankingFileError(f"the zip file is damaged or cut short: {error}")
-    return RankingFileError(f"the file cannot be read: {error}")
+        return RankingFileError(
+            sentence("the zip file is damaged or cut short: %(problem)s", problem=quoted(error))
+        )
+    return RankingFileError(sentence("the file cannot be read: %(problem)s", problem=quoted(error)))

@@ -22,6 +22,7 @@ from training.formats.conversation import (
     transcript,
 )
 from training.formats.record import Record
+from training.sentences import sentence
 
 WORDS = (
     ("chosen", "rejected"), ("preferred", "dispreferred"), ("preferred", "rejected"),
@@ -95,7 +96,7 @@ def best_of_many(record: Record, better: list[str], worse: list[str]) -> dict[st
         for place, text in enumerate(texts, start=1)
     ]
     ids = [response["id"] for response in responses]
-    record.reading.notes["pairs of lists: all of the first above all of the second"] += 1
+    record.reading.notes[sentence("pairs of lists: all of the first above all of the second")] += 1
     return {
         "prompt": prompt_of(record),
         "responses": responses,
@@ -109,7 +110,9 @@ def split(record: Record, chosen: Any, rejected: Any) -> tuple[Any, str, str]:
         return split_conversations(record, chosen, rejected)
     texts = isinstance(chosen, str) and isinstance(rejected, str)
     if not texts and (is_message(chosen) != is_message(rejected)):
-        raise ValueError("has no chosen and rejected: two texts, or two lists of messages")
+        raise ValueError(
+            sentence("has no chosen and rejected: two texts, or two lists of messages")
+        )
     prompt = prompt_of(record, required=False)
     only_system = bool(prompt) and prompt[-1]["role"] == "system"
     if texts and (not prompt or only_system):
@@ -132,7 +135,7 @@ def without_prompt(record: Record, prompt: Messages, chosen: str, rejected: str)
         and len(rest[0]) < len(chosen)
         and len(rest[1]) < len(rejected)
     ):
-        record.reading.notes["responses that repeated the prompt at their beginning"] += 1
+        record.reading.notes[sentence("responses that repeated the prompt at their beginning")] += 1
         return rest[0].lstrip(), rest[1].lstrip()
     return chosen, rejected
 
@@ -140,10 +143,12 @@ def without_prompt(record: Record, prompt: Messages, chosen: str, rejected: str)
 def split_texts(record: Record, chosen: str, rejected: str) -> tuple[Messages, str, str]:
     """Split two texts that begin with the same prompt: transcripts, or any other texts."""
     if is_transcript(chosen) and is_transcript(rejected):
-        record.reading.notes["transcripts were split into messages"] += 1
+        record.reading.notes[sentence("transcripts were split into messages")] += 1
         return divided(transcript(chosen), transcript(rejected), record)
     if others := unread_texts(record):
-        raise ValueError(f"has no key that is known as the prompt; not read: {others}")
+        raise ValueError(
+            sentence("has no key that is known as the prompt; not read: %(others)s", others=others)
+        )
     length = 0
     for one, other in zip(chosen, rejected, strict=False):
         if one != other:
@@ -152,9 +157,13 @@ def split_texts(record: Record, chosen: str, rejected: str) -> tuple[Messages, s
     # No word is cut in two: the responses begin with the word in which they differ.
     shared = re.match(r"(?s).*\s", chosen[:length])
     if shared is None or not shared[0].strip():
-        raise ValueError("has no prompt, and chosen and rejected do not begin with the same one")
+        raise ValueError(
+            sentence("has no prompt, and chosen and rejected do not begin with the same one")
+        )
     length = shared.end()
-    record.reading.notes["prompts taken from the words with which both responses begin"] += 1
+    record.reading.notes[
+        sentence("prompts taken from the words with which both responses begin")
+    ] += 1
     asked = [{"role": "user", "content": chosen[:length].rstrip()}]
     return asked, chosen[length:], rejected[length:]
 
@@ -226,6 +235,10 @@ def last(messages: Messages, name: str, record: Record) -> str:
     """Return the single message of the assistant that is the response."""
     if len(messages) != 1:
         raise ValueError(
-            f"has a {name} of {len(messages)} messages beyond what both share; a response is one"
+            sentence(
+                "has a %(name)s of %(count)s messages beyond what both share; a response is one",
+                name=name,
+                count=str(len(messages)),
+            )
         )
     return response_text(messages[0], record, name)

@@ -20,5 +20,5 @@ def read_prompts(path: str) -> Iterator[Line | BadLine]:
     """
     with open_ranking_file(path, rankings=False, prompts=True) as file:
         if file.format in OF_RANKINGS:
-            raise RankingFileError(f"{path} holds rankings: import them with import_rankings")
+            raise RankingFileError("holds rankings: import them with import_rankings")
         yield from file

@@ -34,6 +34,7 @@ from training.formats.reader import Reader
 from training.formats.reading import Reading
 from training.formats.records import records_of
 from training.rankings import UNRANKED, Message
+from training.sentences import cut, plural_sentence, sentence
 
 __all__ = [
     "MAX_NAME",
@@ -49,7 +50,9 @@ __all__ = [
 
 DEFAULT = ReadOptions()
 MOST_REASON = 300  # characters of a reason, which may quote the file
-NO_GROUPS = 'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
+NO_GROUPS = sentence('has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]')
+A_ROLE, THE_PROMPT = sentence("a role"), sentence("the prompt")
+A_RESPONSE_ID = sentence("a response id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class BadLine:
 
     def __post_init__(self) -> None:
         if len(self.reason) > MOST_REASON:
-            object.__setattr__(self, "reason", f"{self.reason[:MOST_REASON]}…")
+            object.__setattr__(self, "reason", cut(self.reason, MOST_REASON))
 
     def __str__(self) -> str:
         return f"line {self.number}: {self.reason}"
@@ -188,7 +191,7 @@ def checked(
 def check(number: int, data: Any, rankings: bool, prompts: bool = False) -> Line:
     """Return an object of ranking JSONL as a Line. Raises ValueError with the reason."""
     if not isinstance(data, dict):
-        raise ValueError("is not a JSON object with prompt and responses")
+        raise ValueError(sentence("is not a JSON object with prompt and responses"))
     lacks = prompts and not data.get("responses")
     responses = [] if lacks or is_unfilled(data) else check_responses(data.get("responses"))
     ids = [response.id for response in responses]
@@ -227,14 +230,18 @@ def check_prompt(prompt: Any) -> list[Message]:
     if isinstance(prompt, str):
         prompt = [{"role": "user", "content": prompt}]
     if not isinstance(prompt, list) or not prompt:
-        raise ValueError("has no prompt: a text, or a list of messages with role and content")
+        raise ValueError(
+            sentence("has no prompt: a text, or a list of messages with role and content")
+        )
     messages: list[Message] = []
     for message in prompt:
         if not isinstance(message, dict):
-            raise ValueError("has a prompt message that is not an object with role and content")
+            raise ValueError(
+                sentence("has a prompt message that is not an object with role and content")
+            )
         messages.append(check_message(message))
     if not messages[-1]["content"].strip():
-        raise ValueError("has an empty prompt")
+        raise ValueError(sentence("has an empty prompt"))
     return messages
 
 
@@ -242,22 +249,28 @@ def check_message(message: dict[str, Any]) -> Message:
     """Return a message with role and content. Raises ValueError."""
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or not role or not isinstance(content, str):
-        raise ValueError("has a prompt message without role and content")
-    return {"role": storable(role, "a role"), "content": storable(content, "the prompt")}
+        raise ValueError(sentence("has a prompt message without role and content"))
+    return {"role": storable(role, A_ROLE), "content": storable(content, THE_PROMPT)}
 
 
 def check_responses(responses: Any) -> list[FileResponse]:
     if not isinstance(responses, list) or not responses:
-        raise ValueError("has no responses: a list of objects with id and text")
+        raise ValueError(sentence("has no responses: a list of objects with id and text"))
     checked = [check_response(i, response) for i, response in enumerate(responses)]
     by_text: dict[str, str] = {}
     ids: set[str] = set()
     for response in checked:
         if response.id in ids:
-            raise ValueError(f"has two responses with the id {response.id!r}")
+            raise ValueError(sentence("has two responses with the id %(id)s", id=repr(response.id)))
         if response.text in by_text:
             first = by_text[response.text]
-            raise ValueError(f"has a duplicate: {first!r} and {response.id!r} are the same text")
+            raise ValueError(
+                sentence(
+                    "has a duplicate: %(first)s and %(id)s are the same text",
+                    first=repr(first),
+                    id=repr(response.id),
+                )
+            )
         ids.add(response.id)
         by_text[response.text] = response.id
     return checked
@@ -266,19 +279,30 @@ def check_responses(responses: Any) -> list[FileResponse]:
 def check_response(index: int, response: Any) -> FileResponse:
     if not isinstance(response, dict):
         raise ValueError(
-            f"has a response that is not an object with id and text: number {index + 1}"
+            sentence(
+                "has a response that is not an object with id and text: number %(place)s",
+                place=str(index + 1),
+            )
         )
     id_ = id_text(response.get("id", str(index)))
     if not isinstance(id_, str):
-        raise ValueError(f"has a response whose id is not a text: number {index + 1}")
+        raise ValueError(
+            sentence(
+                "has a response whose id is not a text: number %(place)s", place=str(index + 1)
+            )
+        )
     if len(id_) > MAX_ID:
-        raise ValueError(f"has a response whose id is longer than {MAX_ID} characters")
+        raise ValueError(
+            sentence(
+                "has a response whose id is longer than %(longest)s characters", longest=MAX_ID
+            )
+        )
     text = response.get("text")
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"has an empty response: {id_!r}")
+        raise ValueError(sentence("has an empty response: %(id)s", id=repr(id_)))
     return FileResponse(
-        storable(id_, "a response id"),
-        storable(text, f"response {id_!r}"),
+        storable(id_, A_RESPONSE_ID),
+        storable(text, lambda: sentence("response %(id)s", id=repr(id_))),
         optional_name(response.get("source"), "source") or "",
     )
 
@@ -290,12 +314,22 @@ def check_ranking(data: dict[str, Any], ids: list[str]) -> tuple[list[list[str]]
     """
     ranking, unranked = data["ranking"], data.get("unranked") or []
     if not MIN_RANKED <= len(ids) <= MAX_RANKED:
-        noun = "response" if len(ids) == 1 else "responses"
-        raise ValueError(f"ranks {len(ids)} {noun}; a ranking has {MIN_RANKED} to {MAX_RANKED}")
+        raise ValueError(
+            plural_sentence(
+                "ranks %(ids)s response; a ranking has %(least)s to %(most)s",
+                "ranks %(ids)s responses; a ranking has %(least)s to %(most)s",
+                len(ids),
+                ids=str(len(ids)),
+                least=MIN_RANKED,
+                most=MAX_RANKED,
+            )
+        )
     if not isinstance(ranking, list) or not all(isinstance(g, list) and g for g in ranking):
         raise ValueError(NO_GROUPS)
     if not isinstance(unranked, list) or (unranked and not ranking):
-        raise ValueError("has an unranked that is not a list of ids beside a ranking of others")
+        raise ValueError(
+            sentence("has an unranked that is not a list of ids beside a ranking of others")
+        )
     groups = [[id_text(id_) for id_ in group] for group in [*ranking, unranked]]
     if not all(isinstance(id_, str) for group in groups for id_ in group):
         raise ValueError(NO_GROUPS)
@@ -303,11 +337,18 @@ def check_ranking(data: dict[str, Any], ids: list[str]) -> tuple[list[list[str]]
     known, there = set(ids), set(named)
     if not there <= known:
         stranger = next(id_ for id_ in named if id_ not in known)
-        raise ValueError(f"has a rank for {stranger!r}, which is not among its responses")
+        raise ValueError(
+            sentence(
+                "has a rank for %(stranger)s, which is not among its responses",
+                stranger=repr(stranger),
+            )
+        )
     if not known <= there:
         missing = next(id_ for id_ in ids if id_ not in there)
-        raise ValueError(f"has no rank for the response {missing!r}")
+        raise ValueError(
+            sentence("has no rank for the response %(missing)s", missing=repr(missing))
+        )
     if len(named) > len(ids):
         twice = Counter(named).most_common(1)[0][0]
-        raise ValueError(f"ranks the response {twice!r} twice")
+        raise ValueError(sentence("ranks the response %(twice)s twice", twice=repr(twice)))
     return groups[:-1], groups[-1]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from training.formats.lines import RankingFileError
 from training.formats.long_rankings import FIELDS
+from training.sentences import sentence
 
 Format = Literal["jsonl", "csv", "long", "trl", "sides", "oasst", "labelstudio", "argilla"]
 MORE_FIELDS = ("chosen", "rejected", "winner")  # beside those of a table in long form
@@ -35,7 +36,11 @@ class ReadOptions:
         known = (*FIELDS, *MORE_FIELDS)
         if unknown := set(self.columns) - set(known):
             raise RankingFileError(
-                f"there is no field {min(unknown)!r}; the fields are {', '.join(known)}"
+                sentence(
+                    "there is no field %(field)s; the fields are %(fields)s",
+                    field=repr(min(unknown)),
+                    fields=", ".join(known),
+                )
             )
 
     @property

@@ -27,7 +27,7 @@ from training.formats.shapes import OWN, has_few, is_exported, is_flat, is_own, 
 from training.formats.sides import read_sides, sides_in
 from training.formats.values import number_of, text, time_of
 from training.formats.verdicts import Verdicts
-from training.plural import counted
+from training.sentences import plural_sentence, sentence
 
 SAMPLE = 200  # records that are looked at before the first is read
 
@@ -78,16 +78,22 @@ class Reader:
         if rows is not None:
             self.sample = list(enumerate(rows[:SAMPLE], start=1))
             self.records = chain(enumerate(rows[SAMPLE:], start=SAMPLE + 1), self.records)
-            self.reading.container += ", in one object"
+            self.reading.container = sentence(
+                "%(container)s, in one object", container=self.reading.container
+            )
 
     def check_columns(self) -> None:
         """Raise MissingColumnError where a given column is not in the file."""
         keys = self.header if self.header is not None else self.keys()
-        called = "keys" if self.header is None else "columns"
         for column in self.options.columns.values():
             if column and column not in keys:
                 there = ", ".join(map(repr, keys))
-                raise MissingColumnError(f"has no column {column!r}; its {called} are {there}")
+                names = {"column": repr(column), "names": there}
+                raise MissingColumnError(
+                    sentence("has no column %(column)s; its keys are %(names)s", **names)
+                    if self.header is None
+                    else sentence("has no column %(column)s; its columns are %(names)s", **names)
+                )
 
     def detected(self) -> Format:
         """Return the shape of the file. Raises RankingFileError for a table without a known one."""
@@ -116,7 +122,7 @@ class Reader:
         if shape is None or (shape == "jsonl" and not self.prompts):
             if self.options.columns:
                 chosen_columns(header, self.options.columns)  # says which column is lacking
-            raise UnknownColumnsError(not_understood(header), header)
+            raise not_understood(header)
         return cast("Format", shape)
 
     def __iter__(self) -> Iterator[Found]:
@@ -163,7 +169,9 @@ class Reader:
             is_error = isinstance(data, ValueError)
             yield (
                 number,
-                data if is_error else ValueError("is not a JSON object with prompt and responses"),
+                data
+                if is_error
+                else ValueError(sentence("is not a JSON object with prompt and responses")),
             )
             return
         if self.options.shape in (None, "jsonl") and self.header is None and is_own(data):
@@ -185,7 +193,12 @@ class Reader:
         if shape == "long" and self.format != "long":
             shape = None
         if shape is None:
-            raise ValueError(f"has no prompt and responses that are known; it has {record.keys()}")
+            raise ValueError(
+                sentence(
+                    "has no prompt and responses that are known; it has %(keys)s",
+                    keys=record.keys(),
+                )
+            )
         self.reading.shapes[shape] += 1
         if shape == "oasst":
             yield from oasst.read_tree(record)
@@ -202,7 +215,9 @@ class Reader:
         if shape == "trl":
             keys = keys_of_pair(record)
             if keys is None:
-                raise ValueError("has no chosen and rejected: two texts, or two lists of messages")
+                raise ValueError(
+                    sentence("has no chosen and rejected: two texts, or two lists of messages")
+                )
             return read_pair(record, keys)
         if shape == "sides":
             return read_sides(
@@ -225,12 +240,19 @@ class Reader:
         if keys:
             return record, keys
         if self.header is None:
-            raise RankingFileError("has no keys that say which response is the best")
+            raise RankingFileError(sentence("has no keys that say which response is the best"))
         prompt, columns = told_best_first(self.header)
         if len(columns) < 2:
             raise RankingFileError(
-                f"has {counted(len(columns), 'column')} of responses beside the prompt {prompt!r}; "
-                "expected at least two. Give the separator with --delimiter."
+                plural_sentence(
+                    "has %(count)s column of responses beside the prompt %(prompt)s; "
+                    "expected at least two",
+                    "has %(count)s columns of responses beside the prompt %(prompt)s; "
+                    "expected at least two",
+                    len(columns),
+                    prompt=repr(prompt),
+                ),
+                ". Give the separator with --delimiter.",
             )
         given = {"prompt": prompt, **record.given}
         return Record(record.data, self.reading, given), columns
@@ -319,15 +341,21 @@ def records_within(
     return cast("list[dict[str, Any]]", rows)
 
 
-def not_understood(header: Sequence[str]) -> str:
-    """Return what to do about a table whose columns are not known."""
+def not_understood(header: Sequence[str]) -> UnknownColumnsError:
+    """Return the error for a table whose columns are not known."""
     named = [column for column in header if column]
-    columns = ", ".join(map(repr, named[:12])) + (" and more" if len(named) > 12 else "")
+    columns = ", ".join(map(repr, named[:12]))
     if len(named) == 1:
-        return f"has a single column, {columns}. Give the separator with --delimiter"
-    return (
-        f"has the columns {columns}, whose names do not say what they hold. If "
-        "the prompt comes first and then the responses, the best first, give --format csv; if the "
-        "first row is no header, --no-header as well. Otherwise name the columns with --column, as "
-        "in --column prompt=COLUMN --column response=COLUMN --column rank=COLUMN"
+        problem = sentence("has a single column, %(columns)s", columns=columns)
+        return UnknownColumnsError(problem, ". Give the separator with --delimiter", header)
+    if len(named) > 12:
+        columns = sentence("%(columns)s and more", columns=columns)
+    return UnknownColumnsError(
+        sentence(
+            "has the columns %(columns)s, whose names do not say what they hold", columns=columns
+        ),
+        ". If the prompt comes first and then the responses, the best first, give --format csv; if "
+        "the first row is no header, --no-header as well. Otherwise name the columns with "
+        "--column, as in --column prompt=COLUMN --column response=COLUMN --column rank=COLUMN",
+        header,
     )

@@ -7,12 +7,13 @@ only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from training.formats.reading import Reading
+from training.formats.reading import UNNAMED, Reading
 from training.formats.values import blank
+from training.sentences import sentence
 
 MOST_KEYS, MOST_CHARACTERS = 1000, 10_000  # of a record's keys
 LABELLERS = (
@@ -104,7 +105,17 @@ def keys_named(keys: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]
 def check_keys(data: Mapping[str, Any]) -> None:
     """Raise ValueError for more names than a record of rankings has: they are kept in caches."""
     if len(data) > MOST_KEYS or sum(map(len, data)) > MOST_CHARACTERS:
-        raise ValueError(f"has {len(data):,} keys, or very long ones; a ranking has few")
+        raise ValueError(
+            sentence("has %(count)s keys, or very long ones; a ranking has few", count=len(data))
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a message: the first twelve, and how many more there are."""
+    first = ", ".join(names[:12])
+    if len(names) <= 12:
+        return first
+    return sentence("%(names)s and %(count)s more", names=first, count=len(names) - 12)
 
 
 class Record:
@@ -164,9 +175,8 @@ class Record:
         """Count the keys that hold something and were not read."""
         for key, value in self.data.items():
             if key not in self.used and not blank(value) and value != [] and value != {}:
-                self.reading.leave(self.path + key or "column without a name")
+                self.reading.leave(self.path + key or UNNAMED)
 
     def keys(self) -> str:
         """Return the keys for a message."""
-        names = [repr(key) for key in self.data if key not in self.used]
-        return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        return listed([repr(key) for key in self.data if key not in self.used])

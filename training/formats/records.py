@@ -28,12 +28,17 @@ from training.formats.reading import Reading
 from training.formats.record import Record
 from training.formats.shapes import shape_of
 from training.formats.tables import open_table
-from training.plural import counted
+from training.sentences import plural_sentence, sentence
 
 JSON_NAMES = (".jsonl", ".ndjson", ".json")
 TABLE_NAMES = (".csv", ".tsv", ".tab")
 TABLE_FORMATS = ("csv", "long", "sides")
-DELIMITERS = {"|": "bars", "\t": "tabs", ";": "semicolons", ",": "commas"}
+CONTAINERS = {  # by delimiter, the likeliest first
+    "|": sentence("a table with bars between its columns"),
+    "\t": sentence("a table with tabs between its columns"),
+    ";": sentence("a table with semicolons between its columns"),
+    ",": sentence("a table with commas between its columns"),
+}
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")
 MOST_COLUMNS = 1000
 
@@ -54,10 +59,12 @@ def records_of(stack: ExitStack, file: OpenFile, path: str, options: ReadOptions
         table = stack.enter_context(open_table(path, file.table, header=options.header))
         file.reading.container = table.container
         for column in table.left_out:
-            file.reading.unread[f"{column} (bytes or vectors)"] += table.rows or 1
+            file.reading.unread[sentence("%(column)s (bytes or vectors)", column=column)] += (
+                table.rows or 1
+            )
         return Records(table, iter(table), table.columns)
     if options.format == "parquet":
-        raise RankingFileError(f"{path} is not a Parquet file")
+        raise RankingFileError(sentence("is not a Parquet file"))
     head = file.stream.peek(2**16)  # type: ignore[attr-defined]
     kind = kind_of_text(head.decode("utf-8", errors="replace"), file.name, options)
     if kind == "json lines":
@@ -66,7 +73,7 @@ def records_of(stack: ExitStack, file: OpenFile, path: str, options: ReadOptions
         file.reading.container = "JSON"
         return Records(file.raw, json_items(file.stream))
     if kind == "text":
-        file.reading.container = "text, one prompt per line"
+        file.reading.container = sentence("text, one prompt per line")
         return Records(file.raw, text_lines(file.stream))
     return table_of_text(file, file.stream, head, options)
 
@@ -116,19 +123,24 @@ def table_of_text(file: OpenFile, stream: IO[bytes], head: bytes, options: ReadO
     if told := SEPARATOR_LINE.match(text):  # written by Excel, for Excel
         stream.readline()
         delimiter = options.delimiter or told[1]
-    with_what = DELIMITERS.get(delimiter, repr(delimiter))
-    file.reading.container = f"a table with {with_what} between its columns"
+    file.reading.container = CONTAINERS.get(delimiter) or sentence(
+        "a table with %(delimiter)s between its columns", delimiter=repr(delimiter)
+    )
     rows = table_rows(stream, delimiter)
     _, _, first = next(rows, (0, 0, []))
     if not isinstance(first, list) or not first:
         if isinstance(first, ValueError):
-            raise RankingFileError(f"has no header that can be read: {first}")
+            raise RankingFileError(
+                sentence("has no header that can be read: %(first)s", first=str(first))
+            )
         return Records(file.raw, iter(()), [], delimiter)
     header = [cell.strip() for cell in first]
     while header and not header[-1]:
         header.pop()
     if len(header) > MOST_COLUMNS:
-        raise RankingFileError(f"has {len(header):,} columns; a table of rankings has few")
+        raise RankingFileError(
+            sentence("has %(columns)s columns; a table of rankings has few", columns=len(header))
+        )
     if options.header:
         return Records(file.raw, by_column(rows, header, first), header, delimiter)
     header = [f"column {place}" for place in range(1, len(first) + 1)]
@@ -150,7 +162,14 @@ def by_column(
         if any(row[len(header) :]) or len(row) < len(header):
             yield (
                 number,
-                ValueError(f"has {counted(len(row), 'column')} where the header has {len(header)}"),
+                ValueError(
+                    plural_sentence(
+                        "has %(count)s column where the header has %(columns)s",
+                        "has %(count)s columns where the header has %(columns)s",
+                        len(row),
+                        columns=str(len(header)),
+                    )
+                ),
             )
         else:
             yield number, dict(zip(header, cells, strict=True))
@@ -158,7 +177,7 @@ def by_column(
 
 def split_header(line: str, delimiter: str | None = None) -> tuple[str, list[str]]:
     """Return a table's delimiter, if it is not given the likeliest, and the header's cells."""
-    cells = {sign: header_cells(line, sign) for sign in delimiter or DELIMITERS}
+    cells = {sign: header_cells(line, sign) for sign in delimiter or CONTAINERS}
     for sign, row in cells.items():
         if len(row) > 1 and looks_like_header(row):
             return sign, row

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.formats.conversation import is_message, prompt_of, response_text
+from training.formats.conversation import RESPONSE, is_message, prompt_of, response_text
 from training.formats.lines import AmbiguousError
 from training.formats.record import Record
 from training.formats.values import (
@@ -23,6 +23,7 @@ from training.formats.values import (
     unfolded,
 )
 from training.formats.verdicts import ranked, with_best
+from training.sentences import sentence
 
 LISTS = (
     "responses", "completions", "answers", "outputs", "candidates", "generations", "replies",
@@ -94,19 +95,29 @@ def read_item(item: Any, fields: Record | None, place: int, record: Record) -> d
     """Return a response of a list."""
     if fields is None:
         if not isinstance(item, str | list):
-            raise ValueError(f"has a response that is not a text: number {place + 1}")
-        return {"id": str(place), "text": response_text(item, record, "response"), "source": None}
+            raise ValueError(
+                sentence(
+                    "has a response that is not a text: number %(place)s", place=str(place + 1)
+                )
+            )
+        return {"id": str(place), "text": response_text(item, record, RESPONSE), "source": None}
     said = fields.take("text")
     if said is None and "tool_calls" in fields.names:
         said = {"role": "assistant", **item}
         fields.used.add(fields.names["tool_calls"])
     fields.used |= {key for name in ("role", "from") if (key := fields.names.get(name))}
     if said is None:
-        raise ValueError(f"has an empty response: number {place + 1}; its keys are {fields.keys()}")
+        raise ValueError(
+            sentence(
+                "has an empty response: number %(place)s; its keys are %(keys)s",
+                place=str(place + 1),
+                keys=fields.keys(),
+            )
+        )
     id_ = fields.take("id")
     return {
         "id": str(place) if id_ is None else id_,
-        "text": response_text(said, record, "response"),
+        "text": response_text(said, record, RESPONSE),
         "source": text(fields.take("source")),
     }
 
@@ -168,7 +179,13 @@ def inside(inner: Sequence[Record | None], field: str) -> list[Any] | None:
     values = [one.take(field) for one in fields]
     # A key that holds words in place of numbers, such as a label, is not a score.
     if any(not missing(v) and not isinstance(v, bool) and rank_like(v) is None for v in values):
-        raise ValueError(f"has a {field} that is not a number: {str(values)[:80]}")
+        raise ValueError(
+            sentence(
+                "has a %(field)s that is not a number: %(values)s",
+                field=field,
+                values=str(values)[:80],
+            )
+        )
     return values
 
 
@@ -187,13 +204,13 @@ def written_order(
         found = groups_of_text(found)
     if not isinstance(found, list) or not found:
         raise ValueError(
-            'has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]'
+            sentence('has a ranking that is not groups of tied ids, such as [["a"], ["b", "c"]]')
         )
     groups = [group if isinstance(group, list) else [group] for group in found]
     named = {str(text(name)).lower() for group in groups for name in group}
     letters = dict(zip("abcdefghi", ids, strict=False))
     if named <= letters.keys() and named.isdisjoint(map(str.lower, ids)):
-        record.reading.notes["rankings by letter: a is the first response"] += 1
+        record.reading.notes[sentence("rankings by letter: a is the first response")] += 1
         return {"ranking": [[letters[str(name).lower()] for name in group] for group in groups]}
     if any(isinstance(group, list) for group in found):
         return {"ranking": groups}
@@ -236,12 +253,17 @@ def numbers_order(
         as_order = None
     if as_ranks is not None and as_order is not None and as_ranks != as_order:
         raise AmbiguousError(
-            f"has a ranking [{', '.join(f'{n:g}' for n in numbers)}] that may hold the rank of "
-            "each response or the order of the responses",
+            sentence(
+                "has a ranking [%(numbers)s] that may hold the rank of each response or the order "
+                "of the responses",
+                numbers=", ".join(f"{n:g}" for n in numbers),
+            ),
             "Say which with --ranking-is ranks or --ranking-is order",
         )
     if (found := as_ranks or as_order) is None:
-        raise ValueError("has a ranking that fits its responses neither as ranks nor as an order")
+        raise ValueError(
+            sentence("has a ranking that fits its responses neither as ranks nor as an order")
+        )
     return {"ranking": found}
 
 

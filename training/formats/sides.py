@@ -23,6 +23,7 @@ from training.formats.pairs import divided
 from training.formats.record import Record, normal
 from training.formats.values import blank, groups_of, rank_of, score_of, text, unfolded
 from training.formats.verdicts import Side, Verdicts, by_verdict, by_winner_columns, ranked
+from training.sentences import sentence
 
 STEMS = (
     "response", "answer", "completion", "output", "generation", "reply", "candidate", "summary",
@@ -112,7 +113,9 @@ def divided_sides(record: Record, values: list[Any]) -> tuple[Messages, list[str
         return (shared or asked), [part[1] for part in parts]
     if (battle := turns_of_lists(record, values)) is not None:
         return battle
-    names = (f"response {place}" for place in range(1, len(values) + 1))
+    names = (
+        sentence("response %(place)s", place=str(place)) for place in range(1, len(values) + 1)
+    )
     prompt = prompt_of(record)
     return prompt, [response_text(v, record, n) for v, n in zip(values, names, strict=True)]
 
@@ -134,13 +137,18 @@ def turns_of_lists(record: Record, values: list[Any]) -> tuple[Messages, list[st
     record.read(key, "prompt")
     before = [answer[: len(asked) - 1] for answer in answers]
     if any(turns != before[0] for turns in before) or {len(a) for a in answers} != {len(asked)}:
-        raise ValueError(f"has {len(asked)} turns in which the responses differ; a response is one")
+        raise ValueError(
+            sentence(
+                "has %(count)s turns in which the responses differ; a response is one",
+                count=str(len(asked)),
+            )
+        )
     messages: Messages = []
     for place, question in enumerate(asked):
         messages.append({"role": "user", "content": question or ""})
         if place < len(asked) - 1:
             messages.append({"role": "assistant", "content": before[0][place] or ""})
-    record.reading.notes["texts taken from lists with one item a turn"] += 1
+    record.reading.notes[sentence("texts taken from lists with one item a turn")] += 1
     return messages, [answer[-1] or "" for answer in answers]
 
 

@@ -14,8 +14,9 @@ from datetime import UTC, date, datetime
 from typing import Any, NoReturn
 
 from training.formats.lines import LONGEST, MAX_LINE_BYTES
+from training.sentences import sentence
 
-TOO_LONG = f"is longer than {LONGEST}"
+TOO_LONG = sentence("is longer than %(longest)s", longest=LONGEST)
 
 
 def begin(**said: Any) -> None:
@@ -54,6 +55,6 @@ def fail(error: Exception) -> NoReturn:
     # What Python would flush at its end would fail again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, MemoryError):
-        sys.exit("it needs more memory than it is given: save it as CSV")
+        sys.exit(sentence("it needs more memory than it is given: save it as CSV"))
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     sys.exit(" ".join(said.split()) or type(error).__name__)

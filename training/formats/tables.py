@@ -19,9 +19,11 @@ from typing import IO, cast
 
 from training.child_process import for_child
 from training.formats.lines import Found, RankingFileError
+from training.formats.table_process import TOO_LONG
+from training.sentences import from_json, quoted, sentence
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = {"parquet": "a Parquet file", "workbook": "an Excel workbook"}
+NAMES = {"parquet": sentence("a Parquet file"), "workbook": sentence("an Excel workbook")}
 PYTHON = [sys.executable, "-m"]
 
 
@@ -52,7 +54,7 @@ class Table:
             number = self.first + self.read
             self.read += 1
             row = json.loads(line)
-            yield number, ValueError(row) if isinstance(row, str) else row
+            yield number, ValueError(TOO_LONG) if isinstance(row, str) else row
         if self.process.wait() or self.read < (self.rows or 0):
             raise RankingFileError(reason(self.said))
 
@@ -89,10 +91,15 @@ def open_table(path: str, kind: str, *, header: bool = True) -> Iterator[Table]:
             if not begins.endswith(b"\n"):
                 process.wait()
                 raise RankingFileError(
-                    f"is {NAMES[kind]} that cannot be opened: {reason(said)}. "
-                    "Save it again, or as CSV"
+                    sentence(
+                        "is %(kind)s that cannot be opened: %(problem)s. Save it again, or as CSV",
+                        kind=NAMES[kind],
+                        problem=reason(said),
+                    )
                 )
-            yield Table(process, asked, lines, said, file.stat().st_size, **json.loads(begins))
+            told = json.loads(begins)
+            told["container"] = from_json(told["container"])
+            yield Table(process, asked, lines, said, file.stat().st_size, **told)
         finally:
             process.kill()  # at its end already, or no longer wanted
 
@@ -129,4 +136,5 @@ def reason(said: IO[bytes]) -> str:
     """Return the reason why the process ended early."""
     said.seek(0)
     lines = said.read().decode(errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line), "its process was stopped")
+    last = next((line for line in reversed(lines) if line), "")
+    return quoted(last) if last else sentence("its process was stopped")

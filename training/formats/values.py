@@ -8,6 +8,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from training.sentences import sentence
+
 DECIMAL_COMMA = re.compile(r"-?\d+,\d{1,2}")  # no separator of thousands
 ORDINAL = re.compile(r"(?i)#?(\d+)(?:st|nd|rd|th|\.)?$")
 WORDS = {
@@ -50,7 +52,13 @@ def number_of(value: Any, name: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"has a {name} that is not a number: {str(value)[:40]!r}")
+        raise ValueError(
+            sentence(
+                "has a %(name)s that is not a number: %(value)s",
+                name=name,
+                value=repr(str(value)[:40]),
+            )
+        )
     return number
 
 
@@ -68,7 +76,13 @@ def whole(value: Any, name: str) -> int | None:
     if number is None:
         return None
     if not number.is_integer():
-        raise ValueError(f"has a {name} that is not a whole number: {str(value)[:40]!r}")
+        raise ValueError(
+            sentence(
+                "has a %(name)s that is not a whole number: %(value)s",
+                name=name,
+                value=repr(str(value)[:40]),
+            )
+        )
     return int(number)
 
 
@@ -101,7 +115,13 @@ def truth(value: Any, name: str) -> bool | None:
     try:
         return TRUTHS[str(value).strip().lower()]
     except KeyError:
-        raise ValueError(f"has a {name} that is neither true nor false: {value!r}") from None
+        raise ValueError(
+            sentence(
+                "has a %(name)s that is neither true nor false: %(value)s",
+                name=name,
+                value=repr(value),
+            )
+        ) from None
 
 
 def time_of(value: Any) -> str | None:
@@ -126,7 +146,7 @@ def parsed(value: Any, what: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        raise ValueError(f"has a {what} that is not JSON") from None
+        raise ValueError(sentence("has a %(what)s that is not JSON", what=what)) from None
 
 
 def unfolded(value: Any) -> Any:

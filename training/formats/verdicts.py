@@ -11,6 +11,7 @@ from training.formats.lines import AmbiguousError
 from training.formats.reading import Reading
 from training.formats.record import Record, normal
 from training.formats.values import missing, number_in, score_of
+from training.sentences import sentence
 
 TIES = frozenset(
     ("tie", "tied", "ties", "equal", "equals", "same", "draw", "both", "both_good", "even",
@@ -19,7 +20,9 @@ TIES = frozenset(
 BOTH_BAD = frozenset(["both_bad", "bothbad", "tie_bothbad", "tie_both_bad", "all_bad", "neither"])
 FIRST = frozenset(["left", "first", "1st", "former"])
 SECOND = frozenset(["right", "second", "2nd", "latter"])
-TOP_FEW = "rankings order only the first few responses; the rest count as below them, in no order"
+TOP_FEW = sentence(
+    "rankings order only the first few responses; the rest count as below them, in no order"
+)
 # Words that may stand beside the letter or number of a side in a verdict.
 ABOUT = frozenset(
     ("the", "is", "was", "response", "answer", "model", "assistant", "output", "completion",
@@ -78,7 +81,13 @@ def by_verdict(
             return None
         said = of_number(number, key, sides, verdicts, record)
     if said is None:
-        raise ValueError(f"has a {key} that names none of its responses: {str(value)[:60]!r}")
+        raise ValueError(
+            sentence(
+                "has a %(key)s that names none of its responses: %(value)s",
+                key=key,
+                value=repr(str(value)[:60]),
+            )
+        )
     record.read(key, "verdict")
     ids = [side.key for side in sides]
     if said in ("tie", "both_bad"):
@@ -105,7 +114,9 @@ def named(said: str, sides: Sequence[Side]) -> str:
     for side in sides:
         if said.lower() in (side.name, side.key.lower(), normal(side.key)):
             return side.key
-    raise ValueError(f"has a verdict for {said!r}, which is not among its responses")
+    raise ValueError(
+        sentence("has a verdict for %(said)s, which is not among its responses", said=repr(said))
+    )
 
 
 def words_of(value: Any, sides: Sequence[Side], sources: Sequence[Any]) -> str | None:
@@ -155,7 +166,12 @@ def of_number(
         return sides[0 if number == 1 else 1].key  # of stanfordnlp/SHP
     if any(word in normal(key) for word in STRENGTHS) and (min(seen) < 0 or max(seen) > 2):
         record.reading.notes[
-            f"{key}: negative for {sides[0].key}, positive for {sides[1].key}"
+            sentence(
+                "%(key)s: negative for %(first)s, positive for %(second)s",
+                key=key,
+                first=sides[0].key,
+                second=sides[1].key,
+            )
         ] += 1
         return "tie" if number == 0 else sides[number > 0].key
     if any(word in normal(key) for word in STRENGTHS) and not (
@@ -167,10 +183,14 @@ def of_number(
             raise unsure(key, sides, seen)
         return names[number]
     if names and number == 0 and names.keys() == {1.0, 2.0} and 2 in seen:
-        record.reading.notes[f"{key}: 0 read as a tie"] += 1
+        record.reading.notes[sentence("%(key)s: 0 read as a tie", key=key)] += 1
         return "tie"
     if not names and seen <= {1.0, 2.0} and 2 in seen:
-        record.reading.notes[f"{key}: 1 is {sides[0].key}, 2 is {sides[1].key}"] += 1
+        first, second = sides[0].key, sides[1].key
+        note = sentence(
+            "%(key)s: 1 is %(first)s, 2 is %(second)s", key=key, first=first, second=second
+        )
+        record.reading.notes[note] += 1
         return sides[number == 2].key
     raise unsure(key, sides, seen)
 
@@ -181,8 +201,13 @@ def unsure(key: str, sides: Sequence[Side], seen: Iterable[float]) -> AmbiguousE
     names = [side.key for side in sides]
     each = " ".join(f"--verdict {value}=..." for value in values[:4])
     return AmbiguousError(
-        f"holds {', '.join(values[:6])} in {key!r}, each of which may mean {names[0]!r}, "
-        f"{names[1]!r} or a tie",
+        sentence(
+            "holds %(values)s in %(key)s, each of which may mean %(first)s, %(second)s or a tie",
+            values=", ".join(values[:6]),
+            key=repr(key),
+            first=repr(names[0]),
+            second=repr(names[1]),
+        ),
         f"Say what they mean with {each}, each {names[0]}, {names[1]}, tie or both_bad",
         values,
         names,
@@ -207,7 +232,7 @@ def by_winner_columns(record: Record, sides: Sequence[Side]) -> dict[str, Any] |
         return with_best(won[0], ids, record.reading)
     if tied and not won:
         return {"ranking": [ids], **({"all_bad": True} if "bad" in tied[0] else {})}
-    raise ValueError(f"has {len(won)} winners")
+    raise ValueError(sentence("has %(count)s winners", count=str(len(won))))
 
 
 def with_best(best: str, ids: list[str], reading: Reading) -> dict[str, Any]:

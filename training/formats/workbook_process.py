@@ -14,6 +14,7 @@ from typing import Any
 
 from training.child_process import end_with_parent
 from training.formats.table_process import as_json, begin, run, write_line
+from training.sentences import sentence, to_json
 
 try:
     import openpyxl
@@ -31,16 +32,20 @@ def read(path: str, *, header: bool) -> None:
     sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
     filled = [(sheet, rows) for sheet in sheets if (rows := first_rows(sheet)) is not None]
     if not filled:
-        sys.exit("its sheets are empty")
+        sys.exit(sentence("its sheets are empty"))
     sheet, (number, first) = filled[0]
     others = [other.title for other, _ in filled[1:]]
     names = [shown(cell).strip() for cell in first]
     if not header:
         names = [f"column {place}" for place in range(1, len(first) + 1)]
         number -= 1
+    container = sentence("Excel workbook, sheet %(sheet)s", sheet=sheet.title)
+    if others:
+        container = sentence(
+            "%(container)s (not %(others)s)", container=container, others=", ".join(others)
+        )
     begin(
-        container=f"Excel workbook, sheet {sheet.title}"
-        + (f" (not {', '.join(others)})" if others else ""),
+        container=to_json(container),
         columns=names,
         first=number + 1,
     )

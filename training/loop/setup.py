@@ -30,10 +30,10 @@ from training.distributed.device import Device
 from training.distributed.fsdp import shard
 from training.errors import UserError
 from training.loop.resume import resume_backbone, resume_dataset, save_start
-from training.plural import counted
 from training.runs.folder import RunFolder
 from training.runs.progress import Reporter
 from training.selection.learn import learn_linear
+from training.sentences import counted
 
 
 def begin(

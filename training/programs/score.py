@@ -27,11 +27,11 @@ from training.errors import UserError
 from training.evaluation.inference import compute_rewards
 from training.formats.ranking_file import Line
 from training.loop.setup import encoder_of
-from training.plural import counted
 from training.rankings import Identifier
 from training.runs.folder import RunFolder, ScoredResponse
 from training.runs.json_files import json_line, write_lines
 from training.runs.progress import Reporter
+from training.sentences import counted
 
 P = TypeVar("P", Prompt, Line)
 """A prompt of a project, or of a file."""

@@ -20,13 +20,13 @@ from training.config import (
     option,
     stored_aggregation,
 )
-from training.encoder_package import PACKAGED_LICENSE, PACKAGED_NAME
+from training.config.encoder_package import PACKAGED_LICENSE, PACKAGED_NAME
 from training.evaluation.caveats import sentences
 from training.evaluation.formatting import decimal, percent
 from training.evaluation.report import CHOICES
-from training.plural import counted
 from training.runs.caveats import caveats
 from training.runs.folder import RunFolder
+from training.sentences import counted
 
 CARD = "README.md"
 DATA = {

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from labelapp.management.errors import file_problem
 from labelapp.management.options import add_reading_options, lines_of, reading_options
 from training.formats.ranking_file import BadLine, Line, RankingFileError, open_ranking_file
-from training.plural import counted
+from training.sentences import counted
 
 EXAMPLES = 3
 BAD_LINES = 5

@@ -26,8 +26,8 @@ from labelapp.management.options import get_project
 from labelapp.models import Project
 from training.formats.lines import RankingFileError
 from training.formats.tables import write_table
-from training.plural import counted
 from training.rankings import Aggregation
+from training.sentences import counted
 
 
 class Command(BaseCommand):

@@ -19,7 +19,7 @@ from labelapp.management.options import (
 )
 from labelapp.models import Project
 from training.formats.ranking_file import MAX_NAME, RankingFile, open_ranking_file
-from training.plural import counted
+from training.sentences import counted
 
 
 class Command(BaseCommand):

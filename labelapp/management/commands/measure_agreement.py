@@ -14,7 +14,7 @@ from labelapp.quality.control_checks import checks_by_prompt
 from labelapp.quality.disagreements import Recorder
 from labelapp.quality.rankings import rankings_by_prompt
 from labelapp.quality.results import Figure
-from training.plural import counted
+from training.sentences import counted
 
 
 class Command(BaseCommand):

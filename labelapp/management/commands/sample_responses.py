@@ -17,8 +17,8 @@ from labelapp.management.errors import import_errors
 from labelapp.management.options import add_project_option, get_open_project
 from labelapp.models import MAX_RESPONSES, MIN_RESPONSES, Project
 from training.formats.prompt_file import read_prompts
-from training.plural import counted
 from training.sampling.protocol import SamplingError
+from training.sentences import counted
 
 
 class Command(BaseCommand):

@@ -14,7 +14,7 @@ from labelapp.runs.caveats import caveat_sentences
 from labelapp.runs.process import run_folder
 from training import config as training_config
 from training.config import option
-from training.plural import counted
+from training.sentences import counted
 
 
 class Command(BaseCommand):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from training.encoder_package import (
+from training.config.encoder_package import (
     BETTER_ENCODER,
     BETTER_ENCODER_SIZE,
     PACKAGED_LICENSE,

@@ -27,6 +27,8 @@ def labellers_of(project: Project) -> list[str]:
 
 def in_words_of_the_form(reason: str) -> str:
     """Return why a run failed, with the labels of the form in place of command-line options."""
+    if "--" not in reason:
+        return reason  # a sentence, perhaps, which the page translates
     for name in SETTINGS:
         reason = re.sub(rf"{option(name)}\b(?!-)", f"“{capfirst(setting_label(name))}”", reason)
     return reason

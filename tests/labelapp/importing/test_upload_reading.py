@@ -11,16 +11,16 @@ def test_the_preview_and_the_result_say_what_was_read_as_what(client: Client) ->
     pair = {"question": "Why?", "chosen": "a", "rejected": "b", "topic": 3}
     upload = send(client, lines(pair))
     page = page_of(client, upload)
-    assert '<dd lang="en">pairs of a better and a worse response</dd>' in page
-    assert '<dd lang="en">question</dd>' in page
+    assert "<dd>pairs of a better and a worse response</dd>" in page
+    assert "<dd>question</dd>" in page
     assert "<dt>Not read</dt>" in page
-    assert '<dd lang="en">topic (1)</dd>' in page
-    assert '<dd lang="en">topic (1)</dd>' in page_of(client, confirm(client, upload))
+    assert "<dd>topic (1)</dd>" in page
+    assert "<dd>topic (1)</dd>" in page_of(client, confirm(client, upload))
 
 
 def test_the_preview_says_of_a_line_why_it_cannot_be_imported(client: Client) -> None:
     page = page_of(client, send(client, lines(line(1), line(2, responses=[]))))
-    assert 'This line cannot be imported: <span lang="en">it has no responses: a list of' in page
+    assert "This line cannot be imported: it has no responses: a list of" in page
 
 
 def test_what_a_verdict_means_is_asked_on_the_page(client: Client) -> None:

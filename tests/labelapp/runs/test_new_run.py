@@ -21,7 +21,7 @@ from labelapp.runs.words import rounded
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from training.aggregation import RankingFilter
 from training.config import TrainConfig
-from training.encoder_package import BETTER_ENCODER, PACKAGE, PACKAGED_NAME, PACKAGED_SIZE
+from training.config.encoder_package import BETTER_ENCODER, PACKAGE, PACKAGED_NAME, PACKAGED_SIZE
 
 URL = "/projects/kitchen/runs/"
 

@@ -15,9 +15,9 @@ from training.backbones.features import (
 )
 from training.backbones.scratch import ScratchBackbone, add_network
 from training.config import TrainConfig
+from training.config.encoder_package import PACKAGE, packaged_encoder
 from training.data.encoder import TextEncoder
 from training.data.examples import Example
-from training.encoder_package import PACKAGE, packaged_encoder
 from training.errors import UserError
 from training.saving.verify import verify
 
