@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,7 +15,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labelapp.labelling import controls
 from labelapp.labelling.blinding import giveaways
-from labelapp.models import Assignment, Member, Project, Prompt, PromptAgreement, Ranking, Role, Tag
+from labelapp.models import (
+    Assignment,
+    Member,
+    Project,
+    Prompt,
+    PromptAgreement,
+    PromptDeletion,
+    Ranking,
+    Role,
+    Tag,
+)
 from labelapp.projects import prompt_changes, prompt_history, prompt_queue, prompts, tags
 from labelapp.projects.assignees import assignable
 from labelapp.projects.forms.prompts import (
@@ -26,6 +36,7 @@ from labelapp.projects.forms.prompts import (
     problems,
     selected_prompts,
 )
+from labelapp.projects.prompt_deletion import OFFERED_TO_RESTORE
 from labelapp.projects.prompt_filters import (
     DISAGREE,
     LENGTHS,
@@ -89,6 +100,12 @@ def action_context(member: Member) -> dict[str, Any]:
     }
 
 
+def just_deleted(request: HttpRequest, project: Project) -> PromptDeletion | None:
+    """Return the deletion that the person has just made, which the page offers to undo."""
+    pk = request.session.pop(OFFERED_TO_RESTORE, None)
+    return project.prompt_deletions.filter(pk=pk, kept_in__isnull=False).first() if pk else None
+
+
 def tag_names(project: Project) -> list[str]:
     return list(project.tags.values_list("name", flat=True))
 
@@ -118,6 +135,7 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
         "unsearched_query": chosen.query(q=""),
         "can_undo": request.session.pop(OFFERED, False)
         and prompt_changes.last_change(project, signed_in(request)),
+        "just_deleted": just_deleted(request, project),
         **action_context(member),
         "wanted": WantedForm(initial={"wanted": member.project.rankings_per_prompt}),
     }
@@ -286,8 +304,10 @@ def list_tags(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 def tags_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
+    here = Q(prompt_tags__prompt__project=member.project)
+    number = Count("prompt_tags", filter=here)
     context = {
-        "tags": member.project.tags.annotate(number=Count("prompt_tags")),
+        "tags": member.project.tags.annotate(number=number),
     }
     status = 422 if extra.get("problems") else 200
     return render(request, "projects/prompts/tags.html", context | extra, status=status)
