@@ -40,12 +40,14 @@ from labelapp.projects.prompt_deletion import OFFERED_TO_RESTORE
 from labelapp.projects.prompt_filters import (
     DISAGREE,
     LENGTHS,
+    METADATA,
     NARROWING,
     RANKED,
     STATES,
     PromptFilter,
     matching,
 )
+from labelapp.projects.prompt_orders import sorts_by_metadata
 from labelapp.rendering.texts import render_prompt, sources
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 from labelapp.web.addresses import sent_from
@@ -59,6 +61,7 @@ COLUMNS = (
     ("wanted", gettext_lazy("Wanted")),
     ("priority", gettext_lazy("Priority")),
     ("skips", gettext_lazy("Skips")),
+    ("disagreement", gettext_lazy("Disagreement")),
 )
 SORT_CHOICES = (
     ("", gettext_lazy("Queue or import")),
@@ -100,6 +103,16 @@ def action_context(member: Member) -> dict[str, Any]:
     }
 
 
+def key_columns(project: Project, chosen: PromptFilter) -> list[tuple[str, str, str]]:
+    """Return the columns of metadata: the key, its order, and the query that sorts by it, if any.
+
+    A key sorts only where that is fast.
+    """
+    sorts = bool(chosen.keys) and sorts_by_metadata(project)
+    names = [(key, f"{METADATA}{key}") for key in chosen.keys]
+    return [(key, name, chosen.sorted_by(name) if sorts else "") for key, name in names]
+
+
 def just_deleted(request: HttpRequest, project: Project) -> PromptDeletion | None:
     """Return the deletion that the person has just made, which the page offers to undo."""
     pk = request.session.pop(OFFERED_TO_RESTORE, None)
@@ -120,6 +133,7 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
         "states": [(state, name, chosen.query(show=state)) for state, name in STATES.items()],
         "columns": [(name, title, chosen.sorted_by(name)) for name, title in COLUMNS],
         "chosen": chosen,
+        "key_columns": key_columns(project, chosen),
         "ranked_choices": RANKED.items(),
         "sort_choices": SORT_CHOICES,
         "disagree_choices": DISAGREE.items(),
