@@ -20,21 +20,21 @@ from labelapp.web.access import member_view, signed_in
 
 # What goes with prompts, by its name in prompt_deletion.count.
 DELETED = {
-    "prompt": ngettext_lazy("Prompt", "Prompts"),
-    "response": ngettext_lazy("Response", "Responses"),
-    "ranking": ngettext_lazy("Ranking by labellers", "Rankings by labellers"),
+    "prompt": ngettext_lazy("prompt", "prompts"),
+    "response": ngettext_lazy("response", "responses"),
+    "ranking": ngettext_lazy("ranking by labellers", "rankings by labellers"),
     "earlier version": ngettext_lazy(
-        "Earlier version of a ranking", "Earlier versions of rankings"
+        "earlier version of a ranking", "earlier versions of rankings"
     ),
-    "decision": ngettext_lazy("Adjudicated ranking", "Adjudicated rankings"),
-    "gold ranking": ngettext_lazy("Gold ranking", "Gold rankings"),
+    "decision": ngettext_lazy("adjudicated ranking", "adjudicated rankings"),
+    "gold ranking": ngettext_lazy("gold ranking", "gold rankings"),
     "rating": ngettext_lazy(
-        "Response with a score or flags by a labeller",
-        "Responses with scores or flags by labellers",
+        "response with a score or flags by a labeller",
+        "responses with scores or flags by labellers",
     ),
-    "score": ngettext_lazy("Score by a model", "Scores by models"),
-    "comment": ngettext_lazy("Comment", "Comments"),
-    "begun task": ngettext_lazy("Task that somebody has begun", "Tasks that somebody has begun"),
+    "score": ngettext_lazy("score by a model", "scores by models"),
+    "comment": ngettext_lazy("comment", "comments"),
+    "begun task": ngettext_lazy("task that somebody has begun", "tasks that somebody has begun"),
 }
 
 

@@ -63,8 +63,8 @@ def test_what_goes_with_prompts_is_said_and_nothing_is_deleted_yet(
     response = sign_in(manager).post(DELETE, {"prompt": [ranked.pk, other.pk]})
     html = response.content.decode()
     assert response.status_code == 200
-    assert "<dt>Prompts</dt><dd>2</dd>" in html
-    assert "<dt>Ranking by labellers</dt><dd>1</dd>" in html
+    assert "<dt>prompts</dt><dd>2</dd>" in html
+    assert "<dt>ranking by labellers</dt><dd>1</dd>" in html
     assert "Type 1, the number of rankings, to confirm" in html
     assert Prompt.objects.filter(project=ranked.project).count() == 2
 
@@ -333,4 +333,4 @@ def test_a_labellers_adjudicated_ranking_is_told_apart(
     prompt = add_prompt()
     add_ranking(prompt, manager, [1, 2, 3, 4], origin=Origin.ADJUDICATED)
     html = sign_in(manager).post(DELETE, {"prompt": prompt.pk}).content.decode()
-    assert "<dt>Adjudicated ranking</dt><dd>1</dd>" in html
+    assert "<dt>adjudicated ranking</dt><dd>1</dd>" in html
