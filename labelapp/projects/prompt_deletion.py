@@ -83,7 +83,7 @@ def delete(
             moving=keys,
         )
         deletion.kept_in = Project.including_hidden.create(
-            slug=f"{DELETED}{deletion.pk}", name=f"Deleted from {project.slug}"
+            slug=f"{DELETED}{deletion.pk}", name=project.slug
         )
         deletion.save(update_fields=["kept_in"])
     logger.info(
@@ -162,7 +162,7 @@ def finish_restoring(deletion: PromptDeletion) -> int:
     left = Prompt.objects.filter(project=deletion.kept_in_id).count()
     if not left:
         with write():
-            hidden = Project.including_hidden.filter(pk=deletion.kept_in_id)
+            hidden = Project.including_hidden.filter(pk__in=[deletion.kept_in_id])
             PromptDeletion.objects.filter(pk=deletion.pk).delete()
             hidden.delete()
     return left
@@ -237,7 +237,7 @@ def delete_for_good(deletion: PromptDeletion) -> None:
     while keys := list(hidden.values_list("pk", flat=True)[:AT_ONCE]):
         with_retries(partial(delete_some, keys))
     with write():
-        Project.including_hidden.filter(pk=deletion.kept_in_id).delete()
+        Project.including_hidden.filter(pk__in=[deletion.kept_in_id]).delete()
     logger.info("deletion %s of %s prompts is final", deletion.pk, deletion.prompts)
 
 

@@ -127,7 +127,7 @@ def ranges_after(
         left = [one.filter(pk__gt=pk) for one in rest]
         return left if rest_last else [*left, some]
     if column.startswith(METADATA):
-        value = Subquery(parts.some.filter(pk=pk).order_by().values("key"))
+        value = Subquery(parts.some.filter(pk=pk).order_by().values("key"))  # type: ignore[misc]
     beyond = "key__lt" if backwards else "key__gt"
     left = [some.filter(Q(key=value), pk__gt=pk), some.filter(**{beyond: value})]
     return [*left, *rest] if rest_last else left

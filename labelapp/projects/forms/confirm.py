@@ -32,6 +32,8 @@ class ConfirmNumberForm(forms.Form):
     rankings = forms.IntegerField(widget=forms.HiddenInput)
     typed = forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
+    data: Any
+
     def __init__(self, data: Any, *, prompts: int, rankings: int) -> None:
         told = {"prompts": prompts, "rankings": rankings}
         super().__init__(data, initial=told)
@@ -45,8 +47,8 @@ class ConfirmNumberForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         given = self.cleaned_data
         if {name: given.get(name) for name in self.told} != self.told:
-            self.data = self.data.copy()
-            self.data.update({name: str(number) for name, number in self.told.items()})
+            now = {name: str(number) for name, number in self.told.items()}
+            self.data = {**self.data.dict(), **now}
             raise forms.ValidationError(
                 _("The prompts have changed since this page was opened. Check the numbers again.")
             )
