@@ -17,7 +17,15 @@ from labelapp.notifications import webhook_views as webhook
 from labelapp.overview import views as overview
 from labelapp.palette import views as palette
 from labelapp.people import views as person
-from labelapp.projects.views import accounts, invitations, progress, projects, prompts, setup
+from labelapp.projects.views import (
+    accounts,
+    deleted_prompts,
+    invitations,
+    progress,
+    projects,
+    prompts,
+    setup,
+)
 from labelapp.projects.views import members as people
 from labelapp.quality.views import adjudication as adjudicating
 from labelapp.quality.views import agreement, disagreements
@@ -171,6 +179,13 @@ urlpatterns = [
     path("projects/<slug:slug>/progress/pause/", progress.pause, name="pause"),
     path("projects/<slug:slug>/prompts/", prompts.index, name="prompts"),
     path("projects/<slug:slug>/prompts/undo/", prompts.undo, name="prompts_undo"),
+    path("projects/<slug:slug>/prompts/delete/", deleted_prompts.delete, name="prompts_delete"),
+    path("projects/<slug:slug>/prompts/deleted/", deleted_prompts.index, name="prompts_deleted"),
+    path(
+        "projects/<slug:slug>/prompts/deleted/<row:pk>/restore/",
+        deleted_prompts.restore,
+        name="prompts_restore",
+    ),
     path("projects/<slug:slug>/prompts/wanted/", prompts.wanted, name="prompts_wanted"),
     path("projects/<slug:slug>/prompts/tags/", prompts.list_tags, name="prompt_tags"),
     path("projects/<slug:slug>/prompts/tags/<row:pk>/", prompts.change_tag, name="prompt_tag"),

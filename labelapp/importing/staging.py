@@ -29,7 +29,7 @@ from labelapp.models import (
     Response,
     Tag,
 )
-from labelapp.models.projects import HIDDEN
+from labelapp.models.projects import IMPORTING
 from training.sentences import sentence
 
 DELETED_AT_ONCE = 2000  # prompts
@@ -178,7 +178,7 @@ def delete(slug: str) -> None:
 def delete_abandoned() -> None:
     """Delete what failed imports left. Leaves it to the next call if the database is busy."""
     with suppress(DatabaseError, TakenError):
-        hidden = Project.including_hidden.filter(slug__startswith=HIDDEN)
+        hidden = Project.including_hidden.filter(slug__startswith=IMPORTING)
         for slug in list(hidden.values_list("slug", flat=True)):
             if WorkLock(slug).holder() != Holder.ALIVE:
                 with WorkLock(slug).held():

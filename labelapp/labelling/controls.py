@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Exists, Min, OuterRef, QuerySet
+from django.db.models import Exists, F, Min, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -113,7 +113,13 @@ def first_repeatable(ranked: QuerySet[Assignment], order: str) -> Assignment | N
     repeated = Assignment.objects.filter(repeat=True, **same)
     current = Ranking.objects.filter(is_current=True, origin=Origin.HERE, **same)
     near = Assignment.objects.filter(pk__in=ranked.order_by(order).values("pk")[:NEAR])
-    once = near.filter(~Exists(repeated), Exists(current), repeat=False, prompt__taken_out=False)
+    once = near.filter(
+        ~Exists(repeated),
+        Exists(current),
+        repeat=False,
+        prompt__taken_out=False,
+        prompt__project=F("member__project"),  # and not deleted
+    )
     return once.select_related("prompt").order_by(order).first()
 
 

@@ -8,20 +8,26 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from labelapp.db.contents import Contents, contains
 from labelapp.labelling.submissions import letters_of
 from labelapp.models import Assignment, Member, Origin, Prompt, Ranking
+from labelapp.models.assignments import AssignmentQuerySet
 from training.rankings import UNRANKED
 
 MAX_SEARCH = 200  # characters
 
 
+def here(member: Member) -> AssignmentQuerySet:
+    """Return the member's assignments of prompts that are not deleted."""
+    return Assignment.objects.filter(member_id=member.pk, prompt__project=member.project_id)
+
+
 def ranked_by(member: Member) -> QuerySet[Assignment]:
     """Return the assignments that the member has ranked, the newest first."""
-    ranked = Assignment.objects.ranked().filter(member_id=member.pk)
+    ranked = here(member).ranked()
     return ranked.select_related("prompt").order_by("-submitted_at")
 
 
 def skipped_by(member: Member) -> QuerySet[Assignment]:
     """Return the assignments that the member has skipped, the newest first."""
-    skipped = Assignment.objects.skipped().filter(member_id=member.pk)
+    skipped = here(member).skipped()
     return skipped.select_related("prompt").order_by("-skipped_at")
 
 

@@ -45,6 +45,7 @@ LOCKED = "FOR NO KEY UPDATE OF p SKIP LOCKED"  # a ranking of the prompt can be 
 ASSIGNED = """
     SELECT {columns} FROM labelapp_assignee s JOIN labelapp_prompt p ON p.id = s.prompt_id
     WHERE s.member_id = %(member)s AND s.waits AND p.rankings_needed > 0 AND {where}
+    AND p.project_id = %(project)s
     AND NOT EXISTS (SELECT 1 FROM labelapp_assignment a
         WHERE a.prompt_id = p.id AND a.member_id = %(member)s LIMIT 1 OFFSET 0)
     AND NOT EXISTS (SELECT 1 FROM labelapp_ranking r

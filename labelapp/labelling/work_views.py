@@ -55,7 +55,10 @@ def index(request: HttpRequest, member: Member) -> HttpResponse:
 def detail(request: HttpRequest, member: Member, token: uuid.UUID) -> HttpResponse:
     """Show one's own ranking as it was entered. Submitted again, it is a new version."""
     assignment = get_object_or_404(
-        Assignment.objects.select_related("prompt"), member_id=member.pk, token=token
+        Assignment.objects.select_related("prompt"),
+        member_id=member.pk,
+        prompt__project=member.project_id,
+        token=token,
     )
     entered = submissions.current_input(assignment) if assignment.submitted_at else None
     context = page_context(member, assignment, entered) | {"revised": assignment.submitted_at}
@@ -67,7 +70,10 @@ def detail(request: HttpRequest, member: Member, token: uuid.UUID) -> HttpRespon
 def texts(request: HttpRequest, member: Member, token: uuid.UUID) -> JsonResponse:
     """Return the texts of one's own task as they were written."""
     assignment = get_object_or_404(
-        Assignment.objects.select_related("prompt"), member_id=member.pk, token=token
+        Assignment.objects.select_related("prompt"),
+        member_id=member.pk,
+        prompt__project=member.project_id,
+        token=token,
     )
     responses = {card.letter: card.response.text for card in submissions.cards(assignment)}
     return JsonResponse(sources(assignment.prompt.messages, responses))

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from labelapp.models.jobs import ObjectField
 from labelapp.models.projects import Member, Project
+from labelapp.models.prompts import PromptDeletion
 
 ALTOGETHER = datetime(1900, 1, 1, tzinfo=UTC)
 """Before any ranking: Member.excluded_from of somebody whose rankings are all left out."""
@@ -109,10 +110,14 @@ class RankingReturn(models.Model):
 
 
 def counting_changed_since(project: int, moment: datetime) -> bool:
-    """Return whether rankings were left out or returned after a moment, or such was undone."""
+    """Return whether rankings were left out, returned or deleted after a moment.
+
+    Or one of the first two was undone.
+    """
     left_out = Exclusion.objects.changed_since(project, moment).order_by().values("pk")
     returned = RankingReturn.objects.changed_since(project, moment).values("pk")
-    return left_out.union(returned).exists()
+    deleted = PromptDeletion.objects.filter(project=project, created_at__gt=moment)
+    return left_out.union(returned, deleted.order_by().values("pk")).exists()
 
 
 class MemberNote(models.Model):

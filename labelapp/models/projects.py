@@ -53,7 +53,11 @@ def refuse_reserved(slug: str) -> None:
         raise ValidationError(_("“%(slug)s” is taken; choose another slug.") % {"slug": slug})
 
 
-HIDDEN = "~"  # begins the slug of a project that holds what an import has not published yet
+# Begins the slug of a project that no page shows: it holds what an import has not published yet, or
+# prompts that were deleted and can be restored.
+HIDDEN = "~"
+IMPORTING = f"{HIDDEN}import-"
+DELETED = f"{HIDDEN}deleted-"
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -232,7 +236,7 @@ class Project(models.Model):
     @property
     def staging_slug(self) -> str:
         """Return the slug of the hidden project, and of the lock, of an import into this one."""
-        return f"{HIDDEN}import-{self.pk}"
+        return f"{IMPORTING}{self.pk}"
 
 
 class Role(models.TextChoices):

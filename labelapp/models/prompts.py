@@ -198,3 +198,27 @@ class PromptChange(models.Model):
 
     def __str__(self) -> str:
         return f"change {self.pk}"
+
+
+class PromptDeletion(models.Model):
+    """A manager's deletion of prompts, which can be undone until they are deleted for good.
+
+    Until then the prompts are in a hidden project, with all that belongs to them. The row stays
+    afterwards: it explains why there are fewer rankings than earlier runs learned from.
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="prompt_deletions")
+    # The hidden project; null once they are deleted for good.
+    kept_in = models.OneToOneField(Project, models.SET_NULL, null=True, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    prompts = models.PositiveIntegerField()
+    rankings = models.PositiveIntegerField()  # of labellers, the current ones
+    # Keys of prompts that are being moved, in the background if they are many; null once all are.
+    moving = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"deletion {self.pk}"

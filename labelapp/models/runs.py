@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
 from labelapp.models.grids import Grid
 from labelapp.models.jobs import Job, JobQuerySet, ObjectField, State, as_object
 from labelapp.models.projects import Project
-from labelapp.models.prompts import Prompt, Response
+from labelapp.models.prompts import Prompt, PromptDeletion, Response
 
 
 class TrainingRunQuerySet(JobQuerySet["TrainingRun"]):
@@ -90,6 +90,12 @@ class Score(models.Model):
 
 
 class PromptAgreementQuerySet(models.QuerySet["PromptAgreement"]):
+    def here(self, run: TrainingRun) -> Self:
+        """Return a run's prompts without those that were deleted since, and can be restored."""
+        kept = PromptDeletion.objects.filter(project=run.project_id, kept_in__isnull=False)
+        gone = Prompt.objects.filter(pk=OuterRef("prompt"), project__in=kept.values("kept_in"))
+        return self.filter(~Exists(gone), run=run)
+
     def worst_first(self, run: TrainingRun) -> Self:
         """Return a run's prompts, biggest disagreements between model and people first."""
         return self.filter(run=run).order_by("-disagreement", "-against", "prompt_id")

@@ -109,7 +109,11 @@ Agreed = tuple[float | None, float | None, float | None, int]  # value, ends, co
 
 def agreements(member: Member, since: datetime) -> dict[date, Agreed]:
     """Return the agreement with the others of each week, with its interval and comparisons."""
-    counts = RankingDisagreement.objects.filter(member=member, ranking__created_at__gte=since)
+    counts = RankingDisagreement.objects.filter(
+        member=member,
+        ranking__created_at__gte=since,
+        ranking__prompt__project=member.project_id,
+    )
     rows = (
         counts.annotate(week=week_of("ranking__created_at"))
         .values("week")

@@ -27,7 +27,7 @@ ORDERS = {
 
 def listed(member: Member, order: str) -> QuerySet[Ranking]:
     """Return the current rankings of a member in an order of ORDERS, without decisions."""
-    rankings = member.rankings.by_labellers()
+    rankings = member.rankings.by_labellers().filter(prompt__project=member.project_id)
     if order == "newest":
         return rankings.order_by("-created_at", "-pk")
     if order == "fastest":
@@ -138,7 +138,9 @@ class ControlResults:
 def gold_results(member: Member) -> ControlResults:
     """Return the member's newest rankings of prompts with a gold ranking by somebody else."""
     gold = Ranking.objects.filter(is_gold=True, prompt=OuterRef("prompt"))
-    own = member.rankings.by_labellers().filter(Exists(gold.exclude(member=member)), is_gold=False)
+    own = member.rankings.by_labellers().filter(
+        Exists(gold.exclude(member=member)), is_gold=False, prompt__project=member.project_id
+    )
     rankings = with_details(own)
     references = Ranking.objects.filter(
         is_gold=True, prompt__in=[one.prompt_id for one in rankings]
@@ -149,7 +151,8 @@ def gold_results(member: Member) -> ControlResults:
 
 def repeat_results(member: Member) -> ControlResults:
     """Return the member's newest repeated rankings, against their current ones."""
-    rankings = with_details(member.rankings.filter(origin=Origin.REPEATED))
+    repeated = member.rankings.filter(origin=Origin.REPEATED, prompt__project=member.project_id)
+    rankings = with_details(repeated)
     current = member.rankings.by_labellers().filter(prompt__in=[one.prompt_id for one in rankings])
     first = {
         (one.prompt_id, one.responses_hash): one.ranks()

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import product
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 
 from labelapp.db.bulk import insert_rows, pieces
 from labelapp.models import Assignee, Assignment, Member, Project, Prompt
@@ -92,7 +92,9 @@ def release(member: Member) -> int:
 
 def waiting_for(member: Member) -> int:
     """Return how many prompts are assigned to a member and wait for them."""
-    return Assignee.objects.filter(member=member, waits=True).count()
+    return Assignee.objects.filter(
+        member=member, waits=True, prompt__project=member.project_id
+    ).count()
 
 
 def count_waiting(members: Collection[int]) -> dict[int, int]:
@@ -100,6 +102,9 @@ def count_waiting(members: Collection[int]) -> dict[int, int]:
     if not members:
         return {}
     waiting = Assignee.objects.filter(
-        member__in=members, waits=True, prompt__rankings_needed__gt=0
+        member__in=members,
+        waits=True,
+        prompt__rankings_needed__gt=0,
+        prompt__project=F("member__project"),
     ).order_by()
     return dict(waiting.values_list("member").annotate(Count("pk")))

@@ -32,6 +32,7 @@ from labelapp.models import (
     ReviewMeasurement,
     TrainingRun,
 )
+from labelapp.projects import prompt_deletion
 from labelapp.projects.members import ACTIVE, IMPORTED, REMOVED, count_kinds
 from labelapp.runs import lifecycle
 
@@ -49,7 +50,7 @@ def may_delete(member: Member) -> bool:
     """Return whether a member may delete their project: a manager only until it has rankings."""
     if member.user is not None and member.user.is_superuser:
         return True
-    return member.manages and not Ranking.objects.filter(prompt__project=member.project).exists()
+    return member.manages and not Ranking.objects.filter(member__project=member.project).exists()
 
 
 def count(project: Project) -> dict[str, int]:
@@ -58,6 +59,7 @@ def count(project: Project) -> dict[str, int]:
     members = count_kinds(project)
     return {
         "prompt": prompts.count(),
+        "deleted prompt": prompt_deletion.kept_of(project).count(),
         "response": Response.objects.filter(prompt__project=project).count(),
         "ranking": Ranking.objects.filter(prompt__project=project).count(),
         "comment": Comment.objects.filter(prompt__project=project).count(),
@@ -85,6 +87,7 @@ def finish(project: Project) -> None:
         with WorkLock(f"deletion-{project.pk}").held():
             stop_jobs(project)
             delete_unpublished(project)
+            prompt_deletion.delete_all(project)
             delete_prompts(project)
             for transfer in (*project.uploads.all(), *project.exports.all()):
                 files.remove_folder(transfer)

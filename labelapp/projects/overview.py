@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, QuerySet, Value
+from django.urls import reverse
 
 from labelapp.db.cache import Cached, cached, cached_each
 from labelapp.labelling import queue
@@ -105,3 +106,20 @@ def current_rankings(projects: Sequence[int]) -> dict[int, int]:
     """Return the number of current rankings by project."""
     current = Ranking.objects.counting().filter(prompt__project__in=projects)
     return dict(current.values_list("prompt__project").annotate(Count("pk")))
+
+
+def first_page(user: User) -> str:
+    """Return the address of what a person sees first after signing in.
+
+    In their only project that is their next prompt, the last run or the overview, by their role.
+    Who has several, or none, sees the list of projects.
+    """
+    own = Member.objects.filter(user=user, is_active=True, project__in=Project.objects.open())
+    members = list(own.select_related("project")[:2])
+    if user.is_superuser or len(members) != 1:
+        return reverse("projects")
+    member, slug = members[0], members[0].project.slug
+    if not member.sees_scores:
+        return reverse("labelling", args=[slug])
+    run = None if member.manages else member.project.runs.order_by("-pk").first()
+    return reverse("run", args=[slug, run.pk]) if run else reverse("project", args=[slug])

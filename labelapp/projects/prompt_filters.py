@@ -7,18 +7,15 @@ from typing import Any
 from django.db.models import (
     Count,
     Exists,
-    F,
-    FloatField,
     IntegerField,
     Max,
-    Model,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
     Value,
 )
-from django.db.models.functions import Coalesce, Length, Replace, Trim
+from django.db.models.functions import Length, Replace, Trim
 from django.utils.datastructures import MultiValueDict
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy, pgettext_lazy
@@ -75,6 +72,7 @@ LENGTHS = {
 NARROWING = (
     "labeller", "source", "ranked", "disagree", "assigned", "tag", "least", "most", "k",
 )  # fmt: skip
+METADATA = "metadata:"  # begins the name of an order by a key of the metadata
 SORTS = ("prompt", "rankings", "progress", "wanted", "priority", "skips", "disagreement")
 
 
@@ -95,7 +93,8 @@ class PromptFilter:
     most: int = 0  # words; 0 for no limit
     k: int = 0  # responses; 0 for any number
     columns: str = ""  # keys of metadata, separated by commas
-    sort: str = ""  # one of SORTS, with a minus for the highest first; "": import or queue
+    # One of SORTS, or METADATA and a key in columns, with a minus for the highest first.
+    sort: str = ""  # "": import or queue
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "PromptFilter":
@@ -110,11 +109,12 @@ class PromptFilter:
         for name, largest in numbers.items():
             if (number := key_of(query.get(name, ""))) is not None:
                 chosen[name] = min(number, largest or number)
-        if (sort := query.get("sort", "")).removeprefix("-") in SORTS:
-            chosen["sort"] = sort
         given = query.getlist("columns") if isinstance(query, MultiValueDict) else []
         keys = dict.fromkeys(key for text in given for key in text.split(",") if key)
         chosen["columns"] = ",".join(list(keys)[:MAX_COLUMNS]).replace("\0", "")[:MAX_TEXT]
+        columns = {f"{METADATA}{key}" for key in chosen["columns"].split(",") if key}
+        if (sort := query.get("sort", "")).removeprefix("-") in columns.union(SORTS):
+            chosen["sort"] = sort
         return cls(**chosen)
 
     @property
@@ -135,7 +135,7 @@ class PromptFilter:
 
     def sorted_by(self, column: str) -> str:
         """Return the query string that sorts by a column, the other way round at a second click."""
-        first = column if column == "prompt" else f"-{column}"
+        first = column if column.startswith(("prompt", METADATA)) else f"-{column}"
         other = column.removeprefix("-") if first.startswith("-") else f"-{column}"
         return self.query(sort=other if self.sort == first else first)
 
@@ -239,61 +239,3 @@ def of_state(project: Project, shown: str) -> QuerySet[Prompt]:
 def naming_themselves(project: Project) -> QuerySet[Response]:
     """Return the project's responses that reveal the model that wrote them."""
     return Response.objects.filter(prompt__project=project, names_itself=True)
-
-
-# ---- orders ----
-
-
-def with_key(prompts: QuerySet[Prompt], column: str) -> QuerySet[Prompt]:
-    """Annotate prompts with `key`, the value by which a column sorts them."""
-    rankings = Ranking.objects.by_labellers()
-    assignments = Assignment.objects.all()
-    keys: dict[str, Any] = {
-        "prompt": F("pk"),
-        "rankings": number_of(rankings),
-        "progress": number_of(assignments.filter(HELD)),
-        "wanted": F("rankings_wanted"),
-        "priority": F("priority"),
-        "skips": number_of(assignments.filter(skipped_at__isnull=False)),
-        "disagreement": Coalesce("disagreement__share", -1.0, output_field=FloatField()),
-    }
-    return prompts.annotate(key=keys[column])
-
-
-def number_of(rows: QuerySet[Any, Any]) -> Coalesce:
-    """Return the number of rows that belong to the prompt of the outer query."""
-    counted = rows.filter(prompt=OuterRef("pk")).order_by().values("prompt")
-    return Coalesce(
-        Subquery(counted.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0
-    )
-
-
-def ranges_after(prompts: QuerySet[Prompt], chosen: PromptFilter, after: str) -> list[Any]:
-    """Return the prompts after a cursor, as ranges to be read one after the other.
-
-    An invalid cursor starts at the beginning.
-    """
-    column = chosen.sort.removeprefix("-")
-    if not column and chosen.show == "waiting":
-        prompts, column, backwards = prompts.annotate(key=F("priority")), "priority", True
-    elif not column:
-        prompts, column, backwards = prompts.annotate(key=F("pk")), "prompt", False
-    else:
-        prompts, backwards = with_key(prompts, column), chosen.sort.startswith("-")
-    ordered = prompts.order_by("-key" if backwards else "key", "pk")
-    try:
-        text, _, number = after.rpartition("_")
-        value, pk = float(text) if column == "disagreement" else int(text), int(number)
-    except ValueError:
-        return [ordered]
-    if not -(2**63) <= value < 2**63 or not 0 <= pk < 2**63:
-        return [ordered]
-    beyond = "key__lt" if backwards else "key__gt"
-    if column == "prompt":
-        return [ordered.filter(**{"pk__lt" if backwards else "pk__gt": pk})]
-    return [ordered.filter(Q(key=value), pk__gt=pk), ordered.filter(**{beyond: value})]
-
-
-def cursor(prompt: Model) -> str:
-    """Return the place of a prompt that ranges_after has annotated."""
-    return f"{prompt.key!r}_{prompt.pk}"  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from django.db.models import Count, Q
 from labelapp.models import (
     Assignee,
     Assignment,
+    Disagreement,
     Origin,
     Project,
     Prompt,
@@ -24,10 +25,9 @@ from labelapp.projects.progress import HELD
 from labelapp.projects.prompt_filters import (
     EVERY_PROMPT,
     PromptFilter,
-    cursor,
     matching,
-    ranges_after,
 )
+from labelapp.projects.prompt_orders import cursor, ranges_after
 
 PAGE_SIZE = 50
 COUNTED = 10_000  # prompts that match; more are not counted, because that would be slow
@@ -41,6 +41,7 @@ class PromptRow:
     made: int  # rankings that fill a slot
     in_progress: int
     skips: int
+    disagreement: float | None  # share of comparisons; None: not measured, or only one ranking
     name_themselves: int  # responses that reveal their model
     imported: int  # current rankings by labellers that were imported
     here: int  # and that were made here
@@ -63,12 +64,12 @@ def page(*, project: Project, chosen: PromptFilter = EVERY_PROMPT, after: str = 
     their import. `after` is the cursor of the page; an invalid one starts at the beginning.
     """
     prompts: list[Prompt] = []
-    for part in ranges_after(matching(project, chosen), chosen, after):
+    for part in ranges_after(matching(project, chosen), chosen, after, project):
         if len(prompts) <= PAGE_SIZE:
             prompts += part[: PAGE_SIZE + 1 - len(prompts)]
     more = len(prompts) > PAGE_SIZE
     prompts = prompts[:PAGE_SIZE]
-    return Page(rows(prompts, chosen.keys), cursor(prompts[-1]) if more else "")
+    return Page(rows(prompts, chosen.keys), cursor(prompts[-1], chosen) if more else "")
 
 
 def count_matching(project: Project, chosen: PromptFilter) -> int:
@@ -99,11 +100,14 @@ def rows(prompts: Sequence[Prompt], columns: Sequence[str] = ()) -> list[PromptR
             left_out=Count("pk", filter=~not_excluded()),
         )
     }
+    measured = Disagreement.objects.filter(prompt__in=pks)
+    shares = dict(measured.values_list("prompt", "share"))
     people, tags = assignees_of(pks), tags_of(pks)
     return [
         PromptRow(
             prompt,
             *counts.get(prompt.pk, (0, 0, 0)),
+            shares.get(prompt.pk),
             naming.get(prompt.pk, 0),
             *ranked.get(prompt.pk, (0, 0, 0)),
             people.get(prompt.pk, []),

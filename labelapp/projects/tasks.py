@@ -1,9 +1,9 @@
-"""Background tasks that delete a project, and that copy its prompts to a duplicate."""
+"""Background tasks: delete a project, copy its prompts, delete and restore prompts."""
 
 from django_tasks import task
 
-from labelapp.models import Project
-from labelapp.projects import deletion, duplication
+from labelapp.models import Project, PromptDeletion
+from labelapp.projects import deletion, duplication, prompt_deletion
 
 
 @task()
@@ -21,3 +21,19 @@ def copy_prompts(source_id: int, target_id: int) -> str:
     if len(projects) < 2:
         return "gone"
     return f"{duplication.copy_prompts(projects[source_id], projects[target_id])} prompts"
+
+
+@task()
+def delete_prompts(deletion_id: int) -> str:
+    """Put the prompts of a deletion aside."""
+    for found in PromptDeletion.objects.filter(pk=deletion_id):
+        prompt_deletion.put_aside(found)
+    return "deleted"
+
+
+@task()
+def restore_prompts(deletion_id: int) -> str:
+    """Restore the prompts of a deletion."""
+    for found in PromptDeletion.objects.filter(pk=deletion_id).select_related("project"):
+        prompt_deletion.finish_restoring(found)
+    return "restored"

@@ -113,7 +113,7 @@ def filtered(run: TrainingRun, chosen: Filter) -> QuerySet[PromptAgreement]:
     is found without reading all of it. A range of the index of the order, which excludes nothing,
     keeps SQLite from reading all rows to sort them: it does not know what the conditions cost.
     """
-    prompts: QuerySet[PromptAgreement] = PromptAgreement.objects.filter(run=run)
+    prompts: QuerySet[PromptAgreement] = PromptAgreement.objects.here(run)
     for condition in conditions(run, chosen):
         prompts = prompts.filter(condition)
     if chosen.k:

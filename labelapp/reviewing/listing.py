@@ -26,7 +26,7 @@ class Place:
 
 def count_all(run: TrainingRun) -> int:
     """Return the number of prompts that a run scored."""
-    prompts = PromptAgreement.objects.filter(run=run)
+    prompts = PromptAgreement.objects.here(run)
     return cached(f"review-{run.pk}", prompts.count, lambda rows: rows).value
 
 

@@ -92,10 +92,14 @@ def held_out_rewards(run: int) -> Iterator[tuple[int, dict[Identifier, float]]]:
 
 
 def score_rows(run: TrainingRun) -> Iterator[Any]:
-    rows = Score.objects.filter(run=run).order_by("response__prompt_id", "response_id")
-    return rows.values_list(
-        "response__prompt_id", "response_id", "response__source", "response__text", "reward"
-    ).iterator(chunk_size=CHUNK_SIZE)
+    rows = Score.objects.filter(run=run, response__prompt__project=run.project_id)
+    return (
+        rows.order_by("response__prompt_id", "response_id")
+        .values_list(
+            "response__prompt_id", "response_id", "response__source", "response__text", "reward"
+        )
+        .iterator(chunk_size=CHUNK_SIZE)
+    )
 
 
 def scored_response(source: str, text: str, reward: float) -> ScoredResponse:

@@ -41,7 +41,7 @@ def counts(run: TrainingRun) -> Any:
     Of held-out prompts. A comparison of equal rewards is agreed with by half; one of responses that
     are equal after the cut to the token limit does not count, as in training.
     """
-    held_out = PromptAgreement.objects.filter(run=run, held_out=True, comparisons__gt=0)
+    held_out = PromptAgreement.objects.here(run).filter(held_out=True, comparisons__gt=0)
     return (
         Placement.objects.filter(
             counted(run), counting("ranking__"), ranking__prompt__in=held_out.values("prompt")

@@ -113,6 +113,12 @@ class Menu:
     groups: list[Group]
 
     @property
+    def trail(self) -> Link | None:
+        """Return the page of the menu below which the shown page is, if any."""
+        links = (link for group in self.groups for link in group.links)
+        return next((link for link in links if link.current == "true"), None)
+
+    @property
     def has_groups(self) -> bool:
         """Return whether the menu needs groups: a labeller's few pages stand side by side."""
         return len(self.groups) > 1

@@ -106,6 +106,7 @@ def test_a_managers_pages(
     of_project = (
         "", "find/?q=a", "settings/", "people/", "invitations/", "progress/", "export/",
         "prompts/", "prompts/?show=done&q=none", f"prompts/{prompt}/", f"prompts/{prompt + 2}/",
+        "prompts/deleted/",
         "runs/", f"runs/{run.pk + 1}/", f"runs/{run.pk}/log/",
         f"runs/{run.pk}/errors/", f"runs/{run.pk}/data/", f"runs/{run.pk}/settings/",
         f"runs/{run.pk}/files/", f"runs/{run.pk + 1}/delete/",

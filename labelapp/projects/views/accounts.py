@@ -23,6 +23,7 @@ from labelapp.models import Ranking, User
 from labelapp.projects import anonymisation, password_reset, personal_data
 from labelapp.projects.forms.accounts import NewPasswordForm, PasswordForm, SignInForm
 from labelapp.projects.forms.confirm import ConfirmForm
+from labelapp.projects.overview import first_page
 from labelapp.web.access import require_administrator, signed_in
 from labelapp.web.sessions import begin, end_others, open_sessions
 
@@ -78,6 +79,13 @@ class SignIn(LoginView):
     template_name = "projects/sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
+
+    def get_success_url(self) -> str:
+        asked = self.get_redirect_url()
+        # The list of projects is what somebody asks for who has entered the address of the site.
+        if asked and asked != reverse("projects"):
+            return asked
+        return first_page(signed_in(self.request))
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_valid(form)

@@ -33,6 +33,7 @@ from labelapp.web.middleware import translated
 # The headings of what is deleted with a project, by deletion.count's names.
 DELETED = {
     "prompt": ngettext_lazy("prompt", "prompts"),
+    "deleted prompt": ngettext_lazy("deleted prompt", "deleted prompts"),
     "response": ngettext_lazy("response", "responses"),
     "ranking": ngettext_lazy("ranking", "rankings"),
     "comment": ngettext_lazy("comment", "comments"),

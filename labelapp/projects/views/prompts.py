@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,7 +15,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labelapp.labelling import controls
 from labelapp.labelling.blinding import giveaways
-from labelapp.models import Assignment, Member, Project, Prompt, PromptAgreement, Ranking, Role, Tag
+from labelapp.models import (
+    Assignment,
+    Member,
+    Project,
+    Prompt,
+    PromptAgreement,
+    PromptDeletion,
+    Ranking,
+    Role,
+    Tag,
+)
 from labelapp.projects import prompt_changes, prompt_history, prompt_queue, prompts, tags
 from labelapp.projects.assignees import assignable
 from labelapp.projects.forms.prompts import (
@@ -26,15 +36,18 @@ from labelapp.projects.forms.prompts import (
     problems,
     selected_prompts,
 )
+from labelapp.projects.prompt_deletion import OFFERED_TO_RESTORE
 from labelapp.projects.prompt_filters import (
     DISAGREE,
     LENGTHS,
+    METADATA,
     NARROWING,
     RANKED,
     STATES,
     PromptFilter,
     matching,
 )
+from labelapp.projects.prompt_orders import sorts_by_metadata
 from labelapp.rendering.texts import render_prompt, sources
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 from labelapp.web.addresses import sent_from
@@ -48,6 +61,7 @@ COLUMNS = (
     ("wanted", gettext_lazy("Wanted")),
     ("priority", gettext_lazy("Priority")),
     ("skips", gettext_lazy("Skips")),
+    ("disagreement", gettext_lazy("Disagreement")),
 )
 SORT_CHOICES = (
     ("", gettext_lazy("Queue or import")),
@@ -89,6 +103,22 @@ def action_context(member: Member) -> dict[str, Any]:
     }
 
 
+def key_columns(project: Project, chosen: PromptFilter) -> list[tuple[str, str, str]]:
+    """Return the columns of metadata: the key, its order, and the query that sorts by it, if any.
+
+    A key sorts only where that is fast.
+    """
+    sorts = bool(chosen.keys) and sorts_by_metadata(project)
+    names = [(key, f"{METADATA}{key}") for key in chosen.keys]
+    return [(key, name, chosen.sorted_by(name) if sorts else "") for key, name in names]
+
+
+def just_deleted(request: HttpRequest, project: Project) -> PromptDeletion | None:
+    """Return the deletion that the person has just made, which the page offers to undo."""
+    pk = request.session.pop(OFFERED_TO_RESTORE, None)
+    return project.prompt_deletions.filter(pk=pk, kept_in__isnull=False).first() if pk else None
+
+
 def tag_names(project: Project) -> list[str]:
     return list(project.tags.values_list("name", flat=True))
 
@@ -103,6 +133,7 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
         "states": [(state, name, chosen.query(show=state)) for state, name in STATES.items()],
         "columns": [(name, title, chosen.sorted_by(name)) for name, title in COLUMNS],
         "chosen": chosen,
+        "key_columns": key_columns(project, chosen),
         "ranked_choices": RANKED.items(),
         "sort_choices": SORT_CHOICES,
         "disagree_choices": DISAGREE.items(),
@@ -118,6 +149,7 @@ def list_response(request: HttpRequest, member: Member, **extra: Any) -> HttpRes
         "unsearched_query": chosen.query(q=""),
         "can_undo": request.session.pop(OFFERED, False)
         and prompt_changes.last_change(project, signed_in(request)),
+        "just_deleted": just_deleted(request, project),
         **action_context(member),
         "wanted": WantedForm(initial={"wanted": member.project.rankings_per_prompt}),
     }
@@ -286,8 +318,10 @@ def list_tags(request: HttpRequest, member: Member) -> HttpResponse:
 
 
 def tags_response(request: HttpRequest, member: Member, **extra: Any) -> HttpResponse:
+    here = Q(prompt_tags__prompt__project=member.project)
+    number = Count("prompt_tags", filter=here)
     context = {
-        "tags": member.project.tags.annotate(number=Count("prompt_tags")),
+        "tags": member.project.tags.annotate(number=number),
     }
     status = 422 if extra.get("problems") else 200
     return render(request, "projects/prompts/tags.html", context | extra, status=status)

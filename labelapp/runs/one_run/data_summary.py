@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Sum
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from labelapp.models import Exclusion, TrainingRun
+from labelapp.models import Exclusion, PromptDeletion, TrainingRun
 from labelapp.models.jobs import as_object
 from labelapp.runs.process import run_folder
 from labelapp.runs.starting.data_counts import data_counts
@@ -44,7 +45,7 @@ def data_summary(run: TrainingRun) -> DataSummary | None:
     if not isinstance(manifest.get("rankings"), int):
         return None
     return DataSummary(
-        read(manifest),
+        [*read(manifest), *deleted_since(run)],
         [*left_out_labellers(run), *left_out(manifest)],
         split(run, manifest),
         origin(run, manifest),
@@ -102,6 +103,22 @@ def read(manifest: Mapping[str, Any]) -> list[Count]:
         count(manifest, "folded_prompts", _("system messages put into the first user message")),
     ]
     return [each for each in found if each.value not in ("–", "0")]
+
+
+def deleted_since(run: TrainingRun) -> list[Count]:
+    """Return how many rankings were deleted with their prompts after the run had read them."""
+    since = PromptDeletion.objects.filter(
+        project=run.project_id, created_at__gt=run.started_at or run.created_at
+    )
+    sums = since.aggregate(prompts=Sum("prompts"), rankings=Sum("rankings"))
+    if not sums["prompts"]:
+        return []
+    detail = ngettext(
+        "with %(number)s prompt that a manager deleted",
+        "with %(number)s prompts that managers deleted",
+        sums["prompts"],
+    ) % {"number": thousands(sums["prompts"])}
+    return [Count(_("rankings deleted since"), thousands(sums["rankings"]), detail)]
 
 
 def longer(setting: str) -> str:

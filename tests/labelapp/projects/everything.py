@@ -34,6 +34,7 @@ from labelapp.models import (
     Prompt,
     PromptAgreement,
     PromptChange,
+    PromptDeletion,
     PromptTag,
     Ranking,
     RankingDisagreement,
@@ -53,6 +54,7 @@ from labelapp.models import (
     WebhookCall,
     hash_text,
 )
+from labelapp.models.projects import DELETED
 from labelapp.runs import process
 
 NAME = "Zebulon"
@@ -111,6 +113,9 @@ def fill(project: Project, user: User, name: str = "") -> Member:
     NotificationChoice.objects.get_or_create(user=user, kind=Kind.COMMENT)
     tag = Tag.objects.create(project=project, name="hard")
     PromptChange.objects.create(project=project, user=user, rows=[], made_tag=tag)
+    hidden = Project.including_hidden.create(slug=f"{DELETED}{project.pk}", name="Deleted")
+    PromptDeletion.objects.create(project=project, kept_in=hidden, user=user, prompts=1, rankings=0)
+    Prompt.objects.create(project=hidden, messages=[], content_hash="deleted")
     for number in range(3):
         prompt = Prompt.objects.create(
             project=project, messages=[{"role": "user", "content": "?"}], content_hash=str(number)

@@ -63,7 +63,7 @@ def rows_of(project: Project) -> dict[str, int]:
     return {
         f"{model.__name__}.{way}": model._default_manager.filter(**{way: project}).count()
         for model, ways in paths_to(Project).items()
-        for way in sorted(ways)
+        for way in sorted(ways - {"kept_in"})  # a deletion's hidden project goes with it
     }
 
 

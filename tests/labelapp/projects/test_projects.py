@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from labelapp.labelling import assignments, own_progress
 from labelapp.labelling.ranking_input import RankingInput
-from labelapp.models import Member, Project, User
+from labelapp.models import Member, Project, State, TrainingRun, User
 from labelapp.projects import members
 from tests.conftest import PASSWORD, AddPrompt, AddRanking, sign_in
 from tests.labelapp.labelling.acting import submit
@@ -58,7 +58,7 @@ def test_signing_in_and_out(labeller: Member) -> None:
     wrong = client.post("/sign-in/", {"username": "labeller", "password": "wrong"})
     assert "correct username and password" in wrong.content.decode()
     right = client.post("/sign-in/", {"username": "labeller", "password": PASSWORD})
-    assert right["Location"] == "/"
+    assert right["Location"] == "/projects/kitchen/labelling/"
     assert client.get("/").status_code == 200
     assert client.get("/sign-out/").status_code == 405
     client.post("/sign-out/")
@@ -80,7 +80,46 @@ def test_an_empty_installation_says_how_to_begin(db: None) -> None:
 
 def test_sign_in_does_not_lead_elsewhere(labeller: Member) -> None:
     data = {"username": "labeller", "password": PASSWORD, "next": "https://evil.example/"}
-    assert Client().post("/sign-in/", data)["Location"] == "/"
+    assert Client().post("/sign-in/", data)["Location"] == "/projects/kitchen/labelling/"
+
+
+def lands_on(name: str, query: str = "") -> str:
+    """Return where a person comes after signing in."""
+    data = {"username": name, "password": PASSWORD, "next": query}
+    return str(Client().post("/sign-in/", data)["Location"])
+
+
+def test_in_their_only_project_people_come_to_what_they_do_there(
+    labeller: Member, reviewer: Member, manager: Member, outsider: User, root: User
+) -> None:
+    ours = "/projects/kitchen/"
+    assert lands_on("labeller", "/") == f"{ours}labelling/"
+    assert lands_on("labeller", f"{ours}my-work/") == f"{ours}my-work/"
+    assert lands_on("manager") == lands_on("reviewer") == ours
+    TrainingRun.objects.create(
+        project=manager.project, state=State.STOPPED, finished_at=timezone.now()
+    )
+    run = TrainingRun.objects.create(project=manager.project)
+    assert lands_on("reviewer") == f"{ours}runs/{run.pk}/"
+    assert lands_on("manager") == ours
+    assert lands_on("outsider") == lands_on("root") == "/"
+
+
+def test_people_of_several_projects_come_to_the_list_of_them(
+    labeller: Member, add_prompt: AddPrompt
+) -> None:
+    add_prompt()
+    attic = Project.objects.create(name="Attic", slug="attic")
+    theirs = Member.objects.create(project=attic, user=labeller.user, name="labeller")
+    assert lands_on("labeller") == "/"
+    html = sign_in(labeller).get("/").content.decode()
+    assert 'href="/projects/kitchen/labelling/"' in html
+    Project.objects.filter(pk=attic.pk).update(archived_at=timezone.now())
+    assert lands_on("labeller") == "/projects/kitchen/labelling/"
+    Project.objects.filter(pk=attic.pk).update(archived_at=None)
+    theirs.is_active = False
+    theirs.save()
+    assert lands_on("labeller") == "/projects/kitchen/labelling/"
 
 
 # The list

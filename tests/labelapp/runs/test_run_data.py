@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from labelapp.models import Exclusion, Member, Project, State, TrainingRun
+from labelapp.models import Exclusion, Member, Project, PromptDeletion, State, TrainingRun
 from labelapp.runs import process
 from tests.labelapp.runs.pages import get, text_of
 
@@ -107,3 +107,16 @@ def test_the_accuracy_of_each_group_has_its_interval_and_count(
     run.metrics["held_out"]["prompts"] = 3
     run.save()
     assert "1 apart · 192" not in text_of(get(manager, run, "data/"))
+
+
+def test_the_data_say_which_rankings_were_deleted_since(
+    run: TrainingRun, manager: Member, project: Project
+) -> None:
+    run.manifest, run.started_at = MANIFEST, timezone.now()
+    run.save()
+    before = PromptDeletion.objects.create(project=project, prompts=9, rankings=9)
+    before.created_at = run.started_at - timedelta(hours=1)
+    before.save()
+    PromptDeletion.objects.create(project=project, prompts=2, rankings=5)
+    words = text_of(get(manager, run, "data/"))
+    assert "rankings deleted since with 2 prompts that managers deleted 5" in words

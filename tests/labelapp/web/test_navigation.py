@@ -7,7 +7,7 @@ from django.http import HttpResponse
 
 from labelapp.models import Member, Project, User
 from labelapp.projects import members
-from tests.conftest import sign_in
+from tests.conftest import AddPrompt, sign_in
 
 LABEL = ["labelling", "my-work"]
 REVIEW = ["prompts", "progress", "agreement", "disagreements", "runs", "models", "reviewing"]
@@ -119,3 +119,41 @@ def test_strangers_are_told_nothing_of_a_project(
 def without_tokens(response: HttpResponse) -> str:
     """A page without the tokens of its forms, which are new each time."""
     return re.sub(r"[A-Za-z0-9]{64}", "", response.content.decode())
+
+
+TRAIL = re.compile(r'<nav class="trail small".*?</nav>', re.DOTALL)
+
+
+def test_pages_below_a_page_of_the_menu_lead_back_to_it(
+    manager: Member, add_prompt: AddPrompt
+) -> None:
+    """Once, whether the link is the base template's or the page's own."""
+    prompt = add_prompt()
+    client = sign_in(manager)
+    above = {
+        f"prompts/{prompt.pk}/": "prompts",
+        "prompts/tags/": "prompts",
+        "prompts/deleted/": "prompts",
+        "runs/new/": "runs",
+        "runs/grids/": "runs",
+        "invitations/": "people",
+        f"people/{manager.pk}/": "people",
+        f"disagreements/{prompt.pk}/": "disagreements",
+        "models/playground/": "models",
+        "webhook/": "settings",
+        "delete/": "settings",
+    }
+    for path, parent in above.items():
+        response = client.get(f"/projects/kitchen/{path}")
+        assert response.status_code == 200, path
+        found = TRAIL.findall(response.content.decode())
+        assert len(found) == 1, path
+        [trail] = found
+        assert f'href="/projects/kitchen/{parent}/' in trail, path
+
+
+def test_the_pages_of_the_menu_have_no_trail(manager: Member) -> None:
+    client = sign_in(manager)
+    for path in ("", "prompts/", "runs/", "people/", "settings/", "models/", "uploads/"):
+        html = client.get(f"/projects/kitchen/{path}").content.decode()
+        assert not TRAIL.findall(html), path
