@@ -78,7 +78,7 @@ def test_the_form_shows_the_settings_of_the_backbone(
     expect(page.locator("#estimated-time")).to_contain_text("by a rule of thumb")
     page.get_by_label("Backbone").select_option("pretrained")
     expect(page.get_by_label("Pretrained model")).to_be_visible()
-    expect(epochs).to_have_attribute("placeholder", "2")
+    expect(epochs).to_have_attribute("placeholder", "decided by the rankings")
     expect(page.locator("#estimated-time")).to_contain_text("Not known yet")
     page.get_by_label("Backbone").select_option("features")
     expect(epochs).to_be_hidden()

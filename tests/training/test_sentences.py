@@ -4,7 +4,15 @@ import copy
 
 import pytest
 
-from training.sentences import Sentence, counted, from_json, plural_sentence, quoted, sentence, to_json
+from training.sentences import (
+    Sentence,
+    counted,
+    from_json,
+    plural_sentence,
+    quoted,
+    sentence,
+    to_json,
+)
 
 
 def test_a_sentence_is_the_english_text() -> None:

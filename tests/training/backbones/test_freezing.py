@@ -60,6 +60,7 @@ def test_a_run_trains_the_head_alone(gpt2_folder, rankings_file, tmp_path, capsy
     arguments = (
         f"--rankings {rankings_file} --run-folder {folder.path} --backbone pretrained"
         f" --model {gpt2_folder} --freeze all --head-learning-rate 0.01 --epochs 1"
+        " --rankings-per-step 8"
     )
     assert main(arguments.split()) == 0
     manifest = folder.read_manifest()

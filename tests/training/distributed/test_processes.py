@@ -37,6 +37,8 @@ SCRATCH = (
     "davidson",
     "--keep",
     "best",
+    "--choose-by",
+    "held-out",
 )
 PRETRAINED = [
     "--backbone", "pretrained", "--max-prompt-tokens", "64", "--max-response-tokens", "64",
@@ -147,14 +149,15 @@ def test_only_the_first_process_reads_the_database(
     assert run.read_manifest()["rankings"] == 12
 
 
-def test_every_process_reports_an_error_in_one_line(tmp_path):
+def test_an_error_is_reported_in_one_line(tmp_path):
+    """By the process that it stops first; torchrun may end the others before they have said it."""
     path = write_rankings(tmp_path / "one.jsonl", ranking_lines(2)[:2])
     process = start_torchrun(path, tmp_path / "run")
     errors = finish(process)
     reason = "training needs at least two prompts with a comparison; one.jsonl has 1"
     assert process.returncode != 0
-    assert f"error: {reason}" in errors
-    assert f"error: process 1 stops because the first one failed: {reason}" in errors
+    said = (f"error: {reason}", f"error: process 1 stops because the first one failed: {reason}")
+    assert any(line in errors for line in said)
     assert "Connection closed by peer" not in errors
     assert RunFolder(tmp_path / "run").read_progress().reason.startswith(reason)
 
