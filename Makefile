@@ -10,7 +10,8 @@ BIND   ?= 127.0.0.1:8000
 # which begins with the files that take longest.
 TOGETHER := -n auto --dist loadfile --no-loadscope-reorder
 DEMO_DATA ?= var/demo
-DEMO   := DATABASE_URL= DATA_DIR=$(DEMO_DATA) $(MANAGE)
+# Everybody may create projects in it, so that a visitor can try all pages.
+DEMO   := DATABASE_URL= DATA_DIR=$(DEMO_DATA) PROJECT_CREATORS=everyone $(MANAGE)
 
 .PHONY: demo demo-pretrained run test chromium check fix clean help bench-training bench-gpu bench-web messages
 

@@ -59,6 +59,11 @@ class ModelVersion(models.Model):
     def name(self) -> str:
         return f"v{self.number}"
 
+    @property
+    def run_title(self) -> str:
+        """Return the title of the run, as it was then if the version is withdrawn."""
+        return self.run.title if self.run else str(self.lineage.get("title", ""))
+
 
 class AliasMoveQuerySet(models.QuerySet["AliasMove"]):
     def latest_moves(self) -> Self:

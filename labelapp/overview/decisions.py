@@ -283,7 +283,7 @@ def of_settings(project: Project) -> Iterator[Decision]:
     if people.count() < 2:
         page = url("invitations", project)
         if working_links(project).exists():
-            sentence = _("Nobody has joined yet. Send them the invitation link.")
+            sentence = _("Nobody has joined yet. Send the invitation link to your labellers.")
             yield Decision(sentence, _("Copy the link"), page)
         else:
             yield Decision(_("You are the only member so far."), _("Invite people"), page)

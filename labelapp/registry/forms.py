@@ -73,8 +73,7 @@ class VersionField(forms.ModelChoiceField):
     """A choice of versions, each with the name of its run."""
 
     def label_from_instance(self, obj: Any) -> str:
-        title = obj.lineage.get("title", "")
-        return f"{obj.name} · {title}" if title else obj.name
+        return f"{obj.name} · {obj.run_title}" if obj.run_title else obj.name
 
 
 class PlaygroundForm(forms.Form):

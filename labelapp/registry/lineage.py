@@ -10,7 +10,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from labelapp.models import TrainingRun
+from labelapp.models import ModelVersion, TrainingRun
 from labelapp.runs import choice
 from labelapp.runs.process import run_folder
 from labelapp.templatetags.figures import thousands
@@ -53,13 +53,14 @@ def sha256_of(path: Path) -> str:
         return ""
 
 
-def facts(lineage: dict[str, Any]) -> list[Fact]:
+def facts(version: ModelVersion) -> list[Fact]:
     """Return the lineage as lines of a page, without those that are not known."""
+    lineage = version.lineage
     rankings, prompts, learned = (
         lineage.get(name) for name in ("rankings", "prompts", "train_rankings")
     )
     lines = [
-        Fact(_("Run"), str(lineage.get("title", ""))),
+        Fact(_("Run"), version.run_title),
         Fact(_("Model"), str(lineage.get("model", ""))),
         Fact(
             _("Rankings"),

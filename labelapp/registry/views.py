@@ -99,7 +99,7 @@ def detail(request: HttpRequest, member: Member, number: int) -> HttpResponse:
         "version": version,
         "run": version.run,
         "verdict": run_verdict.verdict_on(version.run) if version.run else None,
-        "facts": lineage.facts(version.lineage),
+        "facts": lineage.facts(version),
         "moves": version.moves.select_related("version", "previous", "created_by"),
         "archive": MODEL_ARCHIVE,
         "is_pretrained": not own_code,

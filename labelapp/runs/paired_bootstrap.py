@@ -142,11 +142,16 @@ class Part:
         return Gain(self.value, *percentiles(self.known)) if self.shares else Gain(self.value)
 
     def among(self, bound: float) -> Gain:
-        """Return the gain with an interval of `bound` standard errors on either side."""
+        """Return the gain with an interval of `bound` standard errors on either side.
+
+        It ends at one, the largest difference of two accuracies.
+        """
         if not self.shares:
             return Gain(self.value)
         half_width = as_student(bound, self.prompts - 1) * self.error
-        return Gain(self.value, self.value - half_width, self.value + half_width)
+        return Gain(
+            self.value, max(-1.0, self.value - half_width), min(1.0, self.value + half_width)
+        )
 
 
 def largest_deviations(parts: Sequence[Part]) -> list[float]:

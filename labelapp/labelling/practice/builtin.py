@@ -123,12 +123,12 @@ BUILTIN = (
                     "is 36. I hope this helps, and feel free to ask me anything else!"
                 ),
                 2,
-                _("Right, too, but the answer has to be looked for among words of no use."),
+                _("Right, too, but the answer is buried in filler."),
             ),
             GradedResponse(
                 _("15% of 240 is 38."),
                 3,
-                _("Wrong, though near. A wrong answer ranks below every right one."),
+                _("Wrong, though close. A wrong answer ranks below every right one."),
                 is_spare=True,
             ),
             GradedResponse(

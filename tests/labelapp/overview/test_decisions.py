@@ -113,7 +113,7 @@ def test_a_project_without_people_leads_to_its_invitation_link(
         user=manager.user,
     )
     assert decisions(manager) == {
-        "Nobody has joined yet. Send them the invitation link.": f"{URL}invitations/"
+        "Nobody has joined yet. Send the invitation link to your labellers.": f"{URL}invitations/"
     }
 
 

@@ -13,7 +13,7 @@ from labelapp.models import Alias, Member, Project, PromotionGates, Prompt
 from labelapp.models.people import ALTOGETHER
 from labelapp.registry import gates, versions
 from labelapp.registry.evidence import Evidence, evidence
-from labelapp.runs.paired_bootstrap import as_student, gains, paired_gains
+from labelapp.runs.paired_bootstrap import Part, as_student, gains, paired_gains
 from tests.conftest import sign_in
 from tests.labelapp.registry.conftest import HELD_OUT, AddRun
 
@@ -163,6 +163,11 @@ def test_a_part_of_too_few_prompts_has_no_interval() -> None:
     differences, counts = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0), (2.0, 2.0, 0.0, 0.0, 0.0, 0.0)
     [found] = paired_gains([differences], [counts])
     assert (found.value, found.low, found.high) == (0.5, None, None)
+
+
+def test_no_interval_of_a_part_is_wider_than_accuracies_can_differ() -> None:
+    found = Part(0.25, prompts=5, shares=[-0.5, 1.0] * 50).among(bound=3.0)
+    assert (found.low, found.high) == (-1.0, 1.0)
 
 
 def sliced_by_chance(dice: random.Random) -> tuple[list[Any], list[Any]]:

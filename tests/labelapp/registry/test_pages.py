@@ -236,6 +236,7 @@ def test_a_token_is_shown_once_and_stored_as_a_hash(
     client = sign_in(manager)
     page = client.post(URL + "service/", {"name": "GRPO"})
     [text] = re.findall(r'value="(podium_[^"]+)"', page.content.decode())
+    assert f'value="export TOKEN={text}"' in page.content.decode()
     token = ServiceToken.objects.get()
     assert token.sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert token.created_by == manager.user

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils.translation import override
 from pytest_django.fixtures import Settings
 
 from labelapp.models import (
@@ -66,11 +67,21 @@ def test_the_manifest_and_the_versions_of_the_rankings_are_kept(
     versions.withdraw(version)
     shutil.rmtree(folder.path)
     version.refresh_from_db()
-    shown = {fact.label: fact.value for fact in lineage.facts(version.lineage)}
+    shown = {fact.label: fact.value for fact in lineage.facts(version)}
     assert shown["SHA-256 of manifest.json"] == sha256
     assert shown["Versions of the rankings"] == ("210 of version 1, 9 of later versions, up to 3")
     assert shown["First ranking"].startswith("1 Mar 2026")
     assert shown["Last ranking"].startswith("5 Mar 2026")
+
+
+def test_a_version_names_its_run_in_the_readers_language(add_run: AddRun) -> None:
+    run = add_run()
+    version = versions.register(run)
+    with override("de"):
+        assert version.run_title == f"Lauf {run.pk}"
+    versions.withdraw(version)
+    version.refresh_from_db()
+    assert version.run_title == f"Run {run.pk}"  # as it was
 
 
 @pytest.mark.parametrize("stored", [[], "?", [{"version": "1"}], [None], {"version": 1}])
