@@ -38,10 +38,8 @@ def test_from_an_imported_file_to_scores_beside_the_human_ranks(
     imported = Ranking.objects.count()
     assert imported == 219
 
-    # A labeller signs in and finds the way to the first prompt.
+    # A labeller signs in, and is at the first prompt.
     sign_in(page, live_server.url, "labeller")
-    page.get_by_role("link", name="Kitchen").first.click()
-    page.get_by_role("link", name="Rank", exact=True).first.click()
     ranking_page = RankingPage(page, page.url).ready()
 
     # One prompt by keyboard alone: rank each card, submit with Enter.

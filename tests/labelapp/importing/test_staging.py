@@ -44,6 +44,7 @@ from labelapp.models import (
     Prompt,
     PromptAgreement,
     PromptChange,
+    PromptDeletion,
     Ranking,
     RankingDisagreement,
     RankingReturn,
@@ -267,7 +268,10 @@ def test_what_belongs_to_a_prompt_or_a_member_goes_to_the_original() -> None:
     )
     jobs = {AgreementMeasurement, Export, Grid, ReviewMeasurement, TrainingRun, Upload}
     registry = {AliasMove, ModelVersion, PromotionGates, ServiceToken}
-    others = {Disagreement, Invitation, PromptChange, RankingDisagreement, Notification, Webhook}
+    others = {
+        Disagreement, Invitation, Notification, PromptChange, PromptDeletion, RankingDisagreement,
+        Webhook,
+    }  # fmt: skip
     assert referring(Project) - jobs - registry - others - {PracticePrompt} == {Member, Prompt, Tag}
 
 
