@@ -61,9 +61,8 @@ def test_from_an_imported_file_to_scores_beside_the_human_ranks(
     assert verdict(by_drag) == {letters[text]: rank for text, rank in wanted.items()}
     from_menu(page, "labeller", "Sign out").click()
 
-    # A manager signs in and starts a run.
+    # A manager signs in, is at the overview, and starts a run.
     sign_in(page, live_server.url, "manager")
-    page.get_by_role("link", name="Kitchen").first.click()
     from_menu(page, "Model", "Runs").click()
     page.get_by_role("link", name="Start the first run").click()
     page.get_by_label("Epochs").fill("1")
