@@ -8,19 +8,17 @@ Shapes: Q prompts, N rows, G groups, D draws.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm, t
 
 from labelapp.reviewing.results import Estimate
-from labelapp.runs.paired_bootstrap import as_student
 from training.runs.caveats import FEWEST_PROMPTS
 
 DRAWS = 400
 SEED = 0
-NORMAL = NormalDist()
-Z = NORMAL.inv_cdf(0.975)
+OUTSIDE = 0.025  # of a 95 % interval, on either side
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -60,8 +58,7 @@ def tail_share(prompts: int) -> float:
     distribution does, not Student's: the expanded percentiles of Hesterberg 2015, The American
     Statistician 69 (4), pages 371-386, section 5.3.
     """
-    wider = math.sqrt(prompts / (prompts - 1)) * as_student(Z, prompts - 1)
-    return NORMAL.cdf(-wider)
+    return float(norm.sf(math.sqrt(prompts / (prompts - 1)) * t.isf(OUTSIDE, prompts - 1)))
 
 
 def group_means(

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from training.config import MachineSettings
 from training.errors import UserError
+from training.runs import signals
 
 TIMEOUT = timedelta(hours=12)
 """Time that processes wait for the first one while it reads and tokenises."""
@@ -99,7 +100,7 @@ class ProcessGroup:
         try:
             yield
         except Exception as error:
-            self._send(None, error)
+            self._fail(error)
             raise
         self._send(None)
 
@@ -114,7 +115,7 @@ class ProcessGroup:
         try:
             result = function()
         except Exception as error:
-            self._send(None, error)
+            self._fail(error)
             raise
         self._send(result)
         return result
@@ -123,11 +124,26 @@ class ProcessGroup:
         if self.count > 1:
             dist.broadcast_object_list([value, error and str(error)])
 
+    def _fail(self, error: Exception) -> None:
+        """Tell the other processes why the first one fails."""
+        self._send(None, error)
+        self._await_the_end()
+
+    def _await_the_end(self) -> None:
+        """Return once no process can be stopped by a signal before it has said why it ends.
+
+        A launcher ends all processes as soon as the first has ended.
+        """
+        if self.count > 1:
+            signals.let_end()
+            dist.barrier()
+
     def _receive(self) -> Any:
         received = [None, None]
         dist.broadcast_object_list(received)
         value, reason = received
         if reason is not None:
+            self._await_the_end()
             raise UserError(f"process {self.rank} stops because the first one failed: {reason}")
         return value
 

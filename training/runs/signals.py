@@ -57,6 +57,12 @@ def saving_first() -> Iterator[None]:
     check()
 
 
+def let_end() -> None:
+    """Ignore signals from now on: the process ends by itself, for a reason that stands."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def asked() -> int:
     """Return the number of the signal that came inside `saving_first`, or 0."""
     return _state.asked

@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -30,15 +31,16 @@ def draw_ranks(random: random.Random, count: int) -> list[int]:
     return [rank if rank <= most else UNRANKED for rank in ranks]
 
 
-def test_a_cell_of_the_matrix_leads_to_the_prompts_on_which_two_raters_differ(
+@pytest.fixture
+def other(
     run: TrainingRun,
     manager: Member,
     labeller: Member,
     add_prompt: AddPrompt,
     add_ranking: AddRanking,
     tmp_path: Path,
-) -> None:
-    """With ties, unranked responses, an adjudicated ranking, and models that held some out."""
+) -> TrainingRun:
+    """Another run, with prompts that two of three people ranked and both runs scored."""
     drawn = random.Random(5)
     third = join(run.project, "third", Role.LABELLER)
     other = TrainingRun.objects.create(
@@ -57,14 +59,26 @@ def test_a_cell_of_the_matrix_leads_to_the_prompts_on_which_two_raters_differ(
         score(one, tmp_path / str(one.pk), rewards)
         held_out = [prompt.pk for prompt in drawn.sample(prompts, 12)]
         PromptAgreement.objects.filter(run=one, prompt__in=held_out).update(held_out=True)
+    return other
 
-    expected: dict[frozenset[Rater], set[int]] = defaultdict(set)
+
+def differing_prompts(run: TrainingRun, other: TrainingRun) -> dict[frozenset[Rater], set[int]]:
+    """Return the prompts on which two raters differ, by their answers in the matrix."""
+    found: dict[frozenset[Rater], set[int]] = defaultdict(set)
     for prompt in scored_prompts(run, [other.pk]):
         answers = answers_on(prompt, of_model=prompt.held_out)
         for first, given in answers.items():
             for second, theirs in answers.items():
                 if ((given != theirs) & (given != NONE) & (theirs != NONE)).any():
-                    expected[frozenset((first, second))].add(prompt.prompt)
+                    found[frozenset((first, second))].add(prompt.prompt)
+    return found
+
+
+def test_a_cell_of_the_matrix_leads_to_the_prompts_on_which_two_raters_differ(
+    run: TrainingRun, other: TrainingRun, manager: Member, labeller: Member
+) -> None:
+    """With ties, unranked responses, an adjudicated ranking, and models that held some out."""
+    expected = differing_prompts(run, other)
     review, _ = measure(run)
     members = dict(run.project.members.values_list("pk", "name"))
     rows = heat_map(review, run, members).rows

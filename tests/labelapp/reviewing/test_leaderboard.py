@@ -87,11 +87,12 @@ def test_the_order_is_found() -> None:
 
 @pytest.mark.parametrize("by_length", [False, True])
 def test_the_intervals_cover_the_truth_at_their_rate(by_length: bool) -> None:
-    """Of 60 draws with 40 prompts, as many as 95 % intervals cover in 99 of 100 such tests.
+    """In 80 draws of 40 prompts: at least 92 % of the strengths and of the wins, together.
 
-    The figures of one draw depend on each other, so each is counted by itself.
+    The figures of one draw depend on each other, so each is also counted by itself: as often as
+    95 % intervals cover in 99 of 100 such tests.
     """
-    draws, names, length_effect = 60, sorted(TRUTH), 0.8 if by_length else 0.0
+    draws, names, length_effect = 80, sorted(TRUTH), 0.8 if by_length else 0.0
     mean = sum(TRUTH.values()) / len(TRUTH)
     covered: Counter[str] = Counter()
     for seed in range(1000, 1000 + draws):
@@ -105,13 +106,16 @@ def test_the_intervals_cover_the_truth_at_their_rate(by_length: bool) -> None:
             covered[f"wins of {name}"] += covers(wins[name], true_wins(name))
     fewest = binom.ppf(0.01 / len(covered), draws, 0.95)  # Bonferroni's bound for each figure
     assert {name: number for name, number in covered.items() if number < fewest} == {}
+    for kind in ("strength", "wins"):
+        together = sum(number for name, number in covered.items() if name.startswith(kind))
+        assert together / (draws * len(names)) >= 0.92, kind
 
 
 @pytest.mark.parametrize(("prompts", "share"), [(5, 0.0010), (40, 0.0203), (10_000, 0.0250)])
 def test_intervals_of_few_prompts_reach_further_into_the_draws(prompts: int, share: float) -> None:
     """The normal share beyond sqrt(n / (n - 1)) times Student's quantile."""
     quantile = t.ppf(0.975, prompts - 1) * math.sqrt(prompts / (prompts - 1))
-    assert tail_share(prompts) == pytest.approx(norm.sf(quantile), rel=0.05)
+    assert tail_share(prompts) == pytest.approx(norm.sf(quantile), rel=0.02)
     assert tail_share(prompts) == pytest.approx(share, abs=0.0005)
 
 

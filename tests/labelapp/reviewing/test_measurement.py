@@ -14,9 +14,7 @@ from django_tasks_db.models import DBTaskResult
 
 from labelapp.jobs import jobs
 from labelapp.models import (
-    AliasMove,
     Member,
-    ModelVersion,
     Project,
     Prompt,
     PromptAgreement,
@@ -41,29 +39,6 @@ from tests.labelapp.reviewing.scored import URL, score
 from tests.labelapp.runs.pages import text_of
 
 FIGURES, MEASURE = f"{URL}figures/", f"{URL}measure/"
-RESPONSES = ["Scattering, of short waves.", "Paint.", "The sea, I think.", "Nobody knows."]
-
-
-@pytest.fixture
-def prompts(
-    run: TrainingRun,
-    manager: Member,
-    labeller: Member,
-    add_prompt: AddPrompt,
-    add_ranking: AddRanking,
-    tmp_path: Path,
-) -> list[Prompt]:
-    """Eight prompts, six of them held out, which two people rank as the model does, or nearly."""
-    made = [add_prompt(f"Question {n}?", RESPONSES) for n in range(8)]
-    rewards: dict[int, float] = {}
-    for prompt in made:
-        add_ranking(prompt, manager, [1, 2, 3, 4])
-        add_ranking(prompt, labeller, [1, 3, 2, 3])
-        for place, pk in enumerate(prompt.responses.order_by("pk").values_list("pk", flat=True)):
-            rewards[pk] = 3.0 - place + prompt.pk % 3
-    score(run, tmp_path / "scores", rewards)
-    PromptAgreement.objects.filter(prompt__in=made[:6]).update(held_out=True)
-    return made
 
 
 def measured(run: TrainingRun) -> Review:
@@ -116,41 +91,6 @@ def test_all_figures_are_measured_in_one_pass(prompts: list[Prompt], run: Traini
     assert [one.rank for one in found.by_rank] == [1, 2, 3, 4]
     assert [one.placements for one in found.by_rank] == [12, 12, 18, 6]
     assert found.by_length.responses == 24
-
-
-def test_other_runs_are_raters_on_what_they_held_out(
-    prompts: list[Prompt],
-    run: TrainingRun,
-    tmp_path: Path,
-    django_assert_num_queries: Any,
-) -> None:
-    """The champion first, then pinned and newer ones; not those that held out too little."""
-    fields = {"project": run.project, "state": State.DONE, "finished_at": timezone.now()}
-    others = [TrainingRun.objects.create(**fields) for _ in range(8)]
-    for other in others:
-        upside_down = {
-            score.response_id: -score.reward for score in run.scores.order_by("response_id")
-        }
-        score(other, tmp_path / str(other.pk), upside_down)
-        few = 4 if other == others[7] else 5
-        first = [prompt.pk for prompt in prompts[:few]]
-        PromptAgreement.objects.filter(run=other, prompt__in=first).update(held_out=True)
-    TrainingRun.objects.filter(pk=others[2].pk).update(is_pinned=True)
-    version = ModelVersion.objects.create(project=run.project, run=others[0], number=1)
-    AliasMove.objects.create(
-        project=run.project, alias="champion", version=version, reason="Better."
-    )
-    found = measured(run)
-    chosen = [others[place].pk for place in (0, 2, 6, 5, 4)]
-    assert [one.run for one in found.raters if one.kind == "run"] == chosen
-    assert found.more_runs == 3
-    names = [one.run or one.kind for one in found.raters]
-    by_place = {(one.first, one.second): one for one in found.agreements}
-    against = by_place[names.index("model"), names.index(others[0].pk)]
-    assert (against.agreed, against.comparisons, against.prompts) == (0, 5 * 6, 5)
-    with django_assert_num_queries(3 + 2):
-        list(scored_prompts(run, chosen[:2]))
-    assert Review.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 def test_scores_and_flags_are_counted_by_source(
