@@ -190,37 +190,6 @@ def kept_of(project: Project) -> QuerySet[Prompt]:
 # ---- delete for good ----
 
 
-# ---- told ----
-
-
-@dataclass(frozen=True)
-class ListedDeletion:
-    deletion: PromptDeletion
-    prompts: int  # that are there to be restored
-    rankings: int  # of them, with those that came in later
-    until: datetime  # then they are deleted for good
-
-
-def listed(project: Project) -> list[ListedDeletion]:
-    """Return a project's deletions, the newest first, MOST_LISTED at most."""
-    made = project.prompt_deletions.select_related("user").defer("moving")
-    deletions = list(made.annotate(is_moving=Q(moving__isnull=False))[:MOST_LISTED])
-    hidden = [one.kept_in_id for one in deletions]
-    kept = Prompt.objects.filter(project__in=hidden).values_list("project")
-    prompts = dict(kept.annotate(Count("pk")))
-    ranked = Ranking.objects.by_labellers().filter(prompt__project__in=hidden)
-    rankings = dict(ranked.values_list("prompt__project").annotate(Count("pk")))
-    return [
-        ListedDeletion(
-            deletion,
-            prompts.get(deletion.kept_in_id, 0),
-            rankings.get(deletion.kept_in_id, 0),
-            deletion.created_at + timedelta(days=KEPT_DAYS),
-        )
-        for deletion in deletions
-    ]
-
-
 def delete_expired() -> None:
     """Delete for good what was deleted KEPT_DAYS ago, and go on with what was interrupted."""
     kept = PromptDeletion.objects.filter(kept_in__isnull=False).select_related("project")
@@ -253,6 +222,32 @@ def delete_all(project: Project) -> None:
         delete_for_good(deletion)
 
 
-def since(project: Project, moment: datetime) -> QuerySet[PromptDeletion]:
-    """Return the deletions after a moment, of which earlier runs may have learned."""
-    return project.prompt_deletions.filter(created_at__gt=moment)
+# ---- told ----
+
+
+@dataclass(frozen=True)
+class ListedDeletion:
+    deletion: PromptDeletion
+    prompts: int  # that are there to be restored
+    rankings: int  # of them, with those that came in later
+    until: datetime  # then they are deleted for good
+
+
+def listed(project: Project) -> list[ListedDeletion]:
+    """Return a project's deletions, the newest first, MOST_LISTED at most."""
+    made = project.prompt_deletions.select_related("user").defer("moving")
+    deletions = list(made.annotate(is_moving=Q(moving__isnull=False))[:MOST_LISTED])
+    hidden = [one.kept_in_id for one in deletions]
+    kept = Prompt.objects.filter(project__in=hidden).values_list("project")
+    prompts = dict(kept.annotate(Count("pk")))
+    ranked = Ranking.objects.by_labellers().filter(prompt__project__in=hidden)
+    rankings = dict(ranked.values_list("prompt__project").annotate(Count("pk")))
+    return [
+        ListedDeletion(
+            deletion,
+            prompts.get(deletion.kept_in_id, 0),
+            rankings.get(deletion.kept_in_id, 0),
+            deletion.created_at + timedelta(days=KEPT_DAYS),
+        )
+        for deletion in deletions
+    ]
