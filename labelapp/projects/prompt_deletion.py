@@ -227,6 +227,8 @@ def delete_all(project: Project) -> None:
 
 @dataclass(frozen=True)
 class ListedDeletion:
+    """A deletion with what is left of it to be restored."""
+
     deletion: PromptDeletion
     prompts: int  # that are there to be restored
     rankings: int  # of them, with those that came in later
