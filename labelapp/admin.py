@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
@@ -27,13 +27,14 @@ admin.site.site_title = "Podium"
 admin.site.index_title = _("Administration")
 
 # The administration alone names rows and fields so; as part of the models, each name would need a
-# migration.
+# migration. A name that the pages count as well is looked up as one of many: only newer versions of
+# Python 3.11 find it on its own.
 MODELS: dict[type[Model], tuple[Any, Any]] = {
     Project: (_("project"), _("projects")),
-    Member: (_("member"), _("members")),
-    Prompt: (_("prompt"), _("prompts")),
-    Ranking: (_("ranking"), _("rankings")),
-    TrainingRun: (_("training run"), _("training runs")),
+    Member: (ngettext_lazy("member", "members", 1), _("members")),
+    Prompt: (ngettext_lazy("prompt", "prompts", 1), _("prompts")),
+    Ranking: (ngettext_lazy("ranking", "rankings", 1), _("rankings")),
+    TrainingRun: (ngettext_lazy("training run", "training runs", 1), _("training runs")),
 }
 FIELDS = {
     "all_bad": _("all responses are bad"),
@@ -54,7 +55,7 @@ FIELDS = {
     "is_pinned": _("pinned"),
     "loss": _("loss"),
     "manifest": _("manifest"),
-    "member": _("member"),
+    "member": ngettext_lazy("member", "members", 1),
     "messages": _("messages"),
     "metadata": _("metadata"),
     "metrics": _("metrics"),
@@ -63,7 +64,7 @@ FIELDS = {
     "origin": _("origin"),
     "priority": _("priority"),
     "project": _("project"),
-    "prompt": _("prompt"),
+    "prompt": ngettext_lazy("prompt", "prompts", 1),
     "rankings_needed": _("rankings needed"),
     "rankings_per_prompt": _("rankings per prompt"),
     "rankings_wanted": _("rankings wanted"),
@@ -259,6 +260,6 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     list_filter = ["project", "state"]
     list_select_related = ["project", "created_by"]
 
-    @admin.display(description=_("training run"), ordering="pk")
+    @admin.display(description=MODELS[TrainingRun][0], ordering="pk")
     def run(self, run: TrainingRun) -> str:
         return run.title

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +68,7 @@ class Earlier:
 @pytest.fixture(scope="module")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("earlier")
-    with tarfile.open(PACKED) as packed:
-        packed.extractall(folder, filter="data")
+    shutil.unpack_archive(PACKED, folder)
     made = Earlier(folder / "earlier")
     made.manage("migrate", "--verbosity", "0")
     made.manage("collectstatic", "--noinput", "--verbosity", "0")

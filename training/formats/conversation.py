@@ -12,7 +12,7 @@ from typing import Any
 
 from training.formats.record import NAMES, Record, normal
 from training.formats.values import blank, unfolded
-from training.sentences import sentence
+from training.sentences import plural_sentence, sentence
 
 ROLES = {
     "human": "user", "user": "user", "prompter": "user", "customer": "user", "question": "user",
@@ -28,7 +28,7 @@ SPEAKERS = {"Human": "user", "H": "user", "User": "user", "Assistant": "assistan
             "A": "assistant"}  # fmt: skip
 
 Messages = list[dict[str, str]]
-RESPONSE = sentence("response")
+RESPONSE = plural_sentence("response", "responses", 1)
 
 
 def is_transcript(text: str) -> bool:
