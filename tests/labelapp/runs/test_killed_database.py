@@ -29,7 +29,7 @@ from labelapp.models import Project
 from labelapp.runs import lifecycle, tasks
 from training.config import TrainConfig
 config = TrainConfig(
-    backbone="transformer", width=16, heads=2, vocabulary=300, epochs=15, batching="shuffled",
+    backbone="transformer", width=16, heads=2, vocabulary=300, epochs=5, batching="shuffled",
     device="cpu",
 )
 project = Project.objects.get()
