@@ -32,8 +32,8 @@ LENGTH = FEATURES.index("log characters")
 LENGTH_MEAN, LENGTH_STD = 0.5, 0.5
 """Expected weight of the logarithm of the length, and its standard deviation.
 
-People have preferred longer responses in every set of rankings that was looked at, so a few
-rankings are not left to find that out (docs/experiments.md).
+People preferred longer responses in most sets of rankings that were looked at, so a few rankings
+are not left to find that out (docs/experiments.md).
 """
 
 Weights = NDArray[np.float64]
