@@ -7,9 +7,9 @@ runs with curves, 40 of which are a grid. Two runs have scores, a measured revie
 registry. Every page is requested 20 times in this process, through all of Django. The output has
 the median and the slowest time; that of a request before, which counts what is cached for a minute;
 the CPU time of a request and of the one before, in this process and in PostgreSQL together; and the
-number of SQL statements. On a busy machine the CPU time tells more than the median, which is near it on a quiet
-one. With `--folder` the data are kept, and a second call measures them again. With `--unmeasured`
-there are no figures of agreement and of reviews, which take long to compute.
+number of SQL statements. On a busy machine the CPU time tells more than the median, which is near
+it on a quiet one. With `--folder` the data are kept, and a second call measures them again. With
+`--unmeasured` there are no figures of agreement and of reviews, which take long to compute.
 """
 
 from __future__ import annotations
