@@ -111,7 +111,7 @@ def test_scores_and_flags_are_counted_by_source(
     assert Review.from_json(json.loads(json.dumps(review.to_json()))) == review
     add_measured(run)
     page = text_of(sign_in(manager).get(FIGURES).content.decode())
-    assert "model-0 16 2.50 8 scores 25.0 % 10.2–49.5 · 4" in page
+    assert "model-0 16 2.50 2.13–2.88 · 8 scores 25.0 % 10.2–49.5 · 4" in page
 
 
 def test_with_too_few_held_out_prompts_the_model_is_measured_on_all(
