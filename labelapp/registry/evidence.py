@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -15,7 +15,13 @@ from labelapp.db.cache import cached
 from labelapp.models import Placement, Score, TrainingRun, counting
 from labelapp.runs.caveats import gain
 from labelapp.runs.one_run.breakdowns import LENGTHS, responses_name
-from labelapp.runs.paired_bootstrap import Gain, paired_gains, ratio_interval
+from labelapp.runs.paired_bootstrap import (
+    Gain,
+    grouped,
+    intervals,
+    paired_gains,
+    ratio_interval,
+)
 from labelapp.runs.pairs import sample_held_out
 from labelapp.runs.words import span
 from training.rankings import comparisons
@@ -243,7 +249,17 @@ def slices_of(judged: Iterable[Judged]) -> list[Slice]:
         [tuple(row[1] - row[0] for row in column) for column in columns],
         [tuple(row[2] for row in column) for column in columns],
     )
-    return [slice_of(*key, sums[key].values(), one) for key, one in zip(keys, gains, strict=True)]
+    whole, *parts = [
+        slice_of(*key, sums[key].values(), one) for key, one in zip(keys, gains, strict=True)
+    ]
+    return [resampled(whole, list(sums["", "all"].values())), *parts]
+
+
+def resampled(whole: Slice, rows: Sequence[Sequence[float]]) -> Slice:
+    """Return the whole with the intervals of accuracies that the pages of the runs have."""
+    champion, candidate, comparisons = (grouped(column) for column in zip(*rows, strict=True))
+    ends = intervals((champion, candidate), comparisons)
+    return replace(whole, champion_ends=ends[0], candidate_ends=ends[1])
 
 
 def largest(sums: Mapping[tuple[str, str], Sums], kind: str) -> list[tuple[str, str]]:

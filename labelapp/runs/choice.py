@@ -69,7 +69,7 @@ def network_gain(network: dict[str, Any]) -> list[str]:
     if not is_number(value) or not ends or not isinstance(prompts, int):
         return []
     return [
-        _("It lowers it by %(value)s (95\u00a0%% interval %(ends)s) on %(prompts)s prompts.")
+        _("Gain in log loss: %(value)s (95\u00a0%% interval %(ends)s), on %(prompts)s prompts.")
         % {"value": signed_loss(value), "ends": ends, "prompts": thousands(prompts)}
     ]
 

@@ -226,7 +226,8 @@ def ratio_interval(
     """Return the 95 % interval of a share, given its sum and its comparisons for each prompt.
 
     By the linearised variance of a ratio of sums over prompts (Cochran 1977, "Sampling Techniques",
-    section 6.3), in no time, and close to `intervals`. It stays between 0 and 1.
+    section 6.3): close to `intervals`, and in no time where dozens are wanted. It stays between 0
+    and 1.
     """
     prompts, total = len(comparisons), sum(comparisons)
     if prompts < FEWEST_PROMPTS:

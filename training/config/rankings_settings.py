@@ -63,7 +63,6 @@ class RankingsSettings:
         "",
         "names of the models that wrote the responses, separated by commas: only comparisons"
         " between two responses of these models are used; empty is all",
-        label="models that wrote the responses",
     )
     max_prompt_tokens: int = ranking_setting(
         None,

@@ -62,7 +62,7 @@ def test_it_says_what_became_of_the_network(factor: float, words: str) -> None:
     context = choice_context(run_of(CHOICE | {"network": JUDGED | {"factor": factor}}))
     assert context is not None
     assert context["sentences"][1].startswith(words)
-    gain = "It lowers it by +0.012 (95\u00a0% interval −0.004 to +0.027) on 12 prompts."
+    gain = "Gain in log loss: +0.012 (95\u00a0% interval −0.004 to +0.027), on 12 prompts."
     assert context["sentences"][2] == gain
 
 
