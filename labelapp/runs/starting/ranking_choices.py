@@ -7,6 +7,7 @@ from typing import NamedTuple
 from django import forms
 from django.db.models import Count, Q
 from django.utils.formats import date_format
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -19,6 +20,7 @@ from training.rankings import BY_COMMAND, RANKED_HERE
 LISTS = ("labellers", "uploads", "sources")
 """Settings that list values, separated by commas, of which the form has a box for each."""
 MOST_SOURCES = 200
+LONGEST = 60  # characters of a source that are shown
 Choice = tuple[str, str]
 
 
@@ -47,7 +49,7 @@ def choice_fields(project: Project) -> dict[str, forms.Field]:
             _("Use only rankings that came in these files, or were made here. None ticked: all."),
         ),
         "sources": boxes(
-            ((name, name) for name in sources(project, rows)),
+            ((name, Truncator(name).chars(LONGEST)) for name in sources(project, rows)),
             _("Models that wrote the responses"),
             _(
                 "Use only comparisons between two responses of these models: every ranking is"
