@@ -16,6 +16,7 @@ from labelapp.models import Placement, Score, TrainingRun, counting
 from labelapp.runs.caveats import gain
 from labelapp.runs.one_run.breakdowns import LENGTHS, responses_name
 from labelapp.runs.paired_bootstrap import (
+    SLICE_GROUPS,
     Gain,
     grouped,
     intervals,
@@ -257,7 +258,8 @@ def slices_of(judged: Iterable[Judged]) -> list[Slice]:
 
 def resampled(whole: Slice, rows: Sequence[Sequence[float]]) -> Slice:
     """Return the whole with the intervals of accuracies that the pages of the runs have."""
-    champion, candidate, comparisons = (grouped(column) for column in zip(*rows, strict=True))
+    columns = zip(*rows, strict=True)
+    champion, candidate, comparisons = (grouped(column, SLICE_GROUPS) for column in columns)
     ends = intervals((champion, candidate), comparisons)
     return replace(whole, champion_ends=ends[0], candidate_ends=ends[1])
 

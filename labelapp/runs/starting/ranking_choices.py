@@ -21,6 +21,7 @@ LISTS = ("labellers", "uploads", "sources")
 """Settings that list values, separated by commas, of which the form has a box for each."""
 MOST_SOURCES = 200
 LONGEST = 60  # characters of a source that are shown
+ROWS_PER_RANKING = 10  # responses that are read
 Choice = tuple[str, str]
 
 
@@ -125,8 +126,12 @@ def counted(words: str, rankings: int) -> str:
 
 
 def sources(project: Project, rows: int) -> list[str]:
-    """Return the sources of a project's responses that can be listed, by name."""
+    """Return the sources of a project's responses that can be listed, by name.
+
+    They are cached for a minute where there are many responses, some for each of `rows` rankings.
+    """
     found = Response.objects.filter(prompt__project=project).exclude(source="").order_by("source")
     names = found.values_list("source", flat=True).distinct()[:MOST_SOURCES]
-    known = cached(f"sources-{project.pk}", lambda: list(names), lambda _: rows).value
+    responses = ROWS_PER_RANKING * rows
+    known = cached(f"sources-{project.pk}", lambda: list(names), lambda _: responses).value
     return [name for name in known if is_listable(name)]
