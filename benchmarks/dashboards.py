@@ -6,10 +6,10 @@ The project is that of benchmarks/archive.py, with a measured agreement, skipped
 runs with curves, 40 of which are a grid. Two runs have scores, a measured review and a place in the
 registry. Every page is requested 20 times in this process, through all of Django. The output has
 the median and the slowest time; that of a request before, which counts what is cached for a minute;
-the CPU time of a request, in this process and in PostgreSQL together; and the number of SQL
-statements. On a busy machine the CPU time tells more than the median, which is near it on a quiet
-one. With `--folder` the data are kept, and a second call measures them again. With `--unmeasured`
-there are no figures of agreement and of reviews, which take long to compute.
+the CPU time of a request and of the one before, in this process and in PostgreSQL together; and the
+number of SQL statements. On a busy machine the CPU time tells more than the median, which is near
+it on a quiet one. With `--folder` the data are kept, and a second call measures them again. With
+`--unmeasured` there are no figures of agreement and of reviews, which take long to compute.
 """
 
 from __future__ import annotations
@@ -289,16 +289,19 @@ def measure(installation: Installation, rankings: int, *, measured: bool) -> Non
     client = Client(SERVER_NAME="localhost")
     client.force_login(User.objects.get(username="manager"))
     for page in pages():
-        [first] = time_requests(partial(client.get, page), 1)
         before = cpu_seconds(installation.folder)
+        [first] = time_requests(partial(client.get, page), 1)
+        middle = cpu_seconds(installation.folder)
         times = time_requests(partial(client.get, page), TIMES)
-        used = 1000 * (cpu_seconds(installation.folder) - before) / TIMES
+        of_first = 1000 * (middle - before)
+        used = 1000 * (cpu_seconds(installation.folder) - middle) / TIMES
         with CaptureQueriesContext(connection) as statements:
             client.get(page)
         median = statistics.median(times)
         print(
             f"  {page:50} {median:7.0f} ms, slowest {max(times):7.0f} ms, first "
-            f"{first:7.0f} ms, CPU {used:5.0f} ms, {len(statements):3} statements"
+            f"{first:7.0f} ms, CPU {used:5.0f} ms, first {of_first:7.0f} ms, "
+            f"{len(statements):3} statements"
             f"{'  SLOW' if median > TARGET else ''}",
             flush=True,
         )

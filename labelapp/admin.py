@@ -83,6 +83,7 @@ FIELDS = {
     "taken_out": _("removed from the queue"),
     "ties_allowed": _("ties allowed"),
     "total": _("total"),
+    "upload": _("import file"),
     "user": _("account"),
     "version": _("version"),
 }

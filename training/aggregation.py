@@ -1,4 +1,4 @@
-"""Choose the rankings that count: all, the majority, or adjudicated ones first; and by whom.
+"""Choose the rankings that count: all, the majority or adjudicated ones first, of those asked for.
 
 Standard library only: the web imports this file.
 """
@@ -16,26 +16,31 @@ from training.rankings import UNRANKED, Aggregation, Identifier, RankedIn, Ranki
 
 @dataclass(frozen=True, slots=True)
 class RankingFilter:
-    """Filter a project's rankings by labeller, by day (UTC) and by origin.
+    """Filter a project's rankings by labeller, day (UTC), origin, upload, and who wrote them.
 
-    A value that is empty filters nothing. The first and the last day are both included.
+    A value that is empty filters nothing. The first and the last day are both included. An upload
+    is a number, RANKED_HERE or BY_COMMAND. With `sources`, a ranking is narrowed to the responses
+    of these sources, and left out if they are fewer than two.
     """
 
     labellers: tuple[str, ...] = ()
     first: datetime | None = None
     last: datetime | None = None
     ranked_in: RankedIn = "all"
+    uploads: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> RankingFilter:
         """Return the filter that the settings of a run ask for."""
-        names = (name.strip() for name in str(settings.get("labellers") or "").split(","))
         first, last = (settings.get(name) or "" for name in ("ranked_from", "ranked_until"))
         return cls(
-            labellers=tuple(dict.fromkeys(filter(None, names))),
+            labellers=listed(settings.get("labellers")),
             first=day_start(first) if first else None,
             last=day_start(last) + timedelta(days=1, microseconds=-1) if last else None,
             ranked_in=settings.get("ranked_in") or "all",
+            uploads=listed(settings.get("uploads")),
+            sources=listed(settings.get("sources")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -45,11 +50,24 @@ class RankingFilter:
             "ranked_from": self.first and self.first.date().isoformat(),
             "ranked_until": self.last and self.last.date().isoformat(),
             "ranked_in": None if self.ranked_in == "all" else self.ranked_in,
+            "uploads": list(self.uploads),
+            "sources": list(self.sources),
         }
         return {name: value for name, value in values.items() if value}
 
+    @property
+    def upload_numbers(self) -> list[int]:
+        """Return the uploads that are numbers."""
+        return [int(upload) for upload in self.uploads if upload.isdecimal()]
+
 
 EVERY_RANKING = RankingFilter()
+
+
+def listed(values: object) -> tuple[str, ...]:
+    """Return the values of a setting that are separated by commas, each once."""
+    found = (value.strip() for value in str(values or "").split(","))
+    return tuple(dict.fromkeys(filter(None, found)))
 
 
 def day_start(day: str) -> datetime:

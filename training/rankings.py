@@ -14,6 +14,9 @@ from typing import Literal, NamedTuple
 Ties = Literal["drop", "half", "davidson"]
 Aggregation = Literal["all", "majority", "adjudicated"]
 RankedIn = Literal["all", "here", "imported"]
+RANKED_HERE = "here"
+BY_COMMAND = "command"
+"""In place of the number of an upload: rankings made here, and those imported with a command."""
 Kind = Literal["own", "adjudicated", "majority"]
 """A labeller's own; by somebody who saw those of the labellers; what most of these say."""
 Identifier = int | str

@@ -17,7 +17,7 @@ from labelapp.importing.staging import copy_prompts
 from labelapp.importing.summary import Summary
 from labelapp.labelling.assignments import look_from_the_top
 from labelapp.labelling.blinding import names_itself
-from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, hash_text
+from labelapp.models import MIN_RESPONSES, Project, Prompt, Response, Upload, hash_text
 from labelapp.rendering.fidelity import without_invisible
 from training.formats.archive_keys import PromptState
 from training.formats.ranking_file import BadLine, Line
@@ -71,6 +71,7 @@ class Importer:
     report: Callable[[BadLine], None]
     rankings: bool
     labeller: str
+    upload: Upload | None = None
 
     def __post_init__(self) -> None:
         self.summary = Summary()
@@ -282,7 +283,7 @@ class Importer:
 
     def add_rankings(self, entries: list[Entry]) -> None:
         """Add the rankings that are new, and refuse those that contradict stored ones."""
-        rankings = ImportedRankings(stored_rankings(self.not_new()))
+        rankings = ImportedRankings(stored_rankings(self.not_new()), self.upload)
         for entry in entries:
             name = entry.line.labeller or self.labeller
             if reason := rankings.add(entry, name, self.people[name]):

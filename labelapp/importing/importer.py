@@ -11,7 +11,7 @@ from labelapp.db.retry import with_retries
 from labelapp.importing.batches import Importer, batches
 from labelapp.importing.staging import batch_transaction, published, staged
 from labelapp.importing.summary import ImportRefusedError, Summary
-from labelapp.models import Project
+from labelapp.models import Project, Upload
 from training.formats.ranking_file import BadLine, Line
 
 UNKNOWN_LABELLER = "unknown"
@@ -26,6 +26,7 @@ def import_lines(
     labeller: str = UNKNOWN_LABELLER,
     skip_bad_lines: bool = False,
     finishing: Callable[[Summary], object] | None = None,
+    upload: Upload | None = None,
 ) -> Summary:
     """Import a stream of lines into a project.
 
@@ -34,11 +35,12 @@ def import_lines(
     ignored. `labeller` is the author of rankings that name nobody.
     Calls `report` for each bad line, and `finishing` at the end of the transaction that publishes:
     its writes are committed with the rows, and an exception in it rolls them back.
+    The rankings are stored as those of `upload`, if the lines come from one.
     Raises ImportRefusedError if there are bad lines and `skip_bad_lines` is not set, and
     OperationalError if others have changed the project so that the rows no longer fit.
     """
     with staged(project) as staging:
-        importer = Importer(project, staging, report, rankings, labeller)
+        importer = Importer(project, staging, report, rankings, labeller, upload)
         for batch in batches(lines):
             entries = importer.good(batch)
             with batch_transaction():

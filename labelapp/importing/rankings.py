@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from labelapp.db.bulk import insert_rows
 from labelapp.importing.entries import Entry
-from labelapp.models import Origin, Placement, Ranking, Rating, hash_responses
+from labelapp.models import Origin, Placement, Ranking, Rating, Upload, hash_responses
 from training.formats.archive_keys import FileRating, RankingDetails
 from training.sentences import sentence
 
@@ -41,7 +41,8 @@ class ImportedRanking:
 class ImportedRankings:
     """The rankings of a batch's prompts: those that are stored, and those to be written."""
 
-    def __init__(self, stored: Iterable[ImportedRanking]) -> None:
+    def __init__(self, stored: Iterable[ImportedRanking], upload: Upload | None = None) -> None:
+        self.upload = upload  # of those to be written
         self.versions: defaultdict[RankingKey, dict[int, ImportedRanking]] = defaultdict(dict)
         self.adjudicated: dict[tuple[str, str], ImportedRanking] = {}  # current ones
         self.gold: set[str] = set()  # prompts
@@ -71,6 +72,7 @@ class ImportedRankings:
         key = RankingKey(entry.content_hash, name, hash_responses(entry.responses.values()))
         details = entry.line.details or NO_DETAILS
         new = read_ranking(entry, key, member_id, details)
+        new.ranking.upload = self.upload
         current = self.current(key, details.origin) if details.current else None
         if details.version is None:
             stored = current

@@ -192,6 +192,7 @@ def import_file(upload: Upload, advance: Advance) -> None:
                     labeller=upload.options.get("labeller", UNKNOWN_LABELLER),
                     skip_bad_lines=upload.options.get("skip_bad_lines", False),
                     finishing=finishing,
+                    upload=upload,
                 )
         except AmbiguousError as error:
             raise FailedError(

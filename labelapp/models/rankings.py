@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from labelapp.models.files import Upload
 from labelapp.models.people import counting
 from labelapp.models.projects import MAX_RESPONSES, Member, Project
 from labelapp.models.prompts import Prompt, Response
@@ -50,6 +51,11 @@ class Ranking(models.Model):
     version = models.PositiveSmallIntegerField(default=1)
     is_current = models.BooleanField(default=True)
     origin = models.CharField(max_length=11, choices=Origin.choices, default=Origin.HERE)
+    # The uploaded file that it came in. Null for rankings made here, and for those imported with a
+    # command or by a version that did not store it.
+    upload = models.ForeignKey(
+        Upload, models.SET_NULL, null=True, blank=True, db_index=False, related_name="rankings"
+    )
     # Not one of the rankings that were wanted: it came after its lease had been handed on, or it
     # measured the labeller.
     surplus = models.BooleanField(default=False)
@@ -94,6 +100,11 @@ class Ranking(models.Model):
             ),
             models.CheckConstraint(
                 name="ranking_seconds_not_negative", condition=Q(seconds__gte=0)
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="ranking_upload", fields=["upload"], condition=Q(upload__isnull=False)
             ),
         ]
 

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -15,8 +15,16 @@ from labelapp.db.cache import cached
 from labelapp.models import Placement, Score, TrainingRun, counting
 from labelapp.runs.caveats import gain
 from labelapp.runs.one_run.breakdowns import LENGTHS, responses_name
-from labelapp.runs.paired_bootstrap import Gain, paired_gains
+from labelapp.runs.paired_bootstrap import (
+    SLICE_GROUPS,
+    Gain,
+    grouped,
+    intervals,
+    paired_gains,
+    ratio_interval,
+)
 from labelapp.runs.pairs import sample_held_out
+from labelapp.runs.words import span
 from training.rankings import comparisons
 from training.runs.caveats import FEWEST_PROMPTS
 from training.runs.length import length_of_better
@@ -43,6 +51,10 @@ class Judged(NamedTuple):
     candidate: float
 
 
+Ends = tuple[float | None, float | None]
+"""The ends of a 95 % interval over prompts, which too few prompts do not have."""
+
+
 @dataclass(frozen=True)
 class Slice:
     """A part of the comparisons, with both models' accuracies."""
@@ -54,6 +66,16 @@ class Slice:
     champion: float
     candidate: float
     gain: Gain
+    champion_ends: Ends = (None, None)
+    candidate_ends: Ends = (None, None)
+
+    @property
+    def champion_interval(self) -> str:
+        return span_of(self.champion_ends)
+
+    @property
+    def candidate_interval(self) -> str:
+        return span_of(self.candidate_ends)
 
     @property
     def is_measured(self) -> bool:
@@ -228,7 +250,18 @@ def slices_of(judged: Iterable[Judged]) -> list[Slice]:
         [tuple(row[1] - row[0] for row in column) for column in columns],
         [tuple(row[2] for row in column) for column in columns],
     )
-    return [slice_of(*key, sums[key].values(), one) for key, one in zip(keys, gains, strict=True)]
+    whole, *parts = [
+        slice_of(*key, sums[key].values(), one) for key, one in zip(keys, gains, strict=True)
+    ]
+    return [resampled(whole, list(sums["", "all"].values())), *parts]
+
+
+def resampled(whole: Slice, rows: Sequence[Sequence[float]]) -> Slice:
+    """Return the whole with the intervals of accuracies that the pages of the runs have."""
+    columns = zip(*rows, strict=True)
+    champion, candidate, comparisons = (grouped(column, SLICE_GROUPS) for column in columns)
+    ends = intervals((champion, candidate), comparisons)
+    return replace(whole, champion_ends=ends[0], candidate_ends=ends[1])
 
 
 def largest(sums: Mapping[tuple[str, str], Sums], kind: str) -> list[tuple[str, str]]:
@@ -242,11 +275,21 @@ def largest(sums: Mapping[tuple[str, str], Sums], kind: str) -> list[tuple[str, 
 
 
 def slice_of(kind: str, name: str, rows: Iterable[Sequence[float]], difference: Gain) -> Slice:
-    champion, candidate, number = (0.0, 0.0, 0.0)
-    prompts = 0
-    for row in rows:
-        champion, candidate, number = champion + row[0], candidate + row[1], number + row[2]
-        prompts += 1
+    champion, candidate, comparisons = zip(*rows, strict=True)
+    number = sum(comparisons)
     return Slice(
-        kind, name, round(number), prompts, champion / number, candidate / number, difference
+        kind=kind,
+        name=name,
+        comparisons=round(number),
+        prompts=len(comparisons),
+        champion=sum(champion) / number,
+        candidate=sum(candidate) / number,
+        gain=difference,
+        champion_ends=ratio_interval(champion, comparisons),
+        candidate_ends=ratio_interval(candidate, comparisons),
     )
+
+
+def span_of(ends: Ends) -> str:
+    """Return an interval in words, or "" where there is none."""
+    return "" if None in ends else span(*ends)

@@ -20,6 +20,7 @@ class VersionRow:
     aliases: list[str]
     model_name: str
     interval: str
+    comparisons: int | None  # that it was judged on
     verdict: leads.ShortVerdict | None
 
 
@@ -39,6 +40,7 @@ def version_rows(project: Project) -> list[VersionRow]:
             if version.run
             else str(version.lineage.get("model", "")),
             interval=accuracy_interval(version.run) if version.run else "",
+            comparisons=comparisons_of(version.run) if version.run else None,
             verdict=leads.verdict(version.run.held_out) if version.run else None,
         )
         for version in found
@@ -48,6 +50,11 @@ def version_rows(project: Project) -> list[VersionRow]:
 def accuracy_interval(run: TrainingRun) -> str:
     low, high = run.held_out.get("accuracy_low"), run.held_out.get("accuracy_high")
     return span(low, high) if is_number(low) and is_number(high) else ""
+
+
+def comparisons_of(run: TrainingRun) -> int | None:
+    found = run.held_out.get("comparisons")
+    return found if isinstance(found, int) else None
 
 
 def candidates(project: Project) -> Sequence[TrainingRun]:

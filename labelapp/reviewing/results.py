@@ -114,6 +114,8 @@ class SourceRatings:
     scores: int
     mean_score: float | None
     flags: Mapping[str, int]
+    score_low: float | None = None  # the interval of the mean; None in earlier measurements
+    score_high: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,14 @@
-"""The scores and flags that labellers gave to the responses of each source."""
+"""Measure the scores and flags that labellers gave to the responses of each source."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
+import numpy as np
 from django.db.models import Count, Exists, OuterRef, Q
 
 from labelapp.models import Origin, Placement, Project, Rating, counting
-from labelapp.reviewing.results import SourceRatings
-from labelapp.runs.wilson import wilson
+from labelapp.reviewing.resampling import group_means
+from labelapp.reviewing.results import Estimate, SourceRatings
 
 CHUNK_SIZE = 2000  # rows in memory
 
@@ -21,27 +20,40 @@ def source_ratings(project: Project) -> list[SourceRatings]:
     were imported without ratings are left out: nobody could flag in them.
     """
     flags: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    scores: defaultdict[str, list[int]] = defaultdict(list)
+    scores: list[tuple[int, str, int]] = []  # prompt, source, score
     given = Rating.objects.filter(counting("ranking__"), ranking__prompt__project=project).exclude(
         response__source=""
     )
-    rows = given.values_list("response__source", "score", "flags")
-    for source, score, flagged in rows.iterator(chunk_size=CHUNK_SIZE):
+    rows = given.values_list("ranking__prompt", "response__source", "score", "flags")
+    for prompt, source, score, flagged in rows.iterator(chunk_size=CHUNK_SIZE):
         flags[source].update(set(flagged))
         if score is not None:
-            scores[source].append(score)
+            scores.append((prompt, source, score))
     ranked = times_ranked(project) if flags else {}
+    means, numbers = mean_scores(scores), Counter(source for _, source, _ in scores)
     return [
         SourceRatings(
             source=source,
             ranked=ranked[source],
-            scores=len(scores[source]),
-            mean_score=sum(found) / len(found) if (found := scores[source]) else None,
+            scores=numbers[source],
+            mean_score=mean.value if (mean := means.get(source)) else None,
             flags=dict(flags[source]),
+            score_low=mean.low if mean else None,
+            score_high=mean.high if mean else None,
         )
         for source in sorted(flags)
-        if flags[source] or scores[source]
+        if flags[source] or numbers[source]
     ]
+
+
+def mean_scores(scores: Sequence[tuple[int, str, int]]) -> dict[str, Estimate]:
+    """Return the mean score of each source, with its interval over prompts."""
+    if not scores:
+        return {}
+    prompts, sources, values = zip(*scores, strict=True)
+    names, codes = np.unique(np.array(sources), return_inverse=True)
+    means = group_means(np.array(prompts), codes, np.array(values, dtype=float), len(names))
+    return dict(zip(names.tolist(), means, strict=True))
 
 
 def times_ranked(project: Project) -> dict[str, int]:
@@ -53,28 +65,3 @@ def times_ranked(project: Project) -> dict[str, int]:
         ranking__prompt__project=project,
     )
     return dict(placements.values_list("response__source").annotate(Count("pk")))
-
-
-@dataclass(frozen=True)
-class FlagShare:
-    """The share of the times that a source got a flag, with its 95 % interval.
-
-    The interval takes each time for independent.
-    """
-
-    given: int
-    share: float
-    low: float
-    high: float
-
-
-def rating_table(ratings: Sequence[SourceRatings]) -> dict[str, Any]:
-    """Return the flags that were given, and a row for each source with the share of each flag."""
-    flags = sorted({flag for one in ratings for flag in one.flags})
-    rows = [(one, [flag_share(one.flags, flag, one.ranked) for flag in flags]) for one in ratings]
-    return {"flags": flags, "rows": rows, "has_scores": any(one.scores for one in ratings)}
-
-
-def flag_share(flags: Mapping[str, int], flag: str, ranked: int) -> FlagShare:
-    given = flags.get(flag, 0)
-    return FlagShare(given, given / ranked, *wilson(given / ranked, ranked))

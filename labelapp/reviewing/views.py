@@ -24,10 +24,10 @@ from labelapp.reviewing.measurement import last_measurement, start
 from labelapp.reviewing.pairs import pair_rows
 from labelapp.reviewing.plots import leaderboard_plot, length_plot, rank_plot
 from labelapp.reviewing.raters import rater_rows
+from labelapp.reviewing.rating_table import rating_table
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import ReviewedResponse, review
 from labelapp.reviewing.run_choice import run_choices, runs_to_choose
-from labelapp.reviewing.source_ratings import rating_table
 from labelapp.runs.caveats import few_prompts
 from labelapp.runs.one_run.run_plots import calibration_plots
 from labelapp.web.access import REVIEWERS, member_view, signed_in

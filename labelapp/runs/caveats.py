@@ -182,12 +182,17 @@ def reason(name: str, template_reason: str) -> str:
 
 def comparison(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the numbers of a model and a baseline as texts, with their intervals if known."""
-    ours, lead = percent(values["ours"]), _("%(points)s points") % {"points": gain(values["gain"])}
-    if values["ours_low"] is not None:
-        ours += f" ({points(values['ours_low'])}–{points(values['ours_high'])})"
-    lead += gain_interval(values)
+    lead = _("%(points)s points") % {"points": gain(values["gain"])} + gain_interval(values)
     baseline = str(BASELINES.get(values["baseline"], values["baseline"]))
-    return {"baseline": baseline, "ours": ours, "theirs": percent(values["theirs"]), "lead": lead}
+    ours, theirs = accuracy_of("ours", values), accuracy_of("theirs", values)
+    return {"baseline": baseline, "ours": ours, "theirs": theirs, "lead": lead}
+
+
+def accuracy_of(whose: str, values: Mapping[str, Any]) -> str:
+    """Return an accuracy, with its interval if it is known."""
+    low, high = values[f"{whose}_low"], values[f"{whose}_high"]
+    between = "" if low is None else f" ({points(low)}–{points(high)})"
+    return f"{percent(values[whose])}{between}"
 
 
 def gain_interval(values: Mapping[str, Any]) -> str:

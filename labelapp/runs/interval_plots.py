@@ -1,16 +1,16 @@
 """Dots with intervals on one axis."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from labelapp.models.jobs import is_number
+from labelapp.models.jobs import as_object, is_number
 from labelapp.rendering import charts
 from labelapp.runs.words import span
-from labelapp.templatetags.figures import percent, signed
+from labelapp.templatetags.figures import percent, signed, thousands
 
 SHORT_NAMES = {
     "longer_wins": gettext_lazy("Longer wins"),
@@ -88,6 +88,28 @@ def estimate(name: str, kind: str, figures: dict[str, Any], key: str) -> Estimat
     if not is_number(value):
         return None
     return Estimate(name, kind, value, low, high, percent(value))
+
+
+def people_of(metrics: Mapping[str, Any]) -> Estimate | None:
+    """Return how often two labellers agree on the held-out prompts of a run, if it is known."""
+    agreement = as_object(as_object(metrics.get("labellers_agree")).get("held_out"))
+    pairs = agreement.get("pairs")
+    name = (
+        _("Two people, on %(pairs)s pairs") % {"pairs": thousands(pairs)}
+        if isinstance(pairs, int)
+        else _("Two people")
+    )
+    return estimate(name, "people", agreement, "agreement")
+
+
+def accuracy_title(held_out: Mapping[str, Any]) -> str:
+    """Return the title of a plot of accuracies on the held-out comparisons of a run."""
+    comparisons = held_out.get("comparisons")
+    if not isinstance(comparisons, int):
+        return _("Held-out accuracy, in %")
+    return _(
+        "Accuracy on %(comparisons)s held-out comparisons, in\u00a0%%, with 95\u00a0%% intervals"
+    ) % {"comparisons": thousands(comparisons)}
 
 
 def share_text(value: float, low: float | None, high: float | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import itemgetter
 from random import Random
-from statistics import pstdev, quantiles
+from statistics import NormalDist, pstdev, quantiles
 from typing import Any
 
 from training.runs.caveats import FEWEST_PROMPTS
@@ -17,6 +17,7 @@ from training.runs.folder import RunFolder
 SAMPLES = 2000
 SEED = 0
 GROUPS = 1000  # prompts beyond this number are summed in groups, so that the time stays the same
+NORMAL_95 = NormalDist().inv_cdf(0.975)
 SLICE_GROUPS = 200  # the same, where many figures have an interval each
 
 Column = tuple[float, ...]
@@ -217,6 +218,25 @@ def intervals(
     drawn = resampled((comparisons, *columns), samples)
     shares = zip(*([each / total for each in sums] for total, *sums in drawn), strict=True)
     return [percentiles(of_column) for of_column in shares]
+
+
+def ratio_interval(
+    sums: Sequence[float], comparisons: Sequence[float]
+) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of a share, given its sum and its comparisons for each prompt.
+
+    By the linearised variance of a ratio of sums over prompts (Cochran 1977, "Sampling Techniques",
+    section 6.3): close to `intervals`, and in no time where dozens are wanted. It stays between 0
+    and 1.
+    """
+    prompts, total = len(comparisons), sum(comparisons)
+    if prompts < FEWEST_PROMPTS:
+        return None, None
+    share = sum(sums) / total
+    squares = ((one - share * number) ** 2 for one, number in zip(sums, comparisons, strict=True))
+    error = (sum(squares) * prompts / (prompts - 1)) ** 0.5 / total
+    half_width = as_student(NORMAL_95, prompts - 1) * error
+    return max(0.0, share - half_width), min(1.0, share + half_width)
 
 
 def percentiles(values: Sequence[float]) -> tuple[float, float]:

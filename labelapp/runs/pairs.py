@@ -17,8 +17,10 @@ from labelapp.models import (
     counting,
 )
 from labelapp.models.jobs import is_number
+from labelapp.runs.asked_for import asked_for, of_sources_given
 from labelapp.runs.human_rank import HumanRank
 from labelapp.runs.scores import aggregation_of
+from training.aggregation import RankingFilter
 
 MOST_PROMPTS = 1000
 """Held-out prompts whose pairs a page looks at: all pairs of a large project take seconds."""
@@ -71,7 +73,7 @@ def pair_votes(run: TrainingRun, prompts: Sequence[int]) -> Iterable[Votes]:
     """
     placements = Placement.objects.filter(
         counted(run), counting("ranking__"), ranking__prompt__in=prompts
-    ).filter(ranking__placements__response__gt=F("response"))
+    ).filter(other_counted(run), ranking__placements__response__gt=F("response"))
     rows = (
         placements.annotate(other=F("ranking__placements__response"))
         .values("ranking__prompt", "response", "other")
@@ -91,20 +93,28 @@ def rewards_of(run: TrainingRun, prompts: Sequence[int]) -> Mapping[int, float]:
 
 
 def counted(run: TrainingRun) -> Q:
-    """Return the condition of the rankings that the run was evaluated on, by its aggregation."""
+    """Return the condition of the placements that the run was evaluated on, by its settings."""
+    rankings = RankingFilter.of(run.config)
+    asked = asked_for(rankings, "ranking__") & of_sources_given(rankings, "response")
     adjudicated = Q(ranking__origin=Origin.ADJUDICATED)
     match aggregation_of(run):
         case "majority":
-            return ~adjudicated
+            return asked & ~adjudicated
         case "adjudicated":
             decided = Ranking.objects.counting().filter(
+                asked_for(rankings),
                 prompt=OuterRef("ranking__prompt"),
                 responses_hash=OuterRef("ranking__responses_hash"),
                 origin=Origin.ADJUDICATED,
             )
-            return adjudicated | ~Q(Exists(decided))
+            return asked & (adjudicated | ~Q(Exists(decided)))
         case _:
-            return Q()
+            return asked
+
+
+def other_counted(run: TrainingRun) -> Q:
+    """Return the condition that the other placement of a pair is one the run was evaluated on."""
+    return of_sources_given(RankingFilter.of(run.config), "ranking__placements__response")
 
 
 def reward(run: TrainingRun, response: str) -> Subquery:

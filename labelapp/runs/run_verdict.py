@@ -183,8 +183,8 @@ def details(run: TrainingRun, baseline: str) -> list[str]:
 
 
 def beside_baseline(figures: dict[str, Any]) -> str:
-    """Return the accuracy of a baseline, and the model's lead over it."""
-    words = {"accuracy": percent(figures.get("accuracy")), "lead": gain(figures["gain"])}
+    """Return the accuracy of a baseline, and the model's lead over it, with their intervals."""
+    words = {"accuracy": with_interval(figures, "accuracy"), "lead": gain(figures["gain"])}
     if not is_number(figures.get("gain_low")):
         return _("%(accuracy)s: a lead of %(lead)s points") % words
     words |= {"low": gain(figures["gain_low"]), "high": gain(figures["gain_high"])}
@@ -203,9 +203,9 @@ def ceiling(run: TrainingRun) -> str:
             " ranked the same held-out prompts."
         )
     return _(
-        "Two people agree on %(share)s of the held-out pairs that both ranked. That is the"
-        " ceiling: a model that learns from them can hardly do better."
-    ) % {"share": with_interval(found, "agreement")}
+        "Two people agree on %(share)s of the %(pairs)s held-out pairs that both ranked. That is"
+        " the ceiling: a model that learns from them can hardly do better."
+    ) % {"share": with_interval(found, "agreement"), "pairs": thousands(found.get("pairs"))}
 
 
 def with_interval(figures: dict[str, Any], name: str) -> str:

@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 
 from labelapp.models import Placement, PromptAgreement, Score, TrainingRun, counting
 from labelapp.runs.paired_bootstrap import Column, grouped, intervals
-from labelapp.runs.pairs import counted, reward
+from labelapp.runs.pairs import counted, other_counted, reward
 from training.runs.folder import RunFolder
 
 Counts = tuple[float, int]  # comparisons that the model orders as people did, all comparisons
@@ -46,7 +46,7 @@ def counts(run: TrainingRun) -> Any:
         Placement.objects.filter(
             counted(run), counting("ranking__"), ranking__prompt__in=held_out.values("prompt")
         )
-        .filter(ranking__placements__rank__gt=F("rank"))
+        .filter(other_counted(run), ranking__placements__rank__gt=F("rank"))
         .annotate(
             better_source=F("response__source"),
             worse_source=F("ranking__placements__response__source"),

@@ -179,6 +179,10 @@ def test_a_given_value_beats_the_backbones():
             {"aggregation": "most"},
             "aggregation must be one of all, majority, adjudicated, got 'most'",
         ),
+        (
+            {"uploads": "3, here,3.5"},
+            "uploads must be numbers of uploads, here or command, .*'3.5'",
+        ),
         ({"optimizer": []}, "optimizer must be one of adam, .*, got "),
         ({"learningrate": 1}, "unknown setting 'learningrate'; known are: backbone, model"),
     ],

@@ -6,6 +6,7 @@ import re
 
 from training.config.setting import is_day
 from training.config.settings import Settings
+from training.rankings import BY_COMMAND, RANKED_HERE
 
 
 def check_together(config: Settings) -> None:
@@ -66,6 +67,7 @@ def check_together(config: Settings) -> None:
     if config.backbone == "pretrained" and not config.model:
         raise ValueError("model must be the name or the folder of a model, got ''")
     check_days(config)
+    check_uploads(config)
     check_objective(config)
 
 
@@ -80,6 +82,16 @@ def check_days(config: Settings) -> None:
             f"ranked_until must not be before ranked_from ({config.ranked_from}), got"
             f" {config.ranked_until}"
         )
+
+
+def check_uploads(config: Settings) -> None:
+    """Raise ValueError for an upload that is no number, unless it stands for other rankings."""
+    for upload in filter(None, map(str.strip, config.uploads.split(","))):
+        if upload not in (RANKED_HERE, BY_COMMAND) and not re.fullmatch("[1-9][0-9]{0,17}", upload):
+            raise ValueError(
+                f"uploads must be numbers of uploads, {RANKED_HERE} or {BY_COMMAND}, separated by"
+                f" commas, got {upload!r}"
+            )
 
 
 def check_objective(config: Settings) -> None:

@@ -53,6 +53,17 @@ class RankingsSettings:
         label="origin of rankings",
         words={"all": "All", "here": "Ranked here", "imported": "Imported"},
     )
+    uploads: str = ranking_setting(
+        "",
+        "numbers of the uploads whose rankings are used, separated by commas; here stands for"
+        " rankings made here, command for those imported with a command; empty is all",
+        label="import files",
+    )
+    sources: str = ranking_setting(
+        "",
+        "names of the models that wrote the responses, separated by commas: only comparisons"
+        " between two responses of these models are used; empty is all",
+    )
     max_prompt_tokens: int = ranking_setting(
         None,
         "maximum prompt length in tokens; the oldest tokens are cut. For a pretrained model 512, or"

@@ -6,14 +6,10 @@ web application's models.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, timedelta
 from itertools import groupby
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
 
 from sqlalchemy import (
     JSON,
@@ -23,7 +19,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
-    Engine,
     Integer,
     MetaData,
     Row,
@@ -32,18 +27,16 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
-    create_engine,
     func,
     or_,
     select,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import NullPool
 
 from training.aggregation import EVERY_RANKING, RankingFilter
+from training.data.engine import open_engine, reading
 from training.data.source import Prompt, Response, Tick, ignore
 from training.errors import UserError
-from training.rankings import Ranking
+from training.rankings import BY_COMMAND, RANKED_HERE, Ranking
 
 ROWS_AT_A_TIME = 200
 
@@ -77,6 +70,7 @@ response = Table(
     Column("id", BigInteger, primary_key=True),
     Column("prompt_id", BigInteger),
     Column("text", Text),
+    Column("source", Text),
 )
 ranking = Table(
     "labelapp_ranking",
@@ -87,6 +81,7 @@ ranking = Table(
     Column("version", Integer),
     Column("is_current", Boolean),
     Column("origin", String),
+    Column("upload_id", BigInteger),
     Column("created_at", DateTime(timezone=True)),
 )
 placement = Table(
@@ -182,6 +177,9 @@ class DatabaseSource:
             member.c.name.label("labeller"),
             (ranking.c.origin == "adjudicated").label("adjudicated"),
         ).join(ranking, ranking.c.id == placement.c.ranking_id)
+        if self.rankings.sources:
+            query = query.join(response, response.c.id == placement.c.response_id)
+            query = query.where(response.c.source.in_(self.rankings.sources))
         return self._counted(query).order_by(
             ranking.c.prompt_id, placement.c.ranking_id, placement.c.response_id
         )
@@ -201,28 +199,26 @@ class DatabaseSource:
             query.join(member, member.c.id == ranking.c.member_id)
             .join(prompt, prompt.c.id == ranking.c.prompt_id)
             .where(prompt.c.project_id == self.project_id, counting())
-            .where(*conditions(self.rankings))
+            .where(*conditions(self.rankings), *self._comparing_sources())
         )
+
+    def _comparing_sources(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the condition that a ranking has two responses of the sources asked for, if any."""
+        if self.rankings.sources:
+            ranked = (
+                select(placement.c.ranking_id)
+                .join(response, response.c.id == placement.c.response_id)
+                .join(prompt, prompt.c.id == response.c.prompt_id)
+                .where(prompt.c.project_id == self.project_id)
+                .where(response.c.source.in_(self.rankings.sources))
+                .group_by(placement.c.ranking_id)
+                .having(func.count() >= 2)
+            )
+            yield ranking.c.id.in_(ranked.correlate(None))
 
     def _rows(self, connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
         """Yield rows as they are read; on PostgreSQL through a server-side cursor."""
         return iter(connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(query))
-
-
-@contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a read transaction, in which all queries see the same state.
-
-    An error of the database becomes a UserError.
-    """
-    try:
-        with engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN")
-            yield connection
-    except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise UserError(f"the database cannot be read: {reason}") from error
 
 
 def counting() -> ColumnElement[bool]:
@@ -252,6 +248,14 @@ def conditions(rankings: RankingFilter) -> Iterator[ColumnElement[bool]]:
         yield ranking.c.origin != "imported"
     elif rankings.ranked_in == "imported":
         yield ranking.c.origin == "imported"
+    if rankings.uploads:
+        of_no_upload = ranking.c.upload_id.is_(None)
+        asked: list[ColumnElement[bool]] = [ranking.c.upload_id.in_(rankings.upload_numbers)]
+        if RANKED_HERE in rankings.uploads:
+            asked.append(and_(of_no_upload, ranking.c.origin != "imported"))
+        if BY_COMMAND in rankings.uploads:
+            asked.append(and_(of_no_upload, ranking.c.origin == "imported"))
+        yield or_(*asked)
 
 
 def _by_prompt(rows: Iterator[Row[Any]]) -> Callable[[int], list[Row[Any]]]:
@@ -293,52 +297,6 @@ def _rankings(placements: list[Row[Any]]) -> Iterator[Ranking]:
             labeller=rows[0].labeller,
             kind="adjudicated" if rows[0].adjudicated else "own",
         )
-
-
-def open_engine(database_url: str) -> Engine:
-    """Create an engine from a URL of Django's settings, without connecting. Raises UserError."""
-    scheme = database_url.partition("://")[0]
-    if scheme == "sqlite":
-        return _sqlite_engine(database_url)
-    if scheme in ("postgres", "postgresql"):
-        try:
-            return create_engine(
-                postgresql_url(database_url),
-                poolclass=NullPool,
-                isolation_level="REPEATABLE READ",
-            )
-        except (ArgumentError, ValueError) as error:
-            raise UserError(f"database URL cannot be read: {error}") from error
-    raise UserError(
-        f"database URL must begin with sqlite://, postgres:// or postgresql://, got {scheme!r}"
-    )
-
-
-def _sqlite_engine(database_url: str) -> Engine:
-    """Create a read-only engine from sqlite:////absolute/path or sqlite:///relative/path."""
-    try:
-        path = Path(unquote(urlsplit(database_url).path)[1:])
-    except ValueError as error:
-        raise UserError(f"database URL cannot be read: {error}") from error
-    if not path.is_file():
-        raise UserError(f"database file {path} does not exist")
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    return create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(uri, uri=True, timeout=30),
-        poolclass=NullPool,
-    )
-
-
-def postgresql_url(database_url: str) -> str:
-    """Return the URL for SQLAlchemy with psycopg 3, a socket folder moved to its query."""
-    rest = database_url.partition("://")[2]
-    parts = urlsplit(database_url)
-    login, _, place = parts.netloc.rpartition("@")
-    if place.lower().startswith("%2f"):
-        query = f"{parts.query}&" if parts.query else ""
-        rest = f"{login}@{parts.path}?{query}host={unquote(place)}"
-    return f"postgresql+psycopg://{rest}"
 
 
 def _no_such_project(slug: str, slugs: list[str]) -> str:

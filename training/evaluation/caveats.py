@@ -92,10 +92,13 @@ def few_prompts(prompts: int) -> str:
 
 def _comparison(values: Mapping[str, Any]) -> str:
     """Return a baseline with its accuracy and the model's, and the lead of the model."""
-    ours = percent_between(values["ours"], values["ours_low"], values["ours_high"])
+    ours, theirs = (
+        percent_between(values[whose], values[f"{whose}_low"], values[f"{whose}_high"])
+        for whose in ("ours", "theirs")
+    )
     return (
         f"{BASELINES.get(values['baseline'], values['baseline'])}: it orders {ours} of the held-out"
-        f" comparisons as people did, against {percent(values['theirs'])}, a lead of"
+        f" comparisons as people did, against {theirs}, a lead of"
         f" {points(values, 'gain')}."
     )
 

@@ -133,10 +133,16 @@ def parts_of(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+NO_INTERVAL = {
+    f"{name}_{end}": None for name in ("accuracy", "log_loss") for end in ("low", "high")
+}
+"""Of the candidates of a run that began with an earlier version."""
+
+
 def _choice(choice: Mapping[str, Any]) -> str:
     rows = "\n".join(
-        f"| {parts_of(candidate['parts'])} | {percent(candidate['accuracy'])}"
-        f" | {decimal(candidate['log_loss'], 4)} | {_lead(candidate, choice)} |"
+        f"| {parts_of(candidate['parts'])} | {share(NO_INTERVAL | candidate, 'accuracy')}"
+        f" | {number(NO_INTERVAL | candidate, 'log_loss', 4)} | {_lead(candidate, choice)} |"
         for candidate in choice["candidates"]
     )
     return (

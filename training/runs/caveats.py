@@ -105,6 +105,8 @@ def _not_better(held_out: Mapping[str, Any]) -> Iterator[Caveat]:
             "ours_low": held_out.get("accuracy_low"),
             "ours_high": held_out.get("accuracy_high"),
             "theirs": found.get("accuracy"),
+            "theirs_low": found.get("accuracy_low"),
+            "theirs_high": found.get("accuracy_high"),
             "gain": gain,
             "gain_low": low,
             "gain_high": found.get("gain_high"),

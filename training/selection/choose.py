@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from training.selection.bootstrap import bootstrap, mean_difference
+from training.selection.bootstrap import Sums
 from training.selection.linear import Design, Strengths
 from training.selection.table import FeatureTable
 
@@ -28,6 +28,7 @@ WORDS = (0.3, 1.0, 3.0, 10.0)
 EMBEDDED = (1.0, 3.0, 10.0)
 SCORED = (0.3, 1.0, 3.0)
 SIGNIFICANT = 0.05
+FIGURES = ("log_loss", "accuracy", "gain", "log_loss_gain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,6 @@ class Candidate:
     """Rewards of all responses, each by the model that did not see the prompt."""
     margins_C: NDArray[np.float64]
     """Reward of the better response above the worse, of each comparison."""
-    log_loss: float
 
     @property
     def parts(self) -> list[str]:
@@ -59,8 +59,12 @@ class Choice:
         return best(self.table, self.candidates)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the choice for manifest.json; in its figures each prompt counts once."""
-        chosen = self.chosen
+        """Return the choice for manifest.json; in its figures each prompt counts once.
+
+        Each has its interval over prompts. `gain` and `log_loss_gain` are the lead of the chosen
+        model in accuracy and in log loss, paired.
+        """
+        chosen, sums = self.chosen, Sums(self._by_prompt())
         return {
             "prompts": self.table.prompts,
             "comparisons": len(self.table.weight_C),
@@ -69,20 +73,31 @@ class Choice:
                 {
                     "parts": candidate.parts,
                     "strengths": asdict(candidate.strengths),
-                    "log_loss": candidate.log_loss,
-                    "accuracy": accuracy(self.table, candidate),
-                    **self._gain(candidate),
+                    **{
+                        key: value
+                        for name in FIGURES
+                        for key, value in sums.ratio(name, f"{name} {place}", "weight").items()
+                    },
                 }
-                for candidate in self.candidates
+                for place, candidate in enumerate(self.candidates)
             ],
         }
 
-    def _gain(self, candidate: Candidate) -> dict[str, float]:
-        """Return the lead of the chosen model in accuracy, with its interval over prompts."""
-        ours, theirs = (agreed_by_prompt(self.table, each) for each in (self.chosen, candidate))
-        low, high = bootstrap(mean_difference, ours, theirs)
-        gain = float((ours["agreed"] - theirs["agreed"]).sum() / ours["weight"].sum())
-        return {"gain": gain, "gain_low": low, "gain_high": high}
+    def _by_prompt(self) -> pd.DataFrame:
+        """Return the sums of all figures of all candidates by prompt, and the weight of each."""
+        table, chosen = self.table, self.chosen
+        right_Q, loss_Q = agreed_by_prompt(table, chosen), loss_by_prompt(table, chosen)
+        columns: dict[str, NDArray[Any]] = {
+            "weight": np.bincount(table.prompt_C, table.weight_C, table.prompts)
+        }
+        for place, candidate in enumerate(self.candidates):
+            agreed_Q = agreed_by_prompt(table, candidate)
+            losses_Q = loss_by_prompt(table, candidate)
+            figures = (losses_Q, agreed_Q, right_Q - agreed_Q, losses_Q - loss_Q)
+            columns |= {
+                f"{name} {place}": values_Q for name, values_Q in zip(FIGURES, figures, strict=True)
+            }
+        return pd.DataFrame(columns)
 
 
 def choose(
@@ -148,8 +163,7 @@ class Validator:
             rewards_M[rows_M] = self.design.rewards(weights)[rows_M]
         self.tick()
         margins_C = rewards_M[table.better_C] - rewards_M[table.worse_C]
-        loss = np.average(np.logaddexp(0.0, -margins_C), weights=table.weight_C)
-        return Candidate(strengths, rewards_M, margins_C, float(loss))
+        return Candidate(strengths, rewards_M, margins_C)
 
 
 def best(table: FeatureTable, candidates: Iterable[Candidate]) -> Candidate:
@@ -172,19 +186,7 @@ def loss_by_prompt(table: FeatureTable, candidate: Candidate) -> NDArray[np.floa
     return np.bincount(table.prompt_C, losses_C, table.prompts).astype(float)
 
 
-def agreed_by_prompt(table: FeatureTable, candidate: Candidate) -> pd.DataFrame:
-    """Return the weight of the comparisons that a candidate gets right, and of all, by prompt."""
+def agreed_by_prompt(table: FeatureTable, candidate: Candidate) -> NDArray[np.float64]:
+    """Return the weight (Q,) of each prompt's comparisons that a candidate gets right."""
     right_C = np.heaviside(candidate.margins_C, 0.5) * table.weight_C
-    Q = table.prompts
-    return pd.DataFrame(
-        {
-            "agreed": np.bincount(table.prompt_C, right_C, Q),
-            "weight": np.bincount(table.prompt_C, table.weight_C, Q),
-        }
-    )
-
-
-def accuracy(table: FeatureTable, candidate: Candidate) -> float:
-    """Return the share of comparisons that a candidate gets right, each prompt counted once."""
-    sums = agreed_by_prompt(table, candidate).sum()
-    return float(sums["agreed"] / sums["weight"])
+    return np.bincount(table.prompt_C, right_C, table.prompts).astype(float)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, DateTime, Integer, String, Table, and_, func, select
 
-from training.data.database import metadata, open_engine, project, reading
+from training.data.database import metadata, project
+from training.data.engine import open_engine, reading
 from training.serving.address import ALIASES, CHAMPION, run_folder
 
 training_run = Table(

@@ -9,12 +9,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from labelapp.models import TrainingRun
-from labelapp.models.jobs import as_object, is_number
+from labelapp.models.jobs import is_number
 from labelapp.runs import changed_settings, choice, leads
 from labelapp.runs.aliases import Aliases
 from labelapp.runs.all_runs.listing import Entry, Selection
 from labelapp.runs.caveats import few_prompts, gain
-from labelapp.runs.interval_plots import Axis, Dot, Estimate, axis_of, dot, estimate, signed_span
+from labelapp.runs.interval_plots import (
+    Axis,
+    Dot,
+    Estimate,
+    axis_of,
+    dot,
+    estimate,
+    people_of,
+    signed_span,
+)
 from labelapp.runs.time_left import time_left
 from labelapp.runs.words import span
 from labelapp.templatetags.figures import thousands
@@ -45,6 +54,7 @@ class RunRow:
     learned: list[str]
     few_prompts: str
     interval: str
+    judged_on: str
     plot: Plot | None
     lead: leads.Lead | None
     lead_text: str
@@ -122,6 +132,7 @@ def row(run: TrainingRun, aliases: list[str], letter: str, axis: Axis) -> RunRow
         learned=learned(run.manifest),
         few_prompts=few_prompts(held_out),
         interval=span(low, high) if is_number(low) and is_number(high) else "",
+        judged_on=judged_on(held_out),
         plot=plot(run, lead, axis),
         lead=lead,
         lead_text=gain(lead.gain.value) if lead else "",
@@ -129,6 +140,15 @@ def row(run: TrainingRun, aliases: list[str], letter: str, axis: Axis) -> RunRow
         verdict=leads.verdict(held_out),
         time_left=time_left(run),
     )
+
+
+def judged_on(held_out: Mapping[str, Any]) -> str:
+    """Return how many held-out comparisons a run was judged on, or "" where it is not known."""
+    comparisons = held_out.get("comparisons")
+    if not isinstance(comparisons, int):
+        return ""
+    number = {"number": thousands(comparisons)}
+    return ngettext("%(number)s comparison", "%(number)s comparisons", comparisons) % number
 
 
 def learned(manifest: Mapping[str, Any]) -> list[str]:
@@ -156,18 +176,12 @@ def plot(run: TrainingRun, lead: leads.Lead | None, axis: Axis) -> Plot | None:
     found = estimate(run.title, "run", run.held_out, "accuracy")
     if found is None:
         return None
-    people = people_of(run)
+    people = people_of(run.metrics)
     return Plot(
         dot=dot(axis, found),
         baseline=axis.place(lead.accuracy) if lead else None,
         people=dot(axis, people) if people else None,
     )
-
-
-def people_of(run: TrainingRun) -> Estimate | None:
-    """Return how often two labellers agree on the held-out prompts of a run."""
-    agreement = as_object(as_object(run.metrics.get("labellers_agree")).get("held_out"))
-    return estimate(_("Two people"), "people", agreement, "agreement")
 
 
 def common_axis(runs: Sequence[TrainingRun]) -> Axis:
@@ -176,7 +190,7 @@ def common_axis(runs: Sequence[TrainingRun]) -> Axis:
     for run in runs:
         if (accuracy := estimate("", "run", run.held_out, "accuracy")) is not None:
             found.append(accuracy)
-            if (people := people_of(run)) is not None:
+            if (people := people_of(run.metrics)) is not None:
                 found.append(people)
             if lead := leads.best_baseline(run.held_out.get("baselines")):
                 found.append(Estimate("", "baseline", lead.accuracy, None, None, ""))

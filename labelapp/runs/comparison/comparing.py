@@ -34,6 +34,8 @@ DECIDE_COMPARISONS = (
     "ranked_from",
     "ranked_until",
     "ranked_in",
+    "uploads",
+    "sources",
     "held_out_by",
     "held_out_fraction",
     "split",

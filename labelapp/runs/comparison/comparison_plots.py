@@ -7,7 +7,15 @@ from labelapp.models.jobs import as_object
 from labelapp.rendering.charts import Chart, Reference
 from labelapp.runs.caveats import gain
 from labelapp.runs.comparison.comparing import RunComparison
-from labelapp.runs.interval_plots import POINTS, SHORT_NAMES, Estimate, estimate, intervals_plot
+from labelapp.runs.interval_plots import (
+    POINTS,
+    SHORT_NAMES,
+    Estimate,
+    accuracy_title,
+    estimate,
+    intervals_plot,
+    people_of,
+)
 
 
 def plots(comparison: RunComparison) -> list[Chart]:
@@ -23,12 +31,11 @@ def plots(comparison: RunComparison) -> list[Chart]:
             accuracies.append(
                 estimate(str(SHORT_NAMES[name]), "baseline", as_object(found), "accuracy")
             )
-    agreement = as_object(as_object(reference.run.metrics.get("labellers_agree")).get("held_out"))
-    accuracies.append(estimate(_("Two people"), "people", agreement, "agreement"))
+    accuracies.append(people_of(reference.run.metrics))
     found = [one for one in accuracies if one is not None]
     if len(together) < 2 or not found:
         return []
-    drawn = [intervals_plot("accuracies", _("Held-out accuracy, in %"), found)]
+    drawn = [intervals_plot("accuracies", accuracy_title(reference.held_out), found)]
     differences = [
         Estimate(
             capfirst(one.name), "run", one.gain.value, one.gain.low, one.gain.high,
@@ -38,7 +45,9 @@ def plots(comparison: RunComparison) -> list[Chart]:
         if one.gain is not None
     ]  # fmt: skip
     if any(one.value or one.low for one in differences):
-        title = _("Difference from %(run)s, in points") % {"run": reference.name}
+        title = _("Difference from %(run)s, in points, with 95\u00a0%% intervals") % {
+            "run": reference.name
+        }
         no_difference = Reference(_("no difference"), 0.0)
         drawn.append(intervals_plot("differences", title, differences, POINTS, no_difference))
     return drawn

@@ -86,7 +86,9 @@ def default_hint(defaults: dict[str, Any], name: str) -> str:
 def held_out_rows(comparison: RunComparison) -> list[FigureRow]:
     """Return the rows of the figures on held-out prompts."""
     runs, words = comparison.runs, {"run": comparison.reference.name}
-    from_reference = _("from %(run)s, in points, over the same prompts") % words
+    from_reference = (
+        _("from %(run)s, in points, with 95\u00a0%% interval over the same prompts") % words
+    )
     return [
         FigureRow(
             _("Accuracy"),
@@ -95,13 +97,13 @@ def held_out_rows(comparison: RunComparison) -> list[FigureRow]:
         ),
         FigureRow(
             _("Difference from %(run)s") % words,
-            _("in points, over the same prompts"),
+            _("in points, with 95\u00a0% interval over the same prompts"),
             [difference(one, ACCURACY) for one in runs],
         ),
         FigureRow(
             _("Accuracy at near-equal length"),
-            _("where length does not help"),
-            [share(as_object(one.held_out.get("near_equal")), "accuracy") for one in runs],
+            _("95\u00a0% interval; where length does not help"),
+            [near_equal(one.held_out) for one in runs],
         ),
         FigureRow(
             _("Difference at near-equal length"),
@@ -115,14 +117,19 @@ def held_out_rows(comparison: RunComparison) -> list[FigureRow]:
         ),
         FigureRow(
             _("Difference in log loss"),
-            _("from %(run)s, over the same prompts; below 0 is better") % words,
+            _("from %(run)s, with 95\u00a0%% interval over the same prompts; below 0 is better")
+            % words,
             [difference(one, LOG_LOSS) for one in runs],
         ),
         FigureRow(
-            _("Lead over the best baseline"), _("in points"), [best_baseline(one) for one in runs]
+            _("Lead over the best baseline"),
+            _("in points, with 95\u00a0% interval"),
+            [best_baseline(one) for one in runs],
         ),
         FigureRow(
-            _("People’s agreement"), _("two labellers, same prompts"), [people(one) for one in runs]
+            _("People’s agreement"),
+            _("95\u00a0% interval; two labellers, same prompts"),
+            [people(one) for one in runs],
         ),
     ]
 
@@ -160,6 +167,28 @@ def share(figures: dict[str, Any], name: str) -> Cell:
     """Return a share with its interval."""
     low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
     return Cell(percent(figures.get(name)), span(low, high) if low is not None else "")
+
+
+def near_equal(held_out: dict[str, Any]) -> Cell:
+    """Return the accuracy at near-equal length, with its interval and its comparisons."""
+    figures = as_object(held_out.get("near_equal"))
+    comparisons = figures.get("comparisons")
+    number = (
+        _("%(number)s comparisons") % {"number": thousands(comparisons)}
+        if isinstance(comparisons, int)
+        else ""
+    )
+    return with_count(share(figures, "accuracy"), number)
+
+
+def pairs(number: object) -> str:
+    """Return a number of pairs in words, or "" where it is not known."""
+    return _("%(number)s pairs") % {"number": thousands(number)} if isinstance(number, int) else ""
+
+
+def with_count(cell: Cell, number: str) -> Cell:
+    """Return a figure with what it is counted on after its interval."""
+    return Cell(cell.text, " · ".join(filter(None, (cell.detail, number))), cell.tone)
 
 
 def loss(figures: dict[str, Any]) -> Cell:
@@ -215,7 +244,7 @@ def best_baseline(one: ComparedRun) -> Cell:
 def people(one: ComparedRun) -> Cell:
     """Return how often two labellers agree on the held-out prompts."""
     agreement = as_object(as_object(one.run.metrics.get("labellers_agree")).get("held_out"))
-    return share(agreement, "agreement")
+    return with_count(share(agreement, "agreement"), pairs(agreement.get("pairs")))
 
 
 def counted(figures: dict[str, Any], rankings: str, prompts: str) -> Cell:

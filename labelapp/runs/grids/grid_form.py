@@ -14,12 +14,13 @@ from django.utils.translation import gettext_lazy
 
 from labelapp.models import Project
 from labelapp.runs.starting.forms import TrainForm
+from labelapp.runs.starting.ranking_choices import LISTS
 from labelapp.runs.starting.setting_fields import SETTINGS
 from labelapp.runs.starting.setting_fields import choices as choices_of
 from training.config import TrainConfig, settings_used
 
 MOST_RUNS = 48
-ONE_VALUE = ("labellers", "ranked_from", "ranked_until", "backbone_license")
+ONE_VALUE = (*LISTS, "ranked_from", "ranked_until", "backbone_license")
 """Settings of which a grid has one value: a list or a text by itself, or the days of the data."""
 
 

@@ -12,7 +12,7 @@ from labelapp.models import TrainingRun
 from labelapp.models.jobs import as_object, is_number
 from labelapp.rendering.charts import Chart
 from labelapp.runs.caveats import few_prompts, gain
-from labelapp.runs.interval_plots import Estimate, intervals_plot
+from labelapp.runs.interval_plots import Estimate, intervals_plot, share_text
 from labelapp.templatetags.figures import percent, thousands
 
 MOST_GROUPS = 20
@@ -110,7 +110,8 @@ def without_length(held_out: Mapping[str, Any]) -> str:
     price, low, high = (found.get(name) for name in ("gain", "gain_low", "gain_high"))
     if not is_number(found.get("accuracy")) or not is_number(price):
         return ""
-    words = {"share": percent(found["accuracy"]), "points": gain(price)}
+    share = share_text(found["accuracy"], found.get("accuracy_low"), found.get("accuracy_high"))
+    words = {"share": share, "points": gain(price)}
     if not is_number(low) or not is_number(high):
         return (
             _(
@@ -131,7 +132,10 @@ def without_length(held_out: Mapping[str, Any]) -> str:
 
 def on_overview(run: TrainingRun) -> list[Groups]:
     """Return the plots by distance in rank and by labeller, as far as there are figures."""
-    return [each for each in breakdowns(run) if each.key in ("by_gap", "by_labeller")]
+    found = [each for each in breakdowns(run) if each.key in ("by_gap", "by_labeller")]
+    for each in found:
+        each.notes.append(_("The number after each name is that of its comparisons."))
+    return found
 
 
 def groups(entries: object, breakdown: Breakdown) -> Groups | None:
@@ -151,7 +155,11 @@ def groups(entries: object, breakdown: Breakdown) -> Groups | None:
             _("The %(shown)s largest of %(all)s groups.")
             % {"shown": MOST_GROUPS, "all": thousands(len(known))}
         )
-    plot = intervals_plot(f"plot-{breakdown.key}", _("Accuracy, in %"), estimates)
+    plot = intervals_plot(
+        f"plot-{breakdown.key}",
+        _("Accuracy, in\u00a0%, with 95\u00a0% intervals"),
+        estimates,
+    )
     return Groups(breakdown.key, str(breakdown.title), notes, plot)
 
 

@@ -12,7 +12,14 @@ from labelapp.models.jobs import as_object, is_number
 from labelapp.rendering.charts import Axis, Chart, Point, Series
 from labelapp.runs.caveats import few_prompts
 from labelapp.runs.comparison.comparing import compare_url, why_not_comparable
-from labelapp.runs.interval_plots import SHORT_NAMES, Estimate, estimate, intervals_plot
+from labelapp.runs.interval_plots import (
+    SHORT_NAMES,
+    Estimate,
+    accuracy_title,
+    estimate,
+    intervals_plot,
+    people_of,
+)
 from labelapp.runs.wilson import wilson
 from labelapp.templatetags.figures import percent, points, thousands
 
@@ -29,7 +36,6 @@ def accuracy_beside(run: TrainingRun, champion: TrainingRun | None = None) -> Ch
     if not held_out or few_prompts(held_out):
         return None
     baselines = as_object(held_out.get("baselines"))
-    agreement = as_object(as_object(run.metrics.get("labellers_agree")).get("held_out"))
     found = [
         estimate(_("This run"), "run", held_out, "accuracy"),
         of_champion(run, champion) if champion else None,
@@ -37,12 +43,12 @@ def accuracy_beside(run: TrainingRun, champion: TrainingRun | None = None) -> Ch
             estimate(str(title), "baseline", as_object(baselines.get(name)), "accuracy")
             for name, title in (SHORT_NAMES | OWN_NAMES).items()
         ],
-        estimate(_("Two people"), "people", agreement, "agreement"),
+        people_of(run.metrics),
     ]
     known = [one for one in found if one is not None]
     if len(known) < 2:
         return None
-    return intervals_plot("plot-beside", _("Held-out accuracy, in %"), known)
+    return intervals_plot("plot-beside", accuracy_title(held_out), known)
 
 
 def calibration_plots(run: TrainingRun) -> list[Chart]:
@@ -74,14 +80,14 @@ def calibration_plot(run: TrainingRun) -> Chart | None:
     """Return the calibration of the rewards as they are."""
     calibration = as_object(run.held_out.get("calibration"))
     sentence = _(
-        "Expected calibration error %(error)s on held-out comparisons; on the dashed line,"
-        " confidence equals accuracy."
+        "Expected calibration error %(error)s on %(comparisons)s held-out comparisons; on the"
+        " dashed line, confidence equals accuracy."
     )
     return reliability(
         "plot-calibration",
         _("Is it as sure as it should be?"),
         calibration,
-        sentence % {"error": percent(calibration.get("ece"))},
+        sentence % error_of(calibration),
         [
             _("The intervals treat comparisons as independent, and are a little too narrow."),
             *(
@@ -98,15 +104,21 @@ def calibrated_plot(calibration: dict[str, Any], temperature: float) -> Chart | 
     """Return the calibration with a temperature, on prompts that it was not learned from."""
     sentence = _(
         "Expected calibration error %(error)s once differences of rewards are divided by the"
-        " temperature, as the reward service and the review do. It is measured on held-out prompts"
-        " that the temperature was not learned from."
+        " temperature, as the reward service and the review do. It is measured on %(comparisons)s"
+        " comparisons of held-out prompts that the temperature was not learned from."
     )
     return reliability(
         "plot-calibrated",
         _("With its temperature of %(temperature)s") % {"temperature": f"{temperature:.2f}"},
         calibration,
-        sentence % {"error": percent(calibration.get("ece"))},
+        sentence % error_of(calibration),
     )
+
+
+def error_of(calibration: dict[str, Any]) -> dict[str, str]:
+    """Return the calibration error, and the number of comparisons that it is of, in words."""
+    comparisons = sum(one["comparisons"] for one in filled_bins(calibration))
+    return {"error": percent(calibration.get("ece")), "comparisons": thousands(comparisons)}
 
 
 def reliability(

@@ -27,6 +27,7 @@ from labelapp.runs.one_run import (
     run_plots,
     settings_table,
 )
+from labelapp.runs.one_run.asked_rankings import asked_rankings
 from labelapp.runs.starting.forms import in_words_of_the_form
 from labelapp.runs.time_left import time_left
 from labelapp.web.access import REVIEWERS, View, member_view, trainer_view, when_archived
@@ -150,7 +151,11 @@ def errors(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, 
 
 @tab("run_data")
 def data(request: HttpRequest, member: Member, run: TrainingRun) -> dict[str, Any]:
-    return {"data": data_summary.data_summary(run), "groups": breakdowns.breakdowns(run)}
+    return {
+        "asked": asked_rankings(run),
+        "data": data_summary.data_summary(run),
+        "groups": breakdowns.breakdowns(run),
+    }
 
 
 @tab("run_settings")

@@ -7,6 +7,7 @@ from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Sum, Wh
 
 from labelapp.db.cache import cached
 from labelapp.models import Origin, Project, Ranking
+from labelapp.runs.asked_for import asked_for, comparing_sources
 from training.aggregation import EVERY_RANKING, RankingFilter
 from training.rankings import Aggregation
 
@@ -35,7 +36,7 @@ def data_counts(
 def count_data(project: Project, aggregation: Aggregation, rankings: RankingFilter) -> DataCounts:
     """Return the numbers of the rankings of a project that count."""
     current = Ranking.objects.counting().filter(prompt__project=project)
-    current = current.filter(asked_for(rankings))
+    current = current.filter(asked_for(rankings), comparing_sources(rankings, project))
     found = current.aggregate(
         rankings=Count("pk"),
         prompts=Count("prompt", distinct=True),
@@ -56,23 +57,11 @@ def labellers(project: Project, rows: int) -> list[tuple[int, str]]:
     return cached(f"labellers-{project.pk}", lambda: list(members), lambda _: rows).value
 
 
-def asked_for(rankings: RankingFilter) -> Q:
-    """Return the filter's conditions on a ranking, as training reads them (training/data)."""
-    asked = Q()
-    if rankings.labellers:
-        asked &= Q(member__name__in=rankings.labellers)
-    if rankings.first:
-        asked &= Q(created_at__gte=rankings.first)
-    if rankings.last:
-        asked &= Q(created_at__lte=rankings.last)
-    if rankings.ranked_in != "all":
-        imported = Q(origin=Origin.IMPORTED)
-        asked &= imported if rankings.ranked_in == "imported" else ~imported
-    return asked
-
-
 def chosen(current: QuerySet[Ranking], aggregation: Aggregation) -> int:
-    """Return how many rankings are left: of each set of responses, the majority or the decision."""
+    """Return how many rankings are left: of each set of responses, the majority or the decision.
+
+    Sets that are the same only once they are narrowed to some sources are counted one by one.
+    """
     adjudicated = Q(origin=Origin.ADJUDICATED)
     by_set = current.values("prompt", "responses_hash").annotate(
         own=Count("pk", filter=~adjudicated), decided=Count("pk", filter=adjudicated)

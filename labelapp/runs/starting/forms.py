@@ -13,16 +13,10 @@ from django.utils.translation import gettext_lazy
 
 from labelapp.models import Project, TrainingRun
 from labelapp.runs.starting.base_models import base_models
-from labelapp.runs.starting.data_counts import data_counts, labellers
+from labelapp.runs.starting.ranking_choices import LISTS, choice_fields
 from labelapp.runs.starting.setting_fields import GROUPS, SETTINGS, backbones_using, setting_fields
 from labelapp.runs.words import setting_label
 from training.config import TrainConfig, option, settings_used
-
-
-def labellers_of(project: Project) -> list[str]:
-    """Return the names of those who have a ranking that counts, without names with a comma."""
-    rankings = data_counts(project, "all").rankings
-    return [name for _, name in labellers(project, rankings) if "," not in name]
 
 
 def in_words_of_the_form(reason: str) -> str:
@@ -72,21 +66,21 @@ class TrainForm(forms.Form):
         self.fields["reward_feature"].widget = forms.Select(
             choices=[("", _("None")), *self.models.items()]
         )
-        self.fields["labellers"] = forms.MultipleChoiceField(
-            choices=[(name, name) for name in labellers_of(project)],
-            required=False,
-            widget=forms.CheckboxSelectMultiple,
-            label=_("Labellers"),
-            help_text=_("Use only the rankings of these labellers. None ticked: everybody’s."),
-        )
+        self.fields |= choice_fields(project)
 
     def get_initial_for_field(self, field: forms.Field, field_name: str) -> Any:
-        """Return the value that a field begins with; of the labellers, the list."""
+        """Return the value that a field begins with; of a setting that lists values, the list."""
         value = super().get_initial_for_field(field, field_name)
-        return value.split(",") if field_name == "labellers" and isinstance(value, str) else value
+        return value.split(",") if field_name in LISTS and isinstance(value, str) else value
 
     def clean_labellers(self) -> str:
         return ",".join(self.cleaned_data["labellers"])
+
+    def clean_uploads(self) -> str:
+        return ",".join(self.cleaned_data["uploads"])
+
+    def clean_sources(self) -> str:
+        return ",".join(self.cleaned_data["sources"])
 
     def clean_model(self) -> str:
         """Return the model, or the first of the list if a pretrained one needs it.

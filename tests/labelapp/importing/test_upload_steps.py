@@ -41,6 +41,7 @@ def test_a_file_is_looked_at_confirmed_and_imported(client: Client) -> None:
     assert DBTaskResult.objects.get().args_kwargs["args"] == [upload.pk]
     assert upload.state == State.DONE
     assert sorted(r.member.name for r in Ranking.objects.all()) == ["ann", "bob"]
+    assert upload.rankings.count() == 2
     page = page_of(client, upload)
     assert "Imported" in page
     assert not upload_file.file_path(upload).exists()
@@ -67,7 +68,7 @@ def test_what_is_there_already_is_said(client: Client) -> None:
     confirm(client, send(client, lines(line(1))))
     upload = confirm(client, send(client, lines(line(1), line(2))))
     assert "1 line added nothing new." in page_of(client, upload)
-    assert upload.outcome["rankings"] == 1
+    assert upload.outcome["rankings"] == upload.rankings.count() == 1
 
 
 def test_a_table_is_read_with_the_separator_that_is_chosen(client: Client) -> None:

@@ -83,6 +83,9 @@ def test_both_models_are_judged_on_what_neither_learned_from(
         assert one.champion == pytest.approx(sum(right) / len(right))
         assert one.candidate == pytest.approx(sum(expected[1][key]) / len(right))
         assert one.gain.value == pytest.approx(one.candidate - one.champion)
+        low, high = one.champion_ends
+        assert (low or 0) < one.champion < (high or 0)
+        assert one.candidate_interval
         assert one.gain.low is not None
         assert one.gain.high is not None
         assert one.gain.low <= one.gain.value <= one.gain.high

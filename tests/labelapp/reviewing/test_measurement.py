@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -104,11 +105,13 @@ def test_scores_and_flags_are_counted_by_source(
         Rating.objects.create(ranking=ranking, response=second)
     review = measured(run)
     [found] = review.ratings
-    assert found == SourceRatings("model-0", 16, 8, 2.5, {"Harmful": 4})
+    counted = replace(found, score_low=None, score_high=None)
+    assert counted == SourceRatings("model-0", 16, 8, 2.5, {"Harmful": 4})
+    assert 2 < (found.score_low or 0) < 2.5 < (found.score_high or 0) < 3
     assert Review.from_json(json.loads(json.dumps(review.to_json()))) == review
     add_measured(run)
     page = text_of(sign_in(manager).get(FIGURES).content.decode())
-    assert "model-0 16 2.50 8 scores 25.0 % 10.2–49.5 · 4" in page
+    assert "model-0 16 2.50 2.13–2.88 · 8 scores 25.0 % 10.2–49.5 · 4" in page
 
 
 def test_with_too_few_held_out_prompts_the_model_is_measured_on_all(

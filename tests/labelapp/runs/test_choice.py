@@ -18,6 +18,9 @@ CHOICE: dict[str, Any] = {
         {
             "parts": ["named"], "log_loss": 0.5973, "accuracy": 0.676,
             "gain": 0.028, "gain_low": -0.011, "gain_high": 0.066,
+            "accuracy_low": 0.61, "accuracy_high": 0.74,
+            "log_loss_low": 0.5501, "log_loss_high": 0.6449,
+            "log_loss_gain": 0.0075, "log_loss_gain_low": -0.001, "log_loss_gain_high": 0.016,
         },
         {
             "parts": ["named", "words"], "log_loss": 0.5898, "accuracy": 0.705,
@@ -26,7 +29,10 @@ CHOICE: dict[str, Any] = {
     ],
     "network": None,
 }  # fmt: skip
-JUDGED = {"factor": 0.0, "prompts": 12}
+JUDGED = {
+    "factor": 0.0, "prompts": 12,
+    "log_loss_gain": 0.012, "log_loss_gain_low": -0.004, "log_loss_gain_high": 0.027,
+}  # fmt: skip
 
 
 def run_of(choice: object) -> TrainingRun:
@@ -40,10 +46,13 @@ def test_it_says_what_was_chosen_and_why() -> None:
         "A linear model of features and words, chosen by cross-validation over 58 training prompts."
     ]
     assert [row["parts"] for row in context["candidates"]] == ["features", "features and words"]
-    assert [row["lead"] for row in context["candidates"]] == [
-        "+2.8 (95\u202f% interval −1.1 to +6.6)",
-        "",
-    ]
+    simple, chosen = context["candidates"]
+    assert (simple["lead"], simple["lead_interval"]) == ("+2.8", "−1.1 to +6.6")
+    assert simple["accuracy_interval"] == "61.0 to 74.0"
+    assert simple["log_loss_interval"] == "0.550 to 0.645"
+    assert (simple["loss_lead"], simple["loss_lead_interval"]) == ("+0.007", "−0.001 to +0.016")
+    assert "lead" not in chosen
+    assert chosen["log_loss_interval"] == ""  # of an earlier version
 
 
 @pytest.mark.parametrize(
@@ -53,6 +62,8 @@ def test_it_says_what_became_of_the_network(factor: float, words: str) -> None:
     context = choice_context(run_of(CHOICE | {"network": JUDGED | {"factor": factor}}))
     assert context is not None
     assert context["sentences"][1].startswith(words)
+    gain = "Gain in log loss: +0.012 (95\u00a0% interval −0.004 to +0.027), on 12 prompts."
+    assert context["sentences"][2] == gain
 
 
 def test_three_parts_in_german() -> None:

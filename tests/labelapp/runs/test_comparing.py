@@ -70,7 +70,7 @@ def test_the_figures_are_those_of_the_metrics(add_run: AddRun, manager: Member) 
     one, other = add_run([6.0] * 20, ties="half"), add_run([5.5] * 20)
     page = get(manager, one, other)
     assert cells(page, "Accuracy<") == ["60.0 % 54.9–65.2", "55.0 % 49.9–60.2"]
-    assert cells(page, "Accuracy at near") == ["54.3 % 50.0–60.0"] * 2
+    assert cells(page, "Accuracy at near") == ["54.3 % 50.0–60.0 · 9 comparisons"] * 2
     assert cells(page, "Log loss") == ["0.623", "0.623"]
     assert cells(page, "Lead over") == [
         "+10.0 +1.1 to +22.2 over the longer response",

@@ -10,12 +10,14 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from django.utils import timezone
 
-from labelapp.models import Member, Project, Prompt, Ranking, State, TrainingRun, User
+from labelapp.models import Member, Project, Prompt, Ranking, State, TrainingRun, Upload, User
 from labelapp.runs.grids.grid_form import GridForm
+from labelapp.runs.one_run import settings_table
 from labelapp.runs.starting.data_counts import DataCounts, data_counts
 from labelapp.runs.starting.estimate import estimate
 from labelapp.runs.starting.forms import TrainForm
 from labelapp.runs.starting.presets import PRESETS
+from labelapp.runs.starting.ranking_choices import choice_fields
 from labelapp.runs.starting.setting_fields import GROUPS, SETTINGS
 from labelapp.runs.words import rounded
 from tests.conftest import AddPrompt, AddRanking, sign_in
@@ -338,6 +340,15 @@ def test_rankings_are_chosen_by_labeller_day_and_origin(
     assert count(ranked_until=day) == count(ranked_in="imported") == (3, 1)
     assert count(ranked_from=day) == (7, 2)
     assert count(ranked_in="here") == (4, 1)
+    upload = Upload.objects.create(project=project, name="a.jsonl", format="jsonl")
+    Ranking.objects.filter(member=labeller, prompt__in=ranked[:2]).update(upload=upload)
+    assert count(uploads=str(upload.pk)) == (2, 1)
+    assert count(uploads="command") == (1, 1)
+    assert count(uploads="here") == (4, 1)
+    assert count(uploads=f"here,{upload.pk}", labellers="labeller") == (2, 1)
+    ranked[0].responses.filter(source="model-1").update(source="other")
+    assert count(sources="model-0,model-1", labellers="labeller") == (2, 1)
+    assert count(sources="model-0") == (0, 0)
 
 
 def test_the_form_offers_the_labellers_of_the_project(
@@ -359,6 +370,40 @@ def test_the_form_offers_the_labellers_of_the_project(
     assert client.post(URL, {"labellers": ["reviewer"]}).status_code == 422
     wrong = client.post(URL, {"ranked_from": "yesterday"})
     assert "Must be a day like" in settings_shown(wrong.content.decode())["ranked_from"]
+
+
+def test_the_form_offers_the_files_and_the_sources_of_the_project(
+    ranked: list[Prompt], manager: Member, labeller: Member, django_assert_num_queries: Any
+) -> None:
+    project, client = manager.project, sign_in(manager)
+    upload = Upload.objects.create(project=project, name="a.jsonl", format="jsonl")
+    imported = Ranking.objects.filter(member=labeller)
+    imported.update(origin="imported")
+    imported.filter(prompt__in=ranked[:2]).update(upload=upload)
+    ranked[0].responses.filter(source="model-1").update(source="one, two")
+    shown = settings_shown(client.get(f"{URL}new/").content.decode())
+    assert re.findall(r'value="(\w+)"', shown["uploads"]) == ["here", str(upload.pk), "command"]
+    for words in ("Ranked here (4 rankings)", "a.jsonl, ", "(2 rankings)", "earlier version (1 r"):
+        assert words in shown["uploads"]
+    names = re.findall(r'value="([\w-]+)"', shown["sources"])
+    assert names == ["model-0", "model-1", "model-2", "model-3"]
+    assert "between two responses of these models" in shown["sources"]
+    given = {"uploads": ["here", str(upload.pk)], "sources": ["model-0", "model-1"]}
+    client.post(URL, given)
+    run = TrainingRun.objects.get()
+    assert (run.config["uploads"], run.config["sources"]) == (
+        f"here,{upload.pk}",
+        "model-0,model-1",
+    )
+    assert f"--uploads=here,{upload.pk} --sources=model-0,model-1" in settings_table.command(run)
+    again = settings_shown(client.get(f"{URL}new/?again={run.pk}").content.decode())
+    assert again["uploads"].count("checked") == again["sources"].count("checked") == 2
+    page = client.get(f"{URL}{run.pk}/data/").content.decode()
+    assert "Ranked here, a.jsonl" in page
+    assert "model-0, model-1" in page
+    assert client.post(URL, {"uploads": ["99"]}).status_code == 422
+    with django_assert_num_queries(4):
+        choice_fields(project)
 
 
 # Who may

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelapp.runs.paired_bootstrap import GROUPS, Gain, gains, intervals
+from labelapp.runs.paired_bootstrap import GROUPS, Gain, gains, intervals, ratio_interval
 from training.selection.bootstrap import bootstrap, rate
 
 
@@ -45,12 +45,16 @@ def test_the_interval_covers_the_truth_in_95_of_100_draws():
     random = np.random.default_rng(1)
     population = drawn(random, 200_000)
     truth = (population[2].sum() - population[1].sum()) / population[0].sum()
-    covered = 0
+    share = population[1].sum() / population[0].sum()
+    covered = covered_shares = 0
     for _ in range(200):
         sample = population[:, random.integers(population.shape[1], size=100)]
         [(low, high)] = intervals((tuple(sample[2] - sample[1]),), tuple(sample[0]), 500)
         covered += low <= truth <= high
+        low, high = ratio_interval(sample[1], sample[0])
+        covered_shares += low <= share <= high
     assert 0.93 <= covered / 200 <= 0.97
+    assert 0.93 <= covered_shares / 200 <= 0.97
 
 
 def test_all_runs_are_compared_on_the_same_samples():

@@ -25,7 +25,7 @@ from tests.conftest import sign_in
 from tests.labelapp.runs.tiny import TINY, URL
 from tests.training.test_child_process import is_running
 from tests.waiting import PATIENCE, wait_until
-from training.data.database import open_engine
+from training.data.engine import open_engine
 from training.runs.folder import Progress
 
 LONG = [f"--{name}={value}" for name, value in (TINY | {"epochs": 10_000}).items()]

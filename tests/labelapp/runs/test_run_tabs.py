@@ -195,14 +195,14 @@ def test_the_verdict_gives_its_figures(run: TrainingRun, manager: Member) -> Non
             " on 201 held-out prompts as people did."
         ),
         (
-            "Counting words, the better baseline, reaches 66.2\u202f%: a lead of +9.9 points"
-            " (95\u00a0% interval +7.0 to +12.7)."
+            "Counting words, the better baseline, reaches 66.2\u202f% (95\u00a0% interval"
+            " 63.0–69.5): a lead of +9.9 points (95\u00a0% interval +7.0 to +12.7)."
         ),
         (
             "it orders 71.8\u202f% (95\u00a0% interval 68.0–75.0) of 1,200 comparisons, and the"
             " baseline 55.4\u202f%: a lead of +16.4 points (95\u00a0% interval +11.0 to +20.0)."
         ),
-        "Two people agree on 81.0\u202f% (95\u00a0% interval 78.0–83.0)",
+        "Two people agree on 81.0\u202f% (95\u00a0% interval 78.0–83.0) of the 900 held-out pairs",
     ):
         assert " ".join(sentence.split()) in words
 
@@ -251,8 +251,9 @@ def test_the_calibration_is_shown_with_the_temperature_too(
     assert [point.x for point in plain.series[0].points] == [52.0]
     assert [point.x for point in scaled.series[0].points] == [63.0]
     words = text_of(get(manager, run))
-    assert "Expected calibration error 1.7 % on held-out comparisons" in words
+    assert "Expected calibration error 1.7 % on 7 held-out comparisons" in words
     assert "With its temperature of 1.74 Expected calibration error 0.8 % once" in words
+    assert "It is measured on 9 comparisons" in words
 
 
 @pytest.mark.parametrize(

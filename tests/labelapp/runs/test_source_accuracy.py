@@ -50,3 +50,13 @@ def test_each_comparison_counts_for_the_sources_of_both_responses(
         assert each["comparisons"] == len(right)
         assert each["accuracy"] == pytest.approx(sum(right) / len(right))
         assert each["accuracy_low"] <= each["accuracy"] <= each["accuracy_high"]
+    run.config |= {"labellers": "ann", "sources": "gpt"}
+    [only] = accuracy_by_source(run)
+    alone = [
+        (one, other)
+        for prompt in prompts[1:]
+        for one, other in permutations(prompt.rankings.get(member=members[0]).placements.all(), 2)
+        if one.rank < other.rank and {one.response.source, other.response.source} == {"gpt"}
+        if {one.response_id, other.response_id} != {first.pk, second.pk}
+    ]
+    assert (only["source"], only["comparisons"]) == ("gpt", len(alone))

@@ -8,16 +8,13 @@ from django.apps import apps
 from django.db import connection, models
 
 from labelapp.jobs.environment import database_url
-from labelapp.models import Member, Project, Prompt, Response
+from labelapp.models import Member, Project, Prompt, Response, Upload
 from labelapp.models import Ranking as StoredRanking
 from training.aggregation import RankingFilter
 from training.config import TrainConfig
 from training.data import database
-from training.data.database import (
-    DatabaseSource,
-    open_engine,
-    postgresql_url,
-)
+from training.data.database import DatabaseSource
+from training.data.engine import open_engine, postgresql_url
 from training.errors import UserError
 from training.rankings import UNRANKED, Ranking, prompt_hash
 
@@ -286,3 +283,38 @@ def test_rankings_are_read_by_labeller_day_and_origin(url, two_prompts, labeller
     of_labeller.update(created_at=midnight - timedelta(microseconds=1))
     assert read(ranked_until="2026-03-01") == ["labeller"]
     assert read(ranked_from="2026-03-02") == ["manager"]
+
+
+def test_rankings_are_read_by_upload(url, two_prompts, add_ranking, labeller, manager):
+    first, second = two_prompts
+    upload = Upload.objects.create(project=first.project, name="a.jsonl", format="jsonl")
+    StoredRanking.objects.filter(member=labeller).update(upload=upload, origin="imported")
+    add_ranking(second, labeller, [1, 2, 3, 4], origin="imported")
+
+    def read(uploads):
+        rankings = RankingFilter.of(TrainConfig(uploads=uploads).to_json())
+        found = DatabaseSource(url, "kitchen", rankings).prompts()
+        return [[ranking.labeller for ranking in prompt.rankings] for prompt in found]
+
+    assert read("") == [["labeller", "manager"], ["labeller"]]
+    assert read(str(upload.pk)) == [["labeller"], []]
+    assert read("here") == [["manager"], []]
+    assert read("command") == [[], ["labeller"]]
+    assert read(f"here, {upload.pk}") == [["labeller", "manager"], []]
+    assert read(str(upload.pk + 1)) == [[], []]
+
+
+def test_rankings_are_narrowed_to_the_responses_of_the_sources(url, two_prompts):
+    def read(sources):
+        rankings = RankingFilter.of(TrainConfig(sources=sources).to_json())
+        source = DatabaseSource(url, "kitchen", rankings)
+        first, second = source.prompts()
+        assert len(first.responses) == len(second.responses) == 4
+        told = [version["rankings"] for version in source.ranking_versions()]
+        ids = [response.id for response in first.responses]
+        found = [(list(map(ids.index, one.responses)), one.ranks) for one in first.rankings]
+        return found, told
+
+    assert read("model-0,model-3") == ([([0, 3], (1, 3)), ([0, 3], (4, 1))], [2])
+    assert read("model-1,model-2,nobody") == ([([1, 2], (2, 2)), ([1, 2], (3, 2))], [2])
+    assert read("model-0") == ([], [])

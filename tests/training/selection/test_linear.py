@@ -169,17 +169,22 @@ def test_the_part_that_tells_responses_apart_is_chosen(table):
     assert found["chosen"] == ["named", "words"]
     assert [each["parts"] for each in found["candidates"]] == [["named"], ["named", "words"]]
     assert found["candidates"][1]["accuracy"] > 0.8
-    assert found["candidates"][0]["gain"] > 0
+    simple, richer = found["candidates"]
+    assert simple["gain"] > 0
+    assert simple["log_loss_gain"] == pytest.approx(simple["log_loss"] - richer["log_loss"])
+    for name in ("accuracy", "log_loss", "gain", "log_loss_gain"):
+        assert simple[f"{name}_low"] < simple[name] < simple[f"{name}_high"]
+    assert richer["gain_low"] == richer["log_loss_gain_high"] == 0
 
 
 def test_a_richer_model_must_be_better_by_more_than_chance(table):
     """All prompts agree on the gain of the one, and the other gains on a single prompt."""
     lead = np.ones(len(table.better_C))
-    simple, richer = (Candidate(BOTH, np.zeros(0), margin * lead, 0.0) for margin in (1.0, 1.1))
+    simple, richer = (Candidate(BOTH, np.zeros(0), margin * lead) for margin in (1.0, 1.1))
     assert best(table, [simple, richer]) is richer
     assert best(table, [richer, simple]) is richer
     margins = np.select([table.prompt_C == 0, table.prompt_C == 1], [3.0, 0.9], 1.0)
-    uneven = Candidate(BOTH, np.zeros(0), margins, 0.0)
+    uneven = Candidate(BOTH, np.zeros(0), margins)
     assert loss_by_prompt(table, uneven).sum() < loss_by_prompt(table, simple).sum()
     assert best(table, [simple, uneven]) is simple
 
