@@ -76,7 +76,7 @@ def fill(project: Project, user: User, name: str = "") -> Member:
         **by, **DONE, **named, grid=grid, folder=f"runs/{project.slug}"
     )
     options = {"labeller": name}
-    Upload.objects.create(
+    upload = Upload.objects.create(
         **by, **DONE, name=f"{name}.jsonl", options=options, folder=f"uploads/{project.slug}"
     )
     Export.objects.create(**by, **DONE, name="all.jsonl", folder=f"exports/{project.slug}")
@@ -135,7 +135,11 @@ def fill(project: Project, user: User, name: str = "") -> Member:
             skip_note=f"{name} cannot read this",
         )
         ranking = Ranking.objects.create(
-            prompt=prompt, member=member, responses_hash="1", note=f"thinks {name}"
+            prompt=prompt,
+            member=member,
+            responses_hash="1",
+            note=f"thinks {name}",
+            upload=upload,
         )
         Placement.objects.create(ranking=ranking, response=response, rank=1)
         RankingDisagreement.objects.create(

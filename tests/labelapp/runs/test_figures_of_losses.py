@@ -114,7 +114,9 @@ def log_loss(figures: dict[str, Any]) -> str:
 def near_equal(figures: dict[str, Any]) -> str:
     share = f"{100 * figures['accuracy']:.1f} %"
     low, high = figures["accuracy_low"], figures["accuracy_high"]
-    return share if low is None else f"{share} {100 * low:.1f}–{100 * high:.1f}"
+    counted = f"{figures['comparisons']} comparisons"
+    between = "" if low is None else f"{100 * low:.1f}–{100 * high:.1f} · "
+    return f"{share} {between}{counted}"
 
 
 def signed(value: float, decimals: int) -> str:
