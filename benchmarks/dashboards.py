@@ -183,6 +183,9 @@ def pages() -> list[str]:
     first, champion, newest = keys[0], *keys[-SCORED_RUNS:]
     grid = project.grids.get().pk
     filters = ("waiting", "work", "done", "skipped", "unqueued", "names")
+    sorts = ("-prompt", "-rankings", "rankings", "-wanted", "wanted", "-priority", "priority")
+    sorts += ("-disagreement", "-progress", "-skips")
+    labeller = project.members.get(name="labeller-0").pk
     ours = "/projects/bench/"
     return [
         "/",
@@ -191,8 +194,11 @@ def pages() -> list[str]:
         f"{ours}prompts/",
         f"{ours}prompts/?after={prompt}",
         *(f"{ours}prompts/?show={shown}" for shown in filters),
+        *(f"{ours}prompts/?sort={sort}" for sort in sorts),
+        f"{ours}prompts/deleted/",
         f"{ours}prompts/?q=prompt+number",
         f"{ours}prompts/?q=nobody+asked+this",
+        f"{ours}find/found/?q=nobody+asked+this",
         f"{ours}prompts/{prompt}/",
         f"{ours}people/",
         f"{ours}agreement/",
@@ -205,6 +211,7 @@ def pages() -> list[str]:
         f"{ours}reviewing/?model=against&held_out=1&sort=margin",
         f"{ours}reviewing/?q=nobody+asked+this",
         f"{ours}reviewing/?rank=6&held_out=1",
+        *(f"{ours}reviewing/?differs={rater}" for rater in ("model", "longer", labeller)),
         f"{ours}reviewing/figures/",
         f"{ours}models/",
         f"{ours}models/2/",

@@ -87,6 +87,10 @@ class Prompt(models.Model):
             models.Index(
                 name="prompt_reserved", fields=["project", "id"], condition=Q(reserved=True)
             ),
+            # Read in the order of import, and without the texts where the list is sorted.
+            models.Index(
+                name="prompt_list", fields=["project", "id", "priority", "rankings_wanted"]
+            ),
         ]
 
     def __str__(self) -> str:

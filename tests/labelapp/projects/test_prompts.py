@@ -166,7 +166,7 @@ def test_the_list_makes_the_same_queries_whatever_it_holds(
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         assert client.get(URL, {"show": shown}).status_code == 200
-    assert len(queries) == 14
+    assert len(queries) == 15
     assert not any("OFFSET" in query["sql"] for query in queries)
 
 

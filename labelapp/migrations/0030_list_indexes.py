@@ -1,0 +1,22 @@
+"""Indexes by which the list of prompts is read and sorted."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("labelapp", "0029_ranking_upload")]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="prompt",
+            index=models.Index(
+                fields=["project", "id", "priority", "rankings_wanted"], name="prompt_list"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="ranking",
+            index=models.Index(
+                fields=["prompt", "is_current", "origin"], name="ranking_of_prompt"
+            ),
+        ),
+    ]
