@@ -1,7 +1,7 @@
 """Turn off PostgreSQL's compilation of queries (JIT), which takes longer than those of pages.
 
-PostgreSQL compiles a query that it believes to be expensive. It believes so of every search, because
-it does not know that a page stops at the first matches, and compiling takes a tenth of a second.
+PostgreSQL compiles a query that would be expensive if all of it were read. Pages stop at the first
+rows of a search, and compiling alone takes a tenth of a second.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Indexes by which the list of prompts is read and sorted."""
+"""Indexes by which the lists of prompts and of a review are read and sorted."""
 
 from django.db import migrations, models
 
@@ -17,6 +17,14 @@ class Migration(migrations.Migration):
             model_name="ranking",
             index=models.Index(
                 fields=["prompt", "is_current", "origin"], name="ranking_of_prompt"
+            ),
+        ),
+        migrations.RemoveIndex(model_name="promptagreement", name="agreement_widest_margin"),
+        migrations.AddIndex(
+            model_name="promptagreement",
+            index=models.Index(
+                fields=["run", "-margin", "-disagreement", "prompt"],
+                name="agreement_widest_margin",
             ),
         ),
     ]
