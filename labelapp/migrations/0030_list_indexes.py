@@ -14,6 +14,14 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
+            model_name="prompt",
+            index=models.Index(
+                fields=["project", "id"],
+                name="prompt_metadata",
+                condition=models.Q(("metadata__isnull", False)),
+            ),
+        ),
+        migrations.AddIndex(
             model_name="ranking",
             index=models.Index(
                 fields=["prompt", "is_current", "origin"], name="ranking_of_prompt"

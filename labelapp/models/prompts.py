@@ -91,6 +91,11 @@ class Prompt(models.Model):
             models.Index(
                 name="prompt_list", fields=["project", "id", "priority", "rankings_wanted"]
             ),
+            models.Index(
+                name="prompt_metadata",
+                fields=["project", "id"],
+                condition=Q(metadata__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
