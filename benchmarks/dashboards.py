@@ -4,12 +4,13 @@
 
 The project is that of benchmarks/archive.py, with a measured agreement, skipped prompts, and 200
 runs with curves, 40 of which are a grid. Two runs have scores, a measured review and a place in the
-registry. Every page is requested 20 times in this process, through all of Django. The output has
-the median and the slowest time; that of a request before, which counts what is cached for a minute;
-the CPU time of a request and of the one before, in this process and in PostgreSQL together; and the
-number of SQL statements. On a busy machine the CPU time tells more than the median, which is near
-it on a quiet one. With `--folder` the data are kept, and a second call measures them again. With
-`--unmeasured` there are no figures of agreement and of reviews, which take long to compute.
+registry. 800 prompts were deleted and can be restored. Every page is requested `--times` times in
+this process, through all of Django. The output has the median and the slowest time; that of a
+request before, which counts what is cached for a minute; the CPU time of either, in this process
+and in PostgreSQL together; and the number of SQL statements. On a busy machine the CPU time tells
+more than the median, which is near it on a quiet one. With `--folder` the data are kept, and a
+second call measures them again. With `--unmeasured` there are no figures of agreement and of
+reviews, which take long to compute.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ from benchmarks.installation import (
     new_database,
 )
 
-TIMES = 20
 RANKINGS_PER_PROMPT = 4
 RUNS, OF_GRID, HELD_OUT, STEPS = 200, 40, 1000, 500
 EPOCHS = [1, 2, 3, 4]  # of the runs of the grid, each with the same seeds
 SCORED_RUNS = 2  # the newest
+DELETED = 800  # prompts, which can be restored
 TARGET = 150  # milliseconds at the median
 LABELLERS = 40
 TABS = ("", "curves/", "errors/", "data/", "settings/", "files/", "log/")
@@ -76,6 +77,7 @@ def prepare() -> None:
     from django.db import connection
 
     from labelapp.models import Alias, Grid, Member, Project, Role, User
+    from labelapp.projects import prompt_deletion
     from labelapp.registry import versions
 
     project = Project.objects.get()
@@ -93,6 +95,9 @@ def prepare() -> None:
             run.save(update_fields=["metrics"])
         for statement in SKIPPED:
             cursor.execute(statement)
+    deleted = project.prompts.filter(pk__in=range(1, DELETED * 200, 200))
+    prompt_deletion.delete(deleted, project=project, by=user, enqueue=lambda _: None)
+    with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
     for run in runs[-SCORED_RUNS:]:
         version = versions.register(run, user)
@@ -183,6 +188,9 @@ def pages() -> list[str]:
     first, champion, newest = keys[0], *keys[-SCORED_RUNS:]
     grid = project.grids.get().pk
     filters = ("waiting", "work", "done", "skipped", "unqueued", "names")
+    sorts = ("-prompt", "-rankings", "rankings", "-wanted", "wanted", "-priority", "priority")
+    sorts += ("-disagreement", "-progress", "-skips")
+    labeller = project.members.get(name="labeller-0").pk
     ours = "/projects/bench/"
     return [
         "/",
@@ -191,8 +199,11 @@ def pages() -> list[str]:
         f"{ours}prompts/",
         f"{ours}prompts/?after={prompt}",
         *(f"{ours}prompts/?show={shown}" for shown in filters),
+        *(f"{ours}prompts/?sort={sort}" for sort in sorts),
+        f"{ours}prompts/deleted/",
         f"{ours}prompts/?q=prompt+number",
         f"{ours}prompts/?q=nobody+asked+this",
+        f"{ours}find/found/?q=nobody+asked+this",
         f"{ours}prompts/{prompt}/",
         f"{ours}people/",
         f"{ours}agreement/",
@@ -205,6 +216,7 @@ def pages() -> list[str]:
         f"{ours}reviewing/?model=against&held_out=1&sort=margin",
         f"{ours}reviewing/?q=nobody+asked+this",
         f"{ours}reviewing/?rank=6&held_out=1",
+        *(f"{ours}reviewing/?differs={rater}" for rater in ("model", "longer", labeller)),
         f"{ours}reviewing/figures/",
         f"{ours}models/",
         f"{ours}models/2/",
@@ -254,7 +266,7 @@ def cpu_seconds(folder: Path) -> float:
     return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def measure(installation: Installation, rankings: int, *, measured: bool) -> None:
+def measure(installation: Installation, rankings: int, number: int, *, measured: bool) -> None:
     """Fill the installation, unless that is done, and print the times of its pages."""
     filled = installation.folder / "filled"
     if not filled.exists():
@@ -289,19 +301,18 @@ def measure(installation: Installation, rankings: int, *, measured: bool) -> Non
     client = Client(SERVER_NAME="localhost")
     client.force_login(User.objects.get(username="manager"))
     for page in pages():
-        before = cpu_seconds(installation.folder)
+        start = cpu_seconds(installation.folder)
         [first] = time_requests(partial(client.get, page), 1)
-        middle = cpu_seconds(installation.folder)
-        times = time_requests(partial(client.get, page), TIMES)
-        of_first = 1000 * (middle - before)
-        used = 1000 * (cpu_seconds(installation.folder) - middle) / TIMES
+        before = cpu_seconds(installation.folder)
+        times = time_requests(partial(client.get, page), number)
+        used = 1000 * (cpu_seconds(installation.folder) - before) / number
+        used_first = 1000 * (before - start)
         with CaptureQueriesContext(connection) as statements:
             client.get(page)
         median = statistics.median(times)
         print(
-            f"  {page:50} {median:7.0f} ms, slowest {max(times):7.0f} ms, first "
-            f"{first:7.0f} ms, CPU {used:5.0f} ms, first {of_first:7.0f} ms, "
-            f"{len(statements):3} statements"
+            f"  {page:50} {median:6.0f} ms, slowest {max(times):6.0f} ms, CPU {used:5.0f} ms, "
+            f"first {first:6.0f} ms, CPU {used_first:5.0f} ms, {len(statements):3} statements"
             f"{'  SLOW' if median > TARGET else ''}",
             flush=True,
         )
@@ -311,6 +322,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
     parser.add_argument("--rankings", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=20, help="requests of each page")
     parser.add_argument("--unmeasured", action="store_true")
     parser.add_argument("--folder", type=Path, help="keep the data here")
     options = parser.parse_args()
@@ -324,7 +336,12 @@ def main() -> None:
         make = new_database if is_new else database_url
         url = make(server, "pages") if server else ""
         print(f"{options.database}, {options.rankings:,} rankings")
-        measure(Installation(folder, url), options.rankings, measured=not options.unmeasured)
+        measure(
+            Installation(folder, url),
+            options.rankings,
+            options.times,
+            measured=not options.unmeasured,
+        )
 
 
 if __name__ == "__main__":

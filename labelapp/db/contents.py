@@ -11,6 +11,8 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, Func, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import StrIndex, Upper
+from django.db.models.lookups import GreaterThan
 
 from labelapp.db.text_index import CONTENTS, PROMPT_TEXT, RESPONSE_TEXT, has_index
 from labelapp.models import Project, Prompt, Response
@@ -60,7 +62,11 @@ class Matching(Func):
 
 def contains(field: str, search: str) -> Q:
     """Return the condition that a field contains a text, in upper or lower case."""
-    if connection.vendor == "sqlite" and not search.isascii():
+    if connection.vendor == "postgresql":
+        # PostgreSQL believes that LIKE finds next to nothing, and would read and sort all prompts
+        # for the first ones that contain a frequent text. Of a comparison it expects more.
+        return Q(GreaterThan(StrIndex(Upper(field), Upper(Value(search))), 0))
+    if not search.isascii():
         return Q(**{f"{field}__iregex": re.escape(search)})  # LIKE ignores case in ASCII only
     return Q(**{f"{field}__icontains": search})
 

@@ -87,6 +87,15 @@ class Prompt(models.Model):
             models.Index(
                 name="prompt_reserved", fields=["project", "id"], condition=Q(reserved=True)
             ),
+            # Read in the order of import, and without the texts where the list is sorted.
+            models.Index(
+                name="prompt_list", fields=["project", "id", "priority", "rankings_wanted"]
+            ),
+            models.Index(
+                name="prompt_metadata",
+                fields=["project", "id"],
+                condition=Q(metadata__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -106,6 +106,8 @@ class Ranking(models.Model):
             models.Index(
                 name="ranking_upload", fields=["upload"], condition=Q(upload__isnull=False)
             ),
+            # Counts the rankings of every prompt where the list of prompts is sorted by them.
+            models.Index(name="ranking_of_prompt", fields=["prompt", "is_current", "origin"]),
         ]
 
     def __str__(self) -> str:

@@ -128,7 +128,10 @@ class PromptAgreement(models.Model):
         ]
         indexes = [
             models.Index(name="agreement_worst_first", fields=["run", "-disagreement"]),
-            models.Index(name="agreement_widest_margin", fields=["run", "-margin"]),
+            # In the whole order of the review, because most margins are 0.
+            models.Index(
+                name="agreement_widest_margin", fields=["run", "-margin", "-disagreement", "prompt"]
+            ),
         ]
 
     def __str__(self) -> str:

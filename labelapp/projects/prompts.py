@@ -6,6 +6,7 @@ It may have a million: it is paged by keyset, not by offset, and never counted.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Q
 
@@ -63,13 +64,16 @@ def page(*, project: Project, chosen: PromptFilter = EVERY_PROMPT, after: str = 
     Unless they are sorted, waiting prompts are in the order of the queue, others in the order of
     their import. `after` is the cursor of the page; an invalid one starts at the beginning.
     """
-    prompts: list[Prompt] = []
+    # Keys alone, so that a database that sorts does not carry the texts along.
+    keys: list[tuple[int, Any]] = []
     for part in ranges_after(matching(project, chosen), chosen, after, project):
-        if len(prompts) <= PAGE_SIZE:
-            prompts += part[: PAGE_SIZE + 1 - len(prompts)]
-    more = len(prompts) > PAGE_SIZE
-    prompts = prompts[:PAGE_SIZE]
-    return Page(rows(prompts, chosen.keys), cursor(prompts[-1], chosen) if more else "")
+        if len(keys) <= PAGE_SIZE:
+            keys += part.values_list("pk", "key")[: PAGE_SIZE + 1 - len(keys)]
+    more = len(keys) > PAGE_SIZE
+    keys = keys[:PAGE_SIZE]
+    found = Prompt.objects.in_bulk([pk for pk, _ in keys])
+    prompts = [found[pk] for pk, _ in keys if pk in found]
+    return Page(rows(prompts, chosen.keys), cursor(*keys[-1], chosen) if more else "")
 
 
 def count_matching(project: Project, chosen: PromptFilter) -> int:

@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
 from labelapp.db.cache import cached
-from labelapp.models import Placement, Score, TrainingRun, counting
+from labelapp.models import Placement, TrainingRun, counting
 from labelapp.runs.caveats import gain
 from labelapp.runs.one_run.breakdowns import LENGTHS, responses_name
 from labelapp.runs.paired_bootstrap import (
@@ -23,7 +23,7 @@ from labelapp.runs.paired_bootstrap import (
     paired_gains,
     ratio_interval,
 )
-from labelapp.runs.pairs import sample_held_out
+from labelapp.runs.pairs import sample_held_out, scores_of
 from labelapp.runs.words import span
 from training.rankings import comparisons
 from training.runs.caveats import FEWEST_PROMPTS
@@ -155,7 +155,7 @@ def compare(champion: TrainingRun, candidate: TrainingRun) -> Evidence:
 def judge(
     champion: TrainingRun, candidate: TrainingRun, prompts: Sequence[int]
 ) -> Iterator[Judged]:
-    """Yield the comparisons of the current rankings of prompts, in three queries.
+    """Yield the comparisons of the current rankings of prompts.
 
     Responses without a score of both models, and those that read the same after the cut of either,
     are not compared.
@@ -192,11 +192,8 @@ Scores = Mapping[int, tuple[float, int | None]]
 
 
 def scores(run: TrainingRun, prompts: Sequence[int]) -> Scores:
-    rows = Score.objects.filter(run=run, response__prompt__in=prompts)
-    return {
-        response: (reward, same)
-        for response, reward, same in rows.values_list("response", "reward", "same_as")
-    }
+    rows = scores_of(run, prompts, "response", "reward", "same_as")
+    return {response: (reward, same) for response, reward, same in rows}
 
 
 def placements(prompts: Sequence[int]) -> Iterable[Any]:

@@ -4,8 +4,10 @@ The other rater is named by a word: "model" (of the run under review), "longer",
 primary key of a member, or "run-" with that of another run, on the prompts that it held out.
 """
 
+from typing import Any
+
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Length, Sign
+from django.db.models.functions import Abs, Length, Sign
 
 from labelapp.models import (
     Origin,
@@ -14,7 +16,6 @@ from labelapp.models import (
     Ranking,
     Score,
     TrainingRun,
-    counting,
 )
 from labelapp.reviewing.results import Rater
 from training.rankings import UNRANKED
@@ -44,17 +45,38 @@ def differing(rankings: QuerySet[Ranking], run: TrainingRun, other: str) -> Quer
     A tie is an answer, too. Two responses that are both unranked are not compared.
     """
     own = rankings.exclude(origin=Origin.ADJUDICATED)
-    if other.startswith(RUN):
-        measured = PromptAgreement.objects.filter(run=other_run(other), held_out=True)
-        own = own.filter(Exists(measured.filter(prompt=OuterRef("prompt"))))
+    if other.isdecimal():
+        own = own.exclude(member=int(other))
+    if (asked := asked_of(other)) is not None:
+        own = own.filter(Exists(asked.filter(prompt=OuterRef("prompt"))))
     pairs = Placement.objects.filter(
         Q(rank__lt=UNRANKED) | Q(**{f"{SECOND}rank__lt": UNRANKED}),
         ranking=OuterRef("pk"),
         **{f"{SECOND}response__gt": F("response")},
     )
     pairs = pairs.annotate(answer=Sign(F(f"{SECOND}rank") - F("rank")))
-    pairs = answered(pairs, run, other)
-    return own.filter(Exists(pairs.filter(Q(answer__lt=F("other")) | Q(answer__gt=F("other")))))
+    pairs = answered(pairs, run, other).annotate(apart=Abs(F("answer") - F("other")))
+    return own.filter(Exists(pairs.filter(apart__gt=0)))
+
+
+def asked_of(other: str) -> QuerySet[Any, Any] | None:
+    """Return rows of the prompts that another rater answered on, or None if these are all.
+
+    Without them, each pair of every other prompt would be looked for in vain.
+    """
+    if other.startswith(RUN):
+        return PromptAgreement.objects.filter(run=other_run(other), held_out=True)
+    if other in ("model", "longer"):
+        return None
+    return rankings_by(other)
+
+
+def rankings_by(other: str) -> QuerySet[Ranking]:
+    """Return the rankings of a member, or the adjudicated ones."""
+    rankings = Ranking.objects.counting()
+    if other == "adjudicated":
+        return rankings.filter(origin=Origin.ADJUDICATED)
+    return rankings.filter(member=int(other)).exclude(origin=Origin.ADJUDICATED)
 
 
 def answered(pairs: QuerySet[Placement], run: TrainingRun, other: str) -> QuerySet[Placement]:
@@ -69,11 +91,8 @@ def answered(pairs: QuerySet[Placement], run: TrainingRun, other: str) -> QueryS
             for path in ("", SECOND)
         )
         return pairs.annotate(other=Sign(first - second))
-    ranks = Placement.objects.filter(counting("ranking__"))
-    if other == "adjudicated":
-        ranks = ranks.filter(ranking__origin=Origin.ADJUDICATED)
-    else:
-        ranks = ranks.filter(ranking__member=int(other)).exclude(ranking__origin=Origin.ADJUDICATED)
+    theirs = rankings_by(other).filter(prompt=OuterRef(OuterRef("ranking__prompt")))
+    ranks = Placement.objects.filter(ranking__in=theirs)
     first, second = (
         Subquery(ranks.filter(response=OuterRef(f"{path}response")).values("rank")[:1])
         for path in ("", SECOND)

@@ -1,11 +1,12 @@
 """Pairs of held-out responses: who ranked them, and the rewards of a run."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Exists, F, FloatField, OuterRef, Q, QuerySet, Subquery
 
+from labelapp.db.bulk import pieces
 from labelapp.models import (
     Origin,
     Placement,
@@ -24,6 +25,8 @@ from training.aggregation import RankingFilter
 
 MOST_PROMPTS = 1000
 """Held-out prompts whose pairs a page looks at: all pairs of a large project take seconds."""
+AT_ONCE = 250
+"""Prompts whose scores are read at once: for more, PostgreSQL reads all scores of the run."""
 
 
 class Votes(NamedTuple):
@@ -52,9 +55,8 @@ def sample_held_out(*runs: TrainingRun, most: int) -> Sample:
 
     The same prompts every time: those whose hashes are first.
     """
-    prompts = held_out_prompts(*runs)
-    found = list(prompts[:most])
-    return Sample(found, prompts.count() if len(found) == most else len(found))
+    found = list(held_out_prompts(*runs))
+    return Sample(found[:most], len(found))
 
 
 def held_out_prompts(*runs: TrainingRun) -> QuerySet[Prompt, int]:
@@ -88,8 +90,14 @@ def pair_votes(run: TrainingRun, prompts: Sequence[int]) -> Iterable[Votes]:
 
 def rewards_of(run: TrainingRun, prompts: Sequence[int]) -> Mapping[int, float]:
     """Return a run's rewards of the responses to prompts, by response."""
-    scores = Score.objects.filter(run=run, response__prompt__in=prompts)
-    return dict(scores.values_list("response", "reward"))
+    return dict(scores_of(run, prompts, "response", "reward"))
+
+
+def scores_of(run: TrainingRun, prompts: Sequence[int], *fields: str) -> Iterator[Any]:
+    """Yield some fields of a run's scores of the responses to prompts."""
+    for keys in pieces(prompts, AT_ONCE):
+        scores = Score.objects.filter(run=run, response__prompt__in=keys)
+        yield from scores.values_list(*fields)
 
 
 def counted(run: TrainingRun) -> Q:

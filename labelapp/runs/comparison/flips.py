@@ -97,7 +97,7 @@ def flips(first: TrainingRun, second: TrainingRun) -> Flips:
 
 
 def find_flips(first: TrainingRun, second: TrainingRun, prompts: Sequence[int]) -> list[Flip]:
-    """Return the pairs that the runs order differently, the clearest first, in three queries."""
+    """Return the pairs that the runs order differently, the clearest first."""
     of_first, of_second = rewards_of(first, prompts), rewards_of(second, prompts)
     scales = standard_deviation(first), standard_deviation(second)
     scored = of_first.keys() & of_second.keys()

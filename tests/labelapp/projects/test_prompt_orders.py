@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 
 from labelapp.models import Assignment, Disagreement, Member, Project
 from labelapp.projects import prompt_orders, prompts
-from labelapp.projects.prompt_filters import PromptFilter
+from labelapp.projects.prompt_filters import PromptFilter, matching
 from tests.conftest import AddPrompt, sign_in
 from tests.labelapp.projects.steering import URL
 
@@ -100,3 +101,22 @@ def test_the_columns_sort_and_show_the_share_of_disagreement(
 def test_a_key_that_is_no_column_does_not_sort() -> None:
     query = MultiValueDict({"sort": ["metadata:other"], "columns": ["topic"]})
     assert PromptFilter.of(query).sort == ""
+
+
+@pytest.mark.parametrize(
+    ("sort", "indexes"),
+    [
+        ("-wanted", ["prompt_list"]),
+        ("priority", ["prompt_list"]),
+        ("-rankings", ["ranking_of_prompt"]),
+    ],
+)
+def test_large_projects_are_sorted_by_an_index_alone(
+    project: Project, sort: str, indexes: list[str]
+) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL reads small tables whole")
+    chosen = PromptFilter(sort=sort)
+    [part] = prompt_orders.ranges_after(matching(project, chosen), chosen, "", project)
+    plan = part.values_list("pk", "key").explain()
+    assert all(f"USING COVERING INDEX {index}" in plan for index in indexes), plan

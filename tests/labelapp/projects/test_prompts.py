@@ -166,7 +166,7 @@ def test_the_list_makes_the_same_queries_whatever_it_holds(
     client = sign_in(manager)
     with CaptureQueriesContext(connection) as queries:
         assert client.get(URL, {"show": shown}).status_code == 200
-    assert len(queries) == 14
+    assert len(queries) == 15
     assert not any("OFFSET" in query["sql"] for query in queries)
 
 
@@ -179,7 +179,7 @@ def test_a_page_further_on_in_the_queue_is_read_from_its_place(
     with CaptureQueriesContext(connection) as queries:
         html = client.get(URL, {"show": "waiting", "after": "0_1"}).content.decode()
     assert "Next" in html
-    assert len(queries) == 15  # with how many match
+    assert len(queries) == 16  # with how many match
 
 
 # Filters that combine, and orders
