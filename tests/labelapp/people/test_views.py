@@ -212,7 +212,7 @@ def test_alerts_are_suggested_as_the_reason_to_leave_somebody_out(
 ) -> None:
     measured(project)
     quiet = page(manager, labeller)
-    assert "Nothing stands out." in quiet
+    assert "Not checked yet." in quiet
     assert "“Agrees with others” has 6 of 20;" in quiet
     stored = project.measurements.get()
     assert labeller.pk == stored.result["people"][1]["member"]
@@ -220,7 +220,7 @@ def test_alerts_are_suggested_as_the_reason_to_leave_somebody_out(
     stored.result["people"][1]["alarms"] = [said]
     stored.save()
     found = page(manager, labeller)
-    assert "Nothing stands out." not in found
+    assert "Not checked yet." not in found
     form = found.split('id="leave-out"')[1]
     assert re.search(r"<textarea[^>]*>\s*Agrees in 54 % of 80 comparisons.</textarea>", form)
 
