@@ -116,7 +116,10 @@ def log_loss(figures: dict[str, Any]) -> str:
 def near_equal(figures: dict[str, Any]) -> str:
     share = f"{100 * figures['accuracy']:.1f} %"
     low, high = figures["accuracy_low"], figures["accuracy_high"]
-    return share if low is None else f"{share} {100 * low:.1f}–{100 * high:.1f}"
+    counted = f"{figures['comparisons']} comparisons"
+    if low is None:
+        return f"{share} {counted}"
+    return f"{share} {100 * low:.1f}–{100 * high:.1f} · {counted}"
 
 
 def signed(value: float, decimals: int) -> str:
