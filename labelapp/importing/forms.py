@@ -139,6 +139,7 @@ class ReadingForm(OptionsForm):
     def __init__(self, *, upload: Upload, preview: Preview, data: Any = None) -> None:
         super().__init__(data, initial=initial_values(upload, preview))
         self.stored = upload.options
+        self.preview = preview
         found = FORMATS.get(preview.format or "unknown", "")
         if found and not self["format"].value():
             detected = gettext("Detected: %(format)s") % {"format": found}
@@ -186,6 +187,11 @@ class ReadingForm(OptionsForm):
         told = ("format", "delimiter", "encoding", "columns", "verdicts", "ranking_is")
         turned = not (self.stored.get("header", True) and self.stored.get("higher_is_better", True))
         return turned or any(self.stored.get(name) for name in told)
+
+    @property
+    def has_no_rankings(self) -> bool:
+        """Return True if rankings would be imported, and none is found in the preview."""
+        return self.preview.has_no_rankings and self.stored.get("rankings", True)
 
     @property
     def columns(self) -> list[forms.BoundField]:

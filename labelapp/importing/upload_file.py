@@ -49,6 +49,10 @@ class PreviewLine:
     labeller: str | None = None
     external_id: str | None = None
 
+    @property
+    def is_ranked(self) -> bool:
+        return any(answer.rank for answer in self.answers)
+
 
 @dataclass(frozen=True)
 class Preview:
@@ -68,9 +72,14 @@ class Preview:
     is_whole: bool = False  # the file has no more lines
 
     @property
+    def has_no_rankings(self) -> bool:
+        """Return True if the preview's lines can all be imported, and none has a ranking."""
+        return not any(line.reason or line.is_ranked for line in self.lines)
+
+    @property
     def may_need_a_labeller(self) -> bool:
         """Return True unless each ranking of the file names its labeller."""
-        ranked = (line for line in self.lines if any(answer.rank for answer in line.answers))
+        ranked = (line for line in self.lines if line.is_ranked)
         return not self.is_whole or not all(line.labeller for line in ranked)
 
 

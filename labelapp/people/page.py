@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy
 
 from labelapp.labelling.practice.marking import result_of
-from labelapp.labelling.returning import can_rank, just_returned
+from labelapp.labelling.returning import can_rank, just_returned, returnable
 from labelapp.models import Exclusion, Member, Prompt
 from labelapp.people import over_time, own_rankings
 from labelapp.people.forms import ExclusionForm, TextForm
@@ -53,6 +53,8 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "exclusions": exclusions,
         "figures": figures,
         "shares": shares(figures),
+        "unchecked": unchecked(measured) if measured else [],
+        "is_measured": measured is not None,
         "measured_at": measurement.at,
         "is_measuring": measurement.is_active,
         "is_kept": bool(figures and not measured),
@@ -65,7 +67,7 @@ def page_context(viewer: Member, person: Member, query: Mapping[str, str]) -> di
         "controls": [own_rankings.gold_results(person), own_rankings.repeat_results(person)],
         "practice": result_of(person),
         "asked": asked,
-        "can_return": viewer.manages and can_rank(person),
+        "can_return": viewer.manages and can_rank(person) and has_returnable(person),
         "returned": just_returned(viewer, query.get("returned", "")),
         "asked_token": query.get("asked", "") if asked else "",
         "notes": person.notes.select_related("author") if viewer.manages else [],
@@ -95,6 +97,20 @@ def shares(figures: LabellerFigures | None) -> list[tuple[str, Figure]]:
     """Return the figures that have a value, with their names on the page."""
     found = [(str(name), getattr(figures, key)) for key, name in FIGURES] if figures else []
     return [(name, figure) for name, figure in found if figure.value is not None]
+
+
+def unchecked(figures: LabellerFigures) -> list[tuple[str, int, int]]:
+    """Return the figures with too few prompts for an alert: name, prompts so far and needed."""
+    names = dict(FIGURES)
+    return [
+        (str(names[key]), getattr(figures, key).prompts, least)
+        for key, least in figures.waiting().items()
+    ]
+
+
+def has_returnable(person: Member) -> bool:
+    """Return True if the labeller ranked something here that can be returned."""
+    return returnable(person.assignments.all()).exists()
 
 
 # ---- asking again ----

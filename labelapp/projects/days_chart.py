@@ -41,11 +41,21 @@ def days_chart(days: Sequence[Day], labellers: Sequence[LabellerProgress]) -> Ch
         series=series,
         columns=[_("Day"), _("Rankings"), *[one.name for one in series]],
         rows=[row(day, series, place) for place, day in reversed(list(enumerate(days)))],
-        notes=[
-            _("On average %(mean)s per day.")
-            % {"mean": decimal(sum(day.rankings for day in days) / len(days), 1)}
-        ],
+        notes=[average(days)],
     )
+
+
+def average(days: Sequence[Day]) -> str:
+    """Return the rankings per day as a sentence, from the first of the days that has some."""
+    begun = next(place for place, day in enumerate(days) if day.rankings)
+    mean = sum(day.rankings for day in days) / len(days[begun:])
+    words = {
+        "mean": decimal(mean, 1),
+        "day": date_format(days[begun].day, "MONTH_DAY_FORMAT"),
+    }
+    if begun == 0:
+        return _("On average %(mean)s per day.") % words
+    return _("On average %(mean)s per day since %(day)s.") % words
 
 
 def of_member(member: Member, days: Sequence[Day], colour: str) -> Series:

@@ -27,9 +27,8 @@ from labelapp.quality.alert_words import (
 from labelapp.quality.bootstrap import Floats
 from labelapp.quality.control_checks import CONSISTENCY, GOLD
 from labelapp.quality.labeller_stats import LabellerStats
-from labelapp.quality.results import Alert
+from labelapp.quality.results import MIN_CHECKED, MIN_PROMPTS, Alert
 from labelapp.quality.shares import (
-    MIN_PROMPTS,
     Share,
     compare_with_others,
     is_near_chance,
@@ -37,8 +36,6 @@ from labelapp.quality.shares import (
     required_z,
     rescale,
 )
-
-MIN_CHECKED = 10  # gold or repeated prompts of a labeller, for the rules about these
 
 FAST_SPREADS = 3.0  # below the others' median, in spreads of their medians
 EXPECTED_SPREAD = 0.35  # of the logarithms of labellers' median times

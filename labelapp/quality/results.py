@@ -108,6 +108,9 @@ class Alert:
         return EVIDENCE.get(self.kind, ("#rankings", _("See their rankings")))
 
 
+# Prompts of a labeller that the rules need: of gold and repeated prompts fewer will do.
+MIN_PROMPTS, MIN_CHECKED = 20, 10
+
 # The figures that alerts of some kinds are raised by, on some of a labeller's prompts only.
 MEASURED_ON = ("gold", "consistency")
 
@@ -137,6 +140,17 @@ class LabellerFigures:
             figure: Figure = getattr(self, alert.kind)
             return figure.prompts
         return self.rankings
+
+    def waiting(self) -> dict[str, int]:
+        """Return by figure how many prompts its rules need, of those that have too few so far.
+
+        Gold and repeated prompts count only where the labeller has ranked some.
+        """
+        needed = dict.fromkeys(("agreement", "ties", "first", "longer"), MIN_PROMPTS)
+        needed |= {kind: MIN_CHECKED for kind in MEASURED_ON if getattr(self, kind).prompts}
+        return {
+            name: least for name, least in needed.items() if getattr(self, name).prompts < least
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as JSON, in which the alerts keep their first name, `alarms`."""

@@ -7,8 +7,8 @@ from statistics import NormalDist
 
 from labelapp.quality.bootstrap import Sums
 from labelapp.quality.labeller_stats import LabellerStats
+from labelapp.quality.results import MIN_PROMPTS
 
-MIN_PROMPTS = 20  # of a labeller, for most rules
 FALSE_ALERTS = 0.05  # chance that a rule flags any honest labeller of a project by noise alone
 OTHERS_AGREE = 0.55  # minimum agreement of the others, to measure a labeller by it
 NEAR_CHANCE, FAR_FROM_OTHERS = 1 / 3, 0.75  # of the others' agreement above chance

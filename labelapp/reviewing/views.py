@@ -28,7 +28,7 @@ from labelapp.reviewing.rating_table import rating_table
 from labelapp.reviewing.results import Review
 from labelapp.reviewing.review import ReviewedResponse, review
 from labelapp.reviewing.run_choice import run_choices, runs_to_choose
-from labelapp.runs.caveats import few_prompts
+from labelapp.runs.held_out_figures import figures_context
 from labelapp.runs.one_run.run_plots import calibration_plots
 from labelapp.web.access import REVIEWERS, member_view, signed_in
 from labelapp.web.query import key_of
@@ -103,8 +103,6 @@ def list_context(
         "runs": run_choices(runs),
         "left_out": Exclusion.objects.holding(member.project),
         "other_run": next((other for other in runs if other != run), None),
-        "figures": run.held_out,
-        "few_prompts": few_prompts(run.held_out),
         "total": total,
         "page": page,
         "reviewed": review(run, list(page.object_list)),
@@ -113,7 +111,7 @@ def list_context(
         **(plots_of(measurement.review, run) if measurement.review else {}),
         "view": chosen.query(run),
         "query": f"{chosen.query(run)}&",
-    }
+    } | figures_context(run)
 
 
 @require_safe

@@ -90,5 +90,5 @@ document.addEventListener("htmx:afterSwap", () => {
   const state = document.getElementById("progress")?.dataset.state;
   if (!region || state === last) return;
   last = state;
-  region.textContent = document.getElementById("now-title")?.textContent?.trim() ?? "";
+  region.textContent = document.getElementById("now-words")?.textContent?.trim() ?? "";
 });

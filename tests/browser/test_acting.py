@@ -103,6 +103,7 @@ def test_after_a_skip_the_next_task_begins_at_its_top_with_nothing_unfolded(
         add_prompt(name, [f"{name} {n} " + "far away\n\n" * 40 for n in range(4)])
     page = ranking_page.open().page
     page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("#note-text").evaluate("note => note.style.height = '90px'")  # as by dragging
     page.get_by_text("Skip…").click()
     page.get_by_role("button", name="I cannot judge this").click()
     prompt_shown(ranking_page, "two")

@@ -138,7 +138,7 @@ COLUMNS = {
     "verdict": Column(
         gettext_lazy("Verdict"), lambda e: e.verdict.place if e.verdict else None, False, True
     ),
-    "time": Column(gettext_lazy("Time"), number("seconds")),
+    "time": Column(gettext_lazy("Training time"), number("seconds")),
     "started": Column(gettext_lazy("Started"), lambda entry: entry.started, True),
 }
 

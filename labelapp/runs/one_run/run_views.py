@@ -18,6 +18,7 @@ from labelapp.models import Member, ModelVersion, Role, State, TrainingRun
 from labelapp.runs import caveats, choice, lifecycle, process, run_verdict, scores, tasks
 from labelapp.runs.aliases import aliases_of, champion_of
 from labelapp.runs.curves import SMOOTHING
+from labelapp.runs.held_out_figures import figures_context
 from labelapp.runs.one_run import (
     breakdowns,
     data_summary,
@@ -106,13 +107,12 @@ def overview_context(run: TrainingRun) -> dict[str, Any]:
     return {
         "verdict": verdict,
         "caveats": caveats.caveat_sentences(run.metrics, left_out=said),
-        "few_prompts": caveats.few_prompts(run.held_out),
         "choice": choice.choice_context(run),
         "curves": run_curves.loss_of_run(run),
         "beside": run_plots.accuracy_beside(run, champion),
         "calibrations": run_plots.calibration_plots(run),
         "groups": breakdowns.on_overview(run),
-    }
+    } | figures_context(run)
 
 
 @tab("run")

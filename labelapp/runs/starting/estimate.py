@@ -1,15 +1,17 @@
 """Estimate the time and the memory of a run before it starts.
 
 Time grows with the tokens that are read: once for a linear model, once in each epoch for the
-others. So an earlier run of this installation with the same kind of model tells how long another
-one takes here. Where there is none, a rule tells it for small models, and a rough one for
-pretrained models whose folder this server can read; of a model of the hub nothing is known.
+others. So earlier runs of this installation with the same kind of model tell how long another one
+takes here: several give a range, because the machine is not always as busy. Where there is none, a
+rule tells it for small models, and a rough one for pretrained models whose folder this server can
+read; of a model of the hub nothing is known.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from statistics import median
 from typing import Any
 
 from django.db.models import Avg
@@ -28,6 +30,7 @@ from labelapp.templatetags.figures import duration, memory, thousands
 from training.config import VALIDATION_PARTS, TrainConfig, with_steps, with_stopping
 
 RUNS_LOOKED_AT = 50  # the newest finished ones of the project, and as many of others
+MOST_ALIKE = 5  # of these tell the range of an estimate, the newest
 RESPONSES_SAMPLED = 500
 CHARACTERS_PER_TOKEN = 4
 DECIDE_PACE = (
@@ -57,6 +60,15 @@ class EarlierRun:
     passes: float  # over its rankings
     memory: float | None  # bytes
 
+    @property
+    def whole_seconds(self) -> float:
+        """Return the time from the start of the run to its scores."""
+        return self.seconds + self.other_seconds
+
+    def seconds_for(self, passes: float, tokens: float) -> float:
+        """Return the time of a run that passes so often over rankings of so many tokens."""
+        return self.other_seconds + self.seconds * passes / self.passes * tokens / self.tokens
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -76,10 +88,10 @@ class Estimator:
 
     def estimate(self, config: TrainConfig, counts: DataCounts) -> Estimate:
         """Return what a run with this configuration will probably take."""
-        closest = closest_run(self.earlier, config, counts)
+        closest = closest_runs(self.earlier, config, counts)
         tokens = self.tokens(counts)
-        if closest is not None:
-            return by_run(closest, config, tokens, counts)
+        if closest:
+            return by_runs(closest, config, tokens, counts)
         return by_rule(config, tokens, counts)
 
     def tokens(self, counts: DataCounts) -> float:
@@ -132,20 +144,22 @@ def earlier_runs(project: Project) -> Iterator[EarlierRun]:
             )
 
 
-def closest_run(
+def closest_runs(
     runs: list[EarlierRun], config: TrainConfig, counts: DataCounts
-) -> EarlierRun | None:
-    """Return the run with the same kind of model that tells most of `config`, if there is one.
+) -> list[EarlierRun]:
+    """Return the runs with the same kind of model that tell most of `config`, the newest first.
 
-    Those of the project come first, then those with fewer other settings, then the newest.
+    Those of the project tell more than others, and then those with fewer other settings.
     """
     kind = kind_of(config.to_json(), counts.rankings * (1 - config.held_out_fraction))
     alike = [one for one in runs if kind_of(one.config, one.train_rankings) == kind]
-    return max(
-        alike,
-        key=lambda one: (one.is_own, -len(other_settings(one.config, config)), one.pk),
-        default=None,
-    )
+
+    def closeness(one: EarlierRun) -> tuple[bool, int]:
+        return one.is_own, -len(other_settings(one.config, config))
+
+    most = max(map(closeness, alike), default=None)
+    closest = [one for one in alike if closeness(one) == most]
+    return sorted(closest, key=lambda one: -one.pk)[:MOST_ALIKE]
 
 
 def kind_of(config: Mapping[str, Any], train_rankings: float) -> tuple[Any, ...]:
@@ -187,43 +201,85 @@ def passes(config: Mapping[str, Any], rankings: float) -> float:
     return epochs
 
 
-def by_run(earlier: EarlierRun, config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:
-    """Return the estimate by what an earlier run took."""
-    values = planned(config, counts)
-    factor = passes(values, counts.rankings) / earlier.passes
-    seconds = earlier.other_seconds + earlier.seconds * factor * tokens / earlier.tokens
-    whole = duration(earlier.seconds + earlier.other_seconds)
+def by_runs(
+    closest: list[EarlierRun], config: TrainConfig, tokens: float, counts: DataCounts
+) -> Estimate:
+    """Return the estimate by what earlier runs took, at least one, the newest first."""
+    wanted = passes(planned(config, counts), counts.rankings)
+    newest = closest[0]
+    found = [one.seconds_for(wanted, tokens) for one in closest]
+    said = [by_one(newest, found[0]) if len(closest) == 1 else by_several(closest, found)]
+    if wanted != newest.passes:
+        words = {"number": newest.pk, "epochs": f"{round(newest.passes, 1):g}"}
+        if newest.is_own:
+            said.append(_("Run %(number)s had %(epochs)s epochs.") % words)
+        else:
+            said.append(_("It had %(epochs)s epochs.") % words)
+    if differ := other_settings(newest.config, config):
+        names = get_text_list([setting_label(name) for name in differ], _("and"))
+        said.append(_("Its settings differ: %(settings)s.") % {"settings": names})
+    return Estimate(" ".join(said), memory_of(newest) or by_rule_memory(config), median(found))
+
+
+def by_one(earlier: EarlierRun, seconds: float) -> str:
+    """Return the estimate by a single run, and which part of its time the list of runs has."""
     words = {
         "time": rounded(seconds),
         "number": earlier.pk,
-        "whole": whole,
+        "whole": duration(earlier.whole_seconds),
         "rankings": f"{earlier.rankings:,}",
         "tokens": thousands(earlier.tokens),
     }
     if earlier.is_own:
-        sentence = _("About %(time)s, as run %(number)s took %(whole)s for %(rankings)s rankings.")
+        said = _("About %(time)s, as run %(number)s took %(whole)s for %(rankings)s rankings.")
     else:
-        sentence = _(
+        said = _(
             "About %(time)s, as a run in another project took %(whole)s for %(tokens)s tokens."
         )
-    found = [sentence % words]
-    if earlier.other_seconds >= 1:  # the list of runs has the training alone
-        found.append(_("That is with its start and its scores."))
-    if factor != 1:
-        epochs = f"{round(earlier.passes, 1):g}"
-        found.append(_("It had %(epochs)s epochs.") % {"epochs": epochs})
-    if differ := other_settings(earlier.config, config):
-        names = get_text_list([setting_label(name) for name in differ], _("and"))
-        found.append(_("Its settings differ: %(settings)s.") % {"settings": names})
-    used = ""
-    if earlier.memory is not None:
-        whose = {"size": memory(earlier.memory), "number": earlier.pk}
-        used = (
-            _("About %(size)s of memory, as run %(number)s took.")
-            if earlier.is_own
-            else _("About %(size)s of memory, as that run took.")
-        ) % whose
-    return Estimate(" ".join(found), used or by_rule_memory(config), seconds)
+    if earlier.other_seconds < 1:
+        return said % words
+    parts = _("Of it, the training took %(own)s, and the start and the scores took the rest.")
+    return f"{said % words} {parts % {'own': duration(earlier.seconds)}}"
+
+
+def by_several(closest: list[EarlierRun], seconds: list[float]) -> str:
+    """Return the range of an estimate by several runs, with the range of what they took."""
+    took = sorted(one.whole_seconds for one in closest)
+    words = {
+        "time": time_range(min(seconds), max(seconds)),
+        "count": len(closest),
+        "shortest": duration(took[0]),
+        "longest": duration(took[-1]),
+    }
+    if closest[0].is_own:
+        said = _(
+            "%(time)s. The last %(count)s such runs of this project took %(shortest)s to"
+            " %(longest)s, with their start and scores."
+        )
+    else:
+        said = _(
+            "%(time)s. The last %(count)s such runs in other projects took %(shortest)s to"
+            " %(longest)s, with their start and scores."
+        )
+    return said % words
+
+
+def time_range(low: float, high: float) -> str:
+    """Return two times as a range, or as one if they are rounded to the same."""
+    ends = {"low": rounded(low), "high": rounded(high)}
+    if ends["low"] == ends["high"]:
+        return _("About %(high)s") % ends
+    return _("%(low)s to %(high)s") % ends
+
+
+def memory_of(earlier: EarlierRun) -> str:
+    """Return the memory of a run as a sentence, or "" where it is not known."""
+    if earlier.memory is None:
+        return ""
+    words = {"size": memory(earlier.memory), "number": earlier.pk}
+    if earlier.is_own:
+        return _("About %(size)s of memory, as run %(number)s took.") % words
+    return _("About %(size)s of memory, as that run took.") % words
 
 
 def by_rule(config: TrainConfig, tokens: float, counts: DataCounts) -> Estimate:

@@ -42,9 +42,8 @@ class Group:
 
     name: str
     title: str
-    basic: list[SettingField]
+    shown: list[SettingField]
     folded: list[SettingField]
-    is_open: bool  # a folded field has a value or an error
 
 
 class TrainForm(forms.Form):
@@ -134,7 +133,7 @@ class TrainForm(forms.Form):
         }
 
     def groups(self) -> Iterator[Group]:
-        """Yield the fields in their groups."""
+        """Yield the fields in their groups; one that has a value or an error is not folded."""
         for group, title in GROUPS.items():
             fields = {
                 name: SettingField(self[name], " ".join(backbones_using(name)))
@@ -142,13 +141,13 @@ class TrainForm(forms.Form):
                 if setting.metadata["group"] == group
             }
             basic = [name for name in fields if SETTINGS[name].metadata["is_basic"]]
-            folded = [name for name in fields if name not in basic]
+            others = [name for name in fields if name not in basic]
+            told = [name for name in others if name in self.errors or self.has_value(name)]
             yield Group(
                 group,
                 str(title),
-                [fields[name] for name in basic],
-                [fields[name] for name in folded],
-                any(name in self.errors or self.has_value(name) for name in folded),
+                [fields[name] for name in (*basic, *told)],
+                [fields[name] for name in others if name not in told],
             )
 
     def has_value(self, name: str) -> bool:

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from labelapp.models import Exclusion, Member, Project, TrainingRun
 from labelapp.runs import lifecycle, tasks
-from labelapp.runs.changed_settings import changed_values
+from labelapp.runs.changed_settings import changed_values, in_words
 from labelapp.runs.starting.data_counts import data_counts
 from labelapp.runs.starting.encoder import encoder
 from labelapp.runs.starting.estimate import estimate
@@ -29,6 +29,7 @@ def form_response(request: HttpRequest, member: Member) -> HttpResponse:
     if again := query.get("again", ""):
         context["again"] = run = run_to_repeat(member, again)
         settings = changed_values(run.config)
+        context["differ"] = in_words(run.config)
     else:
         context["chosen"] = chosen = preset(query.get("preset", ""))
         settings = chosen.settings

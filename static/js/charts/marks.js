@@ -59,9 +59,13 @@ export function drawReferences(u, chart, colour) {
       else line(ctx, left, at, left + width, at);
       if (across) continue;
       ctx.font = `${12 * scale}px ${getComputedStyle(u.root).fontFamily}`;
-      ctx.textAlign = "right";
-      ctx.textBaseline = at - top < 18 * scale ? "top" : "bottom";
-      const [x, y] = [left + width - 2 * scale, at + (at - top < 18 * scale ? 4 : -3) * scale];
+      const below = at - top < 18 * scale;
+      const wide = ctx.measureText(name).width + 4 * scale;
+      const isLeft = !isClear(u, chart, left + width - wide, left + width, at, scale);
+      ctx.textAlign = isLeft ? "left" : "right";
+      ctx.textBaseline = below ? "top" : "bottom";
+      const x = isLeft ? left + 2 * scale : left + width - 2 * scale;
+      const y = at + (below ? 4 : -3) * scale;
       ctx.save();
       ctx.setLineDash([]);
       ctx.lineWidth = 3 * scale;
@@ -71,6 +75,26 @@ export function drawReferences(u, chart, colour) {
       ctx.fillText(name, x, y);
     }
   });
+}
+
+/**
+ * Whether no dot or interval is drawn at the name of a level, from one place to another.
+ * @param {uPlot} u @param {Chart} chart @param {number} from @param {number} to
+ * @param {number} at the height of the level @param {number} scale
+ */
+function isClear(u, chart, from, to, at, scale) {
+  if (chart.kind !== "dots") return true;
+  const room = 6 * scale; // a dot and the space around it
+  const [upper, lower] = [at - 18 * scale, at + 18 * scale];
+  return chart.series.every((one) =>
+    one.y.every((value, index) => {
+      const x = u.valToPos(one.x[index], "x", true);
+      if (x < from - room || x > to + room) return true;
+      const high = u.valToPos(one.high?.[index] ?? value, "y", true) - room;
+      const low = u.valToPos(one.low?.[index] ?? value, "y", true) + room;
+      return low < upper || high > lower;
+    }),
+  );
 }
 
 /** @param {uPlot} u @param {number} value @returns {[number, number]} where both axes have it */

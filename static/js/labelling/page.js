@@ -117,8 +117,8 @@ export class Task {
     this.rail.pick(null); // however the change came about; draws the rail as well
     this.#entered();
     const ready = this.ranking.missing.length
-      ? gettext("The best have a rank, and the others come below: press Enter to submit.")
-      : gettext("Every response has a rank: press Enter to submit.");
+      ? gettext("The best have a rank, and the others come below: press Enter.")
+      : gettext("Every response has a rank: press Enter.");
     say(this.ranking.complete ? `${change} ${ready}` : change);
   }
 

@@ -41,7 +41,7 @@ from labelapp.reviewing.forms import labellers
 from labelapp.runs.lifecycle import reason_not_to_start
 from labelapp.runs.scores import count_agreements
 from labelapp.runs.starting.data_counts import data_counts
-from labelapp.runs.starting.forms import labellers_of
+from labelapp.runs.starting.ranking_choices import choice_fields
 from tests.conftest import AddPrompt, AddRanking, sign_in
 from tests.labelapp.reviewing.scored import score
 from training.data.database import DatabaseSource
@@ -121,7 +121,10 @@ def test_somebody_left_out_is_in_nothing_that_counts_and_comes_back(
             "agreement": measured(project),
             "disagreements": len(disputed(project=project).rows),
             "majority": split_pairs(project),
-            "start of a run": (data_counts(project, "all").rankings, labellers_of(project)),
+            "start of a run": (
+                data_counts(project, "all").rankings,
+                [name for name, _ in choice_fields(project)["labellers"].choices],
+            ),
             "review": raters(run),
             "review’s filter": [name for _, name in labellers(project, rows=1)],
             "reviewed prompts": filtered(run, Filter(labeller=labeller.pk)).count(),

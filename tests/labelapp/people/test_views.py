@@ -211,12 +211,17 @@ def test_alerts_are_suggested_as_the_reason_to_leave_somebody_out(
     project: Project, prompts: list[Prompt], labeller: Member, manager: Member
 ) -> None:
     measured(project)
+    quiet = page(manager, labeller)
+    assert "Not checked yet." in quiet
+    assert "“Agrees with others” has 6 of 20;" in quiet
     stored = project.measurements.get()
     assert labeller.pk == stored.result["people"][1]["member"]
     said = {"kind": "chance", "badge": "near chance", "text": "Agrees in 54 % of 80 comparisons."}
     stored.result["people"][1]["alarms"] = [said]
     stored.save()
-    form = page(manager, labeller).split('id="leave-out"')[1]
+    found = page(manager, labeller)
+    assert "Not checked yet." not in found
+    form = found.split('id="leave-out"')[1]
     assert re.search(r"<textarea[^>]*>\s*Agrees in 54 % of 80 comparisons.</textarea>", form)
 
 

@@ -107,6 +107,7 @@ def test_progress_shows_14_days_by_labeller_and_30_when_asked(
         rows = drawn.table(page, "plot-days")
         assert (len(rows), rows[0][1:]) == (shown, ["3", "2", "1"])
         assert "plot-left" in drawn.charts(page)
+        assert "On average 3.0 per day since" in page
     live = client.get("/projects/kitchen/progress/live/?days=30").content.decode()
     assert len(drawn.charts(live)["plot-days"]["x"]["names"]) == 30
     assert 'hx-get="/projects/kitchen/progress/live/?days=30"' in live

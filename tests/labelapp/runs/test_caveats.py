@@ -10,6 +10,7 @@ from django.utils.translation import override
 from labelapp.models import Member, Project, State, TrainingRun
 from labelapp.runs.caveats import caveat_sentences, chance_of_training, comparison_letters
 from tests.conftest import sign_in
+from tests.labelapp.runs.pages import text_of
 
 pytestmark = pytest.mark.django_db
 URL = "/projects/kitchen/runs/"
@@ -62,6 +63,18 @@ def test_the_page_of_a_run_begins_with_what_limits_its_figures(
     places = [page.index(sentence) for sentence in sentences]
     assert places == sorted(places)
     assert places[-1] < page.index("held-out accuracy") < page.index("1.061 is chance level")
+
+
+def test_the_baseline_on_the_cards_is_the_one_that_the_verdict_names(
+    project: Project, manager: Member
+) -> None:
+    longer = {"accuracy": 0.55, "gain": 0.05, "gain_low": -0.01, "gain_high": 0.11}
+    words = {"accuracy": 0.58, "gain": 0.02, "gain_low": -0.04, "gain_high": 0.08}
+    run = finished(project, baselines={"longer_wins": longer, "word_counts": words})
+    page = text_of(sign_in(manager).get(f"{URL}{run.pk}/").content.decode())
+    assert "Not proven: not measurably better than counting words." in page
+    card = "baseline: counting words always preferring the longer response: 55.0 % 58.0 %"
+    assert card in page
 
 
 def test_a_figure_of_few_prompts_is_never_shown_without_saying_so(

@@ -23,6 +23,7 @@ OBJECTIVES = [
     for loss, ties in product(get_args(Loss), get_args(Ties))
     if loss != "plackett-luce" or ties == "drop"  # an order has no ties
 ]
+LOSSES = ("log_loss", "log_loss_low", "log_loss_high")
 RANKS = [(1, 2, 2, 3), (1, 2, 3, 4), (3, 1, 2, 2)]
 
 
@@ -47,6 +48,7 @@ def test_the_pages_write_what_the_runs_measured(
         run_page = text(client, f"{RUNS}{run.pk}/")
         for page in (run_page, text(client, f"/projects/kitchen/reviewing/?run={run.pk}")):
             assert accuracy_and_losses(page) == written(figures)
+            assert f"as a mean over rankings, as in the curves: {figures['loss']:.3f}" in page
         last = run.metrics["steps"]
         chance = f"{figures['chance_loss']:.3f}"
         drawn = re.findall(r"The dashed line is chance level: a loss of ([\d.]+)\.", run_page)
@@ -87,11 +89,11 @@ def text(client: Client, url: str) -> str:
 
 
 def accuracy_and_losses(page: str) -> tuple[str, ...]:
-    """Accuracy and the held-out loss, each with the ends of its interval, and the chance level."""
+    """Accuracy and log loss, each with the ends of its interval, and the chance level."""
     accuracy = re.search(r"held-out accuracy · 95\s% interval ([\d.]+)–([\d.]+) ([\d.]+)\s%", page)
     loss = re.search(
-        r"held-out loss · 95\s% interval ([\d.]+)–([\d.]+)"
-        r" · ([\d.]+) is chance level ([\d.]+)",
+        r"held-out log loss · 95\s% interval ([\d.]+)–([\d.]+) · ([\d.]+) is chance level"
+        r".*? ([\d.]+) held-out comparisons",
         page,
     )
     assert accuracy
@@ -102,7 +104,7 @@ def accuracy_and_losses(page: str) -> tuple[str, ...]:
 def written(figures: dict[str, Any]) -> tuple[str, ...]:
     """The same figures of metrics.json, rounded."""
     shares = (figures[f"accuracy{end}"] for end in ("", "_low", "_high"))
-    losses = (figures[name] for name in ("loss", "loss_low", "loss_high", "chance_loss"))
+    losses = (figures[name] for name in (*LOSSES, "chance_log_loss"))
     return (*(f"{100 * share:.1f}" for share in shares), *(f"{loss:.3f}" for loss in losses))
 
 

@@ -58,6 +58,12 @@ def settings_shown(page: str) -> dict[str, str]:
     return {name.group(1): part for name, part in zip(names, parts, strict=True) if name}
 
 
+def folded(page: str) -> set[str]:
+    """The names of the settings that are not shown at once."""
+    folds = re.findall(r"<details>.*?</details>", page, re.DOTALL)
+    return {name for fold in folds for name in settings_shown(fold)}
+
+
 # The fields
 
 
@@ -176,13 +182,16 @@ def test_a_wrong_value_is_named_at_its_field(
     assert not TrainingRun.objects.exists()
 
 
-def test_a_fold_with_an_error_or_a_value_is_open(ranked: list[Prompt], manager: Member) -> None:
+def test_a_setting_with_an_error_or_a_value_is_not_folded(
+    ranked: list[Prompt], manager: Member
+) -> None:
     client = sign_in(manager)
-    assert client.get(f"{URL}new/").content.decode().count("<details open>") == 0
-    assert client.post(URL, {"patience": "-1"}).content.decode().count("<details open>") == 1
+    assert "patience" in folded(client.get(f"{URL}new/").content.decode())
+    assert "patience" not in folded(client.post(URL, {"patience": "-1"}).content.decode())
     run = finished(manager.project, 1, config={"patience": 2})
     page = client.get(f"{URL}new/?again={run.pk}").content.decode()
-    assert page.count("<details open>") == 1
+    assert "patience" not in folded(page)
+    assert "keep" in folded(page)
 
 
 # What it begins with
@@ -211,7 +220,8 @@ def test_run_again_begins_with_the_settings_of_a_run(ranked: list[Prompt], manag
     assert 'value="half" selected' in shown["ties"]
     assert 'value="cpu" selected' in shown["device"]
     assert "value=" not in shown["learning_rate"]
-    assert f'settings of <a href="{URL}{run.pk}/">Run {run.pk}</a>' in page
+    assert f'settings of <a href="{URL}{run.pk}/">Run {run.pk}</a>.' in page
+    assert re.search(r"Different from the defaults: [^.]*\bepochs 8\b", page)
 
 
 def test_without_javascript_the_estimate_is_updated_by_a_button(
@@ -240,11 +250,22 @@ COUNTS = DataCounts(400, 100, 3)
 
 
 def test_an_earlier_run_of_the_project_tells_the_time_and_the_memory(project: Project) -> None:
-    finished(project, 999)
     run = finished(project, 30, peak_memory=900_000_000)
     found = estimate(project, TrainConfig(), COUNTS)
     assert found.time == f"About 2 minutes, as run {run.pk} took 30\xa0s for 100 rankings."
     assert found.memory == f"About 0.9\xa0GB of memory, as run {run.pk} took."
+
+
+def test_several_earlier_runs_of_the_project_tell_a_range(project: Project) -> None:
+    for seconds in (9000, 45, 20, 50, 30, 25):  # of six, the last five
+        finished(project, seconds)
+    finished(project, 8000, config={"width": 128, "backbone": "transformer"})  # another kind
+    found = estimate(project, TrainConfig(), COUNTS)
+    assert found.time == (
+        "1 minute to 3 minutes. The last 5 such runs of this project took 20\xa0s to 50\xa0s,"
+        " with their start and scores."
+    )
+    assert found.seconds == 120
 
 
 def test_the_start_of_a_run_does_not_grow_with_the_rankings(project: Project) -> None:
@@ -252,7 +273,8 @@ def test_the_start_of_a_run_does_not_grow_with_the_rankings(project: Project) ->
     TrainingRun.objects.update(started_at=timezone.now() - timedelta(seconds=90))
     found = estimate(project, TrainConfig(), COUNTS)
     assert found.time.startswith(
-        f"About 3 minutes, as run {run.pk} took 1\xa0min 30\xa0s for 100 rankings. That is with its"
+        f"About 3 minutes, as run {run.pk} took 1\xa0min 30\xa0s for 100 rankings. Of it, the"
+        " training took 30\xa0s, and the start and the scores took the rest."
     )
 
 
@@ -260,7 +282,8 @@ def test_the_time_grows_with_the_epochs(project: Project) -> None:
     run = finished(project, 30, config={"backbone": "transformer", "epochs": 2})
     found = estimate(project, TrainConfig(backbone="transformer", epochs=6), COUNTS)
     assert found.time == (
-        f"About 6 minutes, as run {run.pk} took 30\xa0s for 100 rankings. It had 2 epochs."
+        f"About 6 minutes, as run {run.pk} took 30\xa0s for 100 rankings. Run {run.pk} had 2"
+        " epochs."
     )
     few_steps = TrainConfig(backbone="transformer", epochs=6, max_steps=25)
     assert estimate(project, few_steps, COUNTS).time.startswith("About 1 minute")
@@ -271,7 +294,8 @@ def test_the_epochs_of_an_earlier_run_are_those_that_it_made(project: Project) -
     run = finished(project, 30, config=model, epochs=4.0)  # it ended early
     found = estimate(project, TrainConfig(**model, epochs=8), COUNTS)
     assert found.time == (
-        f"About 4 minutes, as run {run.pk} took 30\xa0s for 100 rankings. It had 4 epochs."
+        f"About 4 minutes, as run {run.pk} took 30\xa0s for 100 rankings. Run {run.pk} had 4"
+        " epochs."
     )
 
 
