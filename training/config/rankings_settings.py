@@ -55,8 +55,9 @@ class RankingsSettings:
     )
     uploads: str = ranking_setting(
         "",
-        "numbers of the uploads whose rankings are used, separated by commas; here stands for"
-        " rankings made here, command for those imported with a command; empty is all",
+        "numbers of the uploads whose rankings are used, separated by commas; “here” means"
+        " rankings by labellers in the browser, “command” those imported with a command; empty is"
+        " all",
         label="import files",
     )
     sources: str = ranking_setting(

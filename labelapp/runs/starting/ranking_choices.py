@@ -47,7 +47,7 @@ def choice_fields(project: Project) -> dict[str, forms.Field]:
         "uploads": boxes(
             upload_choices(project, rows),
             _("Import files"),
-            _("Use only rankings that came in these files, or were made here. None ticked: all."),
+            _("Use only rankings from these files, or those made here. None ticked: all."),
         ),
         "sources": boxes(
             ((name, Truncator(name).chars(LONGEST)) for name in sources(project, rows)),
